@@ -1,0 +1,208 @@
+//! A read-only input: a regular file, a block device, or bytes in memory.
+//!
+//! Files are read with `pread` into buffers of ours, never mapped: a file that shrinks or a bad sector under a mapping arrives as a signal
+//! that kills the process, under `pread` it is an error with an offset.
+
+use std::fs::File;
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Advice, Mode, OFlags};
+
+use super::to_u64;
+use crate::error::{At, Corrupt, Error, Result, show};
+use crate::finding::Code;
+
+/// An input, opened read-only.
+#[derive(Debug)]
+pub struct Source {
+    path: PathBuf,
+    inner: Inner,
+    len: u64,
+}
+
+#[derive(Debug)]
+enum Inner {
+    File(File),
+    Memory(Vec<u8>),
+}
+
+/// Whether some process holds a file's lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lock {
+    /// Nobody holds it.
+    Free,
+    /// A process holds it: etcd is running on this file.
+    Held,
+    /// The file system does not tell.
+    Unknown,
+}
+
+/// What identifies one state of a file: if it differs afterwards, the file changed under us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    device: u64,
+    inode: u64,
+    /// Length in bytes.
+    pub len: u64,
+    /// Modification time: seconds since 1970 and nanoseconds.
+    pub modified: (i64, i64),
+}
+
+impl Source {
+    /// Opens a file for reading, and never waits for one: a FIFO or a directory is an error.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`] with what the operating system said, or what the path is instead.
+    pub fn open(path: &Path) -> Result<Source> {
+        // O_NONBLOCK so that a FIFO does not hang; O_NOATIME leaves no trace, where the owner allows it.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let fd = rustix::fs::open(path, flags | OFlags::NOATIME, Mode::empty())
+            .or_else(|_| rustix::fs::open(path, flags, Mode::empty()))
+            .map_err(|errno| Error::unreadable(path, std::io::Error::from(errno)))?;
+        Source::from_file(path, File::from(fd))
+    }
+
+    /// An already open file, which must be a regular file or a block device.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`] for a directory, pipe, socket or terminal.
+    pub fn from_file(path: &Path, file: File) -> Result<Source> {
+        let metadata = file.metadata().map_err(|e| Error::unreadable(path, e))?;
+        let kind = metadata.file_type();
+        let len = if kind.is_file() {
+            metadata.len()
+        } else if kind.is_block_device() {
+            use std::io::Seek;
+            (&file).seek(std::io::SeekFrom::End(0)).map_err(|e| Error::unreadable(path, e))?
+        } else if kind.is_dir() {
+            return Err(Error::unreadable(path, "is a directory, a file is needed here"));
+        } else {
+            return Err(Error::unreadable(path, "is not a regular file"));
+        };
+        Ok(Source { path: path.to_path_buf(), inner: Inner::File(file), len })
+    }
+
+    /// Bytes in memory, under a name for messages.
+    #[must_use]
+    pub fn from_bytes(name: impl Into<PathBuf>, bytes: Vec<u8>) -> Source {
+        let len = to_u64(bytes.len());
+        Source { path: name.into(), inner: Inner::Memory(bytes), len }
+    }
+
+    /// The path it was opened by.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path, printable.
+    #[must_use]
+    pub fn name(&self) -> String {
+        show(&self.path)
+    }
+
+    /// Length in bytes when it was opened.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether it had no bytes when it was opened.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Fills `buf` from `offset` on.
+    ///
+    /// # Errors
+    /// `unreadable`, at the offset where reading stopped: past the end, a bad sector, a file that shrank.
+    pub fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Box<Corrupt>> {
+        let wanted = to_u64(buf.len());
+        match &self.inner {
+            Inner::File(file) => file.read_exact_at(buf, offset).map_err(|error| {
+                let what = if error.kind() == std::io::ErrorKind::UnexpectedEof {
+                    let now = file.metadata().map_or(0, |m| m.len());
+                    format!("{wanted} bytes wanted here, but the file ends at byte {now} (it had {} when it was opened)", self.len)
+                } else {
+                    format!("{wanted} bytes wanted here: {error}")
+                };
+                Corrupt::new(Code::Unreadable, At::offset(offset), what)
+            }),
+            Inner::Memory(bytes) => {
+                let from = usize::try_from(offset).ok().and_then(|o| super::slice_at(bytes, o, buf.len()));
+                let Some(from) = from else {
+                    let what = format!("{wanted} bytes wanted here, but there are only {}", bytes.len());
+                    return Err(Corrupt::new(Code::Unreadable, At::offset(offset), what));
+                };
+                buf.copy_from_slice(from);
+                Ok(())
+            }
+        }
+    }
+
+    /// The first `at_most` bytes, or all there are.
+    ///
+    /// # Errors
+    /// As [`Source::read_exact_at`].
+    pub fn head(&self, at_most: usize) -> Result<Vec<u8>, Box<Corrupt>> {
+        let mut head = vec![0; at_most.min(super::to_usize(self.len))];
+        self.read_exact_at(0, &mut head)?;
+        Ok(head)
+    }
+
+    /// The whole content, if it is at most `limit` bytes.
+    ///
+    /// # Errors
+    /// `unreadable` when it is longer or cannot be read.
+    pub fn read_all(&self, limit: u64) -> Result<Vec<u8>, Box<Corrupt>> {
+        if self.len > limit {
+            let what = format!("{} bytes are more than such a file can have ({limit})", self.len);
+            return Err(Corrupt::new(Code::Unreadable, At::default(), what));
+        }
+        self.head(super::to_usize(self.len))
+    }
+
+    /// Tells the kernel that the whole file will be read from front to back.
+    pub fn advise_sequential(&self) {
+        if let Inner::File(file) = &self.inner {
+            let _ = rustix::fs::fadvise(file, 0, None, Advice::Sequential);
+        }
+    }
+
+    /// Tests bbolt's lock (`flock`), without waiting and without keeping it.
+    #[must_use]
+    pub fn flock(&self) -> Lock {
+        let Inner::File(file) = &self.inner else { return Lock::Free };
+        match file.try_lock_shared() {
+            Ok(()) => {
+                let _ = file.unlock();
+                Lock::Free
+            }
+            Err(std::fs::TryLockError::WouldBlock) => Lock::Held,
+            Err(std::fs::TryLockError::Error(_)) => Lock::Unknown,
+        }
+    }
+
+    /// Tests the lock etcd takes on WAL segments (open file description locks), without taking it.
+    #[must_use]
+    pub fn ofd_lock(&self) -> Lock {
+        let Inner::File(file) = &self.inner else { return Lock::Free };
+        let wanted = rustix::process::Flock::from(rustix::process::FlockType::ReadLock);
+        match rustix::process::fcntl_getlk(file, &wanted) {
+            Ok(None) => Lock::Free,
+            Ok(Some(_)) => Lock::Held,
+            Err(_) => Lock::Unknown,
+        }
+    }
+
+    /// The state of the file now; `None` for bytes in memory.
+    #[must_use]
+    pub fn stamp(&self) -> Option<Stamp> {
+        let Inner::File(file) = &self.inner else { return None };
+        let m = file.metadata().ok()?;
+        Some(Stamp { device: m.dev(), inode: m.ino(), len: m.len(), modified: (m.mtime(), m.mtime_nsec()) })
+    }
+}

@@ -1,0 +1,135 @@
+// The list of finding codes: variant, name, severity, meaning, what etcd does, remedy. `finding.rs` makes the enum of it.
+// A name is never reused and never changes its meaning. tests/corruption.rs proves each one on a damaged file.
+codes! {
+    // ---- the file itself ---------------------------------------------------------------------------------------
+    Unreadable, "unreadable", Damage,
+        "The operating system could not deliver bytes that the file should hold: a bad sector, or the file shrank while it was read.",
+        "A mapped read dies of SIGBUS; etcd and etcdutl crash.",
+        "Copy the disk with ddrescue and read the copy; if another process writes the file, stop it first.";
+    FileTooShort, "file-too-short", Damage,
+        "The file ends before the last page that its meta page counts: the end of the file is missing.",
+        "etcdutl snapshot status and etcd die of SIGBUS when they touch the missing part.",
+        "Fetch the file again from where it came from; what is left can be read with inspect and salvaged.";
+    // ---- bbolt: meta pages ---------------------------------------------------------------------------------------
+    MetaInvalid, "meta-invalid", Damage,
+        "One of the two meta pages does not validate (magic, version, checksum, page size or header).",
+        "bbolt silently opens the file with the other meta page, which may be one commit older.",
+        "Take another copy if there is one; otherwise the other meta page's tree is the way out.";
+    MetaUnusable, "meta-unusable", Damage,
+        "A meta page's checksum holds but it names pages that cannot exist: root, freelist or high water mark out of range.",
+        "bbolt crashes when it follows them.",
+        "The other meta page, if its tree is whole, is the commit before: see the report for its state.";
+    // ---- bbolt: pages --------------------------------------------------------------------------------------------
+    PageId, "page-id", Damage,
+        "A page's header carries another page's number: the page was misplaced, overwritten or never written.",
+        "bbolt 1.3.7 and newer stop with an assertion failure; older ones read the wrong page.",
+        "Salvage the remaining pages, or restore another backup.";
+    PageType, "page-type", Damage,
+        "A page's type flags are not what its place in the tree needs.",
+        "bbolt stops with an assertion failure or a panic.",
+        "Salvage the remaining pages, or restore another backup.";
+    PageOutOfRange, "page-out-of-range", Damage,
+        "A page number points below page 2 or at or past the high water mark, or the run of overflow pages does.",
+        "bbolt reads past its mapping and crashes; a number equal to the high water mark passes bbolt's check.",
+        "Salvage the remaining pages, or restore another backup.";
+    PageShared, "page-shared", Damage,
+        "A page is reached twice: two branches share it, or the pages form a cycle.",
+        "bbolt check reports 'multiple references'; readers of a cycle never end.",
+        "Salvage the remaining pages, or restore another backup.";
+    PageCount, "page-count", Damage,
+        "A page says it holds more elements than fit into it, or a page inside the tree holds none.",
+        "bbolt reads past the page and crashes.",
+        "Salvage the remaining pages, or restore another backup.";
+    ElementBounds, "element-bounds", Damage,
+        "An element's key or value lies outside its page.",
+        "bbolt reads past the page: garbage or a crash.",
+        "Salvage the remaining elements, or restore another backup.";
+    ElementFlags, "element-flags", Damage,
+        "A leaf element has flag bits that bbolt does not define.",
+        "bbolt ignores them.",
+        "The page was probably overwritten: check its other elements.";
+    KeyEmpty, "key-empty", Damage,
+        "An element has a key of length zero, which bbolt never writes.",
+        "bbolt panics when it next changes the page.",
+        "Salvage the remaining elements, or restore another backup.";
+    KeyOrder, "key-order", Damage,
+        "Keys are not strictly ascending in a page or across pages.",
+        "Look-ups miss keys that are there; bbolt check reports it since 1.3.7.",
+        "A full scan still reads every element; rewrite the file from it or restore another backup.";
+    BranchKey, "branch-key", Damage,
+        "A branch element's key is not the first key of its child.",
+        "bbolt check passes it, and the next write to that child corrupts the tree.",
+        "Do not let etcd write to this file; rewrite it first.";
+    DepthUneven, "depth-uneven", Damage,
+        "Leaves of one tree lie at different depths, or the tree is deeper than any real one.",
+        "bbolt does not check it.",
+        "Salvage the remaining pages, or restore another backup.";
+    BucketHeader, "bucket-header", Damage,
+        "A bucket's entry is too short for a bucket header, or its inline page is not one.",
+        "bbolt panics with index out of range.",
+        "The bucket is lost; the others can still be read.";
+    FreelistInvalid, "freelist-invalid", Damage,
+        "The stored freelist cannot be read, or lists a page twice or out of range.",
+        "bbolt panics at open, or hands out a page that is in use.",
+        "Rewrite the file without a freelist; reads are not affected.";
+    FreelistReachable, "freelist-reachable", Damage,
+        "A page of the tree is also listed as free: the next write may overwrite it.",
+        "bbolt check reports 'reachable freed'; etcd corrupts the file when it writes.",
+        "Do not let etcd write to this file; rewrite it first.";
+    PageLeaked, "page-leaked", Warning,
+        "A page is neither in the tree nor in the stored freelist: its space is lost until the file is rewritten.",
+        "bbolt check reports 'unreachable unfreed'; nothing else happens.",
+        "Defragment the file when convenient.";
+    // ---- snapshot file trailer -----------------------------------------------------------------------------------
+    TrailerMismatch, "trailer-mismatch", Damage,
+        "The SHA-256 at the end of the snapshot file is not that of the bytes before it: some byte changed since it was saved.",
+        "etcdutl snapshot status does not look; etcdutl snapshot restore refuses the file.",
+        "Take another copy of the backup; if there is none, verify's other levels tell what still holds.";
+    // ---- etcd's keyspace -----------------------------------------------------------------------------------------
+    BucketMissing, "bucket-missing", Damage,
+        "A bucket that every etcd database has is not there.",
+        "etcd creates it empty at boot; etcdutl 3.6 panics without the meta bucket.",
+        "The file may not be etcd's, or a page of the root was lost.";
+    RevisionKey, "revision-key", Damage,
+        "A key in the key bucket is not a revision: 17 or 18 bytes, big-endian main, '_', sub, and 't' for a tombstone.",
+        "etcd 3.6 panics; older versions misread it.",
+        "The entry is lost; restore another backup.";
+    ValueUndecodable, "value-undecodable", Damage,
+        "A stored record does not decode as the message that belongs there.",
+        "etcd panics when it loads it.",
+        "The record is lost; restore another backup.";
+    // ---- write-ahead log -----------------------------------------------------------------------------------------
+    WalCrc, "wal-crc", Damage,
+        "A WAL record's checksum does not continue the chain: the record or one before it changed after it was written.",
+        "etcd refuses to start: 'walpb: crc mismatch', and it cannot be repaired.",
+        "Entries before the damage can be read; if the db is past it nothing is lost.";
+    WalTorn, "wal-torn", Warning,
+        "The last WAL record was cut off while it was written, as a crash leaves it.",
+        "etcd repairs it at boot: the file is cut at the last whole record and the old one kept as .broken.",
+        "Nothing to do: a torn record was never acknowledged, unless the commit index says so.";
+    WalRecord, "wal-record", Damage,
+        "A WAL frame cannot be a record: impossible length, padding, type or an undecodable payload.",
+        "etcd refuses to start.",
+        "Entries before the damage can be read; if the db is past it nothing is lost.";
+    WalSequence, "wal-sequence", Damage,
+        "WAL segments are missing, out of order, or their names disagree with what they hold.",
+        "etcd refuses to start: 'wal: file sequence numbers do not increase continuously'.",
+        "Find the missing segment; entries before the gap can be read.";
+    WalMetadata, "wal-metadata", Damage,
+        "WAL segments carry different node or cluster ids: files of two members are mixed.",
+        "etcd refuses to start: 'wal: conflicting metadata found'.",
+        "Sort the segments by member.";
+    WalEntryGap, "wal-entry-gap", Damage,
+        "Raft entries are not contiguous: an index is missing between two entries.",
+        "etcd 3.4 and 3.5 panic with slice bounds out of range; 3.6 refuses to start.",
+        "What lies after the gap cannot be applied.";
+    // ---- raft snapshots ------------------------------------------------------------------------------------------
+    SnapCrc, "snap-crc", Damage,
+        "A raft snapshot file's checksum does not match its content.",
+        "etcd renames the file to .broken and tries the next older one.",
+        "Nothing to do if an older one or the WAL from index 0 is there.";
+    SnapInvalid, "snap-invalid", Damage,
+        "A raft snapshot file is empty or does not decode.",
+        "etcd renames the file to .broken and tries the next older one.",
+        "Nothing to do if an older one or the WAL from index 0 is there.";
+}

@@ -1,0 +1,3 @@
+//! The `coldbolt` command.
+
+fn main() {}
