@@ -19,10 +19,14 @@
     )
 )]
 
+pub mod bolt;
 pub mod bytes;
 pub mod error;
+pub mod etcd;
 pub mod finding;
 pub mod monitor;
+pub mod ops;
+pub mod snap;
 
 pub use error::{At, Corrupt, Error, Result};
 pub use finding::{Code, Finding, Severity};

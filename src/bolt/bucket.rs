@@ -1,0 +1,109 @@
+//! Buckets: named trees inside the tree.
+
+use super::{Cursor, Db, LeafElement, Page, Pgid};
+use crate::bytes::{array_at, to_u64};
+use crate::error::{At, Corrupt};
+use crate::finding::Code;
+
+/// Length of the header a bucket's value starts with.
+pub const BUCKET_HEADER: usize = 16;
+
+/// Where a bucket's elements are.
+#[derive(Debug, Clone)]
+pub enum Root {
+    /// In a tree of its own.
+    Tree(Pgid),
+    /// In a leaf page inside the bucket's own value.
+    Inline {
+        /// Byte offset of that page in the file.
+        offset: u64,
+        /// The page.
+        bytes: Vec<u8>,
+    },
+}
+
+/// A bucket.
+#[derive(Debug, Clone)]
+pub struct Bucket<'d, 's> {
+    pub(super) db: &'d Db<'s>,
+    /// Its name; empty for the root bucket.
+    pub name: Vec<u8>,
+    /// Where its elements are.
+    pub root: Root,
+    /// Its counter; etcd leaves it 0.
+    pub sequence: u64,
+    /// The leaf page its entry lies in; for the root bucket its own top page.
+    pub page: Pgid,
+}
+
+impl<'d, 's> Bucket<'d, 's> {
+    /// The bucket that an element of leaf `page` holds.
+    ///
+    /// # Errors
+    /// `bucket-header` when the value is too short for one.
+    pub fn parse(db: &'d Db<'s>, page: &Page<'_>, element: &LeafElement<'_>) -> Result<Bucket<'d, 's>, Box<Corrupt>> {
+        let offset = page.offset.saturating_add(to_u64(element.value_at));
+        let header = || Some((array_at(element.value, 0)?, array_at(element.value, 8)?));
+        let Some((root, sequence)) = header() else {
+            let at = At::page(page.id.0, offset).bucket(element.key);
+            let what = format!("a bucket's value has at least {BUCKET_HEADER} bytes, this one has {}", element.value.len());
+            return Err(Corrupt::new(Code::BucketHeader, at, what));
+        };
+        let root = match u64::from_le_bytes(root) {
+            0 => Root::Inline {
+                offset: offset.saturating_add(to_u64(BUCKET_HEADER)),
+                bytes: element.value.get(BUCKET_HEADER..).unwrap_or_default().to_vec(),
+            },
+            id => Root::Tree(Pgid(id)),
+        };
+        Ok(Bucket { db, name: element.key.to_vec(), root, sequence: u64::from_le_bytes(sequence), page: page.id })
+    }
+
+    /// The file it is in.
+    #[must_use]
+    pub fn db(&self) -> &'d Db<'s> {
+        self.db
+    }
+
+    /// A cursor, before the first element.
+    #[must_use]
+    pub fn cursor(&self) -> Cursor<'_, 's> {
+        Cursor::new(self)
+    }
+
+    /// The page of an inline bucket.
+    ///
+    /// # Errors
+    /// Those of [`Page::parse_inline`].
+    pub fn inline_page(&self) -> Option<Result<Page<'_>, Box<Corrupt>>> {
+        match &self.root {
+            Root::Tree(_) => None,
+            Root::Inline { offset, bytes } => Some(Page::parse_inline(self.page, *offset, bytes).map_err(|mut c| {
+                c.at = c.at.bucket(&self.name);
+                c
+            })),
+        }
+    }
+
+    /// The bucket of that name inside this one.
+    ///
+    /// # Errors
+    /// Damage on the way to it.
+    pub fn bucket(&self, name: &[u8]) -> Result<Option<Bucket<'d, 's>>, Box<Corrupt>> {
+        let mut cursor = self.cursor();
+        let found = cursor.seek(name)?.is_some_and(|item| item.key == name && item.is_bucket);
+        if !found {
+            return Ok(None);
+        }
+        cursor.bucket_here(self.db)
+    }
+
+    /// The value of that key, copied.
+    ///
+    /// # Errors
+    /// Damage on the way to it.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Box<Corrupt>> {
+        let mut cursor = self.cursor();
+        Ok(cursor.seek(key)?.filter(|item| item.key == key && !item.is_bucket).map(|item| item.value.to_vec()))
+    }
+}

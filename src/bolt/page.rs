@@ -1,0 +1,286 @@
+//! Pages and their elements.
+
+use super::{Pgid, meta};
+use crate::bytes::{array_at, slice_at, to_u64, to_usize};
+use crate::error::{At, Corrupt};
+use crate::finding::Code;
+
+/// Length of a page header in bytes.
+pub const HEADER: usize = 16;
+/// Length of a leaf or branch element in bytes.
+pub const ELEMENT: usize = 16;
+/// A leaf element's flag: the value is a bucket.
+pub const BUCKET_FLAG: u32 = 1;
+
+/// What a page is. bbolt sets exactly one flag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Keys and child pages.
+    Branch,
+    /// Keys and values.
+    Leaf,
+    /// Page 0 or 1.
+    Meta,
+    /// The list of free pages.
+    Freelist,
+}
+
+impl Kind {
+    /// The kind of these flags, if it is exactly one.
+    #[must_use]
+    pub fn from_flags(flags: u16) -> Option<Kind> {
+        match flags {
+            0x01 => Some(Kind::Branch),
+            0x02 => Some(Kind::Leaf),
+            0x04 => Some(Kind::Meta),
+            0x10 => Some(Kind::Freelist),
+            _ => None,
+        }
+    }
+
+    /// bbolt's word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Branch => "branch",
+            Kind::Leaf => "leaf",
+            Kind::Meta => "meta",
+            Kind::Freelist => "freelist",
+        }
+    }
+}
+
+/// The 16 bytes every page starts with, as stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// The page's own number.
+    pub id: Pgid,
+    /// Type flags.
+    pub flags: u16,
+    /// Elements, or ids in a freelist page.
+    pub count: u16,
+    /// Further pages that belong to this one.
+    pub overflow: u32,
+}
+
+impl Header {
+    /// The header at the start of `bytes`.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<Header> {
+        Some(Header {
+            id: Pgid(u64::from_le_bytes(array_at(bytes, 0)?)),
+            flags: u16::from_le_bytes(array_at(bytes, 8)?),
+            count: u16::from_le_bytes(array_at(bytes, 10)?),
+            overflow: u32::from_le_bytes(array_at(bytes, 12)?),
+        })
+    }
+
+    /// Whether it can be the header of page `id`, and of which kind.
+    ///
+    /// # Errors
+    /// `page-id`, `page-type`.
+    pub fn judge(&self, id: Pgid, offset: u64) -> Result<Kind, Box<Corrupt>> {
+        if self.id != id {
+            let what = format!("the page's header says it is page {}, its place says {id}", self.id);
+            return Err(Corrupt::new(Code::PageId, At::page(id.0, offset), what));
+        }
+        Kind::from_flags(self.flags).ok_or_else(|| {
+            let what = format!("type flags are {:#06x}; 1 branch, 2 leaf, 4 meta or 0x10 freelist is due", self.flags);
+            Corrupt::new(Code::PageType, At::page(id.0, offset), what)
+        })
+    }
+}
+
+/// A page with its overflow pages, or the page inside an inline bucket.
+#[derive(Debug, Clone, Copy)]
+pub struct Page<'a> {
+    /// The page's number; for an inline page the number of the leaf page it lies in.
+    pub id: Pgid,
+    /// What it is.
+    pub kind: Kind,
+    /// Elements, or ids in a freelist page (0xffff: the true count is the first id).
+    pub count: usize,
+    /// Further pages that belong to it.
+    pub overflow: u32,
+    /// Byte offset in the file.
+    pub offset: u64,
+    /// The bytes of the whole run.
+    pub bytes: &'a [u8],
+}
+
+/// One key and value, or one bucket, of a leaf page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeafElement<'a> {
+    /// The key, or the bucket's name.
+    pub key: &'a [u8],
+    /// The value, or the bucket's header and inline page.
+    pub value: &'a [u8],
+    /// Whether the value is a bucket.
+    pub is_bucket: bool,
+    /// Where the value starts, counted from the page's first byte.
+    pub value_at: usize,
+}
+
+/// One child of a branch page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BranchElement<'a> {
+    /// The first key of the child.
+    pub key: &'a [u8],
+    /// The child.
+    pub child: Pgid,
+}
+
+impl<'a> Page<'a> {
+    /// Judges a page by its header. `bytes` is the whole run and starts at byte `offset` of the file.
+    ///
+    /// # Errors
+    /// `page-id`, `page-type`, `page-count`.
+    pub fn parse(id: Pgid, offset: u64, bytes: &'a [u8]) -> Result<Page<'a>, Box<Corrupt>> {
+        let at = || At::page(id.0, offset);
+        let header = Header::parse(bytes).ok_or_else(|| Corrupt::new(Code::PageCount, at(), "shorter than a page header"))?;
+        let kind = header.judge(id, offset)?;
+        Page::of_header(header, kind, id, offset, bytes)
+    }
+
+    /// The page inside an inline bucket: its header carries no number.
+    ///
+    /// # Errors
+    /// `bucket-header`, `page-count`.
+    pub fn parse_inline(id: Pgid, offset: u64, bytes: &'a [u8]) -> Result<Page<'a>, Box<Corrupt>> {
+        let at = || At::page(id.0, offset);
+        let header = Header::parse(bytes);
+        let Some(header) = header.filter(|h| h.id.0 == 0 && h.flags == 0x02 && h.overflow == 0) else {
+            let what = match header {
+                None => format!("an inline bucket needs 16 bytes of page header, {} are left", bytes.len()),
+                Some(h) => {
+                    format!("inline page header has id {}, flags {:#x}, overflow {}; 0, 0x2 and 0 are due", h.id, h.flags, h.overflow)
+                }
+            };
+            return Err(Corrupt::new(Code::BucketHeader, at(), what));
+        };
+        Page::of_header(header, Kind::Leaf, id, offset, bytes)
+    }
+
+    fn of_header(header: Header, kind: Kind, id: Pgid, offset: u64, bytes: &'a [u8]) -> Result<Page<'a>, Box<Corrupt>> {
+        let at = || At::page(id.0, offset);
+        let count = usize::from(header.count);
+        let room = bytes.len().saturating_sub(HEADER) / ELEMENT;
+        if matches!(kind, Kind::Branch | Kind::Leaf) && count > room {
+            let what = format!("{count} elements are claimed, the page's {} bytes have room for {room}", bytes.len());
+            return Err(Corrupt::new(Code::PageCount, at(), what));
+        }
+        Ok(Page { id, kind, count, overflow: header.overflow, offset, bytes })
+    }
+
+    /// Where this page is.
+    #[must_use]
+    pub fn at(&self) -> At {
+        At::page(self.id.0, self.offset)
+    }
+
+    fn element(&self, index: usize) -> Option<(usize, &'a [u8; ELEMENT])> {
+        let start = HEADER.checked_add(index.checked_mul(ELEMENT)?)?;
+        (index < self.count).then_some(())?;
+        Some((start, self.bytes.get(start..)?.first_chunk()?))
+    }
+
+    fn element_at(&self, index: usize) -> At {
+        let within = index.saturating_mul(ELEMENT).saturating_add(HEADER);
+        At::page(self.id.0, self.offset.saturating_add(to_u64(within))).element(index)
+    }
+
+    fn bounds(&self, index: usize, what: &str, start: usize, pos: u32, len: u64) -> Box<Corrupt> {
+        let from = to_u64(start).saturating_add(u64::from(pos));
+        let to = from.saturating_add(len);
+        let text = format!("{what} lies at bytes {from} to {to} of the page, which has {}", self.bytes.len());
+        Corrupt::new(Code::ElementBounds, self.element_at(index), text)
+    }
+
+    /// Element `index` of a leaf page.
+    ///
+    /// # Errors
+    /// `element-bounds`, `key-empty`, `element-flags`; `page-count` when there is no such element.
+    pub fn leaf(&self, index: usize) -> Result<LeafElement<'a>, Box<Corrupt>> {
+        let Some((start, raw)) = self.element(index) else { return Err(self.no_element(index)) };
+        let [flags, pos, ksize, vsize] = words(raw);
+        let key_at = start.saturating_add(to_usize(u64::from(pos)));
+        let value_at = key_at.saturating_add(to_usize(u64::from(ksize)));
+        let key = slice_at(self.bytes, key_at, to_usize(u64::from(ksize)));
+        let value = slice_at(self.bytes, value_at, to_usize(u64::from(vsize)));
+        let (Some(key), Some(value)) = (key, value) else {
+            let what = if key.is_none() { "key" } else { "value" };
+            let len = u64::from(ksize).saturating_add(if key.is_none() { 0 } else { u64::from(vsize) });
+            return Err(self.bounds(index, what, start, pos, len));
+        };
+        if key.is_empty() {
+            return Err(Corrupt::new(Code::KeyEmpty, self.element_at(index), "the key is empty"));
+        }
+        if flags & !BUCKET_FLAG != 0 {
+            let what = format!("element flags are {flags:#x}; only 0 and 1 are defined");
+            return Err(Corrupt::new(Code::ElementFlags, self.element_at(index), what));
+        }
+        Ok(LeafElement { key, value, is_bucket: flags == BUCKET_FLAG, value_at })
+    }
+
+    /// Element `index` of a branch page.
+    ///
+    /// # Errors
+    /// `element-bounds`, `key-empty`; `page-count` when there is no such element.
+    pub fn branch(&self, index: usize) -> Result<BranchElement<'a>, Box<Corrupt>> {
+        let Some((start, raw)) = self.element(index) else { return Err(self.no_element(index)) };
+        let [pos, ksize, low, high] = words(raw);
+        let child = Pgid(u64::from(low) | u64::from(high) << 32);
+        let key_at = start.saturating_add(to_usize(u64::from(pos)));
+        let Some(key) = slice_at(self.bytes, key_at, to_usize(u64::from(ksize))) else {
+            return Err(self.bounds(index, "key", start, pos, u64::from(ksize)));
+        };
+        if key.is_empty() {
+            return Err(Corrupt::new(Code::KeyEmpty, self.element_at(index), "the key is empty"));
+        }
+        Ok(BranchElement { key, child })
+    }
+
+    /// The key of element `index`, of a leaf or a branch.
+    ///
+    /// # Errors
+    /// As [`Page::leaf`] and [`Page::branch`].
+    pub fn key(&self, index: usize) -> Result<&'a [u8], Box<Corrupt>> {
+        match self.kind {
+            Kind::Leaf => Ok(self.leaf(index)?.key),
+            _ => Ok(self.branch(index)?.key),
+        }
+    }
+
+    /// The elements of a leaf page that can be read, in order.
+    pub fn leaves(&self) -> impl DoubleEndedIterator<Item = LeafElement<'a>> + use<'a> {
+        let page = *self;
+        (0..page.count).filter_map(move |i| page.leaf(i).ok())
+    }
+
+    /// Bytes in use: header, elements, keys and values. The rest of the run is free.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        let size = |i| match self.kind {
+            Kind::Leaf => self.leaf(i).map_or(0, |e| e.key.len().saturating_add(e.value.len())),
+            Kind::Branch => self.branch(i).map_or(0, |e| e.key.len()),
+            Kind::Meta | Kind::Freelist => 0,
+        };
+        let fixed = match self.kind {
+            Kind::Leaf | Kind::Branch => self.count.saturating_mul(ELEMENT).saturating_add(HEADER),
+            Kind::Meta => HEADER.saturating_add(meta::BODY),
+            Kind::Freelist => self.count.saturating_mul(8).saturating_add(HEADER),
+        };
+        to_u64((0..self.count).map(size).fold(fixed, usize::saturating_add))
+    }
+
+    fn no_element(&self, index: usize) -> Box<Corrupt> {
+        let what = format!("there is no element {index}, the page has {}", self.count);
+        Corrupt::new(Code::PageCount, self.at(), what)
+    }
+}
+
+fn words(raw: &[u8; ELEMENT]) -> [u32; 4] {
+    let word = |i| array_at(raw, i).map_or(0, u32::from_le_bytes);
+    [word(0), word(4), word(8), word(12)]
+}

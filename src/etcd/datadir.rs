@@ -1,0 +1,182 @@
+//! What a path is: a snapshot file, a database, a WAL segment, a data directory, or something else by its first bytes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::bolt::{db, meta};
+use crate::bytes::{Source, slice_at};
+use crate::error::{Error, Result};
+
+/// What a file is, by its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileKind {
+    /// A bbolt file, with or without a trailer.
+    Bolt,
+    /// A bbolt file of a big-endian machine.
+    BoltBigEndian,
+    /// A WAL segment.
+    Wal,
+    /// A raft snapshot (`*.snap`).
+    RaftSnapshot,
+    /// No bytes at all.
+    Empty,
+    /// Compressed, packed or encrypted, or plainly something else: unpack it first.
+    Foreign(&'static str),
+    /// Nothing that is known.
+    Unknown,
+}
+
+/// First bytes of what people mistake for a snapshot, and what it is.
+const FOREIGN: [(usize, &[u8], &str); 12] = [
+    (0, b"\x1f\x8b", "a gzip file"),
+    (0, b"PK\x03\x04", "a zip file"),
+    (0, b"\x28\xb5\x2f\xfd", "a zstd file"),
+    (0, b"\xfd7zXZ\0", "an xz file"),
+    (0, b"BZh", "a bzip2 file"),
+    (0, b"\x04\x22\x4d\x18", "an lz4 file"),
+    (0, b"\x1f\x9d", "a compress (.Z) file"),
+    (0, b"age-encryption.org/", "an age-encrypted file"),
+    (0, b"-----BEGIN AGE", "an age-encrypted file"),
+    (257, b"ustar", "a tar file"),
+    (0, b"SQLite format 3\0", "an SQLite database, as k3s keeps without etcd"),
+    (0, b"\x7fELF", "a program"),
+];
+
+/// What a file is.
+///
+/// # Errors
+/// [`Error::Unreadable`] when its first bytes cannot be read.
+pub fn file_kind(source: &Source) -> Result<FileKind> {
+    if source.is_empty() {
+        return Ok(FileKind::Empty);
+    }
+    let head = source.head(4096).map_err(|c| Error::unreadable(source.path(), c))?;
+    if db::looks_like_bolt(source) {
+        let big = [16, 4112].iter().any(|at| slice_at(&head, *at, 4).is_some_and(|word| word == meta::MAGIC.to_be_bytes()));
+        return Ok(if big { FileKind::BoltBigEndian } else { FileKind::Bolt });
+    }
+    if let Some((.., what)) = FOREIGN.iter().find(|(at, magic, _)| slice_at(&head, *at, magic.len()) == Some(*magic)) {
+        return Ok(FileKind::Foreign(what));
+    }
+    let extension = source.path().extension().and_then(|e| e.to_str());
+    // A WAL segment starts with a frame that holds a record of type 4, crc.
+    if slice_at(&head, 8, 3) == Some(b"\x08\x04\x10") || extension == Some("wal") {
+        return Ok(FileKind::Wal);
+    }
+    // A raft snapshot starts with field 1 as a varint; its name tells it from other protobuf.
+    if extension == Some("snap") {
+        return Ok(FileKind::RaftSnapshot);
+    }
+    let text = head.iter().all(|b| matches!(b, b'\t' | b'\n' | b'\r' | 0x20..=0x7e | 0x80..=0xff)) && std::str::from_utf8(&head).is_ok();
+    Ok(if text { FileKind::Foreign("a text file") } else { FileKind::Unknown })
+}
+
+/// Opens a file that must be a bbolt database.
+///
+/// # Errors
+/// [`Error::Unreadable`], saying what it is instead and what to do.
+pub fn open_database(path: &Path) -> Result<Source> {
+    let source = Source::open(path)?;
+    require_database(&source)?;
+    Ok(source)
+}
+
+/// Refuses what is not a bbolt database.
+///
+/// # Errors
+/// [`Error::Unreadable`], saying what it is instead and what to do.
+pub fn require_database(source: &Source) -> Result<()> {
+    let what = match file_kind(source)? {
+        FileKind::Bolt => return Ok(()),
+        FileKind::BoltBigEndian => "is a bbolt database written by a big-endian machine (s390x); read it on one".to_owned(),
+        FileKind::Wal => "is a WAL segment; use `coldbolt wal dump` on its directory".to_owned(),
+        FileKind::RaftSnapshot => "is a raft snapshot; use `coldbolt snap show`".to_owned(),
+        FileKind::Empty => "is empty (0 bytes)".to_owned(),
+        FileKind::Foreign(what) if what.ends_with("file") && what != "a text file" => format!("is {what}; unpack it first"),
+        FileKind::Foreign(what) => format!("is {what}, not an etcd snapshot or database"),
+        FileKind::Unknown => format!("is not an etcd snapshot or database: no bbolt meta page in its {} bytes", source.len()),
+    };
+    Err(Error::unreadable(source.path(), what))
+}
+
+/// The files of a data directory, or of the part of one that was given. Nothing is opened yet.
+#[derive(Debug, Clone, Default)]
+pub struct DataDir {
+    /// What was given.
+    pub path: PathBuf,
+    /// `member/snap/db`.
+    pub db: Option<PathBuf>,
+    /// Raft snapshots, sorted by name: oldest first.
+    pub snaps: Vec<PathBuf>,
+    /// Databases received from a leader, sorted by name.
+    pub snap_dbs: Vec<PathBuf>,
+    /// WAL segments, sorted by name.
+    pub wals: Vec<PathBuf>,
+    /// Where the WAL is.
+    pub wal_dir: Option<PathBuf>,
+    /// Where the database and raft snapshots are.
+    pub snap_dir: Option<PathBuf>,
+    /// What crashes and repairs left: `.broken`, `.tmp`, `db.tmp.*`, `tmp*`.
+    pub leftovers: Vec<PathBuf>,
+    /// Files that etcd would not put there.
+    pub strangers: Vec<PathBuf>,
+}
+
+impl DataDir {
+    /// Lists a data directory, a `member` directory, a `snap` or a `wal` directory. `wal_dir` is for a WAL kept elsewhere.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`] when it cannot be listed, or holds nothing of etcd's.
+    pub fn list(path: &Path, wal_dir: Option<&Path>) -> Result<DataDir> {
+        let mut dir = DataDir { path: path.to_path_buf(), ..DataDir::default() };
+        let is_dir = |p: &PathBuf| p.is_dir();
+        let member = Some(path.join("member")).filter(is_dir).unwrap_or_else(|| path.to_path_buf());
+        let snap = Some(member.join("snap")).filter(is_dir);
+        let wal = wal_dir.map(Path::to_path_buf).or_else(|| Some(member.join("wal")).filter(is_dir));
+        if let Some(snap) = &snap {
+            dir.read_dir(snap)?;
+        }
+        if let Some(wal) = &wal {
+            dir.read_dir(wal)?;
+        }
+        if snap.is_none() && wal.is_none() {
+            // A snap or wal directory itself.
+            dir.read_dir(path)?;
+        }
+        dir.snap_dir = snap.or_else(|| dir.db.as_ref().or(dir.snaps.first()).and_then(|p| p.parent()).map(Path::to_path_buf));
+        dir.wal_dir = wal.or_else(|| dir.wals.first().and_then(|p| p.parent()).map(Path::to_path_buf));
+        for list in [&mut dir.snaps, &mut dir.snap_dbs, &mut dir.wals, &mut dir.leftovers, &mut dir.strangers] {
+            list.sort();
+        }
+        if dir.db.is_none() && dir.snaps.is_empty() && dir.snap_dbs.is_empty() && dir.wals.is_empty() {
+            return Err(Error::unreadable(path, "holds no etcd data: no member/snap/db, no *.snap, no *.wal"));
+        }
+        Ok(dir)
+    }
+
+    fn read_dir(&mut self, path: &Path) -> Result<()> {
+        let unreadable = |e: std::io::Error| Error::unreadable(path, e);
+        for entry in fs::read_dir(path).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            let file = entry.path();
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let list = if name == "db" {
+                self.db = Some(file);
+                continue;
+            } else if name.ends_with(".snap.db") {
+                &mut self.snap_dbs
+            } else if name.ends_with(".snap") {
+                &mut self.snaps
+            } else if name.ends_with(".wal") {
+                &mut self.wals
+            } else if name.ends_with(".broken") || name.ends_with(".tmp") || name.starts_with("db.tmp") || name.starts_with("tmp") {
+                &mut self.leftovers
+            } else {
+                &mut self.strangers
+            };
+            list.push(file);
+        }
+        Ok(())
+    }
+}

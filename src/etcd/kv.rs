@@ -1,0 +1,90 @@
+//! `mvccpb.KeyValue`: the values of etcd's `key` bucket, decoded without copying.
+//!
+//! Fields: 1 key, 2 create_revision, 3 mod_revision, 4 version, 5 value, 6 lease. Zero values are left out; a tombstone has the key only.
+//! Source: `api/mvccpb/kv.proto`.
+
+use crate::bytes::wire::{BadField, Value, fields};
+
+/// One stored version of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct KeyValue<'a> {
+    /// The user's key.
+    pub key: &'a [u8],
+    /// The revision (main) in which this generation of the key was created.
+    pub create_revision: i64,
+    /// The revision (main) of this version.
+    pub mod_revision: i64,
+    /// 1 for a new generation, one more with each put.
+    pub version: i64,
+    /// The user's value.
+    pub value: &'a [u8],
+    /// The lease it is attached to; 0 is none.
+    pub lease: i64,
+}
+
+impl<'a> KeyValue<'a> {
+    /// Decodes a stored value. Unknown fields are skipped, as Go does; a repeated field's last value wins.
+    ///
+    /// # Errors
+    /// The byte offset of the first field that cannot be read, or that has another wire type.
+    pub fn decode(bytes: &'a [u8]) -> Result<KeyValue<'a>, BadField> {
+        let mut kv = KeyValue::default();
+        for field in fields(bytes) {
+            match field? {
+                (1, Value::Bytes(key)) => kv.key = key,
+                (2, Value::Varint(n)) => kv.create_revision = n.cast_signed(),
+                (3, Value::Varint(n)) => kv.mod_revision = n.cast_signed(),
+                (4, Value::Varint(n)) => kv.version = n.cast_signed(),
+                (5, Value::Bytes(value)) => kv.value = value,
+                (6, Value::Varint(n)) => kv.lease = n.cast_signed(),
+                (1..=6, _) => return Err(BadField(0)),
+                _ => {}
+            }
+        }
+        Ok(kv)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(prost::Message)]
+    struct Oracle {
+        #[prost(bytes = "vec", tag = "1")]
+        key: Vec<u8>,
+        #[prost(int64, tag = "2")]
+        create_revision: i64,
+        #[prost(int64, tag = "3")]
+        mod_revision: i64,
+        #[prost(int64, tag = "4")]
+        version: i64,
+        #[prost(bytes = "vec", tag = "5")]
+        value: Vec<u8>,
+        #[prost(int64, tag = "6")]
+        lease: i64,
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn it_reads_what_prost_writes(
+            key: Vec<u8>, create_revision: i64, mod_revision: i64, version: i64, value: Vec<u8>, lease: i64
+        ) {
+            let bytes = prost::Message::encode_to_vec(&Oracle {
+                key: key.clone(), create_revision, mod_revision, version, value: value.clone(), lease,
+            });
+            let due = KeyValue { key: &key, create_revision, mod_revision, version, value: &value, lease };
+            proptest::prop_assert_eq!(KeyValue::decode(&bytes), Ok(due));
+        }
+
+        #[test]
+        fn it_agrees_with_prost_on_any_bytes(bytes: Vec<u8>) {
+            let oracle = <Oracle as prost::Message>::decode(bytes.as_slice());
+            if let (Ok(ours), Ok(theirs)) = (KeyValue::decode(&bytes), &oracle) {
+                proptest::prop_assert_eq!(ours.key, theirs.key.as_slice());
+                proptest::prop_assert_eq!(ours.value, theirs.value.as_slice());
+                proptest::prop_assert_eq!(ours.lease, theirs.lease);
+            }
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! What etcd keeps inside its files: revisions, key-values, members, leases, alarms, users.
+
+pub mod alarm;
+pub mod auth;
+pub mod datadir;
+pub mod kv;
+pub mod lease;
+pub mod member;
+pub mod newest;
+pub mod revision;
+pub mod schema;
+pub mod store;
+
+pub use datadir::DataDir;
+pub use kv::KeyValue;
+pub use revision::{BucketKey, Revision};
+pub use store::Facts;

@@ -1,0 +1,35 @@
+//! The buckets of etcd's database and the keys of its `meta` bucket, and which storage version they amount to.
+
+use super::store::Facts;
+
+/// Every bucket, in the order bbolt keeps them. All are at the top level, in every version from 3.4 on.
+pub const BUCKETS: [&str; 10] =
+    ["alarm", "auth", "authRoles", "authUsers", "cluster", "key", "lease", "members", "members_removed", "meta"];
+
+/// Which version of etcd's storage schema a file is in, and how that is known.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct StorageVersion {
+    /// Major and minor, as `3.5`; `None` when the file does not tell.
+    pub version: Option<String>,
+    /// Whether the file states it, rather than our inferring it.
+    pub stated: bool,
+    /// Why.
+    pub reason: &'static str,
+}
+
+/// Stated from 3.6 on, inferred before as etcd 3.6 and 3.4.31 do (`UnsafeDetectSchemaVersion`).
+#[must_use]
+pub fn storage_version(facts: &Facts) -> StorageVersion {
+    let inferred = |version: &str, reason| StorageVersion { version: Some(version.to_owned()), stated: false, reason };
+    if let Some(stated) = facts.storage_version.as_deref().filter(|v| !v.is_empty()) {
+        let minor: Vec<&str> = stated.split('.').take(2).collect();
+        return StorageVersion { version: Some(minor.join(".")), stated: true, reason: "meta/storageVersion states it" };
+    }
+    if facts.term.is_some() || facts.conf_state.is_some() {
+        return inferred("3.5", "meta/term or meta/confState is there, meta/storageVersion is not");
+    }
+    if facts.consistent_index.is_some() {
+        return inferred("3.4", "meta/consistent_index is there, meta/term is not");
+    }
+    StorageVersion { version: None, stated: false, reason: "the meta bucket has no consistent index" }
+}

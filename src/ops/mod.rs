@@ -1,0 +1,9 @@
+//! What coldbolt can do: one verb a file. Each takes an input, options and a [`Monitor`](crate::monitor::Monitor), and returns a plain
+//! report; printing it is the caller's.
+
+pub mod hashkv;
+pub mod scan;
+pub mod status;
+
+pub use hashkv::{HashKvOptions, HashKvReport, hashkv};
+pub use status::{StatusReport, status};

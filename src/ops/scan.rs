@@ -1,0 +1,344 @@
+//! One walk over everything in a database: all page rules checked, all buckets read. What status, inspect and verify are made from.
+
+use std::collections::BTreeMap;
+
+use crate::bolt::walk::{Buckets, Stats, Visited, Visitor, check_freelist, walk, walk_parallel};
+use crate::bolt::{Bucket, Db, Page, Root, db};
+use crate::bytes::checksum::{crc32c, crc32c_combine};
+use crate::bytes::to_u64;
+use crate::error::{At, Corrupt, Error, Result};
+use crate::etcd::newest::Newest;
+use crate::etcd::{BucketKey, Facts, KeyValue, Revision, schema};
+use crate::finding::Code;
+use crate::monitor::Monitor;
+
+/// Buckets inside buckets inside buckets: etcd uses one level, and a hostile file must end somewhere.
+const MAX_NESTING: usize = 64;
+
+/// What is wrong with a file: everything counted, the first of each kind kept.
+#[derive(Debug, Clone)]
+pub struct Faults {
+    /// The first of each kind, in the order they were found.
+    pub kept: Vec<Corrupt>,
+    /// How many of each kind there are.
+    pub counts: BTreeMap<Code, u64>,
+    limit: u64,
+}
+
+impl Faults {
+    /// None yet; `limit` of each kind will be kept.
+    #[must_use]
+    pub fn new(limit: u64) -> Faults {
+        Faults { kept: Vec::new(), counts: BTreeMap::new(), limit }
+    }
+
+    /// One more.
+    pub fn push(&mut self, corrupt: Corrupt) {
+        let count = self.counts.entry(corrupt.code).or_default();
+        *count = count.saturating_add(1);
+        if *count <= self.limit {
+            self.kept.push(corrupt);
+        }
+    }
+
+    /// All of another part of the same walk.
+    pub fn extend(&mut self, other: Faults) {
+        for (code, count) in other.counts {
+            let room = self.limit.saturating_sub(self.counts.get(&code).copied().unwrap_or(0));
+            let total = self.counts.entry(code).or_default();
+            *total = total.saturating_add(count);
+            let mut left = room;
+            self.kept.extend(
+                other
+                    .kept
+                    .iter()
+                    .filter(|c| c.code == code)
+                    .take_while(|_| {
+                        let keep = left > 0;
+                        left = left.saturating_sub(1);
+                        keep
+                    })
+                    .cloned(),
+            );
+        }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.counts.values().fold(0, |a, b| a.saturating_add(*b))
+    }
+}
+
+/// A bucket, by its path from the root.
+#[derive(Debug, Clone)]
+pub struct BucketScan {
+    /// Names from the top down; one for etcd's buckets.
+    pub path: Vec<Vec<u8>>,
+    /// Whether its elements lie in its own entry.
+    pub inline: bool,
+    /// Its counter.
+    pub sequence: u64,
+    /// Its size.
+    pub stats: Stats,
+}
+
+/// What the `key` bucket holds.
+#[derive(Debug, Clone, Default)]
+pub struct Keyspace {
+    /// Stored revisions, tombstones included.
+    pub revisions: u64,
+    /// Deletions among them.
+    pub tombstones: u64,
+    /// The first revision in the file.
+    pub first: Option<Revision>,
+    /// The last.
+    pub last: Option<Revision>,
+    /// Whether any stored version names a lease.
+    pub leased: bool,
+    /// Bytes of users' keys and values over all revisions.
+    pub user_bytes: u64,
+}
+
+impl Keyspace {
+    fn add(&mut self, other: &Keyspace) {
+        self.revisions = self.revisions.saturating_add(other.revisions);
+        self.tombstones = self.tombstones.saturating_add(other.tombstones);
+        self.first = self.first.or(other.first);
+        self.last = other.last.or(self.last);
+        self.leased |= other.leased;
+        self.user_bytes = self.user_bytes.saturating_add(other.user_bytes);
+    }
+}
+
+/// The result of a walk over everything.
+#[derive(Debug)]
+pub struct Scan {
+    /// Whether the buckets are etcd's; if not, nothing was decoded.
+    pub is_etcd: bool,
+    /// The root bucket's own pages.
+    pub root: Stats,
+    /// Every bucket, in key order, nested ones after the one they are in.
+    pub buckets: Vec<BucketScan>,
+    /// Root elements that are not buckets.
+    pub plain: Vec<Vec<u8>>,
+    /// What the small buckets say.
+    pub facts: Facts,
+    /// What the `key` bucket holds.
+    pub keyspace: Keyspace,
+    /// The newest revision of each key.
+    pub newest: Newest,
+    /// The status hash: CRC-32C over the name, keys and values of every bucket.
+    pub hash: u32,
+    /// Pages that hold nothing.
+    pub free_pages: u64,
+    /// Everything that is wrong.
+    pub faults: Faults,
+}
+
+impl Scan {
+    /// Keys and values in all top-level buckets.
+    #[must_use]
+    pub fn all_keys(&self) -> u64 {
+        self.buckets.iter().filter(|b| b.path.len() == 1).fold(0, |n, b| n.saturating_add(b.stats.elements))
+    }
+
+    /// The names of the top-level buckets.
+    pub fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.buckets.iter().filter_map(|b| match b.path.as_slice() {
+            [name] => Some(name.as_slice()),
+            _ => None,
+        })
+    }
+}
+
+/// Walks the whole file. What is wrong is in the result; at most `limit` of each kind are kept.
+///
+/// # Errors
+/// [`Error::Cancelled`] only.
+pub fn scan(db: &Db<'_>, limit: u64, monitor: &dyn Monitor) -> Result<Scan> {
+    let visited = Visited::new(db);
+    let mut faults = Faults::new(limit);
+    for slot in db.slots() {
+        for fault in [&slot.fault, &slot.header_fault].into_iter().flatten() {
+            faults.push((**fault).clone());
+        }
+    }
+    if let Err(corrupt) = db::check_length(db) {
+        faults.push(*corrupt);
+    }
+    let present = db.pages_present().saturating_mul(db.page_size());
+    monitor.begin("walking pages", present);
+
+    let root = db.root();
+    let mut top = Buckets::new(db);
+    walk(&root, &visited, monitor, &mut top);
+    top.faults.drain(..).for_each(|c| faults.push(c));
+    let is_etcd = is_etcd(top.found.iter().map(|b| b.name.as_slice()));
+
+    let mut scan = Scan {
+        is_etcd,
+        root: top.stats,
+        buckets: Vec::new(),
+        plain: top.plain,
+        facts: Facts::default(),
+        keyspace: Keyspace::default(),
+        newest: Newest::default(),
+        hash: 0,
+        free_pages: 0,
+        faults,
+    };
+    for bucket in &top.found {
+        scan.bucket(bucket, &[], &visited, monitor);
+    }
+    let Scan { faults, free_pages, .. } = &mut scan;
+    *free_pages = check_freelist(db, &visited, &mut |c| faults.push(c));
+    monitor.end();
+    if monitor.cancelled() { Err(Error::Cancelled) } else { Ok(scan) }
+}
+
+/// Whether these are the buckets of an etcd database, even if some are lost.
+fn is_etcd<'n>(names: impl Iterator<Item = &'n [u8]>) -> bool {
+    let known = names.filter(|name| schema::BUCKETS.iter().any(|b| b.as_bytes() == *name)).collect::<Vec<_>>();
+    known.len() >= 3 || (known.contains(&b"key".as_slice()) && known.contains(&b"meta".as_slice()))
+}
+
+impl Scan {
+    fn bucket<'d>(&mut self, bucket: &Bucket<'d, '_>, above: &[Vec<u8>], visited: &Visited, monitor: &dyn Monitor) {
+        let path: Vec<Vec<u8>> = above.iter().cloned().chain([bucket.name.clone()]).collect();
+        let limit = self.faults.limit;
+        let top = above.is_empty();
+        let keys = top && self.is_etcd && bucket.name == b"key";
+        let small = top && self.is_etcd && !keys && schema::BUCKETS.iter().any(|b| b.as_bytes() == bucket.name);
+        let parts = if small {
+            let mut part = Part::new(bucket, limit, Content::Facts(&mut self.facts));
+            walk(bucket, visited, monitor, &mut part);
+            vec![part.done()]
+        } else {
+            let newest = keys.then_some(&self.newest);
+            let make = || Part::new(bucket, limit, newest.map_or(Content::Plain, Content::Keys));
+            walk_parallel(bucket, visited, monitor, make).into_iter().map(Part::done).collect()
+        };
+        if top {
+            self.hash = crc32c(self.hash, &bucket.name);
+        }
+        let mut stats = Stats::default();
+        let mut nested = Vec::new();
+        for part in parts {
+            if top {
+                self.hash = crc32c_combine(self.hash, part.crc, part.crc_len);
+            }
+            stats.add(&part.stats);
+            self.keyspace.add(&part.keyspace);
+            self.faults.extend(part.faults);
+            nested.extend(part.nested);
+        }
+        let inline = matches!(bucket.root, Root::Inline { .. });
+        self.buckets.push(BucketScan { path: path.clone(), inline, sequence: bucket.sequence, stats });
+        for inner in &nested {
+            if path.len() >= MAX_NESTING {
+                let what = format!("buckets are nested deeper than {MAX_NESTING}");
+                self.faults.push(*Corrupt::new(
+                    Code::BucketHeader,
+                    At { page: Some(inner.page.0), ..At::default() }.bucket(&inner.name),
+                    what,
+                ));
+                break;
+            }
+            self.bucket(inner, &path, visited, monitor);
+        }
+    }
+}
+
+enum Content<'c> {
+    Plain,
+    Facts(&'c mut Facts),
+    Keys(&'c Newest),
+}
+
+/// What one thread sees of one bucket.
+struct Part<'c, 'd, 's> {
+    bucket: &'c Bucket<'d, 's>,
+    content: Content<'c>,
+    seen: Seen<'d, 's>,
+}
+
+struct Seen<'d, 's> {
+    stats: Stats,
+    crc: u32,
+    crc_len: u64,
+    keyspace: Keyspace,
+    faults: Faults,
+    nested: Vec<Bucket<'d, 's>>,
+}
+
+impl<'c, 'd, 's> Part<'c, 'd, 's> {
+    fn new(bucket: &'c Bucket<'d, 's>, limit: u64, content: Content<'c>) -> Part<'c, 'd, 's> {
+        let (stats, keyspace, faults) = (Stats::default(), Keyspace::default(), Faults::new(limit));
+        Part { bucket, content, seen: Seen { stats, crc: 0, crc_len: 0, keyspace, faults, nested: Vec::new() } }
+    }
+
+    fn done(self) -> Seen<'d, 's> {
+        self.seen
+    }
+}
+
+impl Seen<'_, '_> {
+    fn hash(&mut self, bytes: &[u8]) {
+        self.crc = crc32c(self.crc, bytes);
+        self.crc_len = self.crc_len.saturating_add(to_u64(bytes.len()));
+    }
+
+    fn key_value(&mut self, newest: &Newest, key: &[u8], value: &[u8]) -> Result<(), (Code, String)> {
+        let key = BucketKey::parse(key).map_err(|why| (Code::RevisionKey, why.to_string()))?;
+        let kv = KeyValue::decode(value)
+            .map_err(|bad| (Code::ValueUndecodable, format!("the KeyValue cannot be read past its byte {}", bad.0)))?;
+        newest.see(kv.key, key);
+        let space = &mut self.keyspace;
+        space.revisions = space.revisions.saturating_add(1);
+        space.tombstones = space.tombstones.saturating_add(u64::from(key.tombstone));
+        space.first = space.first.or(Some(key.revision));
+        space.last = Some(key.revision);
+        space.leased |= kv.lease != 0;
+        space.user_bytes = space.user_bytes.saturating_add(to_u64(kv.key.len().saturating_add(kv.value.len())));
+        Ok(())
+    }
+}
+
+impl Visitor for Part<'_, '_, '_> {
+    fn branch(&mut self, page: &Page<'_>, depth: usize) {
+        self.seen.stats.branch(page, depth);
+    }
+
+    fn leaf(&mut self, page: &Page<'_>, depth: Option<usize>) {
+        self.seen.stats.leaf(page, depth);
+        for (index, element) in page.leaves().enumerate() {
+            self.seen.hash(element.key);
+            if element.is_bucket {
+                // Go's ForEach gives a nested bucket's name and no value.
+                match Bucket::parse(self.bucket.db(), page, &element) {
+                    Ok(bucket) => self.seen.nested.push(bucket),
+                    Err(corrupt) => self.seen.faults.push(*corrupt),
+                }
+                continue;
+            }
+            self.seen.hash(element.value);
+            let taken = match &mut self.content {
+                Content::Plain => Ok(()),
+                Content::Facts(facts) => {
+                    facts.take(&self.bucket.name, element.key, element.value).map_err(|why| (Code::ValueUndecodable, why))
+                }
+                Content::Keys(newest) => self.seen.key_value(newest, element.key, element.value),
+            };
+            if let Err((code, why)) = taken {
+                let at = page.at().element(index).bucket(&self.bucket.name).key(element.key);
+                self.seen.faults.push(*Corrupt::new(code, at, why));
+            }
+        }
+    }
+
+    fn fault(&mut self, mut corrupt: Corrupt) {
+        corrupt.at = corrupt.at.bucket(&self.bucket.name);
+        self.seen.faults.push(corrupt);
+    }
+}

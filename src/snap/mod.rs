@@ -1,0 +1,3 @@
+//! The files of `member/snap` beside the database: raft snapshots, and the trailer of snapshot files.
+
+pub mod backup;
