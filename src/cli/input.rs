@@ -1,0 +1,43 @@
+//! Inputs as the user names them.
+
+use std::fs::File;
+use std::io::{self, Seek};
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use coldbolt::bytes::{Source, source::Lock};
+use coldbolt::error::Error;
+use coldbolt::etcd::datadir;
+
+/// Opens a snapshot file or database; `-` is standard input.
+pub fn database(path: &Path) -> Result<Source, Error> {
+    let source = any_file(path)?;
+    datadir::require_database(&source)?;
+    if source.flock() == Lock::Held {
+        let what = "is in use: a running etcd holds its lock. Stop it, or take a snapshot with `etcdctl snapshot save` and read that";
+        return Err(Error::unreadable(path, what));
+    }
+    Ok(source)
+}
+
+/// Opens any file; `-` is standard input, which is kept in an unnamed temporary file unless it is a file already.
+pub fn any_file(path: &Path) -> Result<Source, Error> {
+    if path != Path::new("-") {
+        if path.is_dir() {
+            let db = path.join("member/snap/db");
+            let hint = if db.is_file() { format!("; its database is {}", db.display()) } else { String::new() };
+            return Err(Error::unreadable(path, format!("is a directory, a file is needed here{hint}")));
+        }
+        return Source::open(path);
+    }
+    let name = Path::new("(standard input)");
+    let unreadable = |e: io::Error| Error::unreadable(name, e);
+    let stdin = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(unreadable)?);
+    if stdin.metadata().map_err(unreadable)?.is_file() {
+        return Source::from_file(name, stdin);
+    }
+    let mut spool = tempfile::tempfile().map_err(unreadable)?;
+    io::copy(&mut &stdin, &mut spool).map_err(unreadable)?;
+    spool.rewind().map_err(unreadable)?;
+    Source::from_file(name, spool)
+}

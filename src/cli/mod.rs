@@ -1,0 +1,151 @@
+//! The command line: arguments, dispatch, exit codes. Everything below sees only the library's public API.
+
+mod hashkv;
+mod input;
+mod misc;
+mod out;
+mod progress;
+mod status;
+
+use std::io::{self, Write};
+use std::panic;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use self::progress::Terminal;
+
+/// Tools for etcd's files when no etcd is running.
+///
+/// Every command opens its inputs read-only and leaves them byte-identical. PATH may be a snapshot file, a member's db, a data directory,
+/// or - for standard input.
+///
+/// Exit codes: 0 good; 1 checked and bad (damage, or the data does not hold what was asked for); 2 wrong usage; 3 the input could not be
+/// read at all; 4 inconclusive; 5 a fault in coldbolt itself.
+#[derive(Debug, Parser)]
+#[command(name = "coldbolt", version, max_term_width = 110, propagate_version = true, disable_help_subcommand = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+struct Global {
+    /// Progress on standard error: a bar on a terminal for work over a second, JSON lines, or none.
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "HOW")]
+    progress: ProgressMode,
+    /// Threads to use; 0 is one for each core.
+    #[arg(short, long, global = true, default_value_t = 0, value_name = "N")]
+    jobs: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ProgressMode {
+    Auto,
+    Json,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Status(status::Args),
+    Hashkv(hashkv::Args),
+    /// The commands of `etcdutl snapshot`.
+    #[command(subcommand)]
+    Snapshot(Snapshot),
+    Version(misc::VersionArgs),
+    Completion(misc::CompletionArgs),
+    Man(misc::ManArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum Snapshot {
+    Status(status::Args),
+}
+
+/// How a command ended when nothing failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Good,
+    Bad,
+}
+
+/// Why a command could not do its work.
+#[derive(Debug)]
+enum Fail {
+    Library(coldbolt::Error),
+    Output(io::Error),
+}
+
+impl From<coldbolt::Error> for Fail {
+    fn from(error: coldbolt::Error) -> Fail {
+        Fail::Library(error)
+    }
+}
+
+impl From<io::Error> for Fail {
+    fn from(error: io::Error) -> Fail {
+        Fail::Output(error)
+    }
+}
+
+/// What a command's `run` gets: where the answer goes, and who hears of progress and findings.
+struct Context<'c> {
+    out: &'c mut dyn Write,
+    monitor: &'c Terminal,
+}
+
+type Done = Result<Verdict, Fail>;
+
+pub fn main() -> ExitCode {
+    panic::set_hook(Box::new(|info| {
+        let _ = writeln!(
+            io::stderr(),
+            "coldbolt: internal error: {info}\nThis is a fault in coldbolt, your input was not changed. Please report it."
+        );
+    }));
+    let cli = Cli::parse();
+    if cli.global.jobs > 0 {
+        // Fails only if the pool exists already, and this is the first use.
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(cli.global.jobs).build_global();
+    }
+    panic::catch_unwind(|| run(&cli)).map_or(ExitCode::from(5), ExitCode::from)
+}
+
+fn run(cli: &Cli) -> u8 {
+    let monitor = Terminal::new(cli.global.progress);
+    let mut out = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let mut context = Context { out: &mut out, monitor: &monitor };
+    let context = &mut context;
+    let done = match &cli.command {
+        Command::Status(args) | Command::Snapshot(Snapshot::Status(args)) => status::run(args, context),
+        Command::Hashkv(args) => hashkv::run(args, context),
+        Command::Version(args) => misc::version(args, context),
+        Command::Completion(args) => misc::completion(args, context),
+        Command::Man(args) => misc::man(args, context),
+    };
+    let done = done.and_then(|verdict| out.flush().map(|()| verdict).map_err(Fail::Output));
+    monitor.close();
+    match done {
+        Ok(Verdict::Good) => 0,
+        Ok(Verdict::Bad) => 1,
+        // Whoever read the answer has read enough.
+        Err(Fail::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => 0,
+        Err(Fail::Output(error)) => {
+            monitor.say(&format!("Error: standard output: {error}"));
+            5
+        }
+        Err(Fail::Library(error)) => {
+            monitor.say(&format!("Error: {error}"));
+            match error {
+                coldbolt::Error::Unreadable { .. } => 3,
+                coldbolt::Error::Damaged { .. } | coldbolt::Error::Refused(_) => 1,
+                _ => 5,
+            }
+        }
+    }
+}
