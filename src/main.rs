@@ -1,3 +1,7 @@
 //! The `coldbolt` command.
 
-fn main() {}
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main().into()
+}

@@ -1,0 +1,3 @@
+//! What etcd's files mean.
+
+pub mod request;

@@ -1,0 +1,3 @@
+//! Operations: what a command does, without printing.
+
+pub mod wal_dump;

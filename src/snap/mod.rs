@@ -1,0 +1,3 @@
+//! `member/snap`: raft snapshots.
+
+pub mod file;
