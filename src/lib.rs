@@ -26,7 +26,9 @@ pub mod etcd;
 pub mod finding;
 pub mod monitor;
 pub mod ops;
+pub mod raft;
 pub mod snap;
+pub mod wal;
 
 pub use error::{At, Corrupt, Error, Result};
 pub use finding::{Code, Finding, Severity};

@@ -1,6 +1,7 @@
 //! Bytes: where they come from, checksums over them, and the protobuf wire format.
 
 pub mod checksum;
+pub mod message;
 pub mod source;
 pub mod window;
 pub mod wire;

@@ -7,6 +7,7 @@ pub mod kv;
 pub mod lease;
 pub mod member;
 pub mod newest;
+pub mod request;
 pub mod revision;
 pub mod schema;
 pub mod store;

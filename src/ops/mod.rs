@@ -4,6 +4,7 @@
 pub mod hashkv;
 pub mod scan;
 pub mod status;
+pub mod wal_dump;
 
 pub use hashkv::{HashKvOptions, HashKvReport, hashkv};
 pub use status::{StatusReport, status};

@@ -1,0 +1,135 @@
+//! `coldbolt snap show`.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use coldbolt::ops::wal_dump::snap_show;
+use coldbolt::raft::SnapshotMetadata;
+use coldbolt::snap::file::{Membership, SnapFile};
+use coldbolt::{Error, Finding, Result};
+use serde_json::{Value, json};
+
+use super::{finish, output};
+
+const EXAMPLES: &str = "\
+Examples:
+  coldbolt snap show /backup/etcd-data/member/snap/0000000000000002-000000000000007a.snap
+  coldbolt snap show FILE.snap -w json
+
+Exit code 1 means that the file is damaged: etcd would rename it to .broken and take the next older one.";
+
+/// Show a raft snapshot file (`member/snap/*.snap`): where in the log it was taken, who voted, who was a member.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ShowArgs {
+    /// The file.
+    file: PathBuf,
+    /// How to print.
+    #[arg(short = 'w', long, value_enum, default_value_t = WriteOut::Text)]
+    write_out: WriteOut,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum WriteOut {
+    Text,
+    Json,
+}
+
+/// Runs the command.
+pub fn run(args: &ShowArgs, out: &mut dyn Write) -> Result<u8> {
+    let (file, mut findings) = match snap_show(&args.file) {
+        Ok(file) => (Some(file), Vec::new()),
+        Err(Error::Damaged { path, corrupt }) => (None, vec![Finding::from_corrupt(&coldbolt::error::show(&path), *corrupt)]),
+        Err(error) => return Err(error),
+    };
+    let membership = file.as_ref().and_then(|file| match file.membership() {
+        Ok(membership) => Some(membership),
+        Err(corrupt) => {
+            findings.push(Finding::from_corrupt(&coldbolt::error::show(&args.file), *corrupt));
+            None
+        }
+    });
+    match args.write_out {
+        WriteOut::Json => {
+            let mut object = json!({"schema": "coldbolt/snap-show/1"});
+            if let (Some(object), Some(file)) = (object.as_object_mut(), &file) {
+                object.insert("term".to_owned(), file.term().into());
+                object.insert("index".to_owned(), file.index().into());
+                object.insert("crc".to_owned(), format!("{:08x}", file.crc).into());
+                object.insert("crcOk".to_owned(), true.into());
+                object.insert("dataBytes".to_owned(), file.snapshot.data().len().into());
+                object.insert("confState".to_owned(), file.snapshot.metadata.as_ref().map_or(Value::Null, conf_state));
+                if let Some(membership) = &membership {
+                    object.insert("members".to_owned(), json!(membership.members));
+                    object.insert("removedMembers".to_owned(), hex_ids(&membership.removed));
+                    object.insert("clusterVersion".to_owned(), json!(membership.cluster_version));
+                }
+            }
+            if let Some(object) = object.as_object_mut() {
+                object.insert("findings".to_owned(), json!(findings));
+            }
+            writeln!(out, "{object:#}").map_err(output)?;
+        }
+        WriteOut::Text => {
+            if let Some(file) = &file {
+                text(out, file, membership.as_ref()).map_err(output)?;
+            }
+        }
+    }
+    finish(out, &findings)
+}
+
+fn text(out: &mut dyn Write, file: &SnapFile, membership: Option<&Membership>) -> std::io::Result<()> {
+    writeln!(out, "term            {}", file.term())?;
+    writeln!(out, "index           {}", file.index())?;
+    writeln!(out, "crc             {:08x} (right)", file.crc)?;
+    writeln!(out, "v2 store        {} bytes", file.snapshot.data().len())?;
+    if let Some(conf_state) = file.snapshot.metadata.as_ref().and_then(|metadata| metadata.conf_state.as_ref()) {
+        let mut line = |name: &str, ids: &[u64]| {
+            let ids: Vec<String> = ids.iter().map(|id| format!("{id:016x}")).collect();
+            if ids.is_empty() { Ok(()) } else { writeln!(out, "{name:<15} {}", ids.join(" ")) }
+        };
+        line("voters", &conf_state.voters)?;
+        line("learners", &conf_state.learners)?;
+        line("voters outgoing", &conf_state.voters_outgoing)?;
+        line("learners next", &conf_state.learners_next)?;
+    }
+    let Some(membership) = membership else { return Ok(()) };
+    if let Some(version) = &membership.cluster_version {
+        writeln!(out, "cluster version {}", version.escape_debug())?;
+    }
+    for member in &membership.members {
+        let name = member.name.as_deref().unwrap_or("(no name yet)").escape_debug();
+        let learner = if member.is_learner { " learner" } else { "" };
+        let (peers, clients) = (member.peer_urls.join(","), member.client_urls.join(","));
+        writeln!(
+            out,
+            "member          {:016x} {name}{learner} peers {} clients {}",
+            member.id,
+            peers.escape_debug(),
+            clients.escape_debug()
+        )?;
+    }
+    for id in &membership.removed {
+        writeln!(out, "removed member  {id:016x}")?;
+    }
+    Ok(())
+}
+
+/// The conf state of a snapshot as JSON.
+pub fn conf_state(metadata: &SnapshotMetadata) -> Value {
+    metadata.conf_state.as_ref().map_or(Value::Null, |state| {
+        json!({
+            "voters": hex_ids(&state.voters),
+            "learners": hex_ids(&state.learners),
+            "votersOutgoing": hex_ids(&state.voters_outgoing),
+            "learnersNext": hex_ids(&state.learners_next),
+            "autoLeave": state.auto_leave(),
+        })
+    })
+}
+
+fn hex_ids(ids: &[u64]) -> Value {
+    ids.iter().map(|id| format!("{id:016x}")).collect()
+}

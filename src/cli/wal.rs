@@ -1,0 +1,398 @@
+//! `coldbolt wal dump`.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use clap::builder::PossibleValuesParser;
+use clap::{Args, ValueEnum};
+use coldbolt::Result;
+use coldbolt::bytes::message::{Node, REDACTED, go_quote};
+use coldbolt::monitor::Collect;
+use coldbolt::ops::wal_dump::{EntryFilter, Payload, Row, Start, WalDumpOptions, wal_dump};
+use coldbolt::raft::{self, ConfState, EntryView};
+use coldbolt::wal::{Body, End, Kind, TornReason, record};
+use serde_json::{Map, Value, json};
+
+use super::{finish, output};
+
+const EXAMPLES: &str = "\
+Examples:
+  coldbolt wal dump /backup/etcd-data
+  coldbolt wal dump /backup/etcd-data --start-index 0 --entry-type IRRPut,IRRDeleteRange
+  coldbolt wal dump /backup/etcd-data/member/wal --raw
+  coldbolt wal dump /backup/etcd-data -w ndjson | jq -r 'select(.request.put) | .request.put.key | @base64d'
+
+The log is read as etcd reads it: entries that a later one replaced are not shown (--raw shows them). What is wrong with it is printed to
+standard error after the entries before it. Exit code 1 means damage; a torn last record, which etcd repairs, is a warning and exit code 0.";
+
+/// Print the entries of a member's write-ahead log.
+///
+/// The text is that of etcd-dump-logs 3.6, byte for byte, save that passwords, their hashes and tokens are replaced by `<redacted>`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct DumpArgs {
+    /// Data directory, its `member` directory, a WAL directory or one segment.
+    path: PathBuf,
+    /// WAL directory, if it is not `member/wal` of PATH.
+    #[arg(long, value_name = "DIR")]
+    wal_dir: Option<PathBuf>,
+    /// Start after this raft index, exclusive as in etcd-dump-logs 3.6 (60 prints 61 and on); with --raw inclusive, as there. Without it the
+    /// dump starts after the newest raft snapshot that the WAL knows.
+    #[arg(long, value_name = "N", conflicts_with = "start_snap")]
+    start_index: Option<u64>,
+    /// Stop before this raft index (exclusive).
+    #[arg(long, value_name = "N")]
+    end_index: Option<u64>,
+    /// Start after this raft snapshot: a path, or a name in `member/snap`.
+    #[arg(long, value_name = "FILE", conflicts_with = "raw")]
+    start_snap: Option<PathBuf>,
+    /// Only entries of these types, comma-separated. `Normal` is everything but membership changes, `Request` a bare v2 request.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = entry_types(), conflicts_with = "raw")]
+    entry_type: Vec<String>,
+    /// Every record of every segment in file order, past wrong checksums, without interpreting requests.
+    #[arg(long)]
+    raw: bool,
+    /// How to print: text, one JSON document, or one JSON object a line.
+    #[arg(short = 'w', long, value_enum, default_value_t = WriteOut::Text)]
+    write_out: WriteOut,
+    /// Print passwords, their hashes and tokens.
+    #[arg(long)]
+    show_secrets: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum WriteOut {
+    Text,
+    Json,
+    Ndjson,
+}
+
+fn entry_types() -> PossibleValuesParser {
+    PossibleValuesParser::new(EntryFilter::NAMES.iter().map(|(name, _)| *name))
+}
+
+/// Runs the command.
+pub fn run(args: &DumpArgs, out: &mut dyn Write) -> Result<u8> {
+    let start = match (&args.start_snap, args.start_index) {
+        (Some(snap), _) => Start::Snapshot(snap.clone()),
+        (None, Some(index)) => Start::After(index),
+        (None, None) => Start::NewestSnapshot,
+    };
+    let options = WalDumpOptions {
+        wal_dir: args.wal_dir.clone(),
+        start,
+        end_index: args.end_index,
+        types: args.entry_type.iter().filter_map(|name| EntryFilter::from_name(name)).collect(),
+        raw: args.raw,
+    };
+    let monitor = Collect::default();
+    let mut first = true;
+    let report = wal_dump(&args.path, &options, &monitor, &mut |row| {
+        let written = match args.write_out {
+            WriteOut::Text => text(out, &row, args.show_secrets),
+            WriteOut::Ndjson => writeln!(out, "{}", json_row(&row, args.show_secrets)),
+            WriteOut::Json => {
+                let lead = if std::mem::take(&mut first) { "{\"schema\":\"coldbolt/wal-dump/1\",\"rows\":[\n" } else { ",\n" };
+                write!(out, "{lead}{}", json_row(&row, args.show_secrets))
+            }
+        };
+        written.map_err(output)
+    });
+    let findings = monitor.into_findings();
+    let report = match report {
+        Ok(report) => report,
+        Err(error) => {
+            finish(out, &findings)?;
+            return Err(error);
+        }
+    };
+    let written = match args.write_out {
+        WriteOut::Text if args.raw => write_raw_end(out, report.summary.segments.last()),
+        WriteOut::Text => {
+            let types = if args.entry_type.is_empty() { "Normal,ConfigChange".to_owned() } else { args.entry_type.join(",") };
+            writeln!(out, "\nEntry types ({types}) count is : {}", report.entries)
+        }
+        WriteOut::Json => {
+            let lead = if first { "{\"schema\":\"coldbolt/wal-dump/1\",\"rows\":[" } else { "" };
+            writeln!(out, "{lead}\n],\"findings\":{}}}", json!(findings))
+        }
+        WriteOut::Ndjson => findings.iter().try_for_each(|finding| writeln!(out, "{}", json!({"type": "finding", "finding": finding}))),
+    };
+    written.map_err(output)?;
+    finish(out, &findings)
+}
+
+fn text(out: &mut dyn Write, row: &Row<'_>, secrets: bool) -> std::io::Result<()> {
+    match row {
+        Row::Start { after, by_index: true, .. } => writeln!(out, "Start dumping log entries from index {after}."),
+        Row::Start { snapshot: None, .. } => writeln!(out, "Snapshot:\nempty\nStart dumping log entries from snapshot."),
+        Row::Start { snapshot: Some(snapshot), .. } => {
+            let empty = ConfState::default();
+            let conf_state = snapshot.conf_state.as_ref().unwrap_or(&empty);
+            let nodes: Vec<String> = conf_state.voters.iter().map(|id| format!("{id:x}")).collect();
+            writeln!(
+                out,
+                "Snapshot:\nterm={} index={} nodes=[{}] confstate={}\nStart dumping log entries from snapshot.",
+                snapshot.term(),
+                snapshot.index(),
+                nodes.join(" "),
+                go_conf_state(conf_state)
+            )
+        }
+        Row::Head { metadata, hard_state, entries, last } => {
+            writeln!(
+                out,
+                "WAL metadata:\nnodeID={:x} clusterID={:x} term={} commitIndex={} vote={:x}\nWAL entries: {entries}",
+                metadata.node_id(),
+                metadata.cluster_id(),
+                hard_state.term(),
+                hard_state.commit(),
+                hard_state.vote()
+            )?;
+            if let Some(last) = last {
+                writeln!(out, "lastIndex={last}")?;
+            }
+            writeln!(out, "{:>4}\t{:>10}\ttype\tdata", "term", "index")
+        }
+        Row::Entry { entry, payload, .. } => {
+            writeln!(out, "{:>4}\t{:>10}\t{}", entry.term, entry.index, entry_text(payload, secrets))
+        }
+        Row::Record { crc, data, body, kind, .. } => {
+            let data = data.unwrap_or_default();
+            let node = |message| Node::decode(message, data).map(|node| node.text(true)).unwrap_or_default();
+            match body {
+                Body::Metadata(_) => writeln!(out, "Metadata: {}", node(&record::METADATA)),
+                Body::Crc => writeln!(out, "CRC: {crc}"),
+                Body::State(_) => writeln!(out, "HardState: {}", node(&raft::HARD_STATE)),
+                Body::Snapshot(_) => writeln!(out, "Snapshot: {}", node(&record::SNAPSHOT)),
+                Body::Entry { entry, .. } if !secrets && Payload::of(entry).has_secret() => {
+                    let head = EntryView { data: None, ..*entry };
+                    writeln!(out, "Entry: {}Data:\"{REDACTED}\" ", bare_entry(&head))
+                }
+                Body::Entry { .. } => writeln!(out, "Entry: {}", node(&raft::ENTRY)),
+                Body::Unreadable => writeln!(out, "Unreadable: type:{} bytes:{}", kind.number(), data.len()),
+                Body::Other(_) => Ok(()),
+            }
+        }
+    }
+}
+
+fn bare_entry(entry: &EntryView<'_>) -> String {
+    let kind = match entry.kind {
+        0 => String::new(),
+        1 => "Type:EntryConfChange ".to_owned(),
+        2 => "Type:EntryConfChangeV2 ".to_owned(),
+        other => format!("Type:{other} "),
+    };
+    format!("Term:{} Index:{} {kind}", entry.term, entry.index)
+}
+
+fn write_raw_end(out: &mut dyn Write, last: Option<&coldbolt::wal::log::SegmentSummary>) -> std::io::Result<()> {
+    let Some(segment) = last else { return Ok(()) };
+    match &segment.end {
+        Some(End::CleanEof | End::ZeroWord) => writeln!(out, "EOF: All entries were processed."),
+        Some(End::Torn(torn)) => {
+            // As Go words it.
+            let more = match torn.reason {
+                TornReason::LengthBeyondEnd { record, padding, limit, file } => format!(
+                    ": [wal] max entry size limit exceeded when reading \"{}\", recBytes: {record}, fileSize({file}) - offset({}) - \
+                     padBytes({padding}) = entryLimit({limit})",
+                    segment.name, torn.offset
+                ),
+                TornReason::ZeroSectorChecksum { .. } => format!(": in file '{}' at position: {}", segment.name, torn.offset),
+                TornReason::LengthWord { .. } | TornReason::Short { .. } | TornReason::ZeroSectorUndecodable => String::new(),
+            };
+            writeln!(out, "ErrUnexpectedEOF: The last record might be corrupted, error: unexpected EOF{more}.")
+        }
+        Some(End::Damaged(_)) | None => Ok(()),
+    }
+}
+
+/// A conf state as Go's `encoding/json` prints gogo's struct.
+fn go_conf_state(conf_state: &ConfState) -> Value {
+    let mut object = Map::new();
+    let lists = [
+        ("voters", &conf_state.voters),
+        ("learners", &conf_state.learners),
+        ("voters_outgoing", &conf_state.voters_outgoing),
+        ("learners_next", &conf_state.learners_next),
+    ];
+    for (name, ids) in lists {
+        if !ids.is_empty() {
+            object.insert(name.to_owned(), json!(ids));
+        }
+    }
+    object.insert("auto_leave".to_owned(), conf_state.auto_leave().into());
+    object.into()
+}
+
+/// The `type` and `data` columns.
+fn entry_text(payload: &Payload<'_>, secrets: bool) -> String {
+    match payload {
+        Payload::Request(node) => match node.message("v2") {
+            Some(_) if !secrets && payload.has_secret() => format!("norm\tv2:<{REDACTED}> "),
+            _ => format!("norm\t{}", node.text(secrets)),
+        },
+        Payload::V2(node) => format!("norm\t{}", v2_text(node, !secrets && payload.has_secret())),
+        Payload::Unknown => "norm\t???".to_owned(),
+        Payload::ConfChange(None) => "conf\t???".to_owned(),
+        Payload::ConfChange(Some(change)) => {
+            let kind = change.kind.unwrap_or(0);
+            let name = usize::try_from(kind).ok().and_then(|kind| raft::CONF_CHANGE_TYPES.get(kind)).copied();
+            format!("conf\tmethod={} id={:x}", name.map_or_else(|| kind.to_string(), str::to_owned), change.node_id())
+        }
+        Payload::Other => "????\t???".to_owned(),
+    }
+}
+
+fn v2_text(node: &Node<'_>, redact: bool) -> String {
+    let (path, method) = (excerpt(node.bytes("Path"), 64, 64), node.bytes("Method"));
+    let name = String::from_utf8_lossy(method).escape_debug().to_string();
+    match method {
+        b"" => "noop".to_owned(),
+        b"SYNC" => format!("method=SYNC time=\"{}\"", go_time(node.number("Time").cast_signed())),
+        b"QGET" | b"DELETE" => format!("method={name} path={path}"),
+        _ if redact => format!("method={name} path={path} val=\"{REDACTED}\""),
+        _ => format!("method={name} path={path} val={}", excerpt(node.bytes("Val"), 128, 0)),
+    }
+}
+
+/// The quoted text, its middle left out when it is long.
+fn excerpt(text: &[u8], head: usize, tail: usize) -> String {
+    let parts = text.len().checked_sub(tail).filter(|at| *at >= head).and_then(|at| text.split_at_checked(at));
+    match parts.and_then(|(front, tail)| Some((front.get(..head)?, tail))) {
+        Some((front, tail)) => format!("{}...{}", go_quote(front), go_quote(tail)),
+        None => go_quote(text),
+    }
+}
+
+/// Nanoseconds since 1970 as Go prints a UTC time.
+fn go_time(nanoseconds: i64) -> String {
+    let Ok(time) = jiff::Timestamp::from_nanosecond(i128::from(nanoseconds)) else { return nanoseconds.to_string() };
+    let time = jiff::tz::Offset::UTC.to_datetime(time);
+    let fraction = match time.subsec_nanosecond() {
+        0 => String::new(),
+        n => format!(".{n:09}").trim_end_matches('0').to_owned(),
+    };
+    format!(
+        "{:04}-{:02}-{:02} {:02}:{:02}:{:02}{fraction} +0000 UTC",
+        time.year(),
+        time.month(),
+        time.day(),
+        time.hour(),
+        time.minute(),
+        time.second()
+    )
+}
+
+fn json_row(row: &Row<'_>, secrets: bool) -> Value {
+    match row {
+        Row::Start { after, snapshot, .. } => {
+            let snapshot = snapshot.map(|s| json!({"term": s.term(), "index": s.index(), "confState": super::snap::conf_state(s)}));
+            json!({"type": "start", "after": after, "snapshot": snapshot})
+        }
+        Row::Head { metadata, hard_state, entries, last } => json!({
+            "type": "wal",
+            "metadata": {"nodeID": hex(metadata.node_id()), "clusterID": hex(metadata.cluster_id())},
+            "hardState": {"term": hard_state.term(), "vote": hex(hard_state.vote()), "commit": hard_state.commit()},
+            "entries": entries,
+            "lastIndex": last,
+        }),
+        Row::Entry { file, offset, entry, payload } => {
+            let mut object = Map::new();
+            object.insert("type".to_owned(), "entry".into());
+            object.insert("file".to_owned(), file.as_str().into());
+            object.insert("offset".to_owned(), (*offset).into());
+            entry_json(&mut object, entry, payload, secrets);
+            object.into()
+        }
+        Row::Record { file, offset, kind, crc, crc_ok, data, body } => {
+            let mut object = Map::new();
+            object.insert("type".to_owned(), "record".into());
+            object.insert("file".to_owned(), file.as_str().into());
+            object.insert("offset".to_owned(), (*offset).into());
+            object.insert("recordType".to_owned(), record_type(*kind));
+            object.insert("crc".to_owned(), format!("{crc:08x}").into());
+            object.insert("crcOk".to_owned(), (*crc_ok).into());
+            let data = data.unwrap_or_default();
+            let node = |message| Node::decode(message, data).map_or(Value::Null, |node| node.json(true));
+            match body {
+                Body::Metadata(_) => drop(object.insert("metadata".to_owned(), node(&record::METADATA))),
+                Body::State(_) => drop(object.insert("hardState".to_owned(), node(&raft::HARD_STATE))),
+                Body::Snapshot(_) => drop(object.insert("snapshot".to_owned(), node(&record::SNAPSHOT))),
+                Body::Entry { entry, .. } => entry_json(&mut object, entry, &Payload::of(entry), secrets),
+                Body::Unreadable | Body::Other(_) => drop(object.insert("data".to_owned(), BASE64_STANDARD.encode(data).into())),
+                Body::Crc => {}
+            }
+            object.into()
+        }
+    }
+}
+
+fn record_type(kind: Kind) -> Value {
+    match kind {
+        Kind::Metadata => "metadata".into(),
+        Kind::Entry => "entry".into(),
+        Kind::State => "state".into(),
+        Kind::Crc => "crc".into(),
+        Kind::Snapshot => "snapshot".into(),
+        Kind::Other(number) => number.into(),
+    }
+}
+
+fn entry_json(object: &mut Map<String, Value>, entry: &EntryView<'_>, payload: &Payload<'_>, secrets: bool) {
+    object.insert("term".to_owned(), entry.term.into());
+    object.insert("index".to_owned(), entry.index.into());
+    let kind = entry.entry_type().map_or_else(|| entry.kind.into(), |kind| Value::from(format!("Entry{kind:?}")));
+    object.insert("entryType".to_owned(), kind);
+    let redact = !secrets && payload.has_secret();
+    let hide = |mut value: Value, path: &[&str]| {
+        let found = path.iter().try_fold(&mut value, |value, key| value.get_mut(key));
+        if let (true, Some(found)) = (redact, found) {
+            *found = REDACTED.into();
+        }
+        value
+    };
+    match payload {
+        Payload::Request(node) => object.insert("request".to_owned(), hide(node.json(secrets), &["v2", "Val"])),
+        Payload::V2(node) => object.insert("v2Request".to_owned(), hide(node.json(secrets), &["Val"])),
+        Payload::ConfChange(Some(change)) => {
+            let node = Node::decode(&raft::CONF_CHANGE, entry.bytes()).map_or(Value::Null, |node| node.json(true));
+            if let Ok(member) = serde_json::from_slice::<Value>(change.context()) {
+                object.insert("member".to_owned(), member);
+            }
+            object.insert("confChange".to_owned(), node)
+        }
+        Payload::ConfChange(None) | Payload::Unknown | Payload::Other => {
+            object.insert("data".to_owned(), BASE64_STANDARD.encode(entry.bytes()).into())
+        }
+    };
+    let text = entry_text(payload, secrets);
+    let text = text.split_once('\t').map_or(text.as_str(), |(_, data)| data).trim_end();
+    object.insert("text".to_owned(), text.into());
+}
+
+fn hex(id: u64) -> String {
+    format!("{id:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_excerpt_leaves_the_middle_out() {
+        assert_eq!(excerpt(b"abc", 1, 2), "\"a\"...\"bc\"");
+        assert_eq!(excerpt(b"abc", 2, 2), "\"abc\"");
+        assert_eq!(excerpt(b"abc", 3, 0), "\"abc\"...\"\"");
+    }
+
+    #[test]
+    fn a_time_is_printed_as_go_prints_it() {
+        assert_eq!(go_time(1), "1970-01-01 00:00:00.000000001 +0000 UTC");
+        assert_eq!(go_time(1_500_000_000_120_000_000), "2017-07-14 02:40:00.12 +0000 UTC");
+        assert_eq!(go_time(i64::MIN), "1677-09-21 00:12:43.145224192 +0000 UTC");
+    }
+}

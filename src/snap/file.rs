@@ -1,0 +1,343 @@
+//! A raft snapshot file: `member/snap/%016x-%016x.snap`, term first, then index.
+//!
+//! ```text
+//! snappb.snapshot   1 crc   CRC-32C of field 2
+//!                   2 data  raftpb.Snapshot { 1 data: the v2 store as JSON, 2 metadata { 1 conf_state, 2 index, 3 term } }
+//! ```
+//!
+//! It holds no keys: those are in the db beside it. Up to 3.6 its v2 store says who is a member. Source: `server/etcdserver/api/snap`
+//! @ v3.6.14.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use prost::Message;
+use serde::Deserialize;
+
+use crate::bytes::checksum::crc32c;
+use crate::bytes::wire::{Value, fields};
+use crate::error::{At, Corrupt};
+use crate::finding::Code;
+use crate::raft::Snapshot;
+
+/// The name of a raft snapshot file. Ordered from oldest to newest, as etcd orders the names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SnapName {
+    /// The term of the last entry in it.
+    pub term: u64,
+    /// The index of that entry.
+    pub index: u64,
+}
+
+impl SnapName {
+    /// Reads `%016x-%016x.snap`.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<SnapName> {
+        let (term, index) = name.strip_suffix(".snap")?.split_once('-')?;
+        let hex = |digits: &str| {
+            let good = digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+            good.then(|| u64::from_str_radix(digits, 16).ok()).flatten()
+        };
+        Some(SnapName { term: hex(term)?, index: hex(index)? })
+    }
+}
+
+impl fmt::Display for SnapName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}-{:016x}.snap", self.term, self.index)
+    }
+}
+
+/// A raft snapshot file, decoded; its checksum holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SnapFile {
+    /// CRC-32C of the content.
+    pub crc: u32,
+    /// The content.
+    pub snapshot: Snapshot,
+}
+
+impl SnapFile {
+    /// Decodes a file (`snap.Read`).
+    ///
+    /// # Errors
+    /// `snap-invalid` when it is empty or does not decode, `snap-crc` when its checksum is wrong.
+    pub fn decode(bytes: &[u8]) -> Result<SnapFile, Box<Corrupt>> {
+        let invalid = |what: String| Corrupt::new(Code::SnapInvalid, At::offset(0), what);
+        if bytes.is_empty() {
+            return Err(invalid("the file is empty".to_owned()));
+        }
+        let (mut crc, mut data) = (0, &[][..]);
+        for item in fields(bytes) {
+            match item {
+                // A uint32 is the low 32 bits of its varint.
+                Ok((1, Value::Varint(n))) => crc = u32::try_from(n & u64::from(u32::MAX)).unwrap_or_default(),
+                Ok((2, Value::Bytes(bytes))) => data = bytes,
+                Ok((1 | 2, _)) => return Err(invalid("its checksum or content has another type than it should".to_owned())),
+                Ok(_) => {}
+                Err(bad) => {
+                    let what = format!("the {} bytes do not decode past byte {}", bytes.len(), bad.0);
+                    return Err(Corrupt::new(Code::SnapInvalid, At::offset(crate::bytes::to_u64(bad.0)), what));
+                }
+            }
+        }
+        if data.is_empty() || crc == 0 {
+            return Err(invalid(format!("{} bytes of content with checksum {crc:08x}: etcd takes it for empty", data.len())));
+        }
+        let computed = crc32c(0, data);
+        if computed != crc {
+            let what = format!("its checksum is {crc:08x}, its {} bytes of content give {computed:08x}", data.len());
+            return Err(Corrupt::new(Code::SnapCrc, At::offset(0), what));
+        }
+        let snapshot = Snapshot::decode(data).map_err(|error| invalid(format!("its checksum is right, its content is not: {error}")))?;
+        Ok(SnapFile { crc, snapshot })
+    }
+
+    /// Encodes a file as etcd's `snapshotter.save` does.
+    #[must_use]
+    pub fn encode(snapshot: &Snapshot) -> Vec<u8> {
+        use prost::encoding::{bytes, uint32};
+        let data = snapshot.encode_to_vec();
+        let mut out = Vec::with_capacity(data.len().saturating_add(16));
+        uint32::encode(1, &crc32c(0, &data), &mut out);
+        bytes::encode(2, &data, &mut out);
+        out
+    }
+
+    /// The index of the last entry in it.
+    #[must_use]
+    pub fn index(&self) -> u64 {
+        self.snapshot.metadata.as_ref().map_or(0, |metadata| metadata.index())
+    }
+
+    /// The term of that entry.
+    #[must_use]
+    pub fn term(&self) -> u64 {
+        self.snapshot.metadata.as_ref().map_or(0, |metadata| metadata.term())
+    }
+
+    /// Who is a member, by the v2 store in it.
+    ///
+    /// # Errors
+    /// `snap-invalid` when it is not the JSON of a v2 store.
+    pub fn membership(&self) -> Result<Membership, Box<Corrupt>> {
+        Membership::from_v2(self.snapshot.data())
+    }
+}
+
+/// A member.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapMember {
+    /// Its id.
+    #[serde(serialize_with = "hex_id")]
+    pub id: u64,
+    /// Its name; absent until it has published it.
+    pub name: Option<String>,
+    /// Where the other members reach it.
+    #[serde(rename = "peerURLs")]
+    pub peer_urls: Vec<String>,
+    /// Where clients reach it.
+    #[serde(rename = "clientURLs")]
+    pub client_urls: Vec<String>,
+    /// Whether it only listens.
+    pub is_learner: bool,
+}
+
+fn hex_id<S: serde::Serializer>(id: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&format!("{id:016x}"))
+}
+
+/// Who is a member, out of `/0` of a v2 store.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Membership {
+    /// The members, by id.
+    pub members: Vec<SnapMember>,
+    /// Ids of members that left; they may not come back.
+    pub removed: Vec<u64>,
+    /// The cluster version, as `3.5.0`.
+    pub cluster_version: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Store {
+    #[serde(rename = "Root")]
+    root: Option<Root>,
+}
+
+#[derive(Deserialize)]
+struct Root {
+    #[serde(rename = "Children")]
+    children: Option<Top>,
+}
+
+#[derive(Deserialize)]
+struct Top {
+    #[serde(rename = "0")]
+    cluster: Option<Dir<ClusterNodes>>,
+}
+
+#[derive(Deserialize)]
+struct Dir<T> {
+    #[serde(rename = "Children")]
+    children: Option<T>,
+}
+
+#[derive(Deserialize)]
+struct ClusterNodes {
+    members: Option<Dir<BTreeMap<String, Dir<MemberNodes>>>>,
+    removed_members: Option<Dir<BTreeMap<String, serde::de::IgnoredAny>>>,
+    version: Option<Leaf>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct MemberNodes {
+    attributes: Option<Leaf>,
+    raft_attributes: Option<Leaf>,
+}
+
+#[derive(Deserialize)]
+struct Leaf {
+    #[serde(rename = "Value")]
+    value: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Attributes {
+    name: Option<String>,
+    #[serde(rename = "clientURLs")]
+    client_urls: Option<Vec<String>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct RaftAttributes {
+    #[serde(rename = "peerURLs")]
+    peer_urls: Option<Vec<String>>,
+    #[serde(rename = "isLearner")]
+    is_learner: bool,
+}
+
+impl Membership {
+    /// Reads the JSON of a v2 store. Only `/0` is looked at, so the depth of what users stored does not matter.
+    ///
+    /// # Errors
+    /// `snap-invalid` when it is not such JSON, or a member in it is not.
+    pub fn from_v2(json: &[u8]) -> Result<Membership, Box<Corrupt>> {
+        let invalid = |what: String| Corrupt::new(Code::SnapInvalid, At::default(), what);
+        let store: Store = serde_json::from_slice(json).map_err(|error| invalid(format!("the v2 store in it is not one: {error}")))?;
+        let nodes = store.root.and_then(|root| root.children).and_then(|top| top.cluster).and_then(|dir| dir.children);
+        let Some(nodes) = nodes else { return Ok(Membership::default()) };
+        let id =
+            |text: &str| u64::from_str_radix(text, 16).map_err(|_| invalid(format!("a member id is not hex: {}", text.escape_default())));
+        let mut members = Vec::new();
+        for (name, node) in nodes.members.and_then(|dir| dir.children).unwrap_or_default() {
+            let node = node.children.unwrap_or(MemberNodes { attributes: None, raft_attributes: None });
+            let bad = |error| invalid(format!("member {}: {error}", name.escape_default()));
+            let attributes: Attributes = node.attributes.map_or(Ok(Attributes::default()), |leaf| parse(&leaf)).map_err(bad)?;
+            let raft: RaftAttributes = node.raft_attributes.map_or(Ok(RaftAttributes::default()), |leaf| parse(&leaf)).map_err(bad)?;
+            members.push(SnapMember {
+                id: id(&name)?,
+                name: attributes.name.filter(|name| !name.is_empty()),
+                peer_urls: raft.peer_urls.unwrap_or_default(),
+                client_urls: attributes.client_urls.unwrap_or_default(),
+                is_learner: raft.is_learner,
+            });
+        }
+        members.sort_by_key(|member| member.id);
+        let removed = nodes.removed_members.and_then(|dir| dir.children).unwrap_or_default();
+        let mut removed = removed.keys().map(|name| id(name)).collect::<Result<Vec<u64>, _>>()?;
+        removed.sort_unstable();
+        Ok(Membership { members, removed, cluster_version: nodes.version.map(|leaf| leaf.value) })
+    }
+}
+
+fn parse<'de, T: Deserialize<'de>>(leaf: &'de Leaf) -> serde_json::Result<T> {
+    serde_json::from_str(&leaf.value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft::{ConfState, SnapshotMetadata};
+
+    fn snapshot() -> Snapshot {
+        let conf_state = ConfState { voters: vec![1, 2, 3], auto_leave: Some(false), ..ConfState::default() };
+        let metadata = SnapshotMetadata { conf_state: Some(conf_state), index: Some(1), term: Some(1) };
+        Snapshot { data: Some(b"some snapshot".to_vec()), metadata: Some(metadata) }
+    }
+
+    #[test]
+    fn what_is_encoded_decodes_to_the_same() {
+        let bytes = SnapFile::encode(&snapshot());
+        let file = SnapFile::decode(&bytes).unwrap();
+        assert_eq!((file.index(), file.term()), (1, 1));
+        assert_eq!(file.snapshot, snapshot());
+        assert_eq!(SnapFile::encode(&file.snapshot), bytes);
+    }
+
+    #[test]
+    fn the_name_has_the_term_first() {
+        let name = SnapName { term: 2, index: 0x7a };
+        assert_eq!(name.to_string(), "0000000000000002-000000000000007a.snap");
+        assert_eq!(SnapName::parse("0000000000000002-000000000000007a.snap"), Some(name));
+        for bad in ["2-7a.snap", "0000000000000002-000000000000007a.snap.broken", "000000000000007a.snap.db", "db"] {
+            assert_eq!(SnapName::parse(bad), None, "{bad}");
+        }
+        assert!(SnapName { term: 1, index: 9 } < SnapName { term: 2, index: 1 }, "the newest has the highest term");
+    }
+
+    #[test]
+    fn a_wrong_checksum_an_empty_file_and_a_zero_checksum_are_told_apart() {
+        let good = SnapFile::encode(&snapshot());
+        let mut bad = good.clone();
+        *bad.last_mut().unwrap() ^= 1;
+        assert_eq!(SnapFile::decode(&bad).unwrap_err().code, Code::SnapCrc);
+        assert_eq!(SnapFile::decode(&[]).unwrap_err().code, Code::SnapInvalid);
+        assert_eq!(SnapFile::decode(&[0x08, 0x00, 0x12, 0x01, b'x']).unwrap_err().code, Code::SnapInvalid);
+        assert_eq!(SnapFile::decode(&[0x08, 0x01]).unwrap_err().code, Code::SnapInvalid);
+    }
+
+    #[test]
+    fn no_flipped_byte_and_no_truncation_is_taken_for_good() {
+        let good = SnapFile::encode(&snapshot());
+        for at in 0..good.len() {
+            for mask in [1, 0x80, 0xff] {
+                let mut bad = good.clone();
+                bad[at] ^= mask;
+                assert!(SnapFile::decode(&bad).is_err(), "byte {at} xor {mask}");
+            }
+            assert!(SnapFile::decode(&good[..at]).is_err(), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn members_come_out_of_the_v2_store() {
+        let json = br#"{"Root":{"Path":"/","Children":{"0":{"Children":{
+            "members":{"Children":{"b":{"Children":{
+                "attributes":{"Value":"{\"name\":\"n1\",\"clientURLs\":[\"http://c\"]}","Children":null},
+                "raftAttributes":{"Value":"{\"peerURLs\":[\"http://p\"],\"isLearner\":true}","Children":null}}},
+              "a":{"Children":{"raftAttributes":{"Value":"{\"peerURLs\":null}"}}}}},
+            "removed_members":{"Children":{"ff":{"Path":"/0/removed_members/ff","Value":"","Children":null}}},
+            "version":{"Value":"3.5.0","Children":null}}},
+            "1":{"Children":{}}}},"CurrentIndex":4,"CurrentVersion":2}"#;
+        let membership = Membership::from_v2(json).unwrap();
+        assert_eq!(membership.members.iter().map(|m| m.id).collect::<Vec<_>>(), [10, 11]);
+        let member = &membership.members[1];
+        assert_eq!((member.name.as_deref(), member.is_learner), (Some("n1"), true));
+        assert_eq!((&member.peer_urls[..], &member.client_urls[..]), (&["http://p".to_owned()][..], &["http://c".to_owned()][..]));
+        assert_eq!(membership.removed, [255]);
+        assert_eq!(membership.cluster_version.as_deref(), Some("3.5.0"));
+    }
+
+    #[test]
+    fn deep_user_content_does_not_hide_the_members() {
+        let deep = format!("{}{}", "{\"x\":".repeat(5000), "1".to_owned() + &"}".repeat(5000));
+        let json = format!(r#"{{"Root":{{"Children":{{"1":{deep},"0":{{"Children":{{"version":{{"Value":"3.4.0"}}}}}}}}}}}}"#);
+        assert_eq!(Membership::from_v2(json.as_bytes()).unwrap().cluster_version.as_deref(), Some("3.4.0"));
+        assert!(Membership::from_v2(b"some snapshot").is_err());
+        assert_eq!(Membership::from_v2(b"{}").unwrap(), Membership::default());
+    }
+}

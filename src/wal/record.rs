@@ -1,0 +1,143 @@
+//! What is inside a frame: `walpb.Record`, and the payloads that are the WAL's own.
+
+use prost::Message;
+
+use crate::bytes::message::{self, Label, field};
+use crate::bytes::wire::{BadField, Value, fields};
+use crate::raft::{CONF_STATE, ConfState};
+
+/// The type of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// 1: node and cluster id.
+    Metadata,
+    /// 2: a raft entry.
+    Entry,
+    /// 3: a hard state.
+    State,
+    /// 4: the value the checksum chain goes on with.
+    Crc,
+    /// 5: a snapshot was taken or received.
+    Snapshot,
+    /// Not a type of etcd's.
+    Other(i64),
+}
+
+impl Kind {
+    /// The type of that number.
+    #[must_use]
+    pub fn of(number: i64) -> Kind {
+        match number {
+            1 => Kind::Metadata,
+            2 => Kind::Entry,
+            3 => Kind::State,
+            4 => Kind::Crc,
+            5 => Kind::Snapshot,
+            other => Kind::Other(other),
+        }
+    }
+
+    /// The number on disk.
+    #[must_use]
+    pub fn number(self) -> i64 {
+        match self {
+            Kind::Metadata => 1,
+            Kind::Entry => 2,
+            Kind::State => 3,
+            Kind::Crc => 4,
+            Kind::Snapshot => 5,
+            Kind::Other(other) => other,
+        }
+    }
+}
+
+/// `walpb.Record`, its data borrowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Envelope<'a> {
+    /// Field 1.
+    pub kind: Kind,
+    /// Field 2: the checksum chain after this record's data.
+    pub crc: u32,
+    /// Field 3.
+    pub data: Option<&'a [u8]>,
+}
+
+impl<'a> Envelope<'a> {
+    /// Decodes a record without copying. A missing number is 0.
+    ///
+    /// # Errors
+    /// The offset of the first field that cannot be.
+    pub fn decode(bytes: &'a [u8]) -> Result<Envelope<'a>, BadField> {
+        let mut envelope = Envelope { kind: Kind::Other(0), crc: 0, data: None };
+        for item in fields(bytes) {
+            match item? {
+                (1, Value::Varint(n)) => envelope.kind = Kind::of(n.cast_signed()),
+                // A uint32 is the low 32 bits of its varint.
+                (2, Value::Varint(n)) => envelope.crc = u32::try_from(n & u64::from(u32::MAX)).unwrap_or_default(),
+                (3, Value::Bytes(data)) => envelope.data = Some(data),
+                (1..=3, _) => return Err(BadField(0)),
+                _ => {}
+            }
+        }
+        Ok(envelope)
+    }
+}
+
+/// `etcdserverpb.Metadata`: whose WAL this is.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct Metadata {
+    /// The member.
+    #[prost(uint64, optional, tag = "1")]
+    pub node_id: Option<u64>,
+    /// The cluster.
+    #[prost(uint64, optional, tag = "2")]
+    pub cluster_id: Option<u64>,
+}
+
+/// `walpb.Snapshot`: up to which index a snapshot holds everything.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Snapshot {
+    /// The last index in the snapshot.
+    #[prost(uint64, optional, tag = "1")]
+    pub index: Option<u64>,
+    /// The term of that entry.
+    #[prost(uint64, optional, tag = "2")]
+    pub term: Option<u64>,
+    /// Who voted at that index; written since 3.5.
+    #[prost(message, optional, tag = "3")]
+    pub conf_state: Option<ConfState>,
+}
+
+/// The fields of [`Metadata`], as etcd's tools print them.
+pub static METADATA: message::Message =
+    message::Message { fields: &[field(1, "NodeID", message::Kind::Id), field(2, "ClusterID", message::Kind::Id)] };
+
+/// The fields of [`Snapshot`].
+pub static SNAPSHOT: message::Message = message::Message {
+    fields: &[
+        field(1, "index", message::Kind::Uint),
+        field(2, "term", message::Kind::Uint),
+        field(3, "conf_state", message::Kind::Message(&CONF_STATE)).label(Label::Optional),
+    ],
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_envelope_borrows_its_data() {
+        let bytes = [0x08, 0x01, 0x10, 0x99, 0xb5, 0xe4, 0xd0, 0x03, 0x1a, 0x04, 0x08, 0xef, 0xfd, 0x02];
+        let envelope = Envelope::decode(&bytes).unwrap();
+        assert_eq!(envelope, Envelope { kind: Kind::Metadata, crc: 0x3a19_1a99, data: Some(&[0x08, 0xef, 0xfd, 0x02]) });
+        assert_eq!(crate::bytes::checksum::crc32c(0, envelope.data.unwrap()), 0x3a19_1a99);
+    }
+
+    #[test]
+    fn a_type_past_five_is_kept_as_it_is() {
+        let envelope = Envelope::decode(&[0x08, 0xcd, 0xd7, 0x02, 0x10, 0x00]).unwrap();
+        assert_eq!(envelope.kind, Kind::Other(0xabcd));
+        assert_eq!(envelope.kind.number(), 0xabcd);
+        assert_eq!(Envelope::decode(&[]).unwrap().kind, Kind::Other(0));
+    }
+}
