@@ -19,6 +19,7 @@
     )
 )]
 
+pub mod bolt;
 pub mod bytes;
 pub mod error;
 pub mod finding;
