@@ -44,8 +44,9 @@ use node::{Branch, Kind, Node};
 
 /// The longest key, in bytes (`MaxKeySize`). Here it is the longest bucket name too.
 pub const MAX_KEY: usize = 32_768;
-/// The longest value, in bytes (`MaxValueSize`).
-pub const MAX_VALUE: usize = 0x7fff_fffe;
+/// The longest key and value together, in bytes. Go's `Put` takes values up to 2^31 - 2, but it reads an item from a window of 2^31 - 1
+/// bytes that begins with the item's element (`unsafeByteSlice`): what does not fit, Go dies of when it meets it.
+pub const MAX_ITEM: usize = 0x7fff_ffff - 16;
 /// How deep buckets may be nested; etcd's are 1 deep.
 pub const MAX_DEPTH: usize = 64;
 /// The page sizes that can be written are the powers of two from here ...
@@ -138,12 +139,12 @@ pub enum WriteError {
         /// The key's length in bytes.
         len: usize,
     },
-    /// A value longer than [`MAX_VALUE`].
-    #[error("{bucket}: a value of {len} bytes, the most is {MAX_VALUE}")]
-    ValueTooLong {
+    /// A key and value longer than [`MAX_ITEM`] together.
+    #[error("{bucket}: key and value of {len} bytes, the most is {MAX_ITEM}")]
+    ItemTooLong {
         /// The bucket, its parents before it, escaped for print.
         bucket: String,
-        /// The value's length in bytes.
+        /// The length of both in bytes.
         len: usize,
     },
     /// A bucket more than [`MAX_DEPTH`] deep.
@@ -243,8 +244,9 @@ impl<W: Write + Seek> Writer<W> {
             return Err(WriteError::NoBucket);
         }
         self.check_key(key)?;
-        if value.len() > MAX_VALUE {
-            return Err(WriteError::ValueTooLong { bucket: self.path(), len: value.len() });
+        let len = key.len().saturating_add(value.len());
+        if len > MAX_ITEM {
+            return Err(WriteError::ItemTooLong { bucket: self.path(), len });
         }
         let bucket = self.open.last_mut().unwrap_or(&mut self.root);
         bucket.last_key.clear();
@@ -451,7 +453,9 @@ impl<W: Write + Seek> Pages<W> {
         let grown = leaf.size_with(key, value);
         let limit = self.limit(self.run(size));
         let sparse = size < limit.saturating_sub(limit >> 2);
-        leaf.is_empty() || grown <= limit || (sparse && self.run(grown) <= node::LONGEST_SHARED_RUN)
+        // Beside the longest item there may be room on its last page, but none in Go's window.
+        let fits = grown <= limit && grown <= MAX_ITEM;
+        leaf.is_empty() || fits || (sparse && self.run(grown) <= node::LONGEST_SHARED_RUN)
     }
 
     fn zeros(&mut self, mut len: usize) -> Result<(), WriteError> {

@@ -337,12 +337,11 @@ fn what_is_refused_leaves_no_trace() {
 }
 
 #[test]
-fn a_value_past_the_limit_is_refused() {
-    let zeros = vec![0u8; MAX_VALUE + 1];
-    let mut file = Cursor::new(Vec::new());
-    let mut writer = Writer::new(&mut file, Options::default()).unwrap();
+fn an_item_that_go_could_not_read_is_refused() {
+    let zeros = vec![0u8; MAX_ITEM];
+    let mut writer = Writer::new(Cursor::new(Vec::new()), Options::default()).unwrap();
     writer.begin_bucket(b"b", 0).unwrap();
-    assert!(matches!(writer.put(b"k", &zeros), Err(WriteError::ValueTooLong { .. })));
+    assert!(matches!(writer.put(b"k", &zeros), Err(WriteError::ItemTooLong { len, .. }) if len == MAX_ITEM + 1));
 }
 
 #[test]
