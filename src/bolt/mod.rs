@@ -20,6 +20,7 @@ pub mod id;
 pub mod meta;
 pub mod page;
 pub mod walk;
+pub mod writer;
 
 pub use bucket::{Bucket, Root};
 pub use cursor::{Cursor, Item};

@@ -1,0 +1,379 @@
+//! Makes a snapshot file of any size, as `etcdctl snapshot save` would have left it, to measure with.
+//!
+//! ```text
+//! cargo bench --bench generate -- big.snap --size 2500MB
+//! ```
+//!
+//! The store it describes was compacted once: below that revision each user key has one entry, above it every put and delete is there.
+//! Same arguments, same bytes. Memory does not grow with the file: only so many user keys are alive to writes at a time.
+
+use std::fs::OpenOptions;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::process::ExitCode;
+
+use coldbolt::bolt::{Freelist, Options, Writer};
+use sha2::{Digest, Sha256};
+
+type Failure = Box<dyn std::error::Error>;
+
+const USAGE: &str = "cargo bench --bench generate -- OUT [options]
+  --size N            bytes of the file, about; B, KB, MB, GB or KiB, MiB, GiB        [100MB]
+  --value-size N      bytes of a value on average; they vary from half to 1.5 times   [800]
+  --keys-fraction F   user keys by puts, above the compacted revision                 [0.3]
+  --deletes F         of the user keys that end, how many are deleted                 [0.5]
+  --compacted F       how much of the file lies below the compacted revision          [0.5]
+  --leases N          leases that one user key in eleven is attached to; 0: none      [64]
+  --seed N            another file of the same kind                                   [1]
+  --page-size N       a power of two from 1024 to 65536                               [4096]
+  --freelist          store a freelist
+  --no-trailer        leave out the SHA-256 at the end";
+
+const MEMBER: u64 = 0x8e9e_05c5_2164_694d;
+/// How many user keys are written to at a time.
+const WINDOW: usize = 4096;
+
+fn main() -> ExitCode {
+    // cargo bench passes --bench; without a word of ours there is nothing to do.
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    if args.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    match Plan::from_args(args).and_then(|plan| generate(&plan)) {
+        Ok(report) => {
+            println!("{report}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}\n\n{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+struct Plan {
+    out: String,
+    size: u64,
+    value_size: u64,
+    keys_fraction: f64,
+    deletes: f64,
+    compacted: f64,
+    leases: u64,
+    seed: u64,
+    trailer: bool,
+    options: Options,
+}
+
+impl Plan {
+    fn from_args(args: Vec<String>) -> Result<Plan, Failure> {
+        let mut plan = Plan {
+            out: String::new(),
+            size: 100_000_000,
+            value_size: 800,
+            keys_fraction: 0.3,
+            deletes: 0.5,
+            compacted: 0.5,
+            leases: 64,
+            seed: 1,
+            trailer: true,
+            options: Options { txid: 1000, ..Options::default() },
+        };
+        let mut args = args.into_iter();
+        while let Some(arg) = args.next() {
+            let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
+            match arg.as_str() {
+                "--size" => plan.size = size(&value()?)?,
+                "--value-size" => plan.value_size = size(&value()?)?,
+                "--keys-fraction" => plan.keys_fraction = fraction(&value()?)?,
+                "--deletes" => plan.deletes = fraction(&value()?)?,
+                "--compacted" => plan.compacted = fraction(&value()?)?,
+                "--leases" => plan.leases = value()?.parse()?,
+                "--seed" => plan.seed = value()?.parse()?,
+                "--page-size" => plan.options.page_size = u32::try_from(size(&value()?)?)?,
+                "--freelist" => plan.options.freelist = Freelist::Stored,
+                "--no-trailer" => plan.trailer = false,
+                _ if arg.starts_with("--") || !plan.out.is_empty() => return Err(format!("unexpected {arg}").into()),
+                _ => plan.out = arg,
+            }
+        }
+        if plan.out.is_empty() { Err("no output file".into()) } else { Ok(plan) }
+    }
+}
+
+fn size(text: &str) -> Result<u64, Failure> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let unit = match &text[digits..] {
+        "" | "B" => 1,
+        "KB" | "kB" => 1000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        unit => return Err(format!("unknown unit {unit}").into()),
+    };
+    let number: u64 = text[..digits].parse()?;
+    number.checked_mul(unit).ok_or_else(|| format!("{text} is too much").into())
+}
+
+fn fraction(text: &str) -> Result<f64, Failure> {
+    let number: f64 = text.parse()?;
+    if (0.0..=1.0).contains(&number) { Ok(number) } else { Err(format!("{text} is not from 0 to 1").into()) }
+}
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit.max(1)
+    }
+
+    fn chance(&mut self, probability: f64) -> bool {
+        ((self.next() >> 11) as f64) < probability * (1u64 << 53) as f64
+    }
+}
+
+/// A user key that is written to.
+#[derive(Clone, Copy)]
+struct Slot {
+    number: u64,
+    create: u64,
+    /// 0 when the key does not exist now.
+    version: u64,
+}
+
+struct Store<'a> {
+    plan: &'a Plan,
+    random: Random,
+    pool: Vec<u8>,
+    message: Vec<u8>,
+    user_key: Vec<u8>,
+    /// User keys so far.
+    numbers: u64,
+    entries: u64,
+    tombstones: u64,
+    live: u64,
+}
+
+fn varint(out: &mut Vec<u8>, tag: u8, mut n: u64) {
+    if n == 0 {
+        return;
+    }
+    out.push(tag);
+    while n >= 0x80 {
+        out.push((n & 0x7f) as u8 | 0x80);
+        n >>= 7;
+    }
+    out.push(n as u8);
+}
+
+fn bytes(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
+    if !bytes.is_empty() {
+        varint(out, tag, bytes.len() as u64);
+        out.extend_from_slice(bytes);
+    }
+}
+
+fn revision(main: u64, sub: u64) -> [u8; 17] {
+    let mut key = [b'_'; 17];
+    key[..8].copy_from_slice(&main.to_be_bytes());
+    key[9..].copy_from_slice(&sub.to_be_bytes());
+    key
+}
+
+impl Store<'_> {
+    fn new_slot(&mut self) -> Slot {
+        self.numbers += 1;
+        Slot { number: self.numbers, create: 0, version: 0 }
+    }
+
+    fn set_user_key(&mut self, number: u64) {
+        let kind = ["pods", "events", "configmaps", "secrets", "leases"][(number % 5) as usize];
+        let namespace = Random(number).below(100);
+        self.user_key.clear();
+        write!(self.user_key, "/registry/{kind}/namespace-{namespace:02}/name-{number:010}").expect("memory takes it");
+    }
+
+    /// A `KeyValue` under its revision.
+    fn put<W: Write + Seek>(&mut self, writer: &mut Writer<W>, main: u64, sub: u64, slot: Slot) -> Result<(), Failure> {
+        self.set_user_key(slot.number);
+        let mean = self.plan.value_size;
+        let len = (mean / 2 + self.random.below(mean + 1)) as usize;
+        let start = self.random.below((self.pool.len() / 2) as u64) as usize;
+        let leases = self.plan.leases;
+        let lease = if leases > 0 && slot.number.is_multiple_of(11) { 1000 + slot.number % leases } else { 0 };
+        self.message.clear();
+        bytes(&mut self.message, 0x0a, &self.user_key);
+        varint(&mut self.message, 0x10, slot.create);
+        varint(&mut self.message, 0x18, main);
+        varint(&mut self.message, 0x20, slot.version);
+        if len > 0 {
+            varint(&mut self.message, 0x2a, len as u64);
+            // Values longer than half the pool repeat it.
+            let mut rest = len;
+            while rest > 0 {
+                let piece = rest.min(self.pool.len() / 2);
+                self.message.extend_from_slice(&self.pool[start..start + piece]);
+                rest -= piece;
+            }
+        }
+        varint(&mut self.message, 0x30, lease);
+        writer.put(&revision(main, sub), &self.message)?;
+        self.entries += 1;
+        Ok(())
+    }
+
+    fn tombstone<W: Write + Seek>(&mut self, writer: &mut Writer<W>, main: u64, sub: u64, number: u64) -> Result<(), Failure> {
+        self.set_user_key(number);
+        self.message.clear();
+        bytes(&mut self.message, 0x0a, &self.user_key);
+        let mut key = revision(main, sub).to_vec();
+        key.push(b't');
+        writer.put(&key, &self.message)?;
+        self.entries += 1;
+        self.tombstones += 1;
+        self.live -= 1;
+        Ok(())
+    }
+}
+
+fn generate(plan: &Plan) -> Result<String, Failure> {
+    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&plan.out)?;
+    let mut writer = Writer::new(&mut file, plan.options)?;
+    let mut random = Random(plan.seed);
+    let pool = (0..16_384).flat_map(|_| random.next().to_le_bytes()).collect();
+    let mut store = Store { plan, random, pool, message: Vec::new(), user_key: Vec::new(), numbers: 0, entries: 0, tombstones: 0, live: 0 };
+
+    for name in ["alarm", "auth", "authRoles", "authUsers"] {
+        writer.begin_bucket(name.as_bytes(), 0)?;
+        if name == "auth" {
+            writer.put(b"authRevision", &1u64.to_be_bytes())?;
+        }
+        writer.end_bucket()?;
+    }
+    writer.begin_bucket(b"cluster", 0)?;
+    writer.put(b"clusterVersion", b"3.6.0")?;
+    writer.end_bucket()?;
+
+    writer.begin_bucket(b"key", 0)?;
+    let (compacted, last) = keys(&mut store, &mut writer)?;
+    writer.end_bucket()?;
+
+    writer.begin_bucket(b"lease", 0)?;
+    for id in 1000..1000 + plan.leases {
+        let mut lease = Vec::new();
+        varint(&mut lease, 0x08, id);
+        varint(&mut lease, 0x10, 3600);
+        writer.put(&id.to_be_bytes(), &lease)?;
+    }
+    writer.end_bucket()?;
+    writer.begin_bucket(b"members", 0)?;
+    let urls = r#""peerURLs":["http://localhost:2380"],"name":"default","clientURLs":["http://localhost:2379"]"#;
+    writer.put(format!("{MEMBER:x}").as_bytes(), format!(r#"{{"id":{MEMBER},{urls}}}"#).as_bytes())?;
+    writer.end_bucket()?;
+    writer.begin_bucket(b"members_removed", 0)?;
+    writer.end_bucket()?;
+    writer.begin_bucket(b"meta", 0)?;
+    writer.put(b"confState", format!(r#"{{"voters":[{MEMBER}],"auto_leave":false}}"#).as_bytes())?;
+    writer.put(b"consistent_index", &(last + 10).to_be_bytes())?;
+    if compacted > 0 {
+        writer.put(b"finishedCompactRev", &revision(compacted, 0))?;
+        writer.put(b"scheduledCompactRev", &revision(compacted, 0))?;
+    }
+    writer.put(b"storageVersion", b"3.6.0")?;
+    writer.put(b"term", &2u64.to_be_bytes())?;
+    writer.end_bucket()?;
+    let summary = writer.finish()?;
+
+    let mut trailer = String::from("none");
+    if plan.trailer {
+        let digest = digest(&mut file)?;
+        file.write_all(&digest)?;
+        trailer = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    }
+    let Store { numbers, entries, tombstones, live, .. } = store;
+    Ok(format!(
+        "{}: {} pages, {} bytes; revisions to {last}, compacted at {compacted}; {entries} entries, {tombstones} of them deletions; \
+         {numbers} user keys, {live} live; trailer {trailer}",
+        plan.out, summary.pages, summary.bytes
+    ))
+}
+
+/// The `key` bucket. Gives the compacted revision (0: never compacted) and the last one.
+fn keys<W: Write + Seek>(store: &mut Store<'_>, writer: &mut Writer<W>) -> Result<(u64, u64), Failure> {
+    let plan = store.plan;
+    // What is still to come is small.
+    let size = plan.size.saturating_sub(4 * u64::from(plan.options.page_size));
+    let head = (size as f64 * plan.compacted) as u64;
+    let mut main = 1;
+    let mut window: Vec<Slot> = Vec::with_capacity(WINDOW);
+    // Below the compacted revision: of each user key its newest entry, with gaps where the others were.
+    while writer.bytes_so_far() < head {
+        main += 1 + store.random.below(4);
+        let mut slot = store.new_slot();
+        slot.version = 1 + store.random.below(5.min(main - 1));
+        // So many puts of one key took at least as many revisions.
+        slot.create = if slot.version == 1 { main } else { 2 + store.random.below(main - slot.version) };
+        store.put(writer, main, 0, slot)?;
+        store.live += 1;
+        if window.len() < WINDOW {
+            window.push(slot);
+        } else {
+            let place = store.random.below(WINDOW as u64) as usize;
+            window[place] = slot;
+        }
+    }
+    let compacted = if main > 1 { main } else { 0 };
+    while window.len() < WINDOW {
+        let slot = store.new_slot();
+        window.push(slot);
+    }
+    // Above it everything that happened: transactions of one to four user keys, side by side in the window so that none comes twice.
+    while writer.bytes_so_far() < size {
+        main += 1;
+        let subs = if store.random.below(16) == 0 { 1 + store.random.below(4) } else { 1 };
+        let first = store.random.below(WINDOW as u64);
+        for sub in 0..subs {
+            let place = ((first + sub) % WINDOW as u64) as usize;
+            let mut slot = window[place];
+            if slot.version > 0 && store.random.chance(plan.keys_fraction) {
+                // The user key's time is over: deleted, sometimes to come back, or left as it is for another one.
+                if store.random.chance(plan.deletes) {
+                    store.tombstone(writer, main, sub, slot.number)?;
+                    slot.version = 0;
+                    window[place] = if store.random.below(2) == 0 { slot } else { store.new_slot() };
+                    continue;
+                }
+                slot = store.new_slot();
+            }
+            slot.version += 1;
+            if slot.version == 1 {
+                slot.create = main;
+                store.live += 1;
+            }
+            store.put(writer, main, sub, slot)?;
+            window[place] = slot;
+        }
+    }
+    Ok((compacted, main))
+}
+
+/// The SHA-256 of the file; it then stands at its end.
+fn digest(file: &mut (impl Read + Seek)) -> Result<[u8; 32], Failure> {
+    file.seek(SeekFrom::Start(0))?;
+    let (mut sha, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(sha.finalize().into()),
+            n => sha.update(&buffer[..n]),
+        }
+    }
+}

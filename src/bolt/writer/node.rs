@@ -1,0 +1,203 @@
+//! The pages that are still open: leaves and branches.
+
+use std::io::{Seek, Write};
+
+use super::{MAX_PAGE_SIZE, Pages, WriteError};
+
+const HEADER: usize = 16;
+const ELEMENT: usize = 16;
+
+/// The most pages of a leaf with more than one item.
+pub(super) const LONGEST_SHARED_RUN: usize = 4;
+
+// A page has at most 65534 elements (`node.write` panics at 65535). The smallest element is 17 bytes, so size alone keeps us below.
+#[allow(clippy::as_conversions, clippy::arithmetic_side_effects, reason = "evaluated at compile time")]
+const _: () = assert!(MAX_PAGE_SIZE as usize * LONGEST_SHARED_RUN / (ELEMENT + 1) < 65_535);
+
+// Memory that a single huge value took is given back.
+const KEPT: usize = 1 << 20;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Branch,
+    Leaf,
+    Meta,
+    Freelist,
+}
+
+/// The header of a page with `overflow` more pages behind it.
+pub(super) fn header(id: u64, kind: Kind, count: usize, overflow: usize) -> [u8; HEADER] {
+    let flags: u16 = match kind {
+        Kind::Branch => 0x01,
+        Kind::Leaf => 0x02,
+        Kind::Meta => 0x04,
+        Kind::Freelist => 0x10,
+    };
+    let [a, b, c, d, e, f, g, h] = id.to_le_bytes();
+    let [i, j] = flags.to_le_bytes();
+    let [k, l] = u16::try_from(count).unwrap_or(u16::MAX).to_le_bytes();
+    let [m, n, o, p] = to_u32(overflow).to_le_bytes();
+    [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
+}
+
+/// A length inside one page run. The longest run is one value and one key, which is below 2^32.
+fn to_u32(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+#[derive(Debug)]
+struct Element {
+    key: usize,
+    value: usize,
+    /// A leaf's flags or a branch's child.
+    tag: u64,
+}
+
+/// The elements of a page, in order, and their keys and values back to back.
+#[derive(Debug, Default)]
+pub(super) struct Node {
+    elements: Vec<Element>,
+    data: Vec<u8>,
+}
+
+impl Node {
+    pub(super) fn len(&self) -> usize {
+        self.elements.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.elements.is_empty()
+    }
+
+    pub(super) fn push(&mut self, key: &[u8], value: &[u8], tag: u64) {
+        self.elements.push(Element { key: key.len(), value: value.len(), tag });
+        self.data.extend_from_slice(key);
+        self.data.extend_from_slice(value);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.elements.clear();
+        self.data.clear();
+        self.data.shrink_to(KEPT);
+    }
+
+    /// Removes the first `count` elements.
+    fn drop_front(&mut self, count: usize) {
+        let bytes = self.data(count).len();
+        self.data.drain(..bytes);
+        self.elements.drain(..count.min(self.elements.len()));
+    }
+
+    /// The first element's key; empty if there is none.
+    pub(super) fn first_key(&self) -> &[u8] {
+        self.elements.first().and_then(|first| self.data.get(..first.key)).unwrap_or_default()
+    }
+
+    /// The keys and values of the first `count` elements.
+    pub(super) fn data(&self, count: usize) -> &[u8] {
+        if count >= self.elements.len() {
+            return &self.data;
+        }
+        let len = self.elements.iter().take(count).map(Element::data).fold(0, usize::saturating_add);
+        self.data.get(..len).unwrap_or(&self.data)
+    }
+
+    /// The bytes of a page with the first `count` elements.
+    pub(super) fn size_of(&self, count: usize) -> usize {
+        size(count, self.data(count).len())
+    }
+
+    /// The bytes of a page with all elements.
+    pub(super) fn size(&self) -> usize {
+        size(self.elements.len(), self.data.len())
+    }
+
+    /// The bytes of a page with all elements and one more.
+    pub(super) fn size_with(&self, key: &[u8], value: &[u8]) -> usize {
+        self.size().saturating_add(ELEMENT).saturating_add(key.len()).saturating_add(value.len())
+    }
+
+    /// Appends header and elements of a page with the first `count` elements to `out`; the data follow.
+    pub(super) fn head(&self, kind: Kind, id: u64, count: usize, overflow: usize, out: &mut Vec<u8>) {
+        out.extend_from_slice(&header(id, kind, count, overflow));
+        // From the first element to its key are all the elements; the distance shrinks by one element and grows by the data before.
+        let mut pos = count.saturating_mul(ELEMENT);
+        for element in self.elements.iter().take(count) {
+            let (at, key) = (to_u32(pos).to_le_bytes(), to_u32(element.key).to_le_bytes());
+            if kind == Kind::Branch {
+                out.extend_from_slice(&at);
+                out.extend_from_slice(&key);
+                out.extend_from_slice(&element.tag.to_le_bytes());
+            } else {
+                out.extend_from_slice(&u32::try_from(element.tag).unwrap_or(0).to_le_bytes());
+                out.extend_from_slice(&at);
+                out.extend_from_slice(&key);
+                out.extend_from_slice(&to_u32(element.value).to_le_bytes());
+            }
+            pos = pos.saturating_sub(ELEMENT).saturating_add(element.data());
+        }
+    }
+}
+
+impl Element {
+    fn data(&self) -> usize {
+        self.key.saturating_add(self.value)
+    }
+}
+
+fn size(count: usize, data: usize) -> usize {
+    HEADER.saturating_add(count.saturating_mul(ELEMENT)).saturating_add(data)
+}
+
+/// One level of branches: the last node of it, and the level above.
+///
+/// A node is written when two more children have come than it can take, so that the next node, too, has two at least. A page that two keys
+/// do not fit on is a run of pages.
+#[derive(Debug, Default)]
+pub(super) struct Branch {
+    node: Node,
+    /// How many of the children fit on a page, or 2.
+    fitting: usize,
+    above: Option<Box<Branch>>,
+}
+
+impl Branch {
+    /// Adds a child. The key is the child's first, byte for byte: Go finds a child in its parent by that key when it writes
+    /// (`node.spill`), and any other separator makes it keep the old child beside the new one.
+    pub(super) fn push<W: Write + Seek>(&mut self, pages: &mut Pages<W>, key: &[u8], child: u64) -> Result<(), WriteError> {
+        self.node.push(key, &[], child);
+        let count = self.node.len();
+        if count <= 2 || self.node.size() <= pages.limit(1) {
+            self.fitting = count;
+        }
+        if count.saturating_sub(self.fitting) >= 2 {
+            self.write_front(pages, self.fitting)?;
+        }
+        Ok(())
+    }
+
+    fn write_front<W: Write + Seek>(&mut self, pages: &mut Pages<W>, count: usize) -> Result<(), WriteError> {
+        let page = pages.write(Kind::Branch, &self.node, count)?;
+        self.above.get_or_insert_default().push(pages, self.node.first_key(), page)?;
+        self.node.drop_front(count);
+        self.fitting = self.node.len();
+        Ok(())
+    }
+
+    /// Writes what is open, here and above, and gives the page at the top.
+    pub(super) fn into_root<W: Write + Seek>(mut self, pages: &mut Pages<W>) -> Result<u64, WriteError> {
+        let count = self.node.len();
+        // One child too many: the last node gets two. Of three long keys none can be spared, they share a run of pages.
+        if count > self.fitting && self.fitting > 2 {
+            self.write_front(pages, count.saturating_sub(2))?;
+        }
+        let page = pages.write(Kind::Branch, &self.node, self.node.len())?;
+        match self.above {
+            None => Ok(page),
+            Some(mut above) => {
+                above.push(pages, self.node.first_key(), page)?;
+                above.into_root(pages)
+            }
+        }
+    }
+}
