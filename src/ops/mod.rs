@@ -1,10 +1,13 @@
 //! What coldbolt can do: one verb a file. Each takes an input, options and a [`Monitor`](crate::monitor::Monitor), and returns a plain
 //! report; printing it is the caller's.
 
+pub mod digest;
 pub mod hashkv;
+pub mod inspect;
 pub mod scan;
 pub mod status;
 pub mod wal_dump;
 
 pub use hashkv::{HashKvOptions, HashKvReport, hashkv};
+pub use inspect::{InspectOptions, InspectReport, inspect};
 pub use status::{StatusReport, status};
