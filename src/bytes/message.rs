@@ -487,10 +487,7 @@ mod tests {
         assert_eq!(go_quote("\0\u{b}\u{c}\u{1b}".as_bytes()), r#""\x00\v\f\x1b""#);
         assert_eq!(go_quote(b"\x80\xff\xc3\x28\xe2\x82"), r#""\x80\xff\xc3(\xe2\x82""#);
         assert_eq!(go_quote("é日\u{301}😀".as_bytes()), "\"é日\u{301}😀\"");
-        assert_eq!(
-            go_quote("\u{85}\u{a0}\u{202e}\u{feff}\u{fffd}".as_bytes()),
-            "\"\\u0085\\u00a0\\u202e\\ufeff\u{fffd}\""
-        );
+        assert_eq!(go_quote("\u{85}\u{a0}\u{202e}\u{feff}\u{fffd}".as_bytes()), "\"\\u0085\\u00a0\\u202e\\ufeff\u{fffd}\"");
         assert_eq!(go_quote("\u{e0001}\u{10ffff}".as_bytes()), r#""\U000e0001\U0010ffff""#);
     }
 }

@@ -1,5 +1,8 @@
 //! The command line: arguments, dispatch, exit codes. Everything below sees only the library's public API.
 
+mod bolt;
+mod explain;
+mod format;
 mod hashkv;
 mod input;
 mod misc;
@@ -57,6 +60,10 @@ enum Command {
     /// The commands of `etcdutl snapshot`.
     #[command(subcommand)]
     Snapshot(Snapshot),
+    /// Raw views of a bbolt file, for the expert: buckets, keys, pages, as the `bbolt` command prints them.
+    #[command(subcommand)]
+    Bolt(bolt::Command),
+    Explain(explain::Args),
     Version(misc::VersionArgs),
     Completion(misc::CompletionArgs),
     Man(misc::ManArgs),
@@ -79,6 +86,8 @@ enum Verdict {
 enum Fail {
     Library(coldbolt::Error),
     Output(io::Error),
+    /// What was asked for makes no sense, where clap cannot tell.
+    Usage(String),
 }
 
 impl From<coldbolt::Error> for Fail {
@@ -124,6 +133,8 @@ fn run(cli: &Cli) -> u8 {
     let done = match &cli.command {
         Command::Status(args) | Command::Snapshot(Snapshot::Status(args)) => status::run(args, context),
         Command::Hashkv(args) => hashkv::run(args, context),
+        Command::Bolt(command) => bolt::run(command, context),
+        Command::Explain(args) => explain::run(args, context),
         Command::Version(args) => misc::version(args, context),
         Command::Completion(args) => misc::completion(args, context),
         Command::Man(args) => misc::man(args, context),
@@ -138,6 +149,10 @@ fn run(cli: &Cli) -> u8 {
         Err(Fail::Output(error)) => {
             monitor.say(&format!("Error: standard output: {error}"));
             5
+        }
+        Err(Fail::Usage(what)) => {
+            monitor.say(&format!("error: {what}\n\nFor more information, try '--help'."));
+            2
         }
         Err(Fail::Library(error)) => {
             monitor.say(&format!("Error: {error}"));
