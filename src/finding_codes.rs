@@ -10,6 +10,10 @@ codes! {
         "The file ends before the last page that its meta page counts: the end of the file is missing.",
         "etcdutl snapshot status and etcd die of SIGBUS when they touch the missing part.",
         "Fetch the file again from where it came from; what is left can be read with inspect and salvaged.";
+    InUse, "in-use", Warning,
+        "A running etcd holds the file's lock, or the file changed while it was read.",
+        "etcdutl snapshot status waits for ever; a copy made now is torn.",
+        "Stop the member, or take a snapshot with `etcdctl snapshot save` and read that.";
     // ---- bbolt: meta pages ---------------------------------------------------------------------------------------
     MetaInvalid, "meta-invalid", Damage,
         "One of the two meta pages does not validate (magic, version, checksum, page size or header).",
@@ -98,6 +102,26 @@ codes! {
         "A stored record does not decode as the message that belongs there.",
         "etcd panics when it loads it.",
         "The record is lost; restore another backup.";
+    ModRevision, "mod-revision", Damage,
+        "A stored value says another mod_revision than the revision it is stored under.",
+        "etcd serves it with the wrong mod_revision; nothing checks it.",
+        "The page or record was altered: restore another backup, or compare with another member.";
+    VersionChain, "version-chain", Damage,
+        "A key's create revision or version does not continue from the revision of the key before it.",
+        "etcd does not check it; clients that compare versions misbehave.",
+        "A revision of the key was lost or altered: compare with another member or an older backup.";
+    Tombstone, "tombstone", Damage,
+        "A deletion of a key that was not there, or one that carries a value.",
+        "etcd 3.5 and older ignore or panic on it, depending on the version.",
+        "A revision of the key was lost or altered: compare with another member or an older backup.";
+    SubRevision, "sub-revision", Damage,
+        "The changes inside one transaction have a hole: some of them are missing.",
+        "etcd does not check it.",
+        "Data of that transaction is lost: compare with another member or an older backup.";
+    RevisionGap, "revision-gap", Damage,
+        "Main revisions after the last compaction have a hole: whole transactions are missing.",
+        "etcd does not check it; watchers miss those changes for ever.",
+        "Data is lost: compare with another member or an older backup.";
     // ---- write-ahead log -----------------------------------------------------------------------------------------
     WalCrc, "wal-crc", Damage,
         "A WAL record's checksum does not continue the chain: the record or one before it changed after it was written.",

@@ -9,7 +9,7 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::cursor::MAX_DEPTH;
 use super::{Bucket, Db, Kind, Page, Pgid, Root};
-use crate::bytes::{Window, to_u64, to_usize};
+use crate::bytes::{Gate, Window, to_u64, to_usize};
 use crate::error::{At, Corrupt};
 use crate::finding::Code;
 use crate::monitor::Monitor;
@@ -78,11 +78,21 @@ struct Bounds<'b> {
     upper: Option<&'b [u8]>,
 }
 
+/// What the threads of a walk share.
+#[derive(Clone, Copy)]
+pub struct Shared<'w> {
+    /// Which pages have been visited.
+    pub visited: &'w Visited,
+    /// Who hears how far it is.
+    pub monitor: &'w dyn Monitor,
+    /// The reader that leaf pages wait for, when the file is cold.
+    pub gate: Option<&'w Gate>,
+}
+
 /// Walks trees of one file, one thread.
 struct Walk<'w> {
     db: &'w Db<'w>,
-    visited: &'w Visited,
-    monitor: &'w dyn Monitor,
+    shared: Shared<'w>,
     leaf_depth: Option<usize>,
     /// One window a level, so that neighbouring pages are read ahead.
     windows: Vec<Window>,
@@ -91,9 +101,9 @@ struct Walk<'w> {
 }
 
 /// Walks one bucket on the calling thread.
-pub fn walk(bucket: &Bucket<'_, '_>, visited: &Visited, monitor: &dyn Monitor, visitor: &mut dyn Visitor) {
+pub fn walk(bucket: &Bucket<'_, '_>, shared: Shared<'_>, visitor: &mut dyn Visitor) {
     if let Root::Tree(root) = bucket.root {
-        let mut walk = Walk::new(bucket.db, visited, monitor, root);
+        let mut walk = Walk::new(bucket.db, shared, root);
         walk.subtree(&Subtree { id: root, depth: 0, lower: None, upper: None }, visitor);
         walk.say();
     } else {
@@ -103,25 +113,20 @@ pub fn walk(bucket: &Bucket<'_, '_>, visited: &Visited, monitor: &dyn Monitor, v
 
 /// Walks one bucket on all threads of the pool. Returns the visitors that `make` made, in key order; the first one has seen the pages
 /// near the root.
-pub fn walk_parallel<V: Visitor + Send>(
-    bucket: &Bucket<'_, '_>,
-    visited: &Visited,
-    monitor: &dyn Monitor,
-    make: impl Fn() -> V + Sync,
-) -> Vec<V> {
+pub fn walk_parallel<V: Visitor + Send>(bucket: &Bucket<'_, '_>, shared: Shared<'_>, make: impl Fn() -> V + Sync) -> Vec<V> {
     let mut first = make();
     let Root::Tree(root) = bucket.root else {
         inline(bucket, &mut first);
         return vec![first];
     };
-    let mut walk = Walk::new(bucket.db, visited, monitor, root);
+    let mut walk = Walk::new(bucket.db, shared, root);
     let subtrees = walk.split(root, rayon::current_num_threads().saturating_mul(UNITS_PER_CORE), &mut first);
     let leaf_depth = walk.leaf_depth;
     let rest: Vec<V> = subtrees
         .into_par_iter()
         .map(|subtree| {
             let mut visitor = make();
-            let mut walk = Walk { leaf_depth, ..Walk::unmeasured(bucket.db, visited, monitor) };
+            let mut walk = Walk { leaf_depth, ..Walk::unmeasured(bucket.db, shared) };
             walk.subtree(&subtree, &mut visitor);
             walk.say();
             visitor
@@ -184,12 +189,12 @@ fn check_elements(page: &Page<'_>, bounds: Bounds<'_>, fault: &mut dyn FnMut(Cor
 }
 
 impl<'w> Walk<'w> {
-    fn unmeasured(db: &'w Db<'w>, visited: &'w Visited, monitor: &'w dyn Monitor) -> Walk<'w> {
-        Walk { db, visited, monitor, leaf_depth: None, windows: Vec::new(), unsaid: 0, cancelled: false }
+    fn unmeasured(db: &'w Db<'w>, shared: Shared<'w>) -> Walk<'w> {
+        Walk { db, shared, leaf_depth: None, windows: Vec::new(), unsaid: 0, cancelled: false }
     }
 
-    fn new(db: &'w Db<'w>, visited: &'w Visited, monitor: &'w dyn Monitor, root: Pgid) -> Walk<'w> {
-        let mut walk = Walk::unmeasured(db, visited, monitor);
+    fn new(db: &'w Db<'w>, shared: Shared<'w>, root: Pgid) -> Walk<'w> {
+        let mut walk = Walk::unmeasured(db, shared);
         walk.leaf_depth = walk.first_leaf_depth(root);
         walk
     }
@@ -210,8 +215,8 @@ impl<'w> Walk<'w> {
     }
 
     fn say(&mut self) {
-        self.monitor.advance(std::mem::take(&mut self.unsaid));
-        self.cancelled |= self.monitor.cancelled();
+        self.shared.monitor.advance(std::mem::take(&mut self.unsaid));
+        self.cancelled |= self.shared.monitor.cancelled();
     }
 
     /// Reads and marks a page of the tree, and checks its elements. `None` when there is nothing to follow.
@@ -229,6 +234,12 @@ impl<'w> Walk<'w> {
         if self.cancelled {
             return None;
         }
+        // Branch pages are few and lead to all others: they do not wait.
+        if let Some(gate) = self.shared.gate
+            && self.leaf_depth.is_some_and(|leaf| depth >= leaf)
+        {
+            gate.wait(self.db.offset_of(Pgid(id.0.saturating_add(1))).min(self.db.source().len()));
+        }
         let page = match self.db.page(id, window) {
             Ok(page) => page,
             Err(corrupt) => {
@@ -242,7 +253,7 @@ impl<'w> Walk<'w> {
             return None;
         }
         let run = u64::from(page.overflow).saturating_add(1);
-        if !self.visited.mark(id, run) {
+        if !self.shared.visited.mark(id, run) {
             visitor.fault(*Corrupt::new(Code::PageShared, page.at(), "the page, or one of its overflow pages, is reached a second time"));
             return None;
         }

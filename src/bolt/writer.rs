@@ -364,7 +364,7 @@ struct Open {
 
 impl Open {
     fn add<W: Write + Seek>(&mut self, pages: &mut Pages<W>, flags: u64, key: &[u8], value: &[u8]) -> Result<(), WriteError> {
-        if !pages.leaf_has_room(&self.leaf, key, value) {
+        if !self.leaf.is_empty() && !pages.leaf_has_room(self.leaf.size(), self.leaf.size_with(key, value)) {
             let page = pages.write(Kind::Leaf, &self.leaf, self.leaf.len())?;
             self.branch.get_or_insert_default().push(pages, self.leaf.first_key(), page)?;
             self.leaf.clear();
@@ -445,17 +445,14 @@ impl<W: Write + Seek> Pages<W> {
         run.saturating_mul(self.page_size).saturating_mul(self.fill_percent).saturating_div(100)
     }
 
-    /// Whether a leaf takes one more item. It ends where its run of pages ends, but not where that would leave more than a quarter of it
-    /// empty: items of somewhat more than half a page would else waste nearly half the file. Then the run is extended, within bounds,
-    /// because a writer that touches any item of a leaf rewrites the leaf.
-    fn leaf_has_room(&self, leaf: &Node, key: &[u8], value: &[u8]) -> bool {
-        let size = leaf.size();
-        let grown = leaf.size_with(key, value);
+    /// Whether a leaf of `size` bytes takes the item that makes it `grown` bytes. It ends where its run of pages ends, but not where that
+    /// would leave more than a quarter of it empty: items of somewhat more than half a page would else waste nearly half the file. Then
+    /// the run is extended, within bounds, because a writer that touches any item of a leaf rewrites the leaf.
+    fn leaf_has_room(&self, size: usize, grown: usize) -> bool {
         let limit = self.limit(self.run(size));
         let sparse = size < limit.saturating_sub(limit >> 2);
         // Beside the longest item there may be room on its last page, but none in Go's window.
-        let fits = grown <= limit && grown <= MAX_ITEM;
-        leaf.is_empty() || fits || (sparse && self.run(grown) <= node::LONGEST_SHARED_RUN)
+        (grown <= limit && grown <= MAX_ITEM) || (sparse && self.run(grown) <= node::LONGEST_SHARED_RUN)
     }
 
     fn zeros(&mut self, mut len: usize) -> Result<(), WriteError> {

@@ -1,11 +1,13 @@
 //! Bytes: where they come from, checksums over them, and the protobuf wire format.
 
 pub mod checksum;
+pub mod gate;
 pub mod message;
 pub mod source;
 pub mod window;
 pub mod wire;
 
+pub use gate::Gate;
 pub use source::Source;
 pub use window::Window;
 

@@ -172,6 +172,15 @@ impl Source {
         }
     }
 
+    /// Whether the kernel holds the byte at `offset` in memory; `true` where it does not tell.
+    #[must_use]
+    pub fn is_cached(&self, offset: u64) -> bool {
+        let Inner::File(file) = &self.inner else { return true };
+        let mut byte = [0];
+        let read = rustix::io::preadv2(file, &mut [std::io::IoSliceMut::new(&mut byte)], offset, rustix::io::ReadWriteFlags::NOWAIT);
+        read != Err(rustix::io::Errno::AGAIN)
+    }
+
     /// Tests bbolt's lock (`flock`), without waiting and without keeping it.
     #[must_use]
     pub fn flock(&self) -> Lock {

@@ -5,10 +5,13 @@ mod explain;
 mod format;
 mod hashkv;
 mod input;
+mod inspect;
 mod misc;
 mod out;
 mod progress;
+mod snap;
 mod status;
+mod wal;
 
 use std::io::{self, Write};
 use std::panic;
@@ -57,9 +60,16 @@ enum ProgressMode {
 enum Command {
     Status(status::Args),
     Hashkv(hashkv::Args),
+    Inspect(inspect::Args),
     /// The commands of `etcdutl snapshot`.
     #[command(subcommand)]
     Snapshot(Snapshot),
+    /// The write-ahead log (member/wal).
+    #[command(subcommand)]
+    Wal(Wal),
+    /// Raft snapshots (member/snap/*.snap).
+    #[command(subcommand)]
+    Snap(Snap),
     /// Raw views of a bbolt file, for the expert: buckets, keys, pages, as the `bbolt` command prints them.
     #[command(subcommand)]
     Bolt(bolt::Command),
@@ -72,6 +82,16 @@ enum Command {
 #[derive(Debug, Subcommand)]
 enum Snapshot {
     Status(status::Args),
+}
+
+#[derive(Debug, Subcommand)]
+enum Wal {
+    Dump(wal::DumpArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum Snap {
+    Show(snap::ShowArgs),
 }
 
 /// How a command ended when nothing failed.
@@ -133,6 +153,9 @@ fn run(cli: &Cli) -> u8 {
     let done = match &cli.command {
         Command::Status(args) | Command::Snapshot(Snapshot::Status(args)) => status::run(args, context),
         Command::Hashkv(args) => hashkv::run(args, context),
+        Command::Inspect(args) => inspect::run(args, context),
+        Command::Wal(Wal::Dump(args)) => wal::run(args, context.out).map(verdict).map_err(Fail::Library),
+        Command::Snap(Snap::Show(args)) => snap::run(args, context.out).map(verdict).map_err(Fail::Library),
         Command::Bolt(command) => bolt::run(command, context),
         Command::Explain(args) => explain::run(args, context),
         Command::Version(args) => misc::version(args, context),
@@ -145,6 +168,7 @@ fn run(cli: &Cli) -> u8 {
         Ok(Verdict::Good) => 0,
         Ok(Verdict::Bad) => 1,
         // Whoever read the answer has read enough.
+        Err(Fail::Library(coldbolt::Error::Output { source, .. })) if source.kind() == io::ErrorKind::BrokenPipe => 0,
         Err(Fail::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => 0,
         Err(Fail::Output(error)) => {
             monitor.say(&format!("Error: standard output: {error}"));
@@ -163,4 +187,23 @@ fn run(cli: &Cli) -> u8 {
             }
         }
     }
+}
+
+fn verdict(code: u8) -> Verdict {
+    if code == 0 { Verdict::Good } else { Verdict::Bad }
+}
+
+/// What a failed write to standard output is.
+fn output(source: io::Error) -> coldbolt::Error {
+    coldbolt::Error::Output { what: "standard output".to_owned(), source }
+}
+
+/// Writes everything out, then the findings on standard error; 1 if one of them is damage.
+fn finish(out: &mut dyn Write, findings: &[coldbolt::Finding]) -> coldbolt::Result<u8> {
+    out.flush().map_err(output)?;
+    let mut stderr = io::stderr().lock();
+    for finding in findings {
+        let _ = writeln!(stderr, "{}: {finding}", finding.severity);
+    }
+    Ok(u8::from(findings.iter().any(|finding| finding.severity == coldbolt::Severity::Damage)))
 }

@@ -3,6 +3,7 @@
 pub mod alarm;
 pub mod auth;
 pub mod datadir;
+pub mod history;
 pub mod kv;
 pub mod lease;
 pub mod member;

@@ -4,11 +4,12 @@
 //! anew in each run, so no file can be made to collide.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{BucketKey, Revision};
-use crate::bytes::to_u64;
+use super::{BucketKey, KeyValue, Revision};
+use crate::bytes::{to_u64, to_usize};
 
 /// Locks, so that threads seldom wait for one another.
 const SHARDS: usize = 64;
@@ -20,23 +21,55 @@ pub struct Newest {
     shards: Vec<Mutex<Shard>>,
 }
 
-type Shard = HashMap<u128, Packed, BuildHasherDefault<Taken>>;
+type Shard = HashMap<[u64; 2], Newer, BuildHasherDefault<Taken>>;
 
-/// A revision and a tombstone mark in 16 bytes: sub-revisions past 2^31 are no transaction's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Packed {
+/// The newest revision of a key, as far as it has been seen, in 24 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Newer {
     main: i64,
+    create_revision: i64,
+    version: u32,
     sub_and_mark: u32,
 }
 
-impl Packed {
-    fn new(key: BucketKey) -> Packed {
+impl Newer {
+    fn new(key: BucketKey, kv: &KeyValue<'_>) -> Newer {
+        // Sub-revisions past 2^31 and versions past 2^32 are no transaction's: they saturate.
         let sub = u32::try_from(key.revision.sub).unwrap_or(u32::MAX).min(u32::MAX >> 1);
-        Packed { main: key.revision.main, sub_and_mark: sub << 1 | u32::from(key.tombstone) }
+        Newer {
+            main: key.revision.main,
+            create_revision: kv.create_revision,
+            version: u32::try_from(kv.version).unwrap_or(u32::MAX),
+            sub_and_mark: sub << 1 | u32::from(key.tombstone),
+        }
     }
 
-    fn tombstone(self) -> bool {
+    fn order(&self) -> (i64, u32) {
+        (self.main, self.sub_and_mark)
+    }
+
+    /// The revision.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        Revision { main: self.main, sub: i64::from(self.sub_and_mark >> 1) }
+    }
+
+    /// Whether it is a deletion.
+    #[must_use]
+    pub fn tombstone(&self) -> bool {
         self.sub_and_mark & 1 == 1
+    }
+
+    /// When the key was created, of a put.
+    #[must_use]
+    pub fn create_revision(&self) -> i64 {
+        self.create_revision
+    }
+
+    /// How often it was put since.
+    #[must_use]
+    pub fn version(&self) -> i64 {
+        i64::from(self.version)
     }
 }
 
@@ -48,47 +81,49 @@ impl Default for Newest {
 }
 
 impl Newest {
-    fn shard(&self, hash: u128) -> Option<MutexGuard<'_, Shard>> {
-        let [low, ..] = hash.to_le_bytes();
-        let shard = self.shards.get(usize::from(low) % SHARDS)?;
+    fn shard(&self, hash: [u64; 2]) -> Option<MutexGuard<'_, Shard>> {
+        let [low, _] = hash;
+        let shard = self.shards.get(to_usize(low) % SHARDS)?;
         Some(shard.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn hash(&self, key: &[u8]) -> u128 {
+    fn hash(&self, key: &[u8]) -> [u64; 2] {
         let [a, b] = &self.hashers;
-        u128::from(a.hash_one(key)) << 64 | u128::from(b.hash_one(key))
+        [a.hash_one(key), b.hash_one(key)]
     }
 
-    /// Takes note of one stored revision of a key.
-    pub fn see(&self, user_key: &[u8], key: BucketKey) {
-        let hash = self.hash(user_key);
-        let packed = Packed::new(key);
-        if let Some(mut shard) = self.shard(hash) {
-            let newest = shard.entry(hash).or_insert(packed);
-            *newest = packed.max(*newest);
+    /// Takes note of one stored revision; returns the newest that was seen of that key before.
+    pub fn see(&self, key: BucketKey, kv: &KeyValue<'_>) -> Option<Newer> {
+        let hash = self.hash(kv.key);
+        let new = Newer::new(key, kv);
+        let mut shard = self.shard(hash)?;
+        let newest = shard.entry(hash);
+        match newest {
+            Entry::Vacant(place) => {
+                place.insert(new);
+                None
+            }
+            Entry::Occupied(mut place) => {
+                let before = *place.get();
+                if new.order() > before.order() {
+                    place.insert(new);
+                }
+                Some(before)
+            }
         }
     }
 
     /// Whether this is the newest revision of its key.
     #[must_use]
-    pub fn is_newest(&self, user_key: &[u8], key: BucketKey) -> bool {
-        let hash = self.hash(user_key);
-        self.shard(hash).is_some_and(|shard| shard.get(&hash) == Some(&Packed::new(key)))
+    pub fn is_newest(&self, key: BucketKey, kv: &KeyValue<'_>) -> bool {
+        let hash = self.hash(kv.key);
+        self.shard(hash).is_some_and(|shard| shard.get(&hash).is_some_and(|newest| newest.order() == Newer::new(key, kv).order()))
     }
 
-    /// The newest revision of a key, and whether it deletes it.
-    #[must_use]
-    pub fn get(&self, user_key: &[u8]) -> Option<BucketKey> {
-        let hash = self.hash(user_key);
-        let packed = *self.shard(hash)?.get(&hash)?;
-        let revision = Revision { main: packed.main, sub: i64::from(packed.sub_and_mark >> 1) };
-        Some(BucketKey { revision, tombstone: packed.tombstone() })
-    }
-
-    /// Keys whose newest revision is not a tombstone.
+    /// Keys whose newest revision is not a deletion.
     #[must_use]
     pub fn live(&self) -> u64 {
-        let count = |shard: &Mutex<Shard>| shard.lock().unwrap_or_else(PoisonError::into_inner).values().filter(|p| !p.tombstone()).count();
+        let count = |shard: &Mutex<Shard>| shard.lock().unwrap_or_else(PoisonError::into_inner).values().filter(|n| !n.tombstone()).count();
         to_u64(self.shards.iter().map(count).fold(0, usize::saturating_add))
     }
 }
@@ -102,14 +137,10 @@ impl Hasher for Taken {
         self.0
     }
 
-    fn write(&mut self, bytes: &[u8]) {
-        // Only u128 keys come here; the upper half is the part the shard was not chosen by.
-        self.0 = bytes.last_chunk().map_or(0, |half| u64::from_le_bytes(*half));
-    }
+    fn write(&mut self, _: &[u8]) {}
 
-    fn write_u128(&mut self, hash: u128) {
-        self.0 = u64::try_from(hash >> 64).unwrap_or(0);
+    fn write_u64(&mut self, half: u64) {
+        // The last word of a key: the shard was chosen by the first.
+        self.0 = half;
     }
 }
-
-const _: () = assert!(SHARDS <= 256);

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::scan::Faults;
-use crate::bolt::walk::{Visited, Visitor, check_freelist, walk, walk_parallel};
+use crate::bolt::walk::{Shared, Visited, Visitor, check_freelist, walk, walk_parallel};
 use crate::bolt::{Bucket, Db, Freelist, LeafElement, Page, Pgid, Root, db};
 use crate::error::{At, Corrupt, Error, Result};
 use crate::finding::{Code, Finding};
@@ -118,7 +118,7 @@ pub fn elements(bucket: &Bucket<'_, '_>, monitor: &dyn Monitor, each: &mut dyn F
     let db = bucket.db();
     let brake = Brake { monitor, pulled: AtomicBool::new(false) };
     let mut visitor = Each { each, brake: &brake, teller: Teller::new(db, monitor), bucket: &bucket.name };
-    walk(bucket, &Visited::new(db), &brake, &mut visitor);
+    walk(bucket, Shared { visited: &Visited::new(db), monitor: &brake, gate: None }, &mut visitor);
     visitor.teller.close();
 }
 
@@ -166,9 +166,10 @@ pub fn page_use(db: &Db<'_>, monitor: &dyn Monitor) -> Result<PageUse> {
     let reached = Visited::new(db);
     let mut teller = Teller::new(db, monitor);
     monitor.begin("walking pages", db.pages_present().saturating_mul(db.page_size()));
+    let shared = Shared { visited: &reached, monitor, gate: None };
     let mut pending = vec![db.root()];
     while let Some(bucket) = pending.pop() {
-        for part in walk_parallel(&bucket, &reached, monitor, || Trees { db, found: Vec::new(), faults: Faults::new(TOLD) }) {
+        for part in walk_parallel(&bucket, shared, || Trees { db, found: Vec::new(), faults: Faults::new(TOLD) }) {
             pending.extend(part.found);
             part.faults.kept.into_iter().for_each(|c| teller.tell(c));
         }

@@ -3,7 +3,7 @@
 //! CRC-32C over the word `key` and every stored revision up to the one asked for, leaving out what a compaction at the compact revision has
 //! removed or will remove. Source: `server/storage/mvcc/hash.go unsafeHashByRev @ v3.6`.
 
-use crate::bolt::walk::{Visited, Visitor, walk_parallel};
+use crate::bolt::walk::{Shared, Visited, Visitor, walk_parallel};
 use crate::bolt::{Bucket, Db, Page};
 use crate::bytes::checksum::{crc32c, crc32c_combine};
 use crate::bytes::{Source, to_u64};
@@ -105,16 +105,16 @@ struct Bound<'n> {
 
 /// Does something with every stored revision.
 trait Each: Send {
-    fn each(&mut self, key: BucketKey, user_key: &[u8], raw: (&[u8], &[u8]));
+    fn each(&mut self, key: BucketKey, kv: &KeyValue<'_>, raw: (&[u8], &[u8]));
 }
 
 /// Notes the newest revision of every key.
 struct See<'n>(Bound<'n>);
 
 impl Each for See<'_> {
-    fn each(&mut self, key: BucketKey, user_key: &[u8], _: (&[u8], &[u8])) {
+    fn each(&mut self, key: BucketKey, kv: &KeyValue<'_>, _: (&[u8], &[u8])) {
         if key.revision.main <= self.0.revision {
-            self.0.newest.see(user_key, key);
+            self.0.newest.see(key, kv);
         }
     }
 }
@@ -128,10 +128,10 @@ struct Hash<'n> {
 }
 
 impl Each for Hash<'_> {
-    fn each(&mut self, key: BucketKey, user_key: &[u8], (raw_key, raw_value): (&[u8], &[u8])) {
+    fn each(&mut self, key: BucketKey, kv: &KeyValue<'_>, (raw_key, raw_value): (&[u8], &[u8])) {
         let (main, bound) = (key.revision.main, &self.bound);
         let compacted = main <= bound.compact;
-        let kept = || !key.tombstone && bound.newest.is_newest(user_key, key);
+        let kept = || !key.tombstone && bound.newest.is_newest(key, kv);
         if main > bound.revision || (compacted && !self.keep_is_empty && !kept()) || (main == bound.compact && key.tombstone) {
             return;
         }
@@ -150,7 +150,7 @@ impl<E: Each> Visitor for Strict<E> {
         for (index, element) in page.leaves().enumerate() {
             let kv = KeyValue::decode(element.value);
             match (BucketKey::parse(element.key), kv) {
-                (Ok(key), Ok(kv)) => self.each.each(key, kv.key, (element.key, element.value)),
+                (Ok(key), Ok(kv)) => self.each.each(key, &kv, (element.key, element.value)),
                 (Err(why), _) => self.fault(*Corrupt::new(Code::RevisionKey, page.at().element(index).key(element.key), why.to_string())),
                 (_, Err(bad)) => {
                     let what = format!("the KeyValue cannot be read past its byte {}", bad.0);
@@ -168,7 +168,7 @@ impl<E: Each> Visitor for Strict<E> {
 fn pass<E: Each>(keys: &Bucket<'_, '_>, source: &Source, monitor: &dyn Monitor, make: &(impl Fn() -> E + Sync)) -> Result<Vec<E>> {
     let visited = Visited::new(keys.db());
     monitor.begin("hashing keys", keys.db().size());
-    let parts = walk_parallel(keys, &visited, monitor, || Strict { each: make(), fault: None });
+    let parts = walk_parallel(keys, Shared { visited: &visited, monitor, gate: None }, || Strict { each: make(), fault: None });
     monitor.end();
     if monitor.cancelled() {
         return Err(Error::Cancelled);

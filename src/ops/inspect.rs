@@ -1,1 +1,675 @@
-//! x
+//! `inspect`: what is this file or directory, and everything in it that identifies it.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::scan::{Options, Scan, scan};
+use crate::bolt::walk::{Shared, Stats, Visited, Visitor, walk};
+use crate::bolt::{Db, Meta, Page};
+use crate::bytes::gate::with_read_ahead;
+use crate::bytes::source::Lock;
+use crate::bytes::{Source, checksum, to_u64};
+use crate::error::{At, Corrupt, Error, Result};
+use crate::etcd::datadir::{self, DataDir, FileKind};
+use crate::etcd::schema::{StorageVersion, storage_version};
+use crate::etcd::store::LeaseFact;
+use crate::etcd::{BucketKey, Facts, KeyValue, Revision, member};
+use crate::finding::{Code, Finding, Severity};
+use crate::monitor::Monitor;
+use crate::snap::backup::Trailer;
+use crate::snap::file::{Membership, SnapFile};
+use crate::wal::log::{self, Body, Log};
+use crate::wal::segment::End;
+
+/// Attached keys that are named for each lease.
+const LEASE_KEYS: usize = 100;
+/// The largest raft snapshot file that is read: etcd's v2 store is a few megabytes at most.
+const SNAP_LIMIT: u64 = 256 << 20;
+
+/// How deep to look.
+#[derive(Debug, Clone, Copy)]
+pub struct InspectOptions {
+    /// Compute the SHA-256 and compare it with the trailer: reads every byte of the file.
+    pub hash: bool,
+    /// How many findings of each code to keep.
+    pub max_findings: u64,
+}
+
+impl Default for InspectOptions {
+    fn default() -> InspectOptions {
+        InspectOptions { hash: false, max_findings: 20 }
+    }
+}
+
+/// What a path is and holds.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct InspectReport {
+    /// The path, as given.
+    pub path: String,
+    /// What it is, in words.
+    pub kind: String,
+    /// The database, if there is one.
+    pub database: Option<DatabaseReport>,
+    /// The directory, if it is one.
+    pub directory: Option<DirectoryReport>,
+    /// Raft snapshots, newest last.
+    pub raft_snapshots: Vec<RaftSnapshotReport>,
+    /// The write-ahead log.
+    pub wal: Option<WalReport>,
+    /// How far the database lags the log, when both are there.
+    pub lag: Option<LagReport>,
+    /// What is wrong or worth knowing; the first of each code.
+    pub findings: Vec<Finding>,
+    /// How many findings of each code there are.
+    pub finding_counts: BTreeMap<Code, u64>,
+}
+
+impl InspectReport {
+    /// The worst finding.
+    #[must_use]
+    pub fn worst(&self) -> Option<Severity> {
+        self.findings.iter().map(|f| f.severity).max()
+    }
+}
+
+/// A bbolt file.
+#[derive(Debug, Clone, Serialize)]
+pub struct DatabaseReport {
+    /// The file.
+    pub path: String,
+    /// Its length in bytes.
+    pub file_size: u64,
+    /// Bytes in a page.
+    pub page_size: u64,
+    /// High water mark times page size, in bytes.
+    pub size: u64,
+    /// What stands after the database.
+    pub trailer: Trailer,
+    /// SHA-256 of the payload, if it was asked for, and whether the trailer says the same.
+    pub sha256: Option<HashReport>,
+    /// Whether a running etcd holds its lock.
+    pub lock: Lock,
+    /// Both meta pages.
+    pub metas: Vec<MetaReport>,
+    /// Pages by kind.
+    pub pages: PagesReport,
+    /// Every bucket.
+    pub buckets: Vec<BucketReport>,
+    /// What etcd keeps in it; `None` when it is not etcd's.
+    pub etcd: Option<EtcdReport>,
+}
+
+/// A SHA-256 and its verdict.
+#[derive(Debug, Clone, Serialize)]
+pub struct HashReport {
+    /// Of the payload, in hex.
+    pub digest: String,
+    /// Whether the trailer holds the same; `None` without a trailer.
+    pub matches: Option<bool>,
+}
+
+/// A meta page.
+#[derive(Debug, Clone, Serialize)]
+pub struct MetaReport {
+    /// 0 or 1.
+    pub number: u8,
+    /// Byte offset.
+    pub offset: u64,
+    /// Whether this one is in use.
+    pub live: bool,
+    /// Whether bbolt would take it.
+    pub valid: bool,
+    /// Why not.
+    pub fault: Option<String>,
+    /// Its fields, where they could be read.
+    pub meta: Option<Meta>,
+}
+
+/// Pages by kind, and how full they are.
+#[derive(Debug, Clone, Serialize)]
+pub struct PagesReport {
+    /// Below the high water mark.
+    pub total: u64,
+    /// Of these, how many the file does not hold.
+    pub missing: u64,
+    /// Branch pages.
+    pub branch: u64,
+    /// Leaf pages.
+    pub leaf: u64,
+    /// Overflow pages of both.
+    pub overflow: u64,
+    /// Pages of the stored freelist.
+    pub freelist: u64,
+    /// Pages that hold nothing.
+    pub free: u64,
+    /// Bytes of branch, leaf and overflow pages.
+    pub bytes: u64,
+    /// Bytes of them in use.
+    pub bytes_used: u64,
+}
+
+/// A bucket.
+#[derive(Debug, Clone, Serialize)]
+pub struct BucketReport {
+    /// Its name, escaped; a nested one with the names above it, separated by `/`.
+    pub name: String,
+    /// Whether it lies inside its own entry.
+    pub inline: bool,
+    /// Its counter.
+    pub sequence: u64,
+    /// Its size.
+    #[serde(flatten)]
+    pub stats: Stats,
+}
+
+/// What etcd keeps in a database.
+#[derive(Debug, Clone, Serialize)]
+pub struct EtcdReport {
+    /// Storage version.
+    pub storage: StorageVersion,
+    /// First revision in the file.
+    pub first_revision: Option<Revision>,
+    /// Last revision in the file.
+    pub last_revision: Option<Revision>,
+    /// History up to here is gone.
+    pub compact_revision: Option<i64>,
+    /// A compaction was asked for and not finished.
+    pub compaction_unfinished: bool,
+    /// Keys whose newest revision is not a deletion.
+    pub live_keys: u64,
+    /// Stored revisions, deletions included.
+    pub revisions: u64,
+    /// Stored deletions.
+    pub tombstones: u64,
+    /// Bytes of users' keys and values, all revisions.
+    pub user_bytes: u64,
+    /// The other buckets.
+    #[serde(flatten)]
+    pub facts: Facts,
+}
+
+/// A data directory, or the part of one that was given.
+#[derive(Debug, Clone, Serialize)]
+pub struct DirectoryReport {
+    /// Databases received from a leader.
+    pub snap_dbs: Vec<String>,
+    /// What crashes and repairs left behind.
+    pub leftovers: Vec<String>,
+    /// Files that etcd does not put there.
+    pub strangers: Vec<String>,
+    /// Whether a running etcd holds the lock of the last WAL segment.
+    pub wal_lock: Option<Lock>,
+}
+
+/// A raft snapshot file.
+#[derive(Debug, Clone, Serialize)]
+pub struct RaftSnapshotReport {
+    /// The file.
+    pub path: String,
+    /// Its length in bytes.
+    pub file_size: u64,
+    /// Term of the last entry in it.
+    pub term: Option<u64>,
+    /// Index of that entry.
+    pub index: Option<u64>,
+    /// Members that vote.
+    #[serde(serialize_with = "member::hex_ids")]
+    pub voters: Vec<u64>,
+    /// Members that learn.
+    #[serde(serialize_with = "member::hex_ids")]
+    pub learners: Vec<u64>,
+    /// How many members its v2 store names.
+    pub members: Option<u64>,
+    /// Why it cannot be used.
+    pub fault: Option<String>,
+}
+
+/// A write-ahead log.
+#[derive(Debug, Clone, Serialize)]
+pub struct WalReport {
+    /// Its directory.
+    pub path: String,
+    /// Segments, oldest first.
+    pub segments: Vec<SegmentReport>,
+    /// Whose log it is.
+    pub node_id: Option<String>,
+    /// Of which cluster.
+    pub cluster_id: Option<String>,
+    /// Term of the last hard state.
+    pub term: Option<u64>,
+    /// For whom the member voted in it.
+    pub vote: Option<String>,
+    /// The index up to which entries are known to be committed.
+    pub commit: Option<u64>,
+    /// First entry.
+    pub first_entry: Option<u64>,
+    /// Last entry.
+    pub last_entry: Option<u64>,
+    /// Snapshot records.
+    pub snapshots: Vec<SnapshotRecord>,
+    /// Whether every record could be read.
+    pub complete: bool,
+    /// How it ends, in words.
+    pub end: String,
+}
+
+/// A snapshot record of the log.
+#[derive(Debug, Clone, Serialize)]
+pub struct SnapshotRecord {
+    /// Its term.
+    pub term: u64,
+    /// Its index.
+    pub index: u64,
+}
+
+/// A WAL segment.
+#[derive(Debug, Clone, Serialize)]
+pub struct SegmentReport {
+    /// File name.
+    pub name: String,
+    /// Sequence number.
+    pub sequence: u64,
+    /// The first index expected in it.
+    pub first_index: u64,
+    /// Length of the file in bytes.
+    pub file_size: u64,
+    /// Bytes that hold records.
+    pub used: u64,
+    /// Records.
+    pub records: u64,
+}
+
+/// How far a database lags its log.
+#[derive(Debug, Clone, Serialize)]
+pub struct LagReport {
+    /// The database's consistent index.
+    pub consistent_index: u64,
+    /// The log's commit index.
+    pub commit: u64,
+    /// The log's last entry.
+    pub last_entry: u64,
+    /// Committed entries that the database does not hold.
+    pub committed_not_in_db: u64,
+    /// Logged entries past both, whose fate this member's files do not tell.
+    pub uncommitted: u64,
+    /// The same in a sentence.
+    pub sentence: String,
+}
+
+/// Findings on their way into a report: all counted, the first of each code kept.
+struct Found<'m> {
+    report: InspectReport,
+    limit: u64,
+    monitor: &'m dyn Monitor,
+}
+
+impl Found<'_> {
+    fn push(&mut self, finding: Finding) {
+        let count = self.report.finding_counts.entry(finding.code).or_default();
+        *count = count.saturating_add(1);
+        if *count <= self.limit {
+            self.monitor.finding(finding.clone());
+            self.report.findings.push(finding);
+        }
+    }
+
+    fn corrupt(&mut self, file: &str, corrupt: Corrupt) {
+        self.push(Finding::from_corrupt(file, corrupt));
+    }
+}
+
+/// Looks at a file or directory.
+///
+/// # Errors
+/// [`Error::Unreadable`] when it is nothing of etcd's or bbolt's; damage is in the report.
+pub fn inspect(path: &Path, options: InspectOptions, monitor: &dyn Monitor) -> Result<InspectReport> {
+    if path.is_dir() {
+        return inspect_dir(&DataDir::list(path, None)?, options, monitor);
+    }
+    inspect_file(&Source::open(path)?, options, monitor)
+}
+
+/// Looks at a file that is open already.
+///
+/// # Errors
+/// As [`inspect`].
+pub fn inspect_file(source: &Source, options: InspectOptions, monitor: &dyn Monitor) -> Result<InspectReport> {
+    let report = InspectReport { path: source.name(), ..InspectReport::default() };
+    let mut found = Found { report, limit: options.max_findings, monitor };
+    match datadir::file_kind(source)? {
+        FileKind::Wal => {
+            found.report.kind = "a WAL segment".to_owned();
+            let name = source.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let dir = source.path().parent().unwrap_or(Path::new("."));
+            found.report.wal = Some(wal(dir, &[(name, source)], &mut found));
+        }
+        FileKind::RaftSnapshot => {
+            found.report.kind = "a raft snapshot".to_owned();
+            let snap = raft_snapshot(source, &mut found);
+            found.report.raft_snapshots.push(snap);
+        }
+        _ => {
+            datadir::require_database(source)?;
+            let database = database(source, options, &mut found)?;
+            found.report.kind = database_kind(&database);
+            found.report.database = Some(database);
+        }
+    }
+    Ok(found.report)
+}
+
+/// Looks at a directory.
+///
+/// # Errors
+/// [`Error::Unreadable`] when a file in it cannot be opened.
+pub fn inspect_dir(dir: &DataDir, options: InspectOptions, monitor: &dyn Monitor) -> Result<InspectReport> {
+    let report = InspectReport { path: crate::error::show(&dir.path), ..InspectReport::default() };
+    let mut found = Found { report, limit: options.max_findings, monitor };
+    found.report.kind = match (&dir.db, dir.wals.is_empty()) {
+        (Some(_), false) => "a member's data directory",
+        (Some(_), true) => "a member's data directory without its WAL",
+        (None, false) => "a WAL directory",
+        (None, true) => "a directory of raft snapshots",
+    }
+    .to_owned();
+    if let Some(db) = &dir.db {
+        match Source::open(db).and_then(|source| {
+            datadir::require_database(&source)?;
+            database(&source, options, &mut found)
+        }) {
+            Ok(database) => found.report.database = Some(database),
+            // The rest of the directory can still be told.
+            Err(Error::Damaged { path, corrupt }) => found.corrupt(&crate::error::show(&path), *corrupt),
+            Err(Error::Unreadable { path, what }) => {
+                found.push(Finding::new(Code::Unreadable, &crate::error::show(&path), At::default(), what));
+            }
+            Err(other) => return Err(other),
+        }
+    }
+    for path in &dir.snaps {
+        let snap = raft_snapshot(&Source::open(path)?, &mut found);
+        found.report.raft_snapshots.push(snap);
+    }
+    let sources = dir.wals.iter().map(|path| Source::open(path)).collect::<Result<Vec<_>>>()?;
+    let named: Vec<(String, &Source)> =
+        sources.iter().map(|s| (s.path().file_name().unwrap_or_default().to_string_lossy().into_owned(), s)).collect();
+    if let Some(wal_dir) = &dir.wal_dir
+        && !named.is_empty()
+    {
+        found.report.wal = Some(wal(wal_dir, &named, &mut found));
+    }
+    let names = |paths: &[std::path::PathBuf]| paths.iter().map(|p| crate::error::show(p)).collect();
+    found.report.directory = Some(DirectoryReport {
+        snap_dbs: names(&dir.snap_dbs),
+        leftovers: names(&dir.leftovers),
+        strangers: names(&dir.strangers),
+        wal_lock: sources.last().map(Source::ofd_lock),
+    });
+    found.report.lag = lag(&found.report);
+    Ok(found.report)
+}
+
+fn database_kind(database: &DatabaseReport) -> String {
+    let owner = if database.etcd.is_some() { "etcd" } else { "bbolt" };
+    match database.trailer {
+        Trailer::Present { .. } | Trailer::Zeroed { .. } => format!("an {owner} snapshot file").replace("an bbolt", "a bbolt"),
+        _ if database.path.ends_with(".snap.db") => "a database that an etcd leader sent (.snap.db)".to_owned(),
+        Trailer::Cut { .. } => format!("an {owner} snapshot file, cut off").replace("an bbolt", "a bbolt"),
+        Trailer::Absent => format!("an {owner} database").replace("an bbolt", "a bbolt"),
+    }
+}
+
+fn database(source: &Source, options: InspectOptions, found: &mut Found<'_>) -> Result<DatabaseReport> {
+    let name = source.name();
+    let lock = source.flock();
+    if lock == Lock::Held {
+        let what = "a running etcd holds the lock of this database: what is read here may be torn";
+        found.push(Finding::new(Code::InUse, &name, At::default(), what));
+    }
+    let stamp = source.stamp();
+    let db = Db::open(source).map_err(|c| Error::damaged(source.path(), c))?;
+    let scan = with_read_ahead(source, |gate| scan(&db, Options { limit: found.limit, gate, history: false }, found.monitor))?;
+    for corrupt in &scan.faults.kept {
+        found.corrupt(&name, corrupt.clone());
+    }
+    for (code, count) in &scan.faults.counts {
+        found.report.finding_counts.insert(*code, *count);
+    }
+    let trailer = Trailer::read(source, db.size()).map_err(|c| Error::damaged(source.path(), c))?;
+    let sha256 = options.hash.then(|| hash(source, trailer, found)).transpose()?;
+    let mut leases = BTreeMap::new();
+    if scan.keyspace.leased {
+        leases = attached(&db, &scan, found.monitor);
+    }
+    let report = DatabaseReport {
+        path: name.clone(),
+        file_size: source.len(),
+        page_size: db.page_size(),
+        size: db.size(),
+        trailer,
+        sha256,
+        lock,
+        metas: metas(&db),
+        pages: pages(&db, &scan),
+        buckets: scan.buckets.iter().map(bucket).collect(),
+        etcd: scan.is_etcd.then(|| etcd(scan, leases)),
+    };
+    if source.stamp() != stamp {
+        found.push(Finding::new(Code::InUse, &name, At::default(), "the file changed while it was read"));
+    }
+    Ok(report)
+}
+
+fn metas(db: &Db<'_>) -> Vec<MetaReport> {
+    let report = |slot: &crate::bolt::MetaSlot| MetaReport {
+        number: slot.number,
+        offset: slot.offset,
+        live: slot.number == db.meta_number(),
+        valid: slot.fault.is_none(),
+        fault: slot.fault.as_ref().or(slot.header_fault.as_ref()).map(|f| f.detail.clone()),
+        meta: slot.meta,
+    };
+    db.slots().iter().map(report).collect()
+}
+
+fn pages(db: &Db<'_>, scan: &Scan) -> PagesReport {
+    let mut all = scan.root.clone();
+    scan.buckets.iter().for_each(|b| all.add(&b.stats));
+    let total = db.meta().high_water.0;
+    let freelist = crate::bolt::Freelist::read(db).ok().flatten().map_or(0, |list| list.pages);
+    PagesReport {
+        total,
+        missing: total.saturating_sub(db.pages_present()),
+        branch: all.branch_pages,
+        leaf: all.leaf_pages,
+        overflow: all.overflow_pages,
+        freelist,
+        free: scan.free_pages,
+        bytes: all.bytes,
+        bytes_used: all.bytes_used,
+    }
+}
+
+fn bucket(bucket: &super::scan::BucketScan) -> BucketReport {
+    let name = bucket.path.iter().map(|n| n.escape_ascii().to_string()).collect::<Vec<_>>().join("/");
+    BucketReport { name, inline: bucket.inline, sequence: bucket.sequence, stats: bucket.stats.clone() }
+}
+
+fn etcd(scan: Scan, mut leases: BTreeMap<i64, (u64, Vec<String>)>) -> EtcdReport {
+    let live_keys = scan.newest.live();
+    let mut facts = scan.facts;
+    for lease in &mut facts.leases {
+        let LeaseFact { id, attached, keys, .. } = lease;
+        let (count, names) = leases.remove(id).unwrap_or_default();
+        (*attached, *keys) = (Some(count), names);
+    }
+    EtcdReport {
+        storage: storage_version(&facts),
+        first_revision: scan.keyspace.first,
+        last_revision: scan.keyspace.last,
+        compact_revision: facts.compact_revision(),
+        compaction_unfinished: facts.compaction_is_unfinished(),
+        live_keys,
+        revisions: scan.keyspace.revisions,
+        tombstones: scan.keyspace.tombstones,
+        user_bytes: scan.keyspace.user_bytes,
+        facts,
+    }
+}
+
+/// Live keys by the lease they are attached to.
+fn attached(db: &Db<'_>, scan: &Scan, monitor: &dyn Monitor) -> BTreeMap<i64, (u64, Vec<String>)> {
+    struct Attached<'s> {
+        scan: &'s Scan,
+        leases: BTreeMap<i64, (u64, Vec<String>)>,
+    }
+    impl Visitor for Attached<'_> {
+        fn leaf(&mut self, page: &Page<'_>, _: Option<usize>) {
+            for element in page.leaves() {
+                let (Ok(key), Ok(kv)) = (BucketKey::parse(element.key), KeyValue::decode(element.value)) else { continue };
+                if kv.lease != 0 && !key.tombstone && self.scan.newest.is_newest(key, &kv) {
+                    let (count, names) = self.leases.entry(kv.lease).or_default();
+                    *count = count.saturating_add(1);
+                    if names.len() < LEASE_KEYS {
+                        names.push(kv.key.escape_ascii().to_string());
+                    }
+                }
+            }
+        }
+        fn fault(&mut self, _: Corrupt) {}
+    }
+    let mut attached = Attached { scan, leases: BTreeMap::new() };
+    if let Ok(Some(keys)) = db.root().bucket(b"key") {
+        walk(&keys, Shared { visited: &Visited::new(db), monitor, gate: None }, &mut attached);
+    }
+    attached.leases
+}
+
+fn hash(source: &Source, trailer: Trailer, found: &mut Found<'_>) -> Result<HashReport> {
+    let payload = trailer.payload(source);
+    let digest = super::digest::sha256(source, payload, found.monitor).map_err(|c| Error::damaged(source.path(), c))?;
+    let stored = match trailer {
+        Trailer::Present { digest, .. } => Some(digest),
+        Trailer::Zeroed { .. } => Some([0; 32]),
+        Trailer::Absent | Trailer::Cut { .. } => None,
+    };
+    if let Some(stored) = stored.filter(|stored| *stored != digest) {
+        let what = format!("the trailer is {}, the {payload} bytes before it give {}", checksum::hex(&stored), checksum::hex(&digest));
+        found.corrupt(&source.name(), *Corrupt::new(Code::TrailerMismatch, At::offset(payload), what));
+    }
+    Ok(HashReport { digest: checksum::hex(&digest), matches: stored.map(|s| s == digest) })
+}
+
+fn raft_snapshot(source: &Source, found: &mut Found<'_>) -> RaftSnapshotReport {
+    let mut report = RaftSnapshotReport {
+        path: source.name(),
+        file_size: source.len(),
+        term: None,
+        index: None,
+        voters: Vec::new(),
+        learners: Vec::new(),
+        members: None,
+        fault: None,
+    };
+    match source.read_all(SNAP_LIMIT).and_then(|bytes| SnapFile::decode(&bytes)) {
+        Ok(snap) => {
+            report.term = Some(snap.term());
+            report.index = Some(snap.index());
+            let conf = snap.snapshot.metadata.as_ref().and_then(|m| m.conf_state.as_ref());
+            report.voters = conf.map(|c| c.voters.clone()).unwrap_or_default();
+            report.learners = conf.map(|c| c.learners.clone()).unwrap_or_default();
+            report.members = snap.membership().ok().map(|m: Membership| to_u64(m.members.len()));
+        }
+        Err(corrupt) => {
+            report.fault = Some(corrupt.detail.clone());
+            found.corrupt(&source.name(), *corrupt);
+        }
+    }
+    report
+}
+
+fn wal(dir: &Path, files: &[(String, &Source)], found: &mut Found<'_>) -> WalReport {
+    let log = Log::new(files.iter().map(|(name, source)| (name.as_str(), *source)));
+    let total = files.iter().map(|(_, s)| s.len()).fold(0, u64::saturating_add);
+    found.monitor.begin("reading the WAL", total);
+    let mut findings = Vec::new();
+    let monitor = found.monitor;
+    let mut unsaid = 0u64;
+    let summary = log.scan(log::Scan::default(), &mut |f| findings.push(f), &mut |visit| {
+        if !matches!(visit.body, Body::Crc) {
+            unsaid = unsaid.saturating_add(to_u64(visit.record.bytes().len()));
+        }
+        if unsaid > 1 << 20 {
+            monitor.advance(std::mem::take(&mut unsaid));
+        }
+        if monitor.cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    monitor.end();
+    findings.into_iter().for_each(|f| found.push(f));
+    let id = |n: u64| member::hex16(n);
+    let segments = log.segments().iter().enumerate().map(|(i, segment)| {
+        let read = summary.segments.get(i);
+        SegmentReport {
+            name: segment.name.to_string(),
+            sequence: segment.name.sequence,
+            first_index: segment.name.index,
+            file_size: segment.source.len(),
+            used: read.map_or(0, |r| r.used),
+            records: read.map_or(0, |r| r.records),
+        }
+    });
+    let end = match summary.end() {
+        Some(End::CleanEof) => "at the end of the file".to_owned(),
+        Some(End::ZeroWord) => "at unused space".to_owned(),
+        Some(End::Torn(torn)) => format!("in a torn record: {torn}"),
+        Some(End::Damaged(corrupt)) => format!("in damage: {corrupt}"),
+        None => "where reading stopped".to_owned(),
+    };
+    WalReport {
+        path: crate::error::show(dir),
+        segments: segments.collect(),
+        node_id: summary.metadata.map(|m| id(m.node_id())),
+        cluster_id: summary.metadata.map(|m| id(m.cluster_id())),
+        term: summary.hard_state.map(|s| s.term()),
+        vote: summary.hard_state.map(|s| id(s.vote())),
+        commit: summary.hard_state.map(|s| s.commit()),
+        first_entry: summary.first,
+        last_entry: summary.last,
+        snapshots: summary.snapshots.iter().map(|s| SnapshotRecord { term: s.term(), index: s.index() }).collect(),
+        complete: summary.complete,
+        end,
+    }
+}
+
+fn lag(report: &InspectReport) -> Option<LagReport> {
+    let wal = report.wal.as_ref()?;
+    let consistent_index = report.database.as_ref()?.etcd.as_ref()?.facts.consistent_index.unwrap_or(0);
+    let commit = wal.commit.unwrap_or(0);
+    let last_entry = wal.last_entry.unwrap_or(0).max(wal.snapshots.iter().map(|s| s.index).max().unwrap_or(0));
+    let committed_not_in_db = commit.saturating_sub(consistent_index);
+    let uncommitted = last_entry.saturating_sub(commit.max(consistent_index));
+    let etcd = report.database.as_ref()?.etcd.as_ref()?;
+    let voters = etcd.facts.conf_state.as_ref().map_or(etcd.facts.members.len(), |c| c.voters.len());
+    let entries = |n: u64| if n == 1 { "1 entry".to_owned() } else { format!("{n} entries") };
+    let span = |from: u64, to: u64| if from == to { format!("index {to}") } else { format!("index {from} to {to}") };
+    let mut parts = Vec::new();
+    if committed_not_in_db > 0 {
+        parts.push(format!("{committed_not_in_db} committed ({})", span(consistent_index.saturating_add(1), commit)));
+    }
+    if uncommitted > 0 {
+        let fate = if voters == 1 { ", which a sole voter commits when it starts" } else { "" };
+        let from = commit.max(consistent_index).saturating_add(1);
+        parts.push(format!("{uncommitted} logged without a commit mark ({}){fate}", span(from, last_entry)));
+    }
+    let sentence = if parts.is_empty() {
+        format!("The db holds every entry of its WAL (index {consistent_index}).")
+    } else {
+        let behind = entries(committed_not_in_db.saturating_add(uncommitted));
+        format!("The db (index {consistent_index}) lags its WAL by {behind}: {}.", parts.join(", "))
+    };
+    let partial = if wal.complete { "" } else { " The WAL could not be read to its end: it may hold more." };
+    Some(LagReport { consistent_index, commit, last_entry, committed_not_in_db, uncommitted, sentence: format!("{sentence}{partial}") })
+}

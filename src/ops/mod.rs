@@ -2,10 +2,13 @@
 //! report; printing it is the caller's.
 
 pub mod bolt;
+pub mod digest;
 pub mod hashkv;
+pub mod inspect;
 pub mod scan;
 pub mod status;
 pub mod wal_dump;
 
 pub use hashkv::{HashKvOptions, HashKvReport, hashkv};
+pub use inspect::{InspectOptions, InspectReport, inspect};
 pub use status::{StatusReport, status};

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::bolt::walk::{Buckets, Stats, Visited, Visitor, check_freelist, walk, walk_parallel};
+use crate::bolt::walk::{Buckets, Shared, Stats, Visited, Visitor, check_freelist, walk, walk_parallel};
 use crate::bolt::{Bucket, Db, Page, Root, db};
 use crate::bytes::checksum::{crc32c, crc32c_combine};
-use crate::bytes::to_u64;
+use crate::bytes::{Gate, to_u64};
 use crate::error::{At, Corrupt, Error, Result};
+use crate::etcd::history::History;
 use crate::etcd::newest::Newest;
 use crate::etcd::{BucketKey, Facts, KeyValue, Revision, schema};
 use crate::finding::Code;
@@ -152,13 +153,25 @@ impl Scan {
     }
 }
 
-/// Walks the whole file. What is wrong is in the result; at most `limit` of each kind are kept.
+/// How to walk.
+#[derive(Debug, Clone, Copy)]
+pub struct Options<'g> {
+    /// How many faults of each kind to keep.
+    pub limit: u64,
+    /// The reader that leaf pages wait for, when the file is cold.
+    pub gate: Option<&'g Gate>,
+    /// Also check every key's history: on one thread, in revision order.
+    pub history: bool,
+}
+
+/// Walks the whole file. What is wrong is in the result.
 ///
 /// # Errors
 /// [`Error::Cancelled`] only.
-pub fn scan(db: &Db<'_>, limit: u64, monitor: &dyn Monitor) -> Result<Scan> {
+pub fn scan(db: &Db<'_>, options: Options<'_>, monitor: &dyn Monitor) -> Result<Scan> {
     let visited = Visited::new(db);
-    let mut faults = Faults::new(limit);
+    let shared = Shared { visited: &visited, monitor, gate: options.gate };
+    let mut faults = Faults::new(options.limit);
     for slot in db.slots() {
         for fault in [&slot.fault, &slot.header_fault].into_iter().flatten() {
             faults.push((**fault).clone());
@@ -167,17 +180,15 @@ pub fn scan(db: &Db<'_>, limit: u64, monitor: &dyn Monitor) -> Result<Scan> {
     if let Err(corrupt) = db::check_length(db) {
         faults.push(*corrupt);
     }
-    let present = db.pages_present().saturating_mul(db.page_size());
-    monitor.begin("walking pages", present);
+    monitor.begin("walking pages", db.pages_present().saturating_mul(db.page_size()));
 
     let root = db.root();
     let mut top = Buckets::new(db);
-    walk(&root, &visited, monitor, &mut top);
+    walk(&root, shared, &mut top);
     top.faults.drain(..).for_each(|c| faults.push(c));
-    let is_etcd = is_etcd(top.found.iter().map(|b| b.name.as_slice()));
 
     let mut scan = Scan {
-        is_etcd,
+        is_etcd: is_etcd(top.found.iter().map(|b| b.name.as_slice())),
         root: top.stats,
         buckets: Vec::new(),
         plain: top.plain,
@@ -188,13 +199,31 @@ pub fn scan(db: &Db<'_>, limit: u64, monitor: &dyn Monitor) -> Result<Scan> {
         free_pages: 0,
         faults,
     };
-    for bucket in &top.found {
-        scan.bucket(bucket, &[], &visited, monitor);
+    // The small buckets first: what they say about compaction decides what the key bucket may hold.
+    let mut walked: Vec<_> = top.found.iter().map(|_| None).collect();
+    for keys in [false, true] {
+        for (bucket, place) in top.found.iter().zip(&mut walked) {
+            if (bucket.name == b"key") == keys {
+                *place = Some(scan.bucket(bucket, &[], options.history, shared));
+            }
+        }
+    }
+    for (bucket, done) in top.found.iter().zip(walked) {
+        let Some(done) = done else { continue };
+        scan.hash = crc32c_combine(crc32c(scan.hash, &bucket.name), done.crc, done.crc_len);
+        scan.buckets.extend(done.buckets);
     }
     let Scan { faults, free_pages, .. } = &mut scan;
     *free_pages = check_freelist(db, &visited, &mut |c| faults.push(c));
     monitor.end();
     if monitor.cancelled() { Err(Error::Cancelled) } else { Ok(scan) }
+}
+
+/// One bucket, walked: its part of the hash, itself and the buckets in it.
+struct Walked {
+    crc: u32,
+    crc_len: u64,
+    buckets: Vec<BucketScan>,
 }
 
 /// Whether these are the buckets of an etcd database, even if some are lost.
@@ -204,49 +233,48 @@ fn is_etcd<'n>(names: impl Iterator<Item = &'n [u8]>) -> bool {
 }
 
 impl Scan {
-    fn bucket<'d>(&mut self, bucket: &Bucket<'d, '_>, above: &[Vec<u8>], visited: &Visited, monitor: &dyn Monitor) {
+    fn bucket(&mut self, bucket: &Bucket<'_, '_>, above: &[Vec<u8>], history: bool, shared: Shared<'_>) -> Walked {
         let path: Vec<Vec<u8>> = above.iter().cloned().chain([bucket.name.clone()]).collect();
         let limit = self.faults.limit;
-        let top = above.is_empty();
-        let keys = top && self.is_etcd && bucket.name == b"key";
-        let small = top && self.is_etcd && !keys && schema::BUCKETS.iter().any(|b| b.as_bytes() == bucket.name);
-        let parts = if small {
-            let mut part = Part::new(bucket, limit, Content::Facts(&mut self.facts));
-            walk(bucket, visited, monitor, &mut part);
-            vec![part.done()]
+        let known = above.is_empty() && self.is_etcd;
+        let keys = known && bucket.name == b"key";
+        let small = known && !keys && schema::BUCKETS.iter().any(|b| b.as_bytes() == bucket.name);
+        let parts = if small || (keys && history) {
+            let content = if small {
+                Content::Facts(&mut self.facts)
+            } else {
+                Content::History(&self.newest, History::new(self.facts.compact_revision().unwrap_or(-1)))
+            };
+            let mut part = Part::new(bucket, limit, content);
+            walk(bucket, shared, &mut part);
+            vec![part.seen]
         } else {
             let newest = keys.then_some(&self.newest);
             let make = || Part::new(bucket, limit, newest.map_or(Content::Plain, Content::Keys));
-            walk_parallel(bucket, visited, monitor, make).into_iter().map(Part::done).collect()
+            walk_parallel(bucket, shared, make).into_iter().map(|part| part.seen).collect()
         };
-        if top {
-            self.hash = crc32c(self.hash, &bucket.name);
-        }
+        let mut walked = Walked { crc: 0, crc_len: 0, buckets: Vec::new() };
         let mut stats = Stats::default();
         let mut nested = Vec::new();
         for part in parts {
-            if top {
-                self.hash = crc32c_combine(self.hash, part.crc, part.crc_len);
-            }
+            walked.crc = crc32c_combine(walked.crc, part.crc, part.crc_len);
+            walked.crc_len = walked.crc_len.saturating_add(part.crc_len);
             stats.add(&part.stats);
             self.keyspace.add(&part.keyspace);
             self.faults.extend(part.faults);
             nested.extend(part.nested);
         }
         let inline = matches!(bucket.root, Root::Inline { .. });
-        self.buckets.push(BucketScan { path: path.clone(), inline, sequence: bucket.sequence, stats });
+        walked.buckets.push(BucketScan { path: path.clone(), inline, sequence: bucket.sequence, stats });
         for inner in &nested {
             if path.len() >= MAX_NESTING {
-                let what = format!("buckets are nested deeper than {MAX_NESTING}");
-                self.faults.push(*Corrupt::new(
-                    Code::BucketHeader,
-                    At { page: Some(inner.page.0), ..At::default() }.bucket(&inner.name),
-                    what,
-                ));
+                let at = At { page: Some(inner.page.0), ..At::default() }.bucket(&inner.name);
+                self.faults.push(*Corrupt::new(Code::BucketHeader, at, format!("buckets are nested deeper than {MAX_NESTING}")));
                 break;
             }
-            self.bucket(inner, &path, visited, monitor);
+            walked.buckets.extend(self.bucket(inner, &path, history, shared).buckets);
         }
+        walked
     }
 }
 
@@ -254,6 +282,7 @@ enum Content<'c> {
     Plain,
     Facts(&'c mut Facts),
     Keys(&'c Newest),
+    History(&'c Newest, History),
 }
 
 /// What one thread sees of one bucket.
@@ -277,10 +306,6 @@ impl<'c, 'd, 's> Part<'c, 'd, 's> {
         let (stats, keyspace, faults) = (Stats::default(), Keyspace::default(), Faults::new(limit));
         Part { bucket, content, seen: Seen { stats, crc: 0, crc_len: 0, keyspace, faults, nested: Vec::new() } }
     }
-
-    fn done(self) -> Seen<'d, 's> {
-        self.seen
-    }
 }
 
 impl Seen<'_, '_> {
@@ -289,11 +314,26 @@ impl Seen<'_, '_> {
         self.crc_len = self.crc_len.saturating_add(to_u64(bytes.len()));
     }
 
-    fn key_value(&mut self, newest: &Newest, key: &[u8], value: &[u8]) -> Result<(), (Code, String)> {
-        let key = BucketKey::parse(key).map_err(|why| (Code::RevisionKey, why.to_string()))?;
-        let kv = KeyValue::decode(value)
-            .map_err(|bad| (Code::ValueUndecodable, format!("the KeyValue cannot be read past its byte {}", bad.0)))?;
-        newest.see(kv.key, key);
+    /// One element of the key bucket; `place` tells where it is when something is wrong with it.
+    fn key_value(&mut self, newest: &Newest, history: Option<&mut History>, key: &[u8], value: &[u8], place: &dyn Fn() -> At) {
+        let key = match BucketKey::parse(key) {
+            Ok(key) => key,
+            Err(why) => return self.faults.push(*Corrupt::new(Code::RevisionKey, place(), why.to_string())),
+        };
+        let kv = match KeyValue::decode(value) {
+            Ok(kv) => kv,
+            Err(bad) => {
+                let what = format!("the KeyValue cannot be read past its byte {}", bad.0);
+                return self.faults.push(*Corrupt::new(Code::ValueUndecodable, place(), what));
+            }
+        };
+        let before = newest.see(key, &kv);
+        if let Some(history) = history {
+            history.check(before, key, &kv, &mut |code, what| {
+                let at = At { revision: Some(key.revision.to_string()), ..place().key(kv.key) };
+                self.faults.push(*Corrupt::new(code, at, what));
+            });
+        }
         let space = &mut self.keyspace;
         space.revisions = space.revisions.saturating_add(1);
         space.tombstones = space.tombstones.saturating_add(u64::from(key.tombstone));
@@ -301,7 +341,6 @@ impl Seen<'_, '_> {
         space.last = Some(key.revision);
         space.leased |= kv.lease != 0;
         space.user_bytes = space.user_bytes.saturating_add(to_u64(kv.key.len().saturating_add(kv.value.len())));
-        Ok(())
     }
 }
 
@@ -323,16 +362,16 @@ impl Visitor for Part<'_, '_, '_> {
                 continue;
             }
             self.seen.hash(element.value);
-            let taken = match &mut self.content {
-                Content::Plain => Ok(()),
+            let place = || page.at().element(index).bucket(&self.bucket.name).key(element.key);
+            match &mut self.content {
+                Content::Plain => {}
                 Content::Facts(facts) => {
-                    facts.take(&self.bucket.name, element.key, element.value).map_err(|why| (Code::ValueUndecodable, why))
+                    if let Err(why) = facts.take(&self.bucket.name, element.key, element.value) {
+                        self.seen.faults.push(*Corrupt::new(Code::ValueUndecodable, place(), why));
+                    }
                 }
-                Content::Keys(newest) => self.seen.key_value(newest, element.key, element.value),
-            };
-            if let Err((code, why)) = taken {
-                let at = page.at().element(index).bucket(&self.bucket.name).key(element.key);
-                self.seen.faults.push(*Corrupt::new(code, at, why));
+                Content::Keys(newest) => self.seen.key_value(newest, None, element.key, element.value, &place),
+                Content::History(newest, history) => self.seen.key_value(newest, Some(history), element.key, element.value, &place),
             }
         }
     }

@@ -342,6 +342,10 @@ fn an_item_that_go_could_not_read_is_refused() {
     let mut writer = Writer::new(Cursor::new(Vec::new()), Options::default()).unwrap();
     writer.begin_bucket(b"b", 0).unwrap();
     assert!(matches!(writer.put(b"k", &zeros), Err(WriteError::ItemTooLong { len, .. }) if len == MAX_ITEM + 1));
+    // A leaf with the longest item and all but the last 40 bytes of its run.
+    let size = (MAX_ITEM + 32).next_multiple_of(4096) - 40;
+    assert!(!writer.pages.leaf_has_room(size, size + 20), "a second item would push the first out of the window");
+    assert!(writer.pages.leaf_has_room(4096 - 40, 4096 - 20));
 }
 
 #[test]

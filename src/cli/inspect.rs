@@ -1,0 +1,267 @@
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use coldbolt::Severity;
+use coldbolt::bytes::source::Lock;
+use coldbolt::ops::inspect::{DatabaseReport, EtcdReport, MetaReport, WalReport, inspect_file};
+use coldbolt::ops::{InspectOptions, InspectReport, inspect};
+use coldbolt::snap::backup::Trailer;
+use serde::Serialize;
+
+use super::out::{Form, count, json, plain_table, size};
+use super::{Context, Done, Verdict, input};
+
+/// Say what a file or directory is, and everything in it that identifies it.
+///
+/// PATH may be a snapshot file, a member's db, a .snap.db, a raft snapshot, a WAL segment, or a data directory (or its member, snap or wal
+/// directory). A damaged file still shows all that can be read; what is wrong goes to standard error, and the exit code is 1.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  coldbolt inspect backup.db\n  coldbolt inspect /var/lib/etcd\n  coldbolt inspect backup.db --hash -w json | jq .database.sha256"
+)]
+pub struct Args {
+    /// File or directory; - is standard input.
+    #[arg(value_name = "PATH")]
+    path: PathBuf,
+    /// Also compute the SHA-256 and compare it with the trailer.
+    #[arg(long)]
+    hash: bool,
+    /// Findings shown for each code; all are counted.
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    max_findings: u64,
+    /// Format of the answer.
+    #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
+    write_out: Form,
+}
+
+#[derive(Serialize)]
+struct Document<'r> {
+    schema: &'static str,
+    #[serde(flatten)]
+    report: &'r InspectReport,
+}
+
+pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
+    let options = InspectOptions { hash: args.hash, max_findings: args.max_findings };
+    let report = if args.path == Path::new("-") {
+        inspect_file(&input::any_file(&args.path)?, options, context.monitor)?
+    } else {
+        inspect(&args.path, options, context.monitor)?
+    };
+    match args.write_out {
+        Form::Json => json(context.out, &Document { schema: "coldbolt.inspect/1", report: &report })?,
+        Form::Table => screen(context.out, &report)?,
+    }
+    Ok(if report.worst() == Some(Severity::Damage) { Verdict::Bad } else { Verdict::Good })
+}
+
+/// One labelled line.
+fn line(out: &mut dyn Write, label: &str, text: &str) -> io::Result<()> {
+    writeln!(out, "{label:<12} {text}")
+}
+
+fn screen(out: &mut dyn Write, report: &InspectReport) -> io::Result<()> {
+    writeln!(out, "{}: {}", report.path, report.kind)?;
+    if let Some(lag) = &report.lag {
+        writeln!(out, "{}", lag.sentence)?;
+    }
+    if let Some(database) = &report.database {
+        show_database(out, database)?;
+    }
+    if let Some(wal) = &report.wal {
+        show_wal(out, wal, report)?;
+    }
+    if !report.raft_snapshots.is_empty() {
+        writeln!(out)?;
+        let rows = report.raft_snapshots.iter().map(|s| {
+            let number = |n: Option<u64>| n.map_or_else(|| "-".to_owned(), |n| n.to_string());
+            let verdict = s.fault.clone().unwrap_or_else(|| "checksum holds".to_owned());
+            [file_name(&s.path), number(s.term), number(s.index), s.voters.len().to_string(), number(s.members), verdict]
+        });
+        writeln!(out, "{}", plain_table(["RAFT SNAPSHOT", "TERM", "INDEX", "VOTERS", "MEMBERS", "VERDICT"], rows))?;
+    }
+    if let Some(directory) = &report.directory {
+        for (label, list) in
+            [("from leader", &directory.snap_dbs), ("left over", &directory.leftovers), ("not etcd's", &directory.strangers)]
+        {
+            if !list.is_empty() {
+                line(out, label, &list.iter().map(|p| file_name(p)).collect::<Vec<_>>().join(", "))?;
+            }
+        }
+    }
+    for (code, n) in &report.finding_counts {
+        line(out, &code.severity().to_string(), &format!("{code}: {}", count(*n)))?;
+    }
+    Ok(())
+}
+
+fn file_name(path: &str) -> String {
+    path.rsplit('/').next().unwrap_or(path).to_owned()
+}
+
+fn lock(lock: Lock) -> &'static str {
+    match lock {
+        Lock::Free => "not in use",
+        Lock::Held => "IN USE by a running etcd",
+        Lock::Unknown => "whether it is in use cannot be told on this file system",
+    }
+}
+
+fn percent(part: u64, whole: u64) -> String {
+    if whole == 0 { "-".to_owned() } else { format!("{:.0} %", part as f64 * 100.0 / whole as f64) }
+}
+
+fn meta(meta: &MetaReport) -> String {
+    let live = if meta.live { ", in use" } else { "" };
+    let verdict = match (&meta.fault, meta.valid) {
+        (None, _) => "checksum holds".to_owned(),
+        (Some(fault), true) => format!("checksum holds, but {fault}"),
+        (Some(fault), false) => format!("INVALID: {fault}"),
+    };
+    let Some(m) = meta.meta else { return verdict };
+    let freelist = m.freelist.map_or_else(|| "none".to_owned(), |id| format!("page {id}"));
+    format!("txid {}, root page {}, high water mark {}, freelist {freelist}, {verdict}{live}", m.txid, m.root, m.high_water)
+}
+
+fn show_database(out: &mut dyn Write, db: &DatabaseReport) -> io::Result<()> {
+    let total = db.pages.total;
+    line(
+        out,
+        "file",
+        &format!(
+            "{} bytes, {} of them database: {} pages of {}; {}",
+            count(db.file_size),
+            count(db.size),
+            count(total),
+            db.page_size,
+            lock(db.lock)
+        ),
+    )?;
+    let trailer = match (&db.trailer, &db.sha256) {
+        (Trailer::Absent, _) => "absent: a database, not made by snapshot save".to_owned(),
+        (Trailer::Cut { bytes }, _) => format!("CUT: {bytes} bytes of 32"),
+        (Trailer::Zeroed { .. }, _) => "32 zero bytes where a SHA-256 is due".to_owned(),
+        (Trailer::Present { .. }, None) => "SHA-256 present, not checked (--hash checks it)".to_owned(),
+        (Trailer::Present { .. }, Some(hash)) if hash.matches == Some(true) => format!("SHA-256 {} is right", hash.digest),
+        (Trailer::Present { .. }, Some(hash)) => format!("SHA-256 WRONG: the bytes give {}", hash.digest),
+    };
+    line(out, "trailer", &trailer)?;
+    for m in &db.metas {
+        line(out, &format!("meta {}", m.number), &meta(m))?;
+    }
+    let p = &db.pages;
+    let missing = if p.missing > 0 { format!(", {} MISSING", count(p.missing)) } else { String::new() };
+    let freelist = if p.freelist > 0 { format!(", {} freelist", p.freelist) } else { String::new() };
+    let free_bytes = size(p.free.saturating_mul(db.page_size));
+    line(
+        out,
+        "pages",
+        &format!(
+            "{} branch, {} leaf, {} overflow, 2 meta{freelist}, {} free ({free_bytes}, {}){missing}; tree pages {} full",
+            count(p.branch),
+            count(p.leaf),
+            count(p.overflow),
+            count(p.free),
+            percent(p.free, total),
+            percent(p.bytes_used, p.bytes)
+        ),
+    )?;
+    if let Some(etcd) = &db.etcd {
+        show_etcd(out, etcd)?;
+    }
+    writeln!(out)?;
+    let rows = db.buckets.iter().map(|b| {
+        let place = if b.inline { "inline".to_owned() } else { count(b.stats.pages()) };
+        let bytes = if b.inline { b.stats.inline_bytes } else { b.stats.bytes };
+        let fill = if b.inline { "-".to_owned() } else { percent(b.stats.bytes_used, b.stats.bytes) };
+        [b.name.clone(), count(b.stats.elements), b.stats.depth.to_string(), place, size(bytes), fill]
+    });
+    writeln!(out, "{}", plain_table(["BUCKET", "ENTRIES", "DEPTH", "PAGES", "BYTES", "FULL"], rows))
+}
+
+fn show_etcd(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
+    let facts = &etcd.facts;
+    let number = |n: Option<u64>| n.map_or_else(|| "none".to_owned(), |n| n.to_string());
+    let version = etcd.storage.version.as_deref().unwrap_or("unknown");
+    let how = if etcd.storage.stated { "stated" } else { "inferred" };
+    let cluster = facts.cluster_version.as_deref().unwrap_or("not set");
+    let downgrade = match &facts.downgrade {
+        Some(d) if d.enabled => format!(", DOWNGRADE to {} going on", d.target_version),
+        _ => String::new(),
+    };
+    line(out, "storage", &format!("version {version} ({how}: {}), cluster version {cluster}{downgrade}", etcd.storage.reason))?;
+    let revision = |r: Option<coldbolt::etcd::Revision>| r.map_or_else(|| "none".to_owned(), |r| r.main.to_string());
+    let compact = etcd.compact_revision.map_or_else(|| "never compacted".to_owned(), |r| format!("compacted at {r}"));
+    let unfinished = match (etcd.compaction_unfinished, facts.finished_compact_revision) {
+        (true, Some(done)) => format!(" (UNFINISHED: the last finished one is {done}; etcd resumes it at start)"),
+        (true, None) => " (UNFINISHED: etcd resumes it at start)".to_owned(),
+        _ => String::new(),
+    };
+    line(out, "revisions", &format!("{} to {}, {compact}{unfinished}", revision(etcd.first_revision), revision(etcd.last_revision)))?;
+    line(
+        out,
+        "keys",
+        &format!(
+            "{} live; {} revisions stored, {} of them deletions; {} of users' keys and values",
+            count(etcd.live_keys),
+            count(etcd.revisions),
+            count(etcd.tombstones),
+            size(etcd.user_bytes)
+        ),
+    )?;
+    let conf = facts.conf_state.as_ref().map_or_else(
+        || "no conf state".to_owned(),
+        |c| {
+            let joint = if c.voters_outgoing.is_empty() { "" } else { ", in a joint configuration" };
+            format!("{} voters, {} learners{joint}", c.voters.len(), c.learners.len())
+        },
+    );
+    line(out, "raft", &format!("consistent index {}, term {}, {conf}", number(facts.consistent_index), number(facts.term)))?;
+    for m in &facts.members {
+        let learner = if m.is_learner { ", learner" } else { "" };
+        let name = if m.name.is_empty() { "(unnamed)" } else { &m.name };
+        let urls = |list: &[String]| if list.is_empty() { "none".to_owned() } else { list.join(",") };
+        line(out, "member", &format!("{:x} {name}{learner}, peers {}, clients {}", m.id, urls(&m.peer_urls), urls(&m.client_urls)))?;
+    }
+    if !facts.removed_members.is_empty() {
+        line(out, "removed", &facts.removed_members.iter().map(|id| format!("{id:x}")).collect::<Vec<_>>().join(", "))?;
+    }
+    for lease in facts.leases.iter().take(5) {
+        let keys = lease.attached.map_or_else(|| "unknown".to_owned(), count);
+        line(out, "lease", &format!("{:016x}, {} s, {keys} keys attached", lease.id, lease.ttl))?;
+    }
+    if facts.leases.len() > 5 {
+        line(out, "lease", &format!("and {} more (-w json lists all)", count(facts.leases.len() as u64 - 5)))?;
+    }
+    for alarm in &facts.alarms {
+        let what = alarm.alarm.map_or_else(|| "UNKNOWN".to_owned(), |a| format!("{a:?}").to_uppercase());
+        line(out, "ALARM", &format!("{what} raised by member {:x}", alarm.member_id))?;
+    }
+    let auth = &facts.auth;
+    let names = |list: Vec<&str>| if list.is_empty() { "none".to_owned() } else { list.join(", ") };
+    let state = if auth.enabled { "on" } else { "off" };
+    let users = names(auth.users.iter().map(|u| u.name.as_str()).collect());
+    let roles = names(auth.roles.iter().map(|r| r.name.as_str()).collect());
+    line(out, "auth", &format!("{state}, revision {}; users: {users}; roles: {roles}", number(auth.revision)))?;
+    if !facts.unknown_keys.is_empty() {
+        line(out, "unknown", &facts.unknown_keys.join(", "))?;
+    }
+    Ok(())
+}
+
+fn show_wal(out: &mut dyn Write, wal: &WalReport, report: &InspectReport) -> io::Result<()> {
+    writeln!(out)?;
+    let text = |s: &Option<String>| s.clone().unwrap_or_else(|| "unknown".to_owned());
+    let number = |n: Option<u64>| n.map_or_else(|| "none".to_owned(), |n| n.to_string());
+    let in_use = report.directory.as_ref().and_then(|d| d.wal_lock).map_or_else(String::new, |l| format!("; {}", lock(l)));
+    line(out, "wal", &format!("node {}, cluster {}{in_use}", text(&wal.node_id), text(&wal.cluster_id)))?;
+    line(out, "hard state", &format!("term {}, vote {}, commit {}", number(wal.term), text(&wal.vote), number(wal.commit)))?;
+    line(out, "entries", &format!("{} to {}; the log ends {}", number(wal.first_entry), number(wal.last_entry), wal.end))?;
+    let snapshots: Vec<String> = wal.snapshots.iter().map(|s| format!("{} (term {})", s.index, s.term)).collect();
+    line(out, "snapshots", &format!("recorded at index {}", snapshots.join(", ")))?;
+    let rows = wal
+        .segments
+        .iter()
+        .map(|s| [s.name.clone(), s.sequence.to_string(), s.first_index.to_string(), size(s.file_size), size(s.used), count(s.records)]);
+    writeln!(out, "\n{}", plain_table(["WAL SEGMENT", "SEQUENCE", "FIRST INDEX", "SIZE", "USED", "RECORDS"], rows))
+}

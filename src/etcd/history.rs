@@ -1,0 +1,93 @@
+//! The rules that a keyspace's history obeys, checked as its revisions go by in order.
+//!
+//! A transaction that changes something gets the next main revision; the changes in it get sub-revisions 0, 1, 2. A put of a key that is
+//! live keeps its create revision and adds 1 to its version; any other put creates it anew with version 1; only a live key is deleted.
+//! Compaction at C removes, of each key, all up to C but the newest, so up to C nothing follows from what is missing.
+//! Source: `server/storage/mvcc/kvstore_txn.go put, delete @ v3.6`.
+
+use super::newest::Newer;
+use super::{BucketKey, KeyValue, Revision};
+use crate::finding::Code;
+
+/// What has gone by.
+#[derive(Debug, Clone)]
+pub struct History {
+    compact: i64,
+    last: Option<Revision>,
+}
+
+impl History {
+    /// Nothing has gone by. `compact` is the file's compact revision, -1 for none.
+    #[must_use]
+    pub fn new(compact: i64) -> History {
+        History { compact, last: None }
+    }
+
+    /// One more revision; `before` is the newest one of the same key that went by.
+    pub fn check(&mut self, before: Option<Newer>, key: BucketKey, kv: &KeyValue<'_>, fault: &mut dyn FnMut(Code, String)) {
+        let BucketKey { revision, tombstone } = key;
+        self.check_order(revision, fault);
+        let compacted = revision.main <= self.compact;
+        if tombstone {
+            if kv.create_revision != 0 || kv.mod_revision != 0 || kv.version != 0 || kv.lease != 0 || !kv.value.is_empty() {
+                fault(Code::Tombstone, "a deletion carries more than the key".to_owned());
+            }
+            match before {
+                Some(b) if b.tombstone() => {
+                    fault(Code::Tombstone, format!("the key is deleted here and was already deleted at revision {}", b.revision()));
+                }
+                None if !compacted => {
+                    fault(Code::Tombstone, "the key is deleted here, but nothing says that it existed".to_owned());
+                }
+                _ => {}
+            }
+            return;
+        }
+        // The marker that a restore with a bumped revision leaves has no KeyValue at all.
+        if kv.key.is_empty() && kv.mod_revision == 0 && kv.version == 0 {
+            return;
+        }
+        if kv.mod_revision != revision.main {
+            fault(Code::ModRevision, format!("the value says mod_revision {}, its key {}", kv.mod_revision, revision.main));
+        }
+        let (create, version) = (kv.create_revision, kv.version);
+        let due = match before.filter(|b| !b.tombstone()) {
+            Some(b) => {
+                Some((b.create_revision(), b.version().saturating_add(1), format!("after version {} at {}", b.version(), b.revision())))
+            }
+            None if before.is_some() || !compacted => Some((revision.main, 1, "of a key that did not exist".to_owned())),
+            None => None,
+        };
+        if let Some((due_create, due_version, why)) = due {
+            if (create, version) != (due_create, due_version) {
+                let what = format!("create revision {create} and version {version}; {due_create} and {due_version} are due {why}");
+                fault(Code::VersionChain, what);
+            }
+        } else if version < 1 || create < 1 || create > revision.main || (version == 1) != (create == revision.main) {
+            fault(Code::VersionChain, format!("create revision {create} and version {version} cannot be at revision {}", revision.main));
+        }
+    }
+
+    /// Main revisions follow each other without a hole after the compaction, and so do the changes in one.
+    fn check_order(&mut self, revision: Revision, fault: &mut dyn FnMut(Code, String)) {
+        let last = self.last.replace(revision);
+        if revision.main <= self.compact {
+            return;
+        }
+        // Revision 1 is the empty store; the first change is 2.
+        let last = last.filter(|l| l.main > self.compact).unwrap_or(Revision { main: self.compact.max(1), sub: 0 });
+        if revision.main == last.main {
+            if revision.sub != last.sub.saturating_add(1) {
+                fault(Code::SubRevision, format!("{revision} follows {last}: changes inside the transaction are missing"));
+            }
+            return;
+        }
+        if revision.main != last.main.saturating_add(1) {
+            let missing = revision.main.saturating_sub(last.main).saturating_sub(1);
+            fault(Code::RevisionGap, format!("{revision} follows {last}: {missing} revisions are missing"));
+        }
+        if revision.sub != 0 {
+            fault(Code::SubRevision, format!("the transaction's changes start at {revision}, not at sub-revision 0"));
+        }
+    }
+}
