@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 
 use prost::Message;
 
+use crate::bytes::Source;
 use crate::bytes::message::Node;
-use crate::bytes::{Source, Window};
 use crate::error::{At, Error, Result};
 use crate::etcd::request::{Tree, tree};
 use crate::finding::{Code, Finding};
 use crate::monitor::Monitor;
 use crate::raft::{self, ConfChange, EntryType, EntryView, HardState};
 use crate::snap::file::{SnapFile, SnapName};
-use crate::wal::{Body, EntryRef, Kind, Log, Metadata, Scan, Snapshot, Summary};
+use crate::wal::{Body, Cursor, EntryRef, Kind, Log, Metadata, Scan, Snapshot, Summary};
 
 /// A raft snapshot longer than this is not read.
 const MAX_SNAP: u64 = 1 << 30;
@@ -290,14 +290,14 @@ fn dump_entries(
         entries: entries.len(),
         last: entries.last().map(|entry| entry.index),
     })?;
-    let mut window = Window::new();
+    let mut cursor = Cursor::default();
     let mut given = 0usize;
     for at in &entries {
         if monitor.cancelled() {
             return Err(Error::Cancelled);
         }
         let Some(segment) = log.segments().get(at.segment) else { continue };
-        let entry = log.read(at, &mut window).map_err(|corrupt| Error::damaged(segment.source.path(), corrupt))?;
+        let entry = log.read(at, &mut cursor).map_err(|corrupt| Error::damaged(segment.source.path(), corrupt))?;
         let payload = Payload::of(&entry);
         let types: &[EntryFilter] = &options.types;
         let default = &[EntryFilter::Normal, EntryFilter::ConfigChange];

@@ -244,17 +244,27 @@ impl<'a> Log<'a> {
         (entries, summary)
     }
 
-    /// Reads an entry that [`Log::entries`] found, through a window of the caller's that makes reading in order cheap.
+    /// Reads an entry that [`Log::entries`] found, through a cursor of the caller's that makes reading in order cheap.
     ///
     /// # Errors
     /// When the file is not what it was.
-    pub fn read<'w>(&self, entry: &EntryRef, window: &'w mut Window) -> Result<EntryView<'w>, Box<Corrupt>> {
+    pub fn read<'w>(&self, entry: &EntryRef, cursor: &'w mut Cursor) -> Result<EntryView<'w>, Box<Corrupt>> {
         let gone = || Corrupt::new(Code::Unreadable, At::offset(entry.offset).index(entry.index), "the entry read here before is gone");
         let segment = self.segments.get(entry.segment).ok_or_else(gone)?;
-        let record = Segment::reread(segment.source, window, entry.offset)?;
+        if cursor.segment != Some(entry.segment) {
+            *cursor = Cursor { segment: Some(entry.segment), window: Window::new() };
+        }
+        let record = Segment::reread(segment.source, &mut cursor.window, entry.offset)?;
         let view = EntryView::decode(record.data.unwrap_or_default()).map_err(|_| gone())?;
         if view.index == entry.index && view.term == entry.term { Ok(view) } else { Err(gone()) }
     }
+}
+
+/// What [`Log::read`] keeps between calls: the bytes around the last entry. For one log only.
+#[derive(Debug, Default)]
+pub struct Cursor {
+    segment: Option<usize>,
+    window: Window,
 }
 
 fn missing_segment(segments: &[LogSegment<'_>], position: usize) -> Finding {
@@ -333,7 +343,11 @@ impl Reader {
                     break;
                 }
             }
-            summary.complete &= trusted;
+            if stop || !trusted {
+                // An entry may be lost here; its successor shall not be reported as well.
+                self.window = summary.last.unwrap_or(0).max(self.window).saturating_add(1);
+                summary.complete = false;
+            }
             flow = visit(Visit { segment: position, record: &record, body: &body });
             if flow.is_break() {
                 break;

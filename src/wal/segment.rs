@@ -166,6 +166,8 @@ pub struct Segment<'a> {
     end: Option<End>,
     /// Where the frame of a partly written record ends.
     beyond: u64,
+    /// Whether frames are padded, as etcd does since 3.0; the first frame that could be tells.
+    padded: Option<bool>,
 }
 
 /// A checked frame.
@@ -181,7 +183,7 @@ impl<'a> Segment<'a> {
     /// `last` tells whether it is the newest segment of its log: only there can a write be torn.
     #[must_use]
     pub fn new(source: &'a Source, crc: u32, last: bool) -> Segment<'a> {
-        Segment { source, window: Window::new(), offset: 0, crc, or_crc: None, last, raw: false, end: None, beyond: 0 }
+        Segment { source, window: Window::new(), offset: 0, crc, or_crc: None, last, raw: false, end: None, beyond: 0, padded: None }
     }
 
     /// Goes on after a wrong checksum: the record is given with a fault, the chain resumes where it fits again.
@@ -280,7 +282,18 @@ impl<'a> Segment<'a> {
         if size.record > MAX_RECORD {
             return Err(self.damaged(Code::WalRecord, format!("a record of {} bytes, more than {MAX_RECORD} are not read", size.record)));
         }
-        let (wanted, left) = (size.record.saturating_add(size.regular_padding()), left.saturating_sub(HEADER));
+        let padding = match size.regular_padding() {
+            0 => 0,
+            // A record of a padded file is followed by its padding whatever a flipped bit in the top byte says.
+            padding => {
+                if *self.padded.get_or_insert(size.top != 0) {
+                    padding
+                } else {
+                    0
+                }
+            }
+        };
+        let (wanted, left) = (size.record.saturating_add(padding), left.saturating_sub(HEADER));
         if wanted > left {
             return Err(self.torn(TornReason::Short { wanted, left }));
         }
@@ -304,7 +317,8 @@ impl<'a> Segment<'a> {
         };
         let at = At::offset(offset);
         let stored = envelope.crc;
-        let mut fault = (!size.is_regular() || !padded).then(|| {
+        let regular = size.is_regular() || (size.top == 0 && padding.is_empty());
+        let mut fault = (!regular || !padded).then(|| {
             let what = format!("a record of {} bytes has top byte {:#04x} and padding {padding:02x?}", size.record, size.top);
             Corrupt::new(Code::WalRecord, at.clone(), what)
         });
