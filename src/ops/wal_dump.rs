@@ -9,7 +9,7 @@ use crate::bytes::Source;
 use crate::bytes::message::Node;
 use crate::error::{At, Error, Result};
 use crate::etcd::request::{Tree, tree};
-use crate::finding::{Code, Finding};
+use crate::finding::{Code, Finding, Severity};
 use crate::monitor::Monitor;
 use crate::raft::{self, ConfChange, EntryType, EntryView, HardState};
 use crate::snap::file::{SnapFile, SnapName};
@@ -340,7 +340,7 @@ fn choose<'a>(places: &Places, log: &Log<'a>, options: &WalDumpOptions, monitor:
         chosen.summary.snapshots.iter().any(here)
     };
     let unknown = |chosen: &mut Chosen<'_>| {
-        if chosen.summary.complete {
+        if chosen.summary.complete && !chosen.summary.discarded {
             let (term, index) = chosen.snapshot.as_ref().map_or((0, 0), |file| (file.term(), file.index()));
             let what = format!("the WAL has no record of the raft snapshot at term {term}, index {index}");
             let at = At::default().index(index);
@@ -365,10 +365,14 @@ fn choose<'a>(places: &Places, log: &Log<'a>, options: &WalDumpOptions, monitor:
                 match read_snap(&path) {
                     Ok(file) => {
                         let chosen = read(file.index(), Some(file));
-                        if known(&chosen) {
-                            return Ok(chosen);
+                        if !known(&chosen) {
+                            newest.get_or_insert(chosen);
+                            continue;
                         }
-                        newest.get_or_insert(chosen);
+                        if let Some(newer) = newest.take().and_then(|chosen: Chosen<'_>| chosen.snapshot) {
+                            monitor.finding(passed_over(&places.wal_name(), &newer));
+                        }
+                        return Ok(chosen);
                     }
                     Err(Error::Damaged { path, corrupt }) => monitor.finding(Finding::from_corrupt(&crate::error::show(&path), *corrupt)),
                     Err(Error::Unreadable { path, what }) => {
@@ -386,6 +390,15 @@ fn choose<'a>(places: &Places, log: &Log<'a>, options: &WalDumpOptions, monitor:
             ))
         }
     }
+}
+
+/// etcd writes a raft snapshot before its WAL record: a crash in between leaves one without the other, so does a WAL that was cut.
+fn passed_over(wal: &str, file: &SnapFile) -> Finding {
+    let (term, index) = (file.term(), file.index());
+    let what = format!(
+        "no record of the newest raft snapshot (term {term}, index {index}): an older one is the start, as for etcd 3.4.8 and newer"
+    );
+    Finding { severity: Severity::Warning, ..Finding::new(Code::WalSequence, wal, At::default().index(index), what) }
 }
 
 fn read_snap(path: &Path) -> Result<SnapFile> {

@@ -31,6 +31,11 @@ impl Rules {
         self.reach = self.reach.max(name.index.saturating_sub(1));
     }
 
+    /// A record is lost: it may have held anything up to this index.
+    pub fn lost(&mut self, reach: u64) {
+        self.reach = self.reach.max(reach);
+    }
+
     /// Looks at one record. `empty`: it carries no data at all.
     pub fn record(&mut self, body: &Body<'_>, empty: bool) -> Option<Broken> {
         let place = self.place;

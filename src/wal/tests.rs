@@ -239,6 +239,42 @@ fn what_follows_a_zero_word_is_ignored_with_a_warning() {
 }
 
 #[test]
+fn a_damaged_length_is_not_taken_for_a_torn_write() {
+    // etcd takes both for torn and cuts off everything from there on.
+    for (byte, rest) in [(3, 0), (1, 8192)] {
+        let mut log = small(3);
+        let at = log.last().len();
+        (4..=9).for_each(|index| log.entry(1, index, b"abc"));
+        log.state(1, 9);
+        let len = log.last().len();
+        log.last().resize(len + rest, 0);
+        log.last()[at + byte] ^= 0x10;
+        let (entries, summary, findings) = log.read(ALL);
+        assert!(matches!(summary.end(), Some(End::Torn(_))));
+        assert_eq!((indexes(&entries), summary.discarded), (vec![1, 2, 3], true));
+        assert!(
+            summary.at_boot().contains(&("3.5.7 and newer", AtBoot::Repairs)) || summary.at_boot() == [("every version", AtBoot::Repairs)]
+        );
+        assert_eq!((findings[0].code, findings[0].severity), (Code::WalTorn, Severity::Damage));
+        assert!(findings[0].detail.contains("its length is damaged"), "{}", findings[0].detail);
+        assert!(findings[0].detail.contains("commits index 9, the entries before end at 3"), "{}", findings[0].detail);
+    }
+}
+
+#[test]
+fn a_zeroed_length_that_hides_committed_entries_is_damage() {
+    let mut log = small(3);
+    let at = log.last().len();
+    (4..=9).for_each(|index| log.entry(1, index, b"abc"));
+    log.state(1, 8);
+    log.last()[at..at + 40].fill(0);
+    let (entries, summary, findings) = log.read(ALL);
+    assert_eq!((indexes(&entries), summary.end()), (vec![1, 2, 3], Some(&End::ZeroWord)));
+    assert_eq!((findings.len(), findings[0].severity), (1, Severity::Damage));
+    assert!(findings[0].detail.contains("commits index 8, the entries before end at 3"), "{}", findings[0].detail);
+}
+
+#[test]
 fn a_later_entry_replaces_those_from_its_index_on() {
     let mut log = Written::new();
     (1..=5).for_each(|index| log.entry(1, index, b"old"));
@@ -345,13 +381,16 @@ fn raw_reading_names_the_one_record_whose_checksum_is_wrong() {
 }
 
 /// What a reader makes of a log: the entries with their data, and whether it had anything to say.
-fn reading(log: &Written) -> (Vec<(u64, u64, Vec<u8>)>, Summary, Vec<Finding>) {
+fn reading(log: &Written) -> (Vec<Entry>, Summary, Vec<Finding>) {
     let sources = log.sources();
     let log = Log::new(sources.iter().map(|(name, source)| (name.as_str(), source)));
     let mut findings = Vec::new();
     let (entries, summary) = log.entries(ALL, &mut |finding| findings.push(finding));
     let mut cursor = Cursor::default();
-    let read = |entry: &EntryRef| (entry.index, entry.term, log.read(entry, &mut cursor).unwrap().bytes().to_vec());
+    let read = |entry: &EntryRef| {
+        let view = log.read(entry, &mut cursor).unwrap();
+        Entry { kind: Some(view.kind), term: Some(view.term), index: Some(view.index), data: view.data.map(<[u8]>::to_vec) }
+    };
     (entries.iter().map(read).collect(), summary, findings)
 }
 
