@@ -224,6 +224,7 @@ impl<'a> Log<'a> {
         }
         let commit = summary.hard_state.map_or(0, |state| state.commit());
         let reach = summary.last.max(summary.snapshots.iter().map(Snapshot::index).max()).unwrap_or(0);
+        let reach = reach.max(self.segments.last().map_or(0, |segment| segment.name.index.saturating_sub(1)));
         if summary.complete && !summary.discarded && commit > reach && commit > scan.after.unwrap_or(0) {
             let file = self.segments.last().map(|segment| segment.source.name()).unwrap_or_default();
             let what = format!("the hard state commits index {commit}, but the entries end at {reach}: committed entries are lost");
@@ -302,7 +303,7 @@ impl Reader {
         if self.scan.raw {
             records = records.raw();
         }
-        self.rules.segment(segment.name);
+        self.rules.segment();
         let mut count = 0u64;
         let mut flow = ControlFlow::Continue(());
         while let Some(record) = records.next() {
@@ -330,7 +331,7 @@ impl Reader {
                 _ => false,
             };
             if trusted && !stop {
-                if let Some(broken) = self.rules.record(&body, record.data.is_none()) {
+                if let Some(broken) = self.rules.record(&body, &record) {
                     found(Finding { severity: broken.severity, ..Finding::new(broken.code, &file, at.clone(), broken.detail) });
                     stop = true;
                 } else {
@@ -348,7 +349,6 @@ impl Reader {
             if stop || !trusted {
                 // An entry may be lost here; its successor shall not be reported as well.
                 self.window = summary.last.unwrap_or(0).max(self.window).saturating_add(1);
-                self.rules.lost(self.window);
                 summary.complete = false;
             }
             flow = visit(Visit { segment: position, record: &record, body: &body });

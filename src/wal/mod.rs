@@ -30,7 +30,7 @@ mod rules;
 pub mod segment;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use log::{Body, Cursor, EntryRef, Log, Scan, Summary, Visit};
 pub use name::{FileKind, SegmentName};

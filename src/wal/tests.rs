@@ -9,7 +9,7 @@ use crate::raft::{Entry, HardState};
 use prost::Message;
 
 /// A log writer of a few lines: segments as `(name, bytes)`.
-pub(super) struct Written {
+pub(crate) struct Written {
     pub files: Vec<(String, Vec<u8>)>,
     crc: u32,
     metadata: Vec<u8>,
