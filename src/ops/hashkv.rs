@@ -10,7 +10,7 @@ use crate::bytes::checksum::{crc32c, crc32c_combine};
 use crate::bytes::{Source, to_u64};
 use crate::error::{Corrupt, Error, Result};
 use crate::etcd::newest::Newest;
-use crate::etcd::{BucketKey, Facts, KeyValue};
+use crate::etcd::{BucketKey, Facts, KeyValue, Revision};
 use crate::finding::{Code, Finding};
 use crate::monitor::Monitor;
 
@@ -83,7 +83,7 @@ pub fn hashkv(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) ->
     if let Some(keys) = &keys {
         let see = |revision| {
             let newest = Newest::default();
-            pass(keys, monitor, &|| See(Bound { revision, compact, newest: &newest }))?;
+            pass(keys, None, monitor, &|| See(Bound { revision, compact, newest: &newest }))?;
             Ok::<_, Error>(newest)
         };
         let mut newest = see(revision)?;
@@ -98,19 +98,26 @@ pub fn hashkv(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) ->
     Ok(HashKvReport { hash, revision, compact_revision: compact })
 }
 
-/// The hash at the last revision of a file whose newest revisions are known already.
+/// The hash at the last revision of a file that was walked with its history: what lies after the compaction is hashed already.
 pub(super) fn hash_last(scan: &Scan, db: &Db<'_>, monitor: &dyn Monitor) -> Result<HashKvReport> {
     let compact = scan.facts.compact_revision().unwrap_or(-1);
     let revision = scan.keyspace.last.map_or(0, |r| r.main).max(compact).max(1);
-    let hash = match db.root().bucket(b"key") {
-        Ok(Some(keys)) => hash_kept(&keys, Bound { revision, compact, newest: &scan.newest }, scan.newest.live() == 0, monitor)?,
-        _ => crc32c(0, b"key"),
-    };
+    let mut hash = crc32c(0, b"key");
+    if let Ok(Some(keys)) = db.root().bucket(b"key") {
+        if compact >= 0 {
+            let bound = Bound { revision: compact, compact, newest: &scan.newest };
+            hash = hash_kept(&keys, bound, scan.newest.live() == 0, monitor)?;
+        }
+        let tail = scan.after_compaction;
+        hash = crc32c_combine(hash, tail.crc, tail.len);
+    }
     Ok(HashKvReport { hash, revision, compact_revision: compact })
 }
 
 fn hash_kept(keys: &Bucket<'_, '_>, bound: Bound<'_>, keep_is_empty: bool, monitor: &dyn Monitor) -> Result<u32> {
-    let parts = pass(keys, monitor, &|| Hash { bound, keep_is_empty, crc: 0, len: 0 })?;
+    let end = Revision { main: bound.revision.saturating_add(1), sub: 0 };
+    let end = BucketKey { revision: end, tombstone: false }.to_bytes();
+    let parts = pass(keys, Some(&end), monitor, &|| Hash { bound, keep_is_empty, crc: 0, len: 0 })?;
     Ok(parts.iter().fold(crc32c(0, b"key"), |hash, part| crc32c_combine(hash, part.crc, part.len)))
 }
 
@@ -187,11 +194,11 @@ impl<E: Each> Visitor for Strict<E> {
     }
 }
 
-fn pass<E: Each>(keys: &Bucket<'_, '_>, monitor: &dyn Monitor, make: &(impl Fn() -> E + Sync)) -> Result<Vec<E>> {
+fn pass<E: Each>(keys: &Bucket<'_, '_>, until: Option<&[u8]>, monitor: &dyn Monitor, make: &(impl Fn() -> E + Sync)) -> Result<Vec<E>> {
     let source = keys.db().source();
     let visited = Visited::new(keys.db());
     monitor.begin("hashing keys", keys.db().size());
-    let parts = walk_parallel(keys, Shared { visited: &visited, monitor, gate: None }, || Strict { each: make(), fault: None });
+    let parts = walk_parallel(keys, Shared { until, ..Shared::new(&visited, monitor) }, || Strict { each: make(), fault: None });
     monitor.end();
     if monitor.cancelled() {
         return Err(Error::Cancelled);

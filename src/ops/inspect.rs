@@ -541,7 +541,7 @@ fn attached(db: &Db<'_>, scan: &Scan, monitor: &dyn Monitor) -> BTreeMap<i64, (u
     }
     let mut attached = Attached { scan, leases: BTreeMap::new() };
     if let Ok(Some(keys)) = db.root().bucket(b"key") {
-        walk(&keys, Shared { visited: &Visited::new(db), monitor, gate: None }, &mut attached);
+        walk(&keys, Shared::new(&Visited::new(db), monitor), &mut attached);
     }
     attached.leases
 }

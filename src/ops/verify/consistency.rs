@@ -161,7 +161,7 @@ fn leases(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Found<'_>) {
     }
     let known = scan.facts.leases.iter().map(|l| l.id).collect();
     if let Ok(Some(keys)) = db.root().bucket(b"key") {
-        let shared = Shared { visited: &Visited::new(db), monitor: &Quiet, gate: None };
-        walk(&keys, shared, &mut Orphans { scan, known, name, found });
+        let visited = Visited::new(db);
+        walk(&keys, Shared::new(&visited, &Quiet), &mut Orphans { scan, known, name, found });
     }
 }
