@@ -11,7 +11,7 @@ use std::fs::OpenOptions;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::process::ExitCode;
 
-use coldbolt::bolt::{Freelist, Options, Writer};
+use coldbolt::bolt::writer::{Freelist, Options, Writer};
 use sha2::{Digest, Sha256};
 
 type Failure = Box<dyn std::error::Error>;

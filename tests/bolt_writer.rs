@@ -6,7 +6,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use coldbolt::bolt::{Freelist, Options, WriteError, Writer};
+use coldbolt::bolt::writer::{Freelist, Options, WriteError, Writer};
 
 fn real_bbolts() -> Vec<PathBuf> {
     let peers = PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache/coldbolt/peers");

@@ -5,7 +5,7 @@ mod common;
 use std::ffi::OsStr;
 use std::path::Path;
 
-use common::peers::peer;
+use common::peers::find;
 use common::{Input, Ran, coldbolt, fixture, run};
 
 const VERSIONS: [&str; 3] = ["1.3.12", "1.4.3", "1.5.0"];
@@ -13,7 +13,7 @@ const RULE: &str = "===============================================\n";
 
 /// Files of every page size, with and without a freelist: nested, inline, big values, branches of several levels, free pages.
 fn files(dir: &Path) -> Option<Vec<Input>> {
-    let mkbolt = peer("mkbolt", "mkbolt")?;
+    let mkbolt = find("mkbolt/mkbolt")?;
     let mut files = vec![Input::new(fixture("small-3.5.1/snapshot.db")), Input::new(fixture("bolt/nested-1024.db"))];
     for (size, keys) in [("1024", "700"), ("4096", "1500"), ("16384", "900"), ("65536", "2500")] {
         for freelist in ["true", "false"] {
@@ -95,7 +95,7 @@ fn pages_buckets_and_page_all_are_bbolts() {
     let dir = tempfile::tempdir().unwrap();
     let Some(files) = files(dir.path()) else { return };
     for version in VERSIONS {
-        let Some(bbolt) = peer(&format!("bbolt-{version}"), "bbolt") else { return };
+        let Some(bbolt) = find(&format!("bbolt-{version}/bbolt")) else { return };
         for file in &files {
             same(&bbolt, "pages", &[], file, &[]);
             same(&bbolt, "buckets", &[], file, &[]);
@@ -114,7 +114,7 @@ fn keys_and_values_are_bbolts_in_every_format() {
     let dir = tempfile::tempdir().unwrap();
     let Some(files) = files(dir.path()) else { return };
     for version in VERSIONS {
-        let Some(bbolt) = peer(&format!("bbolt-{version}"), "bbolt") else { return };
+        let Some(bbolt) = find(&format!("bbolt-{version}/bbolt")) else { return };
         let formats = ["auto", "hex", "ascii-encoded", "bytes", "redacted"];
         let formats = &formats[..if version == "1.3.12" { 4 } else { 5 }];
         for file in &files {

@@ -137,10 +137,20 @@ impl Hasher for Taken {
         self.0
     }
 
-    fn write(&mut self, _: &[u8]) {}
+    fn write(&mut self, words: &[u8]) {
+        // A pair of words arrives as bytes, after its length. The shard was chosen by the first word, so the last one is taken here.
+        self.0 = words.last_chunk().map_or(0, |word| u64::from_ne_bytes(*word));
+    }
+}
 
-    fn write_u64(&mut self, half: u64) {
-        // The last word of a key: the shard was chosen by the first.
-        self.0 = half;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_that_differ_hash_apart() {
+        let hash = |pair: [u64; 2]| BuildHasherDefault::<Taken>::default().hash_one(pair);
+        assert_eq!(hash([1, 77]), 77);
+        assert_ne!(hash([1, 2]), hash([1, 3]));
     }
 }

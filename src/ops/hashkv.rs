@@ -3,6 +3,7 @@
 //! CRC-32C over the word `key` and every stored revision up to the one asked for, leaving out what a compaction at the compact revision has
 //! removed or will remove. Source: `server/storage/mvcc/hash.go unsafeHashByRev @ v3.6`.
 
+use super::scan::Scan;
 use crate::bolt::walk::{Shared, Visited, Visitor, walk_parallel};
 use crate::bolt::{Bucket, Db, Page};
 use crate::bytes::checksum::{crc32c, crc32c_combine};
@@ -18,7 +19,7 @@ use crate::monitor::Monitor;
 pub struct HashKvOptions {
     /// Up to this revision; `None` or 0 is the last.
     pub revision: Option<i64>,
-    /// As if compacted at this revision; `None` is the file's own compaction.
+    /// As if a compaction at this revision were finished; `None` is the file's own compaction, finished or not.
     pub compact_revision: Option<i64>,
 }
 
@@ -80,16 +81,37 @@ pub fn hashkv(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) ->
 
     let mut hash = crc32c(0, b"key");
     if let Some(keys) = &keys {
-        let newest = Newest::default();
-        let bound = Bound { revision, compact, newest: &newest };
-        pass(keys, source, monitor, &|| See(bound))?;
-        // etcd skips nothing when its keep set is empty.
-        let keep_is_empty = newest.live() == 0;
-        for part in pass(keys, source, monitor, &|| Hash { bound, keep_is_empty, crc: 0, len: 0 })? {
-            hash = crc32c_combine(hash, part.crc, part.len);
+        let see = |revision| {
+            let newest = Newest::default();
+            pass(keys, monitor, &|| See(Bound { revision, compact, newest: &newest }))?;
+            Ok::<_, Error>(newest)
+        };
+        let mut newest = see(revision)?;
+        // etcd skips nothing when its keep set is empty: then what the compaction has left counts, and what it has not yet removed.
+        let mut keep_is_empty = newest.live() == 0;
+        if keep_is_empty && options.compact_revision.is_some() {
+            newest = see(compact)?;
+            keep_is_empty = false;
         }
+        hash = hash_kept(keys, Bound { revision, compact, newest: &newest }, keep_is_empty, monitor)?;
     }
     Ok(HashKvReport { hash, revision, compact_revision: compact })
+}
+
+/// The hash at the last revision of a file whose newest revisions are known already.
+pub(super) fn hash_last(scan: &Scan, db: &Db<'_>, monitor: &dyn Monitor) -> Result<HashKvReport> {
+    let compact = scan.facts.compact_revision().unwrap_or(-1);
+    let revision = scan.keyspace.last.map_or(0, |r| r.main).max(compact).max(1);
+    let hash = match db.root().bucket(b"key") {
+        Ok(Some(keys)) => hash_kept(&keys, Bound { revision, compact, newest: &scan.newest }, scan.newest.live() == 0, monitor)?,
+        _ => crc32c(0, b"key"),
+    };
+    Ok(HashKvReport { hash, revision, compact_revision: compact })
+}
+
+fn hash_kept(keys: &Bucket<'_, '_>, bound: Bound<'_>, keep_is_empty: bool, monitor: &dyn Monitor) -> Result<u32> {
+    let parts = pass(keys, monitor, &|| Hash { bound, keep_is_empty, crc: 0, len: 0 })?;
+    Ok(parts.iter().fold(crc32c(0, b"key"), |hash, part| crc32c_combine(hash, part.crc, part.len)))
 }
 
 fn parse(key: &[u8]) -> Result<BucketKey, Box<Corrupt>> {
@@ -165,7 +187,8 @@ impl<E: Each> Visitor for Strict<E> {
     }
 }
 
-fn pass<E: Each>(keys: &Bucket<'_, '_>, source: &Source, monitor: &dyn Monitor, make: &(impl Fn() -> E + Sync)) -> Result<Vec<E>> {
+fn pass<E: Each>(keys: &Bucket<'_, '_>, monitor: &dyn Monitor, make: &(impl Fn() -> E + Sync)) -> Result<Vec<E>> {
+    let source = keys.db().source();
     let visited = Visited::new(keys.db());
     monitor.begin("hashing keys", keys.db().size());
     let parts = walk_parallel(keys, Shared { visited: &visited, monitor, gate: None }, || Strict { each: make(), fault: None });

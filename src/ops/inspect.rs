@@ -26,8 +26,6 @@ use crate::wal::segment::End;
 
 /// Attached keys that are named for each lease.
 const LEASE_KEYS: usize = 100;
-/// The largest raft snapshot file that is read: etcd's v2 store is a few megabytes at most.
-const SNAP_LIMIT: u64 = 256 << 20;
 
 /// How deep to look.
 #[derive(Debug, Clone, Copy)]
@@ -574,7 +572,7 @@ fn raft_snapshot(source: &Source, found: &mut Found<'_>) -> RaftSnapshotReport {
         members: None,
         fault: None,
     };
-    match source.read_all(SNAP_LIMIT).and_then(|bytes| SnapFile::decode(&bytes)) {
+    match source.read_all(datadir::RAFT_SNAPSHOT_LIMIT).and_then(|bytes| SnapFile::decode(&bytes)) {
         Ok(snap) => {
             report.term = Some(snap.term());
             report.index = Some(snap.index());

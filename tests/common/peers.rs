@@ -1,28 +1,27 @@
-//! The real programs, where `tests/peers/setup.sh` puts them.
+//! The real programs that `tests/peers/setup.sh` installs.
 
-use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-/// The directory they are in: `$COLDBOLT_PEERS`, or `coldbolt/peers` in the user's cache.
-pub fn directory() -> PathBuf {
-    let cache = || {
-        let home = || PathBuf::from(env::var_os("HOME").unwrap_or_default()).join(".cache");
-        env::var_os("XDG_CACHE_HOME").filter(|dir| !dir.is_empty()).map_or_else(home, PathBuf::from)
-    };
-    env::var_os("COLDBOLT_PEERS").map_or_else(|| cache().join("coldbolt/peers"), PathBuf::from)
-}
-
-/// A program by its directory and name, as in `peer("bbolt-1.4.3", "bbolt")`. `None`, said on standard error, when it is not installed.
-///
-/// # Panics
-/// When it is not installed and `COLDBOLT_INTEROP` is `required`.
-pub fn peer(directory: &str, program: &str) -> Option<PathBuf> {
-    let path = self::directory().join(directory).join(program);
+/// The program, as `etcd-3.7.1/etcdutl`. Where it is missing the caller's test has nothing to do: the reason is printed, and is a failure
+/// if `COLDBOLT_INTEROP=required`.
+pub fn find(program: &str) -> Option<PathBuf> {
+    let var = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let cache = || var("XDG_CACHE_HOME").or_else(|| Some(var("HOME")?.join(".cache")));
+    let peers = var("COLDBOLT_PEERS").or_else(|| Some(cache()?.join("coldbolt/peers")));
+    let path = peers.unwrap_or_default().join(program);
     if path.is_file() {
         return Some(path);
     }
-    let required = env::var_os("COLDBOLT_INTEROP").is_some_and(|value| value == "required");
-    assert!(!required, "{} is missing: run tests/peers/setup.sh", path.display());
-    eprintln!("skipped: {} is missing; tests/peers/setup.sh installs it", path.display());
+    let why = format!("no {}: run tests/peers/setup.sh", path.display());
+    assert!(std::env::var_os("COLDBOLT_INTEROP").is_none_or(|value| value != "required"), "{why}");
+    eprintln!("skipped: {why}");
     None
+}
+
+/// Starts a program without the caller's environment: no `ETCD_*`, no `ETCDCTL_*`.
+pub fn command(program: &Path, home: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().env("HOME", home).current_dir(home);
+    command
 }
