@@ -179,7 +179,7 @@ fn steps_until_error(source: &Source, forward: bool) -> (usize, Code) {
 
 #[test]
 fn a_tree_whose_branches_share_a_leaf_ends_both_ways() {
-    let source = file(1024, &items(2000, 30));
+    let source = file(1024, &items(300, 30));
     let page = top(&source);
     let bad = edit(&source, page, |page| {
         // All children are the first one.
