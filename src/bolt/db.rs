@@ -250,3 +250,6 @@ pub fn check_length(db: &Db<'_>) -> Result<(), Box<Corrupt>> {
     );
     Err(Corrupt::new(Code::FileTooShort, At::offset(db.source.len()), what))
 }
+
+#[cfg(test)]
+mod tests;

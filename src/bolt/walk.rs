@@ -87,6 +87,16 @@ pub struct Shared<'w> {
     pub monitor: &'w dyn Monitor,
     /// The reader that leaf pages wait for, when the file is cold.
     pub gate: Option<&'w Gate>,
+    /// Pages that begin at this key or after it are left out.
+    pub until: Option<&'w [u8]>,
+}
+
+impl<'w> Shared<'w> {
+    /// A walk over everything.
+    #[must_use]
+    pub fn new(visited: &'w Visited, monitor: &'w dyn Monitor) -> Shared<'w> {
+        Shared { visited, monitor, gate: None, until: None }
+    }
 }
 
 /// Walks trees of one file, one thread.
@@ -288,7 +298,7 @@ impl<'w> Walk<'w> {
                 visitor.leaf(&page, Some(depth));
             } else {
                 visitor.branch(&page, depth);
-                for (child, bounds) in children(&page, bounds) {
+                for (child, bounds) in children(&page, bounds, self.shared.until) {
                     self.visit(child, depth.saturating_add(1), bounds, visitor);
                 }
             }
@@ -317,7 +327,7 @@ impl<'w> Walk<'w> {
                 let bounds = Bounds { lower: subtree.lower.as_deref(), upper: subtree.upper.as_deref() };
                 let Some(page) = self.enter(subtree.id, depth, bounds, &mut window, visitor) else { continue };
                 visitor.branch(&page, depth);
-                below.extend(children(&page, bounds).map(|(id, bounds)| Subtree {
+                below.extend(children(&page, bounds, self.shared.until).map(|(id, bounds)| Subtree {
                     id,
                     depth: depth.saturating_add(1),
                     lower: bounds.lower.map(<[u8]>::to_vec),
@@ -332,10 +342,10 @@ impl<'w> Walk<'w> {
 }
 
 /// The children of a branch page that can be read, with what this page and its parents say about their keys.
-fn children<'p>(page: &Page<'p>, bounds: Bounds<'p>) -> impl Iterator<Item = (Pgid, Bounds<'p>)> {
+fn children<'p>(page: &Page<'p>, bounds: Bounds<'p>, until: Option<&'p [u8]>) -> impl Iterator<Item = (Pgid, Bounds<'p>)> {
     let page = *page;
     (0..page.count).filter_map(move |index| {
-        let element = page.branch(index).ok()?;
+        let element = page.branch(index).ok().filter(|e| until.is_none_or(|until| e.key < until))?;
         let upper = page.branch(index.saturating_add(1)).ok().map(|next| next.key).or(bounds.upper);
         Some((element.child, Bounds { lower: Some(element.key), upper }))
     })

@@ -26,8 +26,6 @@ use crate::wal::segment::End;
 
 /// Attached keys that are named for each lease.
 const LEASE_KEYS: usize = 100;
-/// The largest raft snapshot file that is read: etcd's v2 store is a few megabytes at most.
-const SNAP_LIMIT: u64 = 256 << 20;
 
 /// How deep to look.
 #[derive(Debug, Clone, Copy)]
@@ -543,7 +541,7 @@ fn attached(db: &Db<'_>, scan: &Scan, monitor: &dyn Monitor) -> BTreeMap<i64, (u
     }
     let mut attached = Attached { scan, leases: BTreeMap::new() };
     if let Ok(Some(keys)) = db.root().bucket(b"key") {
-        walk(&keys, Shared { visited: &Visited::new(db), monitor, gate: None }, &mut attached);
+        walk(&keys, Shared::new(&Visited::new(db), monitor), &mut attached);
     }
     attached.leases
 }
@@ -574,7 +572,7 @@ fn raft_snapshot(source: &Source, found: &mut Found<'_>) -> RaftSnapshotReport {
         members: None,
         fault: None,
     };
-    match source.read_all(SNAP_LIMIT).and_then(|bytes| SnapFile::decode(&bytes)) {
+    match source.read_all(datadir::RAFT_SNAPSHOT_LIMIT).and_then(|bytes| SnapFile::decode(&bytes)) {
         Ok(snap) => {
             report.term = Some(snap.term());
             report.index = Some(snap.index());
