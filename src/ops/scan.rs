@@ -262,13 +262,13 @@ impl Scan {
         let known = above.is_empty() && self.is_etcd;
         let keys = known && bucket.name == b"key";
         let small = known && !keys && schema::BUCKETS.iter().any(|b| b.as_bytes() == bucket.name);
-        let parts = if small || (keys && history) {
-            let content = if small {
-                Content::Facts(&mut self.facts)
-            } else {
-                Content::History(&self.newest, History::new(self.facts.compact_revision().unwrap_or(-1)))
-            };
-            let mut part = Part::new(bucket, limit, content);
+        let parts = if small {
+            let mut part = Part::new(bucket, limit, Content::Facts(&mut self.facts));
+            walk(bucket, shared, &mut part);
+            vec![part.seen]
+        } else if keys && history {
+            let history = History::new(self.facts.compact_revision().unwrap_or(-1));
+            let mut part = Part::new(bucket, limit, Content::History(&mut self.newest, history));
             walk(bucket, shared, &mut part);
             vec![part.seen]
         } else {
@@ -305,7 +305,7 @@ enum Content<'c> {
     Plain,
     Facts(&'c mut Facts),
     Keys(&'c Newest),
-    History(&'c Newest, History),
+    History(&'c mut Newest, History),
 }
 
 /// What one thread sees of one bucket.
@@ -337,7 +337,7 @@ impl<'c, 'd, 's> Part<'c, 'd, 's> {
 
 impl Seen<'_, '_> {
     /// One element of the key bucket; `place` tells where it is when something is wrong with it.
-    fn key_value(&mut self, newest: &Newest, history: Option<&mut History>, raw_key: &[u8], value: &[u8], place: &dyn Fn() -> At) {
+    fn key_value(&mut self, content: &mut Content<'_>, raw_key: &[u8], value: &[u8], place: &dyn Fn() -> At) {
         let key = match BucketKey::parse(raw_key) {
             Ok(key) => key,
             Err(why) => return self.faults.push(*Corrupt::new(Code::RevisionKey, place(), why.to_string())),
@@ -349,8 +349,10 @@ impl Seen<'_, '_> {
                 return self.faults.push(*Corrupt::new(Code::ValueUndecodable, place(), what));
             }
         };
-        let before = newest.see(key, &kv);
-        if let Some(history) = history {
+        if let Content::Keys(newest) = content {
+            newest.see(key, &kv);
+        } else if let Content::History(newest, history) = content {
+            let before = newest.see_alone(key, &kv);
             if key.revision.main > history.compact() {
                 self.after_compaction.add(raw_key);
                 self.after_compaction.add(value);
@@ -396,8 +398,7 @@ impl Visitor for Part<'_, '_, '_> {
                         self.seen.faults.push(*Corrupt::new(Code::ValueUndecodable, place(), why));
                     }
                 }
-                Content::Keys(newest) => self.seen.key_value(newest, None, element.key, element.value, &place),
-                Content::History(newest, history) => self.seen.key_value(newest, Some(history), element.key, element.value, &place),
+                content => self.seen.key_value(content, element.key, element.value, &place),
             }
         }
     }

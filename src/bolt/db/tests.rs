@@ -170,3 +170,42 @@ fn every_length_a_file_can_be_cut_to_opens_or_is_refused() {
         }
     }
 }
+
+#[test]
+fn a_long_run_is_read_only_as_far_as_its_elements_reach() {
+    use crate::bolt::writer::{Options, Writer};
+    let mut out = std::io::Cursor::new(Vec::new());
+    let mut writer = Writer::new(&mut out, Options::default()).unwrap();
+    writer.begin_bucket(b"big", 0).unwrap();
+    writer.put(b"long", &vec![7; 5 << 20]).unwrap();
+    for i in 0..2000u32 {
+        writer.put(format!("short{i:05}").as_bytes(), &[1; 100]).unwrap();
+    }
+    writer.end_bucket().unwrap();
+    writer.finish().unwrap();
+    let mut image = out.into_inner();
+    let leaf_of = |db: &Db<'_>, key: &[u8]| {
+        let Root::Tree(root) = db.root().bucket(b"big").unwrap().unwrap().root else { panic!("a tree") };
+        let mut window = Window::new();
+        let page = db.page(root, &mut window).unwrap();
+        let at = (0..page.count).rfind(|i| page.branch(*i).unwrap().key <= key).unwrap();
+        page.branch(at).unwrap().child
+    };
+    let source = Source::from_bytes("good", image.clone());
+    let db = Db::open(&source).unwrap();
+    let (long, short) = (leaf_of(&db, b"long"), leaf_of(&db, b"short01000"));
+    assert!(db.page(long, &mut Window::new()).unwrap().bytes.len() > 5 << 20);
+    assert!(short.0 > long.0);
+
+    // The long page is exchanged for a short one whose header claims the long one's overflow.
+    let (from, to) = (db.offset_of(short) as usize, db.offset_of(long) as usize);
+    let page = image[from..from + 4096].to_vec();
+    let overflow = image[to + 12..to + 16].to_vec();
+    image[to..to + 4096].copy_from_slice(&page);
+    image[to..to + 8].copy_from_slice(&long.0.to_le_bytes());
+    image[to + 12..to + 16].copy_from_slice(&overflow);
+    let source = Source::from_bytes("bad", image);
+    let fault = Db::open(&source).unwrap().page(long, &mut Window::new()).unwrap_err();
+    assert_eq!(fault.code, Code::PageOutOfRange);
+    assert!(fault.detail.contains("its elements end at byte"), "{fault}");
+}

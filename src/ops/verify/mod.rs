@@ -483,7 +483,7 @@ impl<'m> Run<'m> {
             Trailer::Zeroed { .. } => "zeroed",
             Trailer::Cut { .. } => "cut",
         };
-        self.trailer_form(&name, trailer, alone);
+        self.trailer_form(&db, trailer, alone);
 
         let hashing = self.options.digests || (self.options.level >= Level::Bytes && !matches!(trailer, Trailer::Absent));
         let walking = self.options.level >= Level::Pages;
@@ -542,9 +542,10 @@ impl<'m> Run<'m> {
         Database { name: source.name(), ..Database::default() }
     }
 
-    fn trailer_form(&mut self, name: &str, trailer: Trailer, alone: bool) {
+    fn trailer_form(&mut self, db: &Db<'_>, trailer: Trailer, alone: bool) {
+        let name = &db.source().name();
         match trailer {
-            Trailer::Absent if alone => {
+            Trailer::Absent if alone && db.source().len() >= db.size() => {
                 let what = "the file has no SHA-256 trailer: it is a database as a member keeps it, not made by snapshot save";
                 self.found.say(Code::TrailerAbsent, name, what);
             }
@@ -633,6 +634,9 @@ impl<'m> Run<'m> {
             return self.level(Level::Bytes, Outcome::NotRun, "not asked for");
         }
         match trailer {
+            Trailer::Absent if self.found.counts.contains_key(&Code::FileTooShort) => {
+                self.level(Level::Bytes, Outcome::NotRun, "the end of the file is missing, and with it the trailer if there was one");
+            }
             Trailer::Absent if alone => self.level(Level::Bytes, Outcome::Inconclusive, "no trailer to compare with"),
             Trailer::Absent => self.level(Level::Bytes, Outcome::NotApplicable, "a member's own database has no trailer"),
             Trailer::Cut { .. } => self.level(Level::Bytes, Outcome::NotRun, "the trailer is cut off"),
@@ -650,18 +654,29 @@ impl<'m> Run<'m> {
         };
         let mut all = scan.root.clone();
         scan.buckets.iter().for_each(|b| all.add(&b.stats));
-        self.judge(Level::Pages, format!("{} pages of {} buckets reached, {} free", all.pages(), scan.buckets.len(), scan.free_pages));
+        let detail = format!("{} pages of {} buckets reached, {} free", all.pages(), scan.buckets.len(), scan.free_pages);
+        let cut = [Code::FileTooShort, Code::Unreadable].iter().any(|code| self.found.counts.contains_key(code));
+        if cut {
+            self.level(Level::Pages, Outcome::Failed, format!("{detail}; others cannot be read"));
+        } else {
+            self.judge(Level::Pages, detail);
+        }
         if self.options.level < Level::Mvcc {
             self.level(Level::Mvcc, Outcome::NotRun, "not asked for");
             return Ok(());
         }
+        let whole = !cut && self.found.worst(Level::Pages) != Some(Severity::Damage);
         if !scan.is_etcd {
-            self.level(Level::Mvcc, Outcome::NotApplicable, "the buckets are not etcd's");
+            let (outcome, why) = if whole {
+                (Outcome::NotApplicable, "the buckets are not etcd's")
+            } else {
+                (Outcome::NotRun, "the buckets cannot be read")
+            };
+            self.level(Level::Mvcc, outcome, why);
             return Ok(());
         }
         let unknown = consistency::check(scan, db, name, &mut self.found);
         // A hash over pages that cannot all be read would be a wrong answer.
-        let whole = self.found.worst(Level::Pages) != Some(Severity::Damage) && self.found.worst(Level::Identity) != Some(Severity::Damage);
         let mut hash = String::from("no HashKV, pages are missing");
         if whole && !self.found.counts.contains_key(&Code::RevisionKey) && !self.found.counts.contains_key(&Code::ValueUndecodable) {
             let HashKvReport { hash: number, revision, .. } = hash_last(scan, db, &Part(self.monitor))?;
