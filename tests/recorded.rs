@@ -35,12 +35,13 @@ fn unpack(archive: &str, into: &Path) -> Vec<PathBuf> {
     for entry in archive.entries().unwrap() {
         let mut entry = entry.unwrap();
         let path = into.join(entry.path().unwrap());
-        if !entry.header().entry_type().is_file() {
+        // A file may be stored as sparse, which is a type of its own.
+        if entry.header().entry_type().is_dir() {
             fs::create_dir_all(path).unwrap();
             continue;
         }
-        let (size, mut used) = (entry.size(), Vec::new());
-        std::io::copy(&mut entry, &mut used).unwrap();
+        let mut used = Vec::new();
+        let size = std::io::copy(&mut entry, &mut used).unwrap();
         used.truncate(used.len() - used.iter().rev().take_while(|byte| **byte == 0).count());
         fs::write(&path, &used).unwrap();
         File::options().write(true).open(&path).unwrap().set_len(size).unwrap();
