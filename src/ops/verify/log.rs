@@ -113,8 +113,7 @@ fn positions(dir: &DataDir, summary: &Summary, snaps: &[Snap], database: &Databa
     let Some(facts) = &database.facts else { return };
     let db_index = facts.consistent_index.unwrap_or(0);
     let commit = summary.hard_state.map_or(0, |s| s.commit());
-    let recorded = summary.snapshots.iter().map(|s| s.index()).max().unwrap_or(0);
-    let last = summary.last.unwrap_or(0).max(recorded);
+    let last = summary.last.unwrap_or(0).max(summary.snapshots.iter().map(|s| s.index()).max().unwrap_or(0));
     let lag = last.saturating_sub(db_index);
     run.verification.measured.wal_lag = Some(lag);
     if lag > 0 && summary.complete {
@@ -128,7 +127,14 @@ fn positions(dir: &DataDir, summary: &Summary, snaps: &[Snap], database: &Databa
         let what = format!("the database is at index {db_index}, but the log ends at {last}: it is of another time or another member");
         run.found.push(Finding::new(Code::DbAhead, &database.name, At::default().index(db_index), what));
     }
-    let newest = snaps.iter().map(|s| s.content.index()).filter(|i| *i <= commit).max().unwrap_or(0);
+    let term = summary.hard_state.map_or(0, |s| s.term());
+    if let Some(db_term) = facts.term.filter(|t| summary.complete && *t > term) {
+        let what =
+            format!("the database is at term {db_term}, but the log's hard state is at {term}: it is of another time or another member");
+        run.found.push(Finding::new(Code::DbAhead, &database.name, At::default().index(db_index), what));
+    }
+    let recorded = summary.valid_snapshots().map(|s| s.index());
+    let newest = snaps.iter().map(|s| s.content.index()).filter(|i| *i <= commit).chain(recorded).max().unwrap_or(0);
     let pending = dir.snap_dbs.iter().any(|p| file_name(p) == format!("{newest:016x}.snap.db"));
     if newest > db_index && db_index > 0 && !pending {
         let what = format!("the database is at index {db_index}, but a raft snapshot is at {newest}: the entries between are gone");
