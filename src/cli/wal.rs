@@ -360,7 +360,12 @@ fn entry_json(object: &mut Map<String, Value>, entry: &EntryView<'_>, payload: &
         Payload::V2(node) => object.insert("v2Request".to_owned(), hide(node.json(secrets), &["Val"])),
         Payload::ConfChange(Some(change)) => {
             let node = Node::decode(&raft::CONF_CHANGE, entry.bytes()).map_or(Value::Null, |node| node.json(true));
-            if let Ok(member) = serde_json::from_slice::<Value>(change.context()) {
+            if let Ok(mut member) = serde_json::from_slice::<Value>(change.context()) {
+                if let Some(id) = member.get_mut("id")
+                    && let Some(number) = id.as_u64()
+                {
+                    *id = hex(number).into();
+                }
                 object.insert("member".to_owned(), member);
             }
             object.insert("confChange".to_owned(), node)

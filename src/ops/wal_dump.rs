@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 
 use prost::Message;
 
+use crate::bytes::Source;
 use crate::bytes::message::Node;
-use crate::bytes::{Source, Window};
 use crate::error::{At, Error, Result};
 use crate::etcd::request::{Tree, tree};
-use crate::finding::{Code, Finding};
+use crate::finding::{Code, Finding, Severity};
 use crate::monitor::Monitor;
 use crate::raft::{self, ConfChange, EntryType, EntryView, HardState};
 use crate::snap::file::{SnapFile, SnapName};
-use crate::wal::{Body, EntryRef, Kind, Log, Metadata, Scan, Snapshot, Summary};
+use crate::wal::{Body, Cursor, EntryRef, Kind, Log, Metadata, Scan, Snapshot, Summary};
 
 /// A raft snapshot longer than this is not read.
 const MAX_SNAP: u64 = 1 << 30;
@@ -290,14 +290,14 @@ fn dump_entries(
         entries: entries.len(),
         last: entries.last().map(|entry| entry.index),
     })?;
-    let mut window = Window::new();
+    let mut cursor = Cursor::default();
     let mut given = 0usize;
     for at in &entries {
         if monitor.cancelled() {
             return Err(Error::Cancelled);
         }
         let Some(segment) = log.segments().get(at.segment) else { continue };
-        let entry = log.read(at, &mut window).map_err(|corrupt| Error::damaged(segment.source.path(), corrupt))?;
+        let entry = log.read(at, &mut cursor).map_err(|corrupt| Error::damaged(segment.source.path(), corrupt))?;
         let payload = Payload::of(&entry);
         let types: &[EntryFilter] = &options.types;
         let default = &[EntryFilter::Normal, EntryFilter::ConfigChange];
@@ -324,15 +324,18 @@ struct Chosen<'a> {
 }
 
 fn choose<'a>(places: &Places, log: &Log<'a>, options: &WalDumpOptions, monitor: &dyn Monitor) -> Result<Chosen<'a>> {
-    let read = |after: u64, snapshot: Option<SnapFile>| {
+    let first = log.segments().first().map_or(0, |segment| segment.name.index);
+    let read_from = |after: u64, begins: u64, snapshot: Option<SnapFile>| {
         let mut findings = Vec::new();
-        let log = log.select(after).unwrap_or_else(|corrupt| {
+        // Without its beginning a log is read from where it starts.
+        let log = log.select(after.max(begins)).unwrap_or_else(|corrupt| {
             findings.push(Finding::from_corrupt(&places.wal_name(), *corrupt));
             log.clone()
         });
         let (entries, summary) = log.entries(Scan { after: Some(after), raw: false }, &mut |finding| findings.push(finding));
         Chosen { snapshot, after, log, entries, summary, findings }
     };
+    let read = |after: u64, snapshot: Option<SnapFile>| read_from(after, 0, snapshot);
     let known = |chosen: &Chosen<'_>| {
         let here = |snapshot: &Snapshot| {
             chosen.snapshot.as_ref().is_some_and(|file| (file.term(), file.index()) == (snapshot.term(), snapshot.index()))
@@ -340,7 +343,7 @@ fn choose<'a>(places: &Places, log: &Log<'a>, options: &WalDumpOptions, monitor:
         chosen.summary.snapshots.iter().any(here)
     };
     let unknown = |chosen: &mut Chosen<'_>| {
-        if chosen.summary.complete {
+        if chosen.summary.complete && !chosen.summary.discarded {
             let (term, index) = chosen.snapshot.as_ref().map_or((0, 0), |file| (file.term(), file.index()));
             let what = format!("the WAL has no record of the raft snapshot at term {term}, index {index}");
             let at = At::default().index(index);
@@ -365,10 +368,14 @@ fn choose<'a>(places: &Places, log: &Log<'a>, options: &WalDumpOptions, monitor:
                 match read_snap(&path) {
                     Ok(file) => {
                         let chosen = read(file.index(), Some(file));
-                        if known(&chosen) {
-                            return Ok(chosen);
+                        if !known(&chosen) {
+                            newest.get_or_insert(chosen);
+                            continue;
                         }
-                        newest.get_or_insert(chosen);
+                        if let Some(newer) = newest.take().and_then(|chosen: Chosen<'_>| chosen.snapshot) {
+                            monitor.finding(passed_over(&places.wal_name(), &newer));
+                        }
+                        return Ok(chosen);
                     }
                     Err(Error::Damaged { path, corrupt }) => monitor.finding(Finding::from_corrupt(&crate::error::show(&path), *corrupt)),
                     Err(Error::Unreadable { path, what }) => {
@@ -377,8 +384,13 @@ fn choose<'a>(places: &Places, log: &Log<'a>, options: &WalDumpOptions, monitor:
                     Err(error) => return Err(error),
                 }
             }
+            if newest.is_none() && first > 0 && !places.single {
+                let what = format!("no raft snapshot, and the oldest segment begins at raft index {first}: those before are not here");
+                let finding = Finding::new(Code::WalSequence, &places.wal_name(), At::default().index(first), what);
+                monitor.finding(Finding { severity: Severity::Warning, ..finding });
+            }
             Ok(newest.map_or_else(
-                || read(0, None),
+                || read_from(first.saturating_sub(1), first, None),
                 |mut chosen| {
                     unknown(&mut chosen);
                     chosen
@@ -386,6 +398,15 @@ fn choose<'a>(places: &Places, log: &Log<'a>, options: &WalDumpOptions, monitor:
             ))
         }
     }
+}
+
+/// etcd writes a raft snapshot before its WAL record: a crash in between leaves one without the other, so does a WAL that was cut.
+fn passed_over(wal: &str, file: &SnapFile) -> Finding {
+    let (term, index) = (file.term(), file.index());
+    let what = format!(
+        "no record of the newest raft snapshot (term {term}, index {index}): an older one is the start, as for etcd 3.4.8 and newer"
+    );
+    Finding { severity: Severity::Warning, ..Finding::new(Code::WalSequence, wal, At::default().index(index), what) }
 }
 
 fn read_snap(path: &Path) -> Result<SnapFile> {
@@ -451,9 +472,9 @@ impl Places {
             return Ok(Places { wal: path.to_path_buf(), snap: None, single: true });
         }
         let dir = |parts: &[&str]| Some(parts.iter().fold(path.to_path_buf(), |p, part| p.join(part))).filter(|p| p.is_dir());
-        let beside = path.parent().map(|parent| parent.join("snap")).filter(|p| p.is_dir());
-        let snap = dir(&["member", "snap"]).or_else(|| dir(&["snap"])).or(beside);
         let wal = wal_dir.map(Path::to_path_buf).or_else(|| dir(&["member", "wal"])).or_else(|| dir(&["wal"]));
+        let beside = || path.parent().filter(|_| wal.is_none()).map(|parent| parent.join("snap")).filter(|p| p.is_dir());
+        let snap = dir(&["member", "snap"]).or_else(|| dir(&["snap"])).or_else(beside);
         Ok(Places { wal: wal.unwrap_or_else(|| path.to_path_buf()), snap, single: false })
     }
 
@@ -496,5 +517,97 @@ impl Places {
             Some(dir) if !name.exists() => dir.join(name),
             _ => name.to_path_buf(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Severity;
+    use crate::monitor::Collect;
+    use crate::raft::SnapshotMetadata;
+    use crate::wal::tests::Written;
+
+    /// A member's directory: three segments, a leader's snapshot at 5, entries replaced by a new term across a cut.
+    fn member() -> (tempfile::TempDir, Written) {
+        let mut log = Written::new();
+        (1..=5).for_each(|index| log.entry(1, index, b""));
+        log.state(1, 5);
+        log.snapshot(1, 5);
+        log.cut(6);
+        (6..=9).for_each(|index| log.entry(1, index, b"\x3a\x02\x08\x07"));
+        log.cut(10);
+        (8..=12).for_each(|index| log.entry(2, index, b"\x3a\x02\x10\x01"));
+        log.state(2, 11);
+        let dir = tempfile::tempdir().unwrap();
+        let (wal, snap) = (dir.path().join("member/wal"), dir.path().join("member/snap"));
+        std::fs::create_dir_all(&wal).unwrap();
+        std::fs::create_dir_all(&snap).unwrap();
+        log.files.iter().for_each(|(name, bytes)| std::fs::write(wal.join(name), bytes).unwrap());
+        for (term, index) in [(1, 5), (2, 11)] {
+            let metadata = SnapshotMetadata { conf_state: None, index: Some(index), term: Some(term) };
+            let bytes = SnapFile::encode(&raft::Snapshot { data: Some(b"{}".to_vec()), metadata: Some(metadata) });
+            std::fs::write(snap.join(SnapName { term, index }.to_string()), bytes).unwrap();
+        }
+        (dir, log)
+    }
+
+    fn rows(path: &Path, options: &WalDumpOptions) -> (Vec<(u64, u64)>, u64, Vec<Finding>) {
+        let (mut entries, mut start) = (Vec::new(), 0);
+        let monitor = Collect::default();
+        wal_dump(path, options, &monitor, &mut |row| {
+            match row {
+                Row::Start { after, .. } => start = after,
+                Row::Entry { entry, .. } => entries.push((entry.index, entry.term)),
+                _ => {}
+            }
+            Ok(())
+        })
+        .unwrap();
+        (entries, start, monitor.into_findings())
+    }
+
+    #[test]
+    fn a_snapshot_without_a_wal_record_is_passed_over() {
+        let (dir, _) = member();
+        let (entries, start, findings) = rows(dir.path(), &WalDumpOptions::default());
+        assert_eq!(start, 5);
+        assert_eq!(entries, [(6, 1), (7, 1), (8, 2), (9, 2), (10, 2), (11, 2), (12, 2)]);
+        assert_eq!(findings.iter().map(|f| (f.code, f.severity)).collect::<Vec<_>>(), [(Code::WalSequence, Severity::Warning)]);
+    }
+
+    #[test]
+    fn entries_of_several_segments_are_filtered_by_type_and_index() {
+        let (dir, _) = member();
+        let options = |types: &[&str]| WalDumpOptions {
+            start: Start::After(0),
+            end_index: Some(9),
+            types: types.iter().map(|name| EntryFilter::from_name(name).unwrap()).collect(),
+            ..WalDumpOptions::default()
+        };
+        assert_eq!(rows(dir.path(), &options(&["IRRCompaction"])).0, [(6, 1), (7, 1), (8, 2)]);
+        assert_eq!(rows(dir.path(), &options(&["ConfigChange", "Request"])).0, []);
+        assert_eq!(rows(dir.path(), &options(&[])).0.len(), 8);
+    }
+
+    #[test]
+    fn a_wal_without_its_older_segments_and_snapshots_is_read_from_where_it_begins() {
+        let (dir, log) = member();
+        std::fs::remove_dir_all(dir.path().join("member/snap")).unwrap();
+        std::fs::remove_file(dir.path().join("member/wal").join(&log.files[0].0)).unwrap();
+        let (entries, start, findings) = rows(dir.path(), &WalDumpOptions::default());
+        assert_eq!((start, entries.len(), findings.len()), (5, 7, 1), "{findings:?}");
+        assert_eq!(findings[0].severity, Severity::Warning);
+        let (entries, start, findings) = rows(&dir.path().join("member/wal").join(&log.files[2].0), &WalDumpOptions::default());
+        assert_eq!((start, entries.first(), findings), (9, Some(&(10, 2)), vec![]));
+    }
+
+    #[test]
+    fn a_missing_middle_segment_ends_the_dump_there() {
+        let (dir, log) = member();
+        std::fs::remove_file(dir.path().join("member/wal").join(&log.files[1].0)).unwrap();
+        let options = WalDumpOptions { start: Start::After(0), ..WalDumpOptions::default() };
+        let (entries, _, findings) = rows(dir.path(), &options);
+        assert_eq!((entries.len(), findings[0].code, findings[0].severity), (5, Code::WalSequence, Severity::Damage));
     }
 }

@@ -138,6 +138,8 @@ pub struct Summary {
     pub crc: u32,
     /// Whether every record was read to the end, a torn last one aside.
     pub complete: bool,
+    /// Whether records lie past that end which etcd would cut off or erase, and which no crash explains.
+    pub discarded: bool,
 }
 
 impl Summary {
@@ -222,7 +224,8 @@ impl<'a> Log<'a> {
         }
         let commit = summary.hard_state.map_or(0, |state| state.commit());
         let reach = summary.last.max(summary.snapshots.iter().map(Snapshot::index).max()).unwrap_or(0);
-        if summary.complete && commit > reach && commit > scan.after.unwrap_or(0) {
+        let reach = reach.max(self.segments.last().map_or(0, |segment| segment.name.index.saturating_sub(1)));
+        if summary.complete && !summary.discarded && commit > reach && commit > scan.after.unwrap_or(0) {
             let file = self.segments.last().map(|segment| segment.source.name()).unwrap_or_default();
             let what = format!("the hard state commits index {commit}, but the entries end at {reach}: committed entries are lost");
             found(Finding::new(Code::WalEntryGap, &file, At::default().index(commit), what));
@@ -244,17 +247,27 @@ impl<'a> Log<'a> {
         (entries, summary)
     }
 
-    /// Reads an entry that [`Log::entries`] found, through a window of the caller's that makes reading in order cheap.
+    /// Reads an entry that [`Log::entries`] found, through a cursor of the caller's that makes reading in order cheap.
     ///
     /// # Errors
     /// When the file is not what it was.
-    pub fn read<'w>(&self, entry: &EntryRef, window: &'w mut Window) -> Result<EntryView<'w>, Box<Corrupt>> {
+    pub fn read<'w>(&self, entry: &EntryRef, cursor: &'w mut Cursor) -> Result<EntryView<'w>, Box<Corrupt>> {
         let gone = || Corrupt::new(Code::Unreadable, At::offset(entry.offset).index(entry.index), "the entry read here before is gone");
         let segment = self.segments.get(entry.segment).ok_or_else(gone)?;
-        let record = Segment::reread(segment.source, window, entry.offset)?;
+        if cursor.segment != Some(entry.segment) {
+            *cursor = Cursor { segment: Some(entry.segment), window: Window::new() };
+        }
+        let record = Segment::reread(segment.source, &mut cursor.window, entry.offset)?;
         let view = EntryView::decode(record.data.unwrap_or_default()).map_err(|_| gone())?;
         if view.index == entry.index && view.term == entry.term { Ok(view) } else { Err(gone()) }
     }
+}
+
+/// What [`Log::read`] keeps between calls: the bytes around the last entry. For one log only.
+#[derive(Debug, Default)]
+pub struct Cursor {
+    segment: Option<usize>,
+    window: Window,
 }
 
 fn missing_segment(segments: &[LogSegment<'_>], position: usize) -> Finding {
@@ -290,7 +303,7 @@ impl Reader {
         if self.scan.raw {
             records = records.raw();
         }
-        self.rules.segment(segment.name);
+        self.rules.segment();
         let mut count = 0u64;
         let mut flow = ControlFlow::Continue(());
         while let Some(record) = records.next() {
@@ -318,7 +331,7 @@ impl Reader {
                 _ => false,
             };
             if trusted && !stop {
-                if let Some(broken) = self.rules.record(&body, record.data.is_none()) {
+                if let Some(broken) = self.rules.record(&body, &record) {
                     found(Finding { severity: broken.severity, ..Finding::new(broken.code, &file, at.clone(), broken.detail) });
                     stop = true;
                 } else {
@@ -333,7 +346,11 @@ impl Reader {
                     break;
                 }
             }
-            summary.complete &= trusted;
+            if stop || !trusted {
+                // An entry may be lost here; its successor shall not be reported as well.
+                self.window = summary.last.unwrap_or(0).max(self.window).saturating_add(1);
+                summary.complete = false;
+            }
             flow = visit(Visit { segment: position, record: &record, body: &body });
             if flow.is_break() {
                 break;
@@ -342,19 +359,6 @@ impl Reader {
         summary.crc = records.crc();
         let used = records.offset();
         match records.end() {
-            Some(End::Torn(torn)) => {
-                let at = At::offset(torn.offset);
-                let text = torn.to_string();
-                match records.stray() {
-                    Ok(None) => found(Finding::new(Code::WalTorn, &file, at, text)),
-                    Ok(Some(offset)) => {
-                        let what = format!("{text}; bytes that are not zero follow at byte {offset:#x}, etcd would cut them off with it");
-                        found(Finding { severity: Severity::Damage, ..Finding::new(Code::WalTorn, &file, at, what) });
-                        summary.complete = false;
-                    }
-                    Err(corrupt) => found(Finding::from_corrupt(&file, *corrupt)),
-                }
-            }
             Some(End::Damaged(corrupt)) => {
                 found(Finding::from_corrupt(&file, Corrupt::clone(corrupt)));
                 summary.complete = false;
@@ -362,14 +366,10 @@ impl Reader {
                     flow = ControlFlow::Break(());
                 }
             }
-            Some(End::ZeroWord) => match records.stray() {
-                Ok(None) => {}
-                Ok(Some(offset)) => {
-                    let what = format!(
-                        "the log ends here with a length of zero, but bytes that are not zero follow at byte {offset:#x}: etcd ignores and erases them"
-                    );
-                    let torn = Finding::new(Code::WalTorn, &file, At::offset(used), what);
-                    found(if last { torn } else { Finding { severity: Severity::Damage, ..torn } });
+            Some(End::Torn(_) | End::ZeroWord) => match tail(&mut records, &file, last, summary) {
+                Ok(finding) => {
+                    summary.discarded |= finding.as_ref().is_some_and(|finding| finding.severity == Severity::Damage);
+                    finding.into_iter().for_each(&mut *found);
                 }
                 Err(corrupt) => {
                     found(Finding::from_corrupt(&file, *corrupt));
@@ -449,6 +449,42 @@ impl Reader {
             Body::Unreadable | Body::Other(_) => counts.other = counts.other.saturating_add(1),
         }
     }
+}
+
+/// What there is to say about a segment that ends in a torn record or in a zero word: etcd starts on either, but what it then cuts off or
+/// erases may be more than a write that was never acknowledged.
+fn tail(records: &mut Segment<'_>, file: &str, last: bool, summary: &Summary) -> Result<Option<Finding>, Box<Corrupt>> {
+    let used = records.offset();
+    let stray = records.stray()?;
+    let torn = if let Some(End::Torn(torn)) = records.end() { Some(torn.to_string()) } else { None };
+    let mut severity = if last { Severity::Warning } else { Severity::Damage };
+    let mut said = match (&torn, stray) {
+        (None, None) => return Ok(None),
+        (Some(torn), None) => torn.clone(),
+        (Some(torn), Some(offset)) => {
+            severity = Severity::Damage;
+            format!("{torn}; bytes that are not zero follow at byte {offset:#x}, etcd would cut them off with it")
+        }
+        (None, Some(offset)) => format!(
+            "the log ends here with a length of zero, but bytes that are not zero follow at byte {offset:#x}: etcd ignores and erases them"
+        ),
+    };
+    if let Some(inner) = records.other_length()? {
+        severity = Severity::Damage;
+        said = format!("{said}; but it begins as a record of {inner} bytes: its length is damaged, and etcd would cut off good records");
+    }
+    let reach = summary.last.max(summary.snapshots.iter().map(Snapshot::index).max()).unwrap_or(0);
+    let from = stray.unwrap_or_else(|| used.saturating_add(1));
+    if (stray.is_some() || torn.is_some())
+        && let Some((commit, at)) = records.stray_commit(from)?
+        && commit > reach
+    {
+        severity = Severity::Damage;
+        said = format!(
+            "{said}; a hard state at byte {at:#x} commits index {commit}, the entries before end at {reach}: committed entries are lost"
+        );
+    }
+    Ok(Some(Finding { severity, ..Finding::new(Code::WalTorn, file, At::offset(used), said) }))
 }
 
 fn decode<'d>(record: &Record<'d>) -> Body<'d> {

@@ -29,7 +29,10 @@ pub mod record;
 mod rules;
 pub mod segment;
 
-pub use log::{Body, EntryRef, Log, Scan, Summary, Visit};
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use log::{Body, Cursor, EntryRef, Log, Scan, Summary, Visit};
 pub use name::{FileKind, SegmentName};
 pub use record::{Kind, Metadata, Snapshot};
 pub use segment::{AtBoot, End, Record, Segment, Torn, TornReason};

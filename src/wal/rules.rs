@@ -1,7 +1,9 @@
 //! What etcd never writes, though a checksum cannot tell: the checksum covers a record's data, not its type.
 
 use super::log::Body;
-use super::name::SegmentName;
+use super::record::Kind;
+use super::segment::Record;
+use crate::bytes::wire::fields;
 use crate::finding::{Code, Severity};
 
 /// A rule that a record breaks.
@@ -20,20 +22,17 @@ pub(super) struct Rules {
     state: Option<(u64, u64)>,
     /// Index and term of the last entry.
     entry: Option<(u64, u64)>,
-    /// The highest index known to be in the log or in a snapshot.
-    reach: u64,
 }
 
 impl Rules {
     /// A segment begins.
-    pub fn segment(&mut self, name: SegmentName) {
+    pub fn segment(&mut self) {
         self.place = 0;
-        self.reach = self.reach.max(name.index.saturating_sub(1));
     }
 
-    /// Looks at one record. `empty`: it carries no data at all.
-    pub fn record(&mut self, body: &Body<'_>, empty: bool) -> Option<Broken> {
-        let place = self.place;
+    /// Looks at one record.
+    pub fn record(&mut self, body: &Body<'_>, record: &Record<'_>) -> Option<Broken> {
+        let (place, empty) = (self.place, record.data.is_none());
         self.place = place.saturating_add(1);
         let wrong = |detail: String| Some(Broken { code: Code::WalRecord, severity: Severity::Damage, detail });
         match (place, body) {
@@ -46,6 +45,16 @@ impl Rules {
             }
             _ => {}
         }
+        // A record under another's type decodes, with fields that its type does not have.
+        let known = match record.kind {
+            Kind::Metadata => 2,
+            Kind::Entry => 4,
+            Kind::State | Kind::Snapshot => 3,
+            Kind::Crc | Kind::Other(_) => u32::MAX,
+        };
+        if let Some((number, _)) = fields(record.bytes()).flatten().find(|(number, _)| *number > known) {
+            return wrong(format!("record type {}: it has a field {number}, which etcd never writes there", record.kind.number()));
+        }
         match body {
             Body::Entry { entry, .. } => {
                 if entry.index == 0 {
@@ -56,7 +65,6 @@ impl Rules {
                     return wrong(format!("raft index {}: an entry of type {kind} with {len} bytes of data", entry.index));
                 }
                 let before = self.entry.replace((entry.index, entry.term));
-                self.reach = self.reach.max(entry.index);
                 match before {
                     Some((index, term)) if index.checked_add(1) == Some(entry.index) && term > entry.term => {
                         wrong(format!("raft index {}: term {} after index {index} of term {term}", entry.index, entry.term))
@@ -76,16 +84,12 @@ impl Rules {
                         format!("the hard state goes back from term {old_term}, commit {old_commit} to term {term}, commit {commit}");
                     return wrong(what);
                 }
-                if commit > self.reach {
-                    return wrong(format!("the hard state commits index {commit}, the log reaches {}", self.reach));
-                }
                 None
             }
-            Body::Snapshot(snapshot) => {
+            Body::Snapshot(_) => {
                 if empty {
                     return wrong("a snapshot record without data".to_owned());
                 }
-                self.reach = self.reach.max(snapshot.index());
                 None
             }
             _ => None,

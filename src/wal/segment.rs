@@ -1,11 +1,15 @@
 //! The records of one segment, one after another, with the checksum chain.
 
+use prost::Message;
+
 use super::frame::{FrameSize, HEADER, MAX_RECORD, MAX_RECORD_BEFORE_3_5_5};
 use super::record::{Envelope, Kind};
 use crate::bytes::checksum::crc32c;
-use crate::bytes::{Source, Window, array_at, to_u64, to_usize};
+use crate::bytes::wire::{Value, field, varint};
+use crate::bytes::{Source, Window, array_at, slice_at, to_u64, to_usize};
 use crate::error::{At, Corrupt};
 use crate::finding::Code;
+use crate::raft::HardState;
 
 /// A write that was cut off by a crash shows as whole sectors of zeros.
 const SECTOR: u64 = 512;
@@ -166,6 +170,8 @@ pub struct Segment<'a> {
     end: Option<End>,
     /// Where the frame of a partly written record ends.
     beyond: u64,
+    /// Whether frames are padded, as etcd does since 3.0; the first frame that could be tells.
+    padded: Option<bool>,
 }
 
 /// A checked frame.
@@ -181,7 +187,7 @@ impl<'a> Segment<'a> {
     /// `last` tells whether it is the newest segment of its log: only there can a write be torn.
     #[must_use]
     pub fn new(source: &'a Source, crc: u32, last: bool) -> Segment<'a> {
-        Segment { source, window: Window::new(), offset: 0, crc, or_crc: None, last, raw: false, end: None, beyond: 0 }
+        Segment { source, window: Window::new(), offset: 0, crc, or_crc: None, last, raw: false, end: None, beyond: 0, padded: None }
     }
 
     /// Goes on after a wrong checksum: the record is given with a fault, the chain resumes where it fits again.
@@ -280,7 +286,18 @@ impl<'a> Segment<'a> {
         if size.record > MAX_RECORD {
             return Err(self.damaged(Code::WalRecord, format!("a record of {} bytes, more than {MAX_RECORD} are not read", size.record)));
         }
-        let (wanted, left) = (size.record.saturating_add(size.regular_padding()), left.saturating_sub(HEADER));
+        let padding = match size.regular_padding() {
+            0 => 0,
+            // A record of a padded file is followed by its padding whatever a flipped bit in the top byte says.
+            padding => {
+                if *self.padded.get_or_insert(size.top != 0) {
+                    padding
+                } else {
+                    0
+                }
+            }
+        };
+        let (wanted, left) = (size.record.saturating_add(padding), left.saturating_sub(HEADER));
         if wanted > left {
             return Err(self.torn(TornReason::Short { wanted, left }));
         }
@@ -304,7 +321,8 @@ impl<'a> Segment<'a> {
         };
         let at = At::offset(offset);
         let stored = envelope.crc;
-        let mut fault = (!size.is_regular() || !padded).then(|| {
+        let regular = size.is_regular() || (size.top == 0 && padding.is_empty());
+        let mut fault = (!regular || !padded).then(|| {
             let what = format!("a record of {} bytes has top byte {:#04x} and padding {padding:02x?}", size.record, size.top);
             Corrupt::new(Code::WalRecord, at.clone(), what)
         });
@@ -334,6 +352,50 @@ impl<'a> Segment<'a> {
         Ok(Checked { size, frame, crc: stored, fault })
     }
 
+    /// After a cut-off record: its length by what it begins with, if that is not the length its length word says. Then no crash explains
+    /// it: the length word itself is damaged, and etcd would cut off good records.
+    ///
+    /// # Errors
+    /// `unreadable`.
+    pub fn other_length(&mut self) -> Result<Option<u64>, Box<Corrupt>> {
+        const HEAD: usize = 40;
+        if !matches!(self.end, Some(End::Torn(_))) {
+            return Ok(None);
+        }
+        let len = to_usize(self.source.len().saturating_sub(self.offset)).min(HEAD);
+        let head = self.window.get(self.source, self.offset, len)?;
+        let word = array_at::<8>(head, 0).map(u64::from_le_bytes).and_then(FrameSize::of);
+        let inner = head.get(to_usize(HEADER)..).and_then(inner_length);
+        Ok(inner.filter(|inner| word.is_some_and(|word| word.record != *inner)))
+    }
+
+    /// Past the end of the records: the highest commit index of a hard state that begins at a multiple of 8 from `from` on, and its
+    /// offset. A hard state out there that commits more than the log holds means that records are lost, not cut off.
+    ///
+    /// # Errors
+    /// `unreadable`.
+    pub fn stray_commit(&mut self, from: u64) -> Result<Option<(u64, u64)>, Box<Corrupt>> {
+        const LONGEST: u64 = 56;
+        let mut best: Option<(u64, u64)> = None;
+        let mut at = from.next_multiple_of(8);
+        while at.saturating_add(HEADER) <= self.source.len() {
+            let len = self.source.len().saturating_sub(at).min(HEADER.saturating_add(LONGEST));
+            let bytes = self.window.get(self.source, at, to_usize(len))?;
+            let size = array_at::<8>(bytes, 0).map(u64::from_le_bytes).and_then(FrameSize::of);
+            let record = size.filter(|size| size.is_regular() && size.record <= LONGEST);
+            let record = record.and_then(|size| slice_at(bytes, to_usize(HEADER), to_usize(size.record)));
+            let envelope = record.and_then(|record| Envelope::decode(record).ok()).filter(|envelope| envelope.kind == Kind::State);
+            let state = envelope.and_then(|envelope| HardState::decode(envelope.data?).ok());
+            if let Some(commit) = state.and_then(|state| state.term.and(state.commit))
+                && best.is_none_or(|(known, _)| commit > known)
+            {
+                best = Some((commit, at));
+            }
+            at = at.saturating_add(8);
+        }
+        Ok(best)
+    }
+
     /// Past the end of the records: the offset of the first byte that is not zero. After a zero word etcd ignores and erases such bytes;
     /// after a partly written record they are records that etcd cuts off. `None` also where the question makes no sense.
     ///
@@ -355,6 +417,15 @@ impl<'a> Segment<'a> {
         }
         Ok(None)
     }
+}
+
+/// The length of a record by what it begins with, which need not be there in full: type, checksum, and the length of its data.
+fn inner_length(head: &[u8]) -> Option<u64> {
+    let (rest, (1, Value::Varint(_))) = field(head).ok()? else { return None };
+    let (rest, (2, Value::Varint(_))) = field(rest).ok()? else { return None };
+    let (rest, tag) = varint(rest).ok()?;
+    let (rest, len) = if tag == 0x1a { varint(rest).ok()? } else { return None };
+    to_u64(head.len().saturating_sub(rest.len())).checked_add(len)
 }
 
 /// Whether some piece of `bytes`, cut at the 512-byte sectors of the file they begin at `offset` of, is all zero (`wal.isTornEntry`).
