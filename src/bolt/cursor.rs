@@ -1,5 +1,7 @@
 //! A cursor over one bucket: first, last, seek, next, prev.
 
+use std::cmp::Ordering;
+
 use super::{Bucket, Db, Kind, Page, Pgid, Root};
 use crate::bytes::Window;
 use crate::error::Corrupt;
@@ -112,9 +114,11 @@ impl<'b, 's> Cursor<'b, 's> {
         }
         let before = std::mem::take(&mut self.key);
         self.settle(end)?;
-        if self.state == State::At && (self.key > before) != forward {
+        let due = if forward { Ordering::Greater } else { Ordering::Less };
+        if self.state == State::At && self.key.cmp(&before) != due {
             let at = self.levels.last().map(|l| crate::error::At { page: Some(l.id.0), ..Default::default() }).unwrap_or_default();
-            return Err(Corrupt::new(Code::KeyOrder, at.key(&self.key), format!("key does not ascend after {}", before.escape_ascii())));
+            let way = if forward { "ascend" } else { "descend" };
+            return Err(Corrupt::new(Code::KeyOrder, at.key(&self.key), format!("key does not {way} after {}", before.escape_ascii())));
         }
         self.here()
     }

@@ -1,7 +1,7 @@
 //! The stored list of free pages. etcd on Linux stores none.
 
 use super::page::HEADER;
-use super::{Db, Kind, Pgid};
+use super::{Db, Kind, Page, Pgid};
 use crate::bytes::{Window, array_at, to_u64, to_usize};
 use crate::error::Corrupt;
 use crate::finding::Code;
@@ -36,18 +36,23 @@ impl Freelist {
             let what = format!("the meta page says freelist, the page is a {} page", page.kind.name());
             return Err(Corrupt::new(Code::FreelistInvalid, page.at(), what));
         }
-        let word = |i: usize| {
-            let at = i.saturating_mul(8).saturating_add(HEADER);
-            array_at(page.bytes, at).map(u64::from_le_bytes)
-        };
-        let (first, count) = if page.count == ESCAPE { (1, to_usize(word(0).unwrap_or(0))) } else { (0, page.count) };
-        let room = (page.bytes.len().saturating_sub(HEADER) / 8).saturating_sub(first);
+        let (count, ids) = ids(&page);
+        let ids: Vec<Pgid> = ids.collect();
+        let room = to_u64(ids.len());
         if count > room {
             let what = format!("{count} free pages are claimed, the page's {} bytes have room for {room}", page.bytes.len());
             return Err(Corrupt::new(Code::FreelistInvalid, page.at(), what));
         }
-        let ids = (first..first.saturating_add(count)).filter_map(word).map(Pgid).collect();
         let pages = to_u64(page.bytes.len()).checked_div(db.page_size()).unwrap_or(0);
         Ok(Some(Freelist { page: id, pages, ids }))
     }
+}
+
+/// How many ids a freelist page claims, and those that lie inside it, as stored.
+pub fn ids<'a>(page: &Page<'a>) -> (u64, impl Iterator<Item = Pgid> + use<'a>) {
+    let bytes = page.bytes;
+    let word = move |i: usize| array_at(bytes, i.saturating_mul(8).saturating_add(HEADER)).map(u64::from_le_bytes);
+    let (first, count): (usize, u64) = if page.count == ESCAPE { (1, word(0).unwrap_or(0)) } else { (0, to_u64(page.count)) };
+    let end = first.saturating_add(to_usize(count));
+    (count, (first..end).map_while(word).map(Pgid))
 }

@@ -19,6 +19,7 @@ pub mod freelist;
 pub mod id;
 pub mod meta;
 pub mod page;
+pub mod raw;
 pub mod walk;
 pub mod writer;
 
@@ -28,4 +29,5 @@ pub use db::{Db, MetaSlot};
 pub use freelist::Freelist;
 pub use id::{Pgid, Txid};
 pub use meta::Meta;
-pub use page::{BranchElement, Kind, LeafElement, Page};
+pub use page::{BranchElement, Kind, LeafElement, LooseElement, Page};
+pub use raw::RawPage;

@@ -122,6 +122,25 @@ pub struct LeafElement<'a> {
     pub value_at: usize,
 }
 
+/// A leaf element as stored, unjudged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LooseElement<'a> {
+    /// 1 for a bucket, 0 for a value.
+    pub flags: u32,
+    /// Where the key starts, counted from the element.
+    pub pos: u32,
+    /// Length of the key.
+    pub ksize: u32,
+    /// Length of the value.
+    pub vsize: u32,
+    /// The key, if it lies inside the page.
+    pub key: Option<&'a [u8]>,
+    /// The value, if it lies inside the page.
+    pub value: Option<&'a [u8]>,
+    /// Where the value starts, counted from the page's first byte.
+    pub value_at: usize,
+}
+
 /// One child of a branch page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BranchElement<'a> {
@@ -162,7 +181,7 @@ impl<'a> Page<'a> {
         Page::of_header(header, Kind::Leaf, id, offset, bytes)
     }
 
-    fn of_header(header: Header, kind: Kind, id: Pgid, offset: u64, bytes: &'a [u8]) -> Result<Page<'a>, Box<Corrupt>> {
+    pub(super) fn of_header(header: Header, kind: Kind, id: Pgid, offset: u64, bytes: &'a [u8]) -> Result<Page<'a>, Box<Corrupt>> {
         let at = || At::page(id.0, offset);
         let count = usize::from(header.count);
         let room = bytes.len().saturating_sub(HEADER) / ELEMENT;
@@ -202,12 +221,8 @@ impl<'a> Page<'a> {
     /// # Errors
     /// `element-bounds`, `key-empty`, `element-flags`; `page-count` when there is no such element.
     pub fn leaf(&self, index: usize) -> Result<LeafElement<'a>, Box<Corrupt>> {
-        let Some((start, raw)) = self.element(index) else { return Err(self.no_element(index)) };
-        let [flags, pos, ksize, vsize] = words(raw);
-        let key_at = start.saturating_add(to_usize(u64::from(pos)));
-        let value_at = key_at.saturating_add(to_usize(u64::from(ksize)));
-        let key = slice_at(self.bytes, key_at, to_usize(u64::from(ksize)));
-        let value = slice_at(self.bytes, value_at, to_usize(u64::from(vsize)));
+        let (Some((start, _)), Some(loose)) = (self.element(index), self.loose_leaf(index)) else { return Err(self.no_element(index)) };
+        let LooseElement { flags, pos, ksize, vsize, key, value, value_at } = loose;
         let (Some(key), Some(value)) = (key, value) else {
             let what = if key.is_none() { "key" } else { "value" };
             let len = u64::from(ksize).saturating_add(if key.is_none() { 0 } else { u64::from(vsize) });
@@ -221,6 +236,18 @@ impl<'a> Page<'a> {
             return Err(Corrupt::new(Code::ElementFlags, self.element_at(index), what));
         }
         Ok(LeafElement { key, value, is_bucket: flags == BUCKET_FLAG, value_at })
+    }
+
+    /// What can be read of element `index` of a leaf page, whatever else is wrong with it; `None` when there is no such element.
+    #[must_use]
+    pub fn loose_leaf(&self, index: usize) -> Option<LooseElement<'a>> {
+        let (start, raw) = self.element(index)?;
+        let [flags, pos, ksize, vsize] = words(raw);
+        let key_at = start.saturating_add(to_usize(u64::from(pos)));
+        let value_at = key_at.saturating_add(to_usize(u64::from(ksize)));
+        let key = slice_at(self.bytes, key_at, to_usize(u64::from(ksize)));
+        let value = slice_at(self.bytes, value_at, to_usize(u64::from(vsize)));
+        Some(LooseElement { flags, pos, ksize, vsize, key, value, value_at })
     }
 
     /// Element `index` of a branch page.

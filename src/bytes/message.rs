@@ -378,8 +378,7 @@ pub fn go_quote(bytes: &[u8]) -> String {
                 '\0'..='\u{7f}' => {
                     let _ = write!(out, "\\x{:02x}", u32::from(c));
                 }
-                // Rust's idea of printable stands in for Go's unicode tables.
-                _ if c.escape_debug().len() == 1 => out.push(c),
+                _ if is_print(c) => out.push(c),
                 '\u{80}'..='\u{ffff}' => {
                     let _ = write!(out, "\\u{:04x}", u32::from(c));
                 }
@@ -394,6 +393,18 @@ pub fn go_quote(bytes: &[u8]) -> String {
     }
     out.push('"');
     out
+}
+
+/// Whether Go's `unicode.IsPrint` takes it: letters, marks, numbers, punctuation, symbols and the plain space.
+///
+/// The standard library makes the same distinction where it escapes strings, only that it also escapes a mark at a string's start.
+#[must_use]
+pub fn is_print(c: char) -> bool {
+    match c {
+        ' '..='~' => true,
+        '\0'..='\u{9f}' => false,
+        _ => String::from_iter(['x', c]).escape_debug().nth(1) == Some(c),
+    }
 }
 
 /// Shorthand for the tables.
@@ -472,5 +483,11 @@ mod tests {
     fn go_quotes_utf8_as_it_is_and_other_bytes_in_hex() {
         assert_eq!(go_quote("a\u{7}é\u{200b}\"".as_bytes()), "\"a\\aé\\u200b\\\"\"");
         assert_eq!(go_quote(&[0x7f, 0xff, b'z']), "\"\\x7f\\xffz\"");
+        // What fmt.Printf("%q") of Go 1.26 prints.
+        assert_eq!(go_quote("\0\u{b}\u{c}\u{1b}".as_bytes()), r#""\x00\v\f\x1b""#);
+        assert_eq!(go_quote(b"\x80\xff\xc3\x28\xe2\x82"), r#""\x80\xff\xc3(\xe2\x82""#);
+        assert_eq!(go_quote("é日\u{301}😀".as_bytes()), "\"é日\u{301}😀\"");
+        assert_eq!(go_quote("\u{85}\u{a0}\u{202e}\u{feff}\u{fffd}".as_bytes()), "\"\\u0085\\u00a0\\u202e\\ufeff\u{fffd}\"");
+        assert_eq!(go_quote("\u{e0001}\u{10ffff}".as_bytes()), r#""\U000e0001\U0010ffff""#);
     }
 }

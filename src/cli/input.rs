@@ -13,9 +13,14 @@ use coldbolt::etcd::datadir;
 pub fn database(path: &Path) -> Result<Source, Error> {
     let source = any_file(path)?;
     datadir::require_database(&source)?;
+    idle(source)
+}
+
+/// Refuses a file that a running etcd holds.
+pub fn idle(source: Source) -> Result<Source, Error> {
     if source.flock() == Lock::Held {
         let what = "is in use: a running etcd holds its lock. Stop it, or take a snapshot with `etcdctl snapshot save` and read that";
-        return Err(Error::unreadable(path, what));
+        return Err(Error::unreadable(source.path(), what));
     }
     Ok(source)
 }

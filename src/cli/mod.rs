@@ -1,5 +1,8 @@
 //! The command line: arguments, dispatch, exit codes. Everything below sees only the library's public API.
 
+mod bolt;
+mod explain;
+mod format;
 mod hashkv;
 mod input;
 mod inspect;
@@ -67,6 +70,10 @@ enum Command {
     /// Raft snapshots (member/snap/*.snap).
     #[command(subcommand)]
     Snap(Snap),
+    /// Raw views of a bbolt file, for the expert: buckets, keys, pages, as the `bbolt` command prints them.
+    #[command(subcommand)]
+    Bolt(bolt::Command),
+    Explain(explain::Args),
     Version(misc::VersionArgs),
     Completion(misc::CompletionArgs),
     Man(misc::ManArgs),
@@ -99,6 +106,8 @@ enum Verdict {
 enum Fail {
     Library(coldbolt::Error),
     Output(io::Error),
+    /// What was asked for makes no sense, where clap cannot tell.
+    Usage(String),
 }
 
 impl From<coldbolt::Error> for Fail {
@@ -147,6 +156,8 @@ fn run(cli: &Cli) -> u8 {
         Command::Inspect(args) => inspect::run(args, context),
         Command::Wal(Wal::Dump(args)) => wal::run(args, context.out).map(verdict).map_err(Fail::Library),
         Command::Snap(Snap::Show(args)) => snap::run(args, context.out).map(verdict).map_err(Fail::Library),
+        Command::Bolt(command) => bolt::run(command, context),
+        Command::Explain(args) => explain::run(args, context),
         Command::Version(args) => misc::version(args, context),
         Command::Completion(args) => misc::completion(args, context),
         Command::Man(args) => misc::man(args, context),
@@ -162,6 +173,10 @@ fn run(cli: &Cli) -> u8 {
         Err(Fail::Output(error)) => {
             monitor.say(&format!("Error: standard output: {error}"));
             5
+        }
+        Err(Fail::Usage(what)) => {
+            monitor.say(&format!("error: {what}\n\nFor more information, try '--help'."));
+            2
         }
         Err(Fail::Library(error)) => {
             monitor.say(&format!("Error: {error}"));

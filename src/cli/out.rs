@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
+use serde_json::Value;
 
 /// The formats of the commands that answer as etcdutl does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -26,6 +27,51 @@ pub enum Form {
     Table,
     /// Everything, with a schema version.
     Json,
+}
+
+/// The formats of the commands whose answer is a long list: it is written as it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Listing {
+    /// Lines for people, as the program prints them that people know.
+    Simple,
+    /// One JSON document with a schema version.
+    Json,
+    /// One JSON object a line.
+    Ndjson,
+}
+
+/// Writes a list item by item, so that it may be longer than memory.
+pub struct List<'o> {
+    out: &'o mut dyn Write,
+    listing: Listing,
+    first: bool,
+}
+
+impl<'o> List<'o> {
+    /// Begins a document of that schema about that file; its items will be called `name`.
+    pub fn begin(out: &'o mut dyn Write, listing: Listing, schema: &str, file: &str, name: &str) -> io::Result<List<'o>> {
+        if listing == Listing::Json {
+            let (schema, file, name) = (Value::from(schema), Value::from(file), Value::from(name));
+            write!(out, "{{\"schema\":{schema},\"file\":{file},{name}:[")?;
+        }
+        Ok(List { out, listing, first: true })
+    }
+
+    /// One more item. What people read is left to `simple`.
+    pub fn item(&mut self, item: &impl Serialize, simple: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+        match self.listing {
+            Listing::Simple => return simple(self.out),
+            Listing::Json => self.out.write_all(if std::mem::take(&mut self.first) { b"\n" } else { b",\n" })?,
+            Listing::Ndjson => {}
+        }
+        serde_json::to_writer(&mut *self.out, item)?;
+        if self.listing == Listing::Ndjson { self.out.write_all(b"\n") } else { Ok(()) }
+    }
+
+    /// Ends the document.
+    pub fn end(self) -> io::Result<()> {
+        if self.listing == Listing::Json { self.out.write_all(b"\n]}\n") } else { Ok(()) }
+    }
 }
 
 /// A table with a header, as wide as it needs, wrapped to the terminal.

@@ -18,7 +18,7 @@ use crate::monitor::Monitor;
 pub struct HashKvOptions {
     /// Up to this revision; `None` or 0 is the last.
     pub revision: Option<i64>,
-    /// As if compacted at this revision; `None` is the file's own compaction.
+    /// As if a compaction at this revision were finished; `None` is the file's own compaction, finished or not.
     pub compact_revision: Option<i64>,
 }
 
@@ -80,11 +80,19 @@ pub fn hashkv(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) ->
 
     let mut hash = crc32c(0, b"key");
     if let Some(keys) = &keys {
-        let newest = Newest::default();
+        let see = |revision| {
+            let newest = Newest::default();
+            pass(keys, source, monitor, &|| See(Bound { revision, compact, newest: &newest }))?;
+            Ok::<_, Error>(newest)
+        };
+        let mut newest = see(revision)?;
+        // etcd skips nothing when its keep set is empty: then what the compaction has left counts, and what it has not yet removed.
+        let mut keep_is_empty = newest.live() == 0;
+        if keep_is_empty && options.compact_revision.is_some() {
+            newest = see(compact)?;
+            keep_is_empty = false;
+        }
         let bound = Bound { revision, compact, newest: &newest };
-        pass(keys, source, monitor, &|| See(bound))?;
-        // etcd skips nothing when its keep set is empty.
-        let keep_is_empty = newest.live() == 0;
         for part in pass(keys, source, monitor, &|| Hash { bound, keep_is_empty, crc: 0, len: 0 })? {
             hash = crc32c_combine(hash, part.crc, part.len);
         }

@@ -1,6 +1,7 @@
 //! What coldbolt can do: one verb a file. Each takes an input, options and a [`Monitor`](crate::monitor::Monitor), and returns a plain
 //! report; printing it is the caller's.
 
+pub mod bolt;
 pub mod digest;
 pub mod hashkv;
 pub mod inspect;

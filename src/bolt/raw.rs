@@ -1,0 +1,62 @@
+//! Any page of a file by its number, shown as far as it can be read: what a person needs who looks at a damaged file.
+
+use super::page::{ELEMENT, HEADER, Header};
+use super::{Kind, Page, Pgid};
+use crate::bytes::{Source, Window, to_u64, to_usize};
+use crate::error::{At, Corrupt};
+use crate::finding::Code;
+
+/// A page as it lies in the file. Nothing but its place is certain.
+#[derive(Debug)]
+pub struct RawPage<'w> {
+    /// The header as stored.
+    pub header: Header,
+    /// The page, if its type is one; its count is cut to what its bytes have room for.
+    pub page: Option<Page<'w>>,
+    /// Bytes of it that were read: the whole run, or only the first page when the header cannot be trusted with the rest.
+    pub bytes: &'w [u8],
+    /// What is wrong with the header.
+    pub faults: Vec<Corrupt>,
+}
+
+impl<'w> RawPage<'w> {
+    /// Reads page `id` of a file whose pages have `page_size` bytes. No meta page is needed and no high water mark counts.
+    ///
+    /// # Errors
+    /// `file-too-short` when the file ends before the page does, `unreadable` when it cannot be read.
+    pub fn read(source: &Source, page_size: u64, id: Pgid, window: &'w mut Window) -> Result<RawPage<'w>, Box<Corrupt>> {
+        let offset = id.0.saturating_mul(page_size);
+        let end = offset.saturating_add(page_size);
+        if source.len() < end {
+            let what = format!("the page ends at byte {end}, the file at {}", source.len());
+            return Err(Corrupt::new(Code::FileTooShort, At::page(id.0, offset), what));
+        }
+        let mut faults = Vec::new();
+        let first = window.get(source, offset, to_usize(page_size))?;
+        let Some(header) = Header::parse(first) else {
+            return Err(Corrupt::new(Code::PageCount, At::page(id.0, offset), format!("shorter than a page header of {HEADER} bytes")));
+        };
+        let mut run = u64::from(header.overflow).saturating_add(1);
+        if let Err(corrupt) = header.judge(id, offset) {
+            faults.push(*corrupt);
+            run = 1;
+        }
+        let end = offset.saturating_add(run.saturating_mul(page_size));
+        if source.len() < end {
+            let what = format!("the page's {} overflow pages end at byte {end}, the file at {}", header.overflow, source.len());
+            faults.push(*Corrupt::new(Code::FileTooShort, At::page(id.0, offset), what));
+            run = 1;
+        }
+        let bytes = window.get(source, offset, to_usize(run.saturating_mul(page_size)))?;
+        let page = Kind::from_flags(header.flags).and_then(|kind| match Page::of_header(header, kind, id, offset, bytes) {
+            Ok(page) => Some(page),
+            Err(corrupt) => {
+                faults.push(*corrupt);
+                let room = to_u64(bytes.len().saturating_sub(HEADER) / ELEMENT);
+                let header = Header { count: u16::try_from(room).unwrap_or(u16::MAX), ..header };
+                Page::of_header(header, kind, id, offset, bytes).ok()
+            }
+        });
+        Ok(RawPage { header, page, bytes, faults })
+    }
+}
