@@ -139,6 +139,7 @@ fn show_database(out: &mut dyn Write, db: &DatabaseReport) -> io::Result<()> {
     )?;
     let trailer = match (&db.trailer, &db.sha256) {
         (Trailer::Absent, _) => "absent: a database, not made by snapshot save".to_owned(),
+        (Trailer::Lost { missing }, _) => format!("unknown: the file ends {} bytes before its database does", count(*missing)),
         (Trailer::Cut { bytes }, _) => format!("CUT: {bytes} bytes of 32"),
         (Trailer::Zeroed { .. }, _) => "32 zero bytes where a SHA-256 is due".to_owned(),
         (Trailer::Present { .. }, None) => "SHA-256 present, not checked (--hash checks it)".to_owned(),

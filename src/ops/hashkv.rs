@@ -48,9 +48,14 @@ pub fn hashkv(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) ->
     }
     let (facts, keys) = store(&db, monitor).map_err(damaged)?;
     let last = match &keys {
-        Some(keys) => match keys.cursor().last().map_err(damaged)? {
-            Some(item) => parse(keys, item.key).map_err(damaged)?.revision.main,
-            None => 0,
+        Some(keys) => match last_revision(keys) {
+            Ok(last) => last,
+            Err(corrupt) => {
+                // A walk says more: what leads to the page.
+                let nothing = Newest::default();
+                pass(keys, source, monitor, &|| See(Bound { revision: -1, compact: -1, newest: &nothing }))?;
+                return Err(damaged(corrupt));
+            }
         },
         None => 0,
     };
@@ -133,9 +138,13 @@ fn store<'d, 's>(db: &'d Db<'s>, monitor: &dyn Monitor) -> Result<(Facts, Option
     }
 }
 
-fn parse(keys: &Bucket<'_, '_>, key: &[u8]) -> Result<BucketKey, Box<Corrupt>> {
-    let at = || At { page: Some(keys.page.0), ..At::default() }.bucket(b"key").key(key);
-    BucketKey::parse(key).map_err(|why| Corrupt::new(Code::RevisionKey, at(), why.to_string()))
+/// The main part of the last stored revision; 0 when there is none.
+fn last_revision(keys: &Bucket<'_, '_>) -> Result<i64, Box<Corrupt>> {
+    let mut cursor = keys.cursor();
+    let Some(item) = cursor.last()? else { return Ok(0) };
+    let at = || At::default().bucket(b"key").key(item.key);
+    let key = BucketKey::parse(item.key).map_err(|why| Corrupt::new(Code::RevisionKey, at(), why.to_string()))?;
+    Ok(key.revision.main)
 }
 
 #[derive(Clone, Copy)]
