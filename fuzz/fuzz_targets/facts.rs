@@ -4,7 +4,7 @@
 use coldbolt::etcd::Facts;
 use coldbolt::etcd::schema::{BUCKETS, storage_version};
 
-/// Each item: which bucket (one byte), length of the key (one), length of the value (two), key, value.
+// Each item: which bucket (one byte), length of the key (one), length of the value (two), key, value.
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let mut facts = Facts::default();
     let mut rest = data;
