@@ -23,6 +23,10 @@ codes! {
         "A meta page's checksum holds but it names pages that cannot exist: root, freelist or high water mark out of range.",
         "bbolt crashes when it follows them.",
         "The other meta page, if its tree is whole, is the commit before: see the report for its state.";
+    MetaFallback, "meta-fallback", Note,
+        "The meta page in use or its tree is damaged; this tells whether the tree of the other meta page, the commit before, is whole.",
+        "bbolt falls back only when a meta page itself is invalid, never for a damaged tree.",
+        "If it is whole, the state at that commit can be recovered from it.";
     // ---- bbolt: pages --------------------------------------------------------------------------------------------
     PageId, "page-id", Damage,
         "A page's header carries another page's number: the page was misplaced, overwritten or never written.",
@@ -93,11 +97,27 @@ codes! {
         "The SHA-256 at the end of the snapshot file is not that of the bytes before it: some byte changed since it was saved.",
         "etcdutl snapshot status does not look; etcdutl snapshot restore refuses the file.",
         "Take another copy of the backup; if there is none, verify's other levels tell what still holds.";
+    TrailerAbsent, "trailer-absent", Note,
+        "The file ends without a SHA-256: it was copied from a member, not made by snapshot save, so its bytes cannot be checked.",
+        "etcdutl snapshot restore refuses it without --skip-hash-check.",
+        "Make backups with `etcdctl snapshot save`, or keep a manifest beside the file.";
+    TrailerZeroed, "trailer-zeroed", Damage,
+        "The 32 bytes where the SHA-256 is due are zero: the end of the file was never written, or lies in a hole.",
+        "etcdutl snapshot status does not look; restore says 'expected sha256 [0 0 0 ...]'.",
+        "Fetch the file again from where it came from.";
+    TrailerCut, "trailer-cut", Damage,
+        "A few bytes follow the database where 32 are due: the file was cut off inside its trailer.",
+        "etcdutl snapshot status says nothing; restore says the snapshot is missing its hash.",
+        "Fetch the file again; the database itself may be whole, see the other levels.";
     // ---- etcd's keyspace -----------------------------------------------------------------------------------------
     BucketMissing, "bucket-missing", Damage,
         "A bucket that every etcd database has is not there.",
         "etcd creates it empty at boot; etcdutl 3.6 panics without the meta bucket.",
         "The file may not be etcd's, or a page of the root was lost.";
+    BucketUnknown, "bucket-unknown", Warning,
+        "A bucket or key that no etcd version writes stands among etcd's own.",
+        "etcd ignores it; the status hash covers it.",
+        "Find out which program wrote it; a copy of a live file can mix up pages of two states.";
     RevisionKey, "revision-key", Damage,
         "A key in the key bucket is not a revision: 17 or 18 bytes, big-endian main, '_', sub, and 't' for a tombstone.",
         "etcd 3.6 panics; older versions misread it.",
@@ -126,6 +146,38 @@ codes! {
         "Main revisions after the last compaction have a hole: whole transactions are missing.",
         "etcd does not check it; watchers miss those changes for ever.",
         "Data is lost: compare with another member or an older backup.";
+    CompactionMarks, "compaction-marks", Damage,
+        "The marks of the last compaction contradict each other: finished later than asked for, or negative.",
+        "etcd takes the greater one.",
+        "The meta bucket was altered: restore another backup.";
+    CompactionUnfinished, "compaction-unfinished", Note,
+        "A compaction was asked for and not finished when the file was made.",
+        "etcd resumes it when it starts.",
+        "Nothing to do.";
+    LeaseMissing, "lease-missing", Warning,
+        "A live key is attached to a lease that is not there: it will never expire.",
+        "etcd logs an error when it starts and keeps the key.",
+        "Compare with another member; delete the key if it should be gone.";
+    MembersDisagree, "members-disagree", Warning,
+        "The places that say who is a member contradict each other: bucket members, meta/confState, the log, the raft snapshot.",
+        "etcd 3.5 trusts the raft snapshot, 3.6 and newer the database: an upgrade then fails or loses a member (etcd issues 19557, 20793).",
+        "Before an upgrade, bring the cluster to etcd 3.5.26 or newer, which repairs it.";
+    AuthInconsistent, "auth-inconsistent", Warning,
+        "A user has a role that does not exist, or authentication is on without a root user.",
+        "etcd ignores the role; without root nobody can administer it.",
+        "Compare with another member or an older backup.";
+    AlarmActive, "alarm-active", Warning,
+        "An alarm is raised: NOSPACE refuses writes, CORRUPT refuses everything.",
+        "etcd keeps it raised after a restore until `etcdctl alarm disarm`.",
+        "Find its cause: defragment and disarm for NOSPACE, compare the members for CORRUPT.";
+    IndexMissing, "index-missing", Warning,
+        "The database does not say up to which raft entry it holds everything.",
+        "etcd replays the whole log on top of it; 3.6 cannot tell its storage version.",
+        "Expected only in a database that was never written to by a cluster.";
+    StorageVersionUnknown, "storage-version-unknown", Note,
+        "The database is of a newer storage version than this coldbolt knows: its new rules are not checked.",
+        "An older etcd refuses it: 'version is not supported'.",
+        "Use a newer coldbolt.";
     // ---- write-ahead log -----------------------------------------------------------------------------------------
     WalCrc, "wal-crc", Damage,
         "A WAL record's checksum does not continue the chain: the record or one before it changed after it was written.",
@@ -151,6 +203,26 @@ codes! {
         "Raft entries are not contiguous: an index is missing between two entries.",
         "etcd 3.4 and 3.5 panic with slice bounds out of range; 3.6 refuses to start.",
         "What lies after the gap cannot be applied.";
+    WalMissing, "wal-missing", Warning,
+        "The directory has no WAL segment: what the database lacks cannot be told, and etcd will not start from it as this member.",
+        "etcd starts as a new member with an empty log, or refuses.",
+        "Find the WAL (--wal-dir of the member), or use the database as a backup that may lack the last writes.";
+    WalStart, "wal-start", Damage,
+        "The log begins after the entry the database needs next: entries between them are missing.",
+        "etcd refuses to start, or silently skips the missing entries.",
+        "Find the older segments; without them the database cannot be brought forward.";
+    DbLag, "db-lag", Note,
+        "The log holds entries that the database does not: a copy of the database alone would lack them.",
+        "etcd applies them when it starts.",
+        "Keep the whole directory together: a copy of the db alone loses these entries.";
+    DbAhead, "db-ahead", Damage,
+        "The database is further than the log: they are not of the same member at the same time.",
+        "etcd silently skips new entries until the log catches up.",
+        "Find the log that belongs to this database, or use the database alone as a backup.";
+    DbBehindSnapshot, "db-behind-snapshot", Damage,
+        "A raft snapshot is further than the database, and no .snap.db bridges the gap.",
+        "etcd panics: 'failed to recover v3 backend from snapshot'.",
+        "Find the database that belongs to this snapshot.";
     // ---- raft snapshots ------------------------------------------------------------------------------------------
     SnapCrc, "snap-crc", Damage,
         "A raft snapshot file's checksum does not match its content.",
@@ -160,4 +232,8 @@ codes! {
         "A raft snapshot file is empty or does not decode.",
         "etcd renames the file to .broken and tries the next older one.",
         "Nothing to do if an older one or the WAL from index 0 is there.";
+    SnapMissing, "snap-missing", Warning,
+        "The log records a raft snapshot whose file is not there.",
+        "etcd up to 3.6 starts from an older snapshot or refuses; 3.7 does not need the file.",
+        "Find the .snap file, or the older one together with the older WAL segments.";
 }

@@ -1,4 +1,46 @@
-//! coldbolt reads etcd's files when no etcd is running.
+//! Reads etcd's files when no etcd is running: the bbolt database (`member/snap/db`), the files that `etcdctl snapshot save` makes, the
+//! write-ahead log (`member/wal`) and the raft snapshots (`member/snap/*.snap`) of etcd 3.4 to 3.7.
+//!
+//! Inputs are opened read-only. No input makes the library panic: bytes that are not the format are a [`Corrupt`] with a place in the file,
+//! which an operation turns into a [`Finding`] and goes on, or into an [`Error`] when the answer could not be right.
+//!
+//! # Layers
+//!
+//! A module uses those to its right only; `tests/layering.rs` holds that. The command line (`src/cli`, feature `cli`) uses what is public
+//! here and nothing else.
+//!
+//! ```text
+//! ops   ->  etcd   ->  bolt | wal | snap  ->  raft      ->  bytes   ->  error finding monitor
+//! verbs     meaning    file formats           messages      slices      what everything says
+//! ```
+//!
+//! | To | Start at |
+//! |---|---|
+//! | do what a command does | [`ops`]: [`ops::status()`], [`ops::hashkv()`], [`ops::inspect()`] |
+//! | walk a bbolt file of any program | [`bolt::Db`] |
+//! | read a log | [`wal::Log`] |
+//! | show progress, hear findings, cancel | [`monitor::Monitor`] |
+//!
+//! # Example
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use coldbolt::bytes::Source;
+//! use coldbolt::monitor::Quiet;
+//! use coldbolt::ops;
+//!
+//! # fn main() -> coldbolt::Result<()> {
+//! let file = Source::open(Path::new("fixtures/small-3.5.1/snapshot.db"))?;
+//! let status = ops::status(&file, &Quiet)?;
+//! assert_eq!(status.revision, 41);
+//! assert_eq!(status.live_keys, 24);
+//!
+//! let hash = ops::hashkv(&file, ops::HashKvOptions::default(), &Quiet)?;
+//! assert_eq!((hash.hash, hash.compact_revision), (3_594_300_538, 29));
+//! # Ok(())
+//! # }
+//! ```
 #![deny(
     clippy::indexing_slicing,
     clippy::unwrap_used,

@@ -255,3 +255,6 @@ fn lower_bound(page: &Page<'_>, before: impl Fn(&[u8]) -> bool) -> Result<usize,
     }
     Ok(low)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,13 @@
 //! A bbolt file: its two meta pages, which of them counts, and its pages.
 
-use super::page::{HEADER, Header};
+use super::page::{self, ELEMENT, HEADER, Header};
 use super::{Bucket, Kind, Meta, Page, Pgid, Root, meta};
 use crate::bytes::{Source, Window, to_usize};
 use crate::error::{At, Corrupt};
 use crate::finding::Code;
+
+/// A page longer than this is believed only if its elements reach that far: 4 MiB.
+const LONG_RUN: u64 = 4 << 20;
 
 /// One of the two meta pages, judged by itself.
 #[derive(Debug, Clone)]
@@ -162,7 +165,31 @@ impl<'s> Db<'s> {
             return Err(Corrupt::new(Code::FileTooShort, at(), what));
         }
         admit(kind, run)?;
+        if bytes > LONG_RUN {
+            self.check_run(id, bytes, window)?;
+        }
         Page::parse(id, offset, window.get(self.source, offset, to_usize(bytes))?)
+    }
+
+    /// Before a long run is read into memory: whether the page's elements reach as far as its overflow count says. A flipped bit in that
+    /// count must not cost gigabytes.
+    fn check_run(&self, id: Pgid, bytes: u64, window: &mut Window) -> Result<(), Box<Corrupt>> {
+        let offset = self.offset_of(id);
+        let Some(header) = Header::parse(window.get(self.source, offset, HEADER)?) else { return Ok(()) };
+        let table = usize::from(header.count).saturating_mul(ELEMENT).saturating_add(HEADER);
+        let elements = window.get(self.source, offset, table.min(to_usize(bytes)))?.get(HEADER..).unwrap_or_default();
+        let kind = header.judge(id, offset)?;
+        if kind == super::Kind::Freelist {
+            return Ok(());
+        }
+        let end = elements.as_chunks::<ELEMENT>().0.iter().enumerate().map(|(i, raw)| page::extent(kind, i, raw)).max().unwrap_or(0);
+        // Go gives a page that is exactly full one page more than it needs.
+        let most = end.div_ceil(self.page_size()).saturating_add(1).saturating_mul(self.page_size());
+        if bytes > most {
+            let what = format!("{} overflow pages make the page {bytes} bytes long, its elements end at byte {end}", header.overflow);
+            return Err(Corrupt::new(Code::PageOutOfRange, At::page(id.0, offset), what));
+        }
+        Ok(())
     }
 
     /// The header of any page, the metas included, without judging it.
@@ -261,3 +288,6 @@ pub fn check_length(db: &Db<'_>) -> Result<(), Box<Corrupt>> {
     );
     Err(Corrupt::new(Code::FileTooShort, At::offset(db.source.len()), what))
 }
+
+#[cfg(test)]
+mod tests;

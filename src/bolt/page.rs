@@ -354,6 +354,14 @@ impl<'a> Page<'a> {
     }
 }
 
+/// Where element `index` of a page ends, in bytes from the page's start, by its own numbers.
+pub(super) fn extent(kind: Kind, index: usize, raw: &[u8; ELEMENT]) -> u64 {
+    let start = to_u64(index.saturating_mul(ELEMENT).saturating_add(HEADER));
+    let [a, b, c, d] = words(raw).map(u64::from);
+    let reach = if kind == Kind::Leaf { b.saturating_add(c).saturating_add(d) } else { a.saturating_add(b) };
+    start.saturating_add(reach)
+}
+
 fn words(raw: &[u8; ELEMENT]) -> [u32; 4] {
     let word = |i| array_at(raw, i).map_or(0, u32::from_le_bytes);
     [word(0), word(4), word(8), word(12)]

@@ -129,6 +129,16 @@ pub struct Shared<'w> {
     pub monitor: &'w dyn Monitor,
     /// The reader that leaf pages wait for, when the file is cold.
     pub gate: Option<&'w Gate>,
+    /// Pages that begin at this key or after it are left out.
+    pub until: Option<&'w [u8]>,
+}
+
+impl<'w> Shared<'w> {
+    /// A walk over everything.
+    #[must_use]
+    pub fn new(visited: &'w Visited, monitor: &'w dyn Monitor) -> Shared<'w> {
+        Shared { visited, monitor, gate: None, until: None }
+    }
 }
 
 /// Walks trees of one file, one thread.
@@ -371,7 +381,7 @@ impl<'w> Walk<'w> {
                 visitor.leaf(&page, Some(depth));
             } else {
                 visitor.branch(&page, depth);
-                for (child, bounds) in children(&page, bounds) {
+                for (child, bounds) in children(&page, bounds, self.shared.until) {
                     self.visit(child, depth.saturating_add(1), bounds, visitor);
                 }
             }
@@ -400,7 +410,7 @@ impl<'w> Walk<'w> {
                 }
                 let Some(page) = self.enter(subtree.id, depth, subtree.bounds(), &mut window, visitor) else { continue };
                 visitor.branch(&page, depth);
-                below.extend(children(&page, subtree.bounds()).map(|(id, bounds)| Subtree {
+                below.extend(children(&page, subtree.bounds(), self.shared.until).map(|(id, bounds)| Subtree {
                     id,
                     depth: depth.saturating_add(1),
                     lower: bounds.lower.map(<[u8]>::to_vec),
@@ -416,9 +426,10 @@ impl<'w> Walk<'w> {
 }
 
 /// The children of a branch page that can be read, with what this page and its parents say about their keys.
-fn children<'p>(page: &Page<'p>, bounds: Bounds<'p>) -> impl Iterator<Item = (Pgid, Bounds<'p>)> {
+fn children<'p>(page: &Page<'p>, bounds: Bounds<'p>, until: Option<&'p [u8]>) -> impl Iterator<Item = (Pgid, Bounds<'p>)> {
     let page = *page;
-    page.branches().map(move |element| {
+    let within = move |key: &[u8]| until.is_none_or(|until| key < until);
+    page.branches().filter(move |element| within(element.key)).map(move |element| {
         let upper = page.branch(element.index.saturating_add(1)).ok().map(|next| next.key).or(bounds.upper);
         let offset = page.element_at(element.index).offset.unwrap_or(page.offset);
         let named_by = NamedBy::Branch { page: page.id, offset, element: element.index };

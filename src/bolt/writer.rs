@@ -21,7 +21,7 @@
 //! final, so a file of any size is written front to back.
 //!
 //! ```
-//! use coldbolt::bolt::{Options, Writer};
+//! use coldbolt::bolt::writer::{Options, Writer};
 //!
 //! let mut file = std::io::Cursor::new(Vec::new());
 //! let mut writer = Writer::new(&mut file, Options::default())?;
@@ -31,7 +31,7 @@
 //! writer.end_bucket()?;
 //! let summary = writer.finish()?;
 //! assert_eq!((summary.pages, summary.bytes), (3, 12288));
-//! # Ok::<(), coldbolt::bolt::WriteError>(())
+//! # Ok::<(), coldbolt::bolt::writer::WriteError>(())
 //! ```
 
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};

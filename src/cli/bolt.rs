@@ -94,7 +94,7 @@ enum ParseFormat {
 /// Print a table of all pages: number, type, elements, overflow pages.
 ///
 /// A page is free when the file's freelist has it; in a file without one, as etcd writes them, when no tree has it. Where damage hides part
-/// of a tree, the type of a page that no readable tree has is followed by a question mark.
+/// of a tree, the type of a page that no readable tree has is followed by a question mark, if it has one.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  coldbolt bolt pages backup.db\n  coldbolt bolt pages backup.db -w ndjson | jq 'select(.use == \"lost\")'"
@@ -217,7 +217,9 @@ fn get(args: &GetArgs, out: Out<'_>, monitor: &dyn Monitor) -> Result<(), Fail> 
     let Some((key, names)) = args.words.split_last() else { return Err(Fail::Usage("bucket and key are required".to_owned())) };
     let key = match args.parse_format {
         ParseFormat::AsciiEncoded => key.as_bytes().to_vec(),
-        ParseFormat::Hex => unhex(key.as_bytes()).ok_or_else(|| Fail::Usage(format!("the key is not hexadecimal: {}", key.display())))?,
+        ParseFormat::Hex => {
+            unhex(key.as_bytes()).ok_or_else(|| Fail::Usage(format!("the key is not hexadecimal: {}", key.as_bytes().escape_ascii())))?
+        }
     };
     let source = input::database(&args.file.path)?;
     let db = open(&source, monitor)?;
@@ -259,16 +261,15 @@ fn pages(args: &PagesArgs, out: Out<'_>, monitor: &dyn Monitor) -> Result<(), Fa
         let own = header.judge(Pgid(id), offset).is_ok();
         let counted = purpose == Use::Used || (purpose == Use::Lost && own);
         let kind = match purpose {
-            Use::Free => "free".to_owned(),
-            Use::Used => page::kind(&header),
-            Use::Lost if own && uses.complete => page::kind(&header),
-            Use::Lost if own => format!("{}?", page::kind(&header)),
-            Use::Lost => "free?".to_owned(),
+            Use::Free => Some("free".to_owned()),
+            Use::Used => Some(page::kind(&header)),
+            Use::Lost => Some(page::kind(&header)).filter(|_| own),
         };
+        let doubt = if purpose == Use::Lost && !(own && uses.complete) { "?" } else { "" };
         let overflow = if purpose == Use::Used { header.overflow } else { 0 };
         let item = json!({
             "id": id,
-            "type": kind.trim_end_matches('?'),
+            "type": kind,
             "use": purpose,
             "items": counted.then_some(header.count),
             "overflow": counted.then_some(header.overflow),
@@ -276,6 +277,7 @@ fn pages(args: &PagesArgs, out: Out<'_>, monitor: &dyn Monitor) -> Result<(), Fa
         list.item(&item, |out| {
             let count = if counted { header.count.to_string() } else { String::new() };
             let overflow = if counted && header.overflow > 0 { header.overflow.to_string() } else { String::new() };
+            let kind = kind.unwrap_or_default() + doubt;
             writeln!(out, "{id:<8} {kind:<10} {count:<6} {overflow:<6}")
         })?;
         id += 1 + u64::from(overflow);

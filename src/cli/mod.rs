@@ -11,6 +11,7 @@ mod out;
 mod progress;
 mod snap;
 mod status;
+mod verify;
 mod wal;
 
 use std::io::{self, Write};
@@ -61,6 +62,7 @@ enum Command {
     Status(status::Args),
     Hashkv(hashkv::Args),
     Inspect(inspect::Args),
+    Verify(verify::Args),
     /// The commands of `etcdutl snapshot`.
     #[command(subcommand)]
     Snapshot(Snapshot),
@@ -99,6 +101,8 @@ enum Snap {
 enum Verdict {
     Good,
     Bad,
+    Unreadable,
+    Inconclusive,
 }
 
 /// Why a command could not do its work.
@@ -154,6 +158,7 @@ fn run(cli: &Cli) -> u8 {
         Command::Status(args) | Command::Snapshot(Snapshot::Status(args)) => status::run(args, context),
         Command::Hashkv(args) => hashkv::run(args, context),
         Command::Inspect(args) => inspect::run(args, context),
+        Command::Verify(args) => verify::run(args, context),
         Command::Wal(Wal::Dump(args)) => wal::run(args, context.out).map(verdict).map_err(Fail::Library),
         Command::Snap(Snap::Show(args)) => snap::run(args, context.out).map(verdict).map_err(Fail::Library),
         Command::Bolt(command) => bolt::run(command, context),
@@ -167,6 +172,8 @@ fn run(cli: &Cli) -> u8 {
     match done {
         Ok(Verdict::Good) => 0,
         Ok(Verdict::Bad) => 1,
+        Ok(Verdict::Unreadable) => 3,
+        Ok(Verdict::Inconclusive) => 4,
         // Whoever read the answer has read enough.
         Err(Fail::Library(coldbolt::Error::Output { source, .. })) if source.kind() == io::ErrorKind::BrokenPipe => 0,
         Err(Fail::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => 0,

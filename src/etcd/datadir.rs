@@ -7,6 +7,11 @@ use crate::bolt::{db, meta};
 use crate::bytes::{Source, slice_at};
 use crate::error::{Error, Result};
 
+/// The largest raft snapshot file that is read into memory: etcd's v2 store is a few megabytes at most.
+pub const RAFT_SNAPSHOT_LIMIT: u64 = 256 << 20;
+/// The newest storage version whose rules are known here.
+pub const NEWEST_STORAGE: &str = "3.7";
+
 /// What a file is, by its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]

@@ -23,6 +23,12 @@ impl History {
         History { compact, last: None }
     }
 
+    /// The compact revision.
+    #[must_use]
+    pub fn compact(&self) -> i64 {
+        self.compact
+    }
+
     /// One more revision; `before` is the newest one of the same key that went by.
     pub fn check(&mut self, before: Option<Newer>, key: BucketKey, kv: &KeyValue<'_>, fault: &mut dyn FnMut(Code, String)) {
         let BucketKey { revision, tombstone } = key;

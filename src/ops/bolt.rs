@@ -118,7 +118,7 @@ pub fn elements(bucket: &Bucket<'_, '_>, monitor: &dyn Monitor, each: &mut dyn F
     let db = bucket.db();
     let brake = Brake { monitor, pulled: AtomicBool::new(false) };
     let mut visitor = Each { each, brake: &brake, teller: Teller::new(db, monitor), bucket: &bucket.name };
-    walk(bucket, Shared { visited: &Visited::new(db), monitor: &brake, gate: None }, &mut visitor);
+    walk(bucket, Shared::new(&Visited::new(db), &brake), &mut visitor);
     visitor.teller.close();
 }
 
@@ -166,7 +166,7 @@ pub fn page_use(db: &Db<'_>, monitor: &dyn Monitor) -> Result<PageUse> {
     let reached = Visited::new(db);
     let mut teller = Teller::new(db, monitor);
     monitor.begin("walking pages", db.pages_present().saturating_mul(db.page_size()));
-    let shared = Shared { visited: &reached, monitor, gate: None };
+    let shared = Shared::new(&reached, monitor);
     let mut pending = vec![db.root()];
     while let Some(bucket) = pending.pop() {
         for part in walk_parallel(&bucket, shared, || Trees { db, found: Vec::new(), faults: Faults::new(TOLD) }) {

@@ -1,13 +1,33 @@
-//! SHA-256 over a file, front to back.
+//! Digests over a file, front to back, in one pass.
 
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::bytes::{Source, to_u64, to_usize};
+use crate::bytes::{Gate, Source, checksum, to_u64, to_usize};
 use crate::error::Corrupt;
 use crate::monitor::Monitor;
 
 /// Bytes read at once.
 const CHUNK: usize = 1 << 20;
+
+/// Digests of one file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Digests {
+    /// SHA-256 of the payload: the file without its trailer.
+    #[serde(serialize_with = "hex")]
+    pub payload: [u8; 32],
+    /// SHA-256 of the whole file.
+    #[serde(serialize_with = "hex")]
+    pub file: [u8; 32],
+    /// CRC-32 (IEEE) of the whole file, as S3 reports it.
+    pub crc32: u32,
+    /// CRC-32C of the whole file, as S3 and GCS report it.
+    pub crc32c: u32,
+}
+
+fn hex<S: serde::Serializer>(digest: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&checksum::hex(digest))
+}
 
 /// SHA-256 of the first `len` bytes.
 ///
@@ -16,7 +36,7 @@ const CHUNK: usize = 1 << 20;
 pub fn sha256(source: &Source, len: u64, monitor: &dyn Monitor) -> Result<[u8; 32], Box<Corrupt>> {
     monitor.begin("hashing", len);
     let mut hash = Sha256::new();
-    each_chunk(source, len, |chunk| {
+    each_chunk(source, 0, len, |chunk| {
         hash.update(chunk);
         monitor.advance(to_u64(chunk.len()));
     })?;
@@ -24,15 +44,47 @@ pub fn sha256(source: &Source, len: u64, monitor: &dyn Monitor) -> Result<[u8; 3
     Ok(hash.finalize().into())
 }
 
-/// Reads the first `len` bytes from front to back.
+/// Reads the whole file from front to back and moves the gate along. `wanted`: `None` reads only, `Some(false)` computes the payload's
+/// SHA-256, `Some(true)` every digest.
 ///
 /// # Errors
-/// `unreadable`, or what `each` returned.
-pub fn each_chunk(source: &Source, len: u64, mut each: impl FnMut(&[u8])) -> Result<(), Box<Corrupt>> {
-    let mut buffer = vec![0; CHUNK.min(to_usize(len))];
-    let mut at = 0;
-    while at < len {
-        let wanted = to_usize(len.saturating_sub(at)).min(CHUNK);
+/// `unreadable`.
+pub fn digests(
+    source: &Source,
+    payload: u64,
+    wanted: Option<bool>,
+    gate: Option<&Gate>,
+    monitor: &dyn Monitor,
+) -> Result<Digests, Box<Corrupt>> {
+    let (mut sha, mut crc32, mut crc32c, mut at) = (Sha256::new(), crc32fast::Hasher::new(), 0, 0u64);
+    let whole = wanted == Some(true);
+    let mut each = |chunk: &[u8], sha: &mut Sha256| {
+        if wanted.is_some() {
+            sha.update(chunk);
+        }
+        if whole {
+            crc32.update(chunk);
+            crc32c = checksum::crc32c(crc32c, chunk);
+        }
+        at = at.saturating_add(to_u64(chunk.len()));
+        if let Some(gate) = gate {
+            gate.pass(at);
+        }
+        monitor.advance(to_u64(chunk.len()));
+    };
+    each_chunk(source, 0, payload, |chunk| each(chunk, &mut sha))?;
+    let digest = sha.clone().finalize().into();
+    // The trailer: only the digests of the whole file cover it.
+    each_chunk(source, payload, source.len(), |chunk| each(chunk, &mut sha))?;
+    Ok(Digests { payload: digest, file: sha.finalize().into(), crc32: crc32.finalize(), crc32c })
+}
+
+/// Reads the bytes from `from` to `to`, in order.
+fn each_chunk(source: &Source, from: u64, to: u64, mut each: impl FnMut(&[u8])) -> Result<(), Box<Corrupt>> {
+    let mut buffer = vec![0; CHUNK.min(to_usize(to.saturating_sub(from)))];
+    let mut at = from;
+    while at < to {
+        let wanted = to_usize(to.saturating_sub(at)).min(CHUNK);
         let Some(chunk) = buffer.get_mut(..wanted) else { break };
         source.read_exact_at(at, chunk)?;
         each(chunk);

@@ -3,13 +3,14 @@
 //! CRC-32C over the word `key` and every stored revision up to the one asked for, leaving out what a compaction at the compact revision has
 //! removed or will remove. Source: `server/storage/mvcc/hash.go unsafeHashByRev @ v3.6`.
 
+use super::scan::Scan;
 use crate::bolt::walk::{Buckets, Shared, Visited, Visitor, walk, walk_parallel};
 use crate::bolt::{Bucket, Db, Page, db};
 use crate::bytes::checksum::{crc32c, crc32c_combine};
 use crate::bytes::{Source, to_u64};
 use crate::error::{At, Corrupt, Error, Result};
 use crate::etcd::newest::Newest;
-use crate::etcd::{BucketKey, Facts, KeyValue, schema};
+use crate::etcd::{BucketKey, Facts, KeyValue, Revision, schema};
 use crate::finding::{Code, Finding};
 use crate::monitor::Monitor;
 
@@ -53,7 +54,7 @@ pub fn hashkv(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) ->
             Err(corrupt) => {
                 // A walk says more: what leads to the page.
                 let nothing = Newest::default();
-                pass(keys, source, monitor, &|| See(Bound { revision: -1, compact: -1, newest: &nothing }))?;
+                pass(keys, None, monitor, &|| See(Bound { revision: -1, compact: -1, newest: &nothing }))?;
                 return Err(damaged(corrupt));
             }
         },
@@ -82,7 +83,7 @@ pub fn hashkv(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) ->
     if let Some(keys) = &keys {
         let see = |revision| {
             let newest = Newest::default();
-            pass(keys, source, monitor, &|| See(Bound { revision, compact, newest: &newest }))?;
+            pass(keys, None, monitor, &|| See(Bound { revision, compact, newest: &newest }))?;
             Ok::<_, Error>(newest)
         };
         let mut newest = see(revision)?;
@@ -92,12 +93,32 @@ pub fn hashkv(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) ->
             newest = see(compact)?;
             keep_is_empty = false;
         }
-        let bound = Bound { revision, compact, newest: &newest };
-        for part in pass(keys, source, monitor, &|| Hash { bound, keep_is_empty, crc: 0, len: 0 })? {
-            hash = crc32c_combine(hash, part.crc, part.len);
-        }
+        hash = hash_kept(keys, Bound { revision, compact, newest: &newest }, keep_is_empty, monitor)?;
     }
     Ok(HashKvReport { hash, revision, compact_revision: compact })
+}
+
+/// The hash at the last revision of a file that was walked with its history: what lies after the compaction is hashed already.
+pub(super) fn hash_last(scan: &Scan, db: &Db<'_>, monitor: &dyn Monitor) -> Result<HashKvReport> {
+    let compact = scan.facts.compact_revision().unwrap_or(-1);
+    let revision = scan.keyspace.last.map_or(0, |r| r.main).max(compact).max(1);
+    let mut hash = crc32c(0, b"key");
+    if let Ok(Some(keys)) = db.root().bucket(b"key") {
+        if compact >= 0 {
+            let bound = Bound { revision: compact, compact, newest: &scan.newest };
+            hash = hash_kept(&keys, bound, scan.newest.live() == 0, monitor)?;
+        }
+        let tail = scan.after_compaction;
+        hash = crc32c_combine(hash, tail.crc, tail.len);
+    }
+    Ok(HashKvReport { hash, revision, compact_revision: compact })
+}
+
+fn hash_kept(keys: &Bucket<'_, '_>, bound: Bound<'_>, keep_is_empty: bool, monitor: &dyn Monitor) -> Result<u32> {
+    let end = Revision { main: bound.revision.saturating_add(1), sub: 0 };
+    let end = BucketKey { revision: end, tombstone: false }.to_bytes();
+    let parts = pass(keys, Some(&end), monitor, &|| Hash { bound, keep_is_empty, crc: 0, len: 0 })?;
+    Ok(parts.iter().fold(crc32c(0, b"key"), |hash, part| crc32c_combine(hash, part.crc, part.len)))
 }
 
 /// What the meta bucket says, and the key bucket; every page on the way is checked.
@@ -120,7 +141,7 @@ fn store<'d, 's>(db: &'d Db<'s>, monitor: &dyn Monitor) -> Result<(Facts, Option
         }
     }
     let visited = Visited::new(db);
-    let shared = Shared { visited: &visited, monitor, gate: None };
+    let shared = Shared::new(&visited, monitor);
     let mut top = Buckets::new(db);
     walk(&db.root(), shared, &mut top);
     let root_at = At::page(db.meta().root.0, db.offset_of(db.meta().root));
@@ -225,10 +246,11 @@ impl<E: Each> Visitor for Strict<E> {
     }
 }
 
-fn pass<E: Each>(keys: &Bucket<'_, '_>, source: &Source, monitor: &dyn Monitor, make: &(impl Fn() -> E + Sync)) -> Result<Vec<E>> {
+fn pass<E: Each>(keys: &Bucket<'_, '_>, until: Option<&[u8]>, monitor: &dyn Monitor, make: &(impl Fn() -> E + Sync)) -> Result<Vec<E>> {
+    let source = keys.db().source();
     let visited = Visited::new(keys.db());
     monitor.begin("hashing keys", keys.db().size());
-    let parts = walk_parallel(keys, Shared { visited: &visited, monitor, gate: None }, || Strict { each: make(), fault: None });
+    let parts = walk_parallel(keys, Shared { until, ..Shared::new(&visited, monitor) }, || Strict { each: make(), fault: None });
     monitor.end();
     if monitor.cancelled() {
         return Err(Error::Cancelled);

@@ -7,8 +7,10 @@ pub mod hashkv;
 pub mod inspect;
 pub mod scan;
 pub mod status;
+pub mod verify;
 pub mod wal_dump;
 
 pub use hashkv::{HashKvOptions, HashKvReport, hashkv};
 pub use inspect::{InspectOptions, InspectReport, inspect};
 pub use status::{StatusReport, status};
+pub use verify::{Verification, VerifyOptions, verify};

@@ -112,6 +112,27 @@ impl Keyspace {
     }
 }
 
+/// A CRC-32C and how many bytes it is of: what it takes to join it to another.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Crc {
+    /// The checksum.
+    pub crc: u32,
+    /// Bytes.
+    pub len: u64,
+}
+
+impl Crc {
+    fn add(&mut self, bytes: &[u8]) {
+        self.crc = crc32c(self.crc, bytes);
+        self.len = self.len.saturating_add(to_u64(bytes.len()));
+    }
+
+    fn join(&mut self, next: Crc) {
+        self.crc = crc32c_combine(self.crc, next.crc, next.len);
+        self.len = self.len.saturating_add(next.len);
+    }
+}
+
 /// The result of a walk over everything.
 #[derive(Debug)]
 pub struct Scan {
@@ -129,6 +150,8 @@ pub struct Scan {
     pub newest: Newest,
     /// The status hash: CRC-32C over the name, keys and values of every bucket.
     pub hash: u32,
+    /// Of every revision after the compaction, if the history was checked: part of HashKV.
+    pub after_compaction: Crc,
     /// Pages that hold nothing.
     pub free_pages: u64,
     /// Everything that is wrong.
@@ -168,7 +191,7 @@ pub struct Options<'g> {
 /// [`Error::Cancelled`] only.
 pub fn scan(db: &Db<'_>, options: Options<'_>, monitor: &dyn Monitor) -> Result<Scan> {
     let visited = Visited::new(db);
-    let shared = Shared { visited: &visited, monitor, gate: options.gate };
+    let shared = Shared { gate: options.gate, ..Shared::new(&visited, monitor) };
     let mut faults = Faults::new(options.limit);
     for slot in db.slots() {
         for fault in [&slot.fault, &slot.header_fault].into_iter().flatten() {
@@ -197,6 +220,7 @@ pub fn scan(db: &Db<'_>, options: Options<'_>, monitor: &dyn Monitor) -> Result<
         keyspace: Keyspace::default(),
         newest: Newest::default(),
         hash: 0,
+        after_compaction: Crc::default(),
         free_pages: 0,
         faults,
     };
@@ -211,7 +235,7 @@ pub fn scan(db: &Db<'_>, options: Options<'_>, monitor: &dyn Monitor) -> Result<
     }
     for (bucket, done) in top.found.iter().zip(walked) {
         let Some(done) = done else { continue };
-        scan.hash = crc32c_combine(crc32c(scan.hash, &bucket.name), done.crc, done.crc_len);
+        scan.hash = crc32c_combine(crc32c(scan.hash, &bucket.name), done.crc.crc, done.crc.len);
         scan.buckets.extend(done.buckets);
     }
     let Scan { faults, free_pages, .. } = &mut scan;
@@ -222,8 +246,7 @@ pub fn scan(db: &Db<'_>, options: Options<'_>, monitor: &dyn Monitor) -> Result<
 
 /// One bucket, walked: its part of the hash, itself and the buckets in it.
 struct Walked {
-    crc: u32,
-    crc_len: u64,
+    crc: Crc,
     buckets: Vec<BucketScan>,
 }
 
@@ -234,13 +257,13 @@ impl Scan {
         let known = above.is_empty() && self.is_etcd;
         let keys = known && bucket.name == b"key";
         let small = known && !keys && schema::BUCKETS.iter().any(|b| b.as_bytes() == bucket.name);
-        let parts = if small || (keys && history) {
-            let content = if small {
-                Content::Facts(&mut self.facts)
-            } else {
-                Content::History(&self.newest, History::new(self.facts.compact_revision().unwrap_or(-1)))
-            };
-            let mut part = Part::new(bucket, limit, content);
+        let parts = if small {
+            let mut part = Part::new(bucket, limit, Content::Facts(&mut self.facts));
+            walk(bucket, shared, &mut part);
+            vec![part.seen]
+        } else if keys && history {
+            let history = History::new(self.facts.compact_revision().unwrap_or(-1));
+            let mut part = Part::new(bucket, limit, Content::History(&mut self.newest, history));
             walk(bucket, shared, &mut part);
             vec![part.seen]
         } else {
@@ -248,12 +271,12 @@ impl Scan {
             let make = || Part::new(bucket, limit, newest.map_or(Content::Plain, Content::Keys));
             walk_parallel(bucket, shared, make).into_iter().map(|part| part.seen).collect()
         };
-        let mut walked = Walked { crc: 0, crc_len: 0, buckets: Vec::new() };
+        let mut walked = Walked { crc: Crc::default(), buckets: Vec::new() };
         let mut stats = Stats::default();
         let mut nested = Vec::new();
         for part in parts {
-            walked.crc = crc32c_combine(walked.crc, part.crc, part.crc_len);
-            walked.crc_len = walked.crc_len.saturating_add(part.crc_len);
+            walked.crc.join(part.crc);
+            self.after_compaction.join(part.after_compaction);
             stats.add(&part.stats);
             self.keyspace.add(&part.keyspace);
             self.faults.extend(part.faults);
@@ -277,7 +300,7 @@ enum Content<'c> {
     Plain,
     Facts(&'c mut Facts),
     Keys(&'c Newest),
-    History(&'c Newest, History),
+    History(&'c mut Newest, History),
 }
 
 /// What one thread sees of one bucket.
@@ -289,8 +312,8 @@ struct Part<'c, 'd, 's> {
 
 struct Seen<'d, 's> {
     stats: Stats,
-    crc: u32,
-    crc_len: u64,
+    crc: Crc,
+    after_compaction: Crc,
     keyspace: Keyspace,
     faults: Faults,
     nested: Vec<Bucket<'d, 's>>,
@@ -299,19 +322,18 @@ struct Seen<'d, 's> {
 impl<'c, 'd, 's> Part<'c, 'd, 's> {
     fn new(bucket: &'c Bucket<'d, 's>, limit: u64, content: Content<'c>) -> Part<'c, 'd, 's> {
         let (stats, keyspace, faults) = (Stats::default(), Keyspace::default(), Faults::new(limit));
-        Part { bucket, content, seen: Seen { stats, crc: 0, crc_len: 0, keyspace, faults, nested: Vec::new() } }
+        Part {
+            bucket,
+            content,
+            seen: Seen { stats, crc: Crc::default(), after_compaction: Crc::default(), keyspace, faults, nested: Vec::new() },
+        }
     }
 }
 
 impl Seen<'_, '_> {
-    fn hash(&mut self, bytes: &[u8]) {
-        self.crc = crc32c(self.crc, bytes);
-        self.crc_len = self.crc_len.saturating_add(to_u64(bytes.len()));
-    }
-
     /// One element of the key bucket; `place` tells where it is when something is wrong with it.
-    fn key_value(&mut self, newest: &Newest, history: Option<&mut History>, key: &[u8], value: &[u8], place: &dyn Fn() -> At) {
-        let key = match BucketKey::parse(key) {
+    fn key_value(&mut self, content: &mut Content<'_>, raw_key: &[u8], value: &[u8], place: &dyn Fn() -> At) {
+        let key = match BucketKey::parse(raw_key) {
             Ok(key) => key,
             Err(why) => return self.faults.push(*Corrupt::new(Code::RevisionKey, place(), why.to_string())),
         };
@@ -322,13 +344,20 @@ impl Seen<'_, '_> {
                 return self.faults.push(*Corrupt::new(Code::ValueUndecodable, place(), what));
             }
         };
-        if history.is_none()
-            && let Err((code, what)) = kv.check(key, value)
+        // The history compares the revisions itself.
+        if let Err((code, what)) = kv.check(key, value)
+            && (code != Code::ModRevision || matches!(content, Content::Keys(_)))
         {
             self.faults.push(*Corrupt::new(code, place(), what));
         }
-        let before = newest.see(key, &kv);
-        if let Some(history) = history {
+        if let Content::Keys(newest) = content {
+            newest.see(key, &kv);
+        } else if let Content::History(newest, history) = content {
+            let before = newest.see_alone(key, &kv);
+            if key.revision.main > history.compact() {
+                self.after_compaction.add(raw_key);
+                self.after_compaction.add(value);
+            }
             history.check(before, key, &kv, &mut |code, what| {
                 let at = At { revision: Some(key.revision.to_string()), ..place().key(kv.key) };
                 self.faults.push(*Corrupt::new(code, at, what));
@@ -352,7 +381,7 @@ impl Visitor for Part<'_, '_, '_> {
     fn leaf(&mut self, page: &Page<'_>, depth: Option<usize>) {
         self.seen.stats.leaf(page, depth);
         for element in page.leaves() {
-            self.seen.hash(element.key);
+            self.seen.crc.add(element.key);
             if element.is_bucket {
                 // Go's ForEach gives a nested bucket's name and no value.
                 match Bucket::parse(self.bucket.db(), page, &element) {
@@ -363,7 +392,7 @@ impl Visitor for Part<'_, '_, '_> {
                 }
                 continue;
             }
-            self.seen.hash(element.value);
+            self.seen.crc.add(element.value);
             let place = || page.element_at(element.index).bucket(&self.bucket.name).key(element.key);
             match &mut self.content {
                 Content::Plain => {}
@@ -372,8 +401,7 @@ impl Visitor for Part<'_, '_, '_> {
                         self.seen.faults.push(*Corrupt::new(Code::ValueUndecodable, place(), why));
                     }
                 }
-                Content::Keys(newest) => self.seen.key_value(newest, None, element.key, element.value, &place),
-                Content::History(newest, history) => self.seen.key_value(newest, Some(history), element.key, element.value, &place),
+                content => self.seen.key_value(content, element.key, element.value, &place),
             }
         }
     }

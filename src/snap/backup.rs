@@ -55,8 +55,9 @@ impl Trailer {
     /// `unreadable`.
     pub fn read(source: &Source, size: u64) -> Result<Trailer, Box<Corrupt>> {
         let len = source.len();
-        if len % 512 == TRAILER {
-            let payload = len.saturating_sub(TRAILER);
+        let payload = len.saturating_sub(TRAILER);
+        // What stands at the end of a file that lacks pages is no trailer, even if its length is right by chance.
+        if len % 512 == TRAILER && payload >= size {
             let mut digest = [0; 32];
             source.read_exact_at(payload, &mut digest)?;
             return Ok(if digest == [0; 32] { Trailer::Zeroed { payload } } else { Trailer::Present { digest, payload } });

@@ -3,8 +3,9 @@
 use coldbolt::bolt::writer::{Options, Writer};
 use coldbolt::etcd::{BucketKey, Revision};
 
+use crate::common::Input;
+use crate::common::bounded::{Run, coldbolt, coldbolt_within_limits};
 use crate::common::mutate::*;
-use crate::common::{Input, Run, coldbolt, coldbolt_within_limits};
 
 const BIG: u32 = i32::MAX as u32;
 

@@ -12,8 +12,9 @@ use coldbolt::monitor::Collect;
 use coldbolt::ops::{HashKvOptions, InspectOptions, hashkv, inspect, status};
 use coldbolt::{Error, Severity};
 
+use crate::common::bounded::{Run, coldbolt, command, run, wait};
 use crate::common::mutate::Image;
-use crate::common::{Input, Run, coldbolt, command, fixture, run, unpack, wait};
+use crate::common::{Input, fixture, unpack};
 
 /// The commands that need a database.
 const OF_A_FILE: [&[&str]; 5] = [&["status"], &["hashkv"], &["snapshot", "status"], &["bolt", "pages"], &["bolt", "buckets"]];

@@ -1,3 +1,5 @@
+//! What is written, read back by a simple reader of its own, and the rules of the format counted after.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
 

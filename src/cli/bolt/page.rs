@@ -268,7 +268,7 @@ impl Printer<'_> {
             }
         };
         if purpose != Use::Used && !raw.faults.is_empty() {
-            let kind = if purpose == Use::Free { "free" } else { "free?" };
+            let kind = if purpose == Use::Free { "free" } else { "?" };
             return View { kind: Some(kind.to_owned()), size: raw.bytes.len(), ..view };
         }
         view.kind = Some(kind(&raw.header));

@@ -1,23 +1,28 @@
 //! `inspect`: what is this file or directory, and everything in it that identifies it.
 
+mod report;
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use serde::Serialize;
+pub use report::{
+    BucketReport, DatabaseReport, DirectoryReport, EtcdReport, HashReport, InspectReport, LagReport, MetaReport, PagesReport,
+    RaftSnapshotReport, SegmentReport, SnapshotRecord, WalReport,
+};
 
 use super::scan::{Options, Scan, scan};
-use crate::bolt::walk::{Shared, Stats, Visited, Visitor, walk};
-use crate::bolt::{Db, Meta, Page};
+use crate::bolt::walk::{Shared, Visited, Visitor, walk};
+use crate::bolt::{Db, Page};
 use crate::bytes::gate::with_read_ahead;
 use crate::bytes::source::Lock;
 use crate::bytes::{Source, checksum, to_u64};
 use crate::error::{At, Corrupt, Error, Result};
 use crate::etcd::datadir::{self, DataDir, FileKind};
-use crate::etcd::schema::{StorageVersion, storage_version};
+use crate::etcd::schema::storage_version;
 use crate::etcd::store::LeaseFact;
-use crate::etcd::{BucketKey, Facts, KeyValue, Revision, member};
-use crate::finding::{Code, Finding, Severity};
+use crate::etcd::{BucketKey, KeyValue, member};
+use crate::finding::{Code, Finding};
 use crate::monitor::Monitor;
 use crate::snap::backup::Trailer;
 use crate::snap::file::{Membership, SnapFile};
@@ -26,8 +31,6 @@ use crate::wal::segment::End;
 
 /// Attached keys that are named for each lease.
 const LEASE_KEYS: usize = 100;
-/// The largest raft snapshot file that is read: etcd's v2 store is a few megabytes at most.
-const SNAP_LIMIT: u64 = 256 << 20;
 
 /// How deep to look.
 #[derive(Debug, Clone, Copy)]
@@ -42,261 +45,6 @@ impl Default for InspectOptions {
     fn default() -> InspectOptions {
         InspectOptions { hash: false, max_findings: 20 }
     }
-}
-
-/// What a path is and holds.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct InspectReport {
-    /// The path, as given.
-    pub path: String,
-    /// What it is, in words.
-    pub kind: String,
-    /// The database, if there is one.
-    pub database: Option<DatabaseReport>,
-    /// The directory, if it is one.
-    pub directory: Option<DirectoryReport>,
-    /// Raft snapshots, newest last.
-    pub raft_snapshots: Vec<RaftSnapshotReport>,
-    /// The write-ahead log.
-    pub wal: Option<WalReport>,
-    /// How far the database lags the log, when both are there.
-    pub lag: Option<LagReport>,
-    /// What is wrong or worth knowing; the first of each code.
-    pub findings: Vec<Finding>,
-    /// How many findings of each code there are.
-    pub finding_counts: BTreeMap<Code, u64>,
-}
-
-impl InspectReport {
-    /// The worst finding.
-    #[must_use]
-    pub fn worst(&self) -> Option<Severity> {
-        self.findings.iter().map(|f| f.severity).max()
-    }
-}
-
-/// A bbolt file.
-#[derive(Debug, Clone, Serialize)]
-pub struct DatabaseReport {
-    /// The file.
-    pub path: String,
-    /// Its length in bytes.
-    pub file_size: u64,
-    /// Bytes in a page.
-    pub page_size: u64,
-    /// High water mark times page size, in bytes.
-    pub size: u64,
-    /// What stands after the database.
-    pub trailer: Trailer,
-    /// SHA-256 of the payload, if it was asked for, and whether the trailer says the same.
-    pub sha256: Option<HashReport>,
-    /// Whether a running etcd holds its lock.
-    pub lock: Lock,
-    /// Both meta pages.
-    pub metas: Vec<MetaReport>,
-    /// Pages by kind.
-    pub pages: PagesReport,
-    /// Every bucket.
-    pub buckets: Vec<BucketReport>,
-    /// What etcd keeps in it; `None` when it is not etcd's.
-    pub etcd: Option<EtcdReport>,
-}
-
-/// A SHA-256 and its verdict.
-#[derive(Debug, Clone, Serialize)]
-pub struct HashReport {
-    /// Of the payload, in hex.
-    pub digest: String,
-    /// Whether the trailer holds the same; `None` without a trailer.
-    pub matches: Option<bool>,
-}
-
-/// A meta page.
-#[derive(Debug, Clone, Serialize)]
-pub struct MetaReport {
-    /// 0 or 1.
-    pub number: u8,
-    /// Byte offset.
-    pub offset: u64,
-    /// Whether this one is in use.
-    pub live: bool,
-    /// Whether bbolt would take it.
-    pub valid: bool,
-    /// Why not.
-    pub fault: Option<String>,
-    /// Its fields, where they could be read.
-    pub meta: Option<Meta>,
-}
-
-/// Pages by kind, and how full they are.
-#[derive(Debug, Clone, Serialize)]
-pub struct PagesReport {
-    /// Below the high water mark.
-    pub total: u64,
-    /// Of these, how many the file does not hold.
-    pub missing: u64,
-    /// Branch pages.
-    pub branch: u64,
-    /// Leaf pages.
-    pub leaf: u64,
-    /// Overflow pages of both.
-    pub overflow: u64,
-    /// Pages of the stored freelist.
-    pub freelist: u64,
-    /// Pages that hold nothing.
-    pub free: u64,
-    /// Bytes of branch, leaf and overflow pages.
-    pub bytes: u64,
-    /// Bytes of them in use.
-    pub bytes_used: u64,
-}
-
-/// A bucket.
-#[derive(Debug, Clone, Serialize)]
-pub struct BucketReport {
-    /// Its name, escaped; a nested one with the names above it, separated by `/`.
-    pub name: String,
-    /// Whether it lies inside its own entry.
-    pub inline: bool,
-    /// Its counter.
-    pub sequence: u64,
-    /// Its size.
-    #[serde(flatten)]
-    pub stats: Stats,
-}
-
-/// What etcd keeps in a database.
-#[derive(Debug, Clone, Serialize)]
-pub struct EtcdReport {
-    /// Storage version.
-    pub storage: StorageVersion,
-    /// First revision in the file.
-    pub first_revision: Option<Revision>,
-    /// Last revision in the file.
-    pub last_revision: Option<Revision>,
-    /// History up to here is gone.
-    pub compact_revision: Option<i64>,
-    /// A compaction was asked for and not finished.
-    pub compaction_unfinished: bool,
-    /// Keys whose newest revision is not a deletion.
-    pub live_keys: u64,
-    /// Stored revisions, deletions included.
-    pub revisions: u64,
-    /// Stored deletions.
-    pub tombstones: u64,
-    /// Bytes of users' keys and values, all revisions.
-    pub user_bytes: u64,
-    /// The other buckets.
-    #[serde(flatten)]
-    pub facts: Facts,
-}
-
-/// A data directory, or the part of one that was given.
-#[derive(Debug, Clone, Serialize)]
-pub struct DirectoryReport {
-    /// Databases received from a leader.
-    pub snap_dbs: Vec<String>,
-    /// What crashes and repairs left behind.
-    pub leftovers: Vec<String>,
-    /// Files that etcd does not put there.
-    pub strangers: Vec<String>,
-    /// Whether a running etcd holds the lock of the last WAL segment.
-    pub wal_lock: Option<Lock>,
-}
-
-/// A raft snapshot file.
-#[derive(Debug, Clone, Serialize)]
-pub struct RaftSnapshotReport {
-    /// The file.
-    pub path: String,
-    /// Its length in bytes.
-    pub file_size: u64,
-    /// Term of the last entry in it.
-    pub term: Option<u64>,
-    /// Index of that entry.
-    pub index: Option<u64>,
-    /// Members that vote.
-    #[serde(serialize_with = "member::hex_ids")]
-    pub voters: Vec<u64>,
-    /// Members that learn.
-    #[serde(serialize_with = "member::hex_ids")]
-    pub learners: Vec<u64>,
-    /// How many members its v2 store names.
-    pub members: Option<u64>,
-    /// Why it cannot be used.
-    pub fault: Option<String>,
-}
-
-/// A write-ahead log.
-#[derive(Debug, Clone, Serialize)]
-pub struct WalReport {
-    /// Its directory.
-    pub path: String,
-    /// Segments, oldest first.
-    pub segments: Vec<SegmentReport>,
-    /// Whose log it is.
-    pub node_id: Option<String>,
-    /// Of which cluster.
-    pub cluster_id: Option<String>,
-    /// Term of the last hard state.
-    pub term: Option<u64>,
-    /// For whom the member voted in it.
-    pub vote: Option<String>,
-    /// The index up to which entries are known to be committed.
-    pub commit: Option<u64>,
-    /// First entry.
-    pub first_entry: Option<u64>,
-    /// Last entry.
-    pub last_entry: Option<u64>,
-    /// Snapshot records.
-    pub snapshots: Vec<SnapshotRecord>,
-    /// Whether every record could be read.
-    pub complete: bool,
-    /// How it ends, in words.
-    pub end: String,
-}
-
-/// A snapshot record of the log.
-#[derive(Debug, Clone, Serialize)]
-pub struct SnapshotRecord {
-    /// Its term.
-    pub term: u64,
-    /// Its index.
-    pub index: u64,
-}
-
-/// A WAL segment.
-#[derive(Debug, Clone, Serialize)]
-pub struct SegmentReport {
-    /// File name.
-    pub name: String,
-    /// Sequence number.
-    pub sequence: u64,
-    /// The first index expected in it.
-    pub first_index: u64,
-    /// Length of the file in bytes.
-    pub file_size: u64,
-    /// Bytes that hold records.
-    pub used: u64,
-    /// Records.
-    pub records: u64,
-}
-
-/// How far a database lags its log.
-#[derive(Debug, Clone, Serialize)]
-pub struct LagReport {
-    /// The database's consistent index.
-    pub consistent_index: u64,
-    /// The log's commit index.
-    pub commit: u64,
-    /// The log's last entry.
-    pub last_entry: u64,
-    /// Committed entries that the database does not hold.
-    pub committed_not_in_db: u64,
-    /// Logged entries past both, whose fate this member's files do not tell.
-    pub uncommitted: u64,
-    /// The same in a sentence.
-    pub sentence: String,
 }
 
 /// Findings on their way into a report: all counted, the first of each code kept.
@@ -544,7 +292,7 @@ fn attached(db: &Db<'_>, scan: &Scan, monitor: &dyn Monitor) -> BTreeMap<i64, (u
     }
     let mut attached = Attached { scan, leases: BTreeMap::new() };
     if let Ok(Some(keys)) = db.root().bucket(b"key") {
-        walk(&keys, Shared { visited: &Visited::new(db), monitor, gate: None }, &mut attached);
+        walk(&keys, Shared::new(&Visited::new(db), monitor), &mut attached);
     }
     attached.leases
 }
@@ -575,7 +323,7 @@ fn raft_snapshot(source: &Source, found: &mut Found<'_>) -> RaftSnapshotReport {
         members: None,
         fault: None,
     };
-    match source.read_all(SNAP_LIMIT).and_then(|bytes| SnapFile::decode(&bytes)) {
+    match source.read_all(datadir::RAFT_SNAPSHOT_LIMIT).and_then(|bytes| SnapFile::decode(&bytes)) {
         Ok(snap) => {
             report.term = Some(snap.term());
             report.index = Some(snap.index());

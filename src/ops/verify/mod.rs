@@ -1,0 +1,731 @@
+//! `verify`: how good a backup is, level by level, with everything that is wrong and what it means.
+
+mod consistency;
+mod log;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::digest::{Digests, digests};
+use super::hashkv::{HashKvReport, hash_last};
+use super::scan::{Options, Scan, scan};
+use crate::bolt::{Db, Pgid};
+use crate::bytes::gate::{OpenAtEnd, is_cold};
+use crate::bytes::source::Lock;
+use crate::bytes::{Gate, Source, checksum};
+use crate::error::{At, Corrupt, Error, Result, show};
+use crate::etcd::datadir::{self, DataDir};
+use crate::etcd::schema::storage_version;
+use crate::etcd::{Facts, member};
+use crate::finding::{Code, Finding, Severity};
+use crate::monitor::Monitor;
+use crate::snap::backup::Trailer;
+
+/// What can be checked, from the shallowest on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// What kind of file it is, both meta pages, its length, the form of its trailer.
+    Identity,
+    /// SHA-256 of the payload against the trailer.
+    Bytes,
+    /// Every page of every tree.
+    Pages,
+    /// The keyspace's history and what the other buckets say, against each other.
+    Mvcc,
+    /// The write-ahead log and raft snapshots, against the database. Directories only.
+    Wal,
+    /// What a restore would refuse.
+    Restore,
+}
+
+impl Level {
+    /// All of them, shallowest first.
+    pub const ALL: [Level; 6] = [Level::Identity, Level::Bytes, Level::Pages, Level::Mvcc, Level::Wal, Level::Restore];
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Identity => "identity",
+            Level::Bytes => "bytes",
+            Level::Pages => "pages",
+            Level::Mvcc => "mvcc",
+            Level::Wal => "wal",
+            Level::Restore => "restore",
+        }
+    }
+
+    /// The level that a finding belongs to.
+    #[must_use]
+    pub fn of(code: Code) -> Level {
+        match code {
+            Code::FileTooShort
+            | Code::InUse
+            | Code::MetaInvalid
+            | Code::MetaUnusable
+            | Code::MetaFallback
+            | Code::TrailerAbsent
+            | Code::TrailerCut => Level::Identity,
+            Code::Unreadable | Code::TrailerMismatch | Code::TrailerZeroed => Level::Bytes,
+            Code::PageId
+            | Code::PageType
+            | Code::PageOutOfRange
+            | Code::PageShared
+            | Code::PageCount
+            | Code::ElementBounds
+            | Code::ElementGap
+            | Code::ElementFlags
+            | Code::KeyEmpty
+            | Code::KeyOrder
+            | Code::BranchKey
+            | Code::DepthUneven
+            | Code::BucketHeader
+            | Code::FreelistInvalid
+            | Code::FreelistReachable
+            | Code::PageLeaked => Level::Pages,
+            Code::BucketMissing
+            | Code::BucketUnknown
+            | Code::RevisionKey
+            | Code::ValueUndecodable
+            | Code::ModRevision
+            | Code::VersionChain
+            | Code::Tombstone
+            | Code::SubRevision
+            | Code::RevisionGap
+            | Code::CompactionMarks
+            | Code::CompactionUnfinished
+            | Code::LeaseMissing
+            | Code::MembersDisagree
+            | Code::AuthInconsistent
+            | Code::AlarmActive
+            | Code::IndexMissing
+            | Code::StorageVersionUnknown => Level::Mvcc,
+            Code::WalCrc
+            | Code::WalTorn
+            | Code::WalRecord
+            | Code::WalSequence
+            | Code::WalMetadata
+            | Code::WalEntryGap
+            | Code::WalMissing
+            | Code::WalStart
+            | Code::DbLag
+            | Code::DbAhead
+            | Code::DbBehindSnapshot
+            | Code::SnapCrc
+            | Code::SnapInvalid
+            | Code::SnapMissing => Level::Wal,
+        }
+    }
+}
+
+/// How to verify.
+#[derive(Debug, Clone, Copy)]
+pub struct VerifyOptions {
+    /// The deepest of the first four levels to run; `wal` runs for directories unless this is shallower.
+    pub level: Level,
+    /// Findings kept for each code.
+    pub max_findings: u64,
+    /// Also compute the digests of the whole file, for a manifest.
+    pub digests: bool,
+}
+
+impl Default for VerifyOptions {
+    fn default() -> VerifyOptions {
+        VerifyOptions { level: Level::Restore, max_findings: 20, digests: false }
+    }
+}
+
+/// How a level ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Everything it checks holds; there may be notes.
+    Passed,
+    /// Something etcd would cope with.
+    Warned,
+    /// Damage.
+    Failed,
+    /// It was not asked for, or an earlier level failed so that it could not run.
+    NotRun,
+    /// It should have run and could not: the answer is inconclusive.
+    Inconclusive,
+    /// It means nothing for this kind of input.
+    NotApplicable,
+}
+
+/// One level of a report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LevelReport {
+    /// Which.
+    pub level: Level,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What was checked, or why it did not run.
+    pub detail: String,
+}
+
+/// The verdict on one input, or on all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// All levels that ran passed.
+    Good,
+    /// What could be checked is good, something could not be checked.
+    Inconclusive,
+    /// It could not be read at all.
+    Unreadable,
+    /// Damage, or a policy is broken.
+    Bad,
+}
+
+/// What was measured on the way; policies and reports are made from it.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Measured {
+    /// Length of the database file in bytes.
+    pub file_size: u64,
+    /// Modification time of the file, RFC 3339 in UTC.
+    pub modified: Option<String>,
+    /// SHA-256 of the payload, in hex.
+    pub payload_sha256: Option<String>,
+    /// Bytes of the payload: the file without its trailer.
+    pub payload_size: u64,
+    /// Digests of the whole file, if asked for.
+    pub digests: Option<Digests>,
+    /// `present`, `absent`, `zeroed` or `cut`.
+    pub trailer: &'static str,
+    /// Bytes in a page.
+    pub page_size: u64,
+    /// High water mark times page size, in bytes.
+    pub db_size: u64,
+    /// Bytes of pages that hold nothing.
+    pub free_bytes: u64,
+    /// Transaction of the meta page in use.
+    pub txid: u64,
+    /// Last revision.
+    pub revision: Option<i64>,
+    /// Compact revision.
+    pub compact_revision: Option<i64>,
+    /// Keys whose newest revision is not a deletion.
+    pub live_keys: Option<u64>,
+    /// Stored revisions.
+    pub revisions: Option<u64>,
+    /// The hash `status` prints.
+    pub status_hash: Option<u32>,
+    /// The hash `hashkv` prints.
+    pub hashkv: Option<u32>,
+    /// Storage version, stated or inferred.
+    pub storage_version: Option<String>,
+    /// Cluster version.
+    pub cluster_version: Option<String>,
+    /// Consistent index.
+    pub consistent_index: Option<u64>,
+    /// Cluster id, in hex; only a WAL tells.
+    pub cluster_id: Option<String>,
+    /// Member ids, in hex.
+    pub members: Vec<String>,
+    /// Raised alarms, as `NOSPACE` or `CORRUPT`.
+    pub alarms: Vec<String>,
+    /// Whether a compaction was asked for and not finished.
+    pub compaction_unfinished: bool,
+    /// Entries in the WAL that the database lacks.
+    pub wal_lag: Option<u64>,
+}
+
+/// The state of the tree of the meta page that is not in use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OtherMeta {
+    /// Its transaction: the commit before, as a rule.
+    pub txid: u64,
+    /// Whether all its pages are whole.
+    pub whole: bool,
+    /// Faults found in it.
+    pub faults: u64,
+}
+
+/// The result for one input.
+#[derive(Debug, Clone, Serialize)]
+pub struct Verification {
+    /// The input, as named.
+    pub path: String,
+    /// What it is, in words.
+    pub kind: String,
+    /// Every level, whether or not it ran.
+    pub levels: Vec<LevelReport>,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// What was measured.
+    pub measured: Measured,
+    /// When the meta page in use or its tree is damaged: the other one.
+    pub other_meta: Option<OtherMeta>,
+    /// The first findings of each code.
+    pub findings: Vec<Finding>,
+    /// How many there are of each code.
+    pub finding_counts: BTreeMap<Code, u64>,
+}
+
+/// Where findings gather: all counted, the first of each code kept and passed on at once.
+struct Found<'m> {
+    findings: Vec<Finding>,
+    counts: BTreeMap<Code, u64>,
+    limit: u64,
+    monitor: &'m dyn Monitor,
+}
+
+impl Found<'_> {
+    fn push(&mut self, finding: Finding) {
+        let count = self.counts.entry(finding.code).or_default();
+        *count = count.saturating_add(1);
+        if *count <= self.limit {
+            self.monitor.finding(finding.clone());
+            self.findings.push(finding);
+        }
+    }
+
+    fn say(&mut self, code: Code, file: &str, detail: impl Into<String>) {
+        self.push(Finding::new(code, file, At::default(), detail));
+    }
+
+    fn worst(&self, level: Level) -> Option<Severity> {
+        self.findings.iter().filter(|f| Level::of(f.code) == level).map(|f| f.severity).max()
+    }
+}
+
+/// The part of a monitor that a piece of a larger work may use.
+struct Part<'m>(&'m dyn Monitor);
+
+impl Monitor for Part<'_> {
+    fn advance(&self, bytes: u64) {
+        self.0.advance(bytes);
+    }
+    fn cancelled(&self) -> bool {
+        self.0.cancelled()
+    }
+}
+
+/// Verifies a snapshot file, a database or a data directory.
+///
+/// # Errors
+/// [`Error::Unreadable`] when the input is nothing of etcd's, [`Error::Cancelled`]. Damage is in the result.
+pub fn verify(path: &Path, options: VerifyOptions, monitor: &dyn Monitor) -> Result<Verification> {
+    if path.is_dir() {
+        return verify_dir(&DataDir::list(path, None)?, options, monitor);
+    }
+    verify_file(&Source::open(path)?, options, monitor)
+}
+
+/// What a path stands for: itself, or, for a directory that is no member's, the files in it.
+///
+/// # Errors
+/// [`Error::Unreadable`] when the directory cannot be listed or holds no file.
+pub fn targets(path: &Path) -> Result<Vec<PathBuf>> {
+    if !path.is_dir() || DataDir::list(path, None).is_ok() {
+        return Ok(vec![path.to_path_buf()]);
+    }
+    let unreadable = |e: std::io::Error| Error::unreadable(path, e);
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?.path();
+        if entry.is_file() || DataDir::list(&entry, None).is_ok() {
+            files.push(entry);
+        }
+    }
+    files.sort();
+    if files.is_empty() {
+        return Err(Error::unreadable(path, "holds neither etcd data nor backup files"));
+    }
+    Ok(files)
+}
+
+/// Verifies a file that is open already.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_file(source: &Source, options: VerifyOptions, monitor: &dyn Monitor) -> Result<Verification> {
+    datadir::require_database(source)?;
+    let mut run = Run::new(source.name(), options, monitor);
+    let database = run.database(source, true)?;
+    run.verification.kind = match database.trailer {
+        Some(Trailer::Absent) | None => "database without a trailer",
+        Some(Trailer::Lost { .. }) => "database or snapshot file, cut off",
+        Some(_) => "snapshot file",
+    }
+    .to_owned();
+    run.level(Level::Wal, Outcome::NotApplicable, "a file has no log; verify the data directory for that");
+    Ok(run.done())
+}
+
+/// Verifies a directory.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_dir(dir: &DataDir, options: VerifyOptions, monitor: &dyn Monitor) -> Result<Verification> {
+    let mut run = Run::new(show(&dir.path), options, monitor);
+    run.verification.kind = "data directory".to_owned();
+    let mut database = Database::default();
+    if let Some(path) = &dir.db {
+        let source = Source::open(path)?;
+        match datadir::require_database(&source) {
+            Ok(()) => database = run.database(&source, false)?,
+            Err(Error::Unreadable { what, .. }) => {
+                run.found.say(Code::MetaInvalid, &source.name(), format!("the database {what}"));
+                run.no_database("the database cannot be opened");
+            }
+            Err(other) => return Err(other),
+        }
+    } else {
+        run.no_database("there is no member/snap/db");
+    }
+    if options.level < Level::Wal {
+        run.level(Level::Wal, Outcome::NotRun, "not asked for");
+    } else {
+        let detail = log::check(dir, &database, &mut run)?;
+        run.judge(Level::Wal, detail);
+    }
+    Ok(run.done())
+}
+
+/// What later levels need to know about the database.
+#[derive(Debug, Default)]
+struct Database {
+    name: String,
+    trailer: Option<Trailer>,
+    facts: Option<Facts>,
+}
+
+/// What one pass over a file gives: its digests and its pages, as far as they were asked for.
+type Read = (Option<Result<Digests, Box<Corrupt>>>, Option<Scan>);
+
+/// One verification under way.
+struct Run<'m> {
+    options: VerifyOptions,
+    monitor: &'m dyn Monitor,
+    found: Found<'m>,
+    verification: Verification,
+}
+
+impl<'m> Run<'m> {
+    fn new(path: String, options: VerifyOptions, monitor: &'m dyn Monitor) -> Run<'m> {
+        let found = Found { findings: Vec::new(), counts: BTreeMap::new(), limit: options.max_findings, monitor };
+        let verification = Verification {
+            path,
+            kind: String::new(),
+            levels: Vec::new(),
+            verdict: Verdict::Good,
+            measured: Measured::default(),
+            other_meta: None,
+            findings: Vec::new(),
+            finding_counts: BTreeMap::new(),
+        };
+        Run { options, monitor, found, verification }
+    }
+
+    fn level(&mut self, level: Level, outcome: Outcome, detail: impl Into<String>) {
+        self.verification.levels.push(LevelReport { level, outcome, detail: detail.into() });
+    }
+
+    /// Ends a level that ran by what was found in it.
+    fn judge(&mut self, level: Level, detail: impl Into<String>) {
+        let outcome = match self.found.worst(level) {
+            Some(Severity::Damage) => Outcome::Failed,
+            Some(Severity::Warning) => Outcome::Warned,
+            Some(Severity::Note) | None => Outcome::Passed,
+        };
+        self.level(level, outcome, detail);
+    }
+
+    fn no_database(&mut self, why: &str) {
+        for level in [Level::Identity, Level::Bytes, Level::Pages, Level::Mvcc] {
+            self.level(level, Outcome::Inconclusive, why);
+        }
+    }
+
+    fn done(mut self) -> Verification {
+        self.level(Level::Restore, Outcome::NotRun, "not run: coldbolt does not restore yet");
+        let mut verification = self.verification;
+        verification.levels.sort_by_key(|l| l.level);
+        verification.findings = self.found.findings;
+        verification.finding_counts = self.found.counts;
+        let any = |outcome| verification.levels.iter().any(|l| l.outcome == outcome);
+        let damage = verification.findings.iter().any(|f| f.severity == Severity::Damage);
+        verification.verdict = if damage {
+            Verdict::Bad
+        } else if any(Outcome::Inconclusive) {
+            Verdict::Inconclusive
+        } else {
+            Verdict::Good
+        };
+        verification
+    }
+
+    /// Levels identity to mvcc. `alone`: it is a file by itself, from which a trailer is expected.
+    fn database(&mut self, source: &Source, alone: bool) -> Result<Database> {
+        let name = source.name();
+        let stamp = source.stamp();
+        if source.flock() == Lock::Held {
+            self.found.say(Code::InUse, &name, "a running etcd holds the lock of this database: what is read here may be torn");
+        }
+        let measured = &mut self.verification.measured;
+        measured.file_size = source.len();
+        measured.modified = stamp.and_then(|s| jiff::Timestamp::new(s.modified.0, 0).ok()).map(|t| t.to_string());
+        let db = match Db::open(source) {
+            Ok(db) => db,
+            Err(corrupt) => return Ok(self.no_meta(source, *corrupt)),
+        };
+        let trailer = Trailer::read(source, db.size()).map_err(|c| Error::unreadable(source.path(), c))?;
+        measured.payload_size = trailer.payload(source);
+        measured.page_size = db.page_size();
+        measured.db_size = db.size();
+        measured.txid = db.meta().txid.0;
+        measured.trailer = match trailer {
+            Trailer::Absent => "absent",
+            Trailer::Present { .. } => "present",
+            Trailer::Zeroed { .. } => "zeroed",
+            Trailer::Cut { .. } => "cut",
+            Trailer::Lost { .. } => "lost",
+        };
+        self.trailer_form(&db, trailer, alone);
+
+        let hashing =
+            self.options.digests || (self.options.level >= Level::Bytes && !matches!(trailer, Trailer::Absent | Trailer::Lost { .. }));
+        let walking = self.options.level >= Level::Pages;
+        let total = if hashing { source.len() } else { 0 }.saturating_add(if walking { db.size().min(source.len()) } else { 0 });
+        self.monitor.begin("verifying", total);
+        let (digest, scan) = self.read(&db, trailer, hashing, walking)?;
+        self.monitor.end();
+
+        let mut faults = Vec::new();
+        match (&scan, walking) {
+            (Some(scan), _) => {
+                faults.extend(scan.faults.kept.iter().cloned());
+                self.take_scan(scan, &db);
+            }
+            (None, _) => faults.extend(identity_faults(&db)),
+        }
+        for corrupt in faults {
+            // Undecodable values belong to a level that may not have been asked for.
+            if Level::of(corrupt.code) <= self.options.level {
+                self.found.push(Finding::from_corrupt(&name, corrupt));
+            }
+        }
+        if let Some(scan) = &scan {
+            for (code, count) in &scan.faults.counts {
+                if let Some(found) = self.found.counts.get_mut(code) {
+                    *found = (*count).max(*found);
+                }
+            }
+        }
+        if stamp != source.stamp() {
+            self.found.say(Code::InUse, &name, "the file changed while it was read");
+        }
+        self.other_meta(&db, &name)?;
+        self.judge(
+            Level::Identity,
+            format!(
+                "{} pages of {} bytes, meta page {} of txid {}",
+                db.meta().high_water,
+                db.page_size(),
+                db.meta_number(),
+                db.meta().txid
+            ),
+        );
+        self.bytes(source, trailer, digest, alone);
+        self.judge_scan(&db, scan.as_ref(), &name)?;
+        let facts = scan.filter(|s| s.is_etcd).map(|s| s.facts);
+        Ok(Database { name, trailer: Some(trailer), facts })
+    }
+
+    fn no_meta(&mut self, source: &Source, corrupt: Corrupt) -> Database {
+        self.found.push(Finding::from_corrupt(&source.name(), corrupt));
+        self.judge(Level::Identity, "no meta page can be used");
+        for level in [Level::Bytes, Level::Pages, Level::Mvcc] {
+            self.level(level, Outcome::NotRun, "no meta page can be used");
+        }
+        Database { name: source.name(), ..Database::default() }
+    }
+
+    fn trailer_form(&mut self, db: &Db<'_>, trailer: Trailer, alone: bool) {
+        let name = &db.source().name();
+        match trailer {
+            Trailer::Absent if alone => {
+                let what = "the file has no SHA-256 trailer: it is a database as a member keeps it, not made by snapshot save";
+                self.found.say(Code::TrailerAbsent, name, what);
+            }
+            Trailer::Cut { bytes } => {
+                self.found.say(
+                    Code::TrailerCut,
+                    name,
+                    format!("{bytes} bytes follow the database, a trailer has 32: the end of the file is missing"),
+                );
+            }
+            Trailer::Zeroed { payload } => {
+                let what = "32 zero bytes stand where the SHA-256 is due: the end of the file was never written";
+                self.found.push(Finding::new(Code::TrailerZeroed, name, At::offset(payload), what));
+            }
+            Trailer::Absent | Trailer::Lost { .. } | Trailer::Present { .. } => {}
+        }
+    }
+
+    /// Hashes on one thread and walks on the others, both in the same pass over the file.
+    fn read(&self, db: &Db<'_>, trailer: Trailer, hashing: bool, walking: bool) -> Result<Read> {
+        let source = db.source();
+        let part = Part(self.monitor);
+        let gate = (walking && is_cold(source)).then(Gate::default);
+        let payload = trailer.payload(source);
+        std::thread::scope(|scope| {
+            let reader = (hashing || gate.is_some()).then(|| {
+                let (gate, part) = (gate.as_ref(), &part);
+                scope.spawn(move || {
+                    let _open = gate.map(OpenAtEnd);
+                    let wanted = if !hashing { None } else { Some(self.options.digests) };
+                    digests(source, payload, wanted, gate, part)
+                })
+            });
+            let scan = walking
+                .then(|| {
+                    let history = self.options.level >= Level::Mvcc;
+                    scan(db, Options { limit: self.options.max_findings, gate: gate.as_ref(), history }, &part)
+                })
+                .transpose();
+            let digest = reader.and_then(|r| r.join().ok()).filter(|_| hashing);
+            Ok((digest, scan?))
+        })
+    }
+
+    fn take_scan(&mut self, scan: &Scan, db: &Db<'_>) {
+        let measured = &mut self.verification.measured;
+        measured.free_bytes = scan.free_pages.saturating_mul(db.page_size());
+        measured.status_hash = Some(scan.hash);
+        if !scan.is_etcd {
+            return;
+        }
+        let facts = &scan.facts;
+        measured.revision = scan.keyspace.last.map(|r| r.main);
+        measured.compact_revision = facts.compact_revision();
+        measured.live_keys = Some(scan.newest.live());
+        measured.revisions = Some(scan.keyspace.revisions);
+        measured.storage_version = storage_version(facts).version;
+        measured.cluster_version.clone_from(&facts.cluster_version);
+        measured.consistent_index = facts.consistent_index;
+        measured.members = facts.members.iter().map(|m| member::hex16(m.id)).collect();
+        measured.alarms = facts.alarms.iter().map(|a| a.alarm.map_or_else(String::new, |a| format!("{a:?}").to_uppercase())).collect();
+        measured.compaction_unfinished = facts.compaction_is_unfinished();
+    }
+
+    fn bytes(&mut self, source: &Source, trailer: Trailer, digest: Option<Result<Digests, Box<Corrupt>>>, alone: bool) {
+        let name = source.name();
+        let digest = match digest {
+            Some(Ok(digest)) => Some(digest),
+            Some(Err(corrupt)) => {
+                self.found.push(Finding::from_corrupt(&name, *corrupt));
+                None
+            }
+            None => None,
+        };
+        let payload = digest.as_ref().map(|d| d.payload);
+        if let (Some(computed), Trailer::Present { digest: stored, payload }) = (payload, trailer)
+            && computed != stored
+        {
+            let what =
+                format!("the trailer is {}, the {payload} bytes before it give {}", checksum::hex(&stored), checksum::hex(&computed));
+            self.found.push(Finding::new(Code::TrailerMismatch, &name, At::offset(payload), what));
+        }
+        self.verification.measured.payload_sha256 = payload.map(|p| checksum::hex(&p));
+        self.verification.measured.digests = digest.filter(|_| self.options.digests);
+        if self.options.level < Level::Bytes {
+            return self.level(Level::Bytes, Outcome::NotRun, "not asked for");
+        }
+        match trailer {
+            Trailer::Lost { .. } => {
+                self.level(Level::Bytes, Outcome::NotRun, "the end of the file is missing, and with it the trailer if there was one");
+            }
+            Trailer::Absent if alone => self.level(Level::Bytes, Outcome::Inconclusive, "no trailer to compare with"),
+            Trailer::Absent => self.level(Level::Bytes, Outcome::NotApplicable, "a member's own database has no trailer"),
+            Trailer::Cut { .. } => self.level(Level::Bytes, Outcome::NotRun, "the trailer is cut off"),
+            Trailer::Present { payload, .. } | Trailer::Zeroed { payload } => {
+                self.judge(Level::Bytes, format!("SHA-256 of {payload} bytes against the trailer"));
+            }
+        }
+    }
+
+    fn judge_scan(&mut self, db: &Db<'_>, scan: Option<&Scan>, name: &str) -> Result<()> {
+        let Some(scan) = scan else {
+            self.level(Level::Pages, Outcome::NotRun, "not asked for");
+            self.level(Level::Mvcc, Outcome::NotRun, "not asked for");
+            return Ok(());
+        };
+        let mut all = scan.root.clone();
+        scan.buckets.iter().for_each(|b| all.add(&b.stats));
+        let detail = format!("{} pages of {} buckets reached, {} free", all.pages(), scan.buckets.len(), scan.free_pages);
+        let cut = [Code::FileTooShort, Code::Unreadable].iter().any(|code| self.found.counts.contains_key(code));
+        if cut {
+            self.level(Level::Pages, Outcome::Failed, format!("{detail}; others cannot be read"));
+        } else {
+            self.judge(Level::Pages, detail);
+        }
+        if self.options.level < Level::Mvcc {
+            self.level(Level::Mvcc, Outcome::NotRun, "not asked for");
+            return Ok(());
+        }
+        let whole = !cut && self.found.worst(Level::Pages) != Some(Severity::Damage);
+        if !scan.is_etcd {
+            let (outcome, why) = if whole {
+                (Outcome::NotApplicable, "the buckets are not etcd's")
+            } else {
+                (Outcome::NotRun, "the buckets cannot be read")
+            };
+            self.level(Level::Mvcc, outcome, why);
+            return Ok(());
+        }
+        let unknown = consistency::check(scan, db, name, &mut self.found);
+        // A hash over pages that cannot all be read would be a wrong answer.
+        let mut hash = String::from("no HashKV, pages are missing");
+        if whole && !self.found.counts.contains_key(&Code::RevisionKey) && !self.found.counts.contains_key(&Code::ValueUndecodable) {
+            let HashKvReport { hash: number, revision, .. } = hash_last(scan, db, &Part(self.monitor))?;
+            self.verification.measured.hashkv = Some(number);
+            hash = format!("HashKV {number} at {revision}");
+        }
+        let detail = format!("{} revisions of {} live keys; {hash}", scan.keyspace.revisions, scan.newest.live());
+        if unknown && self.found.worst(Level::Mvcc) != Some(Severity::Damage) {
+            self.level(Level::Mvcc, Outcome::Inconclusive, format!("{detail}; the storage version is newer than coldbolt knows"));
+        } else {
+            self.judge(Level::Mvcc, detail);
+        }
+        Ok(())
+    }
+
+    /// When the meta page in use or its tree is damaged, whether the other one's tree is whole: that is the way out.
+    fn other_meta(&mut self, db: &Db<'_>, name: &str) -> Result<()> {
+        let damaged = self.found.findings.iter().any(|f| f.severity == Severity::Damage && Level::of(f.code) != Level::Bytes);
+        let other = db.slots().iter().find(|s| s.number != db.meta_number()).map_or(0, |s| s.number);
+        let Some(other) = db.with_meta(other).filter(|o| damaged && o.meta().root != db.meta().root) else { return Ok(()) };
+        if self.options.level < Level::Pages {
+            return Ok(());
+        }
+        let scan = scan(&other, Options { limit: 1, gate: None, history: false }, &Part(self.monitor))?;
+        // A bad first meta page is no fault of the other one's tree.
+        let faults = scan.faults.counts.iter().filter(|(code, _)| **code != Code::MetaInvalid).fold(0u64, |n, (_, c)| n.saturating_add(*c));
+        let txid = other.meta().txid.0;
+        let what = if faults == 0 {
+            format!("the tree of the other meta page (txid {txid}) is whole: the state at that commit can be had")
+        } else {
+            format!("the tree of the other meta page (txid {txid}) is damaged too: {faults} faults")
+        };
+        self.found.push(Finding::new(
+            Code::MetaFallback,
+            name,
+            At::page(u64::from(other.meta_number()), other.offset_of(Pgid(u64::from(other.meta_number())))),
+            what,
+        ));
+        self.verification.other_meta = Some(OtherMeta { txid, whole: faults == 0, faults });
+        Ok(())
+    }
+}
+
+/// What a walk would say about the meta pages and the length, without one.
+fn identity_faults(db: &Db<'_>) -> Vec<Corrupt> {
+    let slots = db.slots().iter().flat_map(|s| [&s.fault, &s.header_fault]).flatten().map(|f| (**f).clone());
+    slots.chain(crate::bolt::db::check_length(db).err().map(|c| *c)).collect()
+}

@@ -1,0 +1,139 @@
+//! A real etcd on 127.0.0.1, which ends with the test.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::peers;
+
+/// The server and its directory. Dropping it kills the one and removes the other.
+pub struct Server {
+    etcdctl: PathBuf,
+    child: Child,
+    endpoint: String,
+    directory: tempfile::TempDir,
+    user: Option<&'static str>,
+}
+
+impl Server {
+    /// Starts that version; `None` if it is not installed.
+    pub fn start(version: &str, flags: &[&str]) -> Option<Server> {
+        let etcd = peers::find(&format!("etcd-{version}/etcd"))?;
+        let etcdctl = peers::find(&format!("etcd-{version}/etcdctl"))?;
+        // Another process may take a port between our looking and etcd's binding.
+        for _ in 0..5 {
+            let directory = tempfile::tempdir().unwrap();
+            let [client, peer] = free_ports().map(|port| format!("http://127.0.0.1:{port}"));
+            let log = File::create(directory.path().join("log")).unwrap();
+            let child = peers::command(&etcd, directory.path())
+                .args(["--name", "interop", "--data-dir", "data", "--bcrypt-cost", "4"])
+                .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
+                .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
+                .args(["--initial-cluster", &format!("interop={peer}")])
+                .args(flags)
+                .stdin(Stdio::null())
+                .stdout(log.try_clone().unwrap())
+                .stderr(log)
+                .spawn()
+                .unwrap();
+            let mut server = Server { etcdctl: etcdctl.clone(), child, endpoint: client, directory, user: None };
+            if server.answers() {
+                return Some(server);
+            }
+        }
+        panic!("etcd {version} found its ports taken five times");
+    }
+
+    /// Waits until it does; `false` if its ports were taken.
+    fn answers(&mut self) -> bool {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !self.try_ctl(&["endpoint", "health"], b"").status.success() {
+            let ended = self.child.try_wait().unwrap();
+            if ended.is_some() || Instant::now() > deadline {
+                let log = fs::read_to_string(self.directory.path().join("log")).unwrap();
+                assert!(ended.is_some() && log.contains("address already in use"), "etcd does not start:\n{log}");
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        true
+    }
+
+    /// From now on etcdctl logs in as this `name:password`.
+    pub fn login(&mut self, user: &'static str) {
+        self.user = Some(user);
+    }
+
+    /// Runs etcdctl.
+    pub fn try_ctl(&self, args: &[&str], stdin: &[u8]) -> Output {
+        let mut command = peers::command(&self.etcdctl, self.directory.path());
+        command.args(["--endpoints", &self.endpoint]).args(self.user.map(|user| format!("--user={user}"))).args(args);
+        run(&mut command, stdin)
+    }
+
+    /// Runs etcdctl, which must succeed.
+    pub fn ctl_stdin(&self, args: &[&str], stdin: &[u8]) -> String {
+        let Output { status, stdout, stderr } = self.try_ctl(args, stdin);
+        assert!(status.success(), "etcdctl {args:?}: {}", String::from_utf8_lossy(&stderr));
+        String::from_utf8(stdout).unwrap()
+    }
+
+    /// Runs etcdctl, which must succeed.
+    pub fn ctl(&self, args: &[&str]) -> String {
+        self.ctl_stdin(args, b"")
+    }
+
+    /// Runs etcdctl, which must succeed and answer in JSON.
+    pub fn ctl_json(&self, args: &[&str], stdin: &[u8]) -> Value {
+        let answer = self.ctl_stdin(&[args, &["-w", "json"]].concat(), stdin);
+        serde_json::from_str(&answer).unwrap_or_else(|e| panic!("etcdctl {args:?}: {e}: {answer}"))
+    }
+
+    pub fn save(&self, to: &Path) {
+        self.ctl(&["snapshot", "save", to.to_str().unwrap()]);
+    }
+
+    /// Ends it as an operator does, and gives its database, which is there as long as the server is not dropped.
+    pub fn stop(&mut self) -> PathBuf {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.child.wait().unwrap();
+        self.directory.path().join("data/member/snap/db")
+    }
+
+    /// Ends it as a power failure does, but for what the kernel has not written yet.
+    pub fn kill(&mut self) -> PathBuf {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.directory.path().join("data/member/snap/db")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Fails only if it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs a program to its end with this on its standard input, through a pipe.
+pub fn run(command: &mut Command, stdin: &[u8]) -> Output {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    std::thread::scope(|threads| {
+        // A program that does not read its input closes the pipe.
+        threads.spawn(move || pipe.write_all(stdin));
+        child.wait_with_output().unwrap()
+    })
+}
+
+fn free_ports() -> [u16; 2] {
+    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap().port())
+}
