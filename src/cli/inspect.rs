@@ -8,7 +8,7 @@ use coldbolt::ops::{InspectOptions, InspectReport, inspect};
 use coldbolt::snap::backup::Trailer;
 use serde::Serialize;
 
-use super::out::{Form, count, json, plain_table, size};
+use super::out::{Form, clean, count, json, plain_table, size};
 use super::{Context, Done, Verdict, input};
 
 /// Say what a file or directory is, and everything in it that identifies it.
@@ -50,7 +50,11 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     };
     match args.write_out {
         Form::Json => json(context.out, &Document { schema: "coldbolt.inspect/1", report: &report })?,
-        Form::Table => screen(context.out, &report)?,
+        Form::Table => {
+            let mut text = Vec::new();
+            screen(&mut text, &report)?;
+            context.out.write_all(clean(&String::from_utf8_lossy(&text)).as_bytes())?;
+        }
     }
     Ok(if report.worst() == Some(Severity::Damage) { Verdict::Bad } else { Verdict::Good })
 }
