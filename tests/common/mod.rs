@@ -110,7 +110,7 @@ pub fn unpack(version: &str, name: &str, into: &Path) -> PathBuf {
     for entry in archive.entries().unwrap() {
         let mut entry = entry.unwrap();
         let path = into.join(entry.path().unwrap());
-        if !entry.header().entry_type().is_file() {
+        if entry.header().entry_type().is_dir() {
             fs::create_dir_all(&path).unwrap();
             continue;
         }
