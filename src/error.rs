@@ -57,14 +57,14 @@ impl At {
     /// The same place, inside bucket `name`.
     #[must_use]
     pub fn bucket(mut self, name: &[u8]) -> At {
-        self.bucket = Some(name.escape_ascii().to_string());
+        self.bucket = Some(show_bytes(name));
         self
     }
 
     /// The same place, at key `key`.
     #[must_use]
     pub fn key(mut self, key: &[u8]) -> At {
-        self.key = Some(key.escape_ascii().to_string());
+        self.key = Some(show_bytes(key));
         self
     }
 
@@ -189,6 +189,15 @@ impl Error {
     #[must_use]
     pub fn damaged(path: &Path, corrupt: Box<Corrupt>) -> Error {
         Error::Damaged { path: path.to_path_buf(), corrupt }
+    }
+}
+
+/// Bytes as one printable line. Of more than 256, the first 256 and how many there are.
+#[must_use]
+pub fn show_bytes(bytes: &[u8]) -> String {
+    match bytes.get(..256) {
+        Some(start) if bytes.len() > 256 => format!("{}... ({} bytes)", start.escape_ascii(), bytes.len()),
+        _ => bytes.escape_ascii().to_string(),
     }
 }
 

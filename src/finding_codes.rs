@@ -52,6 +52,10 @@ codes! {
         "An element's key or value lies outside its page.",
         "bbolt reads past the page: garbage or a crash.",
         "Salvage the remaining elements, or restore another backup.";
+    ElementGap, "element-gap", Damage,
+        "An element's key does not start where the element before it ends: a position, a length or the page's count was altered.",
+        "bbolt reads what the element says: cut or stretched values, or fewer elements than were written.",
+        "Compare the page with another copy; the elements themselves are readable but one of them is not what was written.";
     ElementFlags, "element-flags", Damage,
         "A leaf element has flag bits that bbolt does not define.",
         "bbolt ignores them.",

@@ -30,7 +30,14 @@ use self::progress::Terminal;
 /// Exit codes: 0 good; 1 checked and bad (damage, or the data does not hold what was asked for); 2 wrong usage; 3 the input could not be
 /// read at all; 4 inconclusive; 5 a fault in coldbolt itself.
 #[derive(Debug, Parser)]
-#[command(name = "coldbolt", version, max_term_width = 110, propagate_version = true, disable_help_subcommand = true)]
+#[command(
+    name = "coldbolt",
+    version,
+    max_term_width = 110,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    after_help = "Examples:\n  coldbolt status backup.db\n  coldbolt inspect /var/lib/etcd\n  coldbolt verify backup.db"
+)]
 struct Cli {
     #[command(flatten)]
     global: Global,

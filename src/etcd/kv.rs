@@ -3,7 +3,9 @@
 //! Fields: 1 key, 2 create_revision, 3 mod_revision, 4 version, 5 value, 6 lease. Zero values are left out; a tombstone has the key only.
 //! Source: `api/mvccpb/kv.proto`.
 
+use super::BucketKey;
 use crate::bytes::wire::{BadField, Value, fields};
+use crate::finding::Code;
 
 /// One stored version of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,6 +44,25 @@ impl<'a> KeyValue<'a> {
             }
         }
         Ok(kv)
+    }
+
+    /// Whether it can be what is stored under `key`, as far as it tells by itself. `stored` is the bytes it was decoded from.
+    ///
+    /// # Errors
+    /// `value-undecodable` without a user key, `mod-revision` when it names another revision.
+    pub fn check(&self, key: BucketKey, stored: &[u8]) -> Result<(), (Code, String)> {
+        // The marker that a restore with a bumped revision leaves has no KeyValue at all.
+        if stored.is_empty() {
+            return Ok(());
+        }
+        if self.key.is_empty() {
+            return Err((Code::ValueUndecodable, format!("the KeyValue of {} bytes names no key", stored.len())));
+        }
+        if !key.tombstone && self.mod_revision != key.revision.main {
+            let what = format!("the value says mod_revision {}, its key {}", self.mod_revision, key.revision.main);
+            return Err((Code::ModRevision, what));
+        }
+        Ok(())
     }
 }
 

@@ -48,12 +48,14 @@ fn newer(version: &str, than: &str) -> bool {
 
 fn buckets(scan: &Scan, name: &str, found: &mut Found<'_>) {
     let there: BTreeSet<&[u8]> = scan.names().collect();
-    for due in BUCKETS {
+    // Of the two that cannot be made anew the walk tells.
+    for due in BUCKETS.into_iter().filter(|due| !matches!(*due, "key" | "meta")) {
         if !there.contains(due.as_bytes()) {
-            // Only these two hold what cannot be made anew.
-            let severity = if matches!(due, "key" | "meta") { Severity::Damage } else { Severity::Warning };
             let what = format!("bucket {due} is not there");
-            found.push(Finding { severity, ..Finding::new(Code::BucketMissing, name, At::default().bucket(due.as_bytes()), what) });
+            found.push(Finding {
+                severity: Severity::Warning,
+                ..Finding::new(Code::BucketMissing, name, At::default().bucket(due.as_bytes()), what)
+            });
         }
     }
     for bucket in &scan.buckets {
@@ -62,9 +64,6 @@ fn buckets(scan: &Scan, name: &str, found: &mut Found<'_>) {
         if !known {
             found.say(Code::BucketUnknown, name, format!("bucket {path} is none of etcd's"));
         }
-    }
-    for key in &scan.plain {
-        found.say(Code::BucketUnknown, name, format!("{} stands among the buckets and is none", key.escape_ascii()));
     }
     for key in &scan.facts.unknown_keys {
         found.say(Code::BucketUnknown, name, format!("{key} is a key that no etcd version writes"));

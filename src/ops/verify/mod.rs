@@ -76,6 +76,7 @@ impl Level {
             | Code::PageShared
             | Code::PageCount
             | Code::ElementBounds
+            | Code::ElementGap
             | Code::ElementFlags
             | Code::KeyEmpty
             | Code::KeyOrder
@@ -348,6 +349,7 @@ pub fn verify_file(source: &Source, options: VerifyOptions, monitor: &dyn Monito
     let database = run.database(source, true)?;
     run.verification.kind = match database.trailer {
         Some(Trailer::Absent) | None => "database without a trailer",
+        Some(Trailer::Lost { .. }) => "database or snapshot file, cut off",
         Some(_) => "snapshot file",
     }
     .to_owned();
@@ -482,10 +484,12 @@ impl<'m> Run<'m> {
             Trailer::Present { .. } => "present",
             Trailer::Zeroed { .. } => "zeroed",
             Trailer::Cut { .. } => "cut",
+            Trailer::Lost { .. } => "lost",
         };
         self.trailer_form(&db, trailer, alone);
 
-        let hashing = self.options.digests || (self.options.level >= Level::Bytes && !matches!(trailer, Trailer::Absent));
+        let hashing =
+            self.options.digests || (self.options.level >= Level::Bytes && !matches!(trailer, Trailer::Absent | Trailer::Lost { .. }));
         let walking = self.options.level >= Level::Pages;
         let total = if hashing { source.len() } else { 0 }.saturating_add(if walking { db.size().min(source.len()) } else { 0 });
         self.monitor.begin("verifying", total);
@@ -545,7 +549,7 @@ impl<'m> Run<'m> {
     fn trailer_form(&mut self, db: &Db<'_>, trailer: Trailer, alone: bool) {
         let name = &db.source().name();
         match trailer {
-            Trailer::Absent if alone && db.source().len() >= db.size() => {
+            Trailer::Absent if alone => {
                 let what = "the file has no SHA-256 trailer: it is a database as a member keeps it, not made by snapshot save";
                 self.found.say(Code::TrailerAbsent, name, what);
             }
@@ -560,7 +564,7 @@ impl<'m> Run<'m> {
                 let what = "32 zero bytes stand where the SHA-256 is due: the end of the file was never written";
                 self.found.push(Finding::new(Code::TrailerZeroed, name, At::offset(payload), what));
             }
-            Trailer::Absent | Trailer::Present { .. } => {}
+            Trailer::Absent | Trailer::Lost { .. } | Trailer::Present { .. } => {}
         }
     }
 
@@ -634,7 +638,7 @@ impl<'m> Run<'m> {
             return self.level(Level::Bytes, Outcome::NotRun, "not asked for");
         }
         match trailer {
-            Trailer::Absent if self.found.counts.contains_key(&Code::FileTooShort) => {
+            Trailer::Lost { .. } => {
                 self.level(Level::Bytes, Outcome::NotRun, "the end of the file is missing, and with it the trailer if there was one");
             }
             Trailer::Absent if alone => self.level(Level::Bytes, Outcome::Inconclusive, "no trailer to compare with"),
