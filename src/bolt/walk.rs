@@ -166,12 +166,13 @@ fn check_elements(page: &Page<'_>, bounds: Bounds<'_>, fault: &mut dyn FnMut(Cor
             }
         };
         let at = || page.at().element(index).key(key);
-        if let Some(before) = before {
-            if key <= before {
-                let what = format!("key is not greater than the one before it, {}", before.escape_ascii());
-                fault(*Corrupt::new(Code::KeyOrder, at(), what));
-            }
-        } else if let Some(lower) = bounds.lower
+        if let Some(before) = before
+            && key <= before
+        {
+            let what = format!("key is not greater than the one before it, {}", before.escape_ascii());
+            fault(*Corrupt::new(Code::KeyOrder, at(), what));
+        }
+        if let Some(lower) = bounds.lower.filter(|_| index == 0)
             && key != lower
         {
             let (code, word) = if key < lower { (Code::KeyOrder, "less than") } else { (Code::BranchKey, "not") };
@@ -332,12 +333,22 @@ impl<'w> Walk<'w> {
 }
 
 /// The children of a branch page that can be read, with what this page and its parents say about their keys.
+///
+/// A key that is out of order among its neighbours was reported as such: it says nothing about the children.
 fn children<'p>(page: &Page<'p>, bounds: Bounds<'p>) -> impl Iterator<Item = (Pgid, Bounds<'p>)> {
     let page = *page;
+    let key = move |index: usize| page.branch(index).ok().map(|element| element.key);
+    let trusted = move |index: usize| {
+        let own = key(index)?;
+        let after = index.checked_sub(1).and_then(key).is_none_or(|before| before < own);
+        let before = key(index.saturating_add(1)).or(bounds.upper).is_none_or(|next| own < next);
+        (after && before).then_some(own)
+    };
     (0..page.count).filter_map(move |index| {
-        let element = page.branch(index).ok()?;
-        let upper = page.branch(index.saturating_add(1)).ok().map(|next| next.key).or(bounds.upper);
-        Some((element.child, Bounds { lower: Some(element.key), upper }))
+        let child = page.branch(index).ok()?.child;
+        let lower = bounds.lower.filter(|_| index == 0).or_else(|| trusted(index));
+        let upper = (index.saturating_add(1)..page.count).find_map(trusted).or(bounds.upper);
+        Some((child, Bounds { lower, upper }))
     })
 }
 
@@ -347,6 +358,8 @@ pub struct Buckets<'d, 's> {
     db: &'d Db<'s>,
     /// Those that could be read.
     pub found: Vec<Bucket<'d, 's>>,
+    /// Names of those that could not.
+    pub lost: Vec<Vec<u8>>,
     /// Names of elements that are not buckets.
     pub plain: Vec<Vec<u8>>,
     /// What is wrong.
@@ -359,7 +372,7 @@ impl<'d, 's> Buckets<'d, 's> {
     /// None found yet.
     #[must_use]
     pub fn new(db: &'d Db<'s>) -> Buckets<'d, 's> {
-        Buckets { db, found: Vec::new(), plain: Vec::new(), faults: Vec::new(), stats: Stats::default() }
+        Buckets { db, found: Vec::new(), lost: Vec::new(), plain: Vec::new(), faults: Vec::new(), stats: Stats::default() }
     }
 }
 
@@ -377,7 +390,10 @@ impl Visitor for Buckets<'_, '_> {
             }
             match Bucket::parse(self.db, page, &element) {
                 Ok(bucket) => self.found.push(bucket),
-                Err(corrupt) => self.faults.push(*corrupt),
+                Err(corrupt) => {
+                    self.lost.push(element.key.to_vec());
+                    self.faults.push(*corrupt);
+                }
             }
         }
     }
