@@ -1,6 +1,6 @@
 //! One walk over everything in a database: all page rules checked, all buckets read. What status, inspect and verify are made from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bolt::walk::{Buckets, Shared, Stats, Visited, Visitor, check_freelist, walk, walk_parallel};
 use crate::bolt::{Bucket, Db, Page, Root, db};
@@ -121,6 +121,8 @@ pub struct Scan {
     pub root: Stats,
     /// Every bucket, in key order, nested ones after the one they are in.
     pub buckets: Vec<BucketScan>,
+    /// Buckets whose own entry cannot be read.
+    pub lost: Vec<Vec<u8>>,
     /// Root elements that are not buckets.
     pub plain: Vec<Vec<u8>>,
     /// What the small buckets say.
@@ -135,9 +137,19 @@ pub struct Scan {
     pub free_pages: u64,
     /// Everything that is wrong.
     pub faults: Faults,
+    /// Whether the root bucket could be read in full: if not, buckets may be missing from the list.
+    pub root_is_whole: bool,
+    /// Top-level buckets that could be read in full.
+    whole: BTreeSet<Vec<u8>>,
 }
 
 impl Scan {
+    /// Whether everything a top-level bucket holds was read: only then does it mean something that an item is not there.
+    #[must_use]
+    pub fn knows(&self, bucket: &str) -> bool {
+        self.whole.contains(bucket.as_bytes())
+    }
+
     /// Keys and values in all top-level buckets.
     #[must_use]
     pub fn all_keys(&self) -> u64 {
@@ -169,6 +181,12 @@ pub struct Options<'g> {
 /// # Errors
 /// [`Error::Cancelled`] only.
 pub fn scan(db: &Db<'_>, options: Options<'_>, monitor: &dyn Monitor) -> Result<Scan> {
+    let scan = pass(db, options, true, monitor)?;
+    // Which of two threads comes second to a shared page is chance: only on one thread is the answer the same each time.
+    if scan.faults.counts.contains_key(&Code::PageShared) { pass(db, options, false, monitor) } else { Ok(scan) }
+}
+
+fn pass(db: &Db<'_>, options: Options<'_>, parallel: bool, monitor: &dyn Monitor) -> Result<Scan> {
     let visited = Visited::new(db);
     let shared = Shared { visited: &visited, monitor, gate: options.gate };
     let mut faults = Faults::new(options.limit);
@@ -185,12 +203,14 @@ pub fn scan(db: &Db<'_>, options: Options<'_>, monitor: &dyn Monitor) -> Result<
     let root = db.root();
     let mut top = Buckets::new(db);
     walk(&root, shared, &mut top);
+    let root_is_whole = !top.faults.iter().any(|c| loses(c.code));
     top.faults.drain(..).for_each(|c| faults.push(c));
 
     let mut scan = Scan {
-        is_etcd: is_etcd(top.found.iter().map(|b| b.name.as_slice())),
+        is_etcd: is_etcd(top.found.iter().map(|b| b.name.as_slice()).chain(top.lost.iter().map(Vec::as_slice))),
         root: top.stats,
         buckets: Vec::new(),
+        lost: top.lost,
         plain: top.plain,
         facts: Facts::default(),
         keyspace: Keyspace::default(),
@@ -198,13 +218,16 @@ pub fn scan(db: &Db<'_>, options: Options<'_>, monitor: &dyn Monitor) -> Result<
         hash: 0,
         free_pages: 0,
         faults,
+        root_is_whole,
+        whole: BTreeSet::new(),
     };
+    let how = How { history: options.history, parallel };
     // The small buckets first: what they say about compaction decides what the key bucket may hold.
     let mut walked: Vec<_> = top.found.iter().map(|_| None).collect();
     for keys in [false, true] {
         for (bucket, place) in top.found.iter().zip(&mut walked) {
             if (bucket.name == b"key") == keys {
-                *place = Some(scan.bucket(bucket, &[], options.history, shared));
+                *place = Some(scan.bucket(bucket, &[], how, shared));
             }
         }
     }
@@ -226,6 +249,28 @@ struct Walked {
     buckets: Vec<BucketScan>,
 }
 
+/// Whether something with this fault cannot be read, so that what it holds is not known.
+fn loses(code: Code) -> bool {
+    !matches!(
+        code,
+        Code::KeyOrder
+            | Code::BranchKey
+            | Code::DepthUneven
+            | Code::ModRevision
+            | Code::VersionChain
+            | Code::Tombstone
+            | Code::SubRevision
+            | Code::RevisionGap
+    )
+}
+
+/// How buckets are walked.
+#[derive(Debug, Clone, Copy)]
+struct How {
+    history: bool,
+    parallel: bool,
+}
+
 /// Whether these are the buckets of an etcd database, even if some are lost.
 fn is_etcd<'n>(names: impl Iterator<Item = &'n [u8]>) -> bool {
     let known = names.filter(|name| schema::BUCKETS.iter().any(|b| b.as_bytes() == *name)).collect::<Vec<_>>();
@@ -233,17 +278,22 @@ fn is_etcd<'n>(names: impl Iterator<Item = &'n [u8]>) -> bool {
 }
 
 impl Scan {
-    fn bucket(&mut self, bucket: &Bucket<'_, '_>, above: &[Vec<u8>], history: bool, shared: Shared<'_>) -> Walked {
+    fn bucket(&mut self, bucket: &Bucket<'_, '_>, above: &[Vec<u8>], how: How, shared: Shared<'_>) -> Walked {
         let path: Vec<Vec<u8>> = above.iter().cloned().chain([bucket.name.clone()]).collect();
         let limit = self.faults.limit;
         let known = above.is_empty() && self.is_etcd;
         let keys = known && bucket.name == b"key";
         let small = known && !keys && schema::BUCKETS.iter().any(|b| b.as_bytes() == bucket.name);
-        let parts = if small || (keys && history) {
+        let parts = if small || (keys && how.history) || !how.parallel {
             let content = if small {
                 Content::Facts(&mut self.facts)
+            } else if keys && how.history {
+                let compact = if self.knows("meta") { self.facts.compact_revision().unwrap_or(-1) } else { i64::MAX };
+                Content::History(&self.newest, History::new(compact))
+            } else if keys {
+                Content::Keys(&self.newest)
             } else {
-                Content::History(&self.newest, History::new(self.facts.compact_revision().unwrap_or(-1)))
+                Content::Plain
             };
             let mut part = Part::new(bucket, limit, content);
             walk(bucket, shared, &mut part);
@@ -256,13 +306,18 @@ impl Scan {
         let mut walked = Walked { crc: 0, crc_len: 0, buckets: Vec::new() };
         let mut stats = Stats::default();
         let mut nested = Vec::new();
+        let mut whole = above.is_empty();
         for part in parts {
             walked.crc = crc32c_combine(walked.crc, part.crc, part.crc_len);
             walked.crc_len = walked.crc_len.saturating_add(part.crc_len);
             stats.add(&part.stats);
             self.keyspace.add(&part.keyspace);
+            whole &= !part.faults.counts.keys().any(|code| loses(*code));
             self.faults.extend(part.faults);
             nested.extend(part.nested);
+        }
+        if whole {
+            self.whole.insert(bucket.name.clone());
         }
         let inline = matches!(bucket.root, Root::Inline { .. });
         walked.buckets.push(BucketScan { path: path.clone(), inline, sequence: bucket.sequence, stats });
@@ -272,7 +327,7 @@ impl Scan {
                 self.faults.push(*Corrupt::new(Code::BucketHeader, at, format!("buckets are nested deeper than {MAX_NESTING}")));
                 break;
             }
-            walked.buckets.extend(self.bucket(inner, &path, history, shared).buckets);
+            walked.buckets.extend(self.bucket(inner, &path, how, shared).buckets);
         }
         walked
     }
@@ -290,6 +345,8 @@ struct Part<'c, 'd, 's> {
     bucket: &'c Bucket<'d, 's>,
     content: Content<'c>,
     seen: Seen<'d, 's>,
+    /// Elements of the page to come whose keys are out of order.
+    disordered: BTreeSet<u64>,
 }
 
 struct Seen<'d, 's> {
@@ -304,7 +361,8 @@ struct Seen<'d, 's> {
 impl<'c, 'd, 's> Part<'c, 'd, 's> {
     fn new(bucket: &'c Bucket<'d, 's>, limit: u64, content: Content<'c>) -> Part<'c, 'd, 's> {
         let (stats, keyspace, faults) = (Stats::default(), Keyspace::default(), Faults::new(limit));
-        Part { bucket, content, seen: Seen { stats, crc: 0, crc_len: 0, keyspace, faults, nested: Vec::new() } }
+        let seen = Seen { stats, crc: 0, crc_len: 0, keyspace, faults, nested: Vec::new() };
+        Part { bucket, content, seen, disordered: BTreeSet::new() }
     }
 }
 
@@ -315,16 +373,24 @@ impl Seen<'_, '_> {
     }
 
     /// One element of the key bucket; `place` tells where it is when something is wrong with it.
-    fn key_value(&mut self, newest: &Newest, history: Option<&mut History>, key: &[u8], value: &[u8], place: &dyn Fn() -> At) {
+    fn key_value(&mut self, newest: &Newest, mut history: Option<&mut History>, key: &[u8], value: &[u8], place: &dyn Fn() -> At) {
         let key = match BucketKey::parse(key) {
             Ok(key) => key,
-            Err(why) => return self.faults.push(*Corrupt::new(Code::RevisionKey, place(), why.to_string())),
+            Err(why) => {
+                history.into_iter().for_each(History::lost);
+                return self.faults.push(*Corrupt::new(Code::RevisionKey, place(), why.to_string()));
+            }
         };
         let kv = match KeyValue::decode(value) {
             Ok(kv) => kv,
             Err(bad) => {
+                let at = || At { revision: Some(key.revision.to_string()), ..place() };
                 let what = format!("the KeyValue cannot be read past its byte {}", bad.0);
-                return self.faults.push(*Corrupt::new(Code::ValueUndecodable, place(), what));
+                self.faults.push(*Corrupt::new(Code::ValueUndecodable, at(), what));
+                if let Some(history) = &mut history {
+                    history.unreadable(key.revision, &mut |code, what| self.faults.push(*Corrupt::new(code, at(), what)));
+                }
+                return;
             }
         };
         let before = newest.see(key, &kv);
@@ -346,12 +412,23 @@ impl Seen<'_, '_> {
 
 impl Visitor for Part<'_, '_, '_> {
     fn branch(&mut self, page: &Page<'_>, depth: usize) {
+        self.disordered.clear();
         self.seen.stats.branch(page, depth);
     }
 
     fn leaf(&mut self, page: &Page<'_>, depth: Option<usize>) {
         self.seen.stats.leaf(page, depth);
-        for (index, element) in page.leaves().enumerate() {
+        let disordered = std::mem::take(&mut self.disordered);
+        for index in 0..page.count {
+            let lost = |content: &mut Content<'_>| {
+                if let Content::History(_, history) = content {
+                    history.lost();
+                }
+            };
+            let Ok(element) = page.leaf(index) else {
+                lost(&mut self.content);
+                continue;
+            };
             self.seen.hash(element.key);
             if element.is_bucket {
                 // Go's ForEach gives a nested bucket's name and no value.
@@ -371,12 +448,30 @@ impl Visitor for Part<'_, '_, '_> {
                     }
                 }
                 Content::Keys(newest) => self.seen.key_value(newest, None, element.key, element.value, &place),
-                Content::History(newest, history) => self.seen.key_value(newest, Some(history), element.key, element.value, &place),
+                Content::History(newest, history) => {
+                    // Of two keys out of order either may be the wrong one: nothing follows from what they say.
+                    let at = to_u64(index);
+                    if disordered.contains(&at) || disordered.contains(&at.saturating_add(1)) {
+                        history.lost();
+                        self.seen.key_value(newest, None, element.key, element.value, &place);
+                    } else {
+                        self.seen.key_value(newest, Some(history), element.key, element.value, &place);
+                    }
+                }
             }
         }
     }
 
     fn fault(&mut self, mut corrupt: Corrupt) {
+        if let Content::History(_, history) = &mut self.content {
+            match (corrupt.code, corrupt.at.element) {
+                (Code::KeyOrder | Code::BranchKey, Some(element)) => {
+                    self.disordered.insert(element);
+                }
+                (code, None) if loses(code) => history.lost(),
+                _ => {}
+            }
+        }
         corrupt.at = corrupt.at.bucket(&self.bucket.name);
         self.seen.faults.push(corrupt);
     }
