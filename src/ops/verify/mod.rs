@@ -2,6 +2,7 @@
 
 mod consistency;
 mod log;
+mod membership;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -68,7 +69,8 @@ impl Level {
             | Code::MetaUnusable
             | Code::MetaFallback
             | Code::TrailerAbsent
-            | Code::TrailerCut => Level::Identity,
+            | Code::TrailerCut
+            | Code::TrailingBytes => Level::Identity,
             Code::Unreadable | Code::TrailerMismatch | Code::TrailerZeroed => Level::Bytes,
             Code::PageId
             | Code::PageType
@@ -112,6 +114,8 @@ impl Level {
             | Code::WalStart
             | Code::DbLag
             | Code::DbAhead
+            | Code::DbTerm
+            | Code::DbMissing
             | Code::DbBehindSnapshot
             | Code::SnapCrc
             | Code::SnapInvalid
@@ -269,6 +273,8 @@ pub struct Verification {
 struct Found<'m> {
     findings: Vec<Finding>,
     counts: BTreeMap<Code, u64>,
+    /// The worst of each code, of those too that were not kept.
+    worst: BTreeMap<Code, Severity>,
     limit: u64,
     monitor: &'m dyn Monitor,
 }
@@ -277,6 +283,8 @@ impl Found<'_> {
     fn push(&mut self, finding: Finding) {
         let count = self.counts.entry(finding.code).or_default();
         *count = count.saturating_add(1);
+        let worst = self.worst.entry(finding.code).or_insert(finding.severity);
+        *worst = finding.severity.max(*worst);
         if *count <= self.limit {
             self.monitor.finding(finding.clone());
             self.findings.push(finding);
@@ -288,7 +296,7 @@ impl Found<'_> {
     }
 
     fn worst(&self, level: Level) -> Option<Severity> {
-        self.findings.iter().filter(|f| Level::of(f.code) == level).map(|f| f.severity).max()
+        self.worst.iter().filter(|(code, _)| Level::of(**code) == level).map(|(_, severity)| *severity).max()
     }
 }
 
@@ -391,6 +399,8 @@ struct Database {
     name: String,
     trailer: Option<Trailer>,
     facts: Option<Facts>,
+    /// Whether its list of members could be read in full.
+    knows_members: bool,
 }
 
 /// What one pass over a file gives: its digests and its pages, as far as they were asked for.
@@ -406,7 +416,8 @@ struct Run<'m> {
 
 impl<'m> Run<'m> {
     fn new(path: String, options: VerifyOptions, monitor: &'m dyn Monitor) -> Run<'m> {
-        let found = Found { findings: Vec::new(), counts: BTreeMap::new(), limit: options.max_findings, monitor };
+        let limit = options.max_findings;
+        let found = Found { findings: Vec::new(), counts: BTreeMap::new(), worst: BTreeMap::new(), limit, monitor };
         let verification = Verification {
             path,
             kind: String::new(),
@@ -447,7 +458,7 @@ impl<'m> Run<'m> {
         verification.findings = self.found.findings;
         verification.finding_counts = self.found.counts;
         let any = |outcome| verification.levels.iter().any(|l| l.outcome == outcome);
-        let damage = verification.findings.iter().any(|f| f.severity == Severity::Damage);
+        let damage = self.found.worst.values().any(|severity| *severity == Severity::Damage);
         verification.verdict = if damage {
             Verdict::Bad
         } else if any(Outcome::Inconclusive) {
@@ -472,7 +483,17 @@ impl<'m> Run<'m> {
             Ok(db) => db,
             Err(corrupt) => return Ok(self.no_meta(source, *corrupt)),
         };
-        let trailer = Trailer::read(source, db.size()).map_err(|c| Error::unreadable(source.path(), c))?;
+        // A member's own database has none, whatever its last bytes look like.
+        let trailer = if alone { Trailer::read(source, db.size()) } else { Ok(Trailer::Absent) };
+        let (trailer, unreadable) = match trailer {
+            Ok(trailer) => (trailer, None),
+            Err(corrupt) => (Trailer::Absent, Some(corrupt)),
+        };
+        let alone = alone && unreadable.is_none();
+        if let Some(corrupt) = unreadable {
+            self.found.push(Finding::from_corrupt(&name, *corrupt));
+        }
+        let measured = &mut self.verification.measured;
         measured.payload_size = trailer.payload(source);
         measured.page_size = db.page_size();
         measured.db_size = db.size();
@@ -483,7 +504,7 @@ impl<'m> Run<'m> {
             Trailer::Zeroed { .. } => "zeroed",
             Trailer::Cut { .. } => "cut",
         };
-        self.trailer_form(&name, trailer, alone);
+        self.trailer_form(&db, trailer, alone);
 
         let hashing = self.options.digests || (self.options.level >= Level::Bytes && !matches!(trailer, Trailer::Absent));
         let walking = self.options.level >= Level::Pages;
@@ -527,10 +548,11 @@ impl<'m> Run<'m> {
                 db.meta().txid
             ),
         );
-        self.bytes(source, trailer, digest, alone);
+        self.bytes(&db, trailer, digest, alone);
         self.judge_scan(&db, scan.as_ref(), &name)?;
+        let knows_members = scan.as_ref().is_some_and(|s| s.knows("members"));
         let facts = scan.filter(|s| s.is_etcd).map(|s| s.facts);
-        Ok(Database { name, trailer: Some(trailer), facts })
+        Ok(Database { name, trailer: Some(trailer), facts, knows_members })
     }
 
     fn no_meta(&mut self, source: &Source, corrupt: Corrupt) -> Database {
@@ -542,7 +564,24 @@ impl<'m> Run<'m> {
         Database { name: source.name(), ..Database::default() }
     }
 
-    fn trailer_form(&mut self, name: &str, trailer: Trailer, alone: bool) {
+    fn trailer_form(&mut self, db: &Db<'_>, trailer: Trailer, alone: bool) {
+        let (source, size) = (db.source(), db.size());
+        let name = &source.name();
+        let payload = trailer.payload(source);
+        if payload < size {
+            // What stands at the end of a file without its end is no trailer.
+            return;
+        }
+        let beyond = payload.saturating_sub(size);
+        // bbolt makes its files longer by whole pages; snapshot save writes exactly the database.
+        let padded = matches!(trailer, Trailer::Absent) && payload.checked_rem(db.page_size()) == Some(0);
+        if alone && beyond > 0 && !padded && !matches!(trailer, Trailer::Cut { .. }) && source.len() > 4096 {
+            let what = format!(
+                "{beyond} bytes stand after the database's {size}, where {} is due",
+                if matches!(trailer, Trailer::Absent) { "nothing or a trailer of 32" } else { "the trailer" }
+            );
+            self.found.push(Finding::new(Code::TrailingBytes, name, At::offset(size), what));
+        }
         match trailer {
             Trailer::Absent if alone => {
                 let what = "the file has no SHA-256 trailer: it is a database as a member keeps it, not made by snapshot save";
@@ -581,7 +620,8 @@ impl<'m> Run<'m> {
             let scan = walking
                 .then(|| {
                     let history = self.options.level >= Level::Mvcc;
-                    scan(db, Options { limit: self.options.max_findings, gate: gate.as_ref(), history }, &part)
+                    // One of each is needed for the verdict, even if none is to be shown.
+                    scan(db, Options { limit: self.options.max_findings.max(1), gate: gate.as_ref(), history }, &part)
                 })
                 .transpose();
             let digest = reader.and_then(|r| r.join().ok()).filter(|_| hashing);
@@ -609,7 +649,8 @@ impl<'m> Run<'m> {
         measured.compaction_unfinished = facts.compaction_is_unfinished();
     }
 
-    fn bytes(&mut self, source: &Source, trailer: Trailer, digest: Option<Result<Digests, Box<Corrupt>>>, alone: bool) {
+    fn bytes(&mut self, db: &Db<'_>, trailer: Trailer, digest: Option<Result<Digests, Box<Corrupt>>>, alone: bool) {
+        let (source, size) = (db.source(), db.size());
         let name = source.name();
         let digest = match digest {
             Some(Ok(digest)) => Some(digest),
@@ -620,8 +661,12 @@ impl<'m> Run<'m> {
             None => None,
         };
         let payload = digest.as_ref().map(|d| d.payload);
+        // A file that ends early has lost its trailer: the 32 bytes at its end are none, unless they fit.
+        let matches = matches!((payload, trailer), (Some(computed), Trailer::Present { digest, .. }) if computed == digest);
+        let lost = trailer.payload(source) < size && !matches;
         if let (Some(computed), Trailer::Present { digest: stored, payload }) = (payload, trailer)
-            && computed != stored
+            && !matches
+            && !lost
         {
             let what =
                 format!("the trailer is {}, the {payload} bytes before it give {}", checksum::hex(&stored), checksum::hex(&computed));
@@ -633,6 +678,10 @@ impl<'m> Run<'m> {
             return self.level(Level::Bytes, Outcome::NotRun, "not asked for");
         }
         match trailer {
+            _ if self.found.worst(Level::Bytes).is_some() && !matches!(trailer, Trailer::Present { .. } | Trailer::Zeroed { .. }) => {
+                self.judge(Level::Bytes, "not all bytes could be read");
+            }
+            _ if lost => self.level(Level::Bytes, Outcome::NotRun, "the end of the file is missing, and the trailer with it"),
             Trailer::Absent if alone => self.level(Level::Bytes, Outcome::Inconclusive, "no trailer to compare with"),
             Trailer::Absent => self.level(Level::Bytes, Outcome::NotApplicable, "a member's own database has no trailer"),
             Trailer::Cut { .. } => self.level(Level::Bytes, Outcome::NotRun, "the trailer is cut off"),
@@ -653,6 +702,10 @@ impl<'m> Run<'m> {
         self.judge(Level::Pages, format!("{} pages of {} buckets reached, {} free", all.pages(), scan.buckets.len(), scan.free_pages));
         if self.options.level < Level::Mvcc {
             self.level(Level::Mvcc, Outcome::NotRun, "not asked for");
+            return Ok(());
+        }
+        if !scan.is_etcd && !scan.root_is_whole {
+            self.level(Level::Mvcc, Outcome::NotRun, "the root bucket is damaged: which buckets there are cannot be told");
             return Ok(());
         }
         if !scan.is_etcd {
@@ -679,7 +732,8 @@ impl<'m> Run<'m> {
 
     /// When the meta page in use or its tree is damaged, whether the other one's tree is whole: that is the way out.
     fn other_meta(&mut self, db: &Db<'_>, name: &str) -> Result<()> {
-        let damaged = self.found.findings.iter().any(|f| f.severity == Severity::Damage && Level::of(f.code) != Level::Bytes);
+        let damaged =
+            [Level::Identity, Level::Pages, Level::Mvcc].into_iter().any(|level| self.found.worst(level) == Some(Severity::Damage));
         let other = db.slots().iter().find(|s| s.number != db.meta_number()).map_or(0, |s| s.number);
         let Some(other) = db.with_meta(other).filter(|o| damaged && o.meta().root != db.meta().root) else { return Ok(()) };
         if self.options.level < Level::Pages {
