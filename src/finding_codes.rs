@@ -105,6 +105,10 @@ codes! {
         "A few bytes follow the database where 32 are due: the file was cut off inside its trailer.",
         "etcdutl snapshot status says nothing; restore says the snapshot is missing its hash.",
         "Fetch the file again; the database itself may be whole, see the other levels.";
+    ManifestMismatch, "manifest-mismatch", Damage,
+        "The file is not the one its manifest describes: its length or a checksum differs.",
+        "etcd knows no manifests.",
+        "Fetch the file again from where it came from; if it was replaced on purpose, write a new manifest.";
     // ---- etcd's keyspace -----------------------------------------------------------------------------------------
     BucketMissing, "bucket-missing", Damage,
         "A bucket that every etcd database has is not there.",
