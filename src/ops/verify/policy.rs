@@ -193,6 +193,14 @@ pub struct RuleResult {
     pub message: String,
 }
 
+impl RuleResult {
+    /// The rule's name, and the keys it is about.
+    #[must_use]
+    pub fn title(&self) -> String {
+        self.keys.as_ref().map_or_else(|| self.id.to_string(), |keys| format!("{} {keys}", self.id))
+    }
+}
+
 /// What another, earlier snapshot was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Previous {
