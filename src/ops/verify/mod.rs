@@ -798,13 +798,17 @@ impl<'m> Run<'m> {
         }
         let unknown = consistency::check(scan, db, name, &mut self.found);
         // A hash over pages that cannot all be read would be a wrong answer.
-        let mut hash = String::from("no HashKV, pages are missing");
         let whole = !cut && self.found.worst(Level::Pages) != Some(Severity::Damage);
-        if whole && !self.found.counts.contains_key(&Code::RevisionKey) && !self.found.counts.contains_key(&Code::ValueUndecodable) {
-            let HashKvReport { hash: number, revision, .. } = hash_last(scan, db, &Part(self.monitor))?;
-            self.verification.measured.hashkv = Some(number);
-            hash = format!("HashKV {number} at {revision}");
-        }
+        let hashed = if whole { hash_last(scan, db, &Part(self.monitor)) } else { Err(Error::Refused("pages are missing".to_owned())) };
+        let hash = match hashed {
+            Ok(HashKvReport { hash, revision, .. }) => {
+                self.verification.measured.hashkv = Some(hash);
+                format!("HashKV {hash} at {revision}")
+            }
+            Err(Error::Cancelled) => return Err(Error::Cancelled),
+            Err(Error::Damaged { corrupt, .. }) => format!("no HashKV, {corrupt}"),
+            Err(other) => format!("no HashKV, {other}"),
+        };
         let detail = format!("{} revisions of {} live keys; {hash}", scan.keyspace.revisions, scan.newest.live());
         if unknown && self.found.worst(Level::Mvcc) != Some(Severity::Damage) {
             self.level(Level::Mvcc, Outcome::Inconclusive, format!("{detail}; the storage version is newer than coldbolt knows"));
