@@ -282,6 +282,9 @@ pub struct Verification {
     pub findings: Vec<Finding>,
     /// How many there are of each code.
     pub finding_counts: BTreeMap<Code, u64>,
+    /// The worst finding, of those too that are only counted.
+    #[serde(skip)]
+    pub worst: Option<Severity>,
     /// The rules of the policy, if one was applied.
     pub policy: Vec<RuleResult>,
 }
@@ -291,7 +294,7 @@ impl Verification {
     #[must_use]
     pub fn judge(&self) -> Verdict {
         let rule = |passed| self.policy.iter().any(|r| r.severity == RuleSeverity::Error && r.passed == passed);
-        if rule(Some(false)) || self.findings.iter().any(|f| f.severity == Severity::Damage) {
+        if rule(Some(false)) || self.worst == Some(Severity::Damage) {
             Verdict::Bad
         } else if rule(None) || self.levels.iter().any(|l| l.outcome == Outcome::Inconclusive) {
             Verdict::Inconclusive
@@ -445,7 +448,7 @@ struct Run<'m> {
 
 impl<'m> Run<'m> {
     fn new(path: String, options: VerifyOptions<'m>, monitor: &'m dyn Monitor) -> Run<'m> {
-        let found = Found { findings: Vec::new(), counts: BTreeMap::new(), limit: options.max_findings.max(1), monitor };
+        let found = Found { findings: Vec::new(), counts: BTreeMap::new(), limit: options.max_findings, monitor };
         let verification = Verification {
             path,
             kind: String::new(),
@@ -455,6 +458,7 @@ impl<'m> Run<'m> {
             other_meta: None,
             findings: Vec::new(),
             finding_counts: BTreeMap::new(),
+            worst: None,
             policy: Vec::new(),
         };
         Run { options, monitor, found, verification }
@@ -484,6 +488,7 @@ impl<'m> Run<'m> {
         self.level(Level::Restore, Outcome::NotRun, "not run: coldbolt does not restore yet");
         let mut verification = self.verification;
         verification.levels.sort_by_key(|l| l.level);
+        verification.worst = self.found.findings.iter().map(|f| f.severity).max();
         verification.findings = self.found.findings;
         verification.finding_counts = self.found.counts;
         verification.verdict = verification.judge();
