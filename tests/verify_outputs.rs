@@ -46,7 +46,6 @@ fn exit_codes_say_how_it_ended() {
         (&["--nonsense"], 2),
         (&["good.db", "--policy", "none.toml"], 2),
         (&["good.db", "--ndjson", "-w", "json"], 2),
-        (&["good.db", "--max-findings", "0"], 2),
         (&["good.db", "--junit", "none/out.xml"], 2),
         (&["good.db", "--junit", "/dev/null"], 2),
         (&["text"], 3),

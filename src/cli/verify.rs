@@ -46,7 +46,7 @@ pub struct Args {
     #[arg(long)]
     strict: bool,
     /// Findings shown for each code; all are counted.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..), value_name = "N")]
+    #[arg(long, default_value_t = 20, value_name = "N")]
     max_findings: u64,
     /// Format of the answer.
     #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]

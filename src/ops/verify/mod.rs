@@ -287,6 +287,9 @@ pub struct Verification {
     pub findings: Vec<Finding>,
     /// How many there are of each code.
     pub finding_counts: BTreeMap<Code, u64>,
+    /// The worst finding, of those too that are only counted.
+    #[serde(skip)]
+    pub worst: Option<Severity>,
     /// The rules of the policy, if one was applied.
     pub policy: Vec<RuleResult>,
 }
@@ -296,10 +299,7 @@ impl Verification {
     #[must_use]
     pub fn judge(&self) -> Verdict {
         let rule = |passed| self.policy.iter().any(|r| r.severity == RuleSeverity::Error && r.passed == passed);
-        // A level fails by damage; of that, not every finding need be kept.
-        let damage =
-            self.levels.iter().any(|l| l.outcome == Outcome::Failed) || self.findings.iter().any(|f| f.severity == Severity::Damage);
-        if rule(Some(false)) || damage {
+        if rule(Some(false)) || self.worst == Some(Severity::Damage) {
             Verdict::Bad
         } else if rule(None) || self.levels.iter().any(|l| l.outcome == Outcome::Inconclusive) {
             Verdict::Inconclusive
@@ -471,6 +471,7 @@ impl<'m> Run<'m> {
             other_meta: None,
             findings: Vec::new(),
             finding_counts: BTreeMap::new(),
+            worst: None,
             policy: Vec::new(),
         };
         Run { options, monitor, found, verification }
@@ -500,6 +501,7 @@ impl<'m> Run<'m> {
         self.level(Level::Restore, Outcome::NotRun, "not run: coldbolt does not restore yet");
         let mut verification = self.verification;
         verification.levels.sort_by_key(|l| l.level);
+        verification.worst = self.found.worst.values().copied().max();
         verification.findings = self.found.findings;
         verification.finding_counts = self.found.counts;
         verification.verdict = verification.judge();
