@@ -78,7 +78,7 @@ fn stored(image: &Image) -> Vec<Stored> {
 }
 
 fn values(image: &Image, which: fn(&Stored) -> bool) -> impl Iterator<Item = usize> {
-    let rows = stored(image).into_iter().filter(move |row| which(row));
+    let rows = stored(image).into_iter().filter(which);
     rows.flat_map(|row| row.fields).filter(|(field, _)| *field == 5).flat_map(|(_, content)| content)
 }
 
