@@ -22,7 +22,7 @@ pub fn missing<'n>(names: impl Iterator<Item = &'n [u8]>, at: &At) -> Vec<Corrup
     }
     let lost = ["key", "meta"].into_iter().filter(|lost| !names.contains(&lost.as_bytes()));
     let what = |lost| format!("bucket {lost} is not among the {} buckets", names.len());
-    lost.map(|lost| *Corrupt::new(Code::BucketMissing, at.clone(), what(lost))).collect()
+    lost.map(|lost| *Corrupt::new(Code::BucketMissing, at.clone().bucket(lost.as_bytes()), what(lost))).collect()
 }
 
 /// Which version of etcd's storage schema a file is in, and how that is known.

@@ -6,7 +6,8 @@ use coldbolt::bolt::cursor::MAX_DEPTH;
 use coldbolt::bytes::Source;
 use coldbolt::error::At;
 use coldbolt::monitor::Quiet;
-use coldbolt::ops::verify::verify_file;
+use coldbolt::ops::verify::manifest::{Against, Entry as ManifestEntry};
+use coldbolt::ops::verify::{VerifyOptions, verify_file};
 use coldbolt::{Code, Severity};
 
 use super::image::{BRANCH, FREELIST, Image, LEAF, plain_without_freelist};
@@ -372,9 +373,10 @@ pub fn entries() -> Vec<Entry> {
             "a child is the high water mark",
             Plain(|image| {
                 let at = field(image, branch(image), 3, 8);
+                let place = image.at(branch(image)).element(3);
                 let high = image.high_water();
                 image.set_u64(at, high);
-                one(Code::PageOutOfRange, At { page: Some(high), ..nowhere() })
+                one(Code::PageOutOfRange, place)
             }),
         ),
         entry(
@@ -382,8 +384,9 @@ pub fn entries() -> Vec<Entry> {
             "a child is page 999999",
             Plain(|image| {
                 let at = field(image, branch(image), 3, 8);
+                let place = image.at(branch(image)).element(3);
                 image.set_u64(at, 999_999);
-                one(Code::PageOutOfRange, At { page: Some(999_999), ..nowhere() })
+                one(Code::PageOutOfRange, place)
             }),
         ),
         entry(
@@ -391,8 +394,9 @@ pub fn entries() -> Vec<Entry> {
             "a child is page 2^60",
             Plain(|image| {
                 let at = field(image, branch(image), 3, 8);
+                let place = image.at(branch(image)).element(3);
                 image.set_u64(at, 1 << 60);
-                one(Code::PageOutOfRange, At { page: Some(1 << 60), ..nowhere() })
+                one(Code::PageOutOfRange, place)
             }),
         ),
         entry(
@@ -400,8 +404,9 @@ pub fn entries() -> Vec<Entry> {
             "a child is a meta page",
             Plain(|image| {
                 let at = field(image, branch(image), 3, 8);
+                let place = image.at(branch(image)).element(3);
                 image.set_u64(at, 1);
-                one(Code::PageOutOfRange, At { page: Some(1), ..nowhere() })
+                one(Code::PageOutOfRange, place)
             }),
         ),
         entry(
@@ -410,7 +415,7 @@ pub fn entries() -> Vec<Entry> {
             Plain(|image| {
                 let at = image.entry("tree").value.start;
                 image.set_u64(at, 5000);
-                one(Code::PageOutOfRange, At { page: Some(5000), bucket: Some("tree".to_owned()), ..nowhere() })
+                one(Code::PageOutOfRange, At { page: Some(image.root()), bucket: Some("tree".to_owned()), ..nowhere() })
             }),
         ),
         entry(
@@ -777,7 +782,9 @@ pub fn entries() -> Vec<Entry> {
                 image.set_u32(entry.at + 4, (used - entry.at) as u32);
                 image.set_u32(entry.at + 12, len as u32);
                 image.set(used, &[key, value].concat());
-                one(Code::BucketHeader, At { element: Some(2), bucket: Some("inline".to_owned()), ..nowhere() })
+                let at = At { element: Some(2), bucket: Some("inline".to_owned()), ..nowhere() };
+                // Moved behind the others, it leaves a gap before itself and one where it was.
+                vec![due(Code::BucketHeader, at), Due { count: 2, ..due(Code::ElementGap, nowhere()) }]
             }),
         ),
         entry(
@@ -786,7 +793,33 @@ pub fn entries() -> Vec<Entry> {
             Snapshot(|image| {
                 let entry = image.entry("lease");
                 image.set_u32(entry.at + 12, 8);
-                one(Code::BucketHeader, At { page: Some(image.root()), bucket: Some("lease".to_owned()), ..nowhere() })
+                let at = At { page: Some(image.root()), bucket: Some("lease".to_owned()), ..nowhere() };
+                // The bytes that are cut off the value belong to no element.
+                vec![due(Code::BucketHeader, at), due(Code::ElementGap, At { page: Some(image.root()), ..nowhere() })]
+            }),
+        ),
+        entry(
+            Code::ElementGap,
+            "a leaf has one element less than was written",
+            Plain(|image| {
+                let id = leaf(image);
+                let count = image.elements(id).len() as u16 - 1;
+                image.set_u16(image.page(id) + 10, count);
+                one(Code::ElementGap, At { page: Some(id), ..nowhere() })
+            }),
+        ),
+        entry(
+            Code::ManifestMismatch,
+            "another length than the manifest says",
+            Other(|| {
+                let image = small();
+                let source = Source::from_bytes("file.db", image.bytes.clone());
+                let good = verify_file(&source, VerifyOptions { digests: true, ..options() }, &Quiet).unwrap();
+                let mut entry = ManifestEntry::of(&good);
+                entry.size += 1;
+                let against = Some(Against { manifest: "file.db.manifest.json", entry: Some(&entry) });
+                let report = verify_file(&source, VerifyOptions { against, ..options() }, &Quiet).unwrap();
+                (report, one(Code::ManifestMismatch, nowhere()))
             }),
         ),
         // ---- freelist ----------------------------------------------------------------------------------------------
@@ -840,7 +873,7 @@ pub fn entries() -> Vec<Entry> {
             "the meta pages lead past the high water mark",
             Listed(|image| {
                 image.set_metas(48, 70_000);
-                one(Code::FreelistInvalid, At { page: Some(70_000), ..nowhere() })
+                one(Code::FreelistInvalid, image.at(0))
             }),
         ),
         entry(
