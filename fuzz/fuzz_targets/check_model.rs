@@ -1,15 +1,16 @@
 //! Whether a bbolt file is whole, by the page walk and by a slow model that knows only the rules: both must agree, and on which pages are
-//! reached. The file is small and its pages are made from the input, so that most of them are nearly whole.
+//! reached. The file is a small one of the writer's with a few bytes changed, so that most of it is whole.
 #![no_main]
 
 use std::collections::BTreeSet;
+use std::io::Cursor;
 
 use coldbolt::Code;
 use coldbolt::bolt::Db;
+use coldbolt::bolt::writer::{Options, Writer};
 use coldbolt::bytes::Source;
-use coldbolt::bytes::checksum::fnv1a64;
 use coldbolt::monitor::Quiet;
-use coldbolt::ops::scan::{Options, scan};
+use coldbolt::ops::scan::{self, scan};
 
 const PAGE: usize = 1024;
 const DEEPEST: usize = 64;
@@ -127,31 +128,45 @@ impl Model<'_> {
     }
 }
 
-/// A file of up to 62 pages: the input's, with meta pages and page numbers that fit.
+/// A whole file with buckets of every kind, and then a few edits where the rules are: what the input says of either.
 fn build(data: &[u8]) -> Vec<u8> {
-    let [root, keep, rest @ ..] = data else { return Vec::new() };
-    let pages = rest.len().div_ceil(PAGE).clamp(1, 60) + 2;
-    let mut file = vec![0; pages * PAGE];
-    let len = rest.len().min((pages - 2) * PAGE);
-    file[2 * PAGE..2 * PAGE + len].copy_from_slice(&rest[..len]);
-    for id in 2..pages {
-        // Most pages carry their number.
-        if (keep >> (id % 8)) & 1 == 0 {
-            file[id * PAGE..id * PAGE + 8].copy_from_slice(&(id as u64).to_le_bytes());
-        }
+    let [keys, size, fill, edits @ ..] = data else { return Vec::new() };
+    let options = Options { page_size: PAGE as u32, txid: 9, fill_percent: 25 + fill % 76, ..Options::default() };
+    let mut file = Cursor::new(Vec::new());
+    let mut writer = Writer::new(&mut file, options).unwrap();
+    writer.begin_bucket(b"a", 0).unwrap();
+    for i in 0..u32::from(*keys) {
+        // Even numbers, and now and then a value of more than a page.
+        let len = if i % 64 == 63 { 2000 } else { usize::from(*size) };
+        writer.put(&(2 * i).to_be_bytes(), &vec![7; len]).unwrap();
     }
-    for (id, txid) in [(0usize, 9u64), (1, 8)] {
-        let page = &mut file[id * PAGE..][..80];
-        page[0] = id as u8;
-        page[8] = 4;
-        page[16..24].copy_from_slice(&[0xed, 0xda, 0x0c, 0xed, 2, 0, 0, 0]);
-        page[24..28].copy_from_slice(&(PAGE as u32).to_le_bytes());
-        page[32..40].copy_from_slice(&(2 + u64::from(*root) % (pages as u64 - 2)).to_le_bytes());
-        page[48..56].fill(0xff);
-        page[56..64].copy_from_slice(&(pages as u64).to_le_bytes());
-        page[64..72].copy_from_slice(&txid.to_le_bytes());
-        let sum = fnv1a64(&page[16..72]).to_le_bytes();
-        page[72..80].copy_from_slice(&sum);
+    writer.end_bucket().unwrap();
+    writer.begin_bucket(b"b", 0).unwrap();
+    for inner in [b"x", b"y"] {
+        writer.begin_bucket(inner, 0).unwrap();
+        writer.put(b"k", b"v").unwrap();
+        writer.put(b"l", b"w").unwrap();
+        writer.end_bucket().unwrap();
+    }
+    writer.end_bucket().unwrap();
+    writer.finish().unwrap();
+    let mut file = file.into_inner();
+    let pages = file.len() / PAGE;
+    for edit in edits.chunks_exact(5).take(4) {
+        let [page, what, element, byte, value] = edit else { break };
+        let start = (2 + usize::from(*page) % (pages - 2)) * PAGE;
+        let count = u16_at(&file, start + 10).clamp(1, 60);
+        let element = start + 16 + 16 * (usize::from(*element) % count);
+        let key = element + if u16_at(&file, start + 8) == 1 { u32_at(&file, element) } else { u32_at(&file, element + 4) };
+        let place = match what % 4 {
+            0 => start + usize::from(*byte) % 16,
+            1 => element + usize::from(*byte) % 16,
+            2 => key + usize::from(*byte) % 8,
+            // The last page of the file holds the root: bucket headers and inline pages.
+            _ => file.len() - PAGE + usize::from(u16::from_le_bytes([*byte, *page]) % PAGE as u16),
+        };
+        let Some(place) = file.get_mut(place).filter(|_| place >= 2 * PAGE) else { continue };
+        *place = if what & 0x80 == 0 { *value } else { place.wrapping_add(*value % 5).wrapping_sub(2) };
     }
     file
 }
@@ -168,7 +183,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
 
     let source = Source::from_bytes("file.db", file.clone());
     let db = Db::open(&source).expect("the meta pages fit");
-    let scan = scan(&db, Options { limit: 100, gate: None, history: true }, &Quiet).unwrap();
+    let scan = scan(&db, scan::Options { limit: 100, gate: None, history: true }, &Quiet).unwrap();
     let of_pages = |code: &Code| {
         !matches!(
             code,
