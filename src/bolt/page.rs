@@ -10,6 +10,8 @@ use crate::finding::Code;
 pub const HEADER: usize = 16;
 /// Length of a leaf or branch element in bytes.
 pub const ELEMENT: usize = 16;
+/// The most that Go can address of an element, its key and its value: more is past its longest slice (`unsafeByteSlice`).
+const MAX_REACH: u64 = 0x7fff_ffff;
 /// A leaf element's flag: the value is a bucket.
 pub const BUCKET_FLAG: u32 = 1;
 
@@ -243,6 +245,22 @@ impl<'a> Page<'a> {
         Corrupt::new(Code::ElementBounds, self.element_at(index), text)
     }
 
+    /// Whether an element's `pos` is past the elements themselves, and Go can read as far as its key and value go.
+    fn reach(&self, index: usize, pos: u32, len: u64) -> Result<(), Box<Corrupt>> {
+        let table = to_u64(self.count.saturating_sub(index).saturating_mul(ELEMENT));
+        let what = if u64::from(pos) < table {
+            format!("the key lies {pos} bytes after its element, where elements go on to byte {table}")
+        } else if u64::from(pos).saturating_add(len) > MAX_REACH {
+            format!(
+                "key and value end {} bytes after their element, past the {MAX_REACH} that Go can address",
+                u64::from(pos).saturating_add(len)
+            )
+        } else {
+            return Ok(());
+        };
+        Err(Corrupt::new(Code::ElementBounds, self.element_at(index), what))
+    }
+
     /// Element `index` of a leaf page.
     ///
     /// # Errors
@@ -250,6 +268,7 @@ impl<'a> Page<'a> {
     pub fn leaf(&self, index: usize) -> Result<LeafElement<'a>, Box<Corrupt>> {
         let (Some((start, _)), Some(loose)) = (self.element(index), self.loose_leaf(index)) else { return Err(self.no_element(index)) };
         let LooseElement { flags, pos, ksize, vsize, key, value, value_at } = loose;
+        self.reach(index, pos, u64::from(ksize).saturating_add(u64::from(vsize)))?;
         let (Some(key), Some(value)) = (key, value) else {
             let what = if key.is_none() { "key" } else { "value" };
             let len = u64::from(ksize).saturating_add(if key.is_none() { 0 } else { u64::from(vsize) });
@@ -283,6 +302,7 @@ impl<'a> Page<'a> {
         let Some((start, raw)) = self.element(index) else { return Err(self.no_element(index)) };
         let [pos, ksize, low, high] = words(raw);
         let child = Pgid(u64::from(low) | u64::from(high) << 32);
+        self.reach(index, pos, u64::from(ksize))?;
         let key_at = start.saturating_add(to_usize(u64::from(pos)));
         let Some(key) = slice_at(self.bytes, key_at, to_usize(u64::from(ksize))) else {
             return Err(self.bounds(index, "key", start, pos, u64::from(ksize)));
@@ -365,4 +385,35 @@ pub(super) fn extent(kind: Kind, index: usize, raw: &[u8; ELEMENT]) -> u64 {
 fn words(raw: &[u8; ELEMENT]) -> [u32; 4] {
     let word = |i| array_at(raw, i).map_or(0, u32::from_le_bytes);
     [word(0), word(4), word(8), word(12)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One leaf element of a page so long that only its first bytes are ever touched.
+    fn leaf(page: &mut [u8], pos: u32, ksize: u32, vsize: u32) -> Result<(), Code> {
+        page[8..12].copy_from_slice(&[2, 0, 1, 0]);
+        for (at, n) in [(20, pos), (24, ksize), (28, vsize)] {
+            page[at..at + 4].copy_from_slice(&n.to_le_bytes());
+        }
+        let page = Page::parse(Pgid(0), 0, page).unwrap();
+        page.leaf(0).map(|_| ()).map_err(|corrupt| corrupt.code)
+    }
+
+    #[test]
+    fn an_element_past_what_go_can_address_is_out_of_bounds_though_the_page_has_room_for_it() {
+        let mut page = vec![0; 0x8000_0100];
+        assert_eq!(leaf(&mut page, 16, 1, 0x7fff_ffff - 17), Ok(()));
+        assert_eq!(leaf(&mut page, 16, 1, 0x7fff_ffff - 16), Err(Code::ElementBounds));
+        assert_eq!(leaf(&mut page, 0x7fff_fffe, 1, 0), Ok(()));
+        assert_eq!(leaf(&mut page, 0x7fff_ffff, 1, 0), Err(Code::ElementBounds));
+    }
+
+    #[test]
+    fn a_key_begins_after_the_last_element() {
+        let mut page = vec![0; 4096];
+        assert_eq!(leaf(&mut page, 16, 1, 0), Ok(()));
+        assert_eq!(leaf(&mut page, 15, 1, 0), Err(Code::ElementBounds));
+    }
 }

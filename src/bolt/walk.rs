@@ -247,12 +247,13 @@ fn check_elements(page: &Page<'_>, inline: bool, bounds: Bounds<'_>, fault: &mut
             let what = format!("elements overlap: those up to here claim more than twice the page's {} bytes", page.bytes.len());
             return fault(*Corrupt::new(Code::ElementGap, at(), what));
         }
-        if let Some(before) = before {
-            if key <= before {
-                let what = format!("key is not greater than the one before it, {}", show_bytes(before));
-                fault(*Corrupt::new(Code::KeyOrder, at(), what));
-            }
-        } else if let Some(lower) = bounds.lower
+        if let Some(before) = before
+            && key <= before
+        {
+            let what = format!("key is not greater than the one before it, {}", show_bytes(before));
+            fault(*Corrupt::new(Code::KeyOrder, at(), what));
+        }
+        if let Some(lower) = bounds.lower.filter(|_| index == 0)
             && key != lower
         {
             let (code, word) = if key < lower { (Code::KeyOrder, "less than") } else { (Code::BranchKey, "not") };
@@ -426,14 +427,25 @@ impl<'w> Walk<'w> {
 }
 
 /// The children of a branch page that can be read, with what this page and its parents say about their keys.
+///
+/// A key that is out of order among its neighbours was reported as such: it says nothing about the children.
 fn children<'p>(page: &Page<'p>, bounds: Bounds<'p>, until: Option<&'p [u8]>) -> impl Iterator<Item = (Pgid, Bounds<'p>)> {
     let page = *page;
     let within = move |key: &[u8]| until.is_none_or(|until| key < until);
+    let key = move |index: usize| page.branch(index).ok().map(|element| element.key);
+    let trusted = move |index: usize| {
+        let own = key(index)?;
+        let after = index.checked_sub(1).and_then(key).is_none_or(|before| before < own);
+        let before = key(index.saturating_add(1)).or(bounds.upper).is_none_or(|next| own < next);
+        (after && before).then_some(own)
+    };
     page.branches().filter(move |element| within(element.key)).map(move |element| {
-        let upper = page.branch(element.index.saturating_add(1)).ok().map(|next| next.key).or(bounds.upper);
-        let offset = page.element_at(element.index).offset.unwrap_or(page.offset);
-        let named_by = NamedBy::Branch { page: page.id, offset, element: element.index };
-        (element.child, Bounds { lower: Some(element.key), upper, named_by })
+        let index = element.index;
+        let lower = bounds.lower.filter(|_| index == 0).or_else(|| trusted(index));
+        let upper = (index.saturating_add(1)..page.count).find_map(trusted).or(bounds.upper);
+        let offset = page.element_at(index).offset.unwrap_or(page.offset);
+        let named_by = NamedBy::Branch { page: page.id, offset, element: index };
+        (element.child, Bounds { lower, upper, named_by })
     })
 }
 
@@ -443,6 +455,8 @@ pub struct Buckets<'d, 's> {
     db: &'d Db<'s>,
     /// Those that could be read.
     pub found: Vec<Bucket<'d, 's>>,
+    /// Names of those that could not.
+    pub lost: Vec<Vec<u8>>,
     /// What is wrong.
     pub faults: Vec<Corrupt>,
     /// Pages and elements of the bucket itself.
@@ -453,7 +467,7 @@ impl<'d, 's> Buckets<'d, 's> {
     /// None found yet.
     #[must_use]
     pub fn new(db: &'d Db<'s>) -> Buckets<'d, 's> {
-        Buckets { db, found: Vec::new(), faults: Vec::new(), stats: Stats::default() }
+        Buckets { db, found: Vec::new(), lost: Vec::new(), faults: Vec::new(), stats: Stats::default() }
     }
 }
 
@@ -473,7 +487,10 @@ impl Visitor for Buckets<'_, '_> {
             }
             match Bucket::parse(self.db, page, &element) {
                 Ok(bucket) => self.found.push(bucket),
-                Err(corrupt) => self.faults.push(*corrupt),
+                Err(corrupt) => {
+                    self.lost.push(element.key.to_vec());
+                    self.faults.push(*corrupt);
+                }
             }
         }
     }

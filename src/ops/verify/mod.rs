@@ -2,6 +2,7 @@
 
 mod consistency;
 mod log;
+mod membership;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -68,7 +69,8 @@ impl Level {
             | Code::MetaUnusable
             | Code::MetaFallback
             | Code::TrailerAbsent
-            | Code::TrailerCut => Level::Identity,
+            | Code::TrailerCut
+            | Code::TrailingBytes => Level::Identity,
             Code::Unreadable | Code::TrailerMismatch | Code::TrailerZeroed => Level::Bytes,
             Code::PageId
             | Code::PageType
@@ -113,6 +115,8 @@ impl Level {
             | Code::WalStart
             | Code::DbLag
             | Code::DbAhead
+            | Code::DbTerm
+            | Code::DbMissing
             | Code::DbBehindSnapshot
             | Code::SnapCrc
             | Code::SnapInvalid
@@ -270,6 +274,8 @@ pub struct Verification {
 struct Found<'m> {
     findings: Vec<Finding>,
     counts: BTreeMap<Code, u64>,
+    /// The worst of each code, of those too that were not kept.
+    worst: BTreeMap<Code, Severity>,
     limit: u64,
     monitor: &'m dyn Monitor,
 }
@@ -278,6 +284,8 @@ impl Found<'_> {
     fn push(&mut self, finding: Finding) {
         let count = self.counts.entry(finding.code).or_default();
         *count = count.saturating_add(1);
+        let worst = self.worst.entry(finding.code).or_insert(finding.severity);
+        *worst = finding.severity.max(*worst);
         if *count <= self.limit {
             self.monitor.finding(finding.clone());
             self.findings.push(finding);
@@ -289,7 +297,7 @@ impl Found<'_> {
     }
 
     fn worst(&self, level: Level) -> Option<Severity> {
-        self.findings.iter().filter(|f| Level::of(f.code) == level).map(|f| f.severity).max()
+        self.worst.iter().filter(|(code, _)| Level::of(**code) == level).map(|(_, severity)| *severity).max()
     }
 }
 
@@ -393,6 +401,8 @@ struct Database {
     name: String,
     trailer: Option<Trailer>,
     facts: Option<Facts>,
+    /// Whether its list of members could be read in full.
+    knows_members: bool,
 }
 
 /// What one pass over a file gives: its digests and its pages, as far as they were asked for.
@@ -408,7 +418,8 @@ struct Run<'m> {
 
 impl<'m> Run<'m> {
     fn new(path: String, options: VerifyOptions, monitor: &'m dyn Monitor) -> Run<'m> {
-        let found = Found { findings: Vec::new(), counts: BTreeMap::new(), limit: options.max_findings, monitor };
+        let limit = options.max_findings;
+        let found = Found { findings: Vec::new(), counts: BTreeMap::new(), worst: BTreeMap::new(), limit, monitor };
         let verification = Verification {
             path,
             kind: String::new(),
@@ -449,7 +460,7 @@ impl<'m> Run<'m> {
         verification.findings = self.found.findings;
         verification.finding_counts = self.found.counts;
         let any = |outcome| verification.levels.iter().any(|l| l.outcome == outcome);
-        let damage = verification.findings.iter().any(|f| f.severity == Severity::Damage);
+        let damage = self.found.worst.values().any(|severity| *severity == Severity::Damage);
         verification.verdict = if damage {
             Verdict::Bad
         } else if any(Outcome::Inconclusive) {
@@ -474,7 +485,17 @@ impl<'m> Run<'m> {
             Ok(db) => db,
             Err(corrupt) => return Ok(self.no_meta(source, *corrupt)),
         };
-        let trailer = Trailer::read(source, db.size()).map_err(|c| Error::unreadable(source.path(), c))?;
+        // A member's own database has none, whatever its last bytes look like.
+        let trailer = if alone { Trailer::read(source, db.size()) } else { Ok(Trailer::Absent) };
+        let (trailer, unreadable) = match trailer {
+            Ok(trailer) => (trailer, None),
+            Err(corrupt) => (Trailer::Absent, Some(corrupt)),
+        };
+        let alone = alone && unreadable.is_none();
+        if let Some(corrupt) = unreadable {
+            self.found.push(Finding::from_corrupt(&name, *corrupt));
+        }
+        let measured = &mut self.verification.measured;
         measured.payload_size = trailer.payload(source);
         measured.page_size = db.page_size();
         measured.db_size = db.size();
@@ -531,10 +552,11 @@ impl<'m> Run<'m> {
                 db.meta().txid
             ),
         );
-        self.bytes(source, trailer, digest, alone);
+        self.bytes(&db, trailer, digest, alone);
         self.judge_scan(&db, scan.as_ref(), &name)?;
+        let knows_members = scan.as_ref().is_some_and(|s| s.knows("members"));
         let facts = scan.filter(|s| s.is_etcd).map(|s| s.facts);
-        Ok(Database { name, trailer: Some(trailer), facts })
+        Ok(Database { name, trailer: Some(trailer), facts, knows_members })
     }
 
     fn no_meta(&mut self, source: &Source, corrupt: Corrupt) -> Database {
@@ -547,7 +569,23 @@ impl<'m> Run<'m> {
     }
 
     fn trailer_form(&mut self, db: &Db<'_>, trailer: Trailer, alone: bool) {
-        let name = &db.source().name();
+        let (source, size) = (db.source(), db.size());
+        let name = &source.name();
+        let payload = trailer.payload(source);
+        if payload < size {
+            // What stands at the end of a file without its end is no trailer.
+            return;
+        }
+        let beyond = payload.saturating_sub(size);
+        // bbolt makes its files longer by whole pages; snapshot save writes exactly the database.
+        let padded = matches!(trailer, Trailer::Absent) && payload.checked_rem(db.page_size()) == Some(0);
+        if alone && beyond > 0 && !padded && !matches!(trailer, Trailer::Cut { .. }) && source.len() > 4096 {
+            let what = format!(
+                "{beyond} bytes stand after the database's {size}, where {} is due",
+                if matches!(trailer, Trailer::Absent) { "nothing or a trailer of 32" } else { "the trailer" }
+            );
+            self.found.push(Finding::new(Code::TrailingBytes, name, At::offset(size), what));
+        }
         match trailer {
             Trailer::Absent if alone => {
                 let what = "the file has no SHA-256 trailer: it is a database as a member keeps it, not made by snapshot save";
@@ -586,7 +624,8 @@ impl<'m> Run<'m> {
             let scan = walking
                 .then(|| {
                     let history = self.options.level >= Level::Mvcc;
-                    scan(db, Options { limit: self.options.max_findings, gate: gate.as_ref(), history }, &part)
+                    // One of each is needed for the verdict, even if none is to be shown.
+                    scan(db, Options { limit: self.options.max_findings.max(1), gate: gate.as_ref(), history }, &part)
                 })
                 .transpose();
             let digest = reader.and_then(|r| r.join().ok()).filter(|_| hashing);
@@ -614,7 +653,8 @@ impl<'m> Run<'m> {
         measured.compaction_unfinished = facts.compaction_is_unfinished();
     }
 
-    fn bytes(&mut self, source: &Source, trailer: Trailer, digest: Option<Result<Digests, Box<Corrupt>>>, alone: bool) {
+    fn bytes(&mut self, db: &Db<'_>, trailer: Trailer, digest: Option<Result<Digests, Box<Corrupt>>>, alone: bool) {
+        let (source, size) = (db.source(), db.size());
         let name = source.name();
         let digest = match digest {
             Some(Ok(digest)) => Some(digest),
@@ -625,8 +665,12 @@ impl<'m> Run<'m> {
             None => None,
         };
         let payload = digest.as_ref().map(|d| d.payload);
+        // A file that ends early has lost its trailer: the 32 bytes at its end are none, unless they fit.
+        let matches = matches!((payload, trailer), (Some(computed), Trailer::Present { digest, .. }) if computed == digest);
+        let lost = trailer.payload(source) < size && !matches;
         if let (Some(computed), Trailer::Present { digest: stored, payload }) = (payload, trailer)
-            && computed != stored
+            && !matches
+            && !lost
         {
             let what =
                 format!("the trailer is {}, the {payload} bytes before it give {}", checksum::hex(&stored), checksum::hex(&computed));
@@ -638,6 +682,9 @@ impl<'m> Run<'m> {
             return self.level(Level::Bytes, Outcome::NotRun, "not asked for");
         }
         match trailer {
+            _ if self.found.worst(Level::Bytes).is_some() && !matches!(trailer, Trailer::Present { .. } | Trailer::Zeroed { .. }) => {
+                self.judge(Level::Bytes, "not all bytes could be read");
+            }
             Trailer::Lost { .. } => {
                 self.level(Level::Bytes, Outcome::NotRun, "the end of the file is missing, and with it the trailer if there was one");
             }
@@ -669,19 +716,18 @@ impl<'m> Run<'m> {
             self.level(Level::Mvcc, Outcome::NotRun, "not asked for");
             return Ok(());
         }
-        let whole = !cut && self.found.worst(Level::Pages) != Some(Severity::Damage);
+        if !scan.is_etcd && !scan.root_is_whole {
+            self.level(Level::Mvcc, Outcome::NotRun, "the root bucket is damaged: which buckets there are cannot be told");
+            return Ok(());
+        }
         if !scan.is_etcd {
-            let (outcome, why) = if whole {
-                (Outcome::NotApplicable, "the buckets are not etcd's")
-            } else {
-                (Outcome::NotRun, "the buckets cannot be read")
-            };
-            self.level(Level::Mvcc, outcome, why);
+            self.level(Level::Mvcc, Outcome::NotApplicable, "the buckets are not etcd's");
             return Ok(());
         }
         let unknown = consistency::check(scan, db, name, &mut self.found);
         // A hash over pages that cannot all be read would be a wrong answer.
         let mut hash = String::from("no HashKV, pages are missing");
+        let whole = !cut && self.found.worst(Level::Pages) != Some(Severity::Damage);
         if whole && !self.found.counts.contains_key(&Code::RevisionKey) && !self.found.counts.contains_key(&Code::ValueUndecodable) {
             let HashKvReport { hash: number, revision, .. } = hash_last(scan, db, &Part(self.monitor))?;
             self.verification.measured.hashkv = Some(number);
@@ -698,7 +744,8 @@ impl<'m> Run<'m> {
 
     /// When the meta page in use or its tree is damaged, whether the other one's tree is whole: that is the way out.
     fn other_meta(&mut self, db: &Db<'_>, name: &str) -> Result<()> {
-        let damaged = self.found.findings.iter().any(|f| f.severity == Severity::Damage && Level::of(f.code) != Level::Bytes);
+        let damaged =
+            [Level::Identity, Level::Pages, Level::Mvcc].into_iter().any(|level| self.found.worst(level) == Some(Severity::Damage));
         let other = db.slots().iter().find(|s| s.number != db.meta_number()).map_or(0, |s| s.number);
         let Some(other) = db.with_meta(other).filter(|o| damaged && o.meta().root != db.meta().root) else { return Ok(()) };
         if self.options.level < Level::Pages {
