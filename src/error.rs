@@ -204,5 +204,11 @@ pub fn show_bytes(bytes: &[u8]) -> String {
 /// A path as one printable line: control characters never reach a terminal.
 #[must_use]
 pub fn show(path: &Path) -> String {
-    path.to_string_lossy().chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+    printable(&path.to_string_lossy())
+}
+
+/// Text of unknown origin as one printable line.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
 }

@@ -113,6 +113,10 @@ codes! {
         "Bytes stand after the database that belong neither to it nor to a trailer: something was appended, or the meta page is older than the file.",
         "etcd and its tools ignore them; with such a length restore may take the wrong 32 bytes for the SHA-256.",
         "Compare the length with the original's; the database itself is judged by the other levels.";
+    ManifestMismatch, "manifest-mismatch", Damage,
+        "The file is not the one its manifest describes: its length or a checksum differs.",
+        "etcd knows no manifests.",
+        "Fetch the file again from where it came from; if it was replaced on purpose, write a new manifest.";
     // ---- etcd's keyspace -----------------------------------------------------------------------------------------
     BucketMissing, "bucket-missing", Damage,
         "A bucket that every etcd database has is not there.",

@@ -268,12 +268,12 @@ impl<'a> Page<'a> {
     pub fn leaf(&self, index: usize) -> Result<LeafElement<'a>, Box<Corrupt>> {
         let (Some((start, _)), Some(loose)) = (self.element(index), self.loose_leaf(index)) else { return Err(self.no_element(index)) };
         let LooseElement { flags, pos, ksize, vsize, key, value, value_at } = loose;
-        self.reach(index, pos, u64::from(ksize).saturating_add(u64::from(vsize)))?;
         let (Some(key), Some(value)) = (key, value) else {
             let what = if key.is_none() { "key" } else { "value" };
             let len = u64::from(ksize).saturating_add(if key.is_none() { 0 } else { u64::from(vsize) });
             return Err(self.bounds(index, what, start, pos, len));
         };
+        self.reach(index, pos, u64::from(ksize).saturating_add(u64::from(vsize)))?;
         self.check_key(index, key)?;
         if flags & !BUCKET_FLAG != 0 {
             let what = format!("element flags are {flags:#x}; only 0 and 1 are defined");
@@ -302,11 +302,11 @@ impl<'a> Page<'a> {
         let Some((start, raw)) = self.element(index) else { return Err(self.no_element(index)) };
         let [pos, ksize, low, high] = words(raw);
         let child = Pgid(u64::from(low) | u64::from(high) << 32);
-        self.reach(index, pos, u64::from(ksize))?;
         let key_at = start.saturating_add(to_usize(u64::from(pos)));
         let Some(key) = slice_at(self.bytes, key_at, to_usize(u64::from(ksize))) else {
             return Err(self.bounds(index, "key", start, pos, u64::from(ksize)));
         };
+        self.reach(index, pos, u64::from(ksize))?;
         self.check_key(index, key)?;
         Ok(BranchElement { index, key, child, key_at })
     }

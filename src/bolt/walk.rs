@@ -439,10 +439,20 @@ fn children<'p>(page: &Page<'p>, bounds: Bounds<'p>, until: Option<&'p [u8]>) ->
         let before = key(index.saturating_add(1)).or(bounds.upper).is_none_or(|next| own < next);
         (after && before).then_some(own)
     };
+    // From the last to the first, so that a page of nothing but wrong keys costs no more than others.
+    let mut uppers: Vec<Option<&[u8]>> = (0..page.count)
+        .rev()
+        .scan(bounds.upper, |next, index| {
+            let upper = *next;
+            *next = trusted(index).or(upper);
+            Some(upper)
+        })
+        .collect();
+    uppers.reverse();
     page.branches().filter(move |element| within(element.key)).map(move |element| {
         let index = element.index;
         let lower = bounds.lower.filter(|_| index == 0).or_else(|| trusted(index));
-        let upper = (index.saturating_add(1)..page.count).find_map(trusted).or(bounds.upper);
+        let upper = uppers.get(index).copied().flatten();
         let offset = page.element_at(index).offset.unwrap_or(page.offset);
         let named_by = NamedBy::Branch { page: page.id, offset, element: index };
         (element.child, Bounds { lower, upper, named_by })

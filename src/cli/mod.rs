@@ -8,7 +8,9 @@ mod input;
 mod inspect;
 mod misc;
 mod out;
+mod policy;
 mod progress;
+mod report;
 mod snap;
 mod status;
 mod verify;
@@ -69,7 +71,7 @@ enum Command {
     Status(status::Args),
     Hashkv(hashkv::Args),
     Inspect(inspect::Args),
-    Verify(verify::Args),
+    Verify(Box<verify::Args>),
     /// The commands of `etcdutl snapshot`.
     #[command(subcommand)]
     Snapshot(Snapshot),

@@ -212,7 +212,7 @@ fn database(source: &Source, options: InspectOptions, found: &mut Found<'_>) -> 
     Ok(report)
 }
 
-fn metas(db: &Db<'_>) -> Vec<MetaReport> {
+pub(super) fn metas(db: &Db<'_>) -> Vec<MetaReport> {
     let report = |slot: &crate::bolt::MetaSlot| MetaReport {
         number: slot.number,
         offset: slot.offset,

@@ -1,22 +1,29 @@
 //! `verify`: how good a backup is, level by level, with everything that is wrong and what it means.
 
 mod consistency;
+pub mod evidence;
 mod log;
+pub mod manifest;
 mod membership;
+pub mod policy;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use self::evidence::{Ask, Evidence, KeyCount};
+use self::manifest::{Against, SIDECAR};
+use self::policy::{RuleResult, RuleSeverity};
 use super::digest::{Digests, digests};
 use super::hashkv::{HashKvReport, hash_last};
+use super::inspect::{MetaReport, metas};
 use super::scan::{Options, Scan, scan};
 use crate::bolt::{Db, Pgid};
 use crate::bytes::gate::{OpenAtEnd, is_cold};
 use crate::bytes::source::Lock;
 use crate::bytes::{Gate, Source, checksum};
-use crate::error::{At, Corrupt, Error, Result, show};
+use crate::error::{At, Corrupt, Error, Result, printable, show};
 use crate::etcd::datadir::{self, DataDir};
 use crate::etcd::schema::storage_version;
 use crate::etcd::{Facts, member};
@@ -71,7 +78,7 @@ impl Level {
             | Code::TrailerAbsent
             | Code::TrailerCut
             | Code::TrailingBytes => Level::Identity,
-            Code::Unreadable | Code::TrailerMismatch | Code::TrailerZeroed => Level::Bytes,
+            Code::Unreadable | Code::TrailerMismatch | Code::TrailerZeroed | Code::ManifestMismatch => Level::Bytes,
             Code::PageId
             | Code::PageType
             | Code::PageOutOfRange
@@ -127,18 +134,22 @@ impl Level {
 
 /// How to verify.
 #[derive(Debug, Clone, Copy)]
-pub struct VerifyOptions {
+pub struct VerifyOptions<'o> {
     /// The deepest of the first four levels to run; `wal` runs for directories unless this is shallower.
     pub level: Level,
     /// Findings kept for each code.
     pub max_findings: u64,
     /// Also compute the digests of the whole file, for a manifest.
     pub digests: bool,
+    /// What a policy wants to know of the live keys.
+    pub ask: Option<&'o Ask>,
+    /// The manifest to compare with.
+    pub against: Option<Against<'o>>,
 }
 
-impl Default for VerifyOptions {
-    fn default() -> VerifyOptions {
-        VerifyOptions { level: Level::Restore, max_findings: 20, digests: false }
+impl Default for VerifyOptions<'_> {
+    fn default() -> Self {
+        VerifyOptions { level: Level::Restore, max_findings: 20, digests: false, ask: None, against: None }
     }
 }
 
@@ -206,6 +217,8 @@ pub struct Measured {
     pub db_size: u64,
     /// Bytes of pages that hold nothing.
     pub free_bytes: u64,
+    /// Both meta pages.
+    pub metas: Vec<MetaReport>,
     /// Transaction of the meta page in use.
     pub txid: u64,
     /// Last revision.
@@ -230,12 +243,18 @@ pub struct Measured {
     pub cluster_id: Option<String>,
     /// Member ids, in hex.
     pub members: Vec<String>,
+    /// Their names, in the same order.
+    pub member_names: Vec<String>,
     /// Raised alarms, as `NOSPACE` or `CORRUPT`.
     pub alarms: Vec<String>,
     /// Whether a compaction was asked for and not finished.
     pub compaction_unfinished: bool,
     /// Entries in the WAL that the database lacks.
     pub wal_lag: Option<u64>,
+    /// Live keys, as far as they were asked for.
+    pub key_counts: Vec<KeyCount>,
+    /// The newest time that something inside the file tells, if it was asked for.
+    pub newest_evidence: Option<Evidence>,
 }
 
 /// The state of the tree of the meta page that is not in use.
@@ -268,6 +287,26 @@ pub struct Verification {
     pub findings: Vec<Finding>,
     /// How many there are of each code.
     pub finding_counts: BTreeMap<Code, u64>,
+    /// The worst finding, of those too that are only counted.
+    #[serde(skip)]
+    pub worst: Option<Severity>,
+    /// The rules of the policy, if one was applied.
+    pub policy: Vec<RuleResult>,
+}
+
+impl Verification {
+    /// The verdict that the levels, the findings and the policy amount to.
+    #[must_use]
+    pub fn judge(&self) -> Verdict {
+        let rule = |passed| self.policy.iter().any(|r| r.severity == RuleSeverity::Error && r.passed == passed);
+        if rule(Some(false)) || self.worst == Some(Severity::Damage) {
+            Verdict::Bad
+        } else if rule(None) || self.levels.iter().any(|l| l.outcome == Outcome::Inconclusive) {
+            Verdict::Inconclusive
+        } else {
+            Verdict::Good
+        }
+    }
 }
 
 /// Where findings gather: all counted, the first of each code kept and passed on at once.
@@ -317,7 +356,7 @@ impl Monitor for Part<'_> {
 ///
 /// # Errors
 /// [`Error::Unreadable`] when the input is nothing of etcd's, [`Error::Cancelled`]. Damage is in the result.
-pub fn verify(path: &Path, options: VerifyOptions, monitor: &dyn Monitor) -> Result<Verification> {
+pub fn verify(path: &Path, options: VerifyOptions<'_>, monitor: &dyn Monitor) -> Result<Verification> {
     if path.is_dir() {
         return verify_dir(&DataDir::list(path, None)?, options, monitor);
     }
@@ -340,6 +379,9 @@ pub fn targets(path: &Path) -> Result<Vec<PathBuf>> {
             files.push(entry);
         }
     }
+    // A manifest that belongs to one of the files is read together with it.
+    let sidecar = |file: &PathBuf| file.to_str().and_then(|f| f.strip_suffix(SIDECAR)).is_some_and(|f| Path::new(f).exists());
+    files.retain(|file| !sidecar(file));
     files.sort();
     if files.is_empty() {
         return Err(Error::unreadable(path, "holds neither etcd data nor backup files"));
@@ -351,7 +393,7 @@ pub fn targets(path: &Path) -> Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// As [`verify`].
-pub fn verify_file(source: &Source, options: VerifyOptions, monitor: &dyn Monitor) -> Result<Verification> {
+pub fn verify_file(source: &Source, options: VerifyOptions<'_>, monitor: &dyn Monitor) -> Result<Verification> {
     datadir::require_database(source)?;
     let mut run = Run::new(source.name(), options, monitor);
     let database = run.database(source, true)?;
@@ -369,7 +411,7 @@ pub fn verify_file(source: &Source, options: VerifyOptions, monitor: &dyn Monito
 ///
 /// # Errors
 /// As [`verify`].
-pub fn verify_dir(dir: &DataDir, options: VerifyOptions, monitor: &dyn Monitor) -> Result<Verification> {
+pub fn verify_dir(dir: &DataDir, options: VerifyOptions<'_>, monitor: &dyn Monitor) -> Result<Verification> {
     let mut run = Run::new(show(&dir.path), options, monitor);
     run.verification.kind = "data directory".to_owned();
     let mut database = Database::default();
@@ -410,14 +452,14 @@ type Read = (Option<Result<Digests, Box<Corrupt>>>, Option<Scan>);
 
 /// One verification under way.
 struct Run<'m> {
-    options: VerifyOptions,
+    options: VerifyOptions<'m>,
     monitor: &'m dyn Monitor,
     found: Found<'m>,
     verification: Verification,
 }
 
 impl<'m> Run<'m> {
-    fn new(path: String, options: VerifyOptions, monitor: &'m dyn Monitor) -> Run<'m> {
+    fn new(path: String, options: VerifyOptions<'m>, monitor: &'m dyn Monitor) -> Run<'m> {
         let limit = options.max_findings;
         let found = Found { findings: Vec::new(), counts: BTreeMap::new(), worst: BTreeMap::new(), limit, monitor };
         let verification = Verification {
@@ -429,6 +471,8 @@ impl<'m> Run<'m> {
             other_meta: None,
             findings: Vec::new(),
             finding_counts: BTreeMap::new(),
+            worst: None,
+            policy: Vec::new(),
         };
         Run { options, monitor, found, verification }
     }
@@ -457,17 +501,10 @@ impl<'m> Run<'m> {
         self.level(Level::Restore, Outcome::NotRun, "not run: coldbolt does not restore yet");
         let mut verification = self.verification;
         verification.levels.sort_by_key(|l| l.level);
+        verification.worst = self.found.worst.values().copied().max();
         verification.findings = self.found.findings;
         verification.finding_counts = self.found.counts;
-        let any = |outcome| verification.levels.iter().any(|l| l.outcome == outcome);
-        let damage = self.found.worst.values().any(|severity| *severity == Severity::Damage);
-        verification.verdict = if damage {
-            Verdict::Bad
-        } else if any(Outcome::Inconclusive) {
-            Verdict::Inconclusive
-        } else {
-            Verdict::Good
-        };
+        verification.verdict = verification.judge();
         verification
     }
 
@@ -500,6 +537,7 @@ impl<'m> Run<'m> {
         measured.page_size = db.page_size();
         measured.db_size = db.size();
         measured.txid = db.meta().txid.0;
+        measured.metas = metas(&db);
         measured.trailer = match trailer {
             Trailer::Absent => "absent",
             Trailer::Present { .. } => "present",
@@ -510,7 +548,7 @@ impl<'m> Run<'m> {
         self.trailer_form(&db, trailer, alone);
 
         let hashing =
-            self.options.digests || (self.options.level >= Level::Bytes && !matches!(trailer, Trailer::Absent | Trailer::Lost { .. }));
+            self.digesting() || (self.options.level >= Level::Bytes && !matches!(trailer, Trailer::Absent | Trailer::Lost { .. }));
         let walking = self.options.level >= Level::Pages;
         let total = if hashing { source.len() } else { 0 }.saturating_add(if walking { db.size().min(source.len()) } else { 0 });
         self.monitor.begin("verifying", total);
@@ -606,6 +644,11 @@ impl<'m> Run<'m> {
         }
     }
 
+    /// Whether the digests of the whole file are needed.
+    fn digesting(&self) -> bool {
+        self.options.digests || (self.options.level >= Level::Bytes && self.options.against.is_some_and(|a| a.entry.is_some()))
+    }
+
     /// Hashes on one thread and walks on the others, both in the same pass over the file.
     fn read(&self, db: &Db<'_>, trailer: Trailer, hashing: bool, walking: bool) -> Result<Read> {
         let source = db.source();
@@ -617,7 +660,7 @@ impl<'m> Run<'m> {
                 let (gate, part) = (gate.as_ref(), &part);
                 scope.spawn(move || {
                     let _open = gate.map(OpenAtEnd);
-                    let wanted = if !hashing { None } else { Some(self.options.digests) };
+                    let wanted = if !hashing { None } else { Some(self.digesting()) };
                     digests(source, payload, wanted, gate, part)
                 })
             });
@@ -645,12 +688,17 @@ impl<'m> Run<'m> {
         measured.compact_revision = facts.compact_revision();
         measured.live_keys = Some(scan.newest.live());
         measured.revisions = Some(scan.keyspace.revisions);
-        measured.storage_version = storage_version(facts).version;
-        measured.cluster_version.clone_from(&facts.cluster_version);
+        measured.storage_version = storage_version(facts).version.map(|v| printable(&v));
+        measured.cluster_version = facts.cluster_version.as_deref().map(printable);
         measured.consistent_index = facts.consistent_index;
         measured.members = facts.members.iter().map(|m| member::hex16(m.id)).collect();
+        measured.member_names = facts.members.iter().map(|m| printable(&m.name)).collect();
         measured.alarms = facts.alarms.iter().map(|a| a.alarm.map_or_else(String::new, |a| format!("{a:?}").to_uppercase())).collect();
         measured.compaction_unfinished = facts.compaction_is_unfinished();
+        if let Some(ask) = self.options.ask {
+            let seen = evidence::look(scan, db, ask);
+            (measured.key_counts, measured.newest_evidence) = (seen.counts, seen.newest);
+        }
     }
 
     fn bytes(&mut self, db: &Db<'_>, trailer: Trailer, digest: Option<Result<Digests, Box<Corrupt>>>, alone: bool) {
@@ -677,9 +725,21 @@ impl<'m> Run<'m> {
             self.found.push(Finding::new(Code::TrailerMismatch, &name, At::offset(payload), what));
         }
         self.verification.measured.payload_sha256 = payload.map(|p| checksum::hex(&p));
+        let against = self.manifest(source, digest.as_ref());
         self.verification.measured.digests = digest.filter(|_| self.options.digests);
         if self.options.level < Level::Bytes {
             return self.level(Level::Bytes, Outcome::NotRun, "not asked for");
+        }
+        let hashed = match trailer {
+            Trailer::Present { payload, .. } | Trailer::Zeroed { payload } => {
+                Some(format!("SHA-256 of {payload} bytes against the trailer"))
+            }
+            Trailer::Absent | Trailer::Cut { .. } | Trailer::Lost { .. } => None,
+        };
+        match against {
+            Some(Ok(compared)) => return self.judge(Level::Bytes, hashed.map_or(compared.clone(), |h| format!("{h}; {compared}"))),
+            Some(Err(why)) if self.found.worst(Level::Bytes).is_none() => return self.level(Level::Bytes, Outcome::Inconclusive, why),
+            Some(Err(_)) | None => {}
         }
         match trailer {
             _ if self.found.worst(Level::Bytes).is_some() && !matches!(trailer, Trailer::Present { .. } | Trailer::Zeroed { .. }) => {
@@ -695,6 +755,20 @@ impl<'m> Run<'m> {
                 self.judge(Level::Bytes, format!("SHA-256 of {payload} bytes against the trailer"));
             }
         }
+    }
+
+    /// Compares with the manifest: what was compared, or why nothing could be; `None` when there is none.
+    fn manifest(&mut self, source: &Source, digest: Option<&Digests>) -> Option<Result<String, String>> {
+        let Against { manifest, entry } = self.options.against.filter(|_| self.options.level >= Level::Bytes)?;
+        let Some(entry) = entry else { return Some(Err(format!("{manifest} does not name this file"))) };
+        let differences = entry.differences(source.len(), digest);
+        if !differences.is_empty() {
+            self.found.say(Code::ManifestMismatch, &source.name(), format!("{} ({manifest})", differences.join("; ")));
+        }
+        Some(match digest {
+            Some(_) => Ok(format!("{} against {manifest}", entry.compared())),
+            None => Err("the file could not be hashed".to_owned()),
+        })
     }
 
     fn judge_scan(&mut self, db: &Db<'_>, scan: Option<&Scan>, name: &str) -> Result<()> {
@@ -726,13 +800,17 @@ impl<'m> Run<'m> {
         }
         let unknown = consistency::check(scan, db, name, &mut self.found);
         // A hash over pages that cannot all be read would be a wrong answer.
-        let mut hash = String::from("no HashKV, pages are missing");
         let whole = !cut && self.found.worst(Level::Pages) != Some(Severity::Damage);
-        if whole && !self.found.counts.contains_key(&Code::RevisionKey) && !self.found.counts.contains_key(&Code::ValueUndecodable) {
-            let HashKvReport { hash: number, revision, .. } = hash_last(scan, db, &Part(self.monitor))?;
-            self.verification.measured.hashkv = Some(number);
-            hash = format!("HashKV {number} at {revision}");
-        }
+        let hashed = if whole { hash_last(scan, db, &Part(self.monitor)) } else { Err(Error::Refused("pages are missing".to_owned())) };
+        let hash = match hashed {
+            Ok(HashKvReport { hash, revision, .. }) => {
+                self.verification.measured.hashkv = Some(hash);
+                format!("HashKV {hash} at {revision}")
+            }
+            Err(Error::Cancelled) => return Err(Error::Cancelled),
+            Err(Error::Damaged { corrupt, .. }) => format!("no HashKV, {corrupt}"),
+            Err(other) => format!("no HashKV, {other}"),
+        };
         let detail = format!("{} revisions of {} live keys; {hash}", scan.keyspace.revisions, scan.newest.live());
         if unknown && self.found.worst(Level::Mvcc) != Some(Severity::Damage) {
             self.level(Level::Mvcc, Outcome::Inconclusive, format!("{detail}; the storage version is newer than coldbolt knows"));
