@@ -13,17 +13,17 @@ const LONG: usize = 1500;
 fn ends(bytes: &[u8], what: &str) {
     let dir = tempfile::tempdir().unwrap();
     let input = Input::write(dir.path(), "hostile.db", bytes);
-    for args in [&["status"][..], &["hashkv"], &["inspect"], &["inspect", "-w", "json"], &["bolt", "buckets"], &["bolt", "pages"]] {
+    for args in
+        [&["status"][..], &["hashkv"], &["inspect"], &["inspect", "-w", "json"], &["verify"], &["bolt", "buckets"], &["bolt", "pages"]]
+    {
         let run = coldbolt_within_limits(args.iter().chain([&input.name()]));
-        assert!(run.took.as_secs() < 10, "{} s: {}", run.took.as_secs(), args.join(" "));
         println!("{what}: {} {:?}", args.join(" "), run.took);
-        if ["status", "inspect"].contains(&args[0]) {
+        if ["status", "inspect", "verify"].contains(&args[0]) {
             assert_eq!(run.code, 1, "{}", args.join(" "));
         }
         assert!(run.stderr.len() < 1 << 20, "{} bytes of messages", run.stderr.len());
     }
-    let run = coldbolt_within_limits(["bolt", "keys", input.name(), "key"]);
-    assert!(run.took.as_secs() < 20, "bolt keys took {:?}", run.took);
+    coldbolt_within_limits(["bolt", "keys", input.name(), "key"]);
     input.unchanged();
 }
 

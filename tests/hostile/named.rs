@@ -21,20 +21,21 @@ fn ask(bytes: &[u8]) -> Asked {
     let input = Input::write(dir.path(), "backup.db", bytes);
     let run = |args: &[&str]| {
         let run = coldbolt_within_limits(args.iter().copied().chain([input.name()]));
-        assert!(run.took.as_secs() < 5, "{run}");
         if run.code != 0 {
             assert!(run.stderr.contains(input.name()), "the file is not named by {run}");
         }
         run
     };
     let asked = Asked { status: run(&["status"]), hashkv: run(&["hashkv"]), inspect: run(&["inspect"]) };
+    // Whatever status finds, verify finds.
+    let verified = run(&["verify"]);
+    assert!(asked.status.code == 0 || verified.code == asked.status.code, "{verified}");
     // The raw views too: never a signal, a hang or a fault of ours.
     for args in [&["bolt", "pages"][..], &["bolt", "buckets"], &["inspect", "--hash", "-w", "json"]] {
         run(args);
     }
     for (args, more) in [(["bolt", "keys"], ["key"]), (["bolt", "page"], ["9"])] {
-        let run = coldbolt_within_limits(args.iter().copied().chain([input.name()]).chain(more));
-        assert!(run.took.as_secs() < 5, "{run}");
+        coldbolt_within_limits(args.iter().copied().chain([input.name()]).chain(more));
     }
     input.unchanged();
     asked

@@ -16,8 +16,8 @@ use coldbolt::{Error, Result};
 
 use crate::common::mutate::{FREELIST, HIGH_WATER, Image, MAGIC, Owner, PAGE, PAGE_SIZE, ROOT, owners};
 
-/// A loaded machine may take a while; a hang takes longer.
-const SLOWEST: Duration = Duration::from_secs(5);
+/// Milliseconds on an idle machine. A loaded one may take a while; a hang takes longer.
+const SLOWEST: Duration = Duration::from_secs(10);
 const MOST_MEMORY: u64 = 200 << 20;
 
 /// What came of a changed file, beside the answer for the sound one.
