@@ -427,9 +427,17 @@ pub fn entries() -> Vec<Entry> {
         ),
         entry(
             Code::MembersDisagree,
-            "confState has another voter",
+            "confState has only other voters, as after a restore",
             Store(|all| {
                 all.put("meta", b"confState", b"{\"voters\":[1],\"auto_leave\":false}");
+                vec![due(Code::MembersDisagree, nowhere()).as_(Severity::Note)]
+            }),
+        ),
+        entry(
+            Code::MembersDisagree,
+            "confState has one voter more",
+            Store(|all| {
+                all.put("meta", b"confState", format!(r#"{{"voters":[{MEMBER},77]}}"#).as_bytes());
                 one(Code::MembersDisagree, nowhere())
             }),
         ),

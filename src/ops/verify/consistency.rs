@@ -106,7 +106,10 @@ fn members(scan: &Scan, name: &str, found: &mut Found<'_>) {
     let raft: BTreeSet<u64> = voters.union(&learners).copied().collect();
     if raft != listed {
         let what = format!("bucket members has {{{}}}, meta/confState {{{}}}", show(&listed), show(&raft));
-        found.say(Code::MembersDisagree, name, what);
+        // A restore makes new members and leaves the old cluster's conf state, which no etcd reads.
+        let restored = raft.is_disjoint(&listed);
+        let (severity, why) = if restored { (Severity::Note, ", as a restore leaves it") } else { (Severity::Warning, "") };
+        found.push(Finding { severity, ..Finding::new(Code::MembersDisagree, name, At::default(), format!("{what}{why}")) });
     }
     for m in facts.members.iter().filter(|m| raft.contains(&m.id)) {
         if m.is_learner == voters.contains(&m.id) {

@@ -447,8 +447,12 @@ struct Database {
     knows_members: bool,
 }
 
-/// What one pass over a file gives: its digests and its pages, as far as they were asked for.
-type Read = (Option<Result<Digests, Box<Corrupt>>>, Option<Scan>);
+/// What one pass over a file gives, as far as it was asked for.
+struct Read {
+    digest: Option<Result<Digests, Box<Corrupt>>>,
+    scan: Option<Scan>,
+    hashkv: Option<Result<HashKvReport>>,
+}
 
 /// One verification under way.
 struct Run<'m> {
@@ -552,7 +556,7 @@ impl<'m> Run<'m> {
         let walking = self.options.level >= Level::Pages;
         let total = if hashing { source.len() } else { 0 }.saturating_add(if walking { db.size().min(source.len()) } else { 0 });
         self.monitor.begin("verifying", total);
-        let (digest, scan) = self.read(&db, trailer, hashing, walking)?;
+        let Read { digest, scan, hashkv } = self.read(&db, trailer, hashing, walking)?;
         self.monitor.end();
 
         let mut faults = Vec::new();
@@ -591,7 +595,7 @@ impl<'m> Run<'m> {
             ),
         );
         self.bytes(&db, trailer, digest, alone);
-        self.judge_scan(&db, scan.as_ref(), &name)?;
+        self.judge_scan(&db, scan.as_ref(), hashkv, &name)?;
         let knows_members = scan.as_ref().is_some_and(|s| s.knows("members"));
         let facts = scan.filter(|s| s.is_etcd).map(|s| s.facts);
         Ok(Database { name, trailer: Some(trailer), facts, knows_members })
@@ -671,8 +675,15 @@ impl<'m> Run<'m> {
                     scan(db, Options { limit: self.options.max_findings.max(1), gate: gate.as_ref(), history }, &part)
                 })
                 .transpose();
+            // While the other thread still hashes. Over pages that cannot all be read it would be a wrong answer.
+            let hashkv = match &scan {
+                Ok(Some(scan)) if self.options.level >= Level::Mvcc && scan.is_etcd && !pages_are_missing(scan) => {
+                    Some(hash_last(scan, db, &part))
+                }
+                _ => None,
+            };
             let digest = reader.and_then(|r| r.join().ok()).filter(|_| hashing);
-            Ok((digest, scan?))
+            Ok(Read { digest, scan: scan?, hashkv })
         })
     }
 
@@ -771,7 +782,7 @@ impl<'m> Run<'m> {
         })
     }
 
-    fn judge_scan(&mut self, db: &Db<'_>, scan: Option<&Scan>, name: &str) -> Result<()> {
+    fn judge_scan(&mut self, db: &Db<'_>, scan: Option<&Scan>, hashkv: Option<Result<HashKvReport>>, name: &str) -> Result<()> {
         let Some(scan) = scan else {
             self.level(Level::Pages, Outcome::NotRun, "not asked for");
             self.level(Level::Mvcc, Outcome::NotRun, "not asked for");
@@ -799,17 +810,15 @@ impl<'m> Run<'m> {
             return Ok(());
         }
         let unknown = consistency::check(scan, db, name, &mut self.found);
-        // A hash over pages that cannot all be read would be a wrong answer.
-        let whole = !cut && self.found.worst(Level::Pages) != Some(Severity::Damage);
-        let hashed = if whole { hash_last(scan, db, &Part(self.monitor)) } else { Err(Error::Refused("pages are missing".to_owned())) };
-        let hash = match hashed {
-            Ok(HashKvReport { hash, revision, .. }) => {
+        let hash = match hashkv {
+            Some(Ok(HashKvReport { hash, revision, .. })) => {
                 self.verification.measured.hashkv = Some(hash);
                 format!("HashKV {hash} at {revision}")
             }
-            Err(Error::Cancelled) => return Err(Error::Cancelled),
-            Err(Error::Damaged { corrupt, .. }) => format!("no HashKV, {corrupt}"),
-            Err(other) => format!("no HashKV, {other}"),
+            Some(Err(Error::Cancelled)) => return Err(Error::Cancelled),
+            Some(Err(Error::Damaged { corrupt, .. })) => format!("no HashKV, {corrupt}"),
+            Some(Err(other)) => format!("no HashKV, {other}"),
+            None => "no HashKV, pages are missing".to_owned(),
         };
         let detail = format!("{} revisions of {} live keys; {hash}", scan.keyspace.revisions, scan.newest.live());
         if unknown && self.found.worst(Level::Mvcc) != Some(Severity::Damage) {
@@ -847,6 +856,12 @@ impl<'m> Run<'m> {
         self.verification.other_meta = Some(OtherMeta { txid, whole: faults == 0, faults });
         Ok(())
     }
+}
+
+/// Whether a walk could not reach everything.
+fn pages_are_missing(scan: &Scan) -> bool {
+    let lost = |code: Code| matches!(code, Code::FileTooShort | Code::Unreadable);
+    scan.faults.counts.keys().any(|code| lost(*code) || (Level::of(*code) == Level::Pages && code.severity() == Severity::Damage))
 }
 
 /// What a walk would say about the meta pages and the length, without one.
