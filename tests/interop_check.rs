@@ -173,7 +173,7 @@ fn classes() -> Vec<(&'static str, Due, Break)> {
         }),
         ("bucket value of 8 bytes", Bad, |b, i| i.set_u32(i.entry(b.bucket).at + 12, 8)),
         ("bucket root out of range", Bad, |b, i| i.set_u64(i.entry(b.bucket).value.start, 999_999)),
-        ("bucket that is no bucket", Invisible, |b, i| i.set_u32(i.entry(b.bucket).at, 0)),
+        ("bucket that is no bucket", Bad, |b, i| i.set_u32(i.entry(b.bucket).at, 0)),
     ];
     let listed: [(&'static str, Due, Break); 8] = [
         ("a leaf is free", Bad, |b, i| i.set_u64(i.page(i.freelist()) + 16, b.leaf())),
