@@ -177,6 +177,11 @@ struct Bound<'n> {
 
 /// Does something with every stored revision.
 trait Each: Send {
+    /// Whether a value may be stored under this key. Only the pass that comes first asks; verify's has found it out already, and goes on.
+    fn judge(&self, key: BucketKey, kv: &KeyValue<'_>, stored: &[u8]) -> Result<(), (Code, String)> {
+        let _ = (key, kv, stored);
+        Ok(())
+    }
     fn each(&mut self, key: BucketKey, kv: &KeyValue<'_>, raw: (&[u8], &[u8]));
 }
 
@@ -184,6 +189,10 @@ trait Each: Send {
 struct See<'n>(Bound<'n>);
 
 impl Each for See<'_> {
+    fn judge(&self, key: BucketKey, kv: &KeyValue<'_>, stored: &[u8]) -> Result<(), (Code, String)> {
+        kv.check(key, stored)
+    }
+
     fn each(&mut self, key: BucketKey, kv: &KeyValue<'_>, _: (&[u8], &[u8])) {
         if key.revision.main <= self.0.revision {
             self.0.newest.see(key, kv);
@@ -233,7 +242,7 @@ impl<E: Each> Visitor for Strict<E> {
                     continue;
                 }
             };
-            match kv.check(key, element.value) {
+            match self.each.judge(key, &kv, element.value) {
                 Ok(()) => self.each.each(key, &kv, (element.key, element.value)),
                 Err((code, what)) => self.fault(*Corrupt::new(code, at(), what)),
             }
