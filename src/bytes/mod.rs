@@ -1,7 +1,9 @@
 //! Bytes: where they come from, checksums over them, and the protobuf wire format.
 
 pub mod checksum;
+pub mod dest_dir;
 pub mod gate;
+pub mod json;
 pub mod message;
 pub mod source;
 pub mod window;

@@ -9,6 +9,7 @@ mod inspect;
 mod misc;
 mod out;
 mod progress;
+mod restore;
 mod snap;
 mod status;
 mod verify;
@@ -63,6 +64,7 @@ enum Command {
     Hashkv(hashkv::Args),
     Inspect(inspect::Args),
     Verify(verify::Args),
+    Restore(restore::Args),
     /// The commands of `etcdutl snapshot`.
     #[command(subcommand)]
     Snapshot(Snapshot),
@@ -84,6 +86,7 @@ enum Command {
 #[derive(Debug, Subcommand)]
 enum Snapshot {
     Status(status::Args),
+    Restore(restore::Args),
 }
 
 #[derive(Debug, Subcommand)]
@@ -159,6 +162,7 @@ fn run(cli: &Cli) -> u8 {
         Command::Hashkv(args) => hashkv::run(args, context),
         Command::Inspect(args) => inspect::run(args, context),
         Command::Verify(args) => verify::run(args, context),
+        Command::Restore(args) | Command::Snapshot(Snapshot::Restore(args)) => restore::run(args, context),
         Command::Wal(Wal::Dump(args)) => wal::run(args, context.out).map(verdict).map_err(Fail::Library),
         Command::Snap(Snap::Show(args)) => snap::run(args, context.out).map(verdict).map_err(Fail::Library),
         Command::Bolt(command) => bolt::run(command, context),
