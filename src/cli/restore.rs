@@ -110,7 +110,11 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         None => Destination::Member {
             name: args.name.clone(),
             advertised: args.initial_advertise_peer_urls.clone(),
-            data_dir: args.data_dir.clone().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| format!("{}.etcd", args.name).into()),
+            data_dir: args
+                .data_dir
+                .clone()
+                .filter(|dir| !dir.as_os_str().is_empty())
+                .unwrap_or_else(|| format!("{}.etcd", args.name).into()),
             wal_dir: args.wal_dir.clone().filter(|dir| !dir.as_os_str().is_empty()),
         },
     };
@@ -186,7 +190,10 @@ fn screen(out: &mut dyn Write, report: &RestoreReport) -> io::Result<()> {
         writeln!(out, "warning: {warning}")?;
     }
     if report.dry_run {
-        writeln!(out, "\nNothing was written. Client URLs and certificates are to be added to the commands; they are not in the snapshot.")?;
+        writeln!(
+            out,
+            "\nNothing was written. Client URLs and certificates are to be added to the commands; they are not in the snapshot."
+        )?;
     }
     Ok(())
 }

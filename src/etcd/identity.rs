@@ -179,10 +179,7 @@ mod tests {
             member("a=http://a:1", "a", "http://a:1,http://c:1")
                 .starts_with("--initial-advertise-peer-urls has http://c:1 but missing from --initial-cluster=a=http://a:1 (")
         );
-        assert_eq!(
-            member("a=http://a:1,b=http://a:1", "a", "http://a:1"),
-            "initial cluster a=http://a:1,b=http://a:1 has duplicate url"
-        );
+        assert_eq!(member("a=http://a:1,b=http://a:1", "a", "http://a:1"), "initial cluster a=http://a:1,b=http://a:1 has duplicate url");
         assert_eq!(member("a", "a", "http://a:1"), "URL scheme must be http, https, unix, or unixs: ");
         assert!(NewCluster::parse(",,", "t").unwrap().check().is_err());
     }

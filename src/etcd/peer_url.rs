@@ -156,7 +156,9 @@ fn check_host(host: &str) -> Result<(), String> {
 /// Whether `net.SplitHostPort` takes it.
 fn has_port(host: &str) -> bool {
     match host.strip_prefix('[') {
-        Some(literal) => literal.split_once(']').is_some_and(|(inner, after)| !inner.contains('[') && after.starts_with(':') && !after.contains(']')),
+        Some(literal) => {
+            literal.split_once(']').is_some_and(|(inner, after)| !inner.contains('[') && after.starts_with(':') && !after.contains(']'))
+        }
         None => host.matches(':').count() == 1 && !host.contains(['[', ']']),
     }
 }

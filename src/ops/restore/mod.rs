@@ -174,7 +174,8 @@ fn own_version(stated: &Option<String>) -> Result<Minor> {
         let what = "the source does not tell which version of etcd wrote it; say --target-version";
         return Err(Error::Refused(what.to_owned()));
     };
-    Minor::of(stated).ok_or_else(|| Error::Refused(format!("the source is of etcd {stated}, which is not known here; say --target-version")))
+    Minor::of(stated)
+        .ok_or_else(|| Error::Refused(format!("the source is of etcd {stated}, which is not known here; say --target-version")))
 }
 
 /// Verifies the source, and refuses it if it is damaged.
@@ -369,7 +370,11 @@ impl<'c> Layout<'c> {
         let mut ids: Vec<u64> = self.cluster.members.iter().map(|member| member.id).collect();
         ids.sort_by_key(|id| format!("{id:x}"));
         if last != due || facts.consistent_index != Some(index) || members != ids {
-            return Err(wrong(format!("read back, it ends at revision {last} with {} members; due were {due} and {}", members.len(), ids.len())));
+            return Err(wrong(format!(
+                "read back, it ends at revision {last} with {} members; due were {due} and {}",
+                members.len(),
+                ids.len()
+            )));
         }
         Ok(())
     }
