@@ -188,10 +188,12 @@ fn damage_refuses_and_a_wrong_trailer_can_be_overlooked() {
     assert_eq!(restore(&trailer, &dir, &["--skip-hash-check=true", "--initial-memory-map-size", "1"]).code, Some(0));
     trailer.unchanged();
     fs::remove_dir_all(&dir).unwrap();
-    let page = Input::changed(temp.path(), "small-3.5.1/snapshot.db", |bytes| bytes[4 * 4096 + 8] ^= 0xff);
+    let page = Input::changed(temp.path(), "small-3.5.1/snapshot.db", |bytes| (2..15).for_each(|page| bytes[page * 4096 + 8] ^= 0xff));
     let ran = restore(&page, &dir, &["--skip-hash-check"]);
     assert!(ran.code == Some(1) && !dir.exists(), "{ran:?}");
     page.unchanged();
+    let ran = restore(&page, &dir, &["--allow-damage"]);
+    assert!(ran.code == Some(1) && !dir.exists(), "what cannot be read whole is not restored: {ran:?}");
 }
 
 #[test]

@@ -6,7 +6,7 @@
 
 mod database;
 
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -308,7 +308,9 @@ impl<'c> Layout<'c> {
                 None => plan.edits.write(plan.db, &mut file, monitor)?.bytes,
                 Some((first, length)) => {
                     let mut first_file = std::fs::File::open(first).map_err(|e| Error::unreadable(first, e))?;
-                    let copied = io::copy(&mut first_file, &mut io::BufWriter::with_capacity(1 << 20, &mut file));
+                    // In large pieces; flushed here, as dropping the buffer would swallow the error.
+                    let mut out = io::BufWriter::with_capacity(1 << 20, &mut file);
+                    let copied = io::copy(&mut first_file, &mut out).and_then(|_| out.flush());
                     copied.map_err(|source| Error::Output { what: show(&path), source })?;
                     *length
                 }
