@@ -228,12 +228,39 @@ impl Saved {
         }
         let copy = self.temp.path().join("copy.db");
         self.etcdutl("3.7.1", &["hashkv", copy.to_str().unwrap()]);
+        if target != "3.4.23" {
+            self.etcdutl(target, &["defrag", "--data-dir", &name]);
+        }
+        if minor(target) >= "3.6" {
+            self.etcdutl(target, &["migrate", "--data-dir", &name, "--target-version", minor(target)]);
+        }
         let mut member = Member::start(target, &dir, client, &identity, &peer_url);
         let kept = member.json(&["get", "/after/", "--prefix", "--keys-only"]);
         assert_eq!(kept["kvs"].as_array().unwrap().len(), 2500, "{context}");
         assert_eq!(member.json(&["member", "list"])["members"].as_array().unwrap().len(), 1, "{context}");
         member.ctl(&["put", "/after/restart", "x"], b"");
+        self.second(target, &member, &cluster);
         member.stop();
+    }
+
+    /// Another real member joins, and gets everything.
+    fn second(&self, target: &str, first: &Member, cluster: &str) {
+        let [client, peer] = free_ports();
+        let peer_url = format!("http://127.0.0.1:{peer}");
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !first.try_ctl(&["member", "add", "second", "--peer-urls", &peer_url], b"").status.success() {
+            assert!(Instant::now() < deadline, "{target}: no second member");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        let cluster = format!("{cluster},second={peer_url}");
+        let identity = ["--name", "second", "--initial-cluster", &cluster, "--initial-advertise-peer-urls", &peer_url];
+        let existing = [&identity[..], &["--initial-cluster-state", "existing"]].concat();
+        let dir = self.temp.path().join(format!("second-{target}"));
+        let mut second = Member::start(target, &dir, client, &existing, &peer_url);
+        let all = |member: &Member| member.json(&["get", "", "--from-key"])["kvs"].clone();
+        assert_eq!(all(&second), all(first), "{target}");
+        second.ctl(&["put", "/after/second", "x"], b"");
+        second.stop();
     }
 
     /// Directories of three members, written in one run, form a quorum.
