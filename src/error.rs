@@ -57,14 +57,14 @@ impl At {
     /// The same place, inside bucket `name`.
     #[must_use]
     pub fn bucket(mut self, name: &[u8]) -> At {
-        self.bucket = Some(name.escape_ascii().to_string());
+        self.bucket = Some(show_bytes(name));
         self
     }
 
     /// The same place, at key `key`.
     #[must_use]
     pub fn key(mut self, key: &[u8]) -> At {
-        self.key = Some(key.escape_ascii().to_string());
+        self.key = Some(show_bytes(key));
         self
     }
 
@@ -192,8 +192,23 @@ impl Error {
     }
 }
 
+/// Bytes as one printable line. Of more than 256, the first 256 and how many there are.
+#[must_use]
+pub fn show_bytes(bytes: &[u8]) -> String {
+    match bytes.get(..256) {
+        Some(start) if bytes.len() > 256 => format!("{}... ({} bytes)", start.escape_ascii(), bytes.len()),
+        _ => bytes.escape_ascii().to_string(),
+    }
+}
+
 /// A path as one printable line: control characters never reach a terminal.
 #[must_use]
 pub fn show(path: &Path) -> String {
-    path.to_string_lossy().chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+    printable(&path.to_string_lossy())
+}
+
+/// Text of unknown origin as one printable line.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
 }

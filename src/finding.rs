@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::error::{At, Corrupt};
+use crate::error::{At, Corrupt, printable};
 
 /// How bad a finding is. The order is the order of badness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -112,7 +112,7 @@ impl Finding {
     /// A finding of the code's own severity.
     #[must_use]
     pub fn new(code: Code, file: &str, at: At, detail: impl Into<String>) -> Finding {
-        Finding { severity: code.severity(), code, file: file.to_owned(), at, detail: detail.into() }
+        Finding { severity: code.severity(), code, file: printable(file), at, detail: printable(&detail.into()) }
     }
 
     /// A broken rule, bound to its file.

@@ -52,6 +52,10 @@ codes! {
         "An element's key or value lies outside its page.",
         "bbolt reads past the page: garbage or a crash.",
         "Salvage the remaining elements, or restore another backup.";
+    ElementGap, "element-gap", Damage,
+        "An element's key does not start where the element before it ends: a position, a length or the page's count was altered.",
+        "bbolt reads what the element says: cut or stretched values, or fewer elements than were written.",
+        "Compare the page with another copy; the elements themselves are readable but one of them is not what was written.";
     ElementFlags, "element-flags", Damage,
         "A leaf element has flag bits that bbolt does not define.",
         "bbolt ignores them.",
@@ -105,6 +109,14 @@ codes! {
         "A few bytes follow the database where 32 are due: the file was cut off inside its trailer.",
         "etcdutl snapshot status says nothing; restore says the snapshot is missing its hash.",
         "Fetch the file again; the database itself may be whole, see the other levels.";
+    TrailingBytes, "trailing-bytes", Warning,
+        "Bytes stand after the database that belong neither to it nor to a trailer: something was appended, or the meta page is older than the file.",
+        "etcd and its tools ignore them; with such a length restore may take the wrong 32 bytes for the SHA-256.",
+        "Compare the length with the original's; the database itself is judged by the other levels.";
+    ManifestMismatch, "manifest-mismatch", Damage,
+        "The file is not the one its manifest describes: its length or a checksum differs.",
+        "etcd knows no manifests.",
+        "Fetch the file again from where it came from; if it was replaced on purpose, write a new manifest.";
     // ---- etcd's keyspace -----------------------------------------------------------------------------------------
     BucketMissing, "bucket-missing", Damage,
         "A bucket that every etcd database has is not there.",
@@ -143,7 +155,7 @@ codes! {
         "etcd does not check it; watchers miss those changes for ever.",
         "Data is lost: compare with another member or an older backup.";
     CompactionMarks, "compaction-marks", Damage,
-        "The marks of the last compaction contradict each other: finished later than asked for, or negative.",
+        "The marks of the last compaction contradict each other: one was finished that is later than the last one asked for.",
         "etcd takes the greater one.",
         "The meta bucket was altered: restore another backup.";
     CompactionUnfinished, "compaction-unfinished", Note,
@@ -215,6 +227,14 @@ codes! {
         "The database is further than the log: they are not of the same member at the same time.",
         "etcd silently skips new entries until the log catches up.",
         "Find the log that belongs to this database, or use the database alone as a backup.";
+    DbTerm, "db-term", Damage,
+        "The database and the log give the last entry in the database different terms: they are not of the same member or the same time.",
+        "ETCD_VERIFY refuses a term past the log's; otherwise etcd skips the log's entries up to that index, whatever they say.",
+        "Find the log that belongs to this database, or use the database alone as a backup.";
+    DbMissing, "db-missing", Damage,
+        "The directory has a log or raft snapshots, but no database.",
+        "Without a raft snapshot etcd builds the database anew from the log; with one it panics: 'failed to recover v3 backend from snapshot'.",
+        "Find member/snap/db; a raft snapshot does not hold the keys.";
     DbBehindSnapshot, "db-behind-snapshot", Damage,
         "A raft snapshot is further than the database, and no .snap.db bridges the gap.",
         "etcd panics: 'failed to recover v3 backend from snapshot'.",

@@ -292,7 +292,10 @@ fn a_damaged_element_is_marked_and_the_others_are_shown() {
     let page = bolt(1, args!["page", bad, "3"]);
     assert_holds(
         page.text(),
-        &["Damage:     page 3 (byte 0xc00): 65535 elements are claimed, the page's 1024 bytes have room for 63", "\"key-2\": \n"],
+        &[
+            "Damage:     page 3 (byte 0xc00): 65535 elements are claimed, the page's 1024 bytes have room for 63",
+            "\"key-2\": <damaged: the key lies",
+        ],
     );
     bad.unchanged();
 }

@@ -4,8 +4,10 @@
 
 use std::collections::BTreeMap;
 
+use coldbolt::bolt::Db;
 use coldbolt::bolt::writer::{Options, Writer};
 use coldbolt::bytes::Source;
+use coldbolt::bytes::checksum::{hex, sha256};
 use coldbolt::etcd::{BucketKey, Revision};
 use coldbolt::monitor::Quiet;
 use coldbolt::ops::{HashKvOptions, HashKvReport, StatusReport, hashkv, status};
@@ -406,4 +408,54 @@ fn refusals_and_damage_have_their_exit_codes() {
         assert_eq!(output.status.code(), Some(code), "{args:?}: {heard}");
         assert!(heard.contains(word) && output.stdout.is_empty() == (code != 0), "{args:?}: {heard}");
     }
+}
+
+/// A database written by hand: bucket `key` with foo=bar at revision 2, `lease` empty, `meta` with consistent_index 5 and term 2.
+/// etcd 3.5.1 booted on it.
+fn tiny() -> Vec<u8> {
+    let text = "
+        0000 00000000000000000400000000000000
+        0010 edda0ced020000000010000000000000 02000000000000000000000000000000
+        0030 ffffffffffffffff0300000000000000 030000000000000061b19e0fa9786302
+        1000 01000000000000000400000000000000
+        1010 edda0ced020000000010000000000000 02000000000000000000000000000000
+        1030 ffffffffffffffff0300000000000000 02000000000000004067af04a0b168e3
+        2000 02000000000000000200030000000000
+        2010 01000000300000000300000051000000 01000000740000000500000020000000 01000000890000000400000064000000
+        2040 6b6579 00000000000000000000000000000000
+        2053 00000000000000000200010000000000 00000000100000001100000010000000
+        2073 00000000000000025f0000000000000000 0a03666f6f10021802 20012a03626172
+        2094 6c65617365 00000000000000000000000000000000 00000000000000000200000000000000
+        20b9 6d657461 00000000000000000000000000000000
+        20cd 00000000000000000200020000000000
+        20dd 00000000200000001000000008000000 00000000280000000400000008000000
+        20fd 636f6e73697374656e745f696e646578 0000000000000005
+        2115 7465726d 0000000000000002";
+    let mut file = vec![0; 12288];
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        let mut words = line.split_whitespace();
+        let at = usize::from_str_radix(words.next().unwrap(), 16).unwrap();
+        let digits = words.collect::<String>();
+        let bytes: Vec<u8> = (0..digits.len()).step_by(2).map(|i| u8::from_str_radix(&digits[i..i + 2], 16).unwrap()).collect();
+        file[at..at + bytes.len()].copy_from_slice(&bytes);
+    }
+    file
+}
+
+#[test]
+fn the_smallest_etcd_database_reads_as_written() {
+    let bytes = tiny();
+    assert_eq!(hex(&sha256(&bytes)), "82c10fdb2922417389333c57bbb949d0c475ffb767e21ade42a6e525ae176ce1");
+    let source = Source::from_bytes("tiny.db", bytes);
+    let db = Db::open(&source).unwrap();
+    assert_eq!((db.meta_number(), db.meta().txid.0, db.meta().freelist, db.size()), (0, 3, None, 12288));
+    let bucket = |name: &[u8]| db.root().bucket(name).unwrap().unwrap();
+    assert!(bucket(b"key").get(b"\0\0\0\0\0\0\0\x02_\0\0\0\0\0\0\0\0").unwrap().unwrap().ends_with(b"bar"));
+    assert!(bucket(b"lease").cursor().first().unwrap().is_none());
+    assert_eq!(bucket(b"meta").get(b"consistent_index").unwrap().unwrap(), 5u64.to_be_bytes());
+    assert_eq!(bucket(b"meta").get(b"term").unwrap().unwrap(), 2u64.to_be_bytes());
+    let status = status(&source, &Quiet).unwrap();
+    assert_eq!((status.hash, status.revision, status.all_keys, status.total_size), (2_414_719_545, 2, 3, 12288));
+    let hash = hashkv(&source, HashKvOptions::default(), &Quiet).unwrap();
+    assert_eq!(hash.hash, 3_305_255_506);
 }

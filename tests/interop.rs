@@ -128,6 +128,8 @@ fn finished(version: &str, auth: bool) {
     }
     // The database itself, without a trailer, and with what the server writes at its end.
     let db = history.server.stop();
+    before.values().chain([&last]).for_each(|snapshot| bench.good(snapshot));
+    bench.good(db.ancestors().nth(3).unwrap());
     bench.status(&db);
     bench.hashkv(&db, 0, "json");
     bench.end(&seed, version, &history);
@@ -156,6 +158,8 @@ fn unfinished(version: &str, flags: &[&str]) {
         bench.live(&history.server, version, &running, &BTreeMap::new(), revision);
     }
     let killed = history.server.kill();
+    [&before, &running].into_iter().for_each(|snapshot| bench.good(snapshot));
+    bench.good(killed.ancestors().nth(3).unwrap());
     for file in [&running, &killed] {
         assert!(is_unfinished(file, at), "{}: the compaction at {at} is over, or was not begun", file.display());
         bench.status(file);
@@ -312,6 +316,16 @@ impl Bench {
         }
         assert_eq!(ours, theirs, "{name} --rev {revision} -w {format}");
         self.count(if theirs.code == Some(0) { "hashkv" } else { "refusals" });
+    }
+
+    /// A fresh file, or the directory of a server that was stopped or killed: verify has nothing against it but what is worth a note.
+    fn good(&mut self, path: &Path) {
+        let answer = ours(&["verify", path.to_str().unwrap(), "-w", "json"], b"");
+        let report: Value = serde_json::from_str(&answer.out).unwrap_or_else(|e| panic!("{}: {e}: {}", path.display(), answer.error));
+        let findings = report["files"][0]["findings"].as_array().unwrap();
+        let bad: Vec<_> = findings.iter().filter(|finding| finding["severity"] != "note").collect();
+        assert!(bad.is_empty() && answer.code == Some(0), "{}: {:?}: {bad:?}", path.display(), answer.code);
+        self.count("verified");
     }
 
     fn hashkv_formats(&mut self, file: &Path) {

@@ -281,7 +281,7 @@ fn the_command_line_sees_only_the_public_library() {
     let main = std::fs::read_to_string(root().join("main.rs")).unwrap();
     assert_eq!(library(&main).0, ["cli"], "the modules of main.rs");
     for (file, source) in sources() {
-        let aside = tokens(&source).windows(2).any(|pair| pair[0].text == "[" && pair[1].text == "path");
+        let aside = tokens(&source).windows(4).any(|at| [at[0].text, at[1].text, at[2].text, at[3].text] == ["#", "[", "path", "="]);
         assert!(!aside, "{file}: takes a module from another place");
     }
 }

@@ -59,6 +59,23 @@ impl<'d, 's> Bucket<'d, 's> {
         Ok(Bucket { db, name: element.key.to_vec(), root, sequence: u64::from_le_bytes(sequence), page: page.id })
     }
 
+    /// Whether the value of a bucket with a tree of its own is a header and no more, as Go writes it (`Bucket.spill`): more is left where the
+    /// header of an inline bucket was altered.
+    ///
+    /// # Errors
+    /// `bucket-header`.
+    pub(super) fn check_length(page: &Page<'_>, element: &LeafElement<'_>) -> Result<(), Box<Corrupt>> {
+        match array_at(element.value, 0).map(u64::from_le_bytes) {
+            // One that is shorter has no header at all: `parse` tells.
+            Some(root @ 1..) if element.is_bucket && element.value.len() > BUCKET_HEADER => {
+                let what =
+                    format!("a bucket rooted at page {root} has a value of {BUCKET_HEADER} bytes, this one has {}", element.value.len());
+                Err(Corrupt::new(Code::BucketHeader, page.element_at(element.index).bucket(element.key), what))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The file it is in.
     #[must_use]
     pub fn db(&self) -> &'d Db<'s> {

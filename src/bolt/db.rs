@@ -1,7 +1,7 @@
 //! A bbolt file: its two meta pages, which of them counts, and its pages.
 
 use super::page::{self, ELEMENT, HEADER, Header};
-use super::{Bucket, Meta, Page, Pgid, Root, meta};
+use super::{Bucket, Kind, Meta, Page, Pgid, Root, meta};
 use crate::bytes::{Source, Window, to_usize};
 use crate::error::{At, Corrupt};
 use crate::finding::Code;
@@ -122,6 +122,16 @@ impl<'s> Db<'s> {
     /// # Errors
     /// `page-out-of-range`, `file-too-short`, `unreadable`, and those of [`Page::parse`].
     pub fn page<'w>(&self, id: Pgid, window: &'w mut Window) -> Result<Page<'w>, Box<Corrupt>> {
+        self.page_if(id, window, |_, _| Ok(()))
+    }
+
+    /// The same; `admit` hears the page's kind and how many pages it is, and may refuse it before more than the first one is read.
+    pub(super) fn page_if<'w>(
+        &self,
+        id: Pgid,
+        window: &'w mut Window,
+        admit: impl FnOnce(Kind, u64) -> Result<(), Box<Corrupt>>,
+    ) -> Result<Page<'w>, Box<Corrupt>> {
         let offset = self.offset_of(id);
         let at = || At::page(id.0, offset);
         let high = self.live.high_water;
@@ -136,11 +146,11 @@ impl<'s> Db<'s> {
         }
         let size = to_usize(u64::from(size));
         // Judged before its run is read: a wrong page's overflow means nothing.
-        let overflow = match Header::parse(window.get(self.source, offset, size)?) {
-            Some(header) => header.judge(id, offset).map(|_| header.overflow)?,
-            None => 0,
-        };
+        let header = Header::parse(window.get(self.source, offset, size)?);
+        let header = header.ok_or_else(|| Corrupt::new(Code::PageCount, at(), format!("shorter than a page header of {HEADER} bytes")))?;
+        let (kind, overflow) = (header.judge(id, offset)?, header.overflow);
         if overflow == 0 {
+            admit(kind, 1)?;
             return Page::parse(id, offset, window.get(self.source, offset, size)?);
         }
         let run = u64::from(overflow).saturating_add(1);
@@ -154,6 +164,7 @@ impl<'s> Db<'s> {
             let what = format!("the page's overflow ends at byte {}, the file at {}", offset.saturating_add(bytes), self.source.len());
             return Err(Corrupt::new(Code::FileTooShort, at(), what));
         }
+        admit(kind, run)?;
         if bytes > LONG_RUN {
             self.check_run(id, bytes, window)?;
         }

@@ -3,7 +3,7 @@
 use super::page::HEADER;
 use super::{Db, Kind, Page, Pgid};
 use crate::bytes::{Window, array_at, to_u64, to_usize};
-use crate::error::Corrupt;
+use crate::error::{At, Corrupt};
 use crate::finding::Code;
 
 /// The count that says: the true count is the first id.
@@ -28,7 +28,12 @@ impl Freelist {
     pub fn read(db: &Db<'_>) -> Result<Option<Freelist>, Box<Corrupt>> {
         let Some(id) = db.meta().freelist else { return Ok(None) };
         let mut window = Window::new();
-        let page = db.page(id, &mut window).map_err(|c| match c.code {
+        let page = db.page(id, &mut window).map_err(|mut c| match c.code {
+            Code::PageOutOfRange if c.at.offset.is_none() => {
+                let meta = Pgid(u64::from(db.meta_number()));
+                c.at = At::page(meta.0, db.offset_of(meta));
+                Corrupt::new(Code::FreelistInvalid, c.at, format!("the freelist cannot be read: {}", c.detail))
+            }
             Code::FileTooShort | Code::Unreadable => c,
             _ => Corrupt::new(Code::FreelistInvalid, c.at, format!("the freelist cannot be read: {}", c.detail)),
         })?;

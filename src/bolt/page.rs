@@ -1,5 +1,6 @@
 //! Pages and their elements.
 
+use super::writer::MAX_KEY;
 use super::{Pgid, meta};
 use crate::bytes::{array_at, slice_at, to_u64, to_usize};
 use crate::error::{At, Corrupt};
@@ -9,6 +10,8 @@ use crate::finding::Code;
 pub const HEADER: usize = 16;
 /// Length of a leaf or branch element in bytes.
 pub const ELEMENT: usize = 16;
+/// The most that Go can address of an element, its key and its value: more is past its longest slice (`unsafeByteSlice`).
+const MAX_REACH: u64 = 0x7fff_ffff;
 /// A leaf element's flag: the value is a bucket.
 pub const BUCKET_FLAG: u32 = 1;
 
@@ -112,6 +115,8 @@ pub struct Page<'a> {
 /// One key and value, or one bucket, of a leaf page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeafElement<'a> {
+    /// Which element of its page it is, from 0.
+    pub index: usize,
     /// The key, or the bucket's name.
     pub key: &'a [u8],
     /// The value, or the bucket's header and inline page.
@@ -141,13 +146,35 @@ pub struct LooseElement<'a> {
     pub value_at: usize,
 }
 
+/// Bytes that the elements of a page may still hand out: twice the page's.
+///
+/// Elements do not overlap in a sound page. In one made to hurt, each of 65,535 elements is all of a long page, and reading it as it says
+/// takes hours. Twice, so that one element with a wrong length does not hide the ones after it.
+#[derive(Debug)]
+pub struct Budget {
+    left: usize,
+}
+
+impl Budget {
+    /// Whether `bytes` more may be handed out.
+    pub fn spend(&mut self, bytes: usize) -> bool {
+        let enough = bytes <= self.left;
+        self.left = if enough { self.left.saturating_sub(bytes) } else { 0 };
+        enough
+    }
+}
+
 /// One child of a branch page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BranchElement<'a> {
+    /// Which element of its page it is, from 0.
+    pub index: usize,
     /// The first key of the child.
     pub key: &'a [u8],
     /// The child.
     pub child: Pgid,
+    /// Where the key starts, counted from the page's first byte.
+    pub key_at: usize,
 }
 
 impl<'a> Page<'a> {
@@ -204,7 +231,9 @@ impl<'a> Page<'a> {
         Some((start, self.bytes.get(start..)?.first_chunk()?))
     }
 
-    fn element_at(&self, index: usize) -> At {
+    /// Where element `index` is.
+    #[must_use]
+    pub fn element_at(&self, index: usize) -> At {
         let within = index.saturating_mul(ELEMENT).saturating_add(HEADER);
         At::page(self.id.0, self.offset.saturating_add(to_u64(within))).element(index)
     }
@@ -214,6 +243,22 @@ impl<'a> Page<'a> {
         let to = from.saturating_add(len);
         let text = format!("{what} lies at bytes {from} to {to} of the page, which has {}", self.bytes.len());
         Corrupt::new(Code::ElementBounds, self.element_at(index), text)
+    }
+
+    /// Whether an element's `pos` is past the elements themselves, and Go can read as far as its key and value go.
+    fn reach(&self, index: usize, pos: u32, len: u64) -> Result<(), Box<Corrupt>> {
+        let table = to_u64(self.count.saturating_sub(index).saturating_mul(ELEMENT));
+        let what = if u64::from(pos) < table {
+            format!("the key lies {pos} bytes after its element, where elements go on to byte {table}")
+        } else if u64::from(pos).saturating_add(len) > MAX_REACH {
+            format!(
+                "key and value end {} bytes after their element, past the {MAX_REACH} that Go can address",
+                u64::from(pos).saturating_add(len)
+            )
+        } else {
+            return Ok(());
+        };
+        Err(Corrupt::new(Code::ElementBounds, self.element_at(index), what))
     }
 
     /// Element `index` of a leaf page.
@@ -228,14 +273,13 @@ impl<'a> Page<'a> {
             let len = u64::from(ksize).saturating_add(if key.is_none() { 0 } else { u64::from(vsize) });
             return Err(self.bounds(index, what, start, pos, len));
         };
-        if key.is_empty() {
-            return Err(Corrupt::new(Code::KeyEmpty, self.element_at(index), "the key is empty"));
-        }
+        self.reach(index, pos, u64::from(ksize).saturating_add(u64::from(vsize)))?;
+        self.check_key(index, key)?;
         if flags & !BUCKET_FLAG != 0 {
             let what = format!("element flags are {flags:#x}; only 0 and 1 are defined");
             return Err(Corrupt::new(Code::ElementFlags, self.element_at(index), what));
         }
-        Ok(LeafElement { key, value, is_bucket: flags == BUCKET_FLAG, value_at })
+        Ok(LeafElement { index, key, value, is_bucket: flags == BUCKET_FLAG, value_at })
     }
 
     /// What can be read of element `index` of a leaf page, whatever else is wrong with it; `None` when there is no such element.
@@ -262,10 +306,20 @@ impl<'a> Page<'a> {
         let Some(key) = slice_at(self.bytes, key_at, to_usize(u64::from(ksize))) else {
             return Err(self.bounds(index, "key", start, pos, u64::from(ksize)));
         };
+        self.reach(index, pos, u64::from(ksize))?;
+        self.check_key(index, key)?;
+        Ok(BranchElement { index, key, child, key_at })
+    }
+
+    fn check_key(&self, index: usize, key: &[u8]) -> Result<(), Box<Corrupt>> {
         if key.is_empty() {
-            return Err(Corrupt::new(Code::KeyEmpty, self.element_at(index), "the key is empty"));
+            return Err(Corrupt::new(Code::KeyEmpty, self.element_at(index), "the key's length is 0, 1 is the least"));
         }
-        Ok(BranchElement { key, child })
+        if key.len() > MAX_KEY {
+            let what = format!("the key's length is {}, {MAX_KEY} is the most", key.len());
+            return Err(Corrupt::new(Code::ElementBounds, self.element_at(index), what));
+        }
+        Ok(())
     }
 
     /// The key of element `index`, of a leaf or a branch.
@@ -279,10 +333,23 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// The elements of a leaf page that can be read, in order.
-    pub fn leaves(&self) -> impl DoubleEndedIterator<Item = LeafElement<'a>> + use<'a> {
-        let page = *self;
-        (0..page.count).filter_map(move |i| page.leaf(i).ok())
+    /// The elements of a leaf page that can be read, in order, as far as the [`Budget`] goes.
+    pub fn leaves(&self) -> impl Iterator<Item = LeafElement<'a>> + use<'a> {
+        let (page, mut budget) = (*self, self.budget());
+        let readable = (0..page.count).filter_map(move |i| page.leaf(i).ok());
+        readable.take_while(move |e| budget.spend(e.key.len().saturating_add(e.value.len())))
+    }
+
+    /// The elements of a branch page that can be read, in order, as far as the [`Budget`] goes.
+    pub fn branches(&self) -> impl Iterator<Item = BranchElement<'a>> + use<'a> {
+        let (page, mut budget) = (*self, self.budget());
+        (0..page.count).filter_map(move |i| page.branch(i).ok()).take_while(move |e| budget.spend(e.key.len()))
+    }
+
+    /// How many bytes its elements may hand out.
+    #[must_use]
+    pub fn budget(&self) -> Budget {
+        Budget { left: self.bytes.len().saturating_mul(2) }
     }
 
     /// Bytes in use: header, elements, keys and values. The rest of the run is free.
@@ -318,4 +385,35 @@ pub(super) fn extent(kind: Kind, index: usize, raw: &[u8; ELEMENT]) -> u64 {
 fn words(raw: &[u8; ELEMENT]) -> [u32; 4] {
     let word = |i| array_at(raw, i).map_or(0, u32::from_le_bytes);
     [word(0), word(4), word(8), word(12)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One leaf element of a page so long that only its first bytes are ever touched.
+    fn leaf(page: &mut [u8], pos: u32, ksize: u32, vsize: u32) -> Result<(), Code> {
+        page[8..12].copy_from_slice(&[2, 0, 1, 0]);
+        for (at, n) in [(20, pos), (24, ksize), (28, vsize)] {
+            page[at..at + 4].copy_from_slice(&n.to_le_bytes());
+        }
+        let page = Page::parse(Pgid(0), 0, page).unwrap();
+        page.leaf(0).map(|_| ()).map_err(|corrupt| corrupt.code)
+    }
+
+    #[test]
+    fn an_element_past_what_go_can_address_is_out_of_bounds_though_the_page_has_room_for_it() {
+        let mut page = vec![0; 0x8000_0100];
+        assert_eq!(leaf(&mut page, 16, 1, 0x7fff_ffff - 17), Ok(()));
+        assert_eq!(leaf(&mut page, 16, 1, 0x7fff_ffff - 16), Err(Code::ElementBounds));
+        assert_eq!(leaf(&mut page, 0x7fff_fffe, 1, 0), Ok(()));
+        assert_eq!(leaf(&mut page, 0x7fff_ffff, 1, 0), Err(Code::ElementBounds));
+    }
+
+    #[test]
+    fn a_key_begins_after_the_last_element() {
+        let mut page = vec![0; 4096];
+        assert_eq!(leaf(&mut page, 16, 1, 0), Ok(()));
+        assert_eq!(leaf(&mut page, 15, 1, 0), Err(Code::ElementBounds));
+    }
 }

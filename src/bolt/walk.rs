@@ -5,12 +5,14 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rayon::iter::ParallelIterator;
+use rayon::slice::ParallelSlice;
 
 use super::cursor::MAX_DEPTH;
+use super::page::{ELEMENT, HEADER};
 use super::{Bucket, Db, Kind, Page, Pgid, Root};
 use crate::bytes::{Gate, Window, to_u64, to_usize};
-use crate::error::{At, Corrupt};
+use crate::error::{At, Corrupt, show_bytes};
 use crate::finding::Code;
 use crate::monitor::Monitor;
 
@@ -69,6 +71,45 @@ struct Subtree {
     depth: usize,
     lower: Option<Vec<u8>>,
     upper: Option<Vec<u8>>,
+    named_by: NamedBy,
+}
+
+impl Subtree {
+    fn bounds(&self) -> Bounds<'_> {
+        Bounds { lower: self.lower.as_deref(), upper: self.upper.as_deref(), named_by: self.named_by }
+    }
+}
+
+/// What leads to a page: half of what there is to say about a page number that is wrong.
+#[derive(Debug, Clone, Copy)]
+enum NamedBy {
+    Meta,
+    Bucket(Pgid),
+    Branch { page: Pgid, offset: u64, element: usize },
+}
+
+impl NamedBy {
+    fn of(bucket: &Bucket<'_, '_>) -> NamedBy {
+        if bucket.name.is_empty() { NamedBy::Meta } else { NamedBy::Bucket(bucket.page) }
+    }
+
+    /// A page that cannot be there is a fault of whatever names it; for any other it is told how it was reached.
+    fn blame(self, db: &Db<'_>, corrupt: &mut Corrupt) {
+        if corrupt.code == Code::PageOutOfRange && corrupt.at.offset.is_none() {
+            corrupt.at = match self {
+                NamedBy::Meta => At::page(u64::from(db.meta_number()), db.offset_of(Pgid(u64::from(db.meta_number())))),
+                NamedBy::Bucket(page) => At::page(page.0, db.offset_of(page)),
+                NamedBy::Branch { page, offset, element } => At::page(page.0, offset).element(element),
+            };
+            return;
+        }
+        let from = match self {
+            NamedBy::Meta => format!("meta page {}", db.meta_number()),
+            NamedBy::Bucket(page) => format!("the bucket's entry in page {page}"),
+            NamedBy::Branch { page, element, .. } => format!("page {page}, element {element}"),
+        };
+        corrupt.detail = format!("{} ({from} leads here)", corrupt.detail);
+    }
 }
 
 /// What a page's parents say about its keys: the first one equals `lower`, all are less than `upper`.
@@ -76,6 +117,7 @@ struct Subtree {
 struct Bounds<'b> {
     lower: Option<&'b [u8]>,
     upper: Option<&'b [u8]>,
+    named_by: NamedBy,
 }
 
 /// What the threads of a walk share.
@@ -114,7 +156,7 @@ struct Walk<'w> {
 pub fn walk(bucket: &Bucket<'_, '_>, shared: Shared<'_>, visitor: &mut dyn Visitor) {
     if let Root::Tree(root) = bucket.root {
         let mut walk = Walk::new(bucket.db, shared, root);
-        walk.subtree(&Subtree { id: root, depth: 0, lower: None, upper: None }, visitor);
+        walk.visit(root, 0, Bounds { lower: None, upper: None, named_by: NamedBy::of(bucket) }, visitor);
         walk.say();
     } else {
         inline(bucket, visitor);
@@ -130,14 +172,19 @@ pub fn walk_parallel<V: Visitor + Send>(bucket: &Bucket<'_, '_>, shared: Shared<
         return vec![first];
     };
     let mut walk = Walk::new(bucket.db, shared, root);
-    let subtrees = walk.split(root, rayon::current_num_threads().saturating_mul(UNITS_PER_CORE), &mut first);
+    let units = rayon::current_num_threads().saturating_mul(UNITS_PER_CORE);
+    let subtrees = walk.split(Subtree { id: root, depth: 0, lower: None, upper: None, named_by: NamedBy::of(bucket) }, units, &mut first);
     let leaf_depth = walk.leaf_depth;
+    // Few visitors, however many children a page claims to have.
+    let together = subtrees.len().div_ceil(units.saturating_mul(4)).max(1);
     let rest: Vec<V> = subtrees
-        .into_par_iter()
-        .map(|subtree| {
+        .par_chunks(together)
+        .map(|subtrees| {
             let mut visitor = make();
             let mut walk = Walk { leaf_depth, ..Walk::unmeasured(bucket.db, shared) };
-            walk.subtree(&subtree, &mut visitor);
+            for subtree in subtrees {
+                walk.visit(subtree.id, subtree.depth, subtree.bounds(), &mut visitor);
+            }
             walk.say();
             visitor
         })
@@ -150,11 +197,11 @@ pub fn walk_parallel<V: Visitor + Send>(bucket: &Bucket<'_, '_>, shared: Shared<
 fn inline(bucket: &Bucket<'_, '_>, visitor: &mut dyn Visitor) {
     match bucket.inline_page() {
         Some(Ok(page)) => {
-            check_elements(&page, Bounds { lower: None, upper: None }, &mut |c| visitor.fault(c));
-            for (index, element) in page.leaves().enumerate() {
+            check_elements(&page, true, Bounds { lower: None, upper: None, named_by: NamedBy::of(bucket) }, &mut |c| visitor.fault(c));
+            for element in page.leaves() {
                 if element.is_bucket {
                     let what = "a bucket inside an inline bucket";
-                    visitor.fault(*Corrupt::new(Code::BucketHeader, page.at().element(index).bucket(&bucket.name), what));
+                    visitor.fault(*Corrupt::new(Code::BucketHeader, page.element_at(element.index).bucket(&bucket.name), what));
                 }
             }
             visitor.leaf(&page, None);
@@ -164,37 +211,70 @@ fn inline(bucket: &Bucket<'_, '_>, visitor: &mut dyn Visitor) {
     }
 }
 
-/// Keys ascending, elements inside the page, within what the parents say.
-fn check_elements(page: &Page<'_>, bounds: Bounds<'_>, fault: &mut dyn FnMut(Corrupt)) {
+/// Keys ascending, elements inside the page and one behind the other, within what the parents say.
+fn check_elements(page: &Page<'_>, inline: bool, bounds: Bounds<'_>, fault: &mut dyn FnMut(Corrupt)) {
     let mut before: Option<&[u8]> = None;
+    // Go writes the data without gaps, in the order of the elements (`node.write`): a length or a count that was altered shows.
+    let mut due = Some(page.count.saturating_mul(ELEMENT).saturating_add(HEADER));
+    let mut budget = page.budget();
     for index in 0..page.count {
-        let key = match page.key(index) {
-            Ok(key) => key,
+        let element = match page.kind {
+            Kind::Leaf => page.leaf(index).map(|e| {
+                if let Err(corrupt) = Bucket::check_length(page, &e) {
+                    fault(*corrupt);
+                }
+                (e.key, e.value_at.saturating_sub(e.key.len()), e.value.len())
+            }),
+            _ => page.branch(index).map(|e| (e.key, e.key_at, 0)),
+        };
+        let (key, key_at, value) = match element {
+            Ok(element) => element,
             Err(corrupt) => {
                 fault(*corrupt);
+                due = None;
                 continue;
             }
         };
-        let at = || page.at().element(index).key(key);
-        if let Some(before) = before {
-            if key <= before {
-                let what = format!("key is not greater than the one before it, {}", before.escape_ascii());
-                fault(*Corrupt::new(Code::KeyOrder, at(), what));
-            }
-        } else if let Some(lower) = bounds.lower
+        let at = || page.element_at(index).key(key);
+        if let Some(due) = due
+            && due != key_at
+        {
+            let what = format!("key lies at byte {key_at} of the page, what comes before it ends at byte {due}");
+            fault(*Corrupt::new(Code::ElementGap, at(), what));
+        }
+        due = Some(key_at.saturating_add(key.len()).saturating_add(value));
+        if !budget.spend(key.len().saturating_add(value)) {
+            let what = format!("elements overlap: those up to here claim more than twice the page's {} bytes", page.bytes.len());
+            return fault(*Corrupt::new(Code::ElementGap, at(), what));
+        }
+        if let Some(before) = before
+            && key <= before
+        {
+            let what = format!("key is not greater than the one before it, {}", show_bytes(before));
+            fault(*Corrupt::new(Code::KeyOrder, at(), what));
+        }
+        if let Some(lower) = bounds.lower.filter(|_| index == 0)
             && key != lower
         {
             let (code, word) = if key < lower { (Code::KeyOrder, "less than") } else { (Code::BranchKey, "not") };
-            let what = format!("first key of the page is {word} the key its parent has for it, {}", lower.escape_ascii());
+            let what = format!("first key of the page is {word} the key its parent has for it, {}", show_bytes(lower));
             fault(*Corrupt::new(code, at(), what));
         }
         if let Some(upper) = bounds.upper
             && key >= upper
         {
-            let what = format!("key is not less than the parent's next key, {}", upper.escape_ascii());
+            let what = format!("key is not less than the parent's next key, {}", show_bytes(upper));
             fault(*Corrupt::new(Code::KeyOrder, at(), what));
         }
         before = Some(key);
+    }
+    // The page in an inline bucket ends with its last element.
+    if let Some(due) = due
+        && inline
+        && due != page.bytes.len()
+    {
+        let what = format!("the elements end at byte {due} of the inline page, its bucket's value at {}", page.bytes.len());
+        fault(*Corrupt::new(Code::ElementGap, page.at(), what));
     }
 }
 
@@ -250,23 +330,32 @@ impl<'w> Walk<'w> {
         {
             gate.wait(self.db.offset_of(Pgid(id.0.saturating_add(1))).min(self.db.source().len()));
         }
-        let page = match self.db.page(id, window) {
+        let (db, visited) = (self.db, self.shared.visited);
+        // Marked before the run is read: else a page of the file's length that is named often is read as often.
+        let admit = |kind: Kind, run: u64| {
+            let at = At::page(id.0, db.offset_of(id));
+            if !matches!(kind, Kind::Branch | Kind::Leaf) {
+                let what = format!("a {} page stands where a branch or leaf is due", kind.name());
+                return Err(Corrupt::new(Code::PageType, at, what));
+            }
+            if !visited.mark(id, run) {
+                let whole = if run == 1 {
+                    format!("page {id}")
+                } else {
+                    format!("one of the pages {id} to {}", id.0.saturating_add(run).saturating_sub(1))
+                };
+                return Err(Corrupt::new(Code::PageShared, at, format!("{whole} is reached a second time")));
+            }
+            Ok(())
+        };
+        let page = match db.page_if(id, window, admit) {
             Ok(page) => page,
-            Err(corrupt) => {
+            Err(mut corrupt) => {
+                bounds.named_by.blame(db, &mut corrupt);
                 visitor.fault(*corrupt);
                 return None;
             }
         };
-        if !matches!(page.kind, Kind::Branch | Kind::Leaf) {
-            let what = format!("a {} page stands where a branch or leaf is due", page.kind.name());
-            visitor.fault(*Corrupt::new(Code::PageType, page.at(), what));
-            return None;
-        }
-        let run = u64::from(page.overflow).saturating_add(1);
-        if !self.shared.visited.mark(id, run) {
-            visitor.fault(*Corrupt::new(Code::PageShared, page.at(), "the page, or one of its overflow pages, is reached a second time"));
-            return None;
-        }
         self.unsaid = self.unsaid.saturating_add(to_u64(page.bytes.len()));
         if page.count == 0 && (depth > 0 || page.kind == Kind::Branch) {
             visitor.fault(*Corrupt::new(Code::PageCount, page.at(), "the page holds no element"));
@@ -279,13 +368,8 @@ impl<'w> Walk<'w> {
             visitor.fault(*Corrupt::new(Code::DepthUneven, page.at(), format!("the tree is deeper than {MAX_DEPTH} pages")));
             return None;
         }
-        check_elements(&page, bounds, &mut |c| visitor.fault(c));
+        check_elements(&page, false, bounds, &mut |c| visitor.fault(c));
         Some(page)
-    }
-
-    fn subtree(&mut self, subtree: &Subtree, visitor: &mut dyn Visitor) {
-        let bounds = Bounds { lower: subtree.lower.as_deref(), upper: subtree.upper.as_deref() };
-        self.visit(subtree.id, subtree.depth, bounds, visitor);
     }
 
     fn visit(&mut self, id: Pgid, depth: usize, bounds: Bounds<'_>, visitor: &mut dyn Visitor) {
@@ -309,8 +393,8 @@ impl<'w> Walk<'w> {
     }
 
     /// Cuts the tree into at least `parts` subtrees in key order, visiting the branch pages above them.
-    fn split(&mut self, root: Pgid, parts: usize, visitor: &mut dyn Visitor) -> Vec<Subtree> {
-        let mut subtrees = vec![Subtree { id: root, depth: 0, lower: None, upper: None }];
+    fn split(&mut self, root: Subtree, parts: usize, visitor: &mut dyn Visitor) -> Vec<Subtree> {
+        let mut subtrees = vec![root];
         let mut window = Window::new();
         for depth in 0..self.leaf_depth.unwrap_or(0) {
             if subtrees.len() >= parts {
@@ -318,20 +402,21 @@ impl<'w> Walk<'w> {
             }
             let mut below = Vec::new();
             for subtree in subtrees {
-                // A leaf higher up than the others is left for its visit.
-                let branch = self.db.page(subtree.id, &mut window).is_ok_and(|page| page.kind == Kind::Branch);
+                // A leaf higher up than the others is left for its visit, and so is what is damaged.
+                let header = if subtree.id < self.db.meta().high_water { self.db.header(subtree.id, &mut window).ok() } else { None };
+                let branch = header.is_some_and(|h| Kind::from_flags(h.flags) == Some(Kind::Branch));
                 if !branch || subtree.depth != depth {
                     below.push(subtree);
                     continue;
                 }
-                let bounds = Bounds { lower: subtree.lower.as_deref(), upper: subtree.upper.as_deref() };
-                let Some(page) = self.enter(subtree.id, depth, bounds, &mut window, visitor) else { continue };
+                let Some(page) = self.enter(subtree.id, depth, subtree.bounds(), &mut window, visitor) else { continue };
                 visitor.branch(&page, depth);
-                below.extend(children(&page, bounds, self.shared.until).map(|(id, bounds)| Subtree {
+                below.extend(children(&page, subtree.bounds(), self.shared.until).map(|(id, bounds)| Subtree {
                     id,
                     depth: depth.saturating_add(1),
                     lower: bounds.lower.map(<[u8]>::to_vec),
                     upper: bounds.upper.map(<[u8]>::to_vec),
+                    named_by: bounds.named_by,
                 }));
             }
             subtrees = below;
@@ -342,23 +427,46 @@ impl<'w> Walk<'w> {
 }
 
 /// The children of a branch page that can be read, with what this page and its parents say about their keys.
+///
+/// A key that is out of order among its neighbours was reported as such: it says nothing about the children.
 fn children<'p>(page: &Page<'p>, bounds: Bounds<'p>, until: Option<&'p [u8]>) -> impl Iterator<Item = (Pgid, Bounds<'p>)> {
     let page = *page;
-    (0..page.count).filter_map(move |index| {
-        let element = page.branch(index).ok().filter(|e| until.is_none_or(|until| e.key < until))?;
-        let upper = page.branch(index.saturating_add(1)).ok().map(|next| next.key).or(bounds.upper);
-        Some((element.child, Bounds { lower: Some(element.key), upper }))
+    let within = move |key: &[u8]| until.is_none_or(|until| key < until);
+    let key = move |index: usize| page.branch(index).ok().map(|element| element.key);
+    let trusted = move |index: usize| {
+        let own = key(index)?;
+        let after = index.checked_sub(1).and_then(key).is_none_or(|before| before < own);
+        let before = key(index.saturating_add(1)).or(bounds.upper).is_none_or(|next| own < next);
+        (after && before).then_some(own)
+    };
+    // From the last to the first, so that a page of nothing but wrong keys costs no more than others.
+    let mut uppers: Vec<Option<&[u8]>> = (0..page.count)
+        .rev()
+        .scan(bounds.upper, |next, index| {
+            let upper = *next;
+            *next = trusted(index).or(upper);
+            Some(upper)
+        })
+        .collect();
+    uppers.reverse();
+    page.branches().filter(move |element| within(element.key)).map(move |element| {
+        let index = element.index;
+        let lower = bounds.lower.filter(|_| index == 0).or_else(|| trusted(index));
+        let upper = uppers.get(index).copied().flatten();
+        let offset = page.element_at(index).offset.unwrap_or(page.offset);
+        let named_by = NamedBy::Branch { page: page.id, offset, element: index };
+        (element.child, Bounds { lower, upper, named_by })
     })
 }
 
-/// The buckets in a bucket's leaf pages, in key order. A visitor for a bucket that holds buckets, as the root does.
+/// The buckets in the root bucket's leaf pages, in key order.
 #[derive(Debug)]
 pub struct Buckets<'d, 's> {
     db: &'d Db<'s>,
     /// Those that could be read.
     pub found: Vec<Bucket<'d, 's>>,
-    /// Names of elements that are not buckets.
-    pub plain: Vec<Vec<u8>>,
+    /// Names of those that could not.
+    pub lost: Vec<Vec<u8>>,
     /// What is wrong.
     pub faults: Vec<Corrupt>,
     /// Pages and elements of the bucket itself.
@@ -369,7 +477,7 @@ impl<'d, 's> Buckets<'d, 's> {
     /// None found yet.
     #[must_use]
     pub fn new(db: &'d Db<'s>) -> Buckets<'d, 's> {
-        Buckets { db, found: Vec::new(), plain: Vec::new(), faults: Vec::new(), stats: Stats::default() }
+        Buckets { db, found: Vec::new(), lost: Vec::new(), faults: Vec::new(), stats: Stats::default() }
     }
 }
 
@@ -382,12 +490,17 @@ impl Visitor for Buckets<'_, '_> {
         self.stats.leaf(page, depth);
         for element in page.leaves() {
             if !element.is_bucket {
-                self.plain.push(element.key.to_vec());
+                // bbolt has no way to put one here.
+                let what = "the element's flags are 0, a value's; 1 is due: the root holds buckets only";
+                self.faults.push(*Corrupt::new(Code::ElementFlags, page.element_at(element.index).key(element.key), what));
                 continue;
             }
             match Bucket::parse(self.db, page, &element) {
                 Ok(bucket) => self.found.push(bucket),
-                Err(corrupt) => self.faults.push(*corrupt),
+                Err(corrupt) => {
+                    self.lost.push(element.key.to_vec());
+                    self.faults.push(*corrupt);
+                }
             }
         }
     }

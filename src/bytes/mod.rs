@@ -1,6 +1,7 @@
-//! Bytes: where they come from, checksums over them, and the protobuf wire format.
+//! Bytes: where they come from and go to, checksums over them, and the protobuf wire format.
 
 pub mod checksum;
+pub mod dest;
 pub mod dest_dir;
 pub mod gate;
 pub mod json;

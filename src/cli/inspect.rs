@@ -8,7 +8,7 @@ use coldbolt::ops::{InspectOptions, InspectReport, inspect};
 use coldbolt::snap::backup::Trailer;
 use serde::Serialize;
 
-use super::out::{Form, count, json, plain_table, size};
+use super::out::{Form, clean, count, json, plain_table, size};
 use super::{Context, Done, Verdict, input};
 
 /// Say what a file or directory is, and everything in it that identifies it.
@@ -50,7 +50,11 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     };
     match args.write_out {
         Form::Json => json(context.out, &Document { schema: "coldbolt.inspect/1", report: &report })?,
-        Form::Table => screen(context.out, &report)?,
+        Form::Table => {
+            let mut text = Vec::new();
+            screen(&mut text, &report)?;
+            context.out.write_all(clean(&String::from_utf8_lossy(&text)).as_bytes())?;
+        }
     }
     Ok(if report.worst() == Some(Severity::Damage) { Verdict::Bad } else { Verdict::Good })
 }
@@ -139,6 +143,7 @@ fn show_database(out: &mut dyn Write, db: &DatabaseReport) -> io::Result<()> {
     )?;
     let trailer = match (&db.trailer, &db.sha256) {
         (Trailer::Absent, _) => "absent: a database, not made by snapshot save".to_owned(),
+        (Trailer::Lost { missing }, _) => format!("unknown: the file ends {} bytes before its database does", count(*missing)),
         (Trailer::Cut { bytes }, _) => format!("CUT: {bytes} bytes of 32"),
         (Trailer::Zeroed { .. }, _) => "32 zero bytes where a SHA-256 is due".to_owned(),
         (Trailer::Present { .. }, None) => "SHA-256 present, not checked (--hash checks it)".to_owned(),

@@ -7,6 +7,7 @@ use super::{Cli, Context, Done, Verdict};
 
 /// Print the version.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  coldbolt version")]
 pub struct VersionArgs {}
 
 pub fn version(_: &VersionArgs, context: &mut Context<'_>) -> Done {

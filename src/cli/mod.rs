@@ -8,7 +8,9 @@ mod input;
 mod inspect;
 mod misc;
 mod out;
+mod policy;
 mod progress;
+mod report;
 mod restore;
 mod snap;
 mod status;
@@ -31,7 +33,14 @@ use self::progress::Terminal;
 /// Exit codes: 0 good; 1 checked and bad (damage, or the data does not hold what was asked for); 2 wrong usage; 3 the input could not be
 /// read at all; 4 inconclusive; 5 a fault in coldbolt itself.
 #[derive(Debug, Parser)]
-#[command(name = "coldbolt", version, max_term_width = 110, propagate_version = true, disable_help_subcommand = true)]
+#[command(
+    name = "coldbolt",
+    version,
+    max_term_width = 110,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    after_help = "Examples:\n  coldbolt status backup.db\n  coldbolt inspect /var/lib/etcd\n  coldbolt verify backup.db"
+)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -63,8 +72,8 @@ enum Command {
     Status(status::Args),
     Hashkv(hashkv::Args),
     Inspect(inspect::Args),
-    Verify(verify::Args),
-    Restore(restore::Args),
+    Verify(Box<verify::Args>),
+    Restore(Box<restore::Args>),
     /// The commands of `etcdutl snapshot`.
     #[command(subcommand)]
     Snapshot(Snapshot),
@@ -86,7 +95,7 @@ enum Command {
 #[derive(Debug, Subcommand)]
 enum Snapshot {
     Status(status::Args),
-    Restore(restore::Args),
+    Restore(Box<restore::Args>),
 }
 
 #[derive(Debug, Subcommand)]

@@ -92,6 +92,15 @@ pub fn plain_table<const N: usize>(header: [&str; N], rows: impl IntoIterator<It
     table.trim_fmt()
 }
 
+/// Text that a terminal only prints: control characters in what came from a file are escaped, all but the ends of lines.
+pub fn clean(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && c != '\n' { clean.extend(c.escape_default()) } else { clean.push(c) }
+    }
+    clean
+}
+
 /// One JSON document, indented.
 pub fn json(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, value)?;
@@ -141,6 +150,11 @@ mod tests {
         ] {
             assert_eq!(size(bytes), due);
         }
+    }
+
+    #[test]
+    fn nothing_from_a_file_commands_the_terminal() {
+        assert_eq!(clean("a\u{1b}[2J\tb\u{9b}\n\u{e9}"), "a\\u{1b}[2J\\tb\\u{9b}\n\u{e9}");
     }
 
     #[test]

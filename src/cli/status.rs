@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use coldbolt::ops::{StatusReport, status};
 
-use super::out::{WriteOut, size, table};
+use super::out::{WriteOut, clean, size, table};
 use super::{Context, Done, Verdict, input};
 
 /// Print a snapshot's hash, revision, number of keys, size and storage version.
@@ -46,6 +46,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let versioned = matches!(args.compat, Compat::V36 | Compat::V37);
     let StatusReport { hash, revision, live_keys, all_keys, total_size, version } = report;
     let keys = if versioned { live_keys } else { all_keys };
+    let version = if args.write_out == WriteOut::Json { version } else { clean(&version) };
     let out = &mut *context.out;
     match args.write_out {
         WriteOut::Simple if versioned => writeln!(out, "{hash:x}, {revision}, {keys}, {}, {version}", size(total_size))?,

@@ -1,13 +1,20 @@
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use clap::ValueEnum;
 use coldbolt::error::{Error, show};
-use coldbolt::ops::verify::{Level, Outcome, Verdict as Judged, Verification, VerifyOptions, targets, verify, verify_file};
-use serde::Serialize;
+use coldbolt::monitor::Monitor;
+use coldbolt::ops::verify::evidence::Ask;
+use coldbolt::ops::verify::manifest::{Against, Entry, Manifest, SIDECAR};
+use coldbolt::ops::verify::policy::{Policy, Previous, apply};
+use coldbolt::ops::verify::{Level, Verdict as Found, Verification, VerifyOptions, targets, verify, verify_file};
 
 use super::out::{Form, json, plain_table};
-use super::{Context, Done, Verdict, input};
+use super::policy::PolicyArgs;
+use super::report::{Answer, Judged, Reports, Unreadable, kept, ndjson, summary, verdict, word};
+use super::{Context, Done, Fail, Verdict, input};
 
 /// Say exactly how good a backup is: which levels were checked, and everything that is wrong.
 ///
@@ -17,11 +24,16 @@ use super::{Context, Done, Verdict, input};
 /// mvcc (the history of the keyspace, leases, members, users), wal (log and raft snapshots against the database; directories only),
 /// restore (what a restore would refuse). Everything is read once, from front to back.
 ///
-/// Exit codes: 0 all levels that ran passed; 1 damage; 3 could not be read at all; 4 something could not be checked (no trailer, newer
-/// storage version), with --strict 1.
+/// A manifest FILE.manifest.json beside FILE is compared with it.
+///
+/// Exit codes: 0 all levels that ran passed and all rules are kept; 1 damage or a broken rule; 2 wrong usage or an unusable policy file;
+/// 3 could not be read at all; 4 something could not be checked (no trailer, newer storage version, a rule about what the file does not
+/// tell), with --strict 1.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  coldbolt verify backup.db\n  coldbolt verify /var/lib/etcd\n  coldbolt verify /backups --strict -w json"
+    after_help = "Examples:\n  coldbolt verify backup.db\n  coldbolt verify /var/lib/etcd\n  coldbolt verify /backups --strict -w json\n  \
+                  coldbolt verify backup.db --policy backup.toml --junit verify.xml\n  \
+                  coldbolt verify backup.db --previous yesterday.db --keys-not-fewer-than 80 --max-age 26h"
 )]
 pub struct Args {
     /// Files or directories; - is standard input.
@@ -39,6 +51,16 @@ pub struct Args {
     /// Format of the answer.
     #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
     write_out: Form,
+    /// One JSON object a line: findings as they come, the verdict at the end.
+    #[arg(long, conflicts_with = "write_out")]
+    ndjson: bool,
+    /// Compare the files with this manifest; those it names and PATH does not lead to count as unreadable.
+    #[arg(long, value_name = "FILE")]
+    check_manifest: Option<PathBuf>,
+    #[command(flatten)]
+    policy: PolicyArgs,
+    #[command(flatten)]
+    reports: Reports,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -64,94 +86,162 @@ impl From<UpTo> for Level {
     }
 }
 
-/// The whole answer.
-#[derive(Debug, Serialize)]
-pub struct Answer {
-    schema: &'static str,
-    /// The worst verdict.
-    pub verdict: Judged,
-    /// Inputs that were verified.
-    pub files: Vec<Verification>,
-    /// Inputs that could not be read at all.
-    pub unreadable: Vec<Unreadable>,
-}
-
-/// An input that could not be read at all.
-#[derive(Debug, Serialize)]
-pub struct Unreadable {
-    /// The input, as named.
-    pub path: String,
-    /// Why.
-    pub error: String,
+/// What every input is verified with.
+struct Work<'a> {
+    args: &'a Args,
+    policy: Option<Policy>,
+    ask: Option<Ask>,
+    previous: Option<Previous>,
+    manifest: Option<Manifest>,
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
-    let options = VerifyOptions { level: args.level.into(), max_findings: args.max_findings, ..VerifyOptions::default() };
-    let mut answer = Answer { schema: "coldbolt.verify/1", verdict: Judged::Good, files: Vec::new(), unreadable: Vec::new() };
-    for path in &args.paths {
-        for target in targets(path)? {
-            let verified = if target == Path::new("-") {
-                input::any_file(&target).and_then(|source| verify_file(&source, options, context.monitor))
-            } else {
-                verify(&target, options, context.monitor)
-            };
-            match verified {
-                Ok(verification) => answer.files.push(verification),
-                Err(Error::Cancelled) => return Err(Error::Cancelled.into()),
-                Err(error) => {
-                    context.monitor.say(&format!("Error: {error}"));
-                    answer.unreadable.push(Unreadable { path: show(&target), error: error.to_string() });
-                }
+    let policy = args.policy.policy()?;
+    let (files, mut lost) = inputs(args);
+    let read = args.policy.files().chain(args.check_manifest.as_deref());
+    args.reports.check(files.iter().chain(&args.paths).map(PathBuf::as_path).chain(read))?;
+    let manifest = args.check_manifest.as_deref().map(Manifest::read).transpose()?;
+    if let (Some(manifest), Some(path)) = (&manifest, &args.check_manifest) {
+        lost.extend(missing(manifest, path, &files)?);
+    }
+    let ask = policy.as_ref().and_then(Policy::ask);
+    let work = Work { args, policy, ask, previous: args.policy.previous()?, manifest };
+
+    let mut answer = Answer { schema: "coldbolt.verify/1", verdict: Found::Good, files: Vec::new(), unreadable: Vec::new() };
+    for unreadable in lost {
+        refuse(unreadable, args, &mut answer, context)?;
+    }
+    for file in files {
+        let begun = Instant::now();
+        let own = work.sidecar(&file);
+        let manifest = match &own {
+            Some((path, Ok(manifest))) => Some((path.as_path(), manifest)),
+            Some((path, Err(error))) => {
+                refuse(Unreadable { path: show(path), error: error.to_string() }, args, &mut answer, context)?;
+                None
             }
+            None => args.check_manifest.as_deref().zip(work.manifest.as_ref()),
+        };
+        let done = if args.ndjson {
+            ndjson::streamed(context.out, context.monitor, |monitor| work.one(&file, manifest, monitor))?
+        } else {
+            work.one(&file, manifest, context.monitor)
+        };
+        match done {
+            Ok(verification) => answer.files.push(Judged { verification, took: begun.elapsed() }),
+            Err(Error::Cancelled) => return Err(Error::Cancelled.into()),
+            Err(error) => refuse(Unreadable { path: show(&file), error: error.to_string() }, args, &mut answer, context)?,
         }
     }
-    let unreadable = answer.unreadable.iter().map(|_| Judged::Unreadable);
-    answer.verdict = answer.files.iter().map(|f| f.verdict).chain(unreadable).max().unwrap_or(Judged::Good);
+    let unreadable = answer.unreadable.iter().map(|_| Found::Unreadable);
+    answer.verdict = answer.files.iter().map(|f| f.verification.verdict).chain(unreadable).max().unwrap_or(Found::Good);
+    let written = args.reports.write(&answer);
     match args.write_out {
+        _ if args.ndjson => ndjson::verdict(context.out, &answer)?,
         Form::Json => json(context.out, &answer)?,
         Form::Table => screen(context.out, &answer)?,
     }
+    written?;
     Ok(match answer.verdict {
-        Judged::Good => Verdict::Good,
-        Judged::Inconclusive if args.strict => Verdict::Bad,
-        Judged::Inconclusive => Verdict::Inconclusive,
-        Judged::Unreadable => Verdict::Unreadable,
-        Judged::Bad => Verdict::Bad,
+        Found::Good => Verdict::Good,
+        Found::Inconclusive if args.strict => Verdict::Bad,
+        Found::Inconclusive => Verdict::Inconclusive,
+        Found::Unreadable => Verdict::Unreadable,
+        Found::Bad => Verdict::Bad,
     })
 }
 
-fn word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Passed => "passed",
-        Outcome::Warned => "passed with warnings",
-        Outcome::Failed => "FAILED",
-        Outcome::NotRun => "not run",
-        Outcome::Inconclusive => "COULD NOT BE CHECKED",
-        Outcome::NotApplicable => "-",
+/// Takes note of an input that cannot be read, and goes on.
+fn refuse(unreadable: Unreadable, args: &Args, answer: &mut Answer, context: &mut Context<'_>) -> io::Result<()> {
+    context.monitor.say(&format!("Error: {}", unreadable.error));
+    if args.ndjson {
+        ndjson::unreadable(context.out, &unreadable)?;
     }
+    answer.unreadable.push(unreadable);
+    Ok(())
 }
 
-fn verdict(judged: Judged, verification: &Verification) -> String {
-    let names = |outcomes: &[Outcome]| {
-        let names = verification.levels.iter().filter(|l| outcomes.contains(&l.outcome)).map(|l| l.level.name());
-        names.collect::<Vec<_>>().join(", ")
-    };
-    let passed = names(&[Outcome::Passed, Outcome::Warned]);
-    let unchecked = names(&[Outcome::Inconclusive, Outcome::NotRun]);
-    match judged {
-        Judged::Good => format!("good at levels {passed}"),
-        Judged::Inconclusive => format!("inconclusive: good at levels {passed}; not checked: {unchecked}"),
-        Judged::Unreadable => "could not be read".to_owned(),
-        Judged::Bad if passed.is_empty() => "BAD".to_owned(),
-        Judged::Bad => format!("BAD (good at levels {passed})"),
+/// The files behind the paths, each once, and the paths behind which there is none.
+fn inputs(args: &Args) -> (Vec<PathBuf>, Vec<Unreadable>) {
+    let (mut files, mut lost, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
+    // What else was named is no backup, even if it lies among them.
+    let named: Vec<PathBuf> =
+        args.check_manifest.as_deref().into_iter().chain(args.policy.files()).filter_map(|f| f.canonicalize().ok()).collect();
+    for path in &args.paths {
+        match targets(path) {
+            Ok(found) => {
+                let listed = found.first() != Some(path);
+                let other = |file: &PathBuf| listed && file.canonicalize().is_ok_and(|file| named.contains(&file));
+                files.extend(found.into_iter().filter(|file| !other(file) && seen.insert(file.clone())));
+            }
+            Err(error) => lost.push(Unreadable { path: show(path), error: error.to_string() }),
+        }
+    }
+    (files, lost)
+}
+
+/// Files that a manifest names and that are not among the inputs.
+fn missing(manifest: &Manifest, path: &Path, files: &[PathBuf]) -> Result<Vec<Unreadable>, Fail> {
+    let mut found: Vec<&Entry> = Vec::new();
+    for file in files {
+        found.extend(manifest.entry(path, file)?);
+    }
+    let lost = manifest.files.iter().filter(|entry| !found.iter().any(|f| f.path == entry.path));
+    Ok(lost
+        .map(|entry| {
+            let name = show(Path::new(&entry.path));
+            let error = format!("{name}: is named in {} and not among the inputs", show(path));
+            Unreadable { path: name, error }
+        })
+        .collect())
+}
+
+impl Work<'_> {
+    fn one(&self, file: &Path, manifest: Option<(&Path, &Manifest)>, monitor: &dyn Monitor) -> Result<Verification, Error> {
+        let name = manifest.map(|(path, _)| show(path)).unwrap_or_default();
+        let entry = |(path, manifest): (&Path, &'_ Manifest)| manifest.entry(path, file).map(|entry| entry.cloned());
+        let entry = manifest.map(entry).transpose()?;
+        let against = entry.as_ref().map(|entry| Against { manifest: &name, entry: entry.as_ref() });
+        let options = VerifyOptions {
+            level: self.args.level.into(),
+            max_findings: self.args.max_findings,
+            digests: self.args.reports.digests(),
+            ask: self.ask.as_ref(),
+            against,
+        };
+        let mut verification = if file == Path::new("-") {
+            let mut verification = verify_file(&input::any_file(file)?, options, monitor)?;
+            // Of the copy that was made of it.
+            verification.measured.modified = None;
+            verification
+        } else {
+            verify(file, options, monitor)?
+        };
+        if let Some(policy) = &self.policy {
+            apply(policy, &mut verification, self.previous.as_ref(), jiff::Timestamp::now());
+        }
+        Ok(verification)
+    }
+
+    /// The manifest beside a file, unless another one was given.
+    fn sidecar(&self, file: &Path) -> Option<(PathBuf, Result<Manifest, Error>)> {
+        let mut name = file.file_name()?.to_owned();
+        name.push(SIDECAR);
+        let sidecar = file.with_file_name(name);
+        let there = self.manifest.is_none() && sidecar.symlink_metadata().is_ok();
+        there.then(|| (sidecar.clone(), Manifest::read(&sidecar)))
     }
 }
 
 fn screen(out: &mut dyn Write, answer: &Answer) -> io::Result<()> {
-    for file in &answer.files {
-        writeln!(out, "{}: {}, {}", file.path, file.kind, verdict(file.verdict, file))?;
+    for Judged { verification: file, .. } in &answer.files {
+        writeln!(out, "{}: {}, {}", file.path, file.kind, verdict(file))?;
         let rows = file.levels.iter().map(|l| [format!("  {}", l.level.name()), word(l.outcome).to_owned(), l.detail.clone()]);
         writeln!(out, "{}", plain_table(["  LEVEL", "OUTCOME", "DETAIL"], rows))?;
+        if !file.policy.is_empty() {
+            let rows = file.policy.iter().map(|r| [format!("  {}", r.title()), kept(r).to_owned(), r.message.clone()]);
+            writeln!(out, "{}", plain_table(["  RULE", "OUTCOME", "DETAIL"], rows))?;
+        }
         let mut codes: Vec<_> = file.finding_counts.iter().collect();
         codes.sort_by_key(|(code, _)| std::cmp::Reverse(code.severity()));
         for (code, count) in codes {
@@ -160,9 +250,7 @@ fn screen(out: &mut dyn Write, answer: &Answer) -> io::Result<()> {
         writeln!(out)?;
     }
     if answer.files.len() + answer.unreadable.len() > 1 {
-        let count = |judged| answer.files.iter().filter(|f| f.verdict == judged).count();
-        let (good, bad, open) = (count(Judged::Good), count(Judged::Bad), count(Judged::Inconclusive));
-        writeln!(out, "{good} good, {bad} bad, {open} inconclusive, {} unreadable", answer.unreadable.len())?;
+        writeln!(out, "{}", summary(answer))?;
     }
     Ok(())
 }

@@ -73,7 +73,9 @@ pub fn file_kind(source: &Source) -> Result<FileKind> {
     if extension == Some("snap") {
         return Ok(FileKind::RaftSnapshot);
     }
-    let text = head.iter().all(|b| matches!(b, b'\t' | b'\n' | b'\r' | 0x20..=0x7e | 0x80..=0xff)) && std::str::from_utf8(&head).is_ok();
+    // The head may end inside a character.
+    let utf8 = std::str::from_utf8(&head).map_or_else(|e| e.error_len().is_none(), |_| true);
+    let text = utf8 && head.iter().all(|b| matches!(b, b'\t' | b'\n' | b'\r' | 0x20..=0x7e | 0x80..=0xff));
     Ok(if text { FileKind::Foreign("a text file") } else { FileKind::Unknown })
 }
 
@@ -103,6 +105,23 @@ pub fn require_database(source: &Source) -> Result<()> {
         FileKind::Unknown => format!("is not an etcd snapshot or database: no bbolt meta page in its {} bytes", source.len()),
     };
     Err(Error::unreadable(source.path(), what))
+}
+
+/// Refuses what is plainly another kind of file than `due`: a database where a WAL segment or a raft snapshot is meant. What is merely
+/// damaged passes.
+///
+/// # Errors
+/// [`Error::Unreadable`], saying what it is instead.
+pub fn refuse_other_kind(source: &Source, due: FileKind) -> Result<()> {
+    let wanted = if due == FileKind::Wal { "a WAL segment" } else { "a raft snapshot" };
+    let what = match file_kind(source)? {
+        FileKind::Bolt | FileKind::BoltBigEndian => "a bbolt database",
+        FileKind::Wal if due != FileKind::Wal => "a WAL segment",
+        FileKind::RaftSnapshot if due != FileKind::RaftSnapshot => "a raft snapshot",
+        FileKind::Foreign(what) => what,
+        _ => return Ok(()),
+    };
+    Err(Error::unreadable(source.path(), format!("is {what}, not {wanted}; `coldbolt inspect` tells what a file is")))
 }
 
 /// The files of a data directory, or of the part of one that was given. Nothing is opened yet.

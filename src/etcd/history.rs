@@ -14,13 +14,29 @@ use crate::finding::Code;
 pub struct History {
     compact: i64,
     last: Option<Revision>,
+    /// Up to here revisions may be missing: what is known of a key from before it need not be its last.
+    lost: Option<Revision>,
+    /// Whether revisions may be missing before the next one.
+    gap: bool,
 }
 
 impl History {
-    /// Nothing has gone by. `compact` is the file's compact revision, -1 for none.
+    /// Nothing has gone by. `compact` is the file's compact revision: -1 for none, `i64::MAX` when it is not known.
     #[must_use]
     pub fn new(compact: i64) -> History {
-        History { compact, last: None }
+        History { compact, last: None, lost: None, gap: false }
+    }
+
+    /// Something between the last revision and the next one cannot be read. That is said elsewhere: what follows from it is not.
+    pub fn lost(&mut self) {
+        self.lost = Some(self.last.unwrap_or_default());
+        self.gap = true;
+    }
+
+    /// A revision whose value cannot be read.
+    pub fn unreadable(&mut self, revision: Revision, fault: &mut dyn FnMut(Code, String)) {
+        self.check_order(revision, fault);
+        self.lost = Some(revision);
     }
 
     /// The compact revision.
@@ -34,15 +50,16 @@ impl History {
         let BucketKey { revision, tombstone } = key;
         self.check_order(revision, fault);
         let compacted = revision.main <= self.compact;
+        let sure = self.lost.is_none_or(|lost| before.is_some_and(|b| b.revision() > lost));
         if tombstone {
             if kv.create_revision != 0 || kv.mod_revision != 0 || kv.version != 0 || kv.lease != 0 || !kv.value.is_empty() {
                 fault(Code::Tombstone, "a deletion carries more than the key".to_owned());
             }
             match before {
-                Some(b) if b.tombstone() => {
+                Some(b) if b.tombstone() && sure => {
                     fault(Code::Tombstone, format!("the key is deleted here and was already deleted at revision {}", b.revision()));
                 }
-                None if !compacted => {
+                None if !compacted && sure => {
                     fault(Code::Tombstone, "the key is deleted here, but nothing says that it existed".to_owned());
                 }
                 _ => {}
@@ -58,6 +75,7 @@ impl History {
         }
         let (create, version) = (kv.create_revision, kv.version);
         let due = match before.filter(|b| !b.tombstone()) {
+            _ if !sure => None,
             Some(b) => {
                 Some((b.create_revision(), b.version().saturating_add(1), format!("after version {} at {}", b.version(), b.revision())))
             }
@@ -76,24 +94,35 @@ impl History {
 
     /// Main revisions follow each other without a hole after the compaction, and so do the changes in one.
     fn check_order(&mut self, revision: Revision, fault: &mut dyn FnMut(Code, String)) {
+        if self.last.is_some_and(|last| revision <= last) {
+            // Keys out of order are a fault of the page.
+            return self.lost();
+        }
+        let gap = std::mem::take(&mut self.gap);
         let last = self.last.replace(revision);
-        if revision.main <= self.compact {
+        if revision.main <= self.compact || gap {
             return;
         }
         // Revision 1 is the empty store; the first change is 2.
-        let last = last.filter(|l| l.main > self.compact).unwrap_or(Revision { main: self.compact.max(1), sub: 0 });
-        if revision.main == last.main {
-            if revision.sub != last.sub.saturating_add(1) {
-                fault(Code::SubRevision, format!("{revision} follows {last}: changes inside the transaction are missing"));
+        let from = last.filter(|l| l.main > self.compact).unwrap_or(Revision { main: self.compact.max(1), sub: 0 });
+        let hole = if revision.main == from.main {
+            let hole = revision.sub != from.sub.saturating_add(1);
+            if hole {
+                fault(Code::SubRevision, format!("{revision} follows {from}: changes inside the transaction are missing"));
             }
-            return;
-        }
-        if revision.main != last.main.saturating_add(1) {
-            let missing = revision.main.saturating_sub(last.main).saturating_sub(1);
-            fault(Code::RevisionGap, format!("{revision} follows {last}: {missing} revisions are missing"));
-        }
-        if revision.sub != 0 {
-            fault(Code::SubRevision, format!("the transaction's changes start at {revision}, not at sub-revision 0"));
+            hole
+        } else {
+            let missing = revision.main.saturating_sub(from.main).saturating_sub(1);
+            if missing > 0 {
+                fault(Code::RevisionGap, format!("{revision} follows {from}: {missing} revisions are missing"));
+            }
+            if revision.sub != 0 {
+                fault(Code::SubRevision, format!("the transaction's changes start at {revision}, not at sub-revision 0"));
+            }
+            missing > 0 || revision.sub != 0
+        };
+        if hole {
+            self.lost = Some(last.unwrap_or_default());
         }
     }
 }

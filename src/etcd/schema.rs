@@ -1,6 +1,8 @@
 //! The buckets of etcd's database and the keys of its `meta` bucket, and which storage version they amount to.
 
 use super::store::Facts;
+use crate::error::{At, Corrupt};
+use crate::finding::Code;
 
 /// Every bucket, in the order bbolt keeps them. All are at the top level, in every version from 3.4 on.
 pub const BUCKETS: [&str; 10] =
@@ -44,6 +46,23 @@ impl Minor {
         let numbers: Vec<&str> = version.split('.').take(2).collect();
         Minor::ALL.into_iter().find(|minor| minor.name() == numbers.join("."))
     }
+}
+
+/// Whether these are the buckets of an etcd database, even if some are lost.
+pub fn is_etcd<'n>(names: impl Iterator<Item = &'n [u8]>) -> bool {
+    let known: Vec<_> = names.filter(|name| BUCKETS.iter().any(|b| b.as_bytes() == *name)).collect();
+    known.len() >= 3 || (known.contains(&b"key".as_slice()) && known.contains(&b"meta".as_slice()))
+}
+
+/// Which of the two buckets are missing without which an etcd database says nothing. `at` is the root page.
+pub fn missing<'n>(names: impl Iterator<Item = &'n [u8]>, at: &At) -> Vec<Corrupt> {
+    let names: Vec<_> = names.collect();
+    if !is_etcd(names.iter().copied()) {
+        return Vec::new();
+    }
+    let lost = ["key", "meta"].into_iter().filter(|lost| !names.contains(&lost.as_bytes()));
+    let what = |lost| format!("bucket {lost} is not among the {} buckets", names.len());
+    lost.map(|lost| *Corrupt::new(Code::BucketMissing, at.clone().bucket(lost.as_bytes()), what(lost))).collect()
 }
 
 /// Which version of etcd's storage schema a file is in, and how that is known.

@@ -4,13 +4,13 @@
 //! removed or will remove. Source: `server/storage/mvcc/hash.go unsafeHashByRev @ v3.6`.
 
 use super::scan::Scan;
-use crate::bolt::walk::{Shared, Visited, Visitor, walk_parallel};
-use crate::bolt::{Bucket, Db, Page};
+use crate::bolt::walk::{Buckets, Shared, Visited, Visitor, walk, walk_parallel};
+use crate::bolt::{Bucket, Db, Page, db};
 use crate::bytes::checksum::{crc32c, crc32c_combine};
 use crate::bytes::{Source, to_u64};
-use crate::error::{Corrupt, Error, Result};
+use crate::error::{At, Corrupt, Error, Result};
 use crate::etcd::newest::Newest;
-use crate::etcd::{BucketKey, Facts, KeyValue, Revision};
+use crate::etcd::{BucketKey, Facts, KeyValue, Revision, schema};
 use crate::finding::{Code, Finding};
 use crate::monitor::Monitor;
 
@@ -36,30 +36,30 @@ pub struct HashKvReport {
 
 /// Hashes the keyspace of a snapshot file or database, without writing to it.
 ///
+/// Broken rules that still leave the keyspace whole (one bad meta page, a file cut behind it) go to the monitor as findings.
+///
 /// # Errors
 /// [`Error::Refused`] in etcd's words for a compacted or future revision, [`Error::Damaged`] when a page or record cannot be read.
 pub fn hashkv(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) -> Result<HashKvReport> {
     let damaged = |c| Error::damaged(source.path(), c);
     let db = Db::open(source).map_err(damaged)?;
-    let root = db.root();
-    let mut facts = Facts::default();
-    if let Some(meta) = root.bucket(b"meta").map_err(damaged)? {
-        let mut cursor = meta.cursor();
-        while let Some(item) = cursor.next().map_err(damaged)? {
-            facts
-                .take(b"meta", item.key, item.value)
-                .map_err(|why| damaged(Corrupt::new(Code::ValueUndecodable, crate::At::default().bucket(b"meta").key(item.key), why)))?;
-        }
+    let faults = db.slots().iter().flat_map(|slot| [&slot.fault, &slot.header_fault]).flatten().map(|fault| (**fault).clone());
+    for corrupt in faults.chain(db::check_length(&db).err().map(|c| *c)) {
+        monitor.finding(Finding::from_corrupt(&source.name(), corrupt));
     }
-    let keys = root.bucket(b"key").map_err(damaged)?;
+    let (facts, keys) = store(&db, monitor).map_err(damaged)?;
     let last = match &keys {
-        Some(keys) => match keys.cursor().last().map_err(damaged)? {
-            Some(item) => parse(item.key).map_err(damaged)?.revision.main,
-            None => 0,
+        Some(keys) => match last_revision(keys) {
+            Ok(last) => last,
+            Err(corrupt) => {
+                // A walk says more: what leads to the page.
+                let nothing = Newest::default();
+                pass(keys, None, monitor, &|| See(Bound { revision: -1, compact: -1, newest: &nothing }))?;
+                return Err(damaged(corrupt));
+            }
         },
         None => 0,
     };
-
     // `store.restore`: a compaction that was asked for counts, finished or not.
     let in_file = facts.compact_revision().unwrap_or(-1);
     let current = last.max(in_file).max(1);
@@ -121,8 +121,51 @@ fn hash_kept(keys: &Bucket<'_, '_>, bound: Bound<'_>, keep_is_empty: bool, monit
     Ok(parts.iter().fold(crc32c(0, b"key"), |hash, part| crc32c_combine(hash, part.crc, part.len)))
 }
 
-fn parse(key: &[u8]) -> Result<BucketKey, Box<Corrupt>> {
-    BucketKey::parse(key).map_err(|why| Corrupt::new(Code::RevisionKey, crate::At::default().bucket(b"key").key(key), why.to_string()))
+/// What the meta bucket says, and the key bucket; every page on the way is checked.
+fn store<'d, 's>(db: &'d Db<'s>, monitor: &dyn Monitor) -> Result<(Facts, Option<Bucket<'d, 's>>), Box<Corrupt>> {
+    struct Meta {
+        facts: Facts,
+        fault: Option<Corrupt>,
+    }
+    impl Visitor for Meta {
+        fn leaf(&mut self, page: &Page<'_>, _: Option<usize>) {
+            for element in page.leaves() {
+                if let Err(why) = self.facts.take(b"meta", element.key, element.value) {
+                    self.fault(*Corrupt::new(Code::ValueUndecodable, page.element_at(element.index).key(element.key), why));
+                }
+            }
+        }
+        fn fault(&mut self, mut corrupt: Corrupt) {
+            corrupt.at = corrupt.at.bucket(b"meta");
+            self.fault.get_or_insert(corrupt);
+        }
+    }
+    let visited = Visited::new(db);
+    let shared = Shared::new(&visited, monitor);
+    let mut top = Buckets::new(db);
+    walk(&db.root(), shared, &mut top);
+    let root_at = At::page(db.meta().root.0, db.offset_of(db.meta().root));
+    let missing = schema::missing(top.found.iter().map(|b| b.name.as_slice()), &root_at);
+    if let Some(corrupt) = top.faults.into_iter().chain(missing).next() {
+        return Err(Box::new(corrupt));
+    }
+    let mut meta = Meta { facts: Facts::default(), fault: None };
+    if let Some(bucket) = top.found.iter().find(|bucket| bucket.name == b"meta") {
+        walk(bucket, shared, &mut meta);
+    }
+    match meta.fault {
+        Some(corrupt) => Err(Box::new(corrupt)),
+        None => Ok((meta.facts, top.found.into_iter().find(|bucket| bucket.name == b"key"))),
+    }
+}
+
+/// The main part of the last stored revision; 0 when there is none.
+fn last_revision(keys: &Bucket<'_, '_>) -> Result<i64, Box<Corrupt>> {
+    let mut cursor = keys.cursor();
+    let Some(item) = cursor.last()? else { return Ok(0) };
+    let at = || At::default().bucket(b"key").key(item.key);
+    let key = BucketKey::parse(item.key).map_err(|why| Corrupt::new(Code::RevisionKey, at(), why.to_string()))?;
+    Ok(key.revision.main)
 }
 
 #[derive(Clone, Copy)]
@@ -176,20 +219,29 @@ struct Strict<E> {
 
 impl<E: Each> Visitor for Strict<E> {
     fn leaf(&mut self, page: &Page<'_>, _: Option<usize>) {
-        for (index, element) in page.leaves().enumerate() {
-            let kv = KeyValue::decode(element.value);
-            match (BucketKey::parse(element.key), kv) {
-                (Ok(key), Ok(kv)) => self.each.each(key, &kv, (element.key, element.value)),
-                (Err(why), _) => self.fault(*Corrupt::new(Code::RevisionKey, page.at().element(index).key(element.key), why.to_string())),
+        for element in page.leaves() {
+            let at = || page.element_at(element.index).key(element.key);
+            let (key, kv) = match (BucketKey::parse(element.key), KeyValue::decode(element.value)) {
+                (Ok(key), Ok(kv)) => (key, kv),
+                (Err(why), _) => {
+                    self.fault(*Corrupt::new(Code::RevisionKey, at(), why.to_string()));
+                    continue;
+                }
                 (_, Err(bad)) => {
                     let what = format!("the KeyValue cannot be read past its byte {}", bad.0);
-                    self.fault(*Corrupt::new(Code::ValueUndecodable, page.at().element(index).key(element.key), what));
+                    self.fault(*Corrupt::new(Code::ValueUndecodable, at(), what));
+                    continue;
                 }
+            };
+            match kv.check(key, element.value) {
+                Ok(()) => self.each.each(key, &kv, (element.key, element.value)),
+                Err((code, what)) => self.fault(*Corrupt::new(code, at(), what)),
             }
         }
     }
 
-    fn fault(&mut self, corrupt: Corrupt) {
+    fn fault(&mut self, mut corrupt: Corrupt) {
+        corrupt.at = corrupt.at.bucket(b"key");
         self.fault.get_or_insert(corrupt);
     }
 }

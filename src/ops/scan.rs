@@ -1,6 +1,6 @@
 //! One walk over everything in a database: all page rules checked, all buckets read. What status, inspect and verify are made from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bolt::walk::{Buckets, Shared, Stats, Visited, Visitor, check_freelist, walk, walk_parallel};
 use crate::bolt::{Bucket, Db, Page, Root, db};
@@ -142,8 +142,8 @@ pub struct Scan {
     pub root: Stats,
     /// Every bucket, in key order, nested ones after the one they are in.
     pub buckets: Vec<BucketScan>,
-    /// Root elements that are not buckets.
-    pub plain: Vec<Vec<u8>>,
+    /// Buckets whose own entry cannot be read.
+    pub lost: Vec<Vec<u8>>,
     /// What the small buckets say.
     pub facts: Facts,
     /// What the `key` bucket holds.
@@ -158,9 +158,19 @@ pub struct Scan {
     pub free_pages: u64,
     /// Everything that is wrong.
     pub faults: Faults,
+    /// Whether the root bucket could be read in full: if not, buckets may be missing from the list.
+    pub root_is_whole: bool,
+    /// Top-level buckets that could be read in full.
+    whole: BTreeSet<Vec<u8>>,
 }
 
 impl Scan {
+    /// Whether everything a top-level bucket holds was read: only then does it mean something that an item is not there.
+    #[must_use]
+    pub fn knows(&self, bucket: &str) -> bool {
+        self.whole.contains(bucket.as_bytes())
+    }
+
     /// Keys and values in all top-level buckets.
     #[must_use]
     pub fn all_keys(&self) -> u64 {
@@ -192,6 +202,12 @@ pub struct Options<'g> {
 /// # Errors
 /// [`Error::Cancelled`] only.
 pub fn scan(db: &Db<'_>, options: Options<'_>, monitor: &dyn Monitor) -> Result<Scan> {
+    let scan = pass(db, options, true, monitor)?;
+    // Which of two threads comes second to a shared page is chance: only on one thread is the answer the same each time.
+    if scan.faults.counts.contains_key(&Code::PageShared) { pass(db, options, false, monitor) } else { Ok(scan) }
+}
+
+fn pass(db: &Db<'_>, options: Options<'_>, parallel: bool, monitor: &dyn Monitor) -> Result<Scan> {
     let visited = Visited::new(db);
     let shared = Shared { gate: options.gate, ..Shared::new(&visited, monitor) };
     let mut faults = Faults::new(options.limit);
@@ -208,13 +224,18 @@ pub fn scan(db: &Db<'_>, options: Options<'_>, monitor: &dyn Monitor) -> Result<
     let root = db.root();
     let mut top = Buckets::new(db);
     walk(&root, shared, &mut top);
+    let root_is_whole = !top.faults.iter().any(|c| loses(c.code));
     top.faults.drain(..).for_each(|c| faults.push(c));
 
+    let names = || top.found.iter().map(|b| b.name.as_slice());
+    let root_at = At::page(db.meta().root.0, db.offset_of(db.meta().root));
+    schema::missing(names(), &root_at).into_iter().for_each(|c| faults.push(c));
+
     let mut scan = Scan {
-        is_etcd: is_etcd(top.found.iter().map(|b| b.name.as_slice())),
+        is_etcd: schema::is_etcd(names().chain(top.lost.iter().map(Vec::as_slice))),
         root: top.stats,
         buckets: Vec::new(),
-        plain: top.plain,
+        lost: top.lost.clone(),
         facts: Facts::default(),
         keyspace: Keyspace::default(),
         newest: Newest::default(),
@@ -222,13 +243,16 @@ pub fn scan(db: &Db<'_>, options: Options<'_>, monitor: &dyn Monitor) -> Result<
         after_compaction: Crc::default(),
         free_pages: 0,
         faults,
+        root_is_whole,
+        whole: BTreeSet::new(),
     };
+    let how = How { history: options.history, parallel };
     // The small buckets first: what they say about compaction decides what the key bucket may hold.
     let mut walked: Vec<_> = top.found.iter().map(|_| None).collect();
     for keys in [false, true] {
         for (bucket, place) in top.found.iter().zip(&mut walked) {
             if (bucket.name == b"key") == keys {
-                *place = Some(scan.bucket(bucket, &[], options.history, shared));
+                *place = Some(scan.bucket(bucket, &[], how, shared));
             }
         }
     }
@@ -249,26 +273,47 @@ struct Walked {
     buckets: Vec<BucketScan>,
 }
 
-/// Whether these are the buckets of an etcd database, even if some are lost.
-fn is_etcd<'n>(names: impl Iterator<Item = &'n [u8]>) -> bool {
-    let known = names.filter(|name| schema::BUCKETS.iter().any(|b| b.as_bytes() == *name)).collect::<Vec<_>>();
-    known.len() >= 3 || (known.contains(&b"key".as_slice()) && known.contains(&b"meta".as_slice()))
+/// Whether something with this fault cannot be read, so that what it holds is not known.
+fn loses(code: Code) -> bool {
+    !matches!(
+        code,
+        Code::KeyOrder
+            | Code::BranchKey
+            | Code::DepthUneven
+            | Code::ModRevision
+            | Code::VersionChain
+            | Code::Tombstone
+            | Code::SubRevision
+            | Code::RevisionGap
+    )
+}
+
+/// How buckets are walked.
+#[derive(Debug, Clone, Copy)]
+struct How {
+    history: bool,
+    parallel: bool,
 }
 
 impl Scan {
-    fn bucket(&mut self, bucket: &Bucket<'_, '_>, above: &[Vec<u8>], history: bool, shared: Shared<'_>) -> Walked {
+    fn bucket(&mut self, bucket: &Bucket<'_, '_>, above: &[Vec<u8>], how: How, shared: Shared<'_>) -> Walked {
         let path: Vec<Vec<u8>> = above.iter().cloned().chain([bucket.name.clone()]).collect();
         let limit = self.faults.limit;
         let known = above.is_empty() && self.is_etcd;
         let keys = known && bucket.name == b"key";
         let small = known && !keys && schema::BUCKETS.iter().any(|b| b.as_bytes() == bucket.name);
-        let parts = if small {
-            let mut part = Part::new(bucket, limit, Content::Facts(&mut self.facts));
-            walk(bucket, shared, &mut part);
-            vec![part.seen]
-        } else if keys && history {
-            let history = History::new(self.facts.compact_revision().unwrap_or(-1));
-            let mut part = Part::new(bucket, limit, Content::History(&mut self.newest, history));
+        let compact = if self.knows("meta") { self.facts.compact_revision().unwrap_or(-1) } else { i64::MAX };
+        let parts = if small || (keys && how.history) || !how.parallel {
+            let content = if small {
+                Content::Facts(&mut self.facts)
+            } else if keys && how.history {
+                Content::History(&mut self.newest, History::new(compact))
+            } else if keys {
+                Content::Keys(&self.newest)
+            } else {
+                Content::Plain
+            };
+            let mut part = Part::new(bucket, limit, content);
             walk(bucket, shared, &mut part);
             vec![part.seen]
         } else {
@@ -279,13 +324,18 @@ impl Scan {
         let mut walked = Walked { crc: Crc::default(), buckets: Vec::new() };
         let mut stats = Stats::default();
         let mut nested = Vec::new();
+        let mut whole = above.is_empty();
         for part in parts {
             walked.crc.join(part.crc);
             self.after_compaction.join(part.after_compaction);
             stats.add(&part.stats);
             self.keyspace.add(&part.keyspace);
+            whole &= !part.faults.counts.keys().any(|code| loses(*code));
             self.faults.extend(part.faults);
             nested.extend(part.nested);
+        }
+        if whole {
+            self.whole.insert(bucket.name.clone());
         }
         let inline = matches!(bucket.root, Root::Inline { .. });
         walked.buckets.push(BucketScan { path: path.clone(), inline, sequence: bucket.sequence, stats });
@@ -295,7 +345,7 @@ impl Scan {
                 self.faults.push(*Corrupt::new(Code::BucketHeader, at, format!("buckets are nested deeper than {MAX_NESTING}")));
                 break;
             }
-            walked.buckets.extend(self.bucket(inner, &path, history, shared).buckets);
+            walked.buckets.extend(self.bucket(inner, &path, how, shared).buckets);
         }
         walked
     }
@@ -308,11 +358,22 @@ enum Content<'c> {
     History(&'c mut Newest, History),
 }
 
+impl Content<'_> {
+    /// Something could not be read: of the history, what would follow from it is not known.
+    fn lost(&mut self) {
+        if let Content::History(_, history) = self {
+            history.lost();
+        }
+    }
+}
+
 /// What one thread sees of one bucket.
 struct Part<'c, 'd, 's> {
     bucket: &'c Bucket<'d, 's>,
     content: Content<'c>,
     seen: Seen<'d, 's>,
+    /// Elements of the page to come whose keys are out of order.
+    disordered: BTreeSet<u64>,
 }
 
 struct Seen<'d, 's> {
@@ -327,40 +388,64 @@ struct Seen<'d, 's> {
 impl<'c, 'd, 's> Part<'c, 'd, 's> {
     fn new(bucket: &'c Bucket<'d, 's>, limit: u64, content: Content<'c>) -> Part<'c, 'd, 's> {
         let (stats, keyspace, faults) = (Stats::default(), Keyspace::default(), Faults::new(limit));
-        Part {
-            bucket,
-            content,
-            seen: Seen { stats, crc: Crc::default(), after_compaction: Crc::default(), keyspace, faults, nested: Vec::new() },
-        }
+        let seen = Seen { stats, crc: Crc::default(), after_compaction: Crc::default(), keyspace, faults, nested: Vec::new() };
+        Part { bucket, content, seen, disordered: BTreeSet::new() }
     }
 }
 
 impl Seen<'_, '_> {
     /// One element of the key bucket; `place` tells where it is when something is wrong with it.
-    fn key_value(&mut self, content: &mut Content<'_>, raw_key: &[u8], value: &[u8], place: &dyn Fn() -> At) {
+    ///
+    /// `sure` is false where keys are out of order: of two such keys either may be the wrong one, nothing follows from what they say.
+    fn key_value(&mut self, content: &mut Content<'_>, sure: bool, raw_key: &[u8], value: &[u8], place: &dyn Fn() -> At) {
         let key = match BucketKey::parse(raw_key) {
             Ok(key) => key,
-            Err(why) => return self.faults.push(*Corrupt::new(Code::RevisionKey, place(), why.to_string())),
+            Err(why) => {
+                content.lost();
+                return self.faults.push(*Corrupt::new(Code::RevisionKey, place(), why.to_string()));
+            }
         };
         let kv = match KeyValue::decode(value) {
             Ok(kv) => kv,
             Err(bad) => {
+                let at = || At { revision: Some(key.revision.to_string()), ..place() };
                 let what = format!("the KeyValue cannot be read past its byte {}", bad.0);
-                return self.faults.push(*Corrupt::new(Code::ValueUndecodable, place(), what));
+                self.faults.push(*Corrupt::new(Code::ValueUndecodable, at(), what));
+                match content {
+                    Content::History(_, history) if sure => {
+                        history.unreadable(key.revision, &mut |code, what| self.faults.push(*Corrupt::new(code, at(), what)));
+                    }
+                    content => content.lost(),
+                }
+                return;
             }
         };
-        if let Content::Keys(newest) = content {
-            newest.see(key, &kv);
-        } else if let Content::History(newest, history) = content {
-            let before = newest.see_alone(key, &kv);
-            if key.revision.main > history.compact() {
-                self.after_compaction.add(raw_key);
-                self.after_compaction.add(value);
+        // The history compares the revisions itself.
+        if let Err((code, what)) = kv.check(key, value)
+            && (code != Code::ModRevision || matches!(content, Content::Keys(_)))
+        {
+            self.faults.push(*Corrupt::new(code, place(), what));
+        }
+        match content {
+            Content::Keys(newest) => {
+                newest.see(key, &kv);
             }
-            history.check(before, key, &kv, &mut |code, what| {
-                let at = At { revision: Some(key.revision.to_string()), ..place().key(kv.key) };
-                self.faults.push(*Corrupt::new(code, at, what));
-            });
+            Content::History(newest, history) => {
+                let before = newest.see_alone(key, &kv);
+                if key.revision.main > history.compact() {
+                    self.after_compaction.add(raw_key);
+                    self.after_compaction.add(value);
+                }
+                if sure {
+                    history.check(before, key, &kv, &mut |code, what| {
+                        let at = At { revision: Some(key.revision.to_string()), ..place().key(kv.key) };
+                        self.faults.push(*Corrupt::new(code, at, what));
+                    });
+                } else {
+                    history.lost();
+                }
+            }
+            Content::Plain | Content::Facts(_) => {}
         }
         let space = &mut self.keyspace;
         space.revisions = space.revisions.saturating_add(1);
@@ -374,23 +459,32 @@ impl Seen<'_, '_> {
 
 impl Visitor for Part<'_, '_, '_> {
     fn branch(&mut self, page: &Page<'_>, depth: usize) {
+        self.disordered.clear();
         self.seen.stats.branch(page, depth);
     }
 
     fn leaf(&mut self, page: &Page<'_>, depth: Option<usize>) {
         self.seen.stats.leaf(page, depth);
-        for (index, element) in page.leaves().enumerate() {
+        let disordered = std::mem::take(&mut self.disordered);
+        let mut due = 0;
+        for element in page.leaves() {
+            if element.index != due {
+                self.content.lost();
+            }
+            due = element.index.saturating_add(1);
             self.seen.crc.add(element.key);
             if element.is_bucket {
                 // Go's ForEach gives a nested bucket's name and no value.
                 match Bucket::parse(self.bucket.db(), page, &element) {
+                    // An inline bucket has none: the walk has reported it. Followed, they could nest in the same bytes without end.
+                    _ if depth.is_none() => {}
                     Ok(bucket) => self.seen.nested.push(bucket),
                     Err(corrupt) => self.seen.faults.push(*corrupt),
                 }
                 continue;
             }
             self.seen.crc.add(element.value);
-            let place = || page.at().element(index).bucket(&self.bucket.name).key(element.key);
+            let place = || page.element_at(element.index).bucket(&self.bucket.name).key(element.key);
             match &mut self.content {
                 Content::Plain => {}
                 Content::Facts(facts) => {
@@ -398,12 +492,28 @@ impl Visitor for Part<'_, '_, '_> {
                         self.seen.faults.push(*Corrupt::new(Code::ValueUndecodable, place(), why));
                     }
                 }
-                content => self.seen.key_value(content, element.key, element.value, &place),
+                content => {
+                    let at = to_u64(element.index);
+                    let sure = !disordered.contains(&at) && !disordered.contains(&at.saturating_add(1));
+                    self.seen.key_value(content, sure, element.key, element.value, &place);
+                }
             }
+        }
+        if due < page.count {
+            self.content.lost();
         }
     }
 
     fn fault(&mut self, mut corrupt: Corrupt) {
+        if let Content::History(_, history) = &mut self.content {
+            match (corrupt.code, corrupt.at.element) {
+                (Code::KeyOrder | Code::BranchKey, Some(element)) => {
+                    self.disordered.insert(element);
+                }
+                (code, None) if loses(code) => history.lost(),
+                _ => {}
+            }
+        }
         corrupt.at = corrupt.at.bucket(&self.bucket.name);
         self.seen.faults.push(corrupt);
     }

@@ -42,9 +42,6 @@ pub fn status(source: &Source, monitor: &dyn Monitor) -> Result<StatusReport> {
             worst = Some(corrupt.clone());
         }
     }
-    if let Some(plain) = scan.plain.first() {
-        return Err(Error::Refused(format!("{name}: cannot get hash of bucket {}", plain.escape_ascii())));
-    }
     if let Some(corrupt) = worst {
         return Err(Error::damaged(source.path(), Box::new(corrupt)));
     }

@@ -8,6 +8,7 @@ use prost::Message;
 use crate::bytes::Source;
 use crate::bytes::message::Node;
 use crate::error::{At, Error, Result};
+use crate::etcd::datadir::{self, FileKind};
 use crate::etcd::request::{Tree, tree};
 use crate::finding::{Code, Finding, Severity};
 use crate::monitor::Monitor;
@@ -411,6 +412,7 @@ fn passed_over(wal: &str, file: &SnapFile) -> Finding {
 
 fn read_snap(path: &Path) -> Result<SnapFile> {
     let source = Source::open(path)?;
+    datadir::refuse_other_kind(&source, FileKind::RaftSnapshot)?;
     source.read_all(MAX_SNAP).and_then(|bytes| SnapFile::decode(&bytes)).map_err(|corrupt| Error::damaged(path, corrupt))
 }
 
@@ -487,7 +489,9 @@ impl Places {
             // The name tells the place in the log; under another name the file is taken for a first segment.
             let name = self.wal.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             let name = crate::wal::SegmentName::parse(&name).unwrap_or(crate::wal::SegmentName { sequence: 0, index: 0 });
-            return Ok(vec![(name.to_string(), Source::open(&self.wal)?)]);
+            let source = Source::open(&self.wal)?;
+            datadir::refuse_other_kind(&source, FileKind::Wal)?;
+            return Ok(vec![(name.to_string(), source)]);
         }
         let mut names = Vec::new();
         for entry in std::fs::read_dir(&self.wal).map_err(|error| Error::unreadable(&self.wal, error))? {

@@ -32,6 +32,11 @@ pub enum Trailer {
         /// Bytes before it.
         payload: u64,
     },
+    /// The file ends before its database does: whether there was one cannot be told.
+    Lost {
+        /// Bytes of the database that are missing.
+        missing: u64,
+    },
     /// Fewer than 32 bytes after the database: the end of the file is missing.
     Cut {
         /// How many.
@@ -58,6 +63,7 @@ impl Trailer {
             return Ok(if digest == [0; 32] { Trailer::Zeroed { payload } } else { Trailer::Present { digest, payload } });
         }
         match len.checked_sub(size) {
+            None => Ok(Trailer::Lost { missing: size.saturating_sub(len) }),
             Some(bytes @ 1..TRAILER) => Ok(Trailer::Cut { bytes }),
             _ => Ok(Trailer::Absent),
         }
@@ -68,7 +74,7 @@ impl Trailer {
     pub fn payload(&self, source: &Source) -> u64 {
         match self {
             Trailer::Present { payload, .. } | Trailer::Zeroed { payload } => *payload,
-            Trailer::Absent | Trailer::Cut { .. } => source.len(),
+            Trailer::Absent | Trailer::Lost { .. } | Trailer::Cut { .. } => source.len(),
         }
     }
 }

@@ -204,7 +204,8 @@ impl<'a> Log<'a> {
     /// wrong goes to `found`.
     pub fn scan(&self, scan: Scan, found: &mut dyn FnMut(Finding), visit: &mut dyn FnMut(Visit<'_, '_>) -> ControlFlow<()>) -> Summary {
         let mut summary = Summary { complete: true, ..Summary::default() };
-        let mut reader = Reader { scan, rules: Rules::default(), metadata: None, window: scan.after.unwrap_or(0), gap: false };
+        let window = scan.after.unwrap_or(0);
+        let mut reader = Reader { scan, rules: Rules::default(), metadata: None, window, gap: false, saved: None };
         let gap = sequence_gap(&self.names());
         for (position, segment) in self.segments.iter().enumerate() {
             if gap == Some(position) {
@@ -285,9 +286,25 @@ struct Reader {
     /// The index before which an entry needs no predecessor: the start, or a snapshot the log itself records.
     window: u64,
     gap: bool,
+    /// The index of the last entry record, and the highest of it and the snapshot records.
+    saved: Option<(u64, u64)>,
 }
 
 impl Reader {
+    /// A segment is named after the entry that is due in it (`wal.cut`): after the last one saved, or, since the last start of etcd, after
+    /// the last snapshot. etcd looks by these names for where to begin.
+    fn check_name(&self, position: usize, segment: &LogSegment<'_>, summary: &Summary, found: &mut dyn FnMut(Finding)) {
+        let Some((entry, highest)) = self.saved.filter(|_| position > 0 && summary.complete) else { return };
+        let (name, due) = (segment.name.index, entry.saturating_add(1));
+        if name == due || name == highest.saturating_add(1) {
+            return;
+        }
+        let what = format!("the segment's name says that entry {name} is the first due in it; the segment before ends with entry {entry}");
+        // From an entry before its own, etcd would begin here and miss those between; past it, it begins too early.
+        let severity = if name < due { Severity::Damage } else { Severity::Warning };
+        found(Finding { severity, ..Finding::new(Code::WalSequence, &segment.source.name(), At::default(), what) });
+    }
+
     fn segment(
         &mut self,
         segments: usize,
@@ -299,6 +316,7 @@ impl Reader {
     ) -> ControlFlow<()> {
         let file = segment.source.name();
         let last = position.saturating_add(1) == segments;
+        self.check_name(position, segment, summary, found);
         let mut records = Segment::new(segment.source, summary.crc, last);
         if self.scan.raw {
             records = records.raw();
@@ -413,6 +431,7 @@ impl Reader {
             }
             Body::Entry { entry, kept } => {
                 counts.entries = counts.entries.saturating_add(1);
+                self.saved = Some((entry.index, entry.index));
                 let first = self.scan.after.is_none() && summary.last.is_none();
                 let next = summary.last.unwrap_or(0).max(self.window).saturating_add(1);
                 if self.scan.after.is_some_and(|after| entry.index <= after) {
@@ -442,6 +461,7 @@ impl Reader {
             }
             Body::Snapshot(snapshot) => {
                 counts.snapshots = counts.snapshots.saturating_add(1);
+                self.saved = self.saved.map(|(entry, highest)| (entry, highest.max(snapshot.index())));
                 self.window = self.window.max(snapshot.index());
                 summary.snapshots.push(snapshot.clone());
             }

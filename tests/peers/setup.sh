@@ -72,6 +72,25 @@ from_go() {
   [[ ! -f server ]] || mv server etcd
 }
 
+# What reports are held against: the SARIF schema of OASIS out of the crate serde-sarif, the JUnit schema of Jenkins' xUnit plugin out of
+# pytest's sources, and Python packages that know JSON Schema, XML Schema and Prometheus' text format.
+for_reports() {
+  printf '%s\n' '[package]' 'name = "schemas"' 'edition = "2021"' '[lib]' 'path = "/dev/null"' \
+    '[dependencies]' 'serde-sarif = { version = "=0.8.0", default-features = false }' >Cargo.toml
+  quiet cargo vendor --quiet
+  mv vendor/serde-sarif/src/schema.json sarif-2.1.0.json
+  rm -r vendor Cargo.*
+  quiet python3 -m pip download --quiet --no-deps --no-binary pytest pytest==8.4.2
+  tar xzf pytest-8.4.2.tar.gz --strip-components 3 pytest-8.4.2/testing/example_scripts/junit-10.xsd
+  rm pytest-8.4.2.tar.gz
+  sha256sum --quiet -c <<'SUMS' || die "a schema is not the one that was reviewed"
+af47e7b67f24efe74076621fd3a5fbe7398add9e84fe820c971219a385895cea  sarif-2.1.0.json
+a1a816f58d1bf95ebabf371994df0b9246dee66ea9572fbec4f9296f1b2c0ff6  junit-10.xsd
+SUMS
+  quiet python3 -m pip install --quiet --only-binary :all: --target lib \
+    jsonschema==4.25.1 rfc3986-validator==0.1.1 xmlschema==4.3.2 prometheus-client==0.26.0
+}
+
 mkdir -p "$peers"
 peers=$(cd "$peers" && pwd)
 exec 9>"$peers/.lock"
@@ -80,6 +99,7 @@ flock 9
 peer etcd-3.4.23 debian from_debian 3.4.23
 sha256=b048243d0bcbb21b04402781138b746085c7d3e924778823ff92c5888dc7c41a
 peer etcd-3.5.1 "$sha256" from_pypi 3.5.1 "$sha256"
+peer reports "$(declare -f for_reports | sha256sum)" for_reports
 for dir in "$here"/go/*/; do
   name=$(basename "$dir")
   peer "$name" "$(cat "$dir"* | sha256sum)" from_go "$dir" "${name##*-}"

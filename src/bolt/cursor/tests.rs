@@ -1,3 +1,5 @@
+//! Moving about in trees: what the writer made against a map, and damaged ones to where they end.
+
 use std::collections::BTreeMap;
 use std::io;
 

@@ -166,6 +166,7 @@ fn database_kind(database: &DatabaseReport) -> String {
         Trailer::Present { .. } | Trailer::Zeroed { .. } => format!("an {owner} snapshot file").replace("an bbolt", "a bbolt"),
         _ if database.path.ends_with(".snap.db") => "a database that an etcd leader sent (.snap.db)".to_owned(),
         Trailer::Cut { .. } => format!("an {owner} snapshot file, cut off").replace("an bbolt", "a bbolt"),
+        Trailer::Lost { .. } => format!("an {owner} database or snapshot file, cut off").replace("an bbolt", "a bbolt"),
         Trailer::Absent => format!("an {owner} database").replace("an bbolt", "a bbolt"),
     }
 }
@@ -211,7 +212,7 @@ fn database(source: &Source, options: InspectOptions, found: &mut Found<'_>) -> 
     Ok(report)
 }
 
-fn metas(db: &Db<'_>) -> Vec<MetaReport> {
+pub(super) fn metas(db: &Db<'_>) -> Vec<MetaReport> {
     let report = |slot: &crate::bolt::MetaSlot| MetaReport {
         number: slot.number,
         offset: slot.offset,
@@ -302,7 +303,7 @@ fn hash(source: &Source, trailer: Trailer, found: &mut Found<'_>) -> Result<Hash
     let stored = match trailer {
         Trailer::Present { digest, .. } => Some(digest),
         Trailer::Zeroed { .. } => Some([0; 32]),
-        Trailer::Absent | Trailer::Cut { .. } => None,
+        Trailer::Absent | Trailer::Lost { .. } | Trailer::Cut { .. } => None,
     };
     if let Some(stored) = stored.filter(|stored| *stored != digest) {
         let what = format!("the trailer is {}, the {payload} bytes before it give {}", checksum::hex(&stored), checksum::hex(&digest));

@@ -8,7 +8,7 @@ use crate::bolt::walk::{Shared, Visited, Visitor, walk};
 use crate::error::{At, Corrupt};
 use crate::etcd::datadir::NEWEST_STORAGE;
 use crate::etcd::schema::{BUCKETS, storage_version};
-use crate::etcd::{BucketKey, Facts, KeyValue};
+use crate::etcd::{BucketKey, KeyValue};
 use crate::finding::{Code, Finding, Severity};
 use crate::monitor::Quiet;
 use crate::ops::scan::Scan;
@@ -16,20 +16,22 @@ use crate::ops::scan::Scan;
 /// Checks everything. Returns whether the storage version is newer than what is known here.
 pub fn check(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Found<'_>) -> bool {
     buckets(scan, name, found);
-    compaction(&scan.facts, scan, name, found);
-    members(&scan.facts, name, found);
-    auth(&scan.facts, name, found);
+    compaction(scan, name, found);
+    members(scan, name, found);
+    auth(scan, name, found);
     for alarm in &scan.facts.alarms {
         let what = alarm.alarm.map_or_else(|| "an unknown alarm".to_owned(), |a| format!("{a:?}").to_uppercase());
         found.say(Code::AlarmActive, name, format!("{what}, raised by member {:x}", alarm.member_id));
     }
     let facts = &scan.facts;
-    if facts.consistent_index.is_none() {
+    if !scan.knows("meta") {
+        // Said elsewhere; what is not there may be in what could not be read.
+    } else if facts.consistent_index.is_none() {
         found.say(Code::IndexMissing, name, "meta/consistent_index is not there: how far this database is cannot be told");
     } else if facts.term.is_none() && (facts.conf_state.is_some() || facts.storage_version.is_some()) {
         found.say(Code::IndexMissing, name, "meta/term is not there, though the database is of etcd 3.5 or newer");
     }
-    if scan.keyspace.leased {
+    if scan.keyspace.leased && scan.knows("lease") {
         leases(scan, db, name, found);
     }
     let version = storage_version(facts).version;
@@ -47,13 +49,15 @@ fn newer(version: &str, than: &str) -> bool {
 }
 
 fn buckets(scan: &Scan, name: &str, found: &mut Found<'_>) {
-    let there: BTreeSet<&[u8]> = scan.names().collect();
-    for due in BUCKETS {
+    let there: BTreeSet<&[u8]> = scan.names().chain(scan.lost.iter().map(Vec::as_slice)).collect();
+    // Of the two that cannot be made anew the walk tells.
+    for due in BUCKETS.into_iter().filter(|due| scan.root_is_whole && !matches!(*due, "key" | "meta")) {
         if !there.contains(due.as_bytes()) {
-            // Only these two hold what cannot be made anew.
-            let severity = if matches!(due, "key" | "meta") { Severity::Damage } else { Severity::Warning };
             let what = format!("bucket {due} is not there");
-            found.push(Finding { severity, ..Finding::new(Code::BucketMissing, name, At::default().bucket(due.as_bytes()), what) });
+            found.push(Finding {
+                severity: Severity::Warning,
+                ..Finding::new(Code::BucketMissing, name, At::default().bucket(due.as_bytes()), what)
+            });
         }
     }
     for bucket in &scan.buckets {
@@ -63,15 +67,16 @@ fn buckets(scan: &Scan, name: &str, found: &mut Found<'_>) {
             found.say(Code::BucketUnknown, name, format!("bucket {path} is none of etcd's"));
         }
     }
-    for key in &scan.plain {
-        found.say(Code::BucketUnknown, name, format!("{} stands among the buckets and is none", key.escape_ascii()));
-    }
     for key in &scan.facts.unknown_keys {
         found.say(Code::BucketUnknown, name, format!("{key} is a key that no etcd version writes"));
     }
 }
 
-fn compaction(facts: &Facts, scan: &Scan, name: &str, found: &mut Found<'_>) {
+fn compaction(scan: &Scan, name: &str, found: &mut Found<'_>) {
+    let facts = &scan.facts;
+    if !scan.knows("meta") {
+        return;
+    }
     let (scheduled, finished) = (facts.scheduled_compact_revision, facts.finished_compact_revision);
     if let (scheduled, Some(finished)) = (scheduled, finished)
         && scheduled < Some(finished)
@@ -84,16 +89,10 @@ fn compaction(facts: &Facts, scan: &Scan, name: &str, found: &mut Found<'_>) {
         let what = format!("compaction at {} was asked for, the last finished one is {done}", scheduled.unwrap_or_default());
         found.say(Code::CompactionUnfinished, name, what);
     }
-    // A restore may mark revisions as compacted that were never written: then only the marker stands there.
-    let last = scan.keyspace.last.map_or(0, |r| r.main);
-    if let Some(compact) = facts.compact_revision()
-        && compact < 0
-    {
-        found.say(Code::CompactionMarks, name, format!("compact revision {compact} is negative; the last revision is {last}"));
-    }
 }
 
-fn members(facts: &Facts, name: &str, found: &mut Found<'_>) {
+fn members(scan: &Scan, name: &str, found: &mut Found<'_>) {
+    let facts = &scan.facts;
     let listed: BTreeSet<u64> = facts.members.iter().map(|m| m.id).collect();
     let removed: BTreeSet<u64> = facts.removed_members.iter().copied().collect();
     let show = |ids: &BTreeSet<u64>| ids.iter().map(|id| format!("{id:x}")).collect::<Vec<_>>().join(", ");
@@ -101,7 +100,7 @@ fn members(facts: &Facts, name: &str, found: &mut Found<'_>) {
     if !both.is_empty() {
         found.say(Code::MembersDisagree, name, format!("member {} is both in members and in members_removed", show(&both)));
     }
-    let Some(conf) = &facts.conf_state else { return };
+    let Some(conf) = facts.conf_state.as_ref().filter(|_| scan.knows("members")) else { return };
     let voters: BTreeSet<u64> = conf.voters.iter().chain(&conf.voters_outgoing).copied().collect();
     let learners: BTreeSet<u64> = conf.learners.iter().chain(&conf.learners_next).copied().collect();
     let raft: BTreeSet<u64> = voters.union(&learners).copied().collect();
@@ -119,17 +118,17 @@ fn members(facts: &Facts, name: &str, found: &mut Found<'_>) {
     }
 }
 
-fn auth(facts: &Facts, name: &str, found: &mut Found<'_>) {
-    let auth = &facts.auth;
+fn auth(scan: &Scan, name: &str, found: &mut Found<'_>) {
+    let auth = &scan.facts.auth;
     let roles: BTreeSet<&str> = auth.roles.iter().map(|r| r.name.as_str()).collect();
-    for user in &auth.users {
+    for user in auth.users.iter().filter(|_| scan.knows("authRoles")) {
         // The role root needs no entry.
         for role in user.roles.iter().filter(|r| *r != "root" && !roles.contains(r.as_str())) {
             found.say(Code::AuthInconsistent, name, format!("user {} has role {role}, which does not exist", user.name));
         }
     }
     let root = auth.users.iter().any(|u| u.name == "root" && u.roles.iter().any(|r| r == "root"));
-    if auth.enabled && !root {
+    if auth.enabled && !root && scan.knows("authUsers") {
         found.say(Code::AuthInconsistent, name, "authentication is on, but there is no user root with role root");
     }
 }

@@ -1,37 +1,43 @@
 //! The write-ahead log and the raft snapshots of a directory, against its database.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use super::membership::Peers;
 use super::{Database, Run};
 use crate::bytes::{Source, to_u64};
 use crate::error::{At, Error, Result};
 use crate::etcd::datadir::{DataDir, RAFT_SNAPSHOT_LIMIT};
 use crate::etcd::member;
-use crate::finding::{Code, Finding};
-use crate::snap::file::{SnapFile, SnapName};
+use crate::etcd::schema::storage_version;
+use crate::finding::{Code, Finding, Severity};
+use crate::raft::EntryType;
+use crate::snap::file::{Membership, SnapFile, SnapName};
+use crate::wal::Snapshot;
 use crate::wal::log::{Body, Log, Scan, Summary};
 
 /// Checks everything; returns what was checked, in words.
 pub fn check(dir: &DataDir, database: &Database, run: &mut Run<'_>) -> Result<String> {
     let snaps = raft_snapshots(dir, run)?;
-    if dir.wals.is_empty() {
-        let file = crate::error::show(dir.wal_dir.as_deref().unwrap_or(&dir.path));
-        run.found.say(Code::WalMissing, &file, "there is no WAL segment: what the database lacks cannot be told");
-        return Ok(format!("no WAL, {} raft snapshots", snaps.len()));
-    }
+    let wal = crate::error::show(dir.wal_dir.as_deref().unwrap_or(&dir.path));
     let sources = dir.wals.iter().map(|path| Source::open(path)).collect::<Result<Vec<_>>>()?;
     let names: Vec<String> = dir.wals.iter().map(|path| file_name(path)).collect();
     let log = Log::new(names.iter().map(String::as_str).zip(&sources));
-    let (summary, entries) = read(&log, &sources, run)?;
-    let wal = crate::error::show(dir.wal_dir.as_deref().unwrap_or(&dir.path));
+    if log.segments().is_empty() {
+        database_is_there(dir, &snaps, None, run);
+        run.found.say(Code::WalMissing, &wal, "there is no WAL segment: what the database lacks cannot be told");
+        return Ok(format!("no WAL, {} raft snapshots", snaps.good.len()));
+    }
+    let read = read(&log, &sources, database, run)?;
+    let summary = &read.summary;
     run.verification.measured.cluster_id = summary.metadata.map(|m| member::hex16(m.cluster_id()));
 
-    snapshot_records(&summary, &snaps, database, &wal, run);
-    positions(dir, &summary, &snaps, database, &wal, run);
-    identity(&summary, &snaps, database, &wal, run);
-    Ok(format!("{} segments, {entries} entries, {} raft snapshots", log.segments().len(), snaps.len()))
+    database_is_there(dir, &snaps, Some(summary), run);
+    snapshot_records(summary, &snaps, database, &wal, run);
+    positions(dir, &read, &snaps, database, &wal, run);
+    identity(&read, &snaps, database, &wal, run);
+    Ok(format!("{} segments, {} entries, {} raft snapshots", log.segments().len(), read.entries, snaps.good.len()))
 }
 
 fn file_name(path: &Path) -> String {
@@ -42,41 +48,73 @@ fn file_name(path: &Path) -> String {
 struct Snap {
     file: String,
     content: SnapFile,
+    /// Its v2 store, if it is one.
+    membership: Option<Membership>,
 }
 
-fn raft_snapshots(dir: &DataDir, run: &mut Run<'_>) -> Result<Vec<Snap>> {
-    let mut snaps = Vec::new();
+/// The raft snapshots of a directory.
+struct Snaps {
+    good: Vec<Snap>,
+    /// Those that cannot be read, by name.
+    bad: Vec<SnapName>,
+}
+
+fn raft_snapshots(dir: &DataDir, run: &mut Run<'_>) -> Result<Snaps> {
+    let mut snaps = Snaps { good: Vec::new(), bad: Vec::new() };
     for path in &dir.snaps {
         let source = Source::open(path)?;
         let file = source.name();
+        let name = SnapName::parse(&file_name(path));
         let content = match source.read_all(RAFT_SNAPSHOT_LIMIT).and_then(|bytes| SnapFile::decode(&bytes)) {
             Ok(content) => content,
             Err(corrupt) => {
                 run.found.push(Finding::from_corrupt(&file, *corrupt));
+                snaps.bad.extend(name);
                 continue;
             }
         };
-        let name = SnapName::parse(&file_name(path));
         if name.is_some_and(|n| (n.term, n.index) != (content.term(), content.index())) {
             let what = format!("the file holds term {} and index {}, its name says otherwise", content.term(), content.index());
             run.found.say(Code::SnapInvalid, &file, what);
         }
-        snaps.push(Snap { file, content });
+        let membership = content.membership().map_err(|corrupt| run.found.push(Finding::from_corrupt(&file, *corrupt))).ok();
+        snaps.good.push(Snap { file, content, membership });
     }
     Ok(snaps)
 }
 
-fn read(log: &Log<'_>, sources: &[Source], run: &mut Run<'_>) -> Result<(Summary, u64)> {
+/// What one pass over the log gives.
+struct Read {
+    summary: Summary,
+    /// Entries, overridden ones included.
+    entries: u64,
+    /// The term the log gives the last entry that is in the database.
+    term: Option<u64>,
+    /// The conf changes up to that entry, by index.
+    changes: BTreeMap<u64, Vec<u8>>,
+}
+
+fn read(log: &Log<'_>, sources: &[Source], database: &Database, run: &mut Run<'_>) -> Result<Read> {
     let monitor = run.monitor;
+    let db_index = database.facts.as_ref().and_then(|f| f.consistent_index);
     monitor.begin("reading the WAL", sources.iter().map(Source::len).fold(0, u64::saturating_add));
     let (mut findings, mut entries, mut unsaid) = (Vec::new(), 0u64, 0u64);
+    let (mut term, mut changes) = (None, BTreeMap::new());
     let summary = log.scan(Scan::default(), &mut |f| findings.push(f), &mut |visit| {
         unsaid = unsaid.saturating_add(to_u64(visit.record.bytes().len()));
         if unsaid > 1 << 20 {
             monitor.advance(std::mem::take(&mut unsaid));
         }
-        if matches!(visit.body, Body::Entry { .. }) {
+        if let Body::Entry { entry, kept } = visit.body {
             entries = entries.saturating_add(1);
+            // A later entry replaces those from its index on.
+            changes.split_off(&entry.index);
+            if *kept && entry.entry_type() == Some(EntryType::ConfChange) && db_index.is_some_and(|db| entry.index <= db) {
+                changes.insert(entry.index, entry.bytes().to_vec());
+            }
+            if *kept && Some(entry.index) == db_index {
+                term = Some(entry.term);
+            }
         }
         if monitor.cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
@@ -85,60 +123,94 @@ fn read(log: &Log<'_>, sources: &[Source], run: &mut Run<'_>) -> Result<(Summary
         return Err(Error::Cancelled);
     }
     findings.into_iter().for_each(|f| run.found.push(f));
-    Ok((summary, entries))
+    let term = term.or_else(|| summary.snapshots.iter().rfind(|s| Some(s.index()) == db_index).map(Snapshot::term));
+    Ok(Read { summary, entries, term, changes })
+}
+
+/// A data directory has a database; a WAL directory by itself has none.
+fn database_is_there(dir: &DataDir, snaps: &Snaps, summary: Option<&Summary>, run: &mut Run<'_>) {
+    if dir.db.is_some() || (dir.snap_dir.is_none() && dir.wal_dir.as_ref() == Some(&dir.path)) {
+        return;
+    }
+    let recorded = summary.and_then(|s| s.valid_snapshots().map(Snapshot::index).max()).unwrap_or(0);
+    let taken = snaps.good.iter().map(|s| s.content.index()).max().unwrap_or(0).max(recorded);
+    let rebuilt = taken == 0 && summary.is_some();
+    let what = match (taken, rebuilt) {
+        (_, true) => "there is no database; etcd would build one anew from the log".to_owned(),
+        (0, false) => "there is no database".to_owned(),
+        (taken, _) => format!("there is no database, and what it held at raft index {taken} is nowhere else"),
+    };
+    let severity = if rebuilt || !dir.snap_dbs.is_empty() { Severity::Warning } else { Severity::Damage };
+    run.found.push(Finding {
+        severity,
+        ..Finding::new(Code::DbMissing, &crate::error::show(dir.snap_dir.as_deref().unwrap_or(&dir.path)), At::default(), what)
+    });
 }
 
 /// Snapshot records etcd may start from need their file, up to 3.6; the newest one decides.
-fn snapshot_records(summary: &Summary, snaps: &[Snap], database: &Database, wal: &str, run: &mut Run<'_>) {
+fn snapshot_records(summary: &Summary, snaps: &Snaps, database: &Database, wal: &str, run: &mut Run<'_>) {
     let Some(newest) = summary.valid_snapshots().rfind(|s| s.index() > 0) else { return };
-    let found = snaps.iter().any(|s| (s.content.term(), s.content.index()) == (newest.term(), newest.index()));
-    if found {
+    let (term, index) = (newest.term(), newest.index());
+    let found = snaps.good.iter().any(|s| (s.content.term(), s.content.index()) == (term, index));
+    // One that is there and damaged was reported as that.
+    if found || snaps.bad.iter().any(|s| (s.term, s.index) == (term, index)) {
         return;
     }
-    let version = database.facts.as_ref().and_then(|f| f.storage_version.clone()).unwrap_or_default();
-    let what = format!(
-        "the log records a snapshot at index {} of term {}, its .snap file is not there{}",
-        newest.index(),
-        newest.term(),
-        match version.as_str() {
-            "" => String::new(),
-            version => format!(" (storage version {version}; etcd needs the file up to 3.6)"),
-        }
-    );
-    run.found.push(Finding::new(Code::SnapMissing, wal, At::default().index(newest.index()), what));
+    let version = database.facts.as_ref().and_then(|f| storage_version(f).version).unwrap_or_default();
+    let minor = version.strip_prefix("3.").and_then(|minor| minor.parse::<u64>().ok());
+    let needed = minor.is_none_or(|minor| minor < 7);
+    let why = if needed { "etcd needs it up to 3.6" } else { "etcd does not need it since 3.7" };
+    let what = format!("the log records a snapshot at index {index} of term {term}, its .snap file is not there; {why}");
+    let severity = if needed { Code::SnapMissing.severity() } else { Severity::Note };
+    run.found.push(Finding { severity, ..Finding::new(Code::SnapMissing, wal, At::default().index(index), what) });
 }
 
-/// How the database, the log and the snapshots lie to each other on the raft index.
-fn positions(dir: &DataDir, summary: &Summary, snaps: &[Snap], database: &Database, wal: &str, run: &mut Run<'_>) {
+/// How the database, the log and the snapshots lie to each other on the raft index. Among it what etcd's own tests hold every directory
+/// to (`server/verify/verify.go validateConsistentIndex` @ v3.6).
+fn positions(dir: &DataDir, read: &Read, snaps: &Snaps, database: &Database, wal: &str, run: &mut Run<'_>) {
     let Some(facts) = &database.facts else { return };
-    let db_index = facts.consistent_index.unwrap_or(0);
-    let commit = summary.hard_state.map_or(0, |s| s.commit());
-    let last = summary.last.unwrap_or(0).max(summary.snapshots.iter().map(|s| s.index()).max().unwrap_or(0));
+    // Without it nothing can be told; that it is not there was said.
+    let Some(db_index) = facts.consistent_index else { return };
+    let summary = &read.summary;
+    let (commit, hard_term) = summary.hard_state.map_or((0, 0), |s| (s.commit(), s.term()));
+    let recorded = summary.snapshots.iter().map(Snapshot::index).max().unwrap_or(0);
+    let last = summary.last.unwrap_or(0).max(recorded);
     let lag = last.saturating_sub(db_index);
+    let here = || At::default().index(db_index);
+    let whole = summary.complete && !summary.discarded;
     run.verification.measured.wal_lag = Some(lag);
     if lag > 0 && summary.complete {
         let committed = commit.saturating_sub(db_index);
         let what = format!(
             "the database is at index {db_index}, the log goes to {last}: {lag} entries are only in the WAL, {committed} of them known to be committed"
         );
-        run.found.push(Finding::new(Code::DbLag, &database.name, At::default().index(db_index), what));
+        run.found.push(Finding::new(Code::DbLag, &database.name, here(), what));
     }
-    if summary.complete && db_index > last {
+    if whole && db_index > last {
         let what = format!("the database is at index {db_index}, but the log ends at {last}: it is of another time or another member");
-        run.found.push(Finding::new(Code::DbAhead, &database.name, At::default().index(db_index), what));
+        run.found.push(Finding::new(Code::DbAhead, &database.name, here(), what));
+    } else if whole && db_index > commit {
+        // A commit index is written with the next entry only: a crash leaves the log behind what was applied.
+        let what = format!("the database is at index {db_index}, the last commit index in the log is {commit}: as a crash leaves it");
+        run.found.push(Finding { severity: Severity::Note, ..Finding::new(Code::DbAhead, &database.name, here(), what) });
     }
-    let term = summary.hard_state.map_or(0, |s| s.term());
-    if let Some(db_term) = facts.term.filter(|t| summary.complete && *t > term) {
-        let what =
-            format!("the database is at term {db_term}, but the log's hard state is at {term}: it is of another time or another member");
-        run.found.push(Finding::new(Code::DbAhead, &database.name, At::default().index(db_index), what));
+    if let Some(term) = facts.term.filter(|_| whole && db_index <= last) {
+        let what = match read.term {
+            Some(other) if other != term => format!("the database has index {db_index} in term {term}, the log has it in term {other}"),
+            None if term > hard_term => format!("the database is in term {term}, the log has come to {hard_term}"),
+            _ => String::new(),
+        };
+        if !what.is_empty() {
+            run.found.push(Finding::new(Code::DbTerm, &database.name, here(), what));
+        }
     }
-    let recorded = summary.valid_snapshots().map(|s| s.index());
-    let newest = snaps.iter().map(|s| s.content.index()).filter(|i| *i <= commit).chain(recorded).max().unwrap_or(0);
+    let taken = snaps.good.iter().map(|s| s.content.index()).filter(|i| *i <= commit).max().unwrap_or(0);
+    let recorded = summary.valid_snapshots().map(Snapshot::index).max().unwrap_or(0);
+    let newest = taken.max(recorded);
     let pending = dir.snap_dbs.iter().any(|p| file_name(p) == format!("{newest:016x}.snap.db"));
-    if newest > db_index && db_index > 0 && !pending {
+    if newest > db_index && !pending {
         let what = format!("the database is at index {db_index}, but a raft snapshot is at {newest}: the entries between are gone");
-        run.found.push(Finding::new(Code::DbBehindSnapshot, &database.name, At::default().index(db_index), what));
+        run.found.push(Finding::new(Code::DbBehindSnapshot, &database.name, here(), what));
     } else if let Some(first) = summary.first
         && first > db_index.saturating_add(1)
         && last > db_index
@@ -152,32 +224,43 @@ fn positions(dir: &DataDir, summary: &Summary, snaps: &[Snap], database: &Databa
     }
 }
 
-/// Whether the database, the log and the newest snapshot name the same members.
-fn identity(summary: &Summary, snaps: &[Snap], database: &Database, wal: &str, run: &mut Run<'_>) {
-    let Some(facts) = &database.facts else { return };
-    let listed: BTreeSet<u64> = facts.members.iter().map(|m| m.id).collect();
-    let node = summary.metadata.map(|m| m.node_id());
-    if let Some(node) = node.filter(|n| !listed.is_empty() && !listed.contains(n)) {
+/// Whether the database, the log and the raft snapshots name the same members.
+fn identity(read: &Read, snaps: &Snaps, database: &Database, wal: &str, run: &mut Run<'_>) {
+    let Some(facts) = database.facts.as_ref().filter(|_| database.knows_members) else { return };
+    let listed: BTreeMap<u64, bool> = facts.members.iter().map(|m| (m.id, m.is_learner)).collect();
+    let node = read.summary.metadata.map(|m| m.node_id());
+    if let Some(node) = node.filter(|n| !listed.is_empty() && !listed.contains_key(n)) {
         let removed = if facts.removed_members.contains(&node) { "it was removed" } else { "it is not listed" };
         let what = format!("the log is of member {node:x}; in the database's members {removed}");
-        run.found.say(Code::MembersDisagree, wal, what);
+        return run.found.say(Code::MembersDisagree, wal, what);
     }
-    // The v2 store of a raft snapshot is the truth up to 3.5, as of that snapshot: only one at the database's own index can be held against it.
-    let Some(snap) = snaps.last().filter(|s| Some(s.content.index()) == facts.consistent_index) else { return };
-    let Ok(membership) = snap.content.membership() else { return };
-    for m in &facts.members {
-        let Some(other) = membership.members.iter().find(|o| o.id == m.id) else {
-            run.found.say(Code::MembersDisagree, &snap.file, format!("member {:x} of the database is not in the raft snapshot", m.id));
-            continue;
-        };
-        if other.is_learner != m.is_learner {
-            let word = |learner| if learner { "a learner" } else { "a voter" };
-            let what =
-                format!("member {:x} is {} in the raft snapshot and {} in the database", m.id, word(other.is_learner), word(m.is_learner));
-            run.found.say(Code::MembersDisagree, &snap.file, what);
+    let Some(db_index) = facts.consistent_index.filter(|_| read.summary.complete) else { return };
+    // The members by raft, as of the last entry in the database: those of a raft snapshot, and the changes after it.
+    let base = snaps.good.iter().rfind(|s| s.content.index() <= db_index && s.membership.is_some());
+    let first = read.summary.first;
+    let (from, file, mut peers) = match base {
+        Some(snap) if first.is_none_or(|first| first <= snap.content.index().saturating_add(1)) || snap.content.index() == db_index => {
+            (snap.content.index(), snap.file.as_str(), Peers::of(snap.membership.clone().unwrap_or_default()))
         }
+        _ if first == Some(1) => (0, wal, Peers::default()),
+        _ => return,
+    };
+    for (_, change) in read.changes.range(from.saturating_add(1)..) {
+        peers.apply(change);
     }
-    for other in membership.members.iter().filter(|o| !listed.contains(&o.id)) {
-        run.found.say(Code::MembersDisagree, &snap.file, format!("member {:x} of the raft snapshot is not in the database", other.id));
+    let due = |id: &u64| peers.members.get(id).map(|peer| peer.is_learner);
+    let ids: BTreeSet<u64> = listed.keys().chain(peers.members.keys()).copied().collect();
+    for id in ids.into_iter().filter(|id| due(id) != listed.get(id).copied()) {
+        let word = |learner: Option<bool>| match learner {
+            None => "not there",
+            Some(true) => "a learner",
+            Some(false) => "a voter",
+        };
+        let what = format!(
+            "member {id:x} is {} by the raft snapshot and the log up to index {db_index}, and {} in the database",
+            word(due(&id)),
+            word(listed.get(&id).copied())
+        );
+        run.found.say(Code::MembersDisagree, file, what);
     }
 }

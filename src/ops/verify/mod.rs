@@ -1,21 +1,29 @@
 //! `verify`: how good a backup is, level by level, with everything that is wrong and what it means.
 
 mod consistency;
+pub mod evidence;
 mod log;
+pub mod manifest;
+mod membership;
+pub mod policy;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use self::evidence::{Ask, Evidence, KeyCount};
+use self::manifest::{Against, SIDECAR};
+use self::policy::{RuleResult, RuleSeverity};
 use super::digest::{Digests, digests};
 use super::hashkv::{HashKvReport, hash_last};
+use super::inspect::{MetaReport, metas};
 use super::scan::{Options, Scan, scan};
 use crate::bolt::{Db, Pgid};
 use crate::bytes::gate::{OpenAtEnd, is_cold};
 use crate::bytes::source::Lock;
 use crate::bytes::{Gate, Source, checksum};
-use crate::error::{At, Corrupt, Error, Result, show};
+use crate::error::{At, Corrupt, Error, Result, printable, show};
 use crate::etcd::datadir::{self, DataDir};
 use crate::etcd::schema::storage_version;
 use crate::etcd::{Facts, member};
@@ -68,14 +76,16 @@ impl Level {
             | Code::MetaUnusable
             | Code::MetaFallback
             | Code::TrailerAbsent
-            | Code::TrailerCut => Level::Identity,
-            Code::Unreadable | Code::TrailerMismatch | Code::TrailerZeroed => Level::Bytes,
+            | Code::TrailerCut
+            | Code::TrailingBytes => Level::Identity,
+            Code::Unreadable | Code::TrailerMismatch | Code::TrailerZeroed | Code::ManifestMismatch => Level::Bytes,
             Code::PageId
             | Code::PageType
             | Code::PageOutOfRange
             | Code::PageShared
             | Code::PageCount
             | Code::ElementBounds
+            | Code::ElementGap
             | Code::ElementFlags
             | Code::KeyEmpty
             | Code::KeyOrder
@@ -112,6 +122,8 @@ impl Level {
             | Code::WalStart
             | Code::DbLag
             | Code::DbAhead
+            | Code::DbTerm
+            | Code::DbMissing
             | Code::DbBehindSnapshot
             | Code::SnapCrc
             | Code::SnapInvalid
@@ -122,18 +134,22 @@ impl Level {
 
 /// How to verify.
 #[derive(Debug, Clone, Copy)]
-pub struct VerifyOptions {
+pub struct VerifyOptions<'o> {
     /// The deepest of the first four levels to run; `wal` runs for directories unless this is shallower.
     pub level: Level,
     /// Findings kept for each code.
     pub max_findings: u64,
     /// Also compute the digests of the whole file, for a manifest.
     pub digests: bool,
+    /// What a policy wants to know of the live keys.
+    pub ask: Option<&'o Ask>,
+    /// The manifest to compare with.
+    pub against: Option<Against<'o>>,
 }
 
-impl Default for VerifyOptions {
-    fn default() -> VerifyOptions {
-        VerifyOptions { level: Level::Restore, max_findings: 20, digests: false }
+impl Default for VerifyOptions<'_> {
+    fn default() -> Self {
+        VerifyOptions { level: Level::Restore, max_findings: 20, digests: false, ask: None, against: None }
     }
 }
 
@@ -201,6 +217,8 @@ pub struct Measured {
     pub db_size: u64,
     /// Bytes of pages that hold nothing.
     pub free_bytes: u64,
+    /// Both meta pages.
+    pub metas: Vec<MetaReport>,
     /// Transaction of the meta page in use.
     pub txid: u64,
     /// Last revision.
@@ -225,12 +243,18 @@ pub struct Measured {
     pub cluster_id: Option<String>,
     /// Member ids, in hex.
     pub members: Vec<String>,
+    /// Their names, in the same order.
+    pub member_names: Vec<String>,
     /// Raised alarms, as `NOSPACE` or `CORRUPT`.
     pub alarms: Vec<String>,
     /// Whether a compaction was asked for and not finished.
     pub compaction_unfinished: bool,
     /// Entries in the WAL that the database lacks.
     pub wal_lag: Option<u64>,
+    /// Live keys, as far as they were asked for.
+    pub key_counts: Vec<KeyCount>,
+    /// The newest time that something inside the file tells, if it was asked for.
+    pub newest_evidence: Option<Evidence>,
 }
 
 /// The state of the tree of the meta page that is not in use.
@@ -263,12 +287,34 @@ pub struct Verification {
     pub findings: Vec<Finding>,
     /// How many there are of each code.
     pub finding_counts: BTreeMap<Code, u64>,
+    /// The worst finding, of those too that are only counted.
+    #[serde(skip)]
+    pub worst: Option<Severity>,
+    /// The rules of the policy, if one was applied.
+    pub policy: Vec<RuleResult>,
+}
+
+impl Verification {
+    /// The verdict that the levels, the findings and the policy amount to.
+    #[must_use]
+    pub fn judge(&self) -> Verdict {
+        let rule = |passed| self.policy.iter().any(|r| r.severity == RuleSeverity::Error && r.passed == passed);
+        if rule(Some(false)) || self.worst == Some(Severity::Damage) {
+            Verdict::Bad
+        } else if rule(None) || self.levels.iter().any(|l| l.outcome == Outcome::Inconclusive) {
+            Verdict::Inconclusive
+        } else {
+            Verdict::Good
+        }
+    }
 }
 
 /// Where findings gather: all counted, the first of each code kept and passed on at once.
 struct Found<'m> {
     findings: Vec<Finding>,
     counts: BTreeMap<Code, u64>,
+    /// The worst of each code, of those too that were not kept.
+    worst: BTreeMap<Code, Severity>,
     limit: u64,
     monitor: &'m dyn Monitor,
 }
@@ -277,6 +323,8 @@ impl Found<'_> {
     fn push(&mut self, finding: Finding) {
         let count = self.counts.entry(finding.code).or_default();
         *count = count.saturating_add(1);
+        let worst = self.worst.entry(finding.code).or_insert(finding.severity);
+        *worst = finding.severity.max(*worst);
         if *count <= self.limit {
             self.monitor.finding(finding.clone());
             self.findings.push(finding);
@@ -288,7 +336,7 @@ impl Found<'_> {
     }
 
     fn worst(&self, level: Level) -> Option<Severity> {
-        self.findings.iter().filter(|f| Level::of(f.code) == level).map(|f| f.severity).max()
+        self.worst.iter().filter(|(code, _)| Level::of(**code) == level).map(|(_, severity)| *severity).max()
     }
 }
 
@@ -308,7 +356,7 @@ impl Monitor for Part<'_> {
 ///
 /// # Errors
 /// [`Error::Unreadable`] when the input is nothing of etcd's, [`Error::Cancelled`]. Damage is in the result.
-pub fn verify(path: &Path, options: VerifyOptions, monitor: &dyn Monitor) -> Result<Verification> {
+pub fn verify(path: &Path, options: VerifyOptions<'_>, monitor: &dyn Monitor) -> Result<Verification> {
     if path.is_dir() {
         return verify_dir(&DataDir::list(path, None)?, options, monitor);
     }
@@ -331,6 +379,9 @@ pub fn targets(path: &Path) -> Result<Vec<PathBuf>> {
             files.push(entry);
         }
     }
+    // A manifest that belongs to one of the files is read together with it.
+    let sidecar = |file: &PathBuf| file.to_str().and_then(|f| f.strip_suffix(SIDECAR)).is_some_and(|f| Path::new(f).exists());
+    files.retain(|file| !sidecar(file));
     files.sort();
     if files.is_empty() {
         return Err(Error::unreadable(path, "holds neither etcd data nor backup files"));
@@ -342,12 +393,13 @@ pub fn targets(path: &Path) -> Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// As [`verify`].
-pub fn verify_file(source: &Source, options: VerifyOptions, monitor: &dyn Monitor) -> Result<Verification> {
+pub fn verify_file(source: &Source, options: VerifyOptions<'_>, monitor: &dyn Monitor) -> Result<Verification> {
     datadir::require_database(source)?;
     let mut run = Run::new(source.name(), options, monitor);
     let database = run.database(source, true)?;
     run.verification.kind = match database.trailer {
         Some(Trailer::Absent) | None => "database without a trailer",
+        Some(Trailer::Lost { .. }) => "database or snapshot file, cut off",
         Some(_) => "snapshot file",
     }
     .to_owned();
@@ -359,7 +411,7 @@ pub fn verify_file(source: &Source, options: VerifyOptions, monitor: &dyn Monito
 ///
 /// # Errors
 /// As [`verify`].
-pub fn verify_dir(dir: &DataDir, options: VerifyOptions, monitor: &dyn Monitor) -> Result<Verification> {
+pub fn verify_dir(dir: &DataDir, options: VerifyOptions<'_>, monitor: &dyn Monitor) -> Result<Verification> {
     let mut run = Run::new(show(&dir.path), options, monitor);
     run.verification.kind = "data directory".to_owned();
     let mut database = Database::default();
@@ -391,6 +443,8 @@ struct Database {
     name: String,
     trailer: Option<Trailer>,
     facts: Option<Facts>,
+    /// Whether its list of members could be read in full.
+    knows_members: bool,
 }
 
 /// What one pass over a file gives: its digests and its pages, as far as they were asked for.
@@ -398,15 +452,16 @@ type Read = (Option<Result<Digests, Box<Corrupt>>>, Option<Scan>);
 
 /// One verification under way.
 struct Run<'m> {
-    options: VerifyOptions,
+    options: VerifyOptions<'m>,
     monitor: &'m dyn Monitor,
     found: Found<'m>,
     verification: Verification,
 }
 
 impl<'m> Run<'m> {
-    fn new(path: String, options: VerifyOptions, monitor: &'m dyn Monitor) -> Run<'m> {
-        let found = Found { findings: Vec::new(), counts: BTreeMap::new(), limit: options.max_findings, monitor };
+    fn new(path: String, options: VerifyOptions<'m>, monitor: &'m dyn Monitor) -> Run<'m> {
+        let limit = options.max_findings;
+        let found = Found { findings: Vec::new(), counts: BTreeMap::new(), worst: BTreeMap::new(), limit, monitor };
         let verification = Verification {
             path,
             kind: String::new(),
@@ -416,6 +471,8 @@ impl<'m> Run<'m> {
             other_meta: None,
             findings: Vec::new(),
             finding_counts: BTreeMap::new(),
+            worst: None,
+            policy: Vec::new(),
         };
         Run { options, monitor, found, verification }
     }
@@ -441,20 +498,13 @@ impl<'m> Run<'m> {
     }
 
     fn done(mut self) -> Verification {
-        self.level(Level::Restore, Outcome::NotRun, "not run: coldbolt does not restore yet");
+        self.level(Level::Restore, Outcome::NotRun, "not run: `coldbolt restore --dry-run` tells");
         let mut verification = self.verification;
         verification.levels.sort_by_key(|l| l.level);
+        verification.worst = self.found.worst.values().copied().max();
         verification.findings = self.found.findings;
         verification.finding_counts = self.found.counts;
-        let any = |outcome| verification.levels.iter().any(|l| l.outcome == outcome);
-        let damage = verification.findings.iter().any(|f| f.severity == Severity::Damage);
-        verification.verdict = if damage {
-            Verdict::Bad
-        } else if any(Outcome::Inconclusive) {
-            Verdict::Inconclusive
-        } else {
-            Verdict::Good
-        };
+        verification.verdict = verification.judge();
         verification
     }
 
@@ -472,20 +522,33 @@ impl<'m> Run<'m> {
             Ok(db) => db,
             Err(corrupt) => return Ok(self.no_meta(source, *corrupt)),
         };
-        let trailer = Trailer::read(source, db.size()).map_err(|c| Error::unreadable(source.path(), c))?;
+        // A member's own database has none, whatever its last bytes look like.
+        let trailer = if alone { Trailer::read(source, db.size()) } else { Ok(Trailer::Absent) };
+        let (trailer, unreadable) = match trailer {
+            Ok(trailer) => (trailer, None),
+            Err(corrupt) => (Trailer::Absent, Some(corrupt)),
+        };
+        let alone = alone && unreadable.is_none();
+        if let Some(corrupt) = unreadable {
+            self.found.push(Finding::from_corrupt(&name, *corrupt));
+        }
+        let measured = &mut self.verification.measured;
         measured.payload_size = trailer.payload(source);
         measured.page_size = db.page_size();
         measured.db_size = db.size();
         measured.txid = db.meta().txid.0;
+        measured.metas = metas(&db);
         measured.trailer = match trailer {
             Trailer::Absent => "absent",
             Trailer::Present { .. } => "present",
             Trailer::Zeroed { .. } => "zeroed",
             Trailer::Cut { .. } => "cut",
+            Trailer::Lost { .. } => "lost",
         };
         self.trailer_form(&db, trailer, alone);
 
-        let hashing = self.options.digests || (self.options.level >= Level::Bytes && !matches!(trailer, Trailer::Absent));
+        let hashing =
+            self.digesting() || (self.options.level >= Level::Bytes && !matches!(trailer, Trailer::Absent | Trailer::Lost { .. }));
         let walking = self.options.level >= Level::Pages;
         let total = if hashing { source.len() } else { 0 }.saturating_add(if walking { db.size().min(source.len()) } else { 0 });
         self.monitor.begin("verifying", total);
@@ -527,10 +590,11 @@ impl<'m> Run<'m> {
                 db.meta().txid
             ),
         );
-        self.bytes(source, trailer, digest, alone);
+        self.bytes(&db, trailer, digest, alone);
         self.judge_scan(&db, scan.as_ref(), &name)?;
+        let knows_members = scan.as_ref().is_some_and(|s| s.knows("members"));
         let facts = scan.filter(|s| s.is_etcd).map(|s| s.facts);
-        Ok(Database { name, trailer: Some(trailer), facts })
+        Ok(Database { name, trailer: Some(trailer), facts, knows_members })
     }
 
     fn no_meta(&mut self, source: &Source, corrupt: Corrupt) -> Database {
@@ -543,9 +607,25 @@ impl<'m> Run<'m> {
     }
 
     fn trailer_form(&mut self, db: &Db<'_>, trailer: Trailer, alone: bool) {
-        let name = &db.source().name();
+        let (source, size) = (db.source(), db.size());
+        let name = &source.name();
+        let payload = trailer.payload(source);
+        if payload < size {
+            // What stands at the end of a file without its end is no trailer.
+            return;
+        }
+        let beyond = payload.saturating_sub(size);
+        // bbolt makes its files longer by whole pages; snapshot save writes exactly the database.
+        let padded = matches!(trailer, Trailer::Absent) && payload.checked_rem(db.page_size()) == Some(0);
+        if alone && beyond > 0 && !padded && !matches!(trailer, Trailer::Cut { .. }) && source.len() > 4096 {
+            let what = format!(
+                "{beyond} bytes stand after the database's {size}, where {} is due",
+                if matches!(trailer, Trailer::Absent) { "nothing or a trailer of 32" } else { "the trailer" }
+            );
+            self.found.push(Finding::new(Code::TrailingBytes, name, At::offset(size), what));
+        }
         match trailer {
-            Trailer::Absent if alone && db.source().len() >= db.size() => {
+            Trailer::Absent if alone => {
                 let what = "the file has no SHA-256 trailer: it is a database as a member keeps it, not made by snapshot save";
                 self.found.say(Code::TrailerAbsent, name, what);
             }
@@ -560,8 +640,13 @@ impl<'m> Run<'m> {
                 let what = "32 zero bytes stand where the SHA-256 is due: the end of the file was never written";
                 self.found.push(Finding::new(Code::TrailerZeroed, name, At::offset(payload), what));
             }
-            Trailer::Absent | Trailer::Present { .. } => {}
+            Trailer::Absent | Trailer::Lost { .. } | Trailer::Present { .. } => {}
         }
+    }
+
+    /// Whether the digests of the whole file are needed.
+    fn digesting(&self) -> bool {
+        self.options.digests || (self.options.level >= Level::Bytes && self.options.against.is_some_and(|a| a.entry.is_some()))
     }
 
     /// Hashes on one thread and walks on the others, both in the same pass over the file.
@@ -575,14 +660,15 @@ impl<'m> Run<'m> {
                 let (gate, part) = (gate.as_ref(), &part);
                 scope.spawn(move || {
                     let _open = gate.map(OpenAtEnd);
-                    let wanted = if !hashing { None } else { Some(self.options.digests) };
+                    let wanted = if !hashing { None } else { Some(self.digesting()) };
                     digests(source, payload, wanted, gate, part)
                 })
             });
             let scan = walking
                 .then(|| {
                     let history = self.options.level >= Level::Mvcc;
-                    scan(db, Options { limit: self.options.max_findings, gate: gate.as_ref(), history }, &part)
+                    // One of each is needed for the verdict, even if none is to be shown.
+                    scan(db, Options { limit: self.options.max_findings.max(1), gate: gate.as_ref(), history }, &part)
                 })
                 .transpose();
             let digest = reader.and_then(|r| r.join().ok()).filter(|_| hashing);
@@ -602,15 +688,21 @@ impl<'m> Run<'m> {
         measured.compact_revision = facts.compact_revision();
         measured.live_keys = Some(scan.newest.live());
         measured.revisions = Some(scan.keyspace.revisions);
-        measured.storage_version = storage_version(facts).version;
-        measured.cluster_version.clone_from(&facts.cluster_version);
+        measured.storage_version = storage_version(facts).version.map(|v| printable(&v));
+        measured.cluster_version = facts.cluster_version.as_deref().map(printable);
         measured.consistent_index = facts.consistent_index;
         measured.members = facts.members.iter().map(|m| member::hex16(m.id)).collect();
+        measured.member_names = facts.members.iter().map(|m| printable(&m.name)).collect();
         measured.alarms = facts.alarms.iter().map(|a| a.alarm.map_or_else(String::new, |a| format!("{a:?}").to_uppercase())).collect();
         measured.compaction_unfinished = facts.compaction_is_unfinished();
+        if let Some(ask) = self.options.ask {
+            let seen = evidence::look(scan, db, ask);
+            (measured.key_counts, measured.newest_evidence) = (seen.counts, seen.newest);
+        }
     }
 
-    fn bytes(&mut self, source: &Source, trailer: Trailer, digest: Option<Result<Digests, Box<Corrupt>>>, alone: bool) {
+    fn bytes(&mut self, db: &Db<'_>, trailer: Trailer, digest: Option<Result<Digests, Box<Corrupt>>>, alone: bool) {
+        let (source, size) = (db.source(), db.size());
         let name = source.name();
         let digest = match digest {
             Some(Ok(digest)) => Some(digest),
@@ -621,20 +713,39 @@ impl<'m> Run<'m> {
             None => None,
         };
         let payload = digest.as_ref().map(|d| d.payload);
+        // A file that ends early has lost its trailer: the 32 bytes at its end are none, unless they fit.
+        let matches = matches!((payload, trailer), (Some(computed), Trailer::Present { digest, .. }) if computed == digest);
+        let lost = trailer.payload(source) < size && !matches;
         if let (Some(computed), Trailer::Present { digest: stored, payload }) = (payload, trailer)
-            && computed != stored
+            && !matches
+            && !lost
         {
             let what =
                 format!("the trailer is {}, the {payload} bytes before it give {}", checksum::hex(&stored), checksum::hex(&computed));
             self.found.push(Finding::new(Code::TrailerMismatch, &name, At::offset(payload), what));
         }
         self.verification.measured.payload_sha256 = payload.map(|p| checksum::hex(&p));
+        let against = self.manifest(source, digest.as_ref());
         self.verification.measured.digests = digest.filter(|_| self.options.digests);
         if self.options.level < Level::Bytes {
             return self.level(Level::Bytes, Outcome::NotRun, "not asked for");
         }
+        let hashed = match trailer {
+            Trailer::Present { payload, .. } | Trailer::Zeroed { payload } => {
+                Some(format!("SHA-256 of {payload} bytes against the trailer"))
+            }
+            Trailer::Absent | Trailer::Cut { .. } | Trailer::Lost { .. } => None,
+        };
+        match against {
+            Some(Ok(compared)) => return self.judge(Level::Bytes, hashed.map_or(compared.clone(), |h| format!("{h}; {compared}"))),
+            Some(Err(why)) if self.found.worst(Level::Bytes).is_none() => return self.level(Level::Bytes, Outcome::Inconclusive, why),
+            Some(Err(_)) | None => {}
+        }
         match trailer {
-            Trailer::Absent if self.found.counts.contains_key(&Code::FileTooShort) => {
+            _ if self.found.worst(Level::Bytes).is_some() && !matches!(trailer, Trailer::Present { .. } | Trailer::Zeroed { .. }) => {
+                self.judge(Level::Bytes, "not all bytes could be read");
+            }
+            Trailer::Lost { .. } => {
                 self.level(Level::Bytes, Outcome::NotRun, "the end of the file is missing, and with it the trailer if there was one");
             }
             Trailer::Absent if alone => self.level(Level::Bytes, Outcome::Inconclusive, "no trailer to compare with"),
@@ -644,6 +755,20 @@ impl<'m> Run<'m> {
                 self.judge(Level::Bytes, format!("SHA-256 of {payload} bytes against the trailer"));
             }
         }
+    }
+
+    /// Compares with the manifest: what was compared, or why nothing could be; `None` when there is none.
+    fn manifest(&mut self, source: &Source, digest: Option<&Digests>) -> Option<Result<String, String>> {
+        let Against { manifest, entry } = self.options.against.filter(|_| self.options.level >= Level::Bytes)?;
+        let Some(entry) = entry else { return Some(Err(format!("{manifest} does not name this file"))) };
+        let differences = entry.differences(source.len(), digest);
+        if !differences.is_empty() {
+            self.found.say(Code::ManifestMismatch, &source.name(), format!("{} ({manifest})", differences.join("; ")));
+        }
+        Some(match digest {
+            Some(_) => Ok(format!("{} against {manifest}", entry.compared())),
+            None => Err("the file could not be hashed".to_owned()),
+        })
     }
 
     fn judge_scan(&mut self, db: &Db<'_>, scan: Option<&Scan>, name: &str) -> Result<()> {
@@ -665,24 +790,27 @@ impl<'m> Run<'m> {
             self.level(Level::Mvcc, Outcome::NotRun, "not asked for");
             return Ok(());
         }
-        let whole = !cut && self.found.worst(Level::Pages) != Some(Severity::Damage);
+        if !scan.is_etcd && !scan.root_is_whole {
+            self.level(Level::Mvcc, Outcome::NotRun, "the root bucket is damaged: which buckets there are cannot be told");
+            return Ok(());
+        }
         if !scan.is_etcd {
-            let (outcome, why) = if whole {
-                (Outcome::NotApplicable, "the buckets are not etcd's")
-            } else {
-                (Outcome::NotRun, "the buckets cannot be read")
-            };
-            self.level(Level::Mvcc, outcome, why);
+            self.level(Level::Mvcc, Outcome::NotApplicable, "the buckets are not etcd's");
             return Ok(());
         }
         let unknown = consistency::check(scan, db, name, &mut self.found);
         // A hash over pages that cannot all be read would be a wrong answer.
-        let mut hash = String::from("no HashKV, pages are missing");
-        if whole && !self.found.counts.contains_key(&Code::RevisionKey) && !self.found.counts.contains_key(&Code::ValueUndecodable) {
-            let HashKvReport { hash: number, revision, .. } = hash_last(scan, db, &Part(self.monitor))?;
-            self.verification.measured.hashkv = Some(number);
-            hash = format!("HashKV {number} at {revision}");
-        }
+        let whole = !cut && self.found.worst(Level::Pages) != Some(Severity::Damage);
+        let hashed = if whole { hash_last(scan, db, &Part(self.monitor)) } else { Err(Error::Refused("pages are missing".to_owned())) };
+        let hash = match hashed {
+            Ok(HashKvReport { hash, revision, .. }) => {
+                self.verification.measured.hashkv = Some(hash);
+                format!("HashKV {hash} at {revision}")
+            }
+            Err(Error::Cancelled) => return Err(Error::Cancelled),
+            Err(Error::Damaged { corrupt, .. }) => format!("no HashKV, {corrupt}"),
+            Err(other) => format!("no HashKV, {other}"),
+        };
         let detail = format!("{} revisions of {} live keys; {hash}", scan.keyspace.revisions, scan.newest.live());
         if unknown && self.found.worst(Level::Mvcc) != Some(Severity::Damage) {
             self.level(Level::Mvcc, Outcome::Inconclusive, format!("{detail}; the storage version is newer than coldbolt knows"));
@@ -694,7 +822,8 @@ impl<'m> Run<'m> {
 
     /// When the meta page in use or its tree is damaged, whether the other one's tree is whole: that is the way out.
     fn other_meta(&mut self, db: &Db<'_>, name: &str) -> Result<()> {
-        let damaged = self.found.findings.iter().any(|f| f.severity == Severity::Damage && Level::of(f.code) != Level::Bytes);
+        let damaged =
+            [Level::Identity, Level::Pages, Level::Mvcc].into_iter().any(|level| self.found.worst(level) == Some(Severity::Damage));
         let other = db.slots().iter().find(|s| s.number != db.meta_number()).map_or(0, |s| s.number);
         let Some(other) = db.with_meta(other).filter(|o| damaged && o.meta().root != db.meta().root) else { return Ok(()) };
         if self.options.level < Level::Pages {

@@ -1,0 +1,265 @@
+//! coldbolt beside etcdutl and bbolt on one big snapshot file, and beside what the machine can do: reading it once, hashing it once.
+//!
+//! ```text
+//! cargo bench --bench compare -- --size 500MB            # makes the file, warm
+//! cargo bench --bench compare -- --file big.db --cold    # each run after the file was dropped from the page cache
+//! ```
+//!
+//! All commands run in turn, round after round, so that a slow minute of the machine is everybody's. What writes to its input gets a copy.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::fs::Advice;
+use sha2::{Digest, Sha256};
+
+#[path = "../tests/common/peers.rs"]
+mod peers;
+
+type Failure = Box<dyn std::error::Error>;
+
+const USAGE: &str = "cargo bench --bench compare -- [options]
+  --size N     bytes of the file that is made, as for the bench `generate`     [200MB]
+  --file PATH  use this file instead
+  --rounds N   how often each command runs                                     [5]
+  --cold       drop the file from the page cache before each run
+  --dir PATH   where the file and the copies are put                           [target/compare]
+  --only TEXT  only the rows whose name contains it";
+
+fn main() -> ExitCode {
+    // cargo bench passes --bench; without a word of ours there is nothing to do.
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    if args.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    match Plan::from_args(args).and_then(|plan| compare(&plan)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}\n\n{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+struct Plan {
+    size: String,
+    file: Option<PathBuf>,
+    rounds: usize,
+    cold: bool,
+    dir: PathBuf,
+    only: String,
+}
+
+impl Plan {
+    fn from_args(args: Vec<String>) -> Result<Plan, Failure> {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/compare");
+        let mut plan = Plan { size: "200MB".into(), file: None, rounds: 5, cold: false, dir, only: String::new() };
+        let mut args = args.into_iter();
+        while let Some(arg) = args.next() {
+            let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
+            match arg.as_str() {
+                "--size" => plan.size = value()?,
+                "--file" => plan.file = Some(value()?.into()),
+                "--rounds" => plan.rounds = value()?.parse()?,
+                "--dir" => plan.dir = value()?.into(),
+                "--only" => plan.only = value()?,
+                "--cold" => plan.cold = true,
+                _ => return Err(format!("unexpected {arg}").into()),
+            }
+        }
+        Ok(plan)
+    }
+}
+
+/// What is measured.
+enum Work {
+    /// A program; it gets the file as it is, or a copy of its own.
+    Program {
+        command: PathBuf,
+        args: &'static [&'static str],
+        copy: bool,
+    },
+    /// What the machine can do.
+    Read,
+    Sha256,
+}
+
+struct Row {
+    name: &'static str,
+    work: Work,
+    /// The row that is beaten or not.
+    peer: Option<&'static str>,
+    limit: &'static str,
+    times: Vec<Duration>,
+    /// The most anonymous memory, in KiB.
+    anonymous: u64,
+    code: Option<i32>,
+}
+
+const READ: &str = "limit: read once";
+const SHA: &str = "limit: SHA-256 once";
+
+fn compare(plan: &Plan) -> Result<(), Failure> {
+    fs::create_dir_all(&plan.dir)?;
+    let file = match &plan.file {
+        Some(file) => file.canonicalize()?,
+        None => made(plan)?,
+    };
+    let mut rows = rows(plan);
+    let copy = plan.dir.join("copy.db");
+    if rows.iter().any(|row| matches!(row.work, Work::Program { copy: true, .. })) {
+        fs::copy(&file, &copy)?;
+        File::open(&copy)?.sync_all()?;
+    }
+    for round in 0..plan.rounds {
+        for row in &mut rows {
+            let own = matches!(row.work, Work::Program { copy: true, .. });
+            let input = if own { &copy } else { &file };
+            if plan.cold {
+                drop_from_cache(input)?;
+            } else if round == 0 {
+                read(input)?;
+            }
+            measure(row, input, &plan.dir)?;
+        }
+        eprintln!("round {} of {} done", round + 1, plan.rounds);
+    }
+    let _ = fs::remove_file(&copy);
+    print(plan, &file, &rows)
+}
+
+/// The file of that size, made if it is not there.
+fn made(plan: &Plan) -> Result<PathBuf, Failure> {
+    let file = plan.dir.join(format!("made-{}.db", plan.size));
+    if !file.is_file() {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command.current_dir(env!("CARGO_MANIFEST_DIR")).args(["bench", "--bench", "generate", "--"]);
+        let status = command.arg(&file).args(["--size", &plan.size]).status()?;
+        if !status.success() {
+            return Err(format!("the bench `generate` ended with {status}").into());
+        }
+    }
+    Ok(file)
+}
+
+fn rows(plan: &Plan) -> Vec<Row> {
+    let coldbolt = || PathBuf::from(env!("CARGO_BIN_EXE_coldbolt"));
+    let mut rows = Vec::new();
+    let mut row = |name: &'static str, work: Work, peer: Option<&'static str>, limit: &'static str| {
+        rows.push(Row { name, work, peer, limit, times: Vec::new(), anonymous: 0, code: None });
+    };
+    let ours = |args| Work::Program { command: coldbolt(), args, copy: false };
+    row(READ, Work::Read, None, READ);
+    row(SHA, Work::Sha256, None, SHA);
+    row("coldbolt verify", ours(&["verify"]), Some("etcdutl 3.6 snapshot status"), SHA);
+    row("coldbolt status", ours(&["status"]), Some("etcdutl 3.6 snapshot status"), READ);
+    row("coldbolt hashkv", ours(&["hashkv"]), Some("etcdutl 3.6 hashkv"), READ);
+    for (name, program, args, copy) in [
+        ("etcdutl 3.5 snapshot status", "etcd-3.5.1/etcdutl", &["snapshot", "status"][..], false),
+        ("etcdutl 3.6 snapshot status", "etcd-3.6.14/etcdutl", &["snapshot", "status"], false),
+        // It finishes compactions and writes.
+        ("etcdutl 3.6 hashkv", "etcd-3.6.14/etcdutl", &["hashkv"], true),
+        ("bbolt 1.4 check", "bbolt-1.4.3/bbolt", &["check"], false),
+    ] {
+        if let Some(command) = peers::find(program) {
+            row(name, Work::Program { command, args, copy }, None, READ);
+        }
+    }
+    rows.retain(|row| row.name.contains(&plan.only) || row.name.starts_with("limit"));
+    rows
+}
+
+fn drop_from_cache(file: &Path) -> Result<(), Failure> {
+    let file = File::open(file)?;
+    // Only what is on the disk can be dropped.
+    file.sync_all()?;
+    rustix::fs::fadvise(&file, 0, None, Advice::DontNeed)?;
+    Ok(())
+}
+
+fn read(file: &Path) -> Result<(), Failure> {
+    pieces(file, |_| ())
+}
+
+fn pieces(file: &Path, mut take: impl FnMut(&[u8])) -> Result<(), Failure> {
+    let mut file = File::open(file)?;
+    rustix::fs::fadvise(&file, 0, None, Advice::Sequential)?;
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(()),
+            n => take(&buffer[..n]),
+        }
+    }
+}
+
+fn measure(row: &mut Row, input: &Path, home: &Path) -> Result<(), Failure> {
+    let start = Instant::now();
+    match &row.work {
+        Work::Read => read(input)?,
+        Work::Sha256 => {
+            let mut sha = Sha256::new();
+            pieces(input, |bytes| sha.update(bytes))?;
+            std::hint::black_box(sha.finalize());
+        }
+        Work::Program { command, args, .. } => {
+            let mut program = peers::command(command, home);
+            program.args(*args).arg(input).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            // A signal to us is not theirs to handle.
+            let mut child = program.process_group(0).spawn()?;
+            let status = format!("/proc/{}/status", child.id());
+            row.code = loop {
+                if let Some(ended) = child.try_wait()? {
+                    break ended.code();
+                }
+                let anonymous = fs::read_to_string(&status).ok().and_then(|text| rss_anon(&text)).unwrap_or(0);
+                row.anonymous = row.anonymous.max(anonymous);
+                std::thread::sleep(Duration::from_millis(2));
+            };
+        }
+    }
+    row.times.push(start.elapsed());
+    Ok(())
+}
+
+fn rss_anon(status: &str) -> Option<u64> {
+    status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?.trim().strip_suffix(" kB")?.parse().ok()
+}
+
+fn median(times: &[Duration]) -> f64 {
+    let mut times: Vec<f64> = times.iter().map(Duration::as_secs_f64).collect();
+    times.sort_by(f64::total_cmp);
+    let middle = times.len() / 2;
+    if times.len() % 2 == 1 { times[middle] } else { (times[middle - 1] + times[middle]) / 2.0 }
+}
+
+fn print(plan: &Plan, file: &Path, rows: &[Row]) -> Result<(), Failure> {
+    let bytes = fs::metadata(file)?.len();
+    let cache = if plan.cold { "dropped from the page cache before each run" } else { "in the page cache" };
+    println!("{}, {bytes} bytes, {cache}; {} rounds, interleaved\n", file.display(), plan.rounds);
+    println!("| command | median s | min s | MB/s | of its peer | of its limit | peak anonymous MB | exit |");
+    println!("|---|---:|---:|---:|---:|---:|---:|---:|");
+    let of = |name: &str| rows.iter().find(|row| row.name == name).map(|row| median(&row.times));
+    // What reads and hashes is bound by the slower of the two.
+    let slower = of(READ).into_iter().chain(of(SHA)).fold(0.0, f64::max);
+    for row in rows {
+        let (middle, least) = (median(&row.times), row.times.iter().min().map_or(0.0, Duration::as_secs_f64));
+        let ratio = |to: Option<f64>| to.map_or_else(|| "-".to_owned(), |to| format!("{:.2}", middle / to));
+        let limit = if row.limit == SHA { Some(slower) } else { of(row.limit) };
+        let (anonymous, code) = match row.work {
+            Work::Program { .. } => {
+                (format!("{:.0}", row.anonymous as f64 / 1024.0), row.code.map_or_else(|| "signal".to_owned(), |code| code.to_string()))
+            }
+            _ => ("-".to_owned(), "-".to_owned()),
+        };
+        let (rate, peer, limit) = (bytes as f64 / middle / 1e6, ratio(row.peer.and_then(of)), ratio(limit));
+        println!("| {} | {middle:.3} | {least:.3} | {rate:.0} | {peer} | {limit} | {anonymous} | {code} |", row.name);
+    }
+    println!("\nlimit: for verify the slower of the two limits, for the others reading once");
+    Ok(())
+}

@@ -1,0 +1,39 @@
+//! A database file: verify makes an end, and its words and its verdict agree. The meta pages are made to fit first, so that what lies
+//! behind them is reached.
+#![no_main]
+
+use coldbolt::Severity;
+use coldbolt::bytes::Source;
+use coldbolt::bytes::checksum::{fnv1a64, sha256};
+use coldbolt::monitor::Quiet;
+use coldbolt::ops::verify::{Verdict, VerifyOptions, verify_file};
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let mut bytes = data.to_vec();
+    let size = bytes.get(24..28).map_or(4096, |n| u32::from_le_bytes(n.try_into().unwrap()));
+    for meta in [0, size as usize] {
+        let Some(page) = bytes.get_mut(meta..meta.saturating_add(80)) else { continue };
+        // Every eighth input keeps its checksums.
+        if data.len() % 8 != 7 {
+            page[16..24].copy_from_slice(&[0xed, 0xda, 0x0c, 0xed, 2, 0, 0, 0]);
+            let sum = fnv1a64(&page[16..72]).to_le_bytes();
+            page[72..80].copy_from_slice(&sum);
+        }
+    }
+    if bytes.len() % 512 == 32 {
+        let payload = bytes.len() - 32;
+        let digest = sha256(&bytes[..payload]);
+        bytes[payload..].copy_from_slice(&digest);
+    }
+    let source = Source::from_bytes("file.db", bytes);
+    for max_findings in [0, 1000] {
+        let options = VerifyOptions { max_findings, ..VerifyOptions::default() };
+        let Ok(report) = verify_file(&source, options, &Quiet) else { return };
+        let damage = report.findings.iter().any(|finding| finding.severity == Severity::Damage);
+        assert!(!damage || report.verdict == Verdict::Bad);
+        assert!(max_findings == 0 || report.finding_counts.keys().all(|code| report.findings.iter().any(|f| f.code == *code)));
+        for finding in &report.findings {
+            drop(finding.to_string());
+        }
+    }
+});

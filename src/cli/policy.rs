@@ -1,0 +1,168 @@
+//! A policy from a file and flags.
+
+use std::path::{Path, PathBuf};
+
+use coldbolt::bytes::Source;
+use coldbolt::error::{Error, printable, show};
+use coldbolt::monitor::Quiet;
+use coldbolt::ops::verify::evidence::Selector;
+use coldbolt::ops::verify::policy::{Age, Forbidden, Id, Percent, Policy, Previous, Required, TrailerRule, Version};
+use coldbolt::ops::verify::{Level, VerifyOptions, verify};
+
+use super::Fail;
+
+/// Bytes of the longest policy file that is read.
+const LIMIT: u64 = 1 << 20;
+
+/// Rules a backup has to keep.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Policy (each rule also in --policy FILE, by the same name unless it says otherwise)")]
+pub struct PolicyArgs {
+    /// A TOML file of rules; flags override it.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// The last revision is at least N.
+    #[arg(long, value_name = "N")]
+    min_revision: Option<i64>,
+    /// The last revision is at most N.
+    #[arg(long, value_name = "N")]
+    max_revision: Option<i64>,
+    /// An earlier snapshot; the revision may not be below its own (revision-not-below-previous = false in the file turns that off).
+    #[arg(long, value_name = "FILE")]
+    previous: Option<PathBuf>,
+    /// There are at least N percent of the previous snapshot's live keys.
+    #[arg(long, value_name = "N")]
+    keys_not_fewer_than: Option<Percent>,
+    /// The newest time inside the file (renewTime of Kubernetes Leases), if it holds one, and its mtime are at most this old: 26h, 1d12h.
+    #[arg(long, value_name = "AGE")]
+    max_age: Option<Age>,
+    /// Live keys with this prefix are there, at least N of them [in the file: [[required]] prefix, at-least].
+    #[arg(long, value_name = "PREFIX[>=N]")]
+    require_prefix: Vec<String>,
+    /// This live key is there [in the file: [[required]] key].
+    #[arg(long, value_name = "KEY")]
+    require_key: Vec<String>,
+    /// No live key has this prefix [in the file: [[forbidden]] prefix, at-most].
+    #[arg(long, value_name = "PREFIX")]
+    forbid_prefix: Vec<String>,
+    /// This live key is not there [in the file: [[forbidden]] key].
+    #[arg(long, value_name = "KEY")]
+    forbid_key: Vec<String>,
+    /// The storage version is at least this, as 3.5.
+    #[arg(long, value_name = "VERSION")]
+    min_storage_version: Option<Version>,
+    /// The storage version is at most this.
+    #[arg(long, value_name = "VERSION")]
+    max_storage_version: Option<Version>,
+    /// required: a file without a SHA-256 trailer is bad; optional: it is good. Without this, it is inconclusive.
+    #[arg(long, value_parser = trailer, value_name = "required|optional")]
+    trailer: Option<TrailerRule>,
+    /// The cluster id, in hex; only data directories tell it.
+    #[arg(long, value_name = "ID")]
+    cluster_id: Option<Id>,
+    /// The members are exactly these, by name or id in hex.
+    #[arg(long, value_delimiter = ',', value_name = "MEMBER,...")]
+    members: Option<Vec<String>>,
+    /// At most this many percent of the database are free pages.
+    #[arg(long, value_name = "N")]
+    max_fragmentation: Option<Percent>,
+    /// No alarm is raised.
+    #[arg(long, num_args = 0, default_missing_value = "true")]
+    no_alarms: Option<bool>,
+    /// No compaction was left unfinished.
+    #[arg(long, num_args = 0, default_missing_value = "true")]
+    no_pending_compaction: Option<bool>,
+}
+
+fn trailer(text: &str) -> Result<TrailerRule, &'static str> {
+    match text {
+        "required" => Ok(TrailerRule::Required),
+        "optional" => Ok(TrailerRule::Optional),
+        _ => Err("it is `required` or `optional`"),
+    }
+}
+
+/// `PREFIX` or `PREFIX>=N`; a prefix may itself hold such signs.
+fn required(text: &str) -> Required {
+    let (prefix, at_least) = text.rsplit_once(">=").and_then(|(prefix, n)| Some((prefix, n.trim().parse().ok()?))).unwrap_or((text, 1));
+    Required { keys: Selector::Prefix(prefix.to_owned()), at_least }
+}
+
+fn set<T: Clone>(place: &mut Option<T>, flag: &Option<T>) {
+    if flag.is_some() {
+        place.clone_from(flag);
+    }
+}
+
+impl PolicyArgs {
+    /// The file and the flags together; `None` when no rule was asked for.
+    pub fn policy(&self) -> Result<Option<Policy>, Fail> {
+        let mut policy = self.policy.as_deref().map(read).transpose()?.unwrap_or_default();
+        set(&mut policy.min_revision, &self.min_revision);
+        set(&mut policy.max_revision, &self.max_revision);
+        set(&mut policy.keys_not_fewer_than, &self.keys_not_fewer_than);
+        set(&mut policy.max_age, &self.max_age);
+        set(&mut policy.min_storage_version, &self.min_storage_version);
+        set(&mut policy.max_storage_version, &self.max_storage_version);
+        set(&mut policy.trailer, &self.trailer);
+        set(&mut policy.cluster_id, &self.cluster_id);
+        set(&mut policy.members, &self.members);
+        set(&mut policy.max_fragmentation, &self.max_fragmentation);
+        set(&mut policy.no_alarms, &self.no_alarms);
+        set(&mut policy.no_pending_compaction, &self.no_pending_compaction);
+        let key = |key: &String| Selector::Key(key.clone());
+        if !self.require_prefix.is_empty() || !self.require_key.is_empty() {
+            let keys = self.require_key.iter().map(|name| Required { keys: key(name), at_least: 1 });
+            policy.required = self.require_prefix.iter().map(|text| required(text)).chain(keys).collect();
+        }
+        if !self.forbid_prefix.is_empty() || !self.forbid_key.is_empty() {
+            let prefixes = self.forbid_prefix.iter().map(|prefix| Selector::Prefix(prefix.clone()));
+            policy.forbidden = prefixes.chain(self.forbid_key.iter().map(key)).map(|keys| Forbidden { keys, at_most: 0 }).collect();
+        }
+        Ok((policy != Policy::default() || self.previous.is_some()).then_some(policy))
+    }
+
+    /// What the previous snapshot is. It is verified itself; what is wrong with it is no finding of ours.
+    pub fn previous(&self) -> Result<Option<Previous>, Fail> {
+        let Some(path) = &self.previous else { return Ok(None) };
+        let options = VerifyOptions { level: Level::Mvcc, ..VerifyOptions::default() };
+        Ok(Some(match verify(path, options, &Quiet) {
+            Ok(verification) => Previous::of(&verification),
+            Err(error) => Previous { path: show(path), state: Err(format!("could not be read ({error})")) },
+        }))
+    }
+
+    /// The files that are read besides the inputs.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        [&self.policy, &self.previous].into_iter().flatten().map(PathBuf::as_path)
+    }
+}
+
+fn read(path: &Path) -> Result<Policy, Fail> {
+    let usage = |what: String| Fail::Usage(format!("policy {what}"));
+    let source = Source::open(path).map_err(|e| usage(e.to_string()))?;
+    let bytes = source.read_all(LIMIT).map_err(|c| usage(Error::unreadable(path, c).to_string()))?;
+    let place = |offset: usize| {
+        let before = &bytes[..offset.min(bytes.len())];
+        let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+        let column = offset - before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1) + 1;
+        format!("{}: line {line}, column {column}", show(path))
+    };
+    let text = std::str::from_utf8(&bytes).map_err(|e| usage(format!("{}: is not UTF-8", place(e.valid_up_to()))))?;
+    toml::from_str(text).map_err(|e| {
+        let place = e.span().map_or_else(|| show(path), |span| place(span.start));
+        usage(format!("{place}: {}", printable(e.message())))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_may_hold_what_separates_it_from_its_number() {
+        for (text, prefix, at_least) in [("/a/", "/a/", 1), ("/a/>=5", "/a/", 5), ("/a>=b", "/a>=b", 1), ("/a>=b>=2", "/a>=b", 2)] {
+            assert_eq!(required(text), Required { keys: Selector::Prefix(prefix.to_owned()), at_least });
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! A manifest: evidence of what a file was when it was verified, and what a later copy of it is compared with.
+
+use std::path::Path;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{LevelReport, Measured, Verdict, Verification};
+use crate::bytes::{Source, checksum};
+use crate::error::{Error, Result, printable, show};
+use crate::ops::digest::Digests;
+
+/// The schema this version writes.
+pub const SCHEMA: &str = "coldbolt.manifest/1";
+/// What is added to a file's name to make that of its own manifest.
+pub const SIDECAR: &str = ".manifest.json";
+/// Bytes of the longest manifest that is read.
+const LIMIT: u64 = 64 << 20;
+
+/// What was verified, by what, and what it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// Program and version.
+    #[serde(default)]
+    pub tool: String,
+    /// The command line.
+    #[serde(default)]
+    pub command: Vec<String>,
+    /// Every input that could be read.
+    pub files: Vec<Entry>,
+}
+
+/// One input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its path, as it was named.
+    pub path: String,
+    /// Length in bytes; of a directory, of its `member/snap/db`, as all that follows.
+    pub size: u64,
+    /// Modification time.
+    #[serde(default)]
+    pub modified: Option<String>,
+    /// SHA-256 of the whole file, in hex.
+    #[serde(default)]
+    pub sha256: Option<String>,
+    /// CRC-32 of the whole file.
+    #[serde(default)]
+    pub crc32: Option<Crc>,
+    /// CRC-32C of the whole file.
+    #[serde(default)]
+    pub crc32c: Option<Crc>,
+    /// SHA-256 of the file without its trailer, in hex.
+    #[serde(default)]
+    pub payload_sha256: Option<String>,
+    /// What the database says about itself, the levels that ran, and the verdict. Nothing of it is compared: it follows from the bytes.
+    #[serde(default)]
+    pub evidence: Value,
+}
+
+/// A 32-bit checksum in the two ways people meet it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Crc {
+    /// Eight hex digits.
+    pub hex: String,
+    /// Four bytes, the highest first, in base64: as object stores print it.
+    pub base64: String,
+}
+
+impl From<u32> for Crc {
+    fn from(crc: u32) -> Crc {
+        Crc { hex: format!("{crc:08x}"), base64: BASE64_STANDARD.encode(crc.to_be_bytes()) }
+    }
+}
+
+#[derive(Serialize)]
+struct Evidence<'v> {
+    kind: &'v str,
+    verdict: Verdict,
+    levels: &'v [LevelReport],
+    measured: &'v Measured,
+}
+
+impl Entry {
+    /// What a verification found; the digests are there if they were asked for.
+    #[must_use]
+    pub fn of(verification: &Verification) -> Entry {
+        let measured = &verification.measured;
+        let digests = measured.digests.as_ref();
+        let evidence = Evidence { kind: &verification.kind, verdict: verification.verdict, levels: &verification.levels, measured };
+        Entry {
+            path: verification.path.clone(),
+            size: measured.file_size,
+            modified: measured.modified.clone(),
+            sha256: digests.map(|d| checksum::hex(&d.file)),
+            crc32: digests.map(|d| d.crc32.into()),
+            crc32c: digests.map(|d| d.crc32c.into()),
+            payload_sha256: digests.map(|d| checksum::hex(&d.payload)),
+            evidence: serde_json::to_value(evidence).unwrap_or_default(),
+        }
+    }
+
+    /// The last part of its path.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.path.trim_end_matches('/').rsplit('/').next().unwrap_or_default()
+    }
+
+    /// What is compared, in words.
+    pub(super) fn compared(&self) -> String {
+        let there = [
+            (true, "length"),
+            (self.sha256.is_some(), "SHA-256"),
+            (self.crc32.is_some(), "CRC-32"),
+            (self.crc32c.is_some(), "CRC-32C"),
+            (self.payload_sha256.is_some(), "payload SHA-256"),
+        ];
+        there.iter().filter(|(there, _)| *there).map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Everything in which a file differs; without digests, its length only.
+    pub(super) fn differences(&self, size: u64, digests: Option<&Digests>) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut differ = |what: &str, due: &str, is: &str| {
+            if !due.eq_ignore_ascii_case(is) {
+                found.push(format!("{what} is {is}, the manifest has {}", printable(due)));
+            }
+        };
+        differ("the length", &self.size.to_string(), &size.to_string());
+        let Some(digests) = digests else { return found };
+        let crc = |crc: u32| format!("{crc:08x}");
+        let due = [
+            ("the SHA-256", self.sha256.as_deref(), checksum::hex(&digests.file)),
+            ("the CRC-32", self.crc32.as_ref().map(|c| c.hex.as_str()), crc(digests.crc32)),
+            ("the CRC-32C", self.crc32c.as_ref().map(|c| c.hex.as_str()), crc(digests.crc32c)),
+            ("the SHA-256 of the payload", self.payload_sha256.as_deref(), checksum::hex(&digests.payload)),
+        ];
+        for (what, due, is) in due.into_iter().filter_map(|(what, due, is)| Some((what, due?, is))) {
+            differ(what, due, &is);
+        }
+        found
+    }
+}
+
+impl Manifest {
+    /// Reads a manifest.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`]: missing, not a manifest, or one of a newer schema.
+    pub fn read(path: &Path) -> Result<Manifest> {
+        let source = Source::open(path)?;
+        let bytes = source.read_all(LIMIT).map_err(|c| Error::unreadable(path, c))?;
+        let manifest: Manifest = serde_json::from_slice(&bytes)
+            .map_err(|e| Error::unreadable(path, format!("is not a manifest of coldbolt: {}", printable(&e.to_string()))))?;
+        if manifest.schema != SCHEMA {
+            let what = format!("is of schema {}, this coldbolt knows {SCHEMA}", printable(&manifest.schema));
+            return Err(Error::unreadable(path, what));
+        }
+        // A manifest that names no checksum would pass any file of the right length.
+        if let Some(entry) = manifest.files.iter().find(|e| e.sha256.is_none()) {
+            return Err(Error::unreadable(path, format!("gives no SHA-256 of {}", printable(&entry.path))));
+        }
+        Ok(manifest)
+    }
+
+    /// The entry for a file: that of the same path, else of the same name.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`] when several have the same name.
+    pub fn entry(&self, manifest: &Path, file: &Path) -> Result<Option<&Entry>> {
+        let path = show(file);
+        if let Some(entry) = self.files.iter().find(|e| e.path == path) {
+            return Ok(Some(entry));
+        }
+        let name = show(Path::new(file.file_name().unwrap_or_default()));
+        let mut named = self.files.iter().filter(|e| e.name() == name);
+        match (named.next(), named.count()) {
+            (found, 0) => Ok(found),
+            (_, more) => {
+                let what = format!("names {} files called {name}: give the path that stands in it", more.saturating_add(1));
+                Err(Error::unreadable(manifest, what))
+            }
+        }
+    }
+}
+
+/// The manifest that a file is to be compared with.
+#[derive(Debug, Clone, Copy)]
+pub struct Against<'m> {
+    /// Its path, for messages.
+    pub manifest: &'m str,
+    /// What it says about the file; `None` when it does not name it.
+    pub entry: Option<&'m Entry>,
+}
