@@ -2,7 +2,9 @@
 
 pub mod checksum;
 pub mod dest;
+pub mod dest_dir;
 pub mod gate;
+pub mod json;
 pub mod message;
 pub mod source;
 pub mod window;

@@ -11,6 +11,7 @@ mod out;
 mod policy;
 mod progress;
 mod report;
+mod restore;
 mod snap;
 mod status;
 mod verify;
@@ -72,6 +73,7 @@ enum Command {
     Hashkv(hashkv::Args),
     Inspect(inspect::Args),
     Verify(Box<verify::Args>),
+    Restore(Box<restore::Args>),
     /// The commands of `etcdutl snapshot`.
     #[command(subcommand)]
     Snapshot(Snapshot),
@@ -93,6 +95,7 @@ enum Command {
 #[derive(Debug, Subcommand)]
 enum Snapshot {
     Status(status::Args),
+    Restore(Box<restore::Args>),
 }
 
 #[derive(Debug, Subcommand)]
@@ -168,6 +171,7 @@ fn run(cli: &Cli) -> u8 {
         Command::Hashkv(args) => hashkv::run(args, context),
         Command::Inspect(args) => inspect::run(args, context),
         Command::Verify(args) => verify::run(args, context),
+        Command::Restore(args) | Command::Snapshot(Snapshot::Restore(args)) => restore::run(args, context),
         Command::Wal(Wal::Dump(args)) => wal::run(args, context.out).map(verdict).map_err(Fail::Library),
         Command::Snap(Snap::Show(args)) => snap::run(args, context.out).map(verdict).map_err(Fail::Library),
         Command::Bolt(command) => bolt::run(command, context),

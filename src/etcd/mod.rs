@@ -2,12 +2,15 @@
 
 pub mod alarm;
 pub mod auth;
+pub mod bootstrap;
 pub mod datadir;
 pub mod history;
+pub mod identity;
 pub mod kv;
 pub mod lease;
 pub mod member;
 pub mod newest;
+pub mod peer_url;
 pub mod request;
 pub mod revision;
 pub mod schema;

@@ -8,6 +8,46 @@ use crate::finding::Code;
 pub const BUCKETS: [&str; 10] =
     ["alarm", "auth", "authRoles", "authUsers", "cluster", "key", "lease", "members", "members_removed", "meta"];
 
+/// A minor version of etcd 3 whose files can be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+pub enum Minor {
+    /// 3.4.
+    #[serde(rename = "3.4")]
+    V34,
+    /// 3.5.
+    #[serde(rename = "3.5")]
+    V35,
+    /// 3.6.
+    #[serde(rename = "3.6")]
+    V36,
+    /// 3.7.
+    #[serde(rename = "3.7")]
+    V37,
+}
+
+impl Minor {
+    /// All of them, oldest first.
+    pub const ALL: [Minor; 4] = [Minor::V34, Minor::V35, Minor::V36, Minor::V37];
+
+    /// As `3.5`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Minor::V34 => "3.4",
+            Minor::V35 => "3.5",
+            Minor::V36 => "3.6",
+            Minor::V37 => "3.7",
+        }
+    }
+
+    /// The version that begins with these two numbers, as `3.5` or `3.5.0`.
+    #[must_use]
+    pub fn of(version: &str) -> Option<Minor> {
+        let numbers: Vec<&str> = version.split('.').take(2).collect();
+        Minor::ALL.into_iter().find(|minor| minor.name() == numbers.join("."))
+    }
+}
+
 /// Whether these are the buckets of an etcd database, even if some are lost.
 pub fn is_etcd<'n>(names: impl Iterator<Item = &'n [u8]>) -> bool {
     let known: Vec<_> = names.filter(|name| BUCKETS.iter().any(|b| b.as_bytes() == *name)).collect();

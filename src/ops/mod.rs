@@ -5,6 +5,7 @@ pub mod bolt;
 pub mod digest;
 pub mod hashkv;
 pub mod inspect;
+pub mod restore;
 pub mod scan;
 pub mod status;
 pub mod verify;
@@ -12,5 +13,6 @@ pub mod wal_dump;
 
 pub use hashkv::{HashKvOptions, HashKvReport, hashkv};
 pub use inspect::{InspectOptions, InspectReport, inspect};
+pub use restore::{RestoreOptions, RestoreReport, restore};
 pub use status::{StatusReport, status};
 pub use verify::{Verification, VerifyOptions, verify};

@@ -2,3 +2,4 @@
 
 pub mod backup;
 pub mod file;
+pub mod v2;

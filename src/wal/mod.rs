@@ -28,6 +28,7 @@ pub mod name;
 pub mod record;
 mod rules;
 pub mod segment;
+pub mod writer;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -502,7 +502,7 @@ impl<'m> Run<'m> {
     }
 
     fn done(mut self) -> Verification {
-        self.level(Level::Restore, Outcome::NotRun, "not run: coldbolt does not restore yet");
+        self.level(Level::Restore, Outcome::NotRun, "not run: `coldbolt restore --dry-run` tells");
         let mut verification = self.verification;
         verification.levels.sort_by_key(|l| l.level);
         verification.worst = self.found.worst.values().copied().max();

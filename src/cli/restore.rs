@@ -1,0 +1,199 @@
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use coldbolt::etcd::member::hex16;
+use coldbolt::etcd::schema::Minor;
+use coldbolt::ops::restore::{Destination, RestoreOptions, RestoreReport, restore};
+use serde_json::json;
+
+use super::out::{Form, json};
+use super::{Context, Done, Fail, Verdict, input};
+
+const DEFAULT_CLUSTER: &str = "default=http://localhost:2380";
+const DEFAULT_URL: &str = "http://localhost:2380";
+
+/// Make data directories that etcd starts from, out of a snapshot or a member's db.
+///
+/// Flags, defaults, ids, log and raft snapshot are those of `etcdutl snapshot restore`. Unlike it, the source is verified in full first, a
+/// db without a trailer is taken for what it is, and the directories appear when they are whole and on the disk, or not at all: they are
+/// built in a directory beside, with .partial at the end of its name, which is removed on failure. If the process is killed it stays, is
+/// reported by the next run, and never used. Names of hosts are never looked up: --initial-cluster and --initial-advertise-peer-urls are
+/// compared as they are written.
+///
+/// Every member is restored from the same file with the same --initial-cluster and --initial-cluster-token; --all-members does that in one
+/// run. Nothing is written on standard output unless --dry-run or --write-out asks for it.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  coldbolt restore backup.db --data-dir /var/lib/etcd-new\n  coldbolt restore backup.db --dry-run --all-members out --initial-cluster a=https://10.0.0.1:2380,b=https://10.0.0.2:2380\n  coldbolt restore backup.db --data-dir new --bump-revision 1000000000 --mark-compacted"
+)]
+pub struct Args {
+    /// Snapshot file or database; - is standard input.
+    #[arg(value_name = "FILE")]
+    path: PathBuf,
+    /// Where the member's data goes; must not exist, or be empty [default: <name>.etcd].
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Where the log goes; must not exist [default: in the data directory].
+    #[arg(long, value_name = "DIR")]
+    wal_dir: Option<PathBuf>,
+    /// The member's name.
+    #[arg(long, default_value = "default", value_name = "NAME")]
+    name: String,
+    /// The members of the new cluster: NAME=URL,NAME=URL.
+    #[arg(long, default_value = DEFAULT_CLUSTER, value_name = "MEMBERS")]
+    initial_cluster: String,
+    /// What tells clusters with the same members apart.
+    #[arg(long, default_value = "etcd-cluster", value_name = "TOKEN")]
+    initial_cluster_token: String,
+    /// The member's peer URLs, as in --initial-cluster.
+    #[arg(long, default_value = DEFAULT_URL, value_name = "URLS")]
+    initial_advertise_peer_urls: String,
+    /// Restore even if the file's SHA-256 trailer is wrong. Not needed for a db without one.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", value_name = "BOOL")]
+    skip_hash_check: bool,
+    /// Raise the revision by that much, so that clients do not see it fall; wants --mark-compacted.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    bump_revision: u64,
+    /// Mark everything before the raised revision as compacted, so that watchers start anew.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", value_name = "BOOL")]
+    mark_compacted: bool,
+    /// Taken for etcdutl's sake; nothing is mapped.
+    #[arg(long, value_name = "BYTES")]
+    initial_memory_map_size: Option<u64>,
+    /// The etcd that will read the directories [default: the version that the source was written by].
+    #[arg(long, value_enum, value_name = "VERSION")]
+    target_version: Option<Target>,
+    /// Write a directory for every member of --initial-cluster into this one, which must not exist.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["data_dir", "wal_dir", "name", "initial_advertise_peer_urls"])]
+    all_members: Option<PathBuf>,
+    /// Restore a damaged source as far as it can be read whole. What is wrong is reported.
+    #[arg(long)]
+    allow_damage: bool,
+    /// Verify the source, print what would be written and how to start it, and write nothing.
+    #[arg(long, visible_alias = "plan")]
+    dry_run: bool,
+    /// Print what was done, or would be.
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    write_out: Option<Form>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Target {
+    #[value(name = "3.4")]
+    V34,
+    #[value(name = "3.5")]
+    V35,
+    #[value(name = "3.6")]
+    V36,
+    #[value(name = "3.7")]
+    V37,
+}
+
+impl From<Target> for Minor {
+    fn from(target: Target) -> Minor {
+        match target {
+            Target::V34 => Minor::V34,
+            Target::V35 => Minor::V35,
+            Target::V36 => Minor::V36,
+            Target::V37 => Minor::V37,
+        }
+    }
+}
+
+pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
+    if (args.bump_revision > 0) != args.mark_compacted {
+        return Err(Fail::Usage("--mark-compacted required if --revision-bump > 0".to_owned()));
+    }
+    let destination = match &args.all_members {
+        Some(dir) => Destination::All(dir.clone()),
+        None => Destination::Member {
+            name: args.name.clone(),
+            advertised: args.initial_advertise_peer_urls.clone(),
+            data_dir: args
+                .data_dir
+                .clone()
+                .filter(|dir| !dir.as_os_str().is_empty())
+                .unwrap_or_else(|| format!("{}.etcd", args.name).into()),
+            wal_dir: args.wal_dir.clone().filter(|dir| !dir.as_os_str().is_empty()),
+        },
+    };
+    let options = RestoreOptions {
+        initial_cluster: args.initial_cluster.clone(),
+        token: args.initial_cluster_token.clone(),
+        destination,
+        skip_hash_check: args.skip_hash_check,
+        allow_damage: args.allow_damage,
+        bump: args.bump_revision,
+        target: args.target_version.map(Minor::from),
+        dry_run: args.dry_run,
+    };
+    let source = input::database(&args.path)?;
+    let report = restore(&source, &options, context.monitor)?;
+    if !report.dry_run {
+        say(&report, context);
+    }
+    match args.write_out {
+        Some(Form::Json) => {
+            let mut value = json!({ "schema": "coldbolt.restore/1" });
+            if let (Some(all), Ok(serde_json::Value::Object(more))) = (value.as_object_mut(), serde_json::to_value(&report)) {
+                all.extend(more);
+            }
+            json(context.out, &value)?;
+        }
+        None if !report.dry_run => {}
+        Some(Form::Table) | None => screen(context.out, &report)?,
+    }
+    Ok(Verdict::Good)
+}
+
+/// What etcdutl logs, for the scripts that look for it.
+fn say(report: &RestoreReport, context: &Context<'_>) {
+    for member in &report.members {
+        let fields = json!({
+            "cluster-id": hex16(report.cluster_id),
+            "added-peer-id": hex16(member.id),
+            "added-peer-peer-urls": member.peer_urls,
+        });
+        context.monitor.say(&format!("info\tadded member\t{fields}"));
+    }
+    for member in report.members.iter().filter(|member| member.data_dir.is_some()) {
+        let fields = json!({ "path": report.source, "wal-dir": member.wal_dir, "data-dir": member.data_dir });
+        context.monitor.say(&format!("info\trestored snapshot\t{fields}"));
+    }
+    for warning in report.warnings.iter().filter(|warning| warning.contains("the log beside")) {
+        context.monitor.say(&format!("warning: {warning}"));
+    }
+}
+
+fn screen(out: &mut dyn Write, report: &RestoreReport) -> io::Result<()> {
+    let RestoreReport { source, kind, revision, hashkv, cluster_id, .. } = report;
+    writeln!(out, "source         {source} ({kind}), verified: bytes, pages, mvcc")?;
+    writeln!(out, "revision       {revision}")?;
+    writeln!(out, "HashKV         {hashkv}")?;
+    writeln!(out, "for etcd       {}", report.target_version.name())?;
+    writeln!(out, "cluster id     {}", hex16(*cluster_id))?;
+    for member in &report.members {
+        writeln!(out, "\nmember {} {} {}", member.name, hex16(member.id), member.peer_urls.join(","))?;
+        for file in &member.files {
+            writeln!(out, "  {} {} ({} bytes)", if report.dry_run { "would write" } else { "wrote" }, file.path, file.bytes)?;
+        }
+        if let Some(start) = &member.start {
+            writeln!(out, "  start: {start}")?;
+        }
+    }
+    writeln!(out, "\nwhat differs from the source:")?;
+    for change in &report.changes {
+        writeln!(out, "  {change}")?;
+    }
+    for warning in &report.warnings {
+        writeln!(out, "warning: {warning}")?;
+    }
+    if report.dry_run {
+        writeln!(
+            out,
+            "\nNothing was written. Client URLs and certificates are to be added to the commands; they are not in the snapshot."
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,186 @@
+//! Who the members of a new cluster are: ids from names, URLs and a token, as etcd computes them.
+//!
+//! ```text
+//! member id    first 8 bytes, big-endian, of SHA-1 (the member's peer URLs, sorted, one after another; then the token)
+//! cluster id   first 8 bytes, big-endian, of SHA-1 (all member ids, 8 bytes big-endian each, ascending)
+//! ```
+//!
+//! Sources: `membership/member.go computeMemberID`, `cluster.go genID`, `config.go VerifyBootstrap`, `urlsmap.go` @ v3.6.
+
+use std::collections::BTreeMap;
+
+use sha1::{Digest, Sha1};
+
+use super::peer_url::{go_quote, peer_urls};
+use crate::bytes::array_at;
+use crate::bytes::json::{quote, strings};
+use crate::error::{Error, Result};
+
+/// A member of a new cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewMember {
+    /// Its id.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// Where the other members reach it, sorted.
+    pub peer_urls: Vec<String>,
+}
+
+impl NewMember {
+    /// The member as etcd stores it.
+    #[must_use]
+    pub fn json(&self) -> String {
+        let name = if self.name.is_empty() { String::new() } else { format!(",\"name\":{}", quote(&self.name)) };
+        format!("{{\"id\":{},\"peerURLs\":{}{name}}}", self.id, strings(&self.peer_urls))
+    }
+}
+
+/// A new cluster: what `--initial-cluster` and `--initial-cluster-token` make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewCluster {
+    /// Its id.
+    pub id: u64,
+    /// The token its ids were made with.
+    pub token: String,
+    /// Its members, in ascending order of their ids.
+    pub members: Vec<NewMember>,
+}
+
+impl NewCluster {
+    /// Reads `name=url,name=url`. A name may come more than once.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] in etcd's words: a URL that cannot be, or one that comes twice.
+    pub fn parse(initial_cluster: &str, token: &str) -> Result<NewCluster> {
+        let mut by_name: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for item in initial_cluster.split(',').filter(|item| !item.is_empty()) {
+            let (name, url) = item.split_once('=').unwrap_or((item, ""));
+            by_name.entry(name).or_default().push(url);
+        }
+        let mut members = Vec::new();
+        for (name, urls) in by_name {
+            let peer_urls = peer_urls(urls).map_err(Error::Refused)?;
+            members.push(NewMember { id: member_id(&peer_urls, token), name: name.to_owned(), peer_urls });
+        }
+        members.sort_by_key(|member| member.id);
+        Ok(NewCluster { id: cluster_id(members.iter().map(|m| m.id)), token: token.to_owned(), members })
+    }
+
+    /// Refuses what etcd refuses of a cluster that none of its members has seen.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] in etcd's words.
+    pub fn check(&self) -> Result<()> {
+        let mut urls: Vec<_> = self.members.iter().flat_map(|m| &m.peer_urls).collect();
+        let all = urls.len();
+        urls.sort();
+        urls.dedup();
+        if urls.len() < all {
+            return Err(Error::Refused(format!("initial cluster {} has duplicate url", self.to_text())));
+        }
+        if self.members.is_empty() {
+            return Err(Error::Refused("initial cluster unset and no discovery URL found".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// The member of that name, which advertises these peer URLs, separated by commas. Names of hosts are compared as they are written.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] in etcd's words when it is not there or its URLs are others.
+    pub fn member(&self, name: &str, advertised: &str) -> Result<&NewMember> {
+        let advertised = peer_urls(advertised.split(',')).map_err(Error::Refused)?;
+        let missing_name = || format!("couldn't find local name {} in the initial cluster configuration", go_quote(name));
+        let member = self.members.iter().find(|m| m.name == name).ok_or_else(|| Error::Refused(missing_name()))?;
+        if member.peer_urls == advertised {
+            return Ok(member);
+        }
+        let why = "URLs are compared as they are written: names are not looked up";
+        let missing: Vec<_> = member.peer_urls.iter().filter(|url| !advertised.contains(url)).map(|url| format!("{name}={url}")).collect();
+        if !missing.is_empty() {
+            let (missing, advertised) = (missing.join(","), advertised.join(","));
+            let what = format!("--initial-cluster has {missing} but missing from --initial-advertise-peer-urls={advertised} ({why})");
+            return Err(Error::Refused(what));
+        }
+        let extra: Vec<_> = advertised.into_iter().filter(|url| !member.peer_urls.contains(url)).collect();
+        let (extra, cluster) = (extra.join(","), self.to_text());
+        Err(Error::Refused(format!("--initial-advertise-peer-urls has {extra} but missing from --initial-cluster={cluster} ({why})")))
+    }
+
+    /// `name=url,name=url`, sorted.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut pairs: Vec<_> = self.members.iter().flat_map(|m| m.peer_urls.iter().map(move |url| format!("{}={url}", m.name))).collect();
+        pairs.sort();
+        pairs.join(",")
+    }
+}
+
+/// The id of the member with these peer URLs, which are sorted.
+#[must_use]
+pub fn member_id(peer_urls: &[String], token: &str) -> u64 {
+    let mut hash = Sha1::new();
+    peer_urls.iter().for_each(|url| hash.update(url));
+    hash.update(token);
+    first_8(hash)
+}
+
+/// The id of the cluster with these members, whose ids ascend.
+#[must_use]
+pub fn cluster_id(member_ids: impl Iterator<Item = u64>) -> u64 {
+    let mut hash = Sha1::new();
+    member_ids.for_each(|id| hash.update(id.to_be_bytes()));
+    first_8(hash)
+}
+
+fn first_8(hash: Sha1) -> u64 {
+    u64::from_be_bytes(array_at(&hash.finalize(), 0).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_etcds() {
+        let one = NewCluster::parse("n1=http://127.0.0.1:23980", "tok").unwrap();
+        assert_eq!((one.members[0].id, one.id), (0x6835_60a5_2490_4f92, 0x4803_8086_7a1a_cc88));
+        let two = NewCluster::parse("x=http://127.0.0.1:32390,y=http://127.0.0.1:32391", "newtok").unwrap();
+        assert_eq!(two.members.iter().map(|m| m.id).collect::<Vec<_>>(), [0x22e2_1fb7_2780_2ba6, 0x52d6_4a12_abd1_ed91]);
+        assert_eq!(two.id, 0x43a5_1be7_bd29_34b3);
+    }
+
+    #[test]
+    fn a_member_is_stored_as_go_stores_it() {
+        let one = NewCluster::parse("n1=http://127.0.0.1:23980,n1=http://a:1?b&c", "tok").unwrap();
+        let id = one.members[0].id;
+        assert_eq!(
+            one.members[0].json(),
+            format!(r#"{{"id":{id},"peerURLs":["http://127.0.0.1:23980","http://a:1?b\u0026c"],"name":"n1"}}"#)
+        );
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_in_etcds_words() {
+        let member = |cluster: &str, name: &str, urls: &str| {
+            let cluster = NewCluster::parse(cluster, "t").and_then(|cluster| {
+                cluster.member(name, urls)?;
+                cluster.check()
+            });
+            cluster.unwrap_err().to_string()
+        };
+        assert_eq!(member("a=http://a:1", "b", "http://a:1"), "couldn't find local name \"b\" in the initial cluster configuration");
+        assert!(
+            member("a=http://a:1,a=http://c:1", "a", "http://b:1,http://c:1")
+                .starts_with("--initial-cluster has a=http://a:1 but missing from --initial-advertise-peer-urls=http://b:1,http://c:1 (")
+        );
+        assert!(
+            member("a=http://a:1", "a", "http://a:1,http://c:1")
+                .starts_with("--initial-advertise-peer-urls has http://c:1 but missing from --initial-cluster=a=http://a:1 (")
+        );
+        assert_eq!(member("a=http://a:1,b=http://a:1", "a", "http://a:1"), "initial cluster a=http://a:1,b=http://a:1 has duplicate url");
+        assert_eq!(member("a", "a", "http://a:1"), "URL scheme must be http, https, unix, or unixs: ");
+        assert!(NewCluster::parse(",,", "t").unwrap().check().is_err());
+    }
+}

@@ -1,0 +1,232 @@
+//! The database of a restored member: every bucket streamed from the source in order, the few keys that tell whose it is replaced.
+//!
+//! | Bucket | What differs from the source |
+//! |---|---|
+//! | `members` | the new cluster's |
+//! | `members_removed` | empty |
+//! | `meta` | `consistent_index` is the last index of the new log, `term` its term (not for 3.4), `confState` is left out: it names the old voters |
+//! | `meta`, `cluster` | `storageVersion`, `clusterVersion` and `downgrade` lowered or left out where the target version would refuse them |
+//! | `key`, `meta` | with a bump: an empty marker at the new revision, and `scheduledCompactRev` there |
+//!
+//! Source: `etcdutl/snapshot/v3_snapshot.go saveDB, modifyLatestRevision, updateCIndex` @ v3.6.
+
+use std::collections::BTreeMap;
+use std::io::{Seek, Write};
+
+use crate::bolt::writer::{self, MAX_DEPTH, Summary, Writer};
+use crate::bolt::{Bucket, Db};
+use crate::error::{Error, Result};
+use crate::etcd::identity::NewCluster;
+use crate::etcd::schema::Minor;
+use crate::etcd::{BucketKey, Facts, Revision, bootstrap};
+use crate::monitor::Monitor;
+
+/// What is put into a bucket in place of what the source has there.
+#[derive(Debug, Clone, Default)]
+struct Edit {
+    /// Nothing of the source is kept.
+    clear: bool,
+    /// Keys that get this value, or none any more.
+    keys: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+}
+
+/// The changes to a database.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Edits {
+    buckets: BTreeMap<&'static [u8], Edit>,
+    /// What differs from the source, for people.
+    pub changes: Vec<String>,
+    /// The revision it will end with, if it is bumped.
+    pub bumped: Option<i64>,
+}
+
+impl Edits {
+    /// What a restore changes in a database that says `facts` and whose last revision is `last`.
+    pub(super) fn new(cluster: &NewCluster, version: Minor, facts: &Facts, last: i64, bump: u64) -> Result<Edits> {
+        let mut edits = Edits::default();
+        edits.buckets.insert(b"key", Edit::default());
+        let members = cluster.members.iter().map(|m| (format!("{:x}", m.id).into_bytes(), Some(m.json().into_bytes())));
+        edits.buckets.insert(b"members", Edit { clear: true, keys: members.collect() });
+        edits.buckets.insert(b"members_removed", Edit { clear: true, keys: BTreeMap::new() });
+        edits.buckets.insert(b"cluster", Edit::default());
+        edits.buckets.insert(b"meta", Edit::default());
+        let (old, new) = (facts.members.len(), cluster.members.len());
+        edits.changes.push(format!("members: the {old} of the source are left out, the {new} of the new cluster are in"));
+        let index = bootstrap::commit(cluster);
+        edits.put(b"meta", b"consistent_index", Some(index.to_be_bytes().to_vec()));
+        let was = facts.consistent_index.map_or("absent".to_owned(), |index| index.to_string());
+        edits.changes.push(format!("meta/consistent_index: {was} becomes {index}"));
+        let term = (version > Minor::V34).then(|| bootstrap::TERM.to_be_bytes().to_vec());
+        edits.put(b"meta", b"term", term);
+        edits.put(b"meta", b"confState", None);
+        if facts.conf_state.is_some() {
+            edits.changes.push("meta/confState: left out, it names the voters of the old cluster".to_owned());
+        }
+        edits.lower_versions(version, facts);
+        if bump > 0 {
+            edits.bump(last, bump)?;
+        }
+        Ok(edits)
+    }
+
+    fn put(&mut self, bucket: &'static [u8], key: &[u8], value: Option<Vec<u8>>) {
+        self.buckets.entry(bucket).or_default().keys.insert(key.to_vec(), value);
+    }
+
+    /// etcd refuses to start on what a newer version has written.
+    fn lower_versions(&mut self, version: Minor, facts: &Facts) {
+        let full = format!("{}.0", version.name());
+        let newer = |stated: &Option<String>| stated.as_deref().is_some_and(|stated| Minor::of(stated).is_none_or(|has| has > version));
+        if facts.storage_version.is_some() && (version < Minor::V36 || newer(&facts.storage_version)) {
+            let keep = (version >= Minor::V36).then(|| full.clone());
+            self.changes.push(format!(
+                "meta/storageVersion: {} becomes {}",
+                facts.storage_version.as_deref().unwrap_or_default(),
+                keep.as_deref().unwrap_or("absent")
+            ));
+            self.put(b"meta", b"storageVersion", keep.map(String::into_bytes));
+        }
+        if newer(&facts.cluster_version) {
+            let was = facts.cluster_version.as_deref().unwrap_or_default();
+            self.changes.push(format!("cluster/clusterVersion: {was} becomes {full}"));
+            self.put(b"cluster", b"clusterVersion", Some(full.into_bytes()));
+        }
+        let target = facts.downgrade.as_ref().filter(|downgrade| downgrade.enabled).map(|downgrade| &downgrade.target_version);
+        if let Some(target) = target.filter(|target| Minor::of(target) != Some(version)) {
+            self.changes.push(format!("cluster/downgrade: left out, a downgrade to {target} was under way"));
+            self.put(b"cluster", b"downgrade", None);
+        }
+    }
+
+    fn bump(&mut self, last: i64, bump: u64) -> Result<()> {
+        let to = i64::try_from(bump).ok().and_then(|bump| last.checked_add(bump));
+        let to = to.ok_or_else(|| Error::Refused(format!("--bump-revision {bump}: revision {last} cannot be raised so far")))?;
+        let key = BucketKey { revision: Revision { main: to, sub: 0 }, tombstone: false }.to_bytes();
+        self.put(b"key", &key, Some(Vec::new()));
+        self.put(b"meta", b"scheduledCompactRev", Some(key));
+        self.changes.push(format!("revision: {last} becomes {to}, and everything before it is compacted when etcd starts"));
+        self.bumped = Some(to);
+        Ok(())
+    }
+
+    /// Writes the changed database.
+    pub(super) fn write<W: Write + Seek>(&self, db: &Db<'_>, out: W, monitor: &dyn Monitor) -> Result<Summary> {
+        let options = writer::Options {
+            page_size: u32::try_from(db.page_size()).unwrap_or(0),
+            txid: db.meta().txid.0.saturating_add(1),
+            ..writer::Options::default()
+        };
+        let mut copy = Copy { writer: Writer::new(out, options)?, db, monitor, said: 0 };
+        monitor.begin("writing database", db.size());
+        let root = db.root();
+        let mut cursor = root.cursor();
+        let mut names = BTreeMap::new();
+        while let Some(item) = cursor.next().map_err(|c| copy.damaged(c))? {
+            if !item.is_bucket {
+                return Err(Error::Refused(format!("{}: a key outside every bucket: no etcd database", db.source().name())));
+            }
+            names.insert(item.key.to_vec(), true);
+        }
+        for name in self.buckets.keys() {
+            names.entry(name.to_vec()).or_insert(false);
+        }
+        let none = Edit::default();
+        for (name, there) in names {
+            let edit = self.buckets.get(name.as_slice()).unwrap_or(&none);
+            let bucket = if there { root.bucket(&name).map_err(|c| copy.damaged(c))? } else { None };
+            copy.writer.begin_bucket(&name, bucket.as_ref().map_or(0, |bucket| bucket.sequence))?;
+            copy.bucket(bucket.as_ref().filter(|_| !edit.clear), edit, 1)?;
+            copy.writer.end_bucket()?;
+        }
+        let summary = copy.writer.finish()?;
+        monitor.end();
+        Ok(summary)
+    }
+}
+
+struct Copy<'c, 's, W: Write + Seek> {
+    writer: Writer<W>,
+    db: &'c Db<'s>,
+    monitor: &'c dyn Monitor,
+    /// Bytes of progress that the monitor has heard of.
+    said: u64,
+}
+
+impl<W: Write + Seek> Copy<'_, '_, W> {
+    fn damaged(&self, corrupt: Box<crate::Corrupt>) -> Error {
+        Error::damaged(self.db.source().path(), corrupt)
+    }
+
+    fn bucket(&mut self, bucket: Option<&Bucket<'_, '_>>, edit: &Edit, depth: usize) -> Result<()> {
+        let mut edits = edit.keys.iter().peekable();
+        if let Some(bucket) = bucket {
+            let mut cursor = bucket.cursor();
+            let mut count = 0u64;
+            while let Some(item) = cursor.next().map_err(|c| self.damaged(c))? {
+                while let Some((key, value)) = edits.next_if(|(key, _)| key.as_slice() < item.key) {
+                    if let Some(value) = value {
+                        self.writer.put(key, value)?;
+                    }
+                }
+                if let Some((key, value)) = edits.next_if(|(key, _)| key.as_slice() == item.key) {
+                    if let Some(value) = value {
+                        self.writer.put(key, value)?;
+                    }
+                } else if item.is_bucket {
+                    let name = item.key.to_vec();
+                    self.nested(bucket, &name, depth)?;
+                } else {
+                    self.writer.put(item.key, item.value)?;
+                }
+                count = count.wrapping_add(1);
+                if count.is_multiple_of(1024) {
+                    self.progress()?;
+                }
+            }
+        }
+        for (key, value) in edits {
+            if let Some(value) = value {
+                self.writer.put(key, value)?;
+            }
+        }
+        self.progress()
+    }
+
+    fn nested(&mut self, parent: &Bucket<'_, '_>, name: &[u8], depth: usize) -> Result<()> {
+        let inner = parent.bucket(name).map_err(|c| self.damaged(c))?;
+        self.writer.begin_bucket(name, inner.as_ref().map_or(0, |inner| inner.sequence))?;
+        if depth < MAX_DEPTH {
+            self.bucket(inner.as_ref(), &Edit::default(), depth.saturating_add(1))?;
+        }
+        Ok(self.writer.end_bucket()?)
+    }
+
+    fn progress(&mut self) -> Result<()> {
+        let done = self.writer.bytes_so_far();
+        self.monitor.advance(done.saturating_sub(self.said));
+        self.said = done;
+        if self.monitor.cancelled() { Err(Error::Cancelled) } else { Ok(()) }
+    }
+}
+
+/// Everything the small buckets say.
+pub(super) fn facts(db: &Db<'_>) -> Result<(Facts, i64)> {
+    let damaged = |corrupt| Error::damaged(db.source().path(), corrupt);
+    let root = db.root();
+    let mut facts = Facts::default();
+    for name in [&b"cluster"[..], b"members", b"members_removed", b"meta"] {
+        let Some(bucket) = root.bucket(name).map_err(damaged)? else { continue };
+        let mut cursor = bucket.cursor();
+        while let Some(item) = cursor.next().map_err(damaged)? {
+            // What does not decode was reported when the source was verified.
+            let _ = facts.take(name, item.key, item.value);
+        }
+    }
+    let mut last = 0;
+    if let Some(keys) = root.bucket(b"key").map_err(damaged)?
+        && let Some(item) = keys.cursor().last().map_err(damaged)?
+    {
+        last = BucketKey::parse(item.key).map_or(0, |key| key.revision.main);
+    }
+    Ok((facts, last))
+}

@@ -1,0 +1,443 @@
+//! `restore`: from a snapshot file or a bare database to the data directories of a new cluster.
+//!
+//! The source is verified first, all of it. Then the database is written anew through [`bolt::writer`](crate::bolt::writer), the log and
+//! the raft snapshot as etcdutl of the target version writes them ([`bootstrap`]), all in a directory beside the destination that is renamed
+//! when everything is on the disk and was read back.
+
+mod database;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use self::database::Edits;
+use super::hashkv::{HashKvOptions, hashkv};
+use super::verify::{Level, Outcome, Verification, VerifyOptions, verify_file};
+use crate::bolt::Db;
+use crate::bytes::dest_dir::{self, DestDir, Placed, Steps, partial_of};
+use crate::bytes::source::Stamp;
+use crate::bytes::{Source, to_u64};
+use crate::error::{Error, Result, show};
+use crate::etcd::bootstrap;
+use crate::etcd::identity::{NewCluster, NewMember};
+use crate::etcd::member::hex_id;
+use crate::etcd::schema::{Minor, storage_version};
+use crate::finding::{Code, Severity};
+use crate::monitor::Monitor;
+use crate::wal::writer::SEGMENT_SIZE;
+
+/// Mode of databases and logs.
+const PRIVATE: u32 = 0o600;
+/// Mode of raft snapshots, before the umask.
+const PUBLIC: u32 = 0o666;
+
+/// Whose directories are written, and where.
+#[derive(Debug, Clone)]
+pub enum Destination {
+    /// One member's.
+    Member {
+        /// Its name in the cluster.
+        name: String,
+        /// The peer URLs it advertises, separated by commas: those that the cluster has for it.
+        advertised: String,
+        /// The data directory; it does not exist, or is empty.
+        data_dir: PathBuf,
+        /// Where the log goes, if not into the data directory. It does not exist.
+        wal_dir: Option<PathBuf>,
+    },
+    /// All members', each in a directory of its name inside this one, which does not exist.
+    All(PathBuf),
+}
+
+/// What to restore.
+#[derive(Debug, Clone)]
+pub struct RestoreOptions {
+    /// `name=url,name=url`: the members of the new cluster.
+    pub initial_cluster: String,
+    /// What tells clusters of the same members apart.
+    pub token: String,
+    /// Whose directories, and where.
+    pub destination: Destination,
+    /// Take the source even if its SHA-256 trailer is wrong.
+    pub skip_hash_check: bool,
+    /// Take the source even if it is damaged, as far as it can be read whole.
+    pub allow_damage: bool,
+    /// Raise the revision by this much and mark everything before as compacted; 0 leaves it.
+    pub bump: u64,
+    /// The version that will read the directories; `None` is the source's.
+    pub target: Option<Minor>,
+    /// Write nothing.
+    pub dry_run: bool,
+}
+
+/// One file that is written, or would be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OutFile {
+    /// Where.
+    pub path: String,
+    /// Its length in bytes; for a database that is not written yet the length of the source's.
+    pub bytes: u64,
+}
+
+/// A member and its directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MemberReport {
+    /// Its name.
+    pub name: String,
+    /// Its id.
+    #[serde(serialize_with = "hex_id")]
+    pub id: u64,
+    /// Its peer URLs.
+    pub peer_urls: Vec<String>,
+    /// Its data directory; `None` when it is another run's.
+    pub data_dir: Option<String>,
+    /// Its log.
+    pub wal_dir: Option<String>,
+    /// The command that starts it.
+    pub start: Option<String>,
+    /// What is written for it.
+    pub files: Vec<OutFile>,
+}
+
+/// What was restored, or would be.
+#[derive(Debug, Clone, Serialize)]
+pub struct RestoreReport {
+    /// The source, as named.
+    pub source: String,
+    /// `snapshot file` or `database without a trailer`.
+    pub kind: String,
+    /// Whether nothing was written.
+    pub dry_run: bool,
+    /// The version that will read it.
+    pub target_version: Minor,
+    /// The last revision.
+    pub revision: i64,
+    /// HashKV of the source, and of the result unless the revision was raised.
+    pub hashkv: u32,
+    /// The new cluster's id.
+    #[serde(serialize_with = "hex_id")]
+    pub cluster_id: u64,
+    /// Its members, ascending by id.
+    pub members: Vec<MemberReport>,
+    /// What differs from the source.
+    pub changes: Vec<String>,
+    /// Damage that was allowed, and what else a person should know.
+    pub warnings: Vec<String>,
+}
+
+/// Restores.
+///
+/// # Errors
+/// [`Error::Refused`] in etcd's words for what does not fit or exists already, [`Error::Damaged`] when the source is, [`Error::Output`] when
+/// the directories could not be written. Then nothing of them is left.
+pub fn restore(source: &Source, options: &RestoreOptions, monitor: &dyn Monitor) -> Result<RestoreReport> {
+    restore_with(source, options, &Steps::free(), monitor)
+}
+
+/// Restores, and asks `steps` before each thing that is done to the destination.
+///
+/// # Errors
+/// As [`restore`].
+pub fn restore_with(source: &Source, options: &RestoreOptions, steps: &Steps<'_>, monitor: &dyn Monitor) -> Result<RestoreReport> {
+    let cluster = NewCluster::parse(&options.initial_cluster, &options.token)?;
+    let layout = Layout::new(&cluster, &options.destination)?;
+    cluster.check()?;
+    layout.check()?;
+    let stamp = source.stamp();
+    let (verification, warnings) = verified(source, options, monitor)?;
+    let db = Db::open(source).map_err(|c| Error::damaged(source.path(), c))?;
+    let (facts, last) = database::facts(&db)?;
+    let version = match options.target {
+        Some(version) => version,
+        None => own_version(&storage_version(&facts).version)?,
+    };
+    let edits = Edits::new(&cluster, version, &facts, last, options.bump)?;
+    let plan = Plan { cluster: &cluster, version, edits: &edits, db: &db, stamp };
+    let db_length = if options.dry_run { db.size() } else { layout.write(&plan, steps, &verification, monitor)? };
+    Ok(RestoreReport {
+        source: source.name(),
+        kind: verification.kind.clone(),
+        dry_run: options.dry_run,
+        target_version: version,
+        revision: edits.bumped.unwrap_or(last),
+        hashkv: verification.measured.hashkv.unwrap_or_default(),
+        cluster_id: cluster.id,
+        members: layout.report(&plan, db_length),
+        changes: edits.changes.clone(),
+        warnings,
+    })
+}
+
+fn own_version(stated: &Option<String>) -> Result<Minor> {
+    let Some(stated) = stated else {
+        let what = "the source does not tell which version of etcd wrote it; say --target-version";
+        return Err(Error::Refused(what.to_owned()));
+    };
+    Minor::of(stated)
+        .ok_or_else(|| Error::Refused(format!("the source is of etcd {stated}, which is not known here; say --target-version")))
+}
+
+/// Verifies the source, and refuses it if it is damaged.
+fn verified(source: &Source, options: &RestoreOptions, monitor: &dyn Monitor) -> Result<(Verification, Vec<String>)> {
+    let verification = verify_file(source, VerifyOptions { level: Level::Mvcc, ..VerifyOptions::default() }, monitor)?;
+    let mut warnings = Vec::new();
+    for finding in &verification.findings {
+        let trailer = matches!(finding.code, Code::TrailerMismatch | Code::TrailerZeroed | Code::TrailerCut);
+        if finding.severity == Severity::Damage && !(options.allow_damage || options.skip_hash_check && trailer) {
+            let corrupt = crate::Corrupt { at: finding.at.clone(), code: finding.code, detail: finding.detail.clone() };
+            return Err(Error::damaged(source.path(), Box::new(corrupt)));
+        }
+        if finding.severity > Severity::Note {
+            warnings.push(finding.to_string());
+        }
+    }
+    if verification.levels.iter().any(|l| l.level == Level::Mvcc && l.outcome == Outcome::Inconclusive) {
+        return Err(Error::Refused(format!("{}: is not a database of etcd", source.name())));
+    }
+    if source.path().parent().and_then(Path::parent).is_some_and(|member| has_log(&member.join("wal"))) {
+        let what = "the log beside this database (member/wal) is not read: what etcd had not yet written into the database is missing";
+        warnings.push(format!("{}: {what}", source.name()));
+    }
+    Ok((verification, warnings))
+}
+
+fn has_log(dir: &Path) -> bool {
+    std::fs::read_dir(dir).is_ok_and(|mut entries| {
+        entries.any(|entry| entry.is_ok_and(|entry| entry.path().extension().is_some_and(|extension| extension == "wal")))
+    })
+}
+
+/// What goes into every directory.
+struct Plan<'p, 's> {
+    cluster: &'p NewCluster,
+    version: Minor,
+    edits: &'p Edits,
+    db: &'p Db<'s>,
+    /// The source as it was before it was verified.
+    stamp: Option<Stamp>,
+}
+
+/// One member's directories, named as they will be and as they are while they are built.
+struct Home<'c> {
+    member: &'c NewMember,
+    data_dir: PathBuf,
+    wal_dir: PathBuf,
+    /// Below the root of the layout: where `snap` and `wal` are.
+    inside: PathBuf,
+}
+
+/// What is built and where: one directory that is renamed to its place, and perhaps one for the log.
+struct Layout<'c> {
+    cluster: &'c NewCluster,
+    root: PathBuf,
+    /// A log that is kept elsewhere.
+    log_root: Option<PathBuf>,
+    homes: Vec<Home<'c>>,
+    /// The data directory of one member, in etcd's words for what is in its way.
+    data_dir: PathBuf,
+}
+
+impl<'c> Layout<'c> {
+    fn new(cluster: &'c NewCluster, destination: &Destination) -> Result<Layout<'c>> {
+        match destination {
+            Destination::Member { name, advertised, data_dir, wal_dir } => {
+                let member = cluster.member(name, advertised)?;
+                // A directory that is there, if empty, keeps its owner, mode and mount: what is renamed is the directory in it.
+                let there = data_dir.symlink_metadata().is_ok();
+                let (root, inside) =
+                    if there { (data_dir.join("member"), PathBuf::new()) } else { (data_dir.clone(), PathBuf::from("member")) };
+                let own = data_dir.join("member/wal");
+                let log_root = wal_dir.clone().filter(|dir| *dir != own);
+                let wal_dir = wal_dir.clone().unwrap_or(own);
+                let home = Home { member, data_dir: data_dir.clone(), wal_dir, inside };
+                Ok(Layout { cluster, root, log_root, homes: vec![home], data_dir: data_dir.clone() })
+            }
+            Destination::All(dir) => {
+                let mut homes = Vec::new();
+                for member in &cluster.members {
+                    let name = &member.name;
+                    if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
+                        return Err(Error::Refused(format!("member name {name:?} cannot be the name of a directory")));
+                    }
+                    let data_dir = dir.join(name);
+                    let wal_dir = data_dir.join("member/wal");
+                    homes.push(Home { member, data_dir, wal_dir, inside: Path::new(name).join("member") });
+                }
+                Ok(Layout { cluster, root: dir.clone(), log_root: None, homes, data_dir: dir.clone() })
+            }
+        }
+    }
+
+    /// Refuses what is in the way, in etcd's words where etcd has some.
+    fn check(&self) -> Result<()> {
+        let leftover = partial_of(&self.root);
+        if leftover.symlink_metadata().is_ok() {
+            return dest_dir::check(&self.root);
+        }
+        let empty = || std::fs::read_dir(&self.data_dir).is_ok_and(|mut entries| entries.next().is_none());
+        let whole = self.root == self.data_dir;
+        if self.data_dir.symlink_metadata().is_ok() && (whole || !empty()) {
+            return Err(Error::Refused(format!("data-dir {:?} not empty or could not be read", self.data_dir)));
+        }
+        if let Some(dir) = &self.log_root {
+            if dir.symlink_metadata().is_ok() {
+                return Err(Error::Refused(format!("wal-dir {dir:?} exists")));
+            }
+            dest_dir::check(dir)?;
+            if dir.starts_with(&self.data_dir) {
+                let what = format!("wal-dir {dir:?} is inside the data directory {:?}", self.data_dir);
+                return Err(Error::Refused(format!("{what}; leave --wal-dir out, or put it elsewhere")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes, reads back, and puts in place. Gives the length of the database.
+    fn write(&self, plan: &Plan<'_, '_>, steps: &Steps<'_>, source: &Verification, monitor: &dyn Monitor) -> Result<u64> {
+        let dest = DestDir::create(&self.root, steps.clone())?;
+        let log_dest = self.log_root.as_ref().map(|dir| DestDir::create(dir, steps.clone())).transpose()?;
+        let mut written: Option<(PathBuf, u64)> = None;
+        for home in &self.homes {
+            let snap = home.inside.join("snap");
+            dest.dir(&snap)?;
+            let mut file = dest.file(&snap.join("db"), PRIVATE)?;
+            let path = dest.partial().join(&snap).join("db");
+            // The database is the same for all members.
+            let length = match &written {
+                None => plan.edits.write(plan.db, &mut file, monitor)?.bytes,
+                Some((first, length)) => {
+                    let mut first_file = std::fs::File::open(first).map_err(|e| Error::unreadable(first, e))?;
+                    // In large pieces; flushed here, as dropping the buffer would swallow the error.
+                    let mut out = io::BufWriter::with_capacity(1 << 20, &mut file);
+                    let copied = io::copy(&mut first_file, &mut out).and_then(|_| out.flush());
+                    copied.map_err(|source| Error::Output { what: show(&path), source })?;
+                    *length
+                }
+            };
+            file.finish()?;
+            if written.is_none() {
+                self.read_back(&path, plan, source, monitor)?;
+                written = Some((path, length));
+            }
+            let (name, bytes) = bootstrap::snapshot(plan.cluster, plan.version);
+            let mut file = dest.file(&snap.join(name.to_string()), PUBLIC)?;
+            file.put(&bytes)?;
+            file.finish()?;
+            let (name, bytes) = bootstrap::log(plan.cluster, home.member, plan.version);
+            let (log_dir, log_dest) = match &log_dest {
+                Some(elsewhere) => (PathBuf::new(), elsewhere),
+                None => (home.inside.join("wal"), &dest),
+            };
+            log_dest.dir(&log_dir)?;
+            let mut file = log_dest.file(&log_dir.join(name.to_string()), PRIVATE)?;
+            file.reserve(SEGMENT_SIZE)?;
+            file.put(&bytes)?;
+            file.finish()?;
+        }
+        if plan.stamp != plan.db.source().stamp() {
+            return Err(Error::unreadable(plan.db.source().path(), "changed while it was read; nothing was kept"));
+        }
+        // The log first: a data directory in its place is complete.
+        let placed: Option<Placed> = log_dest.map(DestDir::place).transpose()?;
+        if let Err(error) = dest.place() {
+            if let Some(log) = placed {
+                log.remove();
+            }
+            return Err(error);
+        }
+        Ok(written.map_or(0, |(_, length)| length))
+    }
+
+    /// Reads the result with the reader and compares it with the source.
+    fn read_back(&self, path: &Path, plan: &Plan<'_, '_>, source: &Verification, monitor: &dyn Monitor) -> Result<()> {
+        let wrong = |what: String| Error::Output { what: show(path), source: io::Error::other(what) };
+        let result = Source::open(path)?;
+        let measured = &source.measured;
+        if plan.edits.bumped.is_none() {
+            let theirs = match measured.hashkv {
+                Some(hash) => hash,
+                None => hashkv(plan.db.source(), HashKvOptions::default(), monitor)?.hash,
+            };
+            let ours = hashkv(&result, HashKvOptions::default(), monitor)?;
+            if theirs != ours.hash {
+                return Err(wrong(format!("read back, its HashKV is {}, the source's is {theirs}", ours.hash)));
+            }
+        }
+        let db = Db::open(&result).map_err(|c| wrong(c.to_string()))?;
+        let (facts, last) = database::facts(&db).map_err(|e| wrong(e.to_string()))?;
+        let due = plan.edits.bumped.or(measured.revision).unwrap_or(0);
+        let members: Vec<u64> = facts.members.iter().map(|member| member.id).collect();
+        let index = bootstrap::commit(plan.cluster);
+        let mut ids: Vec<u64> = self.cluster.members.iter().map(|member| member.id).collect();
+        ids.sort_by_key(|id| format!("{id:x}"));
+        if last != due || facts.consistent_index != Some(index) || members != ids {
+            return Err(wrong(format!(
+                "read back, it ends at revision {last} with {} members; due were {due} and {}",
+                members.len(),
+                ids.len()
+            )));
+        }
+        Ok(())
+    }
+
+    fn report(&self, plan: &Plan<'_, '_>, db_length: u64) -> Vec<MemberReport> {
+        let report = |member: &NewMember| {
+            let home = self.homes.iter().find(|home| home.member.id == member.id);
+            let files = home.map(|home| {
+                let snap = home.data_dir.join("member/snap");
+                let (name, bytes) = bootstrap::snapshot(plan.cluster, plan.version);
+                let (segment, _) = bootstrap::log(plan.cluster, member, plan.version);
+                let file = |path: PathBuf, bytes| OutFile { path: show(&path), bytes };
+                vec![
+                    file(snap.join("db"), db_length),
+                    file(snap.join(name.to_string()), to_u64(bytes.len())),
+                    file(home.wal_dir.join(segment.to_string()), SEGMENT_SIZE),
+                ]
+            });
+            MemberReport {
+                name: member.name.clone(),
+                id: member.id,
+                peer_urls: member.peer_urls.clone(),
+                data_dir: home.map(|home| show(&home.data_dir)),
+                wal_dir: home.map(|home| show(&home.wal_dir)),
+                start: home.map(|home| start(home, plan.cluster, self.log_root.is_some())),
+                files: files.unwrap_or_default(),
+            }
+        };
+        self.cluster.members.iter().map(report).collect()
+    }
+}
+
+/// The command that starts a member. The flags of a new cluster are ignored when there is a log, but etcd wants them to fit each other.
+fn start(home: &Home<'_>, cluster: &NewCluster, log_elsewhere: bool) -> String {
+    let urls = home.member.peer_urls.join(",");
+    let mut words = vec!["etcd".to_owned(), "--name".to_owned(), home.member.name.clone(), "--data-dir".to_owned(), show(&home.data_dir)];
+    if log_elsewhere {
+        words.extend(["--wal-dir".to_owned(), show(&home.wal_dir)]);
+    }
+    let (listen, token) = (home.member.peer_urls.iter().map(|url| listen(url)).collect::<Vec<_>>().join(","), cluster.token.clone());
+    for (flag, value) in [
+        ("--initial-advertise-peer-urls", urls),
+        ("--listen-peer-urls", listen),
+        ("--initial-cluster", cluster.to_text()),
+        ("--initial-cluster-token", token),
+    ] {
+        words.extend([flag.to_owned(), value]);
+    }
+    let quote = |word: &String| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+[]".contains(c);
+        if !word.is_empty() && word.chars().all(plain) { word.clone() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    };
+    words.iter().map(quote).collect::<Vec<_>>().join(" ")
+}
+
+/// etcd listens on addresses, not on names.
+fn listen(url: &str) -> String {
+    let Some((scheme @ ("http" | "https"), rest)) = url.split_once("://") else { return url.to_owned() };
+    let Some((host, port)) = rest.rsplit_once(':') else { return url.to_owned() };
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    let address = host == "localhost" || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok();
+    let port = port.split(['?', '#']).next().unwrap_or(port);
+    format!("{scheme}://{}:{port}", if address { host } else { "0.0.0.0" })
+}

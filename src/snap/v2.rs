@@ -1,0 +1,82 @@
+//! The v2 store of a new cluster, as the raft snapshot of a restored member holds it.
+//!
+//! ```text
+//! { Root { Path, CreatedIndex, ModifiedIndex, ExpireTime, Value, Children { 0 { members { ID { raftAttributes }}}, 1 {}}},
+//!   WatcherHub { EventHistory { Queue { Events [1000 slots], Size, Front, Back, Capacity }, StartIndex, LastIndex }},
+//!   CurrentIndex, Stats, CurrentVersion 2 }
+//! ```
+//!
+//! One event and one index for each member. etcd 3.4 and 3.5 create the members in ascending order of their ids, as we do always; 3.6 and
+//! 3.7 in the random order of a Go map, so that two runs differ. Source: `server/etcdserver/api/v2store` @ v3.5,
+//! `GetMembershipInfoInV2Format` @ v3.6.
+
+use std::fmt::Write;
+
+use crate::bytes::json::{quote, strings};
+
+/// Slots for events (`watcherHub` of `v2store.newStore`).
+const EVENTS: usize = 1000;
+
+/// The JSON of a store that knows these members, each with its id and its peer URLs, in ascending order of the ids. `gets_fail` is what the
+/// counter of that name says: 0 up to 3.5, 1 from 3.6 on.
+#[must_use]
+pub fn store<'m>(members: impl Iterator<Item = (u64, &'m [String])>, gets_fail: u64) -> String {
+    let (mut children, mut events, mut count) = (Vec::new(), Vec::new(), 0usize);
+    for (id, urls) in members {
+        count = count.saturating_add(1);
+        let path = format!("/0/members/{id:x}");
+        let attributes = format!("{path}/raftAttributes");
+        let value = quote(&format!("{{\"peerURLs\":{}}}", strings(urls)));
+        let leaf = node(&attributes, count, &value, None);
+        children.push(format!("\"{id:x}\":{}", node(&path, count, "\"\"", Some(&format!("\"raftAttributes\":{leaf}")))));
+        events.push(format!(
+            "{{\"action\":\"create\",\"node\":{{\"key\":\"{attributes}\",\"value\":{value},\"modifiedIndex\":{count},\"createdIndex\":{count}}}}}"
+        ));
+    }
+    // Go writes maps in the order of their keys, and those are text.
+    children.sort();
+    let slots = events.len().max(EVENTS);
+    events.resize(slots, "null".to_owned());
+    let members = node("/0/members", 1, "\"\"", Some(&children.join(",")));
+    let cluster = node("/0", 0, "\"\"", Some(&format!("\"members\":{members}")));
+    let users = node("/1", 0, "\"\"", Some(""));
+    let root = node("/", 0, "\"\"", Some(&format!("\"0\":{cluster},\"1\":{users}")));
+    let mut out = format!("{{\"Root\":{root},\"WatcherHub\":{{\"EventHistory\":{{\"Queue\":{{\"Events\":[{}],", events.join(","));
+    // A String takes everything.
+    let _ = write!(
+        out,
+        "\"Size\":{count},\"Front\":0,\"Back\":{count},\"Capacity\":{EVENTS}}},\"StartIndex\":1,\"LastIndex\":{count}}}}},\
+         \"CurrentIndex\":{count},\"Stats\":{{\"getsSuccess\":0,\"getsFail\":{gets_fail},\"setsSuccess\":0,\"setsFail\":0,\
+         \"deleteSuccess\":0,\"deleteFail\":0,\"updateSuccess\":0,\"updateFail\":0,\"createSuccess\":{count},\"createFail\":0,\
+         \"compareAndSwapSuccess\":0,\"compareAndSwapFail\":0,\"compareAndDeleteSuccess\":0,\"compareAndDeleteFail\":0,\
+         \"expireCount\":0,\"watchers\":0}},\"CurrentVersion\":2}}"
+    );
+    out
+}
+
+/// A node: a directory, or a leaf, which has no children.
+fn node(path: &str, index: usize, value: &str, children: Option<&str>) -> String {
+    let children = children.map_or("null".to_owned(), |inside| format!("{{{inside}}}"));
+    format!(
+        "{{\"Path\":\"{path}\",\"CreatedIndex\":{index},\"ModifiedIndex\":{index},\"ExpireTime\":\"0001-01-01T00:00:00Z\",\
+         \"Value\":{value},\"Children\":{children}}}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snap::file::Membership;
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(16))]
+        #[test]
+        fn the_members_are_read_back(members in proptest::collection::btree_map(0u64.., proptest::collection::vec(".{0,9}", 0..3), 1..6)) {
+            let json = store(members.iter().map(|(id, urls)| (*id, urls.as_slice())), 0);
+            let read = Membership::from_v2(json.as_bytes()).unwrap();
+            let mut read: Vec<_> = read.members.into_iter().map(|m| (m.id, m.peer_urls)).collect();
+            read.sort();
+            proptest::prop_assert_eq!(read, members.into_iter().collect::<Vec<_>>());
+        }
+    }
+}
