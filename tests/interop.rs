@@ -20,6 +20,7 @@ use serde_json::Value;
 mod history;
 #[path = "common/peers.rs"]
 mod peers;
+#[allow(dead_code, reason = "a part of it is used here")]
 #[path = "common/server.rs"]
 mod server;
 

@@ -5,7 +5,8 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
+use std::os::unix::fs::{PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags};
@@ -54,6 +55,23 @@ impl Dest {
         Ok(Dest { path: path.to_path_buf(), partial, existing, file: Some(file) })
     }
 
+    /// Where it is until it is finished.
+    #[must_use]
+    pub fn partial(&self) -> &Path {
+        &self.partial
+    }
+
+    /// Gives it this mode, and this user and group.
+    ///
+    /// # Errors
+    /// [`Error::Output`]: giving a file to another user takes the right to.
+    pub fn own(&self, mode: u32, owner: Option<(u32, u32)>) -> Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let owned = owner.map_or(Ok(()), |(user, group)| fchown(file, Some(user), Some(group)));
+        let done = owned.and_then(|()| file.set_permissions(fs::Permissions::from_mode(mode)));
+        done.map_err(|source| Error::Output { what: show(&self.partial), source })
+    }
+
     /// Brings it to the disk and to its place.
     ///
     /// # Errors
@@ -83,6 +101,12 @@ impl Write for Dest {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl Seek for Dest {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.as_mut().map_or(Ok(0), |file| file.seek(to))
     }
 }
 

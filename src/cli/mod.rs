@@ -1,6 +1,7 @@
 //! The command line: arguments, dispatch, exit codes. Everything below sees only the library's public API.
 
 mod bolt;
+mod defrag;
 mod explain;
 mod format;
 mod hashkv;
@@ -74,6 +75,7 @@ enum Command {
     Inspect(inspect::Args),
     Verify(Box<verify::Args>),
     Restore(Box<restore::Args>),
+    Defrag(defrag::Args),
     /// The commands of `etcdutl snapshot`.
     #[command(subcommand)]
     Snapshot(Snapshot),
@@ -172,6 +174,7 @@ fn run(cli: &Cli) -> u8 {
         Command::Inspect(args) => inspect::run(args, context),
         Command::Verify(args) => verify::run(args, context),
         Command::Restore(args) | Command::Snapshot(Snapshot::Restore(args)) => restore::run(args, context),
+        Command::Defrag(args) => defrag::run(args, context),
         Command::Wal(Wal::Dump(args)) => wal::run(args, context.out).map(verdict).map_err(Fail::Library),
         Command::Snap(Snap::Show(args)) => snap::run(args, context.out).map(verdict).map_err(Fail::Library),
         Command::Bolt(command) => bolt::run(command, context),

@@ -13,27 +13,22 @@
 use std::collections::BTreeMap;
 use std::io::{Seek, Write};
 
-use crate::bolt::writer::{self, MAX_DEPTH, Summary, Writer};
-use crate::bolt::{Bucket, Db};
+use super::keep::Selection;
+use super::stream::{Edit, stream};
+use crate::bolt::Db;
+use crate::bolt::writer::{self, Summary, Writer};
 use crate::error::{Error, Result};
 use crate::etcd::identity::NewCluster;
 use crate::etcd::schema::Minor;
 use crate::etcd::{BucketKey, Facts, Revision, bootstrap};
 use crate::monitor::Monitor;
 
-/// What is put into a bucket in place of what the source has there.
-#[derive(Debug, Clone, Default)]
-struct Edit {
-    /// Nothing of the source is kept.
-    clear: bool,
-    /// Keys that get this value, or none any more.
-    keys: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
-}
-
 /// The changes to a database.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Edits {
     buckets: BTreeMap<&'static [u8], Edit>,
+    /// Which revisions are kept, if not all.
+    pub keep: Option<Selection>,
     /// What differs from the source, for people.
     pub changes: Vec<String>,
     /// The revision it will end with, if it is bumped.
@@ -116,101 +111,17 @@ impl Edits {
             txid: db.meta().txid.0.saturating_add(1),
             ..writer::Options::default()
         };
-        let mut copy = Copy { writer: Writer::new(out, options)?, db, monitor, said: 0 };
+        let mut writer = Writer::new(out, options)?;
         monitor.begin("writing database", db.size());
-        let root = db.root();
-        let mut cursor = root.cursor();
-        let mut names = BTreeMap::new();
-        while let Some(item) = cursor.next().map_err(|c| copy.damaged(c))? {
-            if !item.is_bucket {
-                return Err(Error::Refused(format!("{}: a key outside every bucket: no etcd database", db.source().name())));
-            }
-            names.insert(item.key.to_vec(), true);
-        }
-        for name in self.buckets.keys() {
-            names.entry(name.to_vec()).or_insert(false);
-        }
-        let none = Edit::default();
-        for (name, there) in names {
-            let edit = self.buckets.get(name.as_slice()).unwrap_or(&none);
-            let bucket = if there { root.bucket(&name).map_err(|c| copy.damaged(c))? } else { None };
-            copy.writer.begin_bucket(&name, bucket.as_ref().map_or(0, |bucket| bucket.sequence))?;
-            copy.bucket(bucket.as_ref().filter(|_| !edit.clear), edit, 1)?;
-            copy.writer.end_bucket()?;
-        }
-        let summary = copy.writer.finish()?;
+        stream(db, &self.buckets, self.keep.as_ref(), &mut writer, monitor)?;
+        let summary = writer.finish()?;
         monitor.end();
         Ok(summary)
     }
 }
 
-struct Copy<'c, 's, W: Write + Seek> {
-    writer: Writer<W>,
-    db: &'c Db<'s>,
-    monitor: &'c dyn Monitor,
-    /// Bytes of progress that the monitor has heard of.
-    said: u64,
-}
-
-impl<W: Write + Seek> Copy<'_, '_, W> {
-    fn damaged(&self, corrupt: Box<crate::Corrupt>) -> Error {
-        Error::damaged(self.db.source().path(), corrupt)
-    }
-
-    fn bucket(&mut self, bucket: Option<&Bucket<'_, '_>>, edit: &Edit, depth: usize) -> Result<()> {
-        let mut edits = edit.keys.iter().peekable();
-        if let Some(bucket) = bucket {
-            let mut cursor = bucket.cursor();
-            let mut count = 0u64;
-            while let Some(item) = cursor.next().map_err(|c| self.damaged(c))? {
-                while let Some((key, value)) = edits.next_if(|(key, _)| key.as_slice() < item.key) {
-                    if let Some(value) = value {
-                        self.writer.put(key, value)?;
-                    }
-                }
-                if let Some((key, value)) = edits.next_if(|(key, _)| key.as_slice() == item.key) {
-                    if let Some(value) = value {
-                        self.writer.put(key, value)?;
-                    }
-                } else if item.is_bucket {
-                    let name = item.key.to_vec();
-                    self.nested(bucket, &name, depth)?;
-                } else {
-                    self.writer.put(item.key, item.value)?;
-                }
-                count = count.wrapping_add(1);
-                if count.is_multiple_of(1024) {
-                    self.progress()?;
-                }
-            }
-        }
-        for (key, value) in edits {
-            if let Some(value) = value {
-                self.writer.put(key, value)?;
-            }
-        }
-        self.progress()
-    }
-
-    fn nested(&mut self, parent: &Bucket<'_, '_>, name: &[u8], depth: usize) -> Result<()> {
-        let inner = parent.bucket(name).map_err(|c| self.damaged(c))?;
-        self.writer.begin_bucket(name, inner.as_ref().map_or(0, |inner| inner.sequence))?;
-        if depth < MAX_DEPTH {
-            self.bucket(inner.as_ref(), &Edit::default(), depth.saturating_add(1))?;
-        }
-        Ok(self.writer.end_bucket()?)
-    }
-
-    fn progress(&mut self) -> Result<()> {
-        let done = self.writer.bytes_so_far();
-        self.monitor.advance(done.saturating_sub(self.said));
-        self.said = done;
-        if self.monitor.cancelled() { Err(Error::Cancelled) } else { Ok(()) }
-    }
-}
-
 /// Everything the small buckets say.
-pub(super) fn facts(db: &Db<'_>) -> Result<(Facts, i64)> {
+pub(in crate::ops) fn facts(db: &Db<'_>) -> Result<(Facts, i64)> {
     let damaged = |corrupt| Error::damaged(db.source().path(), corrupt);
     let root = db.root();
     let mut facts = Facts::default();

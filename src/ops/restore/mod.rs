@@ -4,7 +4,9 @@
 //! the raft snapshot as etcdutl of the target version writes them ([`bootstrap`]), all in a directory beside the destination that is renamed
 //! when everything is on the disk and was read back.
 
-mod database;
+pub(in crate::ops) mod database;
+pub(in crate::ops) mod keep;
+pub(in crate::ops) mod stream;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
