@@ -135,6 +135,11 @@ impl Newest {
     }
 
     /// Takes note of one stored revision; returns the newest that was seen of that key before.
+    pub fn see_alone(&mut self, key: BucketKey, kv: &KeyValue<'_>) -> Option<Newer> {
+        self.see(self.hashers.hash(kv.key), Newer::new(key, kv, 0))
+    }
+
+    /// The same for a key that is hashed already.
     pub fn see(&mut self, hash: KeyHash, new: Newer) -> Option<Newer> {
         note(self.shards.get_mut(hash.shard())?, hash, new)
     }
@@ -276,7 +281,7 @@ mod tests {
                 let key = BucketKey { revision: Revision { main: *main, sub: 0 }, tombstone: *tombstone };
                 let kv = KeyValue { key: &[*name], ..KeyValue::default() };
                 if i % 3 == 0 { one.see(key, &kv) } else { other.see(key, &kv) }
-                alone.see(alone.hashers().hash(kv.key), Newer::new(key, &kv, 0));
+                alone.see_alone(key, &kv);
             }
             drop((other, one));
             let gathered = gathering.done();
