@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::io::{Seek, Write};
 
 use super::keep::Selection;
-use super::stream::{Edit, stream};
+use super::stream::{Edit, Hashing, stream};
 use crate::bolt::Db;
 use crate::bolt::writer::{self, Summary, Writer};
 use crate::error::{Error, Result};
@@ -104,19 +104,25 @@ impl Edits {
         Ok(())
     }
 
-    /// Writes the changed database.
-    pub(super) fn write<W: Write + Seek>(&self, db: &Db<'_>, out: W, monitor: &dyn Monitor) -> Result<Summary> {
+    /// Whether the bucket `key` is the source's, byte for byte.
+    pub(super) fn keys_are_the_sources(&self) -> bool {
+        self.bumped.is_none() && self.keep.is_none()
+    }
+
+    /// Writes the changed database. Returns its status hash too.
+    pub(super) fn write<W: Write + Seek>(&self, db: &Db<'_>, out: W, monitor: &dyn Monitor) -> Result<(Summary, u32)> {
         let options = writer::Options {
             page_size: u32::try_from(db.page_size()).unwrap_or(0),
             txid: db.meta().txid.0.saturating_add(1),
             ..writer::Options::default()
         };
-        let mut writer = Writer::new(out, options)?;
+        let mut writer = Hashing::new(Writer::new(out, options)?);
         monitor.begin("writing database", db.size());
         stream(db, &self.buckets, self.keep.as_ref(), &mut writer, monitor)?;
+        let (writer, hash) = writer.done();
         let summary = writer.finish()?;
         monitor.end();
-        Ok(summary)
+        Ok((summary, hash))
     }
 }
 

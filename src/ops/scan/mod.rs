@@ -116,7 +116,7 @@ impl Keyspace {
 }
 
 /// A CRC-32C and how many bytes it is of: what it takes to join it to another.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Crc {
     /// The checksum.
     pub crc: u32,
@@ -171,6 +171,8 @@ pub struct Scan {
     pub newest: Newest,
     /// The status hash: CRC-32C over the name, keys and values of every bucket.
     pub hash: u32,
+    /// Of the bucket `key` as it is stored.
+    pub key_bucket: Crc,
     /// HashKV at the last revision, if the history was checked; the fault that leaves none.
     pub hashkv: Option<Result<u32, Box<Corrupt>>>,
     /// Live keys whose lease is not there, if the history was checked and the leases are known.
@@ -214,8 +216,19 @@ pub struct Options<'g> {
     pub limit: u64,
     /// The reader that leaf pages wait for, when the file is cold.
     pub gate: Option<&'g Gate>,
-    /// Also check every key's history: on one thread, in revision order.
-    pub history: bool,
+    /// What is made of the bucket `key`.
+    pub keys: Keys,
+}
+
+/// How closely the bucket `key` is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keys {
+    /// As any bucket: its pages, and a checksum.
+    Stored,
+    /// Also what is live.
+    Live,
+    /// Also every key's history: on one thread, in revision order.
+    History,
 }
 
 /// Walks the whole file. What is wrong is in the result.
@@ -261,6 +274,7 @@ fn pass(db: &Db<'_>, options: Options<'_>, parallel: bool, monitor: &dyn Monitor
         keyspace: Keyspace::default(),
         newest: Newest::default(),
         hash: 0,
+        key_bucket: Crc::default(),
         hashkv: None,
         orphans: Orphans::default(),
         free_pages: 0,
@@ -268,7 +282,7 @@ fn pass(db: &Db<'_>, options: Options<'_>, parallel: bool, monitor: &dyn Monitor
         root_is_whole,
         whole: BTreeSet::new(),
     };
-    let how = How { history: options.history, parallel };
+    let how = How { keys: options.keys, parallel };
     // The small buckets first: what they say about compaction decides what the key bucket may hold.
     let mut walked: Vec<_> = top.found.iter().map(|_| None).collect();
     for keys in [false, true] {
@@ -313,7 +327,7 @@ fn loses(code: Code) -> bool {
 /// How buckets are walked.
 #[derive(Debug, Clone, Copy)]
 struct How {
-    history: bool,
+    keys: Keys,
     parallel: bool,
 }
 
@@ -325,8 +339,9 @@ impl Scan {
         let keys = known && bucket.name == b"key";
         let small = known && !keys && schema::BUCKETS.iter().any(|b| b.as_bytes() == bucket.name);
         let gathering = Gathering::default();
-        let content = || if keys { Content::Keys(Gatherer::new(&gathering)) } else { Content::Plain };
-        let parts = if keys && how.history {
+        let live = keys && how.keys == Keys::Live;
+        let content = || if live { Content::Keys(Gatherer::new(&gathering)) } else { Content::Plain };
+        let parts = if keys && how.keys == Keys::History {
             let compact = if self.knows("meta") { self.facts.compact_revision().unwrap_or(-1) } else { i64::MAX };
             let leases = self.knows("lease").then(|| self.facts.leases.iter().map(|lease| lease.id).collect());
             let mut part = Part::new(bucket, limit, Content::History(Box::new(Chronicle::new(&mut self.newest, compact, leases))));
@@ -344,7 +359,7 @@ impl Scan {
         } else {
             walk_parallel(bucket, shared, || Part::new(bucket, limit, content())).into_iter().map(|part| part.seen).collect()
         };
-        if keys && !how.history {
+        if live {
             self.newest = gathering.done();
         }
         let mut walked = Walked { crc: Crc::default(), buckets: Vec::new() };
@@ -358,6 +373,9 @@ impl Scan {
             whole &= !part.faults.counts.keys().any(|code| loses(*code));
             self.faults.extend(part.faults);
             nested.extend(part.nested);
+        }
+        if keys {
+            self.key_bucket = walked.crc;
         }
         if whole {
             self.whole.insert(bucket.name.clone());

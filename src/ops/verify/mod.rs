@@ -17,7 +17,7 @@ use self::manifest::{Against, SIDECAR};
 use self::policy::{RuleResult, RuleSeverity};
 use super::digest::{Digests, digests};
 use super::inspect::{MetaReport, metas};
-use super::scan::{Options, Scan, scan};
+use super::scan::{Crc, Keys, Options, Scan, scan};
 use crate::bolt::{Db, Pgid};
 use crate::bytes::gate::{OpenAtEnd, is_cold};
 use crate::bytes::source::Lock;
@@ -232,6 +232,9 @@ pub struct Measured {
     pub status_hash: Option<u32>,
     /// The hash `hashkv` prints.
     pub hashkv: Option<u32>,
+    /// Of the bucket `key` as it is stored: what a copy of it must have too.
+    #[serde(skip)]
+    pub key_bucket: Crc,
     /// Storage version, stated or inferred.
     pub storage_version: Option<String>,
     /// Cluster version.
@@ -668,9 +671,9 @@ impl<'m> Run<'m> {
             });
             let scan = walking
                 .then(|| {
-                    let history = self.options.level >= Level::Mvcc;
+                    let keys = if self.options.level >= Level::Mvcc { Keys::History } else { Keys::Live };
                     // One of each is needed for the verdict, even if none is to be shown.
-                    scan(db, Options { limit: self.options.max_findings.max(1), gate: gate.as_ref(), history }, &part)
+                    scan(db, Options { limit: self.options.max_findings.max(1), gate: gate.as_ref(), keys }, &part)
                 })
                 .transpose();
             let digest = reader.and_then(|r| r.join().ok()).filter(|_| hashing);
@@ -682,6 +685,7 @@ impl<'m> Run<'m> {
         let measured = &mut self.verification.measured;
         measured.free_bytes = scan.free_pages.saturating_mul(db.page_size());
         measured.status_hash = Some(scan.hash);
+        measured.key_bucket = scan.key_bucket;
         if !scan.is_etcd {
             return;
         }
@@ -827,7 +831,7 @@ impl<'m> Run<'m> {
         if self.options.level < Level::Pages {
             return Ok(());
         }
-        let scan = scan(&other, Options { limit: 1, gate: None, history: false }, &Part(self.monitor))?;
+        let scan = scan(&other, Options { limit: 1, gate: None, keys: Keys::Live }, &Part(self.monitor))?;
         // A bad first meta page is no fault of the other one's tree.
         let faults = scan.faults.counts.iter().filter(|(code, _)| **code != Code::MetaInvalid).fold(0u64, |n, (_, c)| n.saturating_add(*c));
         let txid = other.meta().txid.0;
