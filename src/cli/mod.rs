@@ -3,9 +3,11 @@
 mod bolt;
 mod explain;
 mod format;
+mod get;
 mod hashkv;
 mod input;
 mod inspect;
+mod keyspace;
 mod misc;
 mod out;
 mod policy;
@@ -74,6 +76,7 @@ enum Command {
     Inspect(inspect::Args),
     Verify(Box<verify::Args>),
     Restore(Box<restore::Args>),
+    Get(Box<get::Args>),
     /// The commands of `etcdutl snapshot`.
     #[command(subcommand)]
     Snapshot(Snapshot),
@@ -172,6 +175,7 @@ fn run(cli: &Cli) -> u8 {
         Command::Inspect(args) => inspect::run(args, context),
         Command::Verify(args) => verify::run(args, context),
         Command::Restore(args) | Command::Snapshot(Snapshot::Restore(args)) => restore::run(args, context),
+        Command::Get(args) => get::run(args, context),
         Command::Wal(Wal::Dump(args)) => wal::run(args, context.out).map(verdict).map_err(Fail::Library),
         Command::Snap(Snap::Show(args)) => snap::run(args, context.out).map(verdict).map_err(Fail::Library),
         Command::Bolt(command) => bolt::run(command, context),

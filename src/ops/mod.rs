@@ -5,6 +5,7 @@ pub mod bolt;
 pub mod digest;
 pub mod hashkv;
 pub mod inspect;
+pub mod keyspace;
 pub mod restore;
 pub mod scan;
 pub mod status;
