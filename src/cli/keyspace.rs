@@ -10,11 +10,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use coldbolt::bytes::Source;
 use coldbolt::bytes::message::{go_quote, is_print};
-use coldbolt::error::{Error, show};
+use coldbolt::error::Error;
 use coldbolt::etcd::{DataDir, KeyValue};
 use coldbolt::monitor::Monitor;
 use coldbolt::ops::keyspace::{Store, StoreOptions};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::progress::Heard;
 use super::{Context, Done, Fail, Verdict, input};
@@ -76,10 +77,6 @@ impl Opened {
         }
         Ok(store)
     }
-
-    pub fn name(&self) -> String {
-        show(self.source.path())
-    }
 }
 
 /// A failure inside a closure that a walk calls: it is kept, and the walk ends.
@@ -113,6 +110,14 @@ pub fn on_terminal() -> bool {
 
 pub fn base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
+}
+
+/// Bytes under that name where they are UTF-8, else in base64 under `NAME_base64`.
+pub fn json_bytes(item: &mut Map<String, Value>, name: &str, bytes: &[u8]) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => item.insert(name.to_owned(), text.into()),
+        Err(_) => item.insert(format!("{name}_base64"), base64(bytes).into()),
+    };
 }
 
 fn zero(n: &i64) -> bool {

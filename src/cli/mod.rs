@@ -1,10 +1,12 @@
 //! The command line: arguments, dispatch, exit codes. Everything below sees only the library's public API.
 
 mod bolt;
+mod events;
 mod explain;
 mod format;
 mod get;
 mod hashkv;
+mod history;
 mod input;
 mod inspect;
 mod keyspace;
@@ -16,6 +18,7 @@ mod report;
 mod restore;
 mod snap;
 mod status;
+mod value_diff;
 mod verify;
 mod wal;
 
@@ -77,6 +80,8 @@ enum Command {
     Verify(Box<verify::Args>),
     Restore(Box<restore::Args>),
     Get(Box<get::Args>),
+    History(history::Args),
+    Events(events::Args),
     /// The commands of `etcdutl snapshot`.
     #[command(subcommand)]
     Snapshot(Snapshot),
@@ -176,6 +181,8 @@ fn run(cli: &Cli) -> u8 {
         Command::Verify(args) => verify::run(args, context),
         Command::Restore(args) | Command::Snapshot(Snapshot::Restore(args)) => restore::run(args, context),
         Command::Get(args) => get::run(args, context),
+        Command::History(args) => history::run(args, context),
+        Command::Events(args) => events::run(args, context),
         Command::Wal(Wal::Dump(args)) => wal::run(args, context.out).map(verdict).map_err(Fail::Library),
         Command::Snap(Snap::Show(args)) => snap::run(args, context.out).map(verdict).map_err(Fail::Library),
         Command::Bolt(command) => bolt::run(command, context),
