@@ -3,12 +3,14 @@
 mod bolt;
 mod events;
 mod explain;
+mod facts;
 mod format;
 mod get;
 mod hashkv;
 mod history;
 mod input;
 mod inspect;
+mod keys;
 mod keyspace;
 mod misc;
 mod out;
@@ -80,8 +82,13 @@ enum Command {
     Verify(Box<verify::Args>),
     Restore(Box<restore::Args>),
     Get(Box<get::Args>),
+    Keys(keys::Args),
     History(history::Args),
     Events(events::Args),
+    Leases(facts::LeasesArgs),
+    Auth(facts::AuthArgs),
+    Alarms(facts::AlarmsArgs),
+    Members(facts::MembersArgs),
     /// The commands of `etcdutl snapshot`.
     #[command(subcommand)]
     Snapshot(Snapshot),
@@ -181,6 +188,11 @@ fn run(cli: &Cli) -> u8 {
         Command::Verify(args) => verify::run(args, context),
         Command::Restore(args) | Command::Snapshot(Snapshot::Restore(args)) => restore::run(args, context),
         Command::Get(args) => get::run(args, context),
+        Command::Keys(args) => keys::run(args, context),
+        Command::Leases(args) => facts::leases(args, context),
+        Command::Auth(args) => facts::auth(args, context),
+        Command::Alarms(args) => facts::alarms(args, context),
+        Command::Members(args) => facts::members(args, context),
         Command::History(args) => history::run(args, context),
         Command::Events(args) => events::run(args, context),
         Command::Wal(Wal::Dump(args)) => wal::run(args, context.out).map(verdict).map_err(Fail::Library),
