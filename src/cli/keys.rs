@@ -217,7 +217,7 @@ impl Node {
 }
 
 /// The levels of a key: up to and with each separator; one at the start belongs to the first.
-fn levels<'k>(key: &'k [u8], separator: &[u8], depth: usize) -> Vec<&'k [u8]> {
+pub fn levels<'k>(key: &'k [u8], separator: &[u8], depth: usize) -> Vec<&'k [u8]> {
     let mut levels = Vec::new();
     let (mut from, mut at) = (0, separator.len().min(key.len()));
     while levels.len() < depth {

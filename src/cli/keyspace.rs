@@ -36,6 +36,13 @@ pub struct Damage {
     allow_damage: bool,
 }
 
+impl Damage {
+    /// Damage ends the command.
+    pub fn refused() -> Damage {
+        Damage { allow_damage: false }
+    }
+}
+
 /// An input that was opened.
 pub struct Opened {
     source: Source,

@@ -1,8 +1,11 @@
 //! The command line: arguments, dispatch, exit codes. Everything below sees only the library's public API.
 
 mod bolt;
+mod compare;
+mod diff;
 mod events;
 mod explain;
+mod export;
 mod facts;
 mod format;
 mod get;
@@ -85,6 +88,9 @@ enum Command {
     Keys(keys::Args),
     History(history::Args),
     Events(events::Args),
+    Diff(diff::Args),
+    Compare(compare::Args),
+    Export(export::Args),
     Leases(facts::LeasesArgs),
     Auth(facts::AuthArgs),
     Alarms(facts::AlarmsArgs),
@@ -189,6 +195,9 @@ fn run(cli: &Cli) -> u8 {
         Command::Restore(args) | Command::Snapshot(Snapshot::Restore(args)) => restore::run(args, context),
         Command::Get(args) => get::run(args, context),
         Command::Keys(args) => keys::run(args, context),
+        Command::Diff(args) => diff::run(args, context),
+        Command::Compare(args) => compare::run(args, context),
+        Command::Export(args) => export::run(args, context),
         Command::Leases(args) => facts::leases(args, context),
         Command::Auth(args) => facts::auth(args, context),
         Command::Alarms(args) => facts::alarms(args, context),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use coldbolt::bytes::checksum::{hex, sha256};
-use coldbolt::bytes::message::go_quote;
+use coldbolt::bytes::message::{go_quote, is_print};
 use serde_json::Value;
 
 /// Changes shown of one value.
@@ -42,7 +42,7 @@ pub fn digest(value: &[u8]) -> String {
 
 /// Text of lines that a terminal only prints.
 fn text(bytes: &[u8]) -> Option<&str> {
-    std::str::from_utf8(bytes).ok().filter(|text| text.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\t')))
+    std::str::from_utf8(bytes).ok().filter(|text| text.chars().all(|c| is_print(c) || matches!(c, '\n' | '\t')))
 }
 
 fn fields(path: &str, before: &Value, after: &Value, lines: &mut Vec<String>) {
@@ -80,7 +80,8 @@ fn fields(path: &str, before: &Value, after: &Value, lines: &mut Vec<String>) {
 
 /// On one line; serde_json escapes control characters up to 1f only.
 fn show(value: &Value) -> String {
-    coldbolt::error::printable(&value.to_string())
+    let shown = |c: char| if is_print(c) { c.to_string() } else { c.escape_default().to_string() };
+    value.to_string().chars().map(shown).collect()
 }
 
 /// The lines between those that begin and those that end both texts.

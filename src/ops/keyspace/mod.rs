@@ -5,6 +5,7 @@
 //! | get a key, or a range as etcd's `Range` does | [`Store::at`], then [`View::get`], [`View::range`] |
 //! | go through keys in order, newest version of each | [`View::keys`] |
 //! | go through everything that happened | [`Store::events`], [`Store::history`] |
+//! | compare two keyspaces, or members that should agree | [`diff()`](diff::diff), [`compare()`](compare::compare) |
 //!
 //! Nothing is loaded: each answer reads the pages it needs. What comes in key order is found by walks over the `key` bucket, which is in
 //! order of revision. A walk keeps the smallest keys that fit into [`StoreOptions::memory`], so that the next one goes on behind them: a file
@@ -45,6 +46,8 @@
 //! # }
 //! ```
 
+pub mod compare;
+pub mod diff;
 pub mod events;
 pub mod facts;
 pub mod keys;
@@ -217,6 +220,10 @@ impl<'s> Store<'s> {
         }
     }
 
+    fn check_cancelled(&self) -> Result<()> {
+        if self.monitor.cancelled() { Err(Error::Cancelled) } else { Ok(()) }
+    }
+
     fn changed(&self, at: At) -> Error {
         Error::damaged(self.source().path(), Corrupt::new(Code::InUse, at, "the file changed while it was read"))
     }
@@ -294,7 +301,14 @@ impl<'v, 's> View<'v, 's> {
         self.read_with(state.position, state.revision, &mut window, |kv| kv.into())
     }
 
-    /// The same, borrowed from `window` as long as `with` runs.
+    /// The value that a state tells of, borrowed as long as `with` runs. A window that is used again saves reading.
+    ///
+    /// # Errors
+    /// As [`View::read`].
+    pub fn value<R>(&self, state: &KeyState, window: &mut Window, with: impl FnOnce(&[u8]) -> R) -> Result<R> {
+        self.read_with(state.position, state.revision, window, |kv| with(kv.value))
+    }
+
     fn read_with<R>(
         &self,
         position: Position,

@@ -127,7 +127,8 @@ impl<'s> Store<'s> {
             each.push(part.each);
         }
         self.judge(&faults)?;
-        if self.monitor.cancelled() { Err(Error::Cancelled) } else { Ok(each) }
+        self.check_cancelled()?;
+        Ok(each)
     }
 
     /// Versions from the last one of the span towards the first, page by page, until one of the parts `enough`.
@@ -151,7 +152,7 @@ impl<'s> Store<'s> {
         );
         self.monitor.end();
         self.judge(&faults)?;
-        if self.monitor.cancelled() { Err(Error::Cancelled) } else { Ok(()) }
+        self.check_cancelled()
     }
 
     /// The newest version of a key up to a revision.
