@@ -215,7 +215,9 @@ impl Table<'_> {
         }
         let mut shards: Vec<MutexGuard<'_, Shard>> =
             self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner)).collect();
-        let mut keys: Vec<&[u8]> = shards.iter().flat_map(|shard| shard.keys().map(|key| &**key)).collect();
+        // A thread may have looked at the bound just before it sank: the bound never rises again.
+        let within = |key: &[u8]| upper.as_deref().is_none_or(|upper| key < upper);
+        let mut keys: Vec<&[u8]> = shards.iter().flat_map(|shard| shard.keys().map(|key| &**key)).filter(|key| within(key)).collect();
         // One is always kept, however long: else there would be no end.
         if keys.len() < 2 {
             return;
