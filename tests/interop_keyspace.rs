@@ -209,7 +209,8 @@ fn every_revision_is_the_servers_and_the_events_are_a_watchs() {
         }
         for revision in [compacted - 1, last + 1] {
             let theirs = history.server.try_ctl(&["get", "k", "--rev", &revision.to_string()], b"");
-            let ours = Command::new(env!("CARGO_BIN_EXE_coldbolt")).args(["get", file, "k", "--rev", &revision.to_string()]).output().unwrap();
+            let ours =
+                Command::new(env!("CARGO_BIN_EXE_coldbolt")).args(["get", file, "k", "--rev", &revision.to_string()]).output().unwrap();
             let theirs = String::from_utf8(theirs.stderr).unwrap();
             let why = theirs.split("etcdserver: ").nth(1).unwrap_or_default();
             let why = why.split(['"', '}', '\n']).next().unwrap_or_default().trim();
@@ -219,7 +220,8 @@ fn every_revision_is_the_servers_and_the_events_are_a_watchs() {
 
         // What a compaction at the revision has removed of it is told by the watch, which ran before.
         let from = compacted + 1;
-        let later = |changes: Vec<Change>| changes.into_iter().filter(|(_, kv)| (from..=last).contains(&kv.mod_revision)).collect::<Vec<_>>();
+        let later =
+            |changes: Vec<Change>| changes.into_iter().filter(|(_, kv)| (from..=last).contains(&kv.mod_revision)).collect::<Vec<_>>();
         let due = later(recorded(&watch.end(&history.server)));
         assert!(due.len() > 40, "{version}: {} changes", due.len());
         assert_eq!(changes(&store, from, None), due, "{version}");
@@ -246,7 +248,11 @@ fn every_revision_is_the_servers_and_the_events_are_a_watchs() {
         let mut state: BTreeMap<Vec<u8>, OwnedKeyValue> = found(&before, then).0.into_iter().map(|kv| (kv.key.clone(), kv)).collect();
         let was = state.clone();
         for (deleted, kv) in due.into_iter().filter(|(_, kv)| kv.mod_revision > then) {
-            if deleted { state.remove(&kv.key) } else { state.insert(kv.key.clone(), kv) };
+            if deleted {
+                state.remove(&kv.key)
+            } else {
+                state.insert(kv.key.clone(), kv)
+            };
         }
         let due: BTreeSet<&Vec<u8>> = was.keys().chain(state.keys()).filter(|key| was.get(*key) != state.get(*key)).collect();
         let mut seen = BTreeSet::new();

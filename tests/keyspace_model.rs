@@ -10,8 +10,8 @@ use coldbolt::monitor::Quiet;
 use coldbolt::ops::keyspace::diff::{DiffOptions, DifferenceKind, diff};
 use coldbolt::ops::keyspace::events::Change;
 use coldbolt::ops::keyspace::{EventKind, Order, OwnedKeyValue, RangeRequest, SortBy, Store, StoreOptions};
-use prost::Message;
 use proptest::prelude::*;
+use prost::Message;
 
 /// `mvccpb.KeyValue`.
 #[derive(Clone, PartialEq, Message)]
@@ -102,7 +102,11 @@ impl Model {
     fn live(&self, revision: i64) -> BTreeMap<Vec<u8>, OwnedKeyValue> {
         let mut live = BTreeMap::new();
         for (at, kv) in self.log.iter().filter(|(at, _)| at.revision.main <= revision) {
-            if at.tombstone { live.remove(&kv.key) } else { live.insert(kv.key.clone(), kv.clone()) };
+            if at.tombstone {
+                live.remove(&kv.key)
+            } else {
+                live.insert(kv.key.clone(), kv.clone())
+            };
         }
         live
     }
@@ -136,11 +140,7 @@ fn key() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    let value = prop_oneof![
-        Just(Vec::new()),
-        proptest::collection::vec(any::<u8>(), 1..4),
-        Just(vec![7; 1200]),
-    ];
+    let value = prop_oneof![Just(Vec::new()), proptest::collection::vec(any::<u8>(), 1..4), Just(vec![7; 1200]),];
     let lease = prop_oneof![4 => Just(0i64), 1 => Just(7i64), 1 => Just(-3i64)];
     prop_oneof![3 => (key(), value, lease).prop_map(|(key, value, lease)| Op::Put(key, value, lease)), 1 => key().prop_map(Op::Delete)]
 }

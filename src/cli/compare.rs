@@ -55,7 +55,8 @@ fn text(report: &CompareReport) -> String {
     let mut text = plain_table(["FILE", "REVISION", "COMPACTED", "HASHKV"], rows);
     let compacted = if report.compact_revision < 0 { String::new() } else { format!(", as if compacted at {}", report.compact_revision) };
     if !report.comparable() {
-        text += &format!("\nnothing to compare: one ends at revision {}, another is compacted at {}", report.revision, report.compact_revision);
+        text +=
+            &format!("\nnothing to compare: one ends at revision {}, another is compacted at {}", report.revision, report.compact_revision);
     } else if report.divergences.is_empty() {
         text += &format!("\nall agree at revision {}{compacted}", report.revision);
     } else {
@@ -110,4 +111,3 @@ fn document(report: &CompareReport) -> Value {
         "divergences": divergences,
     })
 }
-

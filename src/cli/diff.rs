@@ -77,7 +77,8 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         ignore: args.ignore_prefix.iter().map(|prefix| prefix.as_bytes()).collect(),
         content_only: args.content_only,
     };
-    let differ = if args.summary { summary(args, before, after, &options, context.out)? } else { list(args, before, after, &options, context.out)? };
+    let differ =
+        if args.summary { summary(args, before, after, &options, context.out)? } else { list(args, before, after, &options, context.out)? };
     Ok(if differ || heard.damage() { Verdict::Bad } else { Verdict::Good })
 }
 
@@ -145,9 +146,14 @@ fn line(out: &mut dyn Write, difference: &Difference<'_>, changes: &[String]) ->
     let what = match (difference.before, difference.after) {
         (Some(a), Some(b)) => {
             let lease = if a.lease == b.lease { String::new() } else { format!(", lease {} -> {}", lease(a), lease(b)) };
-            let modified = if a.revision.main == b.revision.main { a.revision.main.to_string() } else { format!("{} -> {}", a.revision.main, b.revision.main) };
+            let modified = if a.revision.main == b.revision.main {
+                a.revision.main.to_string()
+            } else {
+                format!("{} -> {}", a.revision.main, b.revision.main)
+            };
             let versions = if a.version == b.version { a.version.to_string() } else { format!("{} -> {}", a.version, b.version) };
-            let sizes = if a.value_len == b.value_len { size(a.value_len) } else { format!("{} -> {}", size(a.value_len), size(b.value_len)) };
+            let sizes =
+                if a.value_len == b.value_len { size(a.value_len) } else { format!("{} -> {}", size(a.value_len), size(b.value_len)) };
             format!("modified {modified}, version {versions}, {sizes}{lease}")
         }
         (one, other) => one.or(other).map(state).unwrap_or_default(),
@@ -208,9 +214,7 @@ fn summary(args: &Args, before: View<'_, '_>, after: View<'_, '_>, options: &Dif
         }
         return Ok(differ);
     }
-    let numbers = |[added, removed, changed, recreated]: [u64; 4]| {
-        json!({ "added": added, "removed": removed, "changed": changed, "recreated": recreated })
-    };
+    let numbers = |[added, removed, changed, recreated]: [u64; 4]| json!({ "added": added, "removed": removed, "changed": changed, "recreated": recreated });
     let prefixes: Vec<Value> = by_prefix
         .iter()
         .map(|(prefix, n)| {
@@ -223,6 +227,10 @@ fn summary(args: &Args, before: View<'_, '_>, after: View<'_, '_>, options: &Dif
     let document = json!({
         "schema": "coldbolt.diff-summary/1", "before": side(before), "after": side(after), "counts": numbers(all), "prefixes": prefixes,
     });
-    if args.write_out == Listing::Json { print_json(out, &document)? } else { writeln!(out, "{document}")? }
+    if args.write_out == Listing::Json {
+        print_json(out, &document)?
+    } else {
+        writeln!(out, "{document}")?
+    }
     Ok(differ)
 }

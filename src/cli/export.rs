@@ -159,7 +159,8 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         } else if args.no_values {
             for state in view.keys(range) {
                 let state = state?;
-                let (create_revision, mod_revision, version, lease) = (state.create_revision, state.revision.main, state.version, state.lease);
+                let (create_revision, mod_revision, version, lease) =
+                    (state.create_revision, state.revision.main, state.version, state.lease);
                 let kv = KeyValue { key: &state.key, create_revision, mod_revision, version, value: &[], lease };
                 let len = usize::try_from(state.value_len).unwrap_or(usize::MAX);
                 if !state.deleted && write(Row::new(kv, len, false, None)).is_break() {

@@ -131,9 +131,7 @@ impl Args {
         if self.hex && matches!(self.write_out, Format::Json | Format::Ndjson) {
             return usage("hex is only for `--write-out=simple` and `--write-out=fields`");
         }
-        for (what, min, max) in
-            [("create", self.min_create_rev, self.max_create_rev), ("mod", self.min_mod_rev, self.max_mod_rev)]
-        {
+        for (what, min, max) in [("create", self.min_create_rev, self.max_create_rev), ("mod", self.min_mod_rev, self.max_mod_rev)] {
             if max > 0 && min > max {
                 return usage(&format!("min-{what}-rev (={min}) > max-{what}-rev (={max})"));
             }

@@ -89,8 +89,7 @@ impl Monitor for Muted<'_> {
 pub fn compare(stores: &[Store<'_>]) -> Result<CompareReport> {
     let revision = stores.iter().map(Store::revision).min().unwrap_or(1);
     let compact = stores.iter().filter_map(Store::compact_revision).max();
-    let mut report =
-        CompareReport { revision, compact_revision: compact.unwrap_or(-1), members: Vec::new(), divergences: Vec::new() };
+    let mut report = CompareReport { revision, compact_revision: compact.unwrap_or(-1), members: Vec::new(), divergences: Vec::new() };
     let comparable = report.comparable();
     for store in stores {
         let options = HashKvOptions { revision: Some(revision), compact_revision: compact };
@@ -189,8 +188,12 @@ fn changed_otherwise(one: &Store<'_>, other: &Store<'_>, main: i64) -> Result<Ve
         Ok(changes)
     };
     let (a, b) = (changes(one)?, changes(other)?);
-    let mut keys: Vec<Vec<u8>> =
-        a.iter().filter(|change| !b.contains(change)).chain(b.iter().filter(|change| !a.contains(change))).map(|(key, ..)| key.clone()).collect();
+    let mut keys: Vec<Vec<u8>> = a
+        .iter()
+        .filter(|change| !b.contains(change))
+        .chain(b.iter().filter(|change| !a.contains(change)))
+        .map(|(key, ..)| key.clone())
+        .collect();
     keys.sort();
     keys.dedup();
     Ok(keys)

@@ -7,8 +7,8 @@ use std::cmp::Ordering;
 use std::hash::RandomState;
 use std::ops::ControlFlow;
 
-use super::keys::KeyState;
 use super::View;
+use super::keys::KeyState;
 use crate::error::Result;
 use crate::etcd::KeyRange;
 

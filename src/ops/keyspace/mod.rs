@@ -309,13 +309,7 @@ impl<'v, 's> View<'v, 's> {
         self.read_with(state.position, state.revision, window, |kv| with(kv.value))
     }
 
-    fn read_with<R>(
-        &self,
-        position: Position,
-        revision: Revision,
-        window: &mut Window,
-        with: impl FnOnce(KeyValue<'_>) -> R,
-    ) -> Result<R> {
+    fn read_with<R>(&self, position: Position, revision: Revision, window: &mut Window, with: impl FnOnce(KeyValue<'_>) -> R) -> Result<R> {
         let Some(bucket) = self.store.keys_bucket()? else { return Err(self.store.changed(At::default())) };
         let (key, kv) = self.store.read(&bucket, position, window)?;
         if key.revision != revision {
