@@ -1,10 +1,12 @@
+use std::ffi::OsString;
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
 use coldbolt::etcd::member::hex16;
 use coldbolt::etcd::schema::Minor;
-use coldbolt::ops::restore::{Destination, RestoreOptions, RestoreReport, restore};
+use coldbolt::ops::restore::{Bump, Destination, KeyFilter, RestoreOptions, RestoreReport, restore};
 use serde_json::json;
 
 use super::out::{Form, json};
@@ -52,9 +54,13 @@ pub struct Args {
     /// Restore even if the file's SHA-256 trailer is wrong. Not needed for a db without one.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", value_name = "BOOL")]
     skip_hash_check: bool,
-    /// Raise the revision by that much, so that clients do not see it fall; wants --mark-compacted.
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    bump_revision: u64,
+    /// Raise the revision by that much, so that clients do not see it fall; wants --mark-compacted. auto: past the highest revision in the
+    /// --newer files and 10,000,000 more, or by 1,000,000,000 if there are none.
+    #[arg(long, default_value = "0", value_parser = bump, value_name = "N|auto")]
+    bump_revision: Bump,
+    /// What the cluster left that is newer than FILE: snapshot files, databases, data directories (their logs count too).
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    newer: Vec<PathBuf>,
     /// Mark everything before the raised revision as compacted, so that watchers start anew.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", value_name = "BOOL")]
     mark_compacted: bool,
@@ -67,6 +73,26 @@ pub struct Args {
     /// Write a directory for every member of --initial-cluster into this one, which must not exist.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["data_dir", "wal_dir", "name", "initial_advertise_peer_urls"])]
     all_members: Option<PathBuf>,
+    /// Restore the keyspace as it was at this revision, which must not be compacted. What came after it is left out.
+    #[arg(long, value_name = "N")]
+    revision: Option<i64>,
+    /// Restore only keys that begin with this. May be repeated.
+    ///
+    /// A part of the keyspace is restored compacted at its last revision: the revision does not fall even if the last change was to another
+    /// key, and clients that go on from an older one are told to list anew, as no event tells them of the keys that are gone. Leases, users and
+    /// roles are all kept.
+    #[arg(long, value_name = "PREFIX")]
+    prefix: Vec<OsString>,
+    /// Leave out keys that begin with this. May be repeated, and used with --prefix.
+    #[arg(long, value_name = "PREFIX")]
+    exclude_prefix: Vec<OsString>,
+    /// Make this member a learner, which does not vote until it is promoted. May be repeated; etcd wants at most one, unless it is started
+    /// with --max-learners.
+    #[arg(long, value_name = "NAME")]
+    learner: Vec<String>,
+    /// Leave raised alarms out. etcd keeps them otherwise: a cluster that was out of space refuses writes until they are disarmed.
+    #[arg(long)]
+    clear_alarms: bool,
     /// Restore a damaged source as far as it can be read whole. What is wrong is reported.
     #[arg(long)]
     allow_damage: bool,
@@ -101,10 +127,23 @@ impl From<Target> for Minor {
     }
 }
 
+fn bump(text: &str) -> Result<Bump, String> {
+    if text == "auto" {
+        return Ok(Bump::Auto(Vec::new()));
+    }
+    text.parse().map(Bump::By).map_err(|_| "a number or auto is due".to_owned())
+}
+
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
-    if (args.bump_revision > 0) != args.mark_compacted {
+    if args.bump_revision.is_none() == args.mark_compacted {
         return Err(Fail::Usage("--mark-compacted required if --revision-bump > 0".to_owned()));
     }
+    let bump = match &args.bump_revision {
+        Bump::Auto(_) => Bump::Auto(args.newer.clone()),
+        _ if !args.newer.is_empty() => return Err(Fail::Usage("--newer is for --bump-revision auto".to_owned())),
+        bump => bump.clone(),
+    };
+    let bytes = |all: &[OsString]| all.iter().map(|prefix| prefix.clone().into_vec()).collect();
     let destination = match &args.all_members {
         Some(dir) => Destination::All(dir.clone()),
         None => Destination::Member {
@@ -124,7 +163,11 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         destination,
         skip_hash_check: args.skip_hash_check,
         allow_damage: args.allow_damage,
-        bump: args.bump_revision,
+        learners: args.learner.clone(),
+        revision: args.revision,
+        keys: KeyFilter { prefixes: bytes(&args.prefix), excluded: bytes(&args.exclude_prefix) },
+        clear_alarms: args.clear_alarms,
+        bump,
         target: args.target_version.map(Minor::from),
         dry_run: args.dry_run,
     };
@@ -161,7 +204,12 @@ fn say(report: &RestoreReport, context: &Context<'_>) {
         let fields = json!({ "path": report.source, "wal-dir": member.wal_dir, "data-dir": member.data_dir });
         context.monitor.say(&format!("info\trestored snapshot\t{fields}"));
     }
-    for warning in report.warnings.iter().filter(|warning| warning.contains("the log beside")) {
+    if let Some(raised) = &report.raised {
+        for why in &raised.why {
+            context.monitor.say(&format!("revision: {why}"));
+        }
+    }
+    for warning in report.warnings.iter().filter(|warning| warning.contains("the log beside")).chain(&report.advice) {
         context.monitor.say(&format!("warning: {warning}"));
     }
 }
@@ -170,11 +218,15 @@ fn screen(out: &mut dyn Write, report: &RestoreReport) -> io::Result<()> {
     let RestoreReport { source, kind, revision, hashkv, cluster_id, .. } = report;
     writeln!(out, "source         {source} ({kind}), verified: bytes, pages, mvcc")?;
     writeln!(out, "revision       {revision}")?;
-    writeln!(out, "HashKV         {hashkv}")?;
+    match report.result_hashkv {
+        Some(result) if result != *hashkv => writeln!(out, "HashKV         {result}; of the source {hashkv}")?,
+        _ => writeln!(out, "HashKV         {hashkv}")?,
+    }
     writeln!(out, "for etcd       {}", report.target_version.name())?;
     writeln!(out, "cluster id     {}", hex16(*cluster_id))?;
     for member in &report.members {
-        writeln!(out, "\nmember {} {} {}", member.name, hex16(member.id), member.peer_urls.join(","))?;
+        let learner = if member.learner { " (learner)" } else { "" };
+        writeln!(out, "\nmember {} {} {}{learner}", member.name, hex16(member.id), member.peer_urls.join(","))?;
         for file in &member.files {
             writeln!(out, "  {} {} ({} bytes)", if report.dry_run { "would write" } else { "wrote" }, file.path, file.bytes)?;
         }
@@ -186,7 +238,10 @@ fn screen(out: &mut dyn Write, report: &RestoreReport) -> io::Result<()> {
     for change in &report.changes {
         writeln!(out, "  {change}")?;
     }
-    for warning in &report.warnings {
+    for why in report.raised.iter().flat_map(|raised| &raised.why) {
+        writeln!(out, "  revision: {why}")?;
+    }
+    for warning in report.warnings.iter().chain(&report.advice) {
         writeln!(out, "warning: {warning}")?;
     }
     if report.dry_run {

@@ -4,8 +4,10 @@
 //! the raft snapshot as etcdutl of the target version writes them ([`bootstrap`]), all in a directory beside the destination that is renamed
 //! when everything is on the disk and was read back.
 
+mod cut;
 pub(in crate::ops) mod database;
 pub(in crate::ops) mod keep;
+mod raise;
 pub(in crate::ops) mod stream;
 
 use std::io::{self, Write};
@@ -13,7 +15,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use self::cut::Cut;
 use self::database::Edits;
+pub use self::keep::KeyFilter;
+pub use self::raise::{Bump, Raise};
 use super::hashkv::{HashKvOptions, hashkv};
 use super::verify::{Level, Outcome, Verification, VerifyOptions, verify_file};
 use crate::bolt::Db;
@@ -65,8 +70,16 @@ pub struct RestoreOptions {
     pub skip_hash_check: bool,
     /// Take the source even if it is damaged, as far as it can be read whole.
     pub allow_damage: bool,
-    /// Raise the revision by this much and mark everything before as compacted; 0 leaves it.
-    pub bump: u64,
+    /// The names of members that learn and do not vote.
+    pub learners: Vec<String>,
+    /// The keyspace as it was at this revision; `None` is the last.
+    pub revision: Option<i64>,
+    /// Which keys.
+    pub keys: KeyFilter,
+    /// Leave raised alarms out.
+    pub clear_alarms: bool,
+    /// Raise the revision and mark everything before as compacted.
+    pub bump: Bump,
     /// The version that will read the directories; `None` is the source's.
     pub target: Option<Minor>,
     /// Write nothing.
@@ -92,6 +105,8 @@ pub struct MemberReport {
     pub id: u64,
     /// Its peer URLs.
     pub peer_urls: Vec<String>,
+    /// Whether it learns and does not vote.
+    pub learner: bool,
     /// Its data directory; `None` when it is another run's.
     pub data_dir: Option<String>,
     /// Its log.
@@ -113,10 +128,14 @@ pub struct RestoreReport {
     pub dry_run: bool,
     /// The version that will read it.
     pub target_version: Minor,
-    /// The last revision.
+    /// The revision that the result is at.
     pub revision: i64,
-    /// HashKV of the source, and of the result unless the revision was raised.
+    /// HashKV of the source.
     pub hashkv: u32,
+    /// HashKV of the result, unless the revision is raised.
+    pub result_hashkv: Option<u32>,
+    /// How far the revision is raised, and why.
+    pub raised: Option<Raise>,
     /// The new cluster's id.
     #[serde(serialize_with = "hex_id")]
     pub cluster_id: u64,
@@ -124,8 +143,10 @@ pub struct RestoreReport {
     pub members: Vec<MemberReport>,
     /// What differs from the source.
     pub changes: Vec<String>,
-    /// Damage that was allowed, and what else a person should know.
+    /// Damage that was allowed, and what else is wrong with the source.
     pub warnings: Vec<String>,
+    /// What follows from what was asked for.
+    pub advice: Vec<String>,
 }
 
 /// Restores.
@@ -142,7 +163,8 @@ pub fn restore(source: &Source, options: &RestoreOptions, monitor: &dyn Monitor)
 /// # Errors
 /// As [`restore`].
 pub fn restore_with(source: &Source, options: &RestoreOptions, steps: &Steps<'_>, monitor: &dyn Monitor) -> Result<RestoreReport> {
-    let cluster = NewCluster::parse(&options.initial_cluster, &options.token)?;
+    let mut cluster = NewCluster::parse(&options.initial_cluster, &options.token)?;
+    cluster.make_learners(&options.learners)?;
     let layout = Layout::new(&cluster, &options.destination)?;
     cluster.check()?;
     layout.check()?;
@@ -154,7 +176,21 @@ pub fn restore_with(source: &Source, options: &RestoreOptions, steps: &Steps<'_>
         Some(version) => version,
         None => own_version(&storage_version(&facts).version)?,
     };
-    let edits = Edits::new(&cluster, version, &facts, last, options.bump)?;
+    let mut edits = Edits::new(&cluster, version, &facts);
+    let (mut from, mut advice) = (last, Vec::new());
+    let current = facts.current_revision(last);
+    if let Some(mut cut) = Cut::new(&db, options, &facts, current, monitor)? {
+        advice.append(&mut cut.advice);
+        from = cut.revision;
+        edits.cut(cut);
+    }
+    let raised = Raise::new(&options.bump, from, current.max(from))?;
+    if let Some(raised) = &raised {
+        edits.raise(from, raised.to);
+    }
+    if options.clear_alarms {
+        edits.clear_alarms(&facts);
+    }
     let plan = Plan { cluster: &cluster, version, edits: &edits, db: &db, stamp };
     let db_length = if options.dry_run { db.size() } else { layout.write(&plan, steps, &verification, monitor)? };
     Ok(RestoreReport {
@@ -162,12 +198,15 @@ pub fn restore_with(source: &Source, options: &RestoreOptions, steps: &Steps<'_>
         kind: verification.kind.clone(),
         dry_run: options.dry_run,
         target_version: version,
-        revision: edits.bumped.unwrap_or(last),
+        revision: edits.revision.unwrap_or(last),
         hashkv: verification.measured.hashkv.unwrap_or_default(),
+        result_hashkv: edits.hash.or(verification.measured.hashkv).filter(|_| !edits.bumped),
+        raised,
         cluster_id: cluster.id,
         members: layout.report(&plan, db_length),
         changes: edits.changes.clone(),
         warnings,
+        advice,
     })
 }
 
@@ -356,19 +395,24 @@ impl<'c> Layout<'c> {
         let wrong = |what: String| Error::Output { what: show(path), source: io::Error::other(what) };
         let result = Source::open(path)?;
         let measured = &source.measured;
-        if plan.edits.bumped.is_none() {
-            let theirs = match measured.hashkv {
+        if !plan.edits.bumped {
+            let theirs = match plan.edits.hash.or(measured.hashkv) {
                 Some(hash) => hash,
                 None => hashkv(plan.db.source(), HashKvOptions::default(), monitor)?.hash,
             };
             let ours = hashkv(&result, HashKvOptions::default(), monitor)?;
             if theirs != ours.hash {
-                return Err(wrong(format!("read back, its HashKV is {}, the source's is {theirs}", ours.hash)));
+                return Err(wrong(format!("read back, its HashKV is {}, {theirs} is due", ours.hash)));
             }
         }
         let db = Db::open(&result).map_err(|c| wrong(c.to_string()))?;
         let (facts, last) = database::facts(&db).map_err(|e| wrong(e.to_string()))?;
-        let due = plan.edits.bumped.or(measured.revision).unwrap_or(0);
+        if (plan.edits.bumped || plan.edits.keep.is_some()) && !plan.edits.compare(plan.db, &db, monitor)? {
+            return Err(wrong("read back, its content is not what was to be written".to_owned()));
+        }
+        // Where keys are left out the last revision may be the compaction's.
+        let last = if plan.edits.keep.is_some() { facts.current_revision(last) } else { last };
+        let due = plan.edits.revision.or(measured.revision).unwrap_or(0);
         let members: Vec<u64> = facts.members.iter().map(|member| member.id).collect();
         let index = bootstrap::commit(plan.cluster);
         let mut ids: Vec<u64> = self.cluster.members.iter().map(|member| member.id).collect();
@@ -401,6 +445,7 @@ impl<'c> Layout<'c> {
                 name: member.name.clone(),
                 id: member.id,
                 peer_urls: member.peer_urls.clone(),
+                learner: member.learner,
                 data_dir: home.map(|home| show(&home.data_dir)),
                 wal_dir: home.map(|home| show(&home.wal_dir)),
                 start: home.map(|home| start(home, plan.cluster, self.log_root.is_some())),
