@@ -226,13 +226,15 @@ fn a_member_is_restored_as_a_learner_and_promoted() {
         for learner in 0..3 {
             let dir = format!("learner-{learner}");
             let file = saved.file.to_str().unwrap();
-            let flags = ["--all-members", &dir, "--initial-cluster", &cluster, "--learner", names[learner], "--target-version", minor(version)];
+            let flags =
+                ["--all-members", &dir, "--initial-cluster", &cluster, "--learner", names[learner], "--target-version", minor(version)];
             let report = json(saved.temp.path(), &[&["restore", file], &flags[..]].concat());
             let learners = report["members"].as_array().unwrap().iter().filter(|m| m["learner"] == true).count();
             assert_eq!(learners, 1);
             for name in names {
                 let verified = json(saved.temp.path(), &["verify", &format!("{dir}/{name}")]);
-                let codes: Vec<_> = verified["files"][0]["findings"].as_array().unwrap().iter().map(|f| f["code"].as_str().unwrap()).collect();
+                let codes: Vec<_> =
+                    verified["files"][0]["findings"].as_array().unwrap().iter().map(|f| f["code"].as_str().unwrap()).collect();
                 assert!(verified["verdict"] == "good" && !codes.contains(&"members-disagree"), "{version}: {verified}");
             }
             // Which of the three learns makes a difference only to the order in the log.
