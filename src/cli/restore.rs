@@ -1,7 +1,9 @@
+mod manifest;
+
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use coldbolt::etcd::member::hex16;
@@ -9,6 +11,7 @@ use coldbolt::etcd::schema::Minor;
 use coldbolt::ops::restore::{Bump, Destination, KeyFilter, RestoreOptions, RestoreReport, restore};
 use serde_json::json;
 
+use self::manifest::{Manifest, Taken};
 use super::out::{Form, json};
 use super::{Context, Done, Fail, Verdict, input};
 
@@ -39,18 +42,23 @@ pub struct Args {
     /// Where the log goes; must not exist [default: in the data directory].
     #[arg(long, value_name = "DIR")]
     wal_dir: Option<PathBuf>,
-    /// The member's name.
-    #[arg(long, default_value = "default", value_name = "NAME")]
-    name: String,
-    /// The members of the new cluster: NAME=URL,NAME=URL.
-    #[arg(long, default_value = DEFAULT_CLUSTER, value_name = "MEMBERS")]
-    initial_cluster: String,
-    /// What tells clusters with the same members apart.
-    #[arg(long, default_value = "etcd-cluster", value_name = "TOKEN")]
-    initial_cluster_token: String,
-    /// The member's peer URLs, as in --initial-cluster.
-    #[arg(long, default_value = DEFAULT_URL, value_name = "URLS")]
-    initial_advertise_peer_urls: String,
+    /// The member's name [default: default].
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// The members of the new cluster: NAME=URL,NAME=URL [default: default=http://localhost:2380].
+    #[arg(long, value_name = "MEMBERS")]
+    initial_cluster: Option<String>,
+    /// What tells clusters with the same members apart [default: etcd-cluster].
+    #[arg(long, value_name = "TOKEN")]
+    initial_cluster_token: Option<String>,
+    /// The member's peer URLs, as in --initial-cluster [default: http://localhost:2380].
+    #[arg(long, value_name = "URLS")]
+    initial_advertise_peer_urls: Option<String>,
+    /// Take name, data directory (on the host), members, peer URLs, token and version from a static-pod manifest as kubeadm writes it; what is
+    /// given as a flag counts more. kubeadm names only the members that were there when the manifest was written: the last control plane's
+    /// has all, the first one's only itself.
+    #[arg(long, value_name = "etcd.yaml")]
+    from_manifest: Option<PathBuf>,
     /// Restore even if the file's SHA-256 trailer is wrong. Not needed for a db without one.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", value_name = "BOOL")]
     skip_hash_check: bool,
@@ -144,22 +152,10 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         bump => bump.clone(),
     };
     let bytes = |all: &[OsString]| all.iter().map(|prefix| prefix.clone().into_vec()).collect();
-    let destination = match &args.all_members {
-        Some(dir) => Destination::All(dir.clone()),
-        None => Destination::Member {
-            name: args.name.clone(),
-            advertised: args.initial_advertise_peer_urls.clone(),
-            data_dir: args
-                .data_dir
-                .clone()
-                .filter(|dir| !dir.as_os_str().is_empty())
-                .unwrap_or_else(|| format!("{}.etcd", args.name).into()),
-            wal_dir: args.wal_dir.clone().filter(|dir| !dir.as_os_str().is_empty()),
-        },
-    };
+    let Member { destination, initial_cluster, token, target, taken } = Member::of(args)?;
     let options = RestoreOptions {
-        initial_cluster: args.initial_cluster.clone(),
-        token: args.initial_cluster_token.clone(),
+        initial_cluster,
+        token,
         destination,
         skip_hash_check: args.skip_hash_check,
         allow_damage: args.allow_damage,
@@ -168,30 +164,95 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         keys: KeyFilter { prefixes: bytes(&args.prefix), excluded: bytes(&args.exclude_prefix) },
         clear_alarms: args.clear_alarms,
         bump,
-        target: args.target_version.map(Minor::from),
+        target,
         dry_run: args.dry_run,
     };
     let source = input::database(&args.path)?;
-    let report = restore(&source, &options, context.monitor)?;
+    let mut report = restore(&source, &options, context.monitor)?;
+    if taken.iter().any(|taken| taken.flag == "initial-cluster") && report.members_before != report.members.len() {
+        let (now, before) = (report.members.len(), report.members_before);
+        let what = format!("the manifest names {now} members, the source had {before}");
+        report.advice.push(format!("{what}: see that --initial-cluster is what the new cluster shall be"));
+    }
     if !report.dry_run {
-        say(&report, context);
+        say(&report, &taken, context);
     }
     match args.write_out {
         Some(Form::Json) => {
-            let mut value = json!({ "schema": "coldbolt.restore/1" });
+            let mut value = json!({ "schema": "coldbolt.restore/1", "taken": taken });
             if let (Some(all), Ok(serde_json::Value::Object(more))) = (value.as_object_mut(), serde_json::to_value(&report)) {
                 all.extend(more);
             }
             json(context.out, &value)?;
         }
         None if !report.dry_run => {}
-        Some(Form::Table) | None => screen(context.out, &report)?,
+        Some(Form::Table) | None => screen(context.out, &report, &taken)?,
     }
     Ok(Verdict::Good)
 }
 
+/// Whose directories are made, and where, by flags and by what a manifest says.
+struct Member {
+    destination: Destination,
+    initial_cluster: String,
+    token: String,
+    target: Option<Minor>,
+    /// What the manifest was taken at its word for.
+    taken: Vec<Taken>,
+}
+
+impl Member {
+    fn of(args: &Args) -> Result<Member, coldbolt::Error> {
+        let manifest = args.from_manifest.as_deref().map(Manifest::read).transpose()?;
+        let mut taken = Vec::new();
+        // A flag, or what the manifest says.
+        let mut or = |flag: &Option<String>, ask: &dyn Fn(&Manifest) -> Result<Option<Taken>, coldbolt::Error>| match (flag, &manifest) {
+            (Some(value), _) => Ok::<_, coldbolt::Error>(Some(value.clone())),
+            (None, Some(manifest)) => Ok(ask(manifest)?.map(|found| {
+                taken.push(found.clone());
+                found.value
+            })),
+            (None, None) => Ok(None),
+        };
+        let path = |path: &Option<PathBuf>| path.as_deref().filter(|dir| !dir.as_os_str().is_empty()).map(Path::to_path_buf);
+        let initial_cluster = or(&args.initial_cluster, &|m| m.needed("initial-cluster").map(Some))?;
+        let token = or(&args.initial_cluster_token, &Manifest::token)?;
+        let destination = match &args.all_members {
+            Some(dir) => Destination::All(dir.clone()),
+            None => {
+                let name = or(&args.name, &Manifest::name)?.unwrap_or_else(|| "default".to_owned());
+                let advertised = or(&args.initial_advertise_peer_urls, &|m| m.needed("initial-advertise-peer-urls").map(Some))?;
+                let data_dir = match path(&args.data_dir) {
+                    Some(dir) => dir,
+                    None => or(&None, &|m| m.data_dir().map(Some))?.unwrap_or_else(|| format!("{name}.etcd")).into(),
+                };
+                let wal_dir = match path(&args.wal_dir) {
+                    Some(dir) => Some(dir),
+                    // A log apart belongs to the manifest's own data directory.
+                    None if path(&args.data_dir).is_some() => None,
+                    None => or(&None, &Manifest::wal_dir)?.map(PathBuf::from),
+                };
+                Destination::Member { name, advertised: advertised.unwrap_or_else(|| DEFAULT_URL.to_owned()), data_dir, wal_dir }
+            }
+        };
+        let mut target = args.target_version.map(Minor::from);
+        if target.is_none()
+            && let Some((version, found)) = manifest.as_ref().and_then(Manifest::version)
+        {
+            target = Some(version);
+            taken.push(found);
+        }
+        let initial_cluster = initial_cluster.unwrap_or_else(|| DEFAULT_CLUSTER.to_owned());
+        let token = token.unwrap_or_else(|| "etcd-cluster".to_owned());
+        Ok(Member { destination, initial_cluster, token, target, taken })
+    }
+}
+
 /// What etcdutl logs, for the scripts that look for it.
-fn say(report: &RestoreReport, context: &Context<'_>) {
+fn say(report: &RestoreReport, taken: &[Taken], context: &Context<'_>) {
+    for Taken { flag, value, from } in taken {
+        context.monitor.say(&format!("info\ttaken from the manifest\t{}", json!({ "flag": flag, "value": value, "from": from })));
+    }
     for member in &report.members {
         let fields = json!({
             "cluster-id": hex16(report.cluster_id),
@@ -214,7 +275,11 @@ fn say(report: &RestoreReport, context: &Context<'_>) {
     }
 }
 
-fn screen(out: &mut dyn Write, report: &RestoreReport) -> io::Result<()> {
+fn screen(out: &mut dyn Write, report: &RestoreReport, taken: &[Taken]) -> io::Result<()> {
+    for Taken { flag, value, from } in taken {
+        writeln!(out, "{:<15}--{flag} {value}", "taken")?;
+        writeln!(out, "{:<15}  from {from}", "")?;
+    }
     let RestoreReport { source, kind, revision, hashkv, cluster_id, .. } = report;
     writeln!(out, "source         {source} ({kind}), verified: bytes, pages, mvcc")?;
     writeln!(out, "revision       {revision}")?;

@@ -141,6 +141,8 @@ pub struct RestoreReport {
     pub cluster_id: u64,
     /// Its members, ascending by id.
     pub members: Vec<MemberReport>,
+    /// How many members the source names.
+    pub members_before: usize,
     /// What differs from the source.
     pub changes: Vec<String>,
     /// Damage that was allowed, and what else is wrong with the source.
@@ -204,6 +206,7 @@ pub fn restore_with(source: &Source, options: &RestoreOptions, steps: &Steps<'_>
         raised,
         cluster_id: cluster.id,
         members: layout.report(&plan, db_length),
+        members_before: facts.members.len(),
         changes: edits.changes.clone(),
         warnings,
         advice,
