@@ -274,6 +274,57 @@ fn a_member_is_restored_as_a_learner_and_promoted() {
     }
 }
 
+/// Three control planes, from the manifest of the last: each starts with the flags of its own, the first of which names only itself.
+#[test]
+fn three_control_planes_are_restored_from_a_manifest() {
+    for version in ["3.5.1", "3.6.14"] {
+        let Some(saved) = Saved::new(version) else { return };
+        let home = saved.temp.path();
+        let answers = Answers::of_server(&saved.history.server);
+        let ports: Vec<[u16; 2]> = (0..3).map(|_| free_ports()).collect();
+        let peer = |i: usize| format!("http://127.0.0.1:{}", ports[i][1]);
+        let cluster = |count: usize| (0..count).map(|i| format!("cp{}={}", i + 1, peer(i))).collect::<Vec<_>>().join(",");
+        let manifest = |i: usize| {
+            let text =
+                fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/kubeadm/cp{}.yaml", i + 1))).unwrap();
+            let real = (0..3).fold(text, |text, i| text.replace(&format!("https://10.0.0.{}:2380", i + 11), &peer(i)));
+            let real = real.replace("etcd:3.5.15-0", &format!("etcd:{version}-0"));
+            let host = format!("path: {}/host", home.display());
+            let file = home.join(format!("cp{}.yaml", i + 1));
+            fs::write(&file, real.replace("path: /var/lib/etcd", &host)).unwrap();
+            file.to_str().unwrap().to_owned()
+        };
+        let file = saved.file.to_str().unwrap();
+        let flags = ["--all-members", "planes", "--bump-revision", "auto", "--mark-compacted"];
+        let report = json(home, &[&["restore", file, "--from-manifest", &manifest(2)], &flags[..]].concat());
+        assert_eq!(report["target_version"], minor(version));
+        let spawn = |i: usize, dir: &str| {
+            let (name, peer, cluster) = (format!("cp{}", i + 1), peer(i), cluster(i + 1));
+            let identity = ["--name", &name, "--initial-cluster", &cluster, "--initial-advertise-peer-urls", &peer];
+            let joined = ["--initial-cluster-state", "existing"];
+            let flags = [&identity[..], if i > 0 { &joined[..] } else { &[] }].concat();
+            Member::spawn(version, &home.join(dir), ports[i][0], &flags, &peer)
+        };
+        let mut members: Vec<Member> = (0..3).map(|i| spawn(i, &format!("planes/cp{}", i + 1))).collect();
+        members.iter_mut().for_each(Member::wait);
+        for member in &members {
+            assert_eq!(member.answers(), answers, "{version}");
+            assert_eq!(revision(member), saved.history.revision + 1_000_000_000, "{version}");
+        }
+        members[2].ctl(&["put", "/quorum", "yes"], b"");
+        members.iter_mut().for_each(Member::stop);
+
+        // One control plane, into the directory that its manifest names.
+        let report = json(home, &["restore", file, "--from-manifest", &manifest(0)]);
+        assert_eq!(report["members"][0]["data_dir"].as_str(), home.join("host").to_str());
+        let mut only = spawn(0, "host");
+        only.wait();
+        assert_eq!(only.answers(), answers, "{version}");
+        only.ctl(&["put", "/quorum", "of one"], b"");
+        only.stop();
+    }
+}
+
 /// Users log in with their passwords, and may do what they were allowed to.
 #[test]
 fn authentication_is_on_after_a_restore_if_it_was() {

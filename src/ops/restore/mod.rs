@@ -189,6 +189,10 @@ pub fn restore_with(source: &Source, options: &RestoreOptions, steps: &Steps<'_>
     let raised = Raise::new(&options.bump, from, current.max(from))?;
     if let Some(raised) = &raised {
         edits.raise(from, raised.to);
+        if cluster.members.len() > 1 && matches!((&options.bump, &options.destination), (Bump::Auto(_), Destination::Member { .. })) {
+            let what = format!("the other members must be raised as far: restore them with --bump-revision {}", raised.by);
+            advice.push(format!("{what}, or all of them at once with --all-members"));
+        }
     }
     if options.clear_alarms {
         edits.clear_alarms(&facts);
