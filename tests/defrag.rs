@@ -124,12 +124,9 @@ fn damage_and_what_is_in_the_way_refuse() {
     let ran = coldbolt(args!["defrag", good, "-o", new]);
     assert!(ran.code == Some(1) && ran.err.contains("exists already"), "{ran:?}");
     assert_eq!(fs::read(&new).unwrap(), b"mine");
-    for wrong in [
-        &args!["defrag", good][..],
-        args!["defrag", good, "--data-dir", "x"],
-        args!["defrag"],
-        args!["defrag", "--data-dir", "x", "-o", "y"],
-    ] {
+    for wrong in
+        [args!["defrag", good], args!["defrag", good, "--data-dir", "x"], args!["defrag"], args!["defrag", "--data-dir", "x", "-o", "y"]]
+    {
         assert_eq!(coldbolt(wrong).code, Some(2), "{wrong:?}");
     }
     good.unchanged();

@@ -1,20 +1,19 @@
 //! The keyspace against a naive model: a list of everything that was written, and what a compaction removes from it.
 
 #[path = "common/model.rs"]
-mod model;
+mod history;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-use coldbolt::bolt::writer::{Options, Writer};
 use coldbolt::bytes::Source;
-use coldbolt::etcd::{BucketKey, KeyRange, Revision};
+use coldbolt::etcd::{KeyRange, Revision};
 use coldbolt::monitor::Quiet;
 use coldbolt::ops::keyspace::diff::{DiffOptions, DifferenceKind, diff};
 use coldbolt::ops::keyspace::events::Change;
 use coldbolt::ops::keyspace::{EventKind, Order, OwnedKeyValue, RangeRequest, SortBy, Store, StoreOptions};
+use history::{Step, key, model, steps};
 use proptest::prelude::*;
-use prost::Message;
 
 fn open(source: &Source, memory: u64) -> Store<'_> {
     Store::open(source, StoreOptions { memory, ..StoreOptions::default() }, &Quiet).unwrap()

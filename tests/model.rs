@@ -13,11 +13,11 @@ use std::process::Command;
 use coldbolt::bolt::writer::{Freelist, Options, Writer};
 use coldbolt::bolt::{Bucket, Db};
 use coldbolt::bytes::Source;
-use coldbolt::etcd::Minor;
+use coldbolt::etcd::schema::Minor;
 use coldbolt::finding::Severity;
 use coldbolt::monitor::Quiet;
 use coldbolt::ops::defrag::{DefragDestination, DefragOptions, defrag};
-use coldbolt::ops::restore::{Destination, RestoreOptions, restore};
+use coldbolt::ops::restore::{Bump, Destination, KeyFilter, RestoreOptions, restore};
 use coldbolt::ops::scan::{self, Keys, scan};
 use coldbolt::ops::verify::{Level, Verification, VerifyOptions, verify_file};
 use coldbolt::ops::{HashKvOptions, hashkv};
@@ -180,7 +180,15 @@ proptest! {
             initial_cluster: "a=http://127.0.0.1:2380".into(),
             destination,
             target: Some(Minor::V36),
-            ..RestoreOptions::default()
+            token: "model".into(),
+            skip_hash_check: false,
+            allow_damage: false,
+            learners: Vec::new(),
+            revision: None,
+            keys: KeyFilter::default(),
+            clear_alarms: false,
+            bump: Bump::None,
+            dry_run: false,
         };
         restore(&source, &options, &Quiet).unwrap();
         let restored = Source::open(&data_dir.join("member/snap/db")).unwrap();

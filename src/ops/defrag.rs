@@ -215,7 +215,7 @@ impl<'d, 's> Plan<'d, 's> {
 
     /// What etcd leaves when it has finished the compaction that is marked (`scheduleCompaction`).
     fn finish_compaction(&mut self, facts: &Facts, compact: i64, monitor: &dyn Monitor) -> Result<()> {
-        let keep = Selection::new(self.db, facts, Rule { compact: Some(compact), ..Rule::default() }, monitor)?;
+        let keep = Selection::new(self.db, Rule { compact: Some(compact), ..Rule::default() }, monitor)?;
         let unfinished = facts.compaction_is_unfinished();
         if unfinished {
             let mark = BucketKey { revision: Revision { main: compact, sub: 0 }, tombstone: false }.to_bytes();

@@ -79,20 +79,16 @@ impl Model {
         }
     }
 
-    /// `keep_at`: as etcd does since 3.4.34, 3.5.16 and 3.6, a deletion exactly at the revision stays. `left`: what an unfinished one has
-    /// not come to.
+    /// `keep_at`: as etcd does since 3.4.34, 3.5.16 and 3.6, a deletion exactly at the revision stays. `left`: how many an unfinished one
+    /// has not come to; it goes from the oldest on (`scheduleCompaction`).
     pub fn compact(&mut self, at: i64, keep_at: bool, left: Option<usize>) {
-        let log = self.log.clone();
-        let mut unremoved = left.unwrap_or(0);
-        self.log.retain(|(key, kv)| {
-            let newest = Model::newest(&log, &kv.key, at).is_some_and(|(newest, _)| newest == *key);
-            let kept = newest && (!key.tombstone || (keep_at && key.revision.main == at));
-            let keep = key.revision.main > at || kept || unremoved > 0;
-            if !kept && key.revision.main <= at && unremoved > 0 {
-                unremoved -= 1;
-            }
-            keep
-        });
+        let removed = |(key, kv): &Entry| {
+            let newest = Model::newest(&self.log, &kv.key, at).is_some_and(|(newest, _)| newest == *key);
+            key.revision.main <= at && !(newest && (!key.tombstone || (keep_at && key.revision.main == at)))
+        };
+        let removed: Vec<BucketKey> = self.log.iter().filter(|entry| removed(entry)).map(|(key, _)| *key).collect();
+        let removed = &removed[..removed.len() - left.unwrap_or(0).min(removed.len())];
+        self.log.retain(|(key, _)| !removed.contains(key));
         self.scheduled = Some(at);
         self.finished = if left.is_none() { Some(at) } else { self.finished };
     }

@@ -8,10 +8,11 @@
 use std::collections::BTreeSet;
 
 use crate::bolt::Db;
+use crate::bytes::array_at;
 use crate::bytes::checksum::crc32c;
 use crate::error::{Error, Result};
 use crate::etcd::newest::Newest;
-use crate::etcd::{BucketKey, Facts, KeyValue};
+use crate::etcd::{BucketKey, KeyValue};
 use crate::monitor::Monitor;
 
 /// Which keys of users are meant.
@@ -74,8 +75,8 @@ pub(in crate::ops) struct Counts {
 const LEASES: usize = 1000;
 
 impl Selection {
-    /// Applies `rule` to `db`, which says `facts`.
-    pub(in crate::ops) fn new(db: &Db<'_>, facts: &Facts, rule: Rule, monitor: &dyn Monitor) -> Result<Selection> {
+    /// Applies `rule` to `db`.
+    pub(in crate::ops) fn new(db: &Db<'_>, rule: Rule, monitor: &dyn Monitor) -> Result<Selection> {
         let mut newest = Newest::default();
         let bound = rule.compact.or(rule.until).unwrap_or(i64::MAX);
         rows(db, "choosing keys", monitor, |key, kv, _| {
@@ -83,7 +84,7 @@ impl Selection {
                 newest.see_alone(key, kv);
             }
         })?;
-        let leases: BTreeSet<i64> = facts.leases.iter().map(|lease| lease.id).collect();
+        let leases = leases(db)?;
         let mut all = Selection { rule, newest, counts: Counts::default() };
         let mut counts = Counts { hash: crc32c(0, b"key"), ..Counts::default() };
         rows(db, "counting keys", monitor, |key, kv, (raw_key, raw_value)| {
@@ -129,6 +130,19 @@ impl Rule {
     fn admits(&self, key: BucketKey, kv: &KeyValue<'_>) -> bool {
         self.until.is_none_or(|until| key.revision.main <= until) && self.keys.matches(kv.key)
     }
+}
+
+/// The ids of all leases.
+fn leases(db: &Db<'_>) -> Result<BTreeSet<i64>> {
+    let damaged = |corrupt| Error::damaged(db.source().path(), corrupt);
+    let mut ids = BTreeSet::new();
+    if let Some(leases) = db.root().bucket(b"lease").map_err(damaged)? {
+        let mut cursor = leases.cursor();
+        while let Some(item) = cursor.next().map_err(damaged)? {
+            ids.extend(array_at(item.key, 0).map(i64::from_be_bytes));
+        }
+    }
+    Ok(ids)
 }
 
 /// Every element of the key bucket that can be read.

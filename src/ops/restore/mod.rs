@@ -4,8 +4,10 @@
 //! the raft snapshot as etcdutl of the target version writes them ([`bootstrap`]), all in a directory beside the destination that is renamed
 //! when everything is on the disk and was read back.
 
+mod cut;
 pub(in crate::ops) mod database;
 pub(in crate::ops) mod keep;
+mod raise;
 pub(in crate::ops) mod stream;
 
 use std::io::{self, Write};
@@ -15,7 +17,11 @@ use std::thread::ScopedJoinHandle;
 
 use serde::Serialize;
 
+use self::cut::Cut;
 use self::database::Edits;
+pub use self::keep::KeyFilter;
+pub use self::raise::{Bump, Raise};
+use super::hashkv::{HashKvOptions, hashkv};
 use super::scan::{Crc, Keys, Options, scan};
 use super::verify::{Level, Outcome, Verification, VerifyOptions, verify_file};
 use crate::bolt::Db;
@@ -68,8 +74,16 @@ pub struct RestoreOptions {
     pub skip_hash_check: bool,
     /// Take the source even if it is damaged, as far as it can be read whole.
     pub allow_damage: bool,
-    /// Raise the revision by this much and mark everything before as compacted; 0 leaves it.
-    pub bump: u64,
+    /// The names of members that learn and do not vote.
+    pub learners: Vec<String>,
+    /// The keyspace as it was at this revision; `None` is the last.
+    pub revision: Option<i64>,
+    /// Which keys.
+    pub keys: KeyFilter,
+    /// Leave raised alarms out.
+    pub clear_alarms: bool,
+    /// Raise the revision and mark everything before as compacted.
+    pub bump: Bump,
     /// The version that will read the directories; `None` is the source's.
     pub target: Option<Minor>,
     /// Write nothing.
@@ -95,6 +109,8 @@ pub struct MemberReport {
     pub id: u64,
     /// Its peer URLs.
     pub peer_urls: Vec<String>,
+    /// Whether it learns and does not vote.
+    pub learner: bool,
     /// Its data directory; `None` when it is another run's.
     pub data_dir: Option<String>,
     /// Its log.
@@ -116,19 +132,27 @@ pub struct RestoreReport {
     pub dry_run: bool,
     /// The version that will read it.
     pub target_version: Minor,
-    /// The last revision.
+    /// The revision that the result is at.
     pub revision: i64,
-    /// HashKV of the source, and of the result unless the revision was raised.
+    /// HashKV of the source.
     pub hashkv: u32,
+    /// HashKV of the result, unless the revision is raised.
+    pub result_hashkv: Option<u32>,
+    /// How far the revision is raised, and why.
+    pub raised: Option<Raise>,
     /// The new cluster's id.
     #[serde(serialize_with = "hex_id")]
     pub cluster_id: u64,
     /// Its members, ascending by id.
     pub members: Vec<MemberReport>,
+    /// How many members the source names.
+    pub members_before: usize,
     /// What differs from the source.
     pub changes: Vec<String>,
-    /// Damage that was allowed, and what else a person should know.
+    /// Damage that was allowed, and what else is wrong with the source.
     pub warnings: Vec<String>,
+    /// What follows from what was asked for.
+    pub advice: Vec<String>,
 }
 
 /// Restores.
@@ -145,7 +169,8 @@ pub fn restore(source: &Source, options: &RestoreOptions, monitor: &dyn Monitor)
 /// # Errors
 /// As [`restore`].
 pub fn restore_with(source: &Source, options: &RestoreOptions, steps: &Steps<'_>, monitor: &dyn Monitor) -> Result<RestoreReport> {
-    let cluster = NewCluster::parse(&options.initial_cluster, &options.token)?;
+    let mut cluster = NewCluster::parse(&options.initial_cluster, &options.token)?;
+    cluster.make_learners(&options.learners)?;
     let layout = Layout::new(&cluster, &options.destination)?;
     cluster.check()?;
     layout.check()?;
@@ -164,7 +189,7 @@ pub fn restore_with(source: &Source, options: &RestoreOptions, steps: &Steps<'_>
                 checked
             })
         });
-        let built = Plan::new(source, &cluster, options).and_then(|plan| {
+        let built = Plan::new(source, &cluster, options, &beside).and_then(|plan| {
             let built = if options.dry_run { None } else { Some(layout.build(&plan, steps, &beside)?) };
             Ok((plan, built))
         });
@@ -187,6 +212,7 @@ pub fn restore_with(source: &Source, options: &RestoreOptions, steps: &Steps<'_>
         Some(built) => built.place(&plan, &verification)?,
         None => plan.db.size(),
     };
+    let members = layout.report(&plan, db_length);
     Ok(RestoreReport {
         source: source.name(),
         kind: verification.kind.clone(),
@@ -194,10 +220,14 @@ pub fn restore_with(source: &Source, options: &RestoreOptions, steps: &Steps<'_>
         target_version: plan.version,
         revision: plan.revision(),
         hashkv: verification.measured.hashkv.unwrap_or_default(),
+        result_hashkv: plan.edits.hash.or(verification.measured.hashkv).filter(|_| !plan.edits.bumped),
+        raised: plan.raised,
         cluster_id: cluster.id,
-        members: layout.report(&plan, db_length),
+        members,
+        members_before: plan.members_before,
         changes: plan.edits.changes,
         warnings,
+        advice: plan.advice,
     })
 }
 
@@ -278,14 +308,18 @@ struct Plan<'p, 's> {
     version: Minor,
     edits: Edits,
     db: Db<'s>,
-    /// The source's last revision.
+    /// The source's last stored revision.
     last: i64,
+    raised: Option<Raise>,
+    /// What is left for a person to do.
+    advice: Vec<String>,
+    members_before: usize,
     /// The source as it was before anything was read.
     stamp: Option<Stamp>,
 }
 
 impl<'p, 's> Plan<'p, 's> {
-    fn new(source: &'s Source, cluster: &'p NewCluster, options: &RestoreOptions) -> Result<Plan<'p, 's>> {
+    fn new(source: &'s Source, cluster: &'p NewCluster, options: &RestoreOptions, monitor: &dyn Monitor) -> Result<Plan<'p, 's>> {
         let stamp = source.stamp();
         let db = Db::open(source).map_err(|c| Error::damaged(source.path(), c))?;
         let (facts, last) = database::facts(&db)?;
@@ -293,13 +327,31 @@ impl<'p, 's> Plan<'p, 's> {
             Some(version) => version,
             None => own_version(&storage_version(&facts).version)?,
         };
-        let edits = Edits::new(cluster, version, &facts, last, options.bump)?;
-        Ok(Plan { cluster, version, edits, db, last, stamp })
+        let mut edits = Edits::new(cluster, version, &facts);
+        let (mut from, mut advice) = (last, Vec::new());
+        let current = facts.current_revision(last);
+        if let Some(mut cut) = Cut::new(&db, options, &facts, current, monitor)? {
+            advice.append(&mut cut.advice);
+            from = cut.revision;
+            edits.cut(cut);
+        }
+        let raised = Raise::new(&options.bump, from, current.max(from))?;
+        if let Some(raised) = &raised {
+            edits.raise(from, raised.to);
+            if cluster.members.len() > 1 && matches!((&options.bump, &options.destination), (Bump::Auto(_), Destination::Member { .. })) {
+                let what = format!("the other members must be raised as far: restore them with --bump-revision {}", raised.by);
+                advice.push(format!("{what}, or all of them at once with --all-members"));
+            }
+        }
+        if options.clear_alarms {
+            edits.clear_alarms(&facts);
+        }
+        Ok(Plan { cluster, version, edits, db, last, raised, advice, members_before: facts.members.len(), stamp })
     }
 
     /// The last revision of the result.
     fn revision(&self) -> i64 {
-        self.edits.bumped.unwrap_or(self.last)
+        self.edits.revision.unwrap_or(self.last)
     }
 }
 
@@ -357,7 +409,15 @@ fn read_back(path: &Path, plan: &Plan<'_, '_>, hash: u32, monitor: &dyn Monitor)
     if scan.hash != hash {
         return Err(wrong(format!("its status hash is {:x}, of what was written {hash:x}", scan.hash)));
     }
+    if let Some(due) = plan.edits.hash.filter(|_| !plan.edits.bumped) {
+        let ours = hashkv(&result, HashKvOptions::default(), monitor)?.hash;
+        if ours != due {
+            return Err(wrong(format!("its HashKV is {ours}, {due} is due")));
+        }
+    }
     let (facts, last) = database::facts(&db).map_err(|e| wrong(e.to_string()))?;
+    // Where keys are left out the last revision may be the compaction's.
+    let last = if plan.edits.keep.is_some() { facts.current_revision(last) } else { last };
     let members: Vec<u64> = facts.members.iter().map(|member| member.id).collect();
     let mut ids: Vec<u64> = plan.cluster.members.iter().map(|member| member.id).collect();
     ids.sort_by_key(|id| format!("{id:x}"));
@@ -500,6 +560,7 @@ impl<'c> Layout<'c> {
                 name: member.name.clone(),
                 id: member.id,
                 peer_urls: member.peer_urls.clone(),
+                learner: member.learner,
                 data_dir: home.map(|home| show(&home.data_dir)),
                 wal_dir: home.map(|home| show(&home.wal_dir)),
                 start: home.map(|home| start(home, plan.cluster, self.log_root.is_some())),
