@@ -13,7 +13,7 @@ use coldbolt::bolt::Db;
 use coldbolt::bytes::Source;
 use coldbolt::etcd::BucketKey;
 use coldbolt::monitor::Quiet;
-use coldbolt::ops::scan::{Options, Scan, scan};
+use coldbolt::ops::scan::{Keys, Options, Scan, scan};
 use serde_json::Value;
 
 #[path = "common/history.rs"]
@@ -209,7 +209,7 @@ fn all_are_there() -> bool {
 
 fn read(file: &Path) -> Scan {
     let source = Source::open(file).unwrap();
-    scan(&Db::open(&source).unwrap(), Options { limit: 1, gate: None, history: false }, &Quiet).unwrap()
+    scan(&Db::open(&source).unwrap(), Options { limit: 1, gate: None, keys: Keys::Live }, &Quiet).unwrap()
 }
 
 fn is_unfinished(file: &Path, at: i64) -> bool {

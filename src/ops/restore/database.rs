@@ -17,7 +17,7 @@ use std::io::{Seek, Write};
 
 use super::cut::Cut;
 use super::keep::Selection;
-use super::stream::{Edit, Fingerprint, stream};
+use super::stream::{Edit, Hashing, stream};
 use crate::bolt::Db;
 use crate::bolt::writer::{self, Summary, Writer};
 use crate::error::{Error, Result};
@@ -27,7 +27,7 @@ use crate::etcd::member::hex16;
 use crate::etcd::schema::Minor;
 use crate::etcd::store::AlarmFact;
 use crate::etcd::{BucketKey, Facts, Revision, bootstrap};
-use crate::monitor::{Monitor, Quiet};
+use crate::monitor::Monitor;
 
 /// The changes to a database.
 #[derive(Debug, Default)]
@@ -39,7 +39,7 @@ pub(super) struct Edits {
     pub changes: Vec<String>,
     /// The revision it will be at, if that is not the source's.
     pub revision: Option<i64>,
-    /// Its HashKV: the source's, if `None` and the revision is not raised.
+    /// Its HashKV, if it is a part: the source's else, unless the revision is raised.
     pub hash: Option<u32>,
     /// Whether the revision is raised.
     pub bumped: bool,
@@ -136,29 +136,25 @@ impl Edits {
         }
     }
 
-    /// Compares the content of `result` with what was to be written.
-    pub(super) fn compare(&self, db: &Db<'_>, result: &Db<'_>, monitor: &dyn Monitor) -> Result<bool> {
-        let (mut due, mut found) = (Fingerprint::default(), Fingerprint::default());
-        monitor.begin("comparing", db.size());
-        stream(db, &self.buckets, self.keep.as_ref(), &mut due, monitor)?;
-        stream(result, &BTreeMap::new(), None, &mut found, &Quiet)?;
-        monitor.end();
-        Ok(due.finish() == found.finish())
+    /// Whether the bucket `key` is the source's, byte for byte.
+    pub(super) fn keys_are_the_sources(&self) -> bool {
+        !self.bumped && self.keep.is_none()
     }
 
-    /// Writes the changed database.
-    pub(super) fn write<W: Write + Seek>(&self, db: &Db<'_>, out: W, monitor: &dyn Monitor) -> Result<Summary> {
+    /// Writes the changed database. Returns its status hash too.
+    pub(super) fn write<W: Write + Seek>(&self, db: &Db<'_>, out: W, monitor: &dyn Monitor) -> Result<(Summary, u32)> {
         let options = writer::Options {
             page_size: u32::try_from(db.page_size()).unwrap_or(0),
             txid: db.meta().txid.0.saturating_add(1),
             ..writer::Options::default()
         };
-        let mut writer = Writer::new(out, options)?;
+        let mut writer = Hashing::new(Writer::new(out, options)?);
         monitor.begin("writing database", db.size());
         stream(db, &self.buckets, self.keep.as_ref(), &mut writer, monitor)?;
+        let (writer, hash) = writer.done();
         let summary = writer.finish()?;
         monitor.end();
-        Ok(summary)
+        Ok((summary, hash))
     }
 }
 

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::keep::Selection;
 use crate::bolt::writer::{MAX_DEPTH, Writer};
 use crate::bolt::{Bucket, Db};
+use crate::bytes::checksum::crc32c;
 use crate::bytes::to_u64;
 use crate::error::{Error, Result};
 use crate::monitor::Monitor;
@@ -48,6 +49,52 @@ impl<W: Write + Seek> Sink for Writer<W> {
 
     fn bytes(&self) -> u64 {
         self.bytes_so_far()
+    }
+}
+
+/// Computes the status hash of what goes by: that of the database it makes.
+pub(in crate::ops) struct Hashing<S> {
+    sink: S,
+    depth: usize,
+    /// CRC-32C over names, keys and values, as [`Scan::hash`](crate::ops::scan::Scan).
+    hash: u32,
+}
+
+impl<S> Hashing<S> {
+    pub(in crate::ops) fn new(sink: S) -> Hashing<S> {
+        Hashing { sink, depth: 0, hash: 0 }
+    }
+
+    /// Where it went, and its hash.
+    pub(in crate::ops) fn done(self) -> (S, u32) {
+        (self.sink, self.hash)
+    }
+}
+
+impl<S: Sink> Sink for Hashing<S> {
+    fn begin_bucket(&mut self, name: &[u8], sequence: u64) -> Result<()> {
+        // Of a nested bucket the name only.
+        if self.depth < 2 {
+            self.hash = crc32c(self.hash, name);
+        }
+        self.depth = self.depth.saturating_add(1);
+        self.sink.begin_bucket(name, sequence)
+    }
+
+    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        if self.depth == 1 {
+            self.hash = crc32c(crc32c(self.hash, key), value);
+        }
+        self.sink.put(key, value)
+    }
+
+    fn end_bucket(&mut self) -> Result<()> {
+        self.depth = self.depth.saturating_sub(1);
+        self.sink.end_bucket()
+    }
+
+    fn bytes(&self) -> u64 {
+        self.sink.bytes()
     }
 }
 
