@@ -1,224 +1,242 @@
-//! Random histories, made by a naive model of etcd, and what restore and defrag make of them.
+//! Random buckets and random histories: written, read back, verified, restored and defragmented, against naive models and the real bbolt.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod common;
+#[path = "common/model.rs"]
+mod history;
+
+use std::collections::BTreeMap;
+use std::fs;
 use std::io::Cursor;
 use std::path::Path;
+use std::process::Command;
 
-use coldbolt::bolt::Db;
-use coldbolt::bolt::writer::{Options, Writer};
+use coldbolt::bolt::writer::{Freelist, Options, Writer};
+use coldbolt::bolt::{Bucket, Db};
 use coldbolt::bytes::Source;
-use coldbolt::etcd::lease::Lease;
-use coldbolt::etcd::{BucketKey, Revision};
+use coldbolt::etcd::schema::Minor;
+use coldbolt::finding::Severity;
 use coldbolt::monitor::Quiet;
 use coldbolt::ops::defrag::{DefragDestination, DefragOptions, defrag};
-use coldbolt::ops::restore::{Bump, Destination, KeyFilter, RestoreOptions, RestoreReport, restore};
-use coldbolt::ops::verify::{Verdict, VerifyOptions, verify};
+use coldbolt::ops::restore::{Bump, Destination, KeyFilter, RestoreOptions, restore};
+use coldbolt::ops::scan::{self, Keys, scan};
+use coldbolt::ops::verify::{Level, Verification, VerifyOptions, verify_file};
 use coldbolt::ops::{HashKvOptions, hashkv};
+use history::{Model, Step};
 use proptest::prelude::*;
-use prost::Message;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 
-/// `mvccpb.KeyValue`.
-#[derive(Clone, PartialEq, Message)]
-struct KeyValue {
-    #[prost(bytes = "vec", tag = "1")]
-    key: Vec<u8>,
-    #[prost(int64, tag = "2")]
-    create_revision: i64,
-    #[prost(int64, tag = "3")]
-    mod_revision: i64,
-    #[prost(int64, tag = "4")]
-    version: i64,
-    #[prost(bytes = "vec", tag = "5")]
-    value: Vec<u8>,
-    #[prost(int64, tag = "6")]
-    lease: i64,
+#[derive(Debug, Clone, PartialEq)]
+enum Item {
+    Value(Vec<u8>),
+    Bucket(u64, BTreeMap<Vec<u8>, Item>),
 }
 
-type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+type Items = BTreeMap<Vec<u8>, Item>;
 
-/// A change: which key, and a value and lease, or none to delete it.
-type Change = (u8, Option<(Vec<u8>, i64)>);
-
-fn name(key: u8) -> Vec<u8> {
-    format!("/{}/{key}", if key < 6 { "a" } else { "b" }).into_bytes()
+/// Buckets in buckets; values up to several pages.
+fn items() -> impl Strategy<Value = Items> {
+    let key = || proptest::collection::vec(any::<u8>(), 1..20);
+    let value = prop_oneof![8 => 0..80usize, 2 => 0..2000usize, 1 => 0..30_000usize].prop_map(|len| Item::Value(vec![7; len]));
+    let item = value.prop_recursive(4, 200, 40, move |inner| {
+        (any::<u64>(), proptest::collection::btree_map(key(), inner, 0..40)).prop_map(|(sequence, items)| Item::Bucket(sequence, items))
+    });
+    let bucket = (any::<u64>(), proptest::collection::btree_map(key(), item, 0..60));
+    proptest::collection::btree_map(key(), bucket.prop_map(|(sequence, items)| Item::Bucket(sequence, items)), 0..12)
 }
 
-/// The elements of the key bucket after these transactions, each of which is one revision if it changes something; and the last.
-fn rows(transactions: &[Vec<Change>]) -> (Rows, i64) {
-    let (mut rows, mut live, mut main) = (Rows::new(), BTreeMap::<u8, KeyValue>::new(), 1);
-    for transaction in transactions {
-        let (mut sub, mut seen) = (0, BTreeSet::new());
-        for (key, change) in transaction {
-            if !seen.insert(*key) || (change.is_none() && !live.contains_key(key)) {
-                continue;
+fn options() -> impl Strategy<Value = Options> {
+    (0..7u32, any::<bool>(), 25..=100u8).prop_map(|(size, stored, fill_percent)| {
+        let freelist = if stored { Freelist::Stored } else { Freelist::Absent };
+        Options { page_size: 1024 << size, freelist, txid: 9, fill_percent }
+    })
+}
+
+fn written(items: &Items, options: Options) -> Vec<u8> {
+    fn put(writer: &mut Writer<&mut Cursor<Vec<u8>>>, items: &Items) {
+        for (key, item) in items {
+            match item {
+                Item::Value(value) => writer.put(key, value).unwrap(),
+                Item::Bucket(sequence, items) => {
+                    writer.begin_bucket(key, *sequence).unwrap();
+                    put(writer, items);
+                    writer.end_bucket().unwrap();
+                }
             }
-            let revision = Revision { main: main + 1, sub };
-            let stored = BucketKey { revision, tombstone: change.is_none() }.to_bytes();
-            let kv = match change {
-                Some((value, lease)) => {
-                    let before = live.get(key);
-                    let kv = KeyValue {
-                        key: name(*key),
-                        create_revision: before.map_or(revision.main, |kv| kv.create_revision),
-                        mod_revision: revision.main,
-                        version: before.map_or(1, |kv| kv.version + 1),
-                        value: value.clone(),
-                        lease: *lease,
-                    };
-                    live.insert(*key, kv.clone());
-                    kv
-                }
-                None => {
-                    live.remove(key);
-                    KeyValue { key: name(*key), ..KeyValue::default() }
-                }
-            };
-            rows.insert(stored, kv.encode_to_vec());
-            sub += 1;
         }
-        main += i64::from(sub > 0);
-    }
-    (rows, main)
-}
-
-fn main_of(key: &[u8]) -> i64 {
-    BucketKey::parse(key).unwrap().revision.main
-}
-
-fn user_key(value: &[u8]) -> Vec<u8> {
-    KeyValue::decode(value).unwrap().key
-}
-
-/// What a compaction at `at` leaves.
-fn compacted(rows: &Rows, at: i64) -> Rows {
-    let newer = |key: &[u8], value: &[u8]| {
-        rows.iter().any(|(other, stored)| other.as_slice() > key && main_of(other) <= at && user_key(stored) == user_key(value))
-    };
-    let keep = |key: &[u8], value: &[u8]| main_of(key) > at || (!newer(key, value) && (key.len() == 17 || main_of(key) == at));
-    rows.iter().filter(|(key, value)| keep(key, value)).map(|(key, value)| (key.clone(), value.clone())).collect()
-}
-
-fn mark(main: i64) -> Vec<u8> {
-    BucketKey { revision: Revision { main, sub: 0 }, tombstone: false }.to_bytes()
-}
-
-/// A database of one member with these keys, compacted at `finished`, with a compaction at `scheduled` asked for.
-fn database(rows: &Rows, finished: Option<i64>, scheduled: Option<i64>) -> Source {
-    let mut buckets: BTreeMap<&str, Rows> =
-        ["alarm", "auth", "authRoles", "authUsers", "cluster", "lease", "members", "members_removed", "meta"]
-            .map(|name| (name, Rows::new()))
-            .into();
-    buckets.insert("key", rows.clone());
-    let mut put = |bucket: &str, key: &[u8], value: &[u8]| buckets.get_mut(bucket).unwrap().insert(key.to_vec(), value.to_vec());
-    put("cluster", b"clusterVersion", b"3.6.0");
-    put("meta", b"consistent_index", &14u64.to_be_bytes());
-    put("meta", b"term", &2u64.to_be_bytes());
-    put("meta", b"storageVersion", b"3.6.0");
-    put("members", b"1", br#"{"id":1,"peerURLs":["http://localhost:2380"],"name":"m"}"#);
-    put("auth", b"authRevision", &1u64.to_be_bytes());
-    for id in 1..4i64 {
-        put("lease", &id.to_be_bytes(), &Lease { id, ttl: 60, remaining_ttl: 0 }.encode_to_vec());
-    }
-    for (name, at) in [("finishedCompactRev", finished), ("scheduledCompactRev", scheduled.or(finished))] {
-        at.map(|at| put("meta", name.as_bytes(), &mark(at)));
     }
     let mut file = Cursor::new(Vec::new());
-    let mut writer = Writer::new(&mut file, Options { page_size: 1024, ..Options::default() }).unwrap();
-    for (name, items) in &buckets {
-        writer.begin_bucket(name.as_bytes(), 0).unwrap();
-        items.iter().for_each(|(key, value)| writer.put(key, value).unwrap());
-        writer.end_bucket().unwrap();
-    }
+    let mut writer = Writer::new(&mut file, options).unwrap();
+    put(&mut writer, items);
     writer.finish().unwrap();
-    Source::from_bytes("model", file.into_inner())
+    file.into_inner()
 }
 
-fn keys_of(path: &Path) -> Rows {
-    let source = Source::open(path).unwrap();
-    let db = Db::open(&source).unwrap();
-    let bucket = db.root().bucket(b"key").unwrap().unwrap();
-    let (mut cursor, mut rows) = (bucket.cursor(), Rows::new());
+fn read(bucket: &Bucket<'_, '_>) -> Items {
+    let (mut items, mut cursor) = (Items::new(), bucket.cursor());
     while let Some(item) = cursor.next().unwrap() {
-        rows.insert(item.key.to_vec(), item.value.to_vec());
+        let value = if item.is_bucket {
+            let inner = bucket.bucket(item.key).unwrap().unwrap();
+            Item::Bucket(inner.sequence, read(&inner))
+        } else {
+            Item::Value(item.value.to_vec())
+        };
+        items.insert(item.key.to_vec(), value);
     }
-    rows
+    items
 }
 
-/// Restores into `dir`, and has the result verified.
-fn restored(source: &Source, dir: &Path, revision: Option<i64>, keys: KeyFilter) -> (Rows, RestoreReport) {
-    let options = RestoreOptions {
-        initial_cluster: "m=http://localhost:2380".to_owned(),
-        token: "t".to_owned(),
-        destination: Destination::Member {
-            name: "m".to_owned(),
-            advertised: "http://localhost:2380".to_owned(),
-            data_dir: dir.to_path_buf(),
-            wal_dir: None,
-        },
-        skip_hash_check: false,
-        allow_damage: false,
-        learners: Vec::new(),
-        revision,
-        keys,
-        clear_alarms: false,
-        bump: Bump::None,
-        target: None,
-        dry_run: false,
+fn made(steps: &[Step], left: Option<(i64, usize)>) -> Model {
+    let mut model = history::model(steps);
+    if let Some((back, left)) = left
+        && model.last() - back > model.scheduled.unwrap_or(0)
+    {
+        // It was asked for, and not finished.
+        model.compact(model.last() - back, true, Some(left));
+    }
+    model
+}
+
+fn left() -> impl Strategy<Value = Option<(i64, usize)>> {
+    proptest::option::of((0..4i64, 0..9usize))
+}
+
+/// `unsafeHashByRev`, said as etcd says it: what is newest at the revision is kept, and what is later than the compaction.
+fn naive_hashkv(model: &Model, revision: i64) -> u32 {
+    let compact = model.scheduled.unwrap_or(-1);
+    let newest = |key: &[u8]| Model::newest(&model.log, key, revision).filter(|(at, _)| !at.tombstone).map(|(at, _)| at);
+    let nothing_live = model.live(revision).is_empty();
+    let mut bytes = b"key".to_vec();
+    for ((raw, value), (at, kv)) in model.rows().iter().zip(&model.log) {
+        let main = at.revision.main;
+        let skipped = main <= compact && !nothing_live && newest(&kv.key) != Some(*at);
+        if main <= revision && !skipped && !(main == compact && at.tombstone) {
+            bytes.extend(raw.iter().chain(value));
+        }
+    }
+    coldbolt::bytes::checksum::crc32c(0, &bytes)
+}
+
+fn verified(source: &Source) -> Verification {
+    let verification = verify_file(source, VerifyOptions { level: Level::Mvcc, ..VerifyOptions::default() }, &Quiet).unwrap();
+    let damage: Vec<_> = verification.findings.iter().filter(|f| f.severity == Severity::Damage).collect();
+    assert!(damage.is_empty(), "{damage:?}");
+    verification
+}
+
+fn rows(source: &Source) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let db = Db::open(source).unwrap();
+    let keys = db.root().bucket(b"key").unwrap().unwrap();
+    let value = |item| match item {
+        Item::Value(value) => value,
+        Item::Bucket(..) => panic!("a bucket among revisions"),
     };
-    let report = restore(source, &options, &Quiet).unwrap();
-    let verified = verify(dir, VerifyOptions::default(), &Quiet).unwrap();
-    assert_eq!(verified.verdict, Verdict::Good, "{:?}", verified.findings);
-    let db = Source::open(&dir.join("member/snap/db")).unwrap();
-    let hash = hashkv(&db, HashKvOptions::default(), &Quiet).unwrap();
-    assert_eq!((Some(hash.hash), hash.revision), (report.result_hashkv, report.revision));
-    (keys_of(&dir.join("member/snap/db")), report)
-}
-
-fn change() -> impl Strategy<Value = Change> {
-    let value = (proptest::collection::vec(any::<u8>(), 0..400), 0..4i64);
-    (0..12u8, prop_oneof![3 => value.prop_map(Some), 1 => Just(None)])
+    read(&keys).into_iter().map(|(key, item)| (key, value(item))).collect()
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_kept_is_what_a_naive_model_keeps(
-        transactions in proptest::collection::vec(proptest::collection::vec(change(), 1..6), 1..40),
-        cuts in [0.0..1.0f64, 0.0..1.0, 0.0..1.0],
-        done in any::<bool>(),
-        asked in any::<bool>(),
-    ) {
-        let temp = tempfile::tempdir().unwrap();
-        let (all, last) = rows(&transactions);
-        let between = |low: i64, part: f64| low + ((last - low) as f64 * part).round() as i64;
-        // A compaction that was finished, one that was asked for since, and a revision that is still there.
-        let finished = Some(between(1, cuts[0])).filter(|at| done && *at > 1);
-        let scheduled = Some(between(finished.unwrap_or(1), cuts[1])).filter(|at| asked && *at > 1);
-        let there = finished.map_or(all.clone(), |at| compacted(&all, at));
-        let source = database(&there, finished, scheduled);
-        let compact = scheduled.max(finished);
+    fn buckets_in_buckets_are_read_as_they_were_written(items in items(), options in options()) {
+        let source = Source::from_bytes("model.db", written(&items, options));
+        let db = Db::open(&source).unwrap();
+        prop_assert_eq!(read(&db.root()), items);
+        let scan = scan(&db, scan::Options { limit: 9, gate: None, keys: Keys::Live }, &Quiet).unwrap();
+        let faults = scan.faults.kept.iter().filter(|c| c.code != coldbolt::finding::Code::BucketMissing).count();
+        prop_assert_eq!(faults, 0, "{:?}", scan.faults.kept);
+    }
 
-        let new = temp.path().join("new.db");
-        let options = DefragOptions { destination: DefragDestination::New(new.clone()), live_only: true };
-        let report = defrag(&source, &options, &Quiet).unwrap();
-        prop_assert_eq!(report.compacted, compact);
-        prop_assert!(keys_of(&new) == compact.map_or(there.clone(), |at| compacted(&there, at)));
+    #[test]
+    fn a_history_is_measured_as_the_model_says(steps in history::steps(), left in left()) {
+        let model = made(&steps, left);
+        let source = model.file(1024);
+        let measured = verified(&source).measured;
+        let last = model.last();
+        prop_assert_eq!(measured.revision.unwrap_or(1).max(measured.compact_revision.unwrap_or(0)), last);
+        prop_assert_eq!(measured.compact_revision, model.scheduled);
+        prop_assert_eq!(measured.revisions, Some(model.log.len() as u64));
+        prop_assert_eq!(measured.live_keys, Some(model.live(last).len() as u64));
+        prop_assert_eq!(measured.hashkv, Some(naive_hashkv(&model, last)));
+        for revision in model.scheduled.unwrap_or(1)..=last {
+            let options = HashKvOptions { revision: Some(revision), compact_revision: None };
+            prop_assert_eq!(hashkv(&source, options, &Quiet).unwrap().hash, naive_hashkv(&model, revision), "revision {}", revision);
+        }
+    }
 
-        let at = between(compact.unwrap_or(1), cuts[2]);
-        let (ours, report) = restored(&source, &temp.path().join("at"), Some(at), KeyFilter::default());
-        prop_assert!(ours == there.iter().filter(|(key, _)| main_of(key) <= at).map(|(k, v)| (k.clone(), v.clone())).collect());
-        prop_assert_eq!(report.revision, at.max(1));
+    #[test]
+    fn a_history_survives_restore_and_defrag(steps in history::steps(), left in left()) {
+        let model = made(&steps, left);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("model.db");
+        let memory = model.file(4096);
+        fs::write(&path, memory.head(usize::MAX).unwrap()).unwrap();
+        let source = Source::open(&path).unwrap();
 
-        let keys = KeyFilter { prefixes: vec![b"/a/".to_vec(), b"/b/1".to_vec()], excluded: vec![b"/a/3".to_vec()] };
-        let (ours, report) = restored(&source, &temp.path().join("part"), Some(at), keys.clone());
-        let due: Rows = there
-            .iter()
-            .filter(|(key, value)| main_of(key) <= at && keys.matches(&user_key(value)))
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect();
-        let due = if at > 1 { compacted(&due, at) } else { due };
-        prop_assert!(ours == due);
-        prop_assert_eq!(report.revision, at.max(1));
+        let data_dir = dir.path().join("restored");
+        let destination =
+            Destination::Member { name: "a".into(), advertised: "http://127.0.0.1:2380".into(), data_dir: data_dir.clone(), wal_dir: None };
+        let options = RestoreOptions {
+            initial_cluster: "a=http://127.0.0.1:2380".into(),
+            destination,
+            target: Some(Minor::V36),
+            token: "model".into(),
+            skip_hash_check: false,
+            allow_damage: false,
+            learners: Vec::new(),
+            revision: None,
+            keys: KeyFilter::default(),
+            clear_alarms: false,
+            bump: Bump::None,
+            dry_run: false,
+        };
+        restore(&source, &options, &Quiet).unwrap();
+        let restored = Source::open(&data_dir.join("member/snap/db")).unwrap();
+        prop_assert_eq!(rows(&restored), model.rows());
+        verified(&restored);
+
+        let new = dir.path().join("new.db");
+        let options = DefragOptions { destination: DefragDestination::New(new.clone()), live_only: false };
+        defrag(&source, &options, &Quiet).unwrap();
+        prop_assert_eq!(rows(&Source::open(&new).unwrap()), model.rows());
+
+        let live = dir.path().join("live.db");
+        defrag(&source, &DefragOptions { destination: DefragDestination::New(live.clone()), live_only: true }, &Quiet).unwrap();
+        let mut finished = model.clone();
+        if let Some(at) = model.scheduled {
+            finished.compact(at, true, None);
+        }
+        let live = Source::open(&live).unwrap();
+        prop_assert_eq!(rows(&live), finished.rows());
+        prop_assert_eq!(verified(&live).measured.hashkv, Some(naive_hashkv(&model, model.last())));
+        prop_assert_eq!(fs::read(&path).unwrap(), memory.head(usize::MAX).unwrap());
+    }
+}
+
+#[test]
+fn every_bbolt_finds_the_models_files_sound() {
+    let bbolts: Vec<_> = ["1.3.12", "1.4.3", "1.5.0"].iter().filter_map(|v| common::peers::find(&format!("bbolt-{v}/bbolt"))).collect();
+    if bbolts.is_empty() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mut runner = TestRunner::deterministic();
+    let (buckets, histories) = ((items(), options()), (history::steps(), left()));
+    let sound = |path: &Path| {
+        for bbolt in &bbolts {
+            let out = Command::new(bbolt).arg("check").arg(path).output().unwrap();
+            let said = String::from_utf8_lossy(&out.stdout);
+            assert!(out.status.success() && said.trim_end() == "OK", "{} {}: {out:?}", bbolt.display(), path.display());
+        }
+    };
+    for case in 0..40 {
+        let (items, options) = buckets.new_tree(&mut runner).unwrap().current();
+        let path = dir.path().join(format!("buckets-{case}.db"));
+        fs::write(&path, written(&items, options)).unwrap();
+        sound(&path);
+        let (steps, left) = histories.new_tree(&mut runner).unwrap().current();
+        let path = dir.path().join(format!("history-{case}.db"));
+        fs::write(&path, made(&steps, left).file(1024).head(usize::MAX).unwrap()).unwrap();
+        sound(&path);
     }
 }

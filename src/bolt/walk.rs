@@ -32,6 +32,10 @@ pub trait Visitor {
     fn leaf(&mut self, page: &Page<'_>, depth: Option<usize>);
     /// A rule that is broken.
     fn fault(&mut self, corrupt: Corrupt);
+    /// Asked between pages: `true` ends this visitor's part of the walk.
+    fn enough(&self) -> bool {
+        false
+    }
 }
 
 /// Which pages have been visited: one bit a page. Shared by all threads of a walk.
@@ -130,6 +134,8 @@ pub struct Shared<'w> {
     pub monitor: &'w dyn Monitor,
     /// The reader that leaf pages wait for, when the file is cold.
     pub gate: Option<&'w Gate>,
+    /// Pages whose keys all come before this one are left out.
+    pub from: Option<&'w [u8]>,
     /// Pages that begin at this key or after it are left out.
     pub until: Option<&'w [u8]>,
 }
@@ -138,7 +144,7 @@ impl<'w> Shared<'w> {
     /// A walk over everything.
     #[must_use]
     pub fn new(visited: &'w Visited, monitor: &'w dyn Monitor) -> Shared<'w> {
-        Shared { visited, monitor, gate: None, until: None }
+        Shared { visited, monitor, gate: None, from: None, until: None }
     }
 }
 
@@ -151,6 +157,8 @@ struct Walk<'w> {
     windows: Vec<Window>,
     unsaid: u64,
     cancelled: bool,
+    /// Whether the last child of a page comes first.
+    backwards: bool,
 }
 
 /// Walks one bucket on the calling thread.
@@ -193,6 +201,54 @@ pub fn walk_parallel<V: Visitor + Send>(bucket: &Bucket<'_, '_>, shared: Shared<
     let mut all = vec![first];
     all.extend(rest);
     all
+}
+
+/// Walks one bucket from its end towards its start, on all threads of the pool, until `enough`: it gets what `make` made, later keys first.
+/// Each visitor sees its leaf pages last one first, and ends its own part by [`Visitor::enough`].
+///
+/// The pages near the end are walked by one thread alone, so that an answer that lies there costs a few pages.
+pub fn walk_back<V: Visitor + Send>(
+    bucket: &Bucket<'_, '_>,
+    shared: Shared<'_>,
+    make: impl Fn() -> V + Sync,
+    mut enough: impl FnMut(V) -> bool,
+) {
+    let mut first = make();
+    let Root::Tree(root) = bucket.root else {
+        inline(bucket, &mut first);
+        enough(first);
+        return;
+    };
+    let threads = rayon::current_num_threads();
+    let mut walk = Walk::new(bucket.db, shared, root);
+    let top = Subtree { id: root, depth: 0, lower: None, upper: None, named_by: NamedBy::of(bucket) };
+    let mut subtrees = walk.split(top, threads.saturating_mul(UNITS_PER_CORE), &mut first);
+    let leaf_depth = walk.leaf_depth;
+    if enough(first) {
+        return;
+    }
+    let mut together = 1;
+    while !subtrees.is_empty() && !shared.monitor.cancelled() {
+        let wave = subtrees.split_off(subtrees.len().saturating_sub(together));
+        let visitors: Vec<V> = wave
+            .par_chunks(1)
+            .map(|subtrees| {
+                let mut visitor = make();
+                let mut walk = Walk { leaf_depth, backwards: true, ..Walk::unmeasured(bucket.db, shared) };
+                for subtree in subtrees {
+                    walk.visit(subtree.id, subtree.depth, subtree.bounds(), &mut visitor);
+                }
+                walk.say();
+                visitor
+            })
+            .collect();
+        for visitor in visitors.into_iter().rev() {
+            if enough(visitor) {
+                return;
+            }
+        }
+        together = threads;
+    }
 }
 
 fn inline(bucket: &Bucket<'_, '_>, visitor: &mut dyn Visitor) {
@@ -281,7 +337,7 @@ fn check_elements(page: &Page<'_>, inline: bool, bounds: Bounds<'_>, fault: &mut
 
 impl<'w> Walk<'w> {
     fn unmeasured(db: &'w Db<'w>, shared: Shared<'w>) -> Walk<'w> {
-        Walk { db, shared, leaf_depth: None, windows: Vec::new(), unsaid: 0, cancelled: false }
+        Walk { db, shared, leaf_depth: None, windows: Vec::new(), unsaid: 0, cancelled: false, backwards: false }
     }
 
     fn new(db: &'w Db<'w>, shared: Shared<'w>, root: Pgid) -> Walk<'w> {
@@ -385,7 +441,14 @@ impl<'w> Walk<'w> {
                 visitor.leaf(&page, Some(depth));
             } else {
                 visitor.branch(&page, depth);
-                for (child, bounds) in children(&page, bounds, self.shared.until) {
+                let mut below: Vec<_> = children(&page, bounds, self.shared).collect();
+                if self.backwards {
+                    below.reverse();
+                }
+                for (child, bounds) in below {
+                    if visitor.enough() {
+                        break;
+                    }
                     self.visit(child, depth.saturating_add(1), bounds, visitor);
                 }
             }
@@ -414,7 +477,7 @@ impl<'w> Walk<'w> {
                 }
                 let Some(page) = self.enter(subtree.id, depth, subtree.bounds(), &mut window, visitor) else { continue };
                 visitor.branch(&page, depth);
-                below.extend(children(&page, subtree.bounds(), self.shared.until).map(|(id, bounds)| Subtree {
+                below.extend(children(&page, subtree.bounds(), self.shared).map(|(id, bounds)| Subtree {
                     id,
                     depth: depth.saturating_add(1),
                     lower: bounds.lower.map(<[u8]>::to_vec),
@@ -432,9 +495,11 @@ impl<'w> Walk<'w> {
 /// The children of a branch page that can be read, with what this page and its parents say about their keys.
 ///
 /// A key that is out of order among its neighbours was reported as such: it says nothing about the children.
-fn children<'p>(page: &Page<'p>, bounds: Bounds<'p>, until: Option<&'p [u8]>) -> impl Iterator<Item = (Pgid, Bounds<'p>)> {
+fn children<'p>(page: &Page<'p>, bounds: Bounds<'p>, shared: Shared<'p>) -> impl Iterator<Item = (Pgid, Bounds<'p>)> {
     let page = *page;
+    let Shared { from, until, .. } = shared;
     let within = move |key: &[u8]| until.is_none_or(|until| key < until);
+    let reaches = move |upper: Option<&[u8]>| from.is_none_or(|from| upper.is_none_or(|upper| upper > from));
     let key = move |index: usize| page.branch(index).ok().map(|element| element.key);
     let trusted = move |index: usize| {
         let own = key(index)?;
@@ -452,13 +517,13 @@ fn children<'p>(page: &Page<'p>, bounds: Bounds<'p>, until: Option<&'p [u8]>) ->
         })
         .collect();
     uppers.reverse();
-    page.branches().filter(move |element| within(element.key)).map(move |element| {
+    page.branches().filter(move |element| within(element.key)).filter_map(move |element| {
         let index = element.index;
         let lower = bounds.lower.filter(|_| index == 0).or_else(|| trusted(index));
         let upper = uppers.get(index).copied().flatten();
         let offset = page.element_at(index).offset.unwrap_or(page.offset);
         let named_by = NamedBy::Branch { page: page.id, offset, element: index };
-        (element.child, Bounds { lower, upper, named_by })
+        reaches(upper).then_some((element.child, Bounds { lower, upper, named_by }))
     })
 }
 

@@ -1,12 +1,21 @@
 //! The command line: arguments, dispatch, exit codes. Everything below sees only the library's public API.
 
 mod bolt;
+mod compare;
 mod defrag;
+mod diff;
+mod events;
 mod explain;
+mod export;
+mod facts;
 mod format;
+mod get;
 mod hashkv;
+mod history;
 mod input;
 mod inspect;
+mod keys;
+mod keyspace;
 mod misc;
 mod out;
 mod policy;
@@ -15,6 +24,7 @@ mod report;
 mod restore;
 mod snap;
 mod status;
+mod value_diff;
 mod verify;
 mod wal;
 
@@ -76,6 +86,17 @@ enum Command {
     Verify(Box<verify::Args>),
     Restore(Box<restore::Args>),
     Defrag(defrag::Args),
+    Get(Box<get::Args>),
+    Keys(keys::Args),
+    History(history::Args),
+    Events(events::Args),
+    Diff(diff::Args),
+    Compare(compare::Args),
+    Export(export::Args),
+    Leases(facts::LeasesArgs),
+    Auth(facts::AuthArgs),
+    Alarms(facts::AlarmsArgs),
+    Members(facts::MembersArgs),
     /// The commands of `etcdutl snapshot`.
     #[command(subcommand)]
     Snapshot(Snapshot),
@@ -175,6 +196,17 @@ fn run(cli: &Cli) -> u8 {
         Command::Verify(args) => verify::run(args, context),
         Command::Restore(args) | Command::Snapshot(Snapshot::Restore(args)) => restore::run(args, context),
         Command::Defrag(args) => defrag::run(args, context),
+        Command::Get(args) => get::run(args, context),
+        Command::Keys(args) => keys::run(args, context),
+        Command::Diff(args) => diff::run(args, context),
+        Command::Compare(args) => compare::run(args, context),
+        Command::Export(args) => export::run(args, context),
+        Command::Leases(args) => facts::leases(args, context),
+        Command::Auth(args) => facts::auth(args, context),
+        Command::Alarms(args) => facts::alarms(args, context),
+        Command::Members(args) => facts::members(args, context),
+        Command::History(args) => history::run(args, context),
+        Command::Events(args) => events::run(args, context),
         Command::Wal(Wal::Dump(args)) => wal::run(args, context.out).map(verdict).map_err(Fail::Library),
         Command::Snap(Snap::Show(args)) => snap::run(args, context.out).map(verdict).map_err(Fail::Library),
         Command::Bolt(command) => bolt::run(command, context),

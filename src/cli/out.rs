@@ -119,6 +119,43 @@ pub fn size(bytes: u64) -> String {
     if tenths < 10.0 { format!("{tenths:.1} {unit}") } else { format!("{tenths:.0} {unit}") }
 }
 
+/// The most columns a bar takes.
+const BAR: usize = 40;
+
+/// Bars beside numbers: on a terminal only, as wide as it leaves room for.
+pub struct Bars {
+    width: usize,
+    full: &'static str,
+}
+
+impl Bars {
+    pub fn new() -> Bars {
+        let columns = rustix::termios::tcgetwinsize(io::stdout()).map_or(0, |size| usize::from(size.ws_col));
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        Bars::of(columns, dumb)
+    }
+
+    /// Half of what a line of that many columns has beside the numbers.
+    fn of(columns: usize, dumb: bool) -> Bars {
+        Bars { width: (columns.saturating_sub(48) / 2).min(BAR), full: if dumb { "#" } else { "█" } }
+    }
+
+    /// What stands above them.
+    pub fn header(&self) -> String {
+        if self.width == 0 { String::new() } else { " ".repeat(self.width + 2) }
+    }
+
+    /// The bar of a number, and space up to the next column; nothing when there is no terminal.
+    pub fn bar(&self, part: u64, whole: u64) -> String {
+        if self.width == 0 {
+            return String::new();
+        }
+        let share = if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
+        let full = ((share * self.width as f64).round() as usize).clamp(usize::from(part > 0), self.width);
+        format!("{}{}", self.full.repeat(full), " ".repeat(self.width - full + 2))
+    }
+}
+
 /// A number with its thousands apart, so that a person can read it.
 pub fn count(n: u64) -> String {
     let digits = n.to_string();
@@ -155,6 +192,17 @@ mod tests {
     #[test]
     fn nothing_from_a_file_commands_the_terminal() {
         assert_eq!(clean("a\u{1b}[2J\tb\u{9b}\n\u{e9}"), "a\\u{1b}[2J\\tb\\u{9b}\n\u{e9}");
+    }
+
+    #[test]
+    fn a_bar_is_as_long_as_its_share_and_only_where_there_is_room() {
+        let bars = Bars::of(80, false);
+        assert_eq!(bars.bar(1, 2), format!("{}{}", "█".repeat(8), " ".repeat(10)));
+        assert_eq!(bars.bar(0, 2), " ".repeat(18));
+        assert_eq!(bars.bar(1, 1_000_000), format!("█{}", " ".repeat(17)));
+        assert_eq!(bars.header().len(), 18);
+        assert_eq!(Bars::of(200, true).bar(7, 7), format!("{}  ", "#".repeat(40)));
+        assert_eq!([Bars::of(0, false).bar(1, 1), Bars::of(40, false).header()], [String::new(), String::new()]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod bootstrap;
 pub mod datadir;
 pub mod history;
 pub mod identity;
+pub mod key_range;
 pub mod kv;
 pub mod lease;
 pub mod member;
@@ -17,6 +18,7 @@ pub mod schema;
 pub mod store;
 
 pub use datadir::DataDir;
+pub use key_range::KeyRange;
 pub use kv::KeyValue;
 pub use revision::{BucketKey, Revision};
 pub use store::Facts;

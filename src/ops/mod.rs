@@ -6,6 +6,7 @@ pub mod defrag;
 pub mod digest;
 pub mod hashkv;
 pub mod inspect;
+pub mod keyspace;
 pub mod restore;
 pub mod scan;
 pub mod status;

@@ -68,11 +68,16 @@ impl Server {
         self.user = Some(user);
     }
 
-    /// Runs etcdctl.
-    pub fn try_ctl(&self, args: &[&str], stdin: &[u8]) -> Output {
+    /// etcdctl with these arguments, not yet started.
+    pub fn ctl_command(&self, args: &[&str]) -> Command {
         let mut command = peers::command(&self.etcdctl, self.directory.path());
         command.args(["--endpoints", &self.endpoint]).args(self.user.map(|user| format!("--user={user}"))).args(args);
-        run(&mut command, stdin)
+        command
+    }
+
+    /// Runs etcdctl.
+    pub fn try_ctl(&self, args: &[&str], stdin: &[u8]) -> Output {
+        run(&mut self.ctl_command(args), stdin)
     }
 
     /// Runs etcdctl, which must succeed.

@@ -194,7 +194,7 @@ struct Plan<'p, 's> {
     version: Minor,
     edits: Edits,
     db: Db<'s>,
-    /// The source's last revision.
+    /// The source's last stored revision.
     last: i64,
     /// How many members the source names.
     members_before: usize,
@@ -297,19 +297,19 @@ fn read_back(path: &Path, plan: &Plan<'_, '_>, hash: u32, monitor: &dyn Monitor)
     if scan.hash != hash {
         return Err(wrong(format!("its status hash is {:x}, of what was written {hash:x}", scan.hash)));
     }
-    let (facts, last) = database::facts(&db).map_err(|e| wrong(e.to_string()))?;
-    let members: Vec<u64> = facts.members.iter().map(|member| member.id).collect();
-    let mut ids: Vec<u64> = plan.cluster.members.iter().map(|member| member.id).collect();
-    ids.sort_by_key(|id| format!("{id:x}"));
-    let due = plan.revision();
-    // Where keys are left out the last revision may be the compaction's.
-    let last = if plan.edits.keep.is_some() { facts.current_revision(last) } else { last };
     if let Some(due) = plan.edits.hash.filter(|_| !plan.edits.bumped) {
         let ours = hashkv(&result, HashKvOptions::default(), monitor)?.hash;
         if ours != due {
             return Err(wrong(format!("its HashKV is {ours}, {due} is due")));
         }
     }
+    let (facts, last) = database::facts(&db).map_err(|e| wrong(e.to_string()))?;
+    // Where keys are left out the last revision may be the compaction's.
+    let last = if plan.edits.keep.is_some() { facts.current_revision(last) } else { last };
+    let members: Vec<u64> = facts.members.iter().map(|member| member.id).collect();
+    let mut ids: Vec<u64> = plan.cluster.members.iter().map(|member| member.id).collect();
+    ids.sort_by_key(|id| format!("{id:x}"));
+    let due = plan.revision();
     if last != due || facts.consistent_index != Some(bootstrap::commit(plan.cluster)) || members != ids {
         let (ours, theirs) = (members.len(), ids.len());
         return Err(wrong(format!("it ends at revision {last} with {ours} members; due were {due} and {theirs}")));

@@ -1,0 +1,128 @@
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+
+use coldbolt::bytes::checksum::{hex, sha256};
+use coldbolt::etcd::KeyRange;
+use coldbolt::etcd::member::hex16;
+use coldbolt::ops::keyspace::{Event, EventKind};
+use serde_json::{Map, Value, json};
+
+use super::keyspace::{File, json_bytes, keep, show_key, show_value};
+use super::out::{List, Listing, size};
+use super::{Context, Done, Verdict};
+
+/// Print every change that is still stored, in the order it happened.
+///
+/// The changes of one transaction have one revision and stand together. Up to the compact revision only what the compaction kept is there
+/// (or has not yet removed); these are marked `compacted`. A revision that a restore with --bump-revision went up to is a `marker`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  coldbolt events backup.db --since-rev 1000\n  coldbolt events backup.db --prefix /registry/pods/ -w ndjson | jq -c 'select(.type == \"delete\")'"
+)]
+pub struct Args {
+    #[command(flatten)]
+    file: File,
+    /// Begin at this revision; it must not be compacted. Without it everything that is stored is printed.
+    #[arg(long, value_name = "REVISION")]
+    since_rev: Option<i64>,
+    /// End with this revision.
+    #[arg(long, value_name = "REVISION")]
+    until_rev: Option<i64>,
+    /// Print only what happened to keys that begin so.
+    #[arg(long, value_name = "PREFIX")]
+    prefix: Option<OsString>,
+    /// Print only what happened to this key.
+    #[arg(long, value_name = "KEY", conflicts_with = "prefix")]
+    key: Option<OsString>,
+    /// Print values too.
+    #[arg(long)]
+    values: bool,
+    /// Format of the answer.
+    #[arg(short, long, value_enum, default_value = "simple", value_name = "FORMAT")]
+    write_out: Listing,
+}
+
+pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
+    args.file.with(context, |store, out| {
+        let prefix = args.prefix.as_ref().map(|prefix| KeyRange::prefix(prefix.as_bytes()));
+        let range = prefix.or_else(|| args.key.as_ref().map(|key| KeyRange::single(key.as_bytes())));
+        // Refused before anything is written.
+        if let Some(since) = args.since_rev.filter(|since| *since <= store.revision()) {
+            store.at(Some(since))?;
+        }
+        let mut list = List::begin(out, args.write_out, "coldbolt.events/1", &store.source().name(), "events")?;
+        let (mut done, mut last) = (Ok(()), None);
+        store.events(args.since_rev, args.until_rev, range.as_ref(), &mut |event| {
+            let main = event.revision.main;
+            let begins = last.replace(main) != Some(main);
+            let written = if args.write_out == Listing::Simple {
+                list.item(&(), |out| line(out, &event, begins, args.values))
+            } else {
+                list.item(&event_json(&event, args.values), |_| Ok(()))
+            };
+            keep(&mut done, written)
+        })?;
+        done?;
+        list.end()?;
+        Ok(Verdict::Good)
+    })
+}
+
+pub fn kind(kind: EventKind) -> &'static str {
+    match kind {
+        EventKind::Put => "put",
+        EventKind::Delete => "delete",
+        EventKind::Marker => "marker",
+    }
+}
+
+/// What a put carries, for people: its place in the key's life, its size, its lease.
+pub fn carries(event: &Event<'_>) -> String {
+    let kv = event.kv;
+    let lease = if kv.lease == 0 { String::new() } else { format!(", lease {}", hex16(kv.lease.cast_unsigned())) };
+    format!("create {}, version {}, {}{lease}", kv.create_revision, kv.version, size(kv.value.len() as u64))
+}
+
+fn line(out: &mut dyn Write, event: &Event<'_>, begins: bool, values: bool) -> io::Result<()> {
+    if begins {
+        writeln!(out, "revision {}{}", event.revision.main, if event.compacted { " (compacted)" } else { "" })?;
+    }
+    match event.kind {
+        EventKind::Put => writeln!(out, "  put     {}  ({})", show_key(event.kv.key), carries(event))?,
+        EventKind::Delete => writeln!(out, "  delete  {}", show_key(event.kv.key))?,
+        EventKind::Marker => writeln!(out, "  marker  no change: a restore raised the revision to this one")?,
+    }
+    if values && event.kind == EventKind::Put { writeln!(out, "{}", show_value(event.kv.value)) } else { Ok(()) }
+}
+
+/// Keys and values are text where they are UTF-8, else `key_base64` and `value_base64`.
+pub fn event_json(event: &Event<'_>, values: bool) -> Value {
+    let kv = event.kv;
+    let mut item = Map::new();
+    item.insert("revision".to_owned(), event.revision.main.into());
+    item.insert("sub".to_owned(), event.revision.sub.into());
+    item.insert("type".to_owned(), kind(event.kind).into());
+    if event.compacted {
+        item.insert("compacted".to_owned(), true.into());
+    }
+    if event.kind != EventKind::Marker {
+        json_bytes(&mut item, "key", kv.key);
+    }
+    if event.kind == EventKind::Put {
+        item.insert("create_revision".to_owned(), kv.create_revision.into());
+        item.insert("mod_revision".to_owned(), kv.mod_revision.into());
+        item.insert("version".to_owned(), kv.version.into());
+        item.insert("lease".to_owned(), if kv.lease == 0 { Value::Null } else { json!(hex16(kv.lease.cast_unsigned())) });
+        item.insert("value_len".to_owned(), kv.value.len().into());
+        if values {
+            json_bytes(&mut item, "value", kv.value);
+        }
+    }
+    Value::Object(item)
+}
+
+/// The SHA-256 of a value, in hexadecimal.
+pub fn digest(value: &[u8]) -> String {
+    hex(&sha256(value))
+}

@@ -1,0 +1,176 @@
+use std::borrow::Cow;
+use std::ffi::OsString;
+use std::io::{self, Write};
+
+use clap::ValueEnum;
+use coldbolt::etcd::member::hex16;
+use coldbolt::etcd::{KeyRange, KeyValue};
+use coldbolt::ops::keyspace::{EventKind, RangeRequest};
+use serde::Serialize;
+
+use super::events::kind;
+use super::keyspace::{File, base64, bytes, keep};
+use super::{Context, Done, Verdict};
+
+/// Write the keyspace as rows, for DuckDB, Spark or jq: live keys at a revision, or everything that is stored.
+///
+/// A key or value that is text is in `key` or `value`, any other in `key_base64` or `value_base64`; the other one of the two is empty.
+/// With --all-revisions each stored change is a row, in order of the revisions.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  coldbolt export backup.db > keys.ndjson\n  coldbolt export backup.db --all-revisions --no-values -w csv > changes.csv\n  duckdb -c \"SELECT split_part(key, '/', 3) AS kind, count(*) FROM 'changes.csv' GROUP BY kind\""
+)]
+pub struct Args {
+    #[command(flatten)]
+    file: File,
+    /// Only keys that begin so.
+    #[arg(long, value_name = "PREFIX")]
+    prefix: Option<OsString>,
+    /// As of this revision; 0 is the last.
+    #[arg(long, default_value_t = 0, value_name = "REVISION", allow_negative_numbers = true, conflicts_with = "all_revisions")]
+    rev: i64,
+    /// Every stored change, deletions included.
+    #[arg(long)]
+    all_revisions: bool,
+    /// Leave values out; their length is there all the same.
+    #[arg(long)]
+    no_values: bool,
+    /// Format of the answer.
+    #[arg(short, long, value_enum, default_value = "ndjson", value_name = "FORMAT")]
+    write_out: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// One JSON object a line.
+    Ndjson,
+    /// Comma-separated values with a header line (RFC 4180).
+    Csv,
+}
+
+/// A row; the fields that only --all-revisions has come first.
+#[derive(Serialize)]
+struct Row<'r> {
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    change: Option<ChangeFields>,
+    key: Option<&'r str>,
+    key_base64: Option<String>,
+    create_revision: i64,
+    mod_revision: i64,
+    version: i64,
+    lease: Option<String>,
+    value_len: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<Option<&'r str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value_base64: Option<Option<String>>,
+}
+
+#[derive(Serialize)]
+struct ChangeFields {
+    r#type: &'static str,
+    sub: i64,
+    compacted: bool,
+}
+
+/// Text that stays what it is in every program: UTF-8 without control characters other than tabs and ends of lines.
+fn text(bytes: &[u8]) -> (Option<&str>, Option<String>) {
+    let plain = |text: &&str| text.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\t'));
+    let text = std::str::from_utf8(bytes).ok().filter(plain);
+    (text, text.is_none().then(|| base64(bytes)))
+}
+
+impl<'r> Row<'r> {
+    fn new(kv: KeyValue<'r>, value_len: usize, values: bool, change: Option<ChangeFields>) -> Row<'r> {
+        let (key, key_base64) = text(kv.key);
+        let (value, value_base64) = if values { text(kv.value) } else { (None, None) };
+        Row {
+            change,
+            key,
+            key_base64,
+            create_revision: kv.create_revision,
+            mod_revision: kv.mod_revision,
+            version: kv.version,
+            lease: (kv.lease != 0).then(|| hex16(kv.lease.cast_unsigned())),
+            value_len,
+            value: values.then_some(value),
+            value_base64: values.then_some(value_base64),
+        }
+    }
+
+    fn csv(&self, out: &mut dyn Write) -> io::Result<()> {
+        if let Some(change) = &self.change {
+            write!(out, "{},{},{},", change.r#type, change.sub, change.compacted)?;
+        }
+        field(out, self.key.unwrap_or_default())?;
+        let (key, lease) = (self.key_base64.as_deref().unwrap_or_default(), self.lease.as_deref().unwrap_or_default());
+        write!(out, ",{key},{},{},{},{lease},{}", self.create_revision, self.mod_revision, self.version, self.value_len)?;
+        if let (Some(value), Some(base64)) = (self.value, &self.value_base64) {
+            out.write_all(b",")?;
+            field(out, value.unwrap_or_default())?;
+            write!(out, ",{}", base64.as_deref().unwrap_or_default())?;
+        }
+        out.write_all(b"\n")
+    }
+}
+
+/// A field of a CSV file, in quotes where it must be.
+fn field(out: &mut dyn Write, text: &str) -> io::Result<()> {
+    if !text.contains(['"', ',', '\n']) {
+        return out.write_all(text.as_bytes());
+    }
+    let quoted: Cow<'_, str> = if text.contains('"') { text.replace('"', "\"\"").into() } else { text.into() };
+    write!(out, "\"{quoted}\"")
+}
+
+fn header(out: &mut dyn Write, changes: bool, values: bool) -> io::Result<()> {
+    let change = if changes { "type,sub,compacted," } else { "" };
+    let value = if values { ",value,value_base64" } else { "" };
+    writeln!(out, "{change}key,key_base64,create_revision,mod_revision,version,lease,value_len{value}")
+}
+
+pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
+    args.file.with(context, |store, out| {
+        let values = !args.no_values;
+        let range = KeyRange::prefix(bytes(&args.prefix));
+        let view = store.at(Some(args.rev))?;
+        if args.write_out == Format::Csv {
+            header(out, args.all_revisions, values)?;
+        }
+        let mut done = Ok(());
+        let mut write = |row: Row<'_>| {
+            let written = match args.write_out {
+                Format::Csv => row.csv(out),
+                Format::Ndjson => serde_json::to_writer(&mut *out, &row).map_err(io::Error::from).and_then(|()| out.write_all(b"\n")),
+            };
+            keep(&mut done, written)
+        };
+        if args.all_revisions {
+            // Without a prefix markers too: they are part of what is stored.
+            let range = args.prefix.is_some().then_some(&range);
+            store.events(None, None, range, &mut |event| {
+                let mut kv = event.kv;
+                if event.kind != EventKind::Put {
+                    kv.mod_revision = event.revision.main;
+                }
+                let change = ChangeFields { r#type: kind(event.kind), sub: event.revision.sub, compacted: event.compacted };
+                write(Row::new(kv, kv.value.len(), values, Some(change)))
+            })?;
+        } else if args.no_values {
+            for state in view.keys(range) {
+                let state = state?;
+                let (create_revision, mod_revision, version, lease) =
+                    (state.create_revision, state.revision.main, state.version, state.lease);
+                let kv = KeyValue { key: &state.key, create_revision, mod_revision, version, value: &[], lease };
+                let len = usize::try_from(state.value_len).unwrap_or(usize::MAX);
+                if !state.deleted && write(Row::new(kv, len, false, None)).is_break() {
+                    break;
+                }
+            }
+        } else {
+            view.range(&RangeRequest::new(range), &mut |kv| write(Row::new(kv, kv.value.len(), true, None)))?;
+        }
+        done?;
+        Ok(Verdict::Good)
+    })
+}

@@ -1,0 +1,152 @@
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+
+use coldbolt::etcd::KeyRange;
+use coldbolt::ops::keyspace::events::{Change, Version};
+use coldbolt::ops::keyspace::{EventKind, KeyState, Store};
+use serde_json::{Map, Value};
+
+use super::events::{carries, digest, event_json};
+use super::keyspace::{File, json_bytes, keep, show_key, show_value};
+use super::out::{List, Listing, count};
+use super::value_diff::value_diff;
+use super::{Context, Done, Fail, Verdict};
+
+/// Print every stored version of a key, oldest first, life by life; or with --prefix the keys that have a history.
+///
+/// A life (generation) begins with a creation and ends with a deletion. What came before the compact revision is gone but for the newest
+/// version then. With --prefix one line a key: what is stored of it; with --deleted only of keys that are deleted now.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  coldbolt history backup.db /registry/deployments/default/web --diff\n  coldbolt history backup.db --prefix /registry/secrets/ --deleted"
+)]
+pub struct Args {
+    #[command(flatten)]
+    file: File,
+    /// The key.
+    #[arg(value_name = "KEY", required_unless_present = "prefix", conflicts_with = "prefix")]
+    key: Option<OsString>,
+    /// List the keys that begin so.
+    #[arg(long, value_name = "PREFIX")]
+    prefix: Option<OsString>,
+    /// List only keys that are deleted.
+    #[arg(long, requires = "prefix")]
+    deleted: bool,
+    /// Print what changed from version to version: JSON by its fields, text by its lines, anything else by its hash.
+    #[arg(long, conflicts_with = "prefix")]
+    diff: bool,
+    /// Print values too.
+    #[arg(long, conflicts_with = "prefix")]
+    values: bool,
+    /// Format of the answer.
+    #[arg(short, long, value_enum, default_value = "simple", value_name = "FORMAT")]
+    write_out: Listing,
+}
+
+pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
+    args.file.with(context, |store, out| {
+        match (&args.prefix, &args.key) {
+            (Some(prefix), _) => list(args, prefix.as_bytes(), store, out)?,
+            (None, Some(key)) => one(args, key.as_bytes(), store, out)?,
+            (None, None) => {}
+        }
+        Ok(Verdict::Good)
+    })
+}
+
+fn one(args: &Args, key: &[u8], store: &Store<'_>, out: &mut dyn Write) -> Result<(), Fail> {
+    let simple = args.write_out == Listing::Simple;
+    let mut list = List::begin(out, args.write_out, "coldbolt.history/1", &store.source().name(), "versions")?;
+    // The value before, if it was a put and is wanted.
+    let (mut done, mut before, mut generation) = (Ok(()), None::<Vec<u8>>, 0);
+    store.history(key, &mut |version| {
+        let event = version.event;
+        let changes = before.as_deref().filter(|_| args.diff && event.kind == EventKind::Put).map(|b| value_diff(b, event.kv.value));
+        let begins = std::mem::replace(&mut generation, version.generation) != version.generation;
+        let written = if simple {
+            list.item(&(), |out| line(out, &version, begins, args.values, changes.as_deref().unwrap_or_default()))
+        } else {
+            list.item(&version_json(&version, args.values, changes), |_| Ok(()))
+        };
+        before = (args.diff && event.kind == EventKind::Put).then(|| event.kv.value.to_vec());
+        keep(&mut done, written)
+    })?;
+    done?;
+    list.end()?;
+    if simple && generation == 0 {
+        writeln!(out, "{}: no version is stored", show_key(key))?;
+    }
+    Ok(())
+}
+
+fn word(change: Change) -> &'static str {
+    match change {
+        Change::Created => "created",
+        Change::Recreated => "recreated",
+        Change::Updated => "updated",
+        Change::Deleted => "deleted",
+    }
+}
+
+fn line(out: &mut dyn Write, version: &Version<'_>, begins: bool, values: bool, changes: &[String]) -> io::Result<()> {
+    let event = &version.event;
+    if begins {
+        writeln!(out, "generation {}", version.generation)?;
+    }
+    let revision = event.revision.to_string();
+    let compacted = if event.compacted { " (compacted)" } else { "" };
+    if event.kind == EventKind::Put {
+        let sha256 = digest(event.kv.value);
+        let sha256 = sha256.get(..16).unwrap_or(&sha256);
+        writeln!(out, "  {revision:<12} {:<10} {}, sha256 {sha256}{compacted}", word(version.change), carries(event))?;
+        changes.iter().try_for_each(|change| writeln!(out, "      {change}"))?;
+        if values { writeln!(out, "{}", show_value(event.kv.value)) } else { Ok(()) }
+    } else {
+        writeln!(out, "  {revision:<12} {}{compacted}", word(version.change))
+    }
+}
+
+fn version_json(version: &Version<'_>, values: bool, changes: Option<Vec<String>>) -> Value {
+    let mut item = Map::new();
+    item.insert("generation".to_owned(), version.generation.into());
+    item.insert("change".to_owned(), word(version.change).into());
+    if let Value::Object(event) = event_json(&version.event, values) {
+        item.extend(event);
+    }
+    if version.event.kind == EventKind::Put {
+        item.insert("value_sha256".to_owned(), digest(version.event.kv.value).into());
+    }
+    if let Some(changes) = changes {
+        item.insert("changes".to_owned(), changes.into());
+    }
+    Value::Object(item)
+}
+
+fn list(args: &Args, prefix: &[u8], store: &Store<'_>, out: &mut dyn Write) -> Result<(), Fail> {
+    let mut list = List::begin(out, args.write_out, "coldbolt.history-keys/1", &store.source().name(), "keys")?;
+    for state in store.at(None)?.keys(KeyRange::prefix(prefix)) {
+        let state = state?;
+        if state.deleted || !args.deleted {
+            list.item(&key_json(&state), |out| key_line(out, &state))?;
+        }
+    }
+    Ok(list.end()?)
+}
+
+fn key_line(out: &mut dyn Write, state: &KeyState) -> io::Result<()> {
+    let what = if state.deleted { "deleted at" } else { "live, modified at" };
+    let stored = if state.revisions == 1 { "1 version".to_owned() } else { format!("{} versions", count(state.revisions)) };
+    writeln!(out, "{}  ({what} {}, {stored} stored)", show_key(&state.key), state.revision)
+}
+
+fn key_json(state: &KeyState) -> Value {
+    let mut item = Map::new();
+    json_bytes(&mut item, "key", &state.key);
+    item.insert("deleted".to_owned(), state.deleted.into());
+    item.insert("revision".to_owned(), state.revision.main.into());
+    item.insert("sub".to_owned(), state.revision.sub.into());
+    item.insert("stored_versions".to_owned(), state.revisions.into());
+    item.insert("stored_bytes".to_owned(), state.bytes.into());
+    Value::Object(item)
+}

@@ -1,0 +1,316 @@
+use std::ffi::OsString;
+use std::io::{self, Write};
+
+use clap::ValueEnum;
+use coldbolt::etcd::KeyRange;
+use coldbolt::etcd::member::hex16;
+use coldbolt::ops::keyspace::{KeyState, View};
+use serde_json::{Map, Value, json};
+
+use super::keyspace::{File, bytes, json_bytes, show_key};
+use super::out::{Bars, List, Listing, count, size};
+use super::{Context, Done, Fail, Verdict};
+
+/// Prefixes that a tree may show: more are no view.
+const MOST_NODES: usize = 100_000;
+
+/// List the keys with their revisions and sizes, or show what fills the database: as a tree, or the greatest of them.
+///
+/// SIZE is what the live version takes (key and value), STORED what all its stored versions take, deletions included. Compaction and defrag
+/// give back the difference: that is the churn.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  coldbolt keys backup.db --prefix /registry/events/\n  coldbolt keys backup.db --tree --depth 3\n  coldbolt keys backup.db --top 20 --by churn"
+)]
+pub struct Args {
+    #[command(flatten)]
+    file: File,
+    /// Only keys that begin so.
+    #[arg(long, value_name = "PREFIX")]
+    prefix: Option<OsString>,
+    /// As of this revision; 0 is the last.
+    #[arg(long, default_value_t = 0, value_name = "REVISION", allow_negative_numbers = true)]
+    rev: i64,
+    /// List deleted keys of which something is stored, too.
+    #[arg(long, conflicts_with_all = ["tree", "top"])]
+    all: bool,
+    /// Add up by prefix, those that store most first.
+    #[arg(long, conflicts_with = "top")]
+    tree: bool,
+    /// How many levels of prefixes the tree shows.
+    #[arg(long, default_value_t = 2, value_name = "N", requires = "tree")]
+    depth: usize,
+    /// What ends a level.
+    #[arg(long, default_value_t = '/', value_name = "CHARACTER", requires = "tree")]
+    separator: char,
+    /// The N greatest.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    top: Option<u32>,
+    /// By what they are greatest.
+    #[arg(long, value_enum, default_value = "stored", value_name = "WHAT", requires = "top")]
+    by: By,
+    /// Format of the answer.
+    #[arg(short, long, value_enum, default_value = "simple", value_name = "FORMAT")]
+    write_out: Listing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum By {
+    /// Bytes of the live key and value.
+    Size,
+    /// Bytes of all stored versions.
+    Stored,
+    /// Number of stored versions.
+    Revisions,
+    /// Bytes of stored versions that are not live.
+    Churn,
+}
+
+pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
+    args.file.with(context, |store, out| {
+        let view = store.at(Some(args.rev))?;
+        match (args.tree, args.top) {
+            (true, _) => tree(args, view, out)?,
+            (_, Some(n)) => top(args, n as usize, view, out)?,
+            (false, None) => list(args, view, out)?,
+        }
+        Ok(Verdict::Good)
+    })
+}
+
+impl Args {
+    fn range(&self) -> KeyRange<'_> {
+        KeyRange::prefix(bytes(&self.prefix))
+    }
+}
+
+fn live_size(state: &KeyState) -> u64 {
+    if state.deleted { 0 } else { state.key.len() as u64 + state.value_len }
+}
+
+fn lease(state: &KeyState) -> Option<String> {
+    (state.lease != 0).then(|| hex16(state.lease.cast_unsigned()))
+}
+
+const HEADER: &str = "  MODIFIED    CREATED  VERSION     SIZE   STORED    REVS  LEASE             KEY";
+
+fn line(out: &mut dyn Write, state: &KeyState) -> io::Result<()> {
+    let (created, version) =
+        if state.deleted { ("deleted".to_owned(), "-".to_owned()) } else { (state.create_revision.to_string(), state.version.to_string()) };
+    let lease = lease(state).unwrap_or_else(|| "-".to_owned());
+    writeln!(
+        out,
+        "{:>10} {created:>10} {version:>8} {:>8} {:>8} {:>7}  {lease:<16}  {}",
+        state.revision.main,
+        size(live_size(state)),
+        size(state.bytes),
+        state.revisions,
+        show_key(&state.key)
+    )
+}
+
+fn json_of(state: &KeyState) -> Value {
+    let mut item = Map::new();
+    json_bytes(&mut item, "key", &state.key);
+    let fields = json!({
+        "deleted": state.deleted,
+        "mod_revision": state.revision.main,
+        "create_revision": (!state.deleted).then_some(state.create_revision),
+        "version": (!state.deleted).then_some(state.version),
+        "lease": lease(state),
+        "value_len": (!state.deleted).then_some(state.value_len),
+        "stored_versions": state.revisions,
+        "stored_bytes": state.bytes,
+    });
+    if let Value::Object(fields) = fields {
+        item.extend(fields);
+    }
+    Value::Object(item)
+}
+
+fn list(args: &Args, view: View<'_, '_>, out: &mut dyn Write) -> Result<(), Fail> {
+    if args.write_out == Listing::Simple {
+        writeln!(out, "{HEADER}")?;
+    }
+    let mut list = List::begin(out, args.write_out, "coldbolt.keys/1", &view.store().source().name(), "keys")?;
+    for state in view.keys(args.range()) {
+        let state = state?;
+        if args.all || !state.deleted {
+            if args.write_out == Listing::Simple {
+                list.item(&(), |out| line(out, &state))?;
+            } else {
+                list.item(&json_of(&state), |_| Ok(()))?;
+            }
+        }
+    }
+    Ok(list.end()?)
+}
+
+fn top(args: &Args, n: usize, view: View<'_, '_>, out: &mut dyn Write) -> Result<(), Fail> {
+    let measure = |state: &KeyState| match args.by {
+        By::Size => live_size(state),
+        By::Stored => state.bytes,
+        By::Revisions => state.revisions,
+        By::Churn => state.bytes.saturating_sub(live_size(state)),
+    };
+    let mut greatest: Vec<(u64, KeyState)> = Vec::new();
+    let mut total = 0u64;
+    // Of equals the first keys stay: the sort is stable.
+    let cut = |greatest: &mut Vec<(u64, KeyState)>| {
+        greatest.sort_by_key(|(measured, _)| std::cmp::Reverse(*measured));
+        greatest.truncate(n);
+    };
+    for state in view.keys(args.range()) {
+        let state = state?;
+        let measured = measure(&state);
+        total = total.saturating_add(measured);
+        greatest.push((measured, state));
+        if greatest.len() >= n * 2 + 1024 {
+            cut(&mut greatest);
+        }
+    }
+    cut(&mut greatest);
+    let mut list = List::begin(out, args.write_out, "coldbolt.keys-top/1", &view.store().source().name(), "keys")?;
+    if args.write_out != Listing::Simple {
+        greatest.iter().try_for_each(|(_, state)| list.item(&json_of(state), |_| Ok(())))?;
+        return Ok(list.end()?);
+    }
+    let bars = Bars::new();
+    let most = greatest.first().map_or(0, |(measured, _)| *measured);
+    let name = format!("{:?}", args.by).to_uppercase();
+    writeln!(out, "{name:>12}   SHARE  {}KEY", bars.header())?;
+    for (measured, state) in &greatest {
+        let shown = if args.by == By::Revisions { count(*measured) } else { size(*measured) };
+        let deleted = if state.deleted { "  (deleted)" } else { "" };
+        writeln!(out, "{shown:>12} {:>7}  {}{}{deleted}", percent(*measured, total), bars.bar(*measured, most), show_key(&state.key))?;
+    }
+    Ok(())
+}
+
+fn percent(part: u64, whole: u64) -> String {
+    if whole == 0 { "-".to_owned() } else { format!("{:.1} %", part as f64 * 100.0 / whole as f64) }
+}
+
+/// A prefix and what lies under it.
+#[derive(Default)]
+struct Node {
+    name: Vec<u8>,
+    live: u64,
+    size: u64,
+    stored: u64,
+    revisions: u64,
+    children: Vec<Node>,
+}
+
+impl Node {
+    fn add(&mut self, state: &KeyState) {
+        self.live += u64::from(!state.deleted);
+        self.size = self.size.saturating_add(live_size(state));
+        self.stored = self.stored.saturating_add(state.bytes);
+        self.revisions = self.revisions.saturating_add(state.revisions);
+    }
+
+    fn sort(&mut self) {
+        self.children.sort_by_key(|child| std::cmp::Reverse(child.stored));
+        self.children.iter_mut().for_each(Node::sort);
+    }
+}
+
+/// The levels of a key: up to and with each separator; one at the start belongs to the first.
+pub fn levels<'k>(key: &'k [u8], separator: &[u8], depth: usize) -> Vec<&'k [u8]> {
+    let mut levels = Vec::new();
+    let (mut from, mut at) = (0, separator.len().min(key.len()));
+    while levels.len() < depth {
+        let Some(found) = key[at..].windows(separator.len()).position(|window| window == separator) else { break };
+        let end = at + found + separator.len();
+        levels.push(&key[from..end]);
+        (from, at) = (end, end);
+    }
+    levels
+}
+
+fn tree(args: &Args, view: View<'_, '_>, out: &mut dyn Write) -> Result<(), Fail> {
+    let mut root = Node::default();
+    let mut nodes = 0;
+    let separator = args.separator.to_string();
+    for state in view.keys(args.range()) {
+        let state = state?;
+        root.add(&state);
+        let mut node = &mut root;
+        for level in levels(&state.key, separator.as_bytes(), args.depth) {
+            // Keys come in order, so what a prefix has comes together.
+            if node.children.last().is_none_or(|last| last.name != level) {
+                nodes += 1;
+                if nodes > MOST_NODES {
+                    let what = format!("more than {MOST_NODES} prefixes at depth {}; ask for fewer levels with --depth", args.depth);
+                    return Err(Fail::Library(coldbolt::Error::Refused(what)));
+                }
+                node.children.push(Node { name: level.to_vec(), ..Node::default() });
+            }
+            let Some(last) = node.children.last_mut() else { break };
+            node = last;
+            node.add(&state);
+        }
+    }
+    root.sort();
+    let simple = args.write_out == Listing::Simple;
+    let bars = Bars::new();
+    if simple {
+        writeln!(out, "    KEYS     SIZE   STORED     REVS   SHARE  {}PREFIX", bars.header())?;
+    }
+    let most = root.stored;
+    let mut list = List::begin(out, args.write_out, "coldbolt.keys-tree/1", &view.store().source().name(), "prefixes")?;
+    let mut pending = vec![(0usize, Vec::new(), &root)];
+    while let Some((depth, above, node)) = pending.pop() {
+        let path = [above.as_slice(), &node.name].concat();
+        if simple {
+            let name = if depth == 0 { "(all)".into() } else { show_key(&node.name) };
+            list.item(&(), |out| {
+                writeln!(
+                    out,
+                    "{:>8} {:>8} {:>8} {:>8} {:>7}  {}{}{name}",
+                    count(node.live),
+                    size(node.size),
+                    size(node.stored),
+                    count(node.revisions),
+                    percent(node.stored, most),
+                    bars.bar(node.stored, most),
+                    "  ".repeat(depth),
+                )
+            })?;
+        } else {
+            let mut item = Map::new();
+            json_bytes(&mut item, "prefix", &path);
+            for (name, n) in [
+                ("depth", depth as u64),
+                ("keys", node.live),
+                ("bytes", node.size),
+                ("stored_bytes", node.stored),
+                ("stored_versions", node.revisions),
+            ] {
+                item.insert(name.to_owned(), n.into());
+            }
+            list.item(&Value::Object(item), |_| Ok(()))?;
+        }
+        pending.extend(node.children.iter().rev().map(|child| (depth + 1, path.clone(), child)));
+    }
+    Ok(list.end()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::levels;
+
+    #[test]
+    fn a_key_has_a_level_for_each_separator_but_one_at_its_start() {
+        let text = |key: &str, depth| -> Vec<String> {
+            levels(key.as_bytes(), b"/", depth).into_iter().map(|level| String::from_utf8(level.to_vec()).unwrap()).collect()
+        };
+        assert_eq!(text("/registry/pods/default/web", 9), ["/registry/", "pods/", "default/"]);
+        assert_eq!(text("/registry/pods/default/web", 1), ["/registry/"]);
+        assert_eq!(text("a/b", 9), ["a/"]);
+        assert_eq!(text("/a", 9), [""; 0]);
+        assert_eq!(text("//a", 9), ["//"]);
+        assert_eq!(text("", 9), [""; 0]);
+    }
+}

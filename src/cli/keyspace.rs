@@ -1,0 +1,173 @@
+//! What the commands about the keyspace share: which file, at which revision, and how keys look.
+
+use std::borrow::Cow;
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use coldbolt::bytes::Source;
+use coldbolt::bytes::message::{go_quote, is_print};
+use coldbolt::error::Error;
+use coldbolt::etcd::{DataDir, KeyValue};
+use coldbolt::monitor::Monitor;
+use coldbolt::ops::keyspace::{Store, StoreOptions};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::progress::Heard;
+use super::{Context, Done, Fail, Verdict, input};
+
+#[derive(Debug, clap::Args)]
+pub struct File {
+    /// Snapshot file, database or data directory (its member/snap/db); - is standard input.
+    #[arg(value_name = "PATH")]
+    path: PathBuf,
+    #[command(flatten)]
+    damage: Damage,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Damage {
+    /// Go on past damage and answer from what can be read: findings are still told, and the exit code is still 1.
+    #[arg(long)]
+    allow_damage: bool,
+}
+
+impl Damage {
+    /// Damage ends the command.
+    pub fn refused() -> Damage {
+        Damage { allow_damage: false }
+    }
+}
+
+/// An input that was opened.
+pub struct Opened {
+    source: Source,
+    directory: Option<DataDir>,
+    options: StoreOptions,
+}
+
+impl File {
+    pub fn open(&self) -> Result<Opened, Error> {
+        open(&self.path, &self.damage)
+    }
+
+    /// Does something with the keyspace; damage that was heard of makes the verdict bad.
+    pub fn with<'c>(&self, context: &mut Context<'c>, work: impl FnOnce(&Store<'_>, &mut dyn Write) -> Result<Verdict, Fail>) -> Done {
+        let opened = self.open()?;
+        let heard = Heard::new(context.monitor);
+        let store = opened.store(&heard)?;
+        let verdict = work(&store, context.out)?;
+        Ok(if heard.damage() { Verdict::Bad } else { verdict })
+    }
+}
+
+/// Opens the database that a path leads to.
+pub fn open(path: &Path, damage: &Damage) -> Result<Opened, Error> {
+    let options = StoreOptions { allow_damage: damage.allow_damage, ..StoreOptions::default() };
+    if path == Path::new("-") || !path.is_dir() {
+        return Ok(Opened { source: input::database(path)?, directory: None, options });
+    }
+    let directory = DataDir::list(path, None)?;
+    let Some(db) = &directory.db else { return Err(Error::unreadable(path, "holds no database (member/snap/db)")) };
+    Ok(Opened { source: input::database(db)?, directory: Some(directory), options })
+}
+
+impl Opened {
+    pub fn store<'o>(&'o self, monitor: &'o dyn Monitor) -> Result<Store<'o>, Error> {
+        let store = Store::open(&self.source, self.options, monitor)?;
+        if let Some(directory) = &self.directory {
+            store.warn_of_log(directory)?;
+        }
+        Ok(store)
+    }
+}
+
+/// A failure inside a closure that a walk calls: it is kept, and the walk ends.
+pub fn keep<E>(done: &mut Result<(), E>, result: Result<(), E>) -> std::ops::ControlFlow<()> {
+    if result.is_err() {
+        *done = result;
+        return std::ops::ControlFlow::Break(());
+    }
+    std::ops::ControlFlow::Continue(())
+}
+
+pub fn bytes(text: &Option<OsString>) -> &[u8] {
+    text.as_ref().map_or(b"", |text| text.as_bytes())
+}
+
+/// A key as one line that a terminal only prints: as it is, or quoted as Go does.
+pub fn show_key(key: &[u8]) -> Cow<'_, str> {
+    let plain = std::str::from_utf8(key).ok().filter(|text| !text.is_empty() && !text.starts_with('"') && text.chars().all(is_print));
+    plain.map_or_else(|| go_quote(key).into(), Cow::from)
+}
+
+/// Text of several lines is left as it is, where nothing in it could steer a terminal; everything else is quoted.
+pub fn show_value(value: &[u8]) -> Cow<'_, str> {
+    let plain = std::str::from_utf8(value).ok().filter(|text| text.chars().all(|c| is_print(c) || matches!(c, '\n' | '\t')));
+    plain.map_or_else(|| go_quote(value).into(), Cow::from)
+}
+
+pub fn on_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+pub fn base64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// Bytes under that name where they are UTF-8, else in base64 under `NAME_base64`.
+pub fn json_bytes(item: &mut Map<String, Value>, name: &str, bytes: &[u8]) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => item.insert(name.to_owned(), text.into()),
+        Err(_) => item.insert(format!("{name}_base64"), base64(bytes).into()),
+    };
+}
+
+fn zero(n: &i64) -> bool {
+    *n == 0
+}
+
+/// A key and its value with the names that etcdctl gives them. Zeros and empty values are left out.
+#[derive(Debug, Serialize)]
+pub struct KvJson {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    key: String,
+    #[serde(skip_serializing_if = "zero")]
+    create_revision: i64,
+    #[serde(skip_serializing_if = "zero")]
+    mod_revision: i64,
+    #[serde(skip_serializing_if = "zero")]
+    version: i64,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    value: String,
+    #[serde(skip_serializing_if = "zero")]
+    lease: i64,
+}
+
+impl From<KeyValue<'_>> for KvJson {
+    fn from(kv: KeyValue<'_>) -> KvJson {
+        let KeyValue { key, create_revision, mod_revision, version, value, lease } = kv;
+        KvJson { key: base64(key), create_revision, mod_revision, version, value: base64(value), lease }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_one_line_that_steers_no_terminal() {
+        assert_eq!(show_key("/k/é".as_bytes()), "/k/é");
+        assert_eq!(show_key(b"a\x1b[2J"), r#""a\x1b[2J""#);
+        assert_eq!(show_key(b"a\nb"), r#""a\nb""#);
+        assert_eq!(show_key(b"\xff"), r#""\xff""#);
+        assert_eq!(show_key(b"\"a\""), r#""\"a\"""#);
+        assert_eq!(show_key(b""), r#""""#);
+        assert_eq!(show_value(b"a:\n\tb\n"), "a:\n\tb\n");
+        assert_eq!(show_value(b"a\rb"), r#""a\rb""#);
+    }
+}
