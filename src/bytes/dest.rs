@@ -73,6 +73,15 @@ impl Dest {
         done.map_err(|source| Error::Output { what: show(&self.partial), source })
     }
 
+    /// Brings what is written so far to the disk.
+    ///
+    /// # Errors
+    /// [`Error::Output`].
+    pub fn sync(&mut self) -> Result<()> {
+        let synced = self.file.as_mut().map_or(Ok(()), Writeback::sync);
+        synced.map_err(|source| Error::Output { what: show(&self.partial), source })
+    }
+
     /// Brings it to the disk and to its place.
     ///
     /// # Errors

@@ -38,8 +38,8 @@ use self::progress::Terminal;
 
 /// Tools for etcd's files when no etcd is running.
 ///
-/// Every command opens its inputs read-only and leaves them byte-identical. PATH may be a snapshot file, a member's db, a data directory,
-/// or - for standard input.
+/// Every command opens its inputs read-only and leaves them byte-identical, but for `defrag --data-dir`. PATH may be a snapshot file, a
+/// member's db, a data directory, or - for standard input.
 ///
 /// Exit codes: 0 good; 1 checked and bad (damage, or the data does not hold what was asked for); 2 wrong usage; 3 the input could not be
 /// read at all; 4 inconclusive; 5 a fault in coldbolt itself.

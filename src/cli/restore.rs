@@ -30,7 +30,7 @@ const DEFAULT_URL: &str = "http://localhost:2380";
 /// run. Nothing is written on standard output unless --dry-run or --write-out asks for it.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  coldbolt restore backup.db --data-dir /var/lib/etcd-new\n  coldbolt restore backup.db --dry-run --all-members out --initial-cluster a=https://10.0.0.1:2380,b=https://10.0.0.2:2380\n  coldbolt restore backup.db --data-dir new --bump-revision 1000000000 --mark-compacted"
+    after_help = "Examples:\n  coldbolt restore backup.db --data-dir /var/lib/etcd-new\n  coldbolt restore backup.db --dry-run --all-members out --initial-cluster a=https://10.0.0.1:2380,b=https://10.0.0.2:2380\n  coldbolt restore backup.db --from-manifest etcd.yaml --bump-revision auto --mark-compacted --newer /var/lib/etcd.old\n  coldbolt restore backup.db --data-dir new --revision 12345\n  coldbolt restore backup.db --data-dir new --prefix /registry/ --exclude-prefix /registry/events/"
 )]
 pub struct Args {
     /// Snapshot file or database; - is standard input.

@@ -1,7 +1,8 @@
 //! `defrag`: a database written anew, so that nothing in it is free and nothing is left of what was deleted.
 //!
 //! etcd's pages are never zeroed: a deleted value stays in the file until its page is used again. Here only what the trees hold is copied,
-//! bucket by bucket. What was written is read back and must have the same content. Source: `backend.go defrag` @ v3.6, which does the same
+//! bucket by bucket. What was written is read back: its status hash, over every bucket, key and value, is that of what was read, and its
+//! HashKV the source's. Source: `backend.go defrag` @ v3.6, which does the same
 //! with the pages of its own machine's size.
 
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use sha2::{Digest, Sha256};
 use super::hashkv::{HashKvOptions, hashkv};
 use super::restore::database::facts;
 use super::restore::keep::{Rule, Selection};
-use super::restore::stream::{Edit, Fingerprint, stream};
+use super::restore::stream::{Edit, Hashing, stream};
 use super::verify::{Level, Verification, VerifyOptions, verify_file};
 use crate::bolt::Db;
 use crate::bolt::writer::{Freelist, Options, Writer};
@@ -26,7 +27,7 @@ use crate::bytes::source::Lock;
 use crate::error::{Error, Result, show};
 use crate::etcd::{BucketKey, Facts, Revision};
 use crate::finding::Severity;
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Quiet};
 
 /// Where the new file goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,12 +121,13 @@ pub fn defrag(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -
         }
     }
     let due = plan.write(&mut dest, monitor)?;
-    let after = plan.read_back(dest.partial(), due, monitor)?;
+    dest.sync()?;
+    let after = plan.read_back(dest.partial(), due)?;
+    // An etcd that has begun to use the old file holds its lock; one that has used it meanwhile has changed it.
+    let held = (options.destination == DefragDestination::InPlace).then(|| lock(source.path())).transpose()?;
     if stamp != source.stamp() {
         return Err(Error::unreadable(source.path(), "changed while it was read; nothing was kept"));
     }
-    // From here to the renaming no etcd can begin to use the file; one that has begun holds the lock.
-    let held = (options.destination == DefragDestination::InPlace).then(|| lock(source.path())).transpose()?;
     dest.finish()?;
     drop(held);
     Ok(DefragReport {
@@ -184,13 +186,9 @@ struct Plan<'d, 's> {
 impl<'d, 's> Plan<'d, 's> {
     fn new(db: &'d Db<'s>, facts: &Facts, verification: &Verification, live_only: bool, monitor: &dyn Monitor) -> Result<Plan<'d, 's>> {
         let measured = &verification.measured;
+        // As if the compaction were finished: then it is the same before and after.
         let hash = hashkv(db.source(), HashKvOptions { compact_revision: facts.compact_revision(), ..HashKvOptions::default() }, monitor)?;
-        let before = FileSize {
-            bytes: db.source().len(),
-            page_bytes: db.size(),
-            free_bytes: measured.free_bytes,
-            revisions: measured.revisions.unwrap_or(0),
-        };
+        let before = size(verification);
         let mut plan = Plan {
             db,
             edits: BTreeMap::new(),
@@ -234,8 +232,8 @@ impl<'d, 's> Plan<'d, 's> {
         Ok(())
     }
 
-    /// Writes it, and gives the fingerprint of the content that is due.
-    fn write(&self, dest: &mut Dest, monitor: &dyn Monitor) -> Result<[u8; 32]> {
+    /// Writes it, and gives the status hash of what was written.
+    fn write(&self, dest: &mut Dest, monitor: &dyn Monitor) -> Result<u32> {
         let meta = self.db.meta();
         let options = Options {
             page_size: meta.page_size,
@@ -243,47 +241,46 @@ impl<'d, 's> Plan<'d, 's> {
             txid: meta.txid.0.saturating_add(1),
             ..Options::default()
         };
-        let mut writer = Writer::new(&mut *dest, options)?;
+        let mut writer = Hashing::new(Writer::new(&mut *dest, options)?);
         monitor.begin("writing database", self.db.size());
         stream(self.db, &self.edits, self.keep.as_ref(), &mut writer, monitor)?;
+        let (writer, hash) = writer.done();
         writer.finish()?;
         monitor.end();
         if self.trailer {
-            let digest = sha256(dest.partial()).map_err(|source| Error::Output { what: show(dest.partial()), source })?;
-            dest.write_all(&digest).map_err(|source| Error::Output { what: show(dest.partial()), source })?;
+            let digest = sha256(dest.partial());
+            let written = digest.and_then(|digest| dest.write_all(&digest));
+            written.map_err(|source| Error::Output { what: show(dest.partial()), source })?;
         }
-        let mut due = Fingerprint::default();
-        monitor.begin("comparing", self.db.size());
-        stream(self.db, &self.edits, self.keep.as_ref(), &mut due, monitor)?;
-        monitor.end();
-        Ok(due.finish())
+        Ok(hash)
     }
 
     /// Opens what was written, verifies it, and compares it.
-    fn read_back(&self, path: &Path, due: [u8; 32], monitor: &dyn Monitor) -> Result<FileSize> {
-        let wrong = |what: String| Error::Output { what: show(path), source: io::Error::other(what) };
+    fn read_back(&self, path: &Path, due: u32) -> Result<FileSize> {
+        let wrong = |what: String| Error::Output { what: show(path), source: io::Error::other(format!("read back, {what}")) };
         let result = Source::open(path)?;
-        let verification = whole(&result, &crate::monitor::Quiet).map_err(|e| wrong(e.to_string()))?;
-        let db = Db::open(&result).map_err(|c| wrong(c.to_string()))?;
-        let mut found = Fingerprint::default();
-        stream(&db, &BTreeMap::new(), None, &mut found, monitor).map_err(|e| wrong(e.to_string()))?;
-        if found.finish() != due {
-            return Err(wrong("read back, its content is not what was to be written".to_owned()));
+        let verification = whole(&result, &Quiet).map_err(|e| wrong(e.to_string()))?;
+        let hash = verification.measured.status_hash.unwrap_or(0);
+        if hash != due {
+            return Err(wrong(format!("its status hash is {hash:x}, of what was written {due:x}")));
         }
-        let (facts, _) = facts(&db)?;
-        let options = HashKvOptions { compact_revision: facts.compact_revision(), ..HashKvOptions::default() };
-        let hash = hashkv(&result, options, monitor)?;
-        if (hash.hash, hash.revision) != (self.hash, self.revision) {
-            let (ours, theirs) = ((hash.hash, hash.revision), (self.hash, self.revision));
-            return Err(wrong(format!("read back, its HashKV is {} at {}, the source's is {} at {}", ours.0, ours.1, theirs.0, theirs.1)));
+        let options = HashKvOptions { compact_revision: verification.measured.compact_revision, ..HashKvOptions::default() };
+        let keys = hashkv(&result, options, &Quiet)?;
+        if (keys.hash, keys.revision) != (self.hash, self.revision) {
+            let (ours, theirs) = ((keys.hash, keys.revision), (self.hash, self.revision));
+            return Err(wrong(format!("its HashKV is {} at {}, the source's is {} at {}", ours.0, ours.1, theirs.0, theirs.1)));
         }
-        let measured = &verification.measured;
-        Ok(FileSize {
-            bytes: result.len(),
-            page_bytes: db.size(),
-            free_bytes: measured.free_bytes,
-            revisions: measured.revisions.unwrap_or(0),
-        })
+        Ok(size(&verification))
+    }
+}
+
+fn size(verification: &Verification) -> FileSize {
+    let measured = &verification.measured;
+    FileSize {
+        bytes: measured.file_size,
+        page_bytes: measured.db_size,
+        free_bytes: measured.free_bytes,
+        revisions: measured.revisions.unwrap_or(0),
     }
 }
 

@@ -119,6 +119,9 @@ impl Manifest {
             let what = format!("--{flag} is {}, which the kubelet fills in; give the flag to restore", printable(value));
             return Err(Error::unreadable(&self.path, what));
         }
+        if value.chars().any(char::is_control) {
+            return Err(Error::unreadable(&self.path, format!("--{flag} is {}: it holds control characters", printable(value))));
+        }
         Ok(Some(Taken { flag, value: value.clone(), from: format!("{}: {from}", show(&self.path)) }))
     }
 
@@ -265,6 +268,7 @@ mod tests {
             ("/d/../etc", "[{name: h, mountPath: /d}]", "not an absolute path"),
             ("default.etcd", "[{name: h, mountPath: /d}]", "not an absolute path"),
             ("$(DIR)", "[]", "which the kubelet fills in"),
+            ("/d\u{85}", "[]", "control characters"),
         ] {
             let error = on(data, mounts).unwrap_err();
             assert!(error.contains(why), "{data} {mounts}: {error}");

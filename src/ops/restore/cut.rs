@@ -14,7 +14,7 @@ use super::keep::{KeyFilter, Rule, Selection};
 use crate::bolt::Db;
 use crate::error::{Error, Result, show_bytes};
 use crate::etcd::Facts;
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Quiet};
 use crate::ops::hashkv::{HashKvOptions, hashkv};
 
 /// A part of the keyspace.
@@ -50,7 +50,8 @@ impl Cut {
         let hash = if filtered {
             selection.counts.hash
         } else {
-            hashkv(db.source(), HashKvOptions { revision: until, ..HashKvOptions::default() }, monitor)?.hash
+            // What is wrong with the source is told when it is verified.
+            hashkv(db.source(), HashKvOptions { revision: until, ..HashKvOptions::default() }, &Quiet)?.hash
         };
         let mut cut = Cut { selection, revision, compact, hash, changes: Vec::new(), advice: Vec::new() };
         cut.tell(options, until, current, filtered);

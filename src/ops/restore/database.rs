@@ -39,7 +39,7 @@ pub(super) struct Edits {
     pub changes: Vec<String>,
     /// The revision it will be at, if that is not the source's.
     pub revision: Option<i64>,
-    /// Its HashKV: the source's, if `None` and the revision is not raised.
+    /// Its HashKV, if it is a part: the source's else, unless the revision is raised.
     pub hash: Option<u32>,
     /// Whether the revision is raised.
     pub bumped: bool,

@@ -3,13 +3,10 @@
 use std::collections::BTreeMap;
 use std::io::{Seek, Write};
 
-use sha2::{Digest, Sha256};
-
 use super::keep::Selection;
 use crate::bolt::writer::{MAX_DEPTH, Writer};
 use crate::bolt::{Bucket, Db};
 use crate::bytes::checksum::crc32c;
-use crate::bytes::to_u64;
 use crate::error::{Error, Result};
 use crate::monitor::Monitor;
 
@@ -95,50 +92,6 @@ impl<S: Sink> Sink for Hashing<S> {
 
     fn bytes(&self) -> u64 {
         self.sink.bytes()
-    }
-}
-
-/// SHA-256 over every bucket, key and value: equal for databases of equal content, however their pages lie.
-#[derive(Debug, Default)]
-pub(in crate::ops) struct Fingerprint {
-    sha256: Sha256,
-    bytes: u64,
-}
-
-impl Fingerprint {
-    fn take(&mut self, kind: u8, parts: [&[u8]; 2]) {
-        self.sha256.update([kind]);
-        for part in parts {
-            self.sha256.update(to_u64(part.len()).to_le_bytes());
-            self.sha256.update(part);
-            self.bytes = self.bytes.saturating_add(to_u64(part.len()));
-        }
-    }
-
-    /// The hash.
-    pub(in crate::ops) fn finish(self) -> [u8; 32] {
-        self.sha256.finalize().into()
-    }
-}
-
-impl Sink for Fingerprint {
-    fn begin_bucket(&mut self, name: &[u8], sequence: u64) -> Result<()> {
-        self.take(0, [name, &sequence.to_le_bytes()]);
-        Ok(())
-    }
-
-    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.take(1, [key, value]);
-        Ok(())
-    }
-
-    fn end_bucket(&mut self) -> Result<()> {
-        self.take(2, [b"", b""]);
-        Ok(())
-    }
-
-    fn bytes(&self) -> u64 {
-        self.bytes
     }
 }
 
