@@ -54,6 +54,7 @@ pub mod keys;
 mod log;
 mod pass;
 pub mod range;
+mod runs;
 
 use std::sync::{Mutex, PoisonError};
 

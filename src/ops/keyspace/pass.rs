@@ -14,6 +14,8 @@ use crate::ops::keyspace::{OwnedKeyValue, TOLD};
 /// Does something with stored versions.
 pub(super) trait Each {
     fn each(&mut self, key: BucketKey, kv: &KeyValue<'_>, position: Position);
+    /// The versions of a page have been handed out.
+    fn page_ends(&mut self) {}
     /// Asked between pages: whether nothing more is wanted.
     fn enough(&self) -> bool {
         false
@@ -76,6 +78,7 @@ impl<E: Each> Visitor for Pass<E> {
                 }
             }
         }
+        self.each.page_ends();
     }
 
     fn fault(&mut self, corrupt: Corrupt) {
