@@ -206,7 +206,7 @@ impl Table<'_> {
         runs.distinct = run.count;
         let limit = limit(run.count);
         // Else it would be full again at once.
-        if run.held() > limit / 4 * 3
+        if run.held() > limit.saturating_sub(limit / 4)
             && let Some(bound) = run.truncate(limit / 2)
         {
             *upper = Some(bound);

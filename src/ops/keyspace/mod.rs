@@ -298,7 +298,7 @@ impl<'v, 's> View<'v, 's> {
     /// # Errors
     /// [`Error::Damaged`] when the file has changed since.
     pub fn read(&self, state: &KeyState) -> Result<OwnedKeyValue> {
-        let mut window = Window::new();
+        let mut window = Window::scattered();
         self.read_with(state.position, state.revision, &mut window, |kv| kv.into())
     }
 

@@ -246,7 +246,7 @@ impl<'s> Store<'s> {
             let what = format!("is a bbolt database, but not etcd's: bucket key is not among its {} buckets", top.found.len());
             return Err(Error::unreadable(self.source().path(), what));
         }
-        let mut faults: Vec<Corrupt> = top.faults.into_iter().chain(missing.into_iter()).collect();
+        let mut faults: Vec<Corrupt> = top.faults.into_iter().chain(missing).collect();
         let mut facts = Facts::default();
         let small = |b: &&Bucket<'_, '_>| b.name != b"key" && (wanted.is_empty() || wanted.contains(&b.name.as_slice()));
         for bucket in top.found.iter().filter(small) {
