@@ -452,7 +452,8 @@ fn a_page_that_is_lost_never_gives_a_wrong_answer_in_silence() {
     for (n, (offset, len)) in pages.iter().enumerate() {
         // The page is gone; or one byte in its elements, its keys or its values is another.
         let from = usize::try_from(*offset).unwrap();
-        let changes: [(&str, &dyn Fn(&mut Vec<u8>)); 3] = [
+        type Change<'c> = (&'c str, &'c dyn Fn(&mut Vec<u8>));
+        let changes: [Change<'_>; 3] = [
             ("zeroed", &|bytes| bytes[from..from + len].fill(0)),
             ("type", &|bytes| bytes[from + 8] ^= 0x10),
             ("element", &|bytes| bytes[from + 16 + 8] ^= 0x40),
