@@ -166,7 +166,7 @@ impl<'s> Store<'s> {
         }
         impl Each for Find<'_> {
             fn each(&mut self, at: BucketKey, kv: &KeyValue<'_>, _: Position) {
-                if kv.key == self.key && self.found.as_ref().is_none_or(|(before, _)| before.revision < at.revision) {
+                if kv.key == self.key && self.found.as_ref().is_none_or(|(before, _)| *before < at) {
                     self.found = Some((at, (*kv).into()));
                 }
             }
