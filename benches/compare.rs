@@ -78,7 +78,7 @@ impl Plan {
 
 /// What is measured.
 enum Work {
-    /// A program; it gets the file as it is, or a copy of its own.
+    /// A program; it gets the file as it is, or a copy of its own, where `{}` stands or at the end.
     Program {
         command: PathBuf,
         args: &'static [&'static str],
@@ -171,6 +171,11 @@ fn rows(plan: &Plan) -> Vec<Row> {
     row("coldbolt verify", ours(&["verify"]), Some("etcdutl 3.6 snapshot status"), SHA);
     row("coldbolt status", ours(&["status"]), Some("etcdutl 3.6 snapshot status"), READ);
     row("coldbolt hashkv", ours(&["hashkv"]), Some("etcdutl 3.6 hashkv"), READ);
+    // Of a key that is not there every page is read.
+    row("coldbolt get, no such key", ours(&["get", "{}", "no such key"]), None, READ);
+    row("coldbolt keys --top", ours(&["keys", "--top", "20"]), None, READ);
+    row("coldbolt export", ours(&["export"]), None, READ);
+    row("coldbolt export --all-revisions", ours(&["export", "--all-revisions"]), None, READ);
     for (name, program, args, copy) in [
         ("etcdutl 3.5 snapshot status", "etcd-3.5.1/etcdutl", &["snapshot", "status"][..], false),
         ("etcdutl 3.6 snapshot status", "etcd-3.6.14/etcdutl", &["snapshot", "status"], false),
@@ -244,11 +249,12 @@ fn measure(row: &mut Row, input: &Path, home: &Path) -> Result<(), Failure> {
         }
         Work::Program { command, args, .. } | Work::Writer { command, args, .. } => {
             let mut program = peers::command(command, home);
-            program.args(*args);
+            let (before, after) = args.split_at(args.iter().position(|arg| *arg == "{}").unwrap_or(args.len()));
+            program.args(before);
             if let Work::Writer { out: flag, .. } = &row.work {
                 program.args(*flag).arg(&out);
             }
-            program.arg(input).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            program.arg(input).args(after.iter().skip(1)).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             // A signal to us is not theirs to handle.
             let mut child = program.process_group(0).spawn()?;
             let status = format!("/proc/{}/status", child.id());

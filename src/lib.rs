@@ -17,6 +17,7 @@
 //! | To | Start at |
 //! |---|---|
 //! | do what a command does | [`ops`]: [`ops::status()`], [`ops::hashkv()`], [`ops::inspect()`] |
+//! | get keys at a revision, histories, differences | [`ops::keyspace::Store`] |
 //! | walk a bbolt file of any program | [`bolt::Db`] |
 //! | read a log | [`wal::Log`] |
 //! | show progress, hear findings, cancel | [`monitor::Monitor`] |

@@ -5,6 +5,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
+use std::ops::ControlFlow;
 use std::process::Stdio;
 
 use base64::Engine;
@@ -14,8 +15,10 @@ use coldbolt::bolt::walk::{Shared, Visited, Visitor, walk};
 use coldbolt::bolt::writer::{Options, Writer};
 use coldbolt::bolt::{Page, Pgid};
 use coldbolt::bytes::Source;
-use coldbolt::etcd::{BucketKey, Revision};
+use coldbolt::etcd::{BucketKey, KeyRange, Revision};
 use coldbolt::monitor::Quiet;
+use coldbolt::ops::keyspace::diff::{DiffOptions, diff};
+use coldbolt::ops::keyspace::{Event, Order, RangeRequest, SortBy, Store, StoreOptions};
 use common::bounded::{Run, coldbolt, command};
 use common::{Input, VERSIONS, fixture, unpack};
 use serde_json::Value;
@@ -449,7 +452,8 @@ fn a_page_that_is_lost_never_gives_a_wrong_answer_in_silence() {
     for (n, (offset, len)) in pages.iter().enumerate() {
         // The page is gone; or one byte in its elements, its keys or its values is another.
         let from = usize::try_from(*offset).unwrap();
-        let changes: [(&str, &dyn Fn(&mut Vec<u8>)); 3] = [
+        type Change<'c> = (&'c str, &'c dyn Fn(&mut Vec<u8>));
+        let changes: [Change<'_>; 3] = [
             ("zeroed", &|bytes| bytes[from..from + len].fill(0)),
             ("type", &|bytes| bytes[from + 8] ^= 0x10),
             ("element", &|bytes| bytes[from + 16 + 8] ^= 0x40),
@@ -473,6 +477,48 @@ fn a_page_that_is_lost_never_gives_a_wrong_answer_in_silence() {
         }
     }
     good.unchanged();
+}
+
+/// Everything that can be asked, in process; the keys that were found, for it to be about something.
+fn everything(source: &Source, options: StoreOptions) -> coldbolt::Result<usize> {
+    let go = |_: Event<'_>| ControlFlow::Continue(());
+    let store = Store::open(source, options, &Quiet)?;
+    let view = store.at(None)?;
+    let states = view.keys(KeyRange::all()).collect::<coldbolt::Result<Vec<_>>>()?;
+    assert!(states.is_sorted_by(|a, b| a.key < b.key), "keys are not in order");
+    for order in [Order::None, Order::Descend] {
+        let request = RangeRequest { order, sort_by: SortBy::Value, ..RangeRequest::new(KeyRange::all()) };
+        view.range(&request, &mut |_| ControlFlow::Continue(()))?;
+    }
+    view.get(b"/app/config/01")?;
+    store.events(None, None, None, &mut { go })?;
+    store.history(b"/app/config/01", &mut |version| go(version.event))?;
+    diff(store.at(store.compact_revision())?, view, &DiffOptions::default(), &mut |_| ControlFlow::Continue(()))?;
+    store.facts_with_leases(9)?;
+    Ok(states.len())
+}
+
+#[test]
+fn no_byte_that_is_changed_makes_it_panic_or_hang() {
+    let pristine = fs::read(fixture("small-3.5.1/snapshot.db")).unwrap();
+    let strict = StoreOptions { memory: 4000, ..StoreOptions::default() };
+    let lenient = StoreOptions { allow_damage: true, ..strict };
+    let whole = everything(&Source::from_bytes("db", pristine.clone()), strict).unwrap();
+    assert!(whole > 20);
+    let (mut refused, mut partial) = (0, 0);
+    // Page headers and elements lie at multiples of 4 and 8; a stride of 13 meets every offset in them.
+    for at in (0..pristine.len()).step_by(13) {
+        let mut bytes = pristine.clone();
+        bytes[at] ^= 0xff;
+        let source = Source::from_bytes("db", bytes);
+        refused += usize::from(everything(&source, strict).is_err());
+        partial += usize::from(everything(&source, lenient).is_ok_and(|found| found < whole));
+    }
+    for len in (0..pristine.len()).step_by(1021) {
+        let source = Source::from_bytes("db", pristine[..len].to_vec());
+        let _ = (everything(&source, strict), everything(&source, lenient));
+    }
+    assert!(refused > 100 && partial > 10, "{refused} were refused, {partial} answered in part");
 }
 
 #[test]

@@ -14,6 +14,8 @@ pub struct Window {
     bytes: Vec<u8>,
     /// Where the last request began and ended: the next one tells whether reading is sequential.
     last: (u64, u64),
+    /// Whether requests that are near each other say nothing about the next one.
+    scattered: bool,
 }
 
 impl Window {
@@ -21,6 +23,12 @@ impl Window {
     #[must_use]
     pub fn new() -> Window {
         Window::default()
+    }
+
+    /// An empty window that never reads ahead: for requests in no order.
+    #[must_use]
+    pub fn scattered() -> Window {
+        Window { scattered: true, ..Window::default() }
     }
 
     /// The `len` bytes at `offset`. They stay until the next call.
@@ -44,8 +52,9 @@ impl Window {
 
     fn fill(&mut self, source: &Source, offset: u64, end: u64) -> Result<(), Box<Corrupt>> {
         let near = to_u64(READ_AHEAD / 4);
-        let forward = offset >= self.last.1 && offset.saturating_sub(self.last.1) <= near && self.last.1 != 0;
-        let backward = end <= self.last.0 && self.last.0.saturating_sub(end) <= near;
+        let ahead_pays = !self.scattered;
+        let forward = ahead_pays && offset >= self.last.1 && offset.saturating_sub(self.last.1) <= near && self.last.1 != 0;
+        let backward = ahead_pays && end <= self.last.0 && self.last.0.saturating_sub(end) <= near;
         let ahead = to_u64(READ_AHEAD);
         let (start, stop) = if forward {
             (offset, end.max(offset.saturating_add(ahead)).min(source.len()))
@@ -80,8 +89,11 @@ mod tests {
         let data: Vec<u8> = (0..3_000_000u32).map(|i| (i ^ (i >> 7)) as u8).collect();
         let source = Source::from_bytes("memory", data.clone());
         let mut window = Window::new();
+        let mut scattered = Window::scattered();
         let mut at = |offset: usize, len: usize| {
             assert_eq!(window.get(&source, offset as u64, len).unwrap(), &data[offset..offset + len]);
+            assert_eq!(scattered.get(&source, offset as u64, len).unwrap(), &data[offset..offset + len]);
+            assert!(scattered.bytes.len() <= 70_100, "it read ahead");
         };
         (0..700).for_each(|i| at(i * 4096, 4096));
         (0..700).rev().for_each(|i| at(i * 4096, 4096));

@@ -103,7 +103,7 @@ fn list(args: &Args, before: View<'_, '_>, after: View<'_, '_>, options: &DiffOp
     let mut counts = [0u64; 4];
     let mut list = List::begin(out, args.write_out, "coldbolt.diff/1", &format!("{} {}", side(before), side(after)), "differences")?;
     let mut done: Result<(), Fail> = Ok(());
-    let mut windows = [Window::new(), Window::new()];
+    let mut windows = [Window::scattered(), Window::scattered()];
     diff(before, after, options, &mut |difference| {
         counts[difference.kind as usize] += 1;
         let written = changes(args, before, after, &difference, &mut windows).and_then(|changes| {

@@ -3,12 +3,12 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 
 use coldbolt::bytes::checksum::{hex, sha256};
-use coldbolt::etcd::KeyRange;
 use coldbolt::etcd::member::hex16;
+use coldbolt::etcd::{KeyRange, Revision};
 use coldbolt::ops::keyspace::{Event, EventKind};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 
-use super::keyspace::{File, json_bytes, keep, show_key, show_value};
+use super::keyspace::{File, base64, keep, show_key, show_value};
 use super::out::{List, Listing, size};
 use super::{Context, Done, Verdict};
 
@@ -59,7 +59,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
             let written = if args.write_out == Listing::Simple {
                 list.item(&(), |out| line(out, &event, begins, args.values))
             } else {
-                list.item(&event_json(&event, args.values), |_| Ok(()))
+                list.item(&EventJson::new(&event, args.values), |_| Ok(()))
             };
             keep(&mut done, written)
         })?;
@@ -96,30 +96,64 @@ fn line(out: &mut dyn Write, event: &Event<'_>, begins: bool, values: bool) -> i
     if values && event.kind == EventKind::Put { writeln!(out, "{}", show_value(event.kv.value)) } else { Ok(()) }
 }
 
-/// Keys and values are text where they are UTF-8, else `key_base64` and `value_base64`.
-pub fn event_json(event: &Event<'_>, values: bool) -> Value {
-    let kv = event.kv;
-    let mut item = Map::new();
-    item.insert("revision".to_owned(), event.revision.main.into());
-    item.insert("sub".to_owned(), event.revision.sub.into());
-    item.insert("type".to_owned(), kind(event.kind).into());
-    if event.compacted {
-        item.insert("compacted".to_owned(), true.into());
+/// A change in JSON. Keys and values are text where they are UTF-8, else in base64.
+#[derive(Serialize)]
+pub struct EventJson<'e> {
+    revision: i64,
+    sub: i64,
+    r#type: EventKind,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    compacted: bool,
+    #[serde(flatten)]
+    key: Option<KeyJson<'e>>,
+    #[serde(flatten)]
+    put: Option<PutJson<'e>>,
+}
+
+#[derive(Serialize)]
+struct KeyJson<'e> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_base64: Option<String>,
+}
+
+#[derive(Serialize)]
+struct PutJson<'e> {
+    create_revision: i64,
+    mod_revision: i64,
+    version: i64,
+    lease: Option<String>,
+    value_len: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value_base64: Option<String>,
+}
+
+impl<'e> EventJson<'e> {
+    pub fn new(event: &Event<'e>, values: bool) -> EventJson<'e> {
+        let kv = event.kv;
+        let text = |bytes: &'e [u8]| std::str::from_utf8(bytes).map_or_else(|_| (None, Some(base64(bytes))), |text| (Some(text), None));
+        let key = (event.kind != EventKind::Marker).then(|| {
+            let (key, key_base64) = text(kv.key);
+            KeyJson { key, key_base64 }
+        });
+        let put = (event.kind == EventKind::Put).then(|| {
+            let (value, value_base64) = if values { text(kv.value) } else { (None, None) };
+            PutJson {
+                create_revision: kv.create_revision,
+                mod_revision: kv.mod_revision,
+                version: kv.version,
+                lease: (kv.lease != 0).then(|| hex16(kv.lease.cast_unsigned())),
+                value_len: kv.value.len(),
+                value,
+                value_base64,
+            }
+        });
+        let Revision { main: revision, sub } = event.revision;
+        EventJson { revision, sub, r#type: event.kind, compacted: event.compacted, key, put }
     }
-    if event.kind != EventKind::Marker {
-        json_bytes(&mut item, "key", kv.key);
-    }
-    if event.kind == EventKind::Put {
-        item.insert("create_revision".to_owned(), kv.create_revision.into());
-        item.insert("mod_revision".to_owned(), kv.mod_revision.into());
-        item.insert("version".to_owned(), kv.version.into());
-        item.insert("lease".to_owned(), if kv.lease == 0 { Value::Null } else { json!(hex16(kv.lease.cast_unsigned())) });
-        item.insert("value_len".to_owned(), kv.value.len().into());
-        if values {
-            json_bytes(&mut item, "value", kv.value);
-        }
-    }
-    Value::Object(item)
 }
 
 /// The SHA-256 of a value, in hexadecimal.

@@ -18,7 +18,7 @@ use super::{Context, Done, Verdict};
 /// With --all-revisions each stored change is a row, in order of the revisions.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  coldbolt export backup.db > keys.ndjson\n  coldbolt export backup.db --all-revisions --no-values -w csv > changes.csv\n  duckdb -c \"SELECT split_part(key, '/', 3) AS kind, count(*) FROM 'changes.csv' GROUP BY kind\""
+    after_help = "Examples:\n  coldbolt export backup.db > keys.ndjson\n  coldbolt export backup.db --all-revisions --no-values -w csv > changes.csv\n  In DuckDB: SELECT split_part(key, '/', 3) AS kind, count(*) FROM 'changes.csv' GROUP BY kind;"
 )]
 pub struct Args {
     #[command(flatten)]

@@ -5,9 +5,10 @@ use std::os::unix::ffi::OsStrExt;
 use coldbolt::etcd::KeyRange;
 use coldbolt::ops::keyspace::events::{Change, Version};
 use coldbolt::ops::keyspace::{EventKind, KeyState, Store};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::events::{carries, digest, event_json};
+use super::events::{EventJson, carries, digest};
 use super::keyspace::{File, json_bytes, keep, show_key, show_value};
 use super::out::{List, Listing, count};
 use super::value_diff::value_diff;
@@ -67,7 +68,7 @@ fn one(args: &Args, key: &[u8], store: &Store<'_>, out: &mut dyn Write) -> Resul
         let written = if simple {
             list.item(&(), |out| line(out, &version, begins, args.values, changes.as_deref().unwrap_or_default()))
         } else {
-            list.item(&version_json(&version, args.values, changes), |_| Ok(()))
+            list.item(&VersionJson::new(&version, args.values, changes), |_| Ok(()))
         };
         before = (args.diff && event.kind == EventKind::Put).then(|| event.kv.value.to_vec());
         keep(&mut done, written)
@@ -107,20 +108,24 @@ fn line(out: &mut dyn Write, version: &Version<'_>, begins: bool, values: bool, 
     }
 }
 
-fn version_json(version: &Version<'_>, values: bool, changes: Option<Vec<String>>) -> Value {
-    let mut item = Map::new();
-    item.insert("generation".to_owned(), version.generation.into());
-    item.insert("change".to_owned(), word(version.change).into());
-    if let Value::Object(event) = event_json(&version.event, values) {
-        item.extend(event);
+#[derive(Serialize)]
+struct VersionJson<'v> {
+    generation: u64,
+    change: Change,
+    #[serde(flatten)]
+    event: EventJson<'v>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value_sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<Vec<String>>,
+}
+
+impl<'v> VersionJson<'v> {
+    fn new(version: &Version<'v>, values: bool, changes: Option<Vec<String>>) -> VersionJson<'v> {
+        let Version { generation, change, event } = version;
+        let value_sha256 = (event.kind == EventKind::Put).then(|| digest(event.kv.value));
+        VersionJson { generation: *generation, change: *change, event: EventJson::new(event, values), value_sha256, changes }
     }
-    if version.event.kind == EventKind::Put {
-        item.insert("value_sha256".to_owned(), digest(version.event.kv.value).into());
-    }
-    if let Some(changes) = changes {
-        item.insert("changes".to_owned(), changes.into());
-    }
-    Value::Object(item)
 }
 
 fn list(args: &Args, prefix: &[u8], store: &Store<'_>, out: &mut dyn Write) -> Result<(), Fail> {

@@ -16,6 +16,7 @@ pub mod wal_dump;
 pub use defrag::{DefragOptions, DefragReport, defrag};
 pub use hashkv::{HashKvOptions, HashKvReport, hashkv};
 pub use inspect::{InspectOptions, InspectReport, inspect};
+pub use keyspace::{Store, StoreOptions};
 pub use restore::{RestoreOptions, RestoreReport, restore};
 pub use status::{StatusReport, status};
 pub use verify::{Verification, VerifyOptions, verify};

@@ -1,19 +1,16 @@
 //! Keys in order, with the newest version of each.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
-use std::vec;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Mutex, PoisonError, RwLock};
 
 use super::pass::{Each, Span};
+use super::runs::{Buffer, Merge, Run, RunWriter, Slot};
 use super::{Position, View};
 use crate::bytes::{to_u64, to_usize};
 use crate::error::Result;
 use crate::etcd::{BucketKey, KeyRange, KeyValue, Revision};
-
-/// Locks, so that threads seldom wait for one another.
-const SHARDS: usize = 64;
 
 /// What is known of a key at a revision: its newest version, live or a deletion, and how much is stored of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,39 +39,20 @@ pub struct KeyState {
     pub(super) digest: u64,
 }
 
-/// The same in 72 bytes.
-#[derive(Debug, Clone, Copy)]
-struct Slot {
-    main: i64,
-    sub_and_mark: u32,
-    value_len: u32,
-    create_revision: i64,
-    version: i64,
-    lease: i64,
-    bytes: u64,
-    position: Position,
-    digest: u64,
-    revisions: u32,
-}
-
-impl Slot {
-    fn order(&self) -> (i64, u32) {
-        (self.main, self.sub_and_mark)
-    }
-
-    fn state(self, key: Box<[u8]>) -> KeyState {
+impl KeyState {
+    fn new(key: Box<[u8]>, slot: Slot) -> KeyState {
         KeyState {
             key,
-            revision: Revision { main: self.main, sub: i64::from(self.sub_and_mark >> 1) },
-            deleted: self.sub_and_mark & 1 == 1,
-            create_revision: self.create_revision,
-            version: self.version,
-            lease: self.lease,
-            value_len: u64::from(self.value_len),
-            revisions: u64::from(self.revisions),
-            bytes: self.bytes,
-            position: self.position,
-            digest: self.digest,
+            revision: Revision { main: slot.main, sub: (slot.sub_and_mark >> 1).cast_signed() },
+            deleted: slot.sub_and_mark & 1 == 1,
+            create_revision: slot.create_revision,
+            version: slot.version,
+            lease: slot.lease,
+            value_len: slot.value_len,
+            revisions: slot.revisions,
+            bytes: slot.bytes,
+            position: slot.position,
+            digest: slot.digest,
         }
     }
 }
@@ -85,15 +63,18 @@ pub struct Keys<'v, 'r, 's> {
     range: KeyRange<'r>,
     memory: u64,
     digests: Option<RandomState>,
-    ready: vec::IntoIter<(Box<[u8]>, Slot)>,
-    /// Where the next walk goes on; `None` when there is nothing more.
-    next: Option<Box<[u8]>>,
+    ready: Merge,
+    /// Where what is ready ends; `None` when that is everything.
+    upper: Option<Box<[u8]>>,
+    /// The key at hand; empty before the first walk.
+    key: Vec<u8>,
+    begun: bool,
 }
 
 impl<'v, 'r, 's> Keys<'v, 'r, 's> {
     pub(super) fn new(view: View<'v, 's>, range: KeyRange<'r>) -> Keys<'v, 'r, 's> {
         let memory = view.store.options.memory;
-        Keys { view, range, memory, digests: None, ready: Vec::new().into_iter(), next: Some(Box::default()) }
+        Keys { view, range, memory, digests: None, ready: Merge::default(), upper: None, key: Vec::new(), begun: false }
     }
 
     /// Hashes values too, and takes a part of the memory only.
@@ -102,23 +83,19 @@ impl<'v, 'r, 's> Keys<'v, 'r, 's> {
     }
 
     fn walk(&mut self, from: Box<[u8]>) -> Result<()> {
-        let hasher = RandomState::new();
         let table = Table {
-            shards: (0..SHARDS).map(|_| Mutex::new(HashMap::with_hasher(hasher.clone()))).collect(),
-            hasher,
             range: &self.range,
             from,
             memory: self.memory,
             digests: self.digests.as_ref(),
-            held: AtomicU64::new(0),
+            buffers: Mutex::default(),
+            runs: Mutex::default(),
             bounded: AtomicBool::new(false),
             upper: RwLock::default(),
         };
         let span = Span { first: 0, last: self.view.revision };
-        self.view.store.parallel(span, || Note(&table))?;
-        let (ready, next) = table.finish();
-        self.ready = ready.into_iter();
-        self.next = next;
+        self.view.store.parallel(span, || Note { table: &table, buffer: None })?;
+        (self.ready, self.upper) = table.finish();
         Ok(())
     }
 }
@@ -128,10 +105,15 @@ impl Iterator for Keys<'_, '_, '_> {
 
     fn next(&mut self) -> Option<Result<KeyState>> {
         loop {
-            if let Some((key, slot)) = self.ready.next() {
-                return Some(Ok(slot.state(key)));
+            if self.begun
+                && let Some(slot) = self.ready.next(&mut self.key)
+                // A thread may have looked at the bound just before it sank: what it noted then is not all there is.
+                && self.upper.as_deref().is_none_or(|upper| *self.key < *upper)
+            {
+                return Some(Ok(KeyState::new(self.key.as_slice().into(), slot)));
             }
-            let from = self.next.take()?;
+            let from = if std::mem::replace(&mut self.begun, true) { self.upper.take()? } else { Box::default() };
+            self.ready = Merge::default();
             if let Err(error) = self.walk(from) {
                 return Some(Err(error));
             }
@@ -139,121 +121,127 @@ impl Iterator for Keys<'_, '_, '_> {
     }
 }
 
-type Shard = HashMap<Box<[u8]>, Slot, RandomState>;
-
 /// The smallest keys from `from` on that fit into memory. A key that has once been put out stays out, so of each that is left every
 /// version was seen.
 struct Table<'t> {
-    hasher: RandomState,
-    shards: Vec<Mutex<Shard>>,
     range: &'t KeyRange<'t>,
     from: Box<[u8]>,
     memory: u64,
     digests: Option<&'t RandomState>,
-    held: AtomicU64,
+    /// Those that no thread is filling.
+    buffers: Mutex<Vec<Buffer>>,
+    runs: Mutex<Runs>,
     /// Whether there is an upper bound.
     bounded: AtomicBool,
     upper: RwLock<Option<Box<[u8]>>>,
 }
 
-/// What an entry takes, beside its key: itself in a hash table that is two thirds full, and what the allocator adds.
-const ENTRY: u64 = 160;
+#[derive(Default)]
+struct Runs {
+    runs: Vec<Run>,
+    held: u64,
+    /// Keys there were when all runs were last merged.
+    distinct: u64,
+}
+
+/// The most that a buffer and a chunk take.
+const BUFFER: u64 = 2 << 20;
+const CHUNK: u64 = 64 << 10;
+/// What may be added to the memory for each key, up to as much again.
+const EACH: u64 = 24;
 
 impl Table<'_> {
-    fn see(&self, at: BucketKey, kv: &KeyValue<'_>, position: Position) {
-        if !self.range.contains(kv.key) || kv.key < &*self.from || (self.bounded.load(Ordering::Relaxed) && self.is_out(kv.key)) {
+    fn see(&self, buffer: &mut Buffer, at: BucketKey, kv: &KeyValue<'_>, position: Position) {
+        if !self.range.contains(kv.key) || kv.key < &*self.from || (self.bounded.load(Relaxed) && self.is_out(kv.key)) {
             return;
         }
-        let sub = u32::try_from(at.revision.sub).unwrap_or(u32::MAX).min(u32::MAX >> 1);
-        let bytes = to_u64(kv.key.len().saturating_add(kv.value.len()));
-        let mut slot = Slot {
+        let slot = Slot {
             main: at.revision.main,
-            sub_and_mark: sub << 1 | u32::from(at.tombstone),
-            value_len: u32::try_from(kv.value.len()).unwrap_or(u32::MAX),
+            // Never negative, so the sign's bit is free.
+            sub_and_mark: at.revision.sub.cast_unsigned() << 1 | u64::from(at.tombstone),
+            value_len: to_u64(kv.value.len()),
             create_revision: kv.create_revision,
             version: kv.version,
             lease: kv.lease,
-            bytes,
+            bytes: to_u64(kv.key.len().saturating_add(kv.value.len())),
             position,
-            digest: 0,
+            digest: self.digests.map_or(0, |hasher| hasher.hash_one(kv.value)),
             revisions: 1,
         };
-        let hash = self.hasher.hash_one(kv.key);
-        let Some(shard) = self.shards.get(to_usize(hash) % SHARDS) else { return };
-        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = shard.get_mut(kv.key) {
-            let (revisions, bytes) = (known.revisions.saturating_add(1), known.bytes.saturating_add(bytes));
-            if slot.order() > known.order() {
-                slot.digest = self.digest(kv.value);
-                *known = slot;
-            }
-            (known.revisions, known.bytes) = (revisions, bytes);
-            return;
+        buffer.push(kv.key, slot);
+        if buffer.held() > (self.memory / 16).min(BUFFER) {
+            self.sort(buffer);
         }
-        slot.digest = self.digest(kv.value);
-        shard.insert(kv.key.into(), slot);
-        drop(shard);
-        let cost = cost(kv.key);
-        if self.held.fetch_add(cost, Ordering::Relaxed).saturating_add(cost) > self.memory {
-            self.shrink();
-        }
-    }
-
-    fn digest(&self, value: &[u8]) -> u64 {
-        self.digests.map_or(0, |hasher| hasher.hash_one(value))
     }
 
     fn is_out(&self, key: &[u8]) -> bool {
         self.upper.read().unwrap_or_else(PoisonError::into_inner).as_deref().is_some_and(|upper| key >= upper)
     }
 
-    /// Puts out the greater half of the keys, and all that would come between them.
-    fn shrink(&self) {
+    fn chunk(&self) -> usize {
+        to_usize((self.memory / 256).min(CHUNK))
+    }
+
+    /// Makes a run of a buffer; when the runs take too much, one of all of them, without its end if that still takes too much.
+    fn sort(&self, buffer: &mut Buffer) {
+        let run = buffer.sort(self.chunk());
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        runs.held = runs.held.saturating_add(run.held());
+        runs.runs.push(run);
+        let limit = |distinct: u64| self.memory.saturating_add(distinct.saturating_mul(EACH).min(self.memory));
+        if runs.held <= limit(runs.distinct) {
+            return;
+        }
         let mut upper = self.upper.write().unwrap_or_else(PoisonError::into_inner);
-        if self.held.load(Ordering::Relaxed) <= self.memory {
-            return;
+        let (mut merge, mut key) = (Merge::new(std::mem::take(&mut runs.runs)), Vec::new());
+        let mut writer = RunWriter::new(self.chunk());
+        while let Some(slot) = merge.next(&mut key) {
+            // The bound never rises again.
+            if upper.as_deref().is_some_and(|upper| *key >= *upper) {
+                break;
+            }
+            writer.push(&key, &slot);
         }
-        let mut shards: Vec<MutexGuard<'_, Shard>> =
-            self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner)).collect();
-        // A thread may have looked at the bound just before it sank: the bound never rises again.
-        let within = |key: &[u8]| upper.as_deref().is_none_or(|upper| key < upper);
-        let mut keys: Vec<&[u8]> = shards.iter().flat_map(|shard| shard.keys().map(|key| &**key)).filter(|key| within(key)).collect();
-        // One is always kept, however long: else there would be no end.
-        if keys.len() < 2 {
-            return;
+        let mut run = writer.finish();
+        runs.distinct = run.count;
+        let limit = limit(run.count);
+        // Else it would be full again at once.
+        if run.held() > limit.saturating_sub(limit / 4)
+            && let Some(bound) = run.truncate(limit / 2)
+        {
+            *upper = Some(bound);
+            self.bounded.store(true, Relaxed);
         }
-        let middle = keys.len() / 2;
-        let (_, median, _) = keys.select_nth_unstable(middle);
-        let bound: Box<[u8]> = (*median).into();
-        let mut held = 0u64;
-        for shard in &mut shards {
-            shard.retain(|key, _| **key < *bound);
-            held = shard.keys().fold(held, |held, key| held.saturating_add(cost(key)));
-        }
-        self.held.store(held, Ordering::Relaxed);
-        *upper = Some(bound);
-        self.bounded.store(true, Ordering::Relaxed);
+        runs.held = run.held();
+        runs.runs.push(run);
     }
 
-    /// The keys in order, and where the next walk goes on.
-    fn finish(self) -> (Vec<(Box<[u8]>, Slot)>, Option<Box<[u8]>>) {
-        let upper = self.upper.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let shards = self.shards.into_iter().flat_map(|shard| shard.into_inner().unwrap_or_else(PoisonError::into_inner));
-        // A thread may have looked at the bound just before it sank.
-        let mut keys: Vec<_> = shards.filter(|(key, _)| upper.as_ref().is_none_or(|upper| key < upper)).collect();
-        keys.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        (keys, upper)
+    /// What is left, and where it ends.
+    fn finish(self) -> (Merge, Option<Box<[u8]>>) {
+        let mut runs = self.runs.into_inner().unwrap_or_else(PoisonError::into_inner).runs;
+        let chunk = to_usize((self.memory / 256).min(CHUNK));
+        runs.extend(self.buffers.into_inner().unwrap_or_else(PoisonError::into_inner).iter_mut().map(|buffer| buffer.sort(chunk)));
+        (Merge::new(runs), self.upper.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-fn cost(key: &[u8]) -> u64 {
-    ENTRY.saturating_add(to_u64(key.len()))
+/// One part of a walk. It has a buffer only while it looks at a page, so that there are as many buffers as threads.
+struct Note<'n, 't> {
+    table: &'n Table<'t>,
+    buffer: Option<Buffer>,
 }
 
-struct Note<'t>(&'t Table<'t>);
-
-impl Each for Note<'_> {
+impl Each for Note<'_, '_> {
     fn each(&mut self, at: BucketKey, kv: &KeyValue<'_>, position: Position) {
-        self.0.see(at, kv, position);
+        let table = self.table;
+        let buffer = self.buffer.get_or_insert_with(|| {
+            let free = table.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            free.unwrap_or_default()
+        });
+        table.see(buffer, at, kv, position);
+    }
+
+    fn page_ends(&mut self) {
+        self.table.buffers.lock().unwrap_or_else(PoisonError::into_inner).extend(self.buffer.take());
     }
 }

@@ -9,7 +9,7 @@
 //!
 //! Nothing is loaded: each answer reads the pages it needs. What comes in key order is found by walks over the `key` bucket, which is in
 //! order of revision. A walk keeps the smallest keys that fit into [`StoreOptions::memory`], so that the next one goes on behind them: a file
-//! of any size is answered in flat memory, and one with a few hundred thousand keys in one walk. Values are read again when they are wanted.
+//! of any size is answered in flat memory, and one with a million keys in one walk. Values are read again when they are wanted.
 //!
 //! Damage is never passed over in silence: every broken rule goes to the monitor, and ends the answer with [`Error::Damaged`] unless
 //! [`StoreOptions::allow_damage`] says that what can be read is wanted all the same.
@@ -54,10 +54,11 @@ pub mod keys;
 mod log;
 mod pass;
 pub mod range;
+mod runs;
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::bolt::{Bucket, Db, Pgid, Root, db};
+use crate::bolt::{Bucket, Db, Page, Pgid, Root, db};
 use crate::bytes::{Source, Window, to_usize};
 use crate::error::{At, Corrupt, Error, Result};
 use crate::etcd::{BucketKey, Facts, KeyRange, KeyValue, Revision};
@@ -92,6 +93,8 @@ pub struct Store<'s> {
     options: StoreOptions,
     monitor: &'s dyn Monitor,
     meta: Facts,
+    /// Where the keys are, when they are in the bucket's own entry.
+    inline: Option<Root>,
     last: i64,
     told: Mutex<Vec<Corrupt>>,
 }
@@ -145,12 +148,13 @@ impl<'s> Store<'s> {
     /// [`Error::Damaged`] when it is no bbolt file, has no `key` bucket, or a page on the way cannot be read.
     pub fn open(source: &'s Source, options: StoreOptions, monitor: &'s dyn Monitor) -> Result<Store<'s>> {
         let db = Db::open(source).map_err(|c| Error::damaged(source.path(), c))?;
-        let mut store = Store { db, options, monitor, meta: Facts::default(), last: 0, told: Mutex::default() };
+        let mut store = Store { db, options, monitor, meta: Facts::default(), inline: None, last: 0, told: Mutex::default() };
         // These leave the keyspace whole: the other meta page is good, or what is missing is behind the pages that are needed.
         let faults = store.db.slots().iter().flat_map(|slot| [&slot.fault, &slot.header_fault]).flatten().map(|fault| (**fault).clone());
         let faults: Vec<_> = faults.chain(db::check_length(&store.db).err().map(|c| *c)).collect();
         store.tell(faults.iter());
         store.meta = store.small_buckets(&[b"meta"])?;
+        store.inline = store.keys_bucket()?.map(|keys| keys.root).filter(|root| matches!(root, Root::Inline { .. }));
         store.last = store.last_revision()?;
         Ok(store)
     }
@@ -206,10 +210,10 @@ impl<'s> Store<'s> {
     }
 
     /// Reads a stored version again.
-    fn read<'w>(&self, bucket: &'w Bucket<'_, 's>, position: Position, window: &'w mut Window) -> Result<(BucketKey, KeyValue<'w>)> {
-        let page = match &bucket.root {
-            Root::Inline { .. } => bucket.inline_page().unwrap_or_else(|| self.db.page(position.page(), window)),
-            Root::Tree(_) => self.db.page(position.page(), window),
+    fn read<'w>(&'w self, position: Position, window: &'w mut Window) -> Result<(BucketKey, KeyValue<'w>)> {
+        let page = match &self.inline {
+            Some(Root::Inline { offset, bytes }) => Page::parse_inline(position.page(), *offset, bytes),
+            _ => self.db.page(position.page(), window),
         };
         let damaged = |c| Error::damaged(self.source().path(), c);
         let page = page.map_err(damaged)?;
@@ -297,7 +301,7 @@ impl<'v, 's> View<'v, 's> {
     /// # Errors
     /// [`Error::Damaged`] when the file has changed since.
     pub fn read(&self, state: &KeyState) -> Result<OwnedKeyValue> {
-        let mut window = Window::new();
+        let mut window = Window::scattered();
         self.read_with(state.position, state.revision, &mut window, |kv| kv.into())
     }
 
@@ -310,8 +314,7 @@ impl<'v, 's> View<'v, 's> {
     }
 
     fn read_with<R>(&self, position: Position, revision: Revision, window: &mut Window, with: impl FnOnce(KeyValue<'_>) -> R) -> Result<R> {
-        let Some(bucket) = self.store.keys_bucket()? else { return Err(self.store.changed(At::default())) };
-        let (key, kv) = self.store.read(&bucket, position, window)?;
+        let (key, kv) = self.store.read(position, window)?;
         if key.revision != revision {
             return Err(self.store.changed(At { page: Some(position.page().0), ..At::default() }.element(position.element())));
         }

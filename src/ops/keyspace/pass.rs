@@ -14,6 +14,8 @@ use crate::ops::keyspace::{OwnedKeyValue, TOLD};
 /// Does something with stored versions.
 pub(super) trait Each {
     fn each(&mut self, key: BucketKey, kv: &KeyValue<'_>, position: Position);
+    /// The versions of a page have been handed out.
+    fn page_ends(&mut self) {}
     /// Asked between pages: whether nothing more is wanted.
     fn enough(&self) -> bool {
         false
@@ -76,6 +78,7 @@ impl<E: Each> Visitor for Pass<E> {
                 }
             }
         }
+        self.each.page_ends();
     }
 
     fn fault(&mut self, corrupt: Corrupt) {
@@ -163,7 +166,7 @@ impl<'s> Store<'s> {
         }
         impl Each for Find<'_> {
             fn each(&mut self, at: BucketKey, kv: &KeyValue<'_>, _: Position) {
-                if kv.key == self.key && self.found.as_ref().is_none_or(|(before, _)| before.revision < at.revision) {
+                if kv.key == self.key && self.found.as_ref().is_none_or(|(before, _)| *before < at) {
                     self.found = Some((at, (*kv).into()));
                 }
             }
@@ -243,7 +246,7 @@ impl<'s> Store<'s> {
             let what = format!("is a bbolt database, but not etcd's: bucket key is not among its {} buckets", top.found.len());
             return Err(Error::unreadable(self.source().path(), what));
         }
-        let mut faults: Vec<Corrupt> = top.faults.into_iter().chain(missing.into_iter()).collect();
+        let mut faults: Vec<Corrupt> = top.faults.into_iter().chain(missing).collect();
         let mut facts = Facts::default();
         let small = |b: &&Bucket<'_, '_>| b.name != b"key" && (wanted.is_empty() || wanted.contains(&b.name.as_slice()));
         for bucket in top.found.iter().filter(small) {

@@ -146,7 +146,7 @@ impl View<'_, '_> {
         let in_order = request.sort_by == SortBy::Key && request.order != Order::Descend;
         let mut totals = RangeTotals::default();
         let (mut found, mut passed, mut stopped) = (Vec::new(), 0u64, false);
-        let mut window = Window::new();
+        let mut window = Window::scattered();
         // Without an order etcd takes one more than the limit from the keys in order, and sorts these.
         let cut = request.order == Order::None && !request.filters() && request.limit > 0;
         for state in self.keys(request.range.clone()) {
@@ -199,7 +199,7 @@ impl View<'_, '_> {
             SortBy::Key if descend => found.reverse(),
             SortBy::Key => {}
             SortBy::Value => {
-                let mut windows = [Window::new(), Window::new()];
+                let mut windows = [Window::scattered(), Window::scattered()];
                 let mut compare = |a: &Found, b: &Found| {
                     let [one, other] = &mut windows;
                     let order = self.read_with(a.position, a.revision, one, |a| {
