@@ -127,7 +127,17 @@ impl Level {
             | Code::DbBehindSnapshot
             | Code::SnapCrc
             | Code::SnapInvalid
-            | Code::SnapMissing => Level::Wal,
+            | Code::SnapMissing
+            | Code::WalUncommitted
+            | Code::WalShort
+            | Code::SnapDbPending
+            | Code::ReplayRefused
+            | Code::ReplayIndex
+            | Code::ReplayVersion
+            | Code::ReplayFlags
+            | Code::ReplayPassword
+            | Code::ReplayAlarm
+            | Code::ReplayV2 => Level::Wal,
         }
     }
 }
