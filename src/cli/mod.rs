@@ -1,6 +1,7 @@
 //! The command line: arguments, dispatch, exit codes. Everything below sees only the library's public API.
 
 mod bolt;
+mod copy;
 mod explain;
 mod format;
 mod hashkv;
@@ -73,6 +74,7 @@ enum Command {
     Hashkv(hashkv::Args),
     Inspect(inspect::Args),
     Verify(Box<verify::Args>),
+    Copy(Box<copy::Args>),
     Restore(Box<restore::Args>),
     /// The commands of `etcdutl snapshot`.
     #[command(subcommand)]
@@ -171,6 +173,7 @@ fn run(cli: &Cli) -> u8 {
         Command::Hashkv(args) => hashkv::run(args, context),
         Command::Inspect(args) => inspect::run(args, context),
         Command::Verify(args) => verify::run(args, context),
+        Command::Copy(args) => copy::run(args, context),
         Command::Restore(args) | Command::Snapshot(Snapshot::Restore(args)) => restore::run(args, context),
         Command::Wal(Wal::Dump(args)) => wal::run(args, context.out).map(verdict).map_err(Fail::Library),
         Command::Snap(Snap::Show(args)) => snap::run(args, context.out).map(verdict).map_err(Fail::Library),

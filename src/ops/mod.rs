@@ -2,15 +2,18 @@
 //! report; printing it is the caller's.
 
 pub mod bolt;
+pub mod copy;
 pub mod digest;
 pub mod hashkv;
 pub mod inspect;
+pub mod merge;
 pub mod restore;
 pub mod scan;
 pub mod status;
 pub mod verify;
 pub mod wal_dump;
 
+pub use copy::{CopyOptions, CopyReport, copy};
 pub use hashkv::{HashKvOptions, HashKvReport, hashkv};
 pub use inspect::{InspectOptions, InspectReport, inspect};
 pub use restore::{RestoreOptions, RestoreReport, restore};
