@@ -1,0 +1,243 @@
+//! Copies of members that were killed under load, against what the same directory comes to when the real server starts on it.
+//!
+//! Every run draws its load from a seed, printed when it fails; `COLDBOLT_SEED` repeats it and `COLDBOLT_RUNS` says how many there are.
+//! Without the programs there is nothing to do, unless `COLDBOLT_INTEROP=required`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use coldbolt::bolt::Db;
+use coldbolt::bytes::Source;
+use coldbolt::etcd::auth::User;
+use coldbolt::etcd::{BucketKey, KeyValue};
+use prost::Message;
+use serde_json::Value;
+
+#[path = "interop_copy/cluster.rs"]
+mod cluster;
+#[allow(dead_code, reason = "a part of it is used here")]
+#[path = "common/history.rs"]
+mod history;
+#[path = "interop_copy/load.rs"]
+mod load;
+#[path = "common/peers.rs"]
+mod peers;
+#[allow(dead_code, reason = "a part of it is used here")]
+#[path = "common/server.rs"]
+mod server;
+
+use cluster::{Member, members};
+use history::{Rng, Seed};
+use load::{Load, Shared};
+
+/// What the server's and the copy's must be the same in.
+const BUCKETS: [&str; 6] = ["key", "lease", "alarm", "auth", "authUsers", "authRoles"];
+
+type Bucket = BTreeMap<Vec<u8>, Vec<u8>>;
+
+#[test]
+fn a_killed_3_4_is_copied_as_it_would_start() {
+    runs("3.4.23", 1);
+}
+
+#[test]
+fn a_killed_3_5_is_copied_as_it_would_start() {
+    runs("3.5.1", 1);
+}
+
+#[test]
+fn a_killed_3_6_is_copied_as_it_would_start() {
+    runs("3.6.14", 1);
+}
+
+#[test]
+fn a_killed_3_7_is_copied_as_it_would_start() {
+    runs("3.7.1", 1);
+}
+
+fn runs(version: &str, count: usize) {
+    if peers::find(&format!("etcd-{version}/etcd")).is_none() {
+        return;
+    }
+    let given = std::env::var("COLDBOLT_RUNS").ok().map(|runs| runs.parse().expect("COLDBOLT_RUNS is a number"));
+    let mut entries = 0;
+    for _ in 0..given.unwrap_or(2) {
+        let seed = Seed::draw();
+        let home = tempfile::Builder::new().prefix("copy-").tempdir().unwrap().keep();
+        let result = std::panic::catch_unwind(|| run(version, count, seed.0, &home));
+        match result {
+            Ok(applied) => entries += applied,
+            Err(panic) => {
+                eprintln!("{version}: the directories are kept in {}", home.display());
+                std::panic::resume_unwind(panic);
+            }
+        }
+        fs::remove_dir_all(&home).unwrap();
+    }
+    eprintln!("{version}: {entries} entries applied in all");
+}
+
+/// One cluster under load, killed, copied, and started again. Gives how many entries the copies gained.
+fn run(version: &str, count: usize, seed: u64, home: &Path) -> u64 {
+    let mut rng = Rng::of(seed);
+    let (mut all, cluster) = members(version, count, home);
+    // Some have so little space that the server raises an alarm by itself.
+    let quota = if rng.between(0, 3) == 0 { "--quota-backend-bytes=1500000" } else { "--quota-backend-bytes=0" };
+    // How far the database may be behind.
+    let interval = ["100ms", "700ms", "3s"][usize::try_from(rng.between(0, 2)).unwrap()];
+    for member in &mut all {
+        member.start(&["--initial-cluster", &cluster, quota, "--backend-batch-interval", interval]);
+    }
+    all.iter_mut().for_each(Member::caught_up);
+    load::prepare(&mut all[0].client());
+    let shared = Shared::default();
+    let (users, alive) = (rng.between(0, 1) == 0, Duration::from_millis(u64::try_from(rng.between(300, 2500)).unwrap()));
+    std::thread::scope(|threads| {
+        for at in 0..6 {
+            let load = Load {
+                client: all[at % count].client(),
+                rng: Rng::of(seed ^ u64::try_from(at).unwrap()),
+                shared: &shared,
+                admin: at == 0,
+                users,
+                members: count > 1,
+                base: 1000 * i64::try_from(at).unwrap() + 1000,
+                leases: Vec::new(),
+            };
+            threads.spawn(|| load.run());
+        }
+        std::thread::sleep(alive);
+        all.iter_mut().for_each(Member::kill);
+        shared.stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    all.iter_mut().map(|member| judge(member, count > 1)).sum()
+}
+
+fn coldbolt(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_coldbolt")).args(args).output().unwrap()
+}
+
+/// Copies the member's directory, starts the server on it, and compares.
+fn judge(member: &mut Member, lonely: bool) -> u64 {
+    let copy = member.home.join("copy.db");
+    let output =
+        coldbolt(&["copy", member.data().to_str().unwrap(), copy.to_str().unwrap(), "--etcd-version", &member.version, "-w", "json"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let fold = &report["fold"];
+    let applied = ["applied", "nothing"].map(|what| fold[what].as_u64().unwrap()).iter().sum::<u64>();
+    eprintln!(
+        "{}: {applied} entries, {} beyond the commit index, rejected {}, {} users' loads",
+        member.version, fold["beyond_commit"], fold["rejected"], report["revision"]
+    );
+    let ours = buckets(&copy);
+    if lonely {
+        // Without the others it applies what it knows to be committed, and no more.
+        member.start(&[]);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        std::thread::sleep(Duration::from_millis(2500));
+        while Instant::now() < deadline
+            && buckets_of_running(&member.db()).is_none_or(|theirs| differences(&ours, &theirs, &said).is_some())
+        {
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        member.kill();
+    } else {
+        member.start(&[]);
+        member.caught_up();
+        member.stop();
+    }
+    let theirs = buckets(&member.db());
+    if let Some(what) = differences(&ours, &theirs, &said) {
+        panic!("{} {}: {what}\n{report:#}\n{said}", member.version, member.name);
+    }
+    applied
+}
+
+fn buckets(path: &Path) -> BTreeMap<String, Bucket> {
+    let source = Source::open(path).unwrap();
+    read(&source).unwrap()
+}
+
+/// A file in use may be torn.
+fn buckets_of_running(path: &Path) -> Option<BTreeMap<String, Bucket>> {
+    read(&Source::open(path).ok()?)
+}
+
+fn read(source: &Source) -> Option<BTreeMap<String, Bucket>> {
+    let db = Db::open(source).ok()?;
+    let root = db.root();
+    let mut buckets = BTreeMap::new();
+    for name in BUCKETS.into_iter().chain(["meta", "members", "members_removed"]) {
+        let mut items = Bucket::new();
+        if let Some(bucket) = root.bucket(name.as_bytes()).ok()? {
+            let mut cursor = bucket.cursor();
+            while let Some(item) = cursor.next().ok()? {
+                items.insert(item.key.to_vec(), item.value.to_vec());
+            }
+        }
+        buckets.insert(name.to_owned(), items);
+    }
+    compact(&mut buckets)?;
+    Some(buckets)
+}
+
+/// Finishes a compaction that was asked for: etcd does so when it starts, in its own time. Deletions at the very revision are kept by
+/// some versions.
+fn compact(buckets: &mut BTreeMap<String, Bucket>) -> Option<()> {
+    let mark = |name: &str| buckets["meta"].get(name.as_bytes()).map(|row| BucketKey::parse(row).unwrap().revision.main);
+    let Some(to) = mark("scheduledCompactRev").max(mark("finishedCompactRev")) else { return Some(()) };
+    let mut newest: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+    let keys = buckets.get_mut("key")?;
+    for (row, value) in keys.iter() {
+        if BucketKey::parse(row).ok()?.revision.main <= to {
+            newest.insert(KeyValue::decode(value).ok()?.key.to_vec(), row.clone());
+        }
+    }
+    keys.retain(|row, value| {
+        let key = BucketKey::parse(row).unwrap();
+        key.revision.main > to || (!key.tombstone && newest[KeyValue::decode(value).unwrap().key] == *row)
+    });
+    let meta = buckets.get_mut("meta")?;
+    meta.retain(|key, _| key != b"finishedCompactRev");
+    meta.retain(|key, value| key != b"scheduledCompactRev" || BucketKey::parse(value).unwrap().revision.main == to);
+    Some(())
+}
+
+fn differences(ours: &BTreeMap<String, Bucket>, theirs: &BTreeMap<String, Bucket>, said: &str) -> Option<String> {
+    let compaction = |of: &BTreeMap<String, Bucket>| of["meta"].get(b"scheduledCompactRev".as_slice()).cloned();
+    if compaction(ours) != compaction(theirs) {
+        return Some(format!("compaction: ours {:?}, theirs {:?}", compaction(ours), compaction(theirs)));
+    }
+    for name in BUCKETS {
+        let (mut ours, mut theirs) = (ours[name].clone(), theirs[name].clone());
+        if name == "authUsers" && said.contains("[replay-password]") {
+            // Each member of 3.4 makes hashes of its own.
+            ours = without_hashes(&ours);
+            theirs = without_hashes(&theirs);
+        }
+        let keys = ours.keys().chain(theirs.keys());
+        if let Some(key) = keys.into_iter().find(|key| ours.get(*key) != theirs.get(*key)) {
+            let show =
+                |bucket: &Bucket| bucket.get(key).map(|value| value.escape_ascii().to_string().chars().take(300).collect::<String>());
+            return Some(format!("{name} {}: ours {:?}, theirs {:?}", key.escape_ascii(), show(&ours), show(&theirs)));
+        }
+    }
+    None
+}
+
+fn without_hashes(users: &Bucket) -> Bucket {
+    let blank = |value: &Vec<u8>| {
+        let mut user = User::decode(value.as_slice()).unwrap();
+        if !user.password.is_empty() {
+            assert!(user.password.starts_with(b"$2a$") && user.password.len() == 60);
+            user.password = b"a hash".to_vec();
+        }
+        user.encode_to_vec()
+    };
+    users.iter().map(|(name, value)| (name.clone(), blank(value))).collect()
+}
