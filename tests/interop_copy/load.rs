@@ -1,12 +1,13 @@
 //! A mixed load, drawn from a seed: everything that a log can hold.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use crate::cluster::Client;
+use crate::cluster::{Client, Member};
 use crate::history::{Rng, number};
 
 fn b64(text: &str) -> String {
@@ -21,6 +22,8 @@ pub struct Shared {
     pub done: AtomicU64,
     /// The last revision that an answer named.
     pub revision: AtomicU64,
+    /// A learner that may be removed.
+    pub learner: AtomicU64,
 }
 
 /// What one connection asks for.
@@ -47,6 +50,10 @@ impl Load<'_> {
                 Ok((200, answer)) => {
                     failures = 0;
                     self.shared.done.fetch_add(1, Ordering::Relaxed);
+                    if path == "cluster/member/add" {
+                        let id = answer["member"]["ID"].as_str().and_then(|id| id.parse().ok());
+                        self.shared.learner.store(id.unwrap_or(1), Ordering::Relaxed);
+                    }
                     self.shared.revision.fetch_max(u64::try_from(number(&answer["header"]["revision"])).unwrap(), Ordering::Relaxed);
                 }
                 Ok((_, answer)) => {
@@ -192,15 +199,20 @@ impl Load<'_> {
             3 => json!({"permType": "READWRITE", "key": b64(&self.key())}),
             _ => json!({"permType": "READWRITE", "key": b64("t/"), "range_end": b64("t0")}),
         };
-        let alarm = if self.rng.between(0, 3) == 0 { "CORRUPT" } else { "NOSPACE" };
-        if self.members && self.rng.between(0, 3) == 0 {
-            let port = 20_000 + self.rng.between(0, 20);
-            return ("cluster/member/add", json!({"peerURLs": [format!("http://127.0.0.1:{port}")], "isLearner": true}));
+        let alarm = if self.rng.between(0, 7) == 0 { "CORRUPT" } else { "NOSPACE" };
+        let over = if self.rng.between(0, 1) == 0 { "CORRUPT" } else { "NOSPACE" };
+        if self.members && self.rng.between(0, 9) == 0 {
+            // Mostly refused; nobody starts them.
+            let port = 20_000 + self.rng.between(0, 9);
+            return match self.rng.between(0, 1) {
+                0 => ("cluster/member/add", json!({"peerURLs": [format!("http://127.0.0.1:{port}")], "isLearner": true})),
+                _ => ("cluster/member/remove", json!({"ID": self.shared.learner.load(Ordering::Relaxed).to_string()})),
+            };
         }
         if !self.users {
             return match self.rng.between(0, 40) {
                 0 => ("maintenance/alarm", json!({"action": "ACTIVATE", "memberID": member, "alarm": alarm})),
-                _ => ("maintenance/alarm", json!({"action": "DEACTIVATE", "memberID": member, "alarm": alarm})),
+                _ => ("maintenance/alarm", json!({"action": "DEACTIVATE", "memberID": member, "alarm": over})),
             };
         }
         match self.rng.between(0, 49) {
@@ -218,8 +230,31 @@ impl Load<'_> {
             23 => ("auth/disable", json!({})),
             24 if self.rng.between(0, 2) == 0 => ("maintenance/alarm", json!({"action": "ACTIVATE", "memberID": member, "alarm": alarm})),
             25 => ("auth/user/grant", json!({"user": user, "role": "root"})),
-            _ => ("maintenance/alarm", json!({"action": "DEACTIVATE", "memberID": member, "alarm": alarm})),
+            _ => ("maintenance/alarm", json!({"action": "DEACTIVATE", "memberID": member, "alarm": over})),
         }
+    }
+}
+
+/// Adds a learner, starts it, and promotes it when it has caught up.
+pub fn join(mut client: Client, member: &mut Member, cluster: &str, shared: &Shared) {
+    let url = format!("http://127.0.0.1:{}", member.peer);
+    let mut id = None;
+    while id.is_none() {
+        if shared.stop.load(Ordering::Relaxed) {
+            return;
+        }
+        client.login("root");
+        let answer = client.post("cluster/member/add", &json!({"peerURLs": [url], "isLearner": true}));
+        id = answer.ok().and_then(|(_, answer)| Some(answer["member"]["ID"].as_str()?.to_owned()));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    member.start(&["--initial-cluster", cluster, "--initial-cluster-state", "existing"]);
+    while !shared.stop.load(Ordering::Relaxed) {
+        client.login("root");
+        if let Ok((200, _)) = client.post("cluster/member/promote", &json!({"ID": id})) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(30));
     }
 }
 
