@@ -16,6 +16,10 @@ use crate::etcd::schema::Minor;
 use crate::finding::{Code, Severity};
 use crate::raft::{ConfChange, ConfChangeType};
 
+/// How many members may learn at a time; a flag changes it since 3.6.
+const MOST_LEARNERS: usize = 1;
+const TOO_MANY_LEARNERS: &str = "there is a learner already";
+
 /// Who is a member and who votes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Cluster {
@@ -122,15 +126,21 @@ impl Replayer<'_, '_> {
         let cluster = &mut self.cluster;
         let there = cluster.members.get(&id);
         let taken = cluster.urls_are_taken(id, &context.member.peer_urls);
+        let learners = cluster.members.values().filter(|member| member.is_learner).count();
         let refused = match (kind, there) {
             (ConfChangeType::UpdateNode, None) => Some("the member does not exist"),
             (ConfChangeType::UpdateNode, Some(_)) => taken.then_some("another member has the peer URL"),
             (_, None) if context.is_promote => Some("the member does not exist"),
             (_, Some(member)) if context.is_promote => (!member.is_learner).then_some("the member is no learner"),
             (_, Some(_)) => Some("the member exists"),
-            (_, None) => taken.then_some("another member has the peer URL"),
+            (_, None) if taken => Some("another member has the peer URL"),
+            (_, None) => (context.member.is_learner && learners >= MOST_LEARNERS).then_some(TOO_MANY_LEARNERS),
         };
         if let Some(why) = refused {
+            if why == TOO_MANY_LEARNERS && self.version.minor >= Minor::V36 {
+                let what = "a second learner is refused, unless --max-learners was set";
+                self.say(Code::ReplayFlags, Severity::Warning, what);
+            }
             return Ok(Done::Rejected(why));
         }
         let member = match (kind, there.cloned()) {
