@@ -19,6 +19,9 @@ use serde_json::Value;
 #[path = "interop_copy/cluster.rs"]
 mod cluster;
 #[allow(dead_code, reason = "a part of it is used here")]
+#[path = "common/backup.rs"]
+mod common;
+#[allow(dead_code, reason = "a part of it is used here")]
 #[path = "common/history.rs"]
 mod history;
 #[path = "interop_copy/load.rs"]
@@ -76,6 +79,71 @@ fn three_killed_members_of_3_6_are_copied_as_they_would_start() {
 #[test]
 fn three_killed_members_of_3_7_are_copied_as_they_would_start() {
     runs("3.7.1", 3);
+}
+
+/// The recorded members: the version's own tool takes the copy, its SHA-256 included, and its server answers what the member answered.
+#[test]
+fn what_was_copied_is_restored_and_served_by_etcd() {
+    for version in ["3.4.23", "3.5.1", "3.6.14", "3.7.1"] {
+        let tool = if version == "3.4.23" { "etcdctl" } else { "etcdutl" };
+        let Some(tool) = peers::find(&format!("etcd-{version}/{tool}")) else { return };
+        let home = tempfile::tempdir().unwrap();
+        let cold = common::unpack(version, "cold", home.path());
+        let to = home.path().join("copy.db");
+        let output = coldbolt(&["copy", cold.to_str().unwrap(), to.to_str().unwrap()]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let (mut all, cluster) = members(version, 1, home.path());
+        let member = &mut all[0];
+        fs::create_dir_all(&member.home).unwrap();
+        let url = cluster.split_once('=').unwrap().1;
+        let restored = peers::command(&tool, &member.home)
+            .env("ETCDCTL_API", "3")
+            .args(["snapshot", "restore", to.to_str().unwrap(), "--data-dir", "data", "--name", "m0"])
+            .args(["--initial-cluster", &cluster, "--initial-advertise-peer-urls", url])
+            .output()
+            .unwrap();
+        assert!(restored.status.success(), "{version}: {}", String::from_utf8_lossy(&restored.stderr));
+        member.start(&["--initial-cluster", &cluster]);
+        member.caught_up();
+        let recorded = fs::read(common::fixture(&format!("etcd-{version}/cold.expected.range.json"))).unwrap();
+        let recorded: Value = serde_json::from_slice(&recorded).unwrap();
+        let (_, answer) = member.client().post("kv/range", &serde_json::json!({"key": "AA==", "range_end": "AA=="})).unwrap();
+        let text = |kvs: &Value| kvs.as_array().unwrap().iter().map(|kv| (kv["key"].clone(), kv["value"].clone())).collect::<Vec<_>>();
+        assert_eq!(text(&answer["kvs"]), text(&recorded["kvs"]), "{version}");
+        let revision = history::number(&recorded["header"]["revision"]);
+        assert_eq!(history::number(&answer["header"]["revision"]), revision, "{version}");
+    }
+}
+
+#[test]
+fn a_running_etcd_is_left_alone_unless_a_copy_is_asked_for_all_the_same() {
+    for version in ["3.4.23", "3.5.1", "3.6.14", "3.7.1"] {
+        if peers::find(&format!("etcd-{version}/etcd")).is_none() {
+            return;
+        }
+        let home = tempfile::tempdir().unwrap();
+        let (mut all, cluster) = members(version, 1, home.path());
+        let member = &mut all[0];
+        member.start(&["--initial-cluster", &cluster]);
+        member.caught_up();
+        let mut client = member.client();
+        let put = serde_json::json!({"key": "a2V5", "value": "dmFsdWU="});
+        assert_eq!(client.post("kv/put", &put).unwrap().0, 200);
+        let to = member.home.join("copy.db");
+        let args = ["copy", member.data().to_str().unwrap(), to.to_str().unwrap(), "--etcd-version", version].map(str::to_owned);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let started = Instant::now();
+        let output = coldbolt(&args);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(3) && said.contains("a running etcd holds its lock"), "{version}: {said}");
+        assert!(started.elapsed() < Duration::from_secs(5) && !to.exists());
+        // It still writes, and the copy has what was acknowledged before.
+        assert_eq!(client.post("kv/put", &put).unwrap().0, 200);
+        let output = coldbolt(&[&args[..], &["--allow-live"]].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && said.contains("in-use"), "{version}: {said}");
+        assert_eq!(buckets(&to)["key"].len(), 2, "{version}");
+    }
 }
 
 fn runs(version: &str, count: usize) {

@@ -32,6 +32,8 @@ pub(super) struct Input {
     /// Where they are.
     place: PathBuf,
     stamps: Vec<Option<Stamp>>,
+    /// The database's last transaction.
+    txid: Option<u64>,
     no_wal: bool,
     /// Whether a running etcd holds it.
     pub live: bool,
@@ -70,6 +72,7 @@ impl Input {
             dir: None,
             wals,
             stamps: Vec::new(),
+            txid: None,
             no_wal: options.no_wal || options.exact,
             live,
             findings: Vec::new(),
@@ -87,6 +90,7 @@ impl Input {
             dir.db = Some(input.database.path().to_path_buf());
         }
         input.stamps = input.sources().map(Source::stamp).collect();
+        input.txid = input.transaction();
         let beside = path.parent().and_then(Path::parent).map(|member| member.join("wal"));
         if dir.is_none() && !input.no_wal && beside.is_some_and(|wal| wal.is_dir()) {
             let what = "the log beside this database is not read: to copy what the database lacks, name the directory instead";
@@ -161,8 +165,15 @@ impl Input {
         (last > from).then(|| behind(&self.database.name(), from, committed, last))
     }
 
+    fn transaction(&self) -> Option<u64> {
+        Db::open(&self.database).ok().map(|db| db.meta().txid.0)
+    }
+
     /// Whether all files are as they were when they were opened.
     pub fn unchanged(&self) -> bool {
+        if self.transaction() != self.txid {
+            return false;
+        }
         let by_name = |source: &Source| Source::open(source.path()).ok().and_then(|again| again.stamp());
         self.sources().zip(&self.stamps).all(|(source, stamp)| source.stamp() == *stamp && (stamp.is_none() || by_name(source) == *stamp))
     }

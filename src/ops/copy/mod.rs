@@ -129,7 +129,8 @@ fn attempts(
         let unchanged = input.unchanged();
         match outcome {
             Ok(report) if unchanged => return Ok(report),
-            Err(error) if unchanged || matches!(error, Error::Cancelled | Error::Output { .. }) => return Err(error),
+            Err(error) if unchanged || matches!(error, Error::Cancelled) => return Err(error),
+            Err(error @ Error::Output { .. }) if !options.allow_live => return Err(error),
             _ if !options.allow_live => {
                 let what = "changed while it was read: it is in use. Nothing was kept; stop etcd, or say --allow-live";
                 return Err(Error::unreadable(source, what));
@@ -208,7 +209,7 @@ fn once(input: &Input, (file, name): (&mut File, &Path), options: CopyOptions<'_
     let digest = sha256(&reread()?, payload, monitor).map_err(|c| Error::damaged(name, c))?;
     let mut handle = &*file;
     handle.seek(SeekFrom::Start(payload)).and_then(|_| handle.write_all(&digest)).map_err(written)?;
-    let result = read_back(&reread()?, &verification, folded.as_ref(), options, &gather)?;
+    let result = read_back(&reread()?, (&verification, input.live), folded.as_ref(), options, &gather)?;
     if options.digests && !input.live && input.files(true, &gather)? != files {
         return Err(Error::unreadable(Path::new(&input.name), "changed while it was read: its SHA-256 before and after differ"));
     }
@@ -256,7 +257,7 @@ fn exact(source: &Source, db: &Db<'_>, out: &mut File, name: &Path, monitor: &dy
 /// Reads the copy as a backup is read, and compares it with what it was made from.
 fn read_back(
     copy: &Source,
-    source: &Verification,
+    (source, live): (&Verification, bool),
     folded: Option<&Fold>,
     options: CopyOptions<'_>,
     monitor: &dyn Monitor,
@@ -270,6 +271,10 @@ fn read_back(
     let damage = result.findings.iter().find(|finding| finding.severity == Severity::Damage);
     if let Some(damage) = damage.filter(|damage| !options.allow_damage || damage.code == Code::TrailerMismatch) {
         return wrong(damage.to_string());
+    }
+    if live {
+        // It may have changed since it was verified.
+        return Ok(result);
     }
     let (before, after) = (&source.measured, &result.measured);
     match folded {
