@@ -55,6 +55,7 @@ impl Replayer<'_, '_> {
         if !self.leases.contains(&id) {
             return Done::Rejected("the lease does not exist");
         }
+        self.doubt_lease(who, id);
         if self.chain.auth && !self.may_lease(who, id) {
             return Done::Rejected("permission denied");
         }

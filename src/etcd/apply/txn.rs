@@ -16,6 +16,21 @@ type Checked = Result<Result<(), &'static str>, Box<Corrupt>>;
 
 const DENIED: &str = "permission denied";
 
+/// For what a permission is asked; it became more over time.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    /// Operations of nested transactions.
+    nested: bool,
+    /// The lease and the value before of puts.
+    puts: bool,
+}
+
+impl Asked {
+    fn all() -> Asked {
+        Asked { nested: true, puts: true }
+    }
+}
+
 /// The operations that the comparisons choose, in order, nested ones in place of their transaction.
 struct Path<'t> {
     ops: Vec<Op<'t>>,
@@ -48,7 +63,8 @@ impl Replayer<'_, '_> {
         if self.chain.capped {
             return Ok(Done::Rejected("no space"));
         }
-        if self.chain.auth && !self.may_put(who, r) {
+        self.doubt_lease(who, r.lease);
+        if self.chain.auth && !self.may_put(who, r, Asked::all()) {
             return Ok(Done::Rejected(DENIED));
         }
         if let Err(why) = self.check_put(r) {
@@ -70,7 +86,7 @@ impl Replayer<'_, '_> {
         if self.chain.capped && self.costs(r) {
             return Ok(Done::Rejected("no space"));
         }
-        if self.chain.auth && !self.may_txn(who, r) {
+        if self.chain.auth && !self.is_permitted(who, r) {
             return Ok(Done::Rejected(DENIED));
         }
         let mut path = Path { ops: Vec::new() };
@@ -227,30 +243,55 @@ impl Replayer<'_, '_> {
         Ok(Ok(()))
     }
 
-    fn may_put(&self, who: &Who, r: &PutRequest) -> bool {
+    /// Whether a transaction is permitted, by the version's rules.
+    fn is_permitted(&mut self, who: &Who, r: &TxnRequest) -> bool {
+        let (nested, puts) = (self.version.nested_operations_are_checked(), self.version.puts_in_transactions_are_checked_as_alone());
+        let newest = self.may_txn(who, r, Asked { nested: nested.newest(), puts: puts.newest() });
+        // What an older patch would have answered.
+        if let Holds::Since(patch) = puts
+            && newest != self.may_txn(who, r, Asked { nested: false, puts: false })
+        {
+            self.depends(patch, "asks for all permissions of a transaction's puts and inner transactions, and older ones do not");
+        }
+        newest
+    }
+
+    fn may_put(&self, who: &Who, r: &PutRequest, asked: Asked) -> bool {
         self.may(who, &r.key, &[], Need::Write)
-            && (r.lease == 0 || !self.leases.contains(&r.lease) || self.may_lease(who, r.lease))
-            && (!r.prev_kv || self.may(who, &r.key, &[], Need::Read))
+            && (!asked.puts || r.lease == 0 || !self.leases.contains(&r.lease) || self.may_lease(who, r.lease))
+            && (!asked.puts || !r.prev_kv || self.may(who, &r.key, &[], Need::Read))
     }
 
     fn may_delete(&self, who: &Who, r: &DeleteRangeRequest) -> bool {
         self.may(who, &r.key, &r.range_end, Need::Write) && (!r.prev_kv || self.may(who, &r.key, &r.range_end, Need::Read))
     }
 
-    fn may_txn(&self, who: &Who, r: &TxnRequest) -> bool {
+    fn may_txn(&self, who: &Who, r: &TxnRequest, asked: Asked) -> bool {
         r.compare.iter().all(|c| self.may(who, &c.key, &c.range_end, Need::Read))
             && r.success.iter().chain(&r.failure).all(|op| match &op.request {
                 Some(request_op::Request::Range(range)) => self.may(who, &range.key, &range.range_end, Need::Read),
-                Some(request_op::Request::Put(put)) => self.may_put(who, put),
+                Some(request_op::Request::Put(put)) => self.may_put(who, put, asked),
                 Some(request_op::Request::DeleteRange(delete)) => self.may_delete(who, delete),
-                Some(request_op::Request::Txn(inner)) => self.may_txn(who, inner),
+                Some(request_op::Request::Txn(inner)) => !asked.nested || self.may_txn(who, inner, asked),
                 None => true,
             })
     }
 
     /// Whether whoever asks may write every key of a lease.
     pub(super) fn may_lease(&self, who: &Who, lease: i64) -> bool {
-        auth::is_admin(&self.buckets, who) || self.keys.of_lease(lease).all(|key| self.may(who, key, &[], Need::Write))
+        (self.version.root_owns_leases().newest() && auth::is_admin(&self.buckets, who))
+            || self.keys.of_lease(lease).all(|key| self.may(who, key, &[], Need::Write))
+    }
+
+    /// Tells when it depends on the patch version whether root, whose login is older than the last change to users, may have a lease's keys.
+    pub(super) fn doubt_lease(&mut self, who: &Who, lease: i64) {
+        let Holds::Since(patch) = self.version.root_owns_leases() else { return };
+        if self.chain.auth
+            && auth::is_admin(&self.buckets, who)
+            && !self.keys.of_lease(lease).all(|key| self.may(who, key, &[], Need::Write))
+        {
+            self.depends(patch, "lets root have a lease although its login is older than the last change to users, and older ones do not");
+        }
     }
 
     fn may(&self, who: &Who, key: &[u8], range_end: &[u8], need: Need) -> bool {

@@ -44,6 +44,13 @@ pub(super) enum Holds {
     Since(u16),
 }
 
+impl Holds {
+    /// Whether it holds, of an unknown patch version for all that is known.
+    pub(super) fn newest(self) -> bool {
+        self != Holds::No
+    }
+}
+
 impl Version {
     /// Whether a rule that came with these patches holds; in a minor version that is not listed it holds from the last listed one on.
     fn since(self, patches: &[(Minor, u16)]) -> Holds {
@@ -61,6 +68,21 @@ impl Version {
     /// Whether puts in nested transactions count when the space is used up (`costTxnReq`).
     pub(super) fn nested_puts_cost(self) -> Holds {
         self.since(&[(Minor::V35, 33), (Minor::V36, 14), (Minor::V37, 1)])
+    }
+
+    /// Whether permissions are asked for the operations of nested transactions too (`checkTxnReqsPermission`).
+    pub(super) fn nested_operations_are_checked(self) -> Holds {
+        self.since(&[(Minor::V34, 42), (Minor::V35, 28), (Minor::V36, 9), (Minor::V37, 0)])
+    }
+
+    /// Whether a put in a transaction is asked all that a put alone is: also for its lease's other keys, and for reading what was before.
+    pub(super) fn puts_in_transactions_are_checked_as_alone(self) -> Holds {
+        self.since(&[(Minor::V34, 44), (Minor::V35, 30), (Minor::V36, 11), (Minor::V37, 0)])
+    }
+
+    /// Whether root is not asked for each key of a lease, even if its login is older than the last change to users (`checkLeasePutsKeys`).
+    pub(super) fn root_owns_leases(self) -> Holds {
+        self.since(&[(Minor::V34, 27), (Minor::V35, 10), (Minor::V36, 0)])
     }
 
     /// Whether a permission of no key, or of a range that ends before it begins, is refused (`isValidPermissionRange`).
