@@ -374,14 +374,18 @@ impl<'d, 's> Replayer<'d, 's> {
     /// What all that was applied amounts to.
     #[must_use]
     pub fn finish(mut self) -> Replayed {
-        self.buckets.put("meta", b"consistent_index", self.index.to_be_bytes().to_vec());
-        if self.version.minor > Minor::V34 && self.term != 0 {
-            self.buckets.put("meta", b"term", self.term.to_be_bytes().to_vec());
+        if self.buckets.number("meta", b"consistent_index") != self.index {
+            self.buckets.put("meta", b"consistent_index", self.index.to_be_bytes().to_vec());
+            if self.version.minor > Minor::V34 && self.term != 0 {
+                self.buckets.put("meta", b"term", self.term.to_be_bytes().to_vec());
+            }
         }
         let (revision, index) = (self.keys.current, self.index);
         let mut overlay = self.buckets.into_changes();
-        let rows = self.keys.changes.into_iter().map(|(key, value)| (key, Some(value))).collect();
-        overlay.insert(b"key".to_vec(), rows);
+        let rows: BTreeMap<_, _> = self.keys.changes.into_iter().map(|(key, value)| (key, Some(value))).collect();
+        if !rows.is_empty() {
+            overlay.insert(b"key".to_vec(), rows);
+        }
         Replayed { overlay, findings: self.findings, revision, index }
     }
 }

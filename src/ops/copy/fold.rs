@@ -160,8 +160,7 @@ pub fn fold(db: &Db<'_>, log: &Log<'_>, place: &Path, options: FoldOptions, moni
     let replayed = replayer.finish();
     report.revision_after = replayed.revision;
     findings.extend(replayed.findings);
-    let nothing = report.last_applied.is_none();
-    Ok(Fold { overlay: if nothing { Overlay::new() } else { replayed.overlay }, report, findings })
+    Ok(Fold { overlay: replayed.overlay, report, findings })
 }
 
 fn uncommitted(report: &FoldReport, place: &Path) -> Finding {
