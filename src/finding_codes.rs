@@ -239,6 +239,47 @@ codes! {
         "A raft snapshot is further than the database, and no .snap.db bridges the gap.",
         "etcd panics: 'failed to recover v3 backend from snapshot'.",
         "Find the database that belongs to this snapshot.";
+    WalUncommitted, "wal-uncommitted", Warning,
+        "The log goes on past the last index that this member knows to be committed, and other members vote: what became of those entries is not known from here.",
+        "The leader of the cluster decides when the members start: it commits them or replaces them.",
+        "Copy the member whose log reaches furthest, or say --include-uncommitted to take them as committed.";
+    WalShort, "wal-short", Warning,
+        "The last WAL segment ends right after its last record, without the zeros that etcd reserves behind it: the file may have been cut off there.",
+        "etcd starts from what is left; entries that were cut off are lost to it without a word.",
+        "Compare the segment's length with that on the member: etcd makes it 64,000,000 bytes.";
+    SnapDbPending, "snap-db-pending", Warning,
+        "The member had received a whole database from its leader and not yet put it in the place of its own.",
+        "etcd renames the .snap.db to db when it starts.",
+        "Nothing to do: the received one is used here as etcd would use it.";
+    // ---- applying the log to the database ------------------------------------------------------------------------
+    ReplayRefused, "replay-refused", Damage,
+        "An entry of the log cannot be applied: it does not decode, is of a kind that no etcd makes, or etcd of this version panics at it.",
+        "It panics when it starts, at every start.",
+        "If the version is wrong, say --etcd-version; the database up to that entry can be had with --no-wal.";
+    ReplayIndex, "replay-index", Note,
+        "The version that wrote the database may have counted an entry as applied that it had not, or the other way round.",
+        "It starts from the same count, and so has the same gap or repetition.",
+        "Where 3.5.0 to 3.5.2 ran, compare the copy's HashKV with another member's before relying on it.";
+    ReplayVersion, "replay-version", Warning,
+        "The effect of an entry depends on the patch version of etcd, which no file tells.",
+        "Members of one cluster with different patch versions differ after it.",
+        "Say the version with --etcd-version, as 3.5.12.";
+    ReplayFlags, "replay-flags", Note,
+        "The effect of an entry depends on flags of the server, which no file tells: the shortest lease, whether the remaining time of leases is kept.",
+        "It applies the entry by its flags.",
+        "With the default flags nothing; else compare the lease on another member.";
+    ReplayPassword, "replay-password", Warning,
+        "The log holds a password in plain, as 3.4 writes it, and the database not yet its hash.",
+        "Every member makes a hash with a salt of its own when it applies the entry, so their databases differ there.",
+        "Nothing to do: the copy has a hash of the same password, and the user logs in with it.";
+    ReplayAlarm, "replay-alarm", Warning,
+        "An alarm is raised while authentication is on: up to 3.5 whether permissions are checked then depends on when the server was started.",
+        "A server checks no permissions from the alarm on until it is started again; on starting it applies the log with checks.",
+        "Compare the last writes with another member's if users without permission were writing.";
+    ReplayV2, "replay-v2", Warning,
+        "The log holds requests of the v2 API: their data is in raft snapshots, not in the database.",
+        "3.4 and 3.5 keep them in the v2 store, 3.6 and newer refuse to start on them.",
+        "Export v2 data with etcd's own tools; a snapshot file cannot hold it.";
     // ---- raft snapshots ------------------------------------------------------------------------------------------
     SnapCrc, "snap-crc", Damage,
         "A raft snapshot file's checksum does not match its content.",

@@ -13,6 +13,8 @@ use coldbolt::ops::restore::{Bump, Destination, KeyFilter, RestoreOptions, resto
 use coldbolt::ops::verify::{Level, Outcome, Verdict, Verification, VerifyOptions, verify, verify_file};
 use coldbolt::{Code, Severity};
 
+#[path = "corruption/copies.rs"]
+mod copies;
 #[path = "corruption/directories.rs"]
 mod directories;
 #[path = "common/image.rs"]
@@ -210,7 +212,7 @@ impl Break {
 }
 
 fn all() -> Vec<Entry> {
-    [pages::entries(), keyspace::entries(), directories::entries()].into_iter().flatten().collect()
+    [pages::entries(), keyspace::entries(), directories::entries(), copies::entries()].into_iter().flatten().collect()
 }
 
 /// What is said of a good file: the note that a bare database has no trailer, and that a member's database is behind its log.

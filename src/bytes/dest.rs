@@ -52,7 +52,7 @@ impl Dest {
         }
         partial.push(".partial");
         let partial = PathBuf::from(partial);
-        let file = OpenOptions::new().write(true).create_new(true).open(&partial).map_err(failed(&partial))?;
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&partial).map_err(failed(&partial))?;
         Ok(Dest { path: path.to_path_buf(), partial, existing, file: Some(Writeback::new(file)) })
     }
 
@@ -80,6 +80,15 @@ impl Dest {
     pub fn sync(&mut self) -> Result<()> {
         let synced = self.file.as_mut().map_or(Ok(()), Writeback::sync);
         synced.map_err(|source| Error::Output { what: show(&self.partial), source })
+    }
+
+    /// The file, to be written and read back in any order before it is finished, and its path until then.
+    ///
+    /// # Errors
+    /// [`Error::Output`] when the system gives no second handle to it.
+    pub fn file(&self) -> Result<(File, &Path)> {
+        let file = self.file.as_ref().map_or_else(|| Err(ErrorKind::NotFound.into()), |file| file.file().try_clone());
+        Ok((file.map_err(|source| Error::Output { what: show(&self.partial), source })?, &self.partial))
     }
 
     /// Brings it to the disk and to its place.

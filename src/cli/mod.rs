@@ -2,6 +2,7 @@
 
 mod bolt;
 mod compare;
+mod copy;
 mod defrag;
 mod diff;
 mod events;
@@ -84,6 +85,7 @@ enum Command {
     Hashkv(hashkv::Args),
     Inspect(inspect::Args),
     Verify(Box<verify::Args>),
+    Copy(Box<copy::Args>),
     Restore(Box<restore::Args>),
     Defrag(defrag::Args),
     Get(Box<get::Args>),
@@ -194,6 +196,7 @@ fn run(cli: &Cli) -> u8 {
         Command::Hashkv(args) => hashkv::run(args, context),
         Command::Inspect(args) => inspect::run(args, context),
         Command::Verify(args) => verify::run(args, context),
+        Command::Copy(args) => copy::run(args, context),
         Command::Restore(args) | Command::Snapshot(Snapshot::Restore(args)) => restore::run(args, context),
         Command::Defrag(args) => defrag::run(args, context),
         Command::Get(args) => get::run(args, context),

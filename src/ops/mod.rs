@@ -2,17 +2,20 @@
 //! report; printing it is the caller's.
 
 pub mod bolt;
+pub mod copy;
 pub mod defrag;
 pub mod digest;
 pub mod hashkv;
 pub mod inspect;
 pub mod keyspace;
+pub mod merge;
 pub mod restore;
 pub mod scan;
 pub mod status;
 pub mod verify;
 pub mod wal_dump;
 
+pub use copy::{CopyOptions, CopyReport, copy};
 pub use defrag::{DefragOptions, DefragReport, defrag};
 pub use hashkv::{HashKvOptions, HashKvReport, hashkv};
 pub use inspect::{InspectOptions, InspectReport, inspect};

@@ -34,6 +34,10 @@ impl Drop for Seed {
 pub struct Rng(u64);
 
 impl Rng {
+    pub fn of(seed: u64) -> Rng {
+        Rng(seed)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;

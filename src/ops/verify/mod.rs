@@ -126,7 +126,17 @@ impl Level {
             | Code::DbBehindSnapshot
             | Code::SnapCrc
             | Code::SnapInvalid
-            | Code::SnapMissing => Level::Wal,
+            | Code::SnapMissing
+            | Code::WalUncommitted
+            | Code::WalShort
+            | Code::SnapDbPending
+            | Code::ReplayRefused
+            | Code::ReplayIndex
+            | Code::ReplayVersion
+            | Code::ReplayFlags
+            | Code::ReplayPassword
+            | Code::ReplayAlarm
+            | Code::ReplayV2 => Level::Wal,
         }
     }
 }
@@ -525,11 +535,9 @@ impl<'m> Run<'m> {
             let what = "restore refuses it; with --allow-damage it takes what can be read";
             return (Outcome::Failed, format!("damage at {}: {what}", damage.join(", ")));
         }
-        match self.verification.levels.iter().find(|l| l.level == Level::Mvcc) {
-            Some(LevelReport { outcome: outcome @ (Outcome::NotApplicable | Outcome::Inconclusive), detail, .. }) => {
-                return (*outcome, format!("restore refuses it: {detail}"));
-            }
-            _ => {}
+        let mvcc = self.verification.levels.iter().find(|l| l.level == Level::Mvcc);
+        if let Some(LevelReport { outcome: outcome @ (Outcome::NotApplicable | Outcome::Inconclusive), detail, .. }) = mvcc {
+            return (*outcome, format!("restore refuses it: {detail}"));
         }
         let measured = &self.verification.measured;
         let Some(revision) = measured.revision.or(measured.compact_revision) else {

@@ -1,0 +1,157 @@
+use std::fs::File;
+use std::io::{self, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use coldbolt::bytes::dest::{self, Existing};
+use coldbolt::etcd::apply::Version;
+use coldbolt::ops::copy::fold::FoldReport;
+use coldbolt::ops::copy::{CopyOptions, CopyReport, copy, copy_into};
+use serde_json::json;
+
+use super::out::{Form, count, json, size};
+use super::{Context, Done, Fail, Verdict};
+use coldbolt::etcd::member::hex16;
+
+/// Make a snapshot file of a stopped member that lacks nothing the member had acknowledged.
+///
+/// A member's db is behind its log: etcd writes it every 100 ms, and applies the rest from the log when it starts. This command does the
+/// same to a copy: the entries of the log that the db lacks are applied by the rules of the etcd version that wrote it. The result is a file
+/// as `etcdctl snapshot save` makes it, with its SHA-256, for `coldbolt restore` or `etcdutl snapshot restore`. The source is only read: it
+/// may be read-only, and nothing is locked or repaired. Entries past the last index known to be committed are applied if the member is the
+/// only voter, as etcd does; else they are left out and reported.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  coldbolt copy /var/lib/etcd backup.db\n  coldbolt copy /mnt/volume/member backup.db --etcd-version 3.5.12\n  coldbolt copy /var/lib/etcd - | ssh backup 'cat > etcd.db'"
+)]
+pub struct Args {
+    /// Data directory, member directory, db or snapshot file.
+    #[arg(value_name = "SRC")]
+    source: PathBuf,
+    /// The snapshot file to make; must not exist. - is standard output.
+    #[arg(value_name = "DEST")]
+    dest: PathBuf,
+    /// The log, if it is kept outside the data directory.
+    #[arg(long, value_name = "DIR")]
+    wal_dir: Option<PathBuf>,
+    /// Copy the db alone, and say how many entries are left behind.
+    #[arg(long, conflicts_with_all = ["wal_dir", "include_uncommitted"])]
+    no_wal: bool,
+    /// Copy the db byte for byte, free pages too; nothing of the log is applied.
+    #[arg(long, conflicts_with_all = ["wal_dir", "include_uncommitted"])]
+    exact: bool,
+    /// The etcd that wrote the files, as 3.5 or 3.5.12 [default: as the files tell].
+    #[arg(long, value_name = "VERSION")]
+    etcd_version: Option<Version>,
+    /// Also apply entries that are not known to be committed, although other members vote.
+    #[arg(long)]
+    include_uncommitted: bool,
+    /// Copy a damaged source as far as it can be read whole. What is wrong is reported.
+    #[arg(long)]
+    allow_damage: bool,
+    /// Copy although a running etcd holds the files: as well as can be, nothing is sure.
+    #[arg(long)]
+    allow_live: bool,
+    /// Write down what was read and made, with the SHA-256 of every file.
+    #[arg(long, value_name = "FILE")]
+    manifest: Option<PathBuf>,
+    /// Print what was done.
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    write_out: Option<Form>,
+}
+
+pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
+    let options = CopyOptions {
+        wal_dir: args.wal_dir.as_deref(),
+        no_wal: args.no_wal,
+        exact: args.exact,
+        version: args.etcd_version,
+        include_uncommitted: args.include_uncommitted,
+        allow_damage: args.allow_damage,
+        allow_live: args.allow_live,
+        digests: args.manifest.is_some(),
+    };
+    let stdout = args.dest == Path::new("-");
+    if stdout && args.write_out.is_some() {
+        return Err(Fail::Usage("--write-out and a snapshot cannot both go to standard output".to_owned()));
+    }
+    if let Some(manifest) = &args.manifest {
+        dest::check(manifest, Existing::Replace).map_err(|source| Fail::Usage(format!("--manifest {}: {source}", manifest.display())))?;
+    }
+    let report = if stdout {
+        let mut file = tempfile::tempfile()?;
+        let report = copy_into(&args.source, (&mut file, Path::new("(standard output)")), options, context.monitor)?;
+        pour(file, context.out)?;
+        report
+    } else {
+        copy(&args.source, &args.dest, options, context.monitor)?
+    };
+    let value = document(args, &report);
+    if let Some(manifest) = &args.manifest {
+        let mut text = serde_json::to_vec_pretty(&value).map_err(io::Error::from)?;
+        text.push(b'\n');
+        dest::write(manifest, Existing::Replace, &text)?;
+    }
+    match args.write_out {
+        _ if stdout => {}
+        Some(Form::Json) => json(context.out, &value)?,
+        Some(Form::Table) | None => screen(context.out, args, &report)?,
+    }
+    Ok(Verdict::Good)
+}
+
+fn pour(mut file: File, out: &mut dyn Write) -> io::Result<()> {
+    file.rewind()?;
+    io::copy(&mut file, out)?;
+    Ok(())
+}
+
+fn document(args: &Args, report: &CopyReport) -> serde_json::Value {
+    let mut value = json!({
+        "schema": "coldbolt.copy/1",
+        "tool": concat!("coldbolt ", env!("CARGO_PKG_VERSION")),
+        "copy": args.dest.to_string_lossy(),
+    });
+    if let (Some(all), Ok(serde_json::Value::Object(more))) = (value.as_object_mut(), serde_json::to_value(report)) {
+        all.extend(more);
+    }
+    value
+}
+
+fn screen(out: &mut dyn Write, args: &Args, report: &CopyReport) -> io::Result<()> {
+    let CopyReport { source, kind, revision, sha256, bytes, .. } = report;
+    writeln!(out, "source       {source} ({kind})")?;
+    if let Some(fold) = &report.fold {
+        applied(out, fold)?;
+    }
+    writeln!(out, "copy         {} ({})", super::out::clean(&args.dest.to_string_lossy()), size(*bytes))?;
+    writeln!(out, "revision     {revision}")?;
+    if let Some(hash) = report.hashkv {
+        writeln!(out, "HashKV       {hash}")?;
+    }
+    writeln!(out, "SHA-256      {sha256}")?;
+    if report.best_effort {
+        writeln!(out, "\nA running etcd held the files: this copy is best effort. `etcdctl snapshot save` makes a sure one.")?;
+    }
+    Ok(())
+}
+
+fn applied(out: &mut dyn Write, fold: &FoldReport) -> io::Result<()> {
+    writeln!(out, "member       {} of cluster {}", hex16(fold.member), hex16(fold.cluster))?;
+    writeln!(out, "by etcd      {} ({})", fold.etcd_version, fold.etcd_version_reason)?;
+    let (Some(first), Some(last)) = (fold.first_applied, fold.last_applied) else {
+        return writeln!(out, "applied      nothing: the db holds all that the log does, up to index {}", fold.database_index);
+    };
+    let entries = last.saturating_sub(first).saturating_add(1);
+    let gained = fold.revision_after.saturating_sub(fold.revision_before);
+    let refused: u64 = fold.rejected.values().sum();
+    write!(out, "applied      {} entries, {first} to {last}: {gained} revisions gained", count(entries))?;
+    if refused > 0 {
+        write!(out, ", {refused} requests that etcd refuses")?;
+    }
+    writeln!(out)?;
+    if fold.beyond_commit > 0 {
+        let why = if fold.voters == 1 { "the member is the only voter, and etcd commits them when it starts" } else { "as asked for" };
+        writeln!(out, "             {} of them past the commit index {}: {why}", fold.beyond_commit, fold.commit_index)?;
+    }
+    Ok(())
+}

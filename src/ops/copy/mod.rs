@@ -1,0 +1,315 @@
+//! `copy`: from a stopped member's directory, a database or a snapshot file to a snapshot file that lost nothing.
+//!
+//! The source is only read. It is verified, all of it; then the entries of its log that the database lacks are applied in memory
+//! ([`fold::fold`]), and database and changes are written together as a new file with a SHA-256 at its end, which is read back before it gets
+//! its name.
+
+pub mod fold;
+mod input;
+
+use std::fs::File;
+use std::io::{Seek, SeekFrom, Write};
+use std::path::Path;
+
+use serde::Serialize;
+
+use self::fold::{Fold, FoldOptions, FoldReport};
+use self::input::Input;
+use super::digest::sha256;
+use super::merge::{Changes, merge};
+use super::verify::{Level, Verification, VerifyOptions, verify_file};
+use crate::bolt::Db;
+use crate::bytes::dest::{self, Dest, Existing};
+use crate::bytes::{Source, checksum, to_u64};
+use crate::error::{At, Corrupt, Error, Result, show};
+use crate::etcd::apply::Version;
+use crate::finding::{Code, Finding, Severity};
+use crate::monitor::Monitor;
+use crate::snap::backup::TRAILER;
+
+/// How often a copy of a file in use is begun anew before it is taken as it is.
+const ATTEMPTS: usize = 5;
+
+/// What to copy, and how.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CopyOptions<'o> {
+    /// The log, if it is not in the directory.
+    pub wal_dir: Option<&'o Path>,
+    /// The database alone.
+    pub no_wal: bool,
+    /// The database's bytes as they are; implies that nothing is applied.
+    pub exact: bool,
+    /// By whose rules entries are applied; `None` is inferred.
+    pub version: Option<Version>,
+    /// Also apply what is not known to be committed.
+    pub include_uncommitted: bool,
+    /// Copy a damaged source as far as it can be read whole.
+    pub allow_damage: bool,
+    /// Copy although a running etcd holds the files.
+    pub allow_live: bool,
+    /// Take the SHA-256 of every file of the source, before and after.
+    pub digests: bool,
+}
+
+/// A file of the source; it was the same before and after.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InFile {
+    /// Where.
+    pub path: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Its SHA-256, if digests were wanted.
+    pub sha256: Option<String>,
+}
+
+/// What was copied.
+#[derive(Debug, Clone, Serialize)]
+pub struct CopyReport {
+    /// The source, as named.
+    pub source: String,
+    /// What it is, in words.
+    pub kind: String,
+    /// The files that were read: the database first.
+    pub files: Vec<InFile>,
+    /// What of the log was applied; `None` without a log, or if it was not to be.
+    pub fold: Option<FoldReport>,
+    /// Length of the copy in bytes, its trailer included.
+    pub bytes: u64,
+    /// SHA-256 of the copy without its trailer: what the trailer says.
+    pub sha256: String,
+    /// The last revision in the copy.
+    pub revision: i64,
+    /// HashKV of the copy.
+    pub hashkv: Option<u32>,
+    /// The last raft entry in the copy.
+    pub consistent_index: Option<u64>,
+    /// Live keys in the copy.
+    pub live_keys: Option<u64>,
+    /// Whether a running etcd may have changed the files while they were read, so that nothing is sure.
+    pub best_effort: bool,
+    /// What a person should know, damage that was allowed first of all.
+    pub findings: Vec<Finding>,
+}
+
+/// Copies to a file that does not exist.
+///
+/// # Errors
+/// [`Error::Unreadable`] for a source that cannot be read or is in use, [`Error::Damaged`] for one that is damaged or whose log cannot be
+/// applied, [`Error::Refused`] for what does not fit, [`Error::Output`]. Then there is no copy.
+pub fn copy(source: &Path, to: &Path, options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<CopyReport> {
+    dest::check(to, Existing::Keep).map_err(|source| Error::Output { what: show(to), source })?;
+    let input = Input::open(source, options)?;
+    let dest = Dest::create(to, Existing::Keep)?;
+    let (mut file, path) = dest.file()?;
+    let report = attempts(input, source, (&mut file, path), options, monitor)?;
+    drop(file);
+    dest.finish()?;
+    Ok(report)
+}
+
+/// Copies into a file that is open and empty, and may be read back; `name` is for messages.
+///
+/// # Errors
+/// As [`copy`].
+pub fn copy_into(source: &Path, (file, name): (&mut File, &Path), options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<CopyReport> {
+    attempts(Input::open(source, options)?, source, (file, name), options, monitor)
+}
+
+/// One attempt, or several where the files may change.
+fn attempts(
+    first: Input,
+    source: &Path,
+    (file, name): (&mut File, &Path),
+    options: CopyOptions<'_>,
+    monitor: &dyn Monitor,
+) -> Result<CopyReport> {
+    let mut input = first;
+    for left in (0..ATTEMPTS).rev() {
+        let outcome = once(&input, (file, name), options, monitor);
+        let unchanged = input.unchanged();
+        match outcome {
+            Ok(report) if unchanged => return Ok(report),
+            Err(error) if unchanged || matches!(error, Error::Cancelled) => return Err(error),
+            Err(error @ Error::Output { .. }) if !options.allow_live => return Err(error),
+            _ if !options.allow_live => {
+                let what = "changed while it was read: it is in use. Nothing was kept; stop etcd, or say --allow-live";
+                return Err(Error::unreadable(source, what));
+            }
+            Ok(report) if left == 0 => return Ok(report),
+            Err(error) if left == 0 => return Err(error),
+            _ => {}
+        }
+        file.set_len(0).and_then(|()| file.rewind()).map_err(|source| Error::Output { what: show(name), source })?;
+        input = Input::open(source, options)?;
+    }
+    Err(Error::unreadable(source, "changed each time it was read"))
+}
+
+/// Passes everything on but findings, which are gathered.
+struct Gather<'m> {
+    to: &'m dyn Monitor,
+}
+
+impl Monitor for Gather<'_> {
+    fn begin(&self, what: &str, total: u64) {
+        self.to.begin(what, total);
+    }
+    fn advance(&self, bytes: u64) {
+        self.to.advance(bytes);
+    }
+    fn end(&self) {
+        self.to.end();
+    }
+    fn cancelled(&self) -> bool {
+        self.to.cancelled()
+    }
+}
+
+fn once(input: &Input, (file, name): (&mut File, &Path), options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<CopyReport> {
+    let gather = Gather { to: monitor };
+    let mut findings = input.findings.clone();
+    let files = input.files(options.digests, &gather)?;
+    let verification = input.verify(&gather)?;
+    for finding in &verification.findings {
+        // A member's own database has no trailer, and that the log is ahead is what is made good here.
+        let expected = match finding.code {
+            Code::TrailerAbsent | Code::CompactionUnfinished => true,
+            Code::DbLag => input.folds(),
+            _ => false,
+        };
+        if !expected {
+            findings.push(finding.clone());
+        }
+    }
+    for finding in &findings {
+        monitor.finding(finding.clone());
+    }
+    if let Some(finding) = findings.iter().find(|finding| finding.severity == Severity::Damage).filter(|_| !options.allow_damage) {
+        let corrupt = Corrupt { at: finding.at.clone(), code: finding.code, detail: finding.detail.clone() };
+        return Err(Error::damaged(Path::new(&finding.file), Box::new(corrupt)));
+    }
+    let said = findings.len();
+    let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
+    let folded = input.fold(&db, options, &gather)?;
+    if let Some(fold) = &folded {
+        findings.extend(fold.findings.clone());
+    } else {
+        findings.extend(input.left_behind(&db, &gather));
+    }
+    let written = |source| Error::Output { what: show(name), source };
+    let payload = if options.exact {
+        exact(&input.database, &db, file, name, monitor)?
+    } else {
+        let none = Changes::new();
+        merge(&db, folded.as_ref().map_or(&none, |fold| &fold.overlay), &mut *file, monitor)?.bytes
+    };
+    let payload = payload.next_multiple_of(512);
+    file.set_len(payload).map_err(written)?;
+    let reread = || file.try_clone().map_err(written).and_then(|file| Source::from_file(name, file));
+    let digest = sha256(&reread()?, payload, monitor).map_err(|c| Error::damaged(name, c))?;
+    let mut handle = &*file;
+    handle.seek(SeekFrom::Start(payload)).and_then(|_| handle.write_all(&digest)).map_err(written)?;
+    let result = read_back(&reread()?, (&verification, input.live), folded.as_ref(), options, &gather)?;
+    if options.digests && !input.live && input.files(true, &gather)? != files {
+        return Err(Error::unreadable(Path::new(&input.name), "changed while it was read: its SHA-256 before and after differ"));
+    }
+    for finding in findings.iter().skip(said) {
+        monitor.finding(finding.clone());
+    }
+    let measured = &result.measured;
+    Ok(CopyReport {
+        source: input.name.clone(),
+        kind: input.kind(&verification),
+        files,
+        fold: folded.map(|fold| fold.report),
+        bytes: payload.saturating_add(TRAILER),
+        sha256: checksum::hex(&digest),
+        revision: measured.revision.unwrap_or(0),
+        hashkv: measured.hashkv,
+        consistent_index: measured.consistent_index,
+        live_keys: measured.live_keys,
+        best_effort: input.live,
+        findings,
+    })
+}
+
+/// The bytes of the database as they are.
+fn exact(source: &Source, db: &Db<'_>, out: &mut File, name: &Path, monitor: &dyn Monitor) -> Result<u64> {
+    let size = db.size();
+    monitor.begin("copying", size);
+    let mut buffer = vec![0; 1 << 20];
+    let mut at = 0u64;
+    while at < size {
+        let wanted = crate::bytes::to_usize(size.saturating_sub(at)).min(buffer.len());
+        let Some(chunk) = buffer.get_mut(..wanted) else { break };
+        source.read_exact_at(at, chunk).map_err(|c| Error::damaged(source.path(), c))?;
+        out.write_all(chunk).map_err(|source| Error::Output { what: show(name), source })?;
+        at = at.saturating_add(to_u64(wanted));
+        monitor.advance(to_u64(wanted));
+        if monitor.cancelled() {
+            return Err(Error::Cancelled);
+        }
+    }
+    monitor.end();
+    Ok(size)
+}
+
+/// Reads the copy as a backup is read, and compares it with what it was made from.
+fn read_back(
+    copy: &Source,
+    (source, live): (&Verification, bool),
+    folded: Option<&Fold>,
+    options: CopyOptions<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Verification> {
+    let wrong = |what: String| {
+        let source = std::io::Error::other(format!("read back, {what}: this is a fault of the copy, and none was kept"));
+        Err(Error::Output { what: copy.name(), source })
+    };
+    let options_of = VerifyOptions { level: Level::Mvcc, ..VerifyOptions::default() };
+    let result = verify_file(copy, options_of, monitor)?;
+    let damage = result.findings.iter().find(|finding| finding.severity == Severity::Damage);
+    if let Some(damage) = damage.filter(|damage| !options.allow_damage || damage.code == Code::TrailerMismatch) {
+        return wrong(damage.to_string());
+    }
+    if live {
+        // It may have changed since it was verified.
+        return Ok(result);
+    }
+    let (before, after) = (&source.measured, &result.measured);
+    match folded {
+        Some(fold) if fold.report.last_applied.is_some() => {
+            let last = fold.overlay.get(b"key".as_slice()).and_then(|rows| rows.keys().next_back());
+            let due = last.and_then(|row| crate::etcd::BucketKey::parse(row).ok()).map(|key| key.revision.main).or(before.revision);
+            if after.revision != due || after.consistent_index != fold.report.last_applied {
+                return wrong(format!("it ends at revision {:?} and index {:?}", after.revision, after.consistent_index));
+            }
+        }
+        _ => {
+            if after.revision != before.revision || after.live_keys != before.live_keys || after.hashkv != before.hashkv {
+                let (hash, due) = (after.hashkv, before.hashkv);
+                return wrong(format!("it ends at revision {:?} with HashKV {hash:?}, the source with {due:?}", after.revision));
+            }
+        }
+    }
+    Ok(result)
+}
+
+/// The finding for entries that a copy of the database alone leaves behind.
+fn behind(file: &str, from: u64, committed: u64, last: u64) -> Finding {
+    let what = format!(
+        "the database is at index {from}, the log beside it at {last}: {} entries are left behind, {committed} of them known to be committed",
+        last.saturating_sub(from)
+    );
+    Finding { severity: Severity::Warning, ..Finding::new(Code::DbLag, file, At::default().index(from), what) }
+}
+
+/// The options of [`fold::fold`] among these.
+fn fold_options(options: CopyOptions<'_>) -> FoldOptions {
+    FoldOptions {
+        version: options.version,
+        include_uncommitted: options.include_uncommitted,
+        allow_damage: options.allow_damage,
+        ..FoldOptions::default()
+    }
+}
