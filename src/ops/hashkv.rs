@@ -6,7 +6,8 @@
 use crate::bolt::walk::{Buckets, Shared, Visited, Visitor, walk, walk_parallel};
 use crate::bolt::{Bucket, Db, Page, db};
 use crate::bytes::checksum::{crc32c, crc32c_combine};
-use crate::bytes::{Source, to_u64};
+use crate::bytes::gate::with_read_ahead;
+use crate::bytes::{Gate, Source, to_u64};
 use crate::error::{At, Corrupt, Error, Result};
 use crate::etcd::newest::{Gatherer, Gathering, Newest};
 use crate::etcd::{BucketKey, Facts, KeyValue, Revision, schema};
@@ -53,7 +54,7 @@ pub fn hashkv(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) ->
             Err(corrupt) => {
                 // A walk says more: what leads to the page.
                 let nothing = Gathering::default();
-                pass(keys, None, monitor, &|| See { revision: -1, gatherer: Gatherer::new(&nothing) })?;
+                pass(keys, Reach::default(), monitor, &|| See { revision: -1, gatherer: Gatherer::new(&nothing) })?;
                 return Err(damaged(corrupt));
             }
         },
@@ -82,7 +83,9 @@ pub fn hashkv(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) ->
     if let Some(keys) = &keys {
         let see = |revision| {
             let gathering = Gathering::default();
-            drop(pass(keys, None, monitor, &|| See { revision, gatherer: Gatherer::new(&gathering) })?);
+            with_read_ahead(source, |gate| {
+                pass(keys, Reach { gate, until: None }, monitor, &|| See { revision, gatherer: Gatherer::new(&gathering) }).map(drop)
+            })?;
             Ok::<_, Error>(gathering.done())
         };
         let mut newest = see(revision)?;
@@ -100,7 +103,7 @@ pub fn hashkv(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) ->
 fn hash_kept(keys: &Bucket<'_, '_>, bound: Bound<'_>, keep_is_empty: bool, monitor: &dyn Monitor) -> Result<u32> {
     let end = Revision { main: bound.revision.saturating_add(1), sub: 0 };
     let end = BucketKey { revision: end, tombstone: false }.to_bytes();
-    let parts = pass(keys, Some(&end), monitor, &|| Hash { bound, keep_is_empty, crc: 0, len: 0 })?;
+    let parts = pass(keys, Reach { gate: None, until: Some(&end) }, monitor, &|| Hash { bound, keep_is_empty, crc: 0, len: 0 })?;
     Ok(parts.iter().fold(crc32c(0, b"key"), |hash, part| crc32c_combine(hash, part.crc, part.len)))
 }
 
@@ -241,11 +244,19 @@ impl<E: Each> Visitor for Strict<E> {
     }
 }
 
-fn pass<E: Each>(keys: &Bucket<'_, '_>, until: Option<&[u8]>, monitor: &dyn Monitor, make: &(impl Fn() -> E + Sync)) -> Result<Vec<E>> {
+/// Which pages are read, and when.
+#[derive(Default)]
+struct Reach<'r> {
+    gate: Option<&'r Gate>,
+    until: Option<&'r [u8]>,
+}
+
+fn pass<E: Each>(keys: &Bucket<'_, '_>, reach: Reach<'_>, monitor: &dyn Monitor, make: &(impl Fn() -> E + Sync)) -> Result<Vec<E>> {
     let source = keys.db().source();
     let visited = Visited::new(keys.db());
     monitor.begin("hashing keys", keys.db().size());
-    let parts = walk_parallel(keys, Shared { until, ..Shared::new(&visited, monitor) }, || Strict { each: make(), fault: None });
+    let Reach { gate, until } = reach;
+    let parts = walk_parallel(keys, Shared { gate, until, ..Shared::new(&visited, monitor) }, || Strict { each: make(), fault: None });
     monitor.end();
     if monitor.cancelled() {
         return Err(Error::Cancelled);
