@@ -172,8 +172,12 @@ fn verified(source: &Source, options: &RestoreOptions, monitor: &dyn Monitor) ->
             warnings.push(finding.to_string());
         }
     }
-    if verification.levels.iter().any(|l| l.level == Level::Mvcc && l.outcome == Outcome::Inconclusive) {
-        return Err(Error::Refused(format!("{}: is not a database of etcd", source.name())));
+    let mvcc = verification.levels.iter().find(|l| l.level == Level::Mvcc);
+    let refused = |why: &str| Err(Error::Refused(format!("{}: {why}", source.name())));
+    match mvcc.map(|l| (l.outcome, &l.detail)) {
+        Some((Outcome::NotApplicable, why)) => return refused(&format!("is not a database of etcd: {why}")),
+        Some((Outcome::Inconclusive, why)) => return refused(why),
+        _ => {}
     }
     if source.path().parent().and_then(Path::parent).is_some_and(|member| has_log(&member.join("wal"))) {
         let what = "the log beside this database (member/wal) is not read: what etcd had not yet written into the database is missing";

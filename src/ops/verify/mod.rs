@@ -24,7 +24,7 @@ use crate::bytes::source::Lock;
 use crate::bytes::{Gate, Source, checksum};
 use crate::error::{At, Corrupt, Error, Result, printable, show};
 use crate::etcd::datadir::{self, DataDir};
-use crate::etcd::schema::storage_version;
+use crate::etcd::schema::{Minor, storage_version};
 use crate::etcd::{Facts, member};
 use crate::finding::{Code, Finding, Severity};
 use crate::monitor::Monitor;
@@ -503,7 +503,8 @@ impl<'m> Run<'m> {
     }
 
     fn done(mut self) -> Verification {
-        self.level(Level::Restore, Outcome::NotRun, "not run: `coldbolt restore --dry-run` tells");
+        let (outcome, detail) = self.restorable();
+        self.level(Level::Restore, outcome, detail);
         let mut verification = self.verification;
         verification.levels.sort_by_key(|l| l.level);
         verification.worst = self.found.worst.values().copied().max();
@@ -511,6 +512,39 @@ impl<'m> Run<'m> {
         verification.finding_counts = self.found.counts;
         verification.verdict = verification.judge();
         verification
+    }
+
+    /// What a restore would refuse: nothing that the levels before have not found out.
+    fn restorable(&self) -> (Outcome, String) {
+        if self.options.level < Level::Restore {
+            return (Outcome::NotRun, "not asked for".to_owned());
+        }
+        let database = || [Level::Identity, Level::Bytes, Level::Pages, Level::Mvcc].into_iter();
+        let damage: Vec<&str> = database().filter(|l| self.found.worst(*l) == Some(Severity::Damage)).map(Level::name).collect();
+        if !damage.is_empty() {
+            let what = "restore refuses it; with --allow-damage it takes what can be read";
+            return (Outcome::Failed, format!("damage at {}: {what}", damage.join(", ")));
+        }
+        match self.verification.levels.iter().find(|l| l.level == Level::Mvcc) {
+            Some(LevelReport { outcome: outcome @ (Outcome::NotApplicable | Outcome::Inconclusive), detail, .. }) => {
+                return (*outcome, format!("restore refuses it: {detail}"));
+            }
+            _ => {}
+        }
+        let measured = &self.verification.measured;
+        let Some(revision) = measured.revision.or(measured.compact_revision) else {
+            return (Outcome::NotApplicable, "there is no revision to restore".to_owned());
+        };
+        let version = measured.storage_version.as_deref();
+        let target = match version.and_then(Minor::of) {
+            Some(version) => format!("as etcd {}", version.name()),
+            None => "with --target-version (the file does not tell its own)".to_owned(),
+        };
+        let lag = match measured.wal_lag {
+            Some(lag @ 1..) => format!("; {lag} entries of the log are not in the database: `coldbolt copy` folds them in first"),
+            _ => String::new(),
+        };
+        (Outcome::Passed, format!("nothing refuses a restore {target} at revision {revision}{lag}"))
     }
 
     /// Levels identity to mvcc. `alone`: it is a file by itself, from which a trailer is expected.
