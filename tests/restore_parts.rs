@@ -168,6 +168,43 @@ fn every_option_is_rehearsed_by_a_dry_run() {
     input.unchanged();
 }
 
+/// raft knows no configuration without a voter, whichever id is the lowest.
+#[test]
+fn learners_come_last_in_the_log_and_have_no_vote() {
+    let (input, temp) = (snapshot(), tempfile::tempdir().unwrap());
+    for name in ["a", "b", "c"] {
+        let dir = temp.path().join(name);
+        let cluster = "a=http://a:1,b=http://b:1,c=http://c:1";
+        let report =
+            json(&coldbolt(args!["restore", input, "--all-members", dir, "--initial-cluster", cluster, "--learner", name, "-w", "json"]));
+        let ids = |learner: bool| -> Vec<String> {
+            let members = report["members"].as_array().unwrap().iter().filter(|m| m["learner"] == learner);
+            members.map(|m| m["id"].as_str().unwrap().trim_start_matches('0').to_owned()).collect()
+        };
+        let (voters, learners) = (ids(false), ids(true));
+        assert_eq!((voters.len(), learners.len()), (2, 1), "{report}");
+        let dump = coldbolt(args!["wal", "dump", dir.join("a"), "--start-index", "0"]);
+        let conf: Vec<String> = dump
+            .text()
+            .lines()
+            .filter(|line| line.contains("method="))
+            .map(|line| line.split('\t').next_back().unwrap().to_owned())
+            .collect();
+        let due = [
+            format!("method=ConfChangeAddNode id={}", voters[0]),
+            format!("method=ConfChangeAddNode id={}", voters[1]),
+            format!("method=ConfChangeAddLearnerNode id={}", learners[0]),
+        ];
+        assert_eq!(conf, due, "{}", dump.text());
+        assert!(dump.text().contains(&format!("vote={}", voters[0])), "{}", dump.text());
+        let snap = coldbolt(args!["snap", "show", dir.join("a/member/snap/0000000000000001-0000000000000003.snap")]);
+        assert!(snap.text().contains(&format!("learners        {:0>16}", learners[0])), "{}", snap.text());
+        let members = coldbolt(args!["bolt", "get", dir.join("a/member/snap/db"), "members", learners[0]]);
+        assert!(members.text().contains("\"isLearner\":true"), "{}", members.text());
+    }
+    input.unchanged();
+}
+
 #[test]
 fn what_was_looked_at_for_the_new_revision_is_told() {
     let (input, temp) = (snapshot(), tempfile::tempdir().unwrap());
