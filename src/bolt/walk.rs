@@ -749,7 +749,9 @@ mod tests {
                 !pages.is_empty()
             },
         );
-        assert_eq!(pages, forward.pages.iter().rev().take(2).cloned().collect::<Vec<_>>());
+        // The last part may be one page.
+        assert!((1..=2).contains(&pages.len()), "{} pages", pages.len());
+        assert!(pages.iter().eq(forward.pages.iter().rev().take(pages.len())));
     }
 
     #[test]
