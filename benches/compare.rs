@@ -6,9 +6,10 @@
 //! ```
 //!
 //! All commands run in turn, round after round, so that a slow minute of the machine is everybody's. What writes to its input gets a copy.
+//! What writes a new file or directory finds its place empty: that of the round before was removed just before, for each of them.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -83,9 +84,16 @@ enum Work {
         args: &'static [&'static str],
         copy: bool,
     },
+    /// The same, and where it writes is its last argument.
+    Writer {
+        command: PathBuf,
+        args: &'static [&'static str],
+        out: &'static [&'static str],
+    },
     /// What the machine can do.
     Read,
     Sha256,
+    Copy,
 }
 
 struct Row {
@@ -102,6 +110,7 @@ struct Row {
 
 const READ: &str = "limit: read once";
 const SHA: &str = "limit: SHA-256 once";
+const COPY: &str = "limit: copy and fsync";
 
 fn compare(plan: &Plan) -> Result<(), Failure> {
     fs::create_dir_all(&plan.dir)?;
@@ -119,6 +128,7 @@ fn compare(plan: &Plan) -> Result<(), Failure> {
         for row in &mut rows {
             let own = matches!(row.work, Work::Program { copy: true, .. });
             let input = if own { &copy } else { &file };
+            remove(&plan.dir.join("out"))?;
             if plan.cold {
                 drop_from_cache(input)?;
             } else if round == 0 {
@@ -129,6 +139,7 @@ fn compare(plan: &Plan) -> Result<(), Failure> {
         eprintln!("round {} of {} done", round + 1, plan.rounds);
     }
     let _ = fs::remove_file(&copy);
+    remove(&plan.dir.join("out"))?;
     print(plan, &file, &rows)
 }
 
@@ -156,6 +167,7 @@ fn rows(plan: &Plan) -> Vec<Row> {
     let ours = |args| Work::Program { command: coldbolt(), args, copy: false };
     row(READ, Work::Read, None, READ);
     row(SHA, Work::Sha256, None, SHA);
+    row(COPY, Work::Copy, None, COPY);
     row("coldbolt verify", ours(&["verify"]), Some("etcdutl 3.6 snapshot status"), SHA);
     row("coldbolt status", ours(&["status"]), Some("etcdutl 3.6 snapshot status"), READ);
     row("coldbolt hashkv", ours(&["hashkv"]), Some("etcdutl 3.6 hashkv"), READ);
@@ -175,6 +187,15 @@ fn rows(plan: &Plan) -> Vec<Row> {
             row(name, Work::Program { command, args, copy }, None, READ);
         }
     }
+    let writes = |command, args, out| Work::Writer { command, args, out };
+    row("coldbolt restore", writes(coldbolt(), &["restore"], &["--data-dir"]), Some("etcdutl 3.6 snapshot restore"), COPY);
+    row("coldbolt defrag", writes(coldbolt(), &["defrag"], &["-o"]), Some("bbolt 1.4 compact"), COPY);
+    if let Some(command) = peers::find("etcd-3.6.14/etcdutl") {
+        row("etcdutl 3.6 snapshot restore", writes(command, &["snapshot", "restore"], &["--data-dir"]), None, COPY);
+    }
+    if let Some(command) = peers::find("bbolt-1.4.3/bbolt") {
+        row("bbolt 1.4 compact", writes(command, &["compact"], &["-o"]), None, COPY);
+    }
     rows.retain(|row| row.name.contains(&plan.only) || row.name.starts_with("limit"));
     rows
 }
@@ -187,35 +208,53 @@ fn drop_from_cache(file: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn read(file: &Path) -> Result<(), Failure> {
-    pieces(file, |_| ())
+fn remove(out: &Path) -> std::io::Result<()> {
+    let removed = if out.is_dir() { fs::remove_dir_all(out) } else { fs::remove_file(out) };
+    removed.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
-fn pieces(file: &Path, mut take: impl FnMut(&[u8])) -> Result<(), Failure> {
+fn read(file: &Path) -> Result<(), Failure> {
+    pieces(file, |_| Ok(()))
+}
+
+fn pieces(file: &Path, mut take: impl FnMut(&[u8]) -> std::io::Result<()>) -> Result<(), Failure> {
     let mut file = File::open(file)?;
     rustix::fs::fadvise(&file, 0, None, Advice::Sequential)?;
     let mut buffer = vec![0; 1 << 20];
     loop {
         match file.read(&mut buffer)? {
             0 => return Ok(()),
-            n => take(&buffer[..n]),
+            n => take(&buffer[..n])?,
         }
     }
 }
 
 fn measure(row: &mut Row, input: &Path, home: &Path) -> Result<(), Failure> {
+    let out = home.join("out");
     let start = Instant::now();
     match &row.work {
         Work::Read => read(input)?,
         Work::Sha256 => {
             let mut sha = Sha256::new();
-            pieces(input, |bytes| sha.update(bytes))?;
+            pieces(input, |bytes| {
+                sha.update(bytes);
+                Ok(())
+            })?;
             std::hint::black_box(sha.finalize());
         }
-        Work::Program { command, args, .. } => {
+        Work::Copy => {
+            let mut copy = File::create_new(&out)?;
+            pieces(input, |bytes| copy.write_all(bytes))?;
+            copy.sync_all()?;
+        }
+        Work::Program { command, args, .. } | Work::Writer { command, args, .. } => {
             let mut program = peers::command(command, home);
             let (before, after) = args.split_at(args.iter().position(|arg| *arg == "{}").unwrap_or(args.len()));
-            program.args(before).arg(input).args(after.iter().skip(1)).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            program.args(before);
+            if let Work::Writer { out: flag, .. } = &row.work {
+                program.args(*flag).arg(&out);
+            }
+            program.arg(input).args(after.iter().skip(1)).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             // A signal to us is not theirs to handle.
             let mut child = program.process_group(0).spawn()?;
             let status = format!("/proc/{}/status", child.id());
@@ -258,7 +297,7 @@ fn print(plan: &Plan, file: &Path, rows: &[Row]) -> Result<(), Failure> {
         let ratio = |to: Option<f64>| to.map_or_else(|| "-".to_owned(), |to| format!("{:.2}", middle / to));
         let limit = if row.limit == SHA { Some(slower) } else { of(row.limit) };
         let (anonymous, code) = match row.work {
-            Work::Program { .. } => {
+            Work::Program { .. } | Work::Writer { .. } => {
                 (format!("{:.0}", row.anonymous as f64 / 1024.0), row.code.map_or_else(|| "signal".to_owned(), |code| code.to_string()))
             }
             _ => ("-".to_owned(), "-".to_owned()),
@@ -266,6 +305,6 @@ fn print(plan: &Plan, file: &Path, rows: &[Row]) -> Result<(), Failure> {
         let (rate, peer, limit) = (bytes as f64 / middle / 1e6, ratio(row.peer.and_then(of)), ratio(limit));
         println!("| {} | {middle:.3} | {least:.3} | {rate:.0} | {peer} | {limit} | {anonymous} | {code} |", row.name);
     }
-    println!("\nlimit: for verify the slower of the two limits, for the others reading once");
+    println!("\nlimit: for verify the slower of reading and hashing, for what writes copying, for the others reading once");
     Ok(())
 }

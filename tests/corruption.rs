@@ -6,9 +6,11 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use coldbolt::bytes::Source;
-use coldbolt::error::At;
+use coldbolt::error::{At, Error};
+use coldbolt::etcd::schema::Minor;
 use coldbolt::monitor::Quiet;
-use coldbolt::ops::verify::{Verdict, Verification, VerifyOptions, verify, verify_file};
+use coldbolt::ops::restore::{Bump, Destination, KeyFilter, RestoreOptions, restore};
+use coldbolt::ops::verify::{Level, Outcome, Verdict, Verification, VerifyOptions, verify, verify_file};
 use coldbolt::{Code, Severity};
 
 #[path = "corruption/directories.rs"]
@@ -107,7 +109,38 @@ fn options() -> VerifyOptions<'static> {
 }
 
 fn verify_image(image: &Image) -> Verification {
-    verify_file(&Source::from_bytes("file.db", image.bytes.clone()), options(), &Quiet).unwrap()
+    let source = Source::from_bytes("file.db", image.bytes.clone());
+    let report = verify_file(&source, options(), &Quiet).unwrap();
+    the_restore_level_tells_what_a_restore_does(&source, &report);
+    report
+}
+
+fn the_restore_level_tells_what_a_restore_does(source: &Source, report: &Verification) {
+    let restored = restore(
+        source,
+        &RestoreOptions {
+            initial_cluster: "a=http://127.0.0.1:2380".to_owned(),
+            token: "token".to_owned(),
+            destination: Destination::All("nowhere-at-all".into()),
+            skip_hash_check: false,
+            allow_damage: false,
+            learners: Vec::new(),
+            revision: None,
+            keys: KeyFilter::default(),
+            clear_alarms: false,
+            bump: Bump::None,
+            target: Some(Minor::V36),
+            dry_run: true,
+        },
+        &Quiet,
+    );
+    let level = report.levels.iter().find(|l| l.level == Level::Restore).unwrap();
+    match level.outcome {
+        Outcome::Passed => assert!(restored.is_ok(), "{}: {restored:?}", level.detail),
+        Outcome::Failed => assert!(matches!(restored, Err(Error::Damaged { .. })), "{}: {restored:?}", level.detail),
+        Outcome::NotApplicable | Outcome::Inconclusive => assert!(restored.is_err(), "{}: {restored:?}", level.detail),
+        other => panic!("{other:?}: {}", level.detail),
+    }
 }
 
 fn verify_files(files: &Files) -> Verification {

@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use coldbolt::bytes::Source;
 use coldbolt::bytes::dest_dir::{Step, Steps};
 use coldbolt::monitor::Quiet;
-use coldbolt::ops::restore::{Destination, RestoreOptions, restore_with};
+use coldbolt::ops::restore::{Bump, Destination, KeyFilter, RestoreOptions, restore_with};
 
 use common::{Input, fixture};
 
@@ -23,7 +23,11 @@ fn options(destination: Destination) -> RestoreOptions {
         destination,
         skip_hash_check: false,
         allow_damage: false,
-        bump: 0,
+        learners: Vec::new(),
+        revision: None,
+        keys: KeyFilter::default(),
+        clear_alarms: false,
+        bump: Bump::None,
         target: None,
         dry_run: false,
     }

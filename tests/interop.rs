@@ -13,13 +13,14 @@ use coldbolt::bolt::Db;
 use coldbolt::bytes::Source;
 use coldbolt::etcd::BucketKey;
 use coldbolt::monitor::Quiet;
-use coldbolt::ops::scan::{Options, Scan, scan};
+use coldbolt::ops::scan::{Keys, Options, Scan, scan};
 use serde_json::Value;
 
 #[path = "common/history.rs"]
 mod history;
 #[path = "common/peers.rs"]
 mod peers;
+#[allow(dead_code, reason = "a part of it is used here")]
 #[path = "common/server.rs"]
 mod server;
 
@@ -208,7 +209,7 @@ fn all_are_there() -> bool {
 
 fn read(file: &Path) -> Scan {
     let source = Source::open(file).unwrap();
-    scan(&Db::open(&source).unwrap(), Options { limit: 1, gate: None, history: false }, &Quiet).unwrap()
+    scan(&Db::open(&source).unwrap(), Options { limit: 1, gate: None, keys: Keys::Live }, &Quiet).unwrap()
 }
 
 fn is_unfinished(file: &Path, at: i64) -> bool {

@@ -3,11 +3,9 @@
 //! Without the programs there is nothing to do, unless `COLDBOLT_INTEROP=required`.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::net::TcpListener;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use coldbolt::bolt::Db;
@@ -21,10 +19,14 @@ mod history;
 #[path = "common/peers.rs"]
 mod peers;
 #[allow(dead_code, reason = "a part of it is used here")]
+#[path = "common/restored.rs"]
+mod restored;
+#[allow(dead_code, reason = "a part of it is used here")]
 #[path = "common/server.rs"]
 mod server;
 
 use history::{History, Seed};
+use restored::{Answers, Member, free_ports};
 use server::{Server, run};
 
 const VERSIONS: [&str; 4] = ["3.4.23", "3.5.1", "3.6.14", "3.7.1"];
@@ -80,28 +82,6 @@ struct Saved {
     _seed: Seed,
 }
 
-/// What clients see.
-#[derive(Debug, PartialEq, Eq)]
-struct Answers {
-    kvs: Value,
-    leases: Vec<String>,
-    users: Value,
-    roles: Value,
-}
-
-impl Answers {
-    fn of(ctl: &dyn Fn(&[&str]) -> Value, list: &dyn Fn(&[&str]) -> String) -> Answers {
-        let mut leases: Vec<String> = list(&["lease", "list"]).lines().skip(1).map(str::to_owned).collect();
-        leases.sort();
-        Answers {
-            kvs: ctl(&["get", "", "--from-key"])["kvs"].clone(),
-            leases,
-            users: ctl(&["user", "list"])["users"].clone(),
-            roles: ctl(&["role", "list"])["roles"].clone(),
-        }
-    }
-}
-
 impl Saved {
     fn new(version: &str) -> Option<Saved> {
         let all = VERSIONS.iter().all(|v| peers::find(&format!("etcd-{v}/etcd")).is_some())
@@ -119,7 +99,7 @@ impl Saved {
         let file = temp.path().join("snapshot.db");
         history.server.save(&file);
         let server = &history.server;
-        let answers = Answers::of(&|args| server.ctl_json(args, b""), &|args| server.ctl(args));
+        let answers = Answers::of_server(server);
         let hash = server.ctl_json(&["endpoint", "hashkv"], b"")[0]["HashKV"]["hash"].clone();
         let bytes = fs::read(&file).unwrap();
         Some(Saved { temp, version: version.to_owned(), file, bytes, answers, hash, _seed: seed })
@@ -211,7 +191,7 @@ impl Saved {
         if target == self.version {
             assert_eq!(member.json(&["endpoint", "hashkv"])[0]["HashKV"]["hash"], self.hash, "{context}");
         }
-        for round in 0..25 {
+        for round in 0..100 {
             let puts: String = (0..100).map(|i| format!("put /after/{round}/{i} v{i}\n")).collect();
             member.ctl(&["txn"], format!("\n{puts}\n\n").as_bytes());
         }
@@ -236,7 +216,7 @@ impl Saved {
         }
         let mut member = Member::start(target, &dir, client, &identity, &peer_url);
         let kept = member.json(&["get", "/after/", "--prefix", "--keys-only"]);
-        assert_eq!(kept["kvs"].as_array().unwrap().len(), 2500, "{context}");
+        assert_eq!(kept["kvs"].as_array().unwrap().len(), 10_000, "{context}");
         assert_eq!(member.json(&["member", "list"])["members"].as_array().unwrap().len(), 1, "{context}");
         member.ctl(&["put", "/after/restart", "x"], b"");
         self.second(target, &member, &cluster);
@@ -355,89 +335,4 @@ fn without_numbers(json: &[u8]) -> (Value, Vec<Value>) {
     let mut events = events.as_array().unwrap().clone();
     events.sort_by_key(Value::to_string);
     (value, events)
-}
-
-/// A real etcd that runs on a restored directory.
-struct Member {
-    child: Child,
-    etcdctl: PathBuf,
-    endpoint: String,
-    log: PathBuf,
-    home: PathBuf,
-}
-
-impl Member {
-    fn start(version: &str, data: &Path, client: u16, identity: &[&str], peer: &str) -> Member {
-        let mut member = Member::spawn(version, data, client, identity, peer);
-        member.wait();
-        member
-    }
-
-    fn spawn(version: &str, data: &Path, client: u16, identity: &[&str], peer: &str) -> Member {
-        let etcd = peers::find(&format!("etcd-{version}/etcd")).unwrap();
-        let home = data.parent().unwrap().to_path_buf();
-        let log = data.with_extension("log");
-        let file = File::create(&log).unwrap();
-        let endpoint = format!("http://127.0.0.1:{client}");
-        let child = peers::command(&etcd, &home)
-            .env("ETCD_VERIFY", "all")
-            .args([OsStr::new("--data-dir"), data.as_os_str()])
-            .args(["--listen-client-urls", &endpoint, "--advertise-client-urls", &endpoint, "--listen-peer-urls", peer])
-            .args(identity)
-            .stdin(Stdio::null())
-            .stdout(file.try_clone().unwrap())
-            .stderr(file)
-            .spawn()
-            .unwrap();
-        let etcdctl = peers::find(&format!("etcd-{version}/etcdctl")).unwrap();
-        Member { child, etcdctl, endpoint, log, home }
-    }
-
-    fn wait(&mut self) {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while !self.try_ctl(&["endpoint", "health"], b"").status.success() {
-            let ended = self.child.try_wait().unwrap().is_some() || Instant::now() > deadline;
-            assert!(!ended, "etcd does not start:\n{}", fs::read_to_string(&self.log).unwrap());
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    fn try_ctl(&self, args: &[&str], stdin: &[u8]) -> Output {
-        run(peers::command(&self.etcdctl, &self.home).args(["--endpoints", &self.endpoint]).args(args), stdin)
-    }
-
-    fn ctl(&self, args: &[&str], stdin: &[u8]) -> String {
-        let output = self.try_ctl(args, stdin);
-        assert!(output.status.success(), "etcdctl {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn json(&self, args: &[&str]) -> Value {
-        serde_json::from_str(&self.ctl(&[args, &["-w", "json"]].concat(), b"")).unwrap()
-    }
-
-    fn answers(&self) -> Answers {
-        Answers::of(&|args| self.json(args), &|args| self.ctl(args, b""))
-    }
-
-    /// Ends it as an operator does; it must not have said that it panicked.
-    fn stop(&mut self) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-        self.child.wait().unwrap();
-        let log = fs::read_to_string(&self.log).unwrap();
-        assert!(!log.contains("panic"), "{log}");
-    }
-}
-
-impl Drop for Member {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn free_ports() -> [u16; 2] {
-    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
 }

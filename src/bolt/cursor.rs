@@ -37,8 +37,11 @@ pub struct Cursor<'b, 's> {
     bucket: &'b Bucket<'b, 's>,
     /// From the top page to the leaf; an inline bucket is one level without a window.
     levels: Vec<Level>,
+    /// Of levels that were left: a window that stays sees that the next page follows the last one, and reads ahead.
+    windows: Vec<Window>,
     /// The key at hand, to prove that the next one differs in the right direction.
     key: Vec<u8>,
+    before: Vec<u8>,
     state: State,
 }
 
@@ -51,7 +54,15 @@ enum State {
 
 impl<'b, 's> Cursor<'b, 's> {
     pub(super) fn new(bucket: &'b Bucket<'_, 's>) -> Cursor<'b, 's> {
-        Cursor { db: bucket.db, bucket, levels: Vec::new(), key: Vec::new(), state: State::BeforeFirst }
+        Cursor {
+            db: bucket.db,
+            bucket,
+            levels: Vec::new(),
+            windows: Vec::new(),
+            key: Vec::new(),
+            before: Vec::new(),
+            state: State::BeforeFirst,
+        }
     }
 
     /// The first element.
@@ -112,13 +123,17 @@ impl<'b, 's> Cursor<'b, 's> {
             self.state = end;
             return Ok(None);
         }
-        let before = std::mem::take(&mut self.key);
+        std::mem::swap(&mut self.key, &mut self.before);
         self.settle(end)?;
         let due = if forward { Ordering::Greater } else { Ordering::Less };
-        if self.state == State::At && self.key.cmp(&before) != due {
+        if self.state == State::At && self.key.cmp(&self.before) != due {
             let at = self.levels.last().map(|l| crate::error::At { page: Some(l.id.0), ..Default::default() }).unwrap_or_default();
             let way = if forward { "ascend" } else { "descend" };
-            return Err(Corrupt::new(Code::KeyOrder, at.key(&self.key), format!("key does not {way} after {}", before.escape_ascii())));
+            return Err(Corrupt::new(
+                Code::KeyOrder,
+                at.key(&self.key),
+                format!("key does not {way} after {}", self.before.escape_ascii()),
+            ));
         }
         self.here()
     }
@@ -150,16 +165,32 @@ impl<'b, 's> Cursor<'b, 's> {
     fn settle(&mut self, none: State) -> Result<Option<Item<'_>>, Box<Corrupt>> {
         let exists = self.levels.last().is_some_and(|leaf| leaf.index < leaf.count);
         self.state = if exists { State::At } else { none };
-        self.key.clear();
-        if exists {
-            let key = self.here()?.map(|item| item.key.to_vec());
-            self.key = key.unwrap_or_default();
+        let mut key = std::mem::take(&mut self.key);
+        key.clear();
+        if exists && let Some(item) = self.here()? {
+            key.extend_from_slice(item.key);
         }
+        self.key = key;
         self.here()
     }
 
+    /// Leaves all levels but the first `depth`.
+    fn leave(&mut self, depth: usize) {
+        while self.levels.len() > depth
+            && let Some(level) = self.levels.pop()
+        {
+            let below = self.levels.len();
+            if self.windows.len() <= below {
+                self.windows.resize_with(below.saturating_add(1), Window::new);
+            }
+            if let Some(window) = self.windows.get_mut(below) {
+                *window = level.window;
+            }
+        }
+    }
+
     fn descend_from_root(&mut self, want: &Want<'_>) -> Result<(), Box<Corrupt>> {
-        self.levels.clear();
+        self.leave(0);
         let id = match &self.bucket.root {
             Root::Tree(id) => *id,
             Root::Inline { .. } => self.bucket.page,
@@ -174,7 +205,8 @@ impl<'b, 's> Cursor<'b, 's> {
                 let at = crate::error::At { page: Some(id.0), ..Default::default() };
                 return Err(Corrupt::new(Code::DepthUneven, at, format!("the tree is deeper than {MAX_DEPTH} pages")));
             }
-            let mut level = Level { id, ..Level::default() };
+            let window = self.windows.get_mut(self.levels.len()).map(std::mem::take).unwrap_or_default();
+            let mut level = Level { id, window, ..Level::default() };
             let page = page(db, bucket, &mut level)?;
             let root = self.levels.is_empty();
             if page.count == 0 && (page.kind == Kind::Branch || !root) {
@@ -221,7 +253,7 @@ impl<'b, 's> Cursor<'b, 's> {
                 return Ok(true);
             }
             let child = page(db, bucket, level)?.branch(next)?.child;
-            self.levels.truncate(depth.saturating_add(1));
+            self.leave(depth.saturating_add(1));
             self.descend(child, if forward { &Want::First } else { &Want::Last })?;
             return Ok(true);
         }

@@ -11,6 +11,7 @@ use rayon::slice::ParallelSlice;
 use super::cursor::MAX_DEPTH;
 use super::page::{ELEMENT, HEADER};
 use super::{Bucket, Db, Kind, Page, Pgid, Root};
+use crate::bytes::window::READ_AHEAD;
 use crate::bytes::{Gate, Window, to_u64, to_usize};
 use crate::error::{At, Corrupt, show_bytes};
 use crate::finding::Code;
@@ -380,11 +381,13 @@ impl<'w> Walk<'w> {
         if self.cancelled {
             return None;
         }
-        // Branch pages are few and lead to all others: they do not wait.
+        // The branch pages near the root are few and lead to all others: they do not wait.
         if let Some(gate) = self.shared.gate
-            && self.leaf_depth.is_some_and(|leaf| depth >= leaf)
+            && self.leaf_depth.is_some_and(|leaf| depth >= leaf.saturating_sub(1) && depth > 0)
         {
-            gate.wait(self.db.offset_of(Pgid(id.0.saturating_add(1))).min(self.db.source().len()));
+            // As far as the window reads: what it asked for first would come from the disk out of turn.
+            let ahead = self.db.offset_of(Pgid(id.0.saturating_add(1))).saturating_add(to_u64(READ_AHEAD));
+            gate.wait(ahead.min(self.db.source().len()));
         }
         let (db, visited) = (self.db, self.shared.visited);
         // Marked before the run is read: else a page of the file's length that is named often is read as often.

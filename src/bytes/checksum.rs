@@ -3,6 +3,10 @@
 //! Every CRC that etcd stores or prints is CRC-32C (Castagnoli): the WAL chain, `.snap` files, the `status` hash, HashKV. bbolt's meta
 //! pages carry FNV-1a-64, snapshot files end in a SHA-256.
 
+use std::sync::LazyLock;
+
+use super::to_usize;
+
 /// Continues a CRC-32C over more bytes, as Go's `crc32.Update` does; start with 0.
 #[must_use]
 pub fn crc32c(crc: u32, bytes: &[u8]) -> u32 {
@@ -38,19 +42,29 @@ const X_POW_2: [u32; 67] = {
     table
 };
 
+/// Below 2 to this many bytes one multiplication joins two checksums.
+const SHORT: u32 = 12;
+
+/// `x^(8n)` for each `n` below 2^[`SHORT`].
+static BYTES: LazyLock<Vec<u32>> = LazyLock::new(|| {
+    let byte = X_POW_2.get(3).copied().unwrap_or_default();
+    std::iter::successors(Some(1 << 31), |power| Some(multiply(byte, *power))).take(1 << SHORT).collect()
+});
+
 /// The CRC-32C of A followed by B, from the CRC of each and the length of B in bytes.
 #[must_use]
-pub fn crc32c_combine(a: u32, b: u32, mut len_b: u64) -> u32 {
-    let mut shifted = a;
+pub fn crc32c_combine(a: u32, b: u32, len_b: u64) -> u32 {
+    let mut shifted = BYTES.get(to_usize(len_b & !(u64::MAX << SHORT))).map_or(a, |power| multiply(*power, a));
+    let mut rest = len_b >> SHORT;
     // A byte is x^8 = x^(2^3), so bit i of the length is x^(2^(i+3)).
-    for power in X_POW_2.iter().skip(3) {
-        if len_b == 0 {
+    for power in X_POW_2.iter().skip(to_usize(u64::from(SHORT)).saturating_add(3)) {
+        if rest == 0 {
             break;
         }
-        if len_b & 1 != 0 {
+        if rest & 1 != 0 {
             shifted = multiply(*power, shifted);
         }
-        len_b >>= 1;
+        rest >>= 1;
     }
     shifted ^ b
 }

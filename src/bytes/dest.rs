@@ -5,12 +5,14 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
+use std::os::unix::fs::{PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
+use super::writeback::Writeback;
 use crate::error::{Error, Result, show};
 
 /// What becomes of a file that is at the destination already.
@@ -28,7 +30,7 @@ pub struct Dest {
     path: PathBuf,
     partial: PathBuf,
     existing: Existing,
-    file: Option<File>,
+    file: Option<Writeback>,
 }
 
 impl Dest {
@@ -51,7 +53,24 @@ impl Dest {
         partial.push(".partial");
         let partial = PathBuf::from(partial);
         let file = OpenOptions::new().write(true).create_new(true).open(&partial).map_err(failed(&partial))?;
-        Ok(Dest { path: path.to_path_buf(), partial, existing, file: Some(file) })
+        Ok(Dest { path: path.to_path_buf(), partial, existing, file: Some(Writeback::new(file)) })
+    }
+
+    /// Where it is until it is finished.
+    #[must_use]
+    pub fn partial(&self) -> &Path {
+        &self.partial
+    }
+
+    /// Gives it this mode, and this user and group.
+    ///
+    /// # Errors
+    /// [`Error::Output`]: giving a file to another user takes the right to.
+    pub fn own(&self, mode: u32, owner: Option<(u32, u32)>) -> Result<()> {
+        let Some(file) = self.file.as_ref().map(Writeback::file) else { return Ok(()) };
+        let owned = owner.map_or(Ok(()), |(user, group)| fchown(file, Some(user), Some(group)));
+        let done = owned.and_then(|()| file.set_permissions(fs::Permissions::from_mode(mode)));
+        done.map_err(|source| Error::Output { what: show(&self.partial), source })
     }
 
     /// Brings it to the disk and to its place.
@@ -63,8 +82,8 @@ impl Dest {
     }
 
     fn place(&mut self) -> io::Result<()> {
-        if let Some(file) = &self.file {
-            file.sync_all()?;
+        if let Some(file) = &mut self.file {
+            file.sync()?;
         }
         match self.existing {
             Existing::Replace => fs::rename(&self.partial, &self.path)?,
@@ -83,6 +102,12 @@ impl Write for Dest {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl Seek for Dest {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.as_mut().map_or(Ok(0), |file| file.seek(to))
     }
 }
 

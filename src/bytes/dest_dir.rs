@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, FallocateFlags, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
+use super::writeback::Writeback;
 use crate::error::{Error, Result, show};
 
 /// Mode of directories, as etcd makes them.
@@ -167,7 +168,7 @@ impl<'h> DestDir<'h> {
         let path = self.partial.join(relative);
         self.steps.ask(Step::Create, &path).map_err(failed(&path))?;
         let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&path).map_err(failed(&path))?;
-        Ok(DestFile { path, file, steps: self.steps.clone() })
+        Ok(DestFile { path, file: Writeback::new(file), steps: self.steps.clone() })
     }
 
     /// Brings all directories to the disk and puts the whole in its place.
@@ -254,7 +255,7 @@ impl Placed {
 #[derive(Debug)]
 pub struct DestFile<'h> {
     path: PathBuf,
-    file: File,
+    file: Writeback,
     steps: Steps<'h>,
 }
 
@@ -265,9 +266,9 @@ impl DestFile<'_> {
     /// [`Error::Output`].
     pub fn reserve(&mut self, len: u64) -> Result<()> {
         self.steps.ask(Step::Write, &self.path).map_err(failed(&self.path))?;
-        match rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, len) {
+        match rustix::fs::fallocate(self.file.file(), FallocateFlags::empty(), 0, len) {
             Ok(()) => Ok(()),
-            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INTR) => self.file.set_len(len).map_err(failed(&self.path)),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INTR) => self.file.file().set_len(len).map_err(failed(&self.path)),
             Err(errno) => Err(failed(&self.path)(errno.into())),
         }
     }
@@ -284,8 +285,8 @@ impl DestFile<'_> {
     ///
     /// # Errors
     /// [`Error::Output`].
-    pub fn finish(self) -> Result<()> {
-        let synced = self.steps.ask(Step::Sync, &self.path).and_then(|()| self.file.sync_all());
+    pub fn finish(mut self) -> Result<()> {
+        let synced = self.steps.ask(Step::Sync, &self.path).and_then(|()| self.file.sync());
         synced.map_err(failed(&self.path))
     }
 }

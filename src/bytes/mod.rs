@@ -9,6 +9,7 @@ pub mod message;
 pub mod source;
 pub mod window;
 pub mod wire;
+pub mod writeback;
 
 pub use gate::Gate;
 pub use source::Source;

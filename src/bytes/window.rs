@@ -5,7 +5,7 @@ use crate::error::{At, Corrupt};
 use crate::finding::Code;
 
 /// How much a window reads ahead once reading turns out to be sequential, in either direction.
-const READ_AHEAD: usize = 256 * 1024;
+pub const READ_AHEAD: usize = 256 * 1024;
 
 /// A stretch of a [`Source`], kept in memory and replaced as other bytes are asked for.
 #[derive(Debug, Default)]

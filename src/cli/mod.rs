@@ -2,6 +2,7 @@
 
 mod bolt;
 mod compare;
+mod defrag;
 mod diff;
 mod events;
 mod explain;
@@ -84,6 +85,7 @@ enum Command {
     Inspect(inspect::Args),
     Verify(Box<verify::Args>),
     Restore(Box<restore::Args>),
+    Defrag(defrag::Args),
     Get(Box<get::Args>),
     Keys(keys::Args),
     History(history::Args),
@@ -193,6 +195,7 @@ fn run(cli: &Cli) -> u8 {
         Command::Inspect(args) => inspect::run(args, context),
         Command::Verify(args) => verify::run(args, context),
         Command::Restore(args) | Command::Snapshot(Snapshot::Restore(args)) => restore::run(args, context),
+        Command::Defrag(args) => defrag::run(args, context),
         Command::Get(args) => get::run(args, context),
         Command::Keys(args) => keys::run(args, context),
         Command::Diff(args) => diff::run(args, context),

@@ -1,12 +1,17 @@
+mod manifest;
+
+use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use coldbolt::etcd::member::hex16;
 use coldbolt::etcd::schema::Minor;
-use coldbolt::ops::restore::{Destination, RestoreOptions, RestoreReport, restore};
+use coldbolt::ops::restore::{Bump, Destination, KeyFilter, RestoreOptions, RestoreReport, restore};
 use serde_json::json;
 
+use self::manifest::{Manifest, Taken};
 use super::out::{Form, json};
 use super::{Context, Done, Fail, Verdict, input};
 
@@ -37,24 +42,33 @@ pub struct Args {
     /// Where the log goes; must not exist [default: in the data directory].
     #[arg(long, value_name = "DIR")]
     wal_dir: Option<PathBuf>,
-    /// The member's name.
-    #[arg(long, default_value = "default", value_name = "NAME")]
-    name: String,
-    /// The members of the new cluster: NAME=URL,NAME=URL.
-    #[arg(long, default_value = DEFAULT_CLUSTER, value_name = "MEMBERS")]
-    initial_cluster: String,
-    /// What tells clusters with the same members apart.
-    #[arg(long, default_value = "etcd-cluster", value_name = "TOKEN")]
-    initial_cluster_token: String,
-    /// The member's peer URLs, as in --initial-cluster.
-    #[arg(long, default_value = DEFAULT_URL, value_name = "URLS")]
-    initial_advertise_peer_urls: String,
+    /// The member's name [default: default].
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// The members of the new cluster: NAME=URL,NAME=URL [default: default=http://localhost:2380].
+    #[arg(long, value_name = "MEMBERS")]
+    initial_cluster: Option<String>,
+    /// What tells clusters with the same members apart [default: etcd-cluster].
+    #[arg(long, value_name = "TOKEN")]
+    initial_cluster_token: Option<String>,
+    /// The member's peer URLs, as in --initial-cluster [default: http://localhost:2380].
+    #[arg(long, value_name = "URLS")]
+    initial_advertise_peer_urls: Option<String>,
+    /// Take name, data directory (on the host), members, peer URLs, token and version from a static-pod manifest as kubeadm writes it; what is
+    /// given as a flag counts more. kubeadm names only the members that were there when the manifest was written: the last control plane's
+    /// has all, the first one's only itself.
+    #[arg(long, value_name = "etcd.yaml")]
+    from_manifest: Option<PathBuf>,
     /// Restore even if the file's SHA-256 trailer is wrong. Not needed for a db without one.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", value_name = "BOOL")]
     skip_hash_check: bool,
-    /// Raise the revision by that much, so that clients do not see it fall; wants --mark-compacted.
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    bump_revision: u64,
+    /// Raise the revision by that much, so that clients do not see it fall; wants --mark-compacted. auto: past the highest revision in the
+    /// --newer files and 10,000,000 more, or by 1,000,000,000 if there are none.
+    #[arg(long, default_value = "0", value_parser = bump, value_name = "N|auto")]
+    bump_revision: Bump,
+    /// What the cluster left that is newer than FILE: snapshot files, databases, data directories (their logs count too).
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    newer: Vec<PathBuf>,
     /// Mark everything before the raised revision as compacted, so that watchers start anew.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", value_name = "BOOL")]
     mark_compacted: bool,
@@ -67,6 +81,26 @@ pub struct Args {
     /// Write a directory for every member of --initial-cluster into this one, which must not exist.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["data_dir", "wal_dir", "name", "initial_advertise_peer_urls"])]
     all_members: Option<PathBuf>,
+    /// Restore the keyspace as it was at this revision, which must not be compacted. What came after it is left out.
+    #[arg(long, value_name = "N")]
+    revision: Option<i64>,
+    /// Restore only keys that begin with this. May be repeated.
+    ///
+    /// A part of the keyspace is restored compacted at its last revision: the revision does not fall even if the last change was to another
+    /// key, and clients that go on from an older one are told to list anew, as no event tells them of the keys that are gone. Leases, users and
+    /// roles are all kept.
+    #[arg(long, value_name = "PREFIX")]
+    prefix: Vec<OsString>,
+    /// Leave out keys that begin with this. May be repeated, and used with --prefix.
+    #[arg(long, value_name = "PREFIX")]
+    exclude_prefix: Vec<OsString>,
+    /// Make this member a learner, which does not vote until it is promoted. May be repeated; etcd wants at most one, unless it is started
+    /// with --max-learners.
+    #[arg(long, value_name = "NAME")]
+    learner: Vec<String>,
+    /// Leave raised alarms out. etcd keeps them otherwise: a cluster that was out of space refuses writes until they are disarmed.
+    #[arg(long)]
+    clear_alarms: bool,
     /// Restore a damaged source as far as it can be read whole. What is wrong is reported.
     #[arg(long)]
     allow_damage: bool,
@@ -101,54 +135,124 @@ impl From<Target> for Minor {
     }
 }
 
+fn bump(text: &str) -> Result<Bump, String> {
+    if text == "auto" {
+        return Ok(Bump::Auto(Vec::new()));
+    }
+    text.parse().map(Bump::By).map_err(|_| "a number or auto is due".to_owned())
+}
+
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
-    if (args.bump_revision > 0) != args.mark_compacted {
+    if args.bump_revision.is_none() == args.mark_compacted {
         return Err(Fail::Usage("--mark-compacted required if --revision-bump > 0".to_owned()));
     }
-    let destination = match &args.all_members {
-        Some(dir) => Destination::All(dir.clone()),
-        None => Destination::Member {
-            name: args.name.clone(),
-            advertised: args.initial_advertise_peer_urls.clone(),
-            data_dir: args
-                .data_dir
-                .clone()
-                .filter(|dir| !dir.as_os_str().is_empty())
-                .unwrap_or_else(|| format!("{}.etcd", args.name).into()),
-            wal_dir: args.wal_dir.clone().filter(|dir| !dir.as_os_str().is_empty()),
-        },
+    let bump = match &args.bump_revision {
+        Bump::Auto(_) => Bump::Auto(args.newer.clone()),
+        _ if !args.newer.is_empty() => return Err(Fail::Usage("--newer is for --bump-revision auto".to_owned())),
+        bump => bump.clone(),
     };
+    let bytes = |all: &[OsString]| all.iter().map(|prefix| prefix.clone().into_vec()).collect();
+    let Member { destination, initial_cluster, token, target, taken } = Member::of(args)?;
     let options = RestoreOptions {
-        initial_cluster: args.initial_cluster.clone(),
-        token: args.initial_cluster_token.clone(),
+        initial_cluster,
+        token,
         destination,
         skip_hash_check: args.skip_hash_check,
         allow_damage: args.allow_damage,
-        bump: args.bump_revision,
-        target: args.target_version.map(Minor::from),
+        learners: args.learner.clone(),
+        revision: args.revision,
+        keys: KeyFilter { prefixes: bytes(&args.prefix), excluded: bytes(&args.exclude_prefix) },
+        clear_alarms: args.clear_alarms,
+        bump,
+        target,
         dry_run: args.dry_run,
     };
     let source = input::database(&args.path)?;
-    let report = restore(&source, &options, context.monitor)?;
+    let mut report = restore(&source, &options, context.monitor)?;
+    if taken.iter().any(|taken| taken.flag == "initial-cluster") && report.members_before != report.members.len() {
+        let (now, before) = (report.members.len(), report.members_before);
+        let what = format!("the manifest names {now} members, the source had {before}");
+        report.advice.push(format!("{what}: see that --initial-cluster is what the new cluster shall be"));
+    }
     if !report.dry_run {
-        say(&report, context);
+        say(&report, &taken, context);
     }
     match args.write_out {
         Some(Form::Json) => {
-            let mut value = json!({ "schema": "coldbolt.restore/1" });
+            let mut value = json!({ "schema": "coldbolt.restore/1", "taken": taken });
             if let (Some(all), Ok(serde_json::Value::Object(more))) = (value.as_object_mut(), serde_json::to_value(&report)) {
                 all.extend(more);
             }
             json(context.out, &value)?;
         }
         None if !report.dry_run => {}
-        Some(Form::Table) | None => screen(context.out, &report)?,
+        Some(Form::Table) | None => screen(context.out, &report, &taken)?,
     }
     Ok(Verdict::Good)
 }
 
+/// Whose directories are made, and where, by flags and by what a manifest says.
+struct Member {
+    destination: Destination,
+    initial_cluster: String,
+    token: String,
+    target: Option<Minor>,
+    /// What the manifest was taken at its word for.
+    taken: Vec<Taken>,
+}
+
+impl Member {
+    fn of(args: &Args) -> Result<Member, coldbolt::Error> {
+        let manifest = args.from_manifest.as_deref().map(Manifest::read).transpose()?;
+        let mut taken = Vec::new();
+        // A flag, or what the manifest says.
+        let mut or = |flag: &Option<String>, ask: &dyn Fn(&Manifest) -> Result<Option<Taken>, coldbolt::Error>| match (flag, &manifest) {
+            (Some(value), _) => Ok::<_, coldbolt::Error>(Some(value.clone())),
+            (None, Some(manifest)) => Ok(ask(manifest)?.map(|found| {
+                taken.push(found.clone());
+                found.value
+            })),
+            (None, None) => Ok(None),
+        };
+        let path = |path: &Option<PathBuf>| path.as_deref().filter(|dir| !dir.as_os_str().is_empty()).map(Path::to_path_buf);
+        let initial_cluster = or(&args.initial_cluster, &|m| m.needed("initial-cluster").map(Some))?;
+        let token = or(&args.initial_cluster_token, &Manifest::token)?;
+        let destination = match &args.all_members {
+            Some(dir) => Destination::All(dir.clone()),
+            None => {
+                let name = or(&args.name, &Manifest::name)?.unwrap_or_else(|| "default".to_owned());
+                let advertised = or(&args.initial_advertise_peer_urls, &|m| m.needed("initial-advertise-peer-urls").map(Some))?;
+                let data_dir = match path(&args.data_dir) {
+                    Some(dir) => dir,
+                    None => or(&None, &|m| m.data_dir().map(Some))?.unwrap_or_else(|| format!("{name}.etcd")).into(),
+                };
+                let wal_dir = match path(&args.wal_dir) {
+                    Some(dir) => Some(dir),
+                    // A log apart belongs to the manifest's own data directory.
+                    None if path(&args.data_dir).is_some() => None,
+                    None => or(&None, &Manifest::wal_dir)?.map(PathBuf::from),
+                };
+                Destination::Member { name, advertised: advertised.unwrap_or_else(|| DEFAULT_URL.to_owned()), data_dir, wal_dir }
+            }
+        };
+        let mut target = args.target_version.map(Minor::from);
+        if target.is_none()
+            && let Some((version, found)) = manifest.as_ref().and_then(Manifest::version)
+        {
+            target = Some(version);
+            taken.push(found);
+        }
+        let initial_cluster = initial_cluster.unwrap_or_else(|| DEFAULT_CLUSTER.to_owned());
+        let token = token.unwrap_or_else(|| "etcd-cluster".to_owned());
+        Ok(Member { destination, initial_cluster, token, target, taken })
+    }
+}
+
 /// What etcdutl logs, for the scripts that look for it.
-fn say(report: &RestoreReport, context: &Context<'_>) {
+fn say(report: &RestoreReport, taken: &[Taken], context: &Context<'_>) {
+    for Taken { flag, value, from } in taken {
+        context.monitor.say(&format!("info\ttaken from the manifest\t{}", json!({ "flag": flag, "value": value, "from": from })));
+    }
     for member in &report.members {
         let fields = json!({
             "cluster-id": hex16(report.cluster_id),
@@ -161,20 +265,33 @@ fn say(report: &RestoreReport, context: &Context<'_>) {
         let fields = json!({ "path": report.source, "wal-dir": member.wal_dir, "data-dir": member.data_dir });
         context.monitor.say(&format!("info\trestored snapshot\t{fields}"));
     }
-    for warning in report.warnings.iter().filter(|warning| warning.contains("the log beside")) {
+    if let Some(raised) = &report.raised {
+        for why in &raised.why {
+            context.monitor.say(&format!("revision: {why}"));
+        }
+    }
+    for warning in report.warnings.iter().filter(|warning| warning.contains("the log beside")).chain(&report.advice) {
         context.monitor.say(&format!("warning: {warning}"));
     }
 }
 
-fn screen(out: &mut dyn Write, report: &RestoreReport) -> io::Result<()> {
+fn screen(out: &mut dyn Write, report: &RestoreReport, taken: &[Taken]) -> io::Result<()> {
+    for Taken { flag, value, from } in taken {
+        writeln!(out, "{:<15}--{flag} {value}", "taken")?;
+        writeln!(out, "{:<15}  from {from}", "")?;
+    }
     let RestoreReport { source, kind, revision, hashkv, cluster_id, .. } = report;
     writeln!(out, "source         {source} ({kind}), verified: bytes, pages, mvcc")?;
     writeln!(out, "revision       {revision}")?;
-    writeln!(out, "HashKV         {hashkv}")?;
+    match report.result_hashkv {
+        Some(result) if result != *hashkv => writeln!(out, "HashKV         {result}; of the source {hashkv}")?,
+        _ => writeln!(out, "HashKV         {hashkv}")?,
+    }
     writeln!(out, "for etcd       {}", report.target_version.name())?;
     writeln!(out, "cluster id     {}", hex16(*cluster_id))?;
     for member in &report.members {
-        writeln!(out, "\nmember {} {} {}", member.name, hex16(member.id), member.peer_urls.join(","))?;
+        let learner = if member.learner { " (learner)" } else { "" };
+        writeln!(out, "\nmember {} {} {}{learner}", member.name, hex16(member.id), member.peer_urls.join(","))?;
         for file in &member.files {
             writeln!(out, "  {} {} ({} bytes)", if report.dry_run { "would write" } else { "wrote" }, file.path, file.bytes)?;
         }
@@ -186,7 +303,10 @@ fn screen(out: &mut dyn Write, report: &RestoreReport) -> io::Result<()> {
     for change in &report.changes {
         writeln!(out, "  {change}")?;
     }
-    for warning in &report.warnings {
+    for why in report.raised.iter().flat_map(|raised| &raised.why) {
+        writeln!(out, "  revision: {why}")?;
+    }
+    for warning in report.warnings.iter().chain(&report.advice) {
         writeln!(out, "warning: {warning}")?;
     }
     if report.dry_run {

@@ -42,6 +42,9 @@ pub struct Args {
     /// The deepest level to run.
     #[arg(long, value_enum, default_value = "restore", value_name = "LEVEL")]
     level: UpTo,
+    /// As --level restore: all levels, and what a restore would refuse.
+    #[arg(long, conflicts_with = "level")]
+    restore: bool,
     /// What could not be checked counts as bad.
     #[arg(long)]
     strict: bool,

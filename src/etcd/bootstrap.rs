@@ -2,19 +2,19 @@
 //!
 //! ```text
 //! log         crc(0), metadata {member, cluster}, snapshot {0,0}, entries 1..N: a conf change for each member, ascending by id,
-//!             state {term 1, vote: the lowest id, commit N}, snapshot {N, term 1, conf state}; zeros to 64,000,000 bytes
+//!             learners last, state {term 1, vote: the lowest id of a voter, commit N}, snapshot {N, term 1, conf state}; zeros to 64,000,000 bytes
 //! snapshot    {v2 store, conf state, index N, term 1}
 //! ```
 //!
 //! The versions differ in which fields with the value 0 they write, 3.4 leaves the conf state out of the log, and 3.6 counts a failed read
-//! in the v2 store. Source: `etcdutl/snapshot/v3_snapshot.go saveWALAndSnap` @ v3.4, v3.5, v3.6, v3.7.
+//! in the v2 store. etcdutl makes voters only; learners come last because raft knows no configuration without a voter. Source: `etcdutl/snapshot/v3_snapshot.go saveWALAndSnap` @ v3.4, v3.5, v3.6, v3.7.
 
 use prost::Message;
 
 use super::identity::{NewCluster, NewMember};
 use crate::bytes::to_u64;
 use crate::etcd::schema::Minor;
-use crate::raft::{self, ConfChange, ConfState, Entry, EntryType, HardState, SnapshotMetadata};
+use crate::raft::{self, ConfChange, ConfChangeType, ConfState, Entry, EntryType, HardState, SnapshotMetadata};
 use crate::snap::file::{SnapFile, SnapName};
 use crate::snap::v2;
 use crate::wal::writer::Writer;
@@ -35,18 +35,19 @@ pub fn log(cluster: &NewCluster, member: &NewMember, version: Minor) -> (Segment
     let mut log = Writer::new(0);
     log.metadata(&Metadata { node_id: Some(member.id), cluster_id: Some(cluster.id) });
     log.snapshot(&Snapshot { index: Some(0), term: Some(0), conf_state: None });
-    for (member, index) in cluster.members.iter().zip(1..) {
+    for (member, index) in cluster.voters().chain(cluster.learners()).zip(1..) {
+        let kind = if member.learner { ConfChangeType::AddLearnerNode } else { ConfChangeType::AddNode };
         let change = ConfChange {
             id: zero(version),
-            // 0 is AddNode; all versions write it.
-            kind: Some(0),
+            // All versions write it, even where it is 0.
+            kind: Some(i32::from(kind)),
             node_id: Some(member.id),
             context: Some(member.json().into_bytes()),
         };
         let kind = Some(i32::from(EntryType::ConfChange));
         log.entry(&Entry { kind, term: Some(TERM), index: Some(index), data: Some(change.encode_to_vec()) });
     }
-    let vote = cluster.members.first().map_or(0, |member| member.id);
+    let vote = cluster.voters().next().map_or(0, |member| member.id);
     log.state(&HardState { term: Some(TERM), vote: Some(vote), commit: Some(commit(cluster)) });
     let conf_state = (version > Minor::V34).then(|| conf_state(cluster, version));
     log.snapshot(&Snapshot { index: Some(commit(cluster)), term: Some(TERM), conf_state });
@@ -56,7 +57,7 @@ pub fn log(cluster: &NewCluster, member: &NewMember, version: Minor) -> (Segment
 /// The raft snapshot, the same for all members.
 #[must_use]
 pub fn snapshot(cluster: &NewCluster, version: Minor) -> (SnapName, Vec<u8>) {
-    let members = cluster.members.iter().map(|m| (m.id, m.peer_urls.as_slice()));
+    let members = cluster.members.iter().map(|m| v2::NewMember { id: m.id, peer_urls: &m.peer_urls, learner: m.learner });
     let data = v2::store(members, u64::from(version > Minor::V35));
     let index = commit(cluster);
     let metadata = SnapshotMetadata { conf_state: Some(conf_state(cluster, version)), index: Some(index), term: Some(TERM) };
@@ -65,8 +66,8 @@ pub fn snapshot(cluster: &NewCluster, version: Minor) -> (SnapName, Vec<u8>) {
 }
 
 fn conf_state(cluster: &NewCluster, version: Minor) -> ConfState {
-    let voters = cluster.members.iter().map(|member| member.id).collect();
-    ConfState { voters, auto_leave: zero(version).map(|_| false), ..ConfState::default() }
+    let (voters, learners) = (cluster.voters().map(|m| m.id).collect(), cluster.learners().map(|m| m.id).collect());
+    ConfState { voters, learners, auto_leave: zero(version).map(|_| false), ..ConfState::default() }
 }
 
 /// A field that nobody set: written up to 3.6, left out since.

@@ -87,7 +87,7 @@ impl History {
                 let what = format!("create revision {create} and version {version}; {due_create} and {due_version} are due {why}");
                 fault(Code::VersionChain, what);
             }
-        } else if version < 1 || create < 1 || create > revision.main || (version == 1) != (create == revision.main) {
+        } else if version < 1 || create < 1 || create > revision.main || !possible(version, create, revision) {
             fault(Code::VersionChain, format!("create revision {create} and version {version} cannot be at revision {}", revision.main));
         }
     }
@@ -125,4 +125,10 @@ impl History {
             self.lost = Some(last.unwrap_or_default());
         }
     }
+}
+
+/// Whether a key of this version, created then, can be what a transaction leaves. etcd refuses one that puts a key twice
+/// (`checkIntervals`); its store does not.
+fn possible(version: i64, create: i64, revision: Revision) -> bool {
+    if create == revision.main { version <= revision.sub.saturating_add(1) } else { version > 1 }
 }

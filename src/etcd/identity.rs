@@ -25,6 +25,8 @@ pub struct NewMember {
     pub name: String,
     /// Where the other members reach it, sorted.
     pub peer_urls: Vec<String>,
+    /// Whether it only learns.
+    pub learner: bool,
 }
 
 impl NewMember {
@@ -32,7 +34,8 @@ impl NewMember {
     #[must_use]
     pub fn json(&self) -> String {
         let name = if self.name.is_empty() { String::new() } else { format!(",\"name\":{}", quote(&self.name)) };
-        format!("{{\"id\":{},\"peerURLs\":{}{name}}}", self.id, strings(&self.peer_urls))
+        let learner = if self.learner { ",\"isLearner\":true" } else { "" };
+        format!("{{\"id\":{},\"peerURLs\":{}{learner}{name}}}", self.id, strings(&self.peer_urls))
     }
 }
 
@@ -61,7 +64,7 @@ impl NewCluster {
         let mut members = Vec::new();
         for (name, urls) in by_name {
             let peer_urls = peer_urls(urls).map_err(Error::Refused)?;
-            members.push(NewMember { id: member_id(&peer_urls, token), name: name.to_owned(), peer_urls });
+            members.push(NewMember { id: member_id(&peer_urls, token), name: name.to_owned(), peer_urls, learner: false });
         }
         members.sort_by_key(|member| member.id);
         Ok(NewCluster { id: cluster_id(members.iter().map(|m| m.id)), token: token.to_owned(), members })
@@ -83,6 +86,32 @@ impl NewCluster {
             return Err(Error::Refused("initial cluster unset and no discovery URL found".to_owned()));
         }
         Ok(())
+    }
+
+    /// Makes learners of the members of these names.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when there is no such member, or none would be left to vote.
+    pub fn make_learners(&mut self, names: &[String]) -> Result<()> {
+        for name in names {
+            let missing = format!("--learner {}: no such member in --initial-cluster={}", go_quote(name), self.to_text());
+            let member = self.members.iter_mut().find(|m| m.name == *name).ok_or(Error::Refused(missing))?;
+            member.learner = true;
+        }
+        if !names.is_empty() && self.members.iter().all(|m| m.learner) {
+            return Err(Error::Refused("--learner: every member would be a learner; at least one must vote".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Those that vote, in ascending order of their ids.
+    pub fn voters(&self) -> impl Iterator<Item = &NewMember> {
+        self.members.iter().filter(|member| !member.learner)
+    }
+
+    /// Those that learn, in ascending order of their ids.
+    pub fn learners(&self) -> impl Iterator<Item = &NewMember> {
+        self.members.iter().filter(|member| member.learner)
     }
 
     /// The member of that name, which advertises these peer URLs, separated by commas. Names of hosts are compared as they are written.
@@ -159,6 +188,19 @@ mod tests {
             one.members[0].json(),
             format!(r#"{{"id":{id},"peerURLs":["http://127.0.0.1:23980","http://a:1?b\u0026c"],"name":"n1"}}"#)
         );
+    }
+
+    #[test]
+    fn learners_are_some_of_the_members() {
+        let cluster = || NewCluster::parse("a=http://a:1,b=http://b:1,c=http://c:1", "t").unwrap();
+        let (mut three, name) = (cluster(), |m: &NewMember| m.name.clone());
+        let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+        three.make_learners(&names(&["b"])).unwrap();
+        assert_eq!(three.learners().map(name).collect::<Vec<_>>(), ["b"]);
+        assert_eq!((three.voters().count(), three.id), (2, cluster().id));
+        assert!(three.learners().all(|m| m.json().contains(r#""],"isLearner":true,"name":"b"}"#)));
+        assert!(cluster().make_learners(&names(&["x"])).unwrap_err().to_string().contains("no such member"));
+        assert!(cluster().make_learners(&names(&["a", "b", "c"])).unwrap_err().to_string().contains("at least one must vote"));
     }
 
     #[test]

@@ -2,38 +2,66 @@
 //!
 //! Keys are known by a 128-bit keyed hash, so that memory is a fixed few bytes a key whatever the keys' lengths; the hash keys are drawn
 //! anew in each run, so no file can be made to collide.
+//!
+//! The table is larger than the processor's caches: what it costs is waiting for memory. So who has several keys hashes all of them and
+//! calls [`Newest::fetch`], whose loads do not wait for one another, before it asks for the first.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use super::{BucketKey, KeyValue, Revision};
 use crate::bytes::{to_u64, to_usize};
 
-/// Locks, so that threads seldom wait for one another.
+/// Tables, so that threads seldom wait for one another, and only a small part is copied when one grows.
 const SHARDS: usize = 64;
+/// How many keys of one table a thread collects before it takes them there.
+const BATCH: usize = 16;
 
-/// The newest revision of each key, filled from any number of threads in any order.
-#[derive(Debug)]
-pub struct Newest {
-    hashers: [RandomState; 2],
-    shards: Vec<Mutex<Shard>>,
+type Shard = HashMap<KeyHash, Newer, BuildHasherDefault<Taken>>;
+
+/// What a key is known by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyHash([u32; 4]);
+
+impl KeyHash {
+    fn shard(self) -> usize {
+        let [first, ..] = self.0;
+        to_usize(u64::from(first)) % SHARDS
+    }
 }
 
-type Shard = HashMap<[u64; 2], Newer, BuildHasherDefault<Taken>>;
+/// The keys of the hash, drawn anew for each file that is read.
+#[derive(Debug, Clone, Default)]
+pub struct Hashers([RandomState; 2]);
 
-/// The newest revision of a key, as far as it has been seen, in 24 bytes.
+impl Hashers {
+    /// What this key is known by.
+    #[must_use]
+    pub fn hash(&self, key: &[u8]) -> KeyHash {
+        let [a, b] = &self.0;
+        let halves = |word: u64| [word & u64::from(u32::MAX), word >> 32].map(|half| u32::try_from(half).unwrap_or_default());
+        let ([a, b], [c, d]) = (halves(a.hash_one(key)), halves(b.hash_one(key)));
+        KeyHash([a, b, c, d])
+    }
+}
+
+/// The newest revision of a key, as far as it has been seen, in 28 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(Rust, packed(4))]
 pub struct Newer {
     main: i64,
     create_revision: i64,
     version: u32,
     sub_and_mark: u32,
+    place: u32,
 }
 
 impl Newer {
-    fn new(key: BucketKey, kv: &KeyValue<'_>) -> Newer {
+    /// What is known of a key after this revision. `place` is the caller's: where it keeps more about it.
+    #[must_use]
+    pub fn new(key: BucketKey, kv: &KeyValue<'_>, place: u32) -> Newer {
         // Sub-revisions past 2^31 and versions past 2^32 are no transaction's: they saturate.
         let sub = u32::try_from(key.revision.sub).unwrap_or(u32::MAX).min(u32::MAX >> 1);
         Newer {
@@ -41,6 +69,7 @@ impl Newer {
             create_revision: kv.create_revision,
             version: u32::try_from(kv.version).unwrap_or(u32::MAX),
             sub_and_mark: sub << 1 | u32::from(key.tombstone),
+            place,
         }
     }
 
@@ -71,57 +100,137 @@ impl Newer {
     pub fn version(&self) -> i64 {
         i64::from(self.version)
     }
+
+    /// What was given with it.
+    #[must_use]
+    pub fn place(&self) -> u32 {
+        self.place
+    }
+}
+
+/// The newest revision of each key.
+#[derive(Debug)]
+pub struct Newest {
+    hashers: Hashers,
+    shards: Vec<Shard>,
 }
 
 impl Default for Newest {
     fn default() -> Newest {
-        let hashers = [RandomState::new(), RandomState::new()];
-        Newest { hashers, shards: std::iter::repeat_with(Mutex::default).take(SHARDS).collect() }
+        Newest { hashers: Hashers::default(), shards: std::iter::repeat_with(Shard::default).take(SHARDS).collect() }
     }
 }
 
 impl Newest {
-    fn shard(&self, hash: [u64; 2]) -> Option<MutexGuard<'_, Shard>> {
-        let [low, _] = hash;
-        let shard = self.shards.get(to_usize(low) % SHARDS)?;
-        Some(shard.lock().unwrap_or_else(PoisonError::into_inner))
+    /// What its keys are known by.
+    #[must_use]
+    pub fn hashers(&self) -> &Hashers {
+        &self.hashers
     }
 
-    fn hash(&self, key: &[u8]) -> [u64; 2] {
-        let [a, b] = &self.hashers;
-        [a.hash_one(key), b.hash_one(key)]
+    /// Brings what is known of these keys into the processor's cache.
+    pub fn fetch(&self, keys: impl Iterator<Item = KeyHash>) {
+        let known = keys.filter(|hash| self.shards.get(hash.shard()).is_some_and(|shard| shard.contains_key(hash))).count();
+        std::hint::black_box(known);
     }
 
     /// Takes note of one stored revision; returns the newest that was seen of that key before.
-    pub fn see(&self, key: BucketKey, kv: &KeyValue<'_>) -> Option<Newer> {
-        let hash = self.hash(kv.key);
-        note(&mut *self.shard(hash)?, hash, Newer::new(key, kv))
+    pub fn see_alone(&mut self, key: BucketKey, kv: &KeyValue<'_>) -> Option<Newer> {
+        self.see(self.hashers.hash(kv.key), Newer::new(key, kv, 0))
     }
 
-    /// The same, without a lock: for a thread that has it alone.
-    pub fn see_alone(&mut self, key: BucketKey, kv: &KeyValue<'_>) -> Option<Newer> {
-        let hash = self.hash(kv.key);
-        let [low, _] = hash;
-        let shard = self.shards.get_mut(to_usize(low) % SHARDS)?;
-        note(shard.get_mut().unwrap_or_else(PoisonError::into_inner), hash, Newer::new(key, kv))
+    /// The same for a key that is hashed already.
+    pub fn see(&mut self, hash: KeyHash, new: Newer) -> Option<Newer> {
+        note(self.shards.get_mut(hash.shard())?, hash, new)
     }
 
     /// Whether this is the newest revision of its key.
     #[must_use]
     pub fn is_newest(&self, key: BucketKey, kv: &KeyValue<'_>) -> bool {
-        let hash = self.hash(kv.key);
-        self.shard(hash).is_some_and(|shard| shard.get(&hash).is_some_and(|newest| newest.order() == Newer::new(key, kv).order()))
+        self.is_newest_of(self.hashers.hash(kv.key), key)
+    }
+
+    /// The same of a key that is hashed already.
+    #[must_use]
+    pub fn is_newest_of(&self, hash: KeyHash, key: BucketKey) -> bool {
+        let newest = self.shards.get(hash.shard()).and_then(|shard| shard.get(&hash));
+        newest.is_some_and(|newest| newest.order() == Newer::new(key, &KeyValue::default(), 0).order())
     }
 
     /// Keys whose newest revision is not a deletion.
     #[must_use]
     pub fn live(&self) -> u64 {
-        let count = |shard: &Mutex<Shard>| shard.lock().unwrap_or_else(PoisonError::into_inner).values().filter(|n| !n.tombstone()).count();
+        let count = |shard: &Shard| shard.values().filter(|n| !n.tombstone()).count();
         to_u64(self.shards.iter().map(count).fold(0, usize::saturating_add))
     }
 }
 
-fn note(shard: &mut Shard, hash: [u64; 2], new: Newer) -> Option<Newer> {
+/// A [`Newest`] that any number of threads fill, in any order.
+#[derive(Debug)]
+pub struct Gathering {
+    hashers: Hashers,
+    shards: Vec<Mutex<Shard>>,
+}
+
+impl Default for Gathering {
+    fn default() -> Gathering {
+        Gathering { hashers: Hashers::default(), shards: std::iter::repeat_with(Mutex::default).take(SHARDS).collect() }
+    }
+}
+
+impl Gathering {
+    /// What has been gathered.
+    #[must_use]
+    pub fn done(self) -> Newest {
+        let shards = self.shards.into_iter().map(|shard| shard.into_inner().unwrap_or_else(PoisonError::into_inner));
+        Newest { hashers: self.hashers, shards: shards.collect() }
+    }
+}
+
+/// What one thread has seen and not yet brought to a [`Gathering`]. It does so when it is dropped.
+#[derive(Debug)]
+pub struct Gatherer<'g> {
+    to: &'g Gathering,
+    batches: Vec<Vec<(KeyHash, Newer)>>,
+}
+
+impl<'g> Gatherer<'g> {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(to: &'g Gathering) -> Gatherer<'g> {
+        Gatherer { to, batches: vec![Vec::new(); SHARDS] }
+    }
+
+    /// Takes note of one stored revision.
+    pub fn see(&mut self, key: BucketKey, kv: &KeyValue<'_>) {
+        let hash = self.to.hashers.hash(kv.key);
+        let Some(batch) = self.batches.get_mut(hash.shard()) else { return };
+        batch.push((hash, Newer::new(key, kv, 0)));
+        if batch.len() >= BATCH {
+            bring(self.to.shards.get(hash.shard()), batch);
+        }
+    }
+}
+
+impl Drop for Gatherer<'_> {
+    fn drop(&mut self) {
+        for (shard, batch) in self.to.shards.iter().zip(&mut self.batches) {
+            bring(Some(shard), batch);
+        }
+    }
+}
+
+fn bring(shard: Option<&Mutex<Shard>>, batch: &mut Vec<(KeyHash, Newer)>) {
+    let Some(shard) = shard else { return };
+    let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+    // Loads that do not wait for one another; the second time they are in the cache.
+    std::hint::black_box(batch.iter().filter(|(hash, _)| shard.contains_key(hash)).count());
+    for (hash, new) in batch.drain(..) {
+        note(&mut shard, hash, new);
+    }
+}
+
+fn note(shard: &mut Shard, hash: KeyHash, new: Newer) -> Option<Newer> {
     match shard.entry(hash) {
         Entry::Vacant(place) => {
             place.insert(new);
@@ -147,7 +256,7 @@ impl Hasher for Taken {
     }
 
     fn write(&mut self, words: &[u8]) {
-        // A pair of words arrives as bytes, after its length. The shard was chosen by the first word, so the last one is taken here.
+        // The words arrive as bytes, after their number. The shard was chosen by the first of them, so the last ones are taken here.
         self.0 = words.last_chunk().map_or(0, |word| u64::from_ne_bytes(*word));
     }
 }
@@ -157,9 +266,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pairs_that_differ_hash_apart() {
-        let hash = |pair: [u64; 2]| BuildHasherDefault::<Taken>::default().hash_one(pair);
-        assert_eq!(hash([1, 77]), 77);
-        assert_ne!(hash([1, 2]), hash([1, 3]));
+    fn hashes_that_differ_fall_apart() {
+        let taken = |words| BuildHasherDefault::<Taken>::default().hash_one(KeyHash(words));
+        assert_eq!(taken([1, 2, 3, 4]), 3 | 4 << 32);
+        assert_ne!(taken([1, 2, 3, 4]), taken([1, 2, 3, 5]));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_threads_gather_in_any_order_is_what_one_sees(keys in proptest::collection::vec((0u8..20, 1i64..500, proptest::bool::ANY), 0..400)) {
+            let (mut alone, gathering) = (Newest::default(), Gathering::default());
+            let (mut one, mut other) = (Gatherer::new(&gathering), Gatherer::new(&gathering));
+            for (i, (name, main, tombstone)) in keys.iter().enumerate() {
+                let key = BucketKey { revision: Revision { main: *main, sub: 0 }, tombstone: *tombstone };
+                let kv = KeyValue { key: &[*name], ..KeyValue::default() };
+                if i % 3 == 0 { one.see(key, &kv) } else { other.see(key, &kv) }
+                alone.see_alone(key, &kv);
+            }
+            drop((other, one));
+            let gathered = gathering.done();
+            proptest::prop_assert_eq!(gathered.live(), alone.live());
+            for (name, main, tombstone) in keys {
+                let key = BucketKey { revision: Revision { main, sub: 0 }, tombstone };
+                let kv = KeyValue { key: &[name], ..KeyValue::default() };
+                proptest::prop_assert_eq!(gathered.is_newest(key, &kv), alone.is_newest(key, &kv));
+            }
+        }
     }
 }

@@ -214,6 +214,12 @@ impl Facts {
         self.finished_compact_revision.max(self.scheduled_compact_revision)
     }
 
+    /// The revision that a store is at whose last stored one is `last`: a compaction may have removed the last ones (`store.restore`).
+    #[must_use]
+    pub fn current_revision(&self, last: i64) -> i64 {
+        self.compact_revision().unwrap_or(0).max(last).max(1)
+    }
+
     /// Whether a compaction was asked for and not finished: etcd resumes it when it starts.
     #[must_use]
     pub fn compaction_is_unfinished(&self) -> bool {

@@ -3,13 +3,12 @@
 //! CRC-32C over the word `key` and every stored revision up to the one asked for, leaving out what a compaction at the compact revision has
 //! removed or will remove. Source: `server/storage/mvcc/hash.go unsafeHashByRev @ v3.6`.
 
-use super::scan::Scan;
 use crate::bolt::walk::{Buckets, Shared, Visited, Visitor, walk, walk_parallel};
 use crate::bolt::{Bucket, Db, Page, db};
 use crate::bytes::checksum::{crc32c, crc32c_combine};
 use crate::bytes::{Source, to_u64};
 use crate::error::{At, Corrupt, Error, Result};
-use crate::etcd::newest::Newest;
+use crate::etcd::newest::{Gatherer, Gathering, Newest};
 use crate::etcd::{BucketKey, Facts, KeyValue, Revision, schema};
 use crate::finding::{Code, Finding};
 use crate::monitor::Monitor;
@@ -53,8 +52,8 @@ pub fn hashkv(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) ->
             Ok(last) => last,
             Err(corrupt) => {
                 // A walk says more: what leads to the page.
-                let nothing = Newest::default();
-                pass(keys, None, monitor, &|| See(Bound { revision: -1, compact: -1, newest: &nothing }))?;
+                let nothing = Gathering::default();
+                pass(keys, None, monitor, &|| See { revision: -1, gatherer: Gatherer::new(&nothing) })?;
                 return Err(damaged(corrupt));
             }
         },
@@ -82,9 +81,9 @@ pub fn hashkv(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) ->
     let mut hash = crc32c(0, b"key");
     if let Some(keys) = &keys {
         let see = |revision| {
-            let newest = Newest::default();
-            pass(keys, None, monitor, &|| See(Bound { revision, compact, newest: &newest }))?;
-            Ok::<_, Error>(newest)
+            let gathering = Gathering::default();
+            drop(pass(keys, None, monitor, &|| See { revision, gatherer: Gatherer::new(&gathering) })?);
+            Ok::<_, Error>(gathering.done())
         };
         let mut newest = see(revision)?;
         // etcd skips nothing when its keep set is empty: then what the compaction has left counts, and what it has not yet removed.
@@ -94,22 +93,6 @@ pub fn hashkv(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) ->
             keep_is_empty = false;
         }
         hash = hash_kept(keys, Bound { revision, compact, newest: &newest }, keep_is_empty, monitor)?;
-    }
-    Ok(HashKvReport { hash, revision, compact_revision: compact })
-}
-
-/// The hash at the last revision of a file that was walked with its history: what lies after the compaction is hashed already.
-pub(super) fn hash_last(scan: &Scan, db: &Db<'_>, monitor: &dyn Monitor) -> Result<HashKvReport> {
-    let compact = scan.facts.compact_revision().unwrap_or(-1);
-    let revision = scan.keyspace.last.map_or(0, |r| r.main).max(compact).max(1);
-    let mut hash = crc32c(0, b"key");
-    if let Ok(Some(keys)) = db.root().bucket(b"key") {
-        if compact >= 0 {
-            let bound = Bound { revision: compact, compact, newest: &scan.newest };
-            hash = hash_kept(&keys, bound, scan.newest.live() == 0, monitor)?;
-        }
-        let tail = scan.after_compaction;
-        hash = crc32c_combine(hash, tail.crc, tail.len);
     }
     Ok(HashKvReport { hash, revision, compact_revision: compact })
 }
@@ -185,8 +168,11 @@ trait Each: Send {
     fn each(&mut self, key: BucketKey, kv: &KeyValue<'_>, raw: (&[u8], &[u8]));
 }
 
-/// Notes the newest revision of every key.
-struct See<'n>(Bound<'n>);
+/// Notes the newest revision of every key, up to one.
+struct See<'g> {
+    revision: i64,
+    gatherer: Gatherer<'g>,
+}
 
 impl Each for See<'_> {
     fn judge(&self, key: BucketKey, kv: &KeyValue<'_>, stored: &[u8]) -> Result<(), (Code, String)> {
@@ -194,8 +180,8 @@ impl Each for See<'_> {
     }
 
     fn each(&mut self, key: BucketKey, kv: &KeyValue<'_>, _: (&[u8], &[u8])) {
-        if key.revision.main <= self.0.revision {
-            self.0.newest.see(key, kv);
+        if key.revision.main <= self.revision {
+            self.gatherer.see(key, kv);
         }
     }
 }

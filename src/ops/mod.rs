@@ -2,6 +2,7 @@
 //! report; printing it is the caller's.
 
 pub mod bolt;
+pub mod defrag;
 pub mod digest;
 pub mod hashkv;
 pub mod inspect;
@@ -12,6 +13,7 @@ pub mod status;
 pub mod verify;
 pub mod wal_dump;
 
+pub use defrag::{DefragOptions, DefragReport, defrag};
 pub use hashkv::{HashKvOptions, HashKvReport, hashkv};
 pub use inspect::{InspectOptions, InspectReport, inspect};
 pub use keyspace::{Store, StoreOptions};

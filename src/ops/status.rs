@@ -1,6 +1,6 @@
 //! `status`: the numbers `etcdutl snapshot status` prints, from a walk that also checks every page.
 
-use super::scan::{Options, scan};
+use super::scan::{Keys, Options, scan};
 use crate::bolt::Db;
 use crate::bytes::Source;
 use crate::bytes::gate::with_read_ahead;
@@ -33,7 +33,7 @@ pub struct StatusReport {
 /// [`Error::Damaged`] with the first broken rule when the numbers could not be right, after all of them went to the monitor.
 pub fn status(source: &Source, monitor: &dyn Monitor) -> Result<StatusReport> {
     let db = Db::open(source).map_err(|c| Error::damaged(source.path(), c))?;
-    let scan = with_read_ahead(source, |gate| scan(&db, Options { limit: 100, gate, history: false }, monitor))?;
+    let scan = with_read_ahead(source, |gate| scan(&db, Options { limit: 100, gate, keys: Keys::Live }, monitor))?;
     let name = source.name();
     let mut worst: Option<Corrupt> = None;
     for corrupt in &scan.faults.kept {

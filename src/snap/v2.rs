@@ -17,16 +17,28 @@ use crate::bytes::json::{quote, strings};
 /// Slots for events (`watcherHub` of `v2store.newStore`).
 const EVENTS: usize = 1000;
 
-/// The JSON of a store that knows these members, each with its id and its peer URLs, in ascending order of the ids. `gets_fail` is what the
-/// counter of that name says: 0 up to 3.5, 1 from 3.6 on.
+/// A member of a new cluster.
+#[derive(Debug, Clone, Copy)]
+pub struct NewMember<'m> {
+    /// Its id.
+    pub id: u64,
+    /// Where the other members reach it.
+    pub peer_urls: &'m [String],
+    /// Whether it only learns.
+    pub learner: bool,
+}
+
+/// The JSON of a store that knows these members, in ascending order of their ids. `gets_fail` is what the counter of that name says: 0 up to
+/// 3.5, 1 from 3.6 on.
 #[must_use]
-pub fn store<'m>(members: impl Iterator<Item = (u64, &'m [String])>, gets_fail: u64) -> String {
+pub fn store<'m>(members: impl Iterator<Item = NewMember<'m>>, gets_fail: u64) -> String {
     let (mut children, mut events, mut count) = (Vec::new(), Vec::new(), 0usize);
-    for (id, urls) in members {
+    for NewMember { id, peer_urls, learner } in members {
         count = count.saturating_add(1);
         let path = format!("/0/members/{id:x}");
         let attributes = format!("{path}/raftAttributes");
-        let value = quote(&format!("{{\"peerURLs\":{}}}", strings(urls)));
+        let learner = if learner { ",\"isLearner\":true" } else { "" };
+        let value = quote(&format!("{{\"peerURLs\":{}{learner}}}", strings(peer_urls)));
         let leaf = node(&attributes, count, &value, None);
         children.push(format!("\"{id:x}\":{}", node(&path, count, "\"\"", Some(&format!("\"raftAttributes\":{leaf}")))));
         events.push(format!(
@@ -71,10 +83,10 @@ mod tests {
     proptest::proptest! {
         #![proptest_config(proptest::prelude::ProptestConfig::with_cases(16))]
         #[test]
-        fn the_members_are_read_back(members in proptest::collection::btree_map(0u64.., proptest::collection::vec(".{0,9}", 0..3), 1..6)) {
-            let json = store(members.iter().map(|(id, urls)| (*id, urls.as_slice())), 0);
+        fn the_members_are_read_back(members in proptest::collection::btree_map(0u64.., (proptest::collection::vec(".{0,9}", 0..3), proptest::bool::ANY), 1..6)) {
+            let json = store(members.iter().map(|(id, (urls, learner))| NewMember { id: *id, peer_urls: urls, learner: *learner }), 0);
             let read = Membership::from_v2(json.as_bytes()).unwrap();
-            let mut read: Vec<_> = read.members.into_iter().map(|m| (m.id, m.peer_urls)).collect();
+            let mut read: Vec<_> = read.members.into_iter().map(|m| (m.id, (m.peer_urls, m.is_learner))).collect();
             read.sort();
             proptest::prop_assert_eq!(read, members.into_iter().collect::<Vec<_>>());
         }

@@ -13,6 +13,8 @@ use crate::peers;
 
 /// The server and its directory. Dropping it kills the one and removes the other.
 pub struct Server {
+    etcd: PathBuf,
+    flags: Vec<String>,
     etcdctl: PathBuf,
     child: Child,
     endpoint: String,
@@ -29,19 +31,16 @@ impl Server {
         for _ in 0..5 {
             let directory = tempfile::tempdir().unwrap();
             let [client, peer] = free_ports().map(|port| format!("http://127.0.0.1:{port}"));
-            let log = File::create(directory.path().join("log")).unwrap();
-            let child = peers::command(&etcd, directory.path())
-                .args(["--name", "interop", "--data-dir", "data", "--bcrypt-cost", "4"])
-                .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
-                .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
-                .args(["--initial-cluster", &format!("interop={peer}")])
-                .args(flags)
-                .stdin(Stdio::null())
-                .stdout(log.try_clone().unwrap())
-                .stderr(log)
-                .spawn()
-                .unwrap();
-            let mut server = Server { etcdctl: etcdctl.clone(), child, endpoint: client, directory, user: None };
+            let mut all = ["--name", "interop", "--data-dir", "data", "--bcrypt-cost", "4"].map(str::to_owned).to_vec();
+            for (flag, value) in [("listen-client", &client), ("advertise-client", &client), ("listen-peer", &peer)] {
+                all.extend([format!("--{flag}-urls"), value.clone()]);
+            }
+            all.extend(["--initial-advertise-peer-urls".to_owned(), peer.clone()]);
+            all.extend(["--initial-cluster".to_owned(), format!("interop={peer}")]);
+            all.extend(flags.iter().map(|flag| (*flag).to_owned()));
+            let child = spawn(&etcd, &all, directory.path());
+            let (etcd, etcdctl) = (etcd.clone(), etcdctl.clone());
+            let mut server = Server { etcd, flags: all, etcdctl, child, endpoint: client, directory, user: None };
             if server.answers() {
                 return Some(server);
             }
@@ -111,6 +110,23 @@ impl Server {
         self.directory.path().join("data/member/snap/db")
     }
 
+    /// Starts it again on what is in its directory now.
+    pub fn restart(&mut self) {
+        self.child = spawn(&self.etcd, &self.flags, self.directory.path());
+        assert!(self.answers(), "its ports were taken");
+    }
+
+    /// Its peer URL.
+    pub fn peer(&self) -> String {
+        let at = self.flags.iter().position(|flag| flag == "--listen-peer-urls").unwrap();
+        self.flags[at + 1].clone()
+    }
+
+    /// Where its data and its log are.
+    pub fn home(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// Ends it as a power failure does, but for what the kernel has not written yet.
     pub fn kill(&mut self) -> PathBuf {
         self.child.kill().unwrap();
@@ -125,6 +141,12 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn spawn(etcd: &Path, flags: &[String], home: &Path) -> Child {
+    let log = File::create(home.join("log")).unwrap();
+    let mut command = peers::command(etcd, home);
+    command.args(flags).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
 }
 
 /// Runs a program to its end with this on its standard input, through a pipe.

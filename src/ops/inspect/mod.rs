@@ -11,7 +11,7 @@ pub use report::{
     RaftSnapshotReport, SegmentReport, SnapshotRecord, WalReport,
 };
 
-use super::scan::{Options, Scan, scan};
+use super::scan::{Keys, Options, Scan, scan};
 use crate::bolt::walk::{Shared, Visited, Visitor, walk};
 use crate::bolt::{Db, Page};
 use crate::bytes::gate::with_read_ahead;
@@ -180,7 +180,7 @@ fn database(source: &Source, options: InspectOptions, found: &mut Found<'_>) -> 
     }
     let stamp = source.stamp();
     let db = Db::open(source).map_err(|c| Error::damaged(source.path(), c))?;
-    let scan = with_read_ahead(source, |gate| scan(&db, Options { limit: found.limit, gate, history: false }, found.monitor))?;
+    let scan = with_read_ahead(source, |gate| scan(&db, Options { limit: found.limit, gate, keys: Keys::Live }, found.monitor))?;
     for corrupt in &scan.faults.kept {
         found.corrupt(&name, corrupt.clone());
     }

@@ -7,42 +7,47 @@
 //! | `meta` | `consistent_index` is the last index of the new log, `term` its term (not for 3.4), `confState` is left out: it names the old voters |
 //! | `meta`, `cluster` | `storageVersion`, `clusterVersion` and `downgrade` lowered or left out where the target version would refuse them |
 //! | `key`, `meta` | with a bump: an empty marker at the new revision, and `scheduledCompactRev` there |
+//! | `key`, `meta` | with a [cut](super::cut): what is left out, and both compaction marks |
+//! | `alarm` | empty, if that was asked for |
 //!
 //! Source: `etcdutl/snapshot/v3_snapshot.go saveDB, modifyLatestRevision, updateCIndex` @ v3.6.
 
 use std::collections::BTreeMap;
 use std::io::{Seek, Write};
 
-use crate::bolt::writer::{self, MAX_DEPTH, Summary, Writer};
-use crate::bolt::{Bucket, Db};
+use super::cut::Cut;
+use super::keep::Selection;
+use super::stream::{Edit, Hashing, stream};
+use crate::bolt::Db;
+use crate::bolt::writer::{self, Summary, Writer};
 use crate::error::{Error, Result};
+use crate::etcd::alarm::AlarmType;
 use crate::etcd::identity::NewCluster;
+use crate::etcd::member::hex16;
 use crate::etcd::schema::Minor;
+use crate::etcd::store::AlarmFact;
 use crate::etcd::{BucketKey, Facts, Revision, bootstrap};
 use crate::monitor::Monitor;
 
-/// What is put into a bucket in place of what the source has there.
-#[derive(Debug, Clone, Default)]
-struct Edit {
-    /// Nothing of the source is kept.
-    clear: bool,
-    /// Keys that get this value, or none any more.
-    keys: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
-}
-
 /// The changes to a database.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Edits {
     buckets: BTreeMap<&'static [u8], Edit>,
+    /// Which revisions are kept, if not all.
+    pub keep: Option<Selection>,
     /// What differs from the source, for people.
     pub changes: Vec<String>,
-    /// The revision it will end with, if it is bumped.
-    pub bumped: Option<i64>,
+    /// The revision it will be at, if that is not the source's.
+    pub revision: Option<i64>,
+    /// Its HashKV: the source's, if `None` and the revision is not raised.
+    pub hash: Option<u32>,
+    /// Whether the revision is raised.
+    pub bumped: bool,
 }
 
 impl Edits {
-    /// What a restore changes in a database that says `facts` and whose last revision is `last`.
-    pub(super) fn new(cluster: &NewCluster, version: Minor, facts: &Facts, last: i64, bump: u64) -> Result<Edits> {
+    /// What every restore changes in a database that says `facts`.
+    pub(super) fn new(cluster: &NewCluster, version: Minor, facts: &Facts) -> Edits {
         let mut edits = Edits::default();
         edits.buckets.insert(b"key", Edit::default());
         let members = cluster.members.iter().map(|m| (format!("{:x}", m.id).into_bytes(), Some(m.json().into_bytes())));
@@ -62,11 +67,12 @@ impl Edits {
         if facts.conf_state.is_some() {
             edits.changes.push("meta/confState: left out, it names the voters of the old cluster".to_owned());
         }
-        edits.lower_versions(version, facts);
-        if bump > 0 {
-            edits.bump(last, bump)?;
+        let learners: Vec<&str> = cluster.learners().map(|member| member.name.as_str()).collect();
+        if !learners.is_empty() {
+            edits.changes.push(format!("members: {} without a vote, as learners", learners.join(", ")));
         }
-        Ok(edits)
+        edits.lower_versions(version, facts);
+        edits
     }
 
     fn put(&mut self, bucket: &'static [u8], key: &[u8], value: Option<Vec<u8>>) {
@@ -98,123 +104,71 @@ impl Edits {
         }
     }
 
-    fn bump(&mut self, last: i64, bump: u64) -> Result<()> {
-        let to = i64::try_from(bump).ok().and_then(|bump| last.checked_add(bump));
-        let to = to.ok_or_else(|| Error::Refused(format!("--bump-revision {bump}: revision {last} cannot be raised so far")))?;
-        let key = BucketKey { revision: Revision { main: to, sub: 0 }, tombstone: false }.to_bytes();
-        self.put(b"key", &key, Some(Vec::new()));
-        self.put(b"meta", b"scheduledCompactRev", Some(key));
-        self.changes.push(format!("revision: {last} becomes {to}, and everything before it is compacted when etcd starts"));
-        self.bumped = Some(to);
-        Ok(())
+    /// Leaves out what is not of this part of the keyspace.
+    pub(super) fn cut(&mut self, cut: Cut) {
+        if let Some(compact) = cut.compact {
+            for name in [&b"finishedCompactRev"[..], b"scheduledCompactRev"] {
+                self.put(b"meta", name, Some(mark(compact)));
+            }
+        }
+        self.changes.extend(cut.changes);
+        (self.keep, self.hash, self.revision) = (Some(cut.selection), Some(cut.hash), Some(cut.revision));
     }
 
-    /// Writes the changed database.
-    pub(super) fn write<W: Write + Seek>(&self, db: &Db<'_>, out: W, monitor: &dyn Monitor) -> Result<Summary> {
+    /// Raises the revision and marks everything before it as compacted.
+    pub(super) fn raise(&mut self, from: i64, to: i64) {
+        self.put(b"key", &mark(to), Some(Vec::new()));
+        self.put(b"meta", b"scheduledCompactRev", Some(mark(to)));
+        self.changes.push(format!("revision: {from} becomes {to}, and everything before it is compacted when etcd starts"));
+        (self.bumped, self.revision) = (true, Some(to));
+    }
+
+    /// Leaves out the alarms.
+    pub(super) fn clear_alarms(&mut self, facts: &Facts) {
+        self.buckets.insert(b"alarm", Edit { clear: true, keys: BTreeMap::new() });
+        for AlarmFact { member_id, alarm } in &facts.alarms {
+            let name = match alarm {
+                Some(AlarmType::NoSpace) => "NOSPACE",
+                Some(AlarmType::Corrupt) => "CORRUPT",
+                Some(AlarmType::None) | None => "one that no etcd knows",
+            };
+            self.changes.push(format!("alarm: {name} of member {} is left out", hex16(*member_id)));
+        }
+    }
+
+    /// Whether the bucket `key` is the source's, byte for byte.
+    pub(super) fn keys_are_the_sources(&self) -> bool {
+        !self.bumped && self.keep.is_none()
+    }
+
+    /// Writes the changed database. Returns its status hash too.
+    pub(super) fn write<W: Write + Seek>(&self, db: &Db<'_>, out: W, monitor: &dyn Monitor) -> Result<(Summary, u32)> {
         let options = writer::Options {
             page_size: u32::try_from(db.page_size()).unwrap_or(0),
             txid: db.meta().txid.0.saturating_add(1),
             ..writer::Options::default()
         };
-        let mut copy = Copy { writer: Writer::new(out, options)?, db, monitor, said: 0 };
+        let mut writer = Hashing::new(Writer::new(out, options)?);
         monitor.begin("writing database", db.size());
-        let root = db.root();
-        let mut cursor = root.cursor();
-        let mut names = BTreeMap::new();
-        while let Some(item) = cursor.next().map_err(|c| copy.damaged(c))? {
-            if !item.is_bucket {
-                return Err(Error::Refused(format!("{}: a key outside every bucket: no etcd database", db.source().name())));
-            }
-            names.insert(item.key.to_vec(), true);
-        }
-        for name in self.buckets.keys() {
-            names.entry(name.to_vec()).or_insert(false);
-        }
-        let none = Edit::default();
-        for (name, there) in names {
-            let edit = self.buckets.get(name.as_slice()).unwrap_or(&none);
-            let bucket = if there { root.bucket(&name).map_err(|c| copy.damaged(c))? } else { None };
-            copy.writer.begin_bucket(&name, bucket.as_ref().map_or(0, |bucket| bucket.sequence))?;
-            copy.bucket(bucket.as_ref().filter(|_| !edit.clear), edit, 1)?;
-            copy.writer.end_bucket()?;
-        }
-        let summary = copy.writer.finish()?;
+        stream(db, &self.buckets, self.keep.as_ref(), &mut writer, monitor)?;
+        let (writer, hash) = writer.done();
+        let summary = writer.finish()?;
         monitor.end();
-        Ok(summary)
+        Ok((summary, hash))
     }
 }
 
-struct Copy<'c, 's, W: Write + Seek> {
-    writer: Writer<W>,
-    db: &'c Db<'s>,
-    monitor: &'c dyn Monitor,
-    /// Bytes of progress that the monitor has heard of.
-    said: u64,
+/// A revision as the key bucket and the compaction marks store it.
+fn mark(main: i64) -> Vec<u8> {
+    BucketKey { revision: Revision { main, sub: 0 }, tombstone: false }.to_bytes()
 }
 
-impl<W: Write + Seek> Copy<'_, '_, W> {
-    fn damaged(&self, corrupt: Box<crate::Corrupt>) -> Error {
-        Error::damaged(self.db.source().path(), corrupt)
-    }
-
-    fn bucket(&mut self, bucket: Option<&Bucket<'_, '_>>, edit: &Edit, depth: usize) -> Result<()> {
-        let mut edits = edit.keys.iter().peekable();
-        if let Some(bucket) = bucket {
-            let mut cursor = bucket.cursor();
-            let mut count = 0u64;
-            while let Some(item) = cursor.next().map_err(|c| self.damaged(c))? {
-                while let Some((key, value)) = edits.next_if(|(key, _)| key.as_slice() < item.key) {
-                    if let Some(value) = value {
-                        self.writer.put(key, value)?;
-                    }
-                }
-                if let Some((key, value)) = edits.next_if(|(key, _)| key.as_slice() == item.key) {
-                    if let Some(value) = value {
-                        self.writer.put(key, value)?;
-                    }
-                } else if item.is_bucket {
-                    let name = item.key.to_vec();
-                    self.nested(bucket, &name, depth)?;
-                } else {
-                    self.writer.put(item.key, item.value)?;
-                }
-                count = count.wrapping_add(1);
-                if count.is_multiple_of(1024) {
-                    self.progress()?;
-                }
-            }
-        }
-        for (key, value) in edits {
-            if let Some(value) = value {
-                self.writer.put(key, value)?;
-            }
-        }
-        self.progress()
-    }
-
-    fn nested(&mut self, parent: &Bucket<'_, '_>, name: &[u8], depth: usize) -> Result<()> {
-        let inner = parent.bucket(name).map_err(|c| self.damaged(c))?;
-        self.writer.begin_bucket(name, inner.as_ref().map_or(0, |inner| inner.sequence))?;
-        if depth < MAX_DEPTH {
-            self.bucket(inner.as_ref(), &Edit::default(), depth.saturating_add(1))?;
-        }
-        Ok(self.writer.end_bucket()?)
-    }
-
-    fn progress(&mut self) -> Result<()> {
-        let done = self.writer.bytes_so_far();
-        self.monitor.advance(done.saturating_sub(self.said));
-        self.said = done;
-        if self.monitor.cancelled() { Err(Error::Cancelled) } else { Ok(()) }
-    }
-}
-
-/// Everything the small buckets say.
-pub(super) fn facts(db: &Db<'_>) -> Result<(Facts, i64)> {
+/// Everything the small buckets say but `lease` and those of users, and the last stored revision.
+pub(in crate::ops) fn facts(db: &Db<'_>) -> Result<(Facts, i64)> {
     let damaged = |corrupt| Error::damaged(db.source().path(), corrupt);
     let root = db.root();
     let mut facts = Facts::default();
-    for name in [&b"cluster"[..], b"members", b"members_removed", b"meta"] {
+    for name in [&b"alarm"[..], b"cluster", b"members", b"members_removed", b"meta"] {
         let Some(bucket) = root.bucket(name).map_err(damaged)? else { continue };
         let mut cursor = bucket.cursor();
         while let Some(item) = cursor.next().map_err(damaged)? {

@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 
 use super::Found;
 use crate::bolt::Db;
-use crate::bolt::walk::{Shared, Visited, Visitor, walk};
-use crate::error::{At, Corrupt};
+use crate::bytes::Window;
+use crate::error::At;
+use crate::etcd::KeyValue;
 use crate::etcd::datadir::NEWEST_STORAGE;
 use crate::etcd::schema::{BUCKETS, storage_version};
-use crate::etcd::{BucketKey, KeyValue};
 use crate::finding::{Code, Finding, Severity};
-use crate::monitor::Quiet;
 use crate::ops::scan::Scan;
 
 /// Checks everything. Returns whether the storage version is newer than what is known here.
@@ -31,9 +30,7 @@ pub fn check(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Found<'_>) -> boo
     } else if facts.term.is_none() && (facts.conf_state.is_some() || facts.storage_version.is_some()) {
         found.say(Code::IndexMissing, name, "meta/term is not there, though the database is of etcd 3.5 or newer");
     }
-    if scan.keyspace.leased && scan.knows("lease") {
-        leases(scan, db, name, found);
-    }
+    leases(scan, db, name, found);
     let version = storage_version(facts).version;
     let unknown = version.as_deref().is_some_and(|v| newer(v, NEWEST_STORAGE));
     if unknown {
@@ -138,32 +135,16 @@ fn auth(scan: &Scan, name: &str, found: &mut Found<'_>) {
 
 /// Live keys whose lease is not there.
 fn leases(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Found<'_>) {
-    struct Orphans<'s, 'f, 'm> {
-        scan: &'s Scan,
-        known: BTreeSet<i64>,
-        name: &'s str,
-        found: &'f mut Found<'m>,
-    }
-    impl Visitor for Orphans<'_, '_, '_> {
-        fn leaf(&mut self, page: &crate::bolt::Page<'_>, _: Option<usize>) {
-            for element in page.leaves() {
-                let (Ok(key), Ok(kv)) = (BucketKey::parse(element.key), KeyValue::decode(element.value)) else { continue };
-                if kv.lease != 0 && !self.known.contains(&kv.lease) && !key.tombstone && self.scan.newest.is_newest(key, &kv) {
-                    let at = At { revision: Some(key.revision.to_string()), ..page.at().key(kv.key) };
-                    self.found.push(Finding::new(
-                        Code::LeaseMissing,
-                        self.name,
-                        at,
-                        format!("lease {:016x} is not in bucket lease", kv.lease),
-                    ));
-                }
-            }
+    let mut window = Window::new();
+    for (orphan, nth) in scan.orphans.iter().zip(0u64..) {
+        let mut at = At { revision: Some(orphan.revision.to_string()), ..At::page(orphan.page.0, db.offset_of(orphan.page)) };
+        // Of the others only the number is shown.
+        if nth < found.limit.max(1)
+            && let Ok(value) = window.get(db.source(), orphan.value.0, orphan.value.1)
+            && let Ok(kv) = KeyValue::decode(value)
+        {
+            at = at.key(kv.key);
         }
-        fn fault(&mut self, _: Corrupt) {}
-    }
-    let known = scan.facts.leases.iter().map(|l| l.id).collect();
-    if let Ok(Some(keys)) = db.root().bucket(b"key") {
-        let visited = Visited::new(db);
-        walk(&keys, Shared::new(&visited, &Quiet), &mut Orphans { scan, known, name, found });
+        found.push(Finding::new(Code::LeaseMissing, name, at, format!("lease {:016x} is not in bucket lease", orphan.lease)));
     }
 }

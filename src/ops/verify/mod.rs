@@ -16,16 +16,15 @@ use self::evidence::{Ask, Evidence, KeyCount};
 use self::manifest::{Against, SIDECAR};
 use self::policy::{RuleResult, RuleSeverity};
 use super::digest::{Digests, digests};
-use super::hashkv::{HashKvReport, hash_last};
 use super::inspect::{MetaReport, metas};
-use super::scan::{Options, Scan, scan};
+use super::scan::{Crc, Keys, Options, Scan, scan};
 use crate::bolt::{Db, Pgid};
 use crate::bytes::gate::{OpenAtEnd, is_cold};
 use crate::bytes::source::Lock;
 use crate::bytes::{Gate, Source, checksum};
 use crate::error::{At, Corrupt, Error, Result, printable, show};
 use crate::etcd::datadir::{self, DataDir};
-use crate::etcd::schema::storage_version;
+use crate::etcd::schema::{Minor, storage_version};
 use crate::etcd::{Facts, member};
 use crate::finding::{Code, Finding, Severity};
 use crate::monitor::Monitor;
@@ -233,6 +232,9 @@ pub struct Measured {
     pub status_hash: Option<u32>,
     /// The hash `hashkv` prints.
     pub hashkv: Option<u32>,
+    /// Of the bucket `key` as it is stored: what a copy of it must have too.
+    #[serde(skip)]
+    pub key_bucket: Crc,
     /// Storage version, stated or inferred.
     pub storage_version: Option<String>,
     /// Cluster version.
@@ -451,7 +453,6 @@ struct Database {
 struct Read {
     digest: Option<Result<Digests, Box<Corrupt>>>,
     scan: Option<Scan>,
-    hashkv: Option<Result<HashKvReport>>,
 }
 
 /// One verification under way.
@@ -502,7 +503,8 @@ impl<'m> Run<'m> {
     }
 
     fn done(mut self) -> Verification {
-        self.level(Level::Restore, Outcome::NotRun, "not run: `coldbolt restore --dry-run` tells");
+        let (outcome, detail) = self.restorable();
+        self.level(Level::Restore, outcome, detail);
         let mut verification = self.verification;
         verification.levels.sort_by_key(|l| l.level);
         verification.worst = self.found.worst.values().copied().max();
@@ -510,6 +512,39 @@ impl<'m> Run<'m> {
         verification.finding_counts = self.found.counts;
         verification.verdict = verification.judge();
         verification
+    }
+
+    /// What a restore would refuse: nothing that the levels before have not found out.
+    fn restorable(&self) -> (Outcome, String) {
+        if self.options.level < Level::Restore {
+            return (Outcome::NotRun, "not asked for".to_owned());
+        }
+        let database = || [Level::Identity, Level::Bytes, Level::Pages, Level::Mvcc].into_iter();
+        let damage: Vec<&str> = database().filter(|l| self.found.worst(*l) == Some(Severity::Damage)).map(Level::name).collect();
+        if !damage.is_empty() {
+            let what = "restore refuses it; with --allow-damage it takes what can be read";
+            return (Outcome::Failed, format!("damage at {}: {what}", damage.join(", ")));
+        }
+        match self.verification.levels.iter().find(|l| l.level == Level::Mvcc) {
+            Some(LevelReport { outcome: outcome @ (Outcome::NotApplicable | Outcome::Inconclusive), detail, .. }) => {
+                return (*outcome, format!("restore refuses it: {detail}"));
+            }
+            _ => {}
+        }
+        let measured = &self.verification.measured;
+        let Some(revision) = measured.revision.or(measured.compact_revision) else {
+            return (Outcome::NotApplicable, "there is no revision to restore".to_owned());
+        };
+        let version = measured.storage_version.as_deref();
+        let target = match version.and_then(Minor::of) {
+            Some(version) => format!("as etcd {}", version.name()),
+            None => "with --target-version (the file does not tell its own)".to_owned(),
+        };
+        let lag = match measured.wal_lag {
+            Some(lag @ 1..) => format!("; {lag} entries of the log are not in the database: `coldbolt copy` folds them in first"),
+            _ => String::new(),
+        };
+        (Outcome::Passed, format!("nothing refuses a restore {target} at revision {revision}{lag}"))
     }
 
     /// Levels identity to mvcc. `alone`: it is a file by itself, from which a trailer is expected.
@@ -556,7 +591,7 @@ impl<'m> Run<'m> {
         let walking = self.options.level >= Level::Pages;
         let total = if hashing { source.len() } else { 0 }.saturating_add(if walking { db.size().min(source.len()) } else { 0 });
         self.monitor.begin("verifying", total);
-        let Read { digest, scan, hashkv } = self.read(&db, trailer, hashing, walking)?;
+        let Read { digest, scan } = self.read(&db, trailer, hashing, walking)?;
         self.monitor.end();
 
         let mut faults = Vec::new();
@@ -595,7 +630,7 @@ impl<'m> Run<'m> {
             ),
         );
         self.bytes(&db, trailer, digest, alone);
-        self.judge_scan(&db, scan.as_ref(), hashkv, &name)?;
+        self.judge_scan(&db, scan.as_ref(), &name);
         let knows_members = scan.as_ref().is_some_and(|s| s.knows("members"));
         let facts = scan.filter(|s| s.is_etcd).map(|s| s.facts);
         Ok(Database { name, trailer: Some(trailer), facts, knows_members })
@@ -670,20 +705,13 @@ impl<'m> Run<'m> {
             });
             let scan = walking
                 .then(|| {
-                    let history = self.options.level >= Level::Mvcc;
+                    let keys = if self.options.level >= Level::Mvcc { Keys::History } else { Keys::Live };
                     // One of each is needed for the verdict, even if none is to be shown.
-                    scan(db, Options { limit: self.options.max_findings.max(1), gate: gate.as_ref(), history }, &part)
+                    scan(db, Options { limit: self.options.max_findings.max(1), gate: gate.as_ref(), keys }, &part)
                 })
                 .transpose();
-            // While the other thread still hashes. Over pages that cannot all be read it would be a wrong answer.
-            let hashkv = match &scan {
-                Ok(Some(scan)) if self.options.level >= Level::Mvcc && scan.is_etcd && !pages_are_missing(scan) => {
-                    Some(hash_last(scan, db, &part))
-                }
-                _ => None,
-            };
             let digest = reader.and_then(|r| r.join().ok()).filter(|_| hashing);
-            Ok(Read { digest, scan: scan?, hashkv })
+            Ok(Read { digest, scan: scan? })
         })
     }
 
@@ -691,6 +719,7 @@ impl<'m> Run<'m> {
         let measured = &mut self.verification.measured;
         measured.free_bytes = scan.free_pages.saturating_mul(db.page_size());
         measured.status_hash = Some(scan.hash);
+        measured.key_bucket = scan.key_bucket;
         if !scan.is_etcd {
             return;
         }
@@ -782,11 +811,11 @@ impl<'m> Run<'m> {
         })
     }
 
-    fn judge_scan(&mut self, db: &Db<'_>, scan: Option<&Scan>, hashkv: Option<Result<HashKvReport>>, name: &str) -> Result<()> {
+    fn judge_scan(&mut self, db: &Db<'_>, scan: Option<&Scan>, name: &str) {
         let Some(scan) = scan else {
             self.level(Level::Pages, Outcome::NotRun, "not asked for");
             self.level(Level::Mvcc, Outcome::NotRun, "not asked for");
-            return Ok(());
+            return;
         };
         let mut all = scan.root.clone();
         scan.buckets.iter().for_each(|b| all.add(&b.stats));
@@ -799,26 +828,25 @@ impl<'m> Run<'m> {
         }
         if self.options.level < Level::Mvcc {
             self.level(Level::Mvcc, Outcome::NotRun, "not asked for");
-            return Ok(());
+            return;
         }
         if !scan.is_etcd && !scan.root_is_whole {
             self.level(Level::Mvcc, Outcome::NotRun, "the root bucket is damaged: which buckets there are cannot be told");
-            return Ok(());
+            return;
         }
         if !scan.is_etcd {
             self.level(Level::Mvcc, Outcome::NotApplicable, "the buckets are not etcd's");
-            return Ok(());
+            return;
         }
         let unknown = consistency::check(scan, db, name, &mut self.found);
-        let hash = match hashkv {
-            Some(Ok(HashKvReport { hash, revision, .. })) => {
-                self.verification.measured.hashkv = Some(hash);
-                format!("HashKV {hash} at {revision}")
+        let hash = match &scan.hashkv {
+            Some(Ok(hash)) if !pages_are_missing(scan) => {
+                self.verification.measured.hashkv = Some(*hash);
+                let last = scan.keyspace.last.map_or(0, |r| r.main).max(scan.facts.compact_revision().unwrap_or(-1)).max(1);
+                format!("HashKV {hash} at {last}")
             }
-            Some(Err(Error::Cancelled)) => return Err(Error::Cancelled),
-            Some(Err(Error::Damaged { corrupt, .. })) => format!("no HashKV, {corrupt}"),
-            Some(Err(other)) => format!("no HashKV, {other}"),
-            None => "no HashKV, pages are missing".to_owned(),
+            Some(Err(corrupt)) if !pages_are_missing(scan) => format!("no HashKV, {corrupt}"),
+            _ => "no HashKV, pages are missing".to_owned(),
         };
         let detail = format!("{} revisions of {} live keys; {hash}", scan.keyspace.revisions, scan.newest.live());
         if unknown && self.found.worst(Level::Mvcc) != Some(Severity::Damage) {
@@ -826,7 +854,6 @@ impl<'m> Run<'m> {
         } else {
             self.judge(Level::Mvcc, detail);
         }
-        Ok(())
     }
 
     /// When the meta page in use or its tree is damaged, whether the other one's tree is whole: that is the way out.
@@ -838,7 +865,7 @@ impl<'m> Run<'m> {
         if self.options.level < Level::Pages {
             return Ok(());
         }
-        let scan = scan(&other, Options { limit: 1, gate: None, history: false }, &Part(self.monitor))?;
+        let scan = scan(&other, Options { limit: 1, gate: None, keys: Keys::Live }, &Part(self.monitor))?;
         // A bad first meta page is no fault of the other one's tree.
         let faults = scan.faults.counts.iter().filter(|(code, _)| **code != Code::MetaInvalid).fold(0u64, |n, (_, c)| n.saturating_add(*c));
         let txid = other.meta().txid.0;

@@ -1,15 +1,18 @@
 //! One walk over everything in a database: all page rules checked, all buckets read. What status, inspect and verify are made from.
 
+mod kept;
+mod part;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::bolt::walk::{Buckets, Shared, Stats, Visited, Visitor, check_freelist, walk, walk_parallel};
-use crate::bolt::{Bucket, Db, Page, Root, db};
+use self::part::{Chronicle, Content, Part};
+use crate::bolt::walk::{Buckets, Shared, Stats, Visited, check_freelist, walk, walk_parallel};
+use crate::bolt::{Bucket, Db, Pgid, Root, db};
 use crate::bytes::checksum::{crc32c, crc32c_combine};
 use crate::bytes::{Gate, to_u64};
 use crate::error::{At, Corrupt, Error, Result};
-use crate::etcd::history::History;
-use crate::etcd::newest::Newest;
-use crate::etcd::{BucketKey, Facts, KeyValue, Revision, schema};
+use crate::etcd::newest::{Gatherer, Gathering, Newest};
+use crate::etcd::{Facts, Revision, schema};
 use crate::finding::Code;
 use crate::monitor::Monitor;
 
@@ -113,7 +116,7 @@ impl Keyspace {
 }
 
 /// A CRC-32C and how many bytes it is of: what it takes to join it to another.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Crc {
     /// The checksum.
     pub crc: u32,
@@ -132,6 +135,22 @@ impl Crc {
         self.len = self.len.saturating_add(next.len);
     }
 }
+
+/// A live key whose lease is not there.
+#[derive(Debug, Clone, Copy)]
+pub struct Orphan {
+    /// Its newest revision.
+    pub revision: Revision,
+    /// The lease it names.
+    pub lease: i64,
+    /// The page it lies in.
+    pub page: Pgid,
+    /// Where its KeyValue lies: byte offset in the file and length.
+    pub value: (u64, usize),
+}
+
+/// Live keys whose lease is not there, by revision.
+pub type Orphans = Vec<Orphan>;
 
 /// The result of a walk over everything.
 #[derive(Debug)]
@@ -152,8 +171,12 @@ pub struct Scan {
     pub newest: Newest,
     /// The status hash: CRC-32C over the name, keys and values of every bucket.
     pub hash: u32,
-    /// Of every revision after the compaction, if the history was checked: part of HashKV.
-    pub after_compaction: Crc,
+    /// Of the bucket `key` as it is stored.
+    pub key_bucket: Crc,
+    /// HashKV at the last revision, if the history was checked; the fault that leaves none.
+    pub hashkv: Option<Result<u32, Box<Corrupt>>>,
+    /// Live keys whose lease is not there, if the history was checked and the leases are known.
+    pub orphans: Orphans,
     /// Pages that hold nothing.
     pub free_pages: u64,
     /// Everything that is wrong.
@@ -193,8 +216,19 @@ pub struct Options<'g> {
     pub limit: u64,
     /// The reader that leaf pages wait for, when the file is cold.
     pub gate: Option<&'g Gate>,
-    /// Also check every key's history: on one thread, in revision order.
-    pub history: bool,
+    /// What is made of the bucket `key`.
+    pub keys: Keys,
+}
+
+/// How closely the bucket `key` is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keys {
+    /// As any bucket: its pages, and a checksum.
+    Stored,
+    /// Also what is live.
+    Live,
+    /// Also every key's history: on one thread, in revision order.
+    History,
 }
 
 /// Walks the whole file. What is wrong is in the result.
@@ -240,13 +274,15 @@ fn pass(db: &Db<'_>, options: Options<'_>, parallel: bool, monitor: &dyn Monitor
         keyspace: Keyspace::default(),
         newest: Newest::default(),
         hash: 0,
-        after_compaction: Crc::default(),
+        key_bucket: Crc::default(),
+        hashkv: None,
+        orphans: Orphans::default(),
         free_pages: 0,
         faults,
         root_is_whole,
         whole: BTreeSet::new(),
     };
-    let how = How { history: options.history, parallel };
+    let how = How { keys: options.keys, parallel };
     // The small buckets first: what they say about compaction decides what the key bucket may hold.
     let mut walked: Vec<_> = top.found.iter().map(|_| None).collect();
     for keys in [false, true] {
@@ -291,7 +327,7 @@ fn loses(code: Code) -> bool {
 /// How buckets are walked.
 #[derive(Debug, Clone, Copy)]
 struct How {
-    history: bool,
+    keys: Keys,
     parallel: bool,
 }
 
@@ -302,37 +338,44 @@ impl Scan {
         let known = above.is_empty() && self.is_etcd;
         let keys = known && bucket.name == b"key";
         let small = known && !keys && schema::BUCKETS.iter().any(|b| b.as_bytes() == bucket.name);
-        let compact = if self.knows("meta") { self.facts.compact_revision().unwrap_or(-1) } else { i64::MAX };
-        let parts = if small || (keys && how.history) || !how.parallel {
-            let content = if small {
-                Content::Facts(&mut self.facts)
-            } else if keys && how.history {
-                Content::History(&mut self.newest, History::new(compact))
-            } else if keys {
-                Content::Keys(&self.newest)
-            } else {
-                Content::Plain
-            };
-            let mut part = Part::new(bucket, limit, content);
+        let gathering = Gathering::default();
+        let live = keys && how.keys == Keys::Live;
+        let content = || if live { Content::Keys(Gatherer::new(&gathering)) } else { Content::Plain };
+        let parts = if keys && how.keys == Keys::History {
+            let compact = if self.knows("meta") { self.facts.compact_revision().unwrap_or(-1) } else { i64::MAX };
+            let leases = self.knows("lease").then(|| self.facts.leases.iter().map(|lease| lease.id).collect());
+            let mut part = Part::new(bucket, limit, Content::History(Box::new(Chronicle::new(&mut self.newest, compact, leases))));
+            walk(bucket, shared, &mut part);
+            let all = part.seen.crc;
+            if let Content::History(chronicle) = part.content {
+                let (hash, orphans) = chronicle.finish(all);
+                (self.hashkv, self.orphans) = (Some(hash), orphans);
+            }
+            vec![part.seen]
+        } else if small || !how.parallel {
+            let mut part = Part::new(bucket, limit, if small { Content::Facts(&mut self.facts) } else { content() });
             walk(bucket, shared, &mut part);
             vec![part.seen]
         } else {
-            let newest = keys.then_some(&self.newest);
-            let make = || Part::new(bucket, limit, newest.map_or(Content::Plain, Content::Keys));
-            walk_parallel(bucket, shared, make).into_iter().map(|part| part.seen).collect()
+            walk_parallel(bucket, shared, || Part::new(bucket, limit, content())).into_iter().map(|part| part.seen).collect()
         };
+        if live {
+            self.newest = gathering.done();
+        }
         let mut walked = Walked { crc: Crc::default(), buckets: Vec::new() };
         let mut stats = Stats::default();
         let mut nested = Vec::new();
         let mut whole = above.is_empty();
         for part in parts {
             walked.crc.join(part.crc);
-            self.after_compaction.join(part.after_compaction);
             stats.add(&part.stats);
             self.keyspace.add(&part.keyspace);
             whole &= !part.faults.counts.keys().any(|code| loses(*code));
             self.faults.extend(part.faults);
             nested.extend(part.nested);
+        }
+        if keys {
+            self.key_bucket = walked.crc;
         }
         if whole {
             self.whole.insert(bucket.name.clone());
@@ -348,173 +391,5 @@ impl Scan {
             walked.buckets.extend(self.bucket(inner, &path, how, shared).buckets);
         }
         walked
-    }
-}
-
-enum Content<'c> {
-    Plain,
-    Facts(&'c mut Facts),
-    Keys(&'c Newest),
-    History(&'c mut Newest, History),
-}
-
-impl Content<'_> {
-    /// Something could not be read: of the history, what would follow from it is not known.
-    fn lost(&mut self) {
-        if let Content::History(_, history) = self {
-            history.lost();
-        }
-    }
-}
-
-/// What one thread sees of one bucket.
-struct Part<'c, 'd, 's> {
-    bucket: &'c Bucket<'d, 's>,
-    content: Content<'c>,
-    seen: Seen<'d, 's>,
-    /// Elements of the page to come whose keys are out of order.
-    disordered: BTreeSet<u64>,
-}
-
-struct Seen<'d, 's> {
-    stats: Stats,
-    crc: Crc,
-    after_compaction: Crc,
-    keyspace: Keyspace,
-    faults: Faults,
-    nested: Vec<Bucket<'d, 's>>,
-}
-
-impl<'c, 'd, 's> Part<'c, 'd, 's> {
-    fn new(bucket: &'c Bucket<'d, 's>, limit: u64, content: Content<'c>) -> Part<'c, 'd, 's> {
-        let (stats, keyspace, faults) = (Stats::default(), Keyspace::default(), Faults::new(limit));
-        let seen = Seen { stats, crc: Crc::default(), after_compaction: Crc::default(), keyspace, faults, nested: Vec::new() };
-        Part { bucket, content, seen, disordered: BTreeSet::new() }
-    }
-}
-
-impl Seen<'_, '_> {
-    /// One element of the key bucket; `place` tells where it is when something is wrong with it.
-    ///
-    /// `sure` is false where keys are out of order: of two such keys either may be the wrong one, nothing follows from what they say.
-    fn key_value(&mut self, content: &mut Content<'_>, sure: bool, raw_key: &[u8], value: &[u8], place: &dyn Fn() -> At) {
-        let key = match BucketKey::parse(raw_key) {
-            Ok(key) => key,
-            Err(why) => {
-                content.lost();
-                return self.faults.push(*Corrupt::new(Code::RevisionKey, place(), why.to_string()));
-            }
-        };
-        let kv = match KeyValue::decode(value) {
-            Ok(kv) => kv,
-            Err(bad) => {
-                let at = || At { revision: Some(key.revision.to_string()), ..place() };
-                let what = format!("the KeyValue cannot be read past its byte {}", bad.0);
-                self.faults.push(*Corrupt::new(Code::ValueUndecodable, at(), what));
-                match content {
-                    Content::History(_, history) if sure => {
-                        history.unreadable(key.revision, &mut |code, what| self.faults.push(*Corrupt::new(code, at(), what)));
-                    }
-                    content => content.lost(),
-                }
-                return;
-            }
-        };
-        // The history compares the revisions itself.
-        if let Err((code, what)) = kv.check(key, value)
-            && (code != Code::ModRevision || matches!(content, Content::Keys(_)))
-        {
-            self.faults.push(*Corrupt::new(code, place(), what));
-        }
-        match content {
-            Content::Keys(newest) => {
-                newest.see(key, &kv);
-            }
-            Content::History(newest, history) => {
-                let before = newest.see_alone(key, &kv);
-                if key.revision.main > history.compact() {
-                    self.after_compaction.add(raw_key);
-                    self.after_compaction.add(value);
-                }
-                if sure {
-                    history.check(before, key, &kv, &mut |code, what| {
-                        let at = At { revision: Some(key.revision.to_string()), ..place().key(kv.key) };
-                        self.faults.push(*Corrupt::new(code, at, what));
-                    });
-                } else {
-                    history.lost();
-                }
-            }
-            Content::Plain | Content::Facts(_) => {}
-        }
-        let space = &mut self.keyspace;
-        space.revisions = space.revisions.saturating_add(1);
-        space.tombstones = space.tombstones.saturating_add(u64::from(key.tombstone));
-        space.first = space.first.or(Some(key.revision));
-        space.last = Some(key.revision);
-        space.leased |= kv.lease != 0;
-        space.user_bytes = space.user_bytes.saturating_add(to_u64(kv.key.len().saturating_add(kv.value.len())));
-    }
-}
-
-impl Visitor for Part<'_, '_, '_> {
-    fn branch(&mut self, page: &Page<'_>, depth: usize) {
-        self.disordered.clear();
-        self.seen.stats.branch(page, depth);
-    }
-
-    fn leaf(&mut self, page: &Page<'_>, depth: Option<usize>) {
-        self.seen.stats.leaf(page, depth);
-        let disordered = std::mem::take(&mut self.disordered);
-        let mut due = 0;
-        for element in page.leaves() {
-            if element.index != due {
-                self.content.lost();
-            }
-            due = element.index.saturating_add(1);
-            self.seen.crc.add(element.key);
-            if element.is_bucket {
-                // Go's ForEach gives a nested bucket's name and no value.
-                match Bucket::parse(self.bucket.db(), page, &element) {
-                    // An inline bucket has none: the walk has reported it. Followed, they could nest in the same bytes without end.
-                    _ if depth.is_none() => {}
-                    Ok(bucket) => self.seen.nested.push(bucket),
-                    Err(corrupt) => self.seen.faults.push(*corrupt),
-                }
-                continue;
-            }
-            self.seen.crc.add(element.value);
-            let place = || page.element_at(element.index).bucket(&self.bucket.name).key(element.key);
-            match &mut self.content {
-                Content::Plain => {}
-                Content::Facts(facts) => {
-                    if let Err(why) = facts.take(&self.bucket.name, element.key, element.value) {
-                        self.seen.faults.push(*Corrupt::new(Code::ValueUndecodable, place(), why));
-                    }
-                }
-                content => {
-                    let at = to_u64(element.index);
-                    let sure = !disordered.contains(&at) && !disordered.contains(&at.saturating_add(1));
-                    self.seen.key_value(content, sure, element.key, element.value, &place);
-                }
-            }
-        }
-        if due < page.count {
-            self.content.lost();
-        }
-    }
-
-    fn fault(&mut self, mut corrupt: Corrupt) {
-        if let Content::History(_, history) = &mut self.content {
-            match (corrupt.code, corrupt.at.element) {
-                (Code::KeyOrder | Code::BranchKey, Some(element)) => {
-                    self.disordered.insert(element);
-                }
-                (code, None) if loses(code) => history.lost(),
-                _ => {}
-            }
-        }
-        corrupt.at = corrupt.at.bucket(&self.bucket.name);
-        self.seen.faults.push(corrupt);
     }
 }

@@ -1,0 +1,298 @@
+//! `defrag`: a database written anew, so that nothing in it is free and nothing is left of what was deleted.
+//!
+//! etcd's pages are never zeroed: a deleted value stays in the file until its page is used again. Here only what the trees hold is copied,
+//! bucket by bucket. What was written is read back and must have the same content. Source: `backend.go defrag` @ v3.6, which does the same
+//! with the pages of its own machine's size.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::hashkv::{HashKvOptions, hashkv};
+use super::restore::database::facts;
+use super::restore::keep::{Rule, Selection};
+use super::restore::stream::{Edit, Fingerprint, stream};
+use super::verify::{Level, Verification, VerifyOptions, verify_file};
+use crate::bolt::Db;
+use crate::bolt::writer::{Freelist, Options, Writer};
+use crate::bytes::Source;
+use crate::bytes::dest::{self, Dest, Existing};
+use crate::bytes::source::Lock;
+use crate::error::{Error, Result, show};
+use crate::etcd::{BucketKey, Facts, Revision};
+use crate::finding::Severity;
+use crate::monitor::Monitor;
+
+/// Where the new file goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DefragDestination {
+    /// To a place where nothing is.
+    New(PathBuf),
+    /// Into the place of the source itself, when everything is done and nobody has touched it.
+    InPlace,
+}
+
+/// How to do it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DefragOptions {
+    /// Where the new file goes.
+    pub destination: DefragDestination,
+    /// Finish the compaction that the file has marked: drop what etcd would.
+    pub live_only: bool,
+}
+
+/// The size of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct FileSize {
+    /// Its length in bytes, with the trailer and what etcd reserved behind the last page.
+    pub bytes: u64,
+    /// Bytes of its pages.
+    pub page_bytes: u64,
+    /// Bytes of those pages that hold nothing.
+    pub free_bytes: u64,
+    /// Stored revisions.
+    pub revisions: u64,
+}
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DefragReport {
+    /// The source, as named.
+    pub source: String,
+    /// The new file.
+    pub destination: String,
+    /// Before.
+    pub before: FileSize,
+    /// After.
+    pub after: FileSize,
+    /// Whether the new file ends with a SHA-256, as the source does.
+    pub trailer: bool,
+    /// HashKV, before and after.
+    pub hashkv: u32,
+    /// The last revision, before and after.
+    pub revision: i64,
+    /// The compaction that was finished.
+    pub compacted: Option<i64>,
+    /// What a person should know.
+    pub notes: Vec<String>,
+}
+
+/// Defragments the database of a data directory in its place.
+///
+/// # Errors
+/// As [`defrag`].
+pub fn defrag_dir(dir: &Path, live_only: bool, monitor: &dyn Monitor) -> Result<DefragReport> {
+    let path = dir.join("member/snap/db");
+    let source = Source::open(&path)?;
+    defrag(&source, &DefragOptions { destination: DefragDestination::InPlace, live_only }, monitor)
+}
+
+/// Writes a database or snapshot file anew.
+///
+/// # Errors
+/// [`Error::Unreadable`] when a running etcd holds the source, [`Error::Damaged`] when it is damaged, [`Error::Output`] when the new file
+/// could not be written or is not what it should be. Then nothing of it is left, and the source is as it was.
+pub fn defrag(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -> Result<DefragReport> {
+    idle(source)?;
+    let (path, existing) = match &options.destination {
+        DefragDestination::New(path) => (path.as_path(), Existing::Keep),
+        DefragDestination::InPlace => (source.path(), Existing::Replace),
+    };
+    // What is in the way is told before the source is read for minutes.
+    dest::check(path, existing).map_err(|error| Error::Refused(format!("{}: {error}", show(path))))?;
+    let stamp = source.stamp();
+    let verification = whole(source, monitor)?;
+    let db = Db::open(source).map_err(|c| Error::damaged(source.path(), c))?;
+    let (facts, _) = facts(&db)?;
+    let plan = Plan::new(&db, &facts, &verification, options.live_only, monitor)?;
+
+    let mut dest = Dest::create(path, existing)?;
+    match options.destination {
+        DefragDestination::New(_) => dest.own(0o600, None)?,
+        DefragDestination::InPlace => {
+            let was = fs::metadata(path).map_err(|e| Error::unreadable(path, e))?;
+            dest.own(was.mode() & 0o7777, Some((was.uid(), was.gid())))?;
+        }
+    }
+    let due = plan.write(&mut dest, monitor)?;
+    let after = plan.read_back(dest.partial(), due, monitor)?;
+    if stamp != source.stamp() {
+        return Err(Error::unreadable(source.path(), "changed while it was read; nothing was kept"));
+    }
+    // From here to the renaming no etcd can begin to use the file; one that has begun holds the lock.
+    let held = (options.destination == DefragDestination::InPlace).then(|| lock(source.path())).transpose()?;
+    dest.finish()?;
+    drop(held);
+    Ok(DefragReport {
+        source: source.name(),
+        destination: show(path),
+        before: plan.before,
+        after,
+        trailer: plan.trailer,
+        hashkv: plan.hash,
+        revision: plan.revision,
+        compacted: plan.compact,
+        notes: plan.notes,
+    })
+}
+
+fn idle(source: &Source) -> Result<()> {
+    if source.flock() == Lock::Held {
+        let what = "is in use: a running etcd holds its lock. Stop it, or use `etcdctl defrag`";
+        return Err(Error::unreadable(source.path(), what));
+    }
+    Ok(())
+}
+
+fn lock(path: &Path) -> Result<File> {
+    let file = File::open(path).map_err(|e| Error::unreadable(path, e))?;
+    match file.try_lock() {
+        Err(fs::TryLockError::WouldBlock) => Err(Error::unreadable(path, "came into use while it was read; nothing was changed")),
+        // A file system without locks has none that etcd could hold.
+        Ok(()) | Err(fs::TryLockError::Error(_)) => Ok(file),
+    }
+}
+
+/// Verifies the source, which must be whole.
+fn whole(source: &Source, monitor: &dyn Monitor) -> Result<Verification> {
+    let verification = verify_file(source, VerifyOptions { level: Level::Mvcc, ..VerifyOptions::default() }, monitor)?;
+    if let Some(damage) = verification.findings.iter().find(|finding| finding.severity == Severity::Damage) {
+        let corrupt = crate::Corrupt { at: damage.at.clone(), code: damage.code, detail: damage.detail.clone() };
+        return Err(Error::damaged(source.path(), Box::new(corrupt)));
+    }
+    Ok(verification)
+}
+
+/// What is to be written.
+struct Plan<'d, 's> {
+    db: &'d Db<'s>,
+    edits: BTreeMap<&'static [u8], Edit>,
+    keep: Option<Selection>,
+    compact: Option<i64>,
+    trailer: bool,
+    hash: u32,
+    revision: i64,
+    before: FileSize,
+    notes: Vec<String>,
+}
+
+impl<'d, 's> Plan<'d, 's> {
+    fn new(db: &'d Db<'s>, facts: &Facts, verification: &Verification, live_only: bool, monitor: &dyn Monitor) -> Result<Plan<'d, 's>> {
+        let measured = &verification.measured;
+        let hash = hashkv(db.source(), HashKvOptions { compact_revision: facts.compact_revision(), ..HashKvOptions::default() }, monitor)?;
+        let before = FileSize {
+            bytes: db.source().len(),
+            page_bytes: db.size(),
+            free_bytes: measured.free_bytes,
+            revisions: measured.revisions.unwrap_or(0),
+        };
+        let mut plan = Plan {
+            db,
+            edits: BTreeMap::new(),
+            keep: None,
+            compact: None,
+            trailer: measured.trailer == "present",
+            hash: hash.hash,
+            revision: hash.revision,
+            before,
+            notes: Vec::new(),
+        };
+        match facts.compact_revision().filter(|_| live_only) {
+            Some(compact) => plan.finish_compaction(facts, compact, monitor)?,
+            None if live_only => plan.notes.push("no compaction was ever asked for: all history stays".to_owned()),
+            None if facts.compaction_is_unfinished() => {
+                plan.notes.push("a compaction is marked and not finished: --live-only finishes it, or etcd when it starts".to_owned());
+            }
+            None => {}
+        }
+        Ok(plan)
+    }
+
+    /// What etcd leaves when it has finished the compaction that is marked (`scheduleCompaction`).
+    fn finish_compaction(&mut self, facts: &Facts, compact: i64, monitor: &dyn Monitor) -> Result<()> {
+        let keep = Selection::new(self.db, Rule { compact: Some(compact), ..Rule::default() }, monitor)?;
+        let unfinished = facts.compaction_is_unfinished();
+        if unfinished {
+            let mark = BucketKey { revision: Revision { main: compact, sub: 0 }, tombstone: false }.to_bytes();
+            let keys = [(b"finishedCompactRev".to_vec(), Some(mark))].into();
+            self.edits.insert(b"meta", Edit { clear: false, keys });
+        }
+        self.notes.push(match (unfinished, keep.counts.dropped) {
+            (true, dropped) => format!("the compaction at revision {compact} is finished: {dropped} stored revisions are left out"),
+            (false, 0) => format!("the compaction at revision {compact} was finished already: there was nothing to leave out"),
+            (false, dropped) => {
+                format!("the compaction at revision {compact} had left {dropped} stored revisions behind: they are left out")
+            }
+        });
+        self.compact = Some(compact);
+        self.keep = Some(keep);
+        Ok(())
+    }
+
+    /// Writes it, and gives the fingerprint of the content that is due.
+    fn write(&self, dest: &mut Dest, monitor: &dyn Monitor) -> Result<[u8; 32]> {
+        let meta = self.db.meta();
+        let options = Options {
+            page_size: meta.page_size,
+            freelist: if meta.freelist.is_some() { Freelist::Stored } else { Freelist::Absent },
+            txid: meta.txid.0.saturating_add(1),
+            ..Options::default()
+        };
+        let mut writer = Writer::new(&mut *dest, options)?;
+        monitor.begin("writing database", self.db.size());
+        stream(self.db, &self.edits, self.keep.as_ref(), &mut writer, monitor)?;
+        writer.finish()?;
+        monitor.end();
+        if self.trailer {
+            let digest = sha256(dest.partial()).map_err(|source| Error::Output { what: show(dest.partial()), source })?;
+            dest.write_all(&digest).map_err(|source| Error::Output { what: show(dest.partial()), source })?;
+        }
+        let mut due = Fingerprint::default();
+        monitor.begin("comparing", self.db.size());
+        stream(self.db, &self.edits, self.keep.as_ref(), &mut due, monitor)?;
+        monitor.end();
+        Ok(due.finish())
+    }
+
+    /// Opens what was written, verifies it, and compares it.
+    fn read_back(&self, path: &Path, due: [u8; 32], monitor: &dyn Monitor) -> Result<FileSize> {
+        let wrong = |what: String| Error::Output { what: show(path), source: io::Error::other(what) };
+        let result = Source::open(path)?;
+        let verification = whole(&result, &crate::monitor::Quiet).map_err(|e| wrong(e.to_string()))?;
+        let db = Db::open(&result).map_err(|c| wrong(c.to_string()))?;
+        let mut found = Fingerprint::default();
+        stream(&db, &BTreeMap::new(), None, &mut found, monitor).map_err(|e| wrong(e.to_string()))?;
+        if found.finish() != due {
+            return Err(wrong("read back, its content is not what was to be written".to_owned()));
+        }
+        let (facts, _) = facts(&db)?;
+        let options = HashKvOptions { compact_revision: facts.compact_revision(), ..HashKvOptions::default() };
+        let hash = hashkv(&result, options, monitor)?;
+        if (hash.hash, hash.revision) != (self.hash, self.revision) {
+            let (ours, theirs) = ((hash.hash, hash.revision), (self.hash, self.revision));
+            return Err(wrong(format!("read back, its HashKV is {} at {}, the source's is {} at {}", ours.0, ours.1, theirs.0, theirs.1)));
+        }
+        let measured = &verification.measured;
+        Ok(FileSize {
+            bytes: result.len(),
+            page_bytes: db.size(),
+            free_bytes: measured.free_bytes,
+            revisions: measured.revisions.unwrap_or(0),
+        })
+    }
+}
+
+fn sha256(path: &Path) -> io::Result<[u8; 32]> {
+    let (mut file, mut hash, mut chunk) = (File::open(path)?, Sha256::new(), vec![0; 1 << 20]);
+    loop {
+        match io::Read::read(&mut file, &mut chunk)? {
+            0 => return Ok(hash.finalize().into()),
+            n => hash.update(chunk.get(..n).unwrap_or_default()),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! How far the revision is raised, so that no client sees it fall: by a number, or past the newest that other files of the cluster tell.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::database::facts;
+use crate::bolt::Db;
+use crate::bytes::Source;
+use crate::bytes::source::Lock;
+use crate::error::{Error, Result, show};
+use crate::etcd::{DataDir, Facts, datadir};
+use crate::finding::Finding;
+use crate::wal::log::{Log, Scan};
+
+/// What is added when nothing tells how far the cluster went: as the Kubernetes documentation recommends.
+pub const BLIND: u64 = 1_000_000_000;
+/// What is added past the newest file: a day's writes at 100 a second, and more.
+pub const MARGIN: u64 = 10_000_000;
+
+/// Whether the revision is raised, and how far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Bump {
+    /// It stays.
+    #[default]
+    None,
+    /// By this much, if it is not 0.
+    By(u64),
+    /// Past the highest revision in these snapshot files, databases and data directories; by a billion if there is none.
+    Auto(Vec<PathBuf>),
+}
+
+impl Bump {
+    /// Whether the revision stays.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        matches!(self, Bump::None | Bump::By(0))
+    }
+}
+
+/// How far the revision is raised.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Raise {
+    /// By how much.
+    pub by: u64,
+    /// The last revision then.
+    pub to: i64,
+    /// Why so far.
+    pub why: Vec<String>,
+}
+
+impl Raise {
+    /// How far `bump` raises a store that would end at `from`, out of a source that is at `current`.
+    pub(super) fn new(bump: &Bump, from: i64, current: i64) -> Result<Option<Raise>> {
+        let (by, why) = match bump {
+            Bump::None | Bump::By(0) => return Ok(None),
+            Bump::By(by) => (*by, Vec::new()),
+            Bump::Auto(newer) if newer.is_empty() && from == current => {
+                (BLIND, vec![format!("no --newer file tells how far the cluster went: {BLIND} more, as Kubernetes recommends")])
+            }
+            Bump::Auto(newer) => {
+                let mut why = vec![format!("the source is at revision {current}")];
+                let mut highest = current;
+                for path in newer {
+                    let (revision, told) = newest(path)?;
+                    highest = highest.max(revision);
+                    why.push(told);
+                }
+                let margin = if newer.is_empty() { BLIND } else { MARGIN };
+                why.push(format!("{highest} is the highest, and {margin} more for what was written since"));
+                (u64::try_from(highest.saturating_sub(from)).unwrap_or(0).saturating_add(margin), why)
+            }
+        };
+        let to = i64::try_from(by).ok().and_then(|by| from.checked_add(by));
+        let to = to.ok_or_else(|| Error::Refused(format!("--bump-revision {by}: revision {from} cannot be raised so far")))?;
+        Ok(Some(Raise { by, to, why }))
+    }
+}
+
+/// The highest revision that a file or directory tells, and in words where it was found.
+fn newest(path: &Path) -> Result<(i64, String)> {
+    if !path.is_dir() {
+        let (revision, _) = in_database(path)?;
+        return Ok((revision, format!("{} is at revision {revision}", show(path))));
+    }
+    let dir = DataDir::list(path, None)?;
+    let Some(db) = &dir.db else {
+        return Err(Error::unreadable(path, "has no member/snap/db: nothing tells its revision"));
+    };
+    let (revision, facts) = in_database(db)?;
+    let told = format!("the database in {} is at revision {revision}", show(path));
+    if dir.wals.is_empty() {
+        return Ok((revision, format!("{told}, and has no log beside it")));
+    }
+    let sources = dir.wals.iter().map(|wal| Source::open(wal)).collect::<Result<Vec<_>>>()?;
+    let names: Vec<String> = dir.wals.iter().filter_map(|wal| Some(wal.file_name()?.to_string_lossy().into_owned())).collect();
+    let log = Log::new(names.iter().map(String::as_str).zip(&sources));
+    let mut faults: Vec<Finding> = Vec::new();
+    let summary = log.scan(Scan::default(), &mut |finding| faults.push(finding), &mut |_| std::ops::ControlFlow::Continue(()));
+    // An entry is at most one revision; most of raft's own are none.
+    let behind = summary.last.unwrap_or(0).saturating_sub(facts.consistent_index.unwrap_or(0));
+    let reach = revision.saturating_add(i64::try_from(behind).unwrap_or(i64::MAX));
+    let partial = if summary.complete { "" } else { "; the log could not be read to its end" };
+    Ok((reach, format!("{told}, and {behind} entries in its log come after it: at most {reach}{partial}")))
+}
+
+fn in_database(path: &Path) -> Result<(i64, Facts)> {
+    let source = datadir::open_database(path)?;
+    if source.flock() == Lock::Held {
+        return Err(Error::unreadable(path, "is in use: a running etcd holds its lock; its revision is still rising"));
+    }
+    let db = Db::open(&source).map_err(|c| Error::damaged(path, c))?;
+    let (facts, last) = facts(&db)?;
+    Ok((facts.current_revision(last), facts))
+}
