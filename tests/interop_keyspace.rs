@@ -264,3 +264,32 @@ fn every_revision_is_the_servers_and_the_events_are_a_watchs() {
         assert_eq!(seen.iter().collect::<BTreeSet<_>>(), due, "{version}");
     }
 }
+
+#[test]
+fn the_mark_that_etcdutl_leaves_of_a_raised_revision_is_a_marker_and_everything_before_it_is_compacted() {
+    for version in ["3.6.14", "3.7.1"] {
+        let Some(etcdutl) = peers::find(&format!("etcd-{version}/etcdutl")) else { continue };
+        let directory = tempfile::tempdir().unwrap();
+        let snapshot = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/etcd-{version}/snapshot.db"));
+        let mut command = peers::command(&etcdutl, directory.path());
+        command.args(["snapshot", "restore", "--bump-revision", "1000", "--mark-compacted", "--data-dir", "data"]).arg(&snapshot);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
+        let before = open(&snapshot);
+        let before = Store::open(&before, StoreOptions::default(), &Quiet).unwrap();
+        let after = open(&directory.path().join("data/member/snap/db"));
+        let after = Store::open(&after, StoreOptions::default(), &Quiet).unwrap();
+        let raised = before.revision() + 1000;
+        assert_eq!((after.revision(), after.compact_revision()), (raised, Some(raised)), "{version}");
+        assert_eq!(found(&after, raised), found(&before, before.revision()), "{version}: the mark is no key");
+        let mut last = None;
+        after
+            .events(None, None, None, &mut |event| {
+                last = Some((event.revision.main, event.kind));
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        assert_eq!(last, Some((raised, EventKind::Marker)), "{version}");
+    }
+}

@@ -682,3 +682,98 @@ pub fn check_freelist(db: &Db<'_>, visited: &Visited, fault: &mut dyn FnMut(Corr
     }
     to_u64(list.ids.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bolt::writer::{Options, Writer};
+    use crate::bytes::Source;
+    use crate::monitor::Quiet;
+
+    /// Keys of the leaf pages, page by page; `most` pages are enough.
+    struct Leaves {
+        pages: Vec<Vec<Vec<u8>>>,
+        most: usize,
+    }
+
+    impl Visitor for Leaves {
+        fn leaf(&mut self, page: &Page<'_>, _: Option<usize>) {
+            self.pages.push(page.leaves().map(|element| element.key.to_vec()).collect());
+        }
+        fn fault(&mut self, corrupt: Corrupt) {
+            panic!("{corrupt}");
+        }
+        fn enough(&self) -> bool {
+            self.pages.len() >= self.most
+        }
+    }
+
+    fn deep() -> Source {
+        let mut file = std::io::Cursor::new(Vec::new());
+        let mut writer = Writer::new(&mut file, Options { page_size: 1024, ..Options::default() }).unwrap();
+        writer.begin_bucket(b"key", 0).unwrap();
+        (0..20_000u32).for_each(|i| writer.put(&i.to_be_bytes(), &[7; 20]).unwrap());
+        writer.end_bucket().unwrap();
+        writer.finish().unwrap();
+        Source::from_bytes("deep", file.into_inner())
+    }
+
+    #[test]
+    fn backwards_is_forwards_from_the_end_and_stops_where_it_is_enough() {
+        let source = deep();
+        let db = Db::open(&source).unwrap();
+        let bucket = db.root().bucket(b"key").unwrap().unwrap();
+        let make = |most| Leaves { pages: Vec::new(), most };
+        let mut forward = make(usize::MAX);
+        walk(&bucket, Shared::new(&Visited::new(&db), &Quiet), &mut forward);
+        let all = forward.pages.concat();
+        assert_eq!(all.len(), 20_000);
+
+        let mut backward = Vec::new();
+        walk_back(
+            &bucket,
+            Shared::new(&Visited::new(&db), &Quiet),
+            || make(usize::MAX),
+            |part| {
+                backward.extend(part.pages);
+                false
+            },
+        );
+        backward.reverse();
+        assert_eq!(backward, forward.pages);
+
+        let mut pages = Vec::new();
+        walk_back(
+            &bucket,
+            Shared::new(&Visited::new(&db), &Quiet),
+            || make(2),
+            |part| {
+                pages.extend(part.pages);
+                !pages.is_empty()
+            },
+        );
+        // The last part may be one page.
+        assert!((1..=2).contains(&pages.len()), "{} pages", pages.len());
+        assert!(pages.iter().eq(forward.pages.iter().rev().take(pages.len())));
+    }
+
+    #[test]
+    fn of_a_span_only_the_pages_that_may_hold_it_are_walked() {
+        let source = deep();
+        let db = Db::open(&source).unwrap();
+        let bucket = db.root().bucket(b"key").unwrap().unwrap();
+        for (first, last) in [(0u32, 20_000u32), (0, 1), (7_001, 7_002), (19_999, 20_000), (20_000, 30_000), (12_345, 13_456)] {
+            let (from, until) = (first.to_be_bytes(), last.to_be_bytes());
+            let visited = Visited::new(&db);
+            let shared = Shared { from: Some(&from), until: Some(&until), ..Shared::new(&visited, &Quiet) };
+            let mut seen = Leaves { pages: Vec::new(), most: usize::MAX };
+            walk(&bucket, shared, &mut seen);
+            let keys = seen.pages.concat();
+            let due = (first..last.min(20_000)).all(|i| keys.contains(&i.to_be_bytes().to_vec()));
+            assert!(due, "{first} to {last}: a key is missing");
+            // A page at each end holds more than was asked for.
+            let asked = usize::try_from(last.min(20_000).saturating_sub(first)).unwrap();
+            assert!(keys.len() <= asked + 60, "{first} to {last}: {} keys", keys.len());
+        }
+    }
+}

@@ -3,14 +3,17 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 
 use clap::ValueEnum;
+use coldbolt::bytes::Window;
 use coldbolt::etcd::member::hex16;
 use coldbolt::etcd::{KeyRange, KeyValue};
-use coldbolt::ops::keyspace::{EventKind, RangeRequest};
+use coldbolt::ops::keyspace::{EventKind, KeyState, View};
+use rayon::iter::ParallelIterator;
+use rayon::slice::ParallelSlice;
 use serde::Serialize;
 
 use super::events::kind;
 use super::keyspace::{File, base64, bytes, keep};
-use super::{Context, Done, Verdict};
+use super::{Context, Done, Fail, Verdict};
 
 /// Write the keyspace as rows, for DuckDB, Spark or jq: live keys at a revision, or everything that is stored.
 ///
@@ -98,6 +101,16 @@ impl<'r> Row<'r> {
         }
     }
 
+    fn write(&self, format: Format, mut out: &mut dyn Write) -> io::Result<()> {
+        match format {
+            Format::Csv => self.csv(out),
+            Format::Ndjson => {
+                serde_json::to_writer(&mut out, self)?;
+                out.write_all(b"\n")
+            }
+        }
+    }
+
     fn csv(&self, out: &mut dyn Write) -> io::Result<()> {
         if let Some(change) = &self.change {
             write!(out, "{},{},{},", change.r#type, change.sub, change.compacted)?;
@@ -129,6 +142,33 @@ fn header(out: &mut dyn Write, changes: bool, values: bool) -> io::Result<()> {
     writeln!(out, "{change}key,key_base64,create_revision,mod_revision,version,lease,value_len{value}")
 }
 
+/// Keys and bytes of values that are read and written as rows at a time, by all threads.
+const BATCH: usize = 1 << 13;
+const BATCH_BYTES: u64 = 8 << 20;
+
+/// Writes the live keys of a batch, in order.
+fn write_rows(args: &Args, view: View<'_, '_>, batch: &[KeyState], out: &mut dyn Write) -> Result<(), Fail> {
+    let parts = batch.par_chunks(256).map(|states| -> Result<Vec<u8>, Fail> {
+        let (mut rows, mut window) = (Vec::new(), Window::scattered());
+        for state in states {
+            let (create_revision, mod_revision, version, lease) = (state.create_revision, state.revision.main, state.version, state.lease);
+            let kv = KeyValue { key: &state.key, create_revision, mod_revision, version, value: &[], lease };
+            let len = usize::try_from(state.value_len).unwrap_or(usize::MAX);
+            if args.no_values {
+                Row::new(kv, len, false, None).write(args.write_out, &mut rows)?;
+            } else {
+                let write = |value: &[u8]| Row::new(KeyValue { value, ..kv }, value.len(), true, None).write(args.write_out, &mut rows);
+                view.value(state, &mut window, write)??;
+            }
+        }
+        Ok(rows)
+    });
+    for rows in parts.collect::<Result<Vec<_>, Fail>>()? {
+        out.write_all(&rows)?;
+    }
+    Ok(())
+}
+
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     args.file.with(context, |store, out| {
         let values = !args.no_values;
@@ -137,15 +177,8 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         if args.write_out == Format::Csv {
             header(out, args.all_revisions, values)?;
         }
-        let mut done = Ok(());
-        let mut write = |row: Row<'_>| {
-            let written = match args.write_out {
-                Format::Csv => row.csv(out),
-                Format::Ndjson => serde_json::to_writer(&mut *out, &row).map_err(io::Error::from).and_then(|()| out.write_all(b"\n")),
-            };
-            keep(&mut done, written)
-        };
         if args.all_revisions {
+            let mut done = Ok(());
             // Without a prefix markers too: they are part of what is stored.
             let range = args.prefix.is_some().then_some(&range);
             store.events(None, None, range, &mut |event| {
@@ -154,23 +187,24 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
                     kv.mod_revision = event.revision.main;
                 }
                 let change = ChangeFields { r#type: kind(event.kind), sub: event.revision.sub, compacted: event.compacted };
-                write(Row::new(kv, kv.value.len(), values, Some(change)))
+                keep(&mut done, Row::new(kv, kv.value.len(), values, Some(change)).write(args.write_out, out))
             })?;
-        } else if args.no_values {
-            for state in view.keys(range) {
-                let state = state?;
-                let (create_revision, mod_revision, version, lease) =
-                    (state.create_revision, state.revision.main, state.version, state.lease);
-                let kv = KeyValue { key: &state.key, create_revision, mod_revision, version, value: &[], lease };
-                let len = usize::try_from(state.value_len).unwrap_or(usize::MAX);
-                if !state.deleted && write(Row::new(kv, len, false, None)).is_break() {
-                    break;
-                }
-            }
-        } else {
-            view.range(&RangeRequest::new(range), &mut |kv| write(Row::new(kv, kv.value.len(), true, None)))?;
+            done?;
+            return Ok(Verdict::Good);
         }
-        done?;
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        for state in view.keys(range) {
+            let state = state?;
+            if !state.deleted {
+                bytes += if values { state.value_len } else { 0 };
+                batch.push(state);
+            }
+            if batch.len() >= BATCH || bytes >= BATCH_BYTES {
+                write_rows(args, view, &std::mem::take(&mut batch), out)?;
+                bytes = 0;
+            }
+        }
+        write_rows(args, view, &batch, out)?;
         Ok(Verdict::Good)
     })
 }
