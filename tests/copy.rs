@@ -69,7 +69,7 @@ fn a_killed_member_is_copied_as_it_answered_when_it_had_started_again() {
     for version in VERSIONS {
         let home = tempfile::tempdir().unwrap();
         let (input, to) = (cold(version, home.path()), home.path().join("copy.db"));
-        let ran = copy(&args![&input, &to, "-w", "json"]);
+        let ran = copy(args![&input, &to, "-w", "json"]);
         assert_eq!(ran.code, Some(0), "{}", ran.err);
         input.unchanged();
         let report: Value = serde_json::from_slice(&ran.out).unwrap();
@@ -93,11 +93,11 @@ fn a_killed_member_is_copied_as_it_answered_when_it_had_started_again() {
         let (payload, trailer) = bytes.split_at(bytes.len() - 32);
         assert_eq!((sha256(payload).as_slice(), payload.len() % 512), (trailer, 0));
         assert_eq!(report["sha256"], hex(&sha256(payload)));
-        let ran = coldbolt(&args!["verify", &to]);
+        let ran = coldbolt(args!["verify", &to]);
         assert_eq!(ran.code, Some(0), "{}{}", ran.text(), ran.err);
         // Once more, the same bytes.
         let again = home.path().join("again.db");
-        assert_eq!(copy(&args![&input, &again]).code, Some(0));
+        assert_eq!(copy(args![&input, &again]).code, Some(0));
         assert!(fs::read(&again).unwrap() == bytes, "{version}: two copies differ");
     }
 }
@@ -108,7 +108,7 @@ fn the_database_alone_is_copied_with_a_word_on_what_it_lacks() {
     let input = cold("3.4.23", home.path());
     for flag in ["--no-wal", "--exact"] {
         let to = home.path().join(flag);
-        let ran = copy(&args![&input, &to, flag]);
+        let ran = copy(args![&input, &to, flag]);
         assert_eq!(ran.code, Some(0), "{}", ran.err);
         let due = "the database is at index 142, the log beside it at 145: 3 entries are left behind, 3 of them known to be committed";
         assert!(ran.err.contains("warning: ") && ran.err.contains(due), "{}", ran.err);
@@ -119,9 +119,9 @@ fn the_database_alone_is_copied_with_a_word_on_what_it_lacks() {
     // A database by its name, with its log beside it and without.
     let db = input.path.join("member/snap/db");
     let (alone, whole) = (home.path().join("alone"), home.path().join("whole"));
-    let ran = copy(&args![&db, &alone]);
+    let ran = copy(args![&db, &alone]);
     assert!(ran.code == Some(0) && ran.err.contains("the log beside this database is not read"), "{}", ran.err);
-    let ran = copy(&args![&db, &whole, "--wal-dir", input.path.join("member/wal")]);
+    let ran = copy(args![&db, &whole, "--wal-dir", input.path.join("member/wal")]);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     assert_eq!((read(&alone).1.consistent_index, read(&whole).1.consistent_index), (Some(142), Some(145)));
     input.unchanged();
@@ -131,8 +131,8 @@ fn the_database_alone_is_copied_with_a_word_on_what_it_lacks() {
 fn a_snapshot_file_is_copied_too_and_rewritten_without_its_free_pages() {
     let (home, input) = (tempfile::tempdir().unwrap(), Input::new(fixture("etcd-3.6.14/snapshot.db")));
     let (to, exact) = (home.path().join("to"), home.path().join("exact"));
-    assert_eq!(copy(&args![&input, &to]).code, Some(0));
-    assert_eq!(copy(&args![&input, &exact, "--exact"]).code, Some(0));
+    assert_eq!(copy(args![&input, &to]).code, Some(0));
+    assert_eq!(copy(args![&input, &exact, "--exact"]).code, Some(0));
     assert!(fs::read(&exact).unwrap() == fs::read(&input.path).unwrap(), "exact is exact");
     assert_eq!(read(&to).0, read(&exact).0);
     assert!(fs::metadata(&to).unwrap().len() <= fs::metadata(&exact).unwrap().len());
@@ -143,11 +143,11 @@ fn a_snapshot_file_is_copied_too_and_rewritten_without_its_free_pages() {
 fn the_copy_goes_to_standard_output_if_asked_for() {
     let home = tempfile::tempdir().unwrap();
     let (input, to) = (cold("3.7.1", home.path()), home.path().join("copy.db"));
-    assert_eq!(copy(&args![&input, &to]).code, Some(0));
-    let ran = copy(&args![&input, "-"]);
+    assert_eq!(copy(args![&input, &to]).code, Some(0));
+    let ran = copy(args![&input, "-"]);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     assert!(ran.out == fs::read(&to).unwrap());
-    let ran = copy(&args![&input, "-", "-w", "json"]);
+    let ran = copy(args![&input, "-", "-w", "json"]);
     assert_eq!(ran.code, Some(2), "{}", ran.err);
 }
 
@@ -156,7 +156,7 @@ fn nothing_is_overwritten_and_nothing_half_done_is_left() {
     let home = tempfile::tempdir().unwrap();
     let (input, to) = (cold("3.5.1", home.path()), home.path().join("copy.db"));
     fs::write(&to, "precious").unwrap();
-    let ran = copy(&args![&input, &to]);
+    let ran = copy(args![&input, &to]);
     assert!(ran.code == Some(5) && ran.err.contains("exists already, and is never overwritten"), "{:?} {}", ran.code, ran.err);
     assert_eq!(fs::read(&to).unwrap(), b"precious");
     // A damaged log, of which nothing comes.
@@ -165,10 +165,10 @@ fn nothing_is_overwritten_and_nothing_half_done_is_left() {
     bytes[0x70] ^= 1;
     fs::write(&wal, bytes).unwrap();
     let other = home.path().join("other.db");
-    let ran = copy(&args![&input, &other]);
+    let ran = copy(args![&input, &other]);
     assert!(ran.code == Some(1) && ran.err.contains("wal-crc"), "{:?} {}", ran.code, ran.err);
     assert!(!other.exists() && !home.path().join("other.db.partial").exists());
-    let ran = copy(&args![&input, home.path().join("none/copy.db")]);
+    let ran = copy(args![&input, home.path().join("none/copy.db")]);
     assert!(ran.err.contains("there is no directory"), "{}", ran.err);
 }
 
@@ -184,7 +184,7 @@ fn a_tree_that_nobody_may_write_is_copied() {
     files.iter().for_each(|file| set(file, 0o444));
     paths.iter().rev().for_each(|dir| set(dir, 0o555));
     let input = Input::new(&input.path);
-    let ran = copy(&args![&input, home.path().join("copy.db")]);
+    let ran = copy(args![&input, home.path().join("copy.db")]);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     input.unchanged();
     paths.iter().for_each(|dir| set(dir, 0o755));
@@ -198,10 +198,10 @@ fn what_a_running_etcd_holds_is_refused_at_once_and_copied_if_asked_for() {
     let db = File::options().read(true).write(true).open(input.path.join("member/snap/db")).unwrap();
     db.lock().unwrap();
     let to = home.path().join("copy.db");
-    let ran = copy(&args![&input, &to]);
+    let ran = copy(args![&input, &to]);
     assert!(ran.code == Some(3) && ran.err.contains("is in use: a running etcd holds its lock"), "{:?} {}", ran.code, ran.err);
     assert!(!to.exists());
-    let ran = copy(&args![&input, &to, "--allow-live"]);
+    let ran = copy(args![&input, &to, "--allow-live"]);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     assert!(ran.err.contains("in-use") && ran.text().contains("this copy is best effort"), "{}{}", ran.text(), ran.err);
     assert_eq!(json!(read(&to).0), recorded("3.6.14", "range")["kvs"]);
@@ -212,7 +212,7 @@ fn what_a_running_etcd_holds_is_refused_at_once_and_copied_if_asked_for() {
 fn the_manifest_has_the_digest_of_all_that_was_read_and_made() {
     let home = tempfile::tempdir().unwrap();
     let (input, to, manifest) = (cold("3.4.23", home.path()), home.path().join("copy.db"), home.path().join("custody.json"));
-    let ran = copy(&args![&input, &to, "--manifest", &manifest]);
+    let ran = copy(args![&input, &to, "--manifest", &manifest]);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     let custody: Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
     let fold = &custody["fold"];
@@ -232,9 +232,46 @@ fn the_manifest_has_the_digest_of_all_that_was_read_and_made() {
 fn a_version_that_the_files_do_not_tell_is_asked_for_and_one_that_is_none_refused() {
     let home = tempfile::tempdir().unwrap();
     let input = cold("3.5.1", home.path());
-    let ran = copy(&args![&input, home.path().join("a"), "--etcd-version", "3.9"]);
+    let ran = copy(args![&input, home.path().join("a"), "--etcd-version", "3.9"]);
     assert!(ran.code == Some(2) && ran.err.contains("no version from 3.4 to 3.7"), "{:?} {}", ran.code, ran.err);
-    let ran = copy(&args![&input, home.path().join("b"), "--etcd-version", "3.5.1"]);
+    let ran = copy(args![&input, home.path().join("b"), "--etcd-version", "3.5.1"]);
     assert!(ran.code == Some(0) && ran.err.contains("warning: ") && ran.err.contains("3.5.1 may have counted index 144"), "{}", ran.err);
     assert!(ran.text().contains("by etcd      3.5.1 (as asked for)"), "{}", ran.text());
+}
+
+#[test]
+fn a_database_is_sealed_and_unsealed() {
+    let home = tempfile::tempdir().unwrap();
+    let cold = unpack("3.6.14", "cold", home.path());
+    let db = Input::new(cold.join("member/snap/db"));
+    let (sealed, back) = (home.path().join("sealed"), home.path().join("back"));
+    let ran = coldbolt(args!["seal", &db, "-o", &sealed, "-w", "json"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let report: Value = serde_json::from_slice(&ran.out).unwrap();
+    let bytes = fs::read(&sealed).unwrap();
+    let (payload, trailer) = bytes.split_at(bytes.len() - 32);
+    assert_eq!((sha256(payload).as_slice(), &report["sha256"], &report["bytes"]), (trailer, &json!(hex(trailer)), &json!(bytes.len())));
+    assert!(fs::read(&db.path).unwrap().starts_with(payload));
+    let ran = coldbolt(args!["verify", &sealed]);
+    assert!(ran.code == Some(0) && !ran.err.contains("warning"), "{}{}", ran.text(), ran.err);
+    let ran = coldbolt(args!["unseal", &sealed, "-o", &back]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(fs::read(&back).unwrap() == payload);
+    assert!(coldbolt(args!["seal", &back, "-o", "-"]).out == bytes);
+    db.unchanged();
+    // Neither does what makes no sense, and a wrong trailer is evidence.
+    let none = home.path().join("none");
+    for (args, due) in [
+        (["seal".as_ref(), sealed.as_os_str()], "ends with a trailer already"),
+        (["unseal".as_ref(), back.as_os_str()], "has no SHA-256 trailer"),
+    ] {
+        let ran = coldbolt(&[&args[..], args!["-o", &none]].concat());
+        assert!(ran.code == Some(1) && ran.err.contains(due), "{:?} {}", ran.code, ran.err);
+    }
+    let mut changed = bytes.clone();
+    changed[9000] ^= 1;
+    fs::write(home.path().join("changed"), changed).unwrap();
+    let ran = coldbolt(args!["unseal", home.path().join("changed"), "-o", &none]);
+    assert!(ran.code == Some(1) && ran.err.contains("the trailer is"), "{:?} {}", ran.code, ran.err);
+    assert!(!none.exists());
 }

@@ -18,7 +18,6 @@ use coldbolt::raft::Entry;
 use coldbolt::{Code, Severity};
 use prost::Message;
 
-#[allow(dead_code, reason = "a part of it is used here")]
 #[path = "common/image.rs"]
 mod image;
 #[path = "common/member.rs"]

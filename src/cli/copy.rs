@@ -99,7 +99,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     Ok(Verdict::Good)
 }
 
-fn pour(mut file: File, out: &mut dyn Write) -> io::Result<()> {
+pub fn pour(mut file: File, out: &mut dyn Write) -> io::Result<()> {
     file.rewind()?;
     io::copy(&mut file, out)?;
     Ok(())

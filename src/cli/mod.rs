@@ -13,6 +13,7 @@ mod policy;
 mod progress;
 mod report;
 mod restore;
+mod seal;
 mod snap;
 mod status;
 mod verify;
@@ -75,6 +76,8 @@ enum Command {
     Inspect(inspect::Args),
     Verify(Box<verify::Args>),
     Copy(Box<copy::Args>),
+    Seal(seal::SealArgs),
+    Unseal(seal::UnsealArgs),
     Restore(Box<restore::Args>),
     /// The commands of `etcdutl snapshot`.
     #[command(subcommand)]
@@ -174,6 +177,8 @@ fn run(cli: &Cli) -> u8 {
         Command::Inspect(args) => inspect::run(args, context),
         Command::Verify(args) => verify::run(args, context),
         Command::Copy(args) => copy::run(args, context),
+        Command::Seal(args) => seal::seal(args, context),
+        Command::Unseal(args) => seal::unseal(args, context),
         Command::Restore(args) | Command::Snapshot(Snapshot::Restore(args)) => restore::run(args, context),
         Command::Wal(Wal::Dump(args)) => wal::run(args, context.out).map(verdict).map_err(Fail::Library),
         Command::Snap(Snap::Show(args)) => snap::run(args, context.out).map(verdict).map_err(Fail::Library),

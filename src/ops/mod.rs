@@ -9,6 +9,7 @@ pub mod inspect;
 pub mod merge;
 pub mod restore;
 pub mod scan;
+pub mod seal;
 pub mod status;
 pub mod verify;
 pub mod wal_dump;

@@ -17,10 +17,11 @@ use self::fold::{Fold, FoldOptions, FoldReport};
 use self::input::Input;
 use super::digest::sha256;
 use super::merge::{Changes, merge};
+use super::seal::pour;
 use super::verify::{Level, Verification, VerifyOptions, verify_file};
 use crate::bolt::Db;
 use crate::bytes::dest::{self, Dest, Existing};
-use crate::bytes::{Source, checksum, to_u64};
+use crate::bytes::{Source, checksum};
 use crate::error::{At, Corrupt, Error, Result, show};
 use crate::etcd::apply::Version;
 use crate::finding::{Code, Finding, Severity};
@@ -198,7 +199,9 @@ fn once(input: &Input, (file, name): (&mut File, &Path), options: CopyOptions<'_
     }
     let written = |source| Error::Output { what: show(name), source };
     let payload = if options.exact {
-        exact(&input.database, &db, file, name, monitor)?
+        let size = db.size();
+        pour(&input.database, size, (&mut *file, name), monitor)?;
+        size
     } else {
         let none = Changes::new();
         merge(&db, folded.as_ref().map_or(&none, |fold| &fold.overlay), &mut *file, monitor)?.bytes
@@ -231,27 +234,6 @@ fn once(input: &Input, (file, name): (&mut File, &Path), options: CopyOptions<'_
         best_effort: input.live,
         findings,
     })
-}
-
-/// The bytes of the database as they are.
-fn exact(source: &Source, db: &Db<'_>, out: &mut File, name: &Path, monitor: &dyn Monitor) -> Result<u64> {
-    let size = db.size();
-    monitor.begin("copying", size);
-    let mut buffer = vec![0; 1 << 20];
-    let mut at = 0u64;
-    while at < size {
-        let wanted = crate::bytes::to_usize(size.saturating_sub(at)).min(buffer.len());
-        let Some(chunk) = buffer.get_mut(..wanted) else { break };
-        source.read_exact_at(at, chunk).map_err(|c| Error::damaged(source.path(), c))?;
-        out.write_all(chunk).map_err(|source| Error::Output { what: show(name), source })?;
-        at = at.saturating_add(to_u64(wanted));
-        monitor.advance(to_u64(wanted));
-        if monitor.cancelled() {
-            return Err(Error::Cancelled);
-        }
-    }
-    monitor.end();
-    Ok(size)
 }
 
 /// Reads the copy as a backup is read, and compares it with what it was made from.
