@@ -129,6 +129,18 @@ fn nested_operations_are_not_asked_about_before_they_were() {
     assert_eq!(case.says("3.7", Code::ReplayVersion), None);
 }
 
+/// A member whose client waits asks for it, all others do not: the copy is as the others are, and as the member is once it starts again.
+#[test]
+fn no_permission_is_asked_for_reads_that_are_passed_over() {
+    let range = request_op::Request::Range(RangeRequest { key: b"a".to_vec(), ..RangeRequest::default() });
+    let request = |ops| InternalRaftRequest { txn: Some(txn(ops)), ..as_user("ann") };
+    let case = Case::new(vec![request(vec![range.clone(), request_op::Request::Put(put("k"))])]);
+    assert_eq!(["3.4.23", "3.5.33", "3.6.14", "3.7.1"].map(|version| case.gains(version)), [1, 1, 1, 0]);
+    let inner = txn(vec![range, request_op::Request::Put(put("k"))]);
+    let case = Case::new(vec![request(vec![request_op::Request::Txn(inner)])]);
+    assert_eq!(["3.5.27", "3.5.28", "3.6.14", "3.7.1"].map(|version| case.gains(version)), [1, 0, 0, 0]);
+}
+
 #[test]
 fn nested_puts_take_no_space_before_they_did() {
     let request = InternalRaftRequest { txn: Some(nested(txn(vec![request_op::Request::Put(put("a"))]))), ..as_user("root") };

@@ -68,6 +68,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         include_uncommitted: args.include_uncommitted,
         allow_damage: args.allow_damage,
         allow_live: args.allow_live,
+        until: None,
         digests: args.manifest.is_some(),
     };
     let stdout = args.dest == Path::new("-");
@@ -85,16 +86,28 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     } else {
         copy(&args.source, &args.dest, options, context.monitor)?
     };
-    let value = document(args, &report);
-    if let Some(manifest) = &args.manifest {
+    finish(&args.dest, args.manifest.as_deref(), args.write_out, "coldbolt.copy/1", &report, context)
+}
+
+/// Writes the manifest and prints what was done.
+pub fn finish(
+    to: &Path,
+    manifest: Option<&Path>,
+    form: Option<Form>,
+    schema: &str,
+    report: &CopyReport,
+    context: &mut Context<'_>,
+) -> Done {
+    let value = document(to, schema, report);
+    if let Some(manifest) = manifest {
         let mut text = serde_json::to_vec_pretty(&value).map_err(io::Error::from)?;
         text.push(b'\n');
         dest::write(manifest, Existing::Replace, &text)?;
     }
-    match args.write_out {
-        _ if stdout => {}
+    match form {
+        _ if to == Path::new("-") => {}
         Some(Form::Json) => json(context.out, &value)?,
-        Some(Form::Table) | None => screen(context.out, args, &report)?,
+        Some(Form::Table) | None => screen(context.out, to, report)?,
     }
     Ok(Verdict::Good)
 }
@@ -105,11 +118,11 @@ pub fn pour(mut file: File, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn document(args: &Args, report: &CopyReport) -> serde_json::Value {
+fn document(to: &Path, schema: &str, report: &CopyReport) -> serde_json::Value {
     let mut value = json!({
-        "schema": "coldbolt.copy/1",
+        "schema": schema,
         "tool": concat!("coldbolt ", env!("CARGO_PKG_VERSION")),
-        "copy": args.dest.to_string_lossy(),
+        "copy": to.to_string_lossy(),
     });
     if let (Some(all), Ok(serde_json::Value::Object(more))) = (value.as_object_mut(), serde_json::to_value(report)) {
         all.extend(more);
@@ -117,13 +130,13 @@ fn document(args: &Args, report: &CopyReport) -> serde_json::Value {
     value
 }
 
-fn screen(out: &mut dyn Write, args: &Args, report: &CopyReport) -> io::Result<()> {
+fn screen(out: &mut dyn Write, to: &Path, report: &CopyReport) -> io::Result<()> {
     let CopyReport { source, kind, revision, sha256, bytes, .. } = report;
     writeln!(out, "source       {source} ({kind})")?;
     if let Some(fold) = &report.fold {
         applied(out, fold)?;
     }
-    writeln!(out, "copy         {} ({})", super::out::clean(&args.dest.to_string_lossy()), size(*bytes))?;
+    writeln!(out, "copy         {} ({})", super::out::clean(&to.to_string_lossy()), size(*bytes))?;
     writeln!(out, "revision     {revision}")?;
     if let Some(hash) = report.hashkv {
         writeln!(out, "HashKV       {hash}")?;

@@ -11,6 +11,7 @@ mod misc;
 mod out;
 mod policy;
 mod progress;
+mod replay;
 mod report;
 mod restore;
 mod seal;
@@ -76,6 +77,7 @@ enum Command {
     Inspect(inspect::Args),
     Verify(Box<verify::Args>),
     Copy(Box<copy::Args>),
+    Replay(Box<replay::Args>),
     Seal(seal::SealArgs),
     Unseal(seal::UnsealArgs),
     Restore(Box<restore::Args>),
@@ -177,6 +179,7 @@ fn run(cli: &Cli) -> u8 {
         Command::Inspect(args) => inspect::run(args, context),
         Command::Verify(args) => verify::run(args, context),
         Command::Copy(args) => copy::run(args, context),
+        Command::Replay(args) => replay::run(args, context),
         Command::Seal(args) => seal::seal(args, context),
         Command::Unseal(args) => seal::unseal(args, context),
         Command::Restore(args) | Command::Snapshot(Snapshot::Restore(args)) => restore::run(args, context),

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::Until;
+
 use crate::bolt::Db;
 use crate::bytes::to_u64;
 use crate::error::{At, Corrupt, Error, Result};
@@ -32,10 +34,8 @@ pub struct FoldOptions {
     pub include_uncommitted: bool,
     /// Go on as far as the log can be read.
     pub allow_damage: bool,
-    /// Stop after this index.
-    pub until_index: Option<u64>,
-    /// Stop before the entry that goes past this revision.
-    pub until_revision: Option<i64>,
+    /// Stop here.
+    pub until: Option<Until>,
 }
 
 /// What was applied.
@@ -139,6 +139,9 @@ pub fn fold(db: &Db<'_>, log: &Log<'_>, place: &Path, options: FoldOptions, moni
         revision_before: before,
         revision_after: before,
     };
+    if let Some(until) = options.until {
+        check_start(until, from, before)?;
+    }
     let (known, beyond) = tail.entries.split_at(tail.entries.partition_point(|entry| entry.index <= tail.commit));
     let mut stopped = tail.apply(&log, known, place, options, &mut replayer, &mut report, monitor)?;
     // A single voter commits its whole log as soon as it starts.
@@ -153,6 +156,9 @@ pub fn fold(db: &Db<'_>, log: &Log<'_>, place: &Path, options: FoldOptions, moni
         report.left_out = to_u64(beyond.len());
     }
     monitor.end();
+    if let Some(until) = options.until.filter(|_| !stopped) {
+        check_end(until, &replayer)?;
+    }
     report.voters = replayer.voters();
     if report.beyond_commit.max(report.left_out) > 0 && !alone && !stopped {
         findings.push(uncommitted(&report, place));
@@ -161,6 +167,28 @@ pub fn fold(db: &Db<'_>, log: &Log<'_>, place: &Path, options: FoldOptions, moni
     report.revision_after = replayed.revision;
     findings.extend(replayed.findings);
     Ok(Fold { overlay: replayed.overlay, report, findings })
+}
+
+/// Refuses what would be backwards.
+fn check_start(until: Until, index: u64, revision: i64) -> Result<()> {
+    let (what, has, wanted) = match until {
+        Until::Index(wanted) if index > wanted => ("raft index", index.to_string(), wanted.to_string()),
+        Until::Revision(wanted) if revision > wanted => ("revision", revision.to_string(), wanted.to_string()),
+        _ => return Ok(()),
+    };
+    Err(Error::Refused(format!(
+        "the database is at {what} {has} already, past {wanted}: a log is not undone; give an older snapshot as --base"
+    )))
+}
+
+/// Refuses a log that does not come so far.
+fn check_end(until: Until, replayer: &Replayer<'_, '_>) -> Result<()> {
+    let (what, ends, wanted) = match until {
+        Until::Index(wanted) if replayer.index() < wanted => ("raft index", replayer.index().to_string(), wanted.to_string()),
+        Until::Revision(wanted) if replayer.revision() < wanted => ("revision", replayer.revision().to_string(), wanted.to_string()),
+        _ => return Ok(()),
+    };
+    Err(Error::Refused(format!("what of the log can be applied ends at {what} {ends}, before {wanted}")))
 }
 
 fn uncommitted(report: &FoldReport, place: &Path) -> Finding {
@@ -251,7 +279,12 @@ impl Tail {
             if monitor.cancelled() {
                 return Err(Error::Cancelled);
             }
-            if options.until_index.is_some_and(|until| entry.index > until) {
+            let there = match options.until {
+                Some(Until::Index(until)) => entry.index > until,
+                Some(Until::Revision(until)) => replayer.revision() >= until,
+                None => false,
+            };
+            if there {
                 return Ok(false);
             }
             let done = replayer.apply(entry).map_err(|corrupt| Error::damaged(place, corrupt))?;
@@ -266,8 +299,7 @@ impl Tail {
             report.first_applied.get_or_insert(entry.index);
             report.last_applied = Some(entry.index);
             monitor.advance(1);
-            // A revision is made by one entry, so this one is the last.
-            Ok(options.until_revision.is_none_or(|until| replayer.revision() < until))
+            Ok(true)
         })?;
         Ok(!went_on)
     }

@@ -31,6 +31,15 @@ use crate::snap::backup::TRAILER;
 /// How often a copy of a file in use is begun anew before it is taken as it is.
 const ATTEMPTS: usize = 5;
 
+/// Where to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// After the raft entry with this index.
+    Index(u64),
+    /// As soon as this is the current revision.
+    Revision(i64),
+}
+
 /// What to copy, and how.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CopyOptions<'o> {
@@ -48,6 +57,8 @@ pub struct CopyOptions<'o> {
     pub allow_damage: bool,
     /// Copy although a running etcd holds the files.
     pub allow_live: bool,
+    /// Stop somewhere on the way: then the database may be of an earlier time than the directory that the log is from.
+    pub until: Option<Until>,
     /// Take the SHA-256 of every file of the source, before and after.
     pub digests: bool,
 }
@@ -176,6 +187,8 @@ fn once(input: &Input, (file, name): (&mut File, &Path), options: CopyOptions<'_
         let expected = match finding.code {
             Code::TrailerAbsent | Code::CompactionUnfinished => true,
             Code::DbLag => input.folds(),
+            // An older database with a newer log: whether no entry is missing between them is told when they are applied.
+            Code::DbBehindSnapshot | Code::SnapMissing => options.until.is_some(),
             _ => false,
         };
         if !expected {
@@ -292,6 +305,6 @@ fn fold_options(options: CopyOptions<'_>) -> FoldOptions {
         version: options.version,
         include_uncommitted: options.include_uncommitted,
         allow_damage: options.allow_damage,
-        ..FoldOptions::default()
+        until: options.until,
     }
 }
