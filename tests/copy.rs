@@ -275,3 +275,37 @@ fn a_database_is_sealed_and_unsealed() {
     assert!(ran.code == Some(1) && ran.err.contains("the trailer is"), "{:?} {}", ran.code, ran.err);
     assert!(!none.exists());
 }
+
+/// A snapshot, and the log of later: what is made at a revision is what the whole copy says of that revision.
+#[test]
+fn a_snapshot_is_brought_forward_by_the_log_to_a_revision_or_an_index() {
+    for version in VERSIONS {
+        let home = tempfile::tempdir().unwrap();
+        let (input, whole) = (cold(version, home.path()), home.path().join("whole.db"));
+        let base = Input::new(fixture(&format!("etcd-{version}/snapshot.db")));
+        assert_eq!(copy(args![&input, &whole]).code, Some(0));
+        let hash = |path: &Path, revision: &str| coldbolt(args!["hashkv", path, "--rev", revision]).text().to_owned();
+        for revision in ["107", "120", "133"] {
+            let to = home.path().join(revision);
+            let ran = coldbolt(args!["replay", &input, "--base", &base, "--to-revision", revision, "-o", &to]);
+            assert_eq!(ran.code, Some(0), "{version}: {}", ran.err);
+            assert_eq!(hash(&to, "0"), hash(&whole, revision), "{version} at {revision}");
+            let (keys, facts) = read(&to);
+            let newest = keys.iter().map(|key| key["mod_revision"].as_i64().unwrap()).max();
+            assert!(newest <= revision.parse().ok(), "{version}: {newest:?}");
+            // The same by the index that it came to.
+            let (index, by_index) = (facts.consistent_index.unwrap().to_string(), home.path().join(format!("{revision}i")));
+            let ran = coldbolt(args!["replay", &input, "--base", &base, "--to-index", &index, "-o", &by_index]);
+            assert_eq!(ran.code, Some(0), "{version}: {}", ran.err);
+            assert!(fs::read(&to).unwrap() == fs::read(&by_index).unwrap(), "{version}");
+        }
+        let none = home.path().join("none");
+        for (revision, due) in [("134", "ends at revision 133, before 134"), ("50", "at revision 106 already, past 50")] {
+            let ran = coldbolt(args!["replay", &input, "--base", &base, "--to-revision", revision, "-o", &none]);
+            assert!(ran.code == Some(1) && ran.err.contains(due) && !none.exists(), "{version}: {:?} {}", ran.code, ran.err);
+        }
+        let ran = coldbolt(args!["replay", &input, "-o", &none]);
+        assert_eq!(ran.code, Some(2), "{}", ran.err);
+        (input.unchanged(), base.unchanged());
+    }
+}
