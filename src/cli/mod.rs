@@ -7,6 +7,7 @@ mod format;
 mod hashkv;
 mod input;
 mod inspect;
+mod member;
 mod misc;
 mod out;
 mod policy;
@@ -78,6 +79,9 @@ enum Command {
     Verify(Box<verify::Args>),
     Copy(Box<copy::Args>),
     Replay(Box<replay::Args>),
+    /// Who is a member, in the files of one that is stopped: for when the quorum is lost.
+    #[command(subcommand)]
+    Member(member::Command),
     Seal(seal::SealArgs),
     Unseal(seal::UnsealArgs),
     Restore(Box<restore::Args>),
@@ -180,6 +184,7 @@ fn run(cli: &Cli) -> u8 {
         Command::Verify(args) => verify::run(args, context),
         Command::Copy(args) => copy::run(args, context),
         Command::Replay(args) => replay::run(args, context),
+        Command::Member(command) => member::run(command, context),
         Command::Seal(args) => seal::seal(args, context),
         Command::Unseal(args) => seal::unseal(args, context),
         Command::Restore(args) | Command::Snapshot(Snapshot::Restore(args)) => restore::run(args, context),

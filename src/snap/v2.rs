@@ -21,12 +21,19 @@ const EVENTS: usize = 1000;
 /// counter of that name says: 0 up to 3.5, 1 from 3.6 on.
 #[must_use]
 pub fn store<'m>(members: impl Iterator<Item = (u64, &'m [String])>, gets_fail: u64) -> String {
+    store_of(members.map(|(id, urls)| (id, urls, false)), gets_fail)
+}
+
+/// The same, with whether each member only learns.
+#[must_use]
+pub fn store_of<'m>(members: impl Iterator<Item = (u64, &'m [String], bool)>, gets_fail: u64) -> String {
     let (mut children, mut events, mut count) = (Vec::new(), Vec::new(), 0usize);
-    for (id, urls) in members {
+    for (id, urls, learns) in members {
+        let learns = if learns { ",\"isLearner\":true" } else { "" };
         count = count.saturating_add(1);
         let path = format!("/0/members/{id:x}");
         let attributes = format!("{path}/raftAttributes");
-        let value = quote(&format!("{{\"peerURLs\":{}}}", strings(urls)));
+        let value = quote(&format!("{{\"peerURLs\":{}{learns}}}", strings(urls)));
         let leaf = node(&attributes, count, &value, None);
         children.push(format!("\"{id:x}\":{}", node(&path, count, "\"\"", Some(&format!("\"raftAttributes\":{leaf}")))));
         events.push(format!(

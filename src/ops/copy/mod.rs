@@ -4,6 +4,7 @@
 //! ([`fold::fold`]), and database and changes are written together as a new file with a SHA-256 at its end, which is read back before it gets
 //! its name.
 
+pub mod directory;
 pub mod fold;
 mod input;
 
@@ -26,6 +27,7 @@ use crate::error::{At, Corrupt, Error, Result, show};
 use crate::etcd::apply::Version;
 use crate::finding::{Code, Finding, Severity};
 use crate::monitor::Monitor;
+use crate::raft::ConfChange;
 use crate::snap::backup::TRAILER;
 
 /// How often a copy of a file in use is begun anew before it is taken as it is.
@@ -59,6 +61,8 @@ pub struct CopyOptions<'o> {
     pub allow_live: bool,
     /// Stop somewhere on the way: then the database may be of an earlier time than the directory that the log is from.
     pub until: Option<Until>,
+    /// What is changed about the members in the end.
+    pub changes: &'o [ConfChange],
     /// Take the SHA-256 of every file of the source, before and after.
     pub digests: bool,
 }
@@ -177,11 +181,11 @@ impl Monitor for Gather<'_> {
     }
 }
 
-fn once(input: &Input, (file, name): (&mut File, &Path), options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<CopyReport> {
-    let gather = Gather { to: monitor };
+/// Verifies the source; gives what there is to say, which is damage only if that is allowed.
+fn verified(input: &Input, options: CopyOptions<'_>, gather: &Gather<'_>) -> Result<(Verification, Vec<Finding>)> {
+    let monitor = gather.to;
     let mut findings = input.findings.clone();
-    let files = input.files(options.digests, &gather)?;
-    let verification = input.verify(&gather)?;
+    let verification = input.verify(gather)?;
     for finding in &verification.findings {
         // A member's own database has no trailer, and that the log is ahead is what is made good here.
         let expected = match finding.code {
@@ -202,6 +206,13 @@ fn once(input: &Input, (file, name): (&mut File, &Path), options: CopyOptions<'_
         let corrupt = Corrupt { at: finding.at.clone(), code: finding.code, detail: finding.detail.clone() };
         return Err(Error::damaged(Path::new(&finding.file), Box::new(corrupt)));
     }
+    Ok((verification, findings))
+}
+
+fn once(input: &Input, (file, name): (&mut File, &Path), options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<CopyReport> {
+    let gather = Gather { to: monitor };
+    let files = input.files(options.digests, &gather)?;
+    let (verification, mut findings) = verified(input, options, &gather)?;
     let said = findings.len();
     let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
     let folded = input.fold(&db, options, &gather)?;
@@ -300,11 +311,12 @@ fn behind(file: &str, from: u64, committed: u64, last: u64) -> Finding {
 }
 
 /// The options of [`fold::fold`] among these.
-fn fold_options(options: CopyOptions<'_>) -> FoldOptions {
+fn fold_options(options: CopyOptions<'_>) -> FoldOptions<'_> {
     FoldOptions {
         version: options.version,
         include_uncommitted: options.include_uncommitted,
         allow_damage: options.allow_damage,
         until: options.until,
+        changes: options.changes,
     }
 }
