@@ -309,3 +309,61 @@ fn a_snapshot_is_brought_forward_by_the_log_to_a_revision_or_an_index() {
         (input.unchanged(), base.unchanged());
     }
 }
+
+#[test]
+fn a_directory_of_the_same_member_is_made_and_one_without_the_others() {
+    for version in VERSIONS {
+        let home = tempfile::tempdir().unwrap();
+        let (input, new) = (cold(version, home.path()), home.path().join("new"));
+        let ran = copy(args![&input, &new, "--as", "data-dir", "--etcd-version", version]);
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        input.unchanged();
+        let ran = coldbolt(args!["verify", &new, "-w", "json"]);
+        assert_eq!(ran.code, Some(0), "{version}: {}{}", ran.text(), ran.err);
+        let found: Value = serde_json::from_slice(&ran.out).unwrap();
+        let findings = found["files"].as_array().unwrap().iter().flat_map(|file| file["findings"].as_array().unwrap());
+        let bad: Vec<_> = findings.filter(|finding| finding["severity"] != "note").collect();
+        assert!(bad.is_empty(), "{version}: {bad:?}");
+        let (keys, _) = read(&new.join("member/snap/db"));
+        assert_eq!(json!(keys), recorded(version, "range")["kvs"], "{version}");
+        let wal = fs::metadata(new.join("member/wal/0000000000000000-0000000000000000.wal")).unwrap();
+        assert_eq!((wal.len(), wal.permissions().mode() & 0o777), (64_000_000, 0o600));
+
+        let list = |dir: &Path| {
+            let ran = coldbolt(args!["member", "list", "--data-dir", dir, "--etcd-version", version, "-w", "json"]);
+            assert_eq!(ran.code, Some(0), "{}", ran.err);
+            serde_json::from_slice::<Value>(&ran.out).unwrap()["members"].as_array().unwrap().clone()
+        };
+        let own = list(&input.path)[0]["id"].as_str().unwrap().to_owned();
+        let more = home.path().join("more");
+        let change = |what: &[&str], dir: &Path, to: &Path| {
+            let mut args = vec![OsStr::new("member")];
+            args.extend(what.iter().map(OsStr::new));
+            args.extend(args!["--data-dir", dir, "-o", to, "--etcd-version", version]);
+            coldbolt(&args)
+        };
+        let ran = change(&["add", "--peer-urls", "http://10.0.0.2:2380"], &input.path, &more);
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        let members = list(&more);
+        assert_eq!(members.len(), 2, "{version}");
+        let other = members.iter().find(|member| member["id"] != own).unwrap()["id"].as_str().unwrap().to_owned();
+        let back = home.path().join("back");
+        let ran = change(&["remove", &other], &more, &back);
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        assert_eq!(list(&back), list(&input.path));
+        // Itself, one that is not there, and over what exists.
+        for (what, to, due) in [
+            (&own[..], "none", "is not among the members"),
+            ("77", "none", "member 77: the member does not exist"),
+            (&other, "back", "exists already"),
+        ] {
+            let ran = change(&["remove", what], if to == "back" { &more } else { &input.path }, &home.path().join(to));
+            assert!(ran.code == Some(1) && ran.err.contains(due), "{version}: {:?} {}", ran.code, ran.err);
+        }
+        assert!(!home.path().join("none").exists());
+        input.unchanged();
+    }
+    let (home, file) = (tempfile::tempdir().unwrap(), fixture("etcd-3.6.14/snapshot.db"));
+    let ran = copy(args![&file, home.path().join("new"), "--as", "data-dir"]);
+    assert!(ran.code == Some(1) && ran.err.contains("is made from a data directory with its log"), "{:?} {}", ran.code, ran.err);
+}
