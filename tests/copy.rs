@@ -306,7 +306,8 @@ fn a_snapshot_is_brought_forward_by_the_log_to_a_revision_or_an_index() {
         }
         let ran = coldbolt(args!["replay", &input, "-o", &none]);
         assert_eq!(ran.code, Some(2), "{}", ran.err);
-        (input.unchanged(), base.unchanged());
+        input.unchanged();
+        base.unchanged();
     }
 }
 

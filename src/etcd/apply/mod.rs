@@ -4,7 +4,7 @@
 //! The base is only read. What changes is kept in memory, as an [`Overlay`]; of the keyspace only the keys are held that the entries can
 //! touch, so the log is read twice: first for what it names ([`Interest`]), then to apply it ([`Replayer::apply`]).
 //!
-//! Two entries of equal bytes may have different effects in different versions; [`version`] has the list. A request that is rejected (no
+//! Two entries of equal bytes may have different effects in different versions: `version.rs` has the list. A request that is rejected (no
 //! permission, no lease, a comparison) has no effect but that its index counts as applied.
 //! Source: `server/etcdserver/{server.go applyEntryNormal, apply/}` @ v3.6.14 and v3.7.1, `server/etcdserver/apply.go` @ v3.5.1,
 //! `etcdserver/apply.go` @ v3.4.23.
