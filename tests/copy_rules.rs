@@ -192,6 +192,21 @@ fn the_alarms_refuse_what_they_refuse() {
 }
 
 #[test]
+fn a_member_that_its_own_log_removes_is_told() {
+    let mut case = Case::new(Vec::new());
+    let records = &mut case.member.segments[1].records;
+    let at = records.len() - 1;
+    records.insert(at, member::conf_change(21, 2, 0, 7, &member::member_json(7, false)));
+    records.insert(at + 1, member::conf_change(22, 2, 1, MEMBER, ""));
+    let (buckets, findings) = case.by("3.6.14");
+    assert_eq!(findings.iter().map(|finding| finding.code).collect::<Vec<_>>(), [Code::MembersDisagree], "{findings:?}");
+    assert_eq!(buckets["members"].keys().collect::<Vec<_>>(), [b"7"]);
+    assert_eq!(buckets["members_removed"].keys().collect::<Vec<_>>(), [format!("{MEMBER:x}").as_bytes()]);
+    assert_eq!(buckets["meta"][b"confState".as_slice()], br#"{"voters":[7],"auto_leave":false}"#);
+    assert!(case.by("3.4.23").0["meta"][b"confState".as_slice()].starts_with(b"{\"voters\":["), "3.4 does not write it");
+}
+
+#[test]
 fn the_shortest_lease_is_that_of_the_default_flags_and_that_is_said() {
     let grant = |ttl| InternalRaftRequest { lease_grant: Some(LeaseGrantRequest { ttl, id: 0x77 }), ..as_user("root") };
     for (ttl, due, said) in [(1, 2, Some(Severity::Warning)), (2, 2, Some(Severity::Note)), (75, 75, None)] {

@@ -84,6 +84,9 @@ pub struct AddArgs {
     /// It only learns at first.
     #[arg(long)]
     learner: bool,
+    /// Its id, in hex: needed when a member with these URLs was removed before [default: made of the URLs].
+    #[arg(long, value_name = "ID", value_parser = id)]
+    id: Option<u64>,
     #[command(flatten)]
     change: Change,
 }
@@ -102,8 +105,8 @@ pub fn run(command: &Command, context: &mut Context<'_>) -> Done {
         }
         Command::Add(args) => {
             let urls = peer_urls(args.peer_urls.iter().map(String::as_str)).map_err(Fail::Usage)?;
-            // etcd takes the time into it; any id that none has will do.
-            let id = member_id(&urls, &args.change.output.to_string_lossy());
+            // etcd takes the time into it; any id that none has had will do.
+            let id = args.id.unwrap_or_else(|| member_id(&urls, ""));
             let member = json!({ "id": id, "peerURLs": urls, "isLearner": args.learner }).to_string();
             let kind = Some(if args.learner { 3 } else { 0 });
             let changes = [ConfChange { id: None, kind, node_id: Some(id), context: Some(member.into_bytes()) }];

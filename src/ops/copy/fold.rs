@@ -197,6 +197,11 @@ pub fn fold(db: &Db<'_>, log: &Log<'_>, place: &Path, options: FoldOptions<'_>, 
         }
     }
     report.voters = replayer.voters();
+    if options.changes.is_empty() && replayer.was_removed(metadata.node_id()) {
+        let what =
+            format!("member {:x}, whose log it is, was removed from the cluster: others have gone on without it", metadata.node_id());
+        findings.push(Finding::new(Code::MembersDisagree, &crate::error::show(place), At::default(), what));
+    }
     if report.beyond_commit.max(report.left_out) > 0 && !alone && !stopped {
         findings.push(uncommitted(&report, place));
     }
