@@ -17,7 +17,6 @@ use coldbolt::ops::copy::{CopyOptions, copy};
 use coldbolt::{Code, Error};
 use prost::Message;
 
-#[allow(dead_code, reason = "a part of it is used here")]
 #[path = "common/image.rs"]
 mod image;
 #[path = "common/member.rs"]

@@ -18,7 +18,6 @@ use coldbolt::raft::Entry;
 use coldbolt::{Code, Severity};
 use prost::Message;
 
-#[allow(dead_code, reason = "a part of it is used here")]
 #[path = "common/image.rs"]
 mod image;
 #[path = "common/member.rs"]
@@ -130,6 +129,18 @@ fn nested_operations_are_not_asked_about_before_they_were() {
     assert_eq!(case.says("3.7", Code::ReplayVersion), None);
 }
 
+/// A member whose client waits asks for it, all others do not: the copy is as the others are, and as the member is once it starts again.
+#[test]
+fn no_permission_is_asked_for_reads_that_are_passed_over() {
+    let range = request_op::Request::Range(RangeRequest { key: b"a".to_vec(), ..RangeRequest::default() });
+    let request = |ops| InternalRaftRequest { txn: Some(txn(ops)), ..as_user("ann") };
+    let case = Case::new(vec![request(vec![range.clone(), request_op::Request::Put(put("k"))])]);
+    assert_eq!(["3.4.23", "3.5.33", "3.6.14", "3.7.1"].map(|version| case.gains(version)), [1, 1, 1, 0]);
+    let inner = txn(vec![range, request_op::Request::Put(put("k"))]);
+    let case = Case::new(vec![request(vec![request_op::Request::Txn(inner)])]);
+    assert_eq!(["3.5.27", "3.5.28", "3.6.14", "3.7.1"].map(|version| case.gains(version)), [1, 0, 0, 0]);
+}
+
 #[test]
 fn nested_puts_take_no_space_before_they_did() {
     let request = InternalRaftRequest { txn: Some(nested(txn(vec![request_op::Request::Put(put("a"))]))), ..as_user("root") };
@@ -178,6 +189,21 @@ fn the_alarms_refuse_what_they_refuse() {
         let case = || Case::new(vec![put.clone(), delete.clone()]);
         assert_eq!((case().gains(version), case().alarm(1).gains(version), case().alarm(2).gains(version)), (2, 1, 0), "{version}");
     }
+}
+
+#[test]
+fn a_member_that_its_own_log_removes_is_told() {
+    let mut case = Case::new(Vec::new());
+    let records = &mut case.member.segments[1].records;
+    let at = records.len() - 1;
+    records.insert(at, member::conf_change(21, 2, 0, 7, &member::member_json(7, false)));
+    records.insert(at + 1, member::conf_change(22, 2, 1, MEMBER, ""));
+    let (buckets, findings) = case.by("3.6.14");
+    assert_eq!(findings.iter().map(|finding| finding.code).collect::<Vec<_>>(), [Code::MembersDisagree], "{findings:?}");
+    assert_eq!(buckets["members"].keys().collect::<Vec<_>>(), [b"7"]);
+    assert_eq!(buckets["members_removed"].keys().collect::<Vec<_>>(), [format!("{MEMBER:x}").as_bytes()]);
+    assert_eq!(buckets["meta"][b"confState".as_slice()], br#"{"voters":[7],"auto_leave":false}"#);
+    assert!(case.by("3.4.23").0["meta"][b"confState".as_slice()].starts_with(b"{\"voters\":["), "3.4 does not write it");
 }
 
 #[test]

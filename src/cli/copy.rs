@@ -2,8 +2,10 @@ use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
 use coldbolt::bytes::dest::{self, Existing};
 use coldbolt::etcd::apply::Version;
+use coldbolt::ops::copy::directory::{DirectoryReport, copy_directory};
 use coldbolt::ops::copy::fold::FoldReport;
 use coldbolt::ops::copy::{CopyOptions, CopyReport, copy, copy_into};
 use serde_json::json;
@@ -27,9 +29,12 @@ pub struct Args {
     /// Data directory, member directory, db or snapshot file.
     #[arg(value_name = "SRC")]
     source: PathBuf,
-    /// The snapshot file to make; must not exist. - is standard output.
+    /// The snapshot file or directory to make; must not exist. - is standard output.
     #[arg(value_name = "DEST")]
     dest: PathBuf,
+    /// What to make.
+    #[arg(long = "as", value_enum, default_value = "snapshot", value_name = "FORM")]
+    form: As,
     /// The log, if it is kept outside the data directory.
     #[arg(long, value_name = "DIR")]
     wal_dir: Option<PathBuf>,
@@ -59,6 +64,14 @@ pub struct Args {
     write_out: Option<Form>,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum As {
+    /// A snapshot file with its SHA-256.
+    Snapshot,
+    /// A directory that the same etcd starts from as the same member, at the same place in the raft log.
+    DataDir,
+}
+
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let options = CopyOptions {
         wal_dir: args.wal_dir.as_deref(),
@@ -68,8 +81,17 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         include_uncommitted: args.include_uncommitted,
         allow_damage: args.allow_damage,
         allow_live: args.allow_live,
+        until: None,
+        changes: &[],
         digests: args.manifest.is_some(),
     };
+    if args.form == As::DataDir {
+        if args.no_wal || args.exact || args.manifest.is_some() {
+            return Err(Fail::Usage("--as data-dir applies the log, and goes neither with --no-wal nor --exact nor --manifest".to_owned()));
+        }
+        let report = copy_directory(&args.source, &args.dest, options, context.monitor)?;
+        return directory(&args.dest, args.write_out, "coldbolt.copy-directory/1", &report, context);
+    }
     let stdout = args.dest == Path::new("-");
     if stdout && args.write_out.is_some() {
         return Err(Fail::Usage("--write-out and a snapshot cannot both go to standard output".to_owned()));
@@ -85,31 +107,66 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     } else {
         copy(&args.source, &args.dest, options, context.monitor)?
     };
-    let value = document(args, &report);
-    if let Some(manifest) = &args.manifest {
+    finish(&args.dest, args.manifest.as_deref(), args.write_out, "coldbolt.copy/1", &report, context)
+}
+
+/// Writes the manifest and prints what was done.
+pub fn finish(
+    to: &Path,
+    manifest: Option<&Path>,
+    form: Option<Form>,
+    schema: &str,
+    report: &CopyReport,
+    context: &mut Context<'_>,
+) -> Done {
+    let value = document(to, schema, report);
+    if let Some(manifest) = manifest {
         let mut text = serde_json::to_vec_pretty(&value).map_err(io::Error::from)?;
         text.push(b'\n');
         dest::write(manifest, Existing::Replace, &text)?;
     }
-    match args.write_out {
-        _ if stdout => {}
+    match form {
+        _ if to == Path::new("-") => {}
         Some(Form::Json) => json(context.out, &value)?,
-        Some(Form::Table) | None => screen(context.out, args, &report)?,
+        Some(Form::Table) | None => screen(context.out, to, report)?,
     }
     Ok(Verdict::Good)
 }
 
-fn pour(mut file: File, out: &mut dyn Write) -> io::Result<()> {
+pub fn pour(mut file: File, out: &mut dyn Write) -> io::Result<()> {
     file.rewind()?;
     io::copy(&mut file, out)?;
     Ok(())
 }
 
-fn document(args: &Args, report: &CopyReport) -> serde_json::Value {
+/// Prints what directory was made.
+pub fn directory(to: &Path, form: Option<Form>, schema: &str, report: &DirectoryReport, context: &mut Context<'_>) -> Done {
+    let out = &mut *context.out;
+    if form == Some(Form::Json) {
+        json(out, &document(to, schema, report))?;
+        return Ok(Verdict::Good);
+    }
+    writeln!(out, "source       {}", report.source)?;
+    applied(out, &report.fold)?;
+    writeln!(out, "directory    {}", super::out::clean(&to.to_string_lossy()))?;
+    writeln!(out, "raft         index {}, term {}", report.index, report.term)?;
+    for member in &report.members {
+        let role = if member.is_learner { ", learns" } else { "" };
+        let (name, urls) = (super::out::clean(&member.name), super::out::clean(&member.peer_urls.join(",")));
+        writeln!(out, "member       {} {name} {urls}{role}", hex16(member.id))?;
+    }
+    writeln!(out, "revision     {}", report.revision)?;
+    if let Some(hash) = report.hashkv {
+        writeln!(out, "HashKV       {hash}")?;
+    }
+    Ok(Verdict::Good)
+}
+
+fn document(to: &Path, schema: &str, report: &impl serde::Serialize) -> serde_json::Value {
     let mut value = json!({
-        "schema": "coldbolt.copy/1",
+        "schema": schema,
         "tool": concat!("coldbolt ", env!("CARGO_PKG_VERSION")),
-        "copy": args.dest.to_string_lossy(),
+        "copy": to.to_string_lossy(),
     });
     if let (Some(all), Ok(serde_json::Value::Object(more))) = (value.as_object_mut(), serde_json::to_value(report)) {
         all.extend(more);
@@ -117,13 +174,13 @@ fn document(args: &Args, report: &CopyReport) -> serde_json::Value {
     value
 }
 
-fn screen(out: &mut dyn Write, args: &Args, report: &CopyReport) -> io::Result<()> {
+fn screen(out: &mut dyn Write, to: &Path, report: &CopyReport) -> io::Result<()> {
     let CopyReport { source, kind, revision, sha256, bytes, .. } = report;
     writeln!(out, "source       {source} ({kind})")?;
     if let Some(fold) = &report.fold {
         applied(out, fold)?;
     }
-    writeln!(out, "copy         {} ({})", super::out::clean(&args.dest.to_string_lossy()), size(*bytes))?;
+    writeln!(out, "copy         {} ({})", super::out::clean(&to.to_string_lossy()), size(*bytes))?;
     writeln!(out, "revision     {revision}")?;
     if let Some(hash) = report.hashkv {
         writeln!(out, "HashKV       {hash}")?;

@@ -17,12 +17,15 @@ mod input;
 mod inspect;
 mod keys;
 mod keyspace;
+mod member;
 mod misc;
 mod out;
 mod policy;
 mod progress;
+mod replay;
 mod report;
 mod restore;
+mod seal;
 mod snap;
 mod status;
 mod value_diff;
@@ -86,6 +89,12 @@ enum Command {
     Inspect(inspect::Args),
     Verify(Box<verify::Args>),
     Copy(Box<copy::Args>),
+    Replay(Box<replay::Args>),
+    /// Who is a member, in the files of one that is stopped: for when the quorum is lost.
+    #[command(subcommand)]
+    Member(member::Command),
+    Seal(seal::SealArgs),
+    Unseal(seal::UnsealArgs),
     Restore(Box<restore::Args>),
     Defrag(defrag::Args),
     Get(Box<get::Args>),
@@ -197,6 +206,10 @@ fn run(cli: &Cli) -> u8 {
         Command::Inspect(args) => inspect::run(args, context),
         Command::Verify(args) => verify::run(args, context),
         Command::Copy(args) => copy::run(args, context),
+        Command::Replay(args) => replay::run(args, context),
+        Command::Member(command) => member::run(command, context),
+        Command::Seal(args) => seal::seal(args, context),
+        Command::Unseal(args) => seal::unseal(args, context),
         Command::Restore(args) | Command::Snapshot(Snapshot::Restore(args)) => restore::run(args, context),
         Command::Defrag(args) => defrag::run(args, context),
         Command::Get(args) => get::run(args, context),

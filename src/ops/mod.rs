@@ -11,6 +11,7 @@ pub mod keyspace;
 pub mod merge;
 pub mod restore;
 pub mod scan;
+pub mod seal;
 pub mod status;
 pub mod verify;
 pub mod wal_dump;

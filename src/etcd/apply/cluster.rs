@@ -75,8 +75,16 @@ impl Cluster {
         self.removed.contains(&id)
     }
 
-    pub fn voters(&self) -> usize {
-        self.voters.len()
+    pub fn voters(&self) -> &BTreeSet<u64> {
+        &self.voters
+    }
+
+    pub fn learners(&self) -> &BTreeSet<u64> {
+        &self.learners
+    }
+
+    pub fn into_members(self) -> Vec<Member> {
+        self.members.into_values().collect()
     }
 
     fn urls_are_taken(&self, id: u64, urls: &[String]) -> bool {

@@ -4,7 +4,7 @@
 //! The base is only read. What changes is kept in memory, as an [`Overlay`]; of the keyspace only the keys are held that the entries can
 //! touch, so the log is read twice: first for what it names ([`Interest`]), then to apply it ([`Replayer::apply`]).
 //!
-//! Two entries of equal bytes may have different effects in different versions; [`version`] has the list. A request that is rejected (no
+//! Two entries of equal bytes may have different effects in different versions: `version.rs` has the list. A request that is rejected (no
 //! permission, no lease, a comparison) has no effect but that its index counts as applied.
 //! Source: `server/etcdserver/{server.go applyEntryNormal, apply/}` @ v3.6.14 and v3.7.1, `server/etcdserver/apply.go` @ v3.5.1,
 //! `etcdserver/apply.go` @ v3.4.23.
@@ -32,11 +32,12 @@ use self::keyspace::Keyspace;
 use crate::bolt::Db;
 use crate::error::{At, Corrupt};
 use crate::etcd::alarm::AlarmType;
+use crate::etcd::member::Member;
 use crate::etcd::request::{self, InternalRaftRequest, Request};
 use crate::etcd::schema::Minor;
 use crate::etcd::{BucketKey, Facts, Revision};
 use crate::finding::{Code, Finding, Severity};
-use crate::raft::{EntryType, EntryView};
+use crate::raft::{ConfChange, ConfState, EntryType, EntryView};
 
 /// What became of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +88,12 @@ pub struct Replayed {
     pub revision: i64,
     /// The index of the last entry in the database.
     pub index: u64,
+    /// Its term; 0 where it is not known: of a database of 3.4 to which nothing was applied.
+    pub term: u64,
+    /// Who is a member.
+    pub members: Vec<Member>,
+    /// Who votes, and who only learns.
+    pub conf_state: ConfState,
 }
 
 /// Everything the small buckets say.
@@ -362,7 +369,15 @@ impl<'d, 's> Replayer<'d, 's> {
     /// How many members vote.
     #[must_use]
     pub fn voters(&self) -> usize {
-        self.cluster.voters()
+        self.cluster.voters().len()
+    }
+
+    /// Changes who is a member, as a conf change in the log would, but without an entry.
+    ///
+    /// # Errors
+    /// As [`Replayer::apply`].
+    pub fn change_members(&mut self, change: &ConfChange) -> Result<Done, Box<Corrupt>> {
+        self.conf_change(&prost::Message::encode_to_vec(change))
     }
 
     /// Whether this member was removed from the cluster.
@@ -386,6 +401,10 @@ impl<'d, 's> Replayer<'d, 's> {
         if !rows.is_empty() {
             overlay.insert(b"key".to_vec(), rows);
         }
-        Replayed { overlay, findings: self.findings, revision, index }
+        let list = |ids: &BTreeSet<u64>| ids.iter().copied().collect();
+        let (voters, learners) = (list(self.cluster.voters()), list(self.cluster.learners()));
+        let conf_state = ConfState { voters, learners, ..ConfState::default() };
+        let (findings, term, members) = (self.findings, self.term, self.cluster.into_members());
+        Replayed { overlay, findings, revision, index, term, members, conf_state }
     }
 }

@@ -23,11 +23,13 @@ struct Asked {
     nested: bool,
     /// The lease and the value before of puts.
     puts: bool,
+    /// Reads of the outermost transaction; where they are passed over, nothing is asked for them either.
+    reads: bool,
 }
 
 impl Asked {
     fn all() -> Asked {
-        Asked { nested: true, puts: true }
+        Asked { nested: true, puts: true, reads: true }
     }
 }
 
@@ -246,10 +248,11 @@ impl Replayer<'_, '_> {
     /// Whether a transaction is permitted, by the version's rules.
     fn is_permitted(&mut self, who: &Who, r: &TxnRequest) -> bool {
         let (nested, puts) = (self.version.nested_operations_are_checked(), self.version.puts_in_transactions_are_checked_as_alone());
-        let newest = self.may_txn(who, r, Asked { nested: nested.newest(), puts: puts.newest() });
+        let reads = !self.version.reads_are_passed_over();
+        let newest = self.may_txn(who, r, Asked { nested: nested.newest(), puts: puts.newest(), reads });
         // What an older patch would have answered.
         if let Holds::Since(patch) = puts
-            && newest != self.may_txn(who, r, Asked { nested: false, puts: false })
+            && newest != self.may_txn(who, r, Asked { nested: false, puts: false, reads })
         {
             self.depends(patch, "asks for all permissions of a transaction's puts and inner transactions, and older ones do not");
         }
@@ -269,10 +272,10 @@ impl Replayer<'_, '_> {
     fn may_txn(&self, who: &Who, r: &TxnRequest, asked: Asked) -> bool {
         r.compare.iter().all(|c| self.may(who, &c.key, &c.range_end, Need::Read))
             && r.success.iter().chain(&r.failure).all(|op| match &op.request {
-                Some(request_op::Request::Range(range)) => self.may(who, &range.key, &range.range_end, Need::Read),
+                Some(request_op::Request::Range(range)) => !asked.reads || self.may(who, &range.key, &range.range_end, Need::Read),
                 Some(request_op::Request::Put(put)) => self.may_put(who, put, asked),
                 Some(request_op::Request::DeleteRange(delete)) => self.may_delete(who, delete),
-                Some(request_op::Request::Txn(inner)) => !asked.nested || self.may_txn(who, inner, asked),
+                Some(request_op::Request::Txn(inner)) => !asked.nested || self.may_txn(who, inner, Asked { reads: true, ..asked }),
                 None => true,
             })
     }

@@ -1,41 +1,44 @@
 //! The entries of a log that a database lacks, applied to it in memory.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use serde::Serialize;
+
+use super::Until;
 
 use crate::bolt::Db;
 use crate::bytes::to_u64;
 use crate::error::{At, Corrupt, Error, Result};
 use crate::etcd::Facts;
 use crate::etcd::apply::{self, Done, Interest, Overlay, Replayer, Version};
-use crate::etcd::member::hex_id;
+use crate::etcd::member::{Member, hex_id};
 use crate::etcd::request::{Request, decode};
 use crate::etcd::schema::{Minor, storage_version};
 use crate::finding::{Code, Finding, Severity};
 use crate::monitor::Monitor;
-use crate::raft::{EntryType, EntryView};
-use crate::wal::Log;
-use crate::wal::log::{Cursor, EntryRef, Scan, Summary};
+use crate::raft::{ConfChange, ConfState, Entry, EntryType, EntryView, HardState};
+use crate::wal::log::{Body, Cursor, EntryRef, Scan, Summary};
 use crate::wal::segment::End;
+use crate::wal::{Log, Metadata, Snapshot};
 
 /// Segments are made this long; only a finished one ends with its last record.
 const SEGMENT: u64 = crate::wal::writer::SEGMENT_SIZE;
 
 /// How to apply a log.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct FoldOptions {
+pub struct FoldOptions<'o> {
     /// By whose rules; `None` is inferred.
     pub version: Option<Version>,
     /// Also what is not known to be committed.
     pub include_uncommitted: bool,
     /// Go on as far as the log can be read.
     pub allow_damage: bool,
-    /// Stop after this index.
-    pub until_index: Option<u64>,
-    /// Stop before the entry that goes past this revision.
-    pub until_revision: Option<i64>,
+    /// Stop here.
+    pub until: Option<Until>,
+    /// What is changed about the members in the end.
+    pub changes: &'o [ConfChange],
 }
 
 /// What was applied.
@@ -86,15 +89,38 @@ pub struct Fold {
     pub overlay: Overlay,
     /// The report.
     pub report: FoldReport,
+    /// Where the raft log stands, for whoever writes a new one.
+    pub raft: Position,
     /// Findings; those of reading the log are not among them.
     pub findings: Vec<Finding>,
+}
+
+/// Where a member stands in the raft log.
+#[derive(Debug, Clone)]
+pub struct Position {
+    /// By the rules of this version.
+    pub version: Version,
+    /// Whose log it is.
+    pub metadata: Metadata,
+    /// The last entry in the database.
+    pub index: u64,
+    /// Its term.
+    pub term: u64,
+    /// Term and vote, which a member must remember.
+    pub state: HardState,
+    /// Who is a member.
+    pub members: Vec<Member>,
+    /// Who votes.
+    pub conf_state: ConfState,
+    /// The entries after it, which the member has promised to keep: they were left out, and may be committed all the same.
+    pub promised: Vec<Entry>,
 }
 
 /// Applies what the log holds beyond the database.
 ///
 /// # Errors
 /// [`Error::Damaged`] when entries are missing, damaged, or cannot be applied; [`Error::Refused`] when the version is not known.
-pub fn fold(db: &Db<'_>, log: &Log<'_>, place: &Path, options: FoldOptions, monitor: &dyn Monitor) -> Result<Fold> {
+pub fn fold(db: &Db<'_>, log: &Log<'_>, place: &Path, options: FoldOptions<'_>, monitor: &dyn Monitor) -> Result<Fold> {
     let damaged = |corrupt: Box<Corrupt>| Error::damaged(db.source().path(), corrupt);
     let in_log = |corrupt: Box<Corrupt>| Error::damaged(place, corrupt);
     let facts = apply::facts(db).map_err(damaged)?;
@@ -139,6 +165,10 @@ pub fn fold(db: &Db<'_>, log: &Log<'_>, place: &Path, options: FoldOptions, moni
         revision_before: before,
         revision_after: before,
     };
+    if let Some(until) = options.until {
+        check_start(until, from, before)?;
+    }
+    let mut promised = Vec::new();
     let (known, beyond) = tail.entries.split_at(tail.entries.partition_point(|entry| entry.index <= tail.commit));
     let mut stopped = tail.apply(&log, known, place, options, &mut replayer, &mut report, monitor)?;
     // A single voter commits its whole log as soon as it starts.
@@ -151,16 +181,67 @@ pub fn fold(db: &Db<'_>, log: &Log<'_>, place: &Path, options: FoldOptions, moni
             report.last_applied.filter(|last| had != Some(*last)).map_or(0, |last| last.saturating_sub(tail.commit.max(from)));
     } else if !stopped {
         report.left_out = to_u64(beyond.len());
+        tail.each(&log, beyond, place, |entry| {
+            let data = entry.data.map(<[u8]>::to_vec);
+            promised.push(Entry { kind: Some(entry.kind), term: Some(entry.term), index: Some(entry.index), data });
+            Ok(true)
+        })?;
     }
     monitor.end();
+    if let Some(until) = options.until.filter(|_| !stopped) {
+        check_end(until, &replayer)?;
+    }
+    for change in options.changes {
+        if let Done::Rejected(why) = replayer.change_members(change).map_err(in_log)? {
+            return Err(Error::Refused(format!("member {:x}: {why}", change.node_id())));
+        }
+    }
     report.voters = replayer.voters();
+    if options.changes.is_empty() && replayer.was_removed(metadata.node_id()) {
+        let what =
+            format!("member {:x}, whose log it is, was removed from the cluster: others have gone on without it", metadata.node_id());
+        findings.push(Finding::new(Code::MembersDisagree, &crate::error::show(place), At::default(), what));
+    }
     if report.beyond_commit.max(report.left_out) > 0 && !alone && !stopped {
         findings.push(uncommitted(&report, place));
     }
     let replayed = replayer.finish();
     report.revision_after = replayed.revision;
     findings.extend(replayed.findings);
-    Ok(Fold { overlay: replayed.overlay, report, findings })
+    let term = if replayed.term > 0 { replayed.term } else { tail.term_of(&log, replayed.index) };
+    let raft = Position {
+        version,
+        metadata,
+        index: replayed.index,
+        term,
+        state: tail.summary.hard_state.unwrap_or_default(),
+        members: replayed.members,
+        conf_state: replayed.conf_state,
+        promised,
+    };
+    Ok(Fold { raft, overlay: replayed.overlay, report, findings })
+}
+
+/// Refuses what would be backwards.
+fn check_start(until: Until, index: u64, revision: i64) -> Result<()> {
+    let (what, has, wanted) = match until {
+        Until::Index(wanted) if index > wanted => ("raft index", index.to_string(), wanted.to_string()),
+        Until::Revision(wanted) if revision > wanted => ("revision", revision.to_string(), wanted.to_string()),
+        _ => return Ok(()),
+    };
+    Err(Error::Refused(format!(
+        "the database is at {what} {has} already, past {wanted}: a log is not undone; give an older snapshot as --base"
+    )))
+}
+
+/// Refuses a log that does not come so far.
+fn check_end(until: Until, replayer: &Replayer<'_, '_>) -> Result<()> {
+    let (what, ends, wanted) = match until {
+        Until::Index(wanted) if replayer.index() < wanted => ("raft index", replayer.index().to_string(), wanted.to_string()),
+        Until::Revision(wanted) if replayer.revision() < wanted => ("revision", replayer.revision().to_string(), wanted.to_string()),
+        _ => return Ok(()),
+    };
+    Err(Error::Refused(format!("what of the log can be applied ends at {what} {ends}, before {wanted}")))
 }
 
 fn uncommitted(report: &FoldReport, place: &Path) -> Finding {
@@ -181,7 +262,7 @@ struct Tail {
 }
 
 impl Tail {
-    fn read(log: &Log<'_>, from: u64, place: &Path, options: FoldOptions) -> Result<Tail> {
+    fn read(log: &Log<'_>, from: u64, place: &Path, options: FoldOptions<'_>) -> Result<Tail> {
         let mut damage: Option<Finding> = None;
         let scan = Scan { after: Some(from), raw: false };
         let (entries, summary) = log.entries(scan, &mut |finding| {
@@ -217,6 +298,20 @@ impl Tail {
         })
     }
 
+    /// The term of an entry, 0 when it is not there.
+    fn term_of(&self, log: &Log<'_>, index: u64) -> u64 {
+        let mut term = self.summary.snapshots.iter().find(|s| s.index() == index).map_or(0, Snapshot::term);
+        log.scan(Scan::default(), &mut |_| {}, &mut |visit| {
+            if let Body::Entry { entry, .. } = visit.body
+                && entry.index == index
+            {
+                term = entry.term;
+            }
+            ControlFlow::Continue(())
+        });
+        term
+    }
+
     /// Reads entries again, in order; `each` tells whether to go on.
     fn each(
         &self,
@@ -242,7 +337,7 @@ impl Tail {
         log: &Log<'_>,
         entries: &[EntryRef],
         place: &Path,
-        options: FoldOptions,
+        options: FoldOptions<'_>,
         replayer: &mut Replayer<'_, '_>,
         report: &mut FoldReport,
         monitor: &dyn Monitor,
@@ -251,7 +346,12 @@ impl Tail {
             if monitor.cancelled() {
                 return Err(Error::Cancelled);
             }
-            if options.until_index.is_some_and(|until| entry.index > until) {
+            let there = match options.until {
+                Some(Until::Index(until)) => entry.index > until,
+                Some(Until::Revision(until)) => replayer.revision() >= until,
+                None => false,
+            };
+            if there {
                 return Ok(false);
             }
             let done = replayer.apply(entry).map_err(|corrupt| Error::damaged(place, corrupt))?;
@@ -266,8 +366,7 @@ impl Tail {
             report.first_applied.get_or_insert(entry.index);
             report.last_applied = Some(entry.index);
             monitor.advance(1);
-            // A revision is made by one entry, so this one is the last.
-            Ok(options.until_revision.is_none_or(|until| replayer.revision() < until))
+            Ok(true)
         })?;
         Ok(!went_on)
     }

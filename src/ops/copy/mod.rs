@@ -4,6 +4,7 @@
 //! ([`fold::fold`]), and database and changes are written together as a new file with a SHA-256 at its end, which is read back before it gets
 //! its name.
 
+pub mod directory;
 pub mod fold;
 mod input;
 
@@ -17,18 +18,29 @@ use self::fold::{Fold, FoldOptions, FoldReport};
 use self::input::Input;
 use super::digest::sha256;
 use super::merge::{Changes, merge};
+use super::seal::pour;
 use super::verify::{Level, Verification, VerifyOptions, verify_file};
 use crate::bolt::Db;
 use crate::bytes::dest::{self, Dest, Existing};
-use crate::bytes::{Source, checksum, to_u64};
+use crate::bytes::{Source, checksum};
 use crate::error::{At, Corrupt, Error, Result, show};
 use crate::etcd::apply::Version;
 use crate::finding::{Code, Finding, Severity};
 use crate::monitor::Monitor;
+use crate::raft::ConfChange;
 use crate::snap::backup::TRAILER;
 
 /// How often a copy of a file in use is begun anew before it is taken as it is.
 const ATTEMPTS: usize = 5;
+
+/// Where to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// After the raft entry with this index.
+    Index(u64),
+    /// As soon as this is the current revision.
+    Revision(i64),
+}
 
 /// What to copy, and how.
 #[derive(Debug, Clone, Copy, Default)]
@@ -47,6 +59,10 @@ pub struct CopyOptions<'o> {
     pub allow_damage: bool,
     /// Copy although a running etcd holds the files.
     pub allow_live: bool,
+    /// Stop somewhere on the way: then the database may be of an earlier time than the directory that the log is from.
+    pub until: Option<Until>,
+    /// What is changed about the members in the end.
+    pub changes: &'o [ConfChange],
     /// Take the SHA-256 of every file of the source, before and after.
     pub digests: bool,
 }
@@ -165,16 +181,18 @@ impl Monitor for Gather<'_> {
     }
 }
 
-fn once(input: &Input, (file, name): (&mut File, &Path), options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<CopyReport> {
-    let gather = Gather { to: monitor };
+/// Verifies the source; gives what there is to say, which is damage only if that is allowed.
+fn verified(input: &Input, options: CopyOptions<'_>, gather: &Gather<'_>) -> Result<(Verification, Vec<Finding>)> {
+    let monitor = gather.to;
     let mut findings = input.findings.clone();
-    let files = input.files(options.digests, &gather)?;
-    let verification = input.verify(&gather)?;
+    let verification = input.verify(gather)?;
     for finding in &verification.findings {
         // A member's own database has no trailer, and that the log is ahead is what is made good here.
         let expected = match finding.code {
             Code::TrailerAbsent | Code::CompactionUnfinished => true,
             Code::DbLag => input.folds(),
+            // An older database with a newer log: whether no entry is missing between them is told when they are applied.
+            Code::DbBehindSnapshot | Code::SnapMissing => options.until.is_some(),
             _ => false,
         };
         if !expected {
@@ -188,6 +206,13 @@ fn once(input: &Input, (file, name): (&mut File, &Path), options: CopyOptions<'_
         let corrupt = Corrupt { at: finding.at.clone(), code: finding.code, detail: finding.detail.clone() };
         return Err(Error::damaged(Path::new(&finding.file), Box::new(corrupt)));
     }
+    Ok((verification, findings))
+}
+
+fn once(input: &Input, (file, name): (&mut File, &Path), options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<CopyReport> {
+    let gather = Gather { to: monitor };
+    let files = input.files(options.digests, &gather)?;
+    let (verification, mut findings) = verified(input, options, &gather)?;
     let said = findings.len();
     let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
     let folded = input.fold(&db, options, &gather)?;
@@ -198,7 +223,9 @@ fn once(input: &Input, (file, name): (&mut File, &Path), options: CopyOptions<'_
     }
     let written = |source| Error::Output { what: show(name), source };
     let payload = if options.exact {
-        exact(&input.database, &db, file, name, monitor)?
+        let size = db.size();
+        pour(&input.database, size, (&mut *file, name), monitor)?;
+        size
     } else {
         let none = Changes::new();
         merge(&db, folded.as_ref().map_or(&none, |fold| &fold.overlay), &mut *file, monitor)?.bytes
@@ -231,27 +258,6 @@ fn once(input: &Input, (file, name): (&mut File, &Path), options: CopyOptions<'_
         best_effort: input.live,
         findings,
     })
-}
-
-/// The bytes of the database as they are.
-fn exact(source: &Source, db: &Db<'_>, out: &mut File, name: &Path, monitor: &dyn Monitor) -> Result<u64> {
-    let size = db.size();
-    monitor.begin("copying", size);
-    let mut buffer = vec![0; 1 << 20];
-    let mut at = 0u64;
-    while at < size {
-        let wanted = crate::bytes::to_usize(size.saturating_sub(at)).min(buffer.len());
-        let Some(chunk) = buffer.get_mut(..wanted) else { break };
-        source.read_exact_at(at, chunk).map_err(|c| Error::damaged(source.path(), c))?;
-        out.write_all(chunk).map_err(|source| Error::Output { what: show(name), source })?;
-        at = at.saturating_add(to_u64(wanted));
-        monitor.advance(to_u64(wanted));
-        if monitor.cancelled() {
-            return Err(Error::Cancelled);
-        }
-    }
-    monitor.end();
-    Ok(size)
 }
 
 /// Reads the copy as a backup is read, and compares it with what it was made from.
@@ -305,11 +311,12 @@ fn behind(file: &str, from: u64, committed: u64, last: u64) -> Finding {
 }
 
 /// The options of [`fold::fold`] among these.
-fn fold_options(options: CopyOptions<'_>) -> FoldOptions {
+fn fold_options(options: CopyOptions<'_>) -> FoldOptions<'_> {
     FoldOptions {
         version: options.version,
         include_uncommitted: options.include_uncommitted,
         allow_damage: options.allow_damage,
-        ..FoldOptions::default()
+        until: options.until,
+        changes: options.changes,
     }
 }

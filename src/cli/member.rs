@@ -1,0 +1,143 @@
+use std::path::PathBuf;
+
+use coldbolt::etcd::apply::Version;
+use coldbolt::etcd::identity::member_id;
+use coldbolt::etcd::member::{Member, hex16};
+use coldbolt::etcd::peer_url::peer_urls;
+use coldbolt::ops::copy::CopyOptions;
+use coldbolt::ops::copy::directory::{copy_directory, members};
+use coldbolt::raft::ConfChange;
+use serde_json::json;
+
+use super::copy::directory;
+use super::out::{Form, clean, json, plain_table};
+use super::{Context, Done, Fail, Verdict};
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    List(ListArgs),
+    Remove(RemoveArgs),
+    Add(AddArgs),
+}
+
+/// Print who is a member by a member's database and log.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  coldbolt member list --data-dir /var/lib/etcd")]
+pub struct ListArgs {
+    /// The member's data directory.
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+    /// The etcd that wrote the files, as 3.5 or 3.5.12 [default: as the files tell].
+    #[arg(long, value_name = "VERSION")]
+    etcd_version: Option<Version>,
+    /// Format of the answer.
+    #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
+    write_out: Form,
+}
+
+/// What both changes need.
+#[derive(Debug, clap::Args)]
+struct Change {
+    /// The data directory of the member that is left; only read.
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+    /// The log, if it is kept outside the data directory.
+    #[arg(long, value_name = "DIR")]
+    wal_dir: Option<PathBuf>,
+    /// The directory to make; must not exist.
+    #[arg(short, long, value_name = "NEW")]
+    output: PathBuf,
+    /// The etcd that wrote the files, as 3.5 or 3.5.12 [default: as the files tell].
+    #[arg(long, value_name = "VERSION")]
+    etcd_version: Option<Version>,
+    /// Print what was done.
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    write_out: Option<Form>,
+}
+
+/// Make a directory of a member without members that are lost.
+///
+/// For when most members are lost and the one that is left cannot elect a leader. Everything in its log is applied, also what the lost
+/// members may not have had; the cluster and the member keep their ids, and etcd starts from the new directory with the flags it had.
+/// Never start a removed member again.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  coldbolt member remove 8211f1d0f64f3269 91bc3c398fb3c146 --data-dir /var/lib/etcd -o /var/lib/etcd-alone"
+)]
+pub struct RemoveArgs {
+    /// The members' ids, in hex as etcdctl prints them.
+    #[arg(value_name = "ID", required = true, value_parser = id)]
+    ids: Vec<u64>,
+    #[command(flatten)]
+    change: Change,
+}
+
+/// Make a directory of a member with one member more, which will join with an empty directory.
+///
+/// As `etcdctl member add` does while there is a leader: a voter that has not started counts for the quorum.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  coldbolt member add --peer-urls http://10.0.0.2:2380 --data-dir /var/lib/etcd -o /var/lib/etcd-new")]
+pub struct AddArgs {
+    /// Where the other members reach it, separated by commas.
+    #[arg(long, value_name = "URLS", value_delimiter = ',', required = true)]
+    peer_urls: Vec<String>,
+    /// It only learns at first.
+    #[arg(long)]
+    learner: bool,
+    /// Its id, in hex: needed when a member with these URLs was removed before [default: made of the URLs].
+    #[arg(long, value_name = "ID", value_parser = id)]
+    id: Option<u64>,
+    #[command(flatten)]
+    change: Change,
+}
+
+fn id(text: &str) -> Result<u64, String> {
+    u64::from_str_radix(text, 16).map_err(|error| error.to_string())
+}
+
+pub fn run(command: &Command, context: &mut Context<'_>) -> Done {
+    match command {
+        Command::List(args) => list(args, context),
+        Command::Remove(args) => {
+            let remove = |id: &u64| ConfChange { id: None, kind: Some(1), node_id: Some(*id), context: None };
+            let changes: Vec<ConfChange> = args.ids.iter().map(remove).collect();
+            change(&args.change, &changes, "coldbolt.member-remove/1", context)
+        }
+        Command::Add(args) => {
+            let urls = peer_urls(args.peer_urls.iter().map(String::as_str)).map_err(Fail::Usage)?;
+            // etcd takes the time into it; any id that none has had will do.
+            let id = args.id.unwrap_or_else(|| member_id(&urls, ""));
+            let member = json!({ "id": id, "peerURLs": urls, "isLearner": args.learner }).to_string();
+            let kind = Some(if args.learner { 3 } else { 0 });
+            let changes = [ConfChange { id: None, kind, node_id: Some(id), context: Some(member.into_bytes()) }];
+            change(&args.change, &changes, "coldbolt.member-add/1", context)
+        }
+    }
+}
+
+fn change(args: &Change, changes: &[ConfChange], schema: &str, context: &mut Context<'_>) -> Done {
+    let options = CopyOptions {
+        wal_dir: args.wal_dir.as_deref(),
+        version: args.etcd_version,
+        include_uncommitted: true,
+        changes,
+        ..CopyOptions::default()
+    };
+    let report = copy_directory(&args.data_dir, &args.output, options, context.monitor)?;
+    directory(&args.output, args.write_out, schema, &report, context)
+}
+
+fn list(args: &ListArgs, context: &mut Context<'_>) -> Done {
+    let options = CopyOptions { version: args.etcd_version, ..CopyOptions::default() };
+    let members = members(&args.data_dir, options, context.monitor)?;
+    if args.write_out == Form::Json {
+        json(context.out, &json!({ "schema": "coldbolt.member-list/1", "members": members }))?;
+        return Ok(Verdict::Good);
+    }
+    let row = |m: &Member| {
+        let learns = if m.is_learner { "learns" } else { "votes" };
+        [hex16(m.id), clean(&m.name), clean(&m.peer_urls.join(",")), clean(&m.client_urls.join(",")), learns.to_owned()]
+    };
+    writeln!(context.out, "{}", plain_table(["ID", "NAME", "PEER URLS", "CLIENT URLS", ""], members.iter().map(row)))?;
+    Ok(Verdict::Good)
+}

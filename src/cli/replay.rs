@@ -1,0 +1,69 @@
+use std::path::{Path, PathBuf};
+
+use coldbolt::etcd::apply::Version;
+use coldbolt::ops::copy::{CopyOptions, Until, copy, copy_into};
+
+use super::copy::{finish, pour};
+use super::out::Form;
+use super::{Context, Done, Fail};
+
+/// Make a snapshot file of an earlier moment: a database with the log applied up to an index or a revision.
+///
+/// For the state before a wrong delete: an older snapshot of the same cluster as --base, the log of any of its members, and the last good
+/// revision. The base must not be past it, and the log must reach back to the base: etcd keeps the segments since its fifth last. Entries are
+/// applied as `coldbolt copy` applies them.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  coldbolt replay /var/lib/etcd --base yesterday.db --to-revision 1234 -o before-delete.db\n  coldbolt replay /var/lib/etcd --to-index 5678 -o at.db"
+)]
+#[command(group(clap::ArgGroup::new("until").required(true)))]
+pub struct Args {
+    /// The directory whose log is applied: a data directory or a wal directory.
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+    /// The database to begin with: a snapshot file or a db [default: the directory's own].
+    #[arg(long, value_name = "FILE")]
+    base: Option<PathBuf>,
+    /// Stop after the raft entry with this index.
+    #[arg(long, group = "until", value_name = "INDEX")]
+    to_index: Option<u64>,
+    /// Stop as soon as this is the current revision.
+    #[arg(long, group = "until", value_name = "REVISION")]
+    to_revision: Option<i64>,
+    /// The snapshot file to make; must not exist. - is standard output.
+    #[arg(short, long, value_name = "NEW")]
+    output: PathBuf,
+    /// The etcd that wrote the files, as 3.5 or 3.5.12 [default: as the files tell].
+    #[arg(long, value_name = "VERSION")]
+    etcd_version: Option<Version>,
+    /// Also apply entries that are not known to be committed, although other members vote.
+    #[arg(long)]
+    include_uncommitted: bool,
+    /// Print what was done.
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    write_out: Option<Form>,
+}
+
+pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
+    let until = args.to_index.map(Until::Index).or_else(|| args.to_revision.map(Until::Revision));
+    let options = CopyOptions {
+        wal_dir: args.base.is_some().then_some(args.dir.as_path()),
+        version: args.etcd_version,
+        include_uncommitted: args.include_uncommitted,
+        until,
+        ..CopyOptions::default()
+    };
+    let source = args.base.as_deref().unwrap_or(&args.dir);
+    let report = if args.output == Path::new("-") {
+        if args.write_out.is_some() {
+            return Err(Fail::Usage("--write-out and a snapshot cannot both go to standard output".to_owned()));
+        }
+        let mut file = tempfile::tempfile()?;
+        let report = copy_into(source, (&mut file, Path::new("(standard output)")), options, context.monitor)?;
+        pour(file, context.out)?;
+        report
+    } else {
+        copy(source, &args.output, options, context.monitor)?
+    };
+    finish(&args.output, None, args.write_out, "coldbolt.replay/1", &report, context)
+}

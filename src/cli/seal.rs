@@ -1,0 +1,76 @@
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use coldbolt::bytes::Source;
+use coldbolt::monitor::Monitor;
+use coldbolt::ops::seal::{self, SealReport};
+use serde_json::json;
+
+use super::copy::pour;
+use super::out::{Form, clean, json, size};
+use super::{Context, Done, Fail, Verdict, input};
+
+/// Add the SHA-256 trailer of a snapshot file to a database, and change no byte of its pages.
+///
+/// etcdutl restores a copied db only with --skip-hash-check. Sealed right after it was copied, it can be checked ever after.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  coldbolt seal member/snap/db -o backup.db")]
+pub struct SealArgs {
+    #[command(flatten)]
+    both: Both,
+}
+
+/// Take the SHA-256 trailer off a snapshot file, and change nothing else.
+///
+/// The trailer must be right: a wrong one is refused, for it is the evidence that a byte has changed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  coldbolt unseal backup.db -o db")]
+pub struct UnsealArgs {
+    #[command(flatten)]
+    both: Both,
+}
+
+#[derive(Debug, clap::Args)]
+struct Both {
+    /// The file; - is standard input.
+    #[arg(value_name = "FILE")]
+    path: PathBuf,
+    /// The file to make; must not exist. - is standard output.
+    #[arg(short, long, value_name = "NEW")]
+    output: PathBuf,
+    /// Print what was done.
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    write_out: Option<Form>,
+}
+
+type Work = fn(&Source, (&mut File, &Path), &dyn Monitor) -> coldbolt::Result<SealReport>;
+
+pub fn seal(args: &SealArgs, context: &mut Context<'_>) -> Done {
+    run(&args.both, seal::seal, "coldbolt.seal/1", context)
+}
+
+pub fn unseal(args: &UnsealArgs, context: &mut Context<'_>) -> Done {
+    run(&args.both, seal::unseal, "coldbolt.unseal/1", context)
+}
+
+fn run(args: &Both, work: Work, schema: &str, context: &mut Context<'_>) -> Done {
+    let source = input::database(&args.path)?;
+    if args.output == Path::new("-") {
+        if args.write_out.is_some() {
+            return Err(Fail::Usage("--write-out and a file cannot both go to standard output".to_owned()));
+        }
+        let mut file = tempfile::tempfile()?;
+        work(&source, (&mut file, Path::new("(standard output)")), context.monitor)?;
+        pour(file, context.out)?;
+        return Ok(Verdict::Good);
+    }
+    let report = seal::to_file(&source, &args.output, context.monitor, work)?;
+    let output = args.output.to_string_lossy();
+    if args.write_out == Some(Form::Json) {
+        let SealReport { source, bytes, sha256 } = report;
+        json(context.out, &json!({ "schema": schema, "source": source, "output": output, "bytes": bytes, "sha256": sha256 }))?;
+    } else {
+        writeln!(context.out, "{} ({}), SHA-256 {}", clean(&output), size(report.bytes), report.sha256)?;
+    }
+    Ok(Verdict::Good)
+}

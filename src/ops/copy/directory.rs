@@ -1,0 +1,158 @@
+//! A copy as a data directory: the same member at the same place in the raft log, with a log that begins there.
+//!
+//! ```text
+//! member/snap/db                                        the database, the log applied
+//! member/snap/TERM-INDEX.snap                           who is a member, at that entry; 3.7 does not read it
+//! member/wal/0000000000000000-0000000000000000.wal      crc(0), metadata, snapshot {0,0}, snapshot {INDEX, TERM, conf state},
+//!                                                       entries after it, state {term, vote, commit INDEX};
+//!                                                       zeros to 64,000,000 bytes
+//! ```
+//!
+//! Entries that are not known to be committed go over as they are: the member has promised its leader to keep them, and a write that they
+//! hold may have been acknowledged.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::fold::{FoldReport, Position};
+use super::input::Input;
+use super::{CopyOptions, Gather, verified};
+use crate::bolt::Db;
+use crate::bytes::Source;
+use crate::bytes::dest_dir::{self, DestDir, Steps};
+use crate::error::{Error, Result, show};
+use crate::etcd::apply;
+use crate::etcd::member::Member;
+use crate::etcd::schema::Minor;
+use crate::finding::Finding;
+use crate::monitor::Monitor;
+use crate::ops::merge::merge;
+use crate::ops::verify::{Level, VerifyOptions, verify_file};
+use crate::raft::{self, ConfState, HardState, SnapshotMetadata};
+use crate::snap::file::{SnapFile, SnapName};
+use crate::snap::v2::{self, NewMember};
+use crate::wal::writer::{SEGMENT_SIZE, Writer};
+use crate::wal::{SegmentName, Snapshot};
+
+/// What was made.
+#[derive(Debug, Clone, Serialize)]
+pub struct DirectoryReport {
+    /// The source, as named.
+    pub source: String,
+    /// What of the log was applied.
+    pub fold: FoldReport,
+    /// The raft entry that the directory begins after.
+    pub index: u64,
+    /// Its term.
+    pub term: u64,
+    /// Who is a member now.
+    pub members: Vec<Member>,
+    /// The last revision.
+    pub revision: i64,
+    /// HashKV of the database.
+    pub hashkv: Option<u32>,
+    /// What a person should know.
+    pub findings: Vec<Finding>,
+}
+
+/// Copies a member's directory to a directory that does not exist, changing its members if that is asked for.
+///
+/// # Errors
+/// As [`copy`](super::copy), and [`Error::Refused`] when the source is no directory with a log, or a change does not fit.
+pub fn copy_directory(source: &Path, to: &Path, options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<DirectoryReport> {
+    dest_dir::check(to)?;
+    let input = Input::open(source, options)?;
+    let gather = Gather { to: monitor };
+    let (_, mut findings) = verified(&input, options, &gather)?;
+    let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
+    let Some(fold) = input.fold(&db, options, &gather)? else {
+        let what = "a data directory is made from a data directory with its log: that tells whose it is";
+        return Err(Error::Refused(format!("{}: {what}", input.name)));
+    };
+    let raft = &fold.raft;
+    let node = raft.metadata.node_id();
+    if raft.index == 0 || raft.term == 0 || !raft.members.iter().any(|member| member.id == node) {
+        let what = format!("member {node:x} is not among the members at raft index {}: etcd would not start from it", raft.index);
+        return Err(Error::Refused(format!("{}: {what}", input.name)));
+    }
+    for finding in &fold.findings {
+        monitor.finding(finding.clone());
+    }
+    findings.extend(fold.findings.clone());
+    let dest = DestDir::create(to, Steps::free())?;
+    let (snap, wal) = (Path::new("member/snap"), Path::new("member/wal"));
+    dest.dir(snap)?;
+    let mut file = dest.file(&snap.join("db"), 0o600)?;
+    merge(&db, &fold.overlay, &mut file, monitor)?;
+    file.finish()?;
+    let path = dest.partial().join(snap).join("db");
+    let verification = verify_file(&Source::open(&path)?, VerifyOptions { level: Level::Mvcc, ..VerifyOptions::default() }, &gather)?;
+    if verification.measured.consistent_index != Some(raft.index) {
+        let source = std::io::Error::other(format!("read back, it is at index {:?}", verification.measured.consistent_index));
+        return Err(Error::Output { what: show(&path), source });
+    }
+    let (name, bytes) = snapshot(raft);
+    let mut file = dest.file(&snap.join(name.to_string()), 0o666)?;
+    file.put(&bytes)?;
+    file.finish()?;
+    dest.dir(wal)?;
+    let name = SegmentName { sequence: 0, index: 0 };
+    let mut file = dest.file(&wal.join(name.to_string()), 0o600)?;
+    file.reserve(SEGMENT_SIZE)?;
+    file.put(&log(raft))?;
+    file.finish()?;
+    if !input.unchanged() && !options.allow_live {
+        return Err(Error::unreadable(source, "changed while it was read: it is in use. Nothing was kept"));
+    }
+    dest.place()?;
+    Ok(DirectoryReport {
+        source: input.name.clone(),
+        index: raft.index,
+        term: raft.term,
+        members: raft.members.clone(),
+        revision: verification.measured.revision.unwrap_or(0),
+        hashkv: verification.measured.hashkv,
+        fold: fold.report,
+        findings,
+    })
+}
+
+/// Who is a member of a stopped member's cluster: by its database, and by its log where there is one.
+///
+/// # Errors
+/// As [`copy`](super::copy); nothing is written.
+pub fn members(source: &Path, options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<Vec<Member>> {
+    let input = Input::open(source, options)?;
+    let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
+    match input.fold(&db, options, &Gather { to: monitor })? {
+        Some(fold) => Ok(fold.raft.members),
+        None => Ok(apply::facts(&db).map_err(|c| Error::damaged(input.database.path(), c))?.members),
+    }
+}
+
+/// The conf state in the words of the version.
+fn conf_state(raft: &Position) -> ConfState {
+    ConfState { auto_leave: (raft.version.minor < Minor::V37).then_some(false), ..raft.conf_state.clone() }
+}
+
+fn log(raft: &Position) -> Vec<u8> {
+    let mut log = Writer::new(0);
+    log.metadata(&raft.metadata);
+    log.snapshot(&Snapshot { index: Some(0), term: Some(0), conf_state: None });
+    let conf_state = (raft.version.minor > Minor::V34).then(|| conf_state(raft));
+    log.snapshot(&Snapshot { index: Some(raft.index), term: Some(raft.term), conf_state });
+    raft.promised.iter().for_each(|entry| log.entry(entry));
+    let (term, vote) = (raft.state.term().max(raft.term), raft.state.vote());
+    log.state(&HardState { term: Some(term), vote: Some(vote), commit: Some(raft.index) });
+    log.into_bytes()
+}
+
+fn snapshot(raft: &Position) -> (SnapName, Vec<u8>) {
+    let members = raft.members.iter().map(|m| NewMember { id: m.id, peer_urls: &m.peer_urls, learner: m.is_learner });
+    let data = v2::store(members, u64::from(raft.version.minor > Minor::V35));
+    let (index, term) = (raft.index, raft.term);
+    let metadata = SnapshotMetadata { conf_state: Some(conf_state(raft)), index: Some(index), term: Some(term) };
+    let snapshot = raft::Snapshot { data: Some(data.into_bytes()), metadata: Some(metadata) };
+    (SnapName { term, index }, SnapFile::encode(&snapshot))
+}

@@ -1,0 +1,123 @@
+//! `seal` and `unseal`: a snapshot file's SHA-256 trailer, added to a database or taken off, and every byte of its pages as it is.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::digest::sha256;
+use crate::bolt::Db;
+use crate::bytes::dest::{Dest, Existing};
+use crate::bytes::source::Lock;
+use crate::bytes::{Source, checksum, to_u64, to_usize};
+use crate::error::{At, Corrupt, Error, Result, show};
+use crate::etcd::datadir;
+use crate::finding::Code;
+use crate::monitor::Monitor;
+use crate::snap::backup::{TRAILER, Trailer};
+
+/// What was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SealReport {
+    /// The source, as named.
+    pub source: String,
+    /// Length of the result in bytes.
+    pub bytes: u64,
+    /// SHA-256 of all but the trailer.
+    pub sha256: String,
+}
+
+/// Adds the trailer; what the file reserves past its last page is left out, as `snapshot save` leaves it out. Into `out`, which is empty; `name` is for messages.
+///
+/// # Errors
+/// [`Error::Refused`] when there is one already; [`Error::Unreadable`] when the file is in use; [`Error::Damaged`].
+pub fn seal(source: &Source, (out, name): (&mut File, &Path), monitor: &dyn Monitor) -> Result<SealReport> {
+    let (trailer, size) = trailer(source)?;
+    match trailer {
+        Trailer::Absent => {}
+        Trailer::Present { .. } | Trailer::Zeroed { .. } => {
+            let what = "ends with a trailer already; `coldbolt verify` tells whether it is right, `coldbolt unseal` takes it off";
+            return Err(Error::Refused(format!("{}: {what}", source.name())));
+        }
+        Trailer::Cut { .. } | Trailer::Lost { .. } => {
+            let corrupt = Corrupt::new(Code::TrailerCut, At::default(), "its end is missing: what is left is not to be sealed as whole");
+            return Err(Error::damaged(source.path(), corrupt));
+        }
+    }
+    let digest = sha256(source, size, monitor).map_err(|c| Error::damaged(source.path(), c))?;
+    pour(source, size, (out, name), monitor)?;
+    out.write_all(&digest).map_err(|source| Error::Output { what: show(name), source })?;
+    // What was written is what was hashed, or the file changed meanwhile.
+    let written = Source::from_file(name, out.try_clone().map_err(|source| Error::Output { what: show(name), source })?)?;
+    if sha256(&written, size, monitor).ok() != Some(digest) {
+        return Err(Error::unreadable(source.path(), "changed while it was read; nothing was kept"));
+    }
+    Ok(SealReport { source: source.name(), bytes: size.saturating_add(TRAILER), sha256: checksum::hex(&digest) })
+}
+
+/// Takes the trailer off.
+///
+/// # Errors
+/// [`Error::Refused`] when there is none, [`Error::Damaged`] when it is not that of the file: a wrong one is evidence.
+pub fn unseal(source: &Source, (out, name): (&mut File, &Path), monitor: &dyn Monitor) -> Result<SealReport> {
+    let (Trailer::Present { digest, payload }, _) = trailer(source)? else {
+        return Err(Error::Refused(format!("{}: has no SHA-256 trailer to take off", source.name())));
+    };
+    let computed = sha256(source, payload, monitor).map_err(|c| Error::damaged(source.path(), c))?;
+    if computed != digest {
+        let what = format!("the trailer is {}, the {payload} bytes before it give {}", checksum::hex(&digest), checksum::hex(&computed));
+        return Err(Error::damaged(source.path(), Corrupt::new(Code::TrailerMismatch, At::offset(payload), what)));
+    }
+    pour(source, payload, (out, name), monitor)?;
+    Ok(SealReport { source: source.name(), bytes: payload, sha256: checksum::hex(&digest) })
+}
+
+/// Either, to a file that does not exist.
+///
+/// # Errors
+/// As [`seal`] or [`unseal`], and [`Error::Output`].
+pub fn to_file(
+    source: &Source,
+    to: &Path,
+    monitor: &dyn Monitor,
+    work: fn(&Source, (&mut File, &Path), &dyn Monitor) -> Result<SealReport>,
+) -> Result<SealReport> {
+    let dest = Dest::create(to, Existing::Keep)?;
+    let (mut file, name) = dest.file()?;
+    let report = work(source, (&mut file, name), monitor)?;
+    drop(file);
+    dest.finish()?;
+    Ok(report)
+}
+
+/// What stands at the end of the file, and how long its database is.
+fn trailer(source: &Source) -> Result<(Trailer, u64)> {
+    datadir::require_database(source)?;
+    if source.flock() == Lock::Held {
+        return Err(Error::unreadable(source.path(), "is in use: a running etcd holds its lock. Stop it, or use `etcdctl snapshot save`"));
+    }
+    let damaged = |corrupt| Error::damaged(source.path(), corrupt);
+    let db = Db::open(source).map_err(damaged)?;
+    Ok((Trailer::read(source, db.size()).map_err(damaged)?, db.size()))
+}
+
+/// The first `len` bytes as they are.
+pub(super) fn pour(source: &Source, len: u64, (out, name): (&mut File, &Path), monitor: &dyn Monitor) -> Result<()> {
+    monitor.begin("copying", len);
+    let mut buffer = vec![0; 1 << 20];
+    let mut at = 0u64;
+    while at < len {
+        let wanted = to_usize(len.saturating_sub(at)).min(buffer.len());
+        let Some(chunk) = buffer.get_mut(..wanted) else { break };
+        source.read_exact_at(at, chunk).map_err(|c| Error::damaged(source.path(), c))?;
+        out.write_all(chunk).map_err(|source| Error::Output { what: show(name), source })?;
+        at = at.saturating_add(to_u64(wanted));
+        monitor.advance(to_u64(wanted));
+        if monitor.cancelled() {
+            return Err(Error::Cancelled);
+        }
+    }
+    monitor.end();
+    Ok(())
+}
