@@ -218,8 +218,8 @@ impl Table<'_> {
 
     /// What is left, and where it ends.
     fn finish(self) -> (Merge, Option<Box<[u8]>>) {
+        let chunk = self.chunk();
         let mut runs = self.runs.into_inner().unwrap_or_else(PoisonError::into_inner).runs;
-        let chunk = to_usize((self.memory / 256).min(CHUNK));
         runs.extend(self.buffers.into_inner().unwrap_or_else(PoisonError::into_inner).iter_mut().map(|buffer| buffer.sort(chunk)));
         (Merge::new(runs), self.upper.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
