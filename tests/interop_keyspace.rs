@@ -191,6 +191,12 @@ fn every_revision_is_the_servers_and_the_events_are_a_watchs() {
             }
             let mut theirs: Value = serde_json::from_slice(&answer.stdout).unwrap();
             let mut ours = coldbolt_json(&[&["get", "-w", "json", file], flags].concat());
+            // 3.7 takes keys alone from its index, which knows no leases (`FastKeysOnly`).
+            if version >= "3.7" && flags.contains(&"--keys-only") {
+                for kv in ours.get_mut("kvs").and_then(Value::as_array_mut).into_iter().flatten() {
+                    kv.as_object_mut().unwrap().remove("lease");
+                }
+            }
             for answer in [&mut ours, &mut theirs] {
                 answer["header"].as_object_mut().unwrap().retain(|name, _| name == "revision");
                 // etcd does not say in which order it gives keys that are equal in what is sorted by.
