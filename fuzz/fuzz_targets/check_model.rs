@@ -10,7 +10,7 @@ use coldbolt::bolt::Db;
 use coldbolt::bolt::writer::{Options, Writer};
 use coldbolt::bytes::Source;
 use coldbolt::monitor::Quiet;
-use coldbolt::ops::scan::{self, scan};
+use coldbolt::ops::scan::{self, Keys, scan};
 
 const PAGE: usize = 1024;
 const DEEPEST: usize = 64;
@@ -183,7 +183,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
 
     let source = Source::from_bytes("file.db", file.clone());
     let db = Db::open(&source).expect("the meta pages fit");
-    let scan = scan(&db, scan::Options { limit: 100, gate: None, history: true }, &Quiet).unwrap();
+    let scan = scan(&db, scan::Options { limit: 100, gate: None, keys: Keys::History }, &Quiet).unwrap();
     let of_pages = |code: &Code| {
         !matches!(
             code,
