@@ -368,3 +368,13 @@ fn a_directory_of_the_same_member_is_made_and_one_without_the_others() {
     let ran = copy(args![&file, home.path().join("new"), "--as", "data-dir"]);
     assert!(ran.code == Some(1) && ran.err.contains("is made from a data directory with its log"), "{:?} {}", ran.code, ran.err);
 }
+
+#[test]
+fn a_database_without_its_end_has_no_list_of_members() {
+    let temp = tempfile::tempdir().unwrap();
+    let input = Input::changed(temp.path(), "etcd-3.6.14/snapshot.db", |bytes| bytes.truncate(50_000));
+    let ran = coldbolt(args!["member", "list", "--data-dir", input]);
+    assert_eq!((ran.code, ran.text()), (Some(1), ""));
+    assert!(ran.err.contains("the file has 50000 bytes"), "{}", ran.err);
+    input.unchanged();
+}

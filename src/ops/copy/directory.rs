@@ -18,7 +18,7 @@ use serde::Serialize;
 use super::fold::{FoldReport, Position};
 use super::input::Input;
 use super::{CopyOptions, Gather, verified};
-use crate::bolt::Db;
+use crate::bolt::db::{Db, check_length};
 use crate::bytes::Source;
 use crate::bytes::dest_dir::{self, DestDir, Steps};
 use crate::error::{Error, Result, show};
@@ -124,10 +124,12 @@ pub fn copy_directory(source: &Path, to: &Path, options: CopyOptions<'_>, monito
 /// As [`copy`](super::copy); nothing is written.
 pub fn members(source: &Path, options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<Vec<Member>> {
     let input = Input::open(source, options)?;
-    let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
+    let damaged = |c| Error::damaged(input.database.path(), c);
+    let db = Db::open(&input.database).map_err(damaged)?;
+    check_length(&db).map_err(damaged)?;
     match input.fold(&db, options, &Gather { to: monitor })? {
         Some(fold) => Ok(fold.raft.members),
-        None => Ok(apply::facts(&db).map_err(|c| Error::damaged(input.database.path(), c))?.members),
+        None => Ok(apply::facts(&db).map_err(damaged)?.members),
     }
 }
 
