@@ -1,6 +1,7 @@
 //! What coldbolt can do: one verb a file. Each takes an input, options and a [`Monitor`](crate::monitor::Monitor), and returns a plain
 //! report; printing it is the caller's.
 
+mod aside;
 pub mod bolt;
 pub mod copy;
 pub mod defrag;
@@ -8,11 +9,11 @@ pub mod digest;
 pub mod hashkv;
 pub mod inspect;
 pub mod keyspace;
-pub mod merge;
 pub mod restore;
 pub mod scan;
 pub mod seal;
 pub mod status;
+mod stream;
 pub mod verify;
 pub mod wal_dump;
 
