@@ -11,12 +11,14 @@ use coldbolt::etcd::request::{
 use coldbolt::finding::Finding;
 use coldbolt::monitor::{Collect, Quiet};
 use coldbolt::ops::copy::{CopyOptions, copy};
+use coldbolt::ops::rank::{RankOptions, rank};
 use coldbolt::ops::verify::{Verification, verify};
 use coldbolt::{Code, Error};
 use prost::Message;
 
 use super::image::MEMBER;
-use super::member::{Member, Record, entry as raft_entry, snap_path};
+use super::member::{Member, Record, entry as raft_entry, snap_path, state};
+use super::trio::{IDS, one};
 use super::{Break, Due, Entry, due, entry, options};
 
 /// A member whose last entries, 21 to 24, are root's puts.
@@ -58,13 +60,18 @@ fn copied(member: &Member, version: &str, also: impl FnOnce(&Path), due: Vec<Due
         Err(other) => panic!("{other}"),
     }
     assert_eq!(home.path().join("copy.db").exists(), !findings.iter().any(|f| f.severity == coldbolt::Severity::Damage));
+    (as_verified(&data, findings), due)
+}
+
+/// Findings as a verification of that directory reports its own.
+fn as_verified(data: &Path, findings: Vec<Finding>) -> Verification {
     let mut counts = BTreeMap::new();
     findings.iter().for_each(|finding| *counts.entry(finding.code).or_insert(0) += 1);
-    let mut report = verify(&data, options(), &Quiet).unwrap();
+    let mut report = verify(data, options(), &Quiet).unwrap();
     report.worst = findings.iter().map(|finding| finding.severity).max();
     (report.findings, report.finding_counts) = (findings, counts);
     report.verdict = report.judge();
-    (report, due)
+    report
 }
 
 fn here(code: Code, index: u64) -> Vec<Due> {
@@ -74,6 +81,15 @@ fn here(code: Code, index: u64) -> Vec<Due> {
 /// What is said of the database itself when an alarm is raised.
 fn alarm() -> Vec<Due> {
     vec![due(Code::AlarmActive, At::default())]
+}
+
+/// What a ranking of these members says of them together; and what is due.
+fn ranked(members: &[Member], due: Vec<Due>) -> (Verification, Vec<Due>) {
+    let home = tempfile::tempdir().unwrap();
+    let directories: Vec<_> = (0..members.len()).map(|at| home.path().join(format!("m{at}"))).collect();
+    members.iter().zip(&directories).for_each(|(member, directory)| member.files().write(directory));
+    let findings = rank(&directories, RankOptions { version: Some("3.6.14".parse().unwrap()) }, &Quiet).unwrap().findings;
+    (as_verified(&directories[0], findings), due)
 }
 
 pub fn entries() -> Vec<Entry> {
@@ -202,6 +218,35 @@ pub fn entries() -> Vec<Entry> {
                     V2Request { id: 1, method: "PUT".to_owned(), path: "/1/key".to_owned(), val: "v".to_owned(), ..V2Request::default() };
                 member.entry(21).data = Some(request.encode_to_vec());
                 copied(&member, "3.5.12", |_| {}, here(Code::ReplayV2, 21))
+            }),
+        ),
+        entry(
+            Code::ClusterDiffers,
+            "the second log is of another cluster",
+            Other(|| {
+                let mut other = one(IDS[1], 24, 22);
+                other.cluster = 5;
+                ranked(&[one(IDS[0], 24, 22), other], vec![due(Code::ClusterDiffers, At::default())])
+            }),
+        ),
+        entry(
+            Code::LogConflict,
+            "two members know different entries 19 to be committed",
+            Other(|| {
+                let mut other = one(IDS[1], 24, 22);
+                (19..=24).for_each(|index| other.entry(index).term = Some(3));
+                other.buckets.index(20, 3);
+                *other.segments[1].records.last_mut().unwrap() = state(3, 22);
+                ranked(&[one(IDS[0], 24, 22), other], here(Code::LogConflict, 19))
+            }),
+        ),
+        entry(
+            Code::KeyspaceDiffers,
+            "two members have different values of one key",
+            Other(|| {
+                let mut other = one(IDS[1], 24, 22);
+                other.buckets.edit(6, 0, false, |kv| kv.value = b"otherwise".to_vec());
+                ranked(&[one(IDS[0], 24, 22), other], vec![due(Code::KeyspaceDiffers, At::default().key(b"a"))])
             }),
         ),
     ]

@@ -125,7 +125,7 @@ impl Input {
         Ok(Some(received))
     }
 
-    fn log(&self) -> Log<'_> {
+    pub fn log(&self) -> Log<'_> {
         Log::new(self.wals.iter().map(|(name, source)| (name.as_str(), source)))
     }
 

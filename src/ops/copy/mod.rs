@@ -7,6 +7,7 @@
 pub mod directory;
 pub mod fold;
 mod input;
+pub(crate) mod standing;
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
