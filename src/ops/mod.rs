@@ -9,6 +9,7 @@ pub mod hashkv;
 pub mod inspect;
 pub mod keyspace;
 pub mod merge;
+mod object_time;
 pub mod rank;
 pub mod restore;
 pub mod scan;

@@ -10,7 +10,7 @@ use coldbolt::etcd::request::{
 };
 use coldbolt::finding::Finding;
 use coldbolt::monitor::{Collect, Quiet};
-use coldbolt::ops::copy::{CopyOptions, copy};
+use coldbolt::ops::copy::{CopyOptions, Until, copy};
 use coldbolt::ops::rank::{RankOptions, rank};
 use coldbolt::ops::verify::{Verification, verify};
 use coldbolt::{Code, Error};
@@ -46,12 +46,22 @@ fn set(member: &mut Member, index: u64, request: InternalRaftRequest) {
 
 /// What a copy of the member says, as a verification says it; and what is due.
 fn copied(member: &Member, version: &str, also: impl FnOnce(&Path), due: Vec<Due>) -> (Verification, Vec<Due>) {
+    copied_with(member, version, CopyOptions::default(), also, due)
+}
+
+fn copied_with(
+    member: &Member,
+    version: &str,
+    options: CopyOptions<'_>,
+    also: impl FnOnce(&Path),
+    due: Vec<Due>,
+) -> (Verification, Vec<Due>) {
     let home = tempfile::tempdir().unwrap();
     let data = home.path().join("data");
     member.files().write(&data);
     also(&data);
     let heard = Collect::default();
-    let copying = CopyOptions { version: Some(version.parse().unwrap()), ..CopyOptions::default() };
+    let copying = CopyOptions { version: Some(version.parse().unwrap()), ..options };
     let done = copy(&data, &home.path().join("copy.db"), copying, &heard);
     let mut findings = heard.into_findings();
     match done {
@@ -218,6 +228,20 @@ pub fn entries() -> Vec<Entry> {
                     V2Request { id: 1, method: "PUT".to_owned(), path: "/1/key".to_owned(), val: "v".to_owned(), ..V2Request::default() };
                 member.entry(21).data = Some(request.encode_to_vec());
                 copied(&member, "3.5.12", |_| {}, here(Code::ReplayV2, 21))
+            }),
+        ),
+        entry(
+            Code::ReplayTime,
+            "an object tells a time an hour ahead of the next",
+            Other(|| {
+                let mut member = writing();
+                for (index, time) in [(21, "12:00:00"), (22, "13:00:10"), (23, "12:00:20"), (24, "12:00:30")] {
+                    let value = format!(r#"{{"kind":"Lease","spec":{{"renewTime":"2026-03-04T{time}Z"}}}}"#);
+                    let put = PutRequest { key: b"a".to_vec(), value: value.into_bytes(), ..PutRequest::default() };
+                    set(&mut member, index, InternalRaftRequest { put: Some(put), ..root() });
+                }
+                let options = CopyOptions { until: Some(Until::Time("2026-03-04T12:00:21Z".parse().unwrap())), ..CopyOptions::default() };
+                copied_with(&member, "3.6.14", options, |_| {}, here(Code::ReplayTime, 22))
             }),
         ),
         entry(
