@@ -7,11 +7,14 @@
 pub mod directory;
 pub mod fold;
 mod input;
+pub(crate) mod standing;
+pub mod time;
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use self::fold::{Fold, FoldOptions, FoldReport};
@@ -43,6 +46,17 @@ pub enum Until {
     Index(u64),
     /// As soon as this is the current revision.
     Revision(i64),
+    /// Before anything that may be later, as the Kubernetes objects tell that were put.
+    Time(Timestamp),
+}
+
+impl Until {
+    fn time(self) -> Option<Timestamp> {
+        match self {
+            Until::Time(time) => Some(time),
+            Until::Index(_) | Until::Revision(_) => None,
+        }
+    }
 }
 
 /// What to copy, and how.

@@ -110,7 +110,8 @@ impl Level {
             | Code::AuthInconsistent
             | Code::AlarmActive
             | Code::IndexMissing
-            | Code::StorageVersionUnknown => Level::Mvcc,
+            | Code::StorageVersionUnknown
+            | Code::KeyspaceDiffers => Level::Mvcc,
             Code::WalCrc
             | Code::WalTorn
             | Code::WalRecord
@@ -136,7 +137,10 @@ impl Level {
             | Code::ReplayFlags
             | Code::ReplayPassword
             | Code::ReplayAlarm
-            | Code::ReplayV2 => Level::Wal,
+            | Code::ReplayTime
+            | Code::ReplayV2
+            | Code::ClusterDiffers
+            | Code::LogConflict => Level::Wal,
         }
     }
 }
