@@ -47,7 +47,7 @@ fn names(keys: &[Vec<u8>]) -> String {
     keys.iter().map(|key| format!("\n    {}", show_key(key))).collect()
 }
 
-fn text(report: &CompareReport) -> String {
+pub fn text(report: &CompareReport) -> String {
     let rows = report.members.iter().map(|member| {
         let compact = member.compact_revision.map_or_else(|| "-".to_owned(), |revision| revision.to_string());
         let hash = member.hash.map_or_else(|| "-".to_owned(), |hash| hash.to_string());
@@ -78,7 +78,7 @@ fn text(report: &CompareReport) -> String {
     text
 }
 
-fn document(report: &CompareReport) -> Value {
+pub fn document(report: &CompareReport) -> Value {
     let keys = |keys: &[Vec<u8>]| -> Vec<Value> {
         let one = |key: &Vec<u8>| {
             let mut item = Map::new();

@@ -64,7 +64,8 @@ fn screen(out: &mut dyn std::io::Write, report: &DefragReport) -> std::io::Resul
         let (free, pages) = (size(of.free_bytes), size(of.page_bytes));
         writeln!(out, "{what:<8}{} bytes: {pages} of pages, {free} of them free; {} revisions stored", of.bytes, of.revisions)?;
     }
-    writeln!(out, "content the same, read back and compared; HashKV {} at revision {}", report.hashkv, report.revision)?;
+    let hash = report.hashkv.map_or_else(String::new, |hash| format!("; HashKV {hash} at revision {}", report.revision));
+    writeln!(out, "content the same, read back and compared{hash}")?;
     if report.trailer {
         writeln!(out, "trailer SHA-256, made anew")?;
     }

@@ -5,29 +5,30 @@
 //! HashKV the source's. Source: `backend.go defrag` @ v3.6, which does the same
 //! with the pages of its own machine's size.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
-use super::hashkv::{HashKvOptions, hashkv};
+use super::aside::{beside, while_syncing};
 use super::restore::database::facts;
 use super::restore::keep::{Rule, Selection};
-use super::restore::stream::{Edit, Hashing, stream};
+use super::stream::{Edit, Edits, write_anew};
 use super::verify::{Level, Verification, VerifyOptions, verify_file};
 use crate::bolt::Db;
-use crate::bolt::writer::{Freelist, Options, Writer};
+use crate::bolt::writer::Freelist;
 use crate::bytes::Source;
 use crate::bytes::dest::{self, Dest, Existing};
+use crate::bytes::gate::is_cold;
 use crate::bytes::source::Lock;
 use crate::error::{Error, Result, show};
 use crate::etcd::{BucketKey, Facts, Revision};
 use crate::finding::Severity;
-use crate::monitor::{Monitor, Quiet};
+use crate::monitor::Monitor;
+use crate::snap::backup::TRAILER;
 
 /// Where the new file goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,8 +74,8 @@ pub struct DefragReport {
     pub after: FileSize,
     /// Whether the new file ends with a SHA-256, as the source does.
     pub trailer: bool,
-    /// HashKV, before and after.
-    pub hashkv: u32,
+    /// HashKV, before and after, as if the compaction were finished.
+    pub hashkv: Option<u32>,
     /// The last revision, before and after.
     pub revision: i64,
     /// The compaction that was finished.
@@ -107,22 +108,32 @@ pub fn defrag(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -
     // What is in the way is told before the source is read for minutes.
     dest::check(path, existing).map_err(|error| Error::Refused(format!("{}: {error}", show(path))))?;
     let stamp = source.stamp();
-    let verification = whole(source, monitor)?;
     let db = Db::open(source).map_err(|c| Error::damaged(source.path(), c))?;
-    let (facts, _) = facts(&db)?;
-    let plan = Plan::new(&db, &facts, &verification, options.live_only, monitor)?;
-
-    let mut dest = Dest::create(path, existing)?;
-    match options.destination {
-        DefragDestination::New(_) => dest.own(0o600, None)?,
-        DefragDestination::InPlace => {
-            let was = fs::metadata(path).map_err(|e| Error::unreadable(path, e))?;
-            dest.own(was.mode() & 0o7777, Some((was.uid(), was.gid())))?;
-        }
+    // Reading a cold file for two ends at once would have its disk go back and forth.
+    let (before, (plan, mut dest, due)) = beside(
+        is_cold(source),
+        monitor,
+        |monitor| whole(source, false, monitor),
+        |monitor| {
+            let plan = Plan::new(&db, options.live_only, monitor)?;
+            let mut dest = Dest::create(path, existing)?;
+            match options.destination {
+                DefragDestination::New(_) => dest.own(0o600, None)?,
+                DefragDestination::InPlace => {
+                    let was = fs::metadata(path).map_err(|e| Error::unreadable(path, e))?;
+                    dest.own(was.mode() & 0o7777, Some((was.uid(), was.gid())))?;
+                }
+            }
+            let due = plan.write(&mut dest, monitor)?;
+            Ok((plan, dest, due))
+        },
+    )?;
+    let trailer = before.measured.trailer == "present";
+    let partial = dest.partial().to_path_buf();
+    let (after, digest) = while_syncing(|| dest.sync(), || read_back(&partial, (due, &before), trailer, monitor))?;
+    if let Some(digest) = digest {
+        dest.write_all(&digest).map_err(|source| Error::Output { what: show(&partial), source })?;
     }
-    let due = plan.write(&mut dest, monitor)?;
-    dest.sync()?;
-    let after = plan.read_back(dest.partial(), due)?;
     // An etcd that has begun to use the old file holds its lock; one that has used it meanwhile has changed it.
     let held = (options.destination == DefragDestination::InPlace).then(|| lock(source.path())).transpose()?;
     if stamp != source.stamp() {
@@ -133,10 +144,10 @@ pub fn defrag(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -
     Ok(DefragReport {
         source: source.name(),
         destination: show(path),
-        before: plan.before,
-        after,
-        trailer: plan.trailer,
-        hashkv: plan.hash,
+        before: size(&before),
+        after: FileSize { bytes: after.bytes.saturating_add(if trailer { TRAILER } else { 0 }), ..after },
+        trailer,
+        hashkv: before.measured.hashkv,
         revision: plan.revision,
         compacted: plan.compact,
         notes: plan.notes,
@@ -161,8 +172,8 @@ fn lock(path: &Path) -> Result<File> {
 }
 
 /// Verifies the source, which must be whole.
-fn whole(source: &Source, monitor: &dyn Monitor) -> Result<Verification> {
-    let verification = verify_file(source, VerifyOptions { level: Level::Mvcc, ..VerifyOptions::default() }, monitor)?;
+fn whole(source: &Source, sealing: bool, monitor: &dyn Monitor) -> Result<Verification> {
+    let verification = verify_file(source, VerifyOptions { level: Level::Mvcc, sealing, ..VerifyOptions::default() }, monitor)?;
     if let Some(damage) = verification.findings.iter().find(|finding| finding.severity == Severity::Damage) {
         let corrupt = crate::Corrupt { at: damage.at.clone(), code: damage.code, detail: damage.detail.clone() };
         return Err(Error::damaged(source.path(), Box::new(corrupt)));
@@ -173,35 +184,20 @@ fn whole(source: &Source, monitor: &dyn Monitor) -> Result<Verification> {
 /// What is to be written.
 struct Plan<'d, 's> {
     db: &'d Db<'s>,
-    edits: BTreeMap<&'static [u8], Edit>,
+    edits: Edits<'static>,
     keep: Option<Selection>,
     compact: Option<i64>,
-    trailer: bool,
-    hash: u32,
     revision: i64,
-    before: FileSize,
     notes: Vec<String>,
 }
 
 impl<'d, 's> Plan<'d, 's> {
-    fn new(db: &'d Db<'s>, facts: &Facts, verification: &Verification, live_only: bool, monitor: &dyn Monitor) -> Result<Plan<'d, 's>> {
-        let measured = &verification.measured;
-        // As if the compaction were finished: then it is the same before and after.
-        let hash = hashkv(db.source(), HashKvOptions { compact_revision: facts.compact_revision(), ..HashKvOptions::default() }, monitor)?;
-        let before = size(verification);
-        let mut plan = Plan {
-            db,
-            edits: BTreeMap::new(),
-            keep: None,
-            compact: None,
-            trailer: measured.trailer == "present",
-            hash: hash.hash,
-            revision: hash.revision,
-            before,
-            notes: Vec::new(),
-        };
+    fn new(db: &'d Db<'s>, live_only: bool, monitor: &dyn Monitor) -> Result<Plan<'d, 's>> {
+        let (facts, last) = facts(db)?;
+        let revision = facts.current_revision(last);
+        let mut plan = Plan { db, edits: Edits::new(), keep: None, compact: None, revision, notes: Vec::new() };
         match facts.compact_revision().filter(|_| live_only) {
-            Some(compact) => plan.finish_compaction(facts, compact, monitor)?,
+            Some(compact) => plan.finish_compaction(&facts, compact, monitor)?,
             None if live_only => plan.notes.push("no compaction was ever asked for: all history stays".to_owned()),
             None if facts.compaction_is_unfinished() => {
                 plan.notes.push("a compaction is marked and not finished: --live-only finishes it, or etcd when it starts".to_owned());
@@ -217,7 +213,7 @@ impl<'d, 's> Plan<'d, 's> {
         let unfinished = facts.compaction_is_unfinished();
         if unfinished {
             let mark = BucketKey { revision: Revision { main: compact, sub: 0 }, tombstone: false }.to_bytes();
-            let keys = [(b"finishedCompactRev".to_vec(), Some(mark))].into();
+            let keys = Cow::Owned([(b"finishedCompactRev".to_vec(), Some(mark))].into());
             self.edits.insert(b"meta", Edit { clear: false, keys });
         }
         self.notes.push(match (unfinished, keep.counts.dropped) {
@@ -235,43 +231,32 @@ impl<'d, 's> Plan<'d, 's> {
     /// Writes it, and gives the status hash of what was written.
     fn write(&self, dest: &mut Dest, monitor: &dyn Monitor) -> Result<u32> {
         let meta = self.db.meta();
-        let options = Options {
-            page_size: meta.page_size,
-            freelist: if meta.freelist.is_some() { Freelist::Stored } else { Freelist::Absent },
-            txid: meta.txid.0.saturating_add(1),
-            ..Options::default()
-        };
-        let mut writer = Hashing::new(Writer::new(&mut *dest, options)?);
-        monitor.begin("writing database", self.db.size());
-        stream(self.db, &self.edits, self.keep.as_ref(), &mut writer, monitor)?;
-        let (writer, hash) = writer.done();
-        writer.finish()?;
-        monitor.end();
-        if self.trailer {
-            let digest = sha256(dest.partial());
-            let written = digest.and_then(|digest| dest.write_all(&digest));
-            written.map_err(|source| Error::Output { what: show(dest.partial()), source })?;
-        }
+        let freelist = if meta.freelist.is_some() { Freelist::Stored } else { Freelist::Absent };
+        let (_, hash) = write_anew(self.db, &self.edits, self.keep.as_ref(), freelist, &mut *dest, monitor)?;
         Ok(hash)
     }
+}
 
-    /// Opens what was written, verifies it, and compares it.
-    fn read_back(&self, path: &Path, due: u32) -> Result<FileSize> {
-        let wrong = |what: String| Error::Output { what: show(path), source: io::Error::other(format!("read back, {what}")) };
-        let result = Source::open(path)?;
-        let verification = whole(&result, &Quiet).map_err(|e| wrong(e.to_string()))?;
-        let hash = verification.measured.status_hash.unwrap_or(0);
-        if hash != due {
-            return Err(wrong(format!("its status hash is {hash:x}, of what was written {due:x}")));
-        }
-        let options = HashKvOptions { compact_revision: verification.measured.compact_revision, ..HashKvOptions::default() };
-        let keys = hashkv(&result, options, &Quiet)?;
-        if (keys.hash, keys.revision) != (self.hash, self.revision) {
-            let (ours, theirs) = ((keys.hash, keys.revision), (self.hash, self.revision));
-            return Err(wrong(format!("its HashKV is {} at {}, the source's is {} at {}", ours.0, ours.1, theirs.0, theirs.1)));
-        }
-        Ok(size(&verification))
+/// Opens what was written, verifies it, and compares it with the hash of what was written and with the source. Gives its SHA-256 if it is to
+/// get a trailer.
+fn read_back(
+    path: &Path,
+    (due, before): (u32, &Verification),
+    sealing: bool,
+    monitor: &dyn Monitor,
+) -> Result<(FileSize, Option<[u8; 32]>)> {
+    let wrong = |what: String| Error::Output { what: show(path), source: io::Error::other(format!("read back, {what}")) };
+    let after = whole(&Source::open(path)?, sealing, monitor).map_err(|e| wrong(e.to_string()))?;
+    let hash = after.measured.status_hash.unwrap_or(0);
+    if hash != due {
+        return Err(wrong(format!("its status hash is {hash:x}, of what was written {due:x}")));
     }
+    // The same before and after: it is that of the keyspace as if the compaction were finished.
+    let (ours, theirs) = (after.measured.hashkv, before.measured.hashkv);
+    if ours != theirs {
+        return Err(wrong(format!("its HashKV is {ours:?}, the source's {theirs:?}")));
+    }
+    Ok((size(&after), after.measured.payload_sha256))
 }
 
 fn size(verification: &Verification) -> FileSize {
@@ -281,15 +266,5 @@ fn size(verification: &Verification) -> FileSize {
         page_bytes: measured.db_size,
         free_bytes: measured.free_bytes,
         revisions: measured.revisions.unwrap_or(0),
-    }
-}
-
-fn sha256(path: &Path) -> io::Result<[u8; 32]> {
-    let (mut file, mut hash, mut chunk) = (File::open(path)?, Sha256::new(), vec![0; 1 << 20]);
-    loop {
-        match io::Read::read(&mut file, &mut chunk)? {
-            0 => return Ok(hash.finalize().into()),
-            n => hash.update(chunk.get(..n).unwrap_or_default()),
-        }
     }
 }

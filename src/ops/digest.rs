@@ -29,6 +29,11 @@ fn hex<S: serde::Serializer>(digest: &[u8; 32], serializer: S) -> Result<S::Ok, 
     serializer.serialize_str(&checksum::hex(digest))
 }
 
+/// A digest in hex, or nothing.
+pub(super) fn hex_if_any<S: serde::Serializer>(digest: &Option<[u8; 32]>, serializer: S) -> Result<S::Ok, S::Error> {
+    serde::Serialize::serialize(&digest.map(|digest| checksum::hex(&digest)), serializer)
+}
+
 /// SHA-256 of the first `len` bytes.
 ///
 /// # Errors

@@ -19,6 +19,7 @@ use super::fold::{FoldReport, Position};
 use super::input::Input;
 use super::{CopyOptions, Gather, verified};
 use crate::bolt::db::{Db, check_length};
+use crate::bolt::writer::Freelist;
 use crate::bytes::dest_dir::{self, DestDir, Steps};
 use crate::bytes::{Source, dest};
 use crate::error::{Error, Result, show};
@@ -27,7 +28,7 @@ use crate::etcd::member::Member;
 use crate::etcd::schema::Minor;
 use crate::finding::Finding;
 use crate::monitor::Monitor;
-use crate::ops::merge::merge;
+use crate::ops::stream::write_anew;
 use crate::ops::verify::{Level, VerifyOptions, verify_file};
 use crate::raft::{self, ConfState, HardState, SnapshotMetadata};
 use crate::snap::file::{SnapFile, SnapName};
@@ -85,12 +86,15 @@ pub fn copy_directory(source: &Path, to: &Path, options: CopyOptions<'_>, monito
     let (snap, wal) = (Path::new("member/snap"), Path::new("member/wal"));
     dest.dir(snap)?;
     let mut file = dest.file(&snap.join("db"), 0o600)?;
-    merge(&db, &fold.overlay, &mut file, monitor)?;
+    let (_, hash) = write_anew(&db, &fold.edits(), None, Freelist::Absent, &mut file, monitor)?;
     file.finish()?;
     let path = dest.partial().join(snap).join("db");
     let verification = verify_file(&Source::open(&path)?, VerifyOptions { level: Level::Mvcc, ..VerifyOptions::default() }, &gather)?;
-    if verification.measured.consistent_index != Some(raft.index) {
-        let source = std::io::Error::other(format!("read back, it is at index {:?}", verification.measured.consistent_index));
+    let measured = &verification.measured;
+    if (measured.consistent_index, measured.status_hash) != (Some(raft.index), Some(hash)) {
+        let (index, ours) = (measured.consistent_index, measured.status_hash);
+        let what = format!("read back, it is at index {index:?} with status hash {ours:x?}; {} and {hash:x} are due", raft.index);
+        let source = std::io::Error::other(what);
         return Err(Error::Output { what: show(&path), source });
     }
     let (name, bytes) = snapshot(raft);

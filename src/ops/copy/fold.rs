@@ -1,5 +1,6 @@
 //! The entries of a log that a database lacks, applied to it in memory.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -7,7 +8,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::Until;
-
+use super::time::{Moment, TimeReport, Times, Told, told};
 use crate::bolt::Db;
 use crate::bytes::to_u64;
 use crate::error::{At, Corrupt, Error, Result};
@@ -18,6 +19,7 @@ use crate::etcd::request::{Request, decode};
 use crate::etcd::schema::{Minor, storage_version};
 use crate::finding::{Code, Finding, Severity};
 use crate::monitor::Monitor;
+use crate::ops::stream::{Edit, Edits};
 use crate::raft::{ConfChange, ConfState, Entry, EntryType, EntryView, HardState};
 use crate::wal::log::{Body, Cursor, EntryRef, Scan, Summary};
 use crate::wal::segment::End;
@@ -80,6 +82,9 @@ pub struct FoldReport {
     pub revision_before: i64,
     /// The revision after it.
     pub revision_after: i64,
+    /// Where it was stopped for a moment's sake.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<TimeReport>,
 }
 
 /// What is to be written over the database, and what a person should know.
@@ -93,6 +98,14 @@ pub struct Fold {
     pub raft: Position,
     /// Findings; those of reading the log are not among them.
     pub findings: Vec<Finding>,
+}
+
+impl Fold {
+    /// The changes, for who writes them over the database.
+    pub(super) fn edits(&self) -> Edits<'_> {
+        let edit = |keys| Edit { clear: false, keys: Cow::Borrowed(keys) };
+        self.overlay.iter().map(|(name, keys)| (name.as_slice(), edit(keys))).collect()
+    }
 }
 
 /// Where a member stands in the raft log.
@@ -130,13 +143,20 @@ pub fn fold(db: &Db<'_>, log: &Log<'_>, place: &Path, options: FoldOptions<'_>, 
     let mut findings: Vec<Finding> = tail.short(&log).into_iter().collect();
 
     let mut interest = Interest::default();
-    let mut versions = Vec::new();
+    let (mut versions, mut times) = (Vec::new(), Times::default());
+    let moment = options.until.and_then(Until::time);
     tail.each(&log, &tail.entries, place, |entry| {
         interest.add(entry.bytes());
         versions.extend(version_in(entry));
+        if moment.is_some() {
+            times.add(entry);
+        }
         Ok(true)
     })?;
     interest.close();
+    let limit = if options.include_uncommitted { u64::MAX } else { tail.commit };
+    let cut = moment.map(|to| times.cut(to, from, limit)).transpose()?;
+    let options = FoldOptions { until: cut.map(|cut| Until::Index(cut.last.index)).or(options.until), ..options };
     let (version, reason) = match options.version {
         Some(version) => (version, "as asked for".to_owned()),
         None => infer(&facts, &versions, place, &mut findings)?,
@@ -164,6 +184,7 @@ pub fn fold(db: &Db<'_>, log: &Log<'_>, place: &Path, options: FoldOptions<'_>, 
         left_out: 0,
         revision_before: before,
         revision_after: before,
+        time: None,
     };
     if let Some(until) = options.until {
         check_start(until, from, before)?;
@@ -190,6 +211,20 @@ pub fn fold(db: &Db<'_>, log: &Log<'_>, place: &Path, options: FoldOptions<'_>, 
     monitor.end();
     if let Some(until) = options.until.filter(|_| !stopped) {
         check_end(until, &replayer)?;
+    }
+    if let (Some(to), Some(cut)) = (moment, cut) {
+        let last = tail.moment(&log, cut.last, place, Some(replayer.revision()))?;
+        let next = cut.next.map(|next| {
+            // The engine once more, to tell how far it is to the next one.
+            let mut probe = Replayer::open(db, &interest, version, &crate::error::show(place)).map_err(damaged)?;
+            let until = FoldOptions { until: Some(Until::Index(next.index)), ..options };
+            let applied = tail.apply(&log, &tail.entries, place, until, &mut probe, &mut report.clone(), monitor);
+            tail.moment(&log, next, place, applied.ok().map(|_| probe.revision()))
+        });
+        let end = cut.next.map_or(report.last_index, |next| next.index.saturating_sub(1));
+        let (between, ahead) = (end.saturating_sub(cut.last.index), cut.ahead.map_or(0, |ahead| ahead.count));
+        findings.extend(cut.ahead.map(|ahead| ahead.finding(&crate::error::show(place), cut.evidence)));
+        report.time = Some(TimeReport { to, last, next: next.transpose()?, between, evidence: cut.evidence, ahead });
     }
     for change in options.changes {
         if let Done::Rejected(why) = replayer.change_members(change).map_err(in_log)? {
@@ -330,6 +365,17 @@ impl Tail {
         Ok(true)
     }
 
+    /// What an entry tells of the time.
+    fn moment(&self, log: &Log<'_>, at: Told, place: &Path, revision: Option<i64>) -> Result<Moment> {
+        let mut key = String::new();
+        let from = self.entries.partition_point(|entry| entry.index < at.index);
+        self.each(log, self.entries.get(from..).unwrap_or_default(), place, |entry| {
+            key = told(entry).map_or_else(String::new, |(_, key)| crate::error::show_bytes(&key));
+            Ok(false)
+        })?;
+        Ok(Moment { time: at.time, index: at.index, revision, key })
+    }
+
     /// Applies entries; whether it stopped because that was asked for.
     #[allow(clippy::too_many_arguments, reason = "they are one state, taken apart by the borrow of the database")]
     fn apply(
@@ -349,7 +395,8 @@ impl Tail {
             let there = match options.until {
                 Some(Until::Index(until)) => entry.index > until,
                 Some(Until::Revision(until)) => replayer.revision() >= until,
-                None => false,
+                // A time was made an index.
+                Some(Until::Time(_)) | None => false,
             };
             if there {
                 return Ok(false);

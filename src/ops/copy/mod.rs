@@ -7,21 +7,27 @@
 pub mod directory;
 pub mod fold;
 mod input;
+pub(crate) mod standing;
+pub mod time;
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use self::fold::{Fold, FoldOptions, FoldReport};
 use self::input::Input;
-use super::digest::sha256;
-use super::merge::{Changes, merge};
+use super::aside::{beside, while_syncing};
 use super::seal::pour;
+use super::stream::{Edits, write_anew};
 use super::verify::{Level, Verification, VerifyOptions, verify_file};
 use crate::bolt::Db;
+use crate::bolt::writer::Freelist;
 use crate::bytes::dest::{self, Dest, Existing};
+use crate::bytes::gate::is_cold;
+use crate::bytes::writeback::Writeback;
 use crate::bytes::{Source, checksum};
 use crate::error::{At, Corrupt, Error, Result, show};
 use crate::etcd::apply::Version;
@@ -40,6 +46,17 @@ pub enum Until {
     Index(u64),
     /// As soon as this is the current revision.
     Revision(i64),
+    /// Before anything that may be later, as the Kubernetes objects tell that were put.
+    Time(Timestamp),
+}
+
+impl Until {
+    fn time(self) -> Option<Timestamp> {
+        match self {
+            Until::Time(time) => Some(time),
+            Until::Index(_) | Until::Revision(_) => None,
+        }
+    }
 }
 
 /// What to copy, and how.
@@ -213,38 +230,51 @@ fn verified(input: &Input, options: CopyOptions<'_>, gather: &Gather<'_>) -> Res
 fn once(input: &Input, (file, name): (&mut File, &Path), options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<CopyReport> {
     let gather = Gather { to: monitor };
     let files = input.files(options.digests, &gather)?;
-    let (verification, mut findings) = verified(input, options, &gather)?;
+    let written = |source| Error::Output { what: show(name), source };
+    let mut out = Writeback::new(file.try_clone().map_err(written)?);
+    // Reading a cold file for two ends at once would have its disk go back and forth.
+    let ((verification, mut findings), (db, folded, hash)) = beside(
+        is_cold(&input.database),
+        monitor,
+        |monitor| verified(input, options, &Gather { to: monitor }),
+        |monitor| {
+            let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
+            let folded = input.fold(&db, options, &Gather { to: monitor })?;
+            let hash = if options.exact {
+                pour(&input.database, db.size(), (&mut out, name), monitor)?;
+                None
+            } else {
+                let edits = folded.as_ref().map_or_else(Edits::new, Fold::edits);
+                Some(write_anew(&db, &edits, None, Freelist::Absent, &mut out, monitor)?.1)
+            };
+            Ok((db, folded, hash))
+        },
+    )?;
     let said = findings.len();
-    let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
-    let folded = input.fold(&db, options, &gather)?;
     if let Some(fold) = &folded {
         findings.extend(fold.findings.clone());
     } else {
         findings.extend(input.left_behind(&db, &gather));
     }
-    let written = |source| Error::Output { what: show(name), source };
-    let payload = if options.exact {
-        let size = db.size();
-        pour(&input.database, size, (&mut *file, name), monitor)?;
-        size
-    } else {
-        let none = Changes::new();
-        merge(&db, folded.as_ref().map_or(&none, |fold| &fold.overlay), &mut *file, monitor)?.bytes
-    };
-    let payload = payload.next_multiple_of(512);
+    let payload = file.metadata().map_err(written)?.len().next_multiple_of(512);
     file.set_len(payload).map_err(written)?;
-    let reread = || file.try_clone().map_err(written).and_then(|file| Source::from_file(name, file));
-    let digest = sha256(&reread()?, payload, monitor).map_err(|c| Error::damaged(name, c))?;
+    let copy = file.try_clone().map_err(written).and_then(|file| Source::from_file(name, file))?;
+    let result = while_syncing(
+        || out.sync().map_err(written),
+        || read_back(&copy, (&verification, input.live), (folded.as_ref(), hash), options, &gather),
+    )?;
+    let measured = &result.measured;
+    let Some(digest) = measured.payload_sha256 else {
+        return Err(written(std::io::Error::other("read back, it could not be hashed")));
+    };
     let mut handle = &*file;
     handle.seek(SeekFrom::Start(payload)).and_then(|_| handle.write_all(&digest)).map_err(written)?;
-    let result = read_back(&reread()?, (&verification, input.live), folded.as_ref(), options, &gather)?;
     if options.digests && !input.live && input.files(true, &gather)? != files {
         return Err(Error::unreadable(Path::new(&input.name), "changed while it was read: its SHA-256 before and after differ"));
     }
     for finding in findings.iter().skip(said) {
         monitor.finding(finding.clone());
     }
-    let measured = &result.measured;
     Ok(CopyReport {
         source: input.name.clone(),
         kind: input.kind(&verification),
@@ -261,11 +291,11 @@ fn once(input: &Input, (file, name): (&mut File, &Path), options: CopyOptions<'_
     })
 }
 
-/// Reads the copy as a backup is read, and compares it with what it was made from.
+/// Reads the copy as a backup is read, before it has its trailer, and compares it with what was written and what that was made from.
 fn read_back(
     copy: &Source,
     (source, live): (&Verification, bool),
-    folded: Option<&Fold>,
+    (folded, hash): (Option<&Fold>, Option<u32>),
     options: CopyOptions<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Verification> {
@@ -273,11 +303,13 @@ fn read_back(
         let source = std::io::Error::other(format!("read back, {what}: this is a fault of the copy, and none was kept"));
         Err(Error::Output { what: copy.name(), source })
     };
-    let options_of = VerifyOptions { level: Level::Mvcc, ..VerifyOptions::default() };
-    let result = verify_file(copy, options_of, monitor)?;
+    let result = verify_file(copy, VerifyOptions { level: Level::Mvcc, sealing: true, ..VerifyOptions::default() }, monitor)?;
     let damage = result.findings.iter().find(|finding| finding.severity == Severity::Damage);
-    if let Some(damage) = damage.filter(|damage| !options.allow_damage || damage.code == Code::TrailerMismatch) {
+    if let Some(damage) = damage.filter(|_| !options.allow_damage) {
         return wrong(damage.to_string());
+    }
+    if hash.is_some() && hash != result.measured.status_hash {
+        return wrong(format!("its status hash is {:x?}, of what was written {hash:x?}", result.measured.status_hash));
     }
     if live {
         // It may have changed since it was verified.

@@ -12,14 +12,13 @@
 //!
 //! Source: `etcdutl/snapshot/v3_snapshot.go saveDB, modifyLatestRevision, updateCIndex` @ v3.6.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::io::{Seek, Write};
 
 use super::cut::Cut;
 use super::keep::Selection;
-use super::stream::{Edit, Hashing, stream};
 use crate::bolt::Db;
-use crate::bolt::writer::{self, Summary, Writer};
+use crate::bolt::writer::{Freelist, Summary};
 use crate::error::{Error, Result};
 use crate::etcd::alarm::AlarmType;
 use crate::etcd::identity::NewCluster;
@@ -28,11 +27,12 @@ use crate::etcd::schema::Minor;
 use crate::etcd::store::AlarmFact;
 use crate::etcd::{BucketKey, Facts, Revision, bootstrap};
 use crate::monitor::Monitor;
+use crate::ops::stream::{self, Edit, write_anew};
 
 /// The changes to a database.
 #[derive(Debug, Default)]
 pub(super) struct Edits {
-    buckets: BTreeMap<&'static [u8], Edit>,
+    buckets: stream::Edits<'static>,
     /// Which revisions are kept, if not all.
     pub keep: Option<Selection>,
     /// What differs from the source, for people.
@@ -51,8 +51,8 @@ impl Edits {
         let mut edits = Edits::default();
         edits.buckets.insert(b"key", Edit::default());
         let members = cluster.members.iter().map(|m| (format!("{:x}", m.id).into_bytes(), Some(m.json().into_bytes())));
-        edits.buckets.insert(b"members", Edit { clear: true, keys: members.collect() });
-        edits.buckets.insert(b"members_removed", Edit { clear: true, keys: BTreeMap::new() });
+        edits.buckets.insert(b"members", Edit { clear: true, keys: Cow::Owned(members.collect()) });
+        edits.buckets.insert(b"members_removed", Edit { clear: true, ..Edit::default() });
         edits.buckets.insert(b"cluster", Edit::default());
         edits.buckets.insert(b"meta", Edit::default());
         let (old, new) = (facts.members.len(), cluster.members.len());
@@ -76,7 +76,7 @@ impl Edits {
     }
 
     fn put(&mut self, bucket: &'static [u8], key: &[u8], value: Option<Vec<u8>>) {
-        self.buckets.entry(bucket).or_default().keys.insert(key.to_vec(), value);
+        self.buckets.entry(bucket).or_default().keys.to_mut().insert(key.to_vec(), value);
     }
 
     /// etcd refuses to start on what a newer version has written.
@@ -125,7 +125,7 @@ impl Edits {
 
     /// Leaves out the alarms.
     pub(super) fn clear_alarms(&mut self, facts: &Facts) {
-        self.buckets.insert(b"alarm", Edit { clear: true, keys: BTreeMap::new() });
+        self.buckets.insert(b"alarm", Edit { clear: true, ..Edit::default() });
         for AlarmFact { member_id, alarm } in &facts.alarms {
             let name = match alarm {
                 Some(AlarmType::NoSpace) => "NOSPACE",
@@ -143,18 +143,7 @@ impl Edits {
 
     /// Writes the changed database. Returns its status hash too.
     pub(super) fn write<W: Write + Seek>(&self, db: &Db<'_>, out: W, monitor: &dyn Monitor) -> Result<(Summary, u32)> {
-        let options = writer::Options {
-            page_size: u32::try_from(db.page_size()).unwrap_or(0),
-            txid: db.meta().txid.0.saturating_add(1),
-            ..writer::Options::default()
-        };
-        let mut writer = Hashing::new(Writer::new(out, options)?);
-        monitor.begin("writing database", db.size());
-        stream(db, &self.buckets, self.keep.as_ref(), &mut writer, monitor)?;
-        let (writer, hash) = writer.done();
-        let summary = writer.finish()?;
-        monitor.end();
-        Ok((summary, hash))
+        write_anew(db, &self.buckets, self.keep.as_ref(), Freelist::Absent, out, monitor)
     }
 }
 

@@ -9,18 +9,16 @@ pub(in crate::ops) mod database;
 pub(in crate::ops) mod keep;
 mod raise;
 mod report;
-pub(in crate::ops) mod stream;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::ScopedJoinHandle;
 
 use self::cut::Cut;
 use self::database::Edits;
 pub use self::keep::KeyFilter;
 pub use self::raise::{Bump, Raise};
 pub use self::report::{Destination, MemberReport, OutFile, RestoreOptions, RestoreReport};
+use super::aside::{beside, while_syncing};
 use super::hashkv::{HashKvOptions, hashkv};
 use super::scan::{Crc, Keys, Options, scan};
 use super::verify::{Level, Outcome, Verification, VerifyOptions, verify_file};
@@ -33,7 +31,7 @@ use crate::error::{Error, Result, show};
 use crate::etcd::bootstrap;
 use crate::etcd::identity::{NewCluster, NewMember};
 use crate::etcd::schema::{Minor, storage_version};
-use crate::finding::{Code, Finding, Severity};
+use crate::finding::{Code, Severity};
 use crate::monitor::Monitor;
 use crate::wal::writer::SEGMENT_SIZE;
 
@@ -63,38 +61,16 @@ pub fn restore_with(source: &Source, options: &RestoreOptions, steps: &Steps<'_>
     layout.check()?;
     // Reading a cold file for two ends at once would have its disk go back and forth.
     let first = options.dry_run || is_cold(source);
-    let checked = first.then(|| verified(source, options, monitor)).transpose()?;
-    let stop = AtomicBool::new(false);
-    let (aside, beside) = (Aside { monitor, speaks: false, stop: &stop }, Aside { monitor, speaks: true, stop: &stop });
-    let (plan, built, (verification, warnings)) = std::thread::scope(|scope| {
-        let checking = checked.is_none().then(|| {
-            scope.spawn(|| {
-                let checked = verified(source, options, &aside);
-                if checked.is_err() {
-                    stop.store(true, Ordering::Relaxed);
-                }
-                checked
-            })
-        });
-        let built = Plan::new(source, &cluster, options, &beside).and_then(|plan| {
-            let built = if options.dry_run { None } else { Some(layout.build(&plan, steps, &beside)?) };
+    let ((verification, warnings), (plan, built)) = beside(
+        first,
+        monitor,
+        |monitor| verified(source, options, monitor),
+        |monitor| {
+            let plan = Plan::new(source, &cluster, options, monitor)?;
+            let built = if options.dry_run { None } else { Some(layout.build(&plan, steps, monitor)?) };
             Ok((plan, built))
-        });
-        if built.is_err() {
-            stop.store(true, Ordering::Relaxed);
-        }
-        let checked = match (checked, checking.map(ScopedJoinHandle::join)) {
-            (Some(checked), _) => Ok(checked),
-            (None, Some(Ok(checked))) => checked,
-            (None, _) => Err(Error::Refused("the thread that verifies the source has died".to_owned())),
-        };
-        // What is wrong with the source explains what went wrong with what is made of it.
-        let ((plan, built), checked) = match (built, checked) {
-            (Err(error), Ok(_) | Err(Error::Cancelled)) | (_, Err(error)) => return Err(error),
-            (Ok(built), Ok(checked)) => (built, checked),
-        };
-        Ok((plan, built, checked))
-    })?;
+        },
+    )?;
     let db_length = match built {
         Some(built) => built.place(&plan, &verification)?,
         None => plan.db.size(),
@@ -115,38 +91,6 @@ pub fn restore_with(source: &Source, options: &RestoreOptions, steps: &Steps<'_>
         warnings,
         advice: plan.advice,
     })
-}
-
-/// One of two works that are done at once: it ends when the other one failed.
-struct Aside<'m> {
-    monitor: &'m dyn Monitor,
-    /// Whether progress is heard.
-    speaks: bool,
-    stop: &'m AtomicBool,
-}
-
-impl Monitor for Aside<'_> {
-    fn begin(&self, what: &str, total: u64) {
-        if self.speaks {
-            self.monitor.begin(what, total);
-        }
-    }
-    fn advance(&self, bytes: u64) {
-        if self.speaks {
-            self.monitor.advance(bytes);
-        }
-    }
-    fn end(&self) {
-        if self.speaks {
-            self.monitor.end();
-        }
-    }
-    fn finding(&self, finding: Finding) {
-        self.monitor.finding(finding);
-    }
-    fn cancelled(&self) -> bool {
-        self.stop.load(Ordering::Relaxed) || self.monitor.cancelled()
-    }
 }
 
 fn own_version(stated: &Option<String>) -> Result<Minor> {
@@ -408,12 +352,8 @@ impl<'c> Layout<'c> {
                 file.finish()?;
             } else {
                 let (summary, hash) = plan.edits.write(&plan.db, &mut file, monitor)?;
-                let (synced, keys) = std::thread::scope(|scope| {
-                    let syncing = scope.spawn(|| file.finish());
-                    (syncing.join(), read_back(&path, plan, hash, monitor))
-                });
-                synced.map_err(|_| Error::Output { what: show(&path), source: io::Error::other("the thread that syncs has died") })??;
-                written = Some((path, summary.bytes, keys?));
+                let keys = while_syncing(|| file.finish(), || read_back(&path, plan, hash, monitor))?;
+                written = Some((path, summary.bytes, keys));
             }
             let (name, bytes) = bootstrap::snapshot(plan.cluster, plan.version);
             let mut file = dest.file(&snap.join(name.to_string()), PUBLIC)?;

@@ -15,7 +15,7 @@ use serde::Serialize;
 use self::evidence::{Ask, Evidence, KeyCount};
 use self::manifest::{Against, SIDECAR};
 use self::policy::{RuleResult, RuleSeverity};
-use super::digest::{Digests, digests};
+use super::digest::{self, Digests, digests};
 use super::inspect::{MetaReport, metas};
 use super::scan::{Crc, Keys, Options, Scan, scan};
 use crate::bolt::{Db, Pgid};
@@ -110,7 +110,8 @@ impl Level {
             | Code::AuthInconsistent
             | Code::AlarmActive
             | Code::IndexMissing
-            | Code::StorageVersionUnknown => Level::Mvcc,
+            | Code::StorageVersionUnknown
+            | Code::KeyspaceDiffers => Level::Mvcc,
             Code::WalCrc
             | Code::WalTorn
             | Code::WalRecord
@@ -136,7 +137,10 @@ impl Level {
             | Code::ReplayFlags
             | Code::ReplayPassword
             | Code::ReplayAlarm
-            | Code::ReplayV2 => Level::Wal,
+            | Code::ReplayTime
+            | Code::ReplayV2
+            | Code::ClusterDiffers
+            | Code::LogConflict => Level::Wal,
         }
     }
 }
@@ -150,6 +154,8 @@ pub struct VerifyOptions<'o> {
     pub max_findings: u64,
     /// Also compute the digests of the whole file, for a manifest.
     pub digests: bool,
+    /// Take the SHA-256 also of a database that has no trailer to compare it with: of one that is to get it.
+    pub sealing: bool,
     /// What a policy wants to know of the live keys.
     pub ask: Option<&'o Ask>,
     /// The manifest to compare with.
@@ -158,7 +164,7 @@ pub struct VerifyOptions<'o> {
 
 impl Default for VerifyOptions<'_> {
     fn default() -> Self {
-        VerifyOptions { level: Level::Restore, max_findings: 20, digests: false, ask: None, against: None }
+        VerifyOptions { level: Level::Restore, max_findings: 20, digests: false, sealing: false, ask: None, against: None }
     }
 }
 
@@ -212,8 +218,9 @@ pub struct Measured {
     pub file_size: u64,
     /// Modification time of the file, RFC 3339 in UTC.
     pub modified: Option<String>,
-    /// SHA-256 of the payload, in hex.
-    pub payload_sha256: Option<String>,
+    /// SHA-256 of the payload; in hex where it is written.
+    #[serde(serialize_with = "digest::hex_if_any")]
+    pub payload_sha256: Option<[u8; 32]>,
     /// Bytes of the payload: the file without its trailer.
     pub payload_size: u64,
     /// Digests of the whole file, if asked for.
@@ -593,8 +600,9 @@ impl<'m> Run<'m> {
         };
         self.trailer_form(&db, trailer, alone);
 
-        let hashing =
-            self.digesting() || (self.options.level >= Level::Bytes && !matches!(trailer, Trailer::Absent | Trailer::Lost { .. }));
+        let hashing = self.digesting()
+            || self.options.sealing
+            || (self.options.level >= Level::Bytes && !matches!(trailer, Trailer::Absent | Trailer::Lost { .. }));
         let walking = self.options.level >= Level::Pages;
         let total = if hashing { source.len() } else { 0 }.saturating_add(if walking { db.size().min(source.len()) } else { 0 });
         self.monitor.begin("verifying", total);
@@ -771,7 +779,7 @@ impl<'m> Run<'m> {
                 format!("the trailer is {}, the {payload} bytes before it give {}", checksum::hex(&stored), checksum::hex(&computed));
             self.found.push(Finding::new(Code::TrailerMismatch, &name, At::offset(payload), what));
         }
-        self.verification.measured.payload_sha256 = payload.map(|p| checksum::hex(&p));
+        self.verification.measured.payload_sha256 = payload;
         let against = self.manifest(source, digest.as_ref());
         self.verification.measured.digests = digest.filter(|_| self.options.digests);
         if self.options.level < Level::Bytes {
