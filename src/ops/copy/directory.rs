@@ -156,7 +156,7 @@ fn log(raft: &Position) -> Vec<u8> {
 
 fn snapshot(raft: &Position) -> (SnapName, Vec<u8>) {
     let members = raft.members.iter().map(|m| NewMember { id: m.id, peer_urls: &m.peer_urls, learner: m.is_learner });
-    let data = v2::store(members, u64::from(raft.version.minor > Minor::V35));
+    let data = v2::store(members, raft.cluster_version.as_deref(), u64::from(raft.version.minor > Minor::V35));
     let (index, term) = (raft.index, raft.term);
     let metadata = SnapshotMetadata { conf_state: Some(conf_state(raft)), index: Some(index), term: Some(term) };
     let snapshot = raft::Snapshot { data: Some(data.into_bytes()), metadata: Some(metadata) };

@@ -123,6 +123,8 @@ pub struct Position {
     pub state: HardState,
     /// Who is a member.
     pub members: Vec<Member>,
+    /// The version that they agreed on.
+    pub cluster_version: Option<String>,
     /// Who votes.
     pub conf_state: ConfState,
     /// The entries after it, which the member has promised to keep: they were left out, and may be committed all the same.
@@ -251,6 +253,7 @@ pub fn fold(db: &Db<'_>, log: &Log<'_>, place: &Path, options: FoldOptions<'_>, 
         term,
         state: tail.summary.hard_state.unwrap_or_default(),
         members: replayed.members,
+        cluster_version: replayed.cluster_version,
         conf_state: replayed.conf_state,
         promised,
     };
