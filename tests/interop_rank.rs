@@ -175,7 +175,7 @@ fn a_member_that_was_added_offline_joins_and_has_everything() {
         // Both have come to the same.
         let data: Vec<String> = all.iter().map(|member| member.data().to_str().unwrap().to_owned()).collect();
         let report = answer(&["rank", &data[0], &data[1], "--etcd-version", version, "-w", "json"]);
-        assert_eq!((&report["agree"], &report["comparison"]["agree"]), (&json!(true), &json!(true)), "{version}: {report:#}");
+        assert_eq!((&report["agree"], &report["comparisons"][0]["agree"]), (&json!(true), &json!(true)), "{version}: {report:#}");
     }
 }
 
