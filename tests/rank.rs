@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use coldbolt::monitor::Quiet;
+use coldbolt::ops::rank::{Health, RankOptions, rank as rank_};
 use common::{Input, Ran, VERSIONS, coldbolt, unpack};
 use serde_json::{Value, json};
 
@@ -202,4 +204,31 @@ fn a_member_alone_is_best_without_a_doubt() {
         assert!(ran.text().ends_with(&due) && ran.text().contains("best: ") && ran.text().contains(" 133 "), "{}", ran.text());
         input.unchanged();
     }
+}
+
+#[test]
+fn no_changed_byte_of_a_log_makes_a_damaged_member_the_best() {
+    let (whole, changed) = (one(IDS[1], 23, 22), one(IDS[0], 24, 22).files());
+    let home = tempfile::tempdir().unwrap();
+    let directories = ["m0", "m1"].map(|name| home.path().join(name));
+    changed.write(&directories[0]);
+    whole.files().write(&directories[1]);
+    let path = directories[0].join(changed.last_wal());
+    let good = fs::read(&path).unwrap();
+    let options = RankOptions { version: Some("3.6.14".parse().unwrap()) };
+    let mut first = [0, 0];
+    for at in (0..good.len()).step_by(3) {
+        let mut bytes = good.clone();
+        bytes[at] ^= 0xff;
+        fs::write(&path, bytes).unwrap();
+        let report = rank_(&directories, options, &Quiet).unwrap();
+        let best = &report.members[0];
+        assert!(best.health < Health::Damaged, "byte {at:#x}: {best:#?}");
+        let changed = best.directory.ends_with("m0");
+        first[usize::from(changed)] += 1;
+        // What it claims is what the good log holds, all of it or the beginning.
+        assert!(!changed || (best.last_term == 2 && best.last_index == 24), "byte {at:#x}: {best:#?}");
+    }
+    // Some bytes mean nothing: those of the zeros at the end, and what is before the snapshot.
+    assert!(first[0] > first[1] && first[1] > 0, "{first:?}");
 }
