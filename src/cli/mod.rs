@@ -74,6 +74,9 @@ struct Global {
     /// Threads to use; 0 is one for each core.
     #[arg(short, long, global = true, default_value_t = 0, value_name = "N")]
     jobs: usize,
+    /// Read files instead of mapping them: this is always so, as a mapped file that shrinks or has a bad sector ends the program.
+    #[arg(long, global = true)]
+    no_mmap: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

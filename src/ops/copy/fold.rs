@@ -1,6 +1,5 @@
 //! The entries of a log that a database lacks, applied to it in memory.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -19,7 +18,6 @@ use crate::etcd::request::{Request, decode};
 use crate::etcd::schema::{Minor, storage_version};
 use crate::finding::{Code, Finding, Severity};
 use crate::monitor::Monitor;
-use crate::ops::stream::{Edit, Edits};
 use crate::raft::{ConfChange, ConfState, Entry, EntryType, EntryView, HardState};
 use crate::wal::log::{Body, Cursor, EntryRef, Scan, Summary};
 use crate::wal::segment::End;
@@ -98,14 +96,6 @@ pub struct Fold {
     pub raft: Position,
     /// Findings; those of reading the log are not among them.
     pub findings: Vec<Finding>,
-}
-
-impl Fold {
-    /// The changes, for who writes them over the database.
-    pub(super) fn edits(&self) -> Edits<'_> {
-        let edit = |keys| Edit { clear: false, keys: Cow::Borrowed(keys) };
-        self.overlay.iter().map(|(name, keys)| (name.as_slice(), edit(keys))).collect()
-    }
 }
 
 /// Where a member stands in the raft log.
