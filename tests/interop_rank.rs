@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -108,7 +109,7 @@ fn the_member_that_is_ranked_first_has_every_write_that_was_acknowledged() {
         let furthest = all.iter().map(|member| last_entry(&member.data())).max().unwrap();
         assert_eq!((number(&best["last_term"]), number(&best["last_index"])), (furthest.0.cast_signed(), furthest.1.cast_signed()));
         let command = report["command"].as_str().unwrap().to_owned();
-        eprintln!("{version}: {} writes; {}: {command}", acknowledged.len(), report["reason"]);
+        eprintln!("{version}: {} keys; {}: {command}", acknowledged.len(), report["reason"]);
         let run = Command::new(env!("CARGO_BIN_EXE_coldbolt")).args(command.split(' ').skip(1)).current_dir(home.path()).output().unwrap();
         assert!(run.status.success(), "{version}: {}", String::from_utf8_lossy(&run.stderr));
         let kvs = live(&home.path().join("backup.db"));
@@ -149,6 +150,12 @@ fn a_member_that_was_added_offline_joins_and_has_everything() {
         fs::rename(&new, &data).unwrap();
         for again in 0..2 {
             all[0].start(&["--initial-cluster", &cluster]);
+            // The one that joins asks the other who is a member, once.
+            let deadline = Instant::now() + Duration::from_secs(30);
+            while TcpStream::connect(("127.0.0.1", all[0].peer)).is_err() && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            std::thread::sleep(Duration::from_millis(500));
             all[1].start(&["--initial-cluster", &cluster, "--initial-cluster-state", "existing"]);
             all.iter_mut().for_each(Member::caught_up);
             for member in &all {
@@ -168,7 +175,7 @@ fn a_member_that_was_added_offline_joins_and_has_everything() {
         // Both have come to the same.
         let data: Vec<String> = all.iter().map(|member| member.data().to_str().unwrap().to_owned()).collect();
         let report = answer(&["rank", &data[0], &data[1], "--etcd-version", version, "-w", "json"]);
-        assert_eq!((&report["agree"], &report["comparison"]["agree"]), (&json!(true), &json!(true)), "{version}: {report:#}");
+        assert_eq!((&report["agree"], &report["comparisons"][0]["agree"]), (&json!(true), &json!(true)), "{version}: {report:#}");
     }
 }
 
@@ -190,8 +197,8 @@ fn a_wrong_delete_is_undone_by_revision_and_by_time() {
         let base = home.path().join("base.db");
         server.steps(10);
         server.server.save(&base);
-        server.put("/registry/pods/default/precious", "precious", &[]);
         server.steps(25);
+        server.put("/registry/pods/default/precious", "precious", &[]);
         renew(&mut server);
         let (revision, moment) = (server.revision.to_string(), renew(&mut server));
         let truth = server.server.ctl_json(&["get", "", "--from-key", "--rev", &revision], b"")["kvs"].clone();

@@ -14,7 +14,7 @@ use coldbolt::etcd::request::request_op::Request;
 use coldbolt::etcd::request::*;
 use coldbolt::etcd::{BucketKey, Revision};
 use coldbolt::monitor::Quiet;
-use coldbolt::ops::merge::merge;
+use coldbolt::ops::stream::write_over;
 use coldbolt::ops::verify::{VerifyOptions, verify_file};
 use coldbolt::raft::{ConfChange, Entry, EntryView};
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
@@ -252,7 +252,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     assert_eq!(whole.is_some(), replay(&db, version, &entries).is_some_and(|again| Some(again) == whole));
     let Some((overlay, _)) = whole else { return };
     let mut out = Cursor::new(Vec::new());
-    merge(&db, &overlay, &mut out, &Quiet).unwrap();
+    write_over(&db, &overlay, &mut out, &Quiet).unwrap();
     let written = Source::from_bytes("written.db", out.into_inner());
     let report = verify_file(&written, VerifyOptions::default(), &Quiet).unwrap();
     if !all_made {

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use coldbolt::etcd::apply::Version;
 use coldbolt::etcd::member::hex16;
+use coldbolt::ops::keyspace::compare::CompareReport;
 use coldbolt::ops::rank::{Advice, Candidate, Health, RankOptions, RankReport, Uncommitted, rank};
 use serde_json::{Value, json};
 
@@ -38,7 +39,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         Form::Json => print_json(context.out, &document(&report, command))?,
         Form::Table => writeln!(context.out, "{}", text(&report, command))?,
     }
-    let compared = report.left_behind.is_empty() && report.comparison.as_ref().is_none_or(|comparison| comparison.comparable());
+    let compared = report.comparisons.iter().all(CompareReport::comparable);
     Ok(if report.members.iter().all(|member| member.health == Health::Unreadable) {
         Verdict::Unreadable
     } else if !report.clear || !report.agree() {
@@ -85,12 +86,13 @@ fn text(report: &RankReport, command: Option<String>) -> String {
     if let Some(entries) = &report.uncommitted {
         text += &format!("\n{}", fate(entries));
     }
-    for directory in &report.left_behind {
-        text += &format!("\n{directory} ends before the others compacted: its keys were not compared");
-    }
-    match &report.comparison {
-        Some(comparison) => text += &format!("\n\n{}", compare::text(comparison)),
-        None => text += "\nthe keys of no two members were compared",
+    for comparison in &report.comparisons {
+        text += &match &comparison.members[..] {
+            [best, other] if comparison.comparable() && comparison.divergences.is_empty() => {
+                format!("\n{} agrees with {} at revision {}", other.file, best.file, comparison.revision)
+            }
+            _ => format!("\n\n{}", compare::text(comparison)),
+        };
     }
     if let Some(command) = command {
         text += &format!("\n\n{command}");
@@ -126,23 +128,23 @@ fn row(member: &Candidate) -> [String; 9] {
 /// What became of its last entries, in a sentence.
 fn fate(entries: &Uncommitted) -> String {
     let Uncommitted { first, last, voters, absent, .. } = entries;
-    let mut said = format!("its entries {first} to {last} are not known to it to be committed");
+    let mut said = format!("its log from entry {first} to {last} is not known to it to be committed");
     if let Some(known) = entries.committed_to {
-        said += &format!("; up to {known} another member knows that they are");
+        said += &format!("; up to {known} another member knows that it is");
     }
     if let Some(to) = entries.majority_to.filter(|to| entries.committed_to.is_none_or(|known| *to > known)) {
         let holders = entries.holders;
-        said += &format!("; up to {to} they are on {holders} of {voters} voters, a majority: nothing else was committed in their place");
+        said += &format!("; up to {to} it is on {holders} of {voters} voters, a majority: nothing else was committed in its place");
     }
     let settled = entries.committed_to.max(entries.majority_to);
     if let Some(from) = entries.replaced_from {
-        said += &format!("; from {from} on others were committed in their place");
+        said += &format!("; from {from} on others were committed in its place");
     } else if settled.is_none_or(|settled| settled < *last) {
-        let rest = if settled.is_some() { "the rest" } else { "they" };
+        let rest = if settled.is_some() { "the rest" } else { "it" };
         said += &if entries.rest_possible {
             format!("; {rest} may have been acknowledged: {absent} of {voters} voters cannot be asked")
         } else {
-            format!("; {rest} were never acknowledged: most voters do not have them")
+            format!("; {rest} was never acknowledged: most voters do not have it")
         };
     }
     said
@@ -152,7 +154,7 @@ fn document(report: &RankReport, command: Option<String>) -> Value {
     let mut document = json!({ "schema": "coldbolt.rank/1", "agree": report.agree(), "command": command });
     if let (Some(all), Ok(Value::Object(more))) = (document.as_object_mut(), serde_json::to_value(report)) {
         all.extend(more);
-        all.insert("comparison".to_owned(), report.comparison.as_ref().map_or(Value::Null, compare::document));
+        all.insert("comparisons".to_owned(), report.comparisons.iter().map(compare::document).collect());
     }
     document
 }
@@ -181,20 +183,13 @@ mod tests {
             absent: 1,
             rest_possible: true,
         };
-        let head = "its entries 4 to 9 are not known to it to be committed";
-        assert_eq!(fate(&none), format!("{head}; they may have been acknowledged: 1 of 3 voters cannot be asked"));
+        let head = "its log from entry 4 to 9 is not known to it to be committed";
+        assert_eq!(fate(&none), format!("{head}; it may have been acknowledged: 1 of 3 voters cannot be asked"));
         let some = Uncommitted { committed_to: Some(5), majority_to: Some(7), holders: 2, absent: 0, rest_possible: false, ..none };
-        assert_eq!(
-            fate(&some),
-            format!(
-                "{head}; up to 5 another member knows that they are; up to 7 they are on 2 of 3 voters, a majority: nothing else was committed in \
-                 their place; the rest were never acknowledged: most voters do not have them"
-            )
-        );
+        let known = "up to 5 another member knows that it is";
+        let majority = "up to 7 it is on 2 of 3 voters, a majority: nothing else was committed in its place";
+        assert_eq!(fate(&some), format!("{head}; {known}; {majority}; the rest was never acknowledged: most voters do not have it"));
         let replaced = Uncommitted { majority_to: None, replaced_from: Some(6), ..some };
-        assert_eq!(
-            fate(&replaced),
-            format!("{head}; up to 5 another member knows that they are; from 6 on others were committed in their place")
-        );
+        assert_eq!(fate(&replaced), format!("{head}; {known}; from 6 on others were committed in its place"));
     }
 }

@@ -1,6 +1,5 @@
 //! The entries of a log that a database lacks, applied to it in memory.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -19,7 +18,6 @@ use crate::etcd::request::{Request, decode};
 use crate::etcd::schema::{Minor, storage_version};
 use crate::finding::{Code, Finding, Severity};
 use crate::monitor::Monitor;
-use crate::ops::stream::{Edit, Edits};
 use crate::raft::{ConfChange, ConfState, Entry, EntryType, EntryView, HardState};
 use crate::wal::log::{Body, Cursor, EntryRef, Scan, Summary};
 use crate::wal::segment::End;
@@ -100,14 +98,6 @@ pub struct Fold {
     pub findings: Vec<Finding>,
 }
 
-impl Fold {
-    /// The changes, for who writes them over the database.
-    pub(super) fn edits(&self) -> Edits<'_> {
-        let edit = |keys| Edit { clear: false, keys: Cow::Borrowed(keys) };
-        self.overlay.iter().map(|(name, keys)| (name.as_slice(), edit(keys))).collect()
-    }
-}
-
 /// Where a member stands in the raft log.
 #[derive(Debug, Clone)]
 pub struct Position {
@@ -123,6 +113,8 @@ pub struct Position {
     pub state: HardState,
     /// Who is a member.
     pub members: Vec<Member>,
+    /// The version that they agreed on.
+    pub cluster_version: Option<String>,
     /// Who votes.
     pub conf_state: ConfState,
     /// The entries after it, which the member has promised to keep: they were left out, and may be committed all the same.
@@ -251,6 +243,7 @@ pub fn fold(db: &Db<'_>, log: &Log<'_>, place: &Path, options: FoldOptions<'_>, 
         term,
         state: tail.summary.hard_state.unwrap_or_default(),
         members: replayed.members,
+        cluster_version: replayed.cluster_version,
         conf_state: replayed.conf_state,
         promised,
     };

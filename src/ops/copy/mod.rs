@@ -21,16 +21,15 @@ use self::fold::{Fold, FoldOptions, FoldReport};
 use self::input::Input;
 use super::aside::{beside, while_syncing};
 use super::seal::pour;
-use super::stream::{Edits, write_anew};
+use super::stream::write_over;
 use super::verify::{Level, Verification, VerifyOptions, verify_file};
 use crate::bolt::Db;
-use crate::bolt::writer::Freelist;
 use crate::bytes::dest::{self, Dest, Existing};
 use crate::bytes::gate::is_cold;
 use crate::bytes::writeback::Writeback;
 use crate::bytes::{Source, checksum};
 use crate::error::{At, Corrupt, Error, Result, show};
-use crate::etcd::apply::Version;
+use crate::etcd::apply::{Overlay, Version};
 use crate::finding::{Code, Finding, Severity};
 use crate::monitor::Monitor;
 use crate::raft::ConfChange;
@@ -244,8 +243,8 @@ fn once(input: &Input, (file, name): (&mut File, &Path), options: CopyOptions<'_
                 pour(&input.database, db.size(), (&mut out, name), monitor)?;
                 None
             } else {
-                let edits = folded.as_ref().map_or_else(Edits::new, Fold::edits);
-                Some(write_anew(&db, &edits, None, Freelist::Absent, &mut out, monitor)?.1)
+                let none = Overlay::new();
+                Some(write_over(&db, folded.as_ref().map_or(&none, |fold| &fold.overlay), &mut out, monitor)?.1)
             };
             Ok((db, folded, hash))
         },

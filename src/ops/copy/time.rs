@@ -128,23 +128,29 @@ impl Times {
         Ok(Cut { last: *last, next, evidence: to_u64(self.0.len()), ahead: self.ahead(&chain) })
     }
 
-    /// The most times that rise with the log (the longest increasing subsequence).
+    /// The most times that rise with the log (the longest increasing subsequence): of several such, the one that ends earliest, and up to
+    /// its end tells the most.
     fn rising(&self) -> Vec<Told> {
-        // For each length the chain that ends earliest, by its end; and for each time the one before it in its chain.
-        let (mut ends, mut before): (Vec<usize>, Vec<Option<usize>>) = (Vec::new(), Vec::with_capacity(self.0.len()));
-        for (at, told) in self.0.iter().enumerate() {
-            let length = ends.partition_point(|end| self.0.get(*end).is_some_and(|end| end.time < told.time));
-            before.push(length.checked_sub(1).and_then(|shorter| ends.get(shorter)).copied());
-            match ends.get_mut(length) {
-                Some(end) => *end = at,
-                None => ends.push(at),
+        // By the length of the longest chain that ends with a time: in each group times only fall.
+        let mut groups: Vec<Vec<Told>> = Vec::new();
+        for told in &self.0 {
+            let length = groups.partition_point(|group| group.last().is_some_and(|end| end.time < told.time));
+            match groups.get_mut(length) {
+                Some(group) => group.push(*told),
+                None => groups.push(vec![*told]),
             }
         }
-        let mut chain = Vec::with_capacity(ends.len());
-        let mut next = ends.last().copied();
-        while let Some(at) = next {
-            chain.extend(self.0.get(at).copied());
-            next = before.get(at).copied().flatten();
+        let mut chain: Vec<Told> = Vec::with_capacity(groups.len());
+        for group in groups.iter().rev() {
+            let best = match chain.last() {
+                None => group.last(),
+                Some(next) => {
+                    let newest = group.get(group.partition_point(|told| told.time >= next.time)).map(|told| told.time);
+                    let until = group.partition_point(|told| told.index < next.index && Some(told.time) >= newest);
+                    until.checked_sub(1).and_then(|at| group.get(at))
+                }
+            };
+            chain.extend(best);
         }
         chain.reverse();
         chain
@@ -177,7 +183,7 @@ pub(super) fn told(entry: &EntryView<'_>) -> Option<(Timestamp, Vec<u8>)> {
     let Request::V3(request) = decode(entry.bytes()) else { return None };
     let mut newest = None;
     if let Some(put) = &request.put {
-        take(put, true, &mut newest);
+        take(put, false, &mut newest);
     }
     if let Some(txn) = &request.txn {
         in_txn(txn, &mut newest);
@@ -252,6 +258,8 @@ mod tests {
     fn old_times_of_objects_that_are_written_again_are_passed_over() {
         let seconds = [100, 7, 200, 7, 7, 300, 150, 400];
         assert_eq!((cut(&seconds, 250), cut(&seconds, 350)), ((13, Some(16)), (16, Some(18))));
+        // Where two chains are as long, the one that tells more.
+        assert_eq!((cut(&[100, 7, 200], 150), cut(&[100, 100, 200], 150)), ((11, Some(13)), (12, Some(13))));
         assert_eq!(times(&seconds).cut(Timestamp::new(400, 0).unwrap(), 10, u64::MAX).unwrap().ahead, None);
     }
 

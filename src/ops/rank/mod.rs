@@ -134,11 +134,9 @@ pub struct RankReport {
     pub uncommitted: Option<Uncommitted>,
     /// What to do with it.
     pub advice: Option<Advice>,
-    /// The databases of those that are whole, at the greatest revision that all have.
+    /// The database of each other member that is whole with that of the first.
     #[serde(skip)]
-    pub comparison: Option<CompareReport>,
-    /// Members that cannot be compared with the others: they end before a compaction of the others.
-    pub left_behind: Vec<String>,
+    pub comparisons: Vec<CompareReport>,
     /// What they disagree on.
     pub findings: Vec<Finding>,
 }
@@ -242,18 +240,15 @@ pub fn rank(directories: &[PathBuf], options: RankOptions, monitor: &dyn Monitor
     let mut findings = clusters(&entrants);
     let strangers = !findings.is_empty();
     findings.extend(conflicts(&entrants));
-    let (mut comparison, mut left_behind) = (None, Vec::new());
-    if !strangers {
-        (comparison, left_behind) = keyspaces(&entrants, monitor)?;
-        findings.extend(comparison.iter().flat_map(divergences));
-    }
+    let comparisons = if strangers { Vec::new() } else { keyspaces(&entrants, monitor)? };
+    findings.extend(comparisons.iter().flat_map(divergences));
     findings.iter().for_each(|finding| monitor.finding(finding.clone()));
     let best = entrants.first().filter(|best| best.is_whole() && !strangers);
     let uncommitted = best.and_then(|best| uncommitted(best, &entrants));
     let advice = best.map(|_| advice(uncommitted.as_ref()));
     let (clear, reason) = (best.is_some(), reason(&entrants, strangers));
     let members = entrants.into_iter().map(|entrant| entrant.candidate).collect();
-    Ok(RankReport { members, clear, reason, uncommitted, advice, comparison, left_behind, findings })
+    Ok(RankReport { members, clear, reason, uncommitted, advice, comparisons, findings })
 }
 
 /// Members of different clusters.
@@ -285,22 +280,16 @@ fn conflicts(entrants: &[Entrant]) -> Vec<Finding> {
     findings
 }
 
-/// Compares the databases of those that are whole, but for those that ended before the others compacted.
-fn keyspaces(entrants: &[Entrant], monitor: &dyn Monitor) -> Result<(Option<CompareReport>, Vec<String>)> {
-    let (mut stores, mut names) = (Vec::new(), Vec::new());
-    for entrant in entrants.iter().filter(|entrant| entrant.is_whole()) {
-        if let Some(standing) = &entrant.standing {
-            stores.push(Store::open(standing.database(), StoreOptions::default(), monitor)?);
-            names.push(entrant.candidate.directory.clone());
-        }
-    }
-    let compacted = stores.iter().filter_map(Store::compact_revision).max().unwrap_or(0);
-    let (mut compared, mut left_behind) = (Vec::new(), Vec::new());
-    for (store, name) in stores.into_iter().zip(names) {
-        if store.revision() < compacted { left_behind.push(name) } else { compared.push(store) }
-    }
-    let report = (compared.len() > 1).then(|| compare(&compared)).transpose()?;
-    Ok((report, left_behind))
+/// Compares the databases of those that are whole, each with that of the best: at the greatest revision that both have.
+fn keyspaces(entrants: &[Entrant], monitor: &dyn Monitor) -> Result<Vec<CompareReport>> {
+    let whole = entrants.iter().filter(|entrant| entrant.is_whole()).filter_map(|entrant| entrant.standing.as_ref());
+    let whole: Vec<&Standing> = whole.collect();
+    let Some((best, others)) = whole.split_first() else { return Ok(Vec::new()) };
+    let open = |standing: &&Standing| -> Result<_> {
+        let stores = [best, standing].map(|standing| Store::open(standing.database(), StoreOptions::default(), monitor));
+        compare(&stores.into_iter().collect::<Result<Vec<_>>>()?)
+    };
+    others.iter().map(open).collect()
 }
 
 fn divergences(report: &CompareReport) -> Vec<Finding> {
