@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use coldbolt::ops::keyspace::compare::{CompareReport, Divergence, compare};
 use serde_json::{Map, Value, json};
 
-use super::keyspace::{Damage, json_bytes, open, show_key};
+use super::keyspace::{Damage, Opened, json_bytes, open, show_key};
 use super::out::{Form, count, json as print_json, plain_table};
 use super::progress::Heard;
 use super::{Context, Done, Verdict};
@@ -33,6 +33,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         Form::Json => print_json(context.out, &document(&report))?,
         Form::Table => writeln!(context.out, "{}", text(&report))?,
     }
+    opened.iter().try_for_each(Opened::steady)?;
     Ok(if !report.divergences.is_empty() || heard.damage() {
         Verdict::Bad
     } else if report.comparable() {

@@ -12,7 +12,7 @@ use coldbolt::ops::keyspace::{KeyState, View};
 use serde_json::{Map, Value, json};
 
 use super::keys::levels;
-use super::keyspace::{Damage, bytes, json_bytes, keep, open, show_key};
+use super::keyspace::{Damage, Opened, bytes, json_bytes, keep, open, show_key};
 use super::out::{List, Listing, count, json as print_json, plain_table, size};
 use super::progress::Heard;
 use super::value_diff::value_diff;
@@ -79,6 +79,8 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     };
     let differ =
         if args.summary { summary(args, before, after, &options, context.out)? } else { list(args, before, after, &options, context.out)? };
+    opened.steady()?;
+    other.as_ref().map_or(Ok(()), Opened::steady)?;
     Ok(if differ || heard.damage() { Verdict::Bad } else { Verdict::Good })
 }
 

@@ -61,6 +61,7 @@ impl File {
         let heard = Heard::new(context.monitor);
         let store = opened.store(&heard)?;
         let verdict = work(&store, context.out)?;
+        opened.steady()?;
         Ok(if heard.damage() { Verdict::Bad } else { verdict })
     }
 }
@@ -83,6 +84,11 @@ impl Opened {
             store.warn_of_log(directory)?;
         }
         Ok(store)
+    }
+
+    /// Fails if the file is not as it was when it was opened: then the answer may be neither of then nor of now.
+    pub fn steady(&self) -> Result<(), Error> {
+        self.source.changed().map_or(Ok(()), |what| Err(Error::unreadable(self.source.path(), what)))
     }
 }
 

@@ -19,8 +19,8 @@ use super::fold::{FoldReport, Position};
 use super::input::Input;
 use super::{CopyOptions, Gather, verified};
 use crate::bolt::db::{Db, check_length};
-use crate::bytes::Source;
 use crate::bytes::dest_dir::{self, DestDir, Steps};
+use crate::bytes::{Source, dest};
 use crate::error::{Error, Result, show};
 use crate::etcd::apply;
 use crate::etcd::member::Member;
@@ -62,6 +62,7 @@ pub struct DirectoryReport {
 /// As [`copy`](super::copy), and [`Error::Refused`] when the source is no directory with a log, or a change does not fit.
 pub fn copy_directory(source: &Path, to: &Path, options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<DirectoryReport> {
     dest_dir::check(to)?;
+    dest::outside(source, to)?;
     let input = Input::open(source, options)?;
     let gather = Gather { to: monitor };
     let (_, mut findings) = verified(&input, options, &gather)?;

@@ -130,6 +130,7 @@ pub struct CopyReport {
 /// applied, [`Error::Refused`] for what does not fit, [`Error::Output`]. Then there is no copy.
 pub fn copy(source: &Path, to: &Path, options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<CopyReport> {
     dest::check(to, Existing::Keep).map_err(|source| Error::Output { what: show(to), source })?;
+    dest::outside(source, to)?;
     let input = Input::open(source, options)?;
     let dest = Dest::create(to, Existing::Keep)?;
     let (mut file, path) = dest.file()?;
