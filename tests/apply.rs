@@ -340,3 +340,71 @@ fn alarms_stand_before_the_store_until_they_are_cleared() {
     let grant = || r!(lease_grant: LeaseGrantRequest { id: 5, ttl: 600 });
     assert_eq!(applied("3.5.20", vec![alarm(1, 1), by_ann, grant(), alarm(2, 1), grant()]).done, "+--++");
 }
+
+/// Whether a transaction takes its first list.
+fn holds(key: &str, range_end: &str, target: i32, result: i32, target_union: Option<compare::TargetUnion>) -> bool {
+    let compare = vec![Compare { result, target, key: key.into(), target_union, range_end: range_end.into() }];
+    let op = |key: &str| RequestOp { request: Some(request_op::Request::Put(put(key).put.unwrap())) };
+    let txn = TxnRequest { compare, success: vec![op("yes")], failure: vec![op("no")] };
+    let made = applied("3.6.14", vec![r!(txn: txn)]);
+    assert_eq!(made.done, "+");
+    let row = made.given("key", &image::revision(10, 0, false)).unwrap();
+    image::KeyValue::decode(row).unwrap().key == b"yes"
+}
+
+#[test]
+fn comparisons_are_made_as_etcd_makes_them() {
+    use compare::TargetUnion::{CreateRevision, Lease, ModRevision, Value, Version};
+    let (version, create, modified, value, lease) = (0, 1, 2, 3, 4);
+    let (equal, greater, less, other) = (0, 1, 2, 3);
+    let text = |text: &str| Some(Value(text.into()));
+    // `a` was made at 4 and put again at 6; `c` hangs on the lease.
+    for (key, target, result, with, due) in [
+        ("a", version, equal, Some(Version(2)), true),
+        ("a", version, equal, Some(Version(1)), false),
+        ("a", version, greater, Some(Version(1)), true),
+        ("a", version, less, Some(Version(2)), false),
+        ("a", version, other, Some(Version(3)), true),
+        ("a", version, other, Some(Version(2)), false),
+        ("a", create, equal, Some(CreateRevision(4)), true),
+        ("a", create, greater, Some(CreateRevision(4)), false),
+        ("a", modified, equal, Some(ModRevision(6)), true),
+        ("a", modified, less, Some(ModRevision(6)), false),
+        ("a", value, equal, text("value 6.0"), true),
+        ("a", value, less, text("value 7"), true),
+        ("c", lease, equal, Some(Lease(LEASE)), true),
+        ("a", lease, equal, Some(Lease(LEASE)), false),
+        // A key that is not there has zeros, and no value that anything could be compared with.
+        ("z", version, equal, Some(Version(0)), true),
+        ("z", create, equal, Some(CreateRevision(0)), true),
+        ("z", modified, greater, Some(ModRevision(0)), false),
+        ("z", lease, equal, None, true),
+        ("z", value, equal, text(""), false),
+        ("z", value, other, text("x"), false),
+        // Nothing to compare with is zero.
+        ("a", version, greater, None, true),
+        ("a", create, greater, None, true),
+        ("a", modified, equal, None, false),
+    ] {
+        assert_eq!(holds(key, "", target, result, with.clone()), due, "{key} {target} {result} {with:?}");
+    }
+    // All keys of a range.
+    assert!(holds("a", "d", version, greater, Some(Version(0))));
+    assert!(!holds("a", "d", version, equal, Some(Version(2))));
+    assert!(holds("a", "\0", modified, less, Some(ModRevision(10))));
+}
+
+#[test]
+fn a_put_keeps_of_its_key_what_it_says() {
+    let keeping =
+        |key: &str, ignore_value, ignore_lease| r!(put: PutRequest { key: key.into(), ignore_value, ignore_lease, ..Default::default() });
+    let with_lease = |lease| r!(put: PutRequest { key: b"k".to_vec(), lease, ..Default::default() });
+    let all = vec![keeping("c", true, true), keeping("c", true, false), keeping("z", true, false), with_lease(99), with_lease(LEASE)];
+    let made = applied("3.6.14", all);
+    assert_eq!(made.done, "++--+");
+    let row = |main| image::KeyValue::decode(made.given("key", &image::revision(main, 0, false)).unwrap()).unwrap();
+    assert_eq!((row(10).value, row(10).lease, row(10).version), (b"value 5.0".to_vec(), LEASE, 2));
+    // Of what the log itself put.
+    assert_eq!((row(11).value, row(11).lease, row(11).version), (b"value 5.0".to_vec(), 0, 3));
+    assert_eq!(row(12).lease, LEASE);
+}

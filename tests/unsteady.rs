@@ -99,7 +99,9 @@ fn a_sector_that_cannot_be_read_is_told_by_every_command() {
         let args = filled(args, input.name(), new.to_str().unwrap());
         // From the first read on, from one in the middle on, and one alone.
         for when in ["1+", "3+", "6+", "4"] {
-            let Some(run) = traced(&format!("inject=pread64:error=EIO:when={when}"), &[input.path.clone()], &args) else { return };
+            let Some(run) = traced(&format!("inject=pread64:error=EIO:when={when}"), std::slice::from_ref(&input.path), &args) else {
+                return;
+            };
             // A command that reads less than that has its answer.
             let told = run.stderr.contains("Input/output error") || run.stdout.contains("Input/output error");
             // To copy, a source that cannot be looked at again is one that may have changed.
@@ -159,7 +161,7 @@ fn a_file_that_is_written_to_while_it_is_read_is_told_by_every_command() {
         let _end = scopeguard(&ended);
         for args in OF_A_FILE.iter().filter(|args| args[0] != "bolt") {
             let args = filled(args, path.to_str().unwrap(), new.to_str().unwrap());
-            let Some(run) = traced("inject=pread64:delay_enter=20000", &[path.clone()], &args) else { return };
+            let Some(run) = traced("inject=pread64:delay_enter=20000", std::slice::from_ref(&path), &args) else { return };
             let told = [&run.stderr, &run.stdout].iter().any(|text| text.contains("changed while it was read"));
             assert!(told, "{run}");
             let warned = ["inspect", "verify"].contains(&args[0]);
@@ -234,12 +236,12 @@ fn told_of(change: impl Fn(&Path) + Sync) -> Vec<(&'static str, Result<String, E
 fn a_file_that_grows_or_shrinks_or_is_written_over_is_told_with_what_has_changed() {
     let len = |path: &Path, len: u64| File::options().write(true).open(path).unwrap().set_len(len).unwrap();
     for (name, told, heard) in told_of(|path| len(path, 70_000)) {
-        let said = told.map_or_else(|error| error.to_string(), |report| report);
+        let said = told.unwrap_or_else(|error| error.to_string());
         assert!(said.contains("it had 61472 bytes, now it has 70000"), "{name}: {said} {heard}");
     }
     // The end alone: no page is missing.
     for (name, told, heard) in told_of(|path| len(path, 61_440)) {
-        let said = told.map_or_else(|error| error.to_string(), |report| report);
+        let said = told.unwrap_or_else(|error| error.to_string());
         let (had, cut) = (said.contains("it had 61472 bytes, now it has 61440"), said.contains("the file ends at byte 61440"));
         assert!(had || heard || cut, "{name}: {said}");
     }
@@ -249,7 +251,7 @@ fn a_file_that_grows_or_shrinks_or_is_written_over_is_told_with_what_has_changed
         File::options().write(true).open(path).unwrap().set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(5)).unwrap();
     };
     for (name, told, heard) in told_of(write) {
-        let said = told.map_or_else(|error| error.to_string(), |report| report);
+        let said = told.unwrap_or_else(|error| error.to_string());
         assert!(said.contains("now at 5.000000000 (Unix time)") || heard, "{name}: {said}");
     }
 }
