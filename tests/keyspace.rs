@@ -97,7 +97,7 @@ fn a_directory_whose_log_goes_further_is_answered_with_a_warning() {
         let dir = tempfile::tempdir().unwrap();
         let input = Input::new(unpack(version, "cold", dir.path()));
         let run = coldbolt(["get", input.name(), "/txn/a"]);
-        run.says(0, &["warning: ", "only in the WAL", "this answer is without what they change [db-lag]"]);
+        run.says(0, &["warning: ", "only in the WAL", "this answer is without what they change, with --fold it has that [db-lag]"]);
         assert_eq!(run.stdout, "/txn/a\n1\n");
         // The database alone says nothing of a log.
         let db = input.path.join("member/snap/db");

@@ -82,6 +82,20 @@ pub struct FoldReport {
     pub revision_before: i64,
     /// The revision after it.
     pub revision_after: i64,
+    /// The entries that made a revision, in order.
+    #[serde(skip)]
+    pub raised: Vec<Raised>,
+}
+
+/// An entry that made a revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Raised {
+    /// The revision (main).
+    pub revision: i64,
+    /// The entry.
+    pub index: u64,
+    /// Its term.
+    pub term: u64,
 }
 
 /// What is to be written over the database, and what a person should know.
@@ -174,6 +188,7 @@ pub fn fold(db: &Db<'_>, log: &Log<'_>, place: &Path, options: FoldOptions<'_>, 
         left_out: 0,
         revision_before: before,
         revision_after: before,
+        raised: Vec::new(),
     };
     if let Some(until) = options.until {
         check_start(until, from, before)?;
@@ -364,6 +379,7 @@ impl Tail {
             if there {
                 return Ok(false);
             }
+            let before = replayer.revision();
             let done = replayer.apply(entry).map_err(|corrupt| Error::damaged(place, corrupt))?;
             match done {
                 Done::Applied => report.applied = report.applied.saturating_add(1),
@@ -372,6 +388,9 @@ impl Tail {
                     let count = report.rejected.entry(why.to_owned()).or_default();
                     *count = count.saturating_add(1);
                 }
+            }
+            if replayer.revision() > before {
+                report.raised.push(Raised { revision: replayer.revision(), index: entry.index, term: entry.term });
             }
             report.first_applied.get_or_insert(entry.index);
             report.last_applied = Some(entry.index);

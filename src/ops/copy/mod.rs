@@ -7,6 +7,7 @@
 pub mod directory;
 pub mod fold;
 mod input;
+pub mod memory;
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
