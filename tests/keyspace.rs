@@ -310,6 +310,32 @@ fn what_is_exported_is_what_is_got() {
     input.unchanged();
 }
 
+#[cfg(not(feature = "parquet"))]
+#[test]
+fn parquet_is_refused_with_how_to_build_it_where_it_was_left_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = snapshot("3.7.1");
+    let to = dir.path().join("keys.parquet");
+    let run = coldbolt(["export", input.name(), "-w", "parquet", "-o", to.to_str().unwrap()]);
+    run.says(2, &["built without Parquet; build it with `cargo build --release --features parquet`"]);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn an_export_to_a_file_is_what_a_pipe_gets_and_writes_over_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = snapshot("3.7.1");
+    for format in ["ndjson", "csv"] {
+        let to = dir.path().join(format);
+        let args = ["export", input.name(), "-w", format, "-o", to.to_str().unwrap()];
+        assert_eq!(coldbolt(args).good(), "");
+        assert_eq!(fs::read_to_string(&to).unwrap(), coldbolt(&args[..4]).good());
+        coldbolt(args).says(5, &[format, "exists already"]);
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+    input.unchanged();
+}
+
 #[test]
 fn csv_quotes_what_must_be_quoted() {
     let dir = tempfile::tempdir().unwrap();

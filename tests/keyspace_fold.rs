@@ -58,7 +58,7 @@ fn a_directory_that_is_folded_answers_as_its_copy_and_as_the_member_did() {
             for path in &paths[..if question == QUESTIONS[0] { 3 } else { 1 }] {
                 let run = ask(path, question, &["--fold"]);
                 assert_eq!(run.code, due.code, "{version} {question:?}: {run}");
-                assert!(run.stderr.contains("of the log are applied in memory"), "{run}");
+                assert!(run.stderr.contains("which the database lacks, are applied in memory"), "{run}");
                 let plain = |run: &Run| run.stdout.replace(db, "FILE").replace(copy.name(), "FILE");
                 assert_eq!(plain(&run), plain(&due), "{version} {question:?}");
             }

@@ -224,6 +224,10 @@ mod tests {
         assert_eq!(show_key("/k/é".as_bytes()), "/k/é");
         assert_eq!(show_key(b"a\x1b[2J"), r#""a\x1b[2J""#);
         assert_eq!(show_key(b"a\nb"), r#""a\nb""#);
+        assert_eq!(show_key("/名前/🔑".as_bytes()), "/名前/🔑");
+        // What turns or hides text without a control character.
+        assert_eq!(show_key("a\u{202e}b".as_bytes()), r#""a\u202eb""#);
+        assert_eq!(show_key("a\u{200b}\u{9b}2J".as_bytes()), r#""a\u200b\u009b2J""#);
         assert_eq!(show_key(b"\xff"), r#""\xff""#);
         assert_eq!(show_key(b"\"a\""), r#""\"a\"""#);
         assert_eq!(show_key(b""), r#""""#);

@@ -45,6 +45,18 @@ impl Folded {
 /// Applies a log to a database in memory, with all that [`copy`](super::copy) checks, refuses and warns of. A file is taken with the log that
 /// was named or lies beside it; one that has none is left as it is. `no_wal` and `exact` are not looked at.
 ///
+/// ```no_run
+/// # use std::path::Path;
+/// # use coldbolt::{monitor::Quiet, ops::copy::{CopyOptions, memory::fold_in_memory}, ops::keyspace::{Store, StoreOptions}};
+/// # fn main() -> coldbolt::Result<()> {
+/// let folded = fold_in_memory(Path::new("/var/lib/etcd"), CopyOptions::default(), &Quiet)?;
+/// let store = Store::open(&folded.source, StoreOptions::default(), &Quiet)?;
+/// println!("revision {}", store.revision());
+/// folded.check_unchanged()?;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// As [`copy`](super::copy); nothing is written.
 pub fn fold_in_memory(path: &Path, options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<Folded> {
@@ -91,18 +103,16 @@ fn told(report: &FoldReport, name: &str) -> Finding {
         (Some(first), Some(last)) => {
             let beyond = match report.beyond_commit {
                 0 => String::new(),
-                n if report.voters == 1 => {
-                    format!("; {n} are past the last index known to be committed, and applied since one member votes")
-                }
-                n => format!("; {n} are past the last index known to be committed"),
+                n if report.voters == 1 => format!("; the last {n} not known to be committed, applied since one member votes"),
+                n => format!("; the last {n} not known to be committed, applied as asked for"),
             };
             format!(
-                "the database is at index {from}; entries {first} to {last} of the log are applied in memory, up to revision {}, by the rules of \
-                 etcd {etcd_version} ({reason}){beyond}",
+                "entries {first} to {last} of the log, which the database lacks, are applied in memory, up to revision {}, by the rules of etcd \
+                 {etcd_version} ({reason}){beyond}",
                 report.revision_after
             )
         }
-        _ => format!("the database is at index {from}, and the log holds nothing more"),
+        _ => "the log holds nothing that the database lacks".to_owned(),
     };
     Finding { severity: Severity::Note, ..Finding::new(Code::DbLag, name, At::default().index(*from), what) }
 }
