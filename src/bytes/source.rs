@@ -271,7 +271,7 @@ impl Source {
     /// The state of the file now; `None` for bytes in memory.
     #[must_use]
     pub fn stamp(&self) -> Option<Stamp> {
-        let Some(file) = self.file() else { return None };
+        let file = self.file()?;
         let m = file.metadata().ok()?;
         Some(Stamp { device: m.dev(), inode: m.ino(), len: m.len(), modified: (m.mtime(), m.mtime_nsec()) })
     }

@@ -72,7 +72,7 @@ pub struct Opened {
 
 enum What {
     File(Source),
-    Directory(Source, DataDir),
+    Directory(Source, Box<DataDir>),
     Folded(Box<Folded>),
 }
 
@@ -120,7 +120,7 @@ pub fn open(path: &Path, damage: &Damage, fold: &Fold, wal_dir: Option<&Path>, m
     }
     let directory = DataDir::list(path, None)?;
     let Some(db) = &directory.db else { return Err(Error::unreadable(path, "holds no database (member/snap/db)").into()) };
-    opened(What::Directory(input::database(db)?, directory))
+    opened(What::Directory(input::database(db)?, Box::new(directory)))
 }
 
 impl Opened {
