@@ -8,6 +8,7 @@
 //! All commands run in turn, round after round, so that a slow minute of the machine is everybody's. What writes to its input gets a copy.
 //! What writes a new file or directory finds its place empty: that of the round before was removed just before, for each of them.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::process::CommandExt;
@@ -20,12 +21,16 @@ use sha2::{Digest, Sha256};
 
 #[path = "../tests/common/peers.rs"]
 mod peers;
+#[path = "compare/server.rs"]
+mod server;
 
 type Failure = Box<dyn std::error::Error>;
 
 const USAGE: &str = "cargo bench --bench compare -- [options]
   --size N     bytes of the file that is made, as for the bench `generate`     [200MB]
+  --shape NAME what is in it, as for `generate`                                [kubernetes]
   --file PATH  use this file instead
+  --server     the same answers from a restored server, and the log of a killed one applied by copy; needs etcd 3.6
   --rounds N   how often each command runs                                     [5]
   --cold       drop the file from the page cache before each run
   --dir PATH   where the file and the copies are put                           [target/compare]
@@ -48,6 +53,8 @@ fn main() -> ExitCode {
 
 struct Plan {
     size: String,
+    shape: String,
+    server: bool,
     file: Option<PathBuf>,
     rounds: usize,
     cold: bool,
@@ -58,12 +65,23 @@ struct Plan {
 impl Plan {
     fn from_args(args: Vec<String>) -> Result<Plan, Failure> {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/compare");
-        let mut plan = Plan { size: "200MB".into(), file: None, rounds: 5, cold: false, dir, only: String::new() };
+        let mut plan = Plan {
+            size: "200MB".into(),
+            shape: "kubernetes".into(),
+            server: false,
+            file: None,
+            rounds: 5,
+            cold: false,
+            dir,
+            only: String::new(),
+        };
         let mut args = args.into_iter();
         while let Some(arg) = args.next() {
             let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
             match arg.as_str() {
                 "--size" => plan.size = value()?,
+                "--shape" => plan.shape = value()?,
+                "--server" => plan.server = true,
                 "--file" => plan.file = Some(value()?.into()),
                 "--rounds" => plan.rounds = value()?.parse()?,
                 "--dir" => plan.dir = value()?.into(),
@@ -78,17 +96,11 @@ impl Plan {
 
 /// What is measured.
 enum Work {
-    /// A program; it gets the file as it is, or a copy of its own, where `{}` stands or at the end.
+    /// A program; it gets the file as it is, or a copy of its own, where `{in}` stands, and writes where `{out}` stands.
     Program {
         command: PathBuf,
         args: &'static [&'static str],
         copy: bool,
-    },
-    /// The same, and where it writes is its last argument.
-    Writer {
-        command: PathBuf,
-        args: &'static [&'static str],
-        out: &'static [&'static str],
     },
     /// What the machine can do.
     Read,
@@ -140,17 +152,18 @@ fn compare(plan: &Plan) -> Result<(), Failure> {
     }
     let _ = fs::remove_file(&copy);
     remove(&plan.dir.join("out"))?;
-    print(plan, &file, &rows)
+    print(plan, &file, &rows)?;
+    if plan.server { server::compare(&file, &plan.dir) } else { Ok(()) }
 }
 
 /// The file of that size, made if it is not there.
 fn made(plan: &Plan) -> Result<PathBuf, Failure> {
-    let file = plan.dir.join(format!("made-{}.db", plan.size));
+    let file = plan.dir.join(format!("made-{}-{}.db", plan.size, plan.shape));
     if !file.is_file() {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
         command.current_dir(env!("CARGO_MANIFEST_DIR")).args(["bench", "--bench", "generate", "--"]);
-        let status = command.arg(&file).args(["--size", &plan.size]).status()?;
+        let status = command.arg(&file).args(["--shape", &plan.shape, "--size", &plan.size]).status()?;
         if !status.success() {
             return Err(format!("the bench `generate` ended with {status}").into());
         }
@@ -165,36 +178,36 @@ fn rows(plan: &Plan) -> Vec<Row> {
         rows.push(Row { name, work, peer, limit, times: Vec::new(), anonymous: 0, code: None });
     };
     let ours = |args| Work::Program { command: coldbolt(), args, copy: false };
+    let (status, hashkv) = ("etcdutl 3.6 snapshot status", "etcdutl 3.6 hashkv");
     row(READ, Work::Read, None, READ);
     row(SHA, Work::Sha256, None, SHA);
     row(COPY, Work::Copy, None, COPY);
-    row("coldbolt verify", ours(&["verify"]), Some("etcdutl 3.6 snapshot status"), SHA);
-    row("coldbolt status", ours(&["status"]), Some("etcdutl 3.6 snapshot status"), READ);
-    row("coldbolt hashkv", ours(&["hashkv"]), Some("etcdutl 3.6 hashkv"), READ);
+    row("coldbolt verify", ours(&["verify", "{in}"]), Some(status), SHA);
+    row("coldbolt verify --jobs 1", ours(&["verify", "--jobs", "1", "{in}"]), Some("coldbolt verify"), SHA);
+    row("coldbolt status", ours(&["status", "{in}"]), Some(status), READ);
+    row("coldbolt status --jobs 1", ours(&["status", "--jobs", "1", "{in}"]), Some("coldbolt status"), READ);
+    row("coldbolt hashkv", ours(&["hashkv", "{in}"]), Some(hashkv), READ);
+    row("coldbolt hashkv --jobs 1", ours(&["hashkv", "--jobs", "1", "{in}"]), Some("coldbolt hashkv"), READ);
     // Of a key that is not there every page is read.
-    row("coldbolt get, no such key", ours(&["get", "{}", "no such key"]), None, READ);
-    row("coldbolt keys --top", ours(&["keys", "--top", "20"]), None, READ);
-    row("coldbolt export", ours(&["export"]), None, READ);
-    row("coldbolt export --all-revisions", ours(&["export", "--all-revisions"]), None, READ);
-    for (name, program, args, copy) in [
-        ("etcdutl 3.5 snapshot status", "etcd-3.5.1/etcdutl", &["snapshot", "status"][..], false),
-        ("etcdutl 3.6 snapshot status", "etcd-3.6.14/etcdutl", &["snapshot", "status"], false),
+    row("coldbolt get, no such key", ours(&["get", "{in}", "no such key"]), None, READ);
+    row("coldbolt keys --top", ours(&["keys", "--top", "20", "{in}"]), None, READ);
+    row("coldbolt export", ours(&["export", "{in}"]), None, READ);
+    row("coldbolt export --all-revisions", ours(&["export", "--all-revisions", "{in}"]), None, READ);
+    row("coldbolt copy", ours(&["copy", "{in}", "{out}"]), None, COPY);
+    row("coldbolt restore", ours(&["restore", "{in}", "--data-dir", "{out}"]), Some("etcdutl 3.6 snapshot restore"), COPY);
+    row("coldbolt defrag", ours(&["defrag", "{in}", "-o", "{out}"]), Some("bbolt 1.4 compact"), COPY);
+    for (name, program, args, copy, limit) in [
+        ("etcdutl 3.5 snapshot status", "etcd-3.5.1/etcdutl", &["snapshot", "status", "{in}"][..], false, READ),
+        (status, "etcd-3.6.14/etcdutl", &["snapshot", "status", "{in}"], false, READ),
         // It finishes compactions and writes.
-        ("etcdutl 3.6 hashkv", "etcd-3.6.14/etcdutl", &["hashkv"], true),
-        ("bbolt 1.4 check", "bbolt-1.4.3/bbolt", &["check"], false),
+        (hashkv, "etcd-3.6.14/etcdutl", &["hashkv", "{in}"], true, READ),
+        ("bbolt 1.4 check", "bbolt-1.4.3/bbolt", &["check", "{in}"], false, READ),
+        ("etcdutl 3.6 snapshot restore", "etcd-3.6.14/etcdutl", &["snapshot", "restore", "{in}", "--data-dir", "{out}"], false, COPY),
+        ("bbolt 1.4 compact", "bbolt-1.4.3/bbolt", &["compact", "-o", "{out}", "{in}"], false, COPY),
     ] {
         if let Some(command) = peers::find(program) {
-            row(name, Work::Program { command, args, copy }, None, READ);
+            row(name, Work::Program { command, args, copy }, None, limit);
         }
-    }
-    let writes = |command, args, out| Work::Writer { command, args, out };
-    row("coldbolt restore", writes(coldbolt(), &["restore"], &["--data-dir"]), Some("etcdutl 3.6 snapshot restore"), COPY);
-    row("coldbolt defrag", writes(coldbolt(), &["defrag"], &["-o"]), Some("bbolt 1.4 compact"), COPY);
-    if let Some(command) = peers::find("etcd-3.6.14/etcdutl") {
-        row("etcdutl 3.6 snapshot restore", writes(command, &["snapshot", "restore"], &["--data-dir"]), None, COPY);
-    }
-    if let Some(command) = peers::find("bbolt-1.4.3/bbolt") {
-        row("bbolt 1.4 compact", writes(command, &["compact"], &["-o"]), None, COPY);
     }
     rows.retain(|row| row.name.contains(&plan.only) || row.name.starts_with("limit"));
     rows
@@ -247,14 +260,14 @@ fn measure(row: &mut Row, input: &Path, home: &Path) -> Result<(), Failure> {
             pieces(input, |bytes| copy.write_all(bytes))?;
             copy.sync_all()?;
         }
-        Work::Program { command, args, .. } | Work::Writer { command, args, .. } => {
+        Work::Program { command, args, .. } => {
             let mut program = peers::command(command, home);
-            let (before, after) = args.split_at(args.iter().position(|arg| *arg == "{}").unwrap_or(args.len()));
-            program.args(before);
-            if let Work::Writer { out: flag, .. } = &row.work {
-                program.args(*flag).arg(&out);
-            }
-            program.arg(input).args(after.iter().skip(1)).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            program.args(args.iter().map(|arg| match *arg {
+                "{in}" => input.as_os_str(),
+                "{out}" => out.as_os_str(),
+                arg => OsStr::new(arg),
+            }));
+            program.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             // A signal to us is not theirs to handle.
             let mut child = program.process_group(0).spawn()?;
             let status = format!("/proc/{}/status", child.id());
@@ -297,7 +310,7 @@ fn print(plan: &Plan, file: &Path, rows: &[Row]) -> Result<(), Failure> {
         let ratio = |to: Option<f64>| to.map_or_else(|| "-".to_owned(), |to| format!("{:.2}", middle / to));
         let limit = if row.limit == SHA { Some(slower) } else { of(row.limit) };
         let (anonymous, code) = match row.work {
-            Work::Program { .. } | Work::Writer { .. } => {
+            Work::Program { .. } => {
                 (format!("{:.0}", row.anonymous as f64 / 1024.0), row.code.map_or_else(|| "signal".to_owned(), |code| code.to_string()))
             }
             _ => ("-".to_owned(), "-".to_owned()),

@@ -7,8 +7,10 @@
 //! The store it describes was compacted once: below that revision each user key has one entry, above it every put and delete is there.
 //! Same arguments, same bytes. Memory does not grow with the file: only so many user keys are alive to writes at a time.
 
-use std::fs::OpenOptions;
+use std::collections::VecDeque;
+use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
 use std::process::ExitCode;
 
 use coldbolt::bolt::writer::{Freelist, Options, Writer};
@@ -17,11 +19,14 @@ use sha2::{Digest, Sha256};
 type Failure = Box<dyn std::error::Error>;
 
 const USAGE: &str = "cargo bench --bench generate -- OUT [options]
+  --shape NAME        kubernetes, small, huge, deep or fragmented: sets the options below as they follow
   --size N            bytes of the file, about; B, KB, MB, GB or KiB, MiB, GiB        [100MB]
   --value-size N      bytes of a value on average; they vary from half to 1.5 times   [800]
   --keys-fraction F   user keys by puts, above the compacted revision                 [0.3]
   --deletes F         of the user keys that end, how many are deleted                 [0.5]
   --compacted F       how much of the file lies below the compacted revision          [0.5]
+  --window N          user keys that are written to at a time                         [4096]
+  --scatter F         pages in random order, and so many free ones among them         [as written]
   --leases N          leases that one user key in eleven is attached to; 0: none      [64]
   --seed N            another file of the same kind                                   [1]
   --page-size N       a power of two from 1024 to 65536                               [4096]
@@ -29,8 +34,15 @@ const USAGE: &str = "cargo bench --bench generate -- OUT [options]
   --no-trailer        leave out the SHA-256 at the end";
 
 const MEMBER: u64 = 0x8e9e_05c5_2164_694d;
-/// How many user keys are written to at a time.
-const WINDOW: usize = 4096;
+
+/// What is in a file, as options.
+const SHAPES: [(&str, &[&str]); 5] = [
+    ("kubernetes", &[]),
+    ("small", &["--value-size", "100"]),
+    ("huge", &["--value-size", "1MB"]),
+    ("deep", &["--window", "1", "--keys-fraction", "0", "--compacted", "0", "--leases", "0"]),
+    ("fragmented", &["--scatter", "0.4"]),
+];
 
 fn main() -> ExitCode {
     // cargo bench passes --bench; without a word of ours there is nothing to do.
@@ -57,6 +69,8 @@ struct Plan {
     keys_fraction: f64,
     deletes: f64,
     compacted: f64,
+    window: u64,
+    scatter: Option<f64>,
     leases: u64,
     seed: u64,
     trailer: bool,
@@ -72,15 +86,24 @@ impl Plan {
             keys_fraction: 0.3,
             deletes: 0.5,
             compacted: 0.5,
+            window: 4096,
+            scatter: None,
             leases: 64,
             seed: 1,
             trailer: true,
             options: Options { txid: 1000, ..Options::default() },
         };
-        let mut args = args.into_iter();
-        while let Some(arg) = args.next() {
-            let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
+        let mut args: VecDeque<String> = args.into();
+        while let Some(arg) = args.pop_front() {
+            let mut value = || args.pop_front().ok_or_else(|| format!("{arg} needs a value"));
             match arg.as_str() {
+                "--shape" => {
+                    let name = value()?;
+                    let (_, options) = SHAPES.iter().find(|(shape, _)| *shape == name).ok_or_else(|| format!("no shape {name}"))?;
+                    options.iter().rev().for_each(|option| args.push_front((*option).to_owned()));
+                }
+                "--window" => plan.window = value()?.parse::<u64>()?.max(1),
+                "--scatter" => plan.scatter = Some(fraction(&value()?)?),
                 "--size" => plan.size = size(&value()?)?,
                 "--value-size" => plan.value_size = size(&value()?)?,
                 "--keys-fraction" => plan.keys_fraction = fraction(&value()?)?,
@@ -94,6 +117,12 @@ impl Plan {
                 _ if arg.starts_with("--") || !plan.out.is_empty() => return Err(format!("unexpected {arg}").into()),
                 _ => plan.out = arg,
             }
+        }
+        if let Some(free) = plan.scatter {
+            plan.size = (plan.size as f64 * (1.0 - free)) as u64;
+        }
+        if plan.scatter.is_some() && plan.options.freelist == Freelist::Stored {
+            return Err("--scatter makes free pages, which a stored freelist would have to list".into());
         }
         if plan.out.is_empty() { Err("no output file".into()) } else { Ok(plan) }
     }
@@ -291,7 +320,13 @@ fn generate(plan: &Plan) -> Result<String, Failure> {
     writer.put(b"storageVersion", b"3.6.0")?;
     writer.put(b"term", &2u64.to_be_bytes())?;
     writer.end_bucket()?;
-    let summary = writer.finish()?;
+    let mut summary = writer.finish()?;
+    if let Some(free) = plan.scatter {
+        let page_size = u64::from(plan.options.page_size);
+        summary.pages = scatter(&mut file, &plan.out, page_size, free, &mut store.random)?;
+        summary.bytes = summary.pages * page_size;
+        file = OpenOptions::new().read(true).write(true).open(&plan.out)?;
+    }
 
     let mut trailer = String::from("none");
     if plan.trailer {
@@ -314,7 +349,8 @@ fn keys<W: Write + Seek>(store: &mut Store<'_>, writer: &mut Writer<W>) -> Resul
     let size = plan.size.saturating_sub(4 * u64::from(plan.options.page_size));
     let head = (size as f64 * plan.compacted) as u64;
     let mut main = 1;
-    let mut window: Vec<Slot> = Vec::with_capacity(WINDOW);
+    let size_of_window = usize::try_from(plan.window)?;
+    let mut window: Vec<Slot> = Vec::new();
     // Below the compacted revision: of each user key its newest entry, with gaps where the others were.
     while writer.bytes_so_far() < head {
         main += 1 + store.random.below(4);
@@ -324,25 +360,25 @@ fn keys<W: Write + Seek>(store: &mut Store<'_>, writer: &mut Writer<W>) -> Resul
         slot.create = if slot.version == 1 { main } else { 2 + store.random.below(main - slot.version) };
         store.put(writer, main, 0, slot)?;
         store.live += 1;
-        if window.len() < WINDOW {
+        if window.len() < size_of_window {
             window.push(slot);
         } else {
-            let place = store.random.below(WINDOW as u64) as usize;
+            let place = store.random.below(plan.window) as usize;
             window[place] = slot;
         }
     }
     let compacted = if main > 1 { main } else { 0 };
-    while window.len() < WINDOW {
+    while window.len() < size_of_window {
         let slot = store.new_slot();
         window.push(slot);
     }
     // Above it everything that happened: transactions of one to four user keys, side by side in the window so that none comes twice.
     while writer.bytes_so_far() < size {
         main += 1;
-        let subs = if store.random.below(16) == 0 { 1 + store.random.below(4) } else { 1 };
-        let first = store.random.below(WINDOW as u64);
+        let subs = if store.random.below(16) == 0 { 1 + store.random.below(4.min(plan.window)) } else { 1 };
+        let first = store.random.below(plan.window);
         for sub in 0..subs {
-            let place = ((first + sub) % WINDOW as u64) as usize;
+            let place = ((first + sub) % plan.window) as usize;
             let mut slot = window[place];
             if slot.version > 0 && store.random.chance(plan.keys_fraction) {
                 // The user key's time is over: deleted, sometimes to come back, or left as it is for another one.
@@ -374,6 +410,81 @@ fn digest(file: &mut (impl Read + Seek)) -> Result<[u8; 32], Failure> {
         match file.read(&mut buffer)? {
             0 => return Ok(sha.finalize().into()),
             n => sha.update(&buffer[..n]),
+        }
+    }
+}
+
+/// Puts the pages in random order, with free ones that hold what a page once held, as a server leaves a file it has long written to. Gives
+/// the number of pages.
+fn scatter(file: &mut File, path: &str, page_size: u64, free: f64, random: &mut Random) -> Result<u64, Failure> {
+    let mut head = [0; 16];
+    let pages = file.metadata()?.len() / page_size;
+    // Where each page is, and how many follow it.
+    let (mut runs, mut at) = (Vec::new(), 2);
+    while at < pages {
+        file.read_exact_at(&mut head, at * page_size)?;
+        let len = 1 + u64::from(u32::from_le_bytes(head[12..16].try_into()?));
+        runs.push((at, len));
+        at += len;
+    }
+    for last in (1..runs.len()).rev() {
+        runs.swap(last, random.below(last as u64 + 1) as usize);
+    }
+    let mut places = vec![0; usize::try_from(pages)?];
+    let (mut order, mut end) = (Vec::new(), 2);
+    for (at, len) in runs {
+        // In front of some runs there is room for another one, as of `free` of all.
+        if random.chance(free / (1.0 - free).max(0.01)) {
+            order.push((at, len, end, false));
+            end += len;
+        }
+        order.push((at, len, end, true));
+        places[usize::try_from(at)?] = end;
+        end += len;
+    }
+    let beside = format!("{path}.scattered");
+    let mut out = std::io::BufWriter::with_capacity(1 << 20, File::create(&beside)?);
+    let mut metas = vec![0; usize::try_from(2 * page_size)?];
+    file.read_exact_at(&mut metas, 0)?;
+    for meta in metas.chunks_exact_mut(usize::try_from(page_size)?) {
+        // After the head of the page: magic, version, page size, flags; root, its sequence, freelist, high water mark, txid, checksum.
+        patch(meta, 32, |root| places[root as usize]);
+        patch(meta, 56, |_| end);
+        let sum =
+            meta[16..72].iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+        patch(meta, 72, |_| sum);
+    }
+    out.write_all(&metas)?;
+    for (at, len, place, used) in order {
+        let mut run = vec![0; usize::try_from(len * page_size)?];
+        file.read_exact_at(&mut run, at * page_size)?;
+        patch(&mut run, 0, |_| place);
+        if used {
+            refer(&mut run, &places);
+        }
+        out.write_all(&run)?;
+    }
+    out.flush()?;
+    fs::rename(beside, path)?;
+    Ok(end)
+}
+
+fn patch(page: &mut [u8], at: usize, number: impl FnOnce(u64) -> u64) {
+    let place: &mut [u8; 8] = (&mut page[at..at + 8]).try_into().expect("eight bytes");
+    *place = number(u64::from_le_bytes(*place)).to_le_bytes();
+}
+
+/// Mends the pages that a page refers to: of a branch its elements', of a leaf the roots of buckets.
+fn refer(page: &mut [u8], places: &[u64]) {
+    let (flags, count) = (u16::from_le_bytes([page[8], page[9]]), u16::from_le_bytes([page[10], page[11]]));
+    for element in (0..usize::from(count)).map(|n| 16 + 16 * n) {
+        let word = |n: usize| u32::from_le_bytes(page[element + 4 * n..element + 4 * n + 4].try_into().expect("four bytes"));
+        if flags == 1 {
+            patch(page, element + 8, |id| places[id as usize]);
+        } else if flags == 2 && word(0) == 1 {
+            let root = element + word(1) as usize + word(2) as usize;
+            // 0: the bucket is inline.
+            patch(page, root, |id| places[id as usize]);
         }
     }
 }

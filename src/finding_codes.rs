@@ -276,10 +276,27 @@ codes! {
         "An alarm is raised while authentication is on: up to 3.5 whether permissions are checked then depends on when the server was started.",
         "A server checks no permissions from the alarm on until it is started again; on starting it applies the log with checks.",
         "Compare the last writes with another member's if users without permission were writing.";
+    ReplayTime, "replay-time", Warning,
+        "Times in the objects that the log holds do not rise with the log: clocks differ, or were set back.",
+        "It takes no notice: nothing in the database depends on the time of day.",
+        "Compare the key and the revision that are named with what is known of that moment; --to-revision and --to-index need no time.";
     ReplayV2, "replay-v2", Warning,
         "The log holds requests of the v2 API: their data is in raft snapshots, not in the database.",
         "3.4 and 3.5 keep them in the v2 store, 3.6 and newer refuse to start on them.",
         "Export v2 data with etcd's own tools; a snapshot file cannot hold it.";
+    // ---- members against each other ------------------------------------------------------------------------------
+    ClusterDiffers, "cluster-differs", Damage,
+        "The directories are of members of different clusters: which of them is further means nothing.",
+        "A member refuses messages of another cluster: 'request cluster ID mismatch'.",
+        "Rank the members of one cluster at a time.";
+    LogConflict, "log-conflict", Damage,
+        "Two members hold different entries at an index that both know to be committed, which raft rules out.",
+        "It does not notice; the members' databases go apart, until 3.5's corruption check if that is on.",
+        "One of the two is of another time, was restored by itself, or lost its log: find out which before anything is copied.";
+    KeyspaceDiffers, "keyspace-differs", Damage,
+        "Members of one cluster hold different keys at the same revision.",
+        "The corruption check, if it is on, raises the alarm CORRUPT; without it each member goes on answering from what it has.",
+        "Compare the keys that are named, take the member that is right, and make the others anew from it.";
     // ---- raft snapshots ------------------------------------------------------------------------------------------
     SnapCrc, "snap-crc", Damage,
         "A raft snapshot file's checksum does not match its content.",

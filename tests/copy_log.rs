@@ -234,6 +234,28 @@ fn no_segment_that_is_missing_empty_or_in_the_place_of_another_makes_a_wrong_cop
 }
 
 #[test]
+fn a_log_without_its_database_is_refused_with_what_etcd_would_make_of_it() {
+    let refused = |member: Member| {
+        let mut files = member.files();
+        files.0.remove("member/snap/db");
+        match copied(&files, by("3.6.14")).unwrap_err() {
+            Error::Unreadable { what, .. } => what,
+            other => panic!("{other}"),
+        }
+    };
+    let said = refused(writing());
+    assert!(said.contains("it begins at entry 1, after a raft snapshot that the database was to hold"), "{said}");
+    let mut whole = writing();
+    whole.snaps.clear();
+    whole.segments[0].records.retain(|record| !matches!(record, Record::Snapshot { index: 10, .. }));
+    let said = refused(whole.clone());
+    assert!(said.contains("whole from the first entry on, and etcd makes the database anew"), "{said}");
+    whole.segments.remove(0);
+    let said = refused(whole);
+    assert!(said.contains("it begins at entry 15, or is damaged"), "{said}");
+}
+
+#[test]
 fn a_damaged_log_is_applied_up_to_the_damage_if_that_is_allowed() {
     let (truth, mut files) = (Truth::new(), writing().files());
     let path = files.last_wal();

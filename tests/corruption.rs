@@ -25,6 +25,8 @@ mod keyspace;
 mod member;
 #[path = "corruption/pages.rs"]
 mod pages;
+#[path = "common/trio.rs"]
+mod trio;
 
 use image::{Buckets, Image};
 use member::{Files, Member};

@@ -1,14 +1,29 @@
-//! A raft snapshot file: a fault or a snapshot that reads back the same; the v2 store as bare JSON too.
+//! A raft snapshot file: a fault or a snapshot that reads back the same. The same bytes as the content of one whose checksum holds, and as
+//! the v2 store in it.
 #![no_main]
 
+use coldbolt::bytes::checksum::crc32c;
+use coldbolt::raft::{Snapshot, SnapshotMetadata};
 use coldbolt::snap::file::{Membership, SnapFile};
+use prost::encoding::{bytes, uint32};
+
+fn read(bytes: &[u8]) -> bool {
+    let Ok(file) = SnapFile::decode(bytes) else { return false };
+    let _ = (file.membership(), file.index(), file.term());
+    if let Ok(again) = SnapFile::decode(&SnapFile::encode(&file.snapshot)) {
+        assert_eq!(again.snapshot, file.snapshot);
+    }
+    true
+}
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    if let Ok(file) = SnapFile::decode(data) {
-        let _ = file.membership();
-        if let Ok(again) = SnapFile::decode(&SnapFile::encode(&file.snapshot)) {
-            assert_eq!(again.snapshot, file.snapshot);
-        }
-    }
+    read(data);
+    let mut sealed = Vec::new();
+    uint32::encode(1, &crc32c(0, data), &mut sealed);
+    bytes::encode(2, &data.to_vec(), &mut sealed);
+    read(&sealed);
+    let snapshot =
+        Snapshot { data: Some(data.to_vec()), metadata: Some(SnapshotMetadata { index: Some(1), ..SnapshotMetadata::default() }) };
+    assert!(read(&SnapFile::encode(&snapshot)));
     let _ = Membership::from_v2(data);
 });

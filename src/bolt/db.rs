@@ -211,13 +211,21 @@ fn neither(slots: &[MetaSlot; 2]) -> Box<Corrupt> {
 }
 
 /// Whether a bbolt meta page is anywhere bbolt would look for one. Cheap: for telling what a file is.
-#[must_use]
-pub fn looks_like_bolt(source: &Source) -> bool {
-    let magic_at = |offset| {
+///
+/// # Errors
+/// `unreadable` when none is where it could be looked for, and not everywhere it could.
+pub fn looks_like_bolt(source: &Source) -> Result<bool, Box<Corrupt>> {
+    let mut failed = None;
+    for offset in probes(source.len()).chain([0]) {
         let mut word = [0; 4];
-        source.read_exact_at(offset, &mut word).is_ok_and(|()| [meta::MAGIC.to_le_bytes(), meta::MAGIC.to_be_bytes()].contains(&word))
-    };
-    probes(source.len()).chain([0]).any(|offset| magic_at(offset.saturating_add(16)))
+        match source.read_exact_at(offset.saturating_add(16), &mut word) {
+            Ok(()) if [meta::MAGIC.to_le_bytes(), meta::MAGIC.to_be_bytes()].contains(&word) => return Ok(true),
+            // A file too short for one has none.
+            Err(corrupt) if offset.saturating_add(20) <= source.len() => failed = Some(corrupt),
+            _ => {}
+        }
+    }
+    failed.map_or(Ok(false), Err)
 }
 
 /// Where bbolt looks for the second meta page when the first is bad (`getPageSizeFromSecondMeta`).

@@ -61,3 +61,63 @@ pub fn ids<'a>(page: &Page<'a>) -> (u64, impl Iterator<Item = Pgid> + use<'a>) {
     let end = first.saturating_add(to_usize(count));
     (count, (first..end).map_while(word).map(Pgid))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bolt::writer::{self, Options, Writer};
+    use crate::bytes::Source;
+    use crate::bytes::checksum::fnv1a64;
+
+    /// A file of four pages of 1024 bytes: two metas, a leaf, and the freelist at 3, after a change.
+    fn read(change: impl FnOnce(&mut Vec<u8>)) -> Result<Option<Freelist>, Box<Corrupt>> {
+        let mut file = std::io::Cursor::new(Vec::new());
+        let options = Options { page_size: 1024, freelist: writer::Freelist::Stored, ..Options::default() };
+        let mut writer = Writer::new(&mut file, options).unwrap();
+        writer.begin_bucket(b"b", 0).unwrap();
+        writer.end_bucket().unwrap();
+        writer.finish().unwrap();
+        let mut bytes = file.into_inner();
+        change(&mut bytes);
+        for meta in [0, 1024] {
+            let sum = fnv1a64(&bytes[meta + 16..meta + 72]).to_le_bytes();
+            bytes[meta + 72..meta + 80].copy_from_slice(&sum);
+        }
+        let source = Source::from_bytes("file.db", bytes);
+        Freelist::read(&Db::open(&source).unwrap())
+    }
+
+    #[test]
+    fn its_pages_are_those_that_are_listed_as_many_as_fit() {
+        let listed = |count: u16, ids: &[u64]| {
+            let (count, ids) = (count.to_le_bytes(), ids.iter().flat_map(|id| id.to_le_bytes()).collect::<Vec<_>>());
+            read(move |bytes| {
+                bytes[3 * 1024 + 10..3 * 1024 + 12].copy_from_slice(&count);
+                bytes[3 * 1024 + 16..3 * 1024 + 16 + ids.len()].copy_from_slice(&ids);
+            })
+        };
+        let list = listed(2, &[7, 9, 11]).unwrap().unwrap();
+        assert_eq!((list.page, list.pages, list.ids), (Pgid(3), 1, vec![Pgid(7), Pgid(9)]));
+        // 0xffff: the first word is the count.
+        let list = listed(0xffff, &[1, 9, 11]).unwrap().unwrap();
+        assert_eq!(list.ids, [Pgid(9)]);
+        assert_eq!(listed(126, &[]).unwrap().unwrap().ids.len(), 126);
+        let error = listed(127, &[]).unwrap_err();
+        assert_eq!((error.code, error.at.page), (Code::FreelistInvalid, Some(3)));
+    }
+
+    #[test]
+    fn a_list_that_is_elsewhere_or_something_else_is_told_with_its_place() {
+        let at = |id: u64| {
+            let error =
+                read(|bytes| [0, 1024].iter().for_each(|meta| bytes[meta + 48..meta + 56].copy_from_slice(&id.to_le_bytes()))).unwrap_err();
+            (error.code, error.at.page, error.at.offset)
+        };
+        // A number that cannot be is a fault of the meta page in use; a page of another kind one of that page.
+        assert_eq!(at(99), (Code::FreelistInvalid, Some(0), Some(0)));
+        assert_eq!(at(2), (Code::FreelistInvalid, Some(2), Some(2048)));
+        let error = read(|bytes| bytes.truncate(3 * 1024 + 100)).unwrap_err();
+        assert_eq!(error.code, Code::FileTooShort, "{error}");
+        assert!(read(|bytes| [0, 1024].iter().for_each(|meta| bytes[meta + 48..meta + 56].fill(0xff))).unwrap().is_none());
+    }
+}

@@ -168,6 +168,23 @@ pub fn check(path: &Path, existing: Existing) -> io::Result<()> {
     }
 }
 
+/// Refuses a place inside a directory that is only to be read. Links on the way are followed.
+///
+/// # Errors
+/// [`Error::Refused`].
+pub fn outside(read: &Path, to: &Path) -> Result<()> {
+    let parents = to.ancestors().skip(1).map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
+    // Those that do not exist yet would be made, in the nearest one that does.
+    let parent = parents.map(fs::canonicalize).find_map(io::Result::ok);
+    match (fs::canonicalize(read), parent) {
+        (Ok(read), Some(parent)) if read.is_dir() && parent.starts_with(&read) => {
+            let what = format!("{}: lies in {}, which is only read; choose a place outside of it", show(to), show(&read));
+            Err(Error::Refused(what))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn rename_to_nothing(from: &Path, to: &Path) -> io::Result<()> {
     match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         // Some network file systems cannot; a second link refuses to replace, too.

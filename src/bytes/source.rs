@@ -11,7 +11,8 @@ use rustix::fs::{Advice, Mode, OFlags};
 
 use super::to_u64;
 use crate::error::{At, Corrupt, Error, Result, show};
-use crate::finding::Code;
+use crate::finding::{Code, Finding};
+use crate::monitor::Monitor;
 
 /// An input, opened read-only.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub struct Source {
     path: PathBuf,
     inner: Inner,
     len: u64,
+    /// Its state when it was opened.
+    opened: Option<Stamp>,
 }
 
 #[derive(Debug)]
@@ -120,14 +123,15 @@ impl Source {
         } else {
             return Err(Error::unreadable(path, "is not a regular file"));
         };
-        Ok(Source { path: path.to_path_buf(), inner: Inner::File(file), len })
+        let opened = Some(Stamp::of(&metadata));
+        Ok(Source { path: path.to_path_buf(), inner: Inner::File(file), len, opened })
     }
 
     /// Bytes in memory, under a name for messages.
     #[must_use]
     pub fn from_bytes(name: impl Into<PathBuf>, bytes: Vec<u8>) -> Source {
         let len = to_u64(bytes.len());
-        Source { path: name.into(), inner: Inner::Memory(bytes), len }
+        Source { path: name.into(), inner: Inner::Memory(bytes), len, opened: None }
     }
 
     /// The same source with `head` over its beginning and, from `tail_at` on, `tail` and its end. Both stay in memory; the file is only read.
@@ -140,9 +144,10 @@ impl Source {
             Inner::Memory(bytes) => Inner::Memory(bytes.clone()),
             Inner::Overlaid(_) => return Err(Error::Refused(format!("{}: is overlaid already", self.name()))),
         };
-        let base = Source { path: self.path.clone(), inner, len: self.len };
+        let (path, opened) = (self.path.clone(), self.opened);
+        let base = Source { path: path.clone(), inner, len: self.len, opened };
         let len = tail_at.saturating_add(to_u64(tail.len()));
-        Ok(Source { path: self.path.clone(), inner: Inner::Overlaid(Box::new(Overlaid { base, head, tail_at, tail })), len })
+        Ok(Source { path, inner: Inner::Overlaid(Box::new(Overlaid { base, head, tail_at, tail })), len, opened })
     }
 
     /// The path it was opened by.
@@ -272,8 +277,42 @@ impl Source {
     #[must_use]
     pub fn stamp(&self) -> Option<Stamp> {
         let file = self.file()?;
-        let m = file.metadata().ok()?;
-        Some(Stamp { device: m.dev(), inode: m.ino(), len: m.len(), modified: (m.mtime(), m.mtime_nsec()) })
+        file.metadata().ok().as_ref().map(Stamp::of)
+    }
+
+    /// What has changed about the file since it was opened, in words.
+    #[must_use]
+    pub fn changed(&self) -> Option<String> {
+        let (then, now) = (self.opened?, self.stamp());
+        let what = match now {
+            Some(now) if now == then => return None,
+            Some(now) if now.len != then.len => format!("it had {} bytes, now it has {}", then.len, now.len),
+            Some(now) => {
+                let written = |(seconds, nanoseconds)| format!("{seconds}.{nanoseconds:09}");
+                format!("it was last written at {}, now at {} (Unix time)", written(then.modified), written(now.modified))
+            }
+            None => "the system does not tell its state any more".to_owned(),
+        };
+        Some(format!("changed while it was read: {what}; read a copy that nobody writes to"))
+    }
+
+    /// An answer that was read here, if the file is still as it was when it was opened. Where reading failed, the monitor hears why that may be.
+    ///
+    /// # Errors
+    /// That of the answer, or [`Error::Unreadable`] with what has changed.
+    pub fn steady<T>(&self, monitor: &dyn Monitor, answer: Result<T>) -> Result<T> {
+        let Some(what) = self.changed() else { return answer };
+        if answer.is_ok() {
+            return Err(Error::unreadable(&self.path, what));
+        }
+        monitor.finding(Finding::new(Code::InUse, &self.name(), At::default(), what));
+        answer
+    }
+}
+
+impl Stamp {
+    fn of(m: &std::fs::Metadata) -> Stamp {
+        Stamp { device: m.dev(), inode: m.ino(), len: m.len(), modified: (m.mtime(), m.mtime_nsec()) }
     }
 }
 

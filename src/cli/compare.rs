@@ -31,11 +31,11 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let opened = args.paths.iter().map(|path| open(path, &Damage::refused(), &args.fold, None, &heard)).collect::<Result<Vec<_>, _>>()?;
     let stores = opened.iter().map(|opened| opened.store(&heard)).collect::<Result<Vec<_>, _>>()?;
     let report = compare(&stores)?;
-    opened.iter().try_for_each(Opened::check)?;
     match args.write_out {
         Form::Json => print_json(context.out, &document(&report))?,
         Form::Table => writeln!(context.out, "{}", text(&report))?,
     }
+    opened.iter().try_for_each(Opened::steady)?;
     Ok(if !report.divergences.is_empty() || heard.damage() {
         Verdict::Bad
     } else if report.comparable() {
@@ -49,7 +49,7 @@ fn names(keys: &[Vec<u8>]) -> String {
     keys.iter().map(|key| format!("\n    {}", show_key(key))).collect()
 }
 
-fn text(report: &CompareReport) -> String {
+pub fn text(report: &CompareReport) -> String {
     let rows = report.members.iter().map(|member| {
         let compact = member.compact_revision.map_or_else(|| "-".to_owned(), |revision| revision.to_string());
         let hash = member.hash.map_or_else(|| "-".to_owned(), |hash| hash.to_string());
@@ -80,7 +80,7 @@ fn text(report: &CompareReport) -> String {
     text
 }
 
-fn document(report: &CompareReport) -> Value {
+pub fn document(report: &CompareReport) -> Value {
     let keys = |keys: &[Vec<u8>]| -> Vec<Value> {
         let one = |key: &Vec<u8>| {
             let mut item = Map::new();

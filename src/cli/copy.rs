@@ -7,6 +7,7 @@ use coldbolt::bytes::dest::{self, Existing};
 use coldbolt::etcd::apply::Version;
 use coldbolt::ops::copy::directory::{DirectoryReport, copy_directory};
 use coldbolt::ops::copy::fold::FoldReport;
+use coldbolt::ops::copy::time::{Moment, TimeReport};
 use coldbolt::ops::copy::{CopyOptions, CopyReport, copy, copy_into};
 use serde_json::json;
 
@@ -209,6 +210,25 @@ fn applied(out: &mut dyn Write, fold: &FoldReport) -> io::Result<()> {
     if fold.beyond_commit > 0 {
         let why = if fold.voters == 1 { "the member is the only voter, and etcd commits them when it starts" } else { "as asked for" };
         writeln!(out, "             {} of them past the commit index {}: {why}", fold.beyond_commit, fold.commit_index)?;
+    }
+    fold.time.as_ref().map_or(Ok(()), |time| moments(out, time))
+}
+
+/// How sure it is that nothing is of after the moment that was asked for, and nothing missing of before.
+fn moments(out: &mut dyn Write, time: &TimeReport) -> io::Result<()> {
+    let moment = |moment: &Moment| {
+        let revision = moment.revision.map_or_else(String::new, |revision| format!("revision {revision}, "));
+        format!("{} by {} ({revision}raft index {})", moment.time, super::out::clean(&moment.key), moment.index)
+    };
+    writeln!(out, "time         not after {}", time.to)?;
+    writeln!(out, "             the last at or before it is {}", moment(&time.last))?;
+    match &time.next {
+        Some(next) => writeln!(out, "             the first after it is {}", moment(next))?,
+        None => writeln!(out, "             none in the log is after it")?,
+    }
+    if time.between > 0 {
+        let until = if time.next.is_some() { "between the two" } else { "after the last" };
+        writeln!(out, "             {} entries {until} may be of before or after, and were left out", count(time.between))?;
     }
     Ok(())
 }

@@ -82,8 +82,8 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     };
     let differ =
         if args.summary { summary(args, before, after, &options, context.out)? } else { list(args, before, after, &options, context.out)? };
-    opened.check()?;
-    other.as_ref().map_or(Ok(()), Opened::check)?;
+    opened.steady()?;
+    other.as_ref().map_or(Ok(()), Opened::steady)?;
     Ok(if differ || heard.damage() { Verdict::Bad } else { Verdict::Good })
 }
 

@@ -91,7 +91,7 @@ impl File {
         let heard = Heard::new(context.monitor);
         let opened = open(&self.path, &self.damage, &self.fold, self.wal_dir.as_deref(), &heard)?;
         let verdict = work(opened.folded(), &opened.store(&heard)?, context.out)?;
-        opened.check()?;
+        opened.steady()?;
         Ok(if heard.damage() { Verdict::Bad } else { verdict })
     }
 }
@@ -140,9 +140,14 @@ impl Opened {
         if let What::Folded(folded) = &self.what { Some(folded) } else { None }
     }
 
-    /// After the answer: whether it was of one state of the files.
-    pub fn check(&self) -> Result<(), Error> {
-        self.folded().map_or(Ok(()), Folded::check_unchanged)
+    /// Fails if the files are not as they were when they were opened: then the answer may be neither of then nor of now.
+    pub fn steady(&self) -> Result<(), Error> {
+        match &self.what {
+            What::File(source) | What::Directory(source, _) => {
+                source.changed().map_or(Ok(()), |what| Err(Error::unreadable(source.path(), what)))
+            }
+            What::Folded(folded) => folded.check_unchanged(),
+        }
     }
 }
 

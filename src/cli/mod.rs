@@ -24,6 +24,7 @@ mod out;
 mod parquet;
 mod policy;
 mod progress;
+mod rank;
 mod replay;
 mod report;
 mod restore;
@@ -75,6 +76,9 @@ struct Global {
     /// Threads to use; 0 is one for each core.
     #[arg(short, long, global = true, default_value_t = 0, value_name = "N")]
     jobs: usize,
+    /// Read files instead of mapping them: this is always so, as a mapped file that shrinks or has a bad sector ends the program.
+    #[arg(long, global = true)]
+    no_mmap: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -92,6 +96,7 @@ enum Command {
     Verify(Box<verify::Args>),
     Copy(Box<copy::Args>),
     Replay(Box<replay::Args>),
+    Rank(rank::Args),
     /// Who is a member, in the files of one that is stopped: for when the quorum is lost.
     #[command(subcommand)]
     Member(member::Command),
@@ -209,6 +214,7 @@ fn run(cli: &Cli) -> u8 {
         Command::Verify(args) => verify::run(args, context),
         Command::Copy(args) => copy::run(args, context),
         Command::Replay(args) => replay::run(args, context),
+        Command::Rank(args) => rank::run(args, context),
         Command::Member(command) => member::run(command, context),
         Command::Seal(args) => seal::seal(args, context),
         Command::Unseal(args) => seal::unseal(args, context),

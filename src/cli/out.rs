@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use clap::ValueEnum;
+use coldbolt::error::steers;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 use serde_json::Value;
@@ -92,11 +93,11 @@ pub fn plain_table<const N: usize>(header: [&str; N], rows: impl IntoIterator<It
     table.trim_fmt()
 }
 
-/// Text that a terminal only prints: control characters in what came from a file are escaped, all but the ends of lines.
+/// Text that a terminal only prints: what would steer it is escaped, all but the ends of lines.
 pub fn clean(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() && c != '\n' { clean.extend(c.escape_default()) } else { clean.push(c) }
+        if steers(c) && c != '\n' { clean.extend(c.escape_default()) } else { clean.push(c) }
     }
     clean
 }

@@ -47,8 +47,9 @@ impl Terminal {
         }
     }
 
-    /// One line for the person at the terminal.
+    /// One line for the person at the terminal, which is only printed whatever text of a file is in it.
     pub fn say(&self, line: &str) {
+        let line = super::out::clean(line);
         let print = || {
             let _ = writeln!(io::stderr(), "{line}");
         };

@@ -2,19 +2,24 @@ use std::path::{Path, PathBuf};
 
 use coldbolt::etcd::apply::Version;
 use coldbolt::ops::copy::{CopyOptions, Until, copy, copy_into};
+use jiff::Timestamp;
 
 use super::copy::{finish, pour};
 use super::out::Form;
 use super::{Context, Done, Fail};
 
-/// Make a snapshot file of an earlier moment: a database with the log applied up to an index or a revision.
+/// Make a snapshot file of an earlier moment: a database with the log applied up to an index, a revision or a time.
 ///
 /// For the state before a wrong delete: an older snapshot of the same cluster as --base, the log of any of its members, and the last good
 /// revision. The base must not be past it, and the log must reach back to the base: etcd keeps the segments since its fifth last. Entries are
 /// applied as `coldbolt copy` applies them.
+///
+/// A log has no times. With --to-time they are taken from the Kubernetes objects that it puts (renewals of Leases, Events, creations, managed
+/// fields), in JSON or protobuf: it stops at the last entry that is known to be not after the moment, so that nothing later is in the result,
+/// and says how far it is to the next entry that tells a time. Clocks may differ: the most times that rise with the log are believed.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  coldbolt replay /var/lib/etcd --base yesterday.db --to-revision 1234 -o before-delete.db\n  coldbolt replay /var/lib/etcd --to-index 5678 -o at.db"
+    after_help = "Examples:\n  coldbolt replay /var/lib/etcd --base yesterday.db --to-revision 1234 -o before-delete.db\n  coldbolt replay /var/lib/etcd --base yesterday.db --to-time 2026-11-22T13:59:00Z -o before-delete.db\n  coldbolt replay /var/lib/etcd --to-index 5678 -o at.db"
 )]
 #[command(group(clap::ArgGroup::new("until").required(true)))]
 pub struct Args {
@@ -30,6 +35,9 @@ pub struct Args {
     /// Stop as soon as this is the current revision.
     #[arg(long, group = "until", value_name = "REVISION")]
     to_revision: Option<i64>,
+    /// Stop before anything that may be later than this: a time with its offset, as 2026-11-22T13:59:00Z.
+    #[arg(long, group = "until", value_name = "TIME")]
+    to_time: Option<Timestamp>,
     /// The snapshot file to make; must not exist. - is standard output.
     #[arg(short, long, value_name = "NEW")]
     output: PathBuf,
@@ -45,7 +53,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
-    let until = args.to_index.map(Until::Index).or_else(|| args.to_revision.map(Until::Revision));
+    let until = args.to_index.map(Until::Index).or_else(|| args.to_revision.map(Until::Revision)).or_else(|| args.to_time.map(Until::Time));
     let options = CopyOptions {
         wal_dir: args.base.is_some().then_some(args.dir.as_path()),
         version: args.etcd_version,

@@ -58,7 +58,7 @@ pub fn log(cluster: &NewCluster, member: &NewMember, version: Minor) -> (Segment
 #[must_use]
 pub fn snapshot(cluster: &NewCluster, version: Minor) -> (SnapName, Vec<u8>) {
     let members = cluster.members.iter().map(|m| v2::NewMember { id: m.id, peer_urls: &m.peer_urls, learner: m.learner });
-    let data = v2::store(members, u64::from(version > Minor::V35));
+    let data = v2::store(members, None, u64::from(version > Minor::V35));
     let index = commit(cluster);
     let metadata = SnapshotMetadata { conf_state: Some(conf_state(cluster, version)), index: Some(index), term: Some(TERM) };
     let snapshot = raft::Snapshot { data: Some(data.into_bytes()), metadata: Some(metadata) };

@@ -57,7 +57,7 @@ pub fn file_kind(source: &Source) -> Result<FileKind> {
         return Ok(FileKind::Empty);
     }
     let head = source.head(4096).map_err(|c| Error::unreadable(source.path(), c))?;
-    if db::looks_like_bolt(source) {
+    if db::looks_like_bolt(source).map_err(|c| Error::unreadable(source.path(), c))? {
         let big = [16, 4112].iter().any(|at| slice_at(&head, *at, 4).is_some_and(|word| word == meta::MAGIC.to_be_bytes()));
         return Ok(if big { FileKind::BoltBigEndian } else { FileKind::Bolt });
     }
@@ -107,8 +107,8 @@ pub fn require_database(source: &Source) -> Result<()> {
     Err(Error::unreadable(source.path(), what))
 }
 
-/// Refuses what is plainly another kind of file than `due`: a database where a WAL segment or a raft snapshot is meant. What is merely
-/// damaged passes.
+/// Refuses what is plainly another kind of file than `due`: a database where a WAL segment or a raft snapshot is meant, nothing at all where
+/// a segment is. What is merely damaged passes.
 ///
 /// # Errors
 /// [`Error::Unreadable`], saying what it is instead.
@@ -119,6 +119,7 @@ pub fn refuse_other_kind(source: &Source, due: FileKind) -> Result<()> {
         FileKind::Wal if due != FileKind::Wal => "a WAL segment",
         FileKind::RaftSnapshot if due != FileKind::RaftSnapshot => "a raft snapshot",
         FileKind::Foreign(what) => what,
+        FileKind::Empty if due == FileKind::Wal => "empty (0 bytes)",
         _ => return Ok(()),
     };
     Err(Error::unreadable(source.path(), format!("is {what}, not {wanted}; `coldbolt inspect` tells what a file is")))

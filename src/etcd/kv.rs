@@ -124,6 +124,17 @@ mod tests {
     }
 
     #[test]
+    fn a_field_of_another_wire_type_is_refused_and_an_unknown_one_is_not() {
+        for number in 1..=7u8 {
+            let (varint, bytes) = ([number << 3, 1], [number << 3 | 2, 0]);
+            let wrong = if matches!(number, 1 | 5) { varint } else { bytes };
+            assert_eq!(KeyValue::decode(&wrong).is_err(), number <= 6, "field {number}");
+            let right = if matches!(number, 1 | 5) { bytes } else { varint };
+            assert!(KeyValue::decode(&right).is_ok(), "field {number}");
+        }
+    }
+
+    #[test]
     fn a_value_that_cannot_be_its_keys_is_told() {
         let key = |main, tombstone| BucketKey { revision: crate::etcd::Revision { main, sub: 0 }, tombstone };
         let stored = b"\x0a\x01k\x18\x07";

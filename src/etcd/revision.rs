@@ -94,6 +94,14 @@ mod tests {
         }
     }
 
+    /// No etcd writes revision 0, and none refuses it.
+    #[test]
+    fn zero_is_a_revision_and_prints_as_one() {
+        let zero = BucketKey { revision: Revision { main: 0, sub: 0 }, tombstone: false };
+        assert_eq!(BucketKey::parse(&zero.to_bytes()), Ok(zero));
+        assert_eq!(Revision { main: 12, sub: 3 }.to_string(), "12.3");
+    }
+
     #[test]
     fn each_way_to_be_wrong_is_named() {
         let good = BucketKey { revision: Revision { main: 2, sub: 0 }, tombstone: true }.to_bytes();

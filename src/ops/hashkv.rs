@@ -39,8 +39,13 @@ pub struct HashKvReport {
 /// Broken rules that still leave the keyspace whole (one bad meta page, a file cut behind it) go to the monitor as findings.
 ///
 /// # Errors
-/// [`Error::Refused`] in etcd's words for a compacted or future revision, [`Error::Damaged`] when a page or record cannot be read.
+/// [`Error::Refused`] in etcd's words for a compacted or future revision, [`Error::Damaged`] when a page or record cannot be read,
+/// [`Error::Unreadable`] when the file changed meanwhile.
 pub fn hashkv(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) -> Result<HashKvReport> {
+    source.steady(monitor, hash(source, options, monitor))
+}
+
+fn hash(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) -> Result<HashKvReport> {
     let damaged = |c| Error::damaged(source.path(), c);
     let db = Db::open(source).map_err(damaged)?;
     let faults = db.slots().iter().flat_map(|slot| [&slot.fault, &slot.header_fault]).flatten().map(|fault| (**fault).clone());

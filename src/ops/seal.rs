@@ -32,7 +32,11 @@ pub struct SealReport {
 ///
 /// # Errors
 /// [`Error::Refused`] when there is one already; [`Error::Unreadable`] when the file is in use; [`Error::Damaged`].
-pub fn seal(source: &Source, (out, name): (&mut File, &Path), monitor: &dyn Monitor) -> Result<SealReport> {
+pub fn seal(source: &Source, out: (&mut File, &Path), monitor: &dyn Monitor) -> Result<SealReport> {
+    source.steady(monitor, put_on(source, out, monitor))
+}
+
+fn put_on(source: &Source, (out, name): (&mut File, &Path), monitor: &dyn Monitor) -> Result<SealReport> {
     let (trailer, size) = trailer(source)?;
     match trailer {
         Trailer::Absent => {}
@@ -60,7 +64,11 @@ pub fn seal(source: &Source, (out, name): (&mut File, &Path), monitor: &dyn Moni
 ///
 /// # Errors
 /// [`Error::Refused`] when there is none, [`Error::Damaged`] when it is not that of the file: a wrong one is evidence.
-pub fn unseal(source: &Source, (out, name): (&mut File, &Path), monitor: &dyn Monitor) -> Result<SealReport> {
+pub fn unseal(source: &Source, out: (&mut File, &Path), monitor: &dyn Monitor) -> Result<SealReport> {
+    source.steady(monitor, take_off(source, out, monitor))
+}
+
+fn take_off(source: &Source, (out, name): (&mut File, &Path), monitor: &dyn Monitor) -> Result<SealReport> {
     let (Trailer::Present { digest, payload }, _) = trailer(source)? else {
         return Err(Error::Refused(format!("{}: has no SHA-256 trailer to take off", source.name())));
     };

@@ -28,10 +28,10 @@ pub struct NewMember<'m> {
     pub learner: bool,
 }
 
-/// The JSON of a store that knows these members, in ascending order of their ids. `gets_fail` is what the counter of that name says: 0 up to
-/// 3.5, 1 from 3.6 on.
+/// The JSON of a store that knows these members, in ascending order of their ids, and the version that they agreed on, if they have: 3.4
+/// lets nobody join who does not find it here. `gets_fail` is what the counter of that name says: 0 up to 3.5, 1 from 3.6 on.
 #[must_use]
-pub fn store<'m>(members: impl Iterator<Item = NewMember<'m>>, gets_fail: u64) -> String {
+pub fn store<'m>(members: impl Iterator<Item = NewMember<'m>>, version: Option<&str>, gets_fail: u64) -> String {
     let (mut children, mut events, mut count) = (Vec::new(), Vec::new(), 0usize);
     for NewMember { id, peer_urls, learner } in members {
         count = count.saturating_add(1);
@@ -50,7 +50,8 @@ pub fn store<'m>(members: impl Iterator<Item = NewMember<'m>>, gets_fail: u64) -
     let slots = events.len().max(EVENTS);
     events.resize(slots, "null".to_owned());
     let members = node("/0/members", 1, "\"\"", Some(&children.join(",")));
-    let cluster = node("/0", 0, "\"\"", Some(&format!("\"members\":{members}")));
+    let version = version.map_or_else(String::new, |version| format!(",\"version\":{}", node("/0/version", count, &quote(version), None)));
+    let cluster = node("/0", 0, "\"\"", Some(&format!("\"members\":{members}{version}")));
     let users = node("/1", 0, "\"\"", Some(""));
     let root = node("/", 0, "\"\"", Some(&format!("\"0\":{cluster},\"1\":{users}")));
     let mut out = format!("{{\"Root\":{root},\"WatcherHub\":{{\"EventHistory\":{{\"Queue\":{{\"Events\":[{}],", events.join(","));
@@ -84,7 +85,7 @@ mod tests {
         #![proptest_config(proptest::prelude::ProptestConfig::with_cases(16))]
         #[test]
         fn the_members_are_read_back(members in proptest::collection::btree_map(0u64.., (proptest::collection::vec(".{0,9}", 0..3), proptest::bool::ANY), 1..6)) {
-            let json = store(members.iter().map(|(id, (urls, learner))| NewMember { id: *id, peer_urls: urls, learner: *learner }), 0);
+            let json = store(members.iter().map(|(id, (urls, learner))| NewMember { id: *id, peer_urls: urls, learner: *learner }), Some("3.4.0"), 0);
             let read = Membership::from_v2(json.as_bytes()).unwrap();
             let mut read: Vec<_> = read.members.into_iter().map(|m| (m.id, (m.peer_urls, m.is_learner))).collect();
             read.sort();

@@ -75,6 +75,8 @@ pub struct Member {
     pub buckets: Buckets,
     pub segments: Vec<Segment>,
     pub snaps: Vec<Snap>,
+    /// Whose log it is.
+    pub cluster: u64,
     /// Zero bytes at the end of the last segment.
     pub preallocated: usize,
 }
@@ -97,7 +99,7 @@ impl Member {
             Segment { sequence: 0, index: 0, node: MEMBER, records: first },
             Segment { sequence: 1, index: 15, node: MEMBER, records: second },
         ];
-        Member { buckets: Buckets::good(), segments, snaps: vec![(10, 1, vec![(MEMBER, false)])], preallocated: 2048 }
+        Member { buckets: Buckets::good(), segments, snaps: vec![(10, 1, vec![(MEMBER, false)])], cluster: CLUSTER, preallocated: 2048 }
     }
 
     /// The record of that entry.
@@ -118,7 +120,7 @@ impl Member {
         for segment in &self.segments {
             let mut bytes = Vec::new();
             frame(&mut bytes, 4, crc, None);
-            let metadata = Metadata { node_id: Some(segment.node), cluster_id: Some(CLUSTER) }.encode_to_vec();
+            let metadata = Metadata { node_id: Some(segment.node), cluster_id: Some(self.cluster) }.encode_to_vec();
             for (kind, data) in std::iter::once((1, metadata)).chain(segment.records.iter().map(payload)) {
                 crc = crc32c(crc, &data);
                 frame(&mut bytes, kind, crc, Some(&data));

@@ -10,13 +10,15 @@ use coldbolt::etcd::request::{
 };
 use coldbolt::finding::Finding;
 use coldbolt::monitor::{Collect, Quiet};
-use coldbolt::ops::copy::{CopyOptions, copy};
+use coldbolt::ops::copy::{CopyOptions, Until, copy};
+use coldbolt::ops::rank::{RankOptions, rank};
 use coldbolt::ops::verify::{Verification, verify};
 use coldbolt::{Code, Error};
 use prost::Message;
 
 use super::image::MEMBER;
-use super::member::{Member, Record, entry as raft_entry, snap_path};
+use super::member::{Member, Record, entry as raft_entry, snap_path, state};
+use super::trio::{IDS, one};
 use super::{Break, Due, Entry, due, entry, options};
 
 /// A member whose last entries, 21 to 24, are root's puts.
@@ -44,12 +46,22 @@ fn set(member: &mut Member, index: u64, request: InternalRaftRequest) {
 
 /// What a copy of the member says, as a verification says it; and what is due.
 fn copied(member: &Member, version: &str, also: impl FnOnce(&Path), due: Vec<Due>) -> (Verification, Vec<Due>) {
+    copied_with(member, version, CopyOptions::default(), also, due)
+}
+
+fn copied_with(
+    member: &Member,
+    version: &str,
+    options: CopyOptions<'_>,
+    also: impl FnOnce(&Path),
+    due: Vec<Due>,
+) -> (Verification, Vec<Due>) {
     let home = tempfile::tempdir().unwrap();
     let data = home.path().join("data");
     member.files().write(&data);
     also(&data);
     let heard = Collect::default();
-    let copying = CopyOptions { version: Some(version.parse().unwrap()), ..CopyOptions::default() };
+    let copying = CopyOptions { version: Some(version.parse().unwrap()), ..options };
     let done = copy(&data, &home.path().join("copy.db"), copying, &heard);
     let mut findings = heard.into_findings();
     match done {
@@ -58,13 +70,18 @@ fn copied(member: &Member, version: &str, also: impl FnOnce(&Path), due: Vec<Due
         Err(other) => panic!("{other}"),
     }
     assert_eq!(home.path().join("copy.db").exists(), !findings.iter().any(|f| f.severity == coldbolt::Severity::Damage));
+    (as_verified(&data, findings), due)
+}
+
+/// Findings as a verification of that directory reports its own.
+fn as_verified(data: &Path, findings: Vec<Finding>) -> Verification {
     let mut counts = BTreeMap::new();
     findings.iter().for_each(|finding| *counts.entry(finding.code).or_insert(0) += 1);
-    let mut report = verify(&data, options(), &Quiet).unwrap();
+    let mut report = verify(data, options(), &Quiet).unwrap();
     report.worst = findings.iter().map(|finding| finding.severity).max();
     (report.findings, report.finding_counts) = (findings, counts);
     report.verdict = report.judge();
-    (report, due)
+    report
 }
 
 fn here(code: Code, index: u64) -> Vec<Due> {
@@ -74,6 +91,15 @@ fn here(code: Code, index: u64) -> Vec<Due> {
 /// What is said of the database itself when an alarm is raised.
 fn alarm() -> Vec<Due> {
     vec![due(Code::AlarmActive, At::default())]
+}
+
+/// What a ranking of these members says of them together; and what is due.
+fn ranked(members: &[Member], due: Vec<Due>) -> (Verification, Vec<Due>) {
+    let home = tempfile::tempdir().unwrap();
+    let directories: Vec<_> = (0..members.len()).map(|at| home.path().join(format!("m{at}"))).collect();
+    members.iter().zip(&directories).for_each(|(member, directory)| member.files().write(directory));
+    let findings = rank(&directories, RankOptions { version: Some("3.6.14".parse().unwrap()) }, &Quiet).unwrap().findings;
+    (as_verified(&directories[0], findings), due)
 }
 
 pub fn entries() -> Vec<Entry> {
@@ -202,6 +228,49 @@ pub fn entries() -> Vec<Entry> {
                     V2Request { id: 1, method: "PUT".to_owned(), path: "/1/key".to_owned(), val: "v".to_owned(), ..V2Request::default() };
                 member.entry(21).data = Some(request.encode_to_vec());
                 copied(&member, "3.5.12", |_| {}, here(Code::ReplayV2, 21))
+            }),
+        ),
+        entry(
+            Code::ReplayTime,
+            "an object tells a time an hour ahead of the next",
+            Other(|| {
+                let mut member = writing();
+                for (index, time) in [(21, "12:00:00"), (22, "13:00:10"), (23, "12:00:20"), (24, "12:00:30")] {
+                    let value = format!(r#"{{"kind":"Lease","spec":{{"renewTime":"2026-03-04T{time}Z"}}}}"#);
+                    let put = PutRequest { key: b"a".to_vec(), value: value.into_bytes(), ..PutRequest::default() };
+                    set(&mut member, index, InternalRaftRequest { put: Some(put), ..root() });
+                }
+                let options = CopyOptions { until: Some(Until::Time("2026-03-04T12:00:21Z".parse().unwrap())), ..CopyOptions::default() };
+                copied_with(&member, "3.6.14", options, |_| {}, here(Code::ReplayTime, 22))
+            }),
+        ),
+        entry(
+            Code::ClusterDiffers,
+            "the second log is of another cluster",
+            Other(|| {
+                let mut other = one(IDS[1], 24, 22);
+                other.cluster = 5;
+                ranked(&[one(IDS[0], 24, 22), other], vec![due(Code::ClusterDiffers, At::default())])
+            }),
+        ),
+        entry(
+            Code::LogConflict,
+            "two members know different entries 19 to be committed",
+            Other(|| {
+                let mut other = one(IDS[1], 24, 22);
+                (19..=24).for_each(|index| other.entry(index).term = Some(3));
+                other.buckets.index(20, 3);
+                *other.segments[1].records.last_mut().unwrap() = state(3, 22);
+                ranked(&[one(IDS[0], 24, 22), other], here(Code::LogConflict, 19))
+            }),
+        ),
+        entry(
+            Code::KeyspaceDiffers,
+            "two members have different values of one key",
+            Other(|| {
+                let mut other = one(IDS[1], 24, 22);
+                other.buckets.edit(6, 0, false, |kv| kv.value = b"otherwise".to_vec());
+                ranked(&[one(IDS[0], 24, 22), other], vec![due(Code::KeyspaceDiffers, At::default().key(b"a"))])
             }),
         ),
     ]

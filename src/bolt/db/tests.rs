@@ -155,7 +155,7 @@ fn a_file_of_the_other_byte_order_is_refused_by_name() {
         put(&mut bytes, page + 16, &meta::MAGIC.to_be_bytes());
     }
     let source = Source::from_bytes("memory", bytes);
-    assert!(looks_like_bolt(&source));
+    assert!(looks_like_bolt(&source).unwrap());
     assert!(Db::open(&source).unwrap_err().detail.contains("big-endian"));
 }
 

@@ -92,8 +92,13 @@ impl Manifest {
     /// Reads a manifest.
     pub fn read(path: &Path) -> Result<Manifest, Error> {
         let source = Source::open(path)?;
+        let bytes = source.read_all(LIMIT).map_err(|corrupt| Error::unreadable(path, corrupt.detail.clone()))?;
+        Manifest::parse(path, bytes)
+    }
+
+    /// The manifest that these bytes are; the path is for messages.
+    pub fn parse(path: &Path, bytes: Vec<u8>) -> Result<Manifest, Error> {
         let wrong = |what: String| Error::unreadable(path, what);
-        let bytes = source.read_all(LIMIT).map_err(|corrupt| wrong(corrupt.detail.clone()))?;
         let text = String::from_utf8(bytes).map_err(|_| wrong("is not UTF-8: no manifest".to_owned()))?;
         let pod: Pod = serde_saphyr::from_str(&text)
             .map_err(|error| wrong(format!("is not the manifest of a pod: {}", printable(&error.without_snippet().to_string()))))?;

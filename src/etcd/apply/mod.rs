@@ -92,6 +92,8 @@ pub struct Replayed {
     pub term: u64,
     /// Who is a member.
     pub members: Vec<Member>,
+    /// The version that they agreed on, if they have.
+    pub cluster_version: Option<String>,
     /// Who votes, and who only learns.
     pub conf_state: ConfState,
 }
@@ -396,6 +398,7 @@ impl<'d, 's> Replayer<'d, 's> {
             }
         }
         let (revision, index) = (self.keys.current, self.index);
+        let cluster_version = self.buckets.get("cluster", b"clusterVersion").map(|version| String::from_utf8_lossy(version).into_owned());
         let mut overlay = self.buckets.into_changes();
         let rows: BTreeMap<_, _> = self.keys.changes.into_iter().map(|(key, value)| (key, Some(value))).collect();
         if !rows.is_empty() {
@@ -405,6 +408,6 @@ impl<'d, 's> Replayer<'d, 's> {
         let (voters, learners) = (list(self.cluster.voters()), list(self.cluster.learners()));
         let conf_state = ConfState { voters, learners, ..ConfState::default() };
         let (findings, term, members) = (self.findings, self.term, self.cluster.into_members());
-        Replayed { overlay, findings, revision, index, term, members, conf_state }
+        Replayed { overlay, findings, revision, index, term, members, cluster_version, conf_state }
     }
 }

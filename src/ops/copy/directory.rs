@@ -19,16 +19,15 @@ use super::fold::{FoldReport, Position};
 use super::input::Input;
 use super::{CopyOptions, Gather, verified};
 use crate::bolt::db::{Db, check_length};
-use crate::bolt::writer::Freelist;
-use crate::bytes::Source;
 use crate::bytes::dest_dir::{self, DestDir, Steps};
+use crate::bytes::{Source, dest};
 use crate::error::{Error, Result, show};
 use crate::etcd::apply;
 use crate::etcd::member::Member;
 use crate::etcd::schema::Minor;
 use crate::finding::Finding;
 use crate::monitor::Monitor;
-use crate::ops::stream::write_anew;
+use crate::ops::stream::write_over;
 use crate::ops::verify::{Level, VerifyOptions, verify_file};
 use crate::raft::{self, ConfState, HardState, SnapshotMetadata};
 use crate::snap::file::{SnapFile, SnapName};
@@ -63,6 +62,7 @@ pub struct DirectoryReport {
 /// As [`copy`](super::copy), and [`Error::Refused`] when the source is no directory with a log, or a change does not fit.
 pub fn copy_directory(source: &Path, to: &Path, options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<DirectoryReport> {
     dest_dir::check(to)?;
+    dest::outside(source, to)?;
     let input = Input::open(source, options)?;
     let gather = Gather { to: monitor };
     let (_, mut findings) = verified(&input, options, &gather)?;
@@ -85,7 +85,7 @@ pub fn copy_directory(source: &Path, to: &Path, options: CopyOptions<'_>, monito
     let (snap, wal) = (Path::new("member/snap"), Path::new("member/wal"));
     dest.dir(snap)?;
     let mut file = dest.file(&snap.join("db"), 0o600)?;
-    let (_, hash) = write_anew(&db, &fold.edits(), None, Freelist::Absent, &mut file, monitor)?;
+    let (_, hash) = write_over(&db, &fold.overlay, &mut file, monitor)?;
     file.finish()?;
     let path = dest.partial().join(snap).join("db");
     let verification = verify_file(&Source::open(&path)?, VerifyOptions { level: Level::Mvcc, ..VerifyOptions::default() }, &gather)?;
@@ -156,7 +156,7 @@ fn log(raft: &Position) -> Vec<u8> {
 
 fn snapshot(raft: &Position) -> (SnapName, Vec<u8>) {
     let members = raft.members.iter().map(|m| NewMember { id: m.id, peer_urls: &m.peer_urls, learner: m.is_learner });
-    let data = v2::store(members, u64::from(raft.version.minor > Minor::V35));
+    let data = v2::store(members, raft.cluster_version.as_deref(), u64::from(raft.version.minor > Minor::V35));
     let (index, term) = (raft.index, raft.term);
     let metadata = SnapshotMetadata { conf_state: Some(conf_state(raft)), index: Some(index), term: Some(term) };
     let snapshot = raft::Snapshot { data: Some(data.into_bytes()), metadata: Some(metadata) };

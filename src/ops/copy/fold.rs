@@ -1,6 +1,5 @@
 //! The entries of a log that a database lacks, applied to it in memory.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -8,7 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::Until;
-
+use super::time::{Moment, TimeReport, Times, Told, told};
 use crate::bolt::Db;
 use crate::bytes::to_u64;
 use crate::error::{At, Corrupt, Error, Result};
@@ -19,7 +18,6 @@ use crate::etcd::request::{Request, decode};
 use crate::etcd::schema::{Minor, storage_version};
 use crate::finding::{Code, Finding, Severity};
 use crate::monitor::Monitor;
-use crate::ops::stream::{Edit, Edits};
 use crate::raft::{ConfChange, ConfState, Entry, EntryType, EntryView, HardState};
 use crate::wal::log::{Body, Cursor, EntryRef, Scan, Summary};
 use crate::wal::segment::End;
@@ -82,6 +80,9 @@ pub struct FoldReport {
     pub revision_before: i64,
     /// The revision after it.
     pub revision_after: i64,
+    /// Where it was stopped for a moment's sake.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<TimeReport>,
     /// The entries that made a revision, in order.
     #[serde(skip)]
     pub raised: Vec<Raised>,
@@ -111,14 +112,6 @@ pub struct Fold {
     pub findings: Vec<Finding>,
 }
 
-impl Fold {
-    /// The changes, for who writes them over the database.
-    pub(super) fn edits(&self) -> Edits<'_> {
-        let edit = |keys| Edit { clear: false, keys: Cow::Borrowed(keys) };
-        self.overlay.iter().map(|(name, keys)| (name.as_slice(), edit(keys))).collect()
-    }
-}
-
 /// Where a member stands in the raft log.
 #[derive(Debug, Clone)]
 pub struct Position {
@@ -134,6 +127,8 @@ pub struct Position {
     pub state: HardState,
     /// Who is a member.
     pub members: Vec<Member>,
+    /// The version that they agreed on.
+    pub cluster_version: Option<String>,
     /// Who votes.
     pub conf_state: ConfState,
     /// The entries after it, which the member has promised to keep: they were left out, and may be committed all the same.
@@ -154,13 +149,20 @@ pub fn fold(db: &Db<'_>, log: &Log<'_>, place: &Path, options: FoldOptions<'_>, 
     let mut findings: Vec<Finding> = tail.short(&log).into_iter().collect();
 
     let mut interest = Interest::default();
-    let mut versions = Vec::new();
+    let (mut versions, mut times) = (Vec::new(), Times::default());
+    let moment = options.until.and_then(Until::time);
     tail.each(&log, &tail.entries, place, |entry| {
         interest.add(entry.bytes());
         versions.extend(version_in(entry));
+        if moment.is_some() {
+            times.add(entry);
+        }
         Ok(true)
     })?;
     interest.close();
+    let limit = if options.include_uncommitted { u64::MAX } else { tail.commit };
+    let cut = moment.map(|to| times.cut(to, from, limit)).transpose()?;
+    let options = FoldOptions { until: cut.map(|cut| Until::Index(cut.last.index)).or(options.until), ..options };
     let (version, reason) = match options.version {
         Some(version) => (version, "as asked for".to_owned()),
         None => infer(&facts, &versions, place, &mut findings)?,
@@ -189,6 +191,7 @@ pub fn fold(db: &Db<'_>, log: &Log<'_>, place: &Path, options: FoldOptions<'_>, 
         revision_before: before,
         revision_after: before,
         raised: Vec::new(),
+        time: None,
     };
     if let Some(until) = options.until {
         check_start(until, from, before)?;
@@ -216,6 +219,20 @@ pub fn fold(db: &Db<'_>, log: &Log<'_>, place: &Path, options: FoldOptions<'_>, 
     if let Some(until) = options.until.filter(|_| !stopped) {
         check_end(until, &replayer)?;
     }
+    if let (Some(to), Some(cut)) = (moment, cut) {
+        let last = tail.moment(&log, cut.last, place, Some(replayer.revision()))?;
+        let next = cut.next.map(|next| {
+            // The engine once more, to tell how far it is to the next one.
+            let mut probe = Replayer::open(db, &interest, version, &crate::error::show(place)).map_err(damaged)?;
+            let until = FoldOptions { until: Some(Until::Index(next.index)), ..options };
+            let applied = tail.apply(&log, &tail.entries, place, until, &mut probe, &mut report.clone(), monitor);
+            tail.moment(&log, next, place, applied.ok().map(|_| probe.revision()))
+        });
+        let end = cut.next.map_or(report.last_index, |next| next.index.saturating_sub(1));
+        let (between, ahead) = (end.saturating_sub(cut.last.index), cut.ahead.map_or(0, |ahead| ahead.count));
+        findings.extend(cut.ahead.map(|ahead| ahead.finding(&crate::error::show(place), cut.evidence)));
+        report.time = Some(TimeReport { to, last, next: next.transpose()?, between, evidence: cut.evidence, ahead });
+    }
     for change in options.changes {
         if let Done::Rejected(why) = replayer.change_members(change).map_err(in_log)? {
             return Err(Error::Refused(format!("member {:x}: {why}", change.node_id())));
@@ -241,6 +258,7 @@ pub fn fold(db: &Db<'_>, log: &Log<'_>, place: &Path, options: FoldOptions<'_>, 
         term,
         state: tail.summary.hard_state.unwrap_or_default(),
         members: replayed.members,
+        cluster_version: replayed.cluster_version,
         conf_state: replayed.conf_state,
         promised,
     };
@@ -355,6 +373,17 @@ impl Tail {
         Ok(true)
     }
 
+    /// What an entry tells of the time.
+    fn moment(&self, log: &Log<'_>, at: Told, place: &Path, revision: Option<i64>) -> Result<Moment> {
+        let mut key = String::new();
+        let from = self.entries.partition_point(|entry| entry.index < at.index);
+        self.each(log, self.entries.get(from..).unwrap_or_default(), place, |entry| {
+            key = told(entry).map_or_else(String::new, |(_, key)| crate::error::show_bytes(&key));
+            Ok(false)
+        })?;
+        Ok(Moment { time: at.time, index: at.index, revision, key })
+    }
+
     /// Applies entries; whether it stopped because that was asked for.
     #[allow(clippy::too_many_arguments, reason = "they are one state, taken apart by the borrow of the database")]
     fn apply(
@@ -374,7 +403,8 @@ impl Tail {
             let there = match options.until {
                 Some(Until::Index(until)) => entry.index > until,
                 Some(Until::Revision(until)) => replayer.revision() >= until,
-                None => false,
+                // A time was made an index.
+                Some(Until::Time(_)) | None => false,
             };
             if there {
                 return Ok(false);

@@ -79,7 +79,7 @@ impl Input {
         input.database = match (input.received(dir.as_ref(), own.as_ref())?, own) {
             (Some(received), _) => received,
             (None, Some(own)) => own,
-            (None, None) => return Err(Error::unreadable(path, "holds no member/snap/db to copy")),
+            (None, None) => return Err(Error::unreadable(path, input.without_database())),
         };
         datadir::require_database(&input.database)?;
         if input.received
@@ -124,7 +124,27 @@ impl Input {
         Ok(Some(received))
     }
 
-    fn log(&self) -> Log<'_> {
+    /// What a directory without a database is good for.
+    fn without_database(&self) -> String {
+        let summary = self.log().scan(Scan::default(), &mut |_| {}, &mut |_| std::ops::ControlFlow::Continue(()));
+        let snapshot = summary.valid_snapshots().any(|snapshot| snapshot.index() > 0);
+        let what = match summary.first {
+            None => "to copy".to_owned(),
+            // etcd starts from the first entry then (`wal.ReadAll` @ v3.6).
+            Some(1) if summary.complete && !summary.discarded && !snapshot => {
+                "to copy. Its log is whole from the first entry on, and etcd makes the database anew from it: start etcd on a copy of the \
+                 directory, stop it, and copy that"
+                    .to_owned()
+            }
+            Some(first) => format!(
+                "to copy, and its log alone does not make it: it begins at entry {first}{}. Find the database, or copy another member",
+                if snapshot { ", after a raft snapshot that the database was to hold" } else { ", or is damaged" }
+            ),
+        };
+        format!("holds no member/snap/db {what}")
+    }
+
+    pub fn log(&self) -> Log<'_> {
         Log::new(self.wals.iter().map(|(name, source)| (name.as_str(), source)))
     }
 

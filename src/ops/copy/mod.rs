@@ -8,27 +8,29 @@ pub mod directory;
 pub mod fold;
 mod input;
 pub mod memory;
+pub(crate) mod standing;
+pub mod time;
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use self::fold::{Fold, FoldOptions, FoldReport};
 use self::input::Input;
 use super::aside::{beside, while_syncing};
 use super::seal::pour;
-use super::stream::{Edits, write_anew};
+use super::stream::write_over;
 use super::verify::{Level, Verification, VerifyOptions, verify_file};
 use crate::bolt::Db;
-use crate::bolt::writer::Freelist;
 use crate::bytes::dest::{self, Dest, Existing};
 use crate::bytes::gate::is_cold;
 use crate::bytes::writeback::Writeback;
 use crate::bytes::{Source, checksum};
 use crate::error::{At, Corrupt, Error, Result, show};
-use crate::etcd::apply::Version;
+use crate::etcd::apply::{Overlay, Version};
 use crate::finding::{Code, Finding, Severity};
 use crate::monitor::Monitor;
 use crate::raft::ConfChange;
@@ -44,6 +46,17 @@ pub enum Until {
     Index(u64),
     /// As soon as this is the current revision.
     Revision(i64),
+    /// Before anything that may be later, as the Kubernetes objects tell that were put.
+    Time(Timestamp),
+}
+
+impl Until {
+    fn time(self) -> Option<Timestamp> {
+        match self {
+            Until::Time(time) => Some(time),
+            Until::Index(_) | Until::Revision(_) => None,
+        }
+    }
 }
 
 /// What to copy, and how.
@@ -118,6 +131,7 @@ pub struct CopyReport {
 /// applied, [`Error::Refused`] for what does not fit, [`Error::Output`]. Then there is no copy.
 pub fn copy(source: &Path, to: &Path, options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<CopyReport> {
     dest::check(to, Existing::Keep).map_err(|source| Error::Output { what: show(to), source })?;
+    dest::outside(source, to)?;
     let input = Input::open(source, options)?;
     let dest = Dest::create(to, Existing::Keep)?;
     let (mut file, path) = dest.file()?;
@@ -230,8 +244,8 @@ fn once(input: &Input, (file, name): (&mut File, &Path), options: CopyOptions<'_
                 pour(&input.database, db.size(), (&mut out, name), monitor)?;
                 None
             } else {
-                let edits = folded.as_ref().map_or_else(Edits::new, Fold::edits);
-                Some(write_anew(&db, &edits, None, Freelist::Absent, &mut out, monitor)?.1)
+                let none = Overlay::new();
+                Some(write_over(&db, folded.as_ref().map_or(&none, |fold| &fold.overlay), &mut out, monitor)?.1)
             };
             Ok((db, folded, hash))
         },

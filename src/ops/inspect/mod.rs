@@ -172,13 +172,20 @@ fn database_kind(database: &DatabaseReport) -> String {
 }
 
 fn database(source: &Source, options: InspectOptions, found: &mut Found<'_>) -> Result<DatabaseReport> {
+    let report = read(source, options, found);
+    if let Some(what) = source.changed() {
+        found.push(Finding::new(Code::InUse, &source.name(), At::default(), format!("the file {what}")));
+    }
+    report
+}
+
+fn read(source: &Source, options: InspectOptions, found: &mut Found<'_>) -> Result<DatabaseReport> {
     let name = source.name();
     let lock = source.flock();
     if lock == Lock::Held {
         let what = "a running etcd holds the lock of this database: what is read here may be torn";
         found.push(Finding::new(Code::InUse, &name, At::default(), what));
     }
-    let stamp = source.stamp();
     let db = Db::open(source).map_err(|c| Error::damaged(source.path(), c))?;
     let scan = with_read_ahead(source, |gate| scan(&db, Options { limit: found.limit, gate, keys: Keys::Live }, found.monitor))?;
     for corrupt in &scan.faults.kept {
@@ -193,8 +200,8 @@ fn database(source: &Source, options: InspectOptions, found: &mut Found<'_>) -> 
     if scan.keyspace.leased {
         leases = attached(&db, &scan, found.monitor);
     }
-    let report = DatabaseReport {
-        path: name.clone(),
+    Ok(DatabaseReport {
+        path: name,
         file_size: source.len(),
         page_size: db.page_size(),
         size: db.size(),
@@ -205,11 +212,7 @@ fn database(source: &Source, options: InspectOptions, found: &mut Found<'_>) -> 
         pages: pages(&db, &scan),
         buckets: scan.buckets.iter().map(bucket).collect(),
         etcd: scan.is_etcd.then(|| etcd(scan, leases)),
-    };
-    if source.stamp() != stamp {
-        found.push(Finding::new(Code::InUse, &name, At::default(), "the file changed while it was read"));
-    }
-    Ok(report)
+    })
 }
 
 pub(super) fn metas(db: &Db<'_>) -> Vec<MetaReport> {

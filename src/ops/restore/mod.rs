@@ -295,7 +295,7 @@ impl<'c> Layout<'c> {
                 let mut homes = Vec::new();
                 for member in &cluster.members {
                     let name = &member.name;
-                    if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
+                    if name.is_empty() || name == "." || name == ".." || name.contains(|c: char| c == '/' || c.is_control()) {
                         return Err(Error::Refused(format!("member name {name:?} cannot be the name of a directory")));
                     }
                     let data_dir = dir.join(name);

@@ -1,26 +1,17 @@
 //! What a policy wants to know of the live keys: how many there are of some, and when the newest of them was written.
 //!
 //! Kubernetes renews a Lease for every node and controller each few seconds, so the newest `renewTime` under `/registry/leases/` tells when
-//! the snapshot was taken, whatever time a copy of the file carries. The value is JSON or, behind `k8s\0`, protobuf:
-//!
-//! ```text
-//! runtime.Unknown   1 typeMeta | 2 raw: Lease
-//! Lease             1 metadata | 2 spec
-//! LeaseSpec         1 holderIdentity | 2 leaseDurationSeconds | 3 acquireTime | 4 renewTime | 5 leaseTransitions
-//! MicroTime         1 seconds | 2 nanos
-//! ```
-//!
-//! Source: `k8s.io/api/coordination/v1/generated.proto`, `k8s.io/apimachinery/pkg/runtime/generated.proto`.
+//! the snapshot was taken, whatever time a copy of the file carries.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::bolt::walk::{Shared, Visited, Visitor, walk};
 use crate::bolt::{Db, Page};
-use crate::bytes::wire::{Value, fields};
 use crate::error::Corrupt;
 use crate::etcd::{BucketKey, KeyValue};
 use crate::monitor::Quiet;
+use crate::ops::object_time::renewed;
 use crate::ops::scan::Scan;
 
 /// Where Kubernetes keeps its Leases.
@@ -126,74 +117,4 @@ impl Visitor for Look<'_> {
     }
 
     fn fault(&mut self, _: Corrupt) {}
-}
-
-/// When a Lease was renewed last, as far as its value tells; an encrypted one does not.
-fn renewed(value: &[u8]) -> Option<Timestamp> {
-    let Some(unknown) = value.strip_prefix(b"k8s\0") else { return renewed_json(value) };
-    let time = message(message(message(unknown, 2)?, 2)?, 4)?;
-    let seconds = i64::try_from(number(time, 1)?).ok()?;
-    let nanos = i32::try_from(number(time, 2).unwrap_or(0)).ok()?;
-    Timestamp::new(seconds, nanos).ok()
-}
-
-fn renewed_json(value: &[u8]) -> Option<Timestamp> {
-    #[derive(Deserialize)]
-    struct Lease {
-        spec: Spec,
-    }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Spec {
-        renew_time: String,
-    }
-    let lease: Lease = serde_json::from_slice(value).ok()?;
-    lease.spec.renew_time.parse().ok()
-}
-
-fn last(bytes: &[u8], wanted: u32) -> Option<Value<'_>> {
-    fields(bytes).map_while(Result::ok).filter(|(number, _)| *number == wanted).map(|(_, value)| value).last()
-}
-
-fn message(bytes: &[u8], wanted: u32) -> Option<&[u8]> {
-    match last(bytes, wanted)? {
-        Value::Bytes(bytes) => Some(bytes),
-        _ => None,
-    }
-}
-
-fn number(bytes: &[u8], wanted: u32) -> Option<u64> {
-    match last(bytes, wanted)? {
-        Value::Varint(number) => Some(number),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lease_tells_its_time_in_either_form() {
-        let due: Timestamp = "2026-03-04T05:06:07.000008Z".parse().unwrap();
-        let json = br#"{"kind":"Lease","spec":{"holderIdentity":"n1","renewTime":"2026-03-04T05:06:07.000008Z"}}"#;
-        assert_eq!(renewed(json), Some(due));
-        let field = |number: u8, bytes: &[u8]| [&[number << 3 | 2, bytes.len() as u8], bytes].concat();
-        let mut time = vec![0x08];
-        prost::encoding::encode_varint(due.as_second().cast_unsigned(), &mut time);
-        time.extend([0x10, 0xc0, 0x3e]); // 8000 ns
-        let spec = [field(1, b"n1"), vec![0x10, 40], field(4, &time)].concat();
-        let lease = [field(1, b"\x0a\x02n1"), field(2, &spec)].concat();
-        let unknown = [field(1, b"\x0a\x16coordination.k8s.io/v1\x12\x05Lease"), field(2, &lease), field(3, b""), field(4, b"")].concat();
-        assert_eq!(renewed(&[b"k8s\0", unknown.as_slice()].concat()), Some(due));
-    }
-
-    #[test]
-    fn what_is_no_lease_tells_nothing() {
-        for value in
-            [&b"k8s:enc:aescbc:v1:key1:\x01\x02"[..], b"k8s\0", b"k8s\0\x12\x05ab", b"", b"{}", b"{\"spec\":{\"renewTime\":\"soon\"}}"]
-        {
-            assert_eq!(renewed(value), None, "{}", value.escape_ascii());
-        }
-    }
 }

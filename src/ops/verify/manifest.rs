@@ -16,8 +16,8 @@ use crate::ops::digest::Digests;
 pub const SCHEMA: &str = "coldbolt.manifest/1";
 /// What is added to a file's name to make that of its own manifest.
 pub const SIDECAR: &str = ".manifest.json";
-/// Bytes of the longest manifest that is read.
-const LIMIT: u64 = 64 << 20;
+/// Bytes of the longest manifest that is read: those of some thousand files. What it can grow to in memory is a good ten times that.
+const LIMIT: u64 = 8 << 20;
 
 /// What was verified, by what, and what it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,9 +56,14 @@ pub struct Entry {
     /// SHA-256 of the file without its trailer, in hex.
     #[serde(default)]
     pub payload_sha256: Option<String>,
-    /// What the database says about itself, the levels that ran, and the verdict. Nothing of it is compared: it follows from the bytes.
-    #[serde(default)]
+    /// What the database says about itself, the levels that ran, and the verdict. Nothing of it is compared: it follows from the bytes. It is
+    /// not kept when a manifest is read.
+    #[serde(default, deserialize_with = "pass_over")]
     pub evidence: Value,
+}
+
+fn pass_over<'d, D: serde::Deserializer<'d>>(deserializer: D) -> std::result::Result<Value, D::Error> {
+    serde::de::IgnoredAny::deserialize(deserializer).map(|_| Value::Null)
 }
 
 /// A 32-bit checksum in the two ways people meet it.

@@ -110,7 +110,8 @@ impl Level {
             | Code::AuthInconsistent
             | Code::AlarmActive
             | Code::IndexMissing
-            | Code::StorageVersionUnknown => Level::Mvcc,
+            | Code::StorageVersionUnknown
+            | Code::KeyspaceDiffers => Level::Mvcc,
             Code::WalCrc
             | Code::WalTorn
             | Code::WalRecord
@@ -136,7 +137,10 @@ impl Level {
             | Code::ReplayFlags
             | Code::ReplayPassword
             | Code::ReplayAlarm
-            | Code::ReplayV2 => Level::Wal,
+            | Code::ReplayTime
+            | Code::ReplayV2
+            | Code::ClusterDiffers
+            | Code::LogConflict => Level::Wal,
         }
     }
 }
@@ -561,13 +565,12 @@ impl<'m> Run<'m> {
     /// Levels identity to mvcc. `alone`: it is a file by itself, from which a trailer is expected.
     fn database(&mut self, source: &Source, alone: bool) -> Result<Database> {
         let name = source.name();
-        let stamp = source.stamp();
         if source.flock() == Lock::Held {
             self.found.say(Code::InUse, &name, "a running etcd holds the lock of this database: what is read here may be torn");
         }
         let measured = &mut self.verification.measured;
         measured.file_size = source.len();
-        measured.modified = stamp.and_then(|s| jiff::Timestamp::new(s.modified.0, 0).ok()).map(|t| t.to_string());
+        measured.modified = source.stamp().and_then(|s| jiff::Timestamp::new(s.modified.0, 0).ok()).map(|t| t.to_string());
         let db = match Db::open(source) {
             Ok(db) => db,
             Err(corrupt) => return Ok(self.no_meta(source, *corrupt)),
@@ -627,8 +630,8 @@ impl<'m> Run<'m> {
                 }
             }
         }
-        if stamp != source.stamp() {
-            self.found.say(Code::InUse, &name, "the file changed while it was read");
+        if let Some(what) = source.changed() {
+            self.found.say(Code::InUse, &name, format!("the file {what}"));
         }
         self.other_meta(&db, &name)?;
         self.judge(

@@ -1,0 +1,115 @@
+//! The pieces that long runs are made of, one at a time, so that what becomes slower has an address.
+//!
+//! ```text
+//! cargo bench --bench pieces
+//! ```
+
+use std::hint::black_box;
+use std::io::Cursor;
+use std::ops::ControlFlow;
+
+use coldbolt::bolt::Db;
+use coldbolt::bolt::writer::{Freelist, Options, Writer};
+use coldbolt::bytes::{Source, checksum};
+use coldbolt::etcd::{BucketKey, KeyValue, Revision};
+use coldbolt::monitor::Quiet;
+use coldbolt::ops::scan::{self, Keys, scan};
+use coldbolt::raft::Entry;
+use coldbolt::wal::log::Scan;
+use coldbolt::wal::{Log, Metadata, Snapshot, writer};
+use criterion::{Criterion, Throughput};
+
+/// Revisions in the database, and entries in the log.
+const COUNT: u64 = 20_000;
+
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    decode(&mut criterion);
+    stitch(&mut criterion);
+    write(&mut criterion);
+    walk(&mut criterion);
+    log(&mut criterion);
+    criterion.final_summary();
+}
+
+fn record(n: u64) -> Vec<u8> {
+    let key = format!("/registry/pods/namespace-{:02}/name-{:06}", n % 100, n / 2);
+    let revision = i64::try_from(n).expect("small") + 2;
+    let (value, version) = (vec![b'v'; 800], 1 + i64::from(n % 2 == 1));
+    let create_revision = revision - version + 1;
+    KeyValue { key: key.as_bytes(), create_revision, mod_revision: revision, version, value: &value, lease: 0 }.encode()
+}
+
+fn database() -> Vec<u8> {
+    let mut file = Cursor::new(Vec::new());
+    let options = Options { page_size: 4096, freelist: Freelist::Absent, txid: 3, ..Options::default() };
+    let mut writer = Writer::new(&mut file, options).expect("a page size of bbolt's");
+    writer.begin_bucket(b"key", 0).expect("the first bucket");
+    for n in 0..COUNT {
+        let revision = Revision { main: i64::try_from(n).expect("small") + 2, sub: 0 };
+        writer.put(&BucketKey { revision, tombstone: false }.to_bytes(), &record(n)).expect("in order");
+    }
+    writer.end_bucket().expect("it is open");
+    writer.begin_bucket(b"meta", 0).expect("after key");
+    writer.put(b"consistent_index", &COUNT.to_be_bytes()).expect("in order");
+    writer.end_bucket().expect("it is open");
+    writer.finish().expect("memory takes it");
+    file.into_inner()
+}
+
+fn decode(criterion: &mut Criterion) {
+    let bytes = record(7);
+    let mut group = criterion.benchmark_group("etcd::KeyValue");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("decode", |bench| bench.iter(|| KeyValue::decode(black_box(&bytes)).map(|kv| kv.mod_revision)));
+    group.finish();
+}
+
+fn stitch(criterion: &mut Criterion) {
+    let bytes = vec![7; 1 << 20];
+    let mut group = criterion.benchmark_group("bytes::checksum");
+    group.throughput(Throughput::Bytes(1 << 20));
+    group.bench_function("crc32c of 1 MiB", |bench| bench.iter(|| checksum::crc32c(0, black_box(&bytes))));
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("crc32c_combine", |bench| bench.iter(|| checksum::crc32c_combine(black_box(1), 2, black_box(871))));
+    group.finish();
+}
+
+fn write(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("bolt::writer");
+    group.throughput(Throughput::Bytes(u64::try_from(database().len()).expect("small")));
+    group.bench_function("bulk load", |bench| bench.iter(database));
+    group.finish();
+}
+
+fn walk(criterion: &mut Criterion) {
+    let source = Source::from_bytes("made", database());
+    let db = Db::open(&source).expect("it was just made");
+    let mut group = criterion.benchmark_group("ops::scan");
+    group.throughput(Throughput::Bytes(source.len()));
+    for (name, keys) in [("pages and names", Keys::Stored), ("newest revisions", Keys::Live), ("history and HashKV", Keys::History)] {
+        let run = || scan(&db, scan::Options { limit: 1, gate: None, keys }, &Quiet).expect("nobody cancels").hash;
+        group.bench_function(name, |bench| bench.iter(run));
+    }
+    group.finish();
+}
+
+fn log(criterion: &mut Criterion) {
+    let mut writer = writer::Writer::new(0);
+    writer.metadata(&Metadata::default());
+    writer.snapshot(&Snapshot { index: Some(0), term: Some(0), conf_state: None });
+    for n in 1..=COUNT {
+        writer.entry(&Entry { term: Some(2), index: Some(n), data: Some(record(n)), ..Entry::default() });
+    }
+    let source = Source::from_bytes("made", writer.into_bytes());
+    let log = Log::new([("0000000000000000-0000000000000000.wal", &source)]);
+    let mut group = criterion.benchmark_group("wal::Log");
+    group.throughput(Throughput::Bytes(source.len()));
+    group.bench_function("scan", |bench| {
+        bench.iter(|| {
+            let summary = log.scan(Scan::default(), &mut |_| {}, &mut |_| ControlFlow::Continue(()));
+            assert_eq!(summary.last, Some(COUNT));
+        });
+    });
+    group.finish();
+}

@@ -1,0 +1,391 @@
+//! `rank`: which member of a dead cluster to recover from.
+//!
+//! Of members that are whole, the one that raft would elect: whose last entry has the highest term, then the highest index
+//! (`raft.go isUpToDate`). It alone is sure to have every entry that was acknowledged, as far as the members that were given are a majority.
+
+mod log;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde::{Serialize, Serializer};
+
+use self::log::{Fate, RaftLog, Voice, fate};
+use super::copy::CopyOptions;
+use super::copy::standing::Standing;
+use super::keyspace::compare::{CompareReport, compare};
+use super::keyspace::{Store, StoreOptions};
+use crate::error::{At, Error, Result, show};
+use crate::etcd::DataDir;
+use crate::etcd::apply::Version;
+use crate::etcd::member::{hex_id, hex_ids, hex16};
+use crate::finding::{Code, Finding, Severity};
+use crate::monitor::Monitor;
+
+/// How to rank.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RankOptions {
+    /// By whose rules logs are applied; `None` is inferred.
+    pub version: Option<Version>,
+}
+
+/// How well a member's files are. The order is the order of badness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// Nothing is wrong.
+    Good,
+    /// etcd would cope, a person should look.
+    Warned,
+    /// Something is lost or wrong.
+    Damaged,
+    /// There is nothing to read, or it is in use.
+    Unreadable,
+}
+
+/// One member.
+#[derive(Debug, Clone, Serialize)]
+pub struct Candidate {
+    /// Its directory, as named.
+    pub directory: String,
+    /// Whose log it is.
+    #[serde(serialize_with = "hex_or_none")]
+    pub member: Option<u64>,
+    /// Its cluster.
+    #[serde(serialize_with = "hex_or_none")]
+    pub cluster: Option<u64>,
+    /// Its name, if the members' list has it.
+    pub name: Option<String>,
+    /// The newest term it knows.
+    pub term: u64,
+    /// For whom it voted in that term; 0 for nobody.
+    #[serde(serialize_with = "hex_id")]
+    pub vote: u64,
+    /// The last entry it wrote down as committed.
+    pub commit_index: u64,
+    /// The last entry in its log.
+    pub last_index: u64,
+    /// That entry's term.
+    pub last_term: u64,
+    /// The last entry in its database.
+    pub database_index: Option<u64>,
+    /// The revision once its log is applied as far as it is known to be committed.
+    pub revision: Option<i64>,
+    /// The revision if all of its log counted.
+    pub revision_with_all: Option<i64>,
+    /// Entries in its log past those.
+    pub uncommitted: u64,
+    /// Who votes, by its database and log.
+    #[serde(serialize_with = "hex_ids")]
+    pub voters: Vec<u64>,
+    /// How well it is.
+    pub health: Health,
+    /// Why it cannot be read.
+    pub error: Option<String>,
+    /// What was found in its files.
+    pub findings: Vec<Finding>,
+}
+
+/// What became of the best member's entries past those that it knows to be committed itself, as far as the other members tell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Uncommitted {
+    /// The first of them.
+    pub first: u64,
+    /// The last of them.
+    pub last: u64,
+    /// Up to this index another member knows them to be committed.
+    pub committed_to: Option<u64>,
+    /// Up to this index a majority of the voters have them: nothing else was committed in their place.
+    pub majority_to: Option<u64>,
+    /// How many voters have the last of those.
+    pub holders: usize,
+    /// From this index on another member knows other entries to be committed.
+    pub replaced_from: Option<u64>,
+    /// How many vote.
+    pub voters: usize,
+    /// How many of the voters' logs were not among those given, or cannot be read whole.
+    pub absent: usize,
+    /// Whether the rest may have been acknowledged: a majority may have it, counting those that are absent.
+    pub rest_possible: bool,
+}
+
+/// How to make a backup of the best member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Advice {
+    /// `copy` as it is.
+    Copy,
+    /// `copy --include-uncommitted`.
+    CopyAll,
+    /// `replay --to-index --include-uncommitted`: what follows was replaced.
+    ReplayTo(u64),
+}
+
+/// The members, best first.
+#[derive(Debug, Clone, Serialize)]
+pub struct RankReport {
+    /// All of them.
+    pub members: Vec<Candidate>,
+    /// Whether the first is the one to take.
+    pub clear: bool,
+    /// Why, in a sentence.
+    pub reason: String,
+    /// What of its log may not have been committed.
+    pub uncommitted: Option<Uncommitted>,
+    /// What to do with it.
+    pub advice: Option<Advice>,
+    /// The database of each other member that is whole with that of the first.
+    #[serde(skip)]
+    pub comparisons: Vec<CompareReport>,
+    /// What they disagree on.
+    pub findings: Vec<Finding>,
+}
+
+impl RankReport {
+    /// Whether no member is damaged or missing, and none disagrees with another.
+    #[must_use]
+    pub fn agree(&self) -> bool {
+        self.findings.is_empty() && self.members.iter().all(|member| member.health < Health::Damaged)
+    }
+}
+
+fn hex_or_none<S: Serializer>(id: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+    id.map(hex16).serialize(serializer)
+}
+
+/// A member and what is kept of it while all are read.
+struct Entrant {
+    candidate: Candidate,
+    log: RaftLog,
+    standing: Option<Standing>,
+}
+
+impl Entrant {
+    fn read(path: &Path, options: RankOptions, monitor: &dyn Monitor) -> Result<Entrant> {
+        // A log tells who has which entries even if the database is gone.
+        let log = DataDir::list(path, None).and_then(|dir| RaftLog::read(&dir)).unwrap_or_default();
+        let options = CopyOptions { version: options.version, ..CopyOptions::default() };
+        let (standing, error) = match Standing::read(path, options, monitor) {
+            Ok(standing) => (Some(standing), None),
+            Err(Error::Cancelled) => return Err(Error::Cancelled),
+            Err(Error::Unreadable { path: file, what }) if file == path => (None, Some(what)),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        let findings = standing.as_ref().map_or_else(Vec::new, |standing| standing.findings.clone());
+        let health = match findings.iter().map(|finding| finding.severity).max() {
+            _ if standing.is_none() => Health::Unreadable,
+            Some(Severity::Damage) => Health::Damaged,
+            Some(Severity::Warning) => Health::Warned,
+            Some(Severity::Note) | None => Health::Good,
+        };
+        let (last_term, last_index) = log.last();
+        let database_index = standing.as_ref().and_then(|standing| standing.database_index);
+        let mut candidate = Candidate {
+            directory: show(path),
+            member: log.metadata.node_id,
+            cluster: log.metadata.cluster_id,
+            name: None,
+            term: log.state.term(),
+            vote: log.state.vote(),
+            commit_index: log.state.commit(),
+            // Without a log there is the database.
+            last_index: last_index.max(database_index.unwrap_or(0)),
+            last_term,
+            database_index,
+            revision: None,
+            revision_with_all: standing.as_ref().and_then(|standing| standing.whole),
+            uncommitted: 0,
+            voters: Vec::new(),
+            health,
+            error,
+            findings,
+        };
+        if let Some((report, raft)) = standing.as_ref().and_then(|standing| standing.fold.as_ref()) {
+            let own = raft.members.iter().find(|member| Some(member.id) == candidate.member);
+            candidate.name = own.map(|member| member.name.clone()).filter(|name| !name.is_empty());
+            (candidate.revision, candidate.uncommitted) = (Some(report.revision_after), report.left_out);
+            candidate.voters.clone_from(&raft.conf_state.voters);
+        }
+        Ok(Entrant { candidate, log, standing })
+    }
+
+    /// Greater is better. Of those that are not whole, damaged before unreadable.
+    fn worth(&self) -> (bool, bool, u64, u64, Option<i64>) {
+        let Candidate { health, last_term, last_index, revision_with_all, .. } = self.candidate;
+        (self.is_whole(), health < Health::Unreadable, last_term, last_index, revision_with_all)
+    }
+
+    fn is_whole(&self) -> bool {
+        self.candidate.health < Health::Damaged
+    }
+
+    /// The last entry known to be committed: what is in the database was.
+    fn known(&self) -> u64 {
+        self.candidate.commit_index.max(self.candidate.database_index.unwrap_or(0))
+    }
+
+    fn voice(&self) -> Voice<'_> {
+        Voice { log: &self.log, known: self.known() }
+    }
+}
+
+/// Ranks members by their directories. Nothing is written.
+///
+/// # Errors
+/// [`Error::Cancelled`]. What is wrong with a directory is in the report.
+pub fn rank(directories: &[PathBuf], options: RankOptions, monitor: &dyn Monitor) -> Result<RankReport> {
+    let mut entrants = directories.iter().map(|path| Entrant::read(path, options, monitor)).collect::<Result<Vec<_>>>()?;
+    // Of equal ones the one that was named first.
+    entrants.sort_by_key(|entrant| std::cmp::Reverse(entrant.worth()));
+    let mut findings = clusters(&entrants);
+    let strangers = !findings.is_empty();
+    findings.extend(conflicts(&entrants));
+    let comparisons = if strangers { Vec::new() } else { keyspaces(&entrants, monitor)? };
+    findings.extend(comparisons.iter().flat_map(divergences));
+    findings.iter().for_each(|finding| monitor.finding(finding.clone()));
+    let best = entrants.first().filter(|best| best.is_whole() && !strangers);
+    let uncommitted = best.and_then(|best| uncommitted(best, &entrants));
+    let advice = best.map(|_| advice(uncommitted.as_ref()));
+    let (clear, reason) = (best.is_some(), reason(&entrants, strangers));
+    let members = entrants.into_iter().map(|entrant| entrant.candidate).collect();
+    Ok(RankReport { members, clear, reason, uncommitted, advice, comparisons, findings })
+}
+
+/// Members of different clusters.
+fn clusters(entrants: &[Entrant]) -> Vec<Finding> {
+    let known = |entrant: &Entrant| entrant.candidate.cluster.map(|id| (id, entrant.candidate.directory.clone()));
+    let mut ids = entrants.iter().filter_map(known);
+    let Some((first, directory)) = ids.next() else { return Vec::new() };
+    let other = |(id, other): (u64, String)| {
+        let what = format!("its log is of cluster {}, that of {directory} is of {}", hex16(id), hex16(first));
+        Finding::new(Code::ClusterDiffers, &other, At::default(), what)
+    };
+    ids.filter(|(id, _)| *id != first).map(other).collect()
+}
+
+/// Pairs whose logs cannot be of one history.
+fn conflicts(entrants: &[Entrant]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (at, one) in entrants.iter().enumerate() {
+        let others = entrants.iter().skip(at.saturating_add(1));
+        for other in others.filter(|other| other.candidate.cluster == one.candidate.cluster) {
+            if let Some((index, ours, theirs)) = one.log.conflict(&other.log, one.known().min(other.known())) {
+                let (directory, other) = (&one.candidate.directory, &other.candidate.directory);
+                let what =
+                    format!("the entry is of term {theirs}, in {directory} of term {ours}, and both members know theirs to be committed");
+                findings.push(Finding::new(Code::LogConflict, other, At::default().index(index), what));
+            }
+        }
+    }
+    findings
+}
+
+/// Compares the databases of those that are whole, each with that of the best: at the greatest revision that both have.
+fn keyspaces(entrants: &[Entrant], monitor: &dyn Monitor) -> Result<Vec<CompareReport>> {
+    let whole = entrants.iter().filter(|entrant| entrant.is_whole()).filter_map(|entrant| entrant.standing.as_ref());
+    let whole: Vec<&Standing> = whole.collect();
+    let Some((best, others)) = whole.split_first() else { return Ok(Vec::new()) };
+    let open = |standing: &&Standing| -> Result<_> {
+        let stores = [best, standing].map(|standing| Store::open(standing.database(), StoreOptions::default(), monitor));
+        compare(&stores.into_iter().collect::<Result<Vec<_>>>()?)
+    };
+    others.iter().map(open).collect()
+}
+
+fn divergences(report: &CompareReport) -> Vec<Finding> {
+    let first = report.members.first().map_or("", |member| member.file.as_str());
+    let one = |divergence: &super::keyspace::compare::Divergence| {
+        let file = report.members.get(divergence.member).map_or("", |member| member.file.as_str());
+        let differing = divergence.differing;
+        let what = match divergence.first_revision {
+            Some(revision) => format!("{differing} keys differ from {first} at revision {}, the first at {revision}", report.revision),
+            None => format!("{differing} keys differ from {first} at revision {}, since before the compaction", report.revision),
+        };
+        let at = divergence.first_keys.first().or(divergence.keys.first()).map_or_else(At::default, |key| At::default().key(key));
+        Finding::new(Code::KeyspaceDiffers, file, at, what)
+    };
+    report.divergences.iter().map(one).collect()
+}
+
+/// What the others say of the best member's last entries.
+fn uncommitted(best: &Entrant, entrants: &[Entrant]) -> Option<Uncommitted> {
+    if best.candidate.uncommitted == 0 {
+        return None;
+    }
+    let voters: BTreeSet<u64> = best.candidate.voters.iter().copied().collect();
+    let others: Vec<&Entrant> = entrants.iter().skip(1).filter(|other| other.log.whole).collect();
+    let voices: Vec<Voice<'_>> = others.iter().map(|other| other.voice()).collect();
+    let fate = fate(&best.voice(), &voices, &voters);
+    let heard = std::iter::once(best).chain(others.iter().copied()).filter_map(|entrant| entrant.candidate.member);
+    let heard: BTreeSet<u64> = heard.filter(|id| voters.contains(id)).collect();
+    let absent = voters.len().saturating_sub(heard.len());
+    let (first, last) = (best.known().saturating_add(1), best.candidate.last_index);
+    // Those that have the first entry that is not settled, and those that may have it.
+    let open = fate.settled().map_or(first, |settled| settled.saturating_add(1));
+    let term = best.log.term_at(open);
+    let have = others.iter().filter(|other| other.log.term_at(open) == term).chain([&best]).filter_map(|entrant| entrant.candidate.member);
+    let have: BTreeSet<u64> = have.filter(|id| voters.contains(id)).collect();
+    let majority = voters.len().checked_div(2).unwrap_or(0);
+    let rest_possible = open <= last && fate.replaced.is_none() && have.len().saturating_add(absent) > majority;
+    let Fate { known, majority: majority_to, holders, replaced } = fate;
+    Some(Uncommitted {
+        first,
+        last,
+        committed_to: known,
+        majority_to,
+        holders,
+        replaced_from: replaced,
+        voters: voters.len(),
+        absent,
+        rest_possible,
+    })
+}
+
+fn advice(uncommitted: Option<&Uncommitted>) -> Advice {
+    let Some(entries) = uncommitted else { return Advice::Copy };
+    match (entries.committed_to.max(entries.majority_to), entries.replaced_from) {
+        (Some(settled), Some(_)) => Advice::ReplayTo(settled),
+        (None, Some(_)) => Advice::Copy,
+        (Some(_), None) => Advice::CopyAll,
+        (None, None) if entries.rest_possible => Advice::CopyAll,
+        (None, None) => Advice::Copy,
+    }
+}
+
+/// Why the first is the first, against the best of the others.
+fn reason(entrants: &[Entrant], strangers: bool) -> String {
+    let whole: Vec<&Candidate> = entrants.iter().filter(|entrant| entrant.is_whole()).map(|entrant| &entrant.candidate).collect();
+    let Some(best) = whole.first() else { return "none of them is whole; the furthest is named first".to_owned() };
+    if strangers {
+        return "they are of different clusters, and none can stand for all".to_owned();
+    }
+    let mut reason = match whole.get(1) {
+        None if entrants.len() == 1 => "it is whole".to_owned(),
+        None => "it is the only one that is whole".to_owned(),
+        Some(next) => {
+            let other = &next.directory;
+            if best.last_term > next.last_term {
+                format!("its last entry is of term {}, that of {other} of term {}", best.last_term, next.last_term)
+            } else if best.last_index > next.last_index {
+                format!(
+                    "its log goes to entry {}, that of {other} to {}, both of term {}",
+                    best.last_index, next.last_index, best.last_term
+                )
+            } else if best.revision_with_all > next.revision_with_all {
+                let revision = |candidate: &Candidate| candidate.revision_with_all.unwrap_or(0);
+                format!("the logs end alike, and its revision is {}, that of {other} {}", revision(best), revision(next))
+            } else {
+                format!("it stands where {other} stands, at entry {} of term {}: either will do", best.last_index, best.last_term)
+            }
+        }
+    };
+    let further = entrants
+        .iter()
+        .map(|entrant| &entrant.candidate)
+        .find(|other| other.health >= Health::Damaged && (other.last_term, other.last_index) > (best.last_term, best.last_index));
+    if let Some(further) = further {
+        let (directory, index, term) = (&further.directory, further.last_index, further.last_term);
+        reason += &format!("; {directory} goes further, to entry {index} of term {term}, but is not whole");
+    }
+    reason
+}
