@@ -21,6 +21,8 @@ use base64::engine::general_purpose::STANDARD;
 use coldbolt::bytes::Source;
 use coldbolt::etcd::{KeyRange, KeyValue};
 use coldbolt::monitor::Quiet;
+use coldbolt::ops::copy::CopyOptions;
+use coldbolt::ops::copy::memory::fold_in_memory;
 use coldbolt::ops::keyspace::diff::{DiffOptions, diff};
 use coldbolt::ops::keyspace::{EventKind, OwnedKeyValue, RangeRequest, Store, StoreOptions};
 use history::{History, Seed, number};
@@ -268,6 +270,19 @@ fn every_revision_is_the_servers_and_the_events_are_a_watchs() {
         })
         .unwrap();
         assert_eq!(seen.iter().collect::<BTreeSet<_>>(), due, "{version}");
+
+        // Killed, its database is behind; with its log it is where the server was, and has the same events.
+        history.steps(30);
+        let last = history.revision;
+        let now = served(&history.server, &["get", "", "--from-key", "--rev", &last.to_string()]);
+        let then = served(&history.server, &["get", "", "--from-key", "--rev", &(last - 20).to_string()]);
+        let data = history.server.kill();
+        let folded = fold_in_memory(&data, CopyOptions::default(), &Quiet).unwrap();
+        let report = folded.report.as_ref().unwrap();
+        assert_eq!(report.left_out, 0, "{version}");
+        let store = Store::open(&folded.source, StoreOptions::default(), &Quiet).unwrap();
+        assert_eq!((store.compact_revision(), found(&store, last), found(&store, last - 20)), (Some(compacted), now, then), "{version}");
+        folded.check_unchanged().unwrap();
     }
 }
 

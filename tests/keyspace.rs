@@ -97,7 +97,7 @@ fn a_directory_whose_log_goes_further_is_answered_with_a_warning() {
         let dir = tempfile::tempdir().unwrap();
         let input = Input::new(unpack(version, "cold", dir.path()));
         let run = coldbolt(["get", input.name(), "/txn/a"]);
-        run.says(0, &["warning: ", "only in the WAL", "this answer is without what they change [db-lag]"]);
+        run.says(0, &["warning: ", "only in the WAL", "this answer is without what they change, with --fold it has that [db-lag]"]);
         assert_eq!(run.stdout, "/txn/a\n1\n");
         // The database alone says nothing of a log.
         let db = input.path.join("member/snap/db");
@@ -307,6 +307,32 @@ fn what_is_exported_is_what_is_got() {
     assert!(without.iter().zip(&rows).all(|(a, b)| a.get("value").is_none() && a["value_len"] == b["value_len"]));
     let changes = lines(&coldbolt(["export", input.name(), "--all-revisions"]));
     assert_eq!(changes.len(), lines(&coldbolt(["events", input.name(), "-w", "ndjson"])).len());
+    input.unchanged();
+}
+
+#[cfg(not(feature = "parquet"))]
+#[test]
+fn parquet_is_refused_with_how_to_build_it_where_it_was_left_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = snapshot("3.7.1");
+    let to = dir.path().join("keys.parquet");
+    let run = coldbolt(["export", input.name(), "-w", "parquet", "-o", to.to_str().unwrap()]);
+    run.says(2, &["built without Parquet; build it with `cargo build --release --features parquet`"]);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn an_export_to_a_file_is_what_a_pipe_gets_and_writes_over_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = snapshot("3.7.1");
+    for format in ["ndjson", "csv"] {
+        let to = dir.path().join(format);
+        let args = ["export", input.name(), "-w", format, "-o", to.to_str().unwrap()];
+        assert_eq!(coldbolt(args).good(), "");
+        assert_eq!(fs::read_to_string(&to).unwrap(), coldbolt(&args[..4]).good());
+        assert_eq!(command(args).output().unwrap().status.code(), Some(5));
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
     input.unchanged();
 }
 

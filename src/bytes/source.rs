@@ -1,4 +1,4 @@
-//! A read-only input: a regular file, a block device, or bytes in memory.
+//! A read-only input: a regular file, a block device, bytes in memory, or a file with bytes in memory over parts of it.
 //!
 //! Files are read with `pread` into buffers of ours, never mapped: a file that shrinks or a bad sector under a mapping arrives as a signal
 //! that kills the process, under `pread` it is an error with an offset.
@@ -28,6 +28,45 @@ pub struct Source {
 enum Inner {
     File(File),
     Memory(Vec<u8>),
+    Overlaid(Box<Overlaid>),
+}
+
+/// A source with other bytes over its beginning, and others from some place on.
+#[derive(Debug)]
+struct Overlaid {
+    base: Source,
+    head: Vec<u8>,
+    tail_at: u64,
+    tail: Vec<u8>,
+}
+
+impl Overlaid {
+    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Box<Corrupt>> {
+        let until = |end: u64| super::to_usize(end.saturating_sub(offset));
+        let (head, rest) = buf.split_at_mut(until(to_u64(self.head.len())).min(buf.len()));
+        let (base, tail) = rest.split_at_mut(until(self.tail_at).saturating_sub(head.len()).min(rest.len()));
+        if !head.is_empty() {
+            copy_at(&self.head, offset, head)?;
+        }
+        let from_base = offset.saturating_add(to_u64(head.len()));
+        if !base.is_empty() {
+            self.base.read_exact_at(from_base, base)?;
+        }
+        if tail.is_empty() {
+            return Ok(());
+        }
+        let from_tail = from_base.saturating_add(to_u64(base.len()));
+        copy_at(&self.tail, from_tail.saturating_sub(self.tail_at), tail)
+    }
+}
+
+fn copy_at(bytes: &[u8], offset: u64, buf: &mut [u8]) -> Result<(), Box<Corrupt>> {
+    let Some(from) = usize::try_from(offset).ok().and_then(|o| super::slice_at(bytes, o, buf.len())) else {
+        let what = format!("{} bytes wanted here, but there are only {}", buf.len(), bytes.len());
+        return Err(Corrupt::new(Code::Unreadable, At::offset(offset), what));
+    };
+    buf.copy_from_slice(from);
+    Ok(())
 }
 
 /// Whether some process holds a file's lock.
@@ -95,6 +134,22 @@ impl Source {
         Source { path: name.into(), inner: Inner::Memory(bytes), len, opened: None }
     }
 
+    /// The same source with `head` over its beginning and, from `tail_at` on, `tail` and its end. Both stay in memory; the file is only read.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`] when the operating system has no more file handles.
+    pub fn overlaid(&self, head: Vec<u8>, tail_at: u64, tail: Vec<u8>) -> Result<Source> {
+        let inner = match &self.inner {
+            Inner::File(file) => Inner::File(file.try_clone().map_err(|e| Error::unreadable(&self.path, e))?),
+            Inner::Memory(bytes) => Inner::Memory(bytes.clone()),
+            Inner::Overlaid(_) => return Err(Error::Refused(format!("{}: is overlaid already", self.name()))),
+        };
+        let (path, opened) = (self.path.clone(), self.opened);
+        let base = Source { path: path.clone(), inner, len: self.len, opened };
+        let len = tail_at.saturating_add(to_u64(tail.len()));
+        Ok(Source { path, inner: Inner::Overlaid(Box::new(Overlaid { base, head, tail_at, tail })), len, opened })
+    }
+
     /// The path it was opened by.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -135,15 +190,8 @@ impl Source {
                 };
                 Corrupt::new(Code::Unreadable, At::offset(offset), what)
             }),
-            Inner::Memory(bytes) => {
-                let from = usize::try_from(offset).ok().and_then(|o| super::slice_at(bytes, o, buf.len()));
-                let Some(from) = from else {
-                    let what = format!("{wanted} bytes wanted here, but there are only {}", bytes.len());
-                    return Err(Corrupt::new(Code::Unreadable, At::offset(offset), what));
-                };
-                buf.copy_from_slice(from);
-                Ok(())
-            }
+            Inner::Memory(bytes) => copy_at(bytes, offset, buf),
+            Inner::Overlaid(overlaid) => overlaid.read_exact_at(offset, buf),
         }
     }
 
@@ -169,9 +217,18 @@ impl Source {
         self.head(super::to_usize(self.len))
     }
 
+    /// The file that is read, if one is.
+    fn file(&self) -> Option<&File> {
+        match &self.inner {
+            Inner::File(file) => Some(file),
+            Inner::Memory(_) => None,
+            Inner::Overlaid(overlaid) => overlaid.base.file(),
+        }
+    }
+
     /// Tells the kernel that the whole file will be read from front to back.
     pub fn advise_sequential(&self) {
-        if let Inner::File(file) = &self.inner {
+        if let Some(file) = self.file() {
             let _ = rustix::fs::fadvise(file, 0, None, Advice::Sequential);
         }
     }
@@ -179,7 +236,12 @@ impl Source {
     /// Whether the kernel holds the byte at `offset` in memory; `true` where it does not tell.
     #[must_use]
     pub fn is_cached(&self, offset: u64) -> bool {
-        let Inner::File(file) = &self.inner else { return true };
+        let Some(file) = self.file() else { return true };
+        if let Inner::Overlaid(overlaid) = &self.inner
+            && offset >= overlaid.tail_at
+        {
+            return true;
+        }
         let mut byte = [0];
         let read = rustix::io::preadv2(file, &mut [std::io::IoSliceMut::new(&mut byte)], offset, rustix::io::ReadWriteFlags::NOWAIT);
         read != Err(rustix::io::Errno::AGAIN)
@@ -188,7 +250,7 @@ impl Source {
     /// Tests bbolt's lock (`flock`), without waiting and without keeping it.
     #[must_use]
     pub fn flock(&self) -> Lock {
-        let Inner::File(file) = &self.inner else { return Lock::Free };
+        let Some(file) = self.file() else { return Lock::Free };
         match file.try_lock_shared() {
             Ok(()) => {
                 let _ = file.unlock();
@@ -202,7 +264,7 @@ impl Source {
     /// Tests the lock etcd takes on WAL segments (open file description locks), without taking it.
     #[must_use]
     pub fn ofd_lock(&self) -> Lock {
-        let Inner::File(file) = &self.inner else { return Lock::Free };
+        let Some(file) = self.file() else { return Lock::Free };
         let wanted = rustix::process::Flock::from(rustix::process::FlockType::ReadLock);
         match rustix::process::fcntl_getlk(file, &wanted) {
             Ok(None) => Lock::Free,
@@ -214,7 +276,7 @@ impl Source {
     /// The state of the file now; `None` for bytes in memory.
     #[must_use]
     pub fn stamp(&self) -> Option<Stamp> {
-        let Inner::File(file) = &self.inner else { return None };
+        let file = self.file()?;
         file.metadata().ok().as_ref().map(Stamp::of)
     }
 
@@ -251,5 +313,29 @@ impl Source {
 impl Stamp {
     fn of(m: &std::fs::Metadata) -> Stamp {
         Stamp { device: m.dev(), inode: m.ino(), len: m.len(), modified: (m.mtime(), m.mtime_nsec()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_overlaid_is_read_as_one_wherever_a_read_begins_and_ends() {
+        let base = Source::from_bytes("db", b"abcdefghij".to_vec());
+        let source = base.overlaid(b"AB".to_vec(), 7, b"HIJKL".to_vec()).unwrap();
+        let whole = b"ABcdefgHIJKL";
+        assert_eq!(source.len(), 12);
+        for from in 0..=12 {
+            for to in from..=12 {
+                let mut buf = vec![0; to - from];
+                source.read_exact_at(from as u64, &mut buf).unwrap();
+                assert_eq!(buf, &whole[from..to], "{from}..{to}");
+            }
+            assert!(source.read_exact_at(from as u64, &mut vec![0; 13 - from]).is_err());
+        }
+        // A base that ends before the tail begins: what is not there is not made up.
+        let source = base.overlaid(Vec::new(), 12, b"xy".to_vec()).unwrap();
+        assert!(source.read_exact_at(8, &mut [0; 4]).is_err());
     }
 }

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use coldbolt::ops::keyspace::compare::{CompareReport, Divergence, compare};
 use serde_json::{Map, Value, json};
 
-use super::keyspace::{Damage, Opened, json_bytes, open, show_key};
+use super::keyspace::{Damage, Fold, Opened, json_bytes, open, show_key};
 use super::out::{Form, count, json as print_json, plain_table};
 use super::progress::Heard;
 use super::{Context, Done, Verdict};
@@ -18,6 +18,8 @@ pub struct Args {
     /// Snapshot files, databases or data directories.
     #[arg(value_name = "PATH", num_args = 2.., required = true)]
     paths: Vec<PathBuf>,
+    #[command(flatten)]
+    fold: Fold,
     /// Format of the answer.
     #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
     write_out: Form,
@@ -26,7 +28,7 @@ pub struct Args {
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let heard = Heard::new(context.monitor);
     // A file with damage cannot be hashed.
-    let opened = args.paths.iter().map(|path| open(path, &Damage::refused())).collect::<Result<Vec<_>, _>>()?;
+    let opened = args.paths.iter().map(|path| open(path, &Damage::refused(), &args.fold, None, &heard)).collect::<Result<Vec<_>, _>>()?;
     let stores = opened.iter().map(|opened| opened.store(&heard)).collect::<Result<Vec<_>, _>>()?;
     let report = compare(&stores)?;
     match args.write_out {

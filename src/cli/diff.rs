@@ -12,7 +12,7 @@ use coldbolt::ops::keyspace::{KeyState, View};
 use serde_json::{Map, Value, json};
 
 use super::keys::levels;
-use super::keyspace::{Damage, Opened, bytes, json_bytes, keep, open, show_key};
+use super::keyspace::{Damage, Fold, Opened, bytes, json_bytes, keep, open, show_key};
 use super::out::{List, Listing, count, json as print_json, plain_table, size};
 use super::progress::Heard;
 use super::value_diff::value_diff;
@@ -35,6 +35,8 @@ pub struct Args {
     b: Option<PathBuf>,
     #[command(flatten)]
     damage: Damage,
+    #[command(flatten)]
+    fold: Fold,
     /// The revision of the first side; without it the last.
     #[arg(long, value_name = "REVISION")]
     from_rev: Option<i64>,
@@ -66,8 +68,9 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let heard = Heard::new(context.monitor);
-    let opened = open(&args.a, &args.damage)?;
-    let other = args.b.as_ref().map(|path| open(path, &args.damage)).transpose()?;
+    let open = |path| open(path, &args.damage, &args.fold, None, &heard);
+    let opened = open(&args.a)?;
+    let other = args.b.as_deref().map(open).transpose()?;
     let first = opened.store(&heard)?;
     let second = other.as_ref().map(|opened| opened.store(&heard)).transpose()?;
     let before = first.at(args.from_rev)?;

@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use coldbolt::bytes::checksum::{hex, sha256};
 use coldbolt::etcd::member::hex16;
 use coldbolt::etcd::{KeyRange, Revision};
+use coldbolt::ops::copy::fold::Raised;
 use coldbolt::ops::keyspace::{Event, EventKind};
 use serde::Serialize;
 
@@ -16,9 +17,12 @@ use super::{Context, Done, Verdict};
 ///
 /// The changes of one transaction have one revision and stand together. Up to the compact revision only what the compaction kept is there
 /// (or has not yet removed); these are marked `compacted`. A revision that a restore with --bump-revision went up to is a `marker`.
+///
+/// With --fold the changes that are only in the WAL follow, and each says its source: `db`, or `wal` with the entry's index and term. What a
+/// compaction removed is not brought back from older entries of the WAL: they do not tell their revisions (`coldbolt wal dump` prints them).
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  coldbolt events backup.db --since-rev 1000\n  coldbolt events backup.db --prefix /registry/pods/ -w ndjson | jq -c 'select(.type == \"delete\")'"
+    after_help = "Examples:\n  coldbolt events backup.db --since-rev 1000\n  coldbolt events backup.db --prefix /registry/pods/ -w ndjson | jq -c 'select(.type == \"delete\")'\n  coldbolt events /var/lib/etcd --fold -w ndjson | jq -c 'select(.source == \"wal\")'"
 )]
 pub struct Args {
     #[command(flatten)]
@@ -44,7 +48,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
-    args.file.with(context, |store, out| {
+    args.file.with_log(context, |log, store, out| {
         let prefix = args.prefix.as_ref().map(|prefix| KeyRange::prefix(prefix.as_bytes()));
         let range = prefix.or_else(|| args.key.as_ref().map(|key| KeyRange::single(key.as_bytes())));
         // Refused before anything is written.
@@ -56,10 +60,11 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         store.events(args.since_rev, args.until_rev, range.as_ref(), &mut |event| {
             let main = event.revision.main;
             let begins = last.replace(main) != Some(main);
+            let from = log.map(|log| log.raised(main));
             let written = if args.write_out == Listing::Simple {
-                list.item(&(), |out| line(out, &event, begins, args.values))
+                list.item(&(), |out| line(out, &event, from.filter(|_| begins), begins, args.values))
             } else {
-                list.item(&EventJson::new(&event, args.values), |_| Ok(()))
+                list.item(&EventJson { from: from.map(SourceJson::new), ..EventJson::new(&event, args.values) }, |_| Ok(()))
             };
             keep(&mut done, written)
         })?;
@@ -84,9 +89,14 @@ pub fn carries(event: &Event<'_>) -> String {
     format!("create {}, version {}, {}{lease}", kv.create_revision, kv.version, size(kv.value.len() as u64))
 }
 
-fn line(out: &mut dyn Write, event: &Event<'_>, begins: bool, values: bool) -> io::Result<()> {
+fn line(out: &mut dyn Write, event: &Event<'_>, from: Option<Option<Raised>>, begins: bool, values: bool) -> io::Result<()> {
     if begins {
-        writeln!(out, "revision {}{}", event.revision.main, if event.compacted { " (compacted)" } else { "" })?;
+        let compacted = if event.compacted { " (compacted)" } else { "" };
+        let from = from.map_or_else(String::new, |raised| match raised {
+            Some(Raised { index, term, .. }) => format!("  wal, index {index}, term {term}"),
+            None => "  db".to_owned(),
+        });
+        writeln!(out, "revision {}{compacted}{from}", event.revision.main)?;
     }
     match event.kind {
         EventKind::Put => writeln!(out, "  put     {}  ({})", show_key(event.kv.key), carries(event))?,
@@ -105,9 +115,32 @@ pub struct EventJson<'e> {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     compacted: bool,
     #[serde(flatten)]
+    from: Option<SourceJson>,
+    #[serde(flatten)]
     key: Option<KeyJson<'e>>,
     #[serde(flatten)]
     put: Option<PutJson<'e>>,
+}
+
+/// Where a change is from, where a log was read.
+#[derive(Serialize)]
+struct SourceJson {
+    source: &'static str,
+    #[serde(flatten)]
+    entry: Option<EntryJson>,
+}
+
+#[derive(Serialize)]
+struct EntryJson {
+    index: u64,
+    term: u64,
+}
+
+impl SourceJson {
+    fn new(raised: Option<Raised>) -> SourceJson {
+        let entry = raised.map(|Raised { index, term, .. }| EntryJson { index, term });
+        SourceJson { source: if entry.is_some() { "wal" } else { "db" }, entry }
+    }
 }
 
 #[derive(Serialize)]
@@ -152,7 +185,7 @@ impl<'e> EventJson<'e> {
             }
         });
         let Revision { main: revision, sub } = event.revision;
-        EventJson { revision, sub, r#type: event.kind, compacted: event.compacted, key, put }
+        EventJson { revision, sub, r#type: event.kind, compacted: event.compacted, from: None, key, put }
     }
 }
 

@@ -1,12 +1,15 @@
 use std::borrow::Cow;
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 use coldbolt::bytes::Window;
+use coldbolt::bytes::dest::{Dest, Existing};
+use coldbolt::error::Error;
 use coldbolt::etcd::member::hex16;
 use coldbolt::etcd::{KeyRange, KeyValue};
-use coldbolt::ops::keyspace::{EventKind, KeyState, View};
+use coldbolt::ops::keyspace::{EventKind, KeyState, Store, View};
 use rayon::iter::ParallelIterator;
 use rayon::slice::ParallelSlice;
 use serde::Serialize;
@@ -18,10 +21,10 @@ use super::{Context, Done, Fail, Verdict};
 /// Write the keyspace as rows, for DuckDB, Spark or jq: live keys at a revision, or everything that is stored.
 ///
 /// A key or value that is text is in `key` or `value`, any other in `key_base64` or `value_base64`; the other one of the two is empty.
-/// With --all-revisions each stored change is a row, in order of the revisions.
+/// With --all-revisions each stored change is a row, in order of the revisions. In Parquet key and value are binary, whatever they hold.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  coldbolt export backup.db > keys.ndjson\n  coldbolt export backup.db --all-revisions --no-values -w csv > changes.csv\n  In DuckDB: SELECT split_part(key, '/', 3) AS kind, count(*) FROM 'changes.csv' GROUP BY kind;"
+    after_help = "Examples:\n  coldbolt export backup.db > keys.ndjson\n  coldbolt export backup.db --all-revisions --no-values -w csv > changes.csv\n  coldbolt export /var/lib/etcd --fold -w parquet -o keys.parquet\n  In DuckDB: SELECT split_part(key, '/', 3) AS kind, count(*) FROM 'changes.csv' GROUP BY kind;"
 )]
 pub struct Args {
     #[command(flatten)]
@@ -41,6 +44,9 @@ pub struct Args {
     /// Format of the answer.
     #[arg(short, long, value_enum, default_value = "ndjson", value_name = "FORMAT")]
     write_out: Format,
+    /// Write to this file, which must not exist, and which appears whole or not at all.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -49,6 +55,8 @@ enum Format {
     Ndjson,
     /// Comma-separated values with a header line (RFC 4180).
     Csv,
+    /// Apache Parquet, Snappy-compressed; if coldbolt was built with it.
+    Parquet,
 }
 
 /// A row; the fields that only --all-revisions has come first.
@@ -70,10 +78,10 @@ struct Row<'r> {
 }
 
 #[derive(Serialize)]
-struct ChangeFields {
-    r#type: &'static str,
-    sub: i64,
-    compacted: bool,
+pub struct ChangeFields {
+    pub r#type: &'static str,
+    pub sub: i64,
+    pub compacted: bool,
 }
 
 /// Text that stays what it is in every program: UTF-8 without control characters other than tabs and ends of lines.
@@ -104,7 +112,7 @@ impl<'r> Row<'r> {
     fn write(&self, format: Format, mut out: &mut dyn Write) -> io::Result<()> {
         match format {
             Format::Csv => self.csv(out),
-            Format::Ndjson => {
+            Format::Ndjson | Format::Parquet => {
                 serde_json::to_writer(&mut out, self)?;
                 out.write_all(b"\n")
             }
@@ -146,20 +154,84 @@ fn header(out: &mut dyn Write, changes: bool, values: bool) -> io::Result<()> {
 const BATCH: usize = 1 << 13;
 const BATCH_BYTES: u64 = 8 << 20;
 
+/// Where rows go.
+enum Rows {
+    Text,
+    #[cfg(feature = "parquet")]
+    Parquet(Box<super::parquet::Writer>),
+}
+
+impl Rows {
+    fn begin(args: &Args, out: &mut dyn Write) -> Result<Rows, Fail> {
+        match args.write_out {
+            Format::Ndjson => Ok(Rows::Text),
+            Format::Csv => {
+                header(out, args.all_revisions, !args.no_values)?;
+                Ok(Rows::Text)
+            }
+            #[cfg(feature = "parquet")]
+            Format::Parquet => Ok(Rows::Parquet(Box::new(super::parquet::Writer::new(args.all_revisions, !args.no_values)?))),
+            #[cfg(not(feature = "parquet"))]
+            Format::Parquet => {
+                let what = "this coldbolt was built without Parquet; build it with `cargo build --release --features parquet`";
+                Err(Fail::Usage(what.to_owned()))
+            }
+        }
+    }
+
+    fn change(&mut self, args: &Args, kv: KeyValue<'_>, change: ChangeFields, out: &mut dyn Write) -> io::Result<()> {
+        match self {
+            Rows::Text => Row::new(kv, kv.value.len(), !args.no_values, Some(change)).write(args.write_out, out),
+            #[cfg(feature = "parquet")]
+            Rows::Parquet(writer) => writer.row(kv, kv.value.len(), Some(change), out),
+        }
+    }
+
+    fn live(&mut self, args: &Args, view: View<'_, '_>, batch: &[KeyState], out: &mut dyn Write) -> Result<(), Fail> {
+        match self {
+            Rows::Text => write_rows(args, view, batch, out),
+            #[cfg(feature = "parquet")]
+            Rows::Parquet(writer) => {
+                let mut window = Window::scattered();
+                batch.iter().try_for_each(|state| with_value(args, view, state, &mut window, |kv, len| writer.row(kv, len, None, out)))
+            }
+        }
+    }
+
+    fn end(self, out: &mut dyn Write) -> io::Result<()> {
+        match self {
+            Rows::Text => out.flush(),
+            #[cfg(feature = "parquet")]
+            Rows::Parquet(writer) => writer.end(out),
+        }
+    }
+}
+
+/// Hands on a live key with the length of its value, and the value if it is wanted.
+fn with_value(
+    args: &Args,
+    view: View<'_, '_>,
+    state: &KeyState,
+    window: &mut Window,
+    row: impl FnOnce(KeyValue<'_>, usize) -> io::Result<()>,
+) -> Result<(), Fail> {
+    let (create_revision, mod_revision, version, lease) = (state.create_revision, state.revision.main, state.version, state.lease);
+    let kv = KeyValue { key: &state.key, create_revision, mod_revision, version, value: &[], lease };
+    if args.no_values {
+        row(kv, usize::try_from(state.value_len).unwrap_or(usize::MAX))?;
+    } else {
+        view.value(state, window, |value| row(KeyValue { value, ..kv }, value.len()))??;
+    }
+    Ok(())
+}
+
 /// Writes the live keys of a batch, in order.
 fn write_rows(args: &Args, view: View<'_, '_>, batch: &[KeyState], out: &mut dyn Write) -> Result<(), Fail> {
     let parts = batch.par_chunks(256).map(|states| -> Result<Vec<u8>, Fail> {
         let (mut rows, mut window) = (Vec::new(), Window::scattered());
         for state in states {
-            let (create_revision, mod_revision, version, lease) = (state.create_revision, state.revision.main, state.version, state.lease);
-            let kv = KeyValue { key: &state.key, create_revision, mod_revision, version, value: &[], lease };
-            let len = usize::try_from(state.value_len).unwrap_or(usize::MAX);
-            if args.no_values {
-                Row::new(kv, len, false, None).write(args.write_out, &mut rows)?;
-            } else {
-                let write = |value: &[u8]| Row::new(KeyValue { value, ..kv }, value.len(), true, None).write(args.write_out, &mut rows);
-                view.value(state, &mut window, write)??;
-            }
+            let write = |kv: KeyValue<'_>, len| Row::new(kv, len, !args.no_values, None).write(args.write_out, &mut rows);
+            with_value(args, view, state, &mut window, write)?;
         }
         Ok(rows)
     });
@@ -171,40 +243,52 @@ fn write_rows(args: &Args, view: View<'_, '_>, batch: &[KeyState], out: &mut dyn
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     args.file.with(context, |store, out| {
-        let values = !args.no_values;
-        let range = KeyRange::prefix(bytes(&args.prefix));
-        let view = store.at(Some(args.rev))?;
-        if args.write_out == Format::Csv {
-            header(out, args.all_revisions, values)?;
-        }
-        if args.all_revisions {
-            let mut done = Ok(());
-            // Without a prefix markers too: they are part of what is stored.
-            let range = args.prefix.is_some().then_some(&range);
-            store.events(None, None, range, &mut |event| {
-                let mut kv = event.kv;
-                if event.kind != EventKind::Put {
-                    kv.mod_revision = event.revision.main;
-                }
-                let change = ChangeFields { r#type: kind(event.kind), sub: event.revision.sub, compacted: event.compacted };
-                keep(&mut done, Row::new(kv, kv.value.len(), values, Some(change)).write(args.write_out, out))
-            })?;
-            done?;
-            return Ok(Verdict::Good);
-        }
+        let Some(path) = &args.output else { return export(args, store, out) };
+        let mut dest = Dest::create(path, Existing::Keep)?;
+        let mut file = BufWriter::with_capacity(1 << 20, &mut dest);
+        let done = export(args, store, &mut file).and_then(|verdict| file.flush().map(|()| verdict).map_err(Fail::Output));
+        drop(file);
+        let verdict = done.map_err(|fail| match fail {
+            Fail::Output(source) => Fail::Library(Error::Output { what: path.display().to_string(), source }),
+            other => other,
+        })?;
+        dest.finish()?;
+        Ok(verdict)
+    })
+}
+
+fn export(args: &Args, store: &Store<'_>, out: &mut dyn Write) -> Done {
+    let range = KeyRange::prefix(bytes(&args.prefix));
+    let view = store.at(Some(args.rev))?;
+    let mut rows = Rows::begin(args, out)?;
+    if args.all_revisions {
+        let mut done = Ok(());
+        // Without a prefix markers too: they are part of what is stored.
+        let range = args.prefix.is_some().then_some(&range);
+        store.events(None, None, range, &mut |event| {
+            let mut kv = event.kv;
+            if event.kind != EventKind::Put {
+                kv.mod_revision = event.revision.main;
+            }
+            let change = ChangeFields { r#type: kind(event.kind), sub: event.revision.sub, compacted: event.compacted };
+            keep(&mut done, rows.change(args, kv, change, out))
+        })?;
+        done?;
+    } else {
         let (mut batch, mut bytes) = (Vec::new(), 0);
         for state in view.keys(range) {
             let state = state?;
             if !state.deleted {
-                bytes += if values { state.value_len } else { 0 };
+                bytes += if args.no_values { 0 } else { state.value_len };
                 batch.push(state);
             }
             if batch.len() >= BATCH || bytes >= BATCH_BYTES {
-                write_rows(args, view, &std::mem::take(&mut batch), out)?;
+                rows.live(args, view, &std::mem::take(&mut batch), out)?;
                 bytes = 0;
             }
         }
-        write_rows(args, view, &batch, out)?;
-        Ok(Verdict::Good)
-    })
+        rows.live(args, view, &batch, out)?;
+    }
+    rows.end(out)?;
+    Ok(Verdict::Good)
 }

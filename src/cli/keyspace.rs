@@ -11,8 +11,11 @@ use base64::engine::general_purpose::STANDARD;
 use coldbolt::bytes::Source;
 use coldbolt::bytes::message::{go_quote, is_print};
 use coldbolt::error::Error;
+use coldbolt::etcd::apply::Version;
 use coldbolt::etcd::{DataDir, KeyValue};
 use coldbolt::monitor::Monitor;
+use coldbolt::ops::copy::CopyOptions;
+use coldbolt::ops::copy::memory::{Folded, fold_in_memory};
 use coldbolt::ops::keyspace::{Store, StoreOptions};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -22,11 +25,29 @@ use super::{Context, Done, Fail, Verdict, input};
 
 #[derive(Debug, clap::Args)]
 pub struct File {
-    /// Snapshot file, database or data directory (its member/snap/db); - is standard input.
+    /// Snapshot file, database or data directory (its member/snap/db, and with --fold its log); - is standard input.
     #[arg(value_name = "PATH")]
     path: PathBuf,
     #[command(flatten)]
     damage: Damage,
+    #[command(flatten)]
+    fold: Fold,
+    /// With --fold: the log, if it is kept outside the data directory.
+    #[arg(long, value_name = "DIR", requires = "fold")]
+    wal_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Fold {
+    /// Answer as the member would after it starts again: what its log holds beyond its database is applied in memory, as `copy` does it.
+    #[arg(long)]
+    fold: bool,
+    /// With --fold: the etcd that wrote the files, as 3.5 or 3.5.12 [default: as the files tell].
+    #[arg(long, value_name = "VERSION", requires = "fold")]
+    etcd_version: Option<Version>,
+    /// With --fold: also apply entries that are not known to be committed, although other members vote.
+    #[arg(long, requires = "fold")]
+    include_uncommitted: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -45,50 +66,88 @@ impl Damage {
 
 /// An input that was opened.
 pub struct Opened {
-    source: Source,
-    directory: Option<DataDir>,
+    what: What,
     options: StoreOptions,
 }
 
-impl File {
-    pub fn open(&self) -> Result<Opened, Error> {
-        open(&self.path, &self.damage)
-    }
+enum What {
+    File(Source),
+    Directory(Source, Box<DataDir>),
+    Folded(Box<Folded>),
+}
 
+impl File {
     /// Does something with the keyspace; damage that was heard of makes the verdict bad.
     pub fn with<'c>(&self, context: &mut Context<'c>, work: impl FnOnce(&Store<'_>, &mut dyn Write) -> Result<Verdict, Fail>) -> Done {
-        let opened = self.open()?;
+        self.with_log(context, |_, store, out| work(store, out))
+    }
+
+    /// The same, for who tells what is from the log.
+    pub fn with_log<'c>(
+        &self,
+        context: &mut Context<'c>,
+        work: impl FnOnce(Option<&Folded>, &Store<'_>, &mut dyn Write) -> Result<Verdict, Fail>,
+    ) -> Done {
         let heard = Heard::new(context.monitor);
-        let store = opened.store(&heard)?;
-        let verdict = work(&store, context.out)?;
+        let opened = open(&self.path, &self.damage, &self.fold, self.wal_dir.as_deref(), &heard)?;
+        let verdict = work(opened.folded(), &opened.store(&heard)?, context.out)?;
         opened.steady()?;
         Ok(if heard.damage() { Verdict::Bad } else { verdict })
     }
 }
 
-/// Opens the database that a path leads to.
-pub fn open(path: &Path, damage: &Damage) -> Result<Opened, Error> {
-    let options = StoreOptions { allow_damage: damage.allow_damage, ..StoreOptions::default() };
-    if path == Path::new("-") || !path.is_dir() {
-        return Ok(Opened { source: input::database(path)?, directory: None, options });
+/// Opens the database that a path leads to, and applies its log if that is wanted.
+pub fn open(path: &Path, damage: &Damage, fold: &Fold, wal_dir: Option<&Path>, monitor: &dyn Monitor) -> Result<Opened, Fail> {
+    let allow_damage = damage.allow_damage;
+    let options = StoreOptions { allow_damage, ..StoreOptions::default() };
+    let opened = |what| Ok(Opened { what, options });
+    let stdin = path == Path::new("-");
+    if fold.fold {
+        if stdin {
+            return Err(Fail::Usage("--fold needs a directory or file with a log beside it, not standard input".to_owned()));
+        }
+        let copy = CopyOptions {
+            wal_dir,
+            version: fold.etcd_version,
+            include_uncommitted: fold.include_uncommitted,
+            allow_damage,
+            ..CopyOptions::default()
+        };
+        return opened(What::Folded(Box::new(fold_in_memory(path, copy, monitor)?)));
+    }
+    if stdin || !path.is_dir() {
+        return opened(What::File(input::database(path)?));
     }
     let directory = DataDir::list(path, None)?;
-    let Some(db) = &directory.db else { return Err(Error::unreadable(path, "holds no database (member/snap/db)")) };
-    Ok(Opened { source: input::database(db)?, directory: Some(directory), options })
+    let Some(db) = &directory.db else { return Err(Error::unreadable(path, "holds no database (member/snap/db)").into()) };
+    opened(What::Directory(input::database(db)?, Box::new(directory)))
 }
 
 impl Opened {
     pub fn store<'o>(&'o self, monitor: &'o dyn Monitor) -> Result<Store<'o>, Error> {
-        let store = Store::open(&self.source, self.options, monitor)?;
-        if let Some(directory) = &self.directory {
+        let source = match &self.what {
+            What::File(source) | What::Directory(source, _) => source,
+            What::Folded(folded) => &folded.source,
+        };
+        let store = Store::open(source, self.options, monitor)?;
+        if let What::Directory(_, directory) = &self.what {
             store.warn_of_log(directory)?;
         }
         Ok(store)
     }
 
-    /// Fails if the file is not as it was when it was opened: then the answer may be neither of then nor of now.
+    fn folded(&self) -> Option<&Folded> {
+        if let What::Folded(folded) = &self.what { Some(folded) } else { None }
+    }
+
+    /// Fails if the files are not as they were when they were opened: then the answer may be neither of then nor of now.
     pub fn steady(&self) -> Result<(), Error> {
-        self.source.changed().map_or(Ok(()), |what| Err(Error::unreadable(self.source.path(), what)))
+        match &self.what {
+            What::File(source) | What::Directory(source, _) => {
+                source.changed().map_or(Ok(()), |what| Err(Error::unreadable(source.path(), what)))
+            }
+            What::Folded(folded) => folded.check_unchanged(),
+        }
     }
 }
 
@@ -170,6 +229,10 @@ mod tests {
         assert_eq!(show_key("/k/é".as_bytes()), "/k/é");
         assert_eq!(show_key(b"a\x1b[2J"), r#""a\x1b[2J""#);
         assert_eq!(show_key(b"a\nb"), r#""a\nb""#);
+        assert_eq!(show_key("/名前/🔑".as_bytes()), "/名前/🔑");
+        // What turns or hides text without a control character.
+        assert_eq!(show_key("a\u{202e}b".as_bytes()), r#""a\u202eb""#);
+        assert_eq!(show_key("a\u{200b}\u{9b}2J".as_bytes()), r#""a\u200b\u009b2J""#);
         assert_eq!(show_key(b"\xff"), r#""\xff""#);
         assert_eq!(show_key(b"\"a\""), r#""\"a\"""#);
         assert_eq!(show_key(b""), r#""""#);

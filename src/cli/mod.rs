@@ -20,6 +20,8 @@ mod keyspace;
 mod member;
 mod misc;
 mod out;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod policy;
 mod progress;
 mod rank;

@@ -91,6 +91,13 @@ SUMS
     jsonschema==4.25.1 rfc3986-validator==0.1.1 xmlschema==4.3.2 prometheus-client==0.26.0
 }
 
+# DuckDB for the queries of the README: a wheel in a virtual environment of its own.
+duckdb() {
+  quiet python3 -m venv --copies .
+  quiet bin/python -m pip install --quiet --only-binary :all: "duckdb==$1"
+  [[ $(bin/python -c 'import duckdb; print(duckdb.__version__)') == "$1" ]] || die "wanted duckdb $1"
+}
+
 mkdir -p "$peers"
 peers=$(cd "$peers" && pwd)
 exec 9>"$peers/.lock"
@@ -100,6 +107,7 @@ peer etcd-3.4.23 debian from_debian 3.4.23
 sha256=b048243d0bcbb21b04402781138b746085c7d3e924778823ff92c5888dc7c41a
 peer etcd-3.5.1 "$sha256" from_pypi 3.5.1 "$sha256"
 peer reports "$(declare -f for_reports | sha256sum)" for_reports
+peer duckdb 2.0.0 duckdb 2.0.0
 for dir in "$here"/go/*/; do
   name=$(basename "$dir")
   peer "$name" "$(cat "$dir"* | sha256sum)" from_go "$dir" "${name##*-}"

@@ -83,6 +83,20 @@ pub struct FoldReport {
     /// Where it was stopped for a moment's sake.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<TimeReport>,
+    /// The entries that made a revision, in order.
+    #[serde(skip)]
+    pub raised: Vec<Raised>,
+}
+
+/// An entry that made a revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Raised {
+    /// The revision (main).
+    pub revision: i64,
+    /// The entry.
+    pub index: u64,
+    /// Its term.
+    pub term: u64,
 }
 
 /// What is to be written over the database, and what a person should know.
@@ -176,6 +190,7 @@ pub fn fold(db: &Db<'_>, log: &Log<'_>, place: &Path, options: FoldOptions<'_>, 
         left_out: 0,
         revision_before: before,
         revision_after: before,
+        raised: Vec::new(),
         time: None,
     };
     if let Some(until) = options.until {
@@ -394,6 +409,7 @@ impl Tail {
             if there {
                 return Ok(false);
             }
+            let before = replayer.revision();
             let done = replayer.apply(entry).map_err(|corrupt| Error::damaged(place, corrupt))?;
             match done {
                 Done::Applied => report.applied = report.applied.saturating_add(1),
@@ -402,6 +418,9 @@ impl Tail {
                     let count = report.rejected.entry(why.to_owned()).or_default();
                     *count = count.saturating_add(1);
                 }
+            }
+            if replayer.revision() > before {
+                report.raised.push(Raised { revision: replayer.revision(), index: entry.index, term: entry.term });
             }
             report.first_applied.get_or_insert(entry.index);
             report.last_applied = Some(entry.index);

@@ -60,8 +60,7 @@ impl Input {
         let own = own.map(|own| Source::open(&own)).transpose()?;
         let live = own.as_ref().is_some_and(|own| own.flock() == Lock::Held) || wals.iter().any(|(_, wal)| wal.ofd_lock() == Lock::Held);
         if live && !options.allow_live {
-            let what =
-                "is in use: a running etcd holds its lock. Stop it, take a snapshot with `etcdctl snapshot save`, or say --allow-live";
+            let what = "is in use: a running etcd holds its lock. Stop it, take a snapshot with `etcdctl snapshot save`, or copy it with --allow-live";
             return Err(Error::unreadable(path, what));
         }
         let mut input = Input {

@@ -7,6 +7,7 @@
 pub mod directory;
 pub mod fold;
 mod input;
+pub mod memory;
 pub(crate) mod standing;
 pub mod time;
 

@@ -84,6 +84,23 @@ impl Monitor for Muted<'_> {
 
 /// Compares the keyspaces of members.
 ///
+/// ```
+/// # use std::path::Path;
+/// # use coldbolt::{bytes::Source, monitor::Quiet};
+/// # use coldbolt::ops::keyspace::{Store, StoreOptions, compare::compare};
+/// # fn main() -> coldbolt::Result<()> {
+/// // Two clusters that were written the same way: they part where the values do.
+/// let files = ["fixtures/etcd-3.6.14/snapshot.db", "fixtures/etcd-3.7.1/snapshot.db"].map(|path| Source::open(Path::new(path)));
+/// let [a, b] = files;
+/// let (a, b) = (a?, b?);
+/// let stores = [Store::open(&a, StoreOptions::default(), &Quiet)?, Store::open(&b, StoreOptions::default(), &Quiet)?];
+/// let report = compare(&stores)?;
+/// assert_eq!((report.revision, report.compact_revision), (106, 61));
+/// assert_eq!(report.divergences[0].first_revision, Some(88));
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// [`Error::Damaged`] when one of them cannot be read in full.
 pub fn compare(stores: &[Store<'_>]) -> Result<CompareReport> {

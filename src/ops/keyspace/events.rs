@@ -126,6 +126,22 @@ impl Store<'_> {
 
     /// Hands out every stored version of a key, oldest first.
     ///
+    /// ```
+    /// # use std::{ops::ControlFlow, path::Path};
+    /// # use coldbolt::{bytes::Source, monitor::Quiet, ops::keyspace::{Store, StoreOptions, events::Change}};
+    /// # fn main() -> coldbolt::Result<()> {
+    /// let file = Source::open(Path::new("fixtures/etcd-3.7.1/snapshot.db"))?;
+    /// let store = Store::open(&file, StoreOptions::default(), &Quiet)?;
+    /// let mut life = Vec::new();
+    /// store.history(b"/registry/configmaps/ns-0/cm-10", &mut |version| {
+    ///     life.push((version.generation, version.change));
+    ///     ControlFlow::Continue(())
+    /// })?;
+    /// assert_eq!(life, [(1, Change::Created), (1, Change::Updated), (1, Change::Deleted), (2, Change::Recreated)]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`Store::events`].
     pub fn history(&self, key: &[u8], take: &mut dyn FnMut(Version<'_>) -> ControlFlow<()>) -> Result<()> {

@@ -17,6 +17,18 @@ impl Store<'_> {
 
     /// The same, and for each lease the live keys that are attached to it: all are counted, the first `names` are named, in order.
     ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use coldbolt::{bytes::Source, monitor::Quiet, ops::keyspace::{Store, StoreOptions}};
+    /// # fn main() -> coldbolt::Result<()> {
+    /// let file = Source::open(Path::new("fixtures/etcd-3.7.1/snapshot.db"))?;
+    /// let store = Store::open(&file, StoreOptions::default(), &Quiet)?;
+    /// let lease = &store.facts_with_leases(1)?.leases[0];
+    /// assert_eq!((lease.ttl, lease.attached, lease.keys.as_slice()), (3600, Some(2), ["/leased/a".to_owned()].as_slice()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`Store::facts`].
     pub fn facts_with_leases(&self, names: usize) -> Result<Facts> {

@@ -27,7 +27,7 @@ impl Store<'_> {
             let committed = summary.hard_state.map_or(0, |state| state.commit()).saturating_sub(held);
             let what = format!(
                 "the database is at index {held}, the log goes to {last}: {} entries are only in the WAL, {committed} of them known to be \
-                 committed; this answer is without what they change",
+                 committed; this answer is without what they change, with --fold it has that",
                 last.saturating_sub(held)
             );
             let lag = Finding::new(Code::DbLag, &self.source().name(), At::default().index(held), what);

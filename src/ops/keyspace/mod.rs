@@ -6,6 +6,7 @@
 //! | go through keys in order, newest version of each | [`View::keys`] |
 //! | go through everything that happened | [`Store::events`], [`Store::history`] |
 //! | compare two keyspaces, or members that should agree | [`diff()`](diff::diff), [`compare()`](compare::compare) |
+//! | read a stopped member through its log | [`fold_in_memory`](super::copy::memory::fold_in_memory), then a [`Store`] over its source |
 //!
 //! Nothing is loaded: each answer reads the pages it needs. What comes in key order is found by walks over the `key` bucket, which is in
 //! order of revision. A walk keeps the smallest keys that fit into [`StoreOptions::memory`], so that the next one goes on behind them: a file

@@ -1,0 +1,114 @@
+//! `export -w parquet`, read back with Parquet's own reader. Only in a build with the feature `parquet`.
+
+mod common;
+
+use std::fs;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use common::bounded::{coldbolt, command};
+use common::{Input, VERSIONS, fixture};
+use parquet::basic::{LogicalType, Type};
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::{Field, Row};
+use serde_json::{Map, Value};
+
+/// A row as ndjson has it. What is text there is told from what is not.
+fn json(row: Row) -> Value {
+    let mut item = Map::new();
+    for (name, field) in row.get_column_iter() {
+        let value = match field {
+            Field::Bytes(bytes) => {
+                let bytes = bytes.data();
+                let text = std::str::from_utf8(bytes).ok().filter(|text| text.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\t')));
+                item.insert(name.clone(), text.map_or(Value::Null, Value::from));
+                item.insert(format!("{name}_base64"), if text.is_some() { Value::Null } else { STANDARD.encode(bytes).into() });
+                continue;
+            }
+            Field::Str(text) => text.as_str().into(),
+            Field::Long(n) => (*n).into(),
+            Field::Bool(b) => (*b).into(),
+            Field::Null => Value::Null,
+            other => panic!("{name} is {other:?}"),
+        };
+        item.insert(name.clone(), value);
+    }
+    Value::Object(item)
+}
+
+fn parquet(bytes: Vec<u8>) -> SerializedFileReader<bytes::Bytes> {
+    SerializedFileReader::new(bytes::Bytes::from(bytes)).unwrap()
+}
+
+#[test]
+fn parquet_has_the_rows_that_ndjson_has() {
+    for version in VERSIONS {
+        let input = Input::new(fixture(&format!("etcd-{version}/snapshot.db")));
+        for flags in [
+            &[][..],
+            &["--all-revisions"],
+            &["--no-values"],
+            &["--all-revisions", "--no-values", "--prefix", "/registry/"],
+            &["--prefix", "none"],
+        ] {
+            let args = [&["export", input.name()], flags].concat();
+            let due: Vec<Value> = coldbolt(&args).stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            let bytes = command([&args[..], &["-w", "parquet"]].concat()).output().unwrap().stdout;
+            let again = command([&args[..], &["-w", "parquet"]].concat()).output().unwrap().stdout;
+            assert_eq!(bytes, again, "the same twice");
+            let reader = parquet(bytes);
+            let rows: Vec<Value> = reader.get_row_iter(None).unwrap().map(|row| json(row.unwrap())).collect();
+            assert_eq!(rows, due, "{version} {flags:?}");
+            assert_eq!(rows.is_empty(), flags.contains(&"none"));
+        }
+        input.unchanged();
+    }
+}
+
+#[test]
+fn the_columns_have_types_and_the_values_no_statistics() {
+    let dir = tempfile::tempdir().unwrap();
+    let to = dir.path().join("keys.parquet");
+    let input = Input::new(fixture("etcd-3.7.1/snapshot.db"));
+    let args = ["export", input.name(), "--all-revisions", "-w", "parquet", "-o", to.to_str().unwrap()];
+    assert_eq!(coldbolt(args).good(), "");
+    let bytes = fs::read(&to).unwrap();
+    assert_eq!(bytes, command(&args[..args.len() - 2]).output().unwrap().stdout, "a file is what a pipe gets");
+    let reader = parquet(bytes);
+    let columns: Vec<_> = reader.metadata().file_metadata().schema_descr().columns().to_vec();
+    let told: Vec<_> = columns.iter().map(|c| (c.name(), c.physical_type(), c.logical_type_ref() == Some(&LogicalType::String))).collect();
+    let (binary, number) = (Type::BYTE_ARRAY, Type::INT64);
+    assert_eq!(
+        told,
+        [
+            ("type", binary, true),
+            ("sub", number, false),
+            ("compacted", Type::BOOLEAN, false),
+            ("key", binary, false),
+            ("create_revision", number, false),
+            ("mod_revision", number, false),
+            ("version", number, false),
+            ("lease", binary, true),
+            ("value_len", number, false),
+            ("value", binary, false),
+        ]
+    );
+    let group = reader.metadata().row_group(0);
+    assert!(group.column(5).statistics().is_some() && group.column(9).statistics().is_none());
+    // What is there is not written over.
+    assert_eq!(command(args).output().unwrap().status.code(), Some(5));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    input.unchanged();
+}
+
+#[test]
+fn an_export_that_fails_leaves_no_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let to = dir.path().join("keys.parquet");
+    let input = Input::changed(dir.path(), "small-3.5.1/snapshot.db", |bytes| bytes[0x3000..0x4000].fill(0));
+    let run = coldbolt(["export", input.name(), "-w", "parquet", "-o", to.to_str().unwrap()]);
+    assert_eq!(run.code, 1, "{run}");
+    assert!(!to.exists());
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing else is left");
+    input.unchanged();
+}
