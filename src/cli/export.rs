@@ -242,19 +242,19 @@ fn write_rows(args: &Args, view: View<'_, '_>, batch: &[KeyState], out: &mut dyn
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
-    args.file.with(context, |store, out| {
-        let Some(path) = &args.output else { return export(args, store, out) };
-        let mut dest = Dest::create(path, Existing::Keep)?;
+    let Some(path) = &args.output else { return args.file.with(context, |store, out| export(args, store, out)) };
+    let mut dest = Dest::create(path, Existing::Keep)?;
+    let verdict = args.file.with(context, |store, _| {
         let mut file = BufWriter::with_capacity(1 << 20, &mut dest);
         let done = export(args, store, &mut file).and_then(|verdict| file.flush().map(|()| verdict).map_err(Fail::Output));
-        drop(file);
-        let verdict = done.map_err(|fail| match fail {
+        done.map_err(|fail| match fail {
             Fail::Output(source) => Fail::Library(Error::Output { what: path.display().to_string(), source }),
             other => other,
-        })?;
-        dest.finish()?;
-        Ok(verdict)
-    })
+        })
+    })?;
+    // Not before it is known that the source did not change meanwhile.
+    dest.finish()?;
+    Ok(verdict)
 }
 
 fn export(args: &Args, store: &Store<'_>, out: &mut dyn Write) -> Done {

@@ -68,7 +68,7 @@ pub fn entries() -> Vec<Entry> {
                 assert!(after >= 1 && unread >= 1);
                 // The root page is the last of the tree: without it nothing else is found.
                 let report = verify_file(&source, options(), &Quiet).unwrap();
-                (report, one(Code::Unreadable, At::offset(image.page(image.root()) as u64)))
+                (report, vec![due(Code::Unreadable, At::offset(image.page(image.root()) as u64)), due(Code::InUse, nowhere())])
             }),
         ),
         entry(
@@ -80,7 +80,8 @@ pub fn entries() -> Vec<Entry> {
                 let source = Source::open(place.path()).unwrap();
                 let payload = small().payload() as u64;
                 File::options().write(true).open(place.path()).unwrap().set_len(payload).unwrap();
-                (verify_file(&source, options(), &Quiet).unwrap(), one(Code::Unreadable, At::offset(payload)))
+                let dues = vec![due(Code::Unreadable, At::offset(payload)), due(Code::InUse, nowhere())];
+                (verify_file(&source, options(), &Quiet).unwrap(), dues)
             }),
         ),
         entry(
