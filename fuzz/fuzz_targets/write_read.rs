@@ -29,7 +29,10 @@ fn items(u: &mut Unstructured, depth: usize) -> Result<Items> {
             break;
         }
         let key = u.arbitrary::<&[u8]>()?;
-        let key = if u.ratio(1, 16)? { [key, &[b'k'; 300][..]].concat() } else { key[..key.len().min(20)].to_vec() };
+        let mut key = key[..key.len().min(20)].to_vec();
+        if u.ratio(1, 16)? {
+            key.extend_from_slice(&[b'k'; 300]);
+        }
         let item = if depth == 0 || (depth < 4 && u.ratio(1, 6)?) {
             Item::Bucket(u.arbitrary()?, self::items(u, depth + 1)?)
         } else {
