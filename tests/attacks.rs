@@ -13,7 +13,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use common::bounded::{Run, coldbolt_within_limits};
+use common::bounded::{Run, coldbolt_within_limits, filled};
 use common::{Input, fixture, mutate};
 use image::Buckets;
 use member::{Member, Record};
@@ -67,20 +67,6 @@ const COMMANDS: [&[&str]; 30] = [
     &["restore", "FILE", "--data-dir", "NEW"],
     &["restore", "FILE", "--dry-run", "--data-dir", "NEW"],
 ];
-
-fn filled<'a>(args: &[&'a str], file: &'a str, new: &'a str) -> Vec<&'a str> {
-    args.iter()
-        .map(|arg| {
-            if *arg == "FILE" {
-                file
-            } else if *arg == "NEW" {
-                new
-            } else {
-                arg
-            }
-        })
-        .collect()
-}
 
 #[test]
 fn a_file_of_16_kib_that_claims_a_million_million_pages_is_damaged_for_every_command() {

@@ -19,7 +19,7 @@ use coldbolt::ops::seal::{to_file, unseal};
 use coldbolt::ops::verify::{VerifyOptions, verify_file};
 use coldbolt::ops::{HashKvOptions, InspectOptions, hashkv, inspect, status};
 use coldbolt::{Code, Error};
-use common::bounded::{Run, coldbolt, run};
+use common::bounded::{Run, coldbolt, filled, run};
 use common::{Input, fixture, unpack};
 
 /// The commands that read a database file; NEW is a place for what they write.
@@ -68,20 +68,6 @@ fn traced(what: &str, files: &[PathBuf], args: &[&str]) -> Option<Run> {
     }
     command.arg(env!("CARGO_BIN_EXE_coldbolt")).args(args);
     Some(run(command))
-}
-
-fn filled<'a>(args: &[&'a str], file: &'a str, new: &'a str) -> Vec<&'a str> {
-    args.iter()
-        .map(|arg| {
-            if *arg == "FILE" {
-                file
-            } else if *arg == "NEW" {
-                new
-            } else {
-                arg
-            }
-        })
-        .collect()
 }
 
 fn empty(dir: &Path) -> bool {

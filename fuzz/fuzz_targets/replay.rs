@@ -12,7 +12,7 @@ use coldbolt::etcd::apply::{Interest, Overlay, Replayer, Version};
 use coldbolt::etcd::request::compare::TargetUnion;
 use coldbolt::etcd::request::request_op::Request;
 use coldbolt::etcd::request::*;
-use coldbolt::etcd::{BucketKey, Revision};
+use coldbolt::etcd::{BucketKey, KeyValue, Revision};
 use coldbolt::monitor::Quiet;
 use coldbolt::ops::stream::write_over;
 use coldbolt::ops::verify::{VerifyOptions, verify_file};
@@ -22,20 +22,6 @@ use prost::Message;
 
 const VERSIONS: [&str; 12] = ["3.4", "3.4.23", "3.4.45", "3.5", "3.5.1", "3.5.19", "3.5.33", "3.6", "3.6.0", "3.6.14", "3.7", "3.7.1"];
 const MEMBER: &str = r#"{"id":7,"peerURLs":["http://127.0.0.1:2380"],"name":"a","clientURLs":["http://127.0.0.1:2379"]}"#;
-
-#[derive(Clone, PartialEq, Message)]
-struct Stored {
-    #[prost(bytes = "vec", tag = "1")]
-    key: Vec<u8>,
-    #[prost(int64, tag = "2")]
-    create_revision: i64,
-    #[prost(int64, tag = "3")]
-    mod_revision: i64,
-    #[prost(int64, tag = "4")]
-    version: i64,
-    #[prost(bytes = "vec", tag = "5")]
-    value: Vec<u8>,
-}
 
 /// Keys a and b, and a member alone.
 fn base() -> Vec<u8> {
@@ -54,8 +40,8 @@ fn base() -> Vec<u8> {
         .iter()
         .map(|(main, key)| {
             let row = BucketKey { revision: Revision { main: *main, sub: 0 }, tombstone: false }.to_bytes();
-            let kv = Stored { key: key.to_vec(), create_revision: *main, mod_revision: *main, version: 1, value: b"v".to_vec() };
-            (row, kv.encode_to_vec())
+            let kv = KeyValue { key: &key[..], create_revision: *main, mod_revision: *main, version: 1, value: b"v", lease: 0 };
+            (row, kv.encode())
         })
         .collect();
     bucket("key", &rows.iter().map(|(row, kv)| (row.as_slice(), kv.as_slice())).collect::<Vec<_>>());

@@ -103,3 +103,18 @@ impl std::fmt::Display for Run {
         write!(f, "{}\ncode {}\nstdout: {}\nstderr: {}", self.said, self.code, self.stdout, self.stderr)
     }
 }
+
+/// The arguments of a command, with `FILE` and `NEW` replaced.
+pub fn filled<'a>(args: &[&'a str], file: &'a str, new: &'a str) -> Vec<&'a str> {
+    args.iter()
+        .map(|arg| {
+            if *arg == "FILE" {
+                file
+            } else if *arg == "NEW" {
+                new
+            } else {
+                arg
+            }
+        })
+        .collect()
+}
