@@ -65,7 +65,7 @@ pub fn copy_directory(source: &Path, to: &Path, options: CopyOptions<'_>, monito
     dest::outside(source, to)?;
     let input = Input::open(source, options)?;
     let gather = Gather { to: monitor };
-    let (_, mut findings) = verified(&input, options, &gather)?;
+    let (_, mut findings) = verified(&input, true, options, &gather)?;
     let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
     let Some(fold) = input.fold(&db, options, &gather)? else {
         let what = "a data directory is made from a data directory with its log: that tells whose it is";

@@ -153,10 +153,10 @@ impl Input {
         self.dir.is_some() && !self.no_wal && !self.wals.is_empty()
     }
 
-    /// Verifies all that is read.
-    pub fn verify(&self, monitor: &dyn Monitor) -> Result<Verification> {
+    /// Verifies all that is read; the history only if that is wanted.
+    pub fn verify(&self, history: bool, monitor: &dyn Monitor) -> Result<Verification> {
         let level = if self.no_wal { Level::Mvcc } else { Level::Restore };
-        let options = VerifyOptions { level, ..VerifyOptions::default() };
+        let options = VerifyOptions { level, history, ..VerifyOptions::default() };
         match &self.dir {
             Some(dir) => verify_dir(dir, options, monitor),
             None => verify_file(&self.database, options, monitor),

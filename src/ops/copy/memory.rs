@@ -70,7 +70,7 @@ pub fn fold_in_memory(path: &Path, options: CopyOptions<'_>, monitor: &dyn Monit
         let source = input.database.overlaid(Vec::new(), input.database.len(), Vec::new())?;
         return Ok(Folded { source, report: None, input });
     }
-    verified(&input, options, &gather)?;
+    verified(&input, true, options, &gather)?;
     let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
     let fold = input.fold(&db, options, &gather)?;
     let (overlay, report) = match fold {
@@ -80,7 +80,7 @@ pub fn fold_in_memory(path: &Path, options: CopyOptions<'_>, monitor: &dyn Monit
         }
         None => Default::default(),
     };
-    let source = patch(&db, &overlay)?;
+    let source = patch(&db, &overlay)?.source;
     let folded = Folded { source, report, input };
     folded.check_unchanged()?;
     if let Some(report) = &folded.report {

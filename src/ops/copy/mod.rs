@@ -12,7 +12,7 @@ pub(crate) mod standing;
 pub mod time;
 
 use std::fs::File;
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{Seek, Write};
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -21,15 +21,17 @@ use serde::Serialize;
 use self::fold::{Fold, FoldOptions, FoldReport};
 use self::input::Input;
 use super::aside::{beside, while_syncing};
+use super::digest::while_writing;
 use super::seal::pour;
-use super::stream::write_over;
-use super::verify::{Level, Verification, VerifyOptions, verify_file};
+use super::verify::{Level, Measured, Verification, VerifyOptions, refuse_damage, verify_file};
 use crate::bolt::Db;
+use crate::bolt::writer::pack::pack;
+use crate::bolt::writer::patch::patch;
 use crate::bytes::dest::{self, Dest, Existing};
 use crate::bytes::gate::is_cold;
 use crate::bytes::writeback::Writeback;
 use crate::bytes::{Source, checksum};
-use crate::error::{At, Corrupt, Error, Result, show};
+use crate::error::{At, Error, Result, show};
 use crate::etcd::apply::{Overlay, Version};
 use crate::finding::{Code, Finding, Severity};
 use crate::monitor::Monitor;
@@ -199,11 +201,11 @@ impl Monitor for Gather<'_> {
     }
 }
 
-/// Verifies the source; gives what there is to say, which is damage only if that is allowed.
-fn verified(input: &Input, options: CopyOptions<'_>, gather: &Gather<'_>) -> Result<(Verification, Vec<Finding>)> {
-    let monitor = gather.to;
+/// Verifies the source; gives what there is to say, which is damage only if that is allowed. Without `history` what the revisions say is not
+/// looked at.
+fn verified(input: &Input, history: bool, options: CopyOptions<'_>, gather: &Gather<'_>) -> Result<(Verification, Vec<Finding>)> {
     let mut findings = input.findings.clone();
-    let verification = input.verify(gather)?;
+    let verification = input.verify(history, gather)?;
     for finding in &verification.findings {
         // A member's own database has no trailer, and that the log is ahead is what is made good here.
         let expected = match finding.code {
@@ -217,14 +219,103 @@ fn verified(input: &Input, options: CopyOptions<'_>, gather: &Gather<'_>) -> Res
             findings.push(finding.clone());
         }
     }
-    for finding in &findings {
+    heed(&findings, options, gather)?;
+    Ok((verification, findings))
+}
+
+/// Passes findings on. Damage among them is an error unless it is allowed.
+fn heed(findings: &[Finding], options: CopyOptions<'_>, gather: &Gather<'_>) -> Result<()> {
+    for finding in findings {
+        gather.to.finding(finding.clone());
+    }
+    if options.allow_damage { Ok(()) } else { refuse_damage(findings) }
+}
+
+/// Where a copy is written to: the writer, the file behind it, its name.
+type Out<'o> = (&'o mut Writeback, &'o File, &'o Path);
+
+/// What was written.
+struct Made {
+    /// Of the source, as it was verified.
+    source: Verification,
+    /// What the copy holds; not known of a source that may have changed after it was verified.
+    content: Option<Measured>,
+    fold: Option<Fold>,
+    sha256: [u8; 32],
+    findings: Vec<Finding>,
+}
+
+/// Writes the database's bytes as they are.
+fn make_exact(input: &Input, (out, file, name): Out<'_>, options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<Made> {
+    // Reading a cold file for two ends at once would have its disk go back and forth.
+    let ((source, mut findings), (left_behind, sha256)) = beside(
+        is_cold(&input.database),
+        monitor,
+        |monitor| verified(input, true, options, &Gather { to: monitor }),
+        |monitor| {
+            let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
+            let left_behind = input.left_behind(&db, &Gather { to: monitor });
+            let ((), sha256) = while_writing((file, name), out, |out| pour(&input.database, db.size(), (out, name), monitor))?;
+            Ok((left_behind, sha256))
+        },
+    )?;
+    let said = findings.len();
+    findings.extend(left_behind);
+    tell(&findings, said, monitor);
+    let content = (!input.live).then(|| source.measured.clone());
+    Ok(Made { source, content, fold: None, sha256, findings })
+}
+
+/// Writes the database with what its log holds beyond it and without what is free. The changes are laid over the source in memory; the two
+/// together are verified while they are written.
+fn make(input: &Input, (out, file, name): Out<'_>, options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<Made> {
+    let ((source, mut findings), (patched, fold, left_behind)) = beside(
+        is_cold(&input.database),
+        monitor,
+        |monitor| verified(input, input.live, options, &Gather { to: monitor }),
+        |monitor| {
+            let gather = Gather { to: monitor };
+            let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
+            let fold = input.fold(&db, options, &gather)?;
+            let left_behind = if fold.is_none() { input.left_behind(&db, &gather) } else { None };
+            let none = Overlay::new();
+            Ok((patch(&db, fold.as_ref().map_or(&none, |fold| &fold.overlay))?, fold, left_behind))
+        },
+    )?;
+    let said = findings.len();
+    findings.extend(left_behind);
+    findings.extend(fold.iter().flat_map(|fold| fold.findings.clone()));
+    tell(&findings, said, monitor);
+    let db = Db::open(&patched.source).map_err(|c| Error::damaged(input.database.path(), c))?;
+    let places = patched.places(&db, &source.reached.clone().unwrap_or_default());
+    let (content, (_, sha256)) = beside(
+        is_cold(&patched.source),
+        monitor,
+        |monitor| {
+            if input.live {
+                return Ok(None);
+            }
+            let gather = Gather { to: monitor };
+            let how = VerifyOptions { level: Level::Mvcc, ..VerifyOptions::default() };
+            let mut content = verify_file(&patched.source, how, &gather)?;
+            content.findings.retain(|finding| Level::of(finding.code) == Level::Mvcc && finding.code != Code::CompactionUnfinished);
+            heed(&content.findings, options, &gather)?;
+            Ok(Some(content))
+        },
+        |monitor| while_writing((file, name), out, |out| pack(&db, &places, out, monitor)),
+    )?;
+    let content = content.map(|content| {
+        findings.extend(content.findings);
+        content.measured
+    });
+    Ok(Made { source, content, fold, sha256, findings })
+}
+
+/// Passes on what was not yet.
+fn tell(findings: &[Finding], said: usize, monitor: &dyn Monitor) {
+    for finding in findings.iter().skip(said) {
         monitor.finding(finding.clone());
     }
-    if let Some(finding) = findings.iter().find(|finding| finding.severity == Severity::Damage).filter(|_| !options.allow_damage) {
-        let corrupt = Corrupt { at: finding.at.clone(), code: finding.code, detail: finding.detail.clone() };
-        return Err(Error::damaged(Path::new(&finding.file), Box::new(corrupt)));
-    }
-    Ok((verification, findings))
 }
 
 fn once(input: &Input, (file, name): (&mut File, &Path), options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<CopyReport> {
@@ -232,106 +323,55 @@ fn once(input: &Input, (file, name): (&mut File, &Path), options: CopyOptions<'_
     let files = input.files(options.digests, &gather)?;
     let written = |source| Error::Output { what: show(name), source };
     let mut out = Writeback::new(file.try_clone().map_err(written)?);
-    // Reading a cold file for two ends at once would have its disk go back and forth.
-    let ((verification, mut findings), (db, folded, hash)) = beside(
-        is_cold(&input.database),
-        monitor,
-        |monitor| verified(input, options, &Gather { to: monitor }),
-        |monitor| {
-            let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
-            let folded = input.fold(&db, options, &Gather { to: monitor })?;
-            let hash = if options.exact {
-                pour(&input.database, db.size(), (&mut out, name), monitor)?;
-                None
-            } else {
-                let none = Overlay::new();
-                Some(write_over(&db, folded.as_ref().map_or(&none, |fold| &fold.overlay), &mut out, monitor)?.1)
-            };
-            Ok((db, folded, hash))
-        },
-    )?;
-    let said = findings.len();
-    if let Some(fold) = &folded {
-        findings.extend(fold.findings.clone());
-    } else {
-        findings.extend(input.left_behind(&db, &gather));
-    }
-    let payload = file.metadata().map_err(written)?.len().next_multiple_of(512);
-    file.set_len(payload).map_err(written)?;
+    let make = if options.exact { make_exact } else { make };
+    let made = make(input, (&mut out, &*file, name), options, monitor)?;
     let copy = file.try_clone().map_err(written).and_then(|file| Source::from_file(name, file))?;
-    let result = while_syncing(
-        || out.sync().map_err(written),
-        || read_back(&copy, (&verification, input.live), (folded.as_ref(), hash), options, &gather),
-    )?;
-    let measured = &result.measured;
-    let Some(digest) = measured.payload_sha256 else {
-        return Err(written(std::io::Error::other("read back, it could not be hashed")));
-    };
-    let mut handle = &*file;
-    handle.seek(SeekFrom::Start(payload)).and_then(|_| handle.write_all(&digest)).map_err(written)?;
+    let measured = while_syncing(|| out.sync().map_err(written), || read_back(&copy, &made, options, &gather))?;
+    (&*file).write_all(&made.sha256).map_err(written)?;
     if options.digests && !input.live && input.files(true, &gather)? != files {
         return Err(Error::unreadable(Path::new(&input.name), "changed while it was read: its SHA-256 before and after differ"));
     }
-    for finding in findings.iter().skip(said) {
-        monitor.finding(finding.clone());
-    }
     Ok(CopyReport {
         source: input.name.clone(),
-        kind: input.kind(&verification),
+        kind: input.kind(&made.source),
         files,
-        fold: folded.map(|fold| fold.report),
-        bytes: payload.saturating_add(TRAILER),
-        sha256: checksum::hex(&digest),
+        fold: made.fold.map(|fold| fold.report),
+        bytes: copy.len().saturating_add(TRAILER),
+        sha256: checksum::hex(&made.sha256),
         revision: measured.revision.unwrap_or(0),
         hashkv: measured.hashkv,
         consistent_index: measured.consistent_index,
         live_keys: measured.live_keys,
         best_effort: input.live,
-        findings,
+        findings: made.findings,
     })
 }
 
-/// Reads the copy as a backup is read, before it has its trailer, and compares it with what was written and what that was made from.
-fn read_back(
-    copy: &Source,
-    (source, live): (&Verification, bool),
-    (folded, hash): (Option<&Fold>, Option<u32>),
-    options: CopyOptions<'_>,
-    monitor: &dyn Monitor,
-) -> Result<Verification> {
+/// Reads the copy as a backup is read, before it has its trailer, and compares it with what was to be written. Gives what it holds.
+fn read_back(copy: &Source, made: &Made, options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<Measured> {
     let wrong = |what: String| {
         let source = std::io::Error::other(format!("read back, {what}: this is a fault of the copy, and none was kept"));
         Err(Error::Output { what: copy.name(), source })
     };
-    let result = verify_file(copy, VerifyOptions { level: Level::Mvcc, sealing: true, ..VerifyOptions::default() }, monitor)?;
+    // Of pages and items that are those that were verified no history has to be gone through again.
+    let how = VerifyOptions { level: Level::Mvcc, history: made.content.is_none(), ..VerifyOptions::default() };
+    let result = verify_file(copy, how, monitor)?;
     let damage = result.findings.iter().find(|finding| finding.severity == Severity::Damage);
     if let Some(damage) = damage.filter(|_| !options.allow_damage) {
         return wrong(damage.to_string());
     }
-    if hash.is_some() && hash != result.measured.status_hash {
-        return wrong(format!("its status hash is {:x?}, of what was written {hash:x?}", result.measured.status_hash));
+    let Some(due) = &made.content else { return Ok(result.measured) };
+    let ours = &result.measured;
+    if ours.status_hash != due.status_hash || (ours.free_bytes > 0 && !options.exact) {
+        let (hash, free) = (ours.status_hash, ours.free_bytes);
+        return wrong(format!("its status hash is {hash:x?}, of what was written {:x?}; {free} bytes of it are free", due.status_hash));
     }
-    if live {
-        // It may have changed since it was verified.
-        return Ok(result);
+    if let Some(fold) = made.fold.as_ref().filter(|fold| fold.report.last_applied.is_some())
+        && (due.revision, due.consistent_index) != (Some(fold.report.revision_after), fold.report.last_applied)
+    {
+        return wrong(format!("it ends at revision {:?} and index {:?}", due.revision, due.consistent_index));
     }
-    let (before, after) = (&source.measured, &result.measured);
-    match folded {
-        Some(fold) if fold.report.last_applied.is_some() => {
-            let last = fold.overlay.get(b"key".as_slice()).and_then(|rows| rows.keys().next_back());
-            let due = last.and_then(|row| crate::etcd::BucketKey::parse(row).ok()).map(|key| key.revision.main).or(before.revision);
-            if after.revision != due || after.consistent_index != fold.report.last_applied {
-                return wrong(format!("it ends at revision {:?} and index {:?}", after.revision, after.consistent_index));
-            }
-        }
-        _ => {
-            if after.revision != before.revision || after.live_keys != before.live_keys || after.hashkv != before.hashkv {
-                let (hash, due) = (after.hashkv, before.hashkv);
-                return wrong(format!("it ends at revision {:?} with HashKV {hash:?}, the source with {due:?}", after.revision));
-            }
-        }
-    }
-    Ok(result)
+    Ok(due.clone())
 }
 
 /// The finding for entries that a copy of the database alone leaves behind.

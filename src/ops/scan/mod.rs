@@ -179,6 +179,8 @@ pub struct Scan {
     pub orphans: Orphans,
     /// Pages that hold nothing.
     pub free_pages: u64,
+    /// The other pages.
+    pub reached: Visited,
     /// Everything that is wrong.
     pub faults: Faults,
     /// Whether the root bucket could be read in full: if not, buckets may be missing from the list.
@@ -278,6 +280,7 @@ fn pass(db: &Db<'_>, options: Options<'_>, parallel: bool, monitor: &dyn Monitor
         hashkv: None,
         orphans: Orphans::default(),
         free_pages: 0,
+        reached: Visited::default(),
         faults,
         root_is_whole,
         whole: BTreeSet::new(),
@@ -299,6 +302,7 @@ fn pass(db: &Db<'_>, options: Options<'_>, parallel: bool, monitor: &dyn Monitor
     }
     let Scan { faults, free_pages, .. } = &mut scan;
     *free_pages = check_freelist(db, &visited, &mut |c| faults.push(c));
+    scan.reached = visited;
     monitor.end();
     if monitor.cancelled() { Err(Error::Cancelled) } else { Ok(scan) }
 }
