@@ -209,7 +209,7 @@ impl Work<'_> {
             level: self.args.level.into(),
             max_findings: self.args.max_findings,
             digests: self.args.reports.digests(),
-            history: true,
+            keys: coldbolt::ops::scan::Keys::History,
             sealing: false,
             ask: self.ask.as_ref(),
             against,

@@ -27,6 +27,7 @@ use crate::etcd::member::Member;
 use crate::etcd::schema::Minor;
 use crate::finding::Finding;
 use crate::monitor::Monitor;
+use crate::ops::scan::Keys;
 use crate::ops::stream::write_over;
 use crate::ops::verify::{Level, VerifyOptions, verify_file};
 use crate::raft::{self, ConfState, HardState, SnapshotMetadata};
@@ -65,7 +66,7 @@ pub fn copy_directory(source: &Path, to: &Path, options: CopyOptions<'_>, monito
     dest::outside(source, to)?;
     let input = Input::open(source, options)?;
     let gather = Gather { to: monitor };
-    let (_, mut findings) = verified(&input, true, options, &gather)?;
+    let (_, mut findings) = verified(&input, Keys::History, options, &gather)?;
     let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
     let Some(fold) = input.fold(&db, options, &gather)? else {
         let what = "a data directory is made from a data directory with its log: that tells whose it is";

@@ -22,6 +22,7 @@ use self::fold::{Fold, FoldOptions, FoldReport};
 use self::input::Input;
 use super::aside::{beside, while_syncing};
 use super::digest::while_writing;
+use super::scan::Keys;
 use super::seal::pour;
 use super::verify::{Level, Measured, Verification, VerifyOptions, refuse_damage, verify_file};
 use crate::bolt::Db;
@@ -201,11 +202,10 @@ impl Monitor for Gather<'_> {
     }
 }
 
-/// Verifies the source; gives what there is to say, which is damage only if that is allowed. Without `history` what the revisions say is not
-/// looked at.
-fn verified(input: &Input, history: bool, options: CopyOptions<'_>, gather: &Gather<'_>) -> Result<(Verification, Vec<Finding>)> {
+/// Verifies the source, its keys so closely; gives what there is to say, which is damage only if that is allowed.
+fn verified(input: &Input, keys: Keys, options: CopyOptions<'_>, gather: &Gather<'_>) -> Result<(Verification, Vec<Finding>)> {
     let mut findings = input.findings.clone();
-    let verification = input.verify(history, gather)?;
+    let verification = input.verify(keys, gather)?;
     for finding in &verification.findings {
         // A member's own database has no trailer, and that the log is ahead is what is made good here.
         let expected = match finding.code {
@@ -251,7 +251,7 @@ fn make_exact(input: &Input, (out, file, name): Out<'_>, options: CopyOptions<'_
     let ((source, mut findings), (left_behind, sha256)) = beside(
         is_cold(&input.database),
         monitor,
-        |monitor| verified(input, true, options, &Gather { to: monitor }),
+        |monitor| verified(input, Keys::History, options, &Gather { to: monitor }),
         |monitor| {
             let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
             let left_behind = input.left_behind(&db, &Gather { to: monitor });
@@ -269,10 +269,12 @@ fn make_exact(input: &Input, (out, file, name): Out<'_>, options: CopyOptions<'_
 /// Writes the database with what its log holds beyond it and without what is free. The changes are laid over the source in memory; the two
 /// together are verified while they are written.
 fn make(input: &Input, (out, file, name): Out<'_>, options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<Made> {
+    // What may change after it was verified is not worth to be verified at once with what is laid over it.
+    let keys = if input.live { Keys::History } else { Keys::Pages };
     let ((source, mut findings), (patched, fold, left_behind)) = beside(
         is_cold(&input.database),
         monitor,
-        |monitor| verified(input, input.live, options, &Gather { to: monitor }),
+        |monitor| verified(input, keys, options, &Gather { to: monitor }),
         |monitor| {
             let gather = Gather { to: monitor };
             let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
@@ -354,7 +356,8 @@ fn read_back(copy: &Source, made: &Made, options: CopyOptions<'_>, monitor: &dyn
         Err(Error::Output { what: copy.name(), source })
     };
     // Of pages and items that are those that were verified no history has to be gone through again.
-    let how = VerifyOptions { level: Level::Mvcc, history: made.content.is_none(), ..VerifyOptions::default() };
+    let keys = if made.content.is_some() { Keys::Stored } else { Keys::History };
+    let how = VerifyOptions { level: Level::Mvcc, keys, ..VerifyOptions::default() };
     let result = verify_file(copy, how, monitor)?;
     let damage = result.findings.iter().find(|finding| finding.severity == Severity::Damage);
     if let Some(damage) = damage.filter(|_| !options.allow_damage) {

@@ -225,6 +225,8 @@ pub struct Options<'g> {
 /// How closely the bucket `key` is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keys {
+    /// Its pages, on one thread. There is no hash then.
+    Pages,
     /// As any bucket: its pages, and a checksum.
     Stored,
     /// Also what is live.
@@ -344,7 +346,12 @@ impl Scan {
         let small = known && !keys && schema::BUCKETS.iter().any(|b| b.as_bytes() == bucket.name);
         let gathering = Gathering::default();
         let live = keys && how.keys == Keys::Live;
-        let content = || if live { Content::Keys(Gatherer::new(&gathering)) } else { Content::Plain };
+        let pages = keys && how.keys == Keys::Pages;
+        let content = || match live {
+            true => Content::Keys(Gatherer::new(&gathering)),
+            false if pages => Content::Nothing,
+            false => Content::Plain,
+        };
         let parts = if keys && how.keys == Keys::History {
             let compact = if self.knows("meta") { self.facts.compact_revision().unwrap_or(-1) } else { i64::MAX };
             let leases = self.knows("lease").then(|| self.facts.leases.iter().map(|lease| lease.id).collect());
@@ -356,7 +363,7 @@ impl Scan {
                 (self.hashkv, self.orphans) = (Some(hash), orphans);
             }
             vec![part.seen]
-        } else if small || !how.parallel {
+        } else if small || pages || !how.parallel {
             let mut part = Part::new(bucket, limit, if small { Content::Facts(&mut self.facts) } else { content() });
             walk(bucket, shared, &mut part);
             vec![part.seen]

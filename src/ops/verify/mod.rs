@@ -154,8 +154,8 @@ pub struct VerifyOptions<'o> {
     pub level: Level,
     /// Findings kept for each code.
     pub max_findings: u64,
-    /// Check every key's history; without it level `mvcc` does not run.
-    pub history: bool,
+    /// How closely the keys are looked at for level `mvcc`; it is judged by their whole history only.
+    pub keys: Keys,
     /// Also compute the digests of the whole file, for a manifest.
     pub digests: bool,
     /// Take the SHA-256 also of a database that has no trailer to compare it with: of one that is to get it.
@@ -168,7 +168,7 @@ pub struct VerifyOptions<'o> {
 
 impl Default for VerifyOptions<'_> {
     fn default() -> Self {
-        VerifyOptions { level: Level::Restore, max_findings: 20, history: true, digests: false, sealing: false, ask: None, against: None }
+        VerifyOptions { level: Level::Restore, max_findings: 20, keys: Keys::History, digests: false, sealing: false, ask: None, against: None }
     }
 }
 
@@ -535,6 +535,11 @@ impl<'m> Run<'m> {
         self.level(level, outcome, detail);
     }
 
+    /// How closely the keys are looked at.
+    fn keys(&self) -> Keys {
+        if self.options.level >= Level::Mvcc { self.options.keys } else { Keys::Live }
+    }
+
     fn no_database(&mut self, why: &str) {
         for level in [Level::Identity, Level::Bytes, Level::Pages, Level::Mvcc] {
             self.level(level, Outcome::Inconclusive, why);
@@ -746,13 +751,8 @@ impl<'m> Run<'m> {
             });
             let scan = walking
                 .then(|| {
-                    let keys = match (self.options.level >= Level::Mvcc, self.options.history) {
-                        (true, true) => Keys::History,
-                        (true, false) => Keys::Stored,
-                        (false, _) => Keys::Live,
-                    };
                     // One of each is needed for the verdict, even if none is to be shown.
-                    scan(db, Options { limit: self.options.max_findings.max(1), gate: gate.as_ref(), keys }, &part)
+                    scan(db, Options { limit: self.options.max_findings.max(1), gate: gate.as_ref(), keys: self.keys() }, &part)
                 })
                 .transpose();
             let digest = reader.and_then(|r| r.join().ok()).filter(|_| hashing);
@@ -761,9 +761,10 @@ impl<'m> Run<'m> {
     }
 
     fn take_scan(&mut self, scan: &Scan, db: &Db<'_>) {
+        let keys = self.keys();
         let measured = &mut self.verification.measured;
         measured.free_bytes = scan.free_pages.saturating_mul(db.page_size());
-        measured.status_hash = Some(scan.hash);
+        measured.status_hash = (keys != Keys::Pages).then_some(scan.hash);
         measured.key_bucket = scan.key_bucket;
         if !scan.is_etcd {
             return;
@@ -771,7 +772,7 @@ impl<'m> Run<'m> {
         let facts = &scan.facts;
         measured.revision = scan.keyspace.last.map(|r| r.main);
         measured.compact_revision = facts.compact_revision();
-        let counted = self.options.history || self.options.level < Level::Mvcc;
+        let counted = matches!(keys, Keys::Live | Keys::History);
         measured.live_keys = counted.then(|| scan.newest.live());
         measured.revisions = counted.then_some(scan.keyspace.revisions);
         measured.storage_version = storage_version(facts).version.map(|v| printable(&v));
@@ -872,7 +873,7 @@ impl<'m> Run<'m> {
         } else {
             self.judge(Level::Pages, detail);
         }
-        if self.options.level < Level::Mvcc || !self.options.history {
+        if self.keys() != Keys::History {
             self.level(Level::Mvcc, Outcome::NotRun, "not asked for");
             return;
         }
