@@ -38,7 +38,8 @@ impl Places {
     pub fn new(pages: u64, is_used: impl Fn(Pgid) -> bool) -> Places {
         let mut places = Places { used: Vec::new(), before: Vec::new(), pages: 2 };
         for first in (0..pages).step_by(64) {
-            let bits = (0..64u64).filter(|bit| (2..pages).contains(&first.saturating_add(*bit)) && is_used(Pgid(first.saturating_add(*bit))));
+            let bits =
+                (0..64u64).filter(|bit| (2..pages).contains(&first.saturating_add(*bit)) && is_used(Pgid(first.saturating_add(*bit))));
             let word = bits.fold(0u64, |word, bit| word | 1 << bit);
             places.before.push(places.pages);
             places.used.push(word);

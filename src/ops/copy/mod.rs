@@ -26,13 +26,14 @@ use super::scan::Keys;
 use super::seal::pour;
 use super::verify::{Level, Measured, Verification, VerifyOptions, refuse_damage, verify_file};
 use crate::bolt::Db;
-use crate::bolt::writer::pack::pack;
+use crate::bolt::writer::pack::{Places, pack};
 use crate::bolt::writer::patch::patch;
 use crate::bytes::dest::{self, Dest, Existing};
 use crate::bytes::gate::is_cold;
 use crate::bytes::writeback::Writeback;
 use crate::bytes::{Source, checksum};
 use crate::error::{At, Error, Result, show};
+use crate::etcd::BucketKey;
 use crate::etcd::apply::{Overlay, Version};
 use crate::finding::{Code, Finding, Severity};
 use crate::monitor::Monitor;
@@ -231,44 +232,51 @@ fn heed(findings: &[Finding], options: CopyOptions<'_>, gather: &Gather<'_>) -> 
     if options.allow_damage { Ok(()) } else { refuse_damage(findings) }
 }
 
-/// Where a copy is written to: the writer, the file behind it, its name.
-type Out<'o> = (&'o mut Writeback, &'o File, &'o Path);
-
 /// What was written.
-struct Made {
+struct Made<W> {
     /// Of the source, as it was verified.
     source: Verification,
     /// What the copy holds; not known of a source that may have changed after it was verified.
     content: Option<Measured>,
     fold: Option<Fold>,
-    sha256: [u8; 32],
+    /// What writing it gave.
+    written: W,
     findings: Vec<Finding>,
 }
 
 /// Writes the database's bytes as they are.
-fn make_exact(input: &Input, (out, file, name): Out<'_>, options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<Made> {
+fn make_exact<W>(
+    input: &Input,
+    options: CopyOptions<'_>,
+    monitor: &dyn Monitor,
+    write: impl FnOnce(&Db<'_>, &dyn Monitor) -> Result<W>,
+) -> Result<Made<W>> {
     // Reading a cold file for two ends at once would have its disk go back and forth.
-    let ((source, mut findings), (left_behind, sha256)) = beside(
+    let ((source, mut findings), (left_behind, written)) = beside(
         is_cold(&input.database),
         monitor,
         |monitor| verified(input, Keys::History, options, &Gather { to: monitor }),
         |monitor| {
             let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
             let left_behind = input.left_behind(&db, &Gather { to: monitor });
-            let ((), sha256) = while_writing((file, name), out, |out| pour(&input.database, db.size(), (out, name), monitor))?;
-            Ok((left_behind, sha256))
+            Ok((left_behind, write(&db, monitor)?))
         },
     )?;
     let said = findings.len();
     findings.extend(left_behind);
     tell(&findings, said, monitor);
     let content = (!input.live).then(|| source.measured.clone());
-    Ok(Made { source, content, fold: None, sha256, findings })
+    Ok(Made { source, content, fold: None, written, findings })
 }
 
 /// Writes the database with what its log holds beyond it and without what is free. The changes are laid over the source in memory; the two
 /// together are verified while they are written.
-fn make(input: &Input, (out, file, name): Out<'_>, options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<Made> {
+fn make<W>(
+    input: &Input,
+    options: CopyOptions<'_>,
+    monitor: &dyn Monitor,
+    write: impl FnOnce(&Db<'_>, &Places, &dyn Monitor) -> Result<W>,
+) -> Result<Made<W>> {
     // What may change after it was verified is not worth to be verified at once with what is laid over it.
     let keys = if input.live { Keys::History } else { Keys::Pages };
     let ((source, mut findings), (patched, fold, left_behind)) = beside(
@@ -290,7 +298,7 @@ fn make(input: &Input, (out, file, name): Out<'_>, options: CopyOptions<'_>, mon
     tell(&findings, said, monitor);
     let db = Db::open(&patched.source).map_err(|c| Error::damaged(input.database.path(), c))?;
     let places = patched.places(&db, &source.reached.clone().unwrap_or_default());
-    let (content, (_, sha256)) = beside(
+    let (content, written) = beside(
         is_cold(&patched.source),
         monitor,
         |monitor| {
@@ -305,13 +313,13 @@ fn make(input: &Input, (out, file, name): Out<'_>, options: CopyOptions<'_>, mon
             heed(&content.findings, options, &gather)?;
             Ok(Some(content))
         },
-        |monitor| while_writing((file, name), out, |out| pack(&db, &places, out, monitor)),
+        |monitor| write(&db, &places, monitor),
     )?;
     let content = content.map(|content| {
         findings.extend(content.findings);
         content.measured
     });
-    Ok(Made { source, content, fold, sha256, findings })
+    Ok(Made { source, content, fold, written, findings })
 }
 
 /// Passes on what was not yet.
@@ -326,11 +334,19 @@ fn once(input: &Input, (file, name): (&mut File, &Path), options: CopyOptions<'_
     let files = input.files(options.digests, &gather)?;
     let written = |source| Error::Output { what: show(name), source };
     let mut out = Writeback::new(file.try_clone().map_err(written)?);
-    let make = if options.exact { make_exact } else { make };
-    let made = make(input, (&mut out, &*file, name), options, monitor)?;
+    let made = if options.exact {
+        make_exact(input, options, monitor, |db, monitor| {
+            while_writing((file, name), &mut out, |out| pour(&input.database, db.size(), (out, name), monitor))
+        })
+    } else {
+        make(input, options, monitor, |db, places, monitor| {
+            while_writing((file, name), &mut out, |out| pack(db, places, out, monitor).map(drop))
+        })
+    }?;
+    let ((), sha256) = made.written;
     let copy = file.try_clone().map_err(written).and_then(|file| Source::from_file(name, file))?;
     let measured = while_syncing(|| out.sync().map_err(written), || read_back(&copy, &made, options, &gather))?;
-    (&*file).write_all(&made.sha256).map_err(written)?;
+    (&*file).write_all(&sha256).map_err(written)?;
     if options.digests && !input.live && input.files(true, &gather)? != files {
         return Err(Error::unreadable(Path::new(&input.name), "changed while it was read: its SHA-256 before and after differ"));
     }
@@ -340,7 +356,7 @@ fn once(input: &Input, (file, name): (&mut File, &Path), options: CopyOptions<'_
         files,
         fold: made.fold.map(|fold| fold.report),
         bytes: copy.len().saturating_add(TRAILER),
-        sha256: checksum::hex(&made.sha256),
+        sha256: checksum::hex(&sha256),
         revision: measured.revision.unwrap_or(0),
         hashkv: measured.hashkv,
         consistent_index: measured.consistent_index,
@@ -351,7 +367,7 @@ fn once(input: &Input, (file, name): (&mut File, &Path), options: CopyOptions<'_
 }
 
 /// Reads the copy as a backup is read, before it has its trailer, and compares it with what was to be written. Gives what it holds.
-fn read_back(copy: &Source, made: &Made, options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<Measured> {
+fn read_back<W>(copy: &Source, made: &Made<W>, options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<Measured> {
     let wrong = |what: String| {
         let source = std::io::Error::other(format!("read back, {what}: this is a fault of the copy, and none was kept"));
         Err(Error::Output { what: copy.name(), source })
@@ -370,10 +386,12 @@ fn read_back(copy: &Source, made: &Made, options: CopyOptions<'_>, monitor: &dyn
         let (hash, free) = (ours.status_hash, ours.free_bytes);
         return wrong(format!("its status hash is {hash:x?}, of what was written {:x?}; {free} bytes of it are free", due.status_hash));
     }
-    if let Some(fold) = made.fold.as_ref().filter(|fold| fold.report.last_applied.is_some())
-        && (due.revision, due.consistent_index) != (Some(fold.report.revision_after), fold.report.last_applied)
-    {
-        return wrong(format!("it ends at revision {:?} and index {:?}", due.revision, due.consistent_index));
+    if let Some(Fold { overlay, raft, .. }) = &made.fold {
+        let last = overlay.get(b"key".as_slice()).and_then(|rows| rows.keys().next_back());
+        let last = last.and_then(|row| BucketKey::parse(row).ok()).map(|key| key.revision.main);
+        if due.consistent_index.unwrap_or(0) != raft.index || last.is_some_and(|last| due.revision != Some(last)) {
+            return wrong(format!("it ends at revision {:?} and index {:?}", due.revision, due.consistent_index));
+        }
     }
     Ok(due.clone())
 }

@@ -168,7 +168,15 @@ pub struct VerifyOptions<'o> {
 
 impl Default for VerifyOptions<'_> {
     fn default() -> Self {
-        VerifyOptions { level: Level::Restore, max_findings: 20, keys: Keys::History, digests: false, sealing: false, ask: None, against: None }
+        VerifyOptions {
+            level: Level::Restore,
+            max_findings: 20,
+            keys: Keys::History,
+            digests: false,
+            sealing: false,
+            ask: None,
+            against: None,
+        }
     }
 }
 
