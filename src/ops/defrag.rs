@@ -105,7 +105,7 @@ pub fn defrag(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -
         DefragDestination::InPlace => (source.path(), Existing::Replace),
     };
     // What is in the way is told before the source is read for minutes.
-    dest::check(path, existing).map_err(|error| Error::Refused(format!("{}: {error}", show(path))))?;
+    dest::claim(path, existing)?;
     let stamp = source.stamp();
     let db = Db::open(source).map_err(|c| Error::damaged(source.path(), c))?;
     // Reading a cold file for two ends at once would have its disk go back and forth.

@@ -134,7 +134,7 @@ pub struct CopyReport {
 /// [`Error::Unreadable`] for a source that cannot be read or is in use, [`Error::Damaged`] for one that is damaged or whose log cannot be
 /// applied, [`Error::Refused`] for what does not fit, [`Error::Output`]. Then there is no copy.
 pub fn copy(source: &Path, to: &Path, options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<CopyReport> {
-    dest::check(to, Existing::Keep).map_err(|source| Error::Output { what: show(to), source })?;
+    dest::claim(to, Existing::Keep)?;
     dest::outside(source, to)?;
     let input = Input::open(source, options)?;
     let dest = Dest::create(to, Existing::Keep)?;
