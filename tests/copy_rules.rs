@@ -8,8 +8,8 @@ use coldbolt::etcd::alarm::AlarmMember;
 use coldbolt::etcd::auth::{Permission, Role};
 use coldbolt::etcd::lease::Lease;
 use coldbolt::etcd::request::{
-    AlarmRequest, AuthUserAddRequest, DeleteRangeRequest, InternalRaftRequest, LeaseGrantRequest, PutRequest, RangeRequest, RequestHeader,
-    RequestOp, TxnRequest, request_op,
+    self, AlarmRequest, AuthRoleGrantPermissionRequest, AuthUserAddRequest, DeleteRangeRequest, InternalRaftRequest, LeaseGrantRequest,
+    PutRequest, RangeRequest, RequestHeader, RequestOp, TxnRequest, request_op,
 };
 use coldbolt::finding::Finding;
 use coldbolt::monitor::Quiet;
@@ -115,6 +115,25 @@ fn what_is_not_permitted_is_not_done() {
         let mut old = InternalRaftRequest { put: Some(put("k")), ..as_user("root") };
         old.header.as_mut().unwrap().auth_revision = 2;
         assert_eq!(Case::new(vec![old]).gains(version), 0, "{version}");
+    }
+}
+
+#[test]
+fn an_order_of_permissions_that_hangs_on_a_sort_is_told() {
+    let grant = |key: String, end: &str| {
+        let perm = request::Permission { perm_type: 0, key: key.into_bytes(), range_end: end.into() };
+        let grant = AuthRoleGrantPermissionRequest { name: "reader".to_owned(), perm: Some(perm) };
+        InternalRaftRequest { auth_role_grant_permission: Some(grant), ..as_user("root") }
+    };
+    // The role has one of the key k.
+    let case = |second: &str, all: usize| {
+        let others = (2..all).map(|n| grant(format!("a{n:02}"), ""));
+        Case::new(std::iter::once(grant(second.to_owned(), "z")).chain(others).collect())
+    };
+    for (version, most) in [("3.4.23", 6), ("3.5.1", 6), ("3.6.14", 12), ("3.7.1", 12)] {
+        let told = |case: Case| case.says(version, Code::ReplayVersion);
+        assert_eq!((told(case("k", most)), told(case("k", most + 1))), (None, Some(Severity::Warning)), "{version}");
+        assert_eq!(told(case("l", most + 1)), None, "{version}");
     }
 }
 

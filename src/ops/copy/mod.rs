@@ -262,9 +262,8 @@ fn make_exact<W>(
             Ok((left_behind, write(&db, monitor)?))
         },
     )?;
-    let said = findings.len();
+    left_behind.iter().for_each(|finding| monitor.finding(finding.clone()));
     findings.extend(left_behind);
-    tell(&findings, said, monitor);
     let content = (!input.live).then(|| source.measured.clone());
     Ok(Made { source, content, fold: None, written, findings })
 }
@@ -292,10 +291,10 @@ fn make<W>(
             Ok((patch(&db, fold.as_ref().map_or(&none, |fold| &fold.overlay))?, fold, left_behind))
         },
     )?;
-    let said = findings.len();
-    findings.extend(left_behind);
-    findings.extend(fold.iter().flat_map(|fold| fold.findings.clone()));
-    tell(&findings, said, monitor);
+    for finding in left_behind.iter().chain(fold.iter().flat_map(|fold| &fold.findings)) {
+        monitor.finding(finding.clone());
+        findings.push(finding.clone());
+    }
     let db = Db::open(&patched.source).map_err(|c| Error::damaged(input.database.path(), c))?;
     let places = patched.places(&db, &source.reached.clone().unwrap_or_default());
     let (content, written) = beside(
@@ -320,13 +319,6 @@ fn make<W>(
         content.measured
     });
     Ok(Made { source, content, fold, written, findings })
-}
-
-/// Passes on what was not yet.
-fn tell(findings: &[Finding], said: usize, monitor: &dyn Monitor) {
-    for finding in findings.iter().skip(said) {
-        monitor.finding(finding.clone());
-    }
 }
 
 fn once(input: &Input, (file, name): (&mut File, &Path), options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<CopyReport> {
