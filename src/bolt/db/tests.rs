@@ -182,6 +182,9 @@ fn a_long_run_is_read_only_as_far_as_its_elements_reach() {
         writer.put(format!("short{i:05}").as_bytes(), &[1; 100]).unwrap();
     }
     writer.end_bucket().unwrap();
+    writer.begin_bucket(b"lone", 0).unwrap();
+    writer.put(b"long", &vec![7; 5 << 20]).unwrap();
+    writer.end_bucket().unwrap();
     writer.finish().unwrap();
     let mut image = out.into_inner();
     let leaf_of = |db: &Db<'_>, key: &[u8]| {
@@ -196,6 +199,8 @@ fn a_long_run_is_read_only_as_far_as_its_elements_reach() {
     let (long, short) = (leaf_of(&db, b"long"), leaf_of(&db, b"short01000"));
     assert!(db.page(long, &mut Window::new()).unwrap().bytes.len() > 5 << 20);
     assert!(short.0 > long.0);
+    // Here nothing but the value itself reaches that far.
+    assert_eq!(db.root().bucket(b"lone").unwrap().unwrap().get(b"long").unwrap().unwrap().len(), 5 << 20);
 
     // The long page is exchanged for a short one whose header claims the long one's overflow.
     let (from, to) = (db.offset_of(short) as usize, db.offset_of(long) as usize);
