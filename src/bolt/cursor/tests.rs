@@ -225,3 +225,21 @@ fn damage_below_the_cursor_is_said_with_its_place() {
     assert_eq!((corrupt.code, corrupt.at.page, corrupt.at.offset), (Code::PageId, Some(child), Some(child * 1024)));
     assert!(bucket.cursor().last().unwrap().is_some(), "what lies elsewhere is read");
 }
+
+#[test]
+fn a_page_without_elements_inside_a_tree_is_damage_and_not_the_end() {
+    let source = file(1024, &items(300, 30));
+    let top = top(&source);
+    let children: Vec<usize> = {
+        let bytes = source.read_all(u64::MAX).unwrap();
+        let count = usize::from(bytes[top * 1024 + 10]);
+        (0..count).map(|i| usize::from(bytes[top * 1024 + 24 + i * 16])).collect()
+    };
+    for page in [top, children[0], children[3], children[children.len() - 1]] {
+        let bad = edit(&source, page, |bytes| bytes[10..12].fill(0));
+        for forward in [true, false] {
+            let (_, code, at) = steps_until_error(&bad, forward);
+            assert_eq!((code, at), (Code::PageCount, page as u64));
+        }
+    }
+}
