@@ -330,7 +330,7 @@ fn an_export_to_a_file_is_what_a_pipe_gets_and_writes_over_nothing() {
         let args = ["export", input.name(), "-w", format, "-o", to.to_str().unwrap()];
         assert_eq!(coldbolt(args).good(), "");
         assert_eq!(fs::read_to_string(&to).unwrap(), coldbolt(&args[..4]).good());
-        assert_eq!(command(args).output().unwrap().status.code(), Some(5));
+        assert_eq!(command(args).output().unwrap().status.code(), Some(1));
     }
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
     input.unchanged();

@@ -14,6 +14,10 @@ use super::{Failure, peers, pieces, read, remove};
 const TRANSACTIONS: usize = 200;
 const PUTS: usize = 128;
 
+/// Between what writes much and what comes next. A virtual machine gives free memory back to its host after some seconds, and to get it
+/// again can take longer than to fill it: all start from the same.
+const REST: Duration = Duration::from_secs(6);
+
 /// Restores `file` below `home`, asks the server, kills it while it is written to, and copies the member.
 pub fn compare(file: &Path, home: &Path) -> Result<(), Failure> {
     let find = |program: &str| peers::find(&format!("etcd-3.6.14/{program}")).ok_or_else(|| format!("no {program} of etcd 3.6.14"));
@@ -85,20 +89,22 @@ pub fn compare(file: &Path, home: &Path) -> Result<(), Failure> {
     let mut rows = [const { Vec::new() }; 3];
     for _ in 0..3 {
         read(&db)?;
+        sleep(REST);
         rows[1].push(Duration::from_secs_f64(coldbolt(&["member", "list", "--data-dir"], &dir, None)?));
-        // The place is emptied just before, for both: memory that was in use a moment ago is written to sooner.
         remove(&out)?;
+        sleep(REST);
         let began = Instant::now();
         let mut copy = File::create_new(&out)?;
         pieces(&db, |bytes| copy.write_all(bytes))?;
         copy.sync_all()?;
         rows[0].push(began.elapsed());
         remove(&out)?;
+        sleep(REST);
         rows[2].push(Duration::from_secs_f64(coldbolt(&["copy"], &dir, Some(&out))?));
     }
     remove(&out)?;
     let [copied, folded, ours] = rows.map(|times| super::median(&times));
-    println!("\nA copy of the member that was killed, its log {} puts ahead of its db, medians of 3:\n", TRANSACTIONS * PUTS);
+    println!("\nA copy of the member that was killed, its log {} puts ahead of its db, medians of 3, each after a rest:\n", TRANSACTIONS * PUTS);
     println!(
         "| copy and fsync of the db s | the log applied, nothing written s | coldbolt copy s | of 1.5 copies and the log |\n|---:|---:|---:|---:|"
     );

@@ -2,11 +2,13 @@
 //! reached. The file is a small one of the writer's with a few bytes changed, so that most of it is whole.
 #![no_main]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
 
 use coldbolt::Code;
 use coldbolt::bolt::Db;
+use coldbolt::bolt::writer::pack::pack;
+use coldbolt::bolt::writer::patch::patch;
 use coldbolt::bolt::writer::{Options, Writer};
 use coldbolt::bytes::Source;
 use coldbolt::monitor::Quiet;
@@ -216,5 +218,19 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         let mut stats = scan.root.clone();
         scan.buckets.iter().for_each(|bucket| stats.add(&bucket.stats));
         assert_eq!(stats.pages(), model.reached.len() as u64 - 2);
+    }
+
+    // The pages in use moved together: the same content in sound pages, or an error.
+    let Ok(patched) = patch(&db, &BTreeMap::new()) else { return };
+    let over = Db::open(&patched.source).unwrap();
+    let places = patched.places(&over, &scan.reached);
+    let mut out = Vec::new();
+    let packed = pack(&over, &places, &mut out, &Quiet);
+    if faults.is_empty() {
+        packed.unwrap();
+        let source = Source::from_bytes("packed.db", out);
+        let again = scan::scan(&Db::open(&source).unwrap(), scan::Options { limit: 9, gate: None, keys: Keys::Stored }, &Quiet).unwrap();
+        assert!(!again.faults.counts.keys().any(of_pages), "{:?}", again.faults.kept);
+        assert_eq!((again.hash, again.free_pages), (scan.hash, 0));
     }
 });

@@ -6,6 +6,8 @@ use std::io::Cursor;
 
 use coldbolt::Severity;
 use coldbolt::bolt::Db;
+use coldbolt::bolt::writer::pack::pack;
+use coldbolt::bolt::writer::patch::patch;
 use coldbolt::bolt::writer::{Options, Writer};
 use coldbolt::bytes::Source;
 use coldbolt::etcd::apply::{Interest, Overlay, Replayer, Version};
@@ -14,7 +16,7 @@ use coldbolt::etcd::request::request_op::Request;
 use coldbolt::etcd::request::*;
 use coldbolt::etcd::{BucketKey, KeyValue, Revision};
 use coldbolt::monitor::Quiet;
-use coldbolt::ops::stream::write_over;
+use coldbolt::ops::scan::{self, scan};
 use coldbolt::ops::verify::{VerifyOptions, verify_file};
 use coldbolt::raft::{ConfChange, Entry, EntryView};
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
@@ -237,9 +239,13 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let whole = replay(&db, version, &entries);
     assert_eq!(whole.is_some(), replay(&db, version, &entries).is_some_and(|again| Some(again) == whole));
     let Some((overlay, _)) = whole else { return };
-    let mut out = Cursor::new(Vec::new());
-    write_over(&db, &overlay, &mut out, &Quiet).unwrap();
-    let written = Source::from_bytes("written.db", out.into_inner());
+    // As a copy writes it: laid over the database, and the pages that are in use moved together.
+    let patched = patch(&db, &overlay).unwrap();
+    let reached = scan(&db, scan::Options { limit: 1, gate: None, keys: scan::Keys::Pages }, &Quiet).unwrap().reached;
+    let over = Db::open(&patched.source).unwrap();
+    let mut out = Vec::new();
+    pack(&over, &patched.places(&over, &reached), &mut out, &Quiet).unwrap();
+    let written = Source::from_bytes("written.db", out);
     let report = verify_file(&written, VerifyOptions::default(), &Quiet).unwrap();
     if !all_made {
         return;

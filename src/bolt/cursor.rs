@@ -71,7 +71,8 @@ impl<'b, 's> Cursor<'b, 's> {
     /// Damage on the way to it.
     pub fn first(&mut self) -> Result<Option<Item<'_>>, Box<Corrupt>> {
         self.descend_from_root(&Want::First)?;
-        self.settle(State::AfterLast)
+        self.settle(State::AfterLast)?;
+        self.here()
     }
 
     /// The last element.
@@ -80,7 +81,8 @@ impl<'b, 's> Cursor<'b, 's> {
     /// Damage on the way to it.
     pub fn last(&mut self) -> Result<Option<Item<'_>>, Box<Corrupt>> {
         self.descend_from_root(&Want::Last)?;
-        self.settle(State::BeforeFirst)
+        self.settle(State::BeforeFirst)?;
+        self.here()
     }
 
     /// The first element whose key is `key` or greater.
@@ -94,7 +96,8 @@ impl<'b, 's> Cursor<'b, 's> {
             self.state = State::AfterLast;
             return Ok(None);
         }
-        self.settle(State::AfterLast)
+        self.settle(State::AfterLast)?;
+        self.here()
     }
 
     /// The element after this one; the first, before any move.
@@ -162,7 +165,7 @@ impl<'b, 's> Cursor<'b, 's> {
     }
 
     /// Ends a move: remembers the key, or that there is none.
-    fn settle(&mut self, none: State) -> Result<Option<Item<'_>>, Box<Corrupt>> {
+    fn settle(&mut self, none: State) -> Result<(), Box<Corrupt>> {
         let exists = self.levels.last().is_some_and(|leaf| leaf.index < leaf.count);
         self.state = if exists { State::At } else { none };
         let mut key = std::mem::take(&mut self.key);
@@ -171,7 +174,7 @@ impl<'b, 's> Cursor<'b, 's> {
             key.extend_from_slice(item.key);
         }
         self.key = key;
-        self.here()
+        Ok(())
     }
 
     /// Leaves all levels but the first `depth`.

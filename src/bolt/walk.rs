@@ -39,7 +39,7 @@ pub trait Visitor {
 }
 
 /// Which pages have been visited: one bit a page. Shared by all threads of a walk.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Visited {
     bits: Vec<AtomicU64>,
 }

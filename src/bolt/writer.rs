@@ -40,6 +40,7 @@ use crate::bytes::checksum::fnv1a64;
 use crate::bytes::to_u64;
 
 mod node;
+pub mod pack;
 pub mod patch;
 use node::{Branch, Kind, Node};
 

@@ -37,14 +37,14 @@ impl Dest {
     /// Begins a file that will be at `path`.
     ///
     /// # Errors
-    /// [`Error::Output`] when there is something that must stay, when another run left or is writing `<path>.partial`, or when the
-    /// directory is missing or may not be written.
+    /// [`Error::Refused`] when there is something that must stay or the directory is missing; [`Error::Output`] when another run left or is
+    /// writing `<path>.partial`, or the directory may not be written.
     pub fn create(path: &Path, existing: Existing) -> Result<Dest> {
         let failed = |at: &Path| {
             let what = show(at);
             move |source| Error::Output { what, source }
         };
-        check(path, existing).map_err(failed(path))?;
+        claim(path, existing)?;
         let mut partial = path.as_os_str().to_owned();
         if existing == Existing::Replace {
             // What a run that died has left must not stop all those after it: each has a name of its own.
@@ -145,6 +145,14 @@ pub fn write(path: &Path, existing: Existing, bytes: &[u8]) -> Result<()> {
     let mut dest = Dest::create(path, existing)?;
     dest.write_all(bytes).map_err(|source| Error::Output { what: show(path), source })?;
     dest.finish()
+}
+
+/// Refuses a place where no file may be put.
+///
+/// # Errors
+/// [`Error::Refused`].
+pub fn claim(path: &Path, existing: Existing) -> Result<()> {
+    check(path, existing).map_err(|why| Error::Refused(format!("{}: {why}", show(path))))
 }
 
 /// Whether a file may be put at `path`, as far as can be told before it is written.

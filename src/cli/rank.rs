@@ -120,7 +120,7 @@ fn row(member: &Candidate) -> [String; 9] {
         member.commit_index.to_string(),
         number(member.database_index),
         revision,
-        format!("{}, {:x}", member.term, member.vote),
+        format!("{}, {}", member.term, hex16(member.vote)),
         health.to_owned(),
     ]
 }

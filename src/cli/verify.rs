@@ -209,6 +209,7 @@ impl Work<'_> {
             level: self.args.level.into(),
             max_findings: self.args.max_findings,
             digests: self.args.reports.digests(),
+            keys: coldbolt::ops::scan::Keys::History,
             sealing: false,
             ask: self.ask.as_ref(),
             against,

@@ -130,7 +130,8 @@ impl Newest {
 
     /// Brings what is known of these keys into the processor's cache.
     pub fn fetch(&self, keys: impl Iterator<Item = KeyHash>) {
-        let known = keys.filter(|hash| self.shards.get(hash.shard()).is_some_and(|shard| shard.contains_key(hash))).count();
+        // What is known of a key may begin in one line of the cache and end in the next.
+        let known = keys.filter_map(|hash| self.shards.get(hash.shard())?.get(&hash)).fold(0, |all, newer| all ^ newer.place);
         std::hint::black_box(known);
     }
 

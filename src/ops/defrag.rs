@@ -17,7 +17,7 @@ use super::aside::{beside, while_syncing};
 use super::restore::database::facts;
 use super::restore::keep::{Rule, Selection};
 use super::stream::{Edit, Edits, write_anew};
-use super::verify::{Level, Verification, VerifyOptions, verify_file};
+use super::verify::{Level, Verification, VerifyOptions, refuse_damage, verify_file};
 use crate::bolt::Db;
 use crate::bolt::writer::Freelist;
 use crate::bytes::Source;
@@ -26,7 +26,6 @@ use crate::bytes::gate::is_cold;
 use crate::bytes::source::Lock;
 use crate::error::{Error, Result, show};
 use crate::etcd::{BucketKey, Facts, Revision};
-use crate::finding::Severity;
 use crate::monitor::Monitor;
 use crate::snap::backup::TRAILER;
 
@@ -106,7 +105,7 @@ pub fn defrag(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -
         DefragDestination::InPlace => (source.path(), Existing::Replace),
     };
     // What is in the way is told before the source is read for minutes.
-    dest::check(path, existing).map_err(|error| Error::Refused(format!("{}: {error}", show(path))))?;
+    dest::claim(path, existing)?;
     let stamp = source.stamp();
     let db = Db::open(source).map_err(|c| Error::damaged(source.path(), c))?;
     // Reading a cold file for two ends at once would have its disk go back and forth.
@@ -174,10 +173,7 @@ fn lock(path: &Path) -> Result<File> {
 /// Verifies the source, which must be whole.
 fn whole(source: &Source, sealing: bool, monitor: &dyn Monitor) -> Result<Verification> {
     let verification = verify_file(source, VerifyOptions { level: Level::Mvcc, sealing, ..VerifyOptions::default() }, monitor)?;
-    if let Some(damage) = verification.findings.iter().find(|finding| finding.severity == Severity::Damage) {
-        let corrupt = crate::Corrupt { at: damage.at.clone(), code: damage.code, detail: damage.detail.clone() };
-        return Err(Error::damaged(source.path(), Box::new(corrupt)));
-    }
+    refuse_damage(&verification.findings)?;
     Ok(verification)
 }
 

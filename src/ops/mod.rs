@@ -15,7 +15,7 @@ pub mod restore;
 pub mod scan;
 pub mod seal;
 pub mod status;
-pub mod stream;
+mod stream;
 pub mod verify;
 pub mod wal_dump;
 

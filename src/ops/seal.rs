@@ -111,7 +111,7 @@ fn trailer(source: &Source) -> Result<(Trailer, u64)> {
 }
 
 /// The first `len` bytes as they are.
-pub(super) fn pour(source: &Source, len: u64, (out, name): (&mut impl Write, &Path), monitor: &dyn Monitor) -> Result<()> {
+pub(super) fn pour(source: &Source, len: u64, (out, name): (&mut dyn Write, &Path), monitor: &dyn Monitor) -> Result<()> {
     monitor.begin("copying", len);
     let mut buffer = vec![0; 1 << 20];
     let mut at = 0u64;

@@ -9,7 +9,6 @@ use crate::bolt::writer::{Freelist, MAX_DEPTH, Options, Summary, Writer};
 use crate::bolt::{Bucket, Db};
 use crate::bytes::checksum::crc32c;
 use crate::error::{Error, Result};
-use crate::etcd::apply::Overlay;
 use crate::monitor::Monitor;
 
 /// Keys that get this value, or none any more.
@@ -27,18 +26,11 @@ pub(in crate::ops) struct Edit<'e> {
 /// What is changed in each top-level bucket.
 pub(in crate::ops) type Edits<'e> = BTreeMap<&'e [u8], Edit<'e>>;
 
-/// Writes `db` anew with what was applied to it. Gives its status hash too.
+/// Writes `db` anew, with these edits, and of the key bucket what `keep` keeps: its pages in order, none of them free. Gives its status hash
+/// too, as [`Scan::hash`](crate::ops::scan::Scan) is of what is read back.
 ///
 /// # Errors
 /// [`Error::Damaged`] when the source cannot be read in full, [`Error::Refused`] when it cannot be written as it is, [`Error::Output`].
-pub fn write_over<W: Write + Seek>(db: &Db<'_>, overlay: &Overlay, out: W, monitor: &dyn Monitor) -> Result<(Summary, u32)> {
-    let edit = |keys| Edit { clear: false, keys: Cow::Borrowed(keys) };
-    let edits = overlay.iter().map(|(name, keys)| (name.as_slice(), edit(keys))).collect();
-    write_anew(db, &edits, None, Freelist::Absent, out, monitor)
-}
-
-/// Writes `db` anew, with these edits, and of the key bucket what `keep` keeps: its pages in order, none of them free. Gives its status hash
-/// too, as [`Scan::hash`](crate::ops::scan::Scan) is of what is read back. Errors as [`write_over`].
 pub(in crate::ops) fn write_anew<W: Write + Seek>(
     db: &Db<'_>,
     edits: &Edits<'_>,

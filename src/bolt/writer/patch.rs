@@ -8,13 +8,15 @@
 //!
 //! What is not changed is not read: of a tree only the pages on the way to a change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufWriter, Cursor};
 
 use super::node::{Kind, Node};
+use super::pack::Places;
 use super::{BUCKET, NO_FREELIST, Pages, WriteError, meta};
 use crate::bolt::cursor::MAX_DEPTH;
-use crate::bolt::{Bucket, Db, Pgid, Root};
+use crate::bolt::walk::Visited;
+use crate::bolt::{Bucket, Db, Freelist, Pgid, Root};
 use crate::bytes::{Source, Window, to_usize};
 use crate::error::{Corrupt, Error, Result};
 use crate::finding::Code;
@@ -36,12 +38,31 @@ struct Change<'c> {
 
 type Keys<'c> = BTreeMap<&'c [u8], Change<'c>>;
 
-/// The database with the changes over it, as a file that is nowhere but in part in memory. A bucket that is not there and gets something is
-/// made; an inline bucket that is changed gets a page.
+/// A database with changes over it.
+#[derive(Debug)]
+pub struct Patched {
+    /// As a file that is nowhere but in part in memory.
+    pub source: Source,
+    /// The first page that is new.
+    high: Pgid,
+    /// Pages of the database that nothing leads to any more.
+    replaced: BTreeSet<Pgid>,
+}
+
+impl Patched {
+    /// Where its pages go when they are packed. `reached` are those that are in use without the changes.
+    #[must_use]
+    pub fn places(&self, db: &Db<'_>, reached: &Visited) -> Places {
+        Places::new(db.meta().high_water.0, |id| id >= self.high || (reached.has(id) && !self.replaced.contains(&id)))
+    }
+}
+
+/// The database with the changes over it. A bucket that is not there and gets something is made; an inline bucket that is changed gets a
+/// page.
 ///
 /// # Errors
 /// [`Error::Damaged`] when a page on the way to a change cannot be read.
-pub fn patch(db: &Db<'_>, changes: &Changes) -> Result<Source> {
+pub fn patch(db: &Db<'_>, changes: &Changes) -> Result<Patched> {
     let path = db.source().path();
     let (page_size, high) = (to_usize(db.page_size()), db.meta().high_water.0);
     let pages = Pages {
@@ -52,7 +73,10 @@ pub fn patch(db: &Db<'_>, changes: &Changes) -> Result<Source> {
         scratch: Vec::new(),
         failed: false,
     };
-    let mut patch = Patch { db, pages };
+    let mut patch = Patch { db, pages, replaced: BTreeSet::new() };
+    if let Ok(Some(list)) = Freelist::read(db) {
+        patch.replace(list.page, list.pages);
+    }
     let root = db.root();
     let mut values = BTreeMap::new();
     for (name, keys) in changes {
@@ -76,15 +100,21 @@ pub fn patch(db: &Db<'_>, changes: &Changes) -> Result<Source> {
         page.resize(page_size, 0);
         head.extend_from_slice(&page);
     }
-    db.source().overlaid(head, db.size(), tail)
+    let source = db.source().overlaid(head, db.size(), tail)?;
+    Ok(Patched { source, high: db.meta().high_water, replaced: patch.replaced })
 }
 
 struct Patch<'p, 's> {
     db: &'p Db<'s>,
     pages: Pages<Cursor<Vec<u8>>>,
+    replaced: BTreeSet<Pgid>,
 }
 
 impl Patch<'_, '_> {
+    fn replace(&mut self, first: Pgid, run: u64) {
+        self.replaced.extend((first.0..first.0.saturating_add(run)).map(Pgid));
+    }
+
     /// Writes what of a bucket is changed; gives its top page.
     fn bucket(&mut self, bucket: Option<&Bucket<'_, '_>>, changes: &Keys<'_>) -> Result<u64> {
         let mut level = match bucket.map(|bucket| &bucket.root) {
@@ -111,6 +141,7 @@ impl Patch<'_, '_> {
     fn tree(&mut self, top: Pgid, changes: &Keys<'_>, depth: usize) -> Result<Vec<Child>> {
         let mut window = Window::scattered();
         let page = self.db.page(top, &mut window).map_err(|c| self.damaged(c))?;
+        self.replace(top, u64::from(page.overflow).saturating_add(1));
         if page.kind != crate::bolt::Kind::Branch {
             let items = (0..page.count).map(|at| page.leaf(at).map(|e| (e.key, if e.is_bucket { BUCKET } else { 0 }, e.value)));
             let items = items.collect::<Result<Vec<_>, _>>().map_err(|c| self.damaged(c))?;
@@ -201,8 +232,12 @@ impl Patch<'_, '_> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::pack::pack;
     use super::super::{Options, Writer};
     use super::*;
+    use crate::bolt::walk::{Buckets, Shared, Visitor, walk};
+    use crate::bytes::to_u64;
+    use crate::monitor::Quiet;
 
     type Model = BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, Vec<u8>>>;
 
@@ -234,6 +269,27 @@ mod tests {
             }
         }
         found
+    }
+
+    struct Sound;
+
+    impl Visitor for Sound {
+        fn leaf(&mut self, _: &crate::bolt::Page<'_>, _: Option<usize>) {}
+        fn fault(&mut self, corrupt: Corrupt) {
+            panic!("{corrupt}");
+        }
+    }
+
+    fn reached(db: &Db<'_>) -> Visited {
+        let reached = Visited::new(db);
+        let shared = Shared::new(&reached, &Quiet);
+        let mut top = Buckets::new(db);
+        walk(&db.root(), shared, &mut top);
+        for bucket in &top.found {
+            walk(bucket, shared, &mut Sound);
+        }
+        assert!(top.faults.is_empty(), "{:?}", top.faults);
+        reached
     }
 
     fn value() -> impl Strategy<Value = Vec<u8>> {
@@ -287,8 +343,21 @@ mod tests {
                     };
                 }
             }
-            prop_assert_eq!(content(&patched), due);
-            crate::bolt::db::check_length(&Db::open(&patched).unwrap()).unwrap();
+            prop_assert_eq!(content(&patched.source), due.clone());
+            let over = Db::open(&patched.source).unwrap();
+            crate::bolt::db::check_length(&over).unwrap();
+            // Packed it holds the same, and no page that nothing leads to; the whole is larger by what the old pages take.
+            let reached = reached(&Db::open(&source).unwrap());
+            let places = patched.places(&over, &reached);
+            let mut packed = Vec::new();
+            prop_assert_eq!(pack(&over, &places, &mut packed, &Quiet).unwrap(), to_u64(packed.len()));
+            let packed = Source::from_bytes("packed", packed);
+            let db = Db::open(&packed).unwrap();
+            prop_assert_eq!(db.meta().high_water.0, places.pages());
+            prop_assert_eq!(db.size().max(4096), packed.len());
+            let reached = self::reached(&db);
+            prop_assert!((2..places.pages()).all(|id| reached.has(Pgid(id))));
+            prop_assert_eq!(content(&packed), due);
         }
     }
 }

@@ -17,18 +17,18 @@ use serde::Serialize;
 
 use super::fold::{FoldReport, Position};
 use super::input::Input;
-use super::{CopyOptions, Gather, verified};
+use super::{CopyOptions, Gather, make, read_back};
 use crate::bolt::db::{Db, check_length};
+use crate::bolt::writer::pack::pack;
 use crate::bytes::dest_dir::{self, DestDir, Steps};
 use crate::bytes::{Source, dest};
-use crate::error::{Error, Result, show};
+use crate::error::{Error, Result};
 use crate::etcd::apply;
 use crate::etcd::member::Member;
 use crate::etcd::schema::Minor;
 use crate::finding::Finding;
 use crate::monitor::Monitor;
-use crate::ops::stream::write_over;
-use crate::ops::verify::{Level, VerifyOptions, verify_file};
+use crate::ops::aside::while_syncing;
 use crate::raft::{self, ConfState, HardState, SnapshotMetadata};
 use crate::snap::file::{SnapFile, SnapName};
 use crate::snap::v2::{self, NewMember};
@@ -64,37 +64,23 @@ pub fn copy_directory(source: &Path, to: &Path, options: CopyOptions<'_>, monito
     dest_dir::check(to)?;
     dest::outside(source, to)?;
     let input = Input::open(source, options)?;
-    let gather = Gather { to: monitor };
-    let (_, mut findings) = verified(&input, options, &gather)?;
-    let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
-    let Some(fold) = input.fold(&db, options, &gather)? else {
+    if !input.folds() {
         let what = "a data directory is made from a data directory with its log: that tells whose it is";
         return Err(Error::Refused(format!("{}: {what}", input.name)));
-    };
+    }
+    let dest = DestDir::create(to, Steps::free())?;
+    let (snap, wal) = (Path::new("member/snap"), Path::new("member/wal"));
+    dest.dir(snap)?;
+    let mut file = dest.file(&snap.join("db"), 0o600)?;
+    let made = make(&input, options, monitor, |db, places, monitor| pack(db, places, &mut file, monitor))?;
+    let path = dest.partial().join(snap).join("db");
+    let measured = while_syncing(|| file.finish(), || read_back(&Source::open(&path)?, &made, options, &Gather { to: monitor }))?;
+    let Some(fold) = made.fold else { return Err(Error::Refused(format!("{}: its log was not applied", input.name))) };
     let raft = &fold.raft;
     let node = raft.metadata.node_id();
     if raft.index == 0 || raft.term == 0 || !raft.members.iter().any(|member| member.id == node) {
         let what = format!("member {node:x} is not among the members at raft index {}: etcd would not start from it", raft.index);
         return Err(Error::Refused(format!("{}: {what}", input.name)));
-    }
-    for finding in &fold.findings {
-        monitor.finding(finding.clone());
-    }
-    findings.extend(fold.findings.clone());
-    let dest = DestDir::create(to, Steps::free())?;
-    let (snap, wal) = (Path::new("member/snap"), Path::new("member/wal"));
-    dest.dir(snap)?;
-    let mut file = dest.file(&snap.join("db"), 0o600)?;
-    let (_, hash) = write_over(&db, &fold.overlay, &mut file, monitor)?;
-    file.finish()?;
-    let path = dest.partial().join(snap).join("db");
-    let verification = verify_file(&Source::open(&path)?, VerifyOptions { level: Level::Mvcc, ..VerifyOptions::default() }, &gather)?;
-    let measured = &verification.measured;
-    if (measured.consistent_index, measured.status_hash) != (Some(raft.index), Some(hash)) {
-        let (index, ours) = (measured.consistent_index, measured.status_hash);
-        let what = format!("read back, it is at index {index:?} with status hash {ours:x?}; {} and {hash:x} are due", raft.index);
-        let source = std::io::Error::other(what);
-        return Err(Error::Output { what: show(&path), source });
     }
     let (name, bytes) = snapshot(raft);
     let mut file = dest.file(&snap.join(name.to_string()), 0o666)?;
@@ -115,10 +101,10 @@ pub fn copy_directory(source: &Path, to: &Path, options: CopyOptions<'_>, monito
         index: raft.index,
         term: raft.term,
         members: raft.members.clone(),
-        revision: verification.measured.revision.unwrap_or(0),
-        hashkv: verification.measured.hashkv,
+        revision: measured.revision.unwrap_or(0),
+        hashkv: measured.hashkv,
         fold: fold.report,
-        findings,
+        findings: made.findings,
     })
 }
 

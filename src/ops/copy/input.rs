@@ -13,6 +13,7 @@ use crate::etcd::datadir::{self, DataDir};
 use crate::finding::{Code, Finding};
 use crate::monitor::Monitor;
 use crate::ops::digest::sha256;
+use crate::ops::scan::Keys;
 use crate::ops::verify::{Level, Verification, VerifyOptions, verify_dir, verify_file};
 use crate::wal::Log;
 use crate::wal::log::Scan;
@@ -153,10 +154,10 @@ impl Input {
         self.dir.is_some() && !self.no_wal && !self.wals.is_empty()
     }
 
-    /// Verifies all that is read.
-    pub fn verify(&self, monitor: &dyn Monitor) -> Result<Verification> {
+    /// Verifies all that is read, the keys so closely.
+    pub fn verify(&self, keys: Keys, monitor: &dyn Monitor) -> Result<Verification> {
         let level = if self.no_wal { Level::Mvcc } else { Level::Restore };
-        let options = VerifyOptions { level, ..VerifyOptions::default() };
+        let options = VerifyOptions { level, keys, ..VerifyOptions::default() };
         match &self.dir {
             Some(dir) => verify_dir(dir, options, monitor),
             None => verify_file(&self.database, options, monitor),

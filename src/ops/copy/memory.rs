@@ -11,6 +11,7 @@ use crate::bytes::Source;
 use crate::error::{At, Error, Result};
 use crate::finding::{Code, Finding, Severity};
 use crate::monitor::Monitor;
+use crate::ops::scan::Keys;
 
 /// A database as a member that starts would have it.
 pub struct Folded {
@@ -70,7 +71,7 @@ pub fn fold_in_memory(path: &Path, options: CopyOptions<'_>, monitor: &dyn Monit
         let source = input.database.overlaid(Vec::new(), input.database.len(), Vec::new())?;
         return Ok(Folded { source, report: None, input });
     }
-    verified(&input, options, &gather)?;
+    verified(&input, Keys::History, options, &gather)?;
     let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
     let fold = input.fold(&db, options, &gather)?;
     let (overlay, report) = match fold {
@@ -80,7 +81,7 @@ pub fn fold_in_memory(path: &Path, options: CopyOptions<'_>, monitor: &dyn Monit
         }
         None => Default::default(),
     };
-    let source = patch(&db, &overlay)?;
+    let source = patch(&db, &overlay)?.source;
     let folded = Folded { source, report, input };
     folded.check_unchanged()?;
     if let Some(report) = &folded.report {

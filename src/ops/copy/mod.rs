@@ -12,7 +12,7 @@ pub(crate) mod standing;
 pub mod time;
 
 use std::fs::File;
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{Seek, Write};
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -21,15 +21,19 @@ use serde::Serialize;
 use self::fold::{Fold, FoldOptions, FoldReport};
 use self::input::Input;
 use super::aside::{beside, while_syncing};
+use super::digest::while_writing;
+use super::scan::Keys;
 use super::seal::pour;
-use super::stream::write_over;
-use super::verify::{Level, Verification, VerifyOptions, verify_file};
+use super::verify::{Level, Measured, Verification, VerifyOptions, refuse_damage, verify_file};
 use crate::bolt::Db;
+use crate::bolt::writer::pack::{Places, pack};
+use crate::bolt::writer::patch::patch;
 use crate::bytes::dest::{self, Dest, Existing};
 use crate::bytes::gate::is_cold;
 use crate::bytes::writeback::Writeback;
 use crate::bytes::{Source, checksum};
-use crate::error::{At, Corrupt, Error, Result, show};
+use crate::error::{At, Error, Result, show};
+use crate::etcd::BucketKey;
 use crate::etcd::apply::{Overlay, Version};
 use crate::finding::{Code, Finding, Severity};
 use crate::monitor::Monitor;
@@ -130,7 +134,7 @@ pub struct CopyReport {
 /// [`Error::Unreadable`] for a source that cannot be read or is in use, [`Error::Damaged`] for one that is damaged or whose log cannot be
 /// applied, [`Error::Refused`] for what does not fit, [`Error::Output`]. Then there is no copy.
 pub fn copy(source: &Path, to: &Path, options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<CopyReport> {
-    dest::check(to, Existing::Keep).map_err(|source| Error::Output { what: show(to), source })?;
+    dest::claim(to, Existing::Keep)?;
     dest::outside(source, to)?;
     let input = Input::open(source, options)?;
     let dest = Dest::create(to, Existing::Keep)?;
@@ -199,11 +203,10 @@ impl Monitor for Gather<'_> {
     }
 }
 
-/// Verifies the source; gives what there is to say, which is damage only if that is allowed.
-fn verified(input: &Input, options: CopyOptions<'_>, gather: &Gather<'_>) -> Result<(Verification, Vec<Finding>)> {
-    let monitor = gather.to;
+/// Verifies the source, its keys so closely; gives what there is to say, which is damage only if that is allowed.
+fn verified(input: &Input, keys: Keys, options: CopyOptions<'_>, gather: &Gather<'_>) -> Result<(Verification, Vec<Finding>)> {
     let mut findings = input.findings.clone();
-    let verification = input.verify(gather)?;
+    let verification = input.verify(keys, gather)?;
     for finding in &verification.findings {
         // A member's own database has no trailer, and that the log is ahead is what is made good here.
         let expected = match finding.code {
@@ -217,14 +220,113 @@ fn verified(input: &Input, options: CopyOptions<'_>, gather: &Gather<'_>) -> Res
             findings.push(finding.clone());
         }
     }
-    for finding in &findings {
+    heed(&findings, options, gather)?;
+    Ok((verification, findings))
+}
+
+/// Passes findings on. Damage among them is an error unless it is allowed.
+fn heed(findings: &[Finding], options: CopyOptions<'_>, gather: &Gather<'_>) -> Result<()> {
+    for finding in findings {
+        gather.to.finding(finding.clone());
+    }
+    if options.allow_damage { Ok(()) } else { refuse_damage(findings) }
+}
+
+/// What was written.
+struct Made<W> {
+    /// Of the source, as it was verified.
+    source: Verification,
+    /// What the copy holds; not known of a source that may have changed after it was verified.
+    content: Option<Measured>,
+    fold: Option<Fold>,
+    /// What writing it gave.
+    written: W,
+    findings: Vec<Finding>,
+}
+
+/// Writes the database's bytes as they are.
+fn make_exact<W>(
+    input: &Input,
+    options: CopyOptions<'_>,
+    monitor: &dyn Monitor,
+    write: impl FnOnce(&Db<'_>, &dyn Monitor) -> Result<W>,
+) -> Result<Made<W>> {
+    // Reading a cold file for two ends at once would have its disk go back and forth.
+    let ((source, mut findings), (left_behind, written)) = beside(
+        is_cold(&input.database),
+        monitor,
+        |monitor| verified(input, Keys::History, options, &Gather { to: monitor }),
+        |monitor| {
+            let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
+            let left_behind = input.left_behind(&db, &Gather { to: monitor });
+            Ok((left_behind, write(&db, monitor)?))
+        },
+    )?;
+    let said = findings.len();
+    findings.extend(left_behind);
+    tell(&findings, said, monitor);
+    let content = (!input.live).then(|| source.measured.clone());
+    Ok(Made { source, content, fold: None, written, findings })
+}
+
+/// Writes the database with what its log holds beyond it and without what is free. The changes are laid over the source in memory; the two
+/// together are verified while they are written.
+fn make<W>(
+    input: &Input,
+    options: CopyOptions<'_>,
+    monitor: &dyn Monitor,
+    write: impl FnOnce(&Db<'_>, &Places, &dyn Monitor) -> Result<W>,
+) -> Result<Made<W>> {
+    // What may change after it was verified is not worth to be verified at once with what is laid over it.
+    let keys = if input.live { Keys::History } else { Keys::Pages };
+    let ((source, mut findings), (patched, fold, left_behind)) = beside(
+        is_cold(&input.database),
+        monitor,
+        |monitor| verified(input, keys, options, &Gather { to: monitor }),
+        |monitor| {
+            let gather = Gather { to: monitor };
+            let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
+            let fold = input.fold(&db, options, &gather)?;
+            let left_behind = if fold.is_none() { input.left_behind(&db, &gather) } else { None };
+            let none = Overlay::new();
+            Ok((patch(&db, fold.as_ref().map_or(&none, |fold| &fold.overlay))?, fold, left_behind))
+        },
+    )?;
+    let said = findings.len();
+    findings.extend(left_behind);
+    findings.extend(fold.iter().flat_map(|fold| fold.findings.clone()));
+    tell(&findings, said, monitor);
+    let db = Db::open(&patched.source).map_err(|c| Error::damaged(input.database.path(), c))?;
+    let places = patched.places(&db, &source.reached.clone().unwrap_or_default());
+    let (content, written) = beside(
+        is_cold(&patched.source),
+        monitor,
+        |monitor| {
+            if input.live {
+                return Ok(None);
+            }
+            let gather = Gather { to: monitor };
+            let how = VerifyOptions { level: Level::Mvcc, ..VerifyOptions::default() };
+            let mut content = verify_file(&patched.source, how, &gather)?;
+            let expected = |code| matches!(code, Code::TrailerAbsent | Code::CompactionUnfinished);
+            content.findings.retain(|finding| !expected(finding.code) && !source.findings.contains(finding));
+            heed(&content.findings, options, &gather)?;
+            Ok(Some(content))
+        },
+        |monitor| write(&db, &places, monitor),
+    )?;
+    let content = content.map(|content| {
+        findings.extend(content.findings);
+        content.measured
+    });
+    Ok(Made { source, content, fold, written, findings })
+}
+
+/// Passes on what was not yet.
+fn tell(findings: &[Finding], said: usize, monitor: &dyn Monitor) {
+    for finding in findings.iter().skip(said) {
         monitor.finding(finding.clone());
     }
-    if let Some(finding) = findings.iter().find(|finding| finding.severity == Severity::Damage).filter(|_| !options.allow_damage) {
-        let corrupt = Corrupt { at: finding.at.clone(), code: finding.code, detail: finding.detail.clone() };
-        return Err(Error::damaged(Path::new(&finding.file), Box::new(corrupt)));
-    }
-    Ok((verification, findings))
 }
 
 fn once(input: &Input, (file, name): (&mut File, &Path), options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<CopyReport> {
@@ -232,106 +334,66 @@ fn once(input: &Input, (file, name): (&mut File, &Path), options: CopyOptions<'_
     let files = input.files(options.digests, &gather)?;
     let written = |source| Error::Output { what: show(name), source };
     let mut out = Writeback::new(file.try_clone().map_err(written)?);
-    // Reading a cold file for two ends at once would have its disk go back and forth.
-    let ((verification, mut findings), (db, folded, hash)) = beside(
-        is_cold(&input.database),
-        monitor,
-        |monitor| verified(input, options, &Gather { to: monitor }),
-        |monitor| {
-            let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
-            let folded = input.fold(&db, options, &Gather { to: monitor })?;
-            let hash = if options.exact {
-                pour(&input.database, db.size(), (&mut out, name), monitor)?;
-                None
-            } else {
-                let none = Overlay::new();
-                Some(write_over(&db, folded.as_ref().map_or(&none, |fold| &fold.overlay), &mut out, monitor)?.1)
-            };
-            Ok((db, folded, hash))
-        },
-    )?;
-    let said = findings.len();
-    if let Some(fold) = &folded {
-        findings.extend(fold.findings.clone());
+    let made = if options.exact {
+        make_exact(input, options, monitor, |db, monitor| {
+            while_writing((file, name), &mut out, |out| pour(&input.database, db.size(), (out, name), monitor))
+        })
     } else {
-        findings.extend(input.left_behind(&db, &gather));
-    }
-    let payload = file.metadata().map_err(written)?.len().next_multiple_of(512);
-    file.set_len(payload).map_err(written)?;
+        make(input, options, monitor, |db, places, monitor| {
+            while_writing((file, name), &mut out, |out| pack(db, places, out, monitor).map(drop))
+        })
+    }?;
+    let ((), sha256) = made.written;
     let copy = file.try_clone().map_err(written).and_then(|file| Source::from_file(name, file))?;
-    let result = while_syncing(
-        || out.sync().map_err(written),
-        || read_back(&copy, (&verification, input.live), (folded.as_ref(), hash), options, &gather),
-    )?;
-    let measured = &result.measured;
-    let Some(digest) = measured.payload_sha256 else {
-        return Err(written(std::io::Error::other("read back, it could not be hashed")));
-    };
-    let mut handle = &*file;
-    handle.seek(SeekFrom::Start(payload)).and_then(|_| handle.write_all(&digest)).map_err(written)?;
+    let measured = while_syncing(|| out.sync().map_err(written), || read_back(&copy, &made, options, &gather))?;
+    (&*file).write_all(&sha256).map_err(written)?;
     if options.digests && !input.live && input.files(true, &gather)? != files {
         return Err(Error::unreadable(Path::new(&input.name), "changed while it was read: its SHA-256 before and after differ"));
     }
-    for finding in findings.iter().skip(said) {
-        monitor.finding(finding.clone());
-    }
     Ok(CopyReport {
         source: input.name.clone(),
-        kind: input.kind(&verification),
+        kind: input.kind(&made.source),
         files,
-        fold: folded.map(|fold| fold.report),
-        bytes: payload.saturating_add(TRAILER),
-        sha256: checksum::hex(&digest),
+        fold: made.fold.map(|fold| fold.report),
+        bytes: copy.len().saturating_add(TRAILER),
+        sha256: checksum::hex(&sha256),
         revision: measured.revision.unwrap_or(0),
         hashkv: measured.hashkv,
         consistent_index: measured.consistent_index,
         live_keys: measured.live_keys,
         best_effort: input.live,
-        findings,
+        findings: made.findings,
     })
 }
 
-/// Reads the copy as a backup is read, before it has its trailer, and compares it with what was written and what that was made from.
-fn read_back(
-    copy: &Source,
-    (source, live): (&Verification, bool),
-    (folded, hash): (Option<&Fold>, Option<u32>),
-    options: CopyOptions<'_>,
-    monitor: &dyn Monitor,
-) -> Result<Verification> {
+/// Reads the copy as a backup is read, before it has its trailer, and compares it with what was to be written. Gives what it holds.
+fn read_back<W>(copy: &Source, made: &Made<W>, options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<Measured> {
     let wrong = |what: String| {
         let source = std::io::Error::other(format!("read back, {what}: this is a fault of the copy, and none was kept"));
         Err(Error::Output { what: copy.name(), source })
     };
-    let result = verify_file(copy, VerifyOptions { level: Level::Mvcc, sealing: true, ..VerifyOptions::default() }, monitor)?;
+    // Of pages and items that are those that were verified no history has to be gone through again.
+    let keys = if made.content.is_some() { Keys::Stored } else { Keys::History };
+    let how = VerifyOptions { level: Level::Mvcc, keys, ..VerifyOptions::default() };
+    let result = verify_file(copy, how, monitor)?;
     let damage = result.findings.iter().find(|finding| finding.severity == Severity::Damage);
     if let Some(damage) = damage.filter(|_| !options.allow_damage) {
         return wrong(damage.to_string());
     }
-    if hash.is_some() && hash != result.measured.status_hash {
-        return wrong(format!("its status hash is {:x?}, of what was written {hash:x?}", result.measured.status_hash));
+    let Some(due) = &made.content else { return Ok(result.measured) };
+    let ours = &result.measured;
+    if ours.status_hash != due.status_hash || (ours.free_bytes > 0 && !options.exact) {
+        let (hash, free) = (ours.status_hash, ours.free_bytes);
+        return wrong(format!("its status hash is {hash:x?}, of what was written {:x?}; {free} bytes of it are free", due.status_hash));
     }
-    if live {
-        // It may have changed since it was verified.
-        return Ok(result);
-    }
-    let (before, after) = (&source.measured, &result.measured);
-    match folded {
-        Some(fold) if fold.report.last_applied.is_some() => {
-            let last = fold.overlay.get(b"key".as_slice()).and_then(|rows| rows.keys().next_back());
-            let due = last.and_then(|row| crate::etcd::BucketKey::parse(row).ok()).map(|key| key.revision.main).or(before.revision);
-            if after.revision != due || after.consistent_index != fold.report.last_applied {
-                return wrong(format!("it ends at revision {:?} and index {:?}", after.revision, after.consistent_index));
-            }
-        }
-        _ => {
-            if after.revision != before.revision || after.live_keys != before.live_keys || after.hashkv != before.hashkv {
-                let (hash, due) = (after.hashkv, before.hashkv);
-                return wrong(format!("it ends at revision {:?} with HashKV {hash:?}, the source with {due:?}", after.revision));
-            }
+    if let Some(Fold { overlay, raft, .. }) = &made.fold {
+        let last = overlay.get(b"key".as_slice()).and_then(|rows| rows.keys().next_back());
+        let last = last.and_then(|row| BucketKey::parse(row).ok()).map(|key| key.revision.main);
+        if due.consistent_index.unwrap_or(0) != raft.index || last.is_some_and(|last| due.revision != Some(last)) {
+            return wrong(format!("it ends at revision {:?} and index {:?}", due.revision, due.consistent_index));
         }
     }
-    Ok(result)
+    Ok(due.clone())
 }
 
 /// The finding for entries that a copy of the database alone leaves behind.

@@ -10,6 +10,7 @@ use crate::bytes::Source;
 use crate::error::{At, Error, Result, show};
 use crate::finding::{Code, Finding, Severity};
 use crate::monitor::Monitor;
+use crate::ops::scan::Keys;
 
 /// A member's files, read as a copy reads them.
 pub(crate) struct Standing {
@@ -32,7 +33,7 @@ impl Standing {
     pub fn read(path: &Path, options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<Standing> {
         let input = Input::open(path, options)?;
         let gather = Gather { to: monitor };
-        let (verification, findings) = verified(&input, CopyOptions { allow_damage: true, ..options }, &gather)?;
+        let (verification, findings) = verified(&input, Keys::History, CopyOptions { allow_damage: true, ..options }, &gather)?;
         let database_index = verification.measured.consistent_index;
         let mut standing = Standing { input, fold: None, whole: None, database_index, findings };
         standing.apply(options, &gather)?;

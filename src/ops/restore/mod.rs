@@ -21,7 +21,7 @@ pub use self::report::{Destination, MemberReport, OutFile, RestoreOptions, Resto
 use super::aside::{beside, while_syncing};
 use super::hashkv::{HashKvOptions, hashkv};
 use super::scan::{Crc, Keys, Options, scan};
-use super::verify::{Level, Outcome, Verification, VerifyOptions, verify_file};
+use super::verify::{Level, Outcome, Verification, VerifyOptions, refuse_damage, verify_file};
 use crate::bolt::Db;
 use crate::bytes::dest_dir::{self, DestDir, Placed, Steps, partial_of};
 use crate::bytes::gate::is_cold;
@@ -109,8 +109,7 @@ fn verified(source: &Source, options: &RestoreOptions, monitor: &dyn Monitor) ->
     for finding in &verification.findings {
         let trailer = matches!(finding.code, Code::TrailerMismatch | Code::TrailerZeroed | Code::TrailerCut);
         if finding.severity == Severity::Damage && !(options.allow_damage || options.skip_hash_check && trailer) {
-            let corrupt = crate::Corrupt { at: finding.at.clone(), code: finding.code, detail: finding.detail.clone() };
-            return Err(Error::damaged(source.path(), Box::new(corrupt)));
+            refuse_damage(std::slice::from_ref(finding))?;
         }
         if finding.severity > Severity::Note {
             warnings.push(finding.to_string());

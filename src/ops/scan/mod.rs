@@ -179,6 +179,8 @@ pub struct Scan {
     pub orphans: Orphans,
     /// Pages that hold nothing.
     pub free_pages: u64,
+    /// The other pages.
+    pub reached: Visited,
     /// Everything that is wrong.
     pub faults: Faults,
     /// Whether the root bucket could be read in full: if not, buckets may be missing from the list.
@@ -223,6 +225,8 @@ pub struct Options<'g> {
 /// How closely the bucket `key` is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keys {
+    /// Its pages, on one thread. There is no hash then.
+    Pages,
     /// As any bucket: its pages, and a checksum.
     Stored,
     /// Also what is live.
@@ -278,6 +282,7 @@ fn pass(db: &Db<'_>, options: Options<'_>, parallel: bool, monitor: &dyn Monitor
         hashkv: None,
         orphans: Orphans::default(),
         free_pages: 0,
+        reached: Visited::default(),
         faults,
         root_is_whole,
         whole: BTreeSet::new(),
@@ -299,6 +304,7 @@ fn pass(db: &Db<'_>, options: Options<'_>, parallel: bool, monitor: &dyn Monitor
     }
     let Scan { faults, free_pages, .. } = &mut scan;
     *free_pages = check_freelist(db, &visited, &mut |c| faults.push(c));
+    scan.reached = visited;
     monitor.end();
     if monitor.cancelled() { Err(Error::Cancelled) } else { Ok(scan) }
 }
@@ -340,7 +346,12 @@ impl Scan {
         let small = known && !keys && schema::BUCKETS.iter().any(|b| b.as_bytes() == bucket.name);
         let gathering = Gathering::default();
         let live = keys && how.keys == Keys::Live;
-        let content = || if live { Content::Keys(Gatherer::new(&gathering)) } else { Content::Plain };
+        let pages = keys && how.keys == Keys::Pages;
+        let content = || match live {
+            true => Content::Keys(Gatherer::new(&gathering)),
+            false if pages => Content::Nothing,
+            false => Content::Plain,
+        };
         let parts = if keys && how.keys == Keys::History {
             let compact = if self.knows("meta") { self.facts.compact_revision().unwrap_or(-1) } else { i64::MAX };
             let leases = self.knows("lease").then(|| self.facts.leases.iter().map(|lease| lease.id).collect());
@@ -352,7 +363,7 @@ impl Scan {
                 (self.hashkv, self.orphans) = (Some(hash), orphans);
             }
             vec![part.seen]
-        } else if small || !how.parallel {
+        } else if small || pages || !how.parallel {
             let mut part = Part::new(bucket, limit, if small { Content::Facts(&mut self.facts) } else { content() });
             walk(bucket, shared, &mut part);
             vec![part.seen]

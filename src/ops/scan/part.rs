@@ -18,6 +18,7 @@ use crate::finding::Code;
 
 /// What is made of a bucket's items.
 pub(super) enum Content<'c> {
+    Nothing,
     Plain,
     Facts(&'c mut Facts),
     Keys(Gatherer<'c>),
@@ -201,6 +202,7 @@ impl Visitor for Part<'_, '_, '_> {
         self.seen.stats.leaf(page, depth);
         match &self.content {
             Content::Keys(_) | Content::History(_) => self.keys(page, depth),
+            Content::Nothing => page.leaves().filter(|element| element.is_bucket).for_each(|element| self.nested(page, depth, &element)),
             Content::Plain | Content::Facts(_) => self.others(page, depth),
         }
     }
@@ -270,7 +272,7 @@ impl Seen<'_, '_> {
                     chronicle.history.lost();
                 }
             }
-            Content::Plain | Content::Facts(_) => {}
+            Content::Nothing | Content::Plain | Content::Facts(_) => {}
         }
         let space = &mut self.keyspace;
         space.revisions = space.revisions.saturating_add(1);

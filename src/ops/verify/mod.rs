@@ -9,6 +9,7 @@ pub mod policy;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -18,6 +19,7 @@ use self::policy::{RuleResult, RuleSeverity};
 use super::digest::{self, Digests, digests};
 use super::inspect::{MetaReport, metas};
 use super::scan::{Crc, Keys, Options, Scan, scan};
+use crate::bolt::walk::Visited;
 use crate::bolt::{Db, Pgid};
 use crate::bytes::gate::{OpenAtEnd, is_cold};
 use crate::bytes::source::Lock;
@@ -152,6 +154,8 @@ pub struct VerifyOptions<'o> {
     pub level: Level,
     /// Findings kept for each code.
     pub max_findings: u64,
+    /// How closely the keys are looked at for level `mvcc`; it is judged by their whole history only.
+    pub keys: Keys,
     /// Also compute the digests of the whole file, for a manifest.
     pub digests: bool,
     /// Take the SHA-256 also of a database that has no trailer to compare it with: of one that is to get it.
@@ -164,7 +168,15 @@ pub struct VerifyOptions<'o> {
 
 impl Default for VerifyOptions<'_> {
     fn default() -> Self {
-        VerifyOptions { level: Level::Restore, max_findings: 20, digests: false, sealing: false, ask: None, against: None }
+        VerifyOptions {
+            level: Level::Restore,
+            max_findings: 20,
+            keys: Keys::History,
+            digests: false,
+            sealing: false,
+            ask: None,
+            against: None,
+        }
     }
 }
 
@@ -311,6 +323,9 @@ pub struct Verification {
     pub worst: Option<Severity>,
     /// The rules of the policy, if one was applied.
     pub policy: Vec<RuleResult>,
+    /// The pages that are in use, if they were walked.
+    #[serde(skip)]
+    pub reached: Option<Arc<Visited>>,
 }
 
 impl Verification {
@@ -408,6 +423,20 @@ pub fn targets(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// The first damage among findings, as the error that ends what needs a whole source.
+///
+/// # Errors
+/// [`Error::Damaged`].
+pub(in crate::ops) fn refuse_damage(findings: &[Finding]) -> Result<()> {
+    match findings.iter().find(|finding| finding.severity == Severity::Damage) {
+        Some(Finding { file, at, code, detail, .. }) => {
+            let corrupt = Corrupt { at: at.clone(), code: *code, detail: detail.clone() };
+            Err(Error::damaged(Path::new(file), Box::new(corrupt)))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Verifies a file that is open already.
 ///
 /// # Errors
@@ -495,6 +524,7 @@ impl<'m> Run<'m> {
             finding_counts: BTreeMap::new(),
             worst: None,
             policy: Vec::new(),
+            reached: None,
         };
         Run { options, monitor, found, verification }
     }
@@ -511,6 +541,11 @@ impl<'m> Run<'m> {
             Some(Severity::Note) | None => Outcome::Passed,
         };
         self.level(level, outcome, detail);
+    }
+
+    /// How closely the keys are looked at.
+    fn keys(&self) -> Keys {
+        if self.options.level >= Level::Mvcc { self.options.keys } else { Keys::Live }
     }
 
     fn no_database(&mut self, why: &str) {
@@ -647,7 +682,11 @@ impl<'m> Run<'m> {
         self.bytes(&db, trailer, digest, alone);
         self.judge_scan(&db, scan.as_ref(), &name);
         let knows_members = scan.as_ref().is_some_and(|s| s.knows("members"));
-        let facts = scan.filter(|s| s.is_etcd).map(|s| s.facts);
+        let mut facts = None;
+        if let Some(scan) = scan {
+            self.verification.reached = Some(Arc::new(scan.reached));
+            facts = scan.is_etcd.then_some(scan.facts);
+        }
         Ok(Database { name, trailer: Some(trailer), facts, knows_members })
     }
 
@@ -720,9 +759,8 @@ impl<'m> Run<'m> {
             });
             let scan = walking
                 .then(|| {
-                    let keys = if self.options.level >= Level::Mvcc { Keys::History } else { Keys::Live };
                     // One of each is needed for the verdict, even if none is to be shown.
-                    scan(db, Options { limit: self.options.max_findings.max(1), gate: gate.as_ref(), keys }, &part)
+                    scan(db, Options { limit: self.options.max_findings.max(1), gate: gate.as_ref(), keys: self.keys() }, &part)
                 })
                 .transpose();
             let digest = reader.and_then(|r| r.join().ok()).filter(|_| hashing);
@@ -731,9 +769,10 @@ impl<'m> Run<'m> {
     }
 
     fn take_scan(&mut self, scan: &Scan, db: &Db<'_>) {
+        let keys = self.keys();
         let measured = &mut self.verification.measured;
         measured.free_bytes = scan.free_pages.saturating_mul(db.page_size());
-        measured.status_hash = Some(scan.hash);
+        measured.status_hash = (keys != Keys::Pages).then_some(scan.hash);
         measured.key_bucket = scan.key_bucket;
         if !scan.is_etcd {
             return;
@@ -741,8 +780,9 @@ impl<'m> Run<'m> {
         let facts = &scan.facts;
         measured.revision = scan.keyspace.last.map(|r| r.main);
         measured.compact_revision = facts.compact_revision();
-        measured.live_keys = Some(scan.newest.live());
-        measured.revisions = Some(scan.keyspace.revisions);
+        let counted = matches!(keys, Keys::Live | Keys::History);
+        measured.live_keys = counted.then(|| scan.newest.live());
+        measured.revisions = counted.then_some(scan.keyspace.revisions);
         measured.storage_version = storage_version(facts).version.map(|v| printable(&v));
         measured.cluster_version = facts.cluster_version.as_deref().map(printable);
         measured.consistent_index = facts.consistent_index;
@@ -841,7 +881,7 @@ impl<'m> Run<'m> {
         } else {
             self.judge(Level::Pages, detail);
         }
-        if self.options.level < Level::Mvcc {
+        if self.keys() != Keys::History {
             self.level(Level::Mvcc, Outcome::NotRun, "not asked for");
             return;
         }
