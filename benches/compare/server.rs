@@ -104,7 +104,10 @@ pub fn compare(file: &Path, home: &Path) -> Result<(), Failure> {
     }
     remove(&out)?;
     let [copied, folded, ours] = rows.map(|times| super::median(&times));
-    println!("\nA copy of the member that was killed, its log {} puts ahead of its db, medians of 3, each after a rest:\n", TRANSACTIONS * PUTS);
+    println!(
+        "\nA copy of the member that was killed, its log {} puts ahead of its db, medians of 3, each after a rest:\n",
+        TRANSACTIONS * PUTS
+    );
     println!(
         "| copy and fsync of the db s | the log applied, nothing written s | coldbolt copy s | of 1.5 copies and the log |\n|---:|---:|---:|---:|"
     );

@@ -315,7 +315,7 @@ mod tests {
             let high = |source: &Source| Db::open(source).unwrap().meta().high_water.0;
 
             let base = file(&Model::new(), 1024);
-            let patched = patch(&Db::open(&base).unwrap(), &Changes::from([(b"b".to_vec(), changes)])).unwrap();
+            let patched = patch(&Db::open(&base).unwrap(), &Changes::from([(b"b".to_vec(), changes)])).unwrap().source;
             assert_eq!(content(&patched), due);
             // The metas are there already.
             assert_eq!(high(&patched) - high(&base), high(&file(&due, 1024)) - 2, "{count} keys of {key} bytes");
