@@ -124,3 +124,25 @@ impl<'d, 's> Bucket<'d, 's> {
         Ok(cursor.seek(key)?.filter(|item| item.key == key && !item.is_bucket).map(|item| item.value.to_vec()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_value_of_a_bucket_with_a_tree_is_a_header_and_no_more() {
+        let judged = |flags: u8, root: u8, len: u8| {
+            let mut bytes = [0; 128];
+            (bytes[8], bytes[10]) = (2, 1);
+            // The element, its key of one byte, the value.
+            (bytes[16], bytes[20], bytes[24], bytes[28]) = (flags, 16, 1, len);
+            bytes[33] = root;
+            let page = Page::parse(Pgid(0), 0, &bytes).unwrap();
+            Bucket::check_length(&page, &page.leaf(0).unwrap()).map_err(|corrupt| (corrupt.code, corrupt.at.element))
+        };
+        assert_eq!(judged(1, 7, 16), Ok(()));
+        assert_eq!(judged(1, 7, 17), Err((Code::BucketHeader, Some(0))));
+        // An inline bucket, a plain value, and what is too short to be either.
+        assert_eq!([judged(1, 0, 40), judged(0, 7, 17), judged(1, 7, 15)], [Ok(()), Ok(()), Ok(())]);
+    }
+}

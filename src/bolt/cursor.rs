@@ -92,7 +92,7 @@ impl<'b, 's> Cursor<'b, 's> {
     pub fn seek(&mut self, key: &[u8]) -> Result<Option<Item<'_>>, Box<Corrupt>> {
         self.descend_from_root(&Want::AtLeast(key))?;
         // The leaf that would hold the key may end before it: then the next leaf begins after it.
-        if self.levels.last().is_some_and(|leaf| leaf.index >= leaf.count && leaf.count > 0) && !self.advance(true)? {
+        if self.levels.last().is_some_and(|leaf| leaf.index >= leaf.count) && !self.advance(true)? {
             self.state = State::AfterLast;
             return Ok(None);
         }

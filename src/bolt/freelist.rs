@@ -116,6 +116,9 @@ mod tests {
         // A number that cannot be is a fault of the meta page in use; a page of another kind one of that page.
         assert_eq!(at(99), (Code::FreelistInvalid, Some(0), Some(0)));
         assert_eq!(at(2), (Code::FreelistInvalid, Some(2), Some(2048)));
+        // Overflow past the high water mark is a fault of the list's own page.
+        let error = read(|bytes| bytes[3 * 1024 + 12] = 1).unwrap_err();
+        assert_eq!((error.code, error.at.page, error.at.offset), (Code::FreelistInvalid, Some(3), Some(3072)));
         let error = read(|bytes| bytes.truncate(3 * 1024 + 100)).unwrap_err();
         assert_eq!(error.code, Code::FileTooShort, "{error}");
         assert!(read(|bytes| [0, 1024].iter().for_each(|meta| bytes[meta + 48..meta + 56].fill(0xff))).unwrap().is_none());

@@ -60,3 +60,41 @@ impl<'w> RawPage<'w> {
         Ok(RawPage { header, page, bytes, faults })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three pages of 1024 bytes; the header of the leaf at 1 after a change.
+    fn read(len: usize, change: impl FnOnce(&mut [u8])) -> Result<(usize, Option<usize>, Vec<Code>), Code> {
+        let mut bytes = vec![0; 3 * 1024];
+        bytes[1024] = 1;
+        bytes[1024 + 8] = 2;
+        change(&mut bytes[1024..]);
+        bytes.truncate(len);
+        let (source, mut window) = (Source::from_bytes("file", bytes), Window::new());
+        let raw = RawPage::read(&source, 1024, Pgid(1), &mut window).map_err(|corrupt| corrupt.code)?;
+        Ok((raw.bytes.len(), raw.page.map(|page| page.count), raw.faults.iter().map(|fault| fault.code).collect()))
+    }
+
+    #[test]
+    fn a_page_and_its_overflow_are_read_up_to_the_last_byte_of_the_file() {
+        let overflow = |n: u8| move |page: &mut [u8]| page[12] = n;
+        assert_eq!(read(2048, overflow(0)), Ok((1024, Some(0), vec![])));
+        assert_eq!(read(2047, overflow(0)), Err(Code::FileTooShort));
+        assert_eq!(read(3072, overflow(1)), Ok((2048, Some(0), vec![])));
+        assert_eq!(read(3071, overflow(1)), Ok((1024, Some(0), vec![Code::FileTooShort])));
+    }
+
+    #[test]
+    fn what_the_header_says_wrong_is_told_and_the_rest_of_it_used() {
+        assert_eq!(read(3072, |page| page[10] = 64), Ok((1024, Some(63), vec![Code::PageCount])));
+        assert_eq!(read(3072, |page| page[10..13].copy_from_slice(&[0xff, 0xff, 1])), Ok((2048, Some(127), vec![Code::PageCount])));
+        // Of another page's header the overflow means nothing.
+        assert_eq!(
+            read(3072, |page| page[..13].copy_from_slice(&[9, 0, 0, 0, 0, 0, 0, 0, 2, 0, 3, 0, 1])),
+            Ok((1024, Some(3), vec![Code::PageId]))
+        );
+        assert_eq!(read(3072, |page| page[8] = 3), Ok((1024, None, vec![Code::PageType])));
+    }
+}

@@ -114,5 +114,6 @@ mod tests {
         assert_eq!(with(8, b'-'), "invalid separator in bucket key: '-'");
         assert_eq!(with(17, b'x'), "invalid tombstone mark in bucket key: 'x'");
         assert_eq!(with(0, 0x80), "negative revision: main=-9223372036854775806 sub=0");
+        assert_eq!(with(9, 0x80), "negative revision: main=2 sub=-9223372036854775808");
     }
 }

@@ -648,6 +648,16 @@ pub fn entries() -> Vec<Entry> {
         ),
         entry(
             Code::KeyOrder,
+            "two equal keys in a branch, of which the first is wrong: its child's keys are not held against it",
+            Plain(|image| {
+                let id = branch(image);
+                let after = key(image, id, 3);
+                set_key(image, id, 2, &after);
+                one(Code::KeyOrder, image.at(id).element(3))
+            }),
+        ),
+        entry(
+            Code::KeyOrder,
             "in an inline bucket",
             Plain(|image| {
                 let page = image.inline("inline");

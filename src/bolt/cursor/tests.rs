@@ -163,14 +163,14 @@ fn top(source: &Source) -> usize {
     }
 }
 
-fn steps_until_error(source: &Source, forward: bool) -> (usize, Code) {
+fn steps_until_error(source: &Source, forward: bool) -> (usize, Code, u64) {
     let db = Db::open(source).unwrap();
     let bucket = at(&db, &["tree"]);
     let mut cursor = bucket.cursor();
     let mut moved = if forward { cursor.first().map(|i| i.is_some()) } else { cursor.last().map(|i| i.is_some()) };
     for steps in 0..100_000 {
         match moved {
-            Err(corrupt) => return (steps, corrupt.code),
+            Err(corrupt) => return (steps, corrupt.code, corrupt.at.page.unwrap()),
             Ok(false) => panic!("the end of a tree that has none"),
             Ok(true) => {}
         }
@@ -194,8 +194,8 @@ fn a_tree_whose_branches_share_a_leaf_ends_both_ways() {
     // With one element in that leaf the next key is the same, not less or greater.
     let child = u64::from_le_bytes(bad.read_all(u64::MAX).unwrap()[page * 1024 + 24..][..8].try_into().unwrap());
     let bad = edit(&bad, child as usize, |leaf| leaf[10..12].copy_from_slice(&[1, 0]));
-    assert_eq!(steps_until_error(&bad, true), (1, Code::KeyOrder));
-    assert_eq!(steps_until_error(&bad, false), (1, Code::KeyOrder));
+    assert_eq!(steps_until_error(&bad, true), (1, Code::KeyOrder, child));
+    assert_eq!(steps_until_error(&bad, false), (1, Code::KeyOrder, child));
 }
 
 #[test]
@@ -206,8 +206,8 @@ fn a_branch_that_is_its_own_child_is_too_deep() {
         let count = usize::from(u16::from_le_bytes([bytes[10], bytes[11]]));
         (0..count).for_each(|i| bytes[24 + i * 16..][..8].copy_from_slice(&(page as u64).to_le_bytes()));
     });
-    assert_eq!(steps_until_error(&bad, true), (0, Code::DepthUneven));
-    assert_eq!(steps_until_error(&bad, false), (0, Code::DepthUneven));
+    assert_eq!(steps_until_error(&bad, true), (0, Code::DepthUneven, page as u64));
+    assert_eq!(steps_until_error(&bad, false), (0, Code::DepthUneven, page as u64));
 }
 
 #[test]
@@ -224,4 +224,22 @@ fn damage_below_the_cursor_is_said_with_its_place() {
     let corrupt = bucket.cursor().first().map(|_| ()).unwrap_err();
     assert_eq!((corrupt.code, corrupt.at.page, corrupt.at.offset), (Code::PageId, Some(child), Some(child * 1024)));
     assert!(bucket.cursor().last().unwrap().is_some(), "what lies elsewhere is read");
+}
+
+#[test]
+fn a_page_without_elements_inside_a_tree_is_damage_and_not_the_end() {
+    let source = file(1024, &items(300, 30));
+    let top = top(&source);
+    let children: Vec<usize> = {
+        let bytes = source.read_all(u64::MAX).unwrap();
+        let count = usize::from(bytes[top * 1024 + 10]);
+        (0..count).map(|i| usize::from(bytes[top * 1024 + 24 + i * 16])).collect()
+    };
+    for page in [top, children[0], children[3], children[children.len() - 1]] {
+        let bad = edit(&source, page, |bytes| bytes[10..12].fill(0));
+        for forward in [true, false] {
+            let (_, code, at) = steps_until_error(&bad, forward);
+            assert_eq!((code, at), (Code::PageCount, page as u64));
+        }
+    }
 }

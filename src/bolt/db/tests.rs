@@ -165,10 +165,77 @@ fn every_length_a_file_can_be_cut_to_opens_or_is_refused() {
     for len in 0..whole.len() {
         let source = Source::from_bytes("memory", whole[..len].to_vec());
         match Db::open(&source) {
-            Ok(db) => assert_eq!(check_length(&db).unwrap_err().code, Code::FileTooShort),
+            Ok(db) => {
+                assert_eq!(check_length(&db).unwrap_err().code, Code::FileTooShort);
+                // Of a meta page 80 bytes are enough.
+                assert_eq!(db.slots()[1].fault.is_none(), len >= 1024 + 80);
+            }
             Err(corrupt) => assert!(len < 80 || corrupt.code == Code::MetaInvalid, "{len}: {corrupt}"),
         }
     }
+}
+
+#[test]
+fn a_page_number_is_good_up_to_the_high_water_mark_and_a_run_up_to_the_end_of_the_file() {
+    let at = |id: u64, overflow: u8, len: usize| {
+        let mut bytes = fresh(1024, [8, 9]);
+        bytes[2 * 1024 + 12] = overflow;
+        bytes.truncate(len);
+        let source = Source::from_bytes("memory", bytes);
+        let db = Db::open(&source).unwrap();
+        db.page(Pgid(id), &mut Window::new()).map(|page| page.bytes.len()).map_err(|fault| (fault.code, fault.at.page))
+    };
+    assert_eq!(at(1, 0, 4096), Err((Code::PageOutOfRange, Some(1))));
+    assert_eq!(at(2, 0, 4096), Ok(1024));
+    assert_eq!(at(3, 0, 4096), Ok(1024));
+    assert_eq!(at(4, 0, 4096), Err((Code::PageOutOfRange, Some(4))));
+    assert_eq!(at(3, 0, 4095), Err((Code::FileTooShort, Some(3))));
+    assert_eq!(at(2, 1, 4096), Ok(2048));
+    assert_eq!(at(2, 2, 4096), Err((Code::PageOutOfRange, Some(2))));
+    assert_eq!(at(2, 1, 4095), Err((Code::FileTooShort, Some(2))));
+}
+
+#[test]
+fn the_other_meta_page_can_be_taken_if_it_is_good() {
+    let mut bytes = fresh(1024, [8, 9]);
+    let source = Source::from_bytes("memory", bytes.clone());
+    let db = Db::open(&source).unwrap();
+    let taken = |number| db.with_meta(number).map(|db| (db.meta_number(), db.meta().txid.0));
+    assert_eq!([taken(0), taken(1), taken(2)], [Some((0, 8)), Some((1, 9)), None]);
+    bytes[72] ^= 1;
+    let source = Source::from_bytes("memory", bytes);
+    assert!(Db::open(&source).unwrap().with_meta(0).is_none());
+}
+
+#[test]
+fn the_second_meta_page_is_looked_for_where_bbolt_looks_for_it() {
+    let mut bytes = fresh(1024, [8, 9]);
+    bytes[..1024].fill(0);
+    let taken = |len: usize| {
+        let source = Source::from_bytes("memory", bytes[..len].to_vec());
+        Db::open(&source).map(|db| db.meta_number()).map_err(|fault| fault.code)
+    };
+    assert_eq!(taken(2049), Ok(1));
+    // 1024 bytes before the end it does not look any more.
+    assert_eq!(taken(2048), Err(Code::MetaInvalid));
+}
+
+#[test]
+fn a_file_looks_like_bolt_by_the_magic_of_either_meta_page() {
+    let looks = |bytes: &[u8]| looks_like_bolt(&Source::from_bytes("memory", bytes.to_vec())).unwrap();
+    let mut bytes = fresh(4096, [8, 9]);
+    assert!(looks(&bytes) && looks(&bytes[..20]));
+    bytes[..4096].fill(0);
+    assert!(looks(&bytes));
+    bytes[4096..8192].fill(0);
+    assert!(!looks(&bytes) && !looks(&bytes[..19]) && !looks(b""));
+
+    // A file that turned shorter after it was opened.
+    let place = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(place.path(), bytes).unwrap();
+    let source = Source::open(place.path()).unwrap();
+    std::fs::write(place.path(), b"").unwrap();
+    assert_eq!(looks_like_bolt(&source).unwrap_err().code, Code::Unreadable);
 }
 
 #[test]
@@ -177,10 +244,14 @@ fn a_long_run_is_read_only_as_far_as_its_elements_reach() {
     let mut out = std::io::Cursor::new(Vec::new());
     let mut writer = Writer::new(&mut out, Options::default()).unwrap();
     writer.begin_bucket(b"big", 0).unwrap();
+    writer.put(b"full", &vec![7; (5 << 20) - 36]).unwrap();
     writer.put(b"long", &vec![7; 5 << 20]).unwrap();
     for i in 0..2000u32 {
         writer.put(format!("short{i:05}").as_bytes(), &[1; 100]).unwrap();
     }
+    writer.end_bucket().unwrap();
+    writer.begin_bucket(b"lone", 0).unwrap();
+    writer.put(b"long", &vec![7; 5 << 20]).unwrap();
     writer.end_bucket().unwrap();
     writer.finish().unwrap();
     let mut image = out.into_inner();
@@ -196,6 +267,21 @@ fn a_long_run_is_read_only_as_far_as_its_elements_reach() {
     let (long, short) = (leaf_of(&db, b"long"), leaf_of(&db, b"short01000"));
     assert!(db.page(long, &mut Window::new()).unwrap().bytes.len() > 5 << 20);
     assert!(short.0 > long.0);
+    // Here nothing but the value itself reaches that far.
+    assert_eq!(db.root().bucket(b"lone").unwrap().unwrap().get(b"long").unwrap().unwrap().len(), 5 << 20);
+
+    // A short run is read as long as it says. A long one may have the page more that Go gives one that is exactly full.
+    let pages = |id: Pgid, overflow: u32| {
+        let mut image = image.clone();
+        let at = db.offset_of(id) as usize + 12;
+        image[at..at + 4].copy_from_slice(&overflow.to_le_bytes());
+        let source = Source::from_bytes("longer", image);
+        let db = Db::open(&source).unwrap();
+        db.page(id, &mut Window::new()).map(|page| page.bytes.len() / 4096).map_err(|fault| fault.code)
+    };
+    assert_eq!(pages(short, 9), Ok(10));
+    let full = leaf_of(&db, b"full");
+    assert_eq!([pages(full, 1279), pages(full, 1280), pages(full, 1281)], [Ok(1280), Ok(1281), Err(Code::PageOutOfRange)]);
 
     // The long page is exchanged for a short one whose header claims the long one's overflow.
     let (from, to) = (db.offset_of(short) as usize, db.offset_of(long) as usize);

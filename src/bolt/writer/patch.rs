@@ -305,6 +305,23 @@ mod tests {
         proptest::collection::btree_map(name, proptest::collection::btree_map(keys(), value, 0..most), 0..4)
     }
 
+    #[test]
+    fn a_bucket_that_is_made_takes_as_many_pages_as_the_writer_gives_it() {
+        // Leaves of eight under one branch that is full to the last byte; four by four; keys of which two do not fit on a page.
+        for (count, key, value) in [(384, 5, 100), (64, 200, 0), (24, 600, 0)] {
+            let keys: BTreeMap<_, _> = (0..count).map(|i| (format!("{i:0key$}").into_bytes(), vec![7; value])).collect();
+            let changes = keys.iter().map(|(key, value)| (key.clone(), Some(value.clone()))).collect();
+            let due = Model::from([(b"b".to_vec(), keys)]);
+            let high = |source: &Source| Db::open(source).unwrap().meta().high_water.0;
+
+            let base = file(&Model::new(), 1024);
+            let patched = patch(&Db::open(&base).unwrap(), &Changes::from([(b"b".to_vec(), changes)])).unwrap().source;
+            assert_eq!(content(&patched), due);
+            // The metas are there already.
+            assert_eq!(high(&patched) - high(&base), high(&file(&due, 1024)) - 2, "{count} keys of {key} bytes");
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
         #[test]

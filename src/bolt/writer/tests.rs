@@ -302,6 +302,24 @@ fn buckets_nest_to_the_limit_and_no_deeper() {
 }
 
 #[test]
+fn of_a_long_key_a_message_shows_the_first_64_bytes() {
+    assert_eq!(show(&[b'k'; 64]), "k".repeat(64));
+    assert_eq!(show(&[b'k'; 65]), format!("{}... (65 bytes)", "k".repeat(64)));
+}
+
+#[test]
+fn the_length_so_far_is_told_of_all_pages_but_those_that_are_open() {
+    let mut writer = Writer::new(Cursor::new(Vec::new()), options(4096)).unwrap();
+    writer.begin_bucket(b"b", 0).unwrap();
+    // A leaf of 7000 bytes is two pages, and is written when the next item comes.
+    let told = [3, 4, 4, 5].map(|key| {
+        writer.put(&[key], &[0; 7000]).ok();
+        writer.bytes_so_far() / 4096
+    });
+    assert_eq!(told, [2, 4, 4, 6]);
+}
+
+#[test]
 fn what_is_refused_leaves_no_trace() {
     let attempt = |offend: bool| {
         let mut file = Cursor::new(Vec::new());
@@ -348,6 +366,8 @@ fn an_item_that_go_could_not_read_is_refused() {
     let size = (MAX_ITEM + 32).next_multiple_of(4096) - 40;
     assert!(!writer.pages.leaf_has_room(size, size + 20), "a second item would push the first out of the window");
     assert!(writer.pages.leaf_has_room(4096 - 40, 4096 - 20));
+    // A leaf that is a quarter empty is left so, an emptier one is not.
+    assert!(!writer.pages.leaf_has_room(3072, 5000) && writer.pages.leaf_has_room(3071, 5000));
 }
 
 #[test]
