@@ -168,7 +168,8 @@ impl Manifest {
     fn on_host(&self, taken: Taken) -> Result<Taken, Error> {
         let inside = Path::new(&taken.value);
         let wrong = |what: String| Error::unreadable(&self.path, format!("--{} is {}, {what}", taken.flag, printable(&taken.value)));
-        if !inside.is_absolute() || inside.components().any(|part| part == Component::ParentDir) {
+        let up = |path: &Path| path.components().any(|part| part == Component::ParentDir);
+        if !inside.is_absolute() || up(inside) {
             return Err(wrong("which is not an absolute path".to_owned()));
         }
         let mounts = self.container.volume_mounts.iter().filter(|mount| mount.mount_path.starts_with('/'));
@@ -176,10 +177,11 @@ impl Manifest {
         let gone = || wrong(format!("which is on no volume of the host; give --{} to restore", taken.flag));
         let mount = mount.ok_or_else(gone)?;
         let host = self.volumes.iter().find(|volume| volume.name == mount.name).and_then(|volume| volume.host_path.as_ref());
-        let host = host.filter(|host| host.path.starts_with('/')).ok_or_else(gone)?;
+        // The API server takes no such volume either.
+        let host = host.filter(|host| host.path.starts_with('/') && !up(Path::new(&host.path))).ok_or_else(gone)?;
         let mut path = PathBuf::from(&host.path);
         for below in [Path::new(&mount.sub_path), inside.strip_prefix(&mount.mount_path).unwrap_or(Path::new(""))] {
-            if below.is_absolute() || below.components().any(|part| part == Component::ParentDir) {
+            if below.is_absolute() || up(below) {
                 return Err(gone());
             }
             path.extend(below.components());
@@ -261,7 +263,7 @@ mod tests {
     fn a_path_that_is_not_on_the_host_is_refused() {
         let on = |data: &str, mounts: &str| {
             let yaml = format!(
-                "{HEAD}    command: [etcd, '--data-dir={data}']\n    volumeMounts: {mounts}\n  volumes:\n  - {{name: v, emptyDir: {{}}}}\n  - {{name: h, hostPath: {{path: /h}}}}\n"
+                "{HEAD}    command: [etcd, '--data-dir={data}']\n    volumeMounts: {mounts}\n  volumes:\n  - {{name: v, emptyDir: {{}}}}\n  - {{name: h, hostPath: {{path: /h}}}}\n  - {{name: u, hostPath: {{path: /h/..}}}}\n"
             );
             manifest(&yaml).unwrap().data_dir().map(|taken| taken.value).map_err(|error| error.to_string())
         };
@@ -269,6 +271,7 @@ mod tests {
         for (data, mounts, why) in [
             ("/d", "[{name: v, mountPath: /d}]", "on no volume of the host"),
             ("/d", "[{name: h, mountPath: /dd}]", "on no volume of the host"),
+            ("/d/x", "[{name: u, mountPath: /d}]", "on no volume of the host"),
             ("/d", "[{name: h, mountPath: /d, subPath: ../../etc}]", "on no volume of the host"),
             ("/d/../etc", "[{name: h, mountPath: /d}]", "not an absolute path"),
             ("default.etcd", "[{name: h, mountPath: /d}]", "not an absolute path"),
