@@ -347,10 +347,10 @@ impl Scan {
         let gathering = Gathering::default();
         let live = keys && how.keys == Keys::Live;
         let pages = keys && how.keys == Keys::Pages;
-        let content = || match live {
-            true => Content::Keys(Gatherer::new(&gathering)),
-            false if pages => Content::Nothing,
-            false => Content::Plain,
+        let content = || match how.keys {
+            Keys::Live if keys => Content::Keys(Gatherer::new(&gathering)),
+            Keys::Pages if keys => Content::Nothing,
+            _ => Content::Plain,
         };
         let parts = if keys && how.keys == Keys::History {
             let compact = if self.knows("meta") { self.facts.compact_revision().unwrap_or(-1) } else { i64::MAX };
