@@ -3,11 +3,16 @@
 //! It checks what bbolt's `Tx.Check` checks and what that leaves out: element bounds, inline buckets, branch keys, equal depth, page
 //! numbers at the high water mark. A fault is handed to the [`Visitor`] and the walk goes on with what can still be reached.
 
+mod free;
+mod stats;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::iter::ParallelIterator;
 use rayon::slice::ParallelSlice;
 
+pub use self::free::check_freelist;
+pub use self::stats::{Buckets, Stats};
 use super::cursor::MAX_DEPTH;
 use super::page::{ELEMENT, HEADER};
 use super::{Bucket, Db, Kind, Page, Pgid, Root};
@@ -525,162 +530,6 @@ fn children<'p>(page: &Page<'p>, bounds: Bounds<'p>, shared: Shared<'p>) -> impl
         let named_by = NamedBy::Branch { page: page.id, offset, element: index };
         reaches(upper).then_some((element.child, Bounds { lower, upper, named_by }))
     })
-}
-
-/// The buckets in the root bucket's leaf pages, in key order.
-#[derive(Debug)]
-pub struct Buckets<'d, 's> {
-    db: &'d Db<'s>,
-    /// Those that could be read.
-    pub found: Vec<Bucket<'d, 's>>,
-    /// Names of those that could not.
-    pub lost: Vec<Vec<u8>>,
-    /// What is wrong.
-    pub faults: Vec<Corrupt>,
-    /// Pages and elements of the bucket itself.
-    pub stats: Stats,
-}
-
-impl<'d, 's> Buckets<'d, 's> {
-    /// None found yet.
-    #[must_use]
-    pub fn new(db: &'d Db<'s>) -> Buckets<'d, 's> {
-        Buckets { db, found: Vec::new(), lost: Vec::new(), faults: Vec::new(), stats: Stats::default() }
-    }
-}
-
-impl Visitor for Buckets<'_, '_> {
-    fn branch(&mut self, page: &Page<'_>, depth: usize) {
-        self.stats.branch(page, depth);
-    }
-
-    fn leaf(&mut self, page: &Page<'_>, depth: Option<usize>) {
-        self.stats.leaf(page, depth);
-        for element in page.leaves() {
-            if !element.is_bucket {
-                // bbolt has no way to put one here.
-                let what = "the element's flags are 0, a value's; 1 is due: the root holds buckets only";
-                self.faults.push(*Corrupt::new(Code::ElementFlags, page.element_at(element.index).key(element.key), what));
-                continue;
-            }
-            match Bucket::parse(self.db, page, &element) {
-                Ok(bucket) => self.found.push(bucket),
-                Err(corrupt) => {
-                    self.lost.push(element.key.to_vec());
-                    self.faults.push(*corrupt);
-                }
-            }
-        }
-    }
-
-    fn fault(&mut self, corrupt: Corrupt) {
-        self.faults.push(corrupt);
-    }
-}
-
-/// How big a tree is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Stats {
-    /// Keys and sub-buckets.
-    pub elements: u64,
-    /// Levels of pages; 0 for an inline bucket.
-    pub depth: u64,
-    /// Branch pages, without overflow.
-    pub branch_pages: u64,
-    /// Leaf pages, without overflow.
-    pub leaf_pages: u64,
-    /// Overflow pages of both.
-    pub overflow_pages: u64,
-    /// Bytes of these pages.
-    pub bytes: u64,
-    /// Bytes of them that hold headers, elements, keys and values.
-    pub bytes_used: u64,
-    /// Bytes of the inline page, for an inline bucket.
-    pub inline_bytes: u64,
-}
-
-impl Stats {
-    fn page(&mut self, page: &Page<'_>, depth: usize) {
-        self.depth = self.depth.max(to_u64(depth).saturating_add(1));
-        self.overflow_pages = self.overflow_pages.saturating_add(u64::from(page.overflow));
-        self.bytes = self.bytes.saturating_add(to_u64(page.bytes.len()));
-        self.bytes_used = self.bytes_used.saturating_add(page.used());
-    }
-
-    /// Counts a branch page.
-    pub fn branch(&mut self, page: &Page<'_>, depth: usize) {
-        self.page(page, depth);
-        self.branch_pages = self.branch_pages.saturating_add(1);
-    }
-
-    /// Counts a leaf page.
-    pub fn leaf(&mut self, page: &Page<'_>, depth: Option<usize>) {
-        self.elements = self.elements.saturating_add(to_u64(page.count));
-        match depth {
-            Some(depth) => {
-                self.page(page, depth);
-                self.leaf_pages = self.leaf_pages.saturating_add(1);
-            }
-            None => self.inline_bytes = self.inline_bytes.saturating_add(to_u64(page.bytes.len())),
-        }
-    }
-
-    /// Adds another part of the same tree, or another tree.
-    pub fn add(&mut self, other: &Stats) {
-        self.elements = self.elements.saturating_add(other.elements);
-        self.depth = self.depth.max(other.depth);
-        self.branch_pages = self.branch_pages.saturating_add(other.branch_pages);
-        self.leaf_pages = self.leaf_pages.saturating_add(other.leaf_pages);
-        self.overflow_pages = self.overflow_pages.saturating_add(other.overflow_pages);
-        self.bytes = self.bytes.saturating_add(other.bytes);
-        self.bytes_used = self.bytes_used.saturating_add(other.bytes_used);
-        self.inline_bytes = self.inline_bytes.saturating_add(other.inline_bytes);
-    }
-
-    /// Pages of the tree, overflow included.
-    #[must_use]
-    pub fn pages(&self) -> u64 {
-        self.branch_pages.saturating_add(self.leaf_pages).saturating_add(self.overflow_pages)
-    }
-}
-
-/// What is left once all trees are walked: the freelist against them, and pages that belong to nobody.
-///
-/// Returns the number of free pages: listed, or without a stored freelist all that were not visited.
-pub fn check_freelist(db: &Db<'_>, visited: &Visited, fault: &mut dyn FnMut(Corrupt)) -> u64 {
-    let present = db.pages_present();
-    let unvisited = |v: &Visited| (2..present).filter(|id| !v.has(Pgid(*id))).map(Pgid).collect::<Vec<_>>();
-    let list = match super::Freelist::read(db) {
-        Ok(Some(list)) => list,
-        Ok(None) => return to_u64((2..present).filter(|id| !visited.has(Pgid(*id))).count()),
-        Err(corrupt) => {
-            fault(*corrupt);
-            return 0;
-        }
-    };
-    let high = db.meta().high_water;
-    let list_at = At::page(list.page.0, db.offset_of(list.page));
-    if !visited.mark(list.page, list.pages) {
-        fault(*Corrupt::new(Code::PageShared, list_at.clone(), "a page of the freelist is also a page of the tree"));
-    }
-    let listed = Visited::new(db);
-    for (index, id) in list.ids.iter().enumerate() {
-        let at = || list_at.clone().element(index);
-        if id.0 < 2 || *id >= high {
-            let what = format!("free page {id} is not between 2 and the high water mark {high}");
-            fault(*Corrupt::new(Code::FreelistInvalid, at(), what));
-        } else if id.0 < present && !listed.mark(*id, 1) {
-            fault(*Corrupt::new(Code::FreelistInvalid, at(), format!("page {id} is listed as free twice")));
-        } else if visited.has(*id) {
-            fault(*Corrupt::new(Code::FreelistReachable, at(), format!("page {id} is in use and listed as free")));
-        }
-    }
-    for id in unvisited(visited) {
-        if !listed.has(id) {
-            fault(*Corrupt::new(Code::PageLeaked, At::page(id.0, db.offset_of(id)), "page is neither in a tree nor listed as free"));
-        }
-    }
-    to_u64(list.ids.len())
 }
 
 #[cfg(test)]

@@ -1,0 +1,392 @@
+//! Levels identity to mvcc: one pass over one database.
+
+use std::sync::Arc;
+
+use super::manifest::Against;
+use super::{Database, Level, OtherMeta, Outcome, Run, consistency, evidence};
+use crate::bolt::{Db, Pgid};
+use crate::bytes::gate::{OpenAtEnd, is_cold};
+use crate::bytes::source::Lock;
+use crate::bytes::{Gate, Source, checksum};
+use crate::error::{At, Corrupt, Result, printable};
+use crate::etcd::member;
+use crate::etcd::schema::storage_version;
+use crate::finding::{Code, Finding, Severity};
+use crate::monitor::Monitor;
+use crate::ops::digest::{Digests, digests};
+use crate::ops::inspect::metas;
+use crate::ops::scan::{Keys, Options, Scan, scan};
+use crate::snap::backup::Trailer;
+
+/// The part of a monitor that a piece of a larger work may use.
+struct Part<'m>(&'m dyn Monitor);
+
+impl Monitor for Part<'_> {
+    fn advance(&self, bytes: u64) {
+        self.0.advance(bytes);
+    }
+    fn cancelled(&self) -> bool {
+        self.0.cancelled()
+    }
+}
+
+/// What one pass over a file gives, as far as it was asked for.
+struct Read {
+    digest: Option<Result<Digests, Box<Corrupt>>>,
+    scan: Option<Scan>,
+}
+
+impl Run<'_> {
+    /// Levels identity to mvcc. `alone`: it is a file by itself, from which a trailer is expected.
+    pub(super) fn database(&mut self, source: &Source, alone: bool) -> Result<Database> {
+        let name = source.name();
+        if source.flock() == Lock::Held {
+            self.found.say(Code::InUse, &name, "a running etcd holds the lock of this database: what is read here may be torn");
+        }
+        let measured = &mut self.verification.measured;
+        measured.file_size = source.len();
+        measured.modified = source.stamp().and_then(|s| jiff::Timestamp::new(s.modified.0, 0).ok()).map(|t| t.to_string());
+        let db = match Db::open(source) {
+            Ok(db) => db,
+            Err(corrupt) => return Ok(self.no_meta(source, *corrupt)),
+        };
+        // A member's own database has none, whatever its last bytes look like.
+        let trailer = if alone { Trailer::read(source, db.size()) } else { Ok(Trailer::Absent) };
+        let (trailer, unreadable) = match trailer {
+            Ok(trailer) => (trailer, None),
+            Err(corrupt) => (Trailer::Absent, Some(corrupt)),
+        };
+        let alone = alone && unreadable.is_none();
+        if let Some(corrupt) = unreadable {
+            self.found.push(Finding::from_corrupt(&name, *corrupt));
+        }
+        let measured = &mut self.verification.measured;
+        measured.payload_size = trailer.payload(source);
+        measured.page_size = db.page_size();
+        measured.db_size = db.size();
+        measured.txid = db.meta().txid.0;
+        measured.metas = metas(&db);
+        measured.trailer = match trailer {
+            Trailer::Absent => "absent",
+            Trailer::Present { .. } => "present",
+            Trailer::Zeroed { .. } => "zeroed",
+            Trailer::Cut { .. } => "cut",
+            Trailer::Lost { .. } => "lost",
+        };
+        self.trailer_form(&db, trailer, alone);
+
+        let hashing = self.digesting()
+            || self.options.sealing
+            || (self.options.level >= Level::Bytes && !matches!(trailer, Trailer::Absent | Trailer::Lost { .. }));
+        let walking = self.options.level >= Level::Pages;
+        let total = if hashing { source.len() } else { 0 }.saturating_add(if walking { db.size().min(source.len()) } else { 0 });
+        self.monitor.begin("verifying", total);
+        let Read { digest, scan } = self.read(&db, trailer, hashing, walking)?;
+        self.monitor.end();
+
+        let faults = match &scan {
+            Some(scan) => {
+                self.take_scan(scan, &db);
+                scan.faults.kept.clone()
+            }
+            None => identity_faults(&db),
+        };
+        for corrupt in faults {
+            // Undecodable values belong to a level that may not have been asked for.
+            if Level::of(corrupt.code) <= self.options.level {
+                self.found.push(Finding::from_corrupt(&name, corrupt));
+            }
+        }
+        if let Some(scan) = &scan {
+            for (code, count) in &scan.faults.counts {
+                if let Some(found) = self.found.counts.get_mut(code) {
+                    *found = (*count).max(*found);
+                }
+            }
+        }
+        if let Some(what) = source.changed() {
+            self.found.say(Code::InUse, &name, format!("the file {what}"));
+        }
+        self.other_meta(&db, &name)?;
+        self.judge(
+            Level::Identity,
+            format!(
+                "{} pages of {} bytes, meta page {} of txid {}",
+                db.meta().high_water,
+                db.page_size(),
+                db.meta_number(),
+                db.meta().txid
+            ),
+        );
+        self.bytes(&db, trailer, digest, alone);
+        self.judge_scan(&db, scan.as_ref(), &name);
+        let knows_members = scan.as_ref().is_some_and(|s| s.knows("members"));
+        let mut facts = None;
+        if let Some(scan) = scan {
+            self.verification.reached = Some(Arc::new(scan.reached));
+            facts = scan.is_etcd.then_some(scan.facts);
+        }
+        Ok(Database { name, trailer: Some(trailer), facts, knows_members })
+    }
+
+    fn no_meta(&mut self, source: &Source, corrupt: Corrupt) -> Database {
+        self.found.push(Finding::from_corrupt(&source.name(), corrupt));
+        self.judge(Level::Identity, "no meta page can be used");
+        for level in [Level::Bytes, Level::Pages, Level::Mvcc] {
+            self.level(level, Outcome::NotRun, "no meta page can be used");
+        }
+        Database { name: source.name(), ..Database::default() }
+    }
+
+    fn trailer_form(&mut self, db: &Db<'_>, trailer: Trailer, alone: bool) {
+        let (source, size) = (db.source(), db.size());
+        let name = &source.name();
+        let payload = trailer.payload(source);
+        if payload < size {
+            // What stands at the end of a file without its end is no trailer.
+            return;
+        }
+        let beyond = payload.saturating_sub(size);
+        // bbolt makes its files longer by whole pages; snapshot save writes exactly the database.
+        let padded = matches!(trailer, Trailer::Absent) && payload.checked_rem(db.page_size()) == Some(0);
+        if alone && beyond > 0 && !padded && !matches!(trailer, Trailer::Cut { .. }) && source.len() > 4096 {
+            let what = format!(
+                "{beyond} bytes stand after the database's {size}, where {} is due",
+                if matches!(trailer, Trailer::Absent) { "nothing or a trailer of 32" } else { "the trailer" }
+            );
+            self.found.push(Finding::new(Code::TrailingBytes, name, At::offset(size), what));
+        }
+        match trailer {
+            Trailer::Absent if alone => {
+                let what = "the file has no SHA-256 trailer: it is a database as a member keeps it, not made by snapshot save";
+                self.found.say(Code::TrailerAbsent, name, what);
+            }
+            Trailer::Cut { bytes } => {
+                self.found.say(
+                    Code::TrailerCut,
+                    name,
+                    format!("{bytes} bytes follow the database, a trailer has 32: the end of the file is missing"),
+                );
+            }
+            Trailer::Zeroed { payload } => {
+                let what = "32 zero bytes stand where the SHA-256 is due: the end of the file was never written";
+                self.found.push(Finding::new(Code::TrailerZeroed, name, At::offset(payload), what));
+            }
+            Trailer::Absent | Trailer::Lost { .. } | Trailer::Present { .. } => {}
+        }
+    }
+
+    /// Whether the digests of the whole file are needed.
+    fn digesting(&self) -> bool {
+        self.options.digests || (self.options.level >= Level::Bytes && self.options.against.is_some_and(|a| a.entry.is_some()))
+    }
+
+    /// Hashes on one thread and walks on the others, both in the same pass over the file.
+    fn read(&self, db: &Db<'_>, trailer: Trailer, hashing: bool, walking: bool) -> Result<Read> {
+        let source = db.source();
+        let part = Part(self.monitor);
+        let gate = (walking && is_cold(source)).then(Gate::default);
+        let payload = trailer.payload(source);
+        std::thread::scope(|scope| {
+            let reader = (hashing || gate.is_some()).then(|| {
+                let (gate, part) = (gate.as_ref(), &part);
+                scope.spawn(move || {
+                    let _open = gate.map(OpenAtEnd);
+                    let wanted = if !hashing { None } else { Some(self.digesting()) };
+                    digests(source, payload, wanted, gate, part)
+                })
+            });
+            let scan = walking
+                .then(|| {
+                    // One of each is needed for the verdict, even if none is to be shown.
+                    scan(db, Options { limit: self.options.max_findings.max(1), gate: gate.as_ref(), keys: self.keys() }, &part)
+                })
+                .transpose();
+            let digest = reader.and_then(|r| r.join().ok()).filter(|_| hashing);
+            Ok(Read { digest, scan: scan? })
+        })
+    }
+
+    fn take_scan(&mut self, scan: &Scan, db: &Db<'_>) {
+        let keys = self.keys();
+        let measured = &mut self.verification.measured;
+        measured.free_bytes = scan.free_pages.saturating_mul(db.page_size());
+        measured.status_hash = (keys != Keys::Pages).then_some(scan.hash);
+        measured.key_bucket = scan.key_bucket;
+        if !scan.is_etcd {
+            return;
+        }
+        let facts = &scan.facts;
+        measured.revision = scan.keyspace.last.map(|r| r.main);
+        measured.compact_revision = facts.compact_revision();
+        let counted = matches!(keys, Keys::Live | Keys::History);
+        measured.live_keys = counted.then(|| scan.newest.live());
+        measured.revisions = counted.then_some(scan.keyspace.revisions);
+        measured.storage_version = storage_version(facts).version.map(|v| printable(&v));
+        measured.cluster_version = facts.cluster_version.as_deref().map(printable);
+        measured.consistent_index = facts.consistent_index;
+        measured.members = facts.members.iter().map(|m| member::hex16(m.id)).collect();
+        measured.member_names = facts.members.iter().map(|m| printable(&m.name)).collect();
+        measured.alarms = facts.alarms.iter().map(|a| a.alarm.map_or_else(String::new, |a| format!("{a:?}").to_uppercase())).collect();
+        measured.compaction_unfinished = facts.compaction_is_unfinished();
+        if let Some(ask) = self.options.ask {
+            let seen = evidence::look(scan, db, ask);
+            (measured.key_counts, measured.newest_evidence) = (seen.counts, seen.newest);
+        }
+    }
+
+    fn bytes(&mut self, db: &Db<'_>, trailer: Trailer, digest: Option<Result<Digests, Box<Corrupt>>>, alone: bool) {
+        let (source, size) = (db.source(), db.size());
+        let name = source.name();
+        let digest = match digest {
+            Some(Ok(digest)) => Some(digest),
+            Some(Err(corrupt)) => {
+                self.found.push(Finding::from_corrupt(&name, *corrupt));
+                None
+            }
+            None => None,
+        };
+        let payload = digest.as_ref().map(|d| d.payload);
+        // A file that ends early has lost its trailer: the 32 bytes at its end are none, unless they fit.
+        let matches = matches!((payload, trailer), (Some(computed), Trailer::Present { digest, .. }) if computed == digest);
+        let lost = trailer.payload(source) < size && !matches;
+        if let (Some(computed), Trailer::Present { digest: stored, payload }) = (payload, trailer)
+            && !matches
+            && !lost
+        {
+            let what =
+                format!("the trailer is {}, the {payload} bytes before it give {}", checksum::hex(&stored), checksum::hex(&computed));
+            self.found.push(Finding::new(Code::TrailerMismatch, &name, At::offset(payload), what));
+        }
+        self.verification.measured.payload_sha256 = payload;
+        let against = self.manifest(source, digest.as_ref());
+        self.verification.measured.digests = digest.filter(|_| self.options.digests);
+        if self.options.level < Level::Bytes {
+            return self.level(Level::Bytes, Outcome::NotRun, "not asked for");
+        }
+        let hashed = match trailer {
+            Trailer::Present { payload, .. } | Trailer::Zeroed { payload } => {
+                Some(format!("SHA-256 of {payload} bytes against the trailer"))
+            }
+            Trailer::Absent | Trailer::Cut { .. } | Trailer::Lost { .. } => None,
+        };
+        match against {
+            Some(Ok(compared)) => return self.judge(Level::Bytes, hashed.map_or(compared.clone(), |h| format!("{h}; {compared}"))),
+            Some(Err(why)) if self.found.worst(Level::Bytes).is_none() => return self.level(Level::Bytes, Outcome::Inconclusive, why),
+            Some(Err(_)) | None => {}
+        }
+        match trailer {
+            _ if self.found.worst(Level::Bytes).is_some() && !matches!(trailer, Trailer::Present { .. } | Trailer::Zeroed { .. }) => {
+                self.judge(Level::Bytes, "not all bytes could be read");
+            }
+            Trailer::Lost { .. } => {
+                self.level(Level::Bytes, Outcome::NotRun, "the end of the file is missing, and with it the trailer if there was one");
+            }
+            Trailer::Absent if alone => self.level(Level::Bytes, Outcome::Inconclusive, "no trailer to compare with"),
+            Trailer::Absent => self.level(Level::Bytes, Outcome::NotApplicable, "a member's own database has no trailer"),
+            Trailer::Cut { .. } => self.level(Level::Bytes, Outcome::NotRun, "the trailer is cut off"),
+            Trailer::Present { payload, .. } | Trailer::Zeroed { payload } => {
+                self.judge(Level::Bytes, format!("SHA-256 of {payload} bytes against the trailer"));
+            }
+        }
+    }
+
+    /// Compares with the manifest: what was compared, or why nothing could be; `None` when there is none.
+    fn manifest(&mut self, source: &Source, digest: Option<&Digests>) -> Option<Result<String, String>> {
+        let Against { manifest, entry } = self.options.against.filter(|_| self.options.level >= Level::Bytes)?;
+        let Some(entry) = entry else { return Some(Err(format!("{manifest} does not name this file"))) };
+        let differences = entry.differences(source.len(), digest);
+        if !differences.is_empty() {
+            self.found.say(Code::ManifestMismatch, &source.name(), format!("{} ({manifest})", differences.join("; ")));
+        }
+        Some(match digest {
+            Some(_) => Ok(format!("{} against {manifest}", entry.compared())),
+            None => Err("the file could not be hashed".to_owned()),
+        })
+    }
+
+    fn judge_scan(&mut self, db: &Db<'_>, scan: Option<&Scan>, name: &str) {
+        let Some(scan) = scan else {
+            self.level(Level::Pages, Outcome::NotRun, "not asked for");
+            self.level(Level::Mvcc, Outcome::NotRun, "not asked for");
+            return;
+        };
+        let mut all = scan.root.clone();
+        scan.buckets.iter().for_each(|b| all.add(&b.stats));
+        let detail = format!("{} pages of {} buckets reached, {} free", all.pages(), scan.buckets.len(), scan.free_pages);
+        let cut = [Code::FileTooShort, Code::Unreadable].iter().any(|code| self.found.counts.contains_key(code));
+        if cut {
+            self.level(Level::Pages, Outcome::Failed, format!("{detail}; others cannot be read"));
+        } else {
+            self.judge(Level::Pages, detail);
+        }
+        if self.keys() != Keys::History {
+            self.level(Level::Mvcc, Outcome::NotRun, "not asked for");
+            return;
+        }
+        if !scan.is_etcd && !scan.root_is_whole {
+            self.level(Level::Mvcc, Outcome::NotRun, "the root bucket is damaged: which buckets there are cannot be told");
+            return;
+        }
+        if !scan.is_etcd {
+            self.level(Level::Mvcc, Outcome::NotApplicable, "the buckets are not etcd's");
+            return;
+        }
+        let unknown = consistency::check(scan, db, name, &mut self.found);
+        let hash = match &scan.hashkv {
+            Some(Ok(hash)) if !pages_are_missing(scan) => {
+                self.verification.measured.hashkv = Some(*hash);
+                let last = scan.keyspace.last.map_or(0, |r| r.main).max(scan.facts.compact_revision().unwrap_or(-1)).max(1);
+                format!("HashKV {hash} at {last}")
+            }
+            Some(Err(corrupt)) if !pages_are_missing(scan) => format!("no HashKV, {corrupt}"),
+            _ => "no HashKV, pages are missing".to_owned(),
+        };
+        let detail = format!("{} revisions of {} live keys; {hash}", scan.keyspace.revisions, scan.newest.live());
+        if unknown && self.found.worst(Level::Mvcc) != Some(Severity::Damage) {
+            self.level(Level::Mvcc, Outcome::Inconclusive, format!("{detail}; the storage version is newer than coldbolt knows"));
+        } else {
+            self.judge(Level::Mvcc, detail);
+        }
+    }
+
+    /// When the meta page in use or its tree is damaged, whether the other one's tree is whole: that is the way out.
+    fn other_meta(&mut self, db: &Db<'_>, name: &str) -> Result<()> {
+        let damaged =
+            [Level::Identity, Level::Pages, Level::Mvcc].into_iter().any(|level| self.found.worst(level) == Some(Severity::Damage));
+        let other = db.slots().iter().find(|s| s.number != db.meta_number()).map_or(0, |s| s.number);
+        let Some(other) = db.with_meta(other).filter(|o| damaged && o.meta().root != db.meta().root) else { return Ok(()) };
+        if self.options.level < Level::Pages {
+            return Ok(());
+        }
+        let scan = scan(&other, Options { limit: 1, gate: None, keys: Keys::Live }, &Part(self.monitor))?;
+        // A bad first meta page is no fault of the other one's tree.
+        let faults = scan.faults.counts.iter().filter(|(code, _)| **code != Code::MetaInvalid).fold(0u64, |n, (_, c)| n.saturating_add(*c));
+        let txid = other.meta().txid.0;
+        let what = if faults == 0 {
+            format!("the tree of the other meta page (txid {txid}) is whole: the state at that commit can be had")
+        } else {
+            format!("the tree of the other meta page (txid {txid}) is damaged too: {faults} faults")
+        };
+        self.found.push(Finding::new(
+            Code::MetaFallback,
+            name,
+            At::page(u64::from(other.meta_number()), other.offset_of(Pgid(u64::from(other.meta_number())))),
+            what,
+        ));
+        self.verification.other_meta = Some(OtherMeta { txid, whole: faults == 0, faults });
+        Ok(())
+    }
+}
+
+/// Whether a walk could not reach everything.
+fn pages_are_missing(scan: &Scan) -> bool {
+    let lost = |code: Code| matches!(code, Code::FileTooShort | Code::Unreadable);
+    scan.faults.counts.keys().any(|code| lost(*code) || (Level::of(*code) == Level::Pages && code.severity() == Severity::Damage))
+}
+
+/// What a walk would say about the meta pages and the length, without one.
+fn identity_faults(db: &Db<'_>) -> Vec<Corrupt> {
+    let slots = db.slots().iter().flat_map(|s| [&s.fault, &s.header_fault]).flatten().map(|f| (**f).clone());
+    slots.chain(crate::bolt::db::check_length(db).err().map(|c| *c)).collect()
+}

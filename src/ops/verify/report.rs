@@ -1,0 +1,178 @@
+//! What a verification says.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::Level;
+use super::evidence::{Evidence, KeyCount};
+use super::policy::{RuleResult, RuleSeverity};
+use crate::bolt::walk::Visited;
+use crate::finding::{Code, Finding, Severity};
+use crate::ops::digest::{self, Digests};
+use crate::ops::inspect::MetaReport;
+use crate::ops::scan::Crc;
+
+/// How a level ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Everything it checks holds; there may be notes.
+    Passed,
+    /// Something etcd would cope with.
+    Warned,
+    /// Damage.
+    Failed,
+    /// It was not asked for, or an earlier level failed so that it could not run.
+    NotRun,
+    /// It should have run and could not: the answer is inconclusive.
+    Inconclusive,
+    /// It means nothing for this kind of input.
+    NotApplicable,
+}
+
+/// One level of a report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LevelReport {
+    /// Which.
+    pub level: Level,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What was checked, or why it did not run.
+    pub detail: String,
+}
+
+/// The verdict on one input, or on all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// All levels that ran passed.
+    Good,
+    /// What could be checked is good, something could not be checked.
+    Inconclusive,
+    /// It could not be read at all.
+    Unreadable,
+    /// Damage, or a policy is broken.
+    Bad,
+}
+
+/// What was measured on the way; policies and reports are made from it.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Measured {
+    /// Length of the database file in bytes.
+    pub file_size: u64,
+    /// Modification time of the file, RFC 3339 in UTC.
+    pub modified: Option<String>,
+    /// SHA-256 of the payload; in hex where it is written.
+    #[serde(serialize_with = "digest::hex_if_any")]
+    pub payload_sha256: Option<[u8; 32]>,
+    /// Bytes of the payload: the file without its trailer.
+    pub payload_size: u64,
+    /// Digests of the whole file, if asked for.
+    pub digests: Option<Digests>,
+    /// `present`, `absent`, `zeroed` or `cut`.
+    pub trailer: &'static str,
+    /// Bytes in a page.
+    pub page_size: u64,
+    /// High water mark times page size, in bytes.
+    pub db_size: u64,
+    /// Bytes of pages that hold nothing.
+    pub free_bytes: u64,
+    /// Both meta pages.
+    pub metas: Vec<MetaReport>,
+    /// Transaction of the meta page in use.
+    pub txid: u64,
+    /// Last revision.
+    pub revision: Option<i64>,
+    /// Compact revision.
+    pub compact_revision: Option<i64>,
+    /// Keys whose newest revision is not a deletion.
+    pub live_keys: Option<u64>,
+    /// Stored revisions.
+    pub revisions: Option<u64>,
+    /// The hash `status` prints.
+    pub status_hash: Option<u32>,
+    /// The hash `hashkv` prints.
+    pub hashkv: Option<u32>,
+    /// Of the bucket `key` as it is stored: what a copy of it must have too.
+    #[serde(skip)]
+    pub key_bucket: Crc,
+    /// Storage version, stated or inferred.
+    pub storage_version: Option<String>,
+    /// Cluster version.
+    pub cluster_version: Option<String>,
+    /// Consistent index.
+    pub consistent_index: Option<u64>,
+    /// Cluster id, in hex; only a WAL tells.
+    pub cluster_id: Option<String>,
+    /// Member ids, in hex.
+    pub members: Vec<String>,
+    /// Their names, in the same order.
+    pub member_names: Vec<String>,
+    /// Raised alarms, as `NOSPACE` or `CORRUPT`.
+    pub alarms: Vec<String>,
+    /// Whether a compaction was asked for and not finished.
+    pub compaction_unfinished: bool,
+    /// Entries in the WAL that the database lacks.
+    pub wal_lag: Option<u64>,
+    /// Live keys, as far as they were asked for.
+    pub key_counts: Vec<KeyCount>,
+    /// The newest time that something inside the file tells, if it was asked for.
+    pub newest_evidence: Option<Evidence>,
+}
+
+/// The state of the tree of the meta page that is not in use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OtherMeta {
+    /// Its transaction: the commit before, as a rule.
+    pub txid: u64,
+    /// Whether all its pages are whole.
+    pub whole: bool,
+    /// Faults found in it.
+    pub faults: u64,
+}
+
+/// The result for one input.
+#[derive(Debug, Clone, Serialize)]
+pub struct Verification {
+    /// The input, as named.
+    pub path: String,
+    /// What it is, in words.
+    pub kind: String,
+    /// Every level, whether or not it ran.
+    pub levels: Vec<LevelReport>,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// What was measured.
+    pub measured: Measured,
+    /// When the meta page in use or its tree is damaged: the other one.
+    pub other_meta: Option<OtherMeta>,
+    /// The first findings of each code.
+    pub findings: Vec<Finding>,
+    /// How many there are of each code.
+    pub finding_counts: BTreeMap<Code, u64>,
+    /// The worst finding, of those too that are only counted.
+    #[serde(skip)]
+    pub worst: Option<Severity>,
+    /// The rules of the policy, if one was applied.
+    pub policy: Vec<RuleResult>,
+    /// The pages that are in use, if they were walked.
+    #[serde(skip)]
+    pub reached: Option<Arc<Visited>>,
+}
+
+impl Verification {
+    /// The verdict that the levels, the findings and the policy amount to.
+    #[must_use]
+    pub fn judge(&self) -> Verdict {
+        let rule = |passed| self.policy.iter().any(|r| r.severity == RuleSeverity::Error && r.passed == passed);
+        if rule(Some(false)) || self.worst == Some(Severity::Damage) {
+            Verdict::Bad
+        } else if rule(None) || self.levels.iter().any(|l| l.outcome == Outcome::Inconclusive) {
+            Verdict::Inconclusive
+        } else {
+            Verdict::Good
+        }
+    }
+}
