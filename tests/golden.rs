@@ -2,6 +2,9 @@
 //!
 //! etcd's tests run a store and hash it; here a model of that store makes the rows, and the bbolt writer makes the file.
 
+#[path = "common/key_value.rs"]
+mod key_value;
+
 use std::collections::BTreeMap;
 
 use coldbolt::bolt::Db;
@@ -14,22 +17,7 @@ use coldbolt::ops::{HashKvOptions, HashKvReport, StatusReport, hashkv, status};
 use coldbolt::{Error, Result};
 use prost::Message;
 
-/// `mvccpb.KeyValue`.
-#[derive(Clone, PartialEq, Message)]
-struct KeyValue {
-    #[prost(bytes = "vec", tag = "1")]
-    key: Vec<u8>,
-    #[prost(int64, tag = "2")]
-    create_revision: i64,
-    #[prost(int64, tag = "3")]
-    mod_revision: i64,
-    #[prost(int64, tag = "4")]
-    version: i64,
-    #[prost(bytes = "vec", tag = "5")]
-    value: Vec<u8>,
-    #[prost(int64, tag = "6")]
-    lease: i64,
-}
+use self::key_value::KeyValue;
 
 /// How far a compaction got before the file was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,8 @@
 //! Random histories, made by a naive model of etcd, and what restore and defrag make of them.
 
+#[path = "common/key_value.rs"]
+mod key_value;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
 use std::path::Path;
@@ -17,22 +20,7 @@ use coldbolt::ops::{HashKvOptions, hashkv};
 use proptest::prelude::*;
 use prost::Message;
 
-/// `mvccpb.KeyValue`.
-#[derive(Clone, PartialEq, Message)]
-struct KeyValue {
-    #[prost(bytes = "vec", tag = "1")]
-    key: Vec<u8>,
-    #[prost(int64, tag = "2")]
-    create_revision: i64,
-    #[prost(int64, tag = "3")]
-    mod_revision: i64,
-    #[prost(int64, tag = "4")]
-    version: i64,
-    #[prost(bytes = "vec", tag = "5")]
-    value: Vec<u8>,
-    #[prost(int64, tag = "6")]
-    lease: i64,
-}
+use self::key_value::KeyValue;
 
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 

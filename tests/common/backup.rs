@@ -1,5 +1,8 @@
 //! Backups made to measure, and the fixtures, and what the binary says about them.
 
+#[path = "key_value.rs"]
+mod key_value;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -11,20 +14,7 @@ use coldbolt::etcd::{BucketKey, Revision};
 use prost::Message;
 use serde_json::Value;
 
-/// `mvccpb.KeyValue`.
-#[derive(Clone, PartialEq, Message)]
-struct KeyValue {
-    #[prost(bytes = "vec", tag = "1")]
-    key: Vec<u8>,
-    #[prost(int64, tag = "2")]
-    create_revision: i64,
-    #[prost(int64, tag = "3")]
-    mod_revision: i64,
-    #[prost(int64, tag = "4")]
-    version: i64,
-    #[prost(bytes = "vec", tag = "5")]
-    value: Vec<u8>,
-}
+use self::key_value::KeyValue;
 
 /// A database of one member, written with the bbolt writer: each key at a revision of its own, from 2 on.
 pub struct Backup {
@@ -58,7 +48,8 @@ impl Backup {
         let mut item = |bucket, key: &[u8], value: &[u8]| buckets.get_mut(bucket).unwrap().insert(key.to_vec(), value.to_vec());
         let row = |main| BucketKey { revision: Revision { main, sub: 0 }, tombstone: false }.to_bytes();
         for (main, (key, value)) in (2..).zip(&self.keys) {
-            let kv = KeyValue { key: key.clone().into(), create_revision: main, mod_revision: main, version: 1, value: value.clone() };
+            let kv =
+                KeyValue { key: key.clone().into(), create_revision: main, mod_revision: main, version: 1, value: value.clone(), lease: 0 };
             item("key", &row(main), &kv.encode_to_vec());
         }
         if let Some(main) = self.compaction {

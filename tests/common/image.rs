@@ -1,6 +1,9 @@
 //! A bbolt file in memory, made by coldbolt's own writer or read from a fixture, and taken apart byte by byte.
 #![allow(dead_code, reason = "each test uses its part")]
 
+#[path = "key_value.rs"]
+mod key_value;
+
 use std::collections::BTreeMap;
 use std::io::Cursor;
 
@@ -9,6 +12,8 @@ use coldbolt::bytes::checksum::{fnv1a64, sha256};
 use coldbolt::error::At;
 use coldbolt::etcd::{BucketKey, Revision};
 use prost::Message;
+
+pub use self::key_value::KeyValue;
 
 pub const BRANCH: u16 = 1;
 pub const LEAF: u16 = 2;
@@ -274,23 +279,6 @@ pub fn plain_without_freelist() -> Image {
     let mut image = plain();
     image.set_metas(48, u64::MAX);
     image
-}
-
-/// `mvccpb.KeyValue`.
-#[derive(Clone, PartialEq, Message)]
-pub struct KeyValue {
-    #[prost(bytes = "vec", tag = "1")]
-    pub key: Vec<u8>,
-    #[prost(int64, tag = "2")]
-    pub create_revision: i64,
-    #[prost(int64, tag = "3")]
-    pub mod_revision: i64,
-    #[prost(int64, tag = "4")]
-    pub version: i64,
-    #[prost(bytes = "vec", tag = "5")]
-    pub value: Vec<u8>,
-    #[prost(int64, tag = "6")]
-    pub lease: i64,
 }
 
 /// The key of a stored revision.

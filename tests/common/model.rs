@@ -1,6 +1,9 @@
 //! A naive model of etcd's store: a list of everything that was written, and what a compaction removes from it.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+#[path = "key_value.rs"]
+mod key_value;
+
 use std::collections::BTreeMap;
 
 use coldbolt::bolt::writer::{Options, Writer};
@@ -10,22 +13,7 @@ use coldbolt::ops::keyspace::OwnedKeyValue;
 use proptest::prelude::*;
 use prost::Message;
 
-/// `mvccpb.KeyValue`.
-#[derive(Clone, PartialEq, Message)]
-pub struct Stored {
-    #[prost(bytes = "vec", tag = "1")]
-    key: Vec<u8>,
-    #[prost(int64, tag = "2")]
-    create_revision: i64,
-    #[prost(int64, tag = "3")]
-    mod_revision: i64,
-    #[prost(int64, tag = "4")]
-    version: i64,
-    #[prost(bytes = "vec", tag = "5")]
-    value: Vec<u8>,
-    #[prost(int64, tag = "6")]
-    lease: i64,
-}
+use self::key_value::KeyValue;
 
 #[derive(Debug, Clone)]
 pub enum Op {
@@ -110,7 +98,7 @@ impl Model {
         let mut keys: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
         for (at, kv) in &self.log {
             let OwnedKeyValue { key, create_revision, mod_revision, version, value, lease } = kv.clone();
-            keys.insert(at.to_bytes(), Stored { key, create_revision, mod_revision, version, value, lease }.encode_to_vec());
+            keys.insert(at.to_bytes(), KeyValue { key, create_revision, mod_revision, version, value, lease }.encode_to_vec());
         }
         keys.extend(self.marker.map(|main| (mark(main), Vec::new())));
         keys
