@@ -35,7 +35,7 @@ fn sparse(path: PathBuf, begin: &[u8], len: u64) -> PathBuf {
 }
 
 /// Every command about a database file. NEW is a place for what it writes.
-const COMMANDS: [&[&str]; 30] = [
+const COMMANDS: [&[&str]; 34] = [
     &["status", "FILE", "-w", "table"],
     &["status", "FILE"],
     &["hashkv", "FILE"],
@@ -64,8 +64,12 @@ const COMMANDS: [&[&str]; 30] = [
     &["seal", "FILE", "-o", "NEW"],
     &["defrag", "FILE", "-o", "NEW"],
     &["copy", "FILE", "NEW"],
+    &["copy", "FILE", "NEW", "--allow-damage"],
+    &["copy", "FILE", "NEW", "--allow-damage", "--as", "data-dir"],
+    &["copy", "FILE", "NEW", "--allow-damage", "--exact"],
     &["restore", "FILE", "--data-dir", "NEW"],
     &["restore", "FILE", "--dry-run", "--data-dir", "NEW"],
+    &["restore", "FILE", "--allow-damage", "--data-dir", "NEW"],
 ];
 
 #[test]

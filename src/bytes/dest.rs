@@ -37,21 +37,21 @@ impl Dest {
     /// Begins a file that will be at `path`.
     ///
     /// # Errors
-    /// [`Error::Refused`] when there is something that must stay or the directory is missing; [`Error::Output`] when another run left or is
-    /// writing `<path>.partial`, or the directory may not be written.
+    /// [`Error::Refused`] when there is something that must stay, the directory is missing, or another run left or is writing
+    /// `<path>.partial`; [`Error::Output`] when the directory may not be written.
     pub fn create(path: &Path, existing: Existing) -> Result<Dest> {
         let failed = |at: &Path| {
             let what = show(at);
             move |source| Error::Output { what, source }
         };
         claim(path, existing)?;
-        let mut partial = path.as_os_str().to_owned();
-        if existing == Existing::Replace {
+        let partial = match existing {
+            Existing::Keep => partial_of(path),
             // What a run that died has left must not stop all those after it: each has a name of its own.
-            partial.push(format!(".{:016x}", RandomState::new().hash_one(std::process::id())));
-        }
-        partial.push(".partial");
-        let partial = PathBuf::from(partial);
+            Existing::Replace => {
+                partial_of(&path.with_added_extension(format!("{:016x}", RandomState::new().hash_one(std::process::id()))))
+            }
+        };
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&partial).map_err(failed(&partial))?;
         Ok(Dest { path: path.to_path_buf(), partial, existing, file: Some(Writeback::new(file)) })
     }
@@ -147,12 +147,34 @@ pub fn write(path: &Path, existing: Existing, bytes: &[u8]) -> Result<()> {
     dest.finish()
 }
 
+/// Where what will be at `path` is made, if nothing is replaced by it.
+pub(super) fn partial_of(path: &Path) -> PathBuf {
+    // Components drop a slash at the end.
+    let mut partial = path.components().collect::<PathBuf>().into_os_string();
+    partial.push(".partial");
+    PathBuf::from(partial)
+}
+
+/// Refuses a place beside which is what another run began there.
+///
+/// # Errors
+/// [`Error::Refused`].
+pub fn refuse_unfinished(path: &Path) -> Result<()> {
+    let partial = partial_of(path);
+    if partial.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let what = "is of a run that did not finish or is still at work; it is never used again. Look at it, remove it, and try again";
+    Err(Error::Refused(format!("{}: {what}", show(&partial))))
+}
+
 /// Refuses a place where no file may be put.
 ///
 /// # Errors
 /// [`Error::Refused`].
 pub fn claim(path: &Path, existing: Existing) -> Result<()> {
-    check(path, existing).map_err(|why| Error::Refused(format!("{}: {why}", show(path))))
+    check(path, existing).map_err(|why| Error::Refused(format!("{}: {why}", show(path))))?;
+    if existing == Existing::Keep { refuse_unfinished(path) } else { Ok(()) }
 }
 
 /// Whether a file may be put at `path`, as far as can be told before it is written.
@@ -259,8 +281,8 @@ mod tests {
     fn a_partial_file_of_another_run_is_reported_and_never_reused() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("out.partial"), "half").unwrap();
-        let error = Dest::create(&dir.path().join("out"), Existing::Keep).unwrap_err().to_string();
-        assert!(error.contains("out.partial"), "{error}");
+        let error = Dest::create(&dir.path().join("out"), Existing::Keep).unwrap_err();
+        assert!(matches!(&error, Error::Refused(why) if why.contains("out.partial: is of a run that did not finish")), "{error}");
         assert_eq!(fs::read(dir.path().join("out.partial")).unwrap(), b"half");
         write(&dir.path().join("out"), Existing::Replace, b"report").unwrap();
     }

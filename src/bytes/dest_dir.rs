@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, FallocateFlags, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
+use super::dest::{partial_of, refuse_unfinished};
 use super::writeback::Writeback;
 use crate::error::{Error, Result, show};
 
@@ -77,15 +78,6 @@ fn failed(path: &Path) -> impl Fn(io::Error) -> Error {
     move |source| Error::Output { what: show(path), source }
 }
 
-/// Where a destination is built.
-#[must_use]
-pub fn partial_of(path: &Path) -> PathBuf {
-    // Components drop a slash at the end.
-    let mut partial = path.components().collect::<PathBuf>().into_os_string();
-    partial.push(".partial");
-    PathBuf::from(partial)
-}
-
 fn parent_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
@@ -95,11 +87,7 @@ fn parent_of(path: &Path) -> &Path {
 /// # Errors
 /// [`Error::Refused`], naming what is in the way.
 pub fn check(path: &Path) -> Result<()> {
-    let partial = partial_of(path);
-    if partial.symlink_metadata().is_ok() {
-        let what = "was left by a run that did not finish; it is never used again. Look at it, remove it, and try again";
-        return Err(Error::Refused(format!("{}: {what}", show(&partial))));
-    }
+    refuse_unfinished(path)?;
     if path.symlink_metadata().is_ok() {
         return Err(Error::Refused(format!("{}: exists already, and nothing is overwritten", show(path))));
     }

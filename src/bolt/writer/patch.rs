@@ -15,6 +15,7 @@ use super::node::{Kind, Node};
 use super::pack::Places;
 use super::{BUCKET, NO_FREELIST, Pages, WriteError, meta};
 use crate::bolt::cursor::MAX_DEPTH;
+use crate::bolt::db::check_length;
 use crate::bolt::walk::Visited;
 use crate::bolt::{Bucket, Db, Freelist, Pgid, Root};
 use crate::bytes::{Source, Window, to_usize};
@@ -23,6 +24,9 @@ use crate::finding::Code;
 
 /// For each top-level bucket its keys that get a value, or none any more.
 pub type Changes = BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, Option<Vec<u8>>>>;
+
+/// Pages that may be missing of any database that is patched.
+const FEW: u64 = 1 << 16;
 
 /// An element's key, flags and value.
 type Item<'i> = (&'i [u8], u64, &'i [u8]);
@@ -61,10 +65,14 @@ impl Patched {
 /// page.
 ///
 /// # Errors
-/// [`Error::Damaged`] when a page on the way to a change cannot be read.
+/// [`Error::Damaged`] when a page on the way to a change cannot be read, or of the file most is missing that its meta page claims: new pages
+/// come behind all that something may lead to, and who walks over the whole keeps a bit for each page.
 pub fn patch(db: &Db<'_>, changes: &Changes) -> Result<Patched> {
     let path = db.source().path();
     let (page_size, high) = (to_usize(db.page_size()), db.meta().high_water.0);
+    if high.saturating_sub(db.pages_present()) > db.pages_present().max(FEW) {
+        check_length(db).map_err(|c| Error::damaged(path, c))?;
+    }
     let pages = Pages {
         out: BufWriter::with_capacity(page_size, Cursor::new(Vec::new())),
         page_size,
@@ -345,7 +353,7 @@ mod tests {
             }
             prop_assert_eq!(content(&patched.source), due.clone());
             let over = Db::open(&patched.source).unwrap();
-            crate::bolt::db::check_length(&over).unwrap();
+            check_length(&over).unwrap();
             // Packed it holds the same, and no page that nothing leads to; the whole is larger by what the old pages take.
             let reached = reached(&Db::open(&source).unwrap());
             let places = patched.places(&over, &reached);

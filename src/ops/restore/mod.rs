@@ -23,7 +23,8 @@ use super::hashkv::{HashKvOptions, hashkv};
 use super::scan::{Crc, Keys, Options, scan};
 use super::verify::{Level, Outcome, Verification, VerifyOptions, refuse_damage, verify_file};
 use crate::bolt::Db;
-use crate::bytes::dest_dir::{self, DestDir, Placed, Steps, partial_of};
+use crate::bytes::dest;
+use crate::bytes::dest_dir::{self, DestDir, Placed, Steps};
 use crate::bytes::gate::is_cold;
 use crate::bytes::source::Stamp;
 use crate::bytes::{Source, to_u64};
@@ -308,10 +309,7 @@ impl<'c> Layout<'c> {
 
     /// Refuses what is in the way, in etcd's words where etcd has some.
     fn check(&self) -> Result<()> {
-        let leftover = partial_of(&self.root);
-        if leftover.symlink_metadata().is_ok() {
-            return dest_dir::check(&self.root);
-        }
+        dest::refuse_unfinished(&self.root)?;
         let empty = || std::fs::read_dir(&self.data_dir).is_ok_and(|mut entries| entries.next().is_none());
         let whole = self.root == self.data_dir;
         if self.data_dir.symlink_metadata().is_ok() && (whole || !empty()) {
