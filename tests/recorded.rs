@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use common::{Input, coldbolt, fixture};
+use rustix::fs::Advice;
 use serde_json::{Value, json};
 
 const VERSIONS: [(&str, &str); 4] = [("3.4.23", "3.4"), ("3.5.1", "3.5"), ("3.6.14", "3.6"), ("3.7.1", "3.7")];
@@ -65,6 +66,28 @@ fn status_and_hashkv_are_byte_for_byte_what_the_real_programs_printed() {
         let ran = coldbolt(args!["hashkv", "-w", "json", snapshot]);
         assert_eq!((ran.code, ran.text(), ran.err.as_str()), (Some(0), &*hashkv, ""), "{dir}");
         snapshot.unchanged();
+    }
+}
+
+#[test]
+fn a_file_that_comes_from_the_disk_gives_the_same_answers() {
+    let dir = tempfile::tempdir().unwrap();
+    for (version, _) in VERSIONS {
+        let copy = dir.path().join(version);
+        fs::copy(fixture(&format!("etcd-{version}/snapshot.db")), &copy).unwrap();
+        for command in [args!["status"], args!["hashkv"], args!["keys"], args!["verify", "-w", "json"], args!["inspect", "--hash"]] {
+            let [warm, cold] = [false, true].map(|cold| {
+                let file = File::open(&copy).unwrap();
+                file.sync_all().unwrap();
+                // Where the file system keeps everything in memory it stays there.
+                let advice = if cold { Advice::DontNeed } else { Advice::WillNeed };
+                rustix::fs::fadvise(&file, 0, None, advice).unwrap();
+                let ran = coldbolt(&[command, args![copy]].concat());
+                (ran.code, ran.text().to_owned(), ran.err)
+            });
+            assert_eq!((cold.0, cold.2.as_str()), (Some(0), ""), "{command:?}");
+            assert_eq!(cold, warm, "{command:?}");
+        }
     }
 }
 

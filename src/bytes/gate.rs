@@ -74,13 +74,14 @@ pub fn is_cold(source: &Source) -> bool {
 /// Does some work while another thread reads a cold file in file order, so that the kernel holds what the work asks for. A warm file is
 /// left alone.
 pub fn with_read_ahead<R>(source: &Source, work: impl FnOnce(Option<&Gate>) -> R) -> R {
-    if !is_cold(source) {
-        return work(None);
-    }
+    if is_cold(source) { beside_reader(source, |gate| work(Some(gate))) } else { work(None) }
+}
+
+fn beside_reader<R>(source: &Source, work: impl FnOnce(&Gate) -> R) -> R {
     let gate = Gate::default();
     std::thread::scope(|scope| {
         scope.spawn(|| read_ahead(source, &gate));
-        let done = work(Some(&gate));
+        let done = work(&gate);
         gate.stop();
         done
     })
@@ -98,5 +99,39 @@ fn read_ahead(source: &Source, gate: &Gate) {
         let _ = source.read_exact_at(at, chunk);
         at = at.saturating_add(wanted);
         gate.pass(at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::path::Path;
+
+    use super::*;
+
+    const LEN: u64 = 3 * CHUNK + 5;
+
+    #[test]
+    fn who_waits_goes_on_when_the_reader_has_passed() {
+        let source = Source::from_bytes("file", vec![7; to_usize(LEN)]);
+        beside_reader(&source, |gate| (0..=LEN).step_by(1000).chain([LEN]).for_each(|offset| gate.wait(offset)));
+    }
+
+    #[test]
+    fn nobody_waits_for_what_cannot_be_read() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&vec![7; to_usize(LEN)]).unwrap();
+        let source = Source::from_file(Path::new("file"), file.try_clone().unwrap()).unwrap();
+        file.set_len(CHUNK).unwrap();
+        beside_reader(&source, |gate| [LEN, u64::MAX].map(|offset| gate.wait(offset)));
+    }
+
+    #[test]
+    fn a_reader_that_nobody_needs_ends() {
+        let file = tempfile::tempfile().unwrap();
+        // Minutes to read, all of it a hole.
+        file.set_len(1 << 40).unwrap();
+        let source = Source::from_file(Path::new("file"), file).unwrap();
+        assert!(beside_reader(&source, |gate| !gate.is_stopped()));
     }
 }

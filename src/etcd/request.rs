@@ -66,14 +66,6 @@ fn is_v2(data: &[u8]) -> bool {
     fields(data).map_while(Result::ok).any(|field| matches!(field, (2, Value::Bytes(method)) if V2_METHODS.contains(&method)))
 }
 
-impl InternalRaftRequest {
-    /// The request id: field 1, or the header's.
-    #[must_use]
-    pub fn request_id(&self) -> u64 {
-        if self.id != 0 { self.id } else { self.header.as_ref().map_or(0, |header| header.id) }
-    }
-}
-
 /// The operation of a [`RequestOp`].
 pub mod request_op {
     use super::{DeleteRangeRequest, Oneof, PutRequest, RangeRequest, TxnRequest};
