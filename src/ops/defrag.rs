@@ -173,7 +173,7 @@ fn lock(path: &Path) -> Result<File> {
 /// Verifies the source, which must be whole.
 fn whole(source: &Source, sealing: bool, monitor: &dyn Monitor) -> Result<Verification> {
     let verification = verify_file(source, VerifyOptions { level: Level::Mvcc, sealing, ..VerifyOptions::default() }, monitor)?;
-    refuse_damage(&verification.findings)?;
+    refuse_damage(&verification.findings, false)?;
     Ok(verification)
 }
 

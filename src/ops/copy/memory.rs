@@ -12,6 +12,7 @@ use crate::error::{At, Error, Result};
 use crate::finding::{Code, Finding, Severity};
 use crate::monitor::Monitor;
 use crate::ops::scan::Keys;
+use crate::ops::verify::refuse_damage;
 
 /// A database as a member that starts would have it.
 pub struct Folded {
@@ -71,7 +72,8 @@ pub fn fold_in_memory(path: &Path, options: CopyOptions<'_>, monitor: &dyn Monit
         let source = input.database.overlaid(Vec::new(), input.database.len(), Vec::new())?;
         return Ok(Folded { source, report: None, input });
     }
-    verified(&input, Keys::History, options, &gather)?;
+    let (verification, _) = verified(&input, Keys::History, options, &gather)?;
+    refuse_damage(&verification.findings, options.allow_damage)?;
     let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
     let fold = input.fold(&db, options, &gather)?;
     let (overlay, report) = match fold {

@@ -229,7 +229,7 @@ fn heed(findings: &[Finding], options: CopyOptions<'_>, gather: &Gather<'_>) -> 
     for finding in findings {
         gather.to.finding(finding.clone());
     }
-    if options.allow_damage { Ok(()) } else { refuse_damage(findings) }
+    if options.allow_damage { Ok(()) } else { refuse_damage(findings, false) }
 }
 
 /// What was written.
@@ -291,6 +291,7 @@ fn make<W>(
             Ok((patch(&db, fold.as_ref().map_or(&none, |fold| &fold.overlay))?, fold, left_behind))
         },
     )?;
+    refuse_damage(&source.findings, options.allow_damage)?;
     for finding in left_behind.iter().chain(fold.iter().flat_map(|fold| &fold.findings)) {
         monitor.finding(finding.clone());
         findings.push(finding.clone());

@@ -109,9 +109,7 @@ fn verified(source: &Source, options: &RestoreOptions, monitor: &dyn Monitor) ->
     let mut warnings = Vec::new();
     for finding in &verification.findings {
         let trailer = matches!(finding.code, Code::TrailerMismatch | Code::TrailerZeroed | Code::TrailerCut);
-        if finding.severity == Severity::Damage && !(options.allow_damage || options.skip_hash_check && trailer) {
-            refuse_damage(std::slice::from_ref(finding))?;
-        }
+        refuse_damage(std::slice::from_ref(finding), options.allow_damage || options.skip_hash_check && trailer)?;
         if finding.severity > Severity::Note {
             warnings.push(finding.to_string());
         }

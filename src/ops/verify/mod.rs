@@ -128,12 +128,14 @@ pub fn targets(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The first damage among findings, as the error that ends what needs a whole source.
+/// The first damage among findings, as the error that ends what needs a whole source; if damage is `allowed`, a page that is reached twice:
+/// whose it is cannot be told, and one reader's items are not another's.
 ///
 /// # Errors
 /// [`Error::Damaged`].
-pub(in crate::ops) fn refuse_damage(findings: &[Finding]) -> Result<()> {
-    match findings.iter().find(|finding| finding.severity == Severity::Damage) {
+pub(in crate::ops) fn refuse_damage(findings: &[Finding], allowed: bool) -> Result<()> {
+    let refused = |finding: &&Finding| finding.severity == Severity::Damage && (!allowed || finding.code == Code::PageShared);
+    match findings.iter().find(refused) {
         Some(Finding { file, at, code, detail, .. }) => {
             let corrupt = Corrupt { at: at.clone(), code: *code, detail: detail.clone() };
             Err(Error::damaged(Path::new(file), Box::new(corrupt)))
