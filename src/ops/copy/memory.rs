@@ -73,7 +73,7 @@ pub fn fold_in_memory(path: &Path, options: CopyOptions<'_>, monitor: &dyn Monit
         return Ok(Folded { source, report: None, input });
     }
     let (verification, _) = verified(&input, Keys::History, options, &gather)?;
-    refuse_damage(&verification.findings, options.allow_damage)?;
+    refuse_damage(&verification.findings, true)?;
     let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
     let fold = input.fold(&db, options, &gather)?;
     let (overlay, report) = match fold {

