@@ -117,10 +117,11 @@ fn of_a_page_that_is_reached_twice_nothing_is_written_but_its_bytes() {
         }
         run(&["copy", "FILE", "NEW", "--allow-damage", "--exact"]).says(0, &["[page-shared]"]);
         assert!(fs::read(&new).unwrap() == image.0);
-        for args in [&["get", "FILE", "--prefix", "", "--allow-damage"][..], &["verify", "FILE", "-w", "json"]] {
+        let allowed = ["get", "FILE", "--prefix", "", "--allow-damage"];
+        for args in COMMANDS.into_iter().filter(|args| !args.contains(&"NEW")).chain([&allowed[..]]) {
             let first = run(args);
-            assert_eq!(first.code, 1, "{first}");
-            for _ in 0..20 {
+            assert!(first.code <= 1, "{first}");
+            for _ in 0..8 {
                 let again = run(args);
                 assert_eq!((&again.stdout, &again.stderr), (&first.stdout, &first.stderr));
             }

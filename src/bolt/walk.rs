@@ -143,13 +143,15 @@ pub struct Shared<'w> {
     pub from: Option<&'w [u8]>,
     /// Pages that begin at this key or after it are left out.
     pub until: Option<&'w [u8]>,
+    /// One thread does it all. Of several it is chance which comes second to a page that is reached twice.
+    pub alone: bool,
 }
 
 impl<'w> Shared<'w> {
     /// A walk over everything.
     #[must_use]
     pub fn new(visited: &'w Visited, monitor: &'w dyn Monitor) -> Shared<'w> {
-        Shared { visited, monitor, gate: None, from: None, until: None }
+        Shared { visited, monitor, gate: None, from: None, until: None, alone: false }
     }
 }
 
@@ -185,6 +187,10 @@ pub fn walk_parallel<V: Visitor + Send>(bucket: &Bucket<'_, '_>, shared: Shared<
         inline(bucket, &mut first);
         return vec![first];
     };
+    if shared.alone {
+        walk(bucket, shared, &mut first);
+        return vec![first];
+    }
     let mut walk = Walk::new(bucket.db, shared, root);
     let units = rayon::current_num_threads().saturating_mul(UNITS_PER_CORE);
     let subtrees = walk.split(Subtree { id: root, depth: 0, lower: None, upper: None, named_by: NamedBy::of(bucket) }, units, &mut first);
@@ -224,7 +230,7 @@ pub fn walk_back<V: Visitor + Send>(
         enough(first);
         return;
     };
-    let threads = rayon::current_num_threads();
+    let threads = if shared.alone { 1 } else { rayon::current_num_threads() };
     let mut walk = Walk::new(bucket.db, shared, root);
     let top = Subtree { id: root, depth: 0, lower: None, upper: None, named_by: NamedBy::of(bucket) };
     let mut subtrees = walk.split(top, threads.saturating_mul(UNITS_PER_CORE), &mut first);

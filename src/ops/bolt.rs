@@ -58,13 +58,24 @@ struct Teller<'m> {
 
 impl<'m> Teller<'m> {
     fn new(db: &Db<'_>, monitor: &'m dyn Monitor) -> Teller<'m> {
-        Teller { file: db.source().name(), monitor, faults: Faults::new(TOLD) }
+        Teller::of(db, Faults::new(TOLD), monitor)
+    }
+
+    /// These have been found already.
+    fn of(db: &Db<'_>, faults: Faults, monitor: &'m dyn Monitor) -> Teller<'m> {
+        let teller = Teller { file: db.source().name(), monitor, faults };
+        teller.tell_from(0);
+        teller
     }
 
     fn tell(&mut self, corrupt: Corrupt) {
         let kept = self.faults.kept.len();
         self.faults.push(corrupt);
-        for corrupt in self.faults.kept.iter().skip(kept) {
+        self.tell_from(kept);
+    }
+
+    fn tell_from(&self, first: usize) {
+        for corrupt in self.faults.kept.iter().skip(first) {
             self.monitor.finding(Finding::from_corrupt(&self.file, corrupt.clone()));
         }
     }
@@ -163,21 +174,12 @@ impl PageUse {
 /// # Errors
 /// [`Error::Cancelled`] only.
 pub fn page_use(db: &Db<'_>, monitor: &dyn Monitor) -> Result<PageUse> {
-    let reached = Visited::new(db);
-    let mut teller = Teller::new(db, monitor);
-    monitor.begin("walking pages", db.pages_present().saturating_mul(db.page_size()));
-    let shared = Shared::new(&reached, monitor);
-    let mut pending = vec![db.root()];
-    while let Some(bucket) = pending.pop() {
-        for part in walk_parallel(&bucket, shared, || Trees { db, found: Vec::new(), faults: Faults::new(TOLD) }) {
-            pending.extend(part.found);
-            part.faults.kept.into_iter().for_each(|c| teller.tell(c));
-        }
+    let (mut reached, mut faults) = trees(db, false, monitor)?;
+    if faults.counts.contains_key(&Code::PageShared) {
+        // On one thread it is the same page each time.
+        (reached, faults) = trees(db, true, monitor)?;
     }
-    monitor.end();
-    if monitor.cancelled() {
-        return Err(Error::Cancelled);
-    }
+    let mut teller = Teller::of(db, faults, monitor);
     // These leave nothing unread.
     let harmless = |code: &Code| matches!(code, Code::KeyOrder | Code::BranchKey | Code::PageShared);
     let complete = teller.faults.counts.keys().all(harmless);
@@ -200,6 +202,22 @@ pub fn page_use(db: &Db<'_>, monitor: &dyn Monitor) -> Result<PageUse> {
     let unlisted = db.meta().freelist.is_some() && listed.is_none();
     teller.close();
     Ok(PageUse { reached, listed, complete: complete && !unlisted })
+}
+
+/// The pages that all trees reach, and what is wrong with them.
+fn trees(db: &Db<'_>, alone: bool, monitor: &dyn Monitor) -> Result<(Visited, Faults)> {
+    let (reached, mut faults) = (Visited::new(db), Faults::new(TOLD));
+    monitor.begin("walking pages", db.pages_present().saturating_mul(db.page_size()));
+    let shared = Shared { alone, ..Shared::new(&reached, monitor) };
+    let mut pending = vec![db.root()];
+    while let Some(bucket) = pending.pop() {
+        for part in walk_parallel(&bucket, shared, || Trees { db, found: Vec::new(), faults: Faults::new(TOLD) }) {
+            pending.extend(part.found);
+            faults.extend(part.faults);
+        }
+    }
+    monitor.end();
+    if monitor.cancelled() { Err(Error::Cancelled) } else { Ok((reached, faults)) }
 }
 
 /// Collects the buckets of a bucket that have a tree of their own.

@@ -258,13 +258,19 @@ struct Reach<'r> {
 
 fn pass<E: Each>(keys: &Bucket<'_, '_>, reach: Reach<'_>, monitor: &dyn Monitor, make: &(impl Fn() -> E + Sync)) -> Result<Vec<E>> {
     let source = keys.db().source();
-    let visited = Visited::new(keys.db());
-    monitor.begin("hashing keys", keys.db().size());
     let Reach { gate, until } = reach;
-    let parts = walk_parallel(keys, Shared { gate, until, ..Shared::new(&visited, monitor) }, || Strict { each: make(), fault: None });
-    monitor.end();
-    if monitor.cancelled() {
-        return Err(Error::Cancelled);
+    let walked = |alone| {
+        let visited = Visited::new(keys.db());
+        monitor.begin("hashing keys", keys.db().size());
+        let shared = Shared { gate, until, alone, ..Shared::new(&visited, monitor) };
+        let parts = walk_parallel(keys, shared, || Strict { each: make(), fault: None });
+        monitor.end();
+        if monitor.cancelled() { Err(Error::Cancelled) } else { Ok(parts) }
+    };
+    let mut parts = walked(false)?;
+    if parts.iter().any(|part| part.fault.as_ref().is_some_and(|fault| fault.code == Code::PageShared)) {
+        // On one thread it is the same fault each time.
+        parts = walked(true)?;
     }
     let mut each = Vec::new();
     for part in parts {

@@ -102,23 +102,27 @@ impl<'s> Store<'s> {
 
     /// Every stored version in the span, on all threads: each of the parts that were made gets its own in order, and comes before the next.
     pub(super) fn parallel<E: Each + Send>(&self, span: Span, make: impl Fn() -> E + Sync) -> Result<Vec<E>> {
-        if self.options.allow_damage {
-            // Which of two threads comes second to a page that is reached twice is chance.
-            return self.in_order(span, make());
+        if !self.options.allow_damage {
+            let parts = self.forward(span, |keys, shared| walk_parallel(keys, shared, || self.pass(make(), span)))?;
+            if !parts.iter().any(|part| part.counts.contains_key(&Code::PageShared)) {
+                return self.judged(parts);
+            }
         }
-        self.forward(span, |keys, shared| walk_parallel(keys, shared, || self.pass(make(), span)))
+        // On one thread the answer is the same each time, see `Shared::alone`.
+        self.in_order(span, make())
     }
 
     /// Every stored version in the span, on one thread, in order.
     pub(super) fn in_order<E: Each>(&self, span: Span, each: E) -> Result<Vec<E>> {
-        self.forward(span, |keys, shared| {
+        let parts = self.forward(span, |keys, shared| {
             let mut pass = self.pass(each, span);
             walk(keys, shared, &mut pass);
             vec![pass]
-        })
+        })?;
+        self.judged(parts)
     }
 
-    fn forward<E>(&self, span: Span, walk: impl FnOnce(&Bucket<'_, 's>, Shared<'_>) -> Vec<Pass<E>>) -> Result<Vec<E>> {
+    fn forward<E>(&self, span: Span, walk: impl FnOnce(&Bucket<'_, 's>, Shared<'_>) -> Vec<Pass<E>>) -> Result<Vec<Pass<E>>> {
         let Some(keys) = self.keys_bucket()? else { return Ok(Vec::new()) };
         let [from, until] = Self::bounds(span);
         let visited = Visited::new(&self.db);
@@ -127,6 +131,10 @@ impl<'s> Store<'s> {
             walk(&keys, Shared { gate, from: Some(&from), until: Some(&until), ..Shared::new(&visited, self.monitor) })
         });
         self.monitor.end();
+        Ok(parts)
+    }
+
+    fn judged<E>(&self, parts: Vec<Pass<E>>) -> Result<Vec<E>> {
         let mut each = Vec::new();
         let mut faults = Vec::new();
         for part in parts {
@@ -138,27 +146,33 @@ impl<'s> Store<'s> {
         Ok(each)
     }
 
-    /// Versions from the last one of the span towards the first, page by page, until one of the parts `enough`.
+    /// Versions from the last one of the span towards the first, page by page, until one of the parts `enough`. Where a page is reached twice
+    /// they are gone through twice, the second time on one thread.
     fn backward<E: Each + Send>(&self, span: Span, make: impl Fn() -> E + Sync, mut enough: impl FnMut(E) -> bool) -> Result<()> {
         let Some(keys) = self.keys_bucket()? else { return Ok(()) };
         let [from, until] = Self::bounds(span);
-        let visited = Visited::new(&self.db);
-        let shared = Shared { from: Some(&from), until: Some(&until), ..Shared::new(&visited, self.monitor) };
-        self.monitor.begin("reading keys backwards", self.db.size());
-        let mut faults = Vec::new();
         let strict = !self.options.allow_damage;
-        walk_back(
-            &keys,
-            shared,
-            || self.pass(make(), span),
-            |part| {
-                let damaged = strict && !part.faults.is_empty();
-                faults.extend(part.faults);
-                enough(part.each) || damaged
-            },
-        );
-        self.monitor.end();
-        self.judge(&faults)?;
+        for alone in [!strict, true] {
+            let visited = Visited::new(&self.db);
+            let shared = Shared { from: Some(&from), until: Some(&until), alone, ..Shared::new(&visited, self.monitor) };
+            self.monitor.begin("reading keys backwards", self.db.size());
+            let mut faults = Vec::new();
+            walk_back(
+                &keys,
+                shared,
+                || self.pass(make(), span),
+                |part| {
+                    let damaged = strict && !part.faults.is_empty();
+                    faults.extend(part.faults);
+                    enough(part.each) || damaged
+                },
+            );
+            self.monitor.end();
+            if alone || !faults.iter().any(|fault| fault.code == Code::PageShared) {
+                self.judge(&faults)?;
+                break;
+            }
+        }
         self.check_cancelled()
     }
 

@@ -240,14 +240,14 @@ pub enum Keys {
 /// # Errors
 /// [`Error::Cancelled`] only.
 pub fn scan(db: &Db<'_>, options: Options<'_>, monitor: &dyn Monitor) -> Result<Scan> {
-    let scan = pass(db, options, true, monitor)?;
+    let scan = pass(db, options, false, monitor)?;
     // Which of two threads comes second to a shared page is chance: only on one thread is the answer the same each time.
-    if scan.faults.counts.contains_key(&Code::PageShared) { pass(db, options, false, monitor) } else { Ok(scan) }
+    if scan.faults.counts.contains_key(&Code::PageShared) { pass(db, options, true, monitor) } else { Ok(scan) }
 }
 
-fn pass(db: &Db<'_>, options: Options<'_>, parallel: bool, monitor: &dyn Monitor) -> Result<Scan> {
+fn pass(db: &Db<'_>, options: Options<'_>, alone: bool, monitor: &dyn Monitor) -> Result<Scan> {
     let visited = Visited::new(db);
-    let shared = Shared { gate: options.gate, ..Shared::new(&visited, monitor) };
+    let shared = Shared { gate: options.gate, alone, ..Shared::new(&visited, monitor) };
     let mut faults = Faults::new(options.limit);
     for slot in db.slots() {
         for fault in [&slot.fault, &slot.header_fault].into_iter().flatten() {
@@ -287,13 +287,12 @@ fn pass(db: &Db<'_>, options: Options<'_>, parallel: bool, monitor: &dyn Monitor
         root_is_whole,
         whole: BTreeSet::new(),
     };
-    let how = How { keys: options.keys, parallel };
     // The small buckets first: what they say about compaction decides what the key bucket may hold.
     let mut walked: Vec<_> = top.found.iter().map(|_| None).collect();
     for keys in [false, true] {
         for (bucket, place) in top.found.iter().zip(&mut walked) {
             if (bucket.name == b"key") == keys {
-                *place = Some(scan.bucket(bucket, &[], how, shared));
+                *place = Some(scan.bucket(bucket, &[], options.keys, shared));
             }
         }
     }
@@ -330,29 +329,22 @@ fn loses(code: Code) -> bool {
     )
 }
 
-/// How buckets are walked.
-#[derive(Debug, Clone, Copy)]
-struct How {
-    keys: Keys,
-    parallel: bool,
-}
-
 impl Scan {
-    fn bucket(&mut self, bucket: &Bucket<'_, '_>, above: &[Vec<u8>], how: How, shared: Shared<'_>) -> Walked {
+    fn bucket(&mut self, bucket: &Bucket<'_, '_>, above: &[Vec<u8>], how: Keys, shared: Shared<'_>) -> Walked {
         let path: Vec<Vec<u8>> = above.iter().cloned().chain([bucket.name.clone()]).collect();
         let limit = self.faults.limit;
         let known = above.is_empty() && self.is_etcd;
         let keys = known && bucket.name == b"key";
         let small = known && !keys && schema::BUCKETS.iter().any(|b| b.as_bytes() == bucket.name);
         let gathering = Gathering::default();
-        let live = keys && how.keys == Keys::Live;
-        let pages = keys && how.keys == Keys::Pages;
-        let content = || match how.keys {
+        let live = keys && how == Keys::Live;
+        let pages = keys && how == Keys::Pages;
+        let content = || match how {
             Keys::Live if keys => Content::Keys(Gatherer::new(&gathering)),
             Keys::Pages if keys => Content::Nothing,
             _ => Content::Plain,
         };
-        let parts = if keys && how.keys == Keys::History {
+        let parts = if keys && how == Keys::History {
             let compact = if self.knows("meta") { self.facts.compact_revision().unwrap_or(-1) } else { i64::MAX };
             let leases = self.knows("lease").then(|| self.facts.leases.iter().map(|lease| lease.id).collect());
             let mut part = Part::new(bucket, limit, Content::History(Box::new(Chronicle::new(&mut self.newest, compact, leases))));
@@ -363,7 +355,7 @@ impl Scan {
                 (self.hashkv, self.orphans) = (Some(hash), orphans);
             }
             vec![part.seen]
-        } else if small || pages || !how.parallel {
+        } else if small || pages {
             let mut part = Part::new(bucket, limit, if small { Content::Facts(&mut self.facts) } else { content() });
             walk(bucket, shared, &mut part);
             vec![part.seen]
