@@ -2,17 +2,15 @@
 //!
 //! Without the programs there is nothing to do, unless `COLDBOLT_INTEROP=required`.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use coldbolt::bolt::Db;
-use coldbolt::bolt::writer::{Options, Writer};
-use coldbolt::bytes::Source;
 use coldbolt::etcd::{BucketKey, Revision};
 use serde_json::Value;
 
+#[path = "common/content.rs"]
+mod content;
 #[allow(dead_code, reason = "a part of it is used here")]
 #[path = "common/history.rs"]
 mod history;
@@ -22,40 +20,11 @@ mod peers;
 #[path = "common/server.rs"]
 mod server;
 
+use content::{Content, content, write};
 use history::{History, Seed};
 use server::{Server, run};
 
 const BBOLT: [&str; 3] = ["1.3.12", "1.4.3", "1.5.0"];
-
-type Content = BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, Vec<u8>>>;
-
-/// All keys of all buckets.
-fn content(db: &Path) -> Content {
-    let source = Source::open(db).unwrap();
-    let db = Db::open(&source).unwrap();
-    let root = db.root();
-    let (mut cursor, mut all) = (root.cursor(), BTreeMap::new());
-    while let Some(item) = cursor.next().unwrap() {
-        let name = item.key.to_vec();
-        let bucket = root.bucket(&name).unwrap().unwrap();
-        let (mut inner, mut keys) = (bucket.cursor(), BTreeMap::new());
-        while let Some(item) = inner.next().unwrap() {
-            keys.insert(item.key.to_vec(), item.value.to_vec());
-        }
-        all.insert(name, keys);
-    }
-    all
-}
-
-fn write(content: &Content, to: &Path) {
-    let mut writer = Writer::new(fs::File::create(to).unwrap(), Options::default()).unwrap();
-    for (name, keys) in content {
-        writer.begin_bucket(name, 0).unwrap();
-        keys.iter().for_each(|(key, value)| writer.put(key, value).unwrap());
-        writer.end_bucket().unwrap();
-    }
-    writer.finish().unwrap();
-}
 
 fn coldbolt(args: &[&str]) -> Output {
     run(Command::new(env!("CARGO_BIN_EXE_coldbolt")).args(args), b"")

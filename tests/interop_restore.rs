@@ -2,17 +2,16 @@
 //!
 //! Without the programs there is nothing to do, unless `COLDBOLT_INTEROP=required`.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use coldbolt::bolt::Db;
-use coldbolt::bytes::Source;
 use coldbolt::snap::file::SnapFile;
 use serde_json::Value;
 
+#[path = "common/content.rs"]
+mod content;
 #[allow(dead_code, reason = "a part of it is used here")]
 #[path = "common/history.rs"]
 mod history;
@@ -25,6 +24,7 @@ mod restored;
 #[path = "common/server.rs"]
 mod server;
 
+use content::content;
 use history::{History, Seed};
 use restored::{Answers, Member, free_ports};
 use server::{Server, run};
@@ -161,17 +161,17 @@ impl Saved {
     /// Every key of every bucket, but for what names the old voters and what a newer etcd would have to lower.
     fn same_database(&self, theirs: &Path, ours: &Path, target: &str) {
         let (mut theirs, ours) = (content(theirs), content(ours));
-        theirs.get_mut("meta").unwrap().remove(&b"confState"[..]);
+        theirs.get_mut(&b"meta"[..]).unwrap().remove(&b"confState"[..]);
         if minor(target) < minor(&self.version) {
             let (cluster, version) = (format!("{}.0", minor(target)).into_bytes(), format!("{}.0", minor(target)).into_bytes());
-            theirs.get_mut("cluster").unwrap().insert(b"clusterVersion".to_vec(), cluster);
-            let meta = theirs.get_mut("meta").unwrap();
+            theirs.get_mut(&b"cluster"[..]).unwrap().insert(b"clusterVersion".to_vec(), cluster);
+            let meta = theirs.get_mut(&b"meta"[..]).unwrap();
             if meta.remove(&b"storageVersion"[..]).is_some() && minor(target) >= "3.6" {
                 meta.insert(b"storageVersion".to_vec(), version);
             }
         }
         for (bucket, keys) in &theirs {
-            assert_eq!(Some(keys), ours.get(bucket), "{target}: bucket {bucket}");
+            assert_eq!(Some(keys), ours.get(bucket), "{target}: bucket {}", bucket.escape_ascii());
         }
         assert!(ours.keys().eq(theirs.keys()), "{target}: {:?}", ours.keys());
     }
@@ -293,24 +293,6 @@ impl Saved {
         assert!(String::from_utf8_lossy(&said).contains(gone), "{}", String::from_utf8_lossy(&said));
         member.stop();
     }
-}
-
-/// All keys of all buckets.
-fn content(db: &Path) -> BTreeMap<String, BTreeMap<Vec<u8>, Vec<u8>>> {
-    let source = Source::open(db).unwrap();
-    let db = Db::open(&source).unwrap();
-    let root = db.root();
-    let (mut cursor, mut all) = (root.cursor(), BTreeMap::new());
-    while let Some(item) = cursor.next().unwrap() {
-        let name = item.key.to_vec();
-        let bucket = root.bucket(&name).unwrap().unwrap();
-        let (mut inner, mut keys) = (bucket.cursor(), BTreeMap::new());
-        while let Some(item) = inner.next().unwrap() {
-            keys.insert(item.key.to_vec(), item.value.to_vec());
-        }
-        all.insert(String::from_utf8(name).unwrap(), keys);
-    }
-    all
 }
 
 /// A v2 store without what counts its members, and without the order of its events.

@@ -1,20 +1,20 @@
 //! `coldbolt restore` of a part, of learners, past newer files, of damaged sources, onto full disks. Without any other program.
 
 mod common;
+#[path = "common/content.rs"]
+mod content;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use coldbolt::bolt::Db;
-use coldbolt::bolt::writer::{Options, Writer};
 use coldbolt::bytes::Source;
 use coldbolt::bytes::dest_dir::{Step, Steps};
 use coldbolt::monitor::Quiet;
 use coldbolt::ops::restore::{Bump, Destination, KeyFilter, RestoreOptions, restore_with};
 use common::{Input, Ran, coldbolt, fixture, unpack};
+use content::{Content, content};
 use serde_json::Value;
 
 fn snapshot() -> Input {
@@ -44,33 +44,8 @@ fn hashkv(db: &Path) -> Value {
     json(&coldbolt(args!["hashkv", db, "-w", "json"]))
 }
 
-type Content = BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, Vec<u8>>>;
-
-fn content(db: &Path) -> Content {
-    let source = Source::open(db).unwrap();
-    let db = Db::open(&source).unwrap();
-    let root = db.root();
-    let (mut cursor, mut all) = (root.cursor(), BTreeMap::new());
-    while let Some(item) = cursor.next().unwrap() {
-        let name = item.key.to_vec();
-        let bucket = root.bucket(&name).unwrap().unwrap();
-        let (mut inner, mut keys) = (bucket.cursor(), BTreeMap::new());
-        while let Some(item) = inner.next().unwrap() {
-            keys.insert(item.key.to_vec(), item.value.to_vec());
-        }
-        all.insert(name, keys);
-    }
-    all
-}
-
 fn write(content: &Content, to: &Path) -> Input {
-    let mut writer = Writer::new(fs::File::create(to).unwrap(), Options::default()).unwrap();
-    for (name, keys) in content {
-        writer.begin_bucket(name, 0).unwrap();
-        keys.iter().for_each(|(key, value)| writer.put(key, value).unwrap());
-        writer.end_bucket().unwrap();
-    }
-    writer.finish().unwrap();
+    content::write(content, to);
     Input::new(to)
 }
 
