@@ -162,6 +162,16 @@ fn restored(source: &Source, dir: &Path, revision: Option<i64>, keys: KeyFilter)
     (keys_of(&dir.join("member/snap/db")), report)
 }
 
+#[test]
+fn a_store_that_holds_no_revision_is_at_its_compaction_or_at_1() {
+    let temp = tempfile::tempdir().unwrap();
+    for (finished, due) in [(None, 1), (Some(7), 7)] {
+        let (rows, report) =
+            restored(&database(&Rows::new(), finished, None), &temp.path().join(due.to_string()), None, KeyFilter::default());
+        assert_eq!((rows, report.revision), (Rows::new(), due));
+    }
+}
+
 fn change() -> impl Strategy<Value = Change> {
     let value = (proptest::collection::vec(any::<u8>(), 0..400), 0..4i64);
     (0..12u8, prop_oneof![3 => value.prop_map(Some), 1 => Just(None)])

@@ -140,8 +140,8 @@ struct Plan<'p, 's> {
     version: Minor,
     edits: Edits,
     db: Db<'s>,
-    /// The source's last stored revision.
-    last: i64,
+    /// The revision that the source is at.
+    current: i64,
     /// How many members the source names.
     members_before: usize,
     /// How far the revision is raised.
@@ -180,12 +180,12 @@ impl<'p, 's> Plan<'p, 's> {
         if options.clear_alarms {
             edits.clear_alarms(&facts);
         }
-        Ok(Plan { cluster, version, edits, db, last, members_before: facts.members.len(), raised, advice, stamp })
+        Ok(Plan { cluster, version, edits, db, current, members_before: facts.members.len(), raised, advice, stamp })
     }
 
-    /// The last revision of the result.
+    /// The revision that the result is at.
     fn revision(&self) -> i64 {
-        self.edits.revision.unwrap_or(self.last)
+        self.edits.revision.unwrap_or(self.current)
     }
 }
 
@@ -250,8 +250,7 @@ fn read_back(path: &Path, plan: &Plan<'_, '_>, hash: u32, monitor: &dyn Monitor)
         }
     }
     let (facts, last) = database::facts(&db).map_err(|e| wrong(e.to_string()))?;
-    // Where keys are left out the last revision may be the compaction's.
-    let last = if plan.edits.keep.is_some() { facts.current_revision(last) } else { last };
+    let last = facts.current_revision(last);
     let members: Vec<u64> = facts.members.iter().map(|member| member.id).collect();
     let mut ids: Vec<u64> = plan.cluster.members.iter().map(|member| member.id).collect();
     ids.sort_by_key(|id| format!("{id:x}"));
