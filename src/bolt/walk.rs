@@ -18,7 +18,7 @@ use super::page::{ELEMENT, HEADER};
 use super::{Bucket, Db, Kind, Page, Pgid, Root};
 use crate::bytes::window::READ_AHEAD;
 use crate::bytes::{Gate, Window, to_u64, to_usize};
-use crate::error::{At, Corrupt, show_bytes};
+use crate::error::{At, Corrupt, Result, show_bytes};
 use crate::finding::Code;
 use crate::monitor::Monitor;
 
@@ -143,7 +143,7 @@ pub struct Shared<'w> {
     pub from: Option<&'w [u8]>,
     /// Pages that begin at this key or after it are left out.
     pub until: Option<&'w [u8]>,
-    /// One thread does it all. Of several it is chance which comes second to a page that is reached twice.
+    /// One thread does it all, see [`settled`].
     pub alone: bool,
 }
 
@@ -212,6 +212,16 @@ pub fn walk_parallel<V: Visitor + Send>(bucket: &Bucket<'_, '_>, shared: Shared<
     let mut all = vec![first];
     all.extend(rest);
     all
+}
+
+/// What `walked` gives on all threads, or, when a page was reached twice, on one alone: which of several comes second to such a page is chance,
+/// and the answer is to be the same each time. `walked` is told whether it is to be [`Shared::alone`].
+///
+/// # Errors
+/// Those of `walked`.
+pub fn settled<T>(walked: impl Fn(bool) -> Result<T>, reached_twice: impl Fn(&T) -> bool) -> Result<T> {
+    let first = walked(false)?;
+    if reached_twice(&first) { walked(true) } else { Ok(first) }
 }
 
 /// Walks one bucket from its end towards its start, on all threads of the pool, until `enough`: it gets what `make` made, later keys first.

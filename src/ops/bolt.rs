@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::scan::Faults;
-use crate::bolt::walk::{Shared, Visited, Visitor, check_freelist, walk, walk_parallel};
+use crate::bolt::walk::{Shared, Visited, Visitor, check_freelist, settled, walk, walk_parallel};
 use crate::bolt::{Bucket, Db, Freelist, LeafElement, Page, Pgid, Root, db};
 use crate::error::{At, Corrupt, Error, Result};
 use crate::finding::{Code, Finding};
@@ -174,11 +174,8 @@ impl PageUse {
 /// # Errors
 /// [`Error::Cancelled`] only.
 pub fn page_use(db: &Db<'_>, monitor: &dyn Monitor) -> Result<PageUse> {
-    let (mut reached, mut faults) = trees(db, false, monitor)?;
-    if faults.counts.contains_key(&Code::PageShared) {
-        // On one thread it is the same page each time.
-        (reached, faults) = trees(db, true, monitor)?;
-    }
+    let reached_twice = |(_, faults): &(Visited, Faults)| faults.counts.contains_key(&Code::PageShared);
+    let (reached, faults) = settled(|alone| trees(db, alone, monitor), reached_twice)?;
     let mut teller = Teller::of(db, faults, monitor);
     // These leave nothing unread.
     let harmless = |code: &Code| matches!(code, Code::KeyOrder | Code::BranchKey | Code::PageShared);

@@ -3,7 +3,7 @@
 //! CRC-32C over the word `key` and every stored revision up to the one asked for, leaving out what a compaction at the compact revision has
 //! removed or will remove. Source: `server/storage/mvcc/hash.go unsafeHashByRev @ v3.6`.
 
-use crate::bolt::walk::{Buckets, Shared, Visited, Visitor, walk, walk_parallel};
+use crate::bolt::walk::{Buckets, Shared, Visited, Visitor, settled, walk, walk_parallel};
 use crate::bolt::{Bucket, Db, Page, db};
 use crate::bytes::checksum::{crc32c, crc32c_combine};
 use crate::bytes::gate::with_read_ahead;
@@ -267,11 +267,8 @@ fn pass<E: Each>(keys: &Bucket<'_, '_>, reach: Reach<'_>, monitor: &dyn Monitor,
         monitor.end();
         if monitor.cancelled() { Err(Error::Cancelled) } else { Ok(parts) }
     };
-    let mut parts = walked(false)?;
-    if parts.iter().any(|part| part.fault.as_ref().is_some_and(|fault| fault.code == Code::PageShared)) {
-        // On one thread it is the same fault each time.
-        parts = walked(true)?;
-    }
+    let reached_twice = |part: &Strict<E>| part.fault.as_ref().is_some_and(|fault| fault.code == Code::PageShared);
+    let parts = settled(walked, |parts| parts.iter().any(reached_twice))?;
     let mut each = Vec::new();
     for part in parts {
         if let Some(corrupt) = part.fault {

@@ -108,7 +108,7 @@ impl<'s> Store<'s> {
                 return self.judged(parts);
             }
         }
-        // On one thread the answer is the same each time, see `Shared::alone`.
+        // On one thread the answer is the same each time, see `settled`.
         self.in_order(span, make())
     }
 

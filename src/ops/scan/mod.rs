@@ -6,7 +6,7 @@ mod part;
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::part::{Chronicle, Content, Part};
-use crate::bolt::walk::{Buckets, Shared, Stats, Visited, check_freelist, walk, walk_parallel};
+use crate::bolt::walk::{Buckets, Shared, Stats, Visited, check_freelist, settled, walk, walk_parallel};
 use crate::bolt::{Bucket, Db, Pgid, Root, db};
 use crate::bytes::checksum::{crc32c, crc32c_combine};
 use crate::bytes::{Gate, to_u64};
@@ -240,9 +240,7 @@ pub enum Keys {
 /// # Errors
 /// [`Error::Cancelled`] only.
 pub fn scan(db: &Db<'_>, options: Options<'_>, monitor: &dyn Monitor) -> Result<Scan> {
-    let scan = pass(db, options, false, monitor)?;
-    // Which of two threads comes second to a shared page is chance: only on one thread is the answer the same each time.
-    if scan.faults.counts.contains_key(&Code::PageShared) { pass(db, options, true, monitor) } else { Ok(scan) }
+    settled(|alone| pass(db, options, alone, monitor), |scan| scan.faults.counts.contains_key(&Code::PageShared))
 }
 
 fn pass(db: &Db<'_>, options: Options<'_>, alone: bool, monitor: &dyn Monitor) -> Result<Scan> {
