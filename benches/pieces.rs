@@ -10,13 +10,14 @@ use std::ops::ControlFlow;
 
 use coldbolt::bolt::Db;
 use coldbolt::bolt::writer::{Freelist, Options, Writer};
-use coldbolt::bytes::{Source, checksum};
+use coldbolt::codec::checksum;
 use coldbolt::etcd::{BucketKey, KeyValue, Revision};
-use coldbolt::monitor::Quiet;
-use coldbolt::ops::scan::{self, Keys, scan};
+use coldbolt::io::Source;
 use coldbolt::raft::Entry;
+use coldbolt::store::scan::{self, Keys, scan};
 use coldbolt::wal::log::Scan;
 use coldbolt::wal::{Log, Metadata, Snapshot, writer};
+use coldbolt::words::monitor::Quiet;
 use criterion::{Criterion, Throughput};
 
 /// Revisions in the database, and entries in the log.

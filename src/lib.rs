@@ -6,30 +6,38 @@
 //!
 //! # Layers
 //!
-//! A module uses those to its right only; `tests/layering.rs` holds that. The command line (`src/cli`, feature `cli`) uses what is public
-//! here and nothing else.
+//! A module uses those below it only; `tests/layering.rs` holds that. The command line (`src/cli`, feature `cli`) uses what is
+//! public here and nothing else.
 //!
 //! ```text
-//! ops   ->  etcd   ->  bolt | wal | snap  ->  raft      ->  bytes   ->  error finding monitor
-//! verbs     meaning    file formats           messages      slices      what everything says
+//! ops                 verbs: what a command does
+//! kube                Kubernetes objects
+//! replay              what a log does to a database
+//! store               what a keyspace answers
+//! etcd                meaning of buckets, keys, requests, directories
+//! bolt | wal | snap   file formats
+//! raft                messages
+//! io                  files
+//! codec               bytes in memory
+//! words               errors, findings, progress
 //! ```
 //!
 //! | To | Start at |
 //! |---|---|
-//! | do what a command does | [`ops`]: [`ops::status()`], [`ops::hashkv()`], [`ops::inspect()`] |
-//! | get keys at a revision, histories, differences | [`ops::keyspace::Store`] |
+//! | do what a command does | [`ops`]: [`ops::status()`], [`ops::inspect()`], [`ops::verify()`] |
+//! | get keys at a revision, histories, differences | [`store::Store`] |
 //! | walk a bbolt file of any program | [`bolt::Db`] |
 //! | read a log | [`wal::Log`] |
-//! | show progress, hear findings, cancel | [`monitor::Monitor`] |
+//! | show progress, hear findings, cancel | [`words::monitor::Monitor`] |
 //!
 //! # Example
 //!
 //! ```
 //! use std::path::Path;
 //!
-//! use coldbolt::bytes::Source;
-//! use coldbolt::monitor::Quiet;
-//! use coldbolt::ops;
+//! use coldbolt::io::Source;
+//! use coldbolt::words::monitor::Quiet;
+//! use coldbolt::{ops, store};
 //!
 //! # fn main() -> coldbolt::Result<()> {
 //! let file = Source::open(Path::new("fixtures/small-3.5.1/snapshot.db"))?;
@@ -37,7 +45,7 @@
 //! assert_eq!(status.revision, 41);
 //! assert_eq!(status.live_keys, 24);
 //!
-//! let hash = ops::hashkv(&file, ops::HashKvOptions::default(), &Quiet)?;
+//! let hash = store::hashkv(&file, store::HashKvOptions::default(), &Quiet)?;
 //! assert_eq!((hash.hash, hash.compact_revision), (3_594_300_538, 29));
 //! # Ok(())
 //! # }
@@ -63,15 +71,17 @@
 )]
 
 pub mod bolt;
-pub mod bytes;
-pub mod error;
+pub mod codec;
 pub mod etcd;
-pub mod finding;
-pub mod monitor;
+pub mod io;
+pub mod kube;
 pub mod ops;
 pub mod raft;
+pub mod replay;
 pub mod snap;
+pub mod store;
 pub mod wal;
+pub mod words;
 
-pub use error::{At, Corrupt, Error, Result};
-pub use finding::{Code, Finding, Severity};
+pub use words::error::{At, Corrupt, Error, Result};
+pub use words::finding::{Code, Finding, Severity};

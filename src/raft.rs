@@ -5,8 +5,8 @@
 
 use prost::{Enumeration, Message};
 
-use crate::bytes::message::{self, Kind, Label, field};
-use crate::bytes::wire::{BadField, Value, fields};
+use crate::codec::proto::message::{self, Kind, Label, field};
+use crate::codec::wire::{BadField, Value, fields};
 
 /// What an [`Entry`]'s data is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Enumeration)]

@@ -2,12 +2,12 @@
 
 use coldbolt::Code;
 use coldbolt::bolt::Db;
-use coldbolt::bytes::Source;
-use coldbolt::etcd::apply::{Done, Interest, Overlay, Replayer};
 use coldbolt::etcd::auth::{Role, User};
 use coldbolt::etcd::lease::Lease;
 use coldbolt::etcd::request::*;
+use coldbolt::io::Source;
 use coldbolt::raft::{ConfChange, Entry, EntryView};
+use coldbolt::replay::apply::{Done, Interest, Overlay, Replayer};
 use prost::Message;
 
 #[path = "common/image.rs"]

@@ -10,10 +10,10 @@ use std::process::{Command, Stdio};
 
 use coldbolt::bolt::writer::{Options, Writer};
 use coldbolt::bolt::{Db, Pgid, RawPage};
-use coldbolt::bytes::{Source, Window};
-use coldbolt::finding::Code;
-use coldbolt::monitor::Quiet;
+use coldbolt::io::{Source, Window};
 use coldbolt::ops::bolt::{bucket_at, elements, page_use};
+use coldbolt::words::finding::Code;
+use coldbolt::words::monitor::Quiet;
 use common::{Input, Ran, coldbolt, fixture};
 use serde_json::Value;
 
@@ -96,7 +96,7 @@ fn options_choose_format_and_part() {
     let plain = key(args!["key-0", "--format", "bytes"]);
     assert_eq!(plain.len(), 21, "20 bytes and a new line, nothing encoded");
     assert_eq!(key(args!["6B65792d30", "--parse-format", "hex", "--format", "bytes"]), plain);
-    let sha256 = coldbolt::bytes::checksum::hex(&coldbolt::bytes::checksum::sha256(&plain[..20]));
+    let sha256 = coldbolt::codec::checksum::hex(&coldbolt::codec::checksum::sha256(&plain[..20]));
     let redacted = String::from_utf8(key(args!["key-0", "--format", "redacted"])).unwrap();
     assert_eq!(redacted, format!("<redacted len:20 sha256:{sha256}>\n"));
     assert_eq!(bolt(0, args!["keys", nested, "nested", "-f", "hex"]).text(), "31\n6b65792d30\n6b65792d31\n6b65792d32\n");

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use coldbolt::bolt::Db;
-use coldbolt::bytes::Source;
-use coldbolt::bytes::checksum::{hex, sha256};
+use coldbolt::codec::checksum::{hex, sha256};
 use coldbolt::etcd::{BucketKey, Facts, KeyValue};
+use coldbolt::io::Source;
 use common::{Input, Ran, VERSIONS, coldbolt, fixture, unpack};
 use serde_json::{Value, json};
 

@@ -6,14 +6,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use coldbolt::bolt::Db;
-use coldbolt::bytes::Source;
 use coldbolt::etcd::request::{
     Compare, DeleteRangeRequest, InternalRaftRequest, LeaseGrantRequest, LeaseRevokeRequest, PutRequest, RequestHeader, RequestOp,
     TxnRequest, request_op,
 };
-use coldbolt::finding::{Finding, Severity};
-use coldbolt::monitor::Quiet;
+use coldbolt::io::Source;
 use coldbolt::ops::copy::{CopyOptions, copy};
+use coldbolt::words::finding::{Finding, Severity};
+use coldbolt::words::monitor::Quiet;
 use coldbolt::{Code, Error};
 use prost::Message;
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use coldbolt::bolt::Db;
-use coldbolt::bytes::Source;
 use coldbolt::etcd::alarm::AlarmMember;
 use coldbolt::etcd::auth::{Permission, Role};
 use coldbolt::etcd::lease::Lease;
@@ -11,10 +10,11 @@ use coldbolt::etcd::request::{
     self, AlarmRequest, AuthRoleGrantPermissionRequest, AuthUserAddRequest, DeleteRangeRequest, InternalRaftRequest, LeaseGrantRequest,
     PutRequest, RangeRequest, RequestHeader, RequestOp, TxnRequest, request_op,
 };
-use coldbolt::finding::Finding;
-use coldbolt::monitor::Quiet;
+use coldbolt::io::Source;
 use coldbolt::ops::copy::{CopyOptions, copy};
 use coldbolt::raft::Entry;
+use coldbolt::words::finding::Finding;
+use coldbolt::words::monitor::Quiet;
 use coldbolt::{Code, Severity};
 use prost::Message;
 

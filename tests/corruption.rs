@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use coldbolt::bytes::Source;
-use coldbolt::error::{At, Error};
 use coldbolt::etcd::schema::Minor;
-use coldbolt::monitor::Quiet;
+use coldbolt::io::Source;
 use coldbolt::ops::restore::{Bump, Destination, KeyFilter, RestoreOptions, restore};
 use coldbolt::ops::verify::{Level, Outcome, Verdict, Verification, VerifyOptions, verify, verify_file};
+use coldbolt::words::error::{At, Error};
+use coldbolt::words::monitor::Quiet;
 use coldbolt::{Code, Severity};
 
 #[path = "corruption/copies.rs"]
@@ -334,7 +334,7 @@ fn files_of_real_etcds_are_good() {
 
 fn contents(path: &Path) -> BTreeMap<PathBuf, [u8; 32]> {
     if path.is_file() {
-        return BTreeMap::from([(path.to_owned(), coldbolt::bytes::checksum::sha256(&fs::read(path).unwrap()))]);
+        return BTreeMap::from([(path.to_owned(), coldbolt::codec::checksum::sha256(&fs::read(path).unwrap()))]);
     }
     fs::read_dir(path).unwrap().flat_map(|entry| contents(&entry.unwrap().path())).collect()
 }

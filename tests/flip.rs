@@ -6,10 +6,10 @@ use std::ops::Range;
 use std::path::Path;
 
 use coldbolt::Code;
-use coldbolt::bytes::Source;
 use coldbolt::etcd::BucketKey;
-use coldbolt::monitor::Quiet;
+use coldbolt::io::Source;
 use coldbolt::ops::verify::{Level, Verdict, Verification, VerifyOptions, verify_file};
+use coldbolt::words::monitor::Quiet;
 
 #[path = "common/image.rs"]
 mod image;

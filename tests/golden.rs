@@ -9,11 +9,13 @@ use std::collections::BTreeMap;
 
 use coldbolt::bolt::Db;
 use coldbolt::bolt::writer::{Options, Writer};
-use coldbolt::bytes::Source;
-use coldbolt::bytes::checksum::{hex, sha256};
+use coldbolt::codec::checksum::{hex, sha256};
 use coldbolt::etcd::{BucketKey, Revision};
-use coldbolt::monitor::Quiet;
-use coldbolt::ops::{HashKvOptions, HashKvReport, StatusReport, hashkv, status};
+use coldbolt::io::Source;
+use coldbolt::ops::{StatusReport, status};
+use coldbolt::store::hashkv;
+use coldbolt::store::hashkv::{HashKvOptions, HashKvReport};
+use coldbolt::words::monitor::Quiet;
 use coldbolt::{Error, Result};
 use prost::Message;
 

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use coldbolt::bolt::Db;
-use coldbolt::bytes::Source;
 use coldbolt::etcd::BucketKey;
-use coldbolt::monitor::Quiet;
-use coldbolt::ops::scan::{Keys, Options, Scan, scan};
+use coldbolt::io::Source;
+use coldbolt::store::scan::{Keys, Options, Scan, scan};
+use coldbolt::words::monitor::Quiet;
 use serde_json::Value;
 
 #[path = "common/history.rs"]

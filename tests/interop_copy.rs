@@ -10,9 +10,9 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use coldbolt::bolt::Db;
-use coldbolt::bytes::Source;
 use coldbolt::etcd::auth::{Role, User};
 use coldbolt::etcd::{BucketKey, KeyValue};
+use coldbolt::io::Source;
 use prost::Message;
 use serde_json::Value;
 

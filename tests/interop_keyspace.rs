@@ -18,13 +18,13 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use coldbolt::bytes::Source;
 use coldbolt::etcd::{KeyRange, KeyValue};
-use coldbolt::monitor::Quiet;
+use coldbolt::io::Source;
 use coldbolt::ops::copy::CopyOptions;
-use coldbolt::ops::copy::memory::fold_in_memory;
-use coldbolt::ops::keyspace::diff::{DiffOptions, diff};
-use coldbolt::ops::keyspace::{EventKind, OwnedKeyValue, RangeRequest, Store, StoreOptions};
+use coldbolt::ops::fold::fold_in_memory;
+use coldbolt::store::diff::{DiffOptions, diff};
+use coldbolt::store::{EventKind, OwnedKeyValue, RangeRequest, Store, StoreOptions};
+use coldbolt::words::monitor::Quiet;
 use history::{History, Seed, number};
 use serde_json::Value;
 use server::Server;

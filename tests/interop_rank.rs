@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use coldbolt::bytes::Source;
+use coldbolt::io::Source;
 use coldbolt::wal::Log;
 use coldbolt::wal::log::Scan;
 use serde_json::{Value, json};

@@ -6,12 +6,12 @@ mod history;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-use coldbolt::bytes::Source;
 use coldbolt::etcd::{KeyRange, Revision};
-use coldbolt::monitor::Quiet;
-use coldbolt::ops::keyspace::diff::{DiffOptions, DifferenceKind, diff};
-use coldbolt::ops::keyspace::events::Change;
-use coldbolt::ops::keyspace::{EventKind, Order, OwnedKeyValue, RangeRequest, SortBy, Store, StoreOptions};
+use coldbolt::io::Source;
+use coldbolt::store::diff::{DiffOptions, DifferenceKind, diff};
+use coldbolt::store::events::Change;
+use coldbolt::store::{EventKind, Order, OwnedKeyValue, RangeRequest, SortBy, Store, StoreOptions};
+use coldbolt::words::monitor::Quiet;
 use history::{Step, key, model, steps};
 use proptest::prelude::*;
 

@@ -12,15 +12,16 @@ use std::process::Command;
 
 use coldbolt::bolt::writer::{Freelist, Options, Writer};
 use coldbolt::bolt::{Bucket, Db};
-use coldbolt::bytes::Source;
 use coldbolt::etcd::schema::Minor;
-use coldbolt::finding::Severity;
-use coldbolt::monitor::Quiet;
+use coldbolt::io::Source;
 use coldbolt::ops::defrag::{DefragDestination, DefragOptions, defrag};
 use coldbolt::ops::restore::{Bump, Destination, KeyFilter, RestoreOptions, restore};
-use coldbolt::ops::scan::{self, Keys, scan};
 use coldbolt::ops::verify::{Level, Verification, VerifyOptions, verify_file};
-use coldbolt::ops::{HashKvOptions, hashkv};
+use coldbolt::store::hashkv;
+use coldbolt::store::hashkv::HashKvOptions;
+use coldbolt::store::scan::{self, Keys, scan};
+use coldbolt::words::finding::Severity;
+use coldbolt::words::monitor::Quiet;
 use history::{Model, Step};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -114,7 +115,7 @@ fn naive_hashkv(model: &Model, revision: i64) -> u32 {
             bytes.extend(raw.iter().chain(value));
         }
     }
-    coldbolt::bytes::checksum::crc32c(0, &bytes)
+    coldbolt::codec::checksum::crc32c(0, &bytes)
 }
 
 fn verified(source: &Source) -> Verification {
@@ -143,7 +144,7 @@ proptest! {
         let db = Db::open(&source).unwrap();
         prop_assert_eq!(read(&db.root()), items);
         let scan = scan(&db, scan::Options { limit: 9, gate: None, keys: Keys::Live }, &Quiet).unwrap();
-        let faults = scan.faults.kept.iter().filter(|c| c.code != coldbolt::finding::Code::BucketMissing).count();
+        let faults = scan.faults.kept.iter().filter(|c| c.code != coldbolt::words::finding::Code::BucketMissing).count();
         prop_assert_eq!(faults, 0, "{:?}", scan.faults.kept);
     }
 

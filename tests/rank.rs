@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use coldbolt::monitor::Quiet;
 use coldbolt::ops::rank::{Health, RankOptions, rank as rank_};
+use coldbolt::words::monitor::Quiet;
 use common::{Input, Ran, VERSIONS, coldbolt, unpack};
 use serde_json::{Value, json};
 

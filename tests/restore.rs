@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use coldbolt::bytes::checksum::{hex, sha256};
+use coldbolt::codec::checksum::{hex, sha256};
 use common::{Input, Ran, coldbolt, fixture};
 use serde_json::Value;
 

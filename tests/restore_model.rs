@@ -9,14 +9,15 @@ use std::path::Path;
 
 use coldbolt::bolt::Db;
 use coldbolt::bolt::writer::{Options, Writer};
-use coldbolt::bytes::Source;
 use coldbolt::etcd::lease::Lease;
 use coldbolt::etcd::{BucketKey, Revision};
-use coldbolt::monitor::Quiet;
+use coldbolt::io::Source;
 use coldbolt::ops::defrag::{DefragDestination, DefragOptions, defrag};
 use coldbolt::ops::restore::{Bump, Destination, KeyFilter, RestoreOptions, RestoreReport, restore};
 use coldbolt::ops::verify::{Verdict, VerifyOptions, verify};
-use coldbolt::ops::{HashKvOptions, hashkv};
+use coldbolt::store::hashkv;
+use coldbolt::store::hashkv::HashKvOptions;
+use coldbolt::words::monitor::Quiet;
 use proptest::prelude::*;
 use prost::Message;
 

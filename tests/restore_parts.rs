@@ -9,10 +9,10 @@ use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use coldbolt::bytes::Source;
-use coldbolt::bytes::dest_dir::{Step, Steps};
-use coldbolt::monitor::Quiet;
+use coldbolt::io::Source;
+use coldbolt::io::dest::dir::{Step, Steps};
 use coldbolt::ops::restore::{Bump, Destination, KeyFilter, RestoreOptions, restore_with};
+use coldbolt::words::monitor::Quiet;
 use common::{Input, Ran, coldbolt, fixture, unpack};
 use content::{Content, content};
 use serde_json::Value;

@@ -12,12 +12,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use coldbolt::bytes::Source;
-use coldbolt::finding::Finding;
-use coldbolt::monitor::{Collect, Monitor};
+use coldbolt::io::Source;
 use coldbolt::ops::seal::{to_file, unseal};
 use coldbolt::ops::verify::{VerifyOptions, verify_file};
-use coldbolt::ops::{HashKvOptions, InspectOptions, hashkv, inspect, status};
+use coldbolt::ops::{InspectOptions, inspect, status};
+use coldbolt::store::hashkv;
+use coldbolt::store::hashkv::HashKvOptions;
+use coldbolt::words::finding::Finding;
+use coldbolt::words::monitor::{Collect, Monitor};
 use coldbolt::{Code, Error};
 use common::bounded::{Run, coldbolt, filled, run};
 use common::{Input, fixture, unpack};

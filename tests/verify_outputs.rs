@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
-use coldbolt::bytes::checksum::{crc32c, hex, sha256};
+use coldbolt::codec::checksum::{crc32c, hex, sha256};
 use serde_json::Value;
 
 #[path = "common/backup.rs"]

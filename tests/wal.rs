@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use coldbolt::bytes::checksum::{hex, sha256};
+use coldbolt::codec::checksum::{hex, sha256};
 
 const WAL: &str = "member/wal/0000000000000000-0000000000000000.wal";
 const VERSIONS: [&str; 4] = ["3.4.23", "3.5.1", "3.6.14", "3.7.1"];

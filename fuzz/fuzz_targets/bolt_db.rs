@@ -5,12 +5,14 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use coldbolt::bytes::Source;
-use coldbolt::bytes::checksum::fnv1a64;
-use coldbolt::finding::{Code, Finding};
-use coldbolt::monitor::{Monitor, Quiet};
+use coldbolt::codec::checksum::fnv1a64;
+use coldbolt::io::Source;
 use coldbolt::ops::inspect::inspect_file;
-use coldbolt::ops::{HashKvOptions, InspectOptions, hashkv, status};
+use coldbolt::ops::{InspectOptions, status};
+use coldbolt::store::hashkv;
+use coldbolt::store::hashkv::HashKvOptions;
+use coldbolt::words::finding::{Code, Finding};
+use coldbolt::words::monitor::{Monitor, Quiet};
 use coldbolt::{Error, Severity};
 
 #[derive(Default)]

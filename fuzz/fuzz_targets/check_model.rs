@@ -10,9 +10,9 @@ use coldbolt::bolt::Db;
 use coldbolt::bolt::writer::pack::pack;
 use coldbolt::bolt::writer::patch::patch;
 use coldbolt::bolt::writer::{Options, Writer};
-use coldbolt::bytes::Source;
-use coldbolt::monitor::Quiet;
-use coldbolt::ops::scan::{self, Keys, scan};
+use coldbolt::io::Source;
+use coldbolt::store::scan::{self, Keys, scan};
+use coldbolt::words::monitor::Quiet;
 
 const PAGE: usize = 1024;
 const DEEPEST: usize = 64;

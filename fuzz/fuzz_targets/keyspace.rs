@@ -4,11 +4,11 @@
 
 use std::ops::ControlFlow;
 
-use coldbolt::bytes::Source;
-use coldbolt::bytes::checksum::fnv1a64;
+use coldbolt::codec::checksum::fnv1a64;
 use coldbolt::etcd::KeyRange;
-use coldbolt::monitor::Quiet;
-use coldbolt::ops::keyspace::{OwnedKeyValue, RangeRequest, Store, StoreOptions};
+use coldbolt::io::Source;
+use coldbolt::store::{OwnedKeyValue, RangeRequest, Store, StoreOptions};
+use coldbolt::words::monitor::Quiet;
 
 fn live(store: &Store<'_>) -> Option<Vec<OwnedKeyValue>> {
     let mut kvs = Vec::new();

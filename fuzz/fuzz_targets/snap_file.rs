@@ -2,7 +2,7 @@
 //! the v2 store in it.
 #![no_main]
 
-use coldbolt::bytes::checksum::crc32c;
+use coldbolt::codec::checksum::crc32c;
 use coldbolt::raft::{Snapshot, SnapshotMetadata};
 use coldbolt::snap::file::{Membership, SnapFile};
 use prost::encoding::{bytes, uint32};

@@ -1,11 +1,11 @@
 //! What people and names of files say: each text is taken or refused, and what was taken is written as it was read.
 #![no_main]
 
-use coldbolt::etcd::apply::Version;
 use coldbolt::etcd::identity::NewCluster;
 use coldbolt::etcd::peer_url::peer_urls;
 use coldbolt::etcd::{BucketKey, KeyRange};
 use coldbolt::ops::verify::policy::{Age, Id, Percent};
+use coldbolt::replay::apply::Version;
 use coldbolt::snap::file::SnapName;
 use coldbolt::wal::name::{FileKind, SegmentName, classify};
 

@@ -3,10 +3,10 @@
 #![no_main]
 
 use coldbolt::Severity;
-use coldbolt::bytes::Source;
-use coldbolt::bytes::checksum::{fnv1a64, sha256};
-use coldbolt::monitor::Quiet;
+use coldbolt::codec::checksum::{fnv1a64, sha256};
+use coldbolt::io::Source;
 use coldbolt::ops::verify::{Verdict, VerifyOptions, verify_file};
+use coldbolt::words::monitor::Quiet;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let mut bytes = data.to_vec();

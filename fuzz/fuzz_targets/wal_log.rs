@@ -5,7 +5,7 @@
 use std::ops::ControlFlow;
 
 use coldbolt::Severity;
-use coldbolt::bytes::Source;
+use coldbolt::io::Source;
 use coldbolt::raft::{Entry, HardState};
 use coldbolt::wal::record::Kind;
 use coldbolt::wal::writer::Writer;

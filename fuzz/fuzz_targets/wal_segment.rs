@@ -1,7 +1,7 @@
 //! A WAL segment: both ways of reading end, entries come in index order, and each can be read again.
 #![no_main]
 
-use coldbolt::bytes::Source;
+use coldbolt::io::Source;
 use coldbolt::wal::{Cursor, Log, Scan};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {

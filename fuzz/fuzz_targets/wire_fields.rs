@@ -1,8 +1,8 @@
 //! Protobuf fields of no known schema: iteration ends, and values lie inside the message.
 #![no_main]
 
-use coldbolt::bytes::message::go_quote;
-use coldbolt::bytes::wire::{Value, fields};
+use coldbolt::codec::proto::message::go_quote;
+use coldbolt::codec::wire::{Value, fields};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let mut total = 0usize;

@@ -7,11 +7,11 @@ use std::io::Cursor;
 
 use coldbolt::bolt::writer::{Freelist, Options, Writer};
 use coldbolt::bolt::{Bucket, Db};
-use coldbolt::bytes::Source;
-use coldbolt::bytes::checksum::sha256;
-use coldbolt::monitor::Quiet;
-use coldbolt::ops::scan::{self, Keys, scan};
+use coldbolt::codec::checksum::sha256;
+use coldbolt::io::Source;
 use coldbolt::snap::backup::Trailer;
+use coldbolt::store::scan::{self, Keys, scan};
+use coldbolt::words::monitor::Quiet;
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
 
 #[derive(Debug, Clone, PartialEq)]

@@ -1,9 +1,9 @@
 //! Buckets: named trees inside the tree.
 
 use super::{Cursor, Db, LeafElement, Page, Pgid};
-use crate::bytes::{array_at, to_u64};
-use crate::error::{At, Corrupt};
-use crate::finding::Code;
+use crate::codec::{array_at, to_u64};
+use crate::words::error::{At, Corrupt};
+use crate::words::finding::Code;
 
 /// Length of the header a bucket's value starts with.
 pub const BUCKET_HEADER: usize = 16;

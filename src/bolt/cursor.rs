@@ -3,9 +3,9 @@
 use std::cmp::Ordering;
 
 use super::{Bucket, Db, Kind, Page, Pgid, Root};
-use crate::bytes::Window;
-use crate::error::Corrupt;
-use crate::finding::Code;
+use crate::io::Window;
+use crate::words::error::Corrupt;
+use crate::words::finding::Code;
 
 /// Deeper than any tree that fits in a file.
 pub const MAX_DEPTH: usize = 64;
@@ -130,7 +130,7 @@ impl<'b, 's> Cursor<'b, 's> {
         self.settle(end)?;
         let due = if forward { Ordering::Greater } else { Ordering::Less };
         if self.state == State::At && self.key.cmp(&self.before) != due {
-            let at = self.levels.last().map(|l| crate::error::At { page: Some(l.id.0), ..Default::default() }).unwrap_or_default();
+            let at = self.levels.last().map(|l| crate::words::error::At { page: Some(l.id.0), ..Default::default() }).unwrap_or_default();
             let way = if forward { "ascend" } else { "descend" };
             return Err(Corrupt::new(
                 Code::KeyOrder,
@@ -205,7 +205,7 @@ impl<'b, 's> Cursor<'b, 's> {
         let (db, bucket) = (self.db, self.bucket);
         loop {
             if self.levels.len() >= MAX_DEPTH {
-                let at = crate::error::At { page: Some(id.0), ..Default::default() };
+                let at = crate::words::error::At { page: Some(id.0), ..Default::default() };
                 return Err(Corrupt::new(Code::DepthUneven, at, format!("the tree is deeper than {MAX_DEPTH} pages")));
             }
             let window = self.windows.get_mut(self.levels.len()).map(std::mem::take).unwrap_or_default();

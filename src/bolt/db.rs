@@ -2,9 +2,10 @@
 
 use super::page::{self, ELEMENT, HEADER, Header};
 use super::{Bucket, Kind, Meta, Page, Pgid, Root, meta};
-use crate::bytes::{Source, Window, to_usize};
-use crate::error::{At, Corrupt};
-use crate::finding::Code;
+use crate::codec::to_usize;
+use crate::io::{Source, Window};
+use crate::words::error::{At, Corrupt};
+use crate::words::finding::Code;
 
 /// A page longer than this is believed only if its elements reach that far: 4 MiB.
 const LONG_RUN: u64 = 4 << 20;

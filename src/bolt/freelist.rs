@@ -2,9 +2,10 @@
 
 use super::page::HEADER;
 use super::{Db, Kind, Page, Pgid};
-use crate::bytes::{Window, array_at, to_u64, to_usize};
-use crate::error::{At, Corrupt};
-use crate::finding::Code;
+use crate::codec::{array_at, to_u64, to_usize};
+use crate::io::Window;
+use crate::words::error::{At, Corrupt};
+use crate::words::finding::Code;
 
 /// The count that says: the true count is the first id.
 const ESCAPE: usize = 0xFFFF;
@@ -66,8 +67,8 @@ pub fn ids<'a>(page: &Page<'a>) -> (u64, impl Iterator<Item = Pgid> + use<'a>) {
 mod tests {
     use super::*;
     use crate::bolt::writer::{self, Options, Writer};
-    use crate::bytes::Source;
-    use crate::bytes::checksum::fnv1a64;
+    use crate::codec::checksum::fnv1a64;
+    use crate::io::Source;
 
     /// A file of four pages of 1024 bytes: two metas, a leaf, and the freelist at 3, after a change.
     fn read(change: impl FnOnce(&mut Vec<u8>)) -> Result<Option<Freelist>, Box<Corrupt>> {

@@ -2,7 +2,7 @@
 
 use super::page::HEADER;
 use super::{Pgid, Txid};
-use crate::bytes::{array_at, checksum, slice_at};
+use crate::codec::{array_at, checksum, slice_at};
 
 /// Length of the body after the page header, checksum included.
 pub const BODY: usize = 64;

@@ -2,9 +2,9 @@
 
 use super::writer::MAX_KEY;
 use super::{Pgid, meta};
-use crate::bytes::{array_at, slice_at, to_u64, to_usize};
-use crate::error::{At, Corrupt};
-use crate::finding::Code;
+use crate::codec::{array_at, slice_at, to_u64, to_usize};
+use crate::words::error::{At, Corrupt};
+use crate::words::finding::Code;
 
 /// Length of a page header in bytes.
 pub const HEADER: usize = 16;

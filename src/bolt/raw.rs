@@ -2,9 +2,10 @@
 
 use super::page::{ELEMENT, HEADER, Header};
 use super::{Kind, Page, Pgid};
-use crate::bytes::{Source, Window, to_u64, to_usize};
-use crate::error::{At, Corrupt};
-use crate::finding::Code;
+use crate::codec::{to_u64, to_usize};
+use crate::io::{Source, Window};
+use crate::words::error::{At, Corrupt};
+use crate::words::finding::Code;
 
 /// A page as it lies in the file. Nothing but its place is certain.
 #[derive(Debug)]

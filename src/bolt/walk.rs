@@ -16,11 +16,12 @@ pub use self::stats::{Buckets, Stats};
 use super::cursor::MAX_DEPTH;
 use super::page::{ELEMENT, HEADER};
 use super::{Bucket, Db, Kind, Page, Pgid, Root};
-use crate::bytes::window::READ_AHEAD;
-use crate::bytes::{Gate, Window, to_u64, to_usize};
-use crate::error::{At, Corrupt, Result, show_bytes};
-use crate::finding::Code;
-use crate::monitor::Monitor;
+use crate::codec::{to_u64, to_usize};
+use crate::io::window::READ_AHEAD;
+use crate::io::{Gate, Window};
+use crate::words::error::{At, Corrupt, Result, show_bytes};
+use crate::words::finding::Code;
+use crate::words::monitor::Monitor;
 
 /// How many bytes are walked between two words to the monitor.
 const STRIDE: u64 = 1 << 20;

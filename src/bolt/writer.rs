@@ -36,8 +36,8 @@
 
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 
-use crate::bytes::checksum::fnv1a64;
-use crate::bytes::to_u64;
+use crate::codec::checksum::fnv1a64;
+use crate::codec::to_u64;
 
 mod node;
 pub mod pack;

@@ -10,13 +10,13 @@ use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
 use coldbolt::bolt::{Bucket, Db, LeafElement, Page, Pgid, Root};
-use coldbolt::bytes::checksum::hex;
-use coldbolt::bytes::message::go_quote;
-use coldbolt::bytes::{Source, Window};
-use coldbolt::error::Error;
-use coldbolt::finding::Finding;
-use coldbolt::monitor::Monitor;
+use coldbolt::codec::checksum::hex;
+use coldbolt::codec::proto::message::go_quote;
+use coldbolt::io::{Source, Window};
 use coldbolt::ops::bolt::{Use, bucket_at, elements, page_use, value_of};
+use coldbolt::words::error::Error;
+use coldbolt::words::finding::Finding;
+use coldbolt::words::monitor::Monitor;
 use serde_json::{Value, json};
 
 use super::format::{Format, printable};

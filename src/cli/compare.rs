@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use coldbolt::ops::keyspace::compare::{CompareReport, Divergence, compare};
+use coldbolt::store::compare::{CompareReport, Divergence, compare};
 use serde_json::{Map, Value, json};
 
 use super::keyspace::{Damage, Fold, Opened, json_bytes, open, show_key};

@@ -3,12 +3,12 @@ use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use coldbolt::bytes::dest::{self, Existing};
-use coldbolt::etcd::apply::Version;
+use coldbolt::io::dest::{self, Existing};
 use coldbolt::ops::copy::directory::{DirectoryReport, copy_directory};
-use coldbolt::ops::copy::fold::FoldReport;
-use coldbolt::ops::copy::time::{Moment, TimeReport};
 use coldbolt::ops::copy::{CopyOptions, CopyReport, copy, copy_into};
+use coldbolt::replay::apply::Version;
+use coldbolt::replay::fold::FoldReport;
+use coldbolt::replay::time::{Moment, TimeReport};
 use serde_json::json;
 
 use super::out::{Form, count, json, size};

@@ -4,11 +4,11 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use coldbolt::bytes::Window;
 use coldbolt::etcd::KeyRange;
 use coldbolt::etcd::member::hex16;
-use coldbolt::ops::keyspace::diff::{DiffOptions, Difference, DifferenceKind, diff};
-use coldbolt::ops::keyspace::{KeyState, View};
+use coldbolt::io::Window;
+use coldbolt::store::diff::{DiffOptions, Difference, DifferenceKind, diff};
+use coldbolt::store::{KeyState, View};
 use serde_json::{Map, Value, json};
 
 use super::keys::levels;

@@ -2,11 +2,11 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 
-use coldbolt::bytes::checksum::{hex, sha256};
+use coldbolt::codec::checksum::{hex, sha256};
 use coldbolt::etcd::member::hex16;
 use coldbolt::etcd::{KeyRange, Revision};
-use coldbolt::ops::copy::fold::Raised;
-use coldbolt::ops::keyspace::{Event, EventKind};
+use coldbolt::replay::fold::Raised;
+use coldbolt::store::{Event, EventKind};
 use serde::Serialize;
 
 use super::keyspace::{File, base64, keep, show_key, show_value};

@@ -1,5 +1,5 @@
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use coldbolt::finding::Code;
+use coldbolt::words::finding::Code;
 use serde_json::{Value, json};
 
 use super::out::{self, Form, table};

@@ -4,12 +4,12 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use coldbolt::bytes::Window;
-use coldbolt::bytes::dest::{Dest, Existing};
-use coldbolt::error::Error;
 use coldbolt::etcd::member::hex16;
 use coldbolt::etcd::{KeyRange, KeyValue};
-use coldbolt::ops::keyspace::{EventKind, KeyState, Store, View};
+use coldbolt::io::Window;
+use coldbolt::io::dest::{Dest, Existing};
+use coldbolt::store::{EventKind, KeyState, Store, View};
+use coldbolt::words::error::Error;
 use rayon::iter::ParallelIterator;
 use rayon::slice::ParallelSlice;
 use serde::Serialize;

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::ValueEnum;
-use coldbolt::bytes::checksum::{hex, sha256};
-use coldbolt::bytes::message::{go_quote, is_print};
+use coldbolt::codec::checksum::{hex, sha256};
+use coldbolt::codec::proto::message::{go_quote, is_print};
 use serde::{Serialize, Serializer};
 
 /// How to print bytes.

@@ -2,9 +2,9 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 
 use clap::ValueEnum;
-use coldbolt::bytes::message::go_quote;
+use coldbolt::codec::proto::message::go_quote;
 use coldbolt::etcd::{KeyRange, KeyValue};
-use coldbolt::ops::keyspace::{Order, RangeRequest, RangeTotals, SortBy, Store};
+use coldbolt::store::{Order, RangeRequest, RangeTotals, SortBy, Store};
 
 use super::keyspace::{File, KvJson, bytes, keep, on_terminal, show_key, show_value};
 use super::{Context, Done, Fail, Verdict};

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
-use coldbolt::ops::{HashKvOptions, HashKvReport, hashkv};
+use coldbolt::store::hashkv;
+use coldbolt::store::hashkv::{HashKvOptions, HashKvReport};
 
 use super::out::{WriteOut, table};
 use super::{Context, Done, Verdict, input};

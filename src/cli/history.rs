@@ -3,8 +3,8 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 
 use coldbolt::etcd::KeyRange;
-use coldbolt::ops::keyspace::events::{Change, Version};
-use coldbolt::ops::keyspace::{EventKind, KeyState, Store};
+use coldbolt::store::events::{Change, Version};
+use coldbolt::store::{EventKind, KeyState, Store};
 use serde::Serialize;
 use serde_json::{Map, Value};
 

@@ -5,9 +5,10 @@ use std::io::{self, Seek};
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use coldbolt::bytes::{Source, source::Lock};
-use coldbolt::error::Error;
 use coldbolt::etcd::datadir;
+use coldbolt::io::Source;
+use coldbolt::io::source::Lock;
+use coldbolt::words::error::Error;
 
 /// Opens a snapshot file or database; `-` is standard input.
 pub fn database(path: &Path) -> Result<Source, Error> {

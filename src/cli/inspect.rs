@@ -2,7 +2,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use coldbolt::Severity;
-use coldbolt::bytes::source::Lock;
+use coldbolt::io::source::Lock;
 use coldbolt::ops::inspect::{DatabaseReport, EtcdReport, MetaReport, WalReport, inspect_file};
 use coldbolt::ops::{InspectOptions, InspectReport, inspect};
 use coldbolt::snap::backup::Trailer;

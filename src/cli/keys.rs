@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use clap::ValueEnum;
 use coldbolt::etcd::KeyRange;
 use coldbolt::etcd::member::hex16;
-use coldbolt::ops::keyspace::{KeyState, View};
+use coldbolt::store::{KeyState, View};
 use serde_json::{Map, Value, json};
 
 use super::keyspace::{File, bytes, json_bytes, show_key};

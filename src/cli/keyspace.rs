@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use coldbolt::bytes::Source;
-use coldbolt::bytes::message::{go_quote, is_print};
-use coldbolt::error::Error;
-use coldbolt::etcd::apply::Version;
+use coldbolt::codec::proto::message::{go_quote, is_print};
 use coldbolt::etcd::{DataDir, KeyValue};
-use coldbolt::monitor::Monitor;
+use coldbolt::io::Source;
 use coldbolt::ops::copy::CopyOptions;
-use coldbolt::ops::copy::memory::{Folded, fold_in_memory};
-use coldbolt::ops::keyspace::{Store, StoreOptions};
+use coldbolt::ops::fold::{Folded, fold_in_memory};
+use coldbolt::replay::apply::Version;
+use coldbolt::store::{Store, StoreOptions};
+use coldbolt::words::error::Error;
+use coldbolt::words::monitor::Monitor;
 use serde::Serialize;
 use serde_json::{Map, Value};
 

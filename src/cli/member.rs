@@ -1,12 +1,12 @@
 use std::path::PathBuf;
 
-use coldbolt::etcd::apply::Version;
 use coldbolt::etcd::identity::member_id;
 use coldbolt::etcd::member::{Member, hex16};
 use coldbolt::etcd::peer_url::peer_urls;
 use coldbolt::ops::copy::CopyOptions;
 use coldbolt::ops::copy::directory::{copy_directory, members};
 use coldbolt::raft::ConfChange;
+use coldbolt::replay::apply::Version;
 use serde_json::json;
 
 use super::copy::directory;

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use coldbolt::bytes::Source;
-use coldbolt::error::{Error, printable, show};
-use coldbolt::monitor::Quiet;
+use coldbolt::io::Source;
 use coldbolt::ops::verify::evidence::Selector;
 use coldbolt::ops::verify::policy::{Age, Forbidden, Id, Percent, Policy, Previous, Required, TrailerRule, Version};
 use coldbolt::ops::verify::{Level, VerifyOptions, verify};
+use coldbolt::words::error::{Error, printable, show};
+use coldbolt::words::monitor::Quiet;
 
 use super::Fail;
 

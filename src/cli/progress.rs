@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use coldbolt::finding::{Finding, Severity};
-use coldbolt::monitor::Monitor;
+use coldbolt::words::finding::{Finding, Severity};
+use coldbolt::words::monitor::Monitor;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::ProgressMode;

@@ -1,9 +1,9 @@
 use std::path::PathBuf;
 
-use coldbolt::etcd::apply::Version;
 use coldbolt::etcd::member::hex16;
-use coldbolt::ops::keyspace::compare::CompareReport;
 use coldbolt::ops::rank::{Advice, Candidate, Health, RankOptions, RankReport, Uncommitted, rank};
+use coldbolt::replay::apply::Version;
+use coldbolt::store::compare::CompareReport;
 use serde_json::{Value, json};
 
 use super::out::{Form, clean, json as print_json, plain_table};

@@ -1,7 +1,8 @@
 use std::path::{Path, PathBuf};
 
-use coldbolt::etcd::apply::Version;
-use coldbolt::ops::copy::{CopyOptions, Until, copy, copy_into};
+use coldbolt::ops::copy::{CopyOptions, copy, copy_into};
+use coldbolt::replay::Until;
+use coldbolt::replay::apply::Version;
 use jiff::Timestamp;
 
 use super::copy::{finish, pour};

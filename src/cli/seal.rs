@@ -1,9 +1,9 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use coldbolt::bytes::Source;
-use coldbolt::monitor::Monitor;
+use coldbolt::io::Source;
 use coldbolt::ops::seal::{self, SealReport};
+use coldbolt::words::monitor::Monitor;
 use serde_json::json;
 
 use super::copy::pour;

@@ -40,13 +40,13 @@ enum WriteOut {
 pub fn run(args: &ShowArgs, out: &mut dyn Write) -> Result<u8> {
     let (file, mut findings) = match snap_show(&args.file) {
         Ok(file) => (Some(file), Vec::new()),
-        Err(Error::Damaged { path, corrupt }) => (None, vec![Finding::from_corrupt(&coldbolt::error::show(&path), *corrupt)]),
+        Err(Error::Damaged { path, corrupt }) => (None, vec![Finding::from_corrupt(&coldbolt::words::error::show(&path), *corrupt)]),
         Err(error) => return Err(error),
     };
     let membership = file.as_ref().and_then(|file| match file.membership() {
         Ok(membership) => Some(membership),
         Err(corrupt) => {
-            findings.push(Finding::from_corrupt(&coldbolt::error::show(&args.file), *corrupt));
+            findings.push(Finding::from_corrupt(&coldbolt::words::error::show(&args.file), *corrupt));
             None
         }
     });

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use coldbolt::bytes::checksum::{hex, sha256};
-use coldbolt::bytes::message::{go_quote, is_print};
+use coldbolt::codec::checksum::{hex, sha256};
+use coldbolt::codec::proto::message::{go_quote, is_print};
 use serde_json::Value;
 
 /// Changes shown of one value.

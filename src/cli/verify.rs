@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::ValueEnum;
-use coldbolt::error::{Error, show};
-use coldbolt::monitor::Monitor;
 use coldbolt::ops::verify::evidence::Ask;
 use coldbolt::ops::verify::manifest::{Against, Entry, Manifest, SIDECAR};
 use coldbolt::ops::verify::policy::{Policy, Previous, apply};
 use coldbolt::ops::verify::{Level, Verdict as Found, Verification, VerifyOptions, targets, verify, verify_file};
+use coldbolt::words::error::{Error, show};
+use coldbolt::words::monitor::Monitor;
 
 use super::out::{Form, json, plain_table};
 use super::policy::PolicyArgs;
@@ -209,7 +209,7 @@ impl Work<'_> {
             level: self.args.level.into(),
             max_findings: self.args.max_findings,
             digests: self.args.reports.digests(),
-            keys: coldbolt::ops::scan::Keys::History,
+            keys: coldbolt::store::scan::Keys::History,
             sealing: false,
             ask: self.ask.as_ref(),
             against,

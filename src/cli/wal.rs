@@ -8,11 +8,11 @@ use base64::prelude::BASE64_STANDARD;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use coldbolt::Result;
-use coldbolt::bytes::message::{Node, REDACTED, go_quote};
-use coldbolt::monitor::Collect;
+use coldbolt::codec::proto::message::{Node, REDACTED, go_quote};
 use coldbolt::ops::wal_dump::{EntryFilter, Payload, Row, Start, WalDumpOptions, wal_dump};
 use coldbolt::raft::{self, ConfState, EntryView};
 use coldbolt::wal::{Body, End, Kind, TornReason, record};
+use coldbolt::words::monitor::Collect;
 use serde_json::{Map, Value, json};
 
 use super::{finish, output};

@@ -12,7 +12,7 @@
 use prost::Message;
 
 use super::identity::{NewCluster, NewMember};
-use crate::bytes::to_u64;
+use crate::codec::to_u64;
 use crate::etcd::schema::Minor;
 use crate::raft::{self, ConfChange, ConfChangeType, ConfState, Entry, EntryType, HardState, SnapshotMetadata};
 use crate::snap::file::{SnapFile, SnapName};

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::bolt::{db, meta};
-use crate::bytes::{Source, slice_at};
-use crate::error::{Error, Result};
+use crate::codec::slice_at;
+use crate::io::Source;
+use crate::words::error::{Error, Result};
 
 /// The largest raft snapshot file that is read into memory: etcd's v2 store is a few megabytes at most.
 pub const RAFT_SNAPSHOT_LIMIT: u64 = 256 << 20;

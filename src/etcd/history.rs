@@ -7,7 +7,7 @@
 
 use super::newest::Newer;
 use super::{BucketKey, KeyValue, Revision};
-use crate::finding::Code;
+use crate::words::finding::Code;
 
 /// What has gone by.
 #[derive(Debug, Clone)]

@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 use sha1::{Digest, Sha1};
 
 use super::peer_url::{go_quote, peer_urls};
-use crate::bytes::array_at;
-use crate::bytes::json::{quote, strings};
-use crate::error::{Error, Result};
+use crate::codec::array_at;
+use crate::codec::json::{quote, strings};
+use crate::words::error::{Error, Result};
 
 /// A member of a new cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,9 +6,9 @@
 use prost::encoding::{WireType, encode_key, encode_varint};
 
 use super::BucketKey;
-use crate::bytes::to_u64;
-use crate::bytes::wire::{BadField, Value, fields};
-use crate::finding::Code;
+use crate::codec::to_u64;
+use crate::codec::wire::{BadField, Value, fields};
+use crate::words::finding::Code;
 
 /// One stored version of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,10 +1,10 @@
 //! What etcd keeps inside its files: revisions, key-values, members, leases, alarms, users.
 
 pub mod alarm;
-pub mod apply;
 pub mod auth;
 pub mod bootstrap;
 pub mod datadir;
+pub mod facts;
 pub mod history;
 pub mod identity;
 pub mod key_range;
@@ -16,10 +16,9 @@ pub mod peer_url;
 pub mod request;
 pub mod revision;
 pub mod schema;
-pub mod store;
 
 pub use datadir::DataDir;
+pub use facts::Facts;
 pub use key_range::KeyRange;
 pub use kv::KeyValue;
 pub use revision::{BucketKey, Revision};
-pub use store::Facts;

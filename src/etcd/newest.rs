@@ -12,7 +12,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 
 use super::{BucketKey, KeyValue, Revision};
-use crate::bytes::{to_u64, to_usize};
+use crate::codec::{to_u64, to_usize};
 
 /// Tables, so that threads seldom wait for one another, and only a small part is copied when one grows.
 const SHARDS: usize = 64;

@@ -7,8 +7,8 @@ pub mod schema;
 
 use prost::{Message, Oneof};
 
-use crate::bytes::message::Node;
-use crate::bytes::wire::{Value, fields};
+use crate::codec::proto::message::Node;
+use crate::codec::wire::{Value, fields};
 
 /// The methods of v2 requests: what tells a bare one from an [`InternalRaftRequest`], whose field 2 is a message.
 pub const V2_METHODS: &[&[u8]] = &[b"GET", b"PUT", b"POST", b"DELETE", b"QGET", b"SYNC", b"HEAD"];

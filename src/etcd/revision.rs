@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::bytes::array_at;
+use crate::codec::array_at;
 
 /// When a change happened: `main` counts transactions from 2 on, `sub` the changes inside one from 0 on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize)]

@@ -1,8 +1,8 @@
 //! The buckets of etcd's database and the keys of its `meta` bucket, and which storage version they amount to.
 
-use super::store::Facts;
-use crate::error::{At, Corrupt};
-use crate::finding::Code;
+use crate::etcd::facts::Facts;
+use crate::words::error::{At, Corrupt};
+use crate::words::finding::Code;
 
 /// Every bucket, in the order bbolt keeps them. All are at the top level, in every version from 3.4 on.
 pub const BUCKETS: [&str; 10] =

@@ -3,12 +3,12 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::scan::Faults;
 use crate::bolt::walk::{Shared, Visited, Visitor, check_freelist, settled, walk, walk_parallel};
 use crate::bolt::{Bucket, Db, Freelist, LeafElement, Page, Pgid, Root, db};
-use crate::error::{At, Corrupt, Error, Result};
-use crate::finding::{Code, Finding};
-use crate::monitor::Monitor;
+use crate::store::scan::Faults;
+use crate::words::error::{At, Corrupt, Error, Result};
+use crate::words::finding::{Code, Finding};
+use crate::words::monitor::Monitor;
 
 /// Findings of one kind that are told one by one; of the rest only the number.
 const TOLD: u64 = 100;

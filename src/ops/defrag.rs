@@ -13,21 +13,21 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::aside::{beside, while_syncing};
 use super::restore::database::facts;
-use super::restore::keep::{Rule, Selection};
-use super::stream::{Edit, Edits, write_anew};
 use super::verify::{Level, Verification, VerifyOptions, refuse_damage, verify_file};
 use crate::bolt::Db;
 use crate::bolt::writer::Freelist;
-use crate::bytes::Source;
-use crate::bytes::dest::{self, Dest, Existing};
-use crate::bytes::gate::is_cold;
-use crate::bytes::source::Lock;
-use crate::error::{Error, Result, show};
 use crate::etcd::{BucketKey, Facts, Revision};
-use crate::monitor::Monitor;
+use crate::io::Source;
+use crate::io::dest::{self, Dest, Existing};
+use crate::io::gate::is_cold;
+use crate::io::source::Lock;
+use crate::ops::overlap::{beside, while_syncing};
 use crate::snap::backup::TRAILER;
+use crate::store::keep::{Rule, Selection};
+use crate::store::rewrite::{Edit, Edits, write_anew};
+use crate::words::error::{Error, Result, show};
+use crate::words::monitor::Monitor;
 
 /// Where the new file goes.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,16 +6,17 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::digest::sha256;
 use crate::bolt::Db;
-use crate::bytes::dest::{Dest, Existing};
-use crate::bytes::source::Lock;
-use crate::bytes::{Source, checksum, to_u64, to_usize};
-use crate::error::{At, Corrupt, Error, Result, show};
+use crate::codec::{checksum, to_u64, to_usize};
 use crate::etcd::datadir;
-use crate::finding::Code;
-use crate::monitor::Monitor;
+use crate::io::Source;
+use crate::io::dest::{Dest, Existing};
+use crate::io::source::Lock;
 use crate::snap::backup::{TRAILER, Trailer};
+use crate::store::digest::sha256;
+use crate::words::error::{At, Corrupt, Error, Result, show};
+use crate::words::finding::Code;
+use crate::words::monitor::Monitor;
 
 /// What was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

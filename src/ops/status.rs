@@ -1,12 +1,12 @@
 //! `status`: the numbers `etcdutl snapshot status` prints, from a walk that also checks every page.
 
-use super::scan::{Keys, Options, scan};
 use crate::bolt::Db;
-use crate::bytes::Source;
-use crate::bytes::gate::with_read_ahead;
-use crate::error::{Corrupt, Error, Result};
-use crate::finding::{Code, Finding};
-use crate::monitor::Monitor;
+use crate::io::Source;
+use crate::io::gate::with_read_ahead;
+use crate::store::scan::{Keys, Options, scan};
+use crate::words::error::{Corrupt, Error, Result};
+use crate::words::finding::{Code, Finding};
+use crate::words::monitor::Monitor;
 
 /// The five numbers, and both meanings of "total keys".
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 
 use prost::Message;
 
-use crate::bytes::Source;
-use crate::bytes::message::Node;
-use crate::error::{At, Error, Result};
+use crate::codec::proto::message::Node;
 use crate::etcd::datadir::{self, FileKind};
 use crate::etcd::request::{Tree, tree};
-use crate::finding::{Code, Finding, Severity};
-use crate::monitor::Monitor;
+use crate::io::Source;
 use crate::raft::{self, ConfChange, EntryType, EntryView, HardState};
 use crate::snap::file::{SnapFile, SnapName};
 use crate::wal::{Body, Cursor, EntryRef, Kind, Log, Metadata, Scan, Snapshot, Summary};
+use crate::words::error::{At, Error, Result};
+use crate::words::finding::{Code, Finding, Severity};
+use crate::words::monitor::Monitor;
 
 /// A raft snapshot longer than this is not read.
 const MAX_SNAP: u64 = 1 << 30;
@@ -378,9 +378,11 @@ fn choose<'a>(places: &Places, log: &Log<'a>, options: &WalDumpOptions, monitor:
                         }
                         return Ok(chosen);
                     }
-                    Err(Error::Damaged { path, corrupt }) => monitor.finding(Finding::from_corrupt(&crate::error::show(&path), *corrupt)),
+                    Err(Error::Damaged { path, corrupt }) => {
+                        monitor.finding(Finding::from_corrupt(&crate::words::error::show(&path), *corrupt))
+                    }
                     Err(Error::Unreadable { path, what }) => {
-                        monitor.finding(Finding::new(Code::Unreadable, &crate::error::show(&path), At::default(), what));
+                        monitor.finding(Finding::new(Code::Unreadable, &crate::words::error::show(&path), At::default(), what));
                     }
                     Err(error) => return Err(error),
                 }
@@ -481,7 +483,7 @@ impl Places {
     }
 
     fn wal_name(&self) -> String {
-        crate::error::show(&self.wal)
+        crate::words::error::show(&self.wal)
     }
 
     fn segments(&self) -> Result<Vec<(String, Source)>> {
@@ -527,10 +529,10 @@ impl Places {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Severity;
-    use crate::monitor::Collect;
     use crate::raft::SnapshotMetadata;
     use crate::wal::tests::Written;
+    use crate::words::finding::Severity;
+    use crate::words::monitor::Collect;
 
     /// A member's directory: three segments, a leader's snapshot at 5, entries replaced by a new term across a cut.
     fn member() -> (tempfile::TempDir, Written) {

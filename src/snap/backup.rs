@@ -7,8 +7,8 @@
 //!
 //! etcd takes the trailer for present when the length modulo 512 is 32 (`hasChecksum`). Source: `api/v3rpc/maintenance.go Snapshot`.
 
-use crate::bytes::Source;
-use crate::error::Corrupt;
+use crate::io::Source;
+use crate::words::error::Corrupt;
 
 /// Length of the trailer in bytes.
 pub const TRAILER: u64 = 32;
@@ -45,7 +45,7 @@ pub enum Trailer {
 }
 
 fn hex<S: serde::Serializer>(digest: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&crate::bytes::checksum::hex(digest))
+    serializer.serialize_str(&crate::codec::checksum::hex(digest))
 }
 
 impl Trailer {

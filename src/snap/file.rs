@@ -14,11 +14,11 @@ use std::fmt;
 use prost::Message;
 use serde::Deserialize;
 
-use crate::bytes::checksum::crc32c;
-use crate::bytes::wire::{Value, fields};
-use crate::error::{At, Corrupt};
-use crate::finding::Code;
+use crate::codec::checksum::crc32c;
+use crate::codec::wire::{Value, fields};
 use crate::raft::Snapshot;
+use crate::words::error::{At, Corrupt};
+use crate::words::finding::Code;
 
 /// The name of a raft snapshot file. Ordered from oldest to newest, as etcd orders the names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,7 +77,7 @@ impl SnapFile {
                 Ok(_) => {}
                 Err(bad) => {
                     let what = format!("the {} bytes do not decode past byte {}", bytes.len(), bad.0);
-                    return Err(Corrupt::new(Code::SnapInvalid, At::offset(crate::bytes::to_u64(bad.0)), what));
+                    return Err(Corrupt::new(Code::SnapInvalid, At::offset(crate::codec::to_u64(bad.0)), what));
                 }
             }
         }

@@ -12,7 +12,7 @@
 
 use std::fmt::Write;
 
-use crate::bytes::json::{quote, strings};
+use crate::codec::json::{quote, strings};
 
 /// Slots for events (`watcherHub` of `v2store.newStore`).
 const EVENTS: usize = 1000;

@@ -8,10 +8,10 @@ use super::name::{FileKind, SegmentName, classify, search, sequence_gap};
 use super::record::{Kind, Metadata, Snapshot};
 use super::rules::Rules;
 use super::segment::{AtBoot, End, Record, Segment};
-use crate::bytes::{Source, Window};
-use crate::error::{At, Corrupt};
-use crate::finding::{Code, Finding, Severity};
+use crate::io::{Source, Window};
 use crate::raft::{EntryView, HardState};
+use crate::words::error::{At, Corrupt};
+use crate::words::finding::{Code, Finding, Severity};
 
 /// One segment of a log.
 #[derive(Debug, Clone, Copy)]

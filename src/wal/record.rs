@@ -2,8 +2,8 @@
 
 use prost::Message;
 
-use crate::bytes::message::{self, Label, field};
-use crate::bytes::wire::{BadField, Value, fields};
+use crate::codec::proto::message::{self, Label, field};
+use crate::codec::wire::{BadField, Value, fields};
 use crate::raft::{CONF_STATE, ConfState};
 
 /// The type of a record.
@@ -130,7 +130,7 @@ mod tests {
         let bytes = [0x08, 0x01, 0x10, 0x99, 0xb5, 0xe4, 0xd0, 0x03, 0x1a, 0x04, 0x08, 0xef, 0xfd, 0x02];
         let envelope = Envelope::decode(&bytes).unwrap();
         assert_eq!(envelope, Envelope { kind: Kind::Metadata, crc: 0x3a19_1a99, data: Some(&[0x08, 0xef, 0xfd, 0x02]) });
-        assert_eq!(crate::bytes::checksum::crc32c(0, envelope.data.unwrap()), 0x3a19_1a99);
+        assert_eq!(crate::codec::checksum::crc32c(0, envelope.data.unwrap()), 0x3a19_1a99);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use super::log::Body;
 use super::record::Kind;
 use super::segment::Record;
-use crate::bytes::wire::fields;
-use crate::finding::{Code, Severity};
+use crate::codec::wire::fields;
+use crate::words::finding::{Code, Severity};
 
 /// A rule that a record breaks.
 pub(super) struct Broken {

@@ -4,12 +4,13 @@ use prost::Message;
 
 use super::frame::{FrameSize, HEADER, MAX_RECORD, MAX_RECORD_BEFORE_3_5_5};
 use super::record::{Envelope, Kind};
-use crate::bytes::checksum::crc32c;
-use crate::bytes::wire::{Value, field, varint};
-use crate::bytes::{Source, Window, array_at, slice_at, to_u64, to_usize};
-use crate::error::{At, Corrupt};
-use crate::finding::Code;
+use crate::codec::checksum::crc32c;
+use crate::codec::wire::{Value, field, varint};
+use crate::codec::{array_at, slice_at, to_u64, to_usize};
+use crate::io::{Source, Window};
 use crate::raft::HardState;
+use crate::words::error::{At, Corrupt};
+use crate::words::finding::Code;
 
 /// A write that was cut off by a crash shows as whole sectors of zeros.
 const SECTOR: u64 = 512;

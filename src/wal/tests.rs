@@ -2,10 +2,10 @@
 
 use super::segment::Torn;
 use super::*;
-use crate::bytes::Source;
-use crate::bytes::checksum::crc32c;
-use crate::finding::{Code, Finding, Severity};
+use crate::codec::checksum::crc32c;
+use crate::io::Source;
 use crate::raft::{Entry, HardState};
+use crate::words::finding::{Code, Finding, Severity};
 use prost::Message;
 
 /// A log writer of a few lines: segments as `(name, bytes)`.

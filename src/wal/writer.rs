@@ -17,8 +17,8 @@ use prost::encoding::{bytes, int64, uint32};
 
 use super::frame::{FrameSize, padding};
 use super::record::{Kind, Metadata, Snapshot};
-use crate::bytes::checksum::crc32c;
-use crate::bytes::{to_u64, to_usize};
+use crate::codec::checksum::crc32c;
+use crate::codec::{to_u64, to_usize};
 use crate::raft::{Entry, HardState};
 
 /// The length etcd preallocates a segment to, in bytes (`wal.SegmentSizeBytes`).
@@ -92,7 +92,7 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bytes::Source;
+    use crate::io::Source;
     use crate::wal::segment::{End, Segment};
 
     proptest::proptest! {

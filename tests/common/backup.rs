@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use coldbolt::bolt::writer::{Options, Writer};
-use coldbolt::bytes::checksum::sha256;
+use coldbolt::codec::checksum::sha256;
 use coldbolt::etcd::{BucketKey, Revision};
 use prost::Message;
 use serde_json::Value;

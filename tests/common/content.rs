@@ -7,7 +7,7 @@ use std::path::Path;
 
 use coldbolt::bolt::Db;
 use coldbolt::bolt::writer::{Options, Writer};
-use coldbolt::bytes::Source;
+use coldbolt::io::Source;
 
 /// The keys of each bucket with their values.
 pub type Content = BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, Vec<u8>>>;

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 
 use coldbolt::bolt::writer::{Freelist, Options, Writer};
-use coldbolt::bytes::checksum::{fnv1a64, sha256};
-use coldbolt::error::At;
+use coldbolt::codec::checksum::{fnv1a64, sha256};
 use coldbolt::etcd::{BucketKey, Revision};
+use coldbolt::words::error::At;
 use prost::Message;
 
 pub use self::key_value::KeyValue;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use coldbolt::bytes::checksum::crc32c;
+use coldbolt::codec::checksum::crc32c;
 use coldbolt::raft::{ConfChange, ConfState, Entry, HardState, Snapshot, SnapshotMetadata};
 use coldbolt::snap::file::SnapFile;
 use coldbolt::wal::frame::FrameSize;

@@ -7,9 +7,9 @@ mod key_value;
 use std::collections::BTreeMap;
 
 use coldbolt::bolt::writer::{Options, Writer};
-use coldbolt::bytes::Source;
 use coldbolt::etcd::{BucketKey, Revision};
-use coldbolt::ops::keyspace::OwnedKeyValue;
+use coldbolt::io::Source;
+use coldbolt::store::OwnedKeyValue;
 use proptest::prelude::*;
 use prost::Message;
 

@@ -1,6 +1,6 @@
 //! Damaged files: a pristine one and one named change, or a few pages laid by hand.
 
-use coldbolt::bytes::checksum::{fnv1a64, sha256};
+use coldbolt::codec::checksum::{fnv1a64, sha256};
 
 /// Bytes in a page of the small fixture and of the files made here.
 pub const PAGE: usize = 4096;

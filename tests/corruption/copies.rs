@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use coldbolt::error::At;
 use coldbolt::etcd::alarm::AlarmMember;
 use coldbolt::etcd::request::{
     AuthUserAddRequest, InternalRaftRequest, LeaseGrantRequest, PutRequest, RequestHeader, RequestOp, TxnRequest, V2Request, request_op,
 };
-use coldbolt::finding::Finding;
-use coldbolt::monitor::{Collect, Quiet};
-use coldbolt::ops::copy::{CopyOptions, Until, copy};
+use coldbolt::ops::copy::{CopyOptions, copy};
 use coldbolt::ops::rank::{RankOptions, rank};
 use coldbolt::ops::verify::{Verification, verify};
+use coldbolt::replay::Until;
+use coldbolt::words::error::At;
+use coldbolt::words::finding::Finding;
+use coldbolt::words::monitor::{Collect, Quiet};
 use coldbolt::{Code, Error};
 use prost::Message;
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use coldbolt::error::At;
+use coldbolt::words::error::At;
 use coldbolt::{Code, Severity};
 
 use super::image::MEMBER;

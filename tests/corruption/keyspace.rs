@@ -1,7 +1,7 @@
 //! etcd's buckets: the history of the keys, and what the other buckets say.
 
 use coldbolt::bolt::writer::{Options, Writer};
-use coldbolt::error::At;
+use coldbolt::words::error::At;
 use coldbolt::{Code, Severity};
 use prost::Message;
 

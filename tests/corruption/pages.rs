@@ -3,11 +3,11 @@
 use std::fs::File;
 
 use coldbolt::bolt::cursor::MAX_DEPTH;
-use coldbolt::bytes::Source;
-use coldbolt::error::At;
-use coldbolt::monitor::Quiet;
+use coldbolt::io::Source;
 use coldbolt::ops::verify::manifest::{Against, Entry as ManifestEntry};
 use coldbolt::ops::verify::{VerifyOptions, verify_file};
+use coldbolt::words::error::At;
+use coldbolt::words::monitor::Quiet;
 use coldbolt::{Code, Severity};
 
 use super::image::{BRANCH, FREELIST, Image, LEAF, plain_without_freelist};

@@ -5,11 +5,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use coldbolt::bytes::Source;
-use coldbolt::bytes::source::Lock;
-use coldbolt::finding::Code;
-use coldbolt::monitor::Collect;
-use coldbolt::ops::{HashKvOptions, InspectOptions, hashkv, inspect, status};
+use coldbolt::io::Source;
+use coldbolt::io::source::Lock;
+use coldbolt::ops::{InspectOptions, inspect, status};
+use coldbolt::store::hashkv;
+use coldbolt::store::hashkv::HashKvOptions;
+use coldbolt::words::finding::Code;
+use coldbolt::words::monitor::Collect;
 use coldbolt::{Error, Severity};
 
 use crate::common::bounded::{Run, coldbolt, command, run, wait};
@@ -239,7 +241,7 @@ fn a_file_that_shrinks_while_it_is_read_is_unreadable_where_it_ends() {
 #[test]
 fn a_file_that_changes_while_it_is_inspected_is_said_to() {
     struct Touch(std::path::PathBuf);
-    impl coldbolt::monitor::Monitor for Touch {
+    impl coldbolt::words::monitor::Monitor for Touch {
         fn begin(&self, _: &str, _: u64) {
             File::options().write(true).open(&self.0).unwrap().set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
         }

@@ -6,12 +6,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use coldbolt::bytes::Source;
 use coldbolt::etcd::datadir::require_database;
-use coldbolt::finding::{Code, Finding, Severity};
-use coldbolt::monitor::Collect;
+use coldbolt::io::Source;
 use coldbolt::ops::inspect::inspect_file;
-use coldbolt::ops::{HashKvOptions, HashKvReport, InspectOptions, InspectReport, StatusReport, hashkv, status};
+use coldbolt::ops::{InspectOptions, InspectReport, StatusReport, status};
+use coldbolt::store::hashkv;
+use coldbolt::store::hashkv::{HashKvOptions, HashKvReport};
+use coldbolt::words::finding::{Code, Finding, Severity};
+use coldbolt::words::monitor::Collect;
 use coldbolt::{Error, Result};
 
 use crate::common::mutate::{FREELIST, HIGH_WATER, Image, MAGIC, Owner, PAGE, PAGE_SIZE, ROOT, owners};

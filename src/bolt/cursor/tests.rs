@@ -5,7 +5,7 @@ use std::io;
 
 use super::*;
 use crate::bolt::writer::{Options, Writer};
-use crate::bytes::Source;
+use crate::io::Source;
 
 type Items = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -136,7 +136,7 @@ fn a_file_of_the_real_library_reads_as_bbolt_printed_it() {
     assert_eq!(keys(&db.root()), std::fs::read_to_string(path("nested-1024.buckets.txt")).unwrap());
     assert_eq!(keys(&at(&db, &["nested", "1"])), std::fs::read_to_string(path("nested-1024.keys.txt")).unwrap());
     let value = at(&db, &["nested", "1", "2"]).get(b"key-0").unwrap().unwrap();
-    assert_eq!(crate::bytes::checksum::hex(&value), std::fs::read_to_string(path("nested-1024.get.txt")).unwrap().trim_end());
+    assert_eq!(crate::codec::checksum::hex(&value), std::fs::read_to_string(path("nested-1024.get.txt")).unwrap().trim_end());
     for n in 0..6u64 {
         let bucket = at(&db, &[&format!("inline-{n}")]);
         assert_eq!(bucket.sequence, n << 40);

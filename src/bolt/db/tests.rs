@@ -1,7 +1,7 @@
 //! Opening files: which meta page counts, page sizes, cut and foreign files.
 
 use super::*;
-use crate::bytes::checksum::fnv1a64;
+use crate::codec::checksum::fnv1a64;
 
 fn put(bytes: &mut [u8], at: usize, field: &[u8]) {
     bytes[at..at + field.len()].copy_from_slice(field);

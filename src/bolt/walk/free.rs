@@ -2,9 +2,9 @@
 
 use super::Visited;
 use crate::bolt::{Db, Freelist, Pgid};
-use crate::bytes::to_u64;
-use crate::error::{At, Corrupt};
-use crate::finding::Code;
+use crate::codec::to_u64;
+use crate::words::error::{At, Corrupt};
+use crate::words::finding::Code;
 
 /// What is left once all trees are walked: the freelist against them, and pages that belong to nobody.
 ///

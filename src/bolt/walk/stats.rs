@@ -2,9 +2,9 @@
 
 use super::Visitor;
 use crate::bolt::{Bucket, Db, Page};
-use crate::bytes::to_u64;
-use crate::error::Corrupt;
-use crate::finding::Code;
+use crate::codec::to_u64;
+use crate::words::error::Corrupt;
+use crate::words::finding::Code;
 
 /// The buckets in the root bucket's leaf pages, in key order.
 #[derive(Debug)]

@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::bolt::writer::{Options, Writer};
-use crate::bytes::Source;
-use crate::bytes::checksum::fnv1a64;
-use crate::monitor::Quiet;
+use crate::codec::checksum::fnv1a64;
+use crate::io::Source;
+use crate::words::monitor::Quiet;
 
 /// Keys of the leaf pages, page by page; `most` pages are enough.
 struct Leaves {

@@ -14,10 +14,11 @@ use std::io::Write;
 use super::{NO_FREELIST, WriteError, meta};
 use crate::bolt::page::{ELEMENT, HEADER};
 use crate::bolt::{Db, Kind, Page, Pgid};
-use crate::bytes::{Window, array_at, to_u64, to_usize};
-use crate::error::{At, Corrupt, Error, Result};
-use crate::finding::Code;
-use crate::monitor::Monitor;
+use crate::codec::{array_at, to_u64, to_usize};
+use crate::io::Window;
+use crate::words::error::{At, Corrupt, Error, Result};
+use crate::words::finding::Code;
+use crate::words::monitor::Monitor;
 
 /// Bytes that are written at once.
 const CHUNK: usize = 1 << 20;
@@ -157,8 +158,8 @@ fn move_page(page: &Page<'_>, place: u64, places: &Places, out: &mut Vec<u8>) ->
 mod tests {
     use super::*;
     use crate::bolt::writer::{Options, Writer};
-    use crate::bytes::Source;
-    use crate::monitor::Quiet;
+    use crate::io::Source;
+    use crate::words::monitor::Quiet;
 
     fn file() -> Vec<u8> {
         let mut out = std::io::Cursor::new(Vec::new());

@@ -18,9 +18,10 @@ use crate::bolt::cursor::MAX_DEPTH;
 use crate::bolt::db::check_length;
 use crate::bolt::walk::Visited;
 use crate::bolt::{Bucket, Db, Freelist, Pgid, Root};
-use crate::bytes::{Source, Window, to_usize};
-use crate::error::{Corrupt, Error, Result};
-use crate::finding::Code;
+use crate::codec::to_usize;
+use crate::io::{Source, Window};
+use crate::words::error::{Corrupt, Error, Result};
+use crate::words::finding::Code;
 
 /// For each top-level bucket its keys that get a value, or none any more.
 pub type Changes = BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, Option<Vec<u8>>>>;
@@ -244,8 +245,8 @@ mod tests {
     use super::super::{Options, Writer};
     use super::*;
     use crate::bolt::walk::{Buckets, Shared, Visitor, walk};
-    use crate::bytes::to_u64;
-    use crate::monitor::Quiet;
+    use crate::codec::to_u64;
+    use crate::words::monitor::Quiet;
 
     type Model = BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, Vec<u8>>>;
 

@@ -6,7 +6,7 @@ use std::io::Cursor;
 use proptest::prelude::*;
 
 use super::*;
-use crate::bytes::checksum::{hex, sha256};
+use crate::codec::checksum::{hex, sha256};
 
 type Items = BTreeMap<Vec<u8>, Item>;
 

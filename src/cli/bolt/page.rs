@@ -4,11 +4,12 @@ use std::io;
 
 use coldbolt::bolt::page::Header;
 use coldbolt::bolt::{Db, Kind, Meta, Page, Pgid, RawPage, freelist};
-use coldbolt::bytes::{Source, Window, array_at};
-use coldbolt::error::{Corrupt, Error};
-use coldbolt::finding::{Code, Finding};
-use coldbolt::monitor::Monitor;
+use coldbolt::codec::array_at;
+use coldbolt::io::{Source, Window};
 use coldbolt::ops::bolt::{PageUse, Use, page_use};
+use coldbolt::words::error::{Corrupt, Error};
+use coldbolt::words::finding::{Code, Finding};
+use coldbolt::words::monitor::Monitor;
 use serde::Serialize;
 
 use super::{File, Out, Written, label};

@@ -12,13 +12,14 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use coldbolt::bytes::dest::{self, Existing};
-use coldbolt::bytes::{Source, to_u64};
-use coldbolt::error::{Error, printable, show};
+use coldbolt::codec::to_u64;
 use coldbolt::etcd::datadir::{FileKind, file_kind};
-use coldbolt::finding::Severity;
+use coldbolt::io::Source;
+use coldbolt::io::dest::{self, Existing};
 use coldbolt::ops::verify::policy::{RuleResult, RuleSeverity};
 use coldbolt::ops::verify::{LevelReport, Outcome, Verdict, Verification};
+use coldbolt::words::error::{Error, printable, show};
+use coldbolt::words::finding::Severity;
 use serde::Serialize;
 
 use super::Fail;

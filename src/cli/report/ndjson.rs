@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::{panic, thread};
 
-use coldbolt::finding::Finding;
-use coldbolt::monitor::Monitor;
+use coldbolt::words::finding::Finding;
+use coldbolt::words::monitor::Monitor;
 use serde_json::{Value, json};
 
 use super::{Answer, Unreadable};

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use coldbolt::finding::{Code, Finding, Severity};
 use coldbolt::ops::verify::Verdict;
 use coldbolt::ops::verify::policy::{Rule, RuleResult, RuleSeverity};
+use coldbolt::words::finding::{Code, Finding, Severity};
 use serde_json::{Map, Value, json};
 
 use super::{Answer, Judged, unlisted};

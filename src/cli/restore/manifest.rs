@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
-use coldbolt::bytes::Source;
-use coldbolt::error::{Error, printable, show};
 use coldbolt::etcd::schema::Minor;
+use coldbolt::io::Source;
+use coldbolt::words::error::{Error, printable, show};
 use serde::{Deserialize, Serialize};
 
 /// Bytes of the longest manifest that is read. Kubernetes itself takes none over 1.5 MB.

@@ -1,6 +1,6 @@
 //! The requests as tables, for print: fields in the order of the `.proto` files, with their names there.
 
-use crate::bytes::message::{Kind, Label, Message, field};
+use crate::codec::proto::message::{Kind, Label, Message, field};
 
 static HEADER: Message =
     Message { fields: &[field(1, "ID", Kind::Id), field(2, "username", Kind::Text), field(3, "auth_revision", Kind::Uint)] };

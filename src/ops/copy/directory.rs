@@ -15,25 +15,25 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::fold::{FoldReport, Position};
-use super::input::Input;
 use super::{CopyOptions, Gather, make, read_back};
 use crate::bolt::db::{Db, check_length};
 use crate::bolt::writer::pack::pack;
-use crate::bytes::dest_dir::{self, DestDir, Steps};
-use crate::bytes::{Source, dest};
-use crate::error::{Error, Result};
-use crate::etcd::apply;
 use crate::etcd::member::Member;
 use crate::etcd::schema::Minor;
-use crate::finding::Finding;
-use crate::monitor::Monitor;
-use crate::ops::aside::while_syncing;
+use crate::io::dest::dir::{self, DestDir, Steps};
+use crate::io::{Source, dest};
+use crate::ops::fold::input::Input;
+use crate::ops::overlap::while_syncing;
 use crate::raft::{self, ConfState, HardState, SnapshotMetadata};
+use crate::replay::apply;
+use crate::replay::fold::{FoldReport, Position};
 use crate::snap::file::{SnapFile, SnapName};
 use crate::snap::v2::{self, NewMember};
 use crate::wal::writer::{SEGMENT_SIZE, Writer};
 use crate::wal::{SegmentName, Snapshot};
+use crate::words::error::{Error, Result};
+use crate::words::finding::Finding;
+use crate::words::monitor::Monitor;
 
 /// What was made.
 #[derive(Debug, Clone, Serialize)]
@@ -61,7 +61,7 @@ pub struct DirectoryReport {
 /// # Errors
 /// As [`copy`](super::copy), and [`Error::Refused`] when the source is no directory with a log, or a change does not fit.
 pub fn copy_directory(source: &Path, to: &Path, options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<DirectoryReport> {
-    dest_dir::check(to)?;
+    dir::check(to)?;
     dest::outside(source, to)?;
     let input = Input::open(source, options)?;
     if !input.folds() {

@@ -1,67 +1,43 @@
 //! `copy`: from a stopped member's directory, a database or a snapshot file to a snapshot file that lost nothing.
 //!
 //! The source is only read. It is verified, all of it; then the entries of its log that the database lacks are applied in memory
-//! ([`fold::fold`]), and database and changes are written together as a new file with a SHA-256 at its end, which is read back before it gets
+//! ([`fold`](crate::replay::fold::fold)), and database and changes are written together as a new file with a SHA-256 at its end, which is read back before it gets
 //! its name.
 
 pub mod directory;
-pub mod fold;
-mod input;
-pub mod memory;
-pub(crate) mod standing;
-pub mod time;
 
 use std::fs::File;
 use std::io::{Seek, Write};
 use std::path::Path;
 
-use jiff::Timestamp;
 use serde::Serialize;
 
-use self::fold::{Fold, FoldOptions, FoldReport};
-use self::input::Input;
-use super::aside::{beside, while_syncing};
-use super::digest::while_writing;
-use super::scan::Keys;
 use super::seal::pour;
 use super::verify::{Level, Measured, Verification, VerifyOptions, refuse_damage, verify_file};
 use crate::bolt::Db;
 use crate::bolt::writer::pack::{Places, pack};
 use crate::bolt::writer::patch::patch;
-use crate::bytes::dest::{self, Dest, Existing};
-use crate::bytes::gate::is_cold;
-use crate::bytes::writeback::Writeback;
-use crate::bytes::{Source, checksum};
-use crate::error::{At, Error, Result, show};
+use crate::codec::checksum;
 use crate::etcd::BucketKey;
-use crate::etcd::apply::{Overlay, Version};
-use crate::finding::{Code, Finding, Severity};
-use crate::monitor::Monitor;
+use crate::io::Source;
+use crate::io::dest::writeback::Writeback;
+use crate::io::dest::{self, Dest, Existing};
+use crate::io::gate::is_cold;
+use crate::ops::fold::input::Input;
+use crate::ops::overlap::{beside, while_syncing};
 use crate::raft::ConfChange;
+use crate::replay::Until;
+use crate::replay::apply::{Overlay, Version};
+use crate::replay::fold::{Fold, FoldOptions, FoldReport};
 use crate::snap::backup::TRAILER;
+use crate::store::digest::while_writing;
+use crate::store::scan::Keys;
+use crate::words::error::{At, Error, Result, show};
+use crate::words::finding::{Code, Finding, Severity};
+use crate::words::monitor::Monitor;
 
 /// How often a copy of a file in use is begun anew before it is taken as it is.
 const ATTEMPTS: usize = 5;
-
-/// Where to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Until {
-    /// After the raft entry with this index.
-    Index(u64),
-    /// As soon as this is the current revision.
-    Revision(i64),
-    /// Before anything that may be later, as the Kubernetes objects tell that were put.
-    Time(Timestamp),
-}
-
-impl Until {
-    fn time(self) -> Option<Timestamp> {
-        match self {
-            Until::Time(time) => Some(time),
-            Until::Index(_) | Until::Revision(_) => None,
-        }
-    }
-}
 
 /// What to copy, and how.
 #[derive(Debug, Clone, Copy, Default)]
@@ -184,8 +160,8 @@ fn attempts(
 }
 
 /// Passes everything on but findings, which are gathered.
-struct Gather<'m> {
-    to: &'m dyn Monitor,
+pub(crate) struct Gather<'m> {
+    pub(crate) to: &'m dyn Monitor,
 }
 
 impl Monitor for Gather<'_> {
@@ -204,7 +180,7 @@ impl Monitor for Gather<'_> {
 }
 
 /// Verifies the source, its keys so closely; gives what there is to say, which is damage only if that is allowed.
-fn verified(input: &Input, keys: Keys, options: CopyOptions<'_>, gather: &Gather<'_>) -> Result<(Verification, Vec<Finding>)> {
+pub(crate) fn verified(input: &Input, keys: Keys, options: CopyOptions<'_>, gather: &Gather<'_>) -> Result<(Verification, Vec<Finding>)> {
     let mut findings = input.findings.clone();
     let verification = input.verify(keys, gather)?;
     for finding in &verification.findings {
@@ -390,7 +366,7 @@ fn read_back<W>(copy: &Source, made: &Made<W>, options: CopyOptions<'_>, monitor
 }
 
 /// The finding for entries that a copy of the database alone leaves behind.
-fn behind(file: &str, from: u64, committed: u64, last: u64) -> Finding {
+pub(crate) fn behind(file: &str, from: u64, committed: u64, last: u64) -> Finding {
     let what = format!(
         "the database is at index {from}, the log beside it at {last}: {} entries are left behind, {committed} of them known to be committed",
         last.saturating_sub(from)
@@ -398,8 +374,8 @@ fn behind(file: &str, from: u64, committed: u64, last: u64) -> Finding {
     Finding { severity: Severity::Warning, ..Finding::new(Code::DbLag, file, At::default().index(from), what) }
 }
 
-/// The options of [`fold::fold`] among these.
-fn fold_options(options: CopyOptions<'_>) -> FoldOptions<'_> {
+/// The options of [`fold`](crate::replay::fold::fold) among these.
+pub(crate) fn fold_options(options: CopyOptions<'_>) -> FoldOptions<'_> {
     FoldOptions {
         version: options.version,
         include_uncommitted: options.include_uncommitted,

@@ -11,23 +11,24 @@ pub use report::{
     RaftSnapshotReport, SegmentReport, SnapshotRecord, WalReport,
 };
 
-use super::scan::{Keys, Options, Scan, scan};
 use crate::bolt::walk::{Shared, Visited, Visitor, walk};
 use crate::bolt::{Db, Page};
-use crate::bytes::gate::with_read_ahead;
-use crate::bytes::source::Lock;
-use crate::bytes::{Source, checksum, to_u64};
-use crate::error::{At, Corrupt, Error, Result};
+use crate::codec::{checksum, to_u64};
 use crate::etcd::datadir::{self, DataDir, FileKind};
+use crate::etcd::facts::LeaseFact;
 use crate::etcd::schema::storage_version;
-use crate::etcd::store::LeaseFact;
 use crate::etcd::{BucketKey, KeyValue, member};
-use crate::finding::{Code, Finding};
-use crate::monitor::Monitor;
+use crate::io::Source;
+use crate::io::gate::with_read_ahead;
+use crate::io::source::Lock;
 use crate::snap::backup::Trailer;
 use crate::snap::file::{Membership, SnapFile};
+use crate::store::scan::{Keys, Options, Scan, scan};
 use crate::wal::log::{self, Body, Log};
 use crate::wal::segment::End;
+use crate::words::error::{At, Corrupt, Error, Result};
+use crate::words::finding::{Code, Finding};
+use crate::words::monitor::Monitor;
 
 /// Attached keys that are named for each lease.
 const LEASE_KEYS: usize = 100;
@@ -114,7 +115,7 @@ pub fn inspect_file(source: &Source, options: InspectOptions, monitor: &dyn Moni
 /// # Errors
 /// [`Error::Unreadable`] when a file in it cannot be opened.
 pub fn inspect_dir(dir: &DataDir, options: InspectOptions, monitor: &dyn Monitor) -> Result<InspectReport> {
-    let report = InspectReport { path: crate::error::show(&dir.path), ..InspectReport::default() };
+    let report = InspectReport { path: crate::words::error::show(&dir.path), ..InspectReport::default() };
     let mut found = Found { report, limit: options.max_findings, monitor };
     found.report.kind = match (&dir.db, dir.wals.is_empty()) {
         (Some(_), false) => "a member's data directory",
@@ -130,9 +131,9 @@ pub fn inspect_dir(dir: &DataDir, options: InspectOptions, monitor: &dyn Monitor
         }) {
             Ok(database) => found.report.database = Some(database),
             // The rest of the directory can still be told.
-            Err(Error::Damaged { path, corrupt }) => found.corrupt(&crate::error::show(&path), *corrupt),
+            Err(Error::Damaged { path, corrupt }) => found.corrupt(&crate::words::error::show(&path), *corrupt),
             Err(Error::Unreadable { path, what }) => {
-                found.push(Finding::new(Code::Unreadable, &crate::error::show(&path), At::default(), what));
+                found.push(Finding::new(Code::Unreadable, &crate::words::error::show(&path), At::default(), what));
             }
             Err(other) => return Err(other),
         }
@@ -149,7 +150,7 @@ pub fn inspect_dir(dir: &DataDir, options: InspectOptions, monitor: &dyn Monitor
     {
         found.report.wal = Some(wal(wal_dir, &named, &mut found));
     }
-    let names = |paths: &[std::path::PathBuf]| paths.iter().map(|p| crate::error::show(p)).collect();
+    let names = |paths: &[std::path::PathBuf]| paths.iter().map(|p| crate::words::error::show(p)).collect();
     found.report.directory = Some(DirectoryReport {
         snap_dbs: names(&dir.snap_dbs),
         leftovers: names(&dir.leftovers),
@@ -245,7 +246,7 @@ fn pages(db: &Db<'_>, scan: &Scan) -> PagesReport {
     }
 }
 
-fn bucket(bucket: &super::scan::BucketScan) -> BucketReport {
+fn bucket(bucket: &crate::store::scan::BucketScan) -> BucketReport {
     let name = bucket.path.iter().map(|n| n.escape_ascii().to_string()).collect::<Vec<_>>().join("/");
     BucketReport { name, inline: bucket.inline, sequence: bucket.sequence, stats: bucket.stats.clone() }
 }
@@ -302,7 +303,7 @@ fn attached(db: &Db<'_>, scan: &Scan, monitor: &dyn Monitor) -> BTreeMap<i64, (u
 
 fn hash(source: &Source, trailer: Trailer, found: &mut Found<'_>) -> Result<HashReport> {
     let payload = trailer.payload(source);
-    let digest = super::digest::sha256(source, payload, found.monitor).map_err(|c| Error::damaged(source.path(), c))?;
+    let digest = crate::store::digest::sha256(source, payload, found.monitor).map_err(|c| Error::damaged(source.path(), c))?;
     let stored = match trailer {
         Trailer::Present { digest, .. } => Some(digest),
         Trailer::Zeroed { .. } => Some([0; 32]),
@@ -381,7 +382,7 @@ fn wal(dir: &Path, files: &[(String, &Source)], found: &mut Found<'_>) -> WalRep
         None => "where reading stopped".to_owned(),
     };
     WalReport {
-        path: crate::error::show(dir),
+        path: crate::words::error::show(dir),
         segments: segments.collect(),
         node_id: summary.metadata.map(|m| id(m.node_id())),
         cluster_id: summary.metadata.map(|m| id(m.cluster_id())),

@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use crate::bolt::Meta;
 use crate::bolt::walk::Stats;
-use crate::bytes::source::Lock;
 use crate::etcd::schema::StorageVersion;
 use crate::etcd::{Facts, Revision, member};
-use crate::finding::{Code, Finding, Severity};
+use crate::io::source::Lock;
 use crate::snap::backup::Trailer;
+use crate::words::finding::{Code, Finding, Severity};
 
 /// What a path is and holds.
 #[derive(Debug, Clone, Default, Serialize)]

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use crate::bytes::Source;
-use crate::error::Result;
 use crate::etcd::datadir::DataDir;
+use crate::io::Source;
 use crate::raft::HardState;
 use crate::wal::log::{Body, Scan};
 use crate::wal::{Log, Metadata, Snapshot};
+use crate::words::error::Result;
 
 /// Entries that follow each other, of one term.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

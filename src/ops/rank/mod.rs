@@ -12,15 +12,15 @@ use serde::{Serialize, Serializer};
 
 use self::log::{Fate, RaftLog, Voice, fate};
 use super::copy::CopyOptions;
-use super::copy::standing::Standing;
-use super::keyspace::compare::{CompareReport, compare};
-use super::keyspace::{Store, StoreOptions};
-use crate::error::{At, Error, Result, show};
 use crate::etcd::DataDir;
-use crate::etcd::apply::Version;
 use crate::etcd::member::{hex_id, hex_ids, hex16};
-use crate::finding::{Code, Finding, Severity};
-use crate::monitor::Monitor;
+use crate::ops::fold::standing::Standing;
+use crate::replay::apply::Version;
+use crate::store::compare::{CompareReport, compare};
+use crate::store::{Store, StoreOptions};
+use crate::words::error::{At, Error, Result, show};
+use crate::words::finding::{Code, Finding, Severity};
+use crate::words::monitor::Monitor;
 
 /// How to rank.
 #[derive(Debug, Clone, Copy, Default)]
@@ -294,7 +294,7 @@ fn keyspaces(entrants: &[Entrant], monitor: &dyn Monitor) -> Result<Vec<CompareR
 
 fn divergences(report: &CompareReport) -> Vec<Finding> {
     let first = report.members.first().map_or("", |member| member.file.as_str());
-    let one = |divergence: &super::keyspace::compare::Divergence| {
+    let one = |divergence: &crate::store::compare::Divergence| {
         let file = report.members.get(divergence.member).map_or("", |member| member.file.as_str());
         let differing = divergence.differing;
         let what = match divergence.first_revision {

@@ -10,12 +10,12 @@
 //! older revision must be told "compacted" and list anew: no event will tell it of the keys that are gone.
 
 use super::RestoreOptions;
-use super::keep::{KeyFilter, Rule, Selection};
 use crate::bolt::Db;
-use crate::error::{Error, Result, show_bytes};
 use crate::etcd::Facts;
-use crate::monitor::{Monitor, Quiet};
-use crate::ops::hashkv::{HashKvOptions, hashkv};
+use crate::store::hashkv::{HashKvOptions, hashkv};
+use crate::store::keep::{KeyFilter, Rule, Selection};
+use crate::words::error::{Error, Result, show_bytes};
+use crate::words::monitor::{Monitor, Quiet};
 
 /// A part of the keyspace.
 #[derive(Debug)]

@@ -16,23 +16,23 @@ use std::borrow::Cow;
 use std::io::{Seek, Write};
 
 use super::cut::Cut;
-use super::keep::Selection;
 use crate::bolt::Db;
 use crate::bolt::writer::{Freelist, Summary};
-use crate::error::{Error, Result};
 use crate::etcd::alarm::AlarmType;
+use crate::etcd::facts::AlarmFact;
 use crate::etcd::identity::NewCluster;
 use crate::etcd::member::hex16;
 use crate::etcd::schema::Minor;
-use crate::etcd::store::AlarmFact;
 use crate::etcd::{BucketKey, Facts, Revision, bootstrap};
-use crate::monitor::Monitor;
-use crate::ops::stream::{self, Edit, write_anew};
+use crate::store::keep::Selection;
+use crate::store::rewrite::{self, Edit, write_anew};
+use crate::words::error::{Error, Result};
+use crate::words::monitor::Monitor;
 
 /// The changes to a database.
 #[derive(Debug, Default)]
 pub(super) struct Edits {
-    buckets: stream::Edits<'static>,
+    buckets: rewrite::Edits<'static>,
     /// Which revisions are kept, if not all.
     pub keep: Option<Selection>,
     /// What differs from the source, for people.

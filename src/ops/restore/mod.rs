@@ -6,7 +6,6 @@
 
 mod cut;
 pub(in crate::ops) mod database;
-pub(in crate::ops) mod keep;
 mod raise;
 mod report;
 
@@ -15,26 +14,27 @@ use std::path::{Path, PathBuf};
 
 use self::cut::Cut;
 use self::database::Edits;
-pub use self::keep::KeyFilter;
 pub use self::raise::{Bump, Raise};
 pub use self::report::{Destination, MemberReport, OutFile, RestoreOptions, RestoreReport};
-use super::aside::{beside, while_syncing};
-use super::hashkv::{HashKvOptions, hashkv};
-use super::scan::{Crc, Keys, Options, scan};
 use super::verify::{Level, Outcome, Verification, VerifyOptions, refuse_damage, verify_file};
 use crate::bolt::Db;
-use crate::bytes::dest;
-use crate::bytes::dest_dir::{self, DestDir, Placed, Steps};
-use crate::bytes::gate::is_cold;
-use crate::bytes::source::Stamp;
-use crate::bytes::{Source, to_u64};
-use crate::error::{Error, Result, show};
+use crate::codec::to_u64;
 use crate::etcd::bootstrap;
 use crate::etcd::identity::{NewCluster, NewMember};
 use crate::etcd::schema::{Minor, storage_version};
-use crate::finding::{Code, Severity};
-use crate::monitor::Monitor;
+use crate::io::Source;
+use crate::io::dest;
+use crate::io::dest::dir::{self, DestDir, Placed, Steps};
+use crate::io::gate::is_cold;
+use crate::io::source::Stamp;
+use crate::ops::overlap::{beside, while_syncing};
+use crate::store::hashkv::{HashKvOptions, hashkv};
+pub use crate::store::keep::KeyFilter;
+use crate::store::scan::{Crc, Keys, Options, scan};
 use crate::wal::writer::SEGMENT_SIZE;
+use crate::words::error::{Error, Result, show};
+use crate::words::finding::{Code, Severity};
+use crate::words::monitor::Monitor;
 
 /// Mode of databases and logs.
 const PRIVATE: u32 = 0o600;
@@ -316,7 +316,7 @@ impl<'c> Layout<'c> {
             if dir.symlink_metadata().is_ok() {
                 return Err(Error::Refused(format!("wal-dir {dir:?} exists")));
             }
-            dest_dir::check(dir)?;
+            dir::check(dir)?;
             if dir.starts_with(&self.data_dir) {
                 let what = format!("wal-dir {dir:?} is inside the data directory {:?}", self.data_dir);
                 return Err(Error::Refused(format!("{what}; leave --wal-dir out, or put it elsewhere")));

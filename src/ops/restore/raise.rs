@@ -6,12 +6,12 @@ use serde::Serialize;
 
 use super::database::facts;
 use crate::bolt::Db;
-use crate::bytes::Source;
-use crate::bytes::source::Lock;
-use crate::error::{Error, Result, show};
 use crate::etcd::{DataDir, Facts, datadir};
-use crate::finding::Finding;
+use crate::io::Source;
+use crate::io::source::Lock;
 use crate::wal::log::{Log, Scan};
+use crate::words::error::{Error, Result, show};
+use crate::words::finding::Finding;
 
 /// What is added when nothing tells how far the cluster went: as the Kubernetes documentation recommends.
 pub const BLIND: u64 = 1_000_000_000;

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use super::Found;
 use crate::bolt::Db;
-use crate::bytes::Window;
-use crate::error::At;
 use crate::etcd::KeyValue;
 use crate::etcd::datadir::NEWEST_STORAGE;
 use crate::etcd::schema::{BUCKETS, storage_version};
-use crate::finding::{Code, Finding, Severity};
-use crate::ops::scan::Scan;
+use crate::io::Window;
+use crate::store::scan::Scan;
+use crate::words::error::At;
+use crate::words::finding::{Code, Finding, Severity};
 
 /// Checks everything. Returns whether the storage version is newer than what is known here.
 pub fn check(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Found<'_>) -> bool {

@@ -5,18 +5,19 @@ use std::sync::Arc;
 use super::manifest::Against;
 use super::{Database, Level, OtherMeta, Outcome, Run, consistency, evidence};
 use crate::bolt::{Db, Pgid};
-use crate::bytes::gate::{OpenAtEnd, is_cold};
-use crate::bytes::source::Lock;
-use crate::bytes::{Gate, Source, checksum};
-use crate::error::{At, Corrupt, Result, printable};
+use crate::codec::checksum;
 use crate::etcd::member;
 use crate::etcd::schema::storage_version;
-use crate::finding::{Code, Finding, Severity};
-use crate::monitor::Monitor;
-use crate::ops::digest::{Digests, digests};
+use crate::io::gate::{OpenAtEnd, is_cold};
+use crate::io::source::Lock;
+use crate::io::{Gate, Source};
 use crate::ops::inspect::metas;
-use crate::ops::scan::{Keys, Options, Scan, scan};
 use crate::snap::backup::Trailer;
+use crate::store::digest::{Digests, digests};
+use crate::store::scan::{Keys, Options, Scan, scan};
+use crate::words::error::{At, Corrupt, Result, printable};
+use crate::words::finding::{Code, Finding, Severity};
+use crate::words::monitor::Monitor;
 
 /// The part of a monitor that a piece of a larger work may use.
 struct Part<'m>(&'m dyn Monitor);

@@ -8,11 +8,11 @@ use serde::Serialize;
 
 use crate::bolt::walk::{Shared, Visited, Visitor, walk};
 use crate::bolt::{Db, Page};
-use crate::error::Corrupt;
 use crate::etcd::{BucketKey, KeyValue};
-use crate::monitor::Quiet;
-use crate::ops::object_time::renewed;
-use crate::ops::scan::Scan;
+use crate::kube::times::renewed;
+use crate::store::scan::Scan;
+use crate::words::error::Corrupt;
+use crate::words::monitor::Quiet;
 
 /// Where Kubernetes keeps its Leases.
 const LEASES: &[u8] = b"/registry/leases/";

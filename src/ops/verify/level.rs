@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::finding::Code;
+use crate::words::finding::Code;
 
 /// What can be checked, from the shallowest on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

@@ -6,21 +6,22 @@ use std::path::Path;
 
 use super::membership::Peers;
 use super::{Database, Run};
-use crate::bytes::{Source, to_u64};
-use crate::error::{At, Error, Result};
+use crate::codec::to_u64;
 use crate::etcd::datadir::{DataDir, RAFT_SNAPSHOT_LIMIT};
 use crate::etcd::member;
 use crate::etcd::schema::storage_version;
-use crate::finding::{Code, Finding, Severity};
+use crate::io::Source;
 use crate::raft::EntryType;
 use crate::snap::file::{Membership, SnapFile, SnapName};
 use crate::wal::Snapshot;
 use crate::wal::log::{Body, Log, Scan, Summary};
+use crate::words::error::{At, Error, Result};
+use crate::words::finding::{Code, Finding, Severity};
 
 /// Checks everything; returns what was checked, in words.
 pub fn check(dir: &DataDir, database: &Database, run: &mut Run<'_>) -> Result<String> {
     let snaps = raft_snapshots(dir, run)?;
-    let wal = crate::error::show(dir.wal_dir.as_deref().unwrap_or(&dir.path));
+    let wal = crate::words::error::show(dir.wal_dir.as_deref().unwrap_or(&dir.path));
     let sources = dir.wals.iter().map(|path| Source::open(path)).collect::<Result<Vec<_>>>()?;
     let names: Vec<String> = dir.wals.iter().map(|path| file_name(path)).collect();
     let log = Log::new(names.iter().map(String::as_str).zip(&sources));
@@ -143,7 +144,7 @@ fn database_is_there(dir: &DataDir, snaps: &Snaps, summary: Option<&Summary>, ru
     let severity = if rebuilt || !dir.snap_dbs.is_empty() { Severity::Warning } else { Severity::Damage };
     run.found.push(Finding {
         severity,
-        ..Finding::new(Code::DbMissing, &crate::error::show(dir.snap_dir.as_deref().unwrap_or(&dir.path)), At::default(), what)
+        ..Finding::new(Code::DbMissing, &crate::words::error::show(dir.snap_dir.as_deref().unwrap_or(&dir.path)), At::default(), what)
     });
 }
 

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{LevelReport, Measured, Verdict, Verification};
-use crate::bytes::{Source, checksum};
-use crate::error::{Error, Result, printable, show};
-use crate::ops::digest::Digests;
+use crate::codec::checksum;
+use crate::io::Source;
+use crate::store::digest::Digests;
+use crate::words::error::{Error, Result, printable, show};
 
 /// The schema this version writes.
 pub const SCHEMA: &str = "coldbolt.manifest/1";

@@ -17,15 +17,15 @@ use self::evidence::Ask;
 pub use self::level::Level;
 use self::manifest::{Against, SIDECAR};
 pub use self::report::{LevelReport, Measured, OtherMeta, Outcome, Verdict, Verification};
-use super::scan::Keys;
-use crate::bytes::Source;
-use crate::error::{At, Corrupt, Error, Result, show};
 use crate::etcd::Facts;
 use crate::etcd::datadir::{self, DataDir};
 use crate::etcd::schema::Minor;
-use crate::finding::{Code, Finding, Severity};
-use crate::monitor::Monitor;
+use crate::io::Source;
 use crate::snap::backup::Trailer;
+use crate::store::scan::Keys;
+use crate::words::error::{At, Corrupt, Error, Result, show};
+use crate::words::finding::{Code, Finding, Severity};
+use crate::words::monitor::Monitor;
 
 /// How to verify.
 #[derive(Debug, Clone, Copy)]

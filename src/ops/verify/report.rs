@@ -9,10 +9,10 @@ use super::Level;
 use super::evidence::{Evidence, KeyCount};
 use super::policy::{RuleResult, RuleSeverity};
 use crate::bolt::walk::Visited;
-use crate::finding::{Code, Finding, Severity};
-use crate::ops::digest::{self, Digests};
 use crate::ops::inspect::MetaReport;
-use crate::ops::scan::Crc;
+use crate::store::digest::{self, Digests};
+use crate::store::scan::Crc;
+use crate::words::finding::{Code, Finding, Severity};
 
 /// How a level ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 pub use self::value::{Age, Forbidden, Id, Percent, Required, TrailerRule, Version};
 use super::evidence::{Ask, Selector};
 use super::{Level, Outcome, Verdict, Verification};
-use crate::error::printable;
+use crate::words::error::printable;
 
 /// How far a clock may be ahead of ours before its time counts for nothing, in seconds.
 const SKEW: i64 = 600;

@@ -1,0 +1,3 @@
+//! Protobuf messages of which a table tells the fields.
+
+pub mod message;

@@ -1,0 +1,250 @@
+//! Everything an etcd database says about itself outside its keyspace.
+
+use prost::Message;
+use serde::Serialize;
+
+use crate::codec::array_at;
+use crate::etcd::alarm::{AlarmMember, AlarmType};
+use crate::etcd::auth::{PermissionType, Role, User};
+use crate::etcd::lease::Lease;
+use crate::etcd::member::{ConfState, Downgrade, Member, hex_id, hex_ids};
+use crate::etcd::revision::BucketKey;
+
+/// The content of the buckets other than `key`.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Facts {
+    /// The last raft entry whose effect is in the file.
+    pub consistent_index: Option<u64>,
+    /// That entry's term; kept since 3.5.
+    pub term: Option<u64>,
+    /// Raft membership; kept since 3.5.
+    pub conf_state: Option<ConfState>,
+    /// The compaction that was asked for last.
+    pub scheduled_compact_revision: Option<i64>,
+    /// The compaction that was finished last.
+    pub finished_compact_revision: Option<i64>,
+    /// `meta/storageVersion`; kept since 3.6.
+    pub storage_version: Option<String>,
+    /// The version all members agreed on.
+    pub cluster_version: Option<String>,
+    /// Whether the cluster is on its way to an older version.
+    pub downgrade: Option<Downgrade>,
+    /// Members.
+    pub members: Vec<Member>,
+    /// Ids of members that were removed.
+    #[serde(serialize_with = "hex_ids")]
+    pub removed_members: Vec<u64>,
+    /// Leases.
+    pub leases: Vec<LeaseFact>,
+    /// Alarms.
+    pub alarms: Vec<AlarmFact>,
+    /// Users and roles.
+    pub auth: AuthFacts,
+    /// Keys in these buckets that no etcd version writes, as `bucket/key`.
+    pub unknown_keys: Vec<String>,
+}
+
+/// A lease and the live keys attached to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LeaseFact {
+    /// Its id.
+    #[serde(serialize_with = "hex_lease")]
+    pub id: i64,
+    /// Seconds it lives after each renewal.
+    pub ttl: i64,
+    /// Seconds left at the last checkpoint, if checkpoints are kept.
+    pub remaining_ttl: i64,
+    /// How many live keys are attached; `None` when the keyspace was not read.
+    pub attached: Option<u64>,
+    /// Their names, escaped; the first hundred.
+    pub keys: Vec<String>,
+}
+
+/// A raised alarm.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AlarmFact {
+    /// The member that raised it.
+    #[serde(serialize_with = "hex_id")]
+    pub member_id: u64,
+    /// Which.
+    pub alarm: Option<AlarmType>,
+}
+
+/// Users and roles, without password hashes.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct AuthFacts {
+    /// Whether authentication is on.
+    pub enabled: bool,
+    /// Counts changes to users and roles.
+    pub revision: Option<u64>,
+    /// Users.
+    pub users: Vec<UserFact>,
+    /// Roles.
+    pub roles: Vec<RoleFact>,
+}
+
+/// A user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UserFact {
+    /// The name.
+    pub name: String,
+    /// The roles.
+    pub roles: Vec<String>,
+    /// Whether a password is set.
+    pub has_password: bool,
+}
+
+/// A role.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RoleFact {
+    /// The name.
+    pub name: String,
+    /// What it permits.
+    pub permissions: Vec<PermissionFact>,
+}
+
+/// One permission.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PermissionFact {
+    /// Reading, writing or both; `None` for a value no etcd version writes.
+    pub permission: Option<PermissionType>,
+    /// The key or the first of the range, escaped.
+    pub key: String,
+    /// Where the range ends, escaped; empty for one key.
+    pub range_end: String,
+}
+
+fn hex_lease<S: serde::Serializer>(id: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+    hex_id(&id.cast_unsigned(), serializer)
+}
+
+fn show(bytes: &[u8]) -> String {
+    bytes.escape_ascii().to_string()
+}
+
+impl Facts {
+    /// Takes in one item.
+    ///
+    /// # Errors
+    /// Why it does not decode.
+    pub fn take(&mut self, bucket: &[u8], key: &[u8], value: &[u8]) -> Result<(), String> {
+        match bucket {
+            b"meta" => self.take_meta(key, value),
+            b"cluster" => match key {
+                b"clusterVersion" => text(value).map(|v| self.cluster_version = Some(v)),
+                b"downgrade" => json(value).map(|d| self.downgrade = Some(d)),
+                _ => self.unknown(bucket, key),
+            },
+            b"members" => {
+                let id = member_id(key)?;
+                let mut member: Member = json(value)?;
+                if member.id == 0 {
+                    member.id = id;
+                }
+                if member.id != id {
+                    return Err(format!("the value names member {:x}, its key {id:x}", member.id));
+                }
+                self.members.push(member);
+                Ok(())
+            }
+            b"members_removed" => member_id(key).map(|id| self.removed_members.push(id)),
+            b"lease" => {
+                let key_id = array_at(key, 0).map(i64::from_be_bytes).filter(|_| key.len() == 8);
+                let key_id = key_id.ok_or_else(|| format!("a lease's key has 8 bytes, this one has {}", key.len()))?;
+                let lease = Lease::decode(value).map_err(|e| e.to_string())?;
+                if lease.id != key_id {
+                    return Err(format!("the value names lease {:016x}, its key {key_id:016x}", lease.id));
+                }
+                let (ttl, remaining_ttl) = (lease.ttl, lease.remaining_ttl);
+                self.leases.push(LeaseFact { id: key_id, ttl, remaining_ttl, attached: None, keys: Vec::new() });
+                Ok(())
+            }
+            b"alarm" => {
+                let alarm = AlarmMember::decode(key).map_err(|e| e.to_string())?;
+                self.alarms.push(AlarmFact { member_id: alarm.member_id, alarm: AlarmType::try_from(alarm.alarm).ok() });
+                Ok(())
+            }
+            b"auth" => match key {
+                b"authEnabled" => {
+                    self.auth.enabled = value == [1];
+                    if matches!(value, [0 | 1]) { Ok(()) } else { Err(format!("one byte 0 or 1 is due, {} bytes are there", value.len())) }
+                }
+                b"authRevision" => number(value).map(|n| self.auth.revision = Some(n)),
+                _ => self.unknown(bucket, key),
+            },
+            b"authUsers" => {
+                let user = User::decode(value).map_err(|e| e.to_string())?;
+                self.auth.users.push(UserFact { name: show(key), roles: user.roles, has_password: !user.password.is_empty() });
+                if user.name == key { Ok(()) } else { Err(format!("the value names user {}", show(&user.name))) }
+            }
+            b"authRoles" => {
+                let role = Role::decode(value).map_err(|e| e.to_string())?;
+                let permissions = role.key_permission.iter().map(|p| PermissionFact {
+                    permission: PermissionType::try_from(p.perm_type).ok(),
+                    key: show(&p.key),
+                    range_end: show(&p.range_end),
+                });
+                self.auth.roles.push(RoleFact { name: show(key), permissions: permissions.collect() });
+                if role.name == key { Ok(()) } else { Err(format!("the value names role {}", show(&role.name))) }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn take_meta(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
+        match key {
+            b"consistent_index" => number(value).map(|n| self.consistent_index = Some(n)),
+            b"term" => number(value).map(|n| self.term = Some(n)),
+            b"confState" => json(value).map(|c| self.conf_state = Some(c)),
+            b"scheduledCompactRev" => revision(value).map(|r| self.scheduled_compact_revision = Some(r)),
+            b"finishedCompactRev" => revision(value).map(|r| self.finished_compact_revision = Some(r)),
+            b"storageVersion" => text(value).map(|v| self.storage_version = Some(v)),
+            _ => self.unknown(b"meta", key),
+        }
+    }
+
+    fn unknown(&mut self, bucket: &[u8], key: &[u8]) -> Result<(), String> {
+        self.unknown_keys.push(format!("{}/{}", show(bucket), show(key)));
+        Ok(())
+    }
+
+    /// The revision up to which history is gone: what was finished, or asked for since; `None` before the first compaction.
+    #[must_use]
+    pub fn compact_revision(&self) -> Option<i64> {
+        self.finished_compact_revision.max(self.scheduled_compact_revision)
+    }
+
+    /// The revision that a store is at whose last stored one is `last`: a compaction may have removed the last ones (`store.restore`).
+    #[must_use]
+    pub fn current_revision(&self, last: i64) -> i64 {
+        self.compact_revision().unwrap_or(0).max(last).max(1)
+    }
+
+    /// Whether a compaction was asked for and not finished: etcd resumes it when it starts.
+    #[must_use]
+    pub fn compaction_is_unfinished(&self) -> bool {
+        self.scheduled_compact_revision > self.finished_compact_revision
+    }
+}
+
+fn number(value: &[u8]) -> Result<u64, String> {
+    let number = array_at(value, 0).map(u64::from_be_bytes).filter(|_| value.len() == 8);
+    number.ok_or_else(|| format!("8 bytes are due, {} are there", value.len()))
+}
+
+fn revision(value: &[u8]) -> Result<i64, String> {
+    BucketKey::parse(value).map(|key| key.revision.main).map_err(|e| e.to_string())
+}
+
+fn text(value: &[u8]) -> Result<String, String> {
+    String::from_utf8(value.to_vec()).map_err(|e| e.to_string())
+}
+
+fn json<'v, T: serde::Deserialize<'v>>(value: &'v [u8]) -> Result<T, String> {
+    serde_json::from_slice(value).map_err(|e| e.to_string())
+}
+
+fn member_id(key: &[u8]) -> Result<u64, String> {
+    let id = std::str::from_utf8(key).ok().and_then(|hex| u64::from_str_radix(hex, 16).ok());
+    id.ok_or_else(|| "the key is not a member id in hex".to_owned())
+}

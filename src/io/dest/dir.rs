@@ -1,0 +1,369 @@
+//! A directory that appears whole or not at all.
+//!
+//! Everything is built in `<path>.partial`; each file and directory is brought to the disk, then the whole is renamed to its place, which
+//! never replaces anything, and the parent is brought to the disk too. What fails leaves nothing; what is killed leaves the `.partial`,
+//! which the next run reports and does not touch.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, FallocateFlags, RenameFlags, renameat_with};
+use rustix::io::Errno;
+
+use crate::io::dest::writeback::Writeback;
+use crate::io::dest::{partial_of, refuse_unfinished};
+use crate::words::error::{Error, Result, show};
+
+/// Mode of directories, as etcd makes them.
+const DIR_MODE: u32 = 0o700;
+
+/// Something that is about to be done to a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// A directory or a file is made.
+    Create,
+    /// Bytes are written.
+    Write,
+    /// A file or directory is brought to the disk.
+    Sync,
+    /// The whole is put in its place.
+    Rename,
+}
+
+/// Asked before every step, with the path it is about; an error is as if the step itself failed. For tests of what a crash leaves.
+pub type Hook<'h> = &'h (dyn Fn(Step, &Path) -> io::Result<()> + Sync);
+
+/// Whom a destination asks before each step.
+#[derive(Clone)]
+pub struct Steps<'h>(Option<Hook<'h>>);
+
+impl std::fmt::Debug for Steps<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "Steps(hooked)" } else { "Steps" })
+    }
+}
+
+impl<'h> Steps<'h> {
+    /// Nothing is asked.
+    #[must_use]
+    pub fn free() -> Steps<'h> {
+        Steps(None)
+    }
+
+    /// Each step is asked about.
+    #[must_use]
+    pub fn hooked(hook: Hook<'h>) -> Steps<'h> {
+        Steps(Some(hook))
+    }
+
+    fn ask(&self, step: Step, path: &Path) -> io::Result<()> {
+        self.0.map_or(Ok(()), |hook| hook(step, path))
+    }
+}
+
+/// A directory under construction. Dropping it removes what there is of it, unless it was [placed](DestDir::place).
+#[derive(Debug)]
+pub struct DestDir<'h> {
+    path: PathBuf,
+    partial: PathBuf,
+    steps: Steps<'h>,
+    /// The topmost directory that was made to hold it.
+    made: Option<PathBuf>,
+    placed: bool,
+}
+
+fn failed(path: &Path) -> impl Fn(io::Error) -> Error {
+    move |source| Error::Output { what: show(path), source }
+}
+
+fn parent_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Refuses a place where something is, or where an unfinished directory of an earlier run is.
+///
+/// # Errors
+/// [`Error::Refused`], naming what is in the way.
+pub fn check(path: &Path) -> Result<()> {
+    refuse_unfinished(path)?;
+    if path.symlink_metadata().is_ok() {
+        return Err(Error::Refused(format!("{}: exists already, and nothing is overwritten", show(path))));
+    }
+    Ok(())
+}
+
+impl<'h> DestDir<'h> {
+    /// Begins a directory that will be at `path`. Missing parents are made.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] as [`check`]; [`Error::Output`] with what the file system says.
+    pub fn create(path: &Path, steps: Steps<'h>) -> Result<DestDir<'h>> {
+        check(path)?;
+        let partial = partial_of(path);
+        let parent = parent_of(path);
+        let mut missing = None;
+        for ancestor in parent.ancestors().filter(|a| !a.as_os_str().is_empty()) {
+            if ancestor.symlink_metadata().is_ok() {
+                break;
+            }
+            missing = Some(ancestor.to_path_buf());
+        }
+        let mut dir = DestDir { path: path.components().collect(), partial, steps, made: missing, placed: true };
+        if let Err(error) = dir.begin(parent) {
+            dir.remove_made();
+            return Err(error);
+        }
+        dir.placed = false;
+        Ok(dir)
+    }
+
+    fn begin(&self, parent: &Path) -> Result<()> {
+        if self.made.is_some() {
+            self.make(parent).map_err(failed(parent))?;
+        }
+        self.steps.ask(Step::Create, &self.partial).map_err(failed(&self.partial))?;
+        // Not recursive: that it does not exist yet is part of what is asked.
+        DirBuilder::new().mode(DIR_MODE).create(&self.partial).map_err(failed(&self.partial))
+    }
+
+    fn make(&self, path: &Path) -> io::Result<()> {
+        self.steps.ask(Step::Create, path)?;
+        DirBuilder::new().mode(DIR_MODE).recursive(true).create(path)
+    }
+
+    /// Where it is built.
+    #[must_use]
+    pub fn partial(&self) -> &Path {
+        &self.partial
+    }
+
+    /// Makes a directory in it, and those above.
+    ///
+    /// # Errors
+    /// [`Error::Output`].
+    pub fn dir(&self, relative: &Path) -> Result<()> {
+        let path = self.partial.join(relative);
+        self.make(&path).map_err(failed(&path))
+    }
+
+    /// Begins a file in it.
+    ///
+    /// # Errors
+    /// [`Error::Output`].
+    pub fn file(&self, relative: &Path, mode: u32) -> Result<DestFile<'h>> {
+        let path = self.partial.join(relative);
+        self.steps.ask(Step::Create, &path).map_err(failed(&path))?;
+        let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&path).map_err(failed(&path))?;
+        Ok(DestFile { path, file: Writeback::new(file), steps: self.steps.clone() })
+    }
+
+    /// Brings all directories to the disk and puts the whole in its place.
+    ///
+    /// # Errors
+    /// [`Error::Output`]: also when something has appeared in its place.
+    pub fn place(mut self) -> Result<Placed> {
+        self.sync_dirs(&self.partial.clone()).map_err(failed(&self.partial))?;
+        self.rename().map_err(failed(&self.path))?;
+        self.placed = true;
+        let placed = Placed { path: self.path.clone() };
+        let parent = parent_of(&self.path);
+        // It is there and whole; only whether it will still be after a power failure is open.
+        let synced = self.steps.ask(Step::Sync, parent).and_then(|()| File::open(parent)?.sync_all());
+        if let Err(source) = synced {
+            placed.remove();
+            self.remove_made();
+            return Err(Error::Output { what: show(parent), source });
+        }
+        Ok(placed)
+    }
+
+    fn sync_dirs(&self, dir: &Path) -> io::Result<()> {
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                self.sync_dirs(&entry.path())?;
+            }
+        }
+        self.steps.ask(Step::Sync, dir)?;
+        File::open(dir)?.sync_all()
+    }
+
+    fn rename(&self) -> io::Result<()> {
+        self.steps.ask(Step::Rename, &self.path)?;
+        match renameat_with(CWD, &self.partial, CWD, &self.path, RenameFlags::NOREPLACE) {
+            // Some network file systems cannot. A directory replaces nothing but an empty directory there.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) if self.path.symlink_metadata().is_err() => {
+                fs::rename(&self.partial, &self.path)
+            }
+            done => Ok(done?),
+        }
+    }
+
+    /// Removes the parents that were made for it, if they are empty.
+    fn remove_made(&self) {
+        let Some(top) = &self.made else { return };
+        for parent in self.path.ancestors().skip(1) {
+            let removed = fs::remove_dir(parent);
+            if parent == top || removed.is_err_and(|error| error.kind() != ErrorKind::NotFound) {
+                break;
+            }
+        }
+    }
+}
+
+impl Drop for DestDir<'_> {
+    fn drop(&mut self) {
+        if !self.placed {
+            let _ = fs::remove_dir_all(&self.partial);
+            self.remove_made();
+        }
+    }
+}
+
+/// A directory in its place.
+#[derive(Debug)]
+pub struct Placed {
+    path: PathBuf,
+}
+
+impl Placed {
+    /// Takes it away again: what belongs to it could not be placed.
+    pub fn remove(&self) {
+        // Renamed first, so that nothing half is ever seen in its place.
+        let partial = partial_of(&self.path);
+        if fs::rename(&self.path, &partial).is_ok() {
+            let _ = fs::remove_dir_all(&partial);
+        }
+    }
+}
+
+/// A file under construction in a [`DestDir`].
+#[derive(Debug)]
+pub struct DestFile<'h> {
+    path: PathBuf,
+    file: Writeback,
+    steps: Steps<'h>,
+}
+
+impl DestFile<'_> {
+    /// Reserves `len` bytes on the disk, zeros where nothing is written, where the file system can; makes it as long where not.
+    ///
+    /// # Errors
+    /// [`Error::Output`].
+    pub fn reserve(&mut self, len: u64) -> Result<()> {
+        self.steps.ask(Step::Write, &self.path).map_err(failed(&self.path))?;
+        match rustix::fs::fallocate(self.file.file(), FallocateFlags::empty(), 0, len) {
+            Ok(()) => Ok(()),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INTR) => self.file.file().set_len(len).map_err(failed(&self.path)),
+            Err(errno) => Err(failed(&self.path)(errno.into())),
+        }
+    }
+
+    /// Writes these bytes.
+    ///
+    /// # Errors
+    /// [`Error::Output`].
+    pub fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        self.write_all(bytes).map_err(|source| Error::Output { what: show(&self.path), source })
+    }
+
+    /// Brings it to the disk.
+    ///
+    /// # Errors
+    /// [`Error::Output`].
+    pub fn finish(mut self) -> Result<()> {
+        let synced = self.steps.ask(Step::Sync, &self.path).and_then(|()| self.file.sync());
+        synced.map_err(failed(&self.path))
+    }
+}
+
+impl Write for DestFile<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.steps.ask(Step::Write, &self.path)?;
+        match self.file.write(bytes) {
+            Ok(0) if !bytes.is_empty() => Err(ErrorKind::WriteZero.into()),
+            written => written,
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for DestFile<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    fn build<'h>(path: &Path, steps: Steps<'h>) -> Result<DestDir<'h>> {
+        let dir = DestDir::create(path, steps)?;
+        dir.dir(Path::new("a/b"))?;
+        let mut file = dir.file(Path::new("a/b/c"), 0o600)?;
+        file.reserve(100)?;
+        file.put(b"whole")?;
+        file.finish()?;
+        Ok(dir)
+    }
+
+    #[test]
+    fn a_directory_is_there_when_it_is_placed_and_not_before() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("made/dest/");
+        let dir = build(&path, Steps::free()).unwrap();
+        assert_eq!(names(&temp.path().join("made")), ["dest.partial"]);
+        dir.place().unwrap();
+        assert_eq!(names(&temp.path().join("made")), ["dest"]);
+        let bytes = fs::read(path.join("a/b/c")).unwrap();
+        assert_eq!((&bytes[..5], bytes.len()), (&b"whole"[..], 100));
+    }
+
+    #[test]
+    fn whatever_step_fails_nothing_is_left() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("made/dest");
+        for fatal in 0.. {
+            let count = AtomicUsize::new(0);
+            let hook = |_: Step, _: &Path| {
+                if count.fetch_add(1, Ordering::Relaxed) == fatal { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
+            };
+            if build(&path, Steps::hooked(&hook)).and_then(DestDir::place).is_ok() {
+                assert!(fatal > 8, "{fatal} steps");
+                break;
+            }
+            assert_eq!(names(temp.path()), [""; 0], "step {fatal}");
+        }
+        assert_eq!(names(&path), ["a"]);
+    }
+
+    #[test]
+    fn what_is_there_stays_and_a_partial_of_another_run_is_reported() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("dest");
+        fs::create_dir(&path).unwrap();
+        assert!(DestDir::create(&path, Steps::free()).unwrap_err().to_string().contains("exists already"));
+        fs::remove_dir(&path).unwrap();
+        let dir = build(&path, Steps::free()).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(matches!(dir.place(), Err(Error::Output { .. })));
+        assert_eq!(names(temp.path()), ["dest"]);
+        fs::remove_dir(&path).unwrap();
+        fs::create_dir(temp.path().join("dest.partial")).unwrap();
+        assert!(DestDir::create(&path, Steps::free()).unwrap_err().to_string().contains("dest.partial"));
+        assert_eq!(names(temp.path()), ["dest.partial"]);
+    }
+}

@@ -1,0 +1,301 @@
+//! A file that appears whole or not at all.
+//!
+//! It is written beside its place under another name, brought to the disk, and renamed. Whoever dies on the way leaves a file that ends in
+//! `.partial`, which nobody takes for the real one.
+
+pub mod dir;
+pub mod writeback;
+
+use std::fs::{self, File, OpenOptions};
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
+use std::os::unix::fs::{PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, RenameFlags};
+use rustix::io::Errno;
+
+use crate::io::dest::writeback::Writeback;
+use crate::words::error::{Error, Result, show};
+
+/// What becomes of a file that is at the destination already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// It stays, and the new one is an error.
+    Keep,
+    /// It is replaced in one step, as the report of the run before; only a regular file is.
+    Replace,
+}
+
+/// A file under way. Dropped before [`Dest::finish`], nothing remains of it.
+#[derive(Debug)]
+pub struct Dest {
+    path: PathBuf,
+    partial: PathBuf,
+    existing: Existing,
+    file: Option<Writeback>,
+}
+
+impl Dest {
+    /// Begins a file that will be at `path`.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when there is something that must stay, the directory is missing, or another run left or is writing
+    /// `<path>.partial`; [`Error::Output`] when the directory may not be written.
+    pub fn create(path: &Path, existing: Existing) -> Result<Dest> {
+        let failed = |at: &Path| {
+            let what = show(at);
+            move |source| Error::Output { what, source }
+        };
+        claim(path, existing)?;
+        let partial = match existing {
+            Existing::Keep => partial_of(path),
+            // What a run that died has left must not stop all those after it: each has a name of its own.
+            Existing::Replace => {
+                partial_of(&path.with_added_extension(format!("{:016x}", RandomState::new().hash_one(std::process::id()))))
+            }
+        };
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&partial).map_err(failed(&partial))?;
+        Ok(Dest { path: path.to_path_buf(), partial, existing, file: Some(Writeback::new(file)) })
+    }
+
+    /// Where it is until it is finished.
+    #[must_use]
+    pub fn partial(&self) -> &Path {
+        &self.partial
+    }
+
+    /// Gives it this mode, and this user and group.
+    ///
+    /// # Errors
+    /// [`Error::Output`]: giving a file to another user takes the right to.
+    pub fn own(&self, mode: u32, owner: Option<(u32, u32)>) -> Result<()> {
+        let Some(file) = self.file.as_ref().map(Writeback::file) else { return Ok(()) };
+        let owned = owner.map_or(Ok(()), |(user, group)| fchown(file, Some(user), Some(group)));
+        let done = owned.and_then(|()| file.set_permissions(fs::Permissions::from_mode(mode)));
+        done.map_err(|source| Error::Output { what: show(&self.partial), source })
+    }
+
+    /// Brings what is written so far to the disk.
+    ///
+    /// # Errors
+    /// [`Error::Output`].
+    pub fn sync(&mut self) -> Result<()> {
+        let synced = self.file.as_mut().map_or(Ok(()), Writeback::sync);
+        synced.map_err(|source| Error::Output { what: show(&self.partial), source })
+    }
+
+    /// The file, to be written and read back in any order before it is finished, and its path until then.
+    ///
+    /// # Errors
+    /// [`Error::Output`] when the system gives no second handle to it.
+    pub fn file(&self) -> Result<(File, &Path)> {
+        let file = self.file.as_ref().map_or_else(|| Err(ErrorKind::NotFound.into()), |file| file.file().try_clone());
+        Ok((file.map_err(|source| Error::Output { what: show(&self.partial), source })?, &self.partial))
+    }
+
+    /// Brings it to the disk and to its place.
+    ///
+    /// # Errors
+    /// [`Error::Output`], also when something has appeared at the place meanwhile that must stay.
+    pub fn finish(mut self) -> Result<()> {
+        self.place().map_err(|source| Error::Output { what: show(&self.path), source })
+    }
+
+    fn place(&mut self) -> io::Result<()> {
+        if let Some(file) = &mut self.file {
+            file.sync()?;
+        }
+        match self.existing {
+            Existing::Replace => fs::rename(&self.partial, &self.path)?,
+            Existing::Keep => rename_to_nothing(&self.partial, &self.path)?,
+        }
+        self.file = None;
+        let parent = self.path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(parent)?.sync_all()
+    }
+}
+
+impl Write for Dest {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.as_mut().map_or(Ok(0), |file| file.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for Dest {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.as_mut().map_or(Ok(0), |file| file.seek(to))
+    }
+}
+
+impl Drop for Dest {
+    fn drop(&mut self) {
+        if self.file.take().is_some() {
+            let _ = fs::remove_file(&self.partial);
+        }
+    }
+}
+
+/// Writes a whole file.
+///
+/// # Errors
+/// As [`Dest::create`], and whatever the file system says.
+pub fn write(path: &Path, existing: Existing, bytes: &[u8]) -> Result<()> {
+    let mut dest = Dest::create(path, existing)?;
+    dest.write_all(bytes).map_err(|source| Error::Output { what: show(path), source })?;
+    dest.finish()
+}
+
+/// Where what will be at `path` is made, if nothing is replaced by it.
+pub(super) fn partial_of(path: &Path) -> PathBuf {
+    // Components drop a slash at the end.
+    let mut partial = path.components().collect::<PathBuf>().into_os_string();
+    partial.push(".partial");
+    PathBuf::from(partial)
+}
+
+/// Refuses a place beside which is what another run began there.
+///
+/// # Errors
+/// [`Error::Refused`].
+pub fn refuse_unfinished(path: &Path) -> Result<()> {
+    let partial = partial_of(path);
+    if partial.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let what = "is of a run that did not finish or is still at work; it is never used again. Look at it, remove it, and try again";
+    Err(Error::Refused(format!("{}: {what}", show(&partial))))
+}
+
+/// Refuses a place where no file may be put.
+///
+/// # Errors
+/// [`Error::Refused`].
+pub fn claim(path: &Path, existing: Existing) -> Result<()> {
+    check(path, existing).map_err(|why| Error::Refused(format!("{}: {why}", show(path))))?;
+    if existing == Existing::Keep { refuse_unfinished(path) } else { Ok(()) }
+}
+
+/// Whether a file may be put at `path`, as far as can be told before it is written.
+///
+/// # Errors
+/// What stands in the way.
+pub fn check(path: &Path, existing: Existing) -> io::Result<()> {
+    if path.file_name().is_none() {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "is not the name of a file"));
+    }
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !parent.is_dir() {
+        return Err(io::Error::new(ErrorKind::NotFound, format!("there is no directory {}", show(parent))));
+    }
+    match (existing, fs::symlink_metadata(path)) {
+        (_, Err(error)) if error.kind() == ErrorKind::NotFound => Ok(()),
+        (_, Err(error)) => Err(error),
+        (Existing::Keep, Ok(_)) => Err(io::Error::new(ErrorKind::AlreadyExists, "exists already, and is never overwritten")),
+        (Existing::Replace, Ok(there)) if there.is_file() => Ok(()),
+        (Existing::Replace, Ok(_)) => Err(io::Error::new(ErrorKind::AlreadyExists, "is not a regular file, and only such are replaced")),
+    }
+}
+
+/// Refuses a place inside a directory that is only to be read. Links on the way are followed.
+///
+/// # Errors
+/// [`Error::Refused`].
+pub fn outside(read: &Path, to: &Path) -> Result<()> {
+    let parents = to.ancestors().skip(1).map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
+    // Those that do not exist yet would be made, in the nearest one that does.
+    let parent = parents.map(fs::canonicalize).find_map(io::Result::ok);
+    match (fs::canonicalize(read), parent) {
+        (Ok(read), Some(parent)) if read.is_dir() && parent.starts_with(&read) => {
+            let what = format!("{}: lies in {}, which is only read; choose a place outside of it", show(to), show(&read));
+            Err(Error::Refused(what))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn rename_to_nothing(from: &Path, to: &Path) -> io::Result<()> {
+    match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // Some network file systems cannot; a second link refuses to replace, too.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            fs::hard_link(from, to)?;
+            fs::remove_file(from)
+        }
+        done => Ok(done?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_is_there_when_it_is_finished_and_not_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out");
+        let mut dest = Dest::create(&path, Existing::Keep).unwrap();
+        dest.write_all(b"whole").unwrap();
+        assert_eq!(names(dir.path()), ["out.partial"]);
+        dest.finish().unwrap();
+        assert_eq!((names(dir.path()), fs::read(&path).unwrap()), (vec!["out".to_owned()], b"whole".to_vec()));
+    }
+
+    #[test]
+    fn what_is_given_up_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        for existing in [Existing::Keep, Existing::Replace] {
+            drop(Dest::create(&dir.path().join("out"), existing).unwrap());
+            assert_eq!(names(dir.path()), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn what_exists_is_kept_or_replaced_as_asked() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out");
+        fs::write(&path, "old").unwrap();
+        assert!(write(&path, Existing::Keep, b"new").unwrap_err().to_string().contains("exists already"));
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        write(&path, Existing::Replace, b"new").unwrap();
+        assert_eq!((names(dir.path()), fs::read(&path).unwrap()), (vec!["out".to_owned()], b"new".to_vec()));
+    }
+
+    #[test]
+    fn what_appears_meanwhile_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out");
+        let dest = Dest::create(&path, Existing::Keep).unwrap();
+        fs::write(&path, "other").unwrap();
+        assert!(matches!(dest.finish(), Err(Error::Output { .. })));
+        assert_eq!((names(dir.path()), fs::read(&path).unwrap()), (vec!["out".to_owned()], b"other".to_vec()));
+    }
+
+    #[test]
+    fn a_partial_file_of_another_run_is_reported_and_never_reused() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("out.partial"), "half").unwrap();
+        let error = Dest::create(&dir.path().join("out"), Existing::Keep).unwrap_err();
+        assert!(matches!(&error, Error::Refused(why) if why.contains("out.partial: is of a run that did not finish")), "{error}");
+        assert_eq!(fs::read(dir.path().join("out.partial")).unwrap(), b"half");
+        write(&dir.path().join("out"), Existing::Replace, b"report").unwrap();
+    }
+
+    #[test]
+    fn only_files_are_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/dev/null", dir.path().join("link")).unwrap();
+        for path in [Path::new("/dev/null"), &dir.path().join("link"), dir.path(), Path::new("/"), &dir.path().join("none/out")] {
+            assert!(Dest::create(path, Existing::Replace).is_err(), "{}", path.display());
+        }
+    }
+}

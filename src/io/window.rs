@@ -1,0 +1,105 @@
+//! A buffer over a [`Source`] that is refilled as it is read: what lets one core read a file of any size in flat memory.
+
+use crate::codec::{slice_at, to_u64, to_usize};
+use crate::io::Source;
+use crate::words::error::{At, Corrupt};
+use crate::words::finding::Code;
+
+/// How much a window reads ahead once reading turns out to be sequential, in either direction.
+pub const READ_AHEAD: usize = 256 * 1024;
+
+/// A stretch of a [`Source`], kept in memory and replaced as other bytes are asked for.
+#[derive(Debug, Default)]
+pub struct Window {
+    start: u64,
+    bytes: Vec<u8>,
+    /// Where the last request began and ended: the next one tells whether reading is sequential.
+    last: (u64, u64),
+    /// Whether requests that are near each other say nothing about the next one.
+    scattered: bool,
+}
+
+impl Window {
+    /// An empty window.
+    #[must_use]
+    pub fn new() -> Window {
+        Window::default()
+    }
+
+    /// An empty window that never reads ahead: for requests in no order.
+    #[must_use]
+    pub fn scattered() -> Window {
+        Window { scattered: true, ..Window::default() }
+    }
+
+    /// The `len` bytes at `offset`. They stay until the next call.
+    ///
+    /// # Errors
+    /// `unreadable` when the source does not have them.
+    pub fn get(&mut self, source: &Source, offset: u64, len: usize) -> Result<&[u8], Box<Corrupt>> {
+        let end = offset.checked_add(to_u64(len)).filter(|end| *end <= source.len());
+        let Some(end) = end else {
+            let what = format!("{len} bytes wanted here, but the file has {} bytes", source.len());
+            return Err(Corrupt::new(Code::Unreadable, At::offset(offset), what));
+        };
+        let held = self.start.saturating_add(to_u64(self.bytes.len()));
+        if offset < self.start || end > held {
+            self.fill(source, offset, end)?;
+        }
+        self.last = (offset, end);
+        let within = to_usize(offset.saturating_sub(self.start));
+        slice_at(&self.bytes, within, len).ok_or_else(|| Corrupt::new(Code::Unreadable, At::offset(offset), "window out of step"))
+    }
+
+    fn fill(&mut self, source: &Source, offset: u64, end: u64) -> Result<(), Box<Corrupt>> {
+        let near = to_u64(READ_AHEAD / 4);
+        let ahead_pays = !self.scattered;
+        let forward = ahead_pays && offset >= self.last.1 && offset.saturating_sub(self.last.1) <= near && self.last.1 != 0;
+        let backward = ahead_pays && end <= self.last.0 && self.last.0.saturating_sub(end) <= near;
+        let ahead = to_u64(READ_AHEAD);
+        let (start, stop) = if forward {
+            (offset, end.max(offset.saturating_add(ahead)).min(source.len()))
+        } else if backward {
+            (offset.min(end.saturating_sub(ahead)), end)
+        } else {
+            (offset, end)
+        };
+        let wide = self.read(source, start, stop);
+        // Reading ahead must not fail a request whose own bytes are good.
+        if wide.is_err() && (start, stop) != (offset, end) { self.read(source, offset, end) } else { wide }
+    }
+
+    fn read(&mut self, source: &Source, start: u64, stop: u64) -> Result<(), Box<Corrupt>> {
+        self.bytes.clear();
+        self.bytes.resize(to_usize(stop.saturating_sub(start)), 0);
+        self.start = start;
+        let read = source.read_exact_at(start, &mut self.bytes);
+        if read.is_err() {
+            self.bytes.clear();
+        }
+        read
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_order_of_requests_gives_the_sources_bytes() {
+        let data: Vec<u8> = (0..3_000_000u32).map(|i| (i ^ (i >> 7)) as u8).collect();
+        let source = Source::from_bytes("memory", data.clone());
+        let mut window = Window::new();
+        let mut scattered = Window::scattered();
+        let mut at = |offset: usize, len: usize| {
+            assert_eq!(window.get(&source, offset as u64, len).unwrap(), &data[offset..offset + len]);
+            assert_eq!(scattered.get(&source, offset as u64, len).unwrap(), &data[offset..offset + len]);
+            assert!(scattered.bytes.len() <= 70_100, "it read ahead");
+        };
+        (0..700).for_each(|i| at(i * 4096, 4096));
+        (0..700).rev().for_each(|i| at(i * 4096, 4096));
+        (0..700).for_each(|i| at((i * 7919 * 13) % 2_900_000, 100 + i * 100));
+        assert_eq!(window.get(&source, 2_999_999, 2).unwrap_err().code, Code::Unreadable);
+        assert_eq!(window.get(&source, u64::MAX, 2).unwrap_err().code, Code::Unreadable);
+    }
+}

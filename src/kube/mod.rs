@@ -1,0 +1,3 @@
+//! Kubernetes objects, as its API server stores them.
+
+pub mod times;

@@ -1,0 +1,278 @@
+//! When a Kubernetes object was written at the earliest, as its value tells: the newest time in it that is of a moment before the write.
+//! Times to come (a deletion's, a certificate's) and times of conditions are left alone. The value is JSON or, behind `k8s\0`, protobuf:
+//!
+//! ```text
+//! runtime.Unknown     1 typeMeta { 1 apiVersion | 2 kind } | 2 raw: the object
+//! any object          1 metadata
+//! ObjectMeta          8 creationTimestamp | 17 managedFields (each: 4 time)
+//! Lease               2 spec
+//! LeaseSpec           1 holderIdentity | 2 leaseDurationSeconds | 3 acquireTime | 4 renewTime | 5 leaseTransitions
+//! Event, v1           6 firstTimestamp | 7 lastTimestamp | 10 eventTime | 11 series { 1 count | 2 lastObservedTime }
+//! Event, events...    2 eventTime | 3 series
+//! Time, MicroTime     1 seconds | 2 nanos
+//! ```
+//!
+//! Source: `k8s.io/api/{core,coordination,events}/v1/generated.proto`, `k8s.io/apimachinery/pkg/{apis/meta/v1,runtime}/generated.proto`.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::codec::wire::{Value, fields};
+
+/// When a Lease was renewed last, as far as its value tells; an encrypted one does not.
+pub(crate) fn renewed(value: &[u8]) -> Option<Timestamp> {
+    match value.strip_prefix(b"k8s\0") {
+        Some(unknown) => time(message(message(unknown, 2)?, 2)?, 4),
+        None => parse(serde_json::from_slice::<Lease>(value).ok()?.spec.renew_time.as_deref()),
+    }
+}
+
+/// When an object was written at the earliest. Its creation counts only if it is `new`: an old object that is written again has it still.
+pub(crate) fn written(value: &[u8], new: bool) -> Option<Timestamp> {
+    let found = match value.strip_prefix(b"k8s\0") {
+        Some(unknown) => written_protobuf(unknown, new),
+        None => written_json(value, new),
+    };
+    // Go writes a time that was not set as one of the year 1.
+    found.filter(|time| time.as_second() > 0)
+}
+
+fn written_protobuf(unknown: &[u8], new: bool) -> Option<Timestamp> {
+    let meta = message(unknown, 1).unwrap_or_default();
+    let (version, kind) = (message(meta, 1).unwrap_or_default(), message(meta, 2).unwrap_or_default());
+    let object = message(unknown, 2)?;
+    let mut newest = None;
+    let mut take = |time: Option<Timestamp>| newest = newest.max(time);
+    if let Some(metadata) = message(object, 1) {
+        if new {
+            take(time(metadata, 8));
+        }
+        for (_, value) in fields(metadata).map_while(Result::ok).filter(|(number, _)| *number == 17) {
+            if let Value::Bytes(managed) = value {
+                take(time(managed, 4));
+            }
+        }
+    }
+    match (version, kind) {
+        (_, b"Lease") => {
+            let spec = message(object, 2).unwrap_or_default();
+            take(time(spec, 3));
+            take(time(spec, 4));
+        }
+        (b"v1", b"Event") => {
+            [6, 7, 10].into_iter().for_each(|number| take(time(object, number)));
+            take(time(message(object, 11).unwrap_or_default(), 2));
+        }
+        (_, b"Event") => {
+            take(time(object, 2));
+            take(time(message(object, 3).unwrap_or_default(), 2));
+        }
+        _ => {}
+    }
+    newest
+}
+
+#[derive(Deserialize)]
+struct Object {
+    #[serde(default)]
+    kind: Option<String>,
+    #[serde(default)]
+    metadata: Option<Metadata>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    #[serde(default)]
+    creation_timestamp: Option<String>,
+    #[serde(default)]
+    managed_fields: Option<Vec<Managed>>,
+}
+
+#[derive(Deserialize)]
+struct Managed {
+    #[serde(default)]
+    time: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Lease {
+    spec: LeaseSpec,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LeaseSpec {
+    #[serde(default)]
+    acquire_time: Option<String>,
+    #[serde(default)]
+    renew_time: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Event {
+    #[serde(default)]
+    first_timestamp: Option<String>,
+    #[serde(default)]
+    last_timestamp: Option<String>,
+    #[serde(default)]
+    event_time: Option<String>,
+    #[serde(default)]
+    series: Option<Series>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Series {
+    #[serde(default)]
+    last_observed_time: Option<String>,
+}
+
+fn written_json(value: &[u8], new: bool) -> Option<Timestamp> {
+    if value.first() != Some(&b'{') {
+        return None;
+    }
+    let object: Object = serde_json::from_slice(value).ok()?;
+    let mut newest = None;
+    let mut take = |text: Option<&str>| newest = newest.max(parse(text));
+    if let Some(metadata) = &object.metadata {
+        take(metadata.creation_timestamp.as_deref().filter(|_| new));
+        metadata.managed_fields.iter().flatten().for_each(|managed| take(managed.time.as_deref()));
+    }
+    match object.kind.as_deref() {
+        Some("Lease") => {
+            if let Ok(Lease { spec }) = serde_json::from_slice(value) {
+                take(spec.acquire_time.as_deref());
+                take(spec.renew_time.as_deref());
+            }
+        }
+        Some("Event") => {
+            if let Ok(event) = serde_json::from_slice::<Event>(value) {
+                let series = event.series.and_then(|series| series.last_observed_time);
+                [event.first_timestamp, event.last_timestamp, event.event_time, series].iter().for_each(|time| take(time.as_deref()));
+            }
+        }
+        _ => {}
+    }
+    newest
+}
+
+fn parse(text: Option<&str>) -> Option<Timestamp> {
+    text?.parse().ok()
+}
+
+/// A field that is a time.
+fn time(bytes: &[u8], wanted: u32) -> Option<Timestamp> {
+    let time = message(bytes, wanted)?;
+    let seconds = number(time, 1)?.cast_signed();
+    let nanos = i32::try_from(number(time, 2).unwrap_or(0)).ok()?;
+    Timestamp::new(seconds, nanos).ok()
+}
+
+fn last(bytes: &[u8], wanted: u32) -> Option<Value<'_>> {
+    fields(bytes).map_while(Result::ok).filter(|(number, _)| *number == wanted).map(|(_, value)| value).last()
+}
+
+fn message(bytes: &[u8], wanted: u32) -> Option<&[u8]> {
+    match last(bytes, wanted)? {
+        Value::Bytes(bytes) => Some(bytes),
+        _ => None,
+    }
+}
+
+fn number(bytes: &[u8], wanted: u32) -> Option<u64> {
+    match last(bytes, wanted)? {
+        Value::Varint(number) => Some(number),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Option<Timestamp> {
+        Some(text.parse().unwrap())
+    }
+
+    /// A field of a protobuf message.
+    fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        prost::encoding::encode_varint(u64::from(number) << 3 | 2, &mut out);
+        prost::encoding::encode_varint(bytes.len() as u64, &mut out);
+        [out.as_slice(), bytes].concat()
+    }
+
+    fn stamp(text: &str) -> Vec<u8> {
+        let time = at(text).unwrap();
+        let mut out = vec![0x08];
+        prost::encoding::encode_varint(time.as_second().cast_unsigned(), &mut out);
+        out.push(0x10);
+        prost::encoding::encode_varint(time.subsec_nanosecond() as u64, &mut out);
+        out
+    }
+
+    fn envelope(version: &str, kind: &str, object: &[Vec<u8>]) -> Vec<u8> {
+        let meta = [field(1, version.as_bytes()), field(2, kind.as_bytes())].concat();
+        [b"k8s\0", [field(1, &meta), field(2, &object.concat()), field(3, b""), field(4, b"")].concat().as_slice()].concat()
+    }
+
+    #[test]
+    fn a_lease_tells_its_time_in_either_form() {
+        let due = at("2026-03-04T05:06:07.000008Z");
+        let json = br#"{"kind":"Lease","spec":{"holderIdentity":"n1","renewTime":"2026-03-04T05:06:07.000008Z"}}"#;
+        assert_eq!((renewed(json), written(json, false)), (due, due));
+        let spec =
+            [field(1, b"n1"), vec![0x10, 40], field(3, &stamp("2026-03-01T00:00:00Z")), field(4, &stamp("2026-03-04T05:06:07.000008Z"))];
+        let lease = envelope("coordination.k8s.io/v1", "Lease", &[field(1, b"\x0a\x02n1"), field(2, &spec.concat())]);
+        assert_eq!((renewed(&lease), written(&lease, false)), (due, due));
+    }
+
+    #[test]
+    fn an_event_tells_when_it_was_seen_last() {
+        let due = at("2026-03-04T05:06:09Z");
+        let json = br#"{"kind":"Event","firstTimestamp":"2026-03-04T05:06:07Z","lastTimestamp":null,"eventTime":"2026-03-04T05:06:08.5Z",
+            "series":{"count":3,"lastObservedTime":"2026-03-04T05:06:09Z"}}"#;
+        assert_eq!(written(json, false), due);
+        let (first, last) = (stamp("2026-03-04T05:06:07Z"), stamp("2026-03-04T05:06:09Z"));
+        assert_eq!(written(&envelope("v1", "Event", &[field(6, &first), field(7, &last)]), false), due);
+        let series = field(11, &[vec![0x08, 3], field(2, &last)].concat());
+        assert_eq!(written(&envelope("v1", "Event", &[field(10, &first), series]), false), due);
+        let newer = envelope("events.k8s.io/v1", "Event", &[field(2, &first), field(3, &field(2, &last))]);
+        assert_eq!(written(&newer, false), due);
+    }
+
+    #[test]
+    fn the_creation_of_an_object_counts_when_it_is_new_and_its_managers_times_always() {
+        let (created, managed) = (at("2026-03-01T00:00:00Z"), at("2026-02-01T00:00:00Z"));
+        let json = br#"{"kind":"Pod","metadata":{"creationTimestamp":"2026-03-01T00:00:00Z","deletionTimestamp":"2027-01-01T00:00:00Z",
+            "managedFields":[{"time":"2026-01-01T00:00:00Z"},{"manager":"x"},{"time":"2026-02-01T00:00:00Z"}]},"spec":[1]}"#;
+        assert_eq!((written(json, true), written(json, false)), (created, managed));
+        let (one, two) = (field(17, &field(4, &stamp("2026-02-01T00:00:00Z"))), field(17, &field(4, &stamp("2026-01-01T00:00:00Z"))));
+        let metadata = [field(1, b"name"), field(8, &stamp("2026-03-01T00:00:00Z")), field(9, &stamp("2027-01-01T00:00:00Z")), one, two];
+        let pod = envelope("v1", "Pod", &[field(1, &metadata.concat())]);
+        assert_eq!((written(&pod, true), written(&pod, false)), (created, managed));
+        // Not set: nothing, or the year 1.
+        let none = envelope("v1", "Pod", &[field(1, &field(8, b""))]);
+        assert_eq!(written(&none, true), None);
+        assert_eq!(written(br#"{"metadata":{"creationTimestamp":null}}"#, true), None);
+        assert_eq!(written(br#"{"metadata":{"creationTimestamp":"0001-01-01T00:00:00Z"}}"#, true), None);
+    }
+
+    #[test]
+    fn what_is_no_object_tells_nothing() {
+        for value in [
+            &b"k8s:enc:aescbc:v1:key1:\x01\x02"[..],
+            b"k8s\0",
+            b"k8s\0\x12\x05ab",
+            b"",
+            b"{}",
+            b"{\"spec\":{\"renewTime\":\"soon\"}}",
+            b"[]",
+            b"7",
+        ] {
+            assert_eq!((renewed(value), written(value, true)), (None, None), "{}", value.escape_ascii());
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Where on its way through a log a replay stops.
+
+use jiff::Timestamp;
+
+/// Where to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// After the raft entry with this index.
+    Index(u64),
+    /// As soon as this is the current revision.
+    Revision(i64),
+    /// Before anything that may be later, as the Kubernetes objects tell that were put.
+    Time(Timestamp),
+}
+
+impl Until {
+    pub(crate) fn time(self) -> Option<Timestamp> {
+        match self {
+            Until::Time(time) => Some(time),
+            Until::Index(_) | Until::Revision(_) => None,
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Digests over a file, front to back, in one pass.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::mpsc;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::codec::{checksum, to_u64, to_usize};
+use crate::io::{Gate, Source};
+use crate::words::error::{Corrupt, Error, Result, show};
+use crate::words::monitor::Monitor;
+
+/// Bytes read at once.
+const CHUNK: usize = 1 << 20;
+
+/// Digests of one file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Digests {
+    /// SHA-256 of the payload: the file without its trailer.
+    #[serde(serialize_with = "hex")]
+    pub payload: [u8; 32],
+    /// SHA-256 of the whole file.
+    #[serde(serialize_with = "hex")]
+    pub file: [u8; 32],
+    /// CRC-32 (IEEE) of the whole file, as S3 reports it.
+    pub crc32: u32,
+    /// CRC-32C of the whole file, as S3 and GCS report it.
+    pub crc32c: u32,
+}
+
+fn hex<S: serde::Serializer>(digest: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&checksum::hex(digest))
+}
+
+/// A digest in hex, or nothing.
+pub(crate) fn hex_if_any<S: serde::Serializer>(digest: &Option<[u8; 32]>, serializer: S) -> Result<S::Ok, S::Error> {
+    serde::Serialize::serialize(&digest.map(|digest| checksum::hex(&digest)), serializer)
+}
+
+/// SHA-256 of the first `len` bytes.
+///
+/// # Errors
+/// `unreadable`.
+pub fn sha256(source: &Source, len: u64, monitor: &dyn Monitor) -> Result<[u8; 32], Box<Corrupt>> {
+    monitor.begin("hashing", len);
+    let mut hash = Sha256::new();
+    each_chunk(source, 0, len, |chunk| {
+        hash.update(chunk);
+        monitor.advance(to_u64(chunk.len()));
+    })?;
+    monitor.end();
+    Ok(hash.finalize().into())
+}
+
+/// Reads the whole file from front to back and moves the gate along. `wanted`: `None` reads only, `Some(false)` computes the payload's
+/// SHA-256, `Some(true)` every digest.
+///
+/// # Errors
+/// `unreadable`.
+pub fn digests(
+    source: &Source,
+    payload: u64,
+    wanted: Option<bool>,
+    gate: Option<&Gate>,
+    monitor: &dyn Monitor,
+) -> Result<Digests, Box<Corrupt>> {
+    let (mut sha, mut crc32, mut crc32c, mut at) = (Sha256::new(), crc32fast::Hasher::new(), 0, 0u64);
+    let whole = wanted == Some(true);
+    let mut each = |chunk: &[u8], sha: &mut Sha256| {
+        if wanted.is_some() {
+            sha.update(chunk);
+        }
+        if whole {
+            crc32.update(chunk);
+            crc32c = checksum::crc32c(crc32c, chunk);
+        }
+        at = at.saturating_add(to_u64(chunk.len()));
+        if let Some(gate) = gate {
+            gate.pass(at);
+        }
+        monitor.advance(to_u64(chunk.len()));
+    };
+    each_chunk(source, 0, payload, |chunk| each(chunk, &mut sha))?;
+    let digest = sha.clone().finalize().into();
+    // The trailer: only the digests of the whole file cover it.
+    each_chunk(source, payload, source.len(), |chunk| each(chunk, &mut sha))?;
+    Ok(Digests { payload: digest, file: sha.finalize().into(), crc32: crc32.finalize(), crc32c })
+}
+
+/// SHA-256 of a file while `work` writes it front to back: what has been written is read again.
+///
+/// # Errors
+/// That of the work, or of reading.
+pub(crate) fn while_writing<R>(
+    (file, name): (&File, &Path),
+    out: &mut impl Write,
+    work: impl FnOnce(&mut dyn Write) -> Result<R>,
+) -> Result<(R, [u8; 32])> {
+    let unread = |source| Error::Output { what: show(name), source };
+    let (say, heard) = mpsc::channel();
+    std::thread::scope(|scope| {
+        let hashing = scope.spawn(move || {
+            let (mut hash, mut buffer, mut at) = (Sha256::new(), vec![0; CHUNK], 0u64);
+            for end in heard {
+                while at < end {
+                    let wanted = to_usize(u64::saturating_sub(end, at)).min(CHUNK);
+                    let Some(chunk) = buffer.get_mut(..wanted) else { break };
+                    file.read_exact_at(chunk, at)?;
+                    hash.update(chunk);
+                    at = at.saturating_add(to_u64(wanted));
+                }
+            }
+            Ok(hash.finalize().into())
+        });
+        let done = work(&mut Heard { out, written: 0, say });
+        let digest = hashing.join().unwrap_or_else(|_| Err(io::Error::other("the thread that hashes has died")));
+        Ok((done?, digest.map_err(unread)?))
+    })
+}
+
+/// What is written to it is told to another thread.
+struct Heard<'o, W> {
+    out: &'o mut W,
+    /// Bytes.
+    written: u64,
+    say: mpsc::Sender<u64>,
+}
+
+impl<W: Write> Write for Heard<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.written = self.written.saturating_add(to_u64(written));
+        // Who does not listen any more has failed, and says so in the end.
+        let _ = self.say.send(self.written);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Reads the bytes from `from` to `to`, in order.
+fn each_chunk(source: &Source, from: u64, to: u64, mut each: impl FnMut(&[u8])) -> Result<(), Box<Corrupt>> {
+    let mut buffer = vec![0; CHUNK.min(to_usize(to.saturating_sub(from)))];
+    let mut at = from;
+    while at < to {
+        let wanted = to_usize(to.saturating_sub(at)).min(CHUNK);
+        let Some(chunk) = buffer.get_mut(..wanted) else { break };
+        source.read_exact_at(at, chunk)?;
+        each(chunk);
+        at = at.saturating_add(to_u64(wanted));
+    }
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! A database written anew: every bucket streamed in order, with keys replaced and some revisions left out. Nothing else is kept in memory.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::io::{Seek, Write};
+
+use crate::bolt::writer::{Freelist, MAX_DEPTH, Options, Summary, Writer};
+use crate::bolt::{Bucket, Db};
+use crate::codec::checksum::crc32c;
+use crate::store::keep::Selection;
+use crate::words::error::{Error, Result};
+use crate::words::monitor::Monitor;
+
+/// Keys that get this value, or none any more.
+pub(crate) type Keys = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+/// What is put into a bucket in place of what the source has there. If that has no such bucket, it is made, unless keys are only taken away.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Edit<'e> {
+    /// Nothing of the source is kept.
+    pub clear: bool,
+    /// What is changed in it.
+    pub keys: Cow<'e, Keys>,
+}
+
+/// What is changed in each top-level bucket.
+pub(crate) type Edits<'e> = BTreeMap<&'e [u8], Edit<'e>>;
+
+/// Writes `db` anew, with these edits, and of the key bucket what `keep` keeps: its pages in order, none of them free. Gives its status hash
+/// too, as [`Scan::hash`](crate::store::scan::Scan) is of what is read back.
+///
+/// # Errors
+/// [`Error::Damaged`] when the source cannot be read in full, [`Error::Refused`] when it cannot be written as it is, [`Error::Output`].
+pub(crate) fn write_anew<W: Write + Seek>(
+    db: &Db<'_>,
+    edits: &Edits<'_>,
+    keep: Option<&Selection>,
+    freelist: Freelist,
+    out: W,
+    monitor: &dyn Monitor,
+) -> Result<(Summary, u32)> {
+    let meta = db.meta();
+    let options = Options { page_size: meta.page_size, freelist, txid: meta.txid.0.saturating_add(1), ..Options::default() };
+    let mut stream = Stream { writer: Writer::new(out, options)?, hash: 0, db, keep: None, monitor, said: 0 };
+    monitor.begin("writing database", db.size());
+    let root = db.root();
+    let mut cursor = root.cursor();
+    let mut names = BTreeMap::new();
+    while let Some(item) = cursor.next().map_err(|c| stream.damaged(c))? {
+        if !item.is_bucket {
+            return Err(Error::Refused(format!("{}: a key outside every bucket: no etcd database", db.source().name())));
+        }
+        names.insert(item.key.to_vec(), true);
+    }
+    for (name, edit) in edits {
+        if edit.keys.is_empty() || edit.keys.values().any(Option::is_some) {
+            names.entry(name.to_vec()).or_insert(false);
+        }
+    }
+    let none = Edit::default();
+    for (name, there) in names {
+        let edit = edits.get(name.as_slice()).unwrap_or(&none);
+        let bucket = if there { root.bucket(&name).map_err(|c| stream.damaged(c))? } else { None };
+        stream.hash = crc32c(stream.hash, &name);
+        stream.writer.begin_bucket(&name, bucket.as_ref().map_or(0, |bucket| bucket.sequence))?;
+        stream.keep = keep.filter(|_| name == b"key");
+        stream.bucket(bucket.as_ref().filter(|_| !edit.clear), &edit.keys, 1)?;
+        stream.writer.end_bucket()?;
+    }
+    let (summary, hash) = (stream.writer.finish()?, stream.hash);
+    monitor.end();
+    Ok((summary, hash))
+}
+
+struct Stream<'c, 's, W: Write + Seek> {
+    writer: Writer<W>,
+    /// CRC-32C over the names of buckets, and the keys and values of those at the top.
+    hash: u32,
+    db: &'c Db<'s>,
+    keep: Option<&'c Selection>,
+    monitor: &'c dyn Monitor,
+    /// Bytes of progress that the monitor has heard of.
+    said: u64,
+}
+
+impl<W: Write + Seek> Stream<'_, '_, W> {
+    fn damaged(&self, corrupt: Box<crate::Corrupt>) -> Error {
+        Error::damaged(self.db.source().path(), corrupt)
+    }
+
+    fn bucket(&mut self, bucket: Option<&Bucket<'_, '_>>, edits: &Keys, depth: usize) -> Result<()> {
+        let mut edits = edits.iter().peekable();
+        if let Some(bucket) = bucket {
+            let mut cursor = bucket.cursor();
+            let mut count = 0u64;
+            while let Some(item) = cursor.next().map_err(|c| self.damaged(c))? {
+                while let Some((key, value)) = edits.next_if(|(key, _)| key.as_slice() < item.key) {
+                    self.put(key, value.as_deref(), depth)?;
+                }
+                if let Some((key, value)) = edits.next_if(|(key, _)| key.as_slice() == item.key) {
+                    self.put(key, value.as_deref(), depth)?;
+                } else if item.is_bucket {
+                    let name = item.key.to_vec();
+                    self.nested(bucket, &name, depth)?;
+                } else if self.keep.is_none_or(|keep| keep.keeps(item.key, item.value)) {
+                    self.put(item.key, Some(item.value), depth)?;
+                }
+                count = count.wrapping_add(1);
+                if count.is_multiple_of(1024) {
+                    self.progress()?;
+                }
+            }
+        }
+        for (key, value) in edits {
+            self.put(key, value.as_deref(), depth)?;
+        }
+        self.progress()
+    }
+
+    fn put(&mut self, key: &[u8], value: Option<&[u8]>, depth: usize) -> Result<()> {
+        let Some(value) = value else { return Ok(()) };
+        if depth == 1 {
+            self.hash = crc32c(crc32c(self.hash, key), value);
+        }
+        Ok(self.writer.put(key, value)?)
+    }
+
+    fn nested(&mut self, parent: &Bucket<'_, '_>, name: &[u8], depth: usize) -> Result<()> {
+        let inner = parent.bucket(name).map_err(|c| self.damaged(c))?;
+        // Of a nested bucket the status hash covers the name only.
+        if depth == 1 {
+            self.hash = crc32c(self.hash, name);
+        }
+        self.writer.begin_bucket(name, inner.as_ref().map_or(0, |inner| inner.sequence))?;
+        if depth < MAX_DEPTH {
+            self.bucket(inner.as_ref(), &Keys::new(), depth.saturating_add(1))?;
+        }
+        Ok(self.writer.end_bucket()?)
+    }
+
+    fn progress(&mut self) -> Result<()> {
+        let done = self.writer.bytes_so_far();
+        self.monitor.advance(done.saturating_sub(self.said));
+        self.said = done;
+        if self.monitor.cancelled() { Err(Error::Cancelled) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,5 @@
+//! What everything says: errors, findings and their codes, progress.
+
+pub mod error;
+pub mod finding;
+pub mod monitor;
