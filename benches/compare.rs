@@ -1,12 +1,14 @@
-//! coldbolt beside etcdutl and bbolt on one big snapshot file, and beside what the machine can do: reading it once, hashing it once.
+//! coldbolt beside etcdutl and bbolt on one big snapshot file, and beside what the machine can do: reading it once,
+//! hashing it once.
 //!
 //! ```text
 //! cargo bench --bench compare -- --size 500MB            # makes the file, warm
 //! cargo bench --bench compare -- --file big.db --cold    # each run after the file was dropped from the page cache
 //! ```
 //!
-//! All commands run in turn, round after round, so that a slow minute of the machine is everybody's. What writes to its input gets a copy.
-//! What writes a new file or directory finds its place empty: that of the round before was removed just before, for each of them.
+//! All commands run in turn, round after round, so that a slow minute of the machine is everybody's. What writes to
+//! its input gets a copy. What writes a new file or directory finds its place empty: that of the round before was
+//! removed just before, for each of them.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -96,7 +98,8 @@ impl Plan {
 
 /// What is measured.
 enum Work {
-    /// A program; it gets the file as it is, or a copy of its own, where `{in}` stands, and writes where `{out}` stands.
+    /// A program; it gets the file as it is, or a copy of its own, where `{in}` stands, and writes where `{out}`
+    /// stands.
     Program {
         command: PathBuf,
         args: &'static [&'static str],
@@ -194,15 +197,32 @@ fn rows(plan: &Plan) -> Vec<Row> {
     row("coldbolt export", ours(&["export", "{in}"]), None, READ);
     row("coldbolt export --all-revisions", ours(&["export", "--all-revisions", "{in}"]), None, READ);
     row("coldbolt copy", ours(&["copy", "{in}", "{out}"]), None, COPY);
-    row("coldbolt restore", ours(&["restore", "{in}", "--data-dir", "{out}"]), Some("etcdutl 3.6 snapshot restore"), COPY);
+    row(
+        "coldbolt restore",
+        ours(&["restore", "{in}", "--data-dir", "{out}"]),
+        Some("etcdutl 3.6 snapshot restore"),
+        COPY,
+    );
     row("coldbolt defrag", ours(&["defrag", "{in}", "-o", "{out}"]), Some("bbolt 1.4 compact"), COPY);
     for (name, program, args, copy, limit) in [
-        ("etcdutl 3.5 snapshot status", "etcd-3.5.1/etcdutl", &["snapshot", "status", "{in}"][..], false, READ),
+        (
+            "etcdutl 3.5 snapshot status",
+            "etcd-3.5.1/etcdutl",
+            &["snapshot", "status", "{in}"][..],
+            false,
+            READ,
+        ),
         (status, "etcd-3.6.14/etcdutl", &["snapshot", "status", "{in}"], false, READ),
         // It finishes compactions and writes.
         (hashkv, "etcd-3.6.14/etcdutl", &["hashkv", "{in}"], true, READ),
         ("bbolt 1.4 check", "bbolt-1.4.3/bbolt", &["check", "{in}"], false, READ),
-        ("etcdutl 3.6 snapshot restore", "etcd-3.6.14/etcdutl", &["snapshot", "restore", "{in}", "--data-dir", "{out}"], false, COPY),
+        (
+            "etcdutl 3.6 snapshot restore",
+            "etcd-3.6.14/etcdutl",
+            &["snapshot", "restore", "{in}", "--data-dir", "{out}"],
+            false,
+            COPY,
+        ),
         ("bbolt 1.4 compact", "bbolt-1.4.3/bbolt", &["compact", "-o", "{out}", "{in}"], false, COPY),
     ] {
         if let Some(command) = peers::find(program) {
@@ -275,7 +295,8 @@ fn measure(row: &mut Row, input: &Path, home: &Path) -> Result<(), Failure> {
                 if let Some(ended) = child.try_wait()? {
                     break ended.code();
                 }
-                let anonymous = fs::read_to_string(&status).ok().and_then(|text| rss_anon(&text)).unwrap_or(0);
+                let anonymous =
+                    fs::read_to_string(&status).ok().and_then(|text| rss_anon(&text)).unwrap_or(0);
                 row.anonymous = row.anonymous.max(anonymous);
                 std::thread::sleep(Duration::from_millis(2));
             };
@@ -310,14 +331,20 @@ fn print(plan: &Plan, file: &Path, rows: &[Row]) -> Result<(), Failure> {
         let ratio = |to: Option<f64>| to.map_or_else(|| "-".to_owned(), |to| format!("{:.2}", middle / to));
         let limit = if row.limit == SHA { Some(slower) } else { of(row.limit) };
         let (anonymous, code) = match row.work {
-            Work::Program { .. } => {
-                (format!("{:.0}", row.anonymous as f64 / 1024.0), row.code.map_or_else(|| "signal".to_owned(), |code| code.to_string()))
-            }
+            Work::Program { .. } => (
+                format!("{:.0}", row.anonymous as f64 / 1024.0),
+                row.code.map_or_else(|| "signal".to_owned(), |code| code.to_string()),
+            ),
             _ => ("-".to_owned(), "-".to_owned()),
         };
         let (rate, peer, limit) = (bytes as f64 / middle / 1e6, ratio(row.peer.and_then(of)), ratio(limit));
-        println!("| {} | {middle:.3} | {least:.3} | {rate:.0} | {peer} | {limit} | {anonymous} | {code} |", row.name);
+        println!(
+            "| {} | {middle:.3} | {least:.3} | {rate:.0} | {peer} | {limit} | {anonymous} | {code} |",
+            row.name
+        );
     }
-    println!("\nlimit: for verify the slower of reading and hashing, for what writes copying, for the others reading once");
+    println!(
+        "\nlimit: for verify the slower of reading and hashing, for what writes copying, for the others reading once"
+    );
     Ok(())
 }

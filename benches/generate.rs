@@ -4,8 +4,9 @@
 //! cargo bench --bench generate -- big.snap --size 2500MB
 //! ```
 //!
-//! The store it describes was compacted once: below that revision each user key has one entry, above it every put and delete is there.
-//! Same arguments, same bytes. Memory does not grow with the file: only so many user keys are alive to writes at a time.
+//! The store it describes was compacted once: below that revision each user key has one entry, above it every put and
+//! delete is there. Same arguments, same bytes. Memory does not grow with the file: only so many user keys are alive
+//! to writes at a time.
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
@@ -99,7 +100,10 @@ impl Plan {
             match arg.as_str() {
                 "--shape" => {
                     let name = value()?;
-                    let (_, options) = SHAPES.iter().find(|(shape, _)| *shape == name).ok_or_else(|| format!("no shape {name}"))?;
+                    let (_, options) = SHAPES
+                        .iter()
+                        .find(|(shape, _)| *shape == name)
+                        .ok_or_else(|| format!("no shape {name}"))?;
                     options.iter().rev().for_each(|option| args.push_front((*option).to_owned()));
                 }
                 "--window" => plan.window = value()?.parse::<u64>()?.max(1),
@@ -114,7 +118,9 @@ impl Plan {
                 "--page-size" => plan.options.page_size = u32::try_from(size(&value()?)?)?,
                 "--freelist" => plan.options.freelist = Freelist::Stored,
                 "--no-trailer" => plan.trailer = false,
-                _ if arg.starts_with("--") || !plan.out.is_empty() => return Err(format!("unexpected {arg}").into()),
+                _ if arg.starts_with("--") || !plan.out.is_empty() => {
+                    return Err(format!("unexpected {arg}").into());
+                }
                 _ => plan.out = arg,
             }
         }
@@ -228,17 +234,25 @@ impl Store<'_> {
         let kind = ["pods", "events", "configmaps", "secrets", "leases"][(number % 5) as usize];
         let namespace = Random(number).below(100);
         self.user_key.clear();
-        write!(self.user_key, "/registry/{kind}/namespace-{namespace:02}/name-{number:010}").expect("memory takes it");
+        write!(self.user_key, "/registry/{kind}/namespace-{namespace:02}/name-{number:010}")
+            .expect("memory takes it");
     }
 
     /// A `KeyValue` under its revision.
-    fn put<W: Write + Seek>(&mut self, writer: &mut Writer<W>, main: u64, sub: u64, slot: Slot) -> Result<(), Failure> {
+    fn put<W: Write + Seek>(
+        &mut self,
+        writer: &mut Writer<W>,
+        main: u64,
+        sub: u64,
+        slot: Slot,
+    ) -> Result<(), Failure> {
         self.set_user_key(slot.number);
         let mean = self.plan.value_size;
         let len = (mean / 2 + self.random.below(mean + 1)) as usize;
         let start = self.random.below((self.pool.len() / 2) as u64) as usize;
         let leases = self.plan.leases;
-        let lease = if leases > 0 && slot.number.is_multiple_of(11) { 1000 + slot.number % leases } else { 0 };
+        let lease =
+            if leases > 0 && slot.number.is_multiple_of(11) { 1000 + slot.number % leases } else { 0 };
         self.message.clear();
         bytes(&mut self.message, 0x0a, &self.user_key);
         varint(&mut self.message, 0x10, slot.create);
@@ -260,7 +274,13 @@ impl Store<'_> {
         Ok(())
     }
 
-    fn tombstone<W: Write + Seek>(&mut self, writer: &mut Writer<W>, main: u64, sub: u64, number: u64) -> Result<(), Failure> {
+    fn tombstone<W: Write + Seek>(
+        &mut self,
+        writer: &mut Writer<W>,
+        main: u64,
+        sub: u64,
+        number: u64,
+    ) -> Result<(), Failure> {
         self.set_user_key(number);
         self.message.clear();
         bytes(&mut self.message, 0x0a, &self.user_key);
@@ -279,7 +299,17 @@ fn generate(plan: &Plan) -> Result<String, Failure> {
     let mut writer = Writer::new(&mut file, plan.options)?;
     let mut random = Random(plan.seed);
     let pool = (0..16_384).flat_map(|_| random.next().to_le_bytes()).collect();
-    let mut store = Store { plan, random, pool, message: Vec::new(), user_key: Vec::new(), numbers: 0, entries: 0, tombstones: 0, live: 0 };
+    let mut store = Store {
+        plan,
+        random,
+        pool,
+        message: Vec::new(),
+        user_key: Vec::new(),
+        numbers: 0,
+        entries: 0,
+        tombstones: 0,
+        live: 0,
+    };
 
     for name in ["alarm", "auth", "authRoles", "authUsers"] {
         writer.begin_bucket(name.as_bytes(), 0)?;
@@ -305,7 +335,8 @@ fn generate(plan: &Plan) -> Result<String, Failure> {
     }
     writer.end_bucket()?;
     writer.begin_bucket(b"members", 0)?;
-    let urls = r#""peerURLs":["http://localhost:2380"],"name":"default","clientURLs":["http://localhost:2379"]"#;
+    let urls =
+        r#""peerURLs":["http://localhost:2380"],"name":"default","clientURLs":["http://localhost:2379"]"#;
     writer.put(format!("{MEMBER:x}").as_bytes(), format!(r#"{{"id":{MEMBER},{urls}}}"#).as_bytes())?;
     writer.end_bucket()?;
     writer.begin_bucket(b"members_removed", 0)?;
@@ -372,7 +403,8 @@ fn keys<W: Write + Seek>(store: &mut Store<'_>, writer: &mut Writer<W>) -> Resul
         let slot = store.new_slot();
         window.push(slot);
     }
-    // Above it everything that happened: transactions of one to four user keys, side by side in the window so that none comes twice.
+    // Above it everything that happened: transactions of one to four user keys, side by side in the window so that
+    // none comes twice.
     while writer.bytes_so_far() < size {
         main += 1;
         let subs = if store.random.below(16) == 0 { 1 + store.random.below(4.min(plan.window)) } else { 1 };
@@ -414,9 +446,15 @@ fn digest(file: &mut (impl Read + Seek)) -> Result<[u8; 32], Failure> {
     }
 }
 
-/// Puts the pages in random order, with free ones that hold what a page once held, as a server leaves a file it has long written to. Gives
-/// the number of pages.
-fn scatter(file: &mut File, path: &str, page_size: u64, free: f64, random: &mut Random) -> Result<u64, Failure> {
+/// Puts the pages in random order, with free ones that hold what a page once held, as a server leaves a file it has
+/// long written to. Gives the number of pages.
+fn scatter(
+    file: &mut File,
+    path: &str,
+    page_size: u64,
+    free: f64,
+    random: &mut Random,
+) -> Result<u64, Failure> {
     let mut head = [0; 16];
     let pages = file.metadata()?.len() / page_size;
     // Where each page is, and how many follow it.
@@ -447,11 +485,13 @@ fn scatter(file: &mut File, path: &str, page_size: u64, free: f64, random: &mut 
     let mut metas = vec![0; usize::try_from(2 * page_size)?];
     file.read_exact_at(&mut metas, 0)?;
     for meta in metas.chunks_exact_mut(usize::try_from(page_size)?) {
-        // After the head of the page: magic, version, page size, flags; root, its sequence, freelist, high water mark, txid, checksum.
+        // After the head of the page: magic, version, page size, flags; root, its sequence, freelist, high water
+        // mark, txid, checksum.
         patch(meta, 32, |root| places[root as usize]);
         patch(meta, 56, |_| end);
-        let sum =
-            meta[16..72].iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+        let sum = meta[16..72].iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        });
         patch(meta, 72, |_| sum);
     }
     out.write_all(&metas)?;
@@ -478,7 +518,9 @@ fn patch(page: &mut [u8], at: usize, number: impl FnOnce(u64) -> u64) {
 fn refer(page: &mut [u8], places: &[u64]) {
     let (flags, count) = (u16::from_le_bytes([page[8], page[9]]), u16::from_le_bytes([page[10], page[11]]));
     for element in (0..usize::from(count)).map(|n| 16 + 16 * n) {
-        let word = |n: usize| u32::from_le_bytes(page[element + 4 * n..element + 4 * n + 4].try_into().expect("four bytes"));
+        let word = |n: usize| {
+            u32::from_le_bytes(page[element + 4 * n..element + 4 * n + 4].try_into().expect("four bytes"))
+        };
         if flags == 1 {
             patch(page, element + 8, |id| places[id as usize]);
         } else if flags == 2 && word(0) == 1 {

@@ -38,7 +38,15 @@ fn record(n: u64) -> Vec<u8> {
     let revision = i64::try_from(n).expect("small") + 2;
     let (value, version) = (vec![b'v'; 800], 1 + i64::from(n % 2 == 1));
     let create_revision = revision - version + 1;
-    KeyValue { key: key.as_bytes(), create_revision, mod_revision: revision, version, value: &value, lease: 0 }.encode()
+    KeyValue {
+        key: key.as_bytes(),
+        create_revision,
+        mod_revision: revision,
+        version,
+        value: &value,
+        lease: 0,
+    }
+    .encode()
 }
 
 fn database() -> Vec<u8> {
@@ -62,7 +70,9 @@ fn decode(criterion: &mut Criterion) {
     let bytes = record(7);
     let mut group = criterion.benchmark_group("etcd::KeyValue");
     group.throughput(Throughput::Elements(1));
-    group.bench_function("decode", |bench| bench.iter(|| KeyValue::decode(black_box(&bytes)).map(|kv| kv.mod_revision)));
+    group.bench_function("decode", |bench| {
+        bench.iter(|| KeyValue::decode(black_box(&bytes)).map(|kv| kv.mod_revision))
+    });
     group.finish();
 }
 
@@ -72,7 +82,9 @@ fn stitch(criterion: &mut Criterion) {
     group.throughput(Throughput::Bytes(1 << 20));
     group.bench_function("crc32c of 1 MiB", |bench| bench.iter(|| checksum::crc32c(0, black_box(&bytes))));
     group.throughput(Throughput::Elements(1));
-    group.bench_function("crc32c_combine", |bench| bench.iter(|| checksum::crc32c_combine(black_box(1), 2, black_box(871))));
+    group.bench_function("crc32c_combine", |bench| {
+        bench.iter(|| checksum::crc32c_combine(black_box(1), 2, black_box(871)))
+    });
     group.finish();
 }
 
@@ -88,8 +100,13 @@ fn walk(criterion: &mut Criterion) {
     let db = Db::open(&source).expect("it was just made");
     let mut group = criterion.benchmark_group("ops::scan");
     group.throughput(Throughput::Bytes(source.len()));
-    for (name, keys) in [("pages and names", Keys::Stored), ("newest revisions", Keys::Live), ("history and HashKV", Keys::History)] {
-        let run = || scan(&db, scan::Options { limit: 1, gate: None, keys }, &Quiet).expect("nobody cancels").hash;
+    for (name, keys) in [
+        ("pages and names", Keys::Stored),
+        ("newest revisions", Keys::Live),
+        ("history and HashKV", Keys::History),
+    ] {
+        let run =
+            || scan(&db, scan::Options { limit: 1, gate: None, keys }, &Quiet).expect("nobody cancels").hash;
         group.bench_function(name, |bench| bench.iter(run));
     }
     group.finish();

@@ -1,13 +1,15 @@
-//! Reads etcd's files when no etcd is running: the bbolt database (`member/snap/db`), the files that `etcdctl snapshot save` makes, the
-//! write-ahead log (`member/wal`) and the raft snapshots (`member/snap/*.snap`) of etcd 3.4 to 3.7.
+//! Reads etcd's files when no etcd is running: the bbolt database (`member/snap/db`), the files that `etcdctl
+//! snapshot save` makes, the write-ahead log (`member/wal`) and the raft snapshots (`member/snap/*.snap`) of etcd 3.4
+//! to 3.7.
 //!
-//! Inputs are opened read-only. No input makes the library panic: bytes that are not the format are a [`Corrupt`] with a place in the file,
-//! which an operation turns into a [`Finding`] and goes on, or into an [`Error`] when the answer could not be right.
+//! Inputs are opened read-only. No input makes the library panic: bytes that are not the format are a [`Corrupt`]
+//! with a place in the file, which an operation turns into a [`Finding`] and goes on, or into an [`Error`] when the
+//! answer could not be right.
 //!
 //! # Layers
 //!
-//! A module uses those below it only; `tests/layering.rs` holds that. The command line (`src/cli`, feature `cli`) uses what is
-//! public here and nothing else.
+//! A module uses those below it only; `tests/layering.rs` holds that. The command line (`src/cli`, feature `cli`)
+//! uses what is public here and nothing else.
 //!
 //! ```text
 //! ops                 verbs: what a command does

@@ -1,7 +1,8 @@
 //! The messages of raft (`raftpb`), as etcd keeps them in its WAL and its raft snapshots.
 //!
-//! They are proto2: a field is there or it is not. etcd up to 3.6 writes every number, even 0; from 3.7 on only those that were set. The
-//! accessor of each field (`entry.term()`) gives 0 for a missing one. Source: `raft.proto` of go.etcd.io/raft v3.6.
+//! They are proto2: a field is there or it is not. etcd up to 3.6 writes every number, even 0; from 3.7 on only those
+//! that were set. The accessor of each field (`entry.term()`) gives 0 for a missing one. Source: `raft.proto` of
+//! go.etcd.io/raft v3.6.
 
 use prost::{Enumeration, Message};
 
@@ -209,8 +210,9 @@ pub static ENTRY: message::Message = message::Message {
 };
 
 /// The fields of [`HardState`].
-pub static HARD_STATE: message::Message =
-    message::Message { fields: &[field(1, "term", Kind::Uint), field(2, "vote", Kind::Id), field(3, "commit", Kind::Uint)] };
+pub static HARD_STATE: message::Message = message::Message {
+    fields: &[field(1, "term", Kind::Uint), field(2, "vote", Kind::Id), field(3, "commit", Kind::Uint)],
+};
 
 /// The fields of [`ConfState`].
 pub static CONF_STATE: message::Message = message::Message {
@@ -224,7 +226,8 @@ pub static CONF_STATE: message::Message = message::Message {
 };
 
 /// Go's names of the [`ConfChangeType`]s.
-pub const CONF_CHANGE_TYPES: &[&str] = &["ConfChangeAddNode", "ConfChangeRemoveNode", "ConfChangeUpdateNode", "ConfChangeAddLearnerNode"];
+pub const CONF_CHANGE_TYPES: &[&str] =
+    &["ConfChangeAddNode", "ConfChangeRemoveNode", "ConfChangeUpdateNode", "ConfChangeAddLearnerNode"];
 
 /// The fields of [`ConfChange`].
 pub static CONF_CHANGE: message::Message = message::Message {
@@ -236,8 +239,9 @@ pub static CONF_CHANGE: message::Message = message::Message {
     ],
 };
 
-static CONF_CHANGE_SINGLE: message::Message =
-    message::Message { fields: &[field(1, "type", Kind::Enum(CONF_CHANGE_TYPES)), field(2, "node_id", Kind::Id)] };
+static CONF_CHANGE_SINGLE: message::Message = message::Message {
+    fields: &[field(1, "type", Kind::Enum(CONF_CHANGE_TYPES)), field(2, "node_id", Kind::Id)],
+};
 
 /// The fields of [`ConfChangeV2`].
 pub static CONF_CHANGE_V2: message::Message = message::Message {
@@ -245,7 +249,11 @@ pub static CONF_CHANGE_V2: message::Message = message::Message {
         field(
             1,
             "transition",
-            Kind::Enum(&["ConfChangeTransitionAuto", "ConfChangeTransitionJointImplicit", "ConfChangeTransitionJointExplicit"]),
+            Kind::Enum(&[
+                "ConfChangeTransitionAuto",
+                "ConfChangeTransitionJointImplicit",
+                "ConfChangeTransitionJointExplicit",
+            ]),
         ),
         field(2, "changes", Kind::Message(&CONF_CHANGE_SINGLE)).label(Label::Repeated),
         field(3, "context", Kind::Bytes).label(Label::Optional),
@@ -259,7 +267,10 @@ mod tests {
     #[test]
     fn a_missing_field_reads_as_zero_and_stays_missing() {
         let entry = Entry::decode(&[0x10, 0x02, 0x18, 0x03][..]).unwrap();
-        assert_eq!((entry.kind(), entry.term(), entry.index(), entry.data()), (EntryType::Normal, 2, 3, &[][..]));
+        assert_eq!(
+            (entry.kind(), entry.term(), entry.index(), entry.data()),
+            (EntryType::Normal, 2, 3, &[][..])
+        );
         assert_eq!((entry.kind, entry.data.as_deref()), (None, None));
         assert_eq!(entry.encode_to_vec(), [0x10, 0x02, 0x18, 0x03]);
     }

@@ -1,4 +1,5 @@
-//! Entries about users, roles, leases, members, versions and alarms, one by one: which of them etcd takes, and what they leave.
+//! Entries about users, roles, leases, members, versions and alarms, one by one: which of them etcd takes, and what
+//! they leave.
 
 use coldbolt::Code;
 use coldbolt::bolt::Db;
@@ -17,8 +18,8 @@ use image::{Buckets, LEASE, MEMBER};
 
 type Request = InternalRaftRequest;
 
-/// What became of entries after index 20 of [`Buckets::good`]: of each whether it changed something (`+`), had nothing to change (`.`), was
-/// rejected (`-`), or ended it all (`!`); then what was changed, and what was said.
+/// What became of entries after index 20 of [`Buckets::good`]: of each whether it changed something (`+`), had
+/// nothing to change (`.`), was rejected (`-`), or ended it all (`!`); then what was changed, and what was said.
 struct Applied {
     done: String,
     overlay: Overlay,
@@ -35,7 +36,9 @@ impl Applied {
         let mut replayer = Replayer::open(&db, &interest, version.parse().unwrap(), "wal").unwrap();
         let mut done = String::new();
         for (index, (kind, data)) in (21..).zip(entries) {
-            let bytes = Entry { kind: Some(*kind), term: Some(2), index: Some(index), data: Some(data.clone()) }.encode_to_vec();
+            let bytes =
+                Entry { kind: Some(*kind), term: Some(2), index: Some(index), data: Some(data.clone()) }
+                    .encode_to_vec();
             match replayer.apply(&EntryView::decode(&bytes).unwrap()) {
                 Ok(Done::Applied) => done.push('+'),
                 Ok(Done::Nothing) => done.push('.'),
@@ -48,13 +51,20 @@ impl Applied {
             }
         }
         let replayed = replayer.finish();
-        Applied { done, overlay: replayed.overlay, said: replayed.findings.iter().map(|finding| finding.code).collect() }
+        Applied {
+            done,
+            overlay: replayed.overlay,
+            said: replayed.findings.iter().map(|finding| finding.code).collect(),
+        }
     }
 
     /// What a key was given: `None` when it was taken away.
     #[track_caller]
     fn given(&self, bucket: &str, key: &[u8]) -> Option<&[u8]> {
-        self.overlay[bucket.as_bytes()].get(key).unwrap_or_else(|| panic!("{bucket}: no change of {key:?}")).as_deref()
+        self.overlay[bucket.as_bytes()]
+            .get(key)
+            .unwrap_or_else(|| panic!("{bucket}: no change of {key:?}"))
+            .as_deref()
     }
 
     fn text(&self, bucket: &str, key: &str) -> String {
@@ -141,7 +151,10 @@ fn users_are_made_changed_and_deleted_as_etcd_does_it() {
     );
     assert_eq!(made.done, "+---+--+-+--+---+--...");
     let u = User::decode(made.given("authUsers", b"u").unwrap()).unwrap();
-    assert_eq!((u.name.as_slice(), u.password.as_slice(), u.roles.as_slice()), (&b"u"[..], &b"yy"[..], &["root".to_owned()][..]));
+    assert_eq!(
+        (u.name.as_slice(), u.password.as_slice(), u.roles.as_slice()),
+        (&b"u"[..], &b"yy"[..], &["root".to_owned()][..])
+    );
     assert_eq!(made.given("authUsers", b"ann"), None);
     // One more for each that changed something.
     assert_eq!(made.given("auth", b"authRevision"), Some(&9u64.to_be_bytes()[..]));
@@ -176,7 +189,8 @@ fn roles_are_made_changed_and_deleted_as_etcd_does_it() {
     );
     assert_eq!(made.done, "+--+++----+--++--...");
     let w = Role::decode(made.given("authRoles", b"w").unwrap()).unwrap();
-    let permissions: Vec<_> = w.key_permission.iter().map(|p| (p.perm_type, p.key.as_slice(), p.range_end.as_slice())).collect();
+    let permissions: Vec<_> =
+        w.key_permission.iter().map(|p| (p.perm_type, p.key.as_slice(), p.range_end.as_slice())).collect();
     assert_eq!(permissions, [(0, &b"k"[..], &b"l"[..])]);
     assert_eq!(made.given("authRoles", b"reader"), None);
     // Who had the role has it no more.
@@ -195,7 +209,16 @@ fn only_an_administrator_changes_users_while_auth_is_on() {
     };
     let off = || r!(auth_disable: Empty {});
     let on = || r!(auth_enable: Empty {});
-    let all = vec![by("ann", user("u", "eA==")), by("ann", off()), on(), off(), off(), by("ann", user("u", "eA==")), on(), on()];
+    let all = vec![
+        by("ann", user("u", "eA==")),
+        by("ann", off()),
+        on(),
+        off(),
+        off(),
+        by("ann", user("u", "eA==")),
+        on(),
+        on(),
+    ];
     let made = applied("3.6.14", all);
     assert_eq!(made.done, "---+-++-");
     assert_eq!(made.given("auth", b"authEnabled"), Some(&[1][..]));
@@ -209,11 +232,17 @@ fn only_an_administrator_changes_users_while_auth_is_on() {
 fn leases_are_granted_kept_and_end_with_their_keys() {
     let lease = |id, ttl| r!(lease_grant: LeaseGrantRequest { id, ttl });
     let checkpoint = || {
-        let checkpoints = vec![LeaseCheckpoint { id: LEASE, remaining_ttl: 7 }, LeaseCheckpoint { id: 99, remaining_ttl: 7 }];
+        let checkpoints = vec![
+            LeaseCheckpoint { id: LEASE, remaining_ttl: 7 },
+            LeaseCheckpoint { id: 99, remaining_ttl: 7 },
+        ];
         r!(lease_checkpoint: LeaseCheckpointRequest { checkpoints })
     };
     let end = |id| r!(lease_revoke: LeaseRevokeRequest { id });
-    let made = applied("3.6.14", vec![lease(1, 1), lease(1, 9), lease(0, 9), lease(2, 1 << 40), lease(3, 600), checkpoint(), end(4)]);
+    let made = applied(
+        "3.6.14",
+        vec![lease(1, 1), lease(1, 9), lease(0, 9), lease(2, 1 << 40), lease(3, 600), checkpoint(), end(4)],
+    );
     assert_eq!(made.done, "+---++-");
     let stored = |id: i64| Lease::decode(made.given("lease", &id.to_be_bytes()).unwrap()).unwrap();
     assert_eq!((stored(1).ttl, stored(3).ttl, stored(LEASE).remaining_ttl), (2, 600, 7));
@@ -231,7 +260,11 @@ fn leases_are_granted_kept_and_end_with_their_keys() {
 
 fn change(kind: i32, id: u64, url: &str, more: &str) -> (i32, Vec<u8>) {
     let context = format!(r#"{{"id":{id},"peerURLs":["{url}"]{more}}}"#).into_bytes();
-    (1, ConfChange { id: Some(1), kind: Some(kind), node_id: Some(id), context: Some(context) }.encode_to_vec())
+    (
+        1,
+        ConfChange { id: Some(1), kind: Some(kind), node_id: Some(id), context: Some(context) }
+            .encode_to_vec(),
+    )
 }
 
 #[test]
@@ -277,7 +310,8 @@ fn members_come_learn_vote_move_and_go_as_etcd_does_it() {
 #[test]
 fn versions_and_attributes_are_set_by_either_api() {
     let v2 = |method: &str, path: &str, val: &str| {
-        let request = V2Request { method: method.into(), path: path.into(), val: val.into(), ..V2Request::default() };
+        let request =
+            V2Request { method: method.into(), path: path.into(), val: val.into(), ..V2Request::default() };
         (0, request.encode_to_vec())
     };
     let path = format!("/0/members/{MEMBER:x}/attributes");
@@ -290,7 +324,9 @@ fn versions_and_attributes_are_set_by_either_api() {
     ];
     let made = Applied::of("3.5.20", &entries);
     assert_eq!((made.done.as_str(), made.text("cluster", "clusterVersion").as_str()), ("++-..", "3.5.0"));
-    let due = format!(r#"{{"id":{MEMBER},"peerURLs":["http://localhost:2380"],"name":"new","clientURLs":["http://c:1"]}}"#);
+    let due = format!(
+        r#"{{"id":{MEMBER},"peerURLs":["http://localhost:2380"],"name":"new","clientURLs":["http://c:1"]}}"#
+    );
     assert_eq!(made.text("members", &format!("{MEMBER:x}")), due);
     assert!(made.said.contains(&Code::ReplayV2));
     assert_eq!(Applied::of("3.6.14", &entries[3..]).done, "!");
@@ -299,10 +335,16 @@ fn versions_and_attributes_are_set_by_either_api() {
 
     let version = |ver: &str| r!(cluster_version_set: VersionRequest { ver: ver.into() });
     let set = |member_id, attributes| r!(cluster_member_attr_set: ClusterMemberAttrSetRequest { member_id, member_attributes: attributes });
-    let downgrade = |enabled| r!(downgrade_info_set: DowngradeInfoSetRequest { enabled, ver: "3.5.0".into() });
+    let downgrade =
+        |enabled| r!(downgrade_info_set: DowngradeInfoSetRequest { enabled, ver: "3.5.0".into() });
     let named = Some(Attributes { name: "x".into(), client_urls: Vec::new() });
-    let all =
-        vec![version("3.6.0"), set(MEMBER, named), set(77, None), downgrade(true), r!(downgrade_version_test: VersionRequest::default())];
+    let all = vec![
+        version("3.6.0"),
+        set(MEMBER, named),
+        set(77, None),
+        downgrade(true),
+        r!(downgrade_version_test: VersionRequest::default()),
+    ];
     let made = applied("3.6.14", all);
     assert_eq!(made.done, "++-+.");
     assert_eq!(made.text("cluster", "downgrade"), r#"{"target-version":"3.5.0","enabled":true}"#);
@@ -320,9 +362,24 @@ fn versions_and_attributes_are_set_by_either_api() {
 #[test]
 fn alarms_stand_before_the_store_until_they_are_cleared() {
     let alarm = |action, alarm| r!(alarm: AlarmRequest { action, member_id: MEMBER, alarm });
-    let space = vec![alarm(0, 1), alarm(2, 1), put("k"), alarm(1, 1), alarm(1, 1), put("k"), alarm(2, 1), put("k"), alarm(1, 0)];
+    let space = vec![
+        alarm(0, 1),
+        alarm(2, 1),
+        put("k"),
+        alarm(1, 1),
+        alarm(1, 1),
+        put("k"),
+        alarm(2, 1),
+        put("k"),
+        alarm(1, 0),
+    ];
     assert_eq!(applied("3.6.14", space.clone()).done, ".-++--++-");
-    let mut corrupt = vec![alarm(1, 2), put("k"), r!(compaction: CompactionRequest { revision: 6, physical: false }), alarm(2, 2)];
+    let mut corrupt = vec![
+        alarm(1, 2),
+        put("k"),
+        r!(compaction: CompactionRequest { revision: 6, physical: false }),
+        alarm(2, 2),
+    ];
     corrupt.extend([
         r!(compaction: CompactionRequest { revision: 6, physical: false }),
         r!(compaction: CompactionRequest { revision: 6, physical: false }),
@@ -342,8 +399,15 @@ fn alarms_stand_before_the_store_until_they_are_cleared() {
 }
 
 /// Whether a transaction takes its first list.
-fn holds(key: &str, range_end: &str, target: i32, result: i32, target_union: Option<compare::TargetUnion>) -> bool {
-    let compare = vec![Compare { result, target, key: key.into(), target_union, range_end: range_end.into() }];
+fn holds(
+    key: &str,
+    range_end: &str,
+    target: i32,
+    result: i32,
+    target_union: Option<compare::TargetUnion>,
+) -> bool {
+    let compare =
+        vec![Compare { result, target, key: key.into(), target_union, range_end: range_end.into() }];
     let op = |key: &str| RequestOp { request: Some(request_op::Request::Put(put(key).put.unwrap())) };
     let txn = TxnRequest { compare, success: vec![op("yes")], failure: vec![op("no")] };
     let made = applied("3.6.14", vec![r!(txn: txn)]);
@@ -396,13 +460,19 @@ fn comparisons_are_made_as_etcd_makes_them() {
 
 #[test]
 fn a_put_keeps_of_its_key_what_it_says() {
-    let keeping =
-        |key: &str, ignore_value, ignore_lease| r!(put: PutRequest { key: key.into(), ignore_value, ignore_lease, ..Default::default() });
+    let keeping = |key: &str, ignore_value, ignore_lease| r!(put: PutRequest { key: key.into(), ignore_value, ignore_lease, ..Default::default() });
     let with_lease = |lease| r!(put: PutRequest { key: b"k".to_vec(), lease, ..Default::default() });
-    let all = vec![keeping("c", true, true), keeping("c", true, false), keeping("z", true, false), with_lease(99), with_lease(LEASE)];
+    let all = vec![
+        keeping("c", true, true),
+        keeping("c", true, false),
+        keeping("z", true, false),
+        with_lease(99),
+        with_lease(LEASE),
+    ];
     let made = applied("3.6.14", all);
     assert_eq!(made.done, "++--+");
-    let row = |main| image::KeyValue::decode(made.given("key", &image::revision(main, 0, false)).unwrap()).unwrap();
+    let row =
+        |main| image::KeyValue::decode(made.given("key", &image::revision(main, 0, false)).unwrap()).unwrap();
     assert_eq!((row(10).value, row(10).lease, row(10).version), (b"value 5.0".to_vec(), LEASE, 2));
     // Of what the log itself put.
     assert_eq!((row(11).value, row(11).lease, row(11).version), (b"value 5.0".to_vec(), 0, 3));

@@ -1,5 +1,5 @@
-//! Files made to exhaust, to mislead or to steer: what they claim, how deep they nest, how long they are, where outputs are to go, what
-//! their texts hold. Each command answers or refuses, in bounded memory and time.
+//! Files made to exhaust, to mislead or to steer: what they claim, how deep they nest, how long they are, where
+//! outputs are to go, what their texts hold. Each command answers or refuses, in bounded memory and time.
 
 mod common;
 #[path = "common/image.rs"]
@@ -94,7 +94,8 @@ fn of_a_page_that_is_reached_twice_nothing_is_written_but_its_bytes() {
     let pristine = fs::read(fixture("etcd-3.7.1/snapshot.db")).unwrap();
     let u64_at = |at: usize| u64::from_le_bytes(pristine[at..at + 8].try_into().unwrap());
     // The key bucket: a branch over seven leaves, some of them neighbours.
-    let branch = (2..32).map(|page| page * mutate::PAGE).find(|at| pristine[at + mutate::FLAGS] == 1).unwrap();
+    let branch =
+        (2..32).map(|page| page * mutate::PAGE).find(|at| pristine[at + mutate::FLAGS] == 1).unwrap();
     let child_at = |index: usize| branch + 16 + 16 * index + mutate::CHILD;
     let children: Vec<u64> = (0..7).map(|index| u64_at(child_at(index))).collect();
     let neighbour = *children.iter().find(|child| children.contains(&(*child + 1))).unwrap();
@@ -111,7 +112,10 @@ fn of_a_page_that_is_reached_twice_nothing_is_written_but_its_bytes() {
         fs::create_dir(&out).unwrap();
         let new = out.join("new");
         let run = |args: &[&str]| coldbolt_within_limits(filled(args, input.name(), new.to_str().unwrap()));
-        for args in COMMANDS.into_iter().filter(|args| args.contains(&"NEW") && !args.contains(&"--exact") && !args[0].contains("seal")) {
+        for args in COMMANDS
+            .into_iter()
+            .filter(|args| args.contains(&"NEW") && !args.contains(&"--exact") && !args[0].contains("seal"))
+        {
             run(args).says(1, &["is reached a second time", "[page-shared]"]);
             assert!(empty(&out), "{args:?}");
         }
@@ -201,12 +205,27 @@ fn documents_that_are_too_long_too_deep_or_grow_are_refused() {
     };
     let schema = r#"{"schema":"coldbolt.manifest/1""#;
     let cases = [
-        ("--policy", sparse(place("policy"), b"min-revision = 1\n", 1 << 30), 2, "1073741824 bytes are more than such a file can have"),
+        (
+            "--policy",
+            sparse(place("policy"), b"min-revision = 1\n", 1 << 30),
+            2,
+            "1073741824 bytes are more than such a file can have",
+        ),
         ("--policy", written("deep", format!("required = {}", "[".repeat(500_000))), 2, "policy "),
         ("--policy", written("tables", "a.".repeat(400_000) + "a = 1\n"), 2, "policy "),
-        ("--check-manifest", sparse(place("json"), b"{", 1 << 30), 3, "1073741824 bytes are more than such a file can have"),
+        (
+            "--check-manifest",
+            sparse(place("json"), b"{", 1 << 30),
+            3,
+            "1073741824 bytes are more than such a file can have",
+        ),
         ("--check-manifest", written("deep.json", "[".repeat(1 << 20)), 3, "is not a manifest of coldbolt"),
-        ("--check-manifest", written("wide.json", full(&format!("{schema},\"command\":["), "\"\",", "],\"files\":[]}")), 4, ""),
+        (
+            "--check-manifest",
+            written("wide.json", full(&format!("{schema},\"command\":["), "\"\",", "],\"files\":[]}")),
+            4,
+            "",
+        ),
         (
             "--check-manifest",
             written("many.json", full(&format!("{schema},\"files\":["), "{\"path\":\"\",\"size\":0},", "]}")),
@@ -217,12 +236,23 @@ fn documents_that_are_too_long_too_deep_or_grow_are_refused() {
             "--check-manifest",
             written(
                 "evidence.json",
-                full(&format!("{schema},\"files\":[{{\"path\":\"x\",\"size\":0,\"sha256\":\"\",\"evidence\":["), "0,", "]}]}"),
+                full(
+                    &format!(
+                        "{schema},\"files\":[{{\"path\":\"x\",\"size\":0,\"sha256\":\"\",\"evidence\":["
+                    ),
+                    "0,",
+                    "]}]}",
+                ),
             ),
             3,
             "is named in",
         ),
-        ("--from-manifest", sparse(place("yaml"), b"kind: Pod\n", 1 << 30), 3, "1073741824 bytes are more than such a file can have"),
+        (
+            "--from-manifest",
+            sparse(place("yaml"), b"kind: Pod\n", 1 << 30),
+            3,
+            "1073741824 bytes are more than such a file can have",
+        ),
         ("--from-manifest", written("bomb.yaml", bomb), 3, "is not the manifest of a pod"),
         ("--from-manifest", written("merge.yaml", merge), 3, "manifest"),
         ("--from-manifest", written("deep.yaml", "{".repeat(500_000)), 3, "is not the manifest of a pod"),
@@ -234,7 +264,17 @@ fn documents_that_are_too_long_too_deep_or_grow_are_refused() {
         let (file, new_name) = (file.to_str().unwrap(), new.to_str().unwrap());
         let args: &[&str] = match flag {
             "--from-manifest" => &["restore", input.name(), flag, file],
-            "--newer" => &["restore", input.name(), "--data-dir", new_name, "--bump-revision", "auto", "--mark-compacted", flag, file],
+            "--newer" => &[
+                "restore",
+                input.name(),
+                "--data-dir",
+                new_name,
+                "--bump-revision",
+                "auto",
+                "--mark-compacted",
+                flag,
+                file,
+            ],
             _ => &["verify", input.name(), flag, file],
         };
         let run = coldbolt_within_limits(args);
@@ -264,9 +304,14 @@ fn a_packed_file_is_never_unpacked_and_is_called_what_it_is() {
 
 /// Runs with an output of which nothing may come: a refusal may be exit code 5, as for any output that fails.
 fn refused(args: &[&str], what: &str) {
-    let output = Command::new(env!("CARGO_BIN_EXE_coldbolt")).args(args).stdin(Stdio::null()).output().unwrap();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_coldbolt")).args(args).stdin(Stdio::null()).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(matches!(output.status.code(), Some(1 | 5)) && said.contains(what), "{args:?}: {:?} {said}", output.status);
+    assert!(
+        matches!(output.status.code(), Some(1 | 5)) && said.contains(what),
+        "{args:?}: {:?} {said}",
+        output.status
+    );
 }
 
 #[test]
@@ -294,7 +339,9 @@ fn an_output_goes_only_where_nothing_is_and_through_no_link_at_its_end() {
         // A partial file that is a link, or was left by another run.
         (place("new"), "new.partial"),
     ] {
-        for args in [["copy", file, &to].as_slice(), &["unseal", file, "-o", &to], &["defrag", file, "-o", &to]] {
+        for args in
+            [["copy", file, &to].as_slice(), &["unseal", file, "-o", &to], &["defrag", file, "-o", &to]]
+        {
             refused(args, what);
         }
     }
@@ -339,7 +386,14 @@ fn a_member_is_given_a_directory_only_by_a_name_that_is_one() {
     let out = dir.path().join("out");
     for name in ["../x", "a/b", "", ".", "..", "/tmp/x", "a\x1b[2J", "a\nb", "a\u{85}"] {
         let cluster = format!("{name}=http://h:1,b=http://i:1");
-        let run = coldbolt_within_limits(["restore", input.name(), "--all-members", out.to_str().unwrap(), "--initial-cluster", &cluster]);
+        let run = coldbolt_within_limits([
+            "restore",
+            input.name(),
+            "--all-members",
+            out.to_str().unwrap(),
+            "--initial-cluster",
+            &cluster,
+        ]);
         run.says(1, &["cannot be the name of a directory"]);
         steers_nothing(&run);
         assert!(!out.exists() && !dir.path().join("x").exists());
@@ -371,7 +425,8 @@ fn evil() -> Buckets {
     let role = coldbolt::etcd::auth::Role { name: EVIL.into(), key_permission: Vec::new() };
     buckets.put("authRoles", EVIL.as_bytes(), &prost::Message::encode_to_vec(&role));
     let name = serde_json::to_string(EVIL).unwrap();
-    let json = format!(r#"{{"id":{},"peerURLs":[{name}],"name":{name},"clientURLs":[{name}]}}"#, image::MEMBER);
+    let json =
+        format!(r#"{{"id":{},"peerURLs":[{name}],"name":{name},"clientURLs":[{name}]}}"#, image::MEMBER);
     buckets.put("members", format!("{:x}", image::MEMBER).as_bytes(), json.as_bytes());
     buckets.put("cluster", b"clusterVersion", EVIL.as_bytes());
     buckets.put("meta", b"storageVersion", EVIL.as_bytes());
@@ -393,7 +448,11 @@ fn no_text_in_a_file_steers_the_terminal_that_an_answer_is_printed_to() {
             fs::remove_file(&new).or_else(|_| fs::remove_dir_all(&new)).unwrap_or_default();
         }
     }
-    for args in [&["get", input.name(), EVIL, "-w", "json"][..], &["export", input.name()], &["history", input.name(), EVIL]] {
+    for args in [
+        &["get", input.name(), EVIL, "-w", "json"][..],
+        &["export", input.name()],
+        &["history", input.name(), EVIL],
+    ] {
         let run = coldbolt_within_limits(args);
         assert!(run.code == 0 && !run.stdout.is_empty(), "{run}");
         steers_nothing(&run);
@@ -405,10 +464,17 @@ fn no_text_in_a_file_steers_the_terminal_that_an_answer_is_printed_to() {
 fn no_text_in_a_log_or_raft_snapshot_steers_the_terminal() {
     let mut member = Member::good();
     member.buckets = evil();
-    let put = coldbolt::etcd::request::PutRequest { key: EVIL.into(), value: EVIL.into(), ..Default::default() };
+    let put =
+        coldbolt::etcd::request::PutRequest { key: EVIL.into(), value: EVIL.into(), ..Default::default() };
     let request = coldbolt::etcd::request::InternalRaftRequest { put: Some(put), ..Default::default() };
     member.entry(21).data = Some(prost::Message::encode_to_vec(&request));
-    let add = member::conf_change(22, 2, 3, 9, &serde_json::json!({"id": 9, "peerURLs": [EVIL], "isLearner": true}).to_string());
+    let add = member::conf_change(
+        22,
+        2,
+        3,
+        9,
+        &serde_json::json!({"id": 9, "peerURLs": [EVIL], "isLearner": true}).to_string(),
+    );
     let Record::Entry(add) = add else { unreachable!() };
     *member.entry(22) = add;
     let dir = tempfile::tempdir().unwrap();
@@ -441,13 +507,17 @@ fn get_prints_bytes_as_they_are_into_a_pipe_and_quotes_them_on_a_terminal() {
     assert_eq!(piped.stdout, format!("{EVIL}\n{EVIL}\n"), "{piped}");
     // `script` gives the command a terminal.
     let line = format!("'{}' get '{}' --from-key k", env!("CARGO_BIN_EXE_coldbolt"), input.name());
-    let Ok(output) = Command::new("script").args(["-qec", &line, "/dev/null"]).stdin(Stdio::null()).output() else {
+    let Ok(output) = Command::new("script").args(["-qec", &line, "/dev/null"]).stdin(Stdio::null()).output()
+    else {
         println!("skipped: no script(1)");
         return;
     };
     let shown = String::from_utf8(output.stdout).unwrap();
     assert!(shown.contains(r"k\x1b[2J"), "{shown:?}");
-    assert!(!shown.contains(|c: char| c.is_control() && !"\r\n\t".contains(c)) && !shown.contains("\r\u{9b}"), "{shown:?}");
+    assert!(
+        !shown.contains(|c: char| c.is_control() && !"\r\n\t".contains(c)) && !shown.contains("\r\u{9b}"),
+        "{shown:?}"
+    );
     input.unchanged();
 }
 
@@ -456,7 +526,8 @@ fn an_empty_file_is_no_segment() {
     let dir = tempfile::tempdir().unwrap();
     for name in ["empty", "0000000000000000-0000000000000000.wal"] {
         let input = Input::write(dir.path(), name, b"");
-        coldbolt_within_limits(["wal", "dump", input.name()]).says(3, &[input.name(), "is empty (0 bytes), not a WAL segment"]);
+        coldbolt_within_limits(["wal", "dump", input.name()])
+            .says(3, &[input.name(), "is empty (0 bytes), not a WAL segment"]);
         input.unchanged();
     }
 }

@@ -70,12 +70,19 @@ fn answers_are_those_recorded_from_bbolt() {
     // bbolt says "Prining page 24 failed" of a free page that holds no page of its own.
     let all = bolt(0, args!["page", "--all", "--format-value", "redacted", nested]);
     let theirs = recorded("nested-1024.page-all-redacted.txt");
-    let (ours, theirs): (Vec<&str>, Vec<&str>) = (all.text().split(RULE).collect(), theirs.split(RULE).collect());
+    let (ours, theirs): (Vec<&str>, Vec<&str>) =
+        (all.text().split(RULE).collect(), theirs.split(RULE).collect());
     assert_eq!(ours.len(), theirs.len());
     for (ours, theirs) in ours.iter().zip(theirs) {
         match theirs.strip_prefix("Prining page ") {
             Some(id) => {
-                assert_eq!(*ours, format!("Page ID:    {}\nPage Type:  free\nTotal Size: 1024 bytes\nOverflow pages: 0\n", &id[..2]))
+                assert_eq!(
+                    *ours,
+                    format!(
+                        "Page ID:    {}\nPage Type:  free\nTotal Size: 1024 bytes\nOverflow pages: 0\n",
+                        &id[..2]
+                    )
+                )
             }
             None => assert_eq!(*ours, theirs),
         }
@@ -99,10 +106,21 @@ fn options_choose_format_and_part() {
     let sha256 = coldbolt::codec::checksum::hex(&coldbolt::codec::checksum::sha256(&plain[..20]));
     let redacted = String::from_utf8(key(args!["key-0", "--format", "redacted"])).unwrap();
     assert_eq!(redacted, format!("<redacted len:20 sha256:{sha256}>\n"));
-    assert_eq!(bolt(0, args!["keys", nested, "nested", "-f", "hex"]).text(), "31\n6b65792d30\n6b65792d31\n6b65792d32\n");
-    assert_eq!(bolt(0, args!["buckets", nested, "nested", "1"]).text(), "2\n", "only buckets, of a nested bucket");
+    assert_eq!(
+        bolt(0, args!["keys", nested, "nested", "-f", "hex"]).text(),
+        "31\n6b65792d30\n6b65792d31\n6b65792d32\n"
+    );
+    assert_eq!(
+        bolt(0, args!["buckets", nested, "nested", "1"]).text(),
+        "2\n",
+        "only buckets, of a nested bucket"
+    );
     let stdin = fs::File::open(&nested.path).unwrap();
-    let piped = Command::new(env!("CARGO_BIN_EXE_coldbolt")).args(["bolt", "buckets", "-"]).stdin(stdin).output().unwrap();
+    let piped = Command::new(env!("CARGO_BIN_EXE_coldbolt"))
+        .args(["bolt", "buckets", "-"])
+        .stdin(stdin)
+        .output()
+        .unwrap();
     assert_eq!(String::from_utf8(piped.stdout).unwrap(), recorded("nested-1024.buckets.txt"));
     nested.unchanged();
 }
@@ -113,29 +131,50 @@ fn json_holds_what_the_text_says() {
     let keys = json(&bolt(0, args!["keys", nested, "nested", "1", "-w", "json"]));
     assert_eq!(keys["schema"], "coldbolt/bolt-keys/1");
     assert_eq!(keys["keys"][0], serde_json::json!({"key": {"text": "2"}, "bucket": true}));
-    assert_eq!(ndjson(&bolt(0, args!["keys", nested, "nested", "1", "-w", "ndjson"])), *keys["keys"].as_array().unwrap());
+    assert_eq!(
+        ndjson(&bolt(0, args!["keys", nested, "nested", "1", "-w", "ndjson"])),
+        *keys["keys"].as_array().unwrap()
+    );
     let hex = ndjson(&bolt(0, args!["keys", nested, "flat", "-w", "ndjson"]));
     assert!(hex.len() == 12 && hex.iter().all(|key| key["key"]["hex"].is_string()));
 
     let buckets = json(&bolt(0, args!["buckets", nested, "-w", "json"]));
-    let names: Vec<_> = buckets["buckets"].as_array().unwrap().iter().map(|b| b["name"]["text"].as_str().unwrap()).collect();
+    let names: Vec<_> =
+        buckets["buckets"].as_array().unwrap().iter().map(|b| b["name"]["text"].as_str().unwrap()).collect();
     assert_eq!(names.join("\n") + "\n", recorded("nested-1024.buckets.txt"));
     assert_eq!(buckets["buckets"][2]["bucket"], serde_json::json!({"root": null, "sequence": 1u64 << 40}));
 
     let pages = json(&bolt(0, args!["pages", nested, "-w", "json"]));
     let row = |page: &Value| {
-        let text = |field: &str| page[field].as_u64().filter(|n| field == "items" || *n > 0).map_or(String::new(), |n| n.to_string());
-        format!("{:<8} {:<10} {:<6} {:<6}\n", page["id"].as_u64().unwrap(), page["type"].as_str().unwrap(), text("items"), text("overflow"))
+        let text = |field: &str| {
+            page[field]
+                .as_u64()
+                .filter(|n| field == "items" || *n > 0)
+                .map_or(String::new(), |n| n.to_string())
+        };
+        format!(
+            "{:<8} {:<10} {:<6} {:<6}\n",
+            page["id"].as_u64().unwrap(),
+            page["type"].as_str().unwrap(),
+            text("items"),
+            text("overflow")
+        )
     };
     let rows: String = pages["pages"].as_array().unwrap().iter().map(row).collect();
     assert!(recorded("nested-1024.pages.txt").ends_with(&rows));
 
     let page = json(&bolt(0, args!["page", nested, "0", "7", "8", "12", "-w", "json"]));
     let page = page["pages"].as_array().unwrap();
-    assert_eq!((&page[0]["meta"]["highWater"], &page[0]["meta"]["checksum"]), (&47.into(), &"109246859492b8b7".into()));
+    assert_eq!(
+        (&page[0]["meta"]["highWater"], &page[0]["meta"]["checksum"]),
+        (&47.into(), &"109246859492b8b7".into())
+    );
     assert_eq!(page[1]["items"][0], serde_json::json!({"key": {"text": "pages-0"}, "child": 5}));
     assert_eq!(page[2]["items"][1]["bucket"], serde_json::json!({"root": 0, "sequence": 0}));
-    assert_eq!((&page[3]["free"]["count"], page[3]["free"]["ids"].as_array().unwrap().len()), (&22.into(), 22));
+    assert_eq!(
+        (&page[3]["free"]["count"], page[3]["free"]["ids"].as_array().unwrap().len()),
+        (&22.into(), 22)
+    );
     nested.unchanged();
 }
 
@@ -161,7 +200,11 @@ fn nothing_that_could_steer_a_terminal_is_printed_unasked() {
         args!["page", input, "--all", "-w", "json"],
     ] {
         let ran = bolt(0, arguments);
-        assert!(ran.text().chars().all(|c| c == '\n' || (' '..='~').contains(&c)), "{arguments:?}: {}", ran.text().escape_debug());
+        assert!(
+            ran.text().chars().all(|c| c == '\n' || (' '..='~').contains(&c)),
+            "{arguments:?}: {}",
+            ran.text().escape_debug()
+        );
     }
     for arguments in [
         args!["keys", input, "\u{1b}[2J"],
@@ -183,10 +226,22 @@ fn what_is_not_there_is_said_and_is_exit_code_1() {
         ran.err
     };
     assert_holds(&err(args!["keys", nested, "nope"]), &["nested-1024.db: there is no bucket \"nope\""]);
-    assert_holds(&err(args!["keys", nested, "nested", "nope"]), &["there is no bucket \"nope\" in bucket \"nested\""]);
-    assert_holds(&err(args!["buckets", nested, "nested", "key-0"]), &["there is no bucket \"key-0\" in bucket \"nested\""]);
-    assert_holds(&err(args!["get", nested, "nested", "nope"]), &["key \"nope\" in bucket \"nested\" is not there"]);
-    assert_holds(&err(args!["get", nested, "nested", "1"]), &["key \"1\" in bucket \"nested\" is a bucket, not a value"]);
+    assert_holds(
+        &err(args!["keys", nested, "nested", "nope"]),
+        &["there is no bucket \"nope\" in bucket \"nested\""],
+    );
+    assert_holds(
+        &err(args!["buckets", nested, "nested", "key-0"]),
+        &["there is no bucket \"key-0\" in bucket \"nested\""],
+    );
+    assert_holds(
+        &err(args!["get", nested, "nested", "nope"]),
+        &["key \"nope\" in bucket \"nested\" is not there"],
+    );
+    assert_holds(
+        &err(args!["get", nested, "nested", "1"]),
+        &["key \"1\" in bucket \"nested\" is a bucket, not a value"],
+    );
     assert_holds(&err(args!["page-item", nested, "3", "4"]), &["page 3: there is no item 4, the page has 4"]);
     assert_holds(&err(args!["page-item", nested, "7", "0"]), &["page 7: it is a branch page"]);
     nested.unchanged();
@@ -201,10 +256,17 @@ fn unreadable_files_are_exit_code_3_and_wrong_usage_2() {
     let inputs = [Input::new(&text), Input::new(&empty)];
     let missing = dir.path().join("missing");
     for path in [&text, &empty, &missing, &dir.path().to_path_buf()] {
-        for command in [args!["buckets", path], args!["keys", path, "b"], args!["get", path, "b", "k"], args!["pages", path]] {
+        for command in [
+            args!["buckets", path],
+            args!["keys", path, "b"],
+            args!["get", path, "b", "k"],
+            args!["pages", path],
+        ] {
             assert_holds(&bolt(3, command).err, &[path.to_str().unwrap()]);
         }
-        for command in [args!["page", path, "0"], args!["page", path, "--all"], args!["page-item", path, "0", "0"]] {
+        for command in
+            [args!["page", path, "0"], args!["page", path, "--all"], args!["page-item", path, "0", "0"]]
+        {
             assert_holds(&bolt(3, command).err, &[path.to_str().unwrap()]);
         }
     }
@@ -244,7 +306,12 @@ fn a_lost_page_hides_nothing_else() {
     assert_eq!(keys.text(), "pages-2\npages-3\npages-4\npages-5\n");
     assert_holds(
         &keys.err,
-        &["nested-1024.db: page 5 (byte 0x1400)", "says it is page 8, its place says 5", "bucket overflow", "[page-id]"],
+        &[
+            "nested-1024.db: page 5 (byte 0x1400)",
+            "says it is page 8, its place says 5",
+            "bucket overflow",
+            "[page-id]",
+        ],
     );
     assert_holds(&bolt(1, args!["get", bad, "overflow", "pages-1"]).err, &["page 5 (byte 0x1400)"]);
     bolt(0, args!["get", bad, "overflow", "pages-3"]);
@@ -254,24 +321,42 @@ fn a_lost_page_hides_nothing_else() {
     assert_eq!((&of(3)["use"], &of(3)["items"]), (&"lost".into(), &Value::Null));
     assert_eq!((&of(2)["use"], &of(2)["type"]), (&"lost".into(), &"leaf".into()), "its parent is page 3");
     assert_eq!((&of(9)["use"], &of(32)["overflow"]), (&"free".into(), &14.into()));
-    assert_holds(bolt(1, args!["pages", bad]).text(), &["\n2        leaf?      4            \n3        ?                       \n"]);
+    assert_holds(
+        bolt(1, args!["pages", bad]).text(),
+        &["\n2        leaf?      4            \n3        ?                       \n"],
+    );
 
     let page = bolt(1, args!["page", bad, "3", "4"]);
     let (broken, whole) = page.text().split_once(RULE).unwrap();
-    assert_holds(broken, &["Page ID:    3\n", "Damage:     page 3 (byte 0xc00): the page's header says it is page 9", "\"key-0\": \n"]);
+    assert_holds(
+        broken,
+        &[
+            "Page ID:    3\n",
+            "Damage:     page 3 (byte 0xc00): the page's header says it is page 9",
+            "\"key-0\": \n",
+        ],
+    );
     assert!(recorded("nested-1024.page.txt").contains(whole));
     assert_holds(&page.err, &["nested-1024.db: page 3 (byte 0xc00)"]);
     let all = bolt(1, args!["page", bad, "--all"]);
-    assert_eq!(all.text().matches("Page ID:    ").count(), 47 - 14 - 8, "pages are passed over only where one that is whole claims them");
+    assert_eq!(
+        all.text().matches("Page ID:    ").count(),
+        47 - 14 - 8,
+        "pages are passed over only where one that is whole claims them"
+    );
     bad.unchanged();
 }
 
 #[test]
 fn a_damaged_element_is_marked_and_the_others_are_shown() {
     let dir = tempfile::tempdir().unwrap();
-    // Page 3: element 1's key lies far away, element 2's value is too long, element 3 has flags; the header claims 4 of them.
+    // Page 3: element 1's key lies far away, element 2's value is too long, element 3 has flags; the header claims 4
+    // of them.
     let element = |i: usize, field: usize| 3 * 1024 + 16 + i * 16 + field;
-    let bad = patched(dir.path(), &[(element(1, 4), &[0, 0, 1, 0]), (element(2, 12), &[0, 0, 0, 1]), (element(3, 0), &[8])]);
+    let bad = patched(
+        dir.path(),
+        &[(element(1, 4), &[0, 0, 1, 0]), (element(2, 12), &[0, 0, 0, 1]), (element(3, 0), &[8])],
+    );
     let page = bolt(1, args!["page", bad, "3"]);
     assert_holds(
         page.text(),
@@ -281,12 +366,18 @@ fn a_damaged_element_is_marked_and_the_others_are_shown() {
             "\"key-2\": <damaged: element flags are 0x8; only 0 and 1 are defined [element-flags]>\n",
         ],
     );
-    assert_holds(&page.err, &["page 3, element 1 (byte 0xc20): key lies", "page 3, element 2", "page 3, element 3"]);
+    assert_holds(
+        &page.err,
+        &["page 3, element 1 (byte 0xc20): key lies", "page 3, element 2", "page 3, element 3"],
+    );
     let shown = json(&bolt(1, args!["page", bad, "3", "-w", "json"]));
     assert_eq!(shown["pages"][0]["faults"].as_array().unwrap().len(), 3);
     assert_eq!(bolt(1, args!["keys", bad, "nested"]).text(), "1\n");
     assert_eq!(bolt(0, args!["page-item", bad, "3", "2", "--key-only"]).text(), "key-1\n");
-    assert_holds(&bolt(1, args!["page-item", bad, "3", "2"]).err, &["page 3, element 2 (byte 0xc30): value lies"]);
+    assert_holds(
+        &bolt(1, args!["page-item", bad, "3", "2"]).err,
+        &["page 3, element 2 (byte 0xc30): value lies"],
+    );
 
     let bad = patched(dir.path(), &[(3 * 1024 + 10, &[0xff, 0xff])]);
     let page = bolt(1, args!["page", bad, "3"]);
@@ -308,7 +399,10 @@ fn a_bad_meta_page_is_told_and_the_other_one_read() {
     let keys = bolt(1, args!["keys", bad, "nested", "1"]);
     assert_eq!(keys.text(), recorded("nested-1024.keys.txt"));
     assert_holds(&keys.err, &["nested-1024.db: page 0 (byte 0x0): magic is", "[meta-invalid]"]);
-    assert_holds(bolt(1, args!["page", bad, "0"]).text(), &["Damage:     page 0 (byte 0x0): magic is 0xed0cda00", "Txn ID:     34\n"]);
+    assert_holds(
+        bolt(1, args!["page", bad, "0"]).text(),
+        &["Damage:     page 0 (byte 0x0): magic is 0xed0cda00", "Txn ID:     34\n"],
+    );
     bad.unchanged();
 }
 
@@ -323,16 +417,26 @@ fn pages_can_be_read_without_any_meta_page() {
         assert!(matches!(without.code, Some(1 | 3)), "{}", without.err);
         let page = bolt(0, args!["page", wiped, "4", "--page-size", "1024"]);
         assert!(recorded("nested-1024.page.txt").contains(page.text()));
-        assert_eq!(bolt(0, args!["page-item", wiped, "4", "2", "--page-size", "1024"]).text(), recorded("nested-1024.page-item.txt"));
+        assert_eq!(
+            bolt(0, args!["page-item", wiped, "4", "2", "--page-size", "1024"]).text(),
+            recorded("nested-1024.page-item.txt")
+        );
         let all = bolt(1, args!["page", wiped, "--all", "--page-size", "1024"]);
         assert_holds(
             all.text(),
-            &["Page ID:    0\n", "Page ID:    12\nPage Type:  freelist\n", "Page ID:    32\nPage Type:  leaf\nTotal Size: 15360 bytes\n"],
+            &[
+                "Page ID:    0\n",
+                "Page ID:    12\nPage Type:  freelist\n",
+                "Page ID:    32\nPage Type:  leaf\nTotal Size: 15360 bytes\n",
+            ],
         );
         wiped.unchanged();
     }
     let bad = patched(dir.path(), &[(72, &[0]), (1024 + 72, &[0])]);
-    assert_holds(&bolt(1, args!["page", bad, "4"]).err, &["neither meta page can be used", "checksum", "--page-size"]);
+    assert_holds(
+        &bolt(1, args!["page", bad, "4"]).err,
+        &["neither meta page can be used", "checksum", "--page-size"],
+    );
     bad.unchanged();
 }
 
@@ -343,7 +447,11 @@ fn a_cut_file_shows_the_pages_it_still_has() {
     let pages = bolt(1, args!["pages", cut]);
     assert_holds(
         &pages.err,
-        &["the page's overflow ends at byte 48128, the file at 33892", "14 pages are missing or cut", "[file-too-short]"],
+        &[
+            "the page's overflow ends at byte 48128, the file at 33892",
+            "14 pages are missing or cut",
+            "[file-too-short]",
+        ],
     );
     assert_holds(pages.text(), &["\n31       free", "\n32       leaf?      4      14    \n"]);
     let page = bolt(1, args!["page", cut, "32", "33"]);
@@ -364,14 +472,23 @@ fn the_freelist_is_weighed_against_the_trees() {
     // Page 12 lists 22 free pages, the last of them 31.
     let leaked = patched(dir.path(), &[(12 * 1024 + 10, &[21])]);
     let pages = bolt(0, args!["pages", leaked]);
-    assert_holds(&pages.err, &["warning: ", "page 31 (byte 0x7c00): page is neither in a tree nor listed as free [page-leaked]"]);
+    assert_holds(
+        &pages.err,
+        &["warning: ", "page 31 (byte 0x7c00): page is neither in a tree nor listed as free [page-leaked]"],
+    );
     assert_holds(
         &bolt(0, args!["pages", leaked, "-w", "ndjson"]).out.escape_ascii().to_string(),
         &[r#"\"id\":31,\"type\":null,\"use\":\"lost\""#],
     );
     let twice = patched(dir.path(), &[(12 * 1024 + 16, &[4])]);
     let pages = bolt(1, args!["pages", twice]);
-    assert_holds(&pages.err, &["page 4 is in use and listed as free [freelist-reachable]", "page 9 (byte 0x2400): page is neither"]);
+    assert_holds(
+        &pages.err,
+        &[
+            "page 4 is in use and listed as free [freelist-reachable]",
+            "page 9 (byte 0x2400): page is neither",
+        ],
+    );
     assert_holds(pages.text(), &["\n4        leaf       12"]);
     twice.unchanged();
 }
@@ -379,9 +496,12 @@ fn the_freelist_is_weighed_against_the_trees() {
 #[test]
 fn a_reader_that_has_read_enough_is_no_error() {
     let nested = Input::new(fixture(NESTED));
-    for arguments in
-        [args!["bolt", "page", "--all", nested], args!["bolt", "pages", nested], args!["bolt", "keys", nested, "flat"], args!["explain"]]
-    {
+    for arguments in [
+        args!["bolt", "page", "--all", nested],
+        args!["bolt", "pages", nested],
+        args!["bolt", "keys", nested, "flat"],
+        args!["explain"],
+    ] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let ran: Ran = Command::new(env!("CARGO_BIN_EXE_coldbolt"))
@@ -404,7 +524,9 @@ fn look_at_everything(bytes: Vec<u8>) {
     for id in 0..source.len() / 1024 + 1 {
         if let Ok(raw) = RawPage::read(&source, 1024, Pgid(id), &mut window) {
             let page = raw.page;
-            page.iter().for_each(|page| (0..page.count.min(70)).for_each(|i| drop((page.loose_leaf(i), page.leaf(i), page.branch(i)))));
+            page.iter().for_each(|page| {
+                (0..page.count.min(70)).for_each(|i| drop((page.loose_leaf(i), page.leaf(i), page.branch(i))))
+            });
         }
     }
     let Ok(db) = Db::open(&source) else { return };
@@ -448,7 +570,10 @@ fn every_code_is_explained() {
         assert_eq!((&object["code"], &object["remedy"]), (&code.name().into(), &code.remedy().into()));
         let one = coldbolt(args!["explain", code.name()]);
         assert_eq!(one.code, Some(0));
-        assert_holds(one.text(), &[code.name(), &code.severity().to_string(), code.meaning(), code.etcd(), code.remedy()]);
+        assert_holds(
+            one.text(),
+            &[code.name(), &code.severity().to_string(), code.meaning(), code.etcd(), code.remedy()],
+        );
     }
     let wrong = coldbolt(args!["explain", "page-shard"]);
     assert_eq!((wrong.code, wrong.text()), (Some(2), ""));

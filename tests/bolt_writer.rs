@@ -11,10 +11,14 @@ use std::process::Command;
 use coldbolt::bolt::writer::{Freelist, Options, WriteError, Writer};
 
 fn real_bbolts() -> Vec<PathBuf> {
-    ["1.3.12", "1.4.3", "1.5.0"].into_iter().filter_map(|version| common::peers::find(&format!("bbolt-{version}/bbolt"))).collect()
+    ["1.3.12", "1.4.3", "1.5.0"]
+        .into_iter()
+        .filter_map(|version| common::peers::find(&format!("bbolt-{version}/bbolt")))
+        .collect()
 }
 
-/// Buckets of every shape: empty, inline, just too big for that, deep trees, values of many pages, keys longer than a page, nested ones.
+/// Buckets of every shape: empty, inline, just too big for that, deep trees, values of many pages, keys longer than a
+/// page, nested ones.
 fn every_shape(path: &Path, options: Options) -> Result<(), WriteError> {
     let mut file = File::create(path)?;
     let mut writer = Writer::new(&mut file, options)?;
@@ -79,7 +83,12 @@ fn every_bbolt_finds_every_file_sound() {
             for bbolt in &bbolts {
                 let out = Command::new(bbolt).arg("check").arg(&path).output().unwrap();
                 let said = String::from_utf8_lossy(&out.stdout);
-                assert!(out.status.success() && said.trim_end() == "OK", "{} {}: {out:?}", bbolt.display(), path.display());
+                assert!(
+                    out.status.success() && said.trim_end() == "OK",
+                    "{} {}: {out:?}",
+                    bbolt.display(),
+                    path.display()
+                );
             }
         }
     }

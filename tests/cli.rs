@@ -54,16 +54,30 @@ fn status_says_the_same_in_every_format() {
         let due = recorded_json(version, "snapshot.expected.status.json");
         let number = |name: &str| due[name].as_u64().unwrap();
         let (hash, keys, bytes) = (number("hash"), number("totalKey"), number("totalSize"));
-        let ask = |format: &str| coldbolt(["status", input.name(), "-w", format, "--compat", compat(version)]).good().to_owned();
+        let ask = |format: &str| {
+            coldbolt(["status", input.name(), "-w", format, "--compat", compat(version)]).good().to_owned()
+        };
         let size = format!("{} kB", (bytes as f64 / 1000.0).round());
         let stated = due.get("version").map(|v| v.as_str().unwrap());
 
         let tail = stated.map_or(String::new(), |v| format!(", {v}"));
         assert_eq!(ask("simple"), format!("{hash:x}, 106, {keys}, {size}{tail}\n"));
         let tail = stated.map_or(String::new(), |v| format!("\"Version\" : {v}\n"));
-        assert_eq!(ask("fields"), format!("\"Hash\" : {hash}\n\"Revision\" : 106\n\"Keys\" : {keys}\n\"Size\" : {bytes}\n{tail}"));
+        assert_eq!(
+            ask("fields"),
+            format!("\"Hash\" : {hash}\n\"Revision\" : 106\n\"Keys\" : {keys}\n\"Size\" : {bytes}\n{tail}")
+        );
         let table = ask("table");
-        for cell in ["HASH", "REVISION", "TOTAL KEYS", "TOTAL SIZE", &format!("{hash:x}"), "106", &keys.to_string(), &size] {
+        for cell in [
+            "HASH",
+            "REVISION",
+            "TOTAL KEYS",
+            "TOTAL SIZE",
+            &format!("{hash:x}"),
+            "106",
+            &keys.to_string(),
+            &size,
+        ] {
             assert!(table.contains(&format!(" {cell} ")), "{cell} is not in {table}");
         }
         assert_eq!(table.contains("VERSION"), stated.is_some(), "{table}");
@@ -78,7 +92,8 @@ fn hashkv_is_what_etcdutl_prints() {
         let due = recorded(version, "snapshot.expected.hashkv.json");
         assert_eq!(coldbolt(["hashkv", input.name(), "-w", "json"]).good(), due);
         let due: Value = serde_json::from_str(&due).unwrap();
-        let [hash, revision, compact] = ["hash", "hashRevision", "compactRevision"].map(|name| due[name].as_i64().unwrap());
+        let [hash, revision, compact] =
+            ["hash", "hashRevision", "compactRevision"].map(|name| due[name].as_i64().unwrap());
         assert_eq!(coldbolt(["hashkv", input.name()]).good(), format!("{hash}, {revision}, {compact}\n"));
         input.unchanged();
     }
@@ -106,22 +121,30 @@ type Served = BTreeMap<Vec<u8>, (i64, i64, i64, Vec<u8>, i64)>;
 
 fn served(version: &str) -> Served {
     let answer = recorded_json(version, "cold.expected.range.json");
-    let bytes = |text: &Value| base64::engine::general_purpose::STANDARD.decode(text.as_str().unwrap_or_default()).unwrap();
+    let bytes = |text: &Value| {
+        base64::engine::general_purpose::STANDARD.decode(text.as_str().unwrap_or_default()).unwrap()
+    };
     let number = |n: &Value| n.as_i64().unwrap_or(0);
     let kvs = answer["kvs"].as_array().unwrap().iter();
     kvs.map(|kv| {
         let revisions = (number(&kv["create_revision"]), number(&kv["mod_revision"]), number(&kv["version"]));
-        (bytes(&kv["key"]), (revisions.0, revisions.1, revisions.2, bytes(&kv["value"]), number(&kv["lease"])))
+        (
+            bytes(&kv["key"]),
+            (revisions.0, revisions.1, revisions.2, bytes(&kv["value"]), number(&kv["lease"])),
+        )
     })
     .collect()
 }
 
-/// Every key that was served, if it was put at or before the database's last revision, is stored there as it was served.
+/// Every key that was served, if it was put at or before the database's last revision, is stored there as it was
+/// served.
 fn holds_what_was_served(db: &Path, last: i64, served: &Served) {
     let source = Source::open(db).unwrap();
     let db = Db::open(&source).unwrap();
     let keys = db.root().bucket(b"key").unwrap().unwrap();
-    for (key, (create, revision, version, value, lease)) in served.iter().filter(|(_, served)| served.1 <= last) {
+    for (key, (create, revision, version, value, lease)) in
+        served.iter().filter(|(_, served)| served.1 <= last)
+    {
         let stored = (0..8).find_map(|sub| {
             let row = BucketKey { revision: Revision { main: *revision, sub }, tombstone: false };
             keys.get(&row.to_bytes()).unwrap().filter(|stored| KeyValue::decode(stored).unwrap().key == key)
@@ -141,20 +164,31 @@ fn members_agree(version: &str, etcd: &Value) {
     for (due, read) in due.iter().zip(read) {
         assert_eq!(read["id"], format!("{:016x}", due["ID"].as_u64().unwrap()));
         assert_eq!((&read["name"], &read["peer_urls"]), (&due["name"], &due["peerURLs"]));
-        assert!(read["client_urls"] == due["clientURLs"] || read["client_urls"].as_array().unwrap().is_empty(), "{read}");
+        assert!(
+            read["client_urls"] == due["clientURLs"] || read["client_urls"].as_array().unwrap().is_empty(),
+            "{read}"
+        );
     }
 }
 
 fn leases_agree(version: &str, etcd: &Value) {
     let due = recorded_json(version, "cold.expected.leases.json");
-    let due = due["leases"].as_array().unwrap().iter().map(|lease| format!("{:016x}", lease["id"].as_u64().unwrap()));
-    let read = etcd["leases"].as_array().unwrap().iter().map(|lease| lease["id"].as_str().unwrap().to_owned());
+    let due = due["leases"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|lease| format!("{:016x}", lease["id"].as_u64().unwrap()));
+    let read =
+        etcd["leases"].as_array().unwrap().iter().map(|lease| lease["id"].as_str().unwrap().to_owned());
     assert_eq!(read.collect::<Vec<_>>(), due.collect::<Vec<_>>());
 }
 
 /// The names of the leased keys, of those put at or before `last`.
 fn leased(served: &Served, last: i64) -> Value {
-    let names = served.iter().filter(|(_, served)| served.4 != 0 && served.1 <= last).map(|(key, _)| key.escape_ascii().to_string());
+    let names = served
+        .iter()
+        .filter(|(_, served)| served.4 != 0 && served.1 <= last)
+        .map(|(key, _)| key.escape_ascii().to_string());
     names.collect::<Vec<_>>().into()
 }
 
@@ -169,21 +203,34 @@ fn inspect_of_a_snapshot_agrees_with_the_member_it_is_of() {
         let screen = coldbolt(["inspect", "--hash", input.name()]);
         let lines = screen.good().lines().count();
         assert!((15..=40).contains(&lines), "{lines} lines: {screen}");
-        assert!(screen.stdout.contains("an etcd snapshot file") && screen.stdout.contains(" is right\n"), "{screen}");
+        assert!(
+            screen.stdout.contains("an etcd snapshot file") && screen.stdout.contains(" is right\n"),
+            "{screen}"
+        );
 
         let report = coldbolt(["inspect", "--hash", "-w", "json", input.name()]);
         report.good();
         let report = report.json();
         assert_eq!(report["schema"], "coldbolt.inspect/1");
         let (database, etcd) = (&report["database"], &report["database"]["etcd"]);
-        assert_eq!((&database["trailer"]["state"], &database["sha256"]["matches"]), (&"present".into(), &true.into()));
+        assert_eq!(
+            (&database["trailer"]["state"], &database["sha256"]["matches"]),
+            (&"present".into(), &true.into())
+        );
         assert_eq!(database["sha256"]["digest"], database["trailer"]["digest"]);
         let status = recorded_json(version, "snapshot.expected.status.json");
-        assert_eq!((&etcd["last_revision"]["main"], &database["size"]), (&status["revision"], &status["totalSize"]));
-        let elements: u64 = database["buckets"].as_array().unwrap().iter().map(|b| b["elements"].as_u64().unwrap()).sum();
+        assert_eq!(
+            (&etcd["last_revision"]["main"], &database["size"]),
+            (&status["revision"], &status["totalSize"])
+        );
+        let elements: u64 =
+            database["buckets"].as_array().unwrap().iter().map(|b| b["elements"].as_u64().unwrap()).sum();
         let total = status["totalKey"].as_u64().unwrap();
         // Up to 3.5 the tool counts all elements, since 3.6 the live keys; the same writes went to all four versions.
-        assert_eq!(if compat(version) < "3.6" { elements } else { etcd["live_keys"].as_u64().unwrap() }, total);
+        assert_eq!(
+            if compat(version) < "3.6" { elements } else { etcd["live_keys"].as_u64().unwrap() },
+            total
+        );
         assert_eq!(
             (&etcd["live_keys"], &etcd["compact_revision"], &etcd["compaction_unfinished"]),
             (&60.into(), &61.into(), &false.into())
@@ -200,11 +247,12 @@ fn inspect_of_a_snapshot_agrees_with_the_member_it_is_of() {
     }
 }
 
-/// Of a data directory: the database agrees with what the same member served after it had replayed its log, as far as it goes, and how far
-/// that is, is said.
+/// Of a data directory: the database agrees with what the same member served after it had replayed its log, as far as
+/// it goes, and how far that is, is said.
 ///
-/// The recorded answers are at revision 133. Each entry that the database lacks made one revision, so its last revision is as far from 133
-/// as it lags; the live keys that were put at or before that revision are in it, and no more than the lag differ in number.
+/// The recorded answers are at revision 133. Each entry that the database lacks made one revision, so its last
+/// revision is as far from 133 as it lags; the live keys that were put at or before that revision are in it, and no
+/// more than the lag differ in number.
 #[test]
 fn inspect_of_a_killed_member_agrees_with_it_and_says_how_far_its_database_lags() {
     for version in VERSIONS {
@@ -223,7 +271,13 @@ fn inspect_of_a_killed_member_agrees_with_it_and_says_how_far_its_database_lags(
         assert_eq!(number(&lag["consistent_index"]) + behind, number(&lag["last_entry"]), "{lag}");
         let entries = if behind == 1 { "1 entry".to_owned() } else { format!("{behind} entries") };
         let sentence = lag["sentence"].as_str().unwrap();
-        assert!(sentence.starts_with(&format!("The db (index {}) lags its WAL by {entries}: ", lag["consistent_index"])), "{sentence}");
+        assert!(
+            sentence.starts_with(&format!(
+                "The db (index {}) lags its WAL by {entries}: ",
+                lag["consistent_index"]
+            )),
+            "{sentence}"
+        );
         assert!(coldbolt(["inspect", input.name()]).good().contains(sentence));
 
         let served = served(version);
@@ -239,7 +293,10 @@ fn inspect_of_a_killed_member_agrees_with_it_and_says_how_far_its_database_lags(
         }
         assert_eq!((&wal["complete"], &report["directory"]["wal_lock"]), (&true.into(), &"free".into()));
         let snaps = report["raft_snapshots"].as_array().unwrap();
-        assert!(!snaps.is_empty() && snaps.iter().all(|snap| snap["fault"].is_null() && snap["members"] == 1), "{snaps:?}");
+        assert!(
+            !snaps.is_empty() && snaps.iter().all(|snap| snap["fault"].is_null() && snap["members"] == 1),
+            "{snaps:?}"
+        );
         // The same from closer by.
         for part in ["member", "member/snap", "member/wal"] {
             let path = input.path.join(part);
@@ -276,14 +333,17 @@ fn inspect_of_a_stopped_member_agrees_with_it_key_by_key() {
 
 #[test]
 fn no_password_hash_is_printed() {
-    // Every run in these tests is searched for `$2a$`, which the users in the fixtures have; here are the views that come close.
+    // Every run in these tests is searched for `$2a$`, which the users in the fixtures have; here are the views that
+    // come close.
     for version in VERSIONS {
         let dir = tempfile::tempdir().unwrap();
         let cold = Input::new(unpack(version, "cold", dir.path()));
         let db = cold.path.join("member/snap/db");
         let held = fs::read(&db).unwrap();
         assert!(held.windows(4).any(|bytes| bytes == b"$2a$"), "the fixture has no password hash to hide");
-        for args in [&["inspect", "-w", "json"][..], &["inspect"], &["wal", "dump"], &["wal", "dump", "-w", "json"]] {
+        for args in
+            [&["inspect", "-w", "json"][..], &["inspect"], &["wal", "dump"], &["wal", "dump", "-w", "json"]]
+        {
             coldbolt(args.iter().map(Path::new).chain([cold.path.as_path()]));
         }
         coldbolt([Path::new("verify"), &cold.path]);
@@ -302,8 +362,15 @@ fn standard_input_is_a_file_or_a_pipe() {
     assert_eq!(run(redirected).good(), due);
 
     let bytes = fs::read(&input.path).unwrap();
-    for args in [&["status", "-", "-w", "json"][..], &["hashkv", "-", "-w", "json"], &["inspect", "-", "--hash"]] {
-        let mut child = command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    for args in
+        [&["status", "-", "-w", "json"][..], &["hashkv", "-", "-w", "json"], &["inspect", "-", "--hash"]]
+    {
+        let mut child = command(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut stdin = child.stdin.take().unwrap();
         let output = std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -317,7 +384,11 @@ fn standard_input_is_a_file_or_a_pipe() {
         match args[0] {
             "status" => assert_eq!(answer, due),
             "hashkv" => assert_eq!(answer, recorded("3.6.14", "snapshot.expected.hashkv.json")),
-            _ => assert!(answer.starts_with("(standard input): an etcd snapshot file\n") && answer.contains(" is right\n"), "{answer}"),
+            _ => assert!(
+                answer.starts_with("(standard input): an etcd snapshot file\n")
+                    && answer.contains(" is right\n"),
+                "{answer}"
+            ),
         }
     }
     input.unchanged();
@@ -342,9 +413,14 @@ fn what_a_file_holds_does_not_command_the_terminal() {
     writer.finish().unwrap();
     let dir = tempfile::tempdir().unwrap();
     let input = Input::write(dir.path(), "db", file.get_ref());
-    for args in
-        [&["inspect"][..], &["status"], &["status", "-w", "table"], &["status", "-w", "fields"], &["inspect", "-w", "json"], &["verify"]]
-    {
+    for args in [
+        &["inspect"][..],
+        &["status"],
+        &["status", "-w", "table"],
+        &["status", "-w", "fields"],
+        &["inspect", "-w", "json"],
+        &["verify"],
+    ] {
         let run = coldbolt(args.iter().chain([&input.name()]));
         for text in [&run.stdout, &run.stderr] {
             assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{args:?} printed {text:?}");
@@ -374,7 +450,18 @@ fn commands(path: &[String], found: &mut Vec<Vec<String>>) {
 fn every_command_has_help_with_an_example_and_a_manual_page() {
     let mut found = Vec::new();
     commands(&[], &mut found);
-    for due in ["status", "hashkv", "inspect", "snapshot status", "wal dump", "snap show", "bolt page", "version", "completion", "man"] {
+    for due in [
+        "status",
+        "hashkv",
+        "inspect",
+        "snapshot status",
+        "wal dump",
+        "snap show",
+        "bolt page",
+        "version",
+        "completion",
+        "man",
+    ] {
         assert!(found.iter().any(|words| words.join(" ") == due), "{due} is not in {found:?}");
     }
     for words in &found {

@@ -75,10 +75,19 @@ fn a_killed_member_is_copied_as_it_answered_when_it_had_started_again() {
         let report: Value = serde_json::from_slice(&ran.out).unwrap();
         assert_eq!(report["schema"], "coldbolt.copy/1");
         let hash = &recorded(version, "hashkv")[0]["HashKV"];
-        assert_eq!((&report["hashkv"], &report["revision"]), (&hash["hash"], &hash["header"]["revision"]), "{version}");
+        assert_eq!(
+            (&report["hashkv"], &report["revision"]),
+            (&hash["hash"], &hash["header"]["revision"]),
+            "{version}"
+        );
         let (keys, facts) = read(&to);
         assert_eq!(json!(keys), recorded(version, "range")["kvs"], "{version}");
-        let leases = recorded(version, "leases")["leases"].as_array().unwrap().iter().map(|l| l["id"].as_i64()).collect::<Vec<_>>();
+        let leases = recorded(version, "leases")["leases"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|l| l["id"].as_i64())
+            .collect::<Vec<_>>();
         assert_eq!(facts.leases.iter().map(|lease| Some(lease.id)).collect::<Vec<_>>(), leases, "{version}");
         let members = recorded(version, "members")["members"].clone();
         assert_eq!(facts.members.len(), members.as_array().unwrap().len());
@@ -120,7 +129,11 @@ fn the_database_alone_is_copied_with_a_word_on_what_it_lacks() {
     let db = input.path.join("member/snap/db");
     let (alone, whole) = (home.path().join("alone"), home.path().join("whole"));
     let ran = copy(args![&db, &alone]);
-    assert!(ran.code == Some(0) && ran.err.contains("the log beside this database is not read"), "{}", ran.err);
+    assert!(
+        ran.code == Some(0) && ran.err.contains("the log beside this database is not read"),
+        "{}",
+        ran.err
+    );
     let ran = copy(args![&db, &whole, "--wal-dir", input.path.join("member/wal")]);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     assert_eq!((read(&alone).1.consistent_index, read(&whole).1.consistent_index), (Some(142), Some(145)));
@@ -157,7 +170,12 @@ fn nothing_is_overwritten_and_nothing_half_done_is_left() {
     let (input, to) = (cold("3.5.1", home.path()), home.path().join("copy.db"));
     fs::write(&to, "precious").unwrap();
     let ran = copy(args![&input, &to]);
-    assert!(ran.code == Some(1) && ran.err.contains("exists already, and is never overwritten"), "{:?} {}", ran.code, ran.err);
+    assert!(
+        ran.code == Some(1) && ran.err.contains("exists already, and is never overwritten"),
+        "{:?} {}",
+        ran.code,
+        ran.err
+    );
     assert_eq!(fs::read(&to).unwrap(), b"precious");
     // A damaged log, of which nothing comes.
     let wal = input.path.join("member/wal/0000000000000000-0000000000000000.wal");
@@ -178,9 +196,14 @@ fn a_tree_that_nobody_may_write_is_copied() {
     let home = tempfile::tempdir().unwrap();
     let input = cold("3.6.14", home.path());
     let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-    let paths: Vec<PathBuf> = ["", "member", "member/snap", "member/wal"].map(|part| input.path.join(part)).to_vec();
-    let files: Vec<PathBuf> =
-        paths.iter().flat_map(|dir| fs::read_dir(dir).unwrap()).map(|entry| entry.unwrap().path()).filter(|p| p.is_file()).collect();
+    let paths: Vec<PathBuf> =
+        ["", "member", "member/snap", "member/wal"].map(|part| input.path.join(part)).to_vec();
+    let files: Vec<PathBuf> = paths
+        .iter()
+        .flat_map(|dir| fs::read_dir(dir).unwrap())
+        .map(|entry| entry.unwrap().path())
+        .filter(|p| p.is_file())
+        .collect();
     files.iter().for_each(|file| set(file, 0o444));
     paths.iter().rev().for_each(|dir| set(dir, 0o555));
     let input = Input::new(&input.path);
@@ -199,11 +222,21 @@ fn what_a_running_etcd_holds_is_refused_at_once_and_copied_if_asked_for() {
     db.lock().unwrap();
     let to = home.path().join("copy.db");
     let ran = copy(args![&input, &to]);
-    assert!(ran.code == Some(3) && ran.err.contains("is in use: a running etcd holds its lock"), "{:?} {}", ran.code, ran.err);
+    assert!(
+        ran.code == Some(3) && ran.err.contains("is in use: a running etcd holds its lock"),
+        "{:?} {}",
+        ran.code,
+        ran.err
+    );
     assert!(!to.exists());
     let ran = copy(args![&input, &to, "--allow-live"]);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
-    assert!(ran.err.contains("in-use") && ran.text().contains("this copy is best effort"), "{}{}", ran.text(), ran.err);
+    assert!(
+        ran.err.contains("in-use") && ran.text().contains("this copy is best effort"),
+        "{}{}",
+        ran.text(),
+        ran.err
+    );
     assert_eq!(json!(read(&to).0), recorded("3.6.14", "range")["kvs"]);
     input.unchanged();
 }
@@ -211,7 +244,8 @@ fn what_a_running_etcd_holds_is_refused_at_once_and_copied_if_asked_for() {
 #[test]
 fn the_manifest_has_the_digest_of_all_that_was_read_and_made() {
     let home = tempfile::tempdir().unwrap();
-    let (input, to, manifest) = (cold("3.4.23", home.path()), home.path().join("copy.db"), home.path().join("custody.json"));
+    let (input, to, manifest) =
+        (cold("3.4.23", home.path()), home.path().join("copy.db"), home.path().join("custody.json"));
     let ran = copy(args![&input, &to, "--manifest", &manifest]);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     let custody: Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
@@ -233,9 +267,20 @@ fn a_version_that_the_files_do_not_tell_is_asked_for_and_one_that_is_none_refuse
     let home = tempfile::tempdir().unwrap();
     let input = cold("3.5.1", home.path());
     let ran = copy(args![&input, home.path().join("a"), "--etcd-version", "3.9"]);
-    assert!(ran.code == Some(2) && ran.err.contains("no version from 3.4 to 3.7"), "{:?} {}", ran.code, ran.err);
+    assert!(
+        ran.code == Some(2) && ran.err.contains("no version from 3.4 to 3.7"),
+        "{:?} {}",
+        ran.code,
+        ran.err
+    );
     let ran = copy(args![&input, home.path().join("b"), "--etcd-version", "3.5.1"]);
-    assert!(ran.code == Some(0) && ran.err.contains("warning: ") && ran.err.contains("3.5.1 may have counted index 144"), "{}", ran.err);
+    assert!(
+        ran.code == Some(0)
+            && ran.err.contains("warning: ")
+            && ran.err.contains("3.5.1 may have counted index 144"),
+        "{}",
+        ran.err
+    );
     assert!(ran.text().contains("by etcd      3.5.1 (as asked for)"), "{}", ran.text());
 }
 
@@ -250,7 +295,10 @@ fn a_database_is_sealed_and_unsealed() {
     let report: Value = serde_json::from_slice(&ran.out).unwrap();
     let bytes = fs::read(&sealed).unwrap();
     let (payload, trailer) = bytes.split_at(bytes.len() - 32);
-    assert_eq!((sha256(payload).as_slice(), &report["sha256"], &report["bytes"]), (trailer, &json!(hex(trailer)), &json!(bytes.len())));
+    assert_eq!(
+        (sha256(payload).as_slice(), &report["sha256"], &report["bytes"]),
+        (trailer, &json!(hex(trailer)), &json!(bytes.len()))
+    );
     assert!(fs::read(&db.path).unwrap().starts_with(payload));
     let ran = coldbolt(args!["verify", &sealed]);
     assert!(ran.code == Some(0) && !ran.err.contains("warning"), "{}{}", ran.text(), ran.err);
@@ -284,25 +332,38 @@ fn a_snapshot_is_brought_forward_by_the_log_to_a_revision_or_an_index() {
         let (input, whole) = (cold(version, home.path()), home.path().join("whole.db"));
         let base = Input::new(fixture(&format!("etcd-{version}/snapshot.db")));
         assert_eq!(copy(args![&input, &whole]).code, Some(0));
-        let hash = |path: &Path, revision: &str| coldbolt(args!["hashkv", path, "--rev", revision]).text().to_owned();
+        let hash = |path: &Path, revision: &str| {
+            coldbolt(args!["hashkv", path, "--rev", revision]).text().to_owned()
+        };
         for revision in ["107", "120", "133"] {
             let to = home.path().join(revision);
-            let ran = coldbolt(args!["replay", &input, "--base", &base, "--to-revision", revision, "-o", &to]);
+            let ran =
+                coldbolt(args!["replay", &input, "--base", &base, "--to-revision", revision, "-o", &to]);
             assert_eq!(ran.code, Some(0), "{version}: {}", ran.err);
             assert_eq!(hash(&to, "0"), hash(&whole, revision), "{version} at {revision}");
             let (keys, facts) = read(&to);
             let newest = keys.iter().map(|key| key["mod_revision"].as_i64().unwrap()).max();
             assert!(newest <= revision.parse().ok(), "{version}: {newest:?}");
             // The same by the index that it came to.
-            let (index, by_index) = (facts.consistent_index.unwrap().to_string(), home.path().join(format!("{revision}i")));
-            let ran = coldbolt(args!["replay", &input, "--base", &base, "--to-index", &index, "-o", &by_index]);
+            let (index, by_index) =
+                (facts.consistent_index.unwrap().to_string(), home.path().join(format!("{revision}i")));
+            let ran =
+                coldbolt(args!["replay", &input, "--base", &base, "--to-index", &index, "-o", &by_index]);
             assert_eq!(ran.code, Some(0), "{version}: {}", ran.err);
             assert!(fs::read(&to).unwrap() == fs::read(&by_index).unwrap(), "{version}");
         }
         let none = home.path().join("none");
-        for (revision, due) in [("134", "ends at revision 133, before 134"), ("50", "at revision 106 already, past 50")] {
-            let ran = coldbolt(args!["replay", &input, "--base", &base, "--to-revision", revision, "-o", &none]);
-            assert!(ran.code == Some(1) && ran.err.contains(due) && !none.exists(), "{version}: {:?} {}", ran.code, ran.err);
+        for (revision, due) in
+            [("134", "ends at revision 133, before 134"), ("50", "at revision 106 already, past 50")]
+        {
+            let ran =
+                coldbolt(args!["replay", &input, "--base", &base, "--to-revision", revision, "-o", &none]);
+            assert!(
+                ran.code == Some(1) && ran.err.contains(due) && !none.exists(),
+                "{version}: {:?} {}",
+                ran.code,
+                ran.err
+            );
         }
         let ran = coldbolt(args!["replay", &input, "-o", &none]);
         assert_eq!(ran.code, Some(2), "{}", ran.err);
@@ -322,7 +383,8 @@ fn a_directory_of_the_same_member_is_made_and_one_without_the_others() {
         let ran = coldbolt(args!["verify", &new, "-w", "json"]);
         assert_eq!(ran.code, Some(0), "{version}: {}{}", ran.text(), ran.err);
         let found: Value = serde_json::from_slice(&ran.out).unwrap();
-        let findings = found["files"].as_array().unwrap().iter().flat_map(|file| file["findings"].as_array().unwrap());
+        let findings =
+            found["files"].as_array().unwrap().iter().flat_map(|file| file["findings"].as_array().unwrap());
         let bad: Vec<_> = findings.filter(|finding| finding["severity"] != "note").collect();
         assert!(bad.is_empty(), "{version}: {bad:?}");
         let (keys, _) = read(&new.join("member/snap/db"));
@@ -331,7 +393,8 @@ fn a_directory_of_the_same_member_is_made_and_one_without_the_others() {
         assert_eq!((wal.len(), wal.permissions().mode() & 0o777), (64_000_000, 0o600));
 
         let list = |dir: &Path| {
-            let ran = coldbolt(args!["member", "list", "--data-dir", dir, "--etcd-version", version, "-w", "json"]);
+            let ran =
+                coldbolt(args!["member", "list", "--data-dir", dir, "--etcd-version", version, "-w", "json"]);
             assert_eq!(ran.code, Some(0), "{}", ran.err);
             serde_json::from_slice::<Value>(&ran.out).unwrap()["members"].as_array().unwrap().clone()
         };
@@ -347,7 +410,8 @@ fn a_directory_of_the_same_member_is_made_and_one_without_the_others() {
         assert_eq!(ran.code, Some(0), "{}", ran.err);
         let members = list(&more);
         assert_eq!(members.len(), 2, "{version}");
-        let other = members.iter().find(|member| member["id"] != own).unwrap()["id"].as_str().unwrap().to_owned();
+        let other =
+            members.iter().find(|member| member["id"] != own).unwrap()["id"].as_str().unwrap().to_owned();
         let back = home.path().join("back");
         let ran = change(&["remove", &other], &more, &back);
         assert_eq!(ran.code, Some(0), "{}", ran.err);
@@ -358,7 +422,11 @@ fn a_directory_of_the_same_member_is_made_and_one_without_the_others() {
             ("77", "none", "member 77: the member does not exist"),
             (&other, "back", "exists already"),
         ] {
-            let ran = change(&["remove", what], if to == "back" { &more } else { &input.path }, &home.path().join(to));
+            let ran = change(
+                &["remove", what],
+                if to == "back" { &more } else { &input.path },
+                &home.path().join(to),
+            );
             assert!(ran.code == Some(1) && ran.err.contains(due), "{version}: {:?} {}", ran.code, ran.err);
         }
         assert!(!home.path().join("none").exists());
@@ -366,7 +434,12 @@ fn a_directory_of_the_same_member_is_made_and_one_without_the_others() {
     }
     let (home, file) = (tempfile::tempdir().unwrap(), fixture("etcd-3.6.14/snapshot.db"));
     let ran = copy(args![&file, home.path().join("new"), "--as", "data-dir"]);
-    assert!(ran.code == Some(1) && ran.err.contains("is made from a data directory with its log"), "{:?} {}", ran.code, ran.err);
+    assert!(
+        ran.code == Some(1) && ran.err.contains("is made from a data directory with its log"),
+        "{:?} {}",
+        ran.code,
+        ran.err
+    );
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use coldbolt::bolt::Db;
 use coldbolt::etcd::request::{
-    Compare, DeleteRangeRequest, InternalRaftRequest, LeaseGrantRequest, LeaseRevokeRequest, PutRequest, RequestHeader, RequestOp,
-    TxnRequest, request_op,
+    Compare, DeleteRangeRequest, InternalRaftRequest, LeaseGrantRequest, LeaseRevokeRequest, PutRequest,
+    RequestHeader, RequestOp, TxnRequest, request_op,
 };
 use coldbolt::io::Source;
 use coldbolt::ops::copy::{CopyOptions, copy};
@@ -37,19 +37,26 @@ fn put(key: &str, lease: i64) -> PutRequest {
     PutRequest { key: key.into(), value: format!("new {key}").into_bytes(), lease, ..PutRequest::default() }
 }
 
-/// A member whose database is at 20; each entry after it changes something. The last one is past the commit index; the member votes alone.
+/// A member whose database is at 20; each entry after it changes something. The last one is past the commit index;
+/// the member votes alone.
 fn writing() -> Member {
     // A few zeros are enough to tell the end of the log.
     let mut member = Member { preallocated: 256, ..Member::good() };
     member.entry(21).data = Some(request(|r| r.put = Some(put("a", 0))));
     member.entry(22).data = Some(request(|r| r.lease_grant = Some(LeaseGrantRequest { ttl: 600, id: 0x55 })));
-    let compare = Compare { key: b"a".to_vec(), target: 0, target_union: None, result: 1, range_end: Vec::new() };
+    let compare =
+        Compare { key: b"a".to_vec(), target: 0, target_union: None, result: 1, range_end: Vec::new() };
     let success = [
         request_op::Request::Put(put("x", 0x55)),
-        request_op::Request::DeleteRange(DeleteRangeRequest { key: b"b".to_vec(), range_end: b"d".to_vec(), prev_kv: false }),
+        request_op::Request::DeleteRange(DeleteRangeRequest {
+            key: b"b".to_vec(),
+            range_end: b"d".to_vec(),
+            prev_kv: false,
+        }),
     ];
     let success = success.map(|op| RequestOp { request: Some(op) }).to_vec();
-    member.entry(23).data = Some(request(|r| r.txn = Some(TxnRequest { compare: vec![compare], success, failure: Vec::new() })));
+    member.entry(23).data =
+        Some(request(|r| r.txn = Some(TxnRequest { compare: vec![compare], success, failure: Vec::new() })));
     member.entry(24).data = Some(request(|r| r.lease_revoke = Some(LeaseRevokeRequest { id: 0x55 })));
     member
 }
@@ -90,7 +97,10 @@ fn copied(files: &Files, options: CopyOptions<'_>) -> Result<(Content, Vec<Findi
     files.write(&data);
     let before: Vec<_> = files.0.keys().map(|path| fs::read(data.join(path)).unwrap()).collect();
     let done = copy(&data, &to, options, &Quiet);
-    assert!(files.0.keys().map(|path| fs::read(data.join(path)).unwrap()).eq(before), "the source was written to");
+    assert!(
+        files.0.keys().map(|path| fs::read(data.join(path)).unwrap()).eq(before),
+        "the source was written to"
+    );
     assert_eq!(to.exists(), done.is_ok());
     assert!(!home.path().join("copy.db.partial").exists());
     done.map(|report| (content(&to), report.findings))
@@ -123,7 +133,10 @@ impl Truth {
             Err(other) => panic!("{what}: {other}"),
             Ok((content, _)) if content == self.0[&24] => Outcome::Right,
             Ok((content, findings)) => {
-                assert!(findings.iter().any(|finding| finding.severity >= Severity::Warning), "{what}: a wrong copy, and not a word");
+                assert!(
+                    findings.iter().any(|finding| finding.severity >= Severity::Warning),
+                    "{what}: a wrong copy, and not a word"
+                );
                 let last = self.0.iter().find(|(_, truth)| **truth == content).map(|(last, _)| *last);
                 assert!(last.is_some(), "{what}: the copy holds what the member never held: {findings:?}");
                 Outcome::Reported
@@ -244,7 +257,10 @@ fn a_log_without_its_database_is_refused_with_what_etcd_would_make_of_it() {
         }
     };
     let said = refused(writing());
-    assert!(said.contains("it begins at entry 1, after a raft snapshot that the database was to hold"), "{said}");
+    assert!(
+        said.contains("it begins at entry 1, after a raft snapshot that the database was to hold"),
+        "{said}"
+    );
     let mut whole = writing();
     whole.snaps.clear();
     whole.segments[0].records.retain(|record| !matches!(record, Record::Snapshot { index: 10, .. }));
@@ -268,7 +284,10 @@ fn a_damaged_log_is_applied_up_to_the_damage_if_that_is_allowed() {
     // The state before it commits index 14 only, so that nothing after the database is known to be.
     let (content, findings) = copied(&files, CopyOptions { allow_damage: true, ..by("3.6.14") }).unwrap();
     assert!(content == truth.0[&20]);
-    assert!(findings.iter().any(|finding| finding.code == Code::WalCrc && finding.severity == Severity::Damage), "{findings:?}");
+    assert!(
+        findings.iter().any(|finding| finding.code == Code::WalCrc && finding.severity == Severity::Damage),
+        "{findings:?}"
+    );
     let options = CopyOptions { allow_damage: true, include_uncommitted: true, ..by("3.6.14") };
     assert!(copied(&files, options).unwrap().0 == truth.0[&22]);
 }
@@ -277,12 +296,19 @@ fn a_damaged_log_is_applied_up_to_the_damage_if_that_is_allowed() {
 fn what_others_may_have_replaced_is_taken_only_if_asked_for() {
     let mut member = writing();
     member.buckets.put("members", b"7", br#"{"id":7,"peerURLs":["http://localhost:7"],"name":"n2"}"#);
-    member.buckets.put("meta", b"confState", format!(r#"{{"voters":[7,{}],"auto_leave":false}}"#, image::MEMBER).as_bytes());
+    member.buckets.put(
+        "meta",
+        b"confState",
+        format!(r#"{{"voters":[7,{}],"auto_leave":false}}"#, image::MEMBER).as_bytes(),
+    );
     member.snaps = vec![(10, 1, vec![(image::MEMBER, false), (7, false)])];
-    let index = |content: &Content| u64::from_be_bytes(content["meta"][b"consistent_index".as_slice()].clone().try_into().unwrap());
+    let index = |content: &Content| {
+        u64::from_be_bytes(content["meta"][b"consistent_index".as_slice()].clone().try_into().unwrap())
+    };
     let (content, findings) = copied(&member.files(), by("3.6.14")).unwrap();
     assert_eq!((index(&content), findings.len(), findings[0].code), (23, 1, Code::WalUncommitted));
-    let (content, findings) = copied(&member.files(), CopyOptions { include_uncommitted: true, ..by("3.6.14") }).unwrap();
+    let (content, findings) =
+        copied(&member.files(), CopyOptions { include_uncommitted: true, ..by("3.6.14") }).unwrap();
     assert_eq!((index(&content), findings.len(), findings[0].code), (24, 1, Code::WalUncommitted));
 }
 
@@ -301,5 +327,8 @@ fn a_transaction_nested_ten_thousand_deep_is_refused() {
     let mut member = writing();
     member.entry(22).data = Some(data);
     let refused = copied(&member.files(), by("3.6.14")).unwrap_err();
-    assert!(matches!(&refused, Error::Damaged { corrupt, .. } if corrupt.code == Code::ReplayRefused), "{refused}");
+    assert!(
+        matches!(&refused, Error::Damaged { corrupt, .. } if corrupt.code == Code::ReplayRefused),
+        "{refused}"
+    );
 }

@@ -1,5 +1,5 @@
-//! Every rule that `verify` knows, broken alone in a good file: it must say exactly that, at that place, as often, as badly, and nothing
-//! else. A finding code without an entry here fails.
+//! Every rule that `verify` knows, broken alone in a good file: it must say exactly that, at that place, as often, as
+//! badly, and nothing else. A finding code without an entry here fails.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -141,8 +141,12 @@ fn the_restore_level_tells_what_a_restore_does(source: &Source, report: &Verific
     let level = report.levels.iter().find(|l| l.level == Level::Restore).unwrap();
     match level.outcome {
         Outcome::Passed => assert!(restored.is_ok(), "{}: {restored:?}", level.detail),
-        Outcome::Failed => assert!(matches!(restored, Err(Error::Damaged { .. })), "{}: {restored:?}", level.detail),
-        Outcome::NotApplicable | Outcome::Inconclusive => assert!(restored.is_err(), "{}: {restored:?}", level.detail),
+        Outcome::Failed => {
+            assert!(matches!(restored, Err(Error::Damaged { .. })), "{}: {restored:?}", level.detail)
+        }
+        Outcome::NotApplicable | Outcome::Inconclusive => {
+            assert!(restored.is_err(), "{}: {restored:?}", level.detail)
+        }
         other => panic!("{other:?}: {}", level.detail),
     }
 }
@@ -214,10 +218,14 @@ impl Break {
 }
 
 fn all() -> Vec<Entry> {
-    [pages::entries(), keyspace::entries(), directories::entries(), copies::entries()].into_iter().flatten().collect()
+    [pages::entries(), keyspace::entries(), directories::entries(), copies::entries()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
-/// What is said of a good file: the note that a bare database has no trailer, and that a member's database is behind its log.
+/// What is said of a good file: the note that a bare database has no trailer, and that a member's database is behind
+/// its log.
 const ALWAYS: [Code; 2] = [Code::TrailerAbsent, Code::DbLag];
 
 /// Whether the parts that `due` names are the finding's.
@@ -254,11 +262,16 @@ fn judge(entry: &Entry, report: &Verification, dues: &[Due]) -> Vec<String> {
             }
         }
     }
-    let allowed: BTreeSet<Code> = dues.iter().map(|due| due.code).chain(ALWAYS).chain(entry.notes.iter().copied()).collect();
+    let allowed: BTreeSet<Code> =
+        dues.iter().map(|due| due.code).chain(ALWAYS).chain(entry.notes.iter().copied()).collect();
     for (code, count) in report.finding_counts.iter().filter(|(code, _)| !allowed.contains(code)) {
         wrong.push(format!("{code} {count} times, none due"));
     }
-    for finding in report.findings.iter().filter(|f| f.severity > Severity::Note && !dues.iter().any(|due| due.code == f.code)) {
+    for finding in report
+        .findings
+        .iter()
+        .filter(|f| f.severity > Severity::Note && !dues.iter().any(|due| due.code == f.code))
+    {
         wrong.push(format!("not due: {finding}"));
     }
     let worst = dues.iter().map(|due| due.severity).max().unwrap();
@@ -288,8 +301,11 @@ fn each_rule_broken_alone_is_the_only_one_reported() {
 #[test]
 fn every_code_has_an_entry() {
     let entries = all();
-    let missing: Vec<&str> =
-        Code::ALL.iter().filter(|code| !entries.iter().any(|entry| entry.code == **code)).map(|code| code.name()).collect();
+    let missing: Vec<&str> = Code::ALL
+        .iter()
+        .filter(|code| !entries.iter().any(|entry| entry.code == **code))
+        .map(|code| code.name())
+        .collect();
     assert!(missing.is_empty(), "no entry for {missing:?}");
     let names: BTreeSet<(Code, &str)> = entries.iter().map(|entry| (entry.code, entry.what)).collect();
     assert_eq!(names.len(), entries.len(), "two entries have the same name");
@@ -298,7 +314,8 @@ fn every_code_has_an_entry() {
 #[test]
 fn what_the_entries_break_is_good() {
     let clean = |report: Verification, name: &str| {
-        let bad: Vec<_> = report.findings.iter().filter(|f| !ALWAYS.contains(&f.code)).map(ToString::to_string).collect();
+        let bad: Vec<_> =
+            report.findings.iter().filter(|f| !ALWAYS.contains(&f.code)).map(ToString::to_string).collect();
         assert!(bad.is_empty(), "{name}: {bad:?}");
         assert_ne!(report.verdict, Verdict::Bad, "{name}");
     };
@@ -318,13 +335,23 @@ fn files_of_real_etcds_are_good() {
         for path in [snapshot, unpack(version, "cold", &into), unpack(version, "clean", &into)] {
             let before = contents(&path);
             let report = verify(&path, options(), &Quiet).unwrap();
-            let said: BTreeMap<_, _> = report.findings.iter().map(|f| (f.code.name(), (f.severity, f.to_string()))).collect();
-            assert!(said.values().all(|(severity, _)| *severity == Severity::Note), "{}: {said:?}", path.display());
+            let said: BTreeMap<_, _> =
+                report.findings.iter().map(|f| (f.code.name(), (f.severity, f.to_string()))).collect();
+            assert!(
+                said.values().all(|(severity, _)| *severity == Severity::Note),
+                "{}: {said:?}",
+                path.display()
+            );
             assert_eq!(report.verdict, Verdict::Good, "{}: {:?}", path.display(), report.levels);
             assert!(contents(&path) == before, "{} was written to", path.display());
-            // A member that was killed has its last writes in the log only; one that was stopped too, unless it wrote its database last.
+            // A member that was killed has its last writes in the log only; one that was stopped too, unless it wrote
+            // its database last.
             let lags = report.measured.wal_lag;
-            assert!(said.contains_key("db-lag") == lags.is_some_and(|lag| lag > 0), "{}: {said:?}", path.display());
+            assert!(
+                said.contains_key("db-lag") == lags.is_some_and(|lag| lag > 0),
+                "{}: {said:?}",
+                path.display()
+            );
             eprintln!("{}: lag {lags:?}, {:?}", path.display(), said.keys());
         }
     }
@@ -334,7 +361,10 @@ fn files_of_real_etcds_are_good() {
 
 fn contents(path: &Path) -> BTreeMap<PathBuf, [u8; 32]> {
     if path.is_file() {
-        return BTreeMap::from([(path.to_owned(), coldbolt::codec::checksum::sha256(&fs::read(path).unwrap()))]);
+        return BTreeMap::from([(
+            path.to_owned(),
+            coldbolt::codec::checksum::sha256(&fs::read(path).unwrap()),
+        )]);
     }
     fs::read_dir(path).unwrap().flat_map(|entry| contents(&entry.unwrap().path())).collect()
 }
@@ -347,7 +377,8 @@ fn no_limit_on_what_is_shown_changes_the_verdict() {
     image.seal();
     for max_findings in [0, 1] {
         let options = VerifyOptions { max_findings, ..VerifyOptions::default() };
-        let report = verify_file(&Source::from_bytes("file.db", image.bytes.clone()), options, &Quiet).unwrap();
+        let report =
+            verify_file(&Source::from_bytes("file.db", image.bytes.clone()), options, &Quiet).unwrap();
         assert_eq!(report.verdict, Verdict::Bad);
         assert_eq!(report.finding_counts.get(&Code::PageId), Some(&1));
         assert_eq!(report.findings.len() as u64, max_findings);

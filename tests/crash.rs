@@ -49,7 +49,8 @@ fn tree(dir: &Path) -> Vec<PathBuf> {
     all
 }
 
-/// Restores again and again; the n-th time the n-th step fails. `whole` tells what the directory `home` holds afterwards.
+/// Restores again and again; the n-th time the n-th step fails. `whole` tells what the directory `home` holds
+/// afterwards.
 fn dies_everywhere(home: &Path, destination: &Destination, finals: &[PathBuf], files: &[&str]) {
     let input = Input::new(fixture("small-3.5.1/snapshot.db"));
     let source = Source::open(&input.path).unwrap();
@@ -61,7 +62,11 @@ fn dies_everywhere(home: &Path, destination: &Destination, finals: &[PathBuf], f
             let mut seen = seen.lock().unwrap();
             for path in finals.iter().filter(|path| path.exists()) {
                 let missing = files.iter().find(|file| path.is_dir() && !path.join(file).is_file());
-                assert!(missing.is_none() || path.file_name().is_some_and(|n| n == "log"), "{} lacks {missing:?}", path.display());
+                assert!(
+                    missing.is_none() || path.file_name().is_some_and(|n| n == "log"),
+                    "{} lacks {missing:?}",
+                    path.display()
+                );
             }
             let now = seen.0;
             seen.0 += 1;
@@ -79,7 +84,9 @@ fn dies_everywhere(home: &Path, destination: &Destination, finals: &[PathBuf], f
                 assert!(finals.iter().all(|path| path.exists()));
                 break;
             }
-            Err(coldbolt::Error::Output { .. }) => assert_eq!(tree(home), before, "step {fatal}, {:?}", steps.last()),
+            Err(coldbolt::Error::Output { .. }) => {
+                assert_eq!(tree(home), before, "step {fatal}, {:?}", steps.last())
+            }
             Err(other) => panic!("step {fatal}: {other}"),
         }
     }
@@ -91,8 +98,11 @@ fn one_member_is_restored_whole_or_not_at_all() {
     let temp = tempfile::tempdir().unwrap();
     let data_dir = temp.path().join("made/data");
     let destination = member(&data_dir, None);
-    let files =
-        ["member/snap/db", "member/snap/0000000000000001-0000000000000002.snap", "member/wal/0000000000000000-0000000000000000.wal"];
+    let files = [
+        "member/snap/db",
+        "member/snap/0000000000000001-0000000000000002.snap",
+        "member/wal/0000000000000000-0000000000000000.wal",
+    ];
     dies_everywhere(temp.path(), &destination, &[data_dir], &files);
 }
 
@@ -101,7 +111,11 @@ fn an_empty_directory_that_is_there_stays_there_and_empty() {
     let temp = tempfile::tempdir().unwrap();
     let data_dir = temp.path().join("data");
     fs::create_dir(&data_dir).unwrap();
-    let files = ["snap/db", "snap/0000000000000001-0000000000000002.snap", "wal/0000000000000000-0000000000000000.wal"];
+    let files = [
+        "snap/db",
+        "snap/0000000000000001-0000000000000002.snap",
+        "wal/0000000000000000-0000000000000000.wal",
+    ];
     dies_everywhere(temp.path(), &member(&data_dir, None), &[data_dir.join("member")], &files);
 }
 
@@ -118,7 +132,8 @@ fn a_log_elsewhere_goes_with_its_database() {
 fn all_members_are_restored_or_none() {
     let temp = tempfile::tempdir().unwrap();
     let dir = temp.path().join("all");
-    let files = ["a/member/snap/db", "b/member/snap/db", "b/member/wal/0000000000000000-0000000000000000.wal"];
+    let files =
+        ["a/member/snap/db", "b/member/snap/db", "b/member/wal/0000000000000000-0000000000000000.wal"];
     dies_everywhere(temp.path(), &Destination::All(dir.clone()), &[dir], &files);
 }
 
@@ -136,7 +151,8 @@ fn what_a_killed_run_left_is_reported_and_never_used() {
         fs::create_dir(&left).unwrap();
         fs::write(left.join("half"), "x").unwrap();
         let hook = |step: Step, path: &Path| -> std::io::Result<()> { panic!("{step:?} {}", path.display()) };
-        let error = restore_with(&source, &options(member(&data_dir, None)), &Steps::hooked(&hook), &Quiet).unwrap_err();
+        let error = restore_with(&source, &options(member(&data_dir, None)), &Steps::hooked(&hook), &Quiet)
+            .unwrap_err();
         assert!(error.to_string().contains(left.to_str().unwrap()), "{error}");
         assert_eq!(fs::read(left.join("half")).unwrap(), b"x");
         fs::remove_dir_all(&left).unwrap();

@@ -19,7 +19,8 @@ fn status(path: &Path) -> Value {
 }
 
 fn names(dir: &Path) -> Vec<String> {
-    let mut names: Vec<_> = fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> =
+        fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
@@ -36,8 +37,15 @@ fn member(home: &Path, db: &[u8]) -> PathBuf {
 /// A database with a compaction that is marked far beyond its end, and not begun.
 fn marked(home: &Path) -> PathBuf {
     let dir = home.join("marked");
-    let ran =
-        coldbolt(args!["restore", fixture("small-3.5.1/snapshot.db"), "--data-dir", dir, "--bump-revision", "1000", "--mark-compacted"]);
+    let ran = coldbolt(args![
+        "restore",
+        fixture("small-3.5.1/snapshot.db"),
+        "--data-dir",
+        dir,
+        "--bump-revision",
+        "1000",
+        "--mark-compacted"
+    ]);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     dir.join("member/snap/db")
 }
@@ -52,7 +60,10 @@ fn the_content_stays_and_no_page_is_free() {
         let new = temp.path().join(format!("new-{name}"));
         let report = json(&coldbolt(args!["defrag", input, "-o", new, "-w", "json"]));
         assert_eq!((&report["schema"], &report["trailer"]), (&"coldbolt.defrag/1".into(), &trailer.into()));
-        assert!(report["before"]["free_bytes"].as_u64() > Some(0) && report["after"]["free_bytes"] == 0, "{report}");
+        assert!(
+            report["before"]["free_bytes"].as_u64() > Some(0) && report["after"]["free_bytes"] == 0,
+            "{report}"
+        );
         assert_eq!(report["after"]["bytes"].as_u64(), Some(fs::metadata(&new).unwrap().len()));
         assert!(report["after"]["bytes"].as_u64() < report["before"]["bytes"].as_u64(), "{report}");
         assert_eq!(report["before"]["revisions"], report["after"]["revisions"]);
@@ -124,9 +135,12 @@ fn damage_and_what_is_in_the_way_refuse() {
     let ran = coldbolt(args!["defrag", good, "-o", new]);
     assert!(ran.code == Some(1) && ran.err.contains("exists already"), "{ran:?}");
     assert_eq!(fs::read(&new).unwrap(), b"mine");
-    for wrong in
-        [args!["defrag", good], args!["defrag", good, "--data-dir", "x"], args!["defrag"], args!["defrag", "--data-dir", "x", "-o", "y"]]
-    {
+    for wrong in [
+        args!["defrag", good],
+        args!["defrag", good, "--data-dir", "x"],
+        args!["defrag"],
+        args!["defrag", "--data-dir", "x", "-o", "y"],
+    ] {
         assert_eq!(coldbolt(wrong).code, Some(2), "{wrong:?}");
     }
     good.unchanged();
@@ -160,7 +174,10 @@ fn without_live_only_a_compaction_that_is_marked_stays_marked() {
     let input = Input::new(marked(temp.path()));
     let new = temp.path().join("new.db");
     let report = json(&coldbolt(args!["defrag", input, "-o", new, "-w", "json"]));
-    assert!(report["compacted"].is_null() && report["notes"][0].as_str().unwrap().contains("--live-only"), "{report}");
+    assert!(
+        report["compacted"].is_null() && report["notes"][0].as_str().unwrap().contains("--live-only"),
+        "{report}"
+    );
     assert_eq!(status(&input.path)["hash"], status(&new)["hash"]);
     input.unchanged();
 }

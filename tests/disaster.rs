@@ -49,8 +49,9 @@ impl Machine {
     /// Runs a command of the README, and gives what it printed in the README's names.
     fn run(&self, command: &str) -> String {
         let root = self.temp.path().display().to_string();
-        let here =
-            ["/etc/", "/var/", "/root/"].iter().fold(command.to_owned(), |command, dir| command.replace(dir, &format!("{root}{dir}")));
+        let here = ["/etc/", "/var/", "/root/"]
+            .iter()
+            .fold(command.to_owned(), |command, dir| command.replace(dir, &format!("{root}{dir}")));
         let shell = Command::new("/bin/sh")
             .args(["-ec", &here])
             .current_dir(self.path("home"))
@@ -67,7 +68,10 @@ fn commands(section: &str) -> Vec<(String, String)> {
     let text = README.split(&format!("### {section}\n")).nth(1).unwrap().split("\n### ").next().unwrap();
     let mut found: Vec<(String, String)> = Vec::new();
     for line in text.lines() {
-        let Some(line) = line.strip_prefix("    ").or_else(|| Some(line).filter(|line| line.is_empty() && !found.is_empty())) else {
+        let Some(line) = line
+            .strip_prefix("    ")
+            .or_else(|| Some(line).filter(|line| line.is_empty() && !found.is_empty()))
+        else {
             continue;
         };
         match line.strip_prefix("$ ") {
@@ -83,7 +87,8 @@ fn commands(section: &str) -> Vec<(String, String)> {
 }
 
 fn shows(shown: &str, real: &str) -> bool {
-    let squeeze = |text: &str| text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+    let squeeze =
+        |text: &str| text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect::<Vec<_>>();
     let (shown, real) = (squeeze(shown), squeeze(real));
     let mut at = 0;
     let mut skip = false;
@@ -92,7 +97,11 @@ fn shows(shown: &str, real: &str) -> bool {
             skip = true;
             continue;
         }
-        let Some(found) = real[at..].iter().position(|there| there == line).filter(|found| skip || *found == 0) else { return false };
+        let Some(found) =
+            real[at..].iter().position(|there| there == line).filter(|found| skip || *found == 0)
+        else {
+            return false;
+        };
         at += found + 1;
         skip = false;
     }
@@ -133,7 +142,12 @@ fn json(ran: &Ran) -> Value {
 }
 
 fn taken(report: &Value) -> BTreeMap<&str, &str> {
-    report["taken"].as_array().unwrap().iter().map(|t| (t["flag"].as_str().unwrap(), t["value"].as_str().unwrap())).collect()
+    report["taken"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|t| (t["flag"].as_str().unwrap(), t["value"].as_str().unwrap()))
+        .collect()
 }
 
 #[test]
@@ -176,7 +190,8 @@ fn a_manifest_of_all_members_makes_all_and_one_that_names_fewer_is_told() {
     let temp = tempfile::tempdir().unwrap();
     let input = Input::new(fixture("small-3.5.1/snapshot.db"));
     let all = temp.path().join("all");
-    let report = json(&restore(&input, &fixture("kubeadm/cp3.yaml"), &["--all-members", all.to_str().unwrap()]));
+    let report =
+        json(&restore(&input, &fixture("kubeadm/cp3.yaml"), &["--all-members", all.to_str().unwrap()]));
     assert_eq!(report["members"].as_array().unwrap().len(), 3);
     assert_eq!(taken(&report).into_keys().collect::<Vec<_>>(), ["initial-cluster", "target-version"]);
     let told = report["advice"][0].as_str().unwrap();
@@ -194,8 +209,16 @@ fn what_a_manifest_does_not_tell_is_asked_for() {
     let input = Input::new(fixture("small-3.5.1/snapshot.db"));
     let manifest = fs::read_to_string(fixture("kubeadm/cp1.yaml")).unwrap();
     for (from, to, why) in [
-        ("--initial-cluster=cp1=https://10.0.0.11:2380", "--x", "has no --initial-cluster; give the flag to restore"),
-        ("path: /var/lib/etcd\n", "x: y\n", "--data-dir is /var/lib/etcd, which is on no volume of the host; give --data-dir to restore"),
+        (
+            "--initial-cluster=cp1=https://10.0.0.11:2380",
+            "--x",
+            "has no --initial-cluster; give the flag to restore",
+        ),
+        (
+            "path: /var/lib/etcd\n",
+            "x: y\n",
+            "--data-dir is /var/lib/etcd, which is on no volume of the host; give --data-dir to restore",
+        ),
         ("--name=cp1", "--name=$(NODE)", "--name is $(NODE), which the kubelet fills in"),
         ("kind: Pod", "kind: Deployment", "its kind is \"Deployment\""),
         ("spec:\n  containers:", "spec:\n  containers: [", "is not the manifest of a pod"),

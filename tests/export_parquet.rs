@@ -20,9 +20,14 @@ fn json(row: Row) -> Value {
         let value = match field {
             Field::Bytes(bytes) => {
                 let bytes = bytes.data();
-                let text = std::str::from_utf8(bytes).ok().filter(|text| text.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\t')));
+                let text = std::str::from_utf8(bytes)
+                    .ok()
+                    .filter(|text| text.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\t')));
                 item.insert(name.clone(), text.map_or(Value::Null, Value::from));
-                item.insert(format!("{name}_base64"), if text.is_some() { Value::Null } else { STANDARD.encode(bytes).into() });
+                item.insert(
+                    format!("{name}_base64"),
+                    if text.is_some() { Value::Null } else { STANDARD.encode(bytes).into() },
+                );
                 continue;
             }
             Field::Str(text) => text.as_str().into(),
@@ -52,7 +57,8 @@ fn parquet_has_the_rows_that_ndjson_has() {
             &["--prefix", "none"],
         ] {
             let args = [&["export", input.name()], flags].concat();
-            let due: Vec<Value> = coldbolt(&args).stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            let due: Vec<Value> =
+                coldbolt(&args).stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
             let bytes = command([&args[..], &["-w", "parquet"]].concat()).output().unwrap().stdout;
             let again = command([&args[..], &["-w", "parquet"]].concat()).output().unwrap().stdout;
             assert_eq!(bytes, again, "the same twice");
@@ -73,10 +79,17 @@ fn the_columns_have_types_and_the_values_no_statistics() {
     let args = ["export", input.name(), "--all-revisions", "-w", "parquet", "-o", to.to_str().unwrap()];
     assert_eq!(coldbolt(args).good(), "");
     let bytes = fs::read(&to).unwrap();
-    assert_eq!(bytes, command(&args[..args.len() - 2]).output().unwrap().stdout, "a file is what a pipe gets");
+    assert_eq!(
+        bytes,
+        command(&args[..args.len() - 2]).output().unwrap().stdout,
+        "a file is what a pipe gets"
+    );
     let reader = parquet(bytes);
     let columns: Vec<_> = reader.metadata().file_metadata().schema_descr().columns().to_vec();
-    let told: Vec<_> = columns.iter().map(|c| (c.name(), c.physical_type(), c.converted_type() == ConvertedType::UTF8)).collect();
+    let told: Vec<_> = columns
+        .iter()
+        .map(|c| (c.name(), c.physical_type(), c.converted_type() == ConvertedType::UTF8))
+        .collect();
     let (binary, number) = (Type::BYTE_ARRAY, Type::INT64);
     assert_eq!(
         told,
@@ -107,7 +120,8 @@ fn an_export_that_fails_leaves_no_file() {
     let to = dir.path().join("keys.parquet");
     let input = Input::new(fixture("etcd-3.7.1/snapshot.db"));
     // Refused after the file was begun.
-    let run = coldbolt(["export", input.name(), "--rev", "99999", "-w", "parquet", "-o", to.to_str().unwrap()]);
+    let run =
+        coldbolt(["export", input.name(), "--rev", "99999", "-w", "parquet", "-o", to.to_str().unwrap()]);
     assert_eq!(run.code, 1, "{run}");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     input.unchanged();

@@ -1,4 +1,5 @@
-//! The fixtures are the files that `fixtures/README.md` says they are: a changed one would quietly change what the other tests prove.
+//! The fixtures are the files that `fixtures/README.md` says they are: a changed one would quietly change what the
+//! other tests prove.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,8 +10,8 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
 }
 
-/// Adds the rows of a README in the directory `home`: the first column is a file, the last its SHA-256, and a heading `## dir` says in
-/// which directory of `home` the rows after it are.
+/// Adds the rows of a README in the directory `home`: the first column is a file, the last its SHA-256, and a heading
+/// `## dir` says in which directory of `home` the rows after it are.
 fn add_rows(rows: &mut BTreeMap<PathBuf, String>, home: &Path, readme: &str) {
     let mut dir = home.to_path_buf();
     for line in readme.lines() {
@@ -52,11 +53,18 @@ fn every_fixture_has_a_row_and_every_row_its_file() {
     for (file, sum) in &present {
         match listed.get(file) {
             None => wrong.push(format!("{} has no row; its SHA-256 is {sum}", file.display())),
-            Some(row) if row != sum => wrong.push(format!("{} has the SHA-256 {sum}, its row says {row}", file.display())),
+            Some(row) if row != sum => {
+                wrong.push(format!("{} has the SHA-256 {sum}, its row says {row}", file.display()))
+            }
             Some(_) => {}
         }
     }
-    wrong.extend(listed.keys().filter(|file| !present.contains_key(*file)).map(|file| format!("{} is not there", file.display())));
+    wrong.extend(
+        listed
+            .keys()
+            .filter(|file| !present.contains_key(*file))
+            .map(|file| format!("{} is not there", file.display())),
+    );
     assert!(wrong.is_empty(), "fixtures/README.md:\n{}", wrong.join("\n"));
     assert!(present.len() > 40, "only {} fixtures", present.len());
 }
@@ -69,6 +77,9 @@ fn rows_are_read_under_their_directory() {
     );
     let mut rows = BTreeMap::new();
     add_rows(&mut rows, Path::new("home"), &readme);
-    assert_eq!(rows.keys().map(|file| file.to_str().unwrap()).collect::<Vec<_>>(), ["home/one/a.db", "home/own.db", "home/two/b"]);
+    assert_eq!(
+        rows.keys().map(|file| file.to_str().unwrap()).collect::<Vec<_>>(),
+        ["home/one/a.db", "home/own.db", "home/two/b"]
+    );
     assert!(rows.values().all(|row| row == sum));
 }

@@ -1,5 +1,5 @@
-//! One flipped bit in what etcd stores: what the trailer sees, what the history sees when somebody made the trailer fit, and what only a
-//! hash can see.
+//! One flipped bit in what etcd stores: what the trailer sees, what the history sees when somebody made the trailer
+//! fit, and what only a hash can see.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -26,7 +26,8 @@ fn run(image: &Image, level: Level) -> Verification {
     verify_file(&Source::from_bytes("file.db", image.bytes.clone()), options, &Quiet).unwrap()
 }
 
-/// A field of a `KeyValue`: 1 key, 2 create revision, 3 mod revision, 4 version, 5 value, 6 lease; and where its content lies.
+/// A field of a `KeyValue`: 1 key, 2 create revision, 3 mod revision, 4 version, 5 value, 6 lease; and where its
+/// content lies.
 fn fields(bytes: &[u8], at: Range<usize>) -> Vec<(u8, Range<usize>)> {
     let varint = |mut at: usize| {
         let (from, mut n) = (at, 0);
@@ -68,10 +69,18 @@ fn stored(image: &Image) -> Vec<Stored> {
     let parse = |element: image::Element| {
         let key = BucketKey::parse(&image.bytes[element.key.clone()]).unwrap();
         let fields = fields(&image.bytes, element.value);
-        Stored { main: key.revision.main, tombstone: key.tombstone, key: element.key, fields, hashed: key.revision.main > COMPACTED }
+        Stored {
+            main: key.revision.main,
+            tombstone: key.tombstone,
+            key: element.key,
+            fields,
+            hashed: key.revision.main > COMPACTED,
+        }
     };
     let mut rows: Vec<Stored> = elements.map(parse).collect();
-    let name = |row: &Stored| image.bytes[row.fields.iter().find(|(field, _)| *field == 1).unwrap().1.clone()].to_vec();
+    let name = |row: &Stored| {
+        image.bytes[row.fields.iter().find(|(field, _)| *field == 1).unwrap().1.clone()].to_vec()
+    };
     let newest: BTreeMap<Vec<u8>, usize> = rows.iter().enumerate().map(|(i, row)| (name(row), i)).collect();
     newest.values().for_each(|i| rows[*i].hashed |= !rows[*i].tombstone);
     rows
@@ -82,8 +91,14 @@ fn values(image: &Image, which: fn(&Stored) -> bool) -> impl Iterator<Item = usi
     rows.flat_map(|row| row.fields).filter(|(field, _)| *field == 5).flat_map(|(_, content)| content)
 }
 
-/// Flips one bit of each of these bytes in turn and judges what `verify` says; the trailer is made to fit for the levels past it.
-fn each(image: &Image, at: impl Iterator<Item = usize>, level: Level, mut judge: impl FnMut(usize, Verification)) -> usize {
+/// Flips one bit of each of these bytes in turn and judges what `verify` says; the trailer is made to fit for the
+/// levels past it.
+fn each(
+    image: &Image,
+    at: impl Iterator<Item = usize>,
+    level: Level,
+    mut judge: impl FnMut(usize, Verification),
+) -> usize {
     let mut flipped = image.clone();
     let mut count = 0;
     for at in at {
@@ -103,7 +118,11 @@ fn a_flip_in_any_byte_of_any_users_value_is_caught_at_level_bytes() {
     let image = small();
     let count = each(&image, values(&image, |_| true), Level::Bytes, |at, report| {
         assert_eq!(report.verdict, Verdict::Bad, "byte {at:#x}");
-        assert_eq!(report.finding_counts.keys().copied().collect::<Vec<_>>(), [Code::TrailerMismatch], "byte {at:#x}");
+        assert_eq!(
+            report.finding_counts.keys().copied().collect::<Vec<_>>(),
+            [Code::TrailerMismatch],
+            "byte {at:#x}"
+        );
     });
     assert!(count > 1000, "{count}");
 }
@@ -116,8 +135,9 @@ fn a_flip_in_any_byte_of_the_file_is_caught_at_level_bytes() {
     });
 }
 
-/// Nothing in the file says what a value should be: with a trailer that fits, only a hash tells the file from another member's. HashKV
-/// covers what is above the compaction, and below it what is still a key's newest; the status hash covers everything.
+/// Nothing in the file says what a value should be: with a trailer that fits, only a hash tells the file from another
+/// member's. HashKV covers what is above the compaction, and below it what is still a key's newest; the status hash
+/// covers everything.
 #[test]
 fn a_flip_in_a_users_value_under_a_trailer_that_fits_is_invisible_but_for_the_hashes() {
     let image = small();
@@ -136,8 +156,9 @@ fn a_flip_in_a_users_value_under_a_trailer_that_fits_is_invisible_but_for_the_ha
     eprintln!("{hashed} bytes of values that HashKV covers, {superseded} that it does not");
 }
 
-/// Of what the history says of itself, the mod revision is said twice; create revision and version follow from the version before, where
-/// the compaction left that. What is left is invisible in one file: a key's name, a lease's number; the status hash differs.
+/// Of what the history says of itself, the mod revision is said twice; create revision and version follow from the
+/// version before, where the compaction left that. What is left is invisible in one file: a key's name, a lease's
+/// number; the status hash differs.
 #[test]
 fn a_flip_in_what_the_history_says_of_itself_is_caught_under_a_trailer_that_fits() {
     let image = small();
@@ -161,7 +182,8 @@ fn a_flip_in_what_the_history_says_of_itself_is_caught_under_a_trailer_that_fits
     }
 }
 
-/// Below the compaction a deletion's revision and any sub-revision are said nowhere else, and what stood beside them may be gone.
+/// Below the compaction a deletion's revision and any sub-revision are said nowhere else, and what stood beside them
+/// may be gone.
 #[test]
 fn a_flip_in_a_revisions_key_is_caught_under_a_trailer_that_fits() {
     let image = small();

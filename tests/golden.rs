@@ -1,6 +1,7 @@
 //! The numbers that etcd's own tests hold to be unchangeable, on the same histories.
 //!
-//! etcd's tests run a store and hash it; here a model of that store makes the rows, and the bbolt writer makes the file.
+//! etcd's tests run a store and hash it; here a model of that store makes the rows, and the bbolt writer makes the
+//! file.
 
 #[path = "common/key_value.rs"]
 mod key_value;
@@ -53,8 +54,16 @@ impl Store {
 
     fn put(&mut self, key: &str, value: impl Into<Vec<u8>>, lease: i64) {
         self.current += 1;
-        let (create_revision, version) = self.live(key).map_or((self.current, 1), |kv| (kv.create_revision, kv.version + 1));
-        let kv = KeyValue { key: key.into(), create_revision, mod_revision: self.current, version, value: value.into(), lease };
+        let (create_revision, version) =
+            self.live(key).map_or((self.current, 1), |kv| (kv.create_revision, kv.version + 1));
+        let kv = KeyValue {
+            key: key.into(),
+            create_revision,
+            mod_revision: self.current,
+            version,
+            value: value.into(),
+            lease,
+        };
         self.rows.insert(row(self.current, false), kv);
     }
 
@@ -72,8 +81,12 @@ impl Store {
             return;
         }
         self.finished = Some(at);
-        let newest: BTreeMap<Vec<u8>, BucketKey> =
-            self.rows.iter().filter(|(row, _)| row.revision.main <= at).map(|(row, kv)| (kv.key.clone(), *row)).collect();
+        let newest: BTreeMap<Vec<u8>, BucketKey> = self
+            .rows
+            .iter()
+            .filter(|(row, _)| row.revision.main <= at)
+            .map(|(row, kv)| (kv.key.clone(), *row))
+            .collect();
         self.rows.retain(|row, kv| {
             let stays = !row.tombstone || (row.revision.main == at && how == Compaction::Finished);
             row.revision.main > at || (stays && newest[&kv.key] == *row)
@@ -83,7 +96,10 @@ impl Store {
     /// The two buckets that `mvcc.NewStore` makes.
     fn buckets(&self) -> Buckets {
         let revision = |main: Option<i64>| main.map(|main| row(main, false).to_bytes());
-        let meta = [("finishedCompactRev", revision(self.finished)), ("scheduledCompactRev", revision(self.scheduled))];
+        let meta = [
+            ("finishedCompactRev", revision(self.finished)),
+            ("scheduledCompactRev", revision(self.scheduled)),
+        ];
         let meta = meta.into_iter().filter_map(|(key, value)| Some((key.into(), value?)));
         let key = self.rows.iter().map(|(row, kv)| (row.to_bytes(), kv.encode_to_vec()));
         Buckets::from([("key", key.collect()), ("meta", meta.collect())])
@@ -136,12 +152,15 @@ fn status_of(buckets: &Buckets) -> Result<StatusReport> {
 fn member(store: &Store, etcd: &str, consistent_index: u64) -> Buckets {
     const ID: u64 = 0x8e9e_05c5_2164_694d;
     let mut buckets = store.buckets();
-    for name in ["alarm", "auth", "authRoles", "authUsers", "cluster", "lease", "members", "members_removed"] {
+    for name in ["alarm", "auth", "authRoles", "authUsers", "cluster", "lease", "members", "members_removed"]
+    {
         buckets.entry(name).or_default();
     }
-    let attributes =
-        format!(r#"{{"id":{ID},"peerURLs":["http://localhost:2380"],"name":"default","clientURLs":["http://localhost:2379"]}}"#);
-    let mut item = |bucket, key: &str, value: &[u8]| buckets.get_mut(bucket).unwrap().insert(key.into(), value.into());
+    let attributes = format!(
+        r#"{{"id":{ID},"peerURLs":["http://localhost:2380"],"name":"default","clientURLs":["http://localhost:2379"]}}"#
+    );
+    let mut item =
+        |bucket, key: &str, value: &[u8]| buckets.get_mut(bucket).unwrap().insert(key.into(), value.into());
     item("auth", "authRevision", &1u64.to_be_bytes());
     item("cluster", "clusterVersion", etcd.as_bytes());
     item("members", &format!("{ID:x}"), attributes.as_bytes());
@@ -152,8 +171,9 @@ fn member(store: &Store, etcd: &str, consistent_index: u64) -> Buckets {
     buckets
 }
 
-/// etcdutl/snapshot/v3_snapshot_test.go TestSnapshotStatus @ v3.6.14, v3.7.1 and main: the number differs because the version is in the
-/// file. Index 14: a conf change, the leader's empty entry, the member's attributes, the cluster version, ten puts.
+/// etcdutl/snapshot/v3_snapshot_test.go TestSnapshotStatus @ v3.6.14, v3.7.1 and main: the number differs because the
+/// version is in the file. Index 14: a conf change, the leader's empty entry, the member's attributes, the cluster
+/// version, ten puts.
 #[test]
 fn the_status_of_ten_keys_is_what_etcd_says() {
     let mut store = Store::new();
@@ -162,7 +182,12 @@ fn the_status_of_ten_keys_is_what_etcd_says() {
     }
     for (etcd, hash) in [("3.6.0", 0x6213_2b4d), ("3.7.0", 0xe7a6_e44b), ("3.8.0", 0x4b84_b1be)] {
         let report = status_of(&member(&store, etcd, 14)).unwrap();
-        assert_eq!((report.hash, report.revision, report.live_keys, report.version.as_str()), (hash, 11, 10, etcd), "{:08x}", report.hash);
+        assert_eq!(
+            (report.hash, report.revision, report.live_keys, report.version.as_str()),
+            (hash, 11, 10, etcd),
+            "{:08x}",
+            report.hash
+        );
     }
 }
 
@@ -190,7 +215,8 @@ fn only_live_keys_are_counted() {
     }
 }
 
-/// TestSnapshotStatusCorruptRevision, -NegativeRevisionMain, -NegativeRevisionSub @ v3.7.1, and the two other ways to be wrong.
+/// TestSnapshotStatusCorruptRevision, -NegativeRevisionMain, -NegativeRevisionSub @ v3.7.1, and the two other ways to
+/// be wrong.
 #[test]
 fn a_key_that_is_no_revision_is_named_in_etcds_words() {
     let negative = |main, sub| BucketKey { revision: Revision { main, sub }, tombstone: false }.to_bytes();
@@ -210,7 +236,10 @@ fn a_key_that_is_no_revision_is_named_in_etcds_words() {
         let mut buckets = store.buckets();
         buckets.get_mut("key").unwrap().insert(key, Vec::new());
         for error in [status_of(&buckets).unwrap_err(), hashkv(&file(&buckets), at(0), &Quiet).unwrap_err()] {
-            assert!(matches!(&error, Error::Damaged { .. }) && error.to_string().contains(due), "{due}: {error}");
+            assert!(
+                matches!(&error, Error::Damaged { .. }) && error.to_string().contains(due),
+                "{due}: {error}"
+            );
         }
     }
 }
@@ -223,7 +252,10 @@ fn the_hash_of_an_empty_store_and_of_one_leased_key_is_what_etcd_says() {
     store.put("test-key", "test-value", 1);
     assert_eq!(store.triple(0), (645_561_629, -1, 2));
     let error = store.hash(at(999)).unwrap_err();
-    assert!(matches!(&error, Error::Refused(why) if why.contains("mvcc: required revision is a future revision")), "{error}");
+    assert!(
+        matches!(&error, Error::Refused(why) if why.contains("mvcc: required revision is a future revision")),
+        "{error}"
+    );
 }
 
 /// The keys of server/storage/mvcc/testutil/hash.go: seven names in turn, and two rare ones.
@@ -233,21 +265,25 @@ fn pick_key(i: i64) -> &'static str {
     match (i % (2 * CYCLE), i % CYCLE) {
         (30, _) => "zenek",
         (_, 30) => "xavery",
-        _ => ["alice", "bob", "celine", "dominik", "eve", "frederica", "gorge"][usize::try_from(i % 7).unwrap()],
+        _ => ["alice", "bob", "celine", "dominik", "eve", "frederica", "gorge"]
+            [usize::try_from(i % 7).unwrap()],
     }
 }
 
 const TOTAL: i64 = 1210;
 
-/// The bounds of the rounds of etcd's hash tests: 18 of a cycle, and one long one. Both ends are written, so rounds overlap in one number.
+/// The bounds of the rounds of etcd's hash tests: 18 of a cycle, and one long one. Both ends are written, so rounds
+/// overlap in one number.
 fn rounds() -> impl Iterator<Item = (i64, i64)> {
     let cycles = (0..).step_by(71).take_while(|start| *start < TOTAL).map(|start| (start, CYCLE));
     cycles.chain([(18 * CYCLE, TOTAL)])
 }
 
-const KINDS: [Compaction; 3] = [Compaction::Scheduled, Compaction::Finished, Compaction::FinishedAsOldVersionsDo];
+const KINDS: [Compaction; 3] =
+    [Compaction::Scheduled, Compaction::Finished, Compaction::FinishedAsOldVersionsDo];
 
-/// Puts round after round; after each the hash is taken at a revision of that round (0: the last) and the store compacted there.
+/// Puts round after round; after each the hash is taken at a revision of that round (0: the last) and the store
+/// compacted there.
 fn hash_and_compact(how: Compaction, at: impl Fn(i64, i64) -> i64) -> Vec<(u32, i64, i64)> {
     let mut store = Store::new();
     let hash = |(start, count): (i64, i64)| {
@@ -319,14 +355,19 @@ fn the_hashes_at_the_end_of_each_round_are_what_etcd_says() {
     }
 }
 
-/// What TestCompactionHash is for: one hash, whether a member has compacted or not. etcd proves it on a running store, with its cache of
-/// hashes; files have no cache, so here the one that is behind is hashed as if it were compacted as far as the other.
+/// What TestCompactionHash is for: one hash, whether a member has compacted or not. etcd proves it on a running
+/// store, with its cache of hashes; files have no cache, so here the one that is behind is hashed as if it were
+/// compacted as far as the other.
 #[test]
 fn a_compaction_changes_no_hash() {
     let mut store = Store::new();
     for (start, count) in rounds() {
         for i in start..=start + count {
-            if i % 67 == 0 { store.delete(pick_key(i + 83)) } else { store.put(pick_key(i), i.to_string(), 0) }
+            if i % 67 == 0 {
+                store.delete(pick_key(i + 83))
+            } else {
+                store.put(pick_key(i), i.to_string(), 0)
+            }
         }
         let tombstone = store.rows.keys().rfind(|row| row.tombstone).map_or(0, |row| row.revision.main);
         // At a tombstone, beside one, in the middle, at the end.
@@ -339,8 +380,8 @@ fn a_compaction_changes_no_hash() {
     }
 }
 
-/// When no key is left, etcd's hash skips nothing (its set of revisions to keep is empty), so that it changes while a compaction runs. As
-/// if compacted means as if that were over.
+/// When no key is left, etcd's hash skips nothing (its set of revisions to keep is empty), so that it changes while a
+/// compaction runs. As if compacted means as if that were over.
 #[test]
 fn a_finished_compaction_of_a_store_without_keys_changes_no_hash() {
     let mut store = Store::new();
@@ -363,7 +404,8 @@ fn a_finished_compaction_of_a_store_without_keys_changes_no_hash() {
 /// Compares a store hashed as if compacted with the same store really compacted.
 fn agree(store: &Store, compact: i64, kinds: &[Compaction]) {
     for revision in [compact, i64::midpoint(compact, store.current), store.current] {
-        let due = store.hash(HashKvOptions { revision: Some(revision), compact_revision: Some(compact) }).unwrap();
+        let due =
+            store.hash(HashKvOptions { revision: Some(revision), compact_revision: Some(compact) }).unwrap();
         for how in kinds {
             let mut ahead = store.clone();
             ahead.compact(compact, *how);
@@ -400,8 +442,8 @@ fn refusals_and_damage_have_their_exit_codes() {
     }
 }
 
-/// A database written by hand: bucket `key` with foo=bar at revision 2, `lease` empty, `meta` with consistent_index 5 and term 2.
-/// etcd 3.5.1 booted on it.
+/// A database written by hand: bucket `key` with foo=bar at revision 2, `lease` empty, `meta` with consistent_index 5
+/// and term 2. etcd 3.5.1 booted on it.
 fn tiny() -> Vec<u8> {
     let text = "
         0000 00000000000000000400000000000000
@@ -426,7 +468,10 @@ fn tiny() -> Vec<u8> {
         let mut words = line.split_whitespace();
         let at = usize::from_str_radix(words.next().unwrap(), 16).unwrap();
         let digits = words.collect::<String>();
-        let bytes: Vec<u8> = (0..digits.len()).step_by(2).map(|i| u8::from_str_radix(&digits[i..i + 2], 16).unwrap()).collect();
+        let bytes: Vec<u8> = (0..digits.len())
+            .step_by(2)
+            .map(|i| u8::from_str_radix(&digits[i..i + 2], 16).unwrap())
+            .collect();
         file[at..at + bytes.len()].copy_from_slice(&bytes);
     }
     file
@@ -445,7 +490,10 @@ fn the_smallest_etcd_database_reads_as_written() {
     assert_eq!(bucket(b"meta").get(b"consistent_index").unwrap().unwrap(), 5u64.to_be_bytes());
     assert_eq!(bucket(b"meta").get(b"term").unwrap().unwrap(), 2u64.to_be_bytes());
     let status = status(&source, &Quiet).unwrap();
-    assert_eq!((status.hash, status.revision, status.all_keys, status.total_size), (2_414_719_545, 2, 3, 12288));
+    assert_eq!(
+        (status.hash, status.revision, status.all_keys, status.total_size),
+        (2_414_719_545, 2, 3, 12288)
+    );
     let hash = hashkv(&source, HashKvOptions::default(), &Quiet).unwrap();
     assert_eq!(hash.hash, 3_305_255_506);
 }

@@ -1,8 +1,8 @@
 //! The real etcds write, the real etcdutls and etcdctls answer, and so do we.
 //!
-//! Each test starts a server of its own, gives it a history drawn from a seed, and compares files with `tests/peers`' programs. A failure
-//! prints the seed; `COLDBOLT_SEED` repeats it (leases and password salts differ all the same). Without the programs there is nothing to
-//! do, unless `COLDBOLT_INTEROP=required`.
+//! Each test starts a server of its own, gives it a history drawn from a seed, and compares files with `tests/peers`'
+//! programs. A failure prints the seed; `COLDBOLT_SEED` repeats it (leases and password salts differ all the same).
+//! Without the programs there is nothing to do, unless `COLDBOLT_INTEROP=required`.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -29,8 +29,12 @@ use server::{Server, run};
 
 const HASHKV: &str = "etcd-3.7.1/etcdutl";
 /// Who prints a status, and which of our answers that is.
-const STATUS: [(&str, &str); 4] =
-    [("etcd-3.4.23/etcdctl", "3.4"), ("etcd-3.5.1/etcdutl", "3.5"), ("etcd-3.6.14/etcdutl", "3.6"), ("etcd-3.7.1/etcdutl", "3.7")];
+const STATUS: [(&str, &str); 4] = [
+    ("etcd-3.4.23/etcdctl", "3.4"),
+    ("etcd-3.5.1/etcdutl", "3.5"),
+    ("etcd-3.6.14/etcdutl", "3.6"),
+    ("etcd-3.7.1/etcdutl", "3.7"),
+];
 const FORMATS: [&str; 3] = ["json", "simple", "fields"];
 
 #[test]
@@ -162,19 +166,27 @@ fn unfinished(version: &str, flags: &[&str]) {
     [&before, &running].into_iter().for_each(|snapshot| bench.good(snapshot));
     bench.good(killed.ancestors().nth(3).unwrap());
     for file in [&running, &killed] {
-        assert!(is_unfinished(file, at), "{}: the compaction at {at} is over, or was not begun", file.display());
+        assert!(
+            is_unfinished(file, at),
+            "{}: the compaction at {at} is over, or was not begun",
+            file.display()
+        );
         bench.status(file);
         bench.hashkv_formats(file);
         bench.sweep(file, at - 2..=last_revision(file) + 2);
     }
-    assert!(rows_of_the_first_txn(&running) < rows_of_the_first_txn(&before), "the compaction has removed nothing yet");
+    assert!(
+        rows_of_the_first_txn(&running) < rows_of_the_first_txn(&before),
+        "the compaction has removed nothing yet"
+    );
     for revision in at..=last_revision(&before) {
         bench.as_if_compacted(&before, &running, revision, at);
     }
     bench.end(&seed, version, &history);
 }
 
-/// Where no key is left etcd's hash leaves out nothing: not what the compaction will remove, not the deletes at its revision.
+/// Where no key is left etcd's hash leaves out nothing: not what the compaction will remove, not the deletes at its
+/// revision.
 #[test]
 fn etcd_3_7_agrees_about_an_unfinished_compaction_of_no_keys() {
     let Some((mut bench, server)) = Bench::new().zip(Server::start("3.7.1", &SLOW)) else { return };
@@ -214,7 +226,8 @@ fn read(file: &Path) -> Scan {
 
 fn is_unfinished(file: &Path, at: i64) -> bool {
     let facts = read(file).facts;
-    facts.scheduled_compact_revision == Some(at) && facts.finished_compact_revision.is_none_or(|finished| finished < at)
+    facts.scheduled_compact_revision == Some(at)
+        && facts.finished_compact_revision.is_none_or(|finished| finished < at)
 }
 
 fn last_revision(file: &Path) -> i64 {
@@ -264,7 +277,11 @@ fn ours(args: &[&str], stdin: &[u8]) -> Answer {
 
 impl Bench {
     fn new() -> Option<Bench> {
-        all_are_there().then(|| Bench { directory: tempfile::tempdir().unwrap(), inputs: BTreeMap::new(), counts: BTreeMap::new() })
+        all_are_there().then(|| Bench {
+            directory: tempfile::tempdir().unwrap(),
+            inputs: BTreeMap::new(),
+            counts: BTreeMap::new(),
+        })
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -298,7 +315,11 @@ impl Bench {
             for format in FORMATS {
                 let theirs = self.theirs(program, &["snapshot", "status"], file, &["-w", format]);
                 assert_eq!(theirs.code, Some(0), "{program} {name}: {}", theirs.error);
-                assert_eq!(ours(&["status", name, "--compat", compat, "-w", format], b""), theirs, "{program} {name} -w {format}");
+                assert_eq!(
+                    ours(&["status", name, "--compat", compat, "-w", format], b""),
+                    theirs,
+                    "{program} {name} -w {format}"
+                );
                 self.count("status");
             }
         }
@@ -319,10 +340,12 @@ impl Bench {
         self.count(if theirs.code == Some(0) { "hashkv" } else { "refusals" });
     }
 
-    /// A fresh file, or the directory of a server that was stopped or killed: verify has nothing against it but what is worth a note.
+    /// A fresh file, or the directory of a server that was stopped or killed: verify has nothing against it but what
+    /// is worth a note.
     fn good(&mut self, path: &Path) {
         let answer = ours(&["verify", path.to_str().unwrap(), "-w", "json"], b"");
-        let report: Value = serde_json::from_str(&answer.out).unwrap_or_else(|e| panic!("{}: {e}: {}", path.display(), answer.error));
+        let report: Value = serde_json::from_str(&answer.out)
+            .unwrap_or_else(|e| panic!("{}: {e}: {}", path.display(), answer.error));
         let findings = report["files"][0]["findings"].as_array().unwrap();
         let bad: Vec<_> = findings.iter().filter(|finding| finding["severity"] != "note").collect();
         assert!(bad.is_empty() && answer.code == Some(0), "{}: {:?}: {bad:?}", path.display(), answer.code);
@@ -359,11 +382,19 @@ impl Bench {
     }
 
     /// Our answer from the snapshot is the running server's own. `before` are the snapshots before each compaction.
-    fn live(&mut self, server: &Server, version: &str, file: &Path, before: &BTreeMap<i64, PathBuf>, revision: i64) {
+    fn live(
+        &mut self,
+        server: &Server,
+        version: &str,
+        file: &Path,
+        before: &BTreeMap<i64, PathBuf>,
+        revision: i64,
+    ) {
         let args = ["endpoint", "hashkv", "--rev", &revision.to_string(), "-w", "json"];
         let Output { status, stdout, stderr } = server.try_ctl(&args, b"");
         let old = matches!(version, "3.4.23" | "3.5.1");
-        // Newer servers keep the hashes that their compactions made, and answer with them: so they saw the store before.
+        // Newer servers keep the hashes that their compactions made, and answer with them: so they saw the store
+        // before.
         let file = if old { file } else { before.get(&revision).map_or(file, PathBuf::as_path) };
         let name = self.input(file);
         let ours = ours(&["hashkv", name, "--rev", &revision.to_string(), "-w", "json"], b"");
@@ -372,7 +403,8 @@ impl Bench {
         if status.success() {
             let theirs: Value = serde_json::from_slice(&stdout).unwrap();
             let theirs = &theirs[0]["HashKV"];
-            let ours: Value = serde_json::from_str(&ours.out).unwrap_or_else(|_| panic!("{context}: {}", ours.error));
+            let ours: Value =
+                serde_json::from_str(&ours.out).unwrap_or_else(|_| panic!("{context}: {}", ours.error));
             let ours = [&ours["hash"], &ours["compactRevision"]].map(number);
             assert_eq!(ours, [&theirs["hash"], &theirs["compact_revision"]].map(number), "{context}");
             self.count("live");
@@ -381,8 +413,14 @@ impl Bench {
             assert!(stderr.contains("mvcc: required revision has been compacted"), "{context}: {stderr}");
             assert_eq!(ours.code, Some(0), "{context}");
         } else {
-            let why = ["mvcc: required revision has been compacted", "mvcc: required revision is a future revision"];
-            let why = why.into_iter().find(|why| stderr.contains(why)).unwrap_or_else(|| panic!("{context}: {stderr}"));
+            let why = [
+                "mvcc: required revision has been compacted",
+                "mvcc: required revision is a future revision",
+            ];
+            let why = why
+                .into_iter()
+                .find(|why| stderr.contains(why))
+                .unwrap_or_else(|| panic!("{context}: {stderr}"));
             assert!(ours.code == Some(1) && ours.error.contains(why), "{context}: {ours:?}");
             self.count("live refusals");
         }
@@ -403,6 +441,9 @@ impl Bench {
             assert!(fs::read(path).unwrap() == *bytes, "{} was written to", path.display());
         }
         let History { revision, compacted, .. } = history;
-        eprintln!("etcd {version}, seed {}, compacted {compacted}, revision {revision}: {:?}", seed.0, self.counts);
+        eprintln!(
+            "etcd {version}, seed {}, compacted {compacted}, revision {revision}: {:?}",
+            seed.0, self.counts
+        );
     }
 }

@@ -11,15 +11,32 @@ use common::{Input, Ran, coldbolt, fixture, run};
 const VERSIONS: [&str; 3] = ["1.3.12", "1.4.3", "1.5.0"];
 const RULE: &str = "===============================================\n";
 
-/// Files of every page size, with and without a freelist: nested, inline, big values, branches of several levels, free pages.
+/// Files of every page size, with and without a freelist: nested, inline, big values, branches of several levels,
+/// free pages.
 fn files(dir: &Path) -> Option<Vec<Input>> {
     let mkbolt = find("mkbolt/mkbolt")?;
-    let mut files = vec![Input::new(fixture("small-3.5.1/snapshot.db")), Input::new(fixture("bolt/nested-1024.db"))];
+    let mut files =
+        vec![Input::new(fixture("small-3.5.1/snapshot.db")), Input::new(fixture("bolt/nested-1024.db"))];
     for (size, keys) in [("1024", "700"), ("4096", "1500"), ("16384", "900"), ("65536", "2500")] {
         for freelist in ["true", "false"] {
             let path = dir.join(format!("{size}-{freelist}.db"));
             let freelist = format!("-freelist={freelist}");
-            let made = run(&mkbolt, args!["-o", path, "-page-size", size, "-keys", keys, "-delete-every", "3", "-nested", "4", freelist]);
+            let made = run(
+                &mkbolt,
+                args![
+                    "-o",
+                    path,
+                    "-page-size",
+                    size,
+                    "-keys",
+                    keys,
+                    "-delete-every",
+                    "3",
+                    "-nested",
+                    "4",
+                    freelist
+                ],
+            );
             assert_eq!(made.code, Some(0), "{}", made.err);
             files.push(Input::new(path));
         }
@@ -51,7 +68,9 @@ fn same(bbolt: &Path, command: &str, flags: &[&str], file: &Input, words: &[&OsS
 fn differ(what: &str, theirs: &[u8], ours: &[u8]) {
     if theirs != ours {
         let at = theirs.iter().zip(ours).take_while(|(a, b)| a == b).count();
-        let near = |text: &[u8]| text[at.saturating_sub(40).min(text.len())..text.len().min(at + 40)].escape_ascii().to_string();
+        let near = |text: &[u8]| {
+            text[at.saturating_sub(40).min(text.len())..text.len().min(at + 40)].escape_ascii().to_string()
+        };
         panic!("{what}: at byte {at}\n   bbolt {}\ncoldbolt {}", near(theirs), near(ours));
     }
 }
@@ -65,8 +84,9 @@ fn page_of(block: &str) -> (u64, bool) {
     }
 }
 
-/// Equal block by block, but for two things. Where bbolt fails on a free page, coldbolt says that it is free. And where bbolt follows the
-/// overflow count left in a free page over pages in use, or stops at the older meta page's high water mark, coldbolt prints them.
+/// Equal block by block, but for two things. Where bbolt fails on a free page, coldbolt says that it is free. And
+/// where bbolt follows the overflow count left in a free page over pages in use, or stops at the older meta page's
+/// high water mark, coldbolt prints them.
 fn same_pages(bbolt: &Path, flags: &[&str], file: &Input) {
     let (theirs, ours) = both(bbolt, "page", flags, file, &[]);
     let what = format!("{} page {flags:?} {}", bbolt.display(), file.path.display());
@@ -81,7 +101,10 @@ fn same_pages(bbolt: &Path, flags: &[&str], file: &Input) {
         }
         let ours = blocks.next().unwrap_or_else(|| panic!("{what}: page {id} is not there"));
         if failed {
-            assert!(ours.starts_with(&format!("Page ID:    {id}\nPage Type:  free\n")), "{what}: {theirs}{ours}");
+            assert!(
+                ours.starts_with(&format!("Page ID:    {id}\nPage Type:  free\n")),
+                "{what}: {theirs}{ours}"
+            );
         } else {
             differ(&format!("{what}: page {id}"), theirs.as_bytes(), ours.as_bytes());
             equal += 1;
@@ -122,7 +145,15 @@ fn keys_and_values_are_bbolts_in_every_format() {
             let paths: &[&[&str]] = if etcd {
                 &[&["key"], &["meta"], &["auth"], &["lease"]]
             } else {
-                &[&["flat"], &["nested"], &["nested", "1"], &["nested", "1", "2"], &["overflow"], &["inline-0"], &["inline-5"]]
+                &[
+                    &["flat"],
+                    &["nested"],
+                    &["nested", "1"],
+                    &["nested", "1", "2"],
+                    &["overflow"],
+                    &["inline-0"],
+                    &["inline-5"],
+                ]
             };
             for path in paths {
                 let words: Vec<&OsStr> = path.iter().map(OsStr::new).collect();
@@ -136,7 +167,8 @@ fn keys_and_values_are_bbolts_in_every_format() {
                 for key in picked.iter().step_by(picked.len() / 4 + 1) {
                     let words: Vec<&OsStr> = words.iter().copied().chain([OsStr::new(key)]).collect();
                     for format in formats {
-                        // Many random bytes hold characters that are newer than the Unicode tables of Go 1.26: it escapes them.
+                        // Many random bytes hold characters that are newer than the Unicode tables of Go 1.26: it
+                        // escapes them.
                         if *format == "ascii-encoded" && path[0] == "overflow" {
                             continue;
                         }

@@ -1,8 +1,9 @@
-//! Damaged files of every kind that was seen to kill the other tools, before `coldbolt verify` and the real `bbolt check`.
+//! Damaged files of every kind that was seen to kill the other tools, before `coldbolt verify` and the real `bbolt
+//! check`.
 //!
-//! Of each file verify must make an end in time, in little memory, without a signal, and with the right exit code; and what a bbolt that
-//! survives says of it, verify must say too. Without the programs of `tests/peers` only the first half is proven, unless
-//! `COLDBOLT_INTEROP=required`.
+//! Of each file verify must make an end in time, in little memory, without a signal, and with the right exit code;
+//! and what a bbolt that survives says of it, verify must say too. Without the programs of `tests/peers` only the
+//! first half is proven, unless `COLDBOLT_INTEROP=required`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -124,7 +125,9 @@ fn classes() -> Vec<(&'static str, Due, Break)> {
         ("child at the high water mark", Bad, |b, i| i.set_u64(b.field(b.branch(), 8), i.high_water())),
         ("child 0", Bad, |b, i| i.set_u64(b.field(b.branch(), 8), 0)),
         ("branch to itself", Bad, |b, i| i.set_u64(b.field(b.branch(), 8), b.branch())),
-        ("two branches to one leaf", Bad, |b, i| i.set_u64(b.field(b.branch(), 8), i.elements(b.branch())[1].child)),
+        ("two branches to one leaf", Bad, |b, i| {
+            i.set_u64(b.field(b.branch(), 8), i.elements(b.branch())[1].child)
+        }),
         ("count 65535", Bad, |b, i| i.set_u16(i.page(b.leaf()) + 10, 0xffff)),
         ("count 0", Bad, |b, i| i.set_u16(i.page(b.leaf()) + 10, 0)),
         ("count one less", Bad, |b, i| i.set_u16(i.page(b.leaf()) + 10, i.count(b.leaf()) as u16 - 1)),
@@ -177,8 +180,12 @@ fn classes() -> Vec<(&'static str, Due, Break)> {
     ];
     let listed: [(&'static str, Due, Break); 8] = [
         ("a leaf is free", Bad, |b, i| i.set_u64(i.page(i.freelist()) + 16, b.leaf())),
-        ("a page is free twice", Bad, |_, i| i.set_u64(i.page(i.freelist()) + 16, i.u64(i.page(i.freelist()) + 24))),
-        ("a free page past the high water mark", Bad, |_, i| i.set_u64(i.page(i.freelist()) + 16, i.high_water() + 3)),
+        ("a page is free twice", Bad, |_, i| {
+            i.set_u64(i.page(i.freelist()) + 16, i.u64(i.page(i.freelist()) + 24))
+        }),
+        ("a free page past the high water mark", Bad, |_, i| {
+            i.set_u64(i.page(i.freelist()) + 16, i.high_water() + 3)
+        }),
         ("a free page is not listed", Warning, |_, i| {
             let count = i.page(i.freelist()) + 10;
             i.set_u16(count, i.u16(count) - 1);
@@ -211,10 +218,15 @@ fn set_page_size(image: &mut Image, size: u32) {
 }
 
 fn bases() -> Vec<Base> {
-    let small = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/small-3.5.1/snapshot.db")).unwrap();
+    let small =
+        fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/small-3.5.1/snapshot.db")).unwrap();
     let mut bases = vec![
         Base { name: "small-3.5.1", image: Image::snapshot(small.clone()), bucket: "key" },
-        Base { name: "small-3.5.1 without its trailer", image: Image::snapshot(small).without_trailer(), bucket: "key" },
+        Base {
+            name: "small-3.5.1 without its trailer",
+            image: Image::snapshot(small).without_trailer(),
+            bucket: "key",
+        },
         Base { name: "plain, with a freelist", image: image::plain(), bucket: "flat" },
     ];
     for (name, page_size) in [("mkbolt, pages of 1024", 1024), ("mkbolt, pages of 4096", 4096)] {
@@ -222,8 +234,11 @@ fn bases() -> Vec<Base> {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("made.db");
         let size = page_size.to_string();
-        let made =
-            peers::command(&mkbolt, directory.path()).args(["-page-size", &size, "-keys", "1500", "-o"]).arg(&file).output().unwrap();
+        let made = peers::command(&mkbolt, directory.path())
+            .args(["-page-size", &size, "-keys", "1500", "-o"])
+            .arg(&file)
+            .output()
+            .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let mut image = Image { bytes: fs::read(&file).unwrap(), page_size, trailer: false };
         // The newer meta page becomes the first, and the second is made like it, as `snapshot save` leaves them.
@@ -243,7 +258,8 @@ fn bases() -> Vec<Base> {
 /// A program that is ended when its time is over.
 fn run(command: &mut Command, most: Duration) -> Option<(Output, Duration)> {
     let start = Instant::now();
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
     std::thread::scope(|threads| {
         let read = |pipe: &mut dyn std::io::Read| {
@@ -273,9 +289,18 @@ fn run(command: &mut Command, most: Duration) -> Option<(Output, Duration)> {
 /// The findings of verify, once it has come to the exit code that is due.
 fn verify(file: &Path, context: &str, due: &[i32], wrong: &mut Vec<String>) -> Vec<Value> {
     let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -d \"$0\" && exec \"$@\"", MOST_MEMORY, env!("CARGO_BIN_EXE_coldbolt"), "verify", "-w", "json"]);
+    command.args([
+        "-c",
+        "ulimit -d \"$0\" && exec \"$@\"",
+        MOST_MEMORY,
+        env!("CARGO_BIN_EXE_coldbolt"),
+        "verify",
+        "-w",
+        "json",
+    ]);
     command.args(["--max-findings", "1000000"]).arg(file);
-    let (output, took) = run(&mut command, MOST_TIME).unwrap_or_else(|| panic!("{context}: verify makes no end"));
+    let (output, took) =
+        run(&mut command, MOST_TIME).unwrap_or_else(|| panic!("{context}: verify makes no end"));
     let err = String::from_utf8_lossy(&output.stderr);
     let code = output.status.code().unwrap_or_else(|| panic!("{context}: {}: {err}", output.status));
     if !due.contains(&code) {
@@ -320,7 +345,9 @@ fn check(bbolt: &Path, file: &Path, home: &Path) -> (Fate, Vec<String>) {
 }
 
 fn is_message(line: &str) -> bool {
-    ["page ", "key[", "the first key[", "unexpected page type", "panic: "].iter().any(|start| line.starts_with(start))
+    ["page ", "key[", "the first key[", "unexpected page type", "panic: "]
+        .iter()
+        .any(|start| line.starts_with(start))
 }
 
 /// The numbers after these words of a message.
@@ -330,7 +357,8 @@ fn numbers_after(message: &str, words: &str) -> Vec<u64> {
     rest[..end].split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok()).collect()
 }
 
-/// Whether the finding is of a number that points to this page, where there can be none: it is placed where the number stands.
+/// Whether the finding is of a number that points to this page, where there can be none: it is placed where the
+/// number stands.
 fn points_to(finding: &Value, id: u64) -> bool {
     finding["code"] == "page-out-of-range"
         && finding["detail"].as_str().is_some_and(|d| d.contains(&format!("page number {id} is not between")))
@@ -339,7 +367,9 @@ fn points_to(finding: &Value, id: u64) -> bool {
 /// Whether our findings include what bbolt says.
 fn includes(findings: &[Value], message: &str, image: &Image) -> bool {
     let any = |codes: &[&str], judge: &dyn Fn(&Value, Option<u64>) -> bool| {
-        findings.iter().any(|f| codes.iter().any(|code| f["code"] == *code) && judge(f, f["at"]["page"].as_u64()))
+        findings
+            .iter()
+            .any(|f| codes.iter().any(|code| f["code"] == *code) && judge(f, f["at"]["page"].as_u64()))
     };
     let detail = |f: &Value| f["detail"].as_str().unwrap_or_default().to_owned();
     if message.starts_with("panic: ") {
@@ -350,15 +380,25 @@ fn includes(findings: &[Value], message: &str, image: &Image) -> bool {
         return true;
     }
     if message.starts_with("key[") || message.starts_with("the first key[") {
-        // bbolt names the child for a branch; the pages above are in its stack. Of two keys out of order it blames the second, in the
-        // leaf after or above; a page that is reached twice, or is no leaf, it blames for its keys.
+        // bbolt names the child for a branch; the pages above are in its stack. Of two keys out of order it blames
+        // the second, in the leaf after or above; a page that is reached twice, or is no leaf, it blames for its
+        // keys.
         let mut pages = numbers_after(message, " page(");
         pages.extend(numbers_after(message, "tack: ["));
-        let below: Vec<u64> =
-            pages.iter().filter(|id| image.flags(**id) == BRANCH).flat_map(|id| image.elements(*id)).map(|e| e.child).collect();
-        return any(&["key-order", "branch-key", "key-empty", "page-shared", "element-flags", "element-bounds"], &|f, page| {
-            page.is_some_and(|page| pages.contains(&page) || (f["code"] == "key-order" && below.contains(&page)))
-        });
+        let below: Vec<u64> = pages
+            .iter()
+            .filter(|id| image.flags(**id) == BRANCH)
+            .flat_map(|id| image.elements(*id))
+            .map(|e| e.child)
+            .collect();
+        return any(
+            &["key-order", "branch-key", "key-empty", "page-shared", "element-flags", "element-bounds"],
+            &|f, page| {
+                page.is_some_and(|page| {
+                    pages.contains(&page) || (f["code"] == "key-order" && below.contains(&page))
+                })
+            },
+        );
     }
     if message.starts_with("unexpected page type") {
         let pages = numbers_after(message, "pgId:");
@@ -371,12 +411,17 @@ fn includes(findings: &[Value], message: &str, image: &Image) -> bool {
     // A run of overflow pages is named by its first page.
     let runs_over = |_: &Value, page: Option<u64>| {
         page.is_some_and(|page| {
-            page < image.high_water() && page <= id && image.page(page) + 16 <= image.bytes.len() && id <= page + image.overflow(page)
+            page < image.high_water()
+                && page <= id
+                && image.page(page) + 16 <= image.bytes.len()
+                && id <= page + image.overflow(page)
         })
     };
     if message.contains("already freed") {
         // A list that claims more than it has room for is not read.
-        return any(&["freelist-invalid"], &|f, _| detail(f).contains(&format!("page {id} ")) || detail(f).contains("are claimed"));
+        return any(&["freelist-invalid"], &|f, _| {
+            detail(f).contains(&format!("page {id} ")) || detail(f).contains("are claimed")
+        });
     }
     if message.contains("reachable freed") {
         return any(&["freelist-reachable"], &|f, _| detail(f).contains(&format!("page {id} ")));
@@ -402,7 +447,8 @@ fn includes(findings: &[Value], message: &str, image: &Image) -> bool {
 
 #[test]
 fn verify_survives_all_damage_and_says_what_bbolt_says() {
-    let bbolts: Vec<(&str, PathBuf)> = BBOLTS.into_iter().filter_map(|name| Some((name, peers::find(name)?))).collect();
+    let bbolts: Vec<(&str, PathBuf)> =
+        BBOLTS.into_iter().filter_map(|name| Some((name, peers::find(name)?))).collect();
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("damaged.db");
     let mut fates: BTreeMap<(&str, Fate), u32> = BTreeMap::new();
@@ -425,7 +471,8 @@ fn verify_survives_all_damage_and_says_what_bbolt_says() {
                 if sealed {
                     image.seal();
                 }
-                let context = format!("{}: {class}{}", base.name, if sealed { ", trailer made to fit" } else { "" });
+                let context =
+                    format!("{}: {class}{}", base.name, if sealed { ", trailer made to fit" } else { "" });
                 fs::write(&file, &image.bytes).unwrap();
                 let changed = image.bytes != base.image.bytes;
                 // What is invisible in pages may be seen in etcd's history, and by an old trailer always.
@@ -445,7 +492,10 @@ fn verify_survives_all_damage_and_says_what_bbolt_says() {
                 files += 1;
                 let answers: Vec<_> = std::thread::scope(|threads| {
                     let (file, home) = (&file, directory.path());
-                    let all: Vec<_> = bbolts.iter().map(|(name, bbolt)| (name, threads.spawn(move || check(bbolt, file, home)))).collect();
+                    let all: Vec<_> = bbolts
+                        .iter()
+                        .map(|(name, bbolt)| (name, threads.spawn(move || check(bbolt, file, home))))
+                        .collect();
                     all.into_iter().map(|(name, answer)| (*name, answer.join().unwrap())).collect()
                 });
                 for (name, (fate, messages)) in answers {
@@ -454,7 +504,11 @@ fn verify_survives_all_damage_and_says_what_bbolt_says() {
                         compared += messages.len();
                         let not_said = messages.iter().filter(|m| !includes(&findings, m, &image));
                         missing.extend(not_said.take(3).map(|m| {
-                            let ours: Vec<String> = findings.iter().take(5).map(|f| format!("{} {}", f["code"], f["at"])).collect();
+                            let ours: Vec<String> = findings
+                                .iter()
+                                .take(5)
+                                .map(|f| format!("{} {}", f["code"], f["at"]))
+                                .collect();
                             format!("{context}, {name}: {m}\n    ours: {ours:?}")
                         }));
                     }

@@ -1,7 +1,8 @@
-//! Copies of members that were killed under load, against what the same directory comes to when the real server starts on it.
+//! Copies of members that were killed under load, against what the same directory comes to when the real server
+//! starts on it.
 //!
-//! Every run draws its load from a seed, printed when it fails; `COLDBOLT_SEED` repeats it and `COLDBOLT_RUNS` says how many there are.
-//! Without the programs there is nothing to do, unless `COLDBOLT_INTEROP=required`.
+//! Every run draws its load from a seed, printed when it fails; `COLDBOLT_SEED` repeats it and `COLDBOLT_RUNS` says
+//! how many there are. Without the programs there is nothing to do, unless `COLDBOLT_INTEROP=required`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -37,7 +38,8 @@ use history::{Rng, Seed};
 use load::{Load, Shared};
 
 /// What the server's and the copy's must be the same in.
-const BUCKETS: [&str; 8] = ["key", "lease", "alarm", "auth", "authUsers", "authRoles", "members", "members_removed"];
+const BUCKETS: [&str; 8] =
+    ["key", "lease", "alarm", "auth", "authUsers", "authRoles", "members", "members_removed"];
 
 type Bucket = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -81,7 +83,8 @@ fn three_killed_members_of_3_7_are_copied_as_they_would_start() {
     runs("3.7.1", 3);
 }
 
-/// The recorded members: the version's own tool takes the copy, its SHA-256 included, and its server answers what the member answered.
+/// The recorded members: the version's own tool takes the copy, its SHA-256 included, and its server answers what the
+/// member answered.
 #[test]
 fn what_was_copied_is_restored_and_served_by_etcd() {
     for version in ["3.4.23", "3.5.1", "3.6.14", "3.7.1"] {
@@ -105,10 +108,20 @@ fn what_was_copied_is_restored_and_served_by_etcd() {
         assert!(restored.status.success(), "{version}: {}", String::from_utf8_lossy(&restored.stderr));
         member.start(&["--initial-cluster", &cluster]);
         member.caught_up();
-        let recorded = fs::read(common::fixture(&format!("etcd-{version}/cold.expected.range.json"))).unwrap();
+        let recorded =
+            fs::read(common::fixture(&format!("etcd-{version}/cold.expected.range.json"))).unwrap();
         let recorded: Value = serde_json::from_slice(&recorded).unwrap();
-        let (_, answer) = member.client().post("kv/range", &serde_json::json!({"key": "AA==", "range_end": "AA=="})).unwrap();
-        let text = |kvs: &Value| kvs.as_array().unwrap().iter().map(|kv| (kv["key"].clone(), kv["value"].clone())).collect::<Vec<_>>();
+        let (_, answer) = member
+            .client()
+            .post("kv/range", &serde_json::json!({"key": "AA==", "range_end": "AA=="}))
+            .unwrap();
+        let text = |kvs: &Value| {
+            kvs.as_array()
+                .unwrap()
+                .iter()
+                .map(|kv| (kv["key"].clone(), kv["value"].clone()))
+                .collect::<Vec<_>>()
+        };
         assert_eq!(text(&answer["kvs"]), text(&recorded["kvs"]), "{version}");
         let revision = history::number(&recorded["header"]["revision"]);
         assert_eq!(history::number(&answer["header"]["revision"]), revision, "{version}");
@@ -130,12 +143,16 @@ fn a_running_etcd_is_left_alone_unless_a_copy_is_asked_for_all_the_same() {
         let put = serde_json::json!({"key": "a2V5", "value": "dmFsdWU="});
         assert_eq!(client.post("kv/put", &put).unwrap().0, 200);
         let to = member.home.join("copy.db");
-        let args = ["copy", member.data().to_str().unwrap(), to.to_str().unwrap(), "--etcd-version", version].map(str::to_owned);
+        let args = ["copy", member.data().to_str().unwrap(), to.to_str().unwrap(), "--etcd-version", version]
+            .map(str::to_owned);
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let started = Instant::now();
         let output = coldbolt(&args);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.code() == Some(3) && said.contains("a running etcd holds its lock"), "{version}: {said}");
+        assert!(
+            output.status.code() == Some(3) && said.contains("a running etcd holds its lock"),
+            "{version}: {said}"
+        );
         assert!(started.elapsed() < Duration::from_secs(5) && !to.exists());
         // It still writes, and the copy has what was acknowledged before.
         assert_eq!(client.post("kv/put", &put).unwrap().0, 200);
@@ -146,7 +163,8 @@ fn a_running_etcd_is_left_alone_unless_a_copy_is_asked_for_all_the_same() {
     }
 }
 
-/// Two of three are lost for good: the third is made a cluster of its own, which has every acknowledged write and takes new ones.
+/// Two of three are lost for good: the third is made a cluster of its own, which has every acknowledged write and
+/// takes new ones.
 #[test]
 fn one_survivor_of_three_serves_alone_once_the_others_are_removed() {
     for version in ["3.4.23", "3.5.1", "3.6.14", "3.7.1"] {
@@ -171,7 +189,8 @@ fn one_survivor_of_three_serves_alone_once_the_others_are_removed() {
         let left = &mut all[1];
         let data = left.data().to_str().unwrap().to_owned();
         let list = |dir: &str| {
-            let output = coldbolt(&["member", "list", "--data-dir", dir, "--etcd-version", version, "-w", "json"]);
+            let output =
+                coldbolt(&["member", "list", "--data-dir", dir, "--etcd-version", version, "-w", "json"]);
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
             answer["members"].as_array().unwrap().clone()
@@ -213,7 +232,9 @@ fn members_start_from_directories_that_were_made_of_theirs() {
         }
         let home = tempfile::tempdir().unwrap();
         let (mut all, cluster) = members(version, 3, home.path());
-        all.iter_mut().for_each(|member| member.start(&["--initial-cluster", &cluster, "--backend-batch-interval", "3s"]));
+        all.iter_mut().for_each(|member| {
+            member.start(&["--initial-cluster", &cluster, "--backend-batch-interval", "3s"])
+        });
         all.iter_mut().for_each(Member::caught_up);
         let mut client = all[0].client();
         for value in 0..50 {
@@ -224,7 +245,15 @@ fn members_start_from_directories_that_were_made_of_theirs() {
         all.iter_mut().for_each(Member::kill);
         for member in &all {
             let (data, new) = (member.data(), member.home.join("new"));
-            let output = coldbolt(&["copy", data.to_str().unwrap(), new.to_str().unwrap(), "--as", "data-dir", "--etcd-version", version]);
+            let output = coldbolt(&[
+                "copy",
+                data.to_str().unwrap(),
+                new.to_str().unwrap(),
+                "--as",
+                "data-dir",
+                "--etcd-version",
+                version,
+            ]);
             assert!(output.status.success(), "{version}: {}", String::from_utf8_lossy(&output.stderr));
             fs::rename(&data, member.home.join("old")).unwrap();
             fs::rename(&new, &data).unwrap();
@@ -238,7 +267,10 @@ fn members_start_from_directories_that_were_made_of_theirs() {
             let (_, answer) = member.client().post("cluster/member/list", &serde_json::json!({})).unwrap();
             assert_eq!(answer["members"].as_array().unwrap().len(), 3, "{version}: {answer}");
         }
-        assert_eq!(all[2].client().post("kv/put", &serde_json::json!({"key": "bmV3", "value": "bmV3"})).unwrap().0, 200);
+        assert_eq!(
+            all[2].client().post("kv/put", &serde_json::json!({"key": "bmV3", "value": "bmV3"})).unwrap().0,
+            200
+        );
     }
 }
 
@@ -246,7 +278,8 @@ fn runs(version: &str, count: usize) {
     if peers::find(&format!("etcd-{version}/etcd")).is_none() {
         return;
     }
-    let given = std::env::var("COLDBOLT_RUNS").ok().map(|runs| runs.parse().expect("COLDBOLT_RUNS is a number"));
+    let given =
+        std::env::var("COLDBOLT_RUNS").ok().map(|runs| runs.parse().expect("COLDBOLT_RUNS is a number"));
     let mut entries = 0;
     for _ in 0..given.unwrap_or(if count > 1 { 1 } else { 2 }) {
         let seed = Seed::draw();
@@ -273,16 +306,25 @@ fn run(version: &str, count: usize, seed: u64, home: &Path) -> u64 {
     let joined = cluster.clone();
     let cluster = cluster.split(',').take(count).collect::<Vec<_>>().join(",");
     // Some have so little space that the server raises an alarm by itself.
-    let quota = if rng.between(0, 3) == 0 { "--quota-backend-bytes=1500000" } else { "--quota-backend-bytes=0" };
+    let quota =
+        if rng.between(0, 3) == 0 { "--quota-backend-bytes=1500000" } else { "--quota-backend-bytes=0" };
     // How far the database may be behind.
     let interval = ["100ms", "700ms", "3s"][usize::try_from(rng.between(0, 2)).unwrap()];
     for member in &mut all {
-        member.start(&["--initial-cluster", &cluster, quota, "--backend-batch-interval", interval, "--strict-reconfig-check=false"]);
+        member.start(&[
+            "--initial-cluster",
+            &cluster,
+            quota,
+            "--backend-batch-interval",
+            interval,
+            "--strict-reconfig-check=false",
+        ]);
     }
     all.iter_mut().for_each(Member::caught_up);
     load::prepare(&mut all[0].client());
     let shared = Shared::default();
-    let (users, alive) = (rng.between(0, 1) == 0, Duration::from_millis(u64::try_from(rng.between(300, 2500)).unwrap()));
+    let (users, alive) =
+        (rng.between(0, 1) == 0, Duration::from_millis(u64::try_from(rng.between(300, 2500)).unwrap()));
     std::thread::scope(|threads| {
         for at in 0..6 {
             let load = Load {
@@ -310,7 +352,11 @@ fn run(version: &str, count: usize, seed: u64, home: &Path) -> u64 {
     });
     joining.iter_mut().for_each(Member::kill);
     // The one that joins may not have come so far.
-    all.extend(joining.into_iter().filter(|member| member.db().is_file() && member.data().join("member/wal").is_dir()));
+    all.extend(
+        joining
+            .into_iter()
+            .filter(|member| member.db().is_file() && member.data().join("member/wal").is_dir()),
+    );
     all.iter_mut().map(|member| judge(member, count > 1)).sum()
 }
 
@@ -321,8 +367,15 @@ fn coldbolt(args: &[&str]) -> Output {
 /// Copies the member's directory, starts the server on it, and compares.
 fn judge(member: &mut Member, lonely: bool) -> u64 {
     let copy = member.home.join("copy.db");
-    let output =
-        coldbolt(&["copy", member.data().to_str().unwrap(), copy.to_str().unwrap(), "--etcd-version", &member.version, "-w", "json"]);
+    let output = coldbolt(&[
+        "copy",
+        member.data().to_str().unwrap(),
+        copy.to_str().unwrap(),
+        "--etcd-version",
+        &member.version,
+        "-w",
+        "json",
+    ]);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -339,7 +392,8 @@ fn judge(member: &mut Member, lonely: bool) -> u64 {
         let deadline = Instant::now() + Duration::from_secs(20);
         std::thread::sleep(Duration::from_millis(2500));
         while Instant::now() < deadline
-            && buckets_of_running(&member.db()).is_none_or(|theirs| differences(&ours, &theirs, &said).is_some())
+            && buckets_of_running(&member.db())
+                .is_none_or(|theirs| differences(&ours, &theirs, &said).is_some())
         {
             std::thread::sleep(Duration::from_millis(300));
         }
@@ -384,10 +438,12 @@ fn read(source: &Source) -> Option<BTreeMap<String, Bucket>> {
     Some(buckets)
 }
 
-/// Finishes a compaction that was asked for: etcd does so when it starts, in its own time. Deletions at the very revision are kept by
-/// some versions.
+/// Finishes a compaction that was asked for: etcd does so when it starts, in its own time. Deletions at the very
+/// revision are kept by some versions.
 fn compact(buckets: &mut BTreeMap<String, Bucket>) -> Option<()> {
-    let mark = |name: &str| buckets["meta"].get(name.as_bytes()).map(|row| BucketKey::parse(row).unwrap().revision.main);
+    let mark = |name: &str| {
+        buckets["meta"].get(name.as_bytes()).map(|row| BucketKey::parse(row).unwrap().revision.main)
+    };
     let Some(to) = mark("scheduledCompactRev").max(mark("finishedCompactRev")) else { return Some(()) };
     let mut newest: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
     let keys = buckets.get_mut("key")?;
@@ -402,12 +458,19 @@ fn compact(buckets: &mut BTreeMap<String, Bucket>) -> Option<()> {
     });
     let meta = buckets.get_mut("meta")?;
     meta.retain(|key, _| key != b"finishedCompactRev");
-    meta.retain(|key, value| key != b"scheduledCompactRev" || BucketKey::parse(value).unwrap().revision.main == to);
+    meta.retain(|key, value| {
+        key != b"scheduledCompactRev" || BucketKey::parse(value).unwrap().revision.main == to
+    });
     Some(())
 }
 
-fn differences(ours: &BTreeMap<String, Bucket>, theirs: &BTreeMap<String, Bucket>, said: &str) -> Option<String> {
-    let compaction = |of: &BTreeMap<String, Bucket>| of["meta"].get(b"scheduledCompactRev".as_slice()).cloned();
+fn differences(
+    ours: &BTreeMap<String, Bucket>,
+    theirs: &BTreeMap<String, Bucket>,
+    said: &str,
+) -> Option<String> {
+    let compaction =
+        |of: &BTreeMap<String, Bucket>| of["meta"].get(b"scheduledCompactRev".as_slice()).cloned();
     if compaction(ours) != compaction(theirs) {
         return Some(format!("compaction: ours {:?}, theirs {:?}", compaction(ours), compaction(theirs)));
     }
@@ -424,20 +487,31 @@ fn differences(ours: &BTreeMap<String, Bucket>, theirs: &BTreeMap<String, Bucket
         }
         let keys = ours.keys().chain(theirs.keys());
         if let Some(key) = keys.into_iter().find(|key| ours.get(*key) != theirs.get(*key)) {
-            let show =
-                |bucket: &Bucket| bucket.get(key).map(|value| value.escape_ascii().to_string().chars().take(300).collect::<String>());
-            return Some(format!("{name} {}: ours {:?}, theirs {:?}", key.escape_ascii(), show(&ours), show(&theirs)));
+            let show = |bucket: &Bucket| {
+                bucket
+                    .get(key)
+                    .map(|value| value.escape_ascii().to_string().chars().take(300).collect::<String>())
+            };
+            return Some(format!(
+                "{name} {}: ours {:?}, theirs {:?}",
+                key.escape_ascii(),
+                show(&ours),
+                show(&theirs)
+            ));
         }
     }
     None
 }
 
-/// Roles with their permissions in an order that does not hang on a sort that is not stable. By key they are in order as they are.
+/// Roles with their permissions in an order that does not hang on a sort that is not stable. By key they are in order
+/// as they are.
 fn in_order(roles: &Bucket) -> Bucket {
     let sort = |value: &Vec<u8>| {
         let mut role = Role::decode(value.as_slice()).unwrap();
         assert!(role.key_permission.is_sorted_by_key(|permission| &permission.key));
-        role.key_permission.sort_by_key(|permission| (permission.key.clone(), permission.range_end.clone(), permission.perm_type));
+        role.key_permission.sort_by_key(|permission| {
+            (permission.key.clone(), permission.range_end.clone(), permission.perm_type)
+        });
         role.encode_to_vec()
     };
     roles.iter().map(|(name, value)| (name.clone(), sort(value))).collect()

@@ -50,7 +50,8 @@ fn answers(server: &Server) -> [Value; 4] {
 
 /// A server with a history that has a compaction and deletions.
 fn grown(version: &str) -> Option<(History, Seed)> {
-    let all = peers::find("etcd-3.7.1/etcdutl").is_some() && BBOLT.iter().all(|v| peers::find(&format!("bbolt-{v}/bbolt")).is_some());
+    let all = peers::find("etcd-3.7.1/etcdutl").is_some()
+        && BBOLT.iter().all(|v| peers::find(&format!("bbolt-{v}/bbolt")).is_some());
     let server = Server::start(version, &[]).filter(|_| all)?;
     let seed = Seed::draw();
     let mut history = History::new(server, seed.0);
@@ -70,7 +71,12 @@ fn checked(db: &Path, home: &Path) {
     let copy = home.join("copy.db");
     let etcdutl = |args: &[&str]| {
         fs::copy(db, &copy).unwrap();
-        let output = run(peers::command(&peers::find("etcd-3.7.1/etcdutl").unwrap(), home).env("ETCD_VERIFY", "all").args(args), b"");
+        let output = run(
+            peers::command(&peers::find("etcd-3.7.1/etcdutl").unwrap(), home)
+                .env("ETCD_VERIFY", "all")
+                .args(args),
+            b"",
+        );
         assert!(output.status.success(), "etcdutl {args:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
@@ -91,7 +97,8 @@ fn in_place(version: &str) {
     assert_eq!(refused.status.code(), Some(3), "a running server's");
     let db = history.server.stop();
     let was = content(&db);
-    let report: Value = serde_json::from_str(&good(&["defrag", "--data-dir", data.to_str().unwrap(), "-w", "json"])).unwrap();
+    let report: Value =
+        serde_json::from_str(&good(&["defrag", "--data-dir", data.to_str().unwrap(), "-w", "json"])).unwrap();
     assert!(content(&db) == was, "{version}: the content differs");
     assert_eq!(report["after"]["free_bytes"], 0);
     assert!(report["after"]["bytes"].as_u64() < report["before"]["bytes"].as_u64(), "{report}");
@@ -127,7 +134,8 @@ fn live_only(version: &str) {
     marked.get_mut(&b"meta"[..]).unwrap().insert(b"scheduledCompactRev".to_vec(), mark.clone());
     let (file, new) = (temp.path().join("marked.db"), temp.path().join("new.db"));
     write(&marked, &file);
-    let report = good(&["defrag", file.to_str().unwrap(), "-o", new.to_str().unwrap(), "--live-only", "-w", "json"]);
+    let report =
+        good(&["defrag", file.to_str().unwrap(), "-o", new.to_str().unwrap(), "--live-only", "-w", "json"]);
     let report: Value = serde_json::from_str(&report).unwrap();
     assert_eq!((&report["compacted"], report["after"]["free_bytes"].as_u64()), (&at.into(), Some(0)));
     assert!(report["after"]["revisions"].as_u64() < report["before"]["revisions"].as_u64(), "{report}");
@@ -142,19 +150,41 @@ fn live_only(version: &str) {
     }
     assert!(left[&b"key"[..]] == due[&b"key"[..]], "{version}: not what etcd leaves");
     let marks = |content: &mut Content| {
-        [&b"scheduledCompactRev"[..], b"finishedCompactRev"].map(|name| content.get_mut(&b"meta"[..]).unwrap().remove(name))
+        [&b"scheduledCompactRev"[..], b"finishedCompactRev"]
+            .map(|name| content.get_mut(&b"meta"[..]).unwrap().remove(name))
     };
-    assert_eq!((marks(&mut left), marks(&mut due)), ([Some(mark.clone()), Some(mark.clone())], [Some(mark.clone()), Some(mark)]));
+    assert_eq!(
+        (marks(&mut left), marks(&mut due)),
+        ([Some(mark.clone()), Some(mark.clone())], [Some(mark.clone()), Some(mark)])
+    );
     checked(&new, temp.path());
 
     // And it is served.
     let data = history.server.home().join("data");
     fs::remove_dir_all(&data).unwrap();
-    let flags = ["--name", "interop", "--data-dir", data.to_str().unwrap(), "--target-version", version.rsplit_once('.').unwrap().0];
+    let flags = [
+        "--name",
+        "interop",
+        "--data-dir",
+        data.to_str().unwrap(),
+        "--target-version",
+        version.rsplit_once('.').unwrap().0,
+    ];
     let peer = history.server.peer();
     let cluster = format!("interop={peer}");
     good(
-        &[&["restore", new.to_str().unwrap(), "--initial-cluster", &cluster, "--initial-advertise-peer-urls", &peer], &flags[..]].concat(),
+        &[
+            &[
+                "restore",
+                new.to_str().unwrap(),
+                "--initial-cluster",
+                &cluster,
+                "--initial-advertise-peer-urls",
+                &peer,
+            ],
+            &flags[..],
+        ]
+        .concat(),
     );
     history.server.restart();
     let served = answers(&history.server);

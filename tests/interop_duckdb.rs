@@ -1,4 +1,5 @@
-//! The queries that the README tells, run by DuckDB on what is exported of a fixture, against what coldbolt itself answers.
+//! The queries that the README tells, run by DuckDB on what is exported of a fixture, against what coldbolt itself
+//! answers.
 
 #[path = "common/peers.rs"]
 mod peers;
@@ -26,7 +27,11 @@ fn told() -> (Vec<String>, Vec<String>) {
     let readme = include_str!("../README.md");
     let (commands, rest) = readme.split_once("In DuckDB:\n\n```sql\n").unwrap();
     let (queries, _) = rest.split_once("```").unwrap();
-    let commands = commands.lines().rev().skip_while(|line| line.is_empty()).map_while(|line| line.strip_prefix("    $ coldbolt "));
+    let commands = commands
+        .lines()
+        .rev()
+        .skip_while(|line| line.is_empty())
+        .map_while(|line| line.strip_prefix("    $ coldbolt "));
     let commands = commands.map(str::to_owned).collect::<Vec<_>>().into_iter().rev().collect();
     (commands, queries.lines().map(str::to_owned).collect())
 }
@@ -44,7 +49,8 @@ fn the_queries_of_the_readme_answer_what_coldbolt_answers() {
     let Some(python) = peers::find("duckdb/bin/python") else { return };
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    std::os::unix::fs::symlink(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures"), dir.join("fixtures")).unwrap();
+    std::os::unix::fs::symlink(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures"), dir.join("fixtures"))
+        .unwrap();
     let (commands, queries) = told();
     assert_eq!((commands.len(), queries.len()), (3, 4), "{commands:?} {queries:?}");
     for command in &commands {
@@ -53,7 +59,8 @@ fn the_queries_of_the_readme_answer_what_coldbolt_answers() {
             continue;
         }
         let args: Vec<&str> = args.split(' ').collect();
-        let output = Command::new(env!("CARGO_BIN_EXE_coldbolt")).current_dir(dir).args(&args).output().unwrap();
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_coldbolt")).current_dir(dir).args(&args).output().unwrap();
         assert!(output.status.success(), "{command}");
         std::fs::write(dir.join(to), output.stdout).unwrap();
     }
@@ -66,36 +73,55 @@ fn the_queries_of_the_readme_answer_what_coldbolt_answers() {
         assert!(!rows.is_empty(), "{query}");
         asked_of.push((query, rows));
     }
-    let rows = |word: &str| &asked_of.iter().find(|(query, _)| query.contains(word)).unwrap_or_else(|| panic!("no query with {word}")).1;
+    let rows = |word: &str| {
+        &asked_of
+            .iter()
+            .find(|(query, _)| query.contains(word))
+            .unwrap_or_else(|| panic!("no query with {word}"))
+            .1
+    };
 
     // What fills the database: bytes of values by the first level, of all that is stored.
     let mut due = BTreeMap::<String, (u64, u64)>::new();
     let events = lines(dir, &["events", SNAPSHOT, "-w", "ndjson"]);
     for event in &events {
-        let (changes, bytes) = due.entry(event["key"].as_str().unwrap().split('/').nth(1).unwrap().to_owned()).or_default();
+        let (changes, bytes) =
+            due.entry(event["key"].as_str().unwrap().split('/').nth(1).unwrap().to_owned()).or_default();
         *changes += 1;
         *bytes += event["value_len"].as_u64().unwrap_or(0);
     }
-    let seen = rows("split_part")
-        .iter()
-        .map(|row| (row["top"].as_str().unwrap().to_owned(), (row["changes"].as_u64().unwrap(), row["bytes"].as_u64().unwrap())));
+    let seen = rows("split_part").iter().map(|row| {
+        (
+            row["top"].as_str().unwrap().to_owned(),
+            (row["changes"].as_u64().unwrap(), row["bytes"].as_u64().unwrap()),
+        )
+    });
     assert_eq!(seen.collect::<BTreeMap<_, _>>(), due);
 
-    let deleted = rows("type = 'delete'").iter().map(|row| (row["key"].as_str().unwrap(), row["last"].as_i64().unwrap()));
+    let deleted = rows("type = 'delete'")
+        .iter()
+        .map(|row| (row["key"].as_str().unwrap(), row["last"].as_i64().unwrap()));
     let due = events.iter().filter(|event| event["type"] == "delete");
     let due = due.map(|event| (event["key"].as_str().unwrap(), event["revision"].as_i64().unwrap()));
     assert_eq!(deleted.collect::<BTreeMap<_, _>>(), due.collect::<BTreeMap<_, _>>());
 
-    let leased =
-        rows("lease IS NOT NULL").iter().map(|row| (row["lease"].as_str().unwrap().to_owned(), row["keys"].as_array().unwrap().len()));
+    let leased = rows("lease IS NOT NULL")
+        .iter()
+        .map(|row| (row["lease"].as_str().unwrap().to_owned(), row["keys"].as_array().unwrap().len()));
     let leases: Value = serde_json::from_str(&coldbolt(dir, &["leases", SNAPSHOT, "-w", "json"])).unwrap();
     let due = leases["leases"].as_array().unwrap().iter().filter(|lease| lease["attached"] != 0);
-    let due = due.map(|lease| (lease["id"].as_str().unwrap().to_owned(), usize::try_from(lease["attached"].as_u64().unwrap()).unwrap()));
+    let due = due.map(|lease| {
+        (
+            lease["id"].as_str().unwrap().to_owned(),
+            usize::try_from(lease["attached"].as_u64().unwrap()).unwrap(),
+        )
+    });
     assert_eq!(leased.collect::<BTreeMap<_, _>>(), due.collect::<BTreeMap<_, _>>());
 
     if cfg!(feature = "parquet") {
-        let greatest =
-            rows("keys.parquet").iter().map(|row| (row["name"].as_str().unwrap().to_owned(), row["value_len"].as_u64().unwrap()));
+        let greatest = rows("keys.parquet")
+            .iter()
+            .map(|row| (row["name"].as_str().unwrap().to_owned(), row["value_len"].as_u64().unwrap()));
         let mut due: Vec<_> = lines(dir, &["keys", SNAPSHOT, "-w", "ndjson"])
             .iter()
             .map(|key| (key["key"].as_str().unwrap().to_owned(), key["value_len"].as_u64().unwrap()))

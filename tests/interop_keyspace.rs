@@ -164,7 +164,8 @@ fn every_revision_is_the_servers_and_the_events_are_a_watchs() {
         history.server.save(&second);
 
         let source = open(&second);
-        let store = Store::open(&source, StoreOptions { memory: 1000, ..StoreOptions::default() }, &Quiet).unwrap();
+        let store =
+            Store::open(&source, StoreOptions { memory: 1000, ..StoreOptions::default() }, &Quiet).unwrap();
         assert_eq!((store.compact_revision(), store.revision()), (Some(compacted), last), "{version}");
         for revision in compacted..=last {
             let due = served(&history.server, &["get", "", "--from-key", "--rev", &revision.to_string()]);
@@ -202,7 +203,11 @@ fn every_revision_is_the_servers_and_the_events_are_a_watchs() {
             for answer in [&mut ours, &mut theirs] {
                 answer["header"].as_object_mut().unwrap().retain(|name, _| name == "revision");
                 // etcd does not say in which order it gives keys that are equal in what is sorted by.
-                let by = if flags.contains(&"VALUE") { Some("value") } else { flags.contains(&"CREATE").then_some("create_revision") };
+                let by = if flags.contains(&"VALUE") {
+                    Some("value")
+                } else {
+                    flags.contains(&"CREATE").then_some("create_revision")
+                };
                 if let (Some(by), Some(kvs)) = (by, answer.get_mut("kvs").and_then(Value::as_array_mut)) {
                     let sorted = |field: &Value| (bytes(field), number(field));
                     let mut order: Vec<_> = kvs.iter().map(|kv| sorted(&kv[by])).collect();
@@ -217,19 +222,25 @@ fn every_revision_is_the_servers_and_the_events_are_a_watchs() {
         }
         for revision in [compacted - 1, last + 1] {
             let theirs = history.server.try_ctl(&["get", "k", "--rev", &revision.to_string()], b"");
-            let ours =
-                Command::new(env!("CARGO_BIN_EXE_coldbolt")).args(["get", file, "k", "--rev", &revision.to_string()]).output().unwrap();
+            let ours = Command::new(env!("CARGO_BIN_EXE_coldbolt"))
+                .args(["get", file, "k", "--rev", &revision.to_string()])
+                .output()
+                .unwrap();
             let theirs = String::from_utf8(theirs.stderr).unwrap();
             let why = theirs.split("etcdserver: ").nth(1).unwrap_or_default();
             let why = why.split(['"', '}', '\n']).next().unwrap_or_default().trim();
             let said = String::from_utf8(ours.stderr).unwrap();
-            assert!(!why.is_empty() && said.contains(why) && ours.status.code() == Some(1), "{version}: {why:?} is not in {said}");
+            assert!(
+                !why.is_empty() && said.contains(why) && ours.status.code() == Some(1),
+                "{version}: {why:?} is not in {said}"
+            );
         }
 
         // What a compaction at the revision has removed of it is told by the watch, which ran before.
         let from = compacted + 1;
-        let later =
-            |changes: Vec<Change>| changes.into_iter().filter(|(_, kv)| (from..=last).contains(&kv.mod_revision)).collect::<Vec<_>>();
+        let later = |changes: Vec<Change>| {
+            changes.into_iter().filter(|(_, kv)| (from..=last).contains(&kv.mod_revision)).collect::<Vec<_>>()
+        };
         let due = later(recorded(&watch.end(&history.server)));
         assert!(due.len() > 40, "{version}: {} changes", due.len());
         assert_eq!(changes(&store, from, None), due, "{version}");
@@ -242,7 +253,8 @@ fn every_revision_is_the_servers_and_the_events_are_a_watchs() {
                 .history(key, &mut |version| {
                     let event = version.event;
                     let deleted = event.kind == EventKind::Delete;
-                    history.push((deleted, KeyValue { mod_revision: event.revision.main, ..event.kv }.into()));
+                    history
+                        .push((deleted, KeyValue { mod_revision: event.revision.main, ..event.kv }.into()));
                     ControlFlow::Continue(())
                 })
                 .unwrap();
@@ -253,7 +265,8 @@ fn every_revision_is_the_servers_and_the_events_are_a_watchs() {
         let before = open(&first);
         let before = Store::open(&before, StoreOptions::default(), &Quiet).unwrap();
         assert_eq!(before.revision(), then);
-        let mut state: BTreeMap<Vec<u8>, OwnedKeyValue> = found(&before, then).0.into_iter().map(|kv| (kv.key.clone(), kv)).collect();
+        let mut state: BTreeMap<Vec<u8>, OwnedKeyValue> =
+            found(&before, then).0.into_iter().map(|kv| (kv.key.clone(), kv)).collect();
         let was = state.clone();
         for (deleted, kv) in due.into_iter().filter(|(_, kv)| kv.mod_revision > then) {
             if deleted {
@@ -262,7 +275,8 @@ fn every_revision_is_the_servers_and_the_events_are_a_watchs() {
                 state.insert(kv.key.clone(), kv)
             };
         }
-        let due: BTreeSet<&Vec<u8>> = was.keys().chain(state.keys()).filter(|key| was.get(*key) != state.get(*key)).collect();
+        let due: BTreeSet<&Vec<u8>> =
+            was.keys().chain(state.keys()).filter(|key| was.get(*key) != state.get(*key)).collect();
         let mut seen = BTreeSet::new();
         diff(before.at(None).unwrap(), store.at(None).unwrap(), &DiffOptions::default(), &mut |difference| {
             seen.insert(difference.key.to_vec());
@@ -281,7 +295,11 @@ fn every_revision_is_the_servers_and_the_events_are_a_watchs() {
         let report = folded.report.as_ref().unwrap();
         assert_eq!(report.left_out, 0, "{version}");
         let store = Store::open(&folded.source, StoreOptions::default(), &Quiet).unwrap();
-        assert_eq!((store.compact_revision(), found(&store, last), found(&store, last - 20)), (Some(compacted), now, then), "{version}");
+        assert_eq!(
+            (store.compact_revision(), found(&store, last), found(&store, last - 20)),
+            (Some(compacted), now, then),
+            "{version}"
+        );
         folded.check_unchanged().unwrap();
     }
 }
@@ -291,9 +309,20 @@ fn the_mark_that_etcdutl_leaves_of_a_raised_revision_is_a_marker_and_everything_
     for version in ["3.6.14", "3.7.1"] {
         let Some(etcdutl) = peers::find(&format!("etcd-{version}/etcdutl")) else { continue };
         let directory = tempfile::tempdir().unwrap();
-        let snapshot = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/etcd-{version}/snapshot.db"));
+        let snapshot =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/etcd-{version}/snapshot.db"));
         let mut command = peers::command(&etcdutl, directory.path());
-        command.args(["snapshot", "restore", "--bump-revision", "1000", "--mark-compacted", "--data-dir", "data"]).arg(&snapshot);
+        command
+            .args([
+                "snapshot",
+                "restore",
+                "--bump-revision",
+                "1000",
+                "--mark-compacted",
+                "--data-dir",
+                "data",
+            ])
+            .arg(&snapshot);
         let output = command.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 

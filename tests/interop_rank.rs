@@ -1,7 +1,8 @@
-//! Members that die one after the other, a member more, and the moment before a wrong delete: with real servers of all versions.
+//! Members that die one after the other, a member more, and the moment before a wrong delete: with real servers of
+//! all versions.
 //!
-//! Histories are drawn from a seed, printed when a test fails; `COLDBOLT_SEED` repeats it. Without the programs there is nothing to do,
-//! unless `COLDBOLT_INTEROP=required`.
+//! Histories are drawn from a seed, printed when a test fails; `COLDBOLT_SEED` repeats it. Without the programs there
+//! is nothing to do, unless `COLDBOLT_INTEROP=required`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -56,8 +57,11 @@ fn live(file: &Path) -> Value {
 /// Term and index of the last entry.
 fn last_entry(data: &Path) -> (u64, u64) {
     let files = fs::read_dir(data.join("member/wal")).unwrap().map(|file| file.unwrap());
-    let files: Vec<_> = files.map(|file| (file.file_name().to_str().unwrap().to_owned(), Source::open(&file.path()).unwrap())).collect();
-    let (entries, _) = Log::new(files.iter().map(|(name, file)| (name.as_str(), file))).entries(Scan::default(), &mut |_| {});
+    let files: Vec<_> = files
+        .map(|file| (file.file_name().to_str().unwrap().to_owned(), Source::open(&file.path()).unwrap()))
+        .collect();
+    let (entries, _) = Log::new(files.iter().map(|(name, file)| (name.as_str(), file)))
+        .entries(Scan::default(), &mut |_| {});
     entries.last().map(|entry| (entry.term, entry.index)).unwrap()
 }
 
@@ -76,9 +80,12 @@ fn the_member_that_is_ranked_first_has_every_write_that_was_acknowledged() {
         let mut rng = Rng::of(seed.0);
         let home = tempfile::tempdir().unwrap();
         let (mut all, cluster) = members(version, 3, home.path());
-        all.iter_mut().for_each(|member| member.start(&["--initial-cluster", &cluster, "--backend-batch-interval", "2s"]));
+        all.iter_mut().for_each(|member| {
+            member.start(&["--initial-cluster", &cluster, "--backend-batch-interval", "2s"])
+        });
         all.iter_mut().for_each(Member::caught_up);
-        let order: [usize; 3] = [[0, 1, 2], [1, 2, 0], [2, 0, 1], [1, 0, 2]][usize::try_from(rng.between(0, 3)).unwrap()];
+        let order: [usize; 3] =
+            [[0, 1, 2], [1, 2, 0], [2, 0, 1], [1, 0, 2]][usize::try_from(rng.between(0, 3)).unwrap()];
         let (stop, acknowledged) = (AtomicBool::new(false), Mutex::new(BTreeMap::new()));
         std::thread::scope(|threads| {
             for connection in 0..3 {
@@ -89,7 +96,9 @@ fn the_member_that_is_ranked_first_has_every_write_that_was_acknowledged() {
                             return;
                         }
                         let (key, value) = (format!("k/{connection}/{:02}", n % 40), format!("{n:06}"));
-                        if let Ok((200, _)) = client.post("kv/put", &json!({"key": b64(&key), "value": b64(&value)})) {
+                        if let Ok((200, _)) =
+                            client.post("kv/put", &json!({"key": b64(&key), "value": b64(&value)}))
+                        {
                             acknowledged.lock().unwrap().insert(key, value);
                         }
                     }
@@ -107,18 +116,29 @@ fn the_member_that_is_ranked_first_has_every_write_that_was_acknowledged() {
         let report = answer(&["rank", &data[0], &data[1], &data[2], "--etcd-version", version, "-w", "json"]);
         let best = &report["members"][0];
         let furthest = all.iter().map(|member| last_entry(&member.data())).max().unwrap();
-        assert_eq!((number(&best["last_term"]), number(&best["last_index"])), (furthest.0.cast_signed(), furthest.1.cast_signed()));
+        assert_eq!(
+            (number(&best["last_term"]), number(&best["last_index"])),
+            (furthest.0.cast_signed(), furthest.1.cast_signed())
+        );
         let command = report["command"].as_str().unwrap().to_owned();
         eprintln!("{version}: {} keys; {}: {command}", acknowledged.len(), report["reason"]);
-        let run = Command::new(env!("CARGO_BIN_EXE_coldbolt")).args(command.split(' ').skip(1)).current_dir(home.path()).output().unwrap();
+        let run = Command::new(env!("CARGO_BIN_EXE_coldbolt"))
+            .args(command.split(' ').skip(1))
+            .current_dir(home.path())
+            .output()
+            .unwrap();
         assert!(run.status.success(), "{version}: {}", String::from_utf8_lossy(&run.stderr));
         let kvs = live(&home.path().join("backup.db"));
         let found = kvs.as_array().unwrap().iter().map(|kv| (kv["key"].clone(), kv["value"].clone()));
-        let found: BTreeMap<_, _> = found.map(|(key, value)| (key.as_str().unwrap().to_owned(), value)).collect();
+        let found: BTreeMap<_, _> =
+            found.map(|(key, value)| (key.as_str().unwrap().to_owned(), value)).collect();
         for (key, value) in &acknowledged {
             // A later write may have gone through without an answer.
             let stored = BASE64_STANDARD.decode(found[&b64(key)].as_str().unwrap()).unwrap();
-            assert!(stored.as_slice() >= value.as_bytes(), "{version}: {key} is {stored:?}, {value} was acknowledged\n{report:#}");
+            assert!(
+                stored.as_slice() >= value.as_bytes(),
+                "{version}: {key} is {stored:?}, {value} was acknowledged\n{report:#}"
+            );
         }
     }
 }
@@ -143,7 +163,18 @@ fn a_member_that_was_added_offline_joins_and_has_everything() {
         all[0].kill();
         let (data, new) = (all[0].data(), all[0].home.join("new"));
         let (url, dir) = (format!("http://127.0.0.1:{}", all[1].peer), data.to_str().unwrap());
-        let args = ["member", "add", "--peer-urls", &url, "--data-dir", dir, "-o", new.to_str().unwrap(), "--etcd-version", version];
+        let args = [
+            "member",
+            "add",
+            "--peer-urls",
+            &url,
+            "--data-dir",
+            dir,
+            "-o",
+            new.to_str().unwrap(),
+            "--etcd-version",
+            version,
+        ];
         let output = coldbolt(&args);
         assert!(output.status.success(), "{version}: {}", String::from_utf8_lossy(&output.stderr));
         fs::rename(&data, all[0].home.join("old")).unwrap();
@@ -163,7 +194,11 @@ fn a_member_that_was_added_offline_joins_and_has_everything() {
                 let (_, answer) = client.post("kv/range", &json!({"key": b64("key")})).unwrap();
                 assert_eq!(answer["kvs"][0]["value"], b64("0099"), "{version}: {answer}");
                 let (_, answer) = client.post("cluster/member/list", &json!({})).unwrap();
-                let names = answer["members"].as_array().unwrap().iter().map(|member| member["name"].as_str().unwrap_or_default());
+                let names = answer["members"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|member| member["name"].as_str().unwrap_or_default());
                 let mut names: Vec<&str> = names.collect();
                 names.sort_unstable();
                 assert_eq!(names, ["m0", "m1"], "{version}: {answer}");
@@ -175,7 +210,11 @@ fn a_member_that_was_added_offline_joins_and_has_everything() {
         // Both have come to the same.
         let data: Vec<String> = all.iter().map(|member| member.data().to_str().unwrap().to_owned()).collect();
         let report = answer(&["rank", &data[0], &data[1], "--etcd-version", version, "-w", "json"]);
-        assert_eq!((&report["agree"], &report["comparisons"][0]["agree"]), (&json!(true), &json!(true)), "{version}: {report:#}");
+        assert_eq!(
+            (&report["agree"], &report["comparisons"][0]["agree"]),
+            (&json!(true), &json!(true)),
+            "{version}: {report:#}"
+        );
     }
 }
 
@@ -201,7 +240,8 @@ fn a_wrong_delete_is_undone_by_revision_and_by_time() {
         server.put("/registry/pods/default/precious", "precious", &[]);
         renew(&mut server);
         let (revision, moment) = (server.revision.to_string(), renew(&mut server));
-        let truth = server.server.ctl_json(&["get", "", "--from-key", "--rev", &revision], b"")["kvs"].clone();
+        let truth =
+            server.server.ctl_json(&["get", "", "--from-key", "--rev", &revision], b"")["kvs"].clone();
         server.write(&["del", "/registry/pods", "--prefix"], b"");
         for _ in 0..2 {
             renew(&mut server);
@@ -211,7 +251,16 @@ fn a_wrong_delete_is_undone_by_revision_and_by_time() {
         let data = server.server.home().join("data").to_str().unwrap().to_owned();
         let replay = |what: &[&str], name: &str| {
             let to = home.path().join(name);
-            let fixed = ["-o", to.to_str().unwrap(), "--base", base.to_str().unwrap(), "--etcd-version", version, "-w", "json"];
+            let fixed = [
+                "-o",
+                to.to_str().unwrap(),
+                "--base",
+                base.to_str().unwrap(),
+                "--etcd-version",
+                version,
+                "-w",
+                "json",
+            ];
             let report = answer(&[&["replay", &data], what, &fixed].concat());
             (live(&to), report)
         };
@@ -220,9 +269,15 @@ fn a_wrong_delete_is_undone_by_revision_and_by_time() {
         // As the clock of the machine said when the last renewal was made: that one is in, nothing later.
         let (found, report) = replay(&["--to-time", &moment], "time.db");
         let time = &report["fold"]["time"];
-        assert_eq!((&time["last"]["time"], &time["ahead"]), (&json!(moment), &json!(0)), "{version}: {time:#}");
+        assert_eq!(
+            (&time["last"]["time"], &time["ahead"]),
+            (&json!(moment), &json!(0)),
+            "{version}: {time:#}"
+        );
         assert!(number(&time["next"]["revision"]) > number(&time["last"]["revision"]), "{version}: {time:#}");
-        let precious = |kvs: &Value| kvs.as_array().unwrap().iter().any(|kv| kv["key"] == b64("/registry/pods/default/precious"));
+        let precious = |kvs: &Value| {
+            kvs.as_array().unwrap().iter().any(|kv| kv["key"] == b64("/registry/pods/default/precious"))
+        };
         assert!(precious(&found), "{version}: {time:#}");
         let whole = home.path().join("whole.db");
         answer(&["copy", &data, whole.to_str().unwrap(), "--etcd-version", version, "-w", "json"]);

@@ -1,5 +1,5 @@
-//! The reports of `verify` against their schemas: SARIF 2.1.0 of OASIS, JUnit of Jenkins' xUnit plugin, Prometheus' own parser. Without
-//! `tests/peers/setup.sh` there is nothing to do, unless `COLDBOLT_INTEROP=required`.
+//! The reports of `verify` against their schemas: SARIF 2.1.0 of OASIS, JUnit of Jenkins' xUnit plugin, Prometheus'
+//! own parser. Without `tests/peers/setup.sh` there is nothing to do, unless `COLDBOLT_INTEROP=required`.
 
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
@@ -18,7 +18,8 @@ use backup::{Backup, coldbolt, stdout, unpack};
 fn reports(dir: &Path) {
     Backup::of(3).write(&dir.join("good.db"));
     Backup { trailer: false, ..Backup::of(3) }.write(&dir.join("bare.db"));
-    Backup { alarm: true, compaction: Some(2), member: "a<&\"'\u{1b}\u{7}\u{fffe}", ..Backup::of(3) }.write(&dir.join("alarm.db"));
+    Backup { alarm: true, compaction: Some(2), member: "a<&\"'\u{1b}\u{7}\u{fffe}", ..Backup::of(3) }
+        .write(&dir.join("alarm.db"));
     let mut bad = Backup::of(30).bytes();
     for at in (8192..bad.len()).step_by(100) {
         bad[at] ^= 0x55;
@@ -52,7 +53,8 @@ fn reports(dir: &Path) {
     ];
     let inputs = [".", "cluster/cold", "none.db", "good.db", absolute.to_str().unwrap()];
     for (run, args) in [&["-w", "json"][..], &rules].into_iter().enumerate() {
-        let outputs = ["junit", "sarif", "prometheus"].map(|kind| [format!("--{kind}"), format!("cluster/{run}.{kind}")]);
+        let outputs = ["junit", "sarif", "prometheus"]
+            .map(|kind| [format!("--{kind}"), format!("cluster/{run}.{kind}")]);
         let outputs: Vec<&str> = outputs.iter().flatten().map(String::as_str).collect();
         let output = coldbolt(dir, &[&["verify"], &inputs[..], args, &outputs].concat());
         assert_eq!(output.status.code(), Some(1), "{}", backup::stderr(&output));

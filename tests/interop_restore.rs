@@ -107,23 +107,39 @@ impl Saved {
 
     fn restore(&self, args: &[&str]) -> Output {
         let file = self.file.to_str().unwrap();
-        let output =
-            run(Command::new(env!("CARGO_BIN_EXE_coldbolt")).current_dir(self.temp.path()).args(["restore", file]).args(args), b"");
+        let output = run(
+            Command::new(env!("CARGO_BIN_EXE_coldbolt"))
+                .current_dir(self.temp.path())
+                .args(["restore", file])
+                .args(args),
+            b"",
+        );
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
         output
     }
 
     fn etcdutl(&self, version: &str, args: &[&str]) -> String {
         let etcdutl = peers::find(&format!("etcd-{version}/etcdutl")).unwrap();
-        let output = run(peers::command(&etcdutl, self.temp.path()).env("ETCD_VERIFY", "all").args(args), b"");
-        assert!(output.status.success(), "etcdutl {version} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let output =
+            run(peers::command(&etcdutl, self.temp.path()).env("ETCD_VERIFY", "all").args(args), b"");
+        assert!(
+            output.status.success(),
+            "etcdutl {version} {args:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).unwrap()
     }
 
     /// The same ids, log, raft snapshot and database as the real etcdutl makes.
     fn same_as_etcdutl(&self, target: &str) {
-        let one =
-            ["--name", "n1", "--initial-cluster", "n1=http://127.0.0.1:23980", "--initial-advertise-peer-urls", "http://127.0.0.1:23980"];
+        let one = [
+            "--name",
+            "n1",
+            "--initial-cluster",
+            "n1=http://127.0.0.1:23980",
+            "--initial-advertise-peer-urls",
+            "http://127.0.0.1:23980",
+        ];
         let three = [
             "--name",
             "b",
@@ -135,24 +151,45 @@ impl Saved {
             "http://127.0.0.1:2380",
         ];
         for (i, cluster) in [&one[..], &three[..]].into_iter().enumerate() {
-            let (theirs, ours) =
-                (self.temp.path().join(format!("theirs-{target}-{i}")), self.temp.path().join(format!("ours-{target}-{i}")));
+            let (theirs, ours) = (
+                self.temp.path().join(format!("theirs-{target}-{i}")),
+                self.temp.path().join(format!("ours-{target}-{i}")),
+            );
             // 3.5.1 has no bump.
-            let bump: &[&str] = if i == 1 && target != "3.5.1" { &["--bump-revision", "1000000", "--mark-compacted"] } else { &[] };
+            let bump: &[&str] = if i == 1 && target != "3.5.1" {
+                &["--bump-revision", "1000000", "--mark-compacted"]
+            } else {
+                &[]
+            };
             let file = self.file.to_str().unwrap();
-            self.etcdutl(target, &[&["snapshot", "restore", file, "--data-dir", theirs.to_str().unwrap()], cluster, bump].concat());
-            self.restore(&[&["--data-dir", ours.to_str().unwrap(), "--target-version", minor(target)], cluster, bump].concat());
-            assert!(fs::read(theirs.join(SEGMENT)).unwrap() == fs::read(ours.join(SEGMENT)).unwrap(), "{target}: the logs differ");
+            self.etcdutl(
+                target,
+                &[&["snapshot", "restore", file, "--data-dir", theirs.to_str().unwrap()], cluster, bump]
+                    .concat(),
+            );
+            self.restore(
+                &[&["--data-dir", ours.to_str().unwrap(), "--target-version", minor(target)], cluster, bump]
+                    .concat(),
+            );
+            assert!(
+                fs::read(theirs.join(SEGMENT)).unwrap() == fs::read(ours.join(SEGMENT)).unwrap(),
+                "{target}: the logs differ"
+            );
             let name = format!("member/snap/0000000000000001-{:016x}.snap", if i == 0 { 1 } else { 3 });
-            let (their_snap, our_snap) = (fs::read(theirs.join(&name)).unwrap(), fs::read(ours.join(&name)).unwrap());
+            let (their_snap, our_snap) =
+                (fs::read(theirs.join(&name)).unwrap(), fs::read(ours.join(&name)).unwrap());
             if i == 0 || target == "3.5.1" {
                 assert!(their_snap == our_snap, "{target}: the raft snapshots differ");
             } else {
                 // etcdutl numbers the members in the random order of a Go map.
-                let (their_snap, our_snap) = (SnapFile::decode(&their_snap).unwrap(), SnapFile::decode(&our_snap).unwrap());
+                let (their_snap, our_snap) =
+                    (SnapFile::decode(&their_snap).unwrap(), SnapFile::decode(&our_snap).unwrap());
                 assert_eq!(their_snap.membership().unwrap(), our_snap.membership().unwrap());
                 assert_eq!(their_snap.snapshot.metadata, our_snap.snapshot.metadata);
-                assert_eq!(without_numbers(their_snap.snapshot.data()), without_numbers(our_snap.snapshot.data()));
+                assert_eq!(
+                    without_numbers(their_snap.snapshot.data()),
+                    without_numbers(our_snap.snapshot.data())
+                );
             }
             self.same_database(&theirs.join("member/snap/db"), &ours.join("member/snap/db"), target);
         }
@@ -163,7 +200,8 @@ impl Saved {
         let (mut theirs, ours) = (content(theirs), content(ours));
         theirs.get_mut(&b"meta"[..]).unwrap().remove(&b"confState"[..]);
         if minor(target) < minor(&self.version) {
-            let (cluster, version) = (format!("{}.0", minor(target)).into_bytes(), format!("{}.0", minor(target)).into_bytes());
+            let (cluster, version) =
+                (format!("{}.0", minor(target)).into_bytes(), format!("{}.0", minor(target)).into_bytes());
             theirs.get_mut(&b"cluster"[..]).unwrap().insert(b"clusterVersion".to_vec(), cluster);
             let meta = theirs.get_mut(&b"meta"[..]).unwrap();
             if meta.remove(&b"storageVersion"[..]).is_some() && minor(target) >= "3.6" {
@@ -184,7 +222,8 @@ impl Saved {
         let name = format!("boots-{target}");
         let dir = self.temp.path().join(&name);
         let cluster = format!("m={peer_url}");
-        let identity = ["--name", "m", "--initial-cluster", &cluster, "--initial-advertise-peer-urls", &peer_url];
+        let identity =
+            ["--name", "m", "--initial-cluster", &cluster, "--initial-advertise-peer-urls", &peer_url];
         self.restore(&[&["--data-dir", &name, "--target-version", minor(target)], &identity[..]].concat());
         let mut member = Member::start(target, &dir, client, &identity, &peer_url);
         assert_eq!(member.answers(), self.answers, "{context}");
@@ -199,7 +238,10 @@ impl Saved {
         for (version, db) in BBOLT.iter().map(|v| (v, dir.join("member/snap/db"))) {
             let bbolt = peers::find(&format!("bbolt-{version}/bbolt")).unwrap();
             let output = run(peers::command(&bbolt, self.temp.path()).arg("check").arg(&db), b"");
-            assert!(output.status.success() && output.stdout == b"OK\n", "{context}: bbolt {version}: {output:?}");
+            assert!(
+                output.status.success() && output.stdout == b"OK\n",
+                "{context}: bbolt {version}: {output:?}"
+            );
         }
         for version in VERSIONS.iter().skip(1) {
             let copy = self.temp.path().join("copy.db");
@@ -233,7 +275,8 @@ impl Saved {
             std::thread::sleep(Duration::from_millis(200));
         }
         let cluster = format!("{cluster},second={peer_url}");
-        let identity = ["--name", "second", "--initial-cluster", &cluster, "--initial-advertise-peer-urls", &peer_url];
+        let identity =
+            ["--name", "second", "--initial-cluster", &cluster, "--initial-advertise-peer-urls", &peer_url];
         let existing = [&identity[..], &["--initial-cluster-state", "existing"]].concat();
         let dir = self.temp.path().join(format!("second-{target}"));
         let mut second = Member::start(target, &dir, client, &existing, &peer_url);
@@ -249,14 +292,29 @@ impl Saved {
         let names = ["one", "two", "three"];
         let peer = |i: usize| format!("http://127.0.0.1:{}", ports[i][1]);
         let cluster = (0..3).map(|i| format!("{}={}", names[i], peer(i))).collect::<Vec<_>>().join(",");
-        let output =
-            self.restore(&["--all-members", "three", "--initial-cluster", &cluster, "--target-version", minor(target), "-w", "json"]);
+        let output = self.restore(&[
+            "--all-members",
+            "three",
+            "--initial-cluster",
+            &cluster,
+            "--target-version",
+            minor(target),
+            "-w",
+            "json",
+        ]);
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(report["members"].as_array().unwrap().len(), 3);
         let spawn = |i: usize| {
             let peer = peer(i);
-            let identity = ["--name", names[i], "--initial-cluster", &cluster, "--initial-advertise-peer-urls", &peer];
-            Member::spawn(target, &self.temp.path().join("three").join(names[i]), ports[i][0], &identity, &peer)
+            let identity =
+                ["--name", names[i], "--initial-cluster", &cluster, "--initial-advertise-peer-urls", &peer];
+            Member::spawn(
+                target,
+                &self.temp.path().join("three").join(names[i]),
+                ports[i][0],
+                &identity,
+                &peer,
+            )
         };
         let mut members: Vec<Member> = (0..3).map(spawn).collect();
         members.iter_mut().for_each(Member::wait);
@@ -277,10 +335,20 @@ impl Saved {
         let [client, peer] = free_ports();
         let peer_url = format!("http://127.0.0.1:{peer}");
         let cluster = format!("m={peer_url}");
-        let identity = ["--name", "m", "--initial-cluster", &cluster, "--initial-advertise-peer-urls", &peer_url];
-        let flags = ["--data-dir", "bumped", "--bump-revision", "1000000", "--mark-compacted", "--target-version", minor(target)];
+        let identity =
+            ["--name", "m", "--initial-cluster", &cluster, "--initial-advertise-peer-urls", &peer_url];
+        let flags = [
+            "--data-dir",
+            "bumped",
+            "--bump-revision",
+            "1000000",
+            "--mark-compacted",
+            "--target-version",
+            minor(target),
+        ];
         self.restore(&[&flags[..], &identity].concat());
-        let mut member = Member::start(target, &self.temp.path().join("bumped"), client, &identity, &peer_url);
+        let mut member =
+            Member::start(target, &self.temp.path().join("bumped"), client, &identity, &peer_url);
         assert_eq!(member.answers(), self.answers);
         let answer = member.json(&["put", "/after", "x"]);
         assert!(history::number(&answer["header"]["revision"]) > 1_000_000);
@@ -301,7 +369,10 @@ fn without_numbers(json: &[u8]) -> (Value, Vec<Value>) {
         match value {
             Value::Object(map) => {
                 for (key, value) in map {
-                    if matches!(key.as_str(), "CreatedIndex" | "ModifiedIndex" | "createdIndex" | "modifiedIndex") {
+                    if matches!(
+                        key.as_str(),
+                        "CreatedIndex" | "ModifiedIndex" | "createdIndex" | "modifiedIndex"
+                    ) {
                         *value = Value::Null;
                     }
                     clear(value);

@@ -1,4 +1,5 @@
-//! The commands about the keyspace, on what real etcds of four versions left, against those etcds' own answers; and on damaged files.
+//! The commands about the keyspace, on what real etcds of four versions left, against those etcds' own answers; and
+//! on damaged files.
 
 mod common;
 
@@ -55,7 +56,8 @@ fn every_key_is_as_the_member_served_it() {
         input.unchanged();
     }
     let input = Input::new(fixture("small-3.5.1/snapshot.db"));
-    let mut due: Value = serde_json::from_slice(&fs::read(fixture("small-3.5.1/range.json")).unwrap()).unwrap();
+    let mut due: Value =
+        serde_json::from_slice(&fs::read(fixture("small-3.5.1/range.json")).unwrap()).unwrap();
     due["header"].as_object_mut().unwrap().retain(|name, _| name == "revision" || name == "raft_term");
     assert_eq!(coldbolt(["get", input.name(), "", "--from-key", "-w", "json"]).json(), due);
     input.unchanged();
@@ -66,20 +68,36 @@ fn leases_and_members_are_those_the_member_named() {
     for version in VERSIONS {
         let dir = tempfile::tempdir().unwrap();
         let input = Input::new(unpack(version, "clean", dir.path()).join("member/snap/db"));
-        let hex = |id: &Value| format!("{:016x}", id.as_u64().or_else(|| id.as_i64().map(i64::cast_unsigned)).unwrap());
-        let due: Vec<String> =
-            recorded(version, "cold.expected.leases.json")["leases"].as_array().unwrap().iter().map(|l| hex(&l["id"])).collect();
+        let hex = |id: &Value| {
+            format!("{:016x}", id.as_u64().or_else(|| id.as_i64().map(i64::cast_unsigned)).unwrap())
+        };
+        let due: Vec<String> = recorded(version, "cold.expected.leases.json")["leases"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|l| hex(&l["id"]))
+            .collect();
         let ours = coldbolt(["leases", input.name(), "-w", "json", "--keys"]).json();
         let ours = ours["leases"].as_array().unwrap();
-        assert_eq!(ours.iter().map(|lease| lease["id"].as_str().unwrap()).collect::<Vec<_>>(), due, "{version}");
+        assert_eq!(
+            ours.iter().map(|lease| lease["id"].as_str().unwrap()).collect::<Vec<_>>(),
+            due,
+            "{version}"
+        );
         assert_eq!(ours[0]["keys"].as_array().unwrap().len() as u64, ours[0]["attached"].as_u64().unwrap());
 
         let due = recorded(version, "cold.expected.members.json");
         let ours = coldbolt(["members", input.name(), "-w", "json"]).json();
-        for (ours, due) in ours["members"].as_array().unwrap().iter().zip(due["members"].as_array().unwrap()) {
-            assert_eq!((ours["id"].as_str().unwrap(), &ours["name"]), (hex(&due["ID"]).as_str(), &due["name"]), "{version}");
+        for (ours, due) in ours["members"].as_array().unwrap().iter().zip(due["members"].as_array().unwrap())
+        {
+            assert_eq!(
+                (ours["id"].as_str().unwrap(), &ours["name"]),
+                (hex(&due["ID"]).as_str(), &due["name"]),
+                "{version}"
+            );
             // 3.5.1 to 3.5.19 do not write down what a member publishes of itself.
-            let clients = if version == "3.5.1" { Value::Array(Vec::new()) } else { due["clientURLs"].clone() };
+            let clients =
+                if version == "3.5.1" { Value::Array(Vec::new()) } else { due["clientURLs"].clone() };
             assert_eq!((&ours["peer_urls"], &ours["client_urls"]), (&due["peerURLs"], &clients), "{version}");
         }
         let auth = coldbolt(["auth", input.name()]);
@@ -97,7 +115,14 @@ fn a_directory_whose_log_goes_further_is_answered_with_a_warning() {
         let dir = tempfile::tempdir().unwrap();
         let input = Input::new(unpack(version, "cold", dir.path()));
         let run = coldbolt(["get", input.name(), "/txn/a"]);
-        run.says(0, &["warning: ", "only in the WAL", "this answer is without what they change, with --fold it has that [db-lag]"]);
+        run.says(
+            0,
+            &[
+                "warning: ",
+                "only in the WAL",
+                "this answer is without what they change, with --fold it has that [db-lag]",
+            ],
+        );
         assert_eq!(run.stdout, "/txn/a\n1\n");
         // The database alone says nothing of a log.
         let db = input.path.join("member/snap/db");
@@ -125,7 +150,8 @@ fn a_revision_that_is_not_there_is_refused_in_etcds_words_with_those_that_are() 
     let run = coldbolt(["events", input.name(), "--since-rev", "60", "-w", "json"]);
     run.says(1, &["mvcc: required revision has been compacted"]);
     assert_eq!(run.stdout, "");
-    coldbolt(["diff", input.name(), "--from-rev", "60"]).says(1, &["mvcc: required revision has been compacted"]);
+    coldbolt(["diff", input.name(), "--from-rev", "60"])
+        .says(1, &["mvcc: required revision has been compacted"]);
     input.unchanged();
 }
 
@@ -134,7 +160,10 @@ fn the_flags_are_refused_as_etcdctl_refuses_them() {
     let input = snapshot("3.7.1");
     for (args, why) in [
         (&["--prefix", "--from-key", "a"][..], "`--prefix` and `--from-key` cannot be set at the same time"),
-        (&["--keys-only", "--count-only", "a"], "`--keys-only` and `--count-only` cannot be set at the same time"),
+        (
+            &["--keys-only", "--count-only", "a"],
+            "`--keys-only` and `--count-only` cannot be set at the same time",
+        ),
         (&["a", "b", "--prefix"], "too many arguments"),
         (&["a", "--range-end", "b", "--from-key"], "too many arguments"),
         (&[], "get command needs one argument as key"),
@@ -182,7 +211,9 @@ fn bytes_reach_a_pipe_as_they_are_and_everything_else_quoted() {
     let dir = tempfile::tempdir().unwrap();
     let (key, value): (&[u8], &[u8]) = (b"a\x1b[2J\xff", b"\x00\xffv\r\n");
     let input = Input::write(dir.path(), "db", &database(&[(2, stored(key, [2, 2, 1], value))], &[]));
-    let raw = |args: &[&str]| command([&["get", input.name(), "", "--from-key"], args].concat()).output().unwrap().stdout;
+    let raw = |args: &[&str]| {
+        command([&["get", input.name(), "", "--from-key"], args].concat()).output().unwrap().stdout
+    };
     assert_eq!(raw(&["--print-value-only"]), [value, b"\n"].concat());
     assert_eq!(raw(&[]), [key, b"\n", value, b"\n"].concat());
     assert_eq!(raw(&["--hex"]), b"\\x61\\x1b\\x5b\\x32\\x4a\\xff\n\\x00\\xff\\x76\\x0d\\x0a\n");
@@ -203,9 +234,15 @@ fn bytes_reach_a_pipe_as_they_are_and_everything_else_quoted() {
     }
     // JSON is UTF-8: what is not, is in base64.
     let row = &lines(&coldbolt(["export", input.name()]))[0];
-    assert_eq!((&row["key"], row["key_base64"].as_str().unwrap()), (&Value::Null, STANDARD.encode(key).as_str()));
+    assert_eq!(
+        (&row["key"], row["key_base64"].as_str().unwrap()),
+        (&Value::Null, STANDARD.encode(key).as_str())
+    );
     assert_eq!(row["value_base64"].as_str().unwrap(), STANDARD.encode(value));
-    assert_eq!(lines(&coldbolt(["events", input.name(), "-w", "ndjson"]))[0]["key_base64"].as_str().unwrap(), STANDARD.encode(key));
+    assert_eq!(
+        lines(&coldbolt(["events", input.name(), "-w", "ndjson"]))[0]["key_base64"].as_str().unwrap(),
+        STANDARD.encode(key)
+    );
     input.unchanged();
 }
 
@@ -221,17 +258,23 @@ fn an_unfinished_compaction_and_the_mark_of_a_raised_revision_are_shown_as_what_
     ];
     let input = Input::write(dir.path(), "db", &database(&rows, &[("scheduledCompactRev", 3)]));
     // Asked for is enough: a server that starts on it answers nothing before.
-    coldbolt(["get", input.name(), "k", "--rev", "2"]).says(1, &["has been compacted", "revisions 3 to 1000000004"]);
+    coldbolt(["get", input.name(), "k", "--rev", "2"])
+        .says(1, &["has been compacted", "revisions 3 to 1000000004"]);
     assert_eq!(coldbolt(["get", input.name(), "k", "--rev", "3"]).good(), "k\nnew\n");
-    assert_eq!(coldbolt(["get", input.name(), "", "--from-key", "--keys-only", "--rev", "1000000004"]).good(), "k\n\nl\n\n");
+    assert_eq!(
+        coldbolt(["get", input.name(), "", "--from-key", "--keys-only", "--rev", "1000000004"]).good(),
+        "k\n\nl\n\n"
+    );
     assert_eq!(
         coldbolt(["events", input.name()]).good(),
         "revision 2 (compacted)\n  put     k  (create 2, version 1, 3 B)\nrevision 3 (compacted)\n  put     k  (create 2, version 2, 3 B)\n\
          revision 4\n  put     l  (create 4, version 1, 0 B)\n\
          revision 1000000004\n  marker  no change: a restore raised the revision to this one\n"
     );
-    let kinds: Vec<String> =
-        lines(&coldbolt(["export", input.name(), "--all-revisions"])).iter().map(|row| row["type"].to_string()).collect();
+    let kinds: Vec<String> = lines(&coldbolt(["export", input.name(), "--all-revisions"]))
+        .iter()
+        .map(|row| row["type"].to_string())
+        .collect();
     assert_eq!(kinds, [r#""put""#, r#""put""#, r#""put""#, r#""marker""#]);
     input.unchanged();
 }
@@ -241,17 +284,26 @@ fn the_life_of_a_key_is_told_from_its_creation_to_its_deletion_and_again() {
     let input = snapshot("3.7.1");
     let key = "/registry/configmaps/ns-0/cm-10";
     let versions = coldbolt(["history", input.name(), key, "-w", "json", "--diff"]).json();
-    let told: Vec<_> = versions["versions"].as_array().unwrap().iter().map(|v| (v["generation"].clone(), v["change"].clone())).collect();
+    let told: Vec<_> = versions["versions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| (v["generation"].clone(), v["change"].clone()))
+        .collect();
     let due = [(1, "created"), (1, "updated"), (1, "deleted"), (2, "recreated")];
     assert_eq!(told, due.map(|(generation, change)| (generation.into(), change.into())));
     assert_eq!(versions["versions"][1]["changes"].as_array().unwrap().len(), 2);
-    let deleted = lines(&coldbolt(["history", input.name(), "--prefix", "/registry/", "--deleted", "-w", "ndjson"]));
+    let deleted =
+        lines(&coldbolt(["history", input.name(), "--prefix", "/registry/", "--deleted", "-w", "ndjson"]));
     assert_eq!(deleted.len(), 5);
     for state in deleted {
         let key = state["key"].as_str().unwrap();
         assert_eq!(coldbolt(["get", input.name(), key]).good(), "", "{key} is live");
         let before = (state["revision"].as_i64().unwrap() - 1).to_string();
-        assert!(coldbolt(["get", input.name(), key, "--rev", &before]).good().starts_with(key), "{key} was not live");
+        assert!(
+            coldbolt(["get", input.name(), key, "--rev", &before]).good().starts_with(key),
+            "{key} was not live"
+        );
     }
     assert_eq!(coldbolt(["history", input.name(), "none"]).good(), "none: no version is stored\n");
     input.unchanged();
@@ -268,9 +320,11 @@ fn what_fills_the_database_adds_up() {
     let sum = |rows: &[Value], name: &str| rows.iter().map(|row| row[name].as_u64().unwrap()).sum::<u64>();
     let tree = lines(&coldbolt(["keys", input.name(), "--tree", "--depth", "9", "-w", "ndjson"]));
     assert_eq!(tree[0]["depth"], 0);
-    for (total, rows) in
-        [("keys", live.len() as u64), ("stored_bytes", sum(&all, "stored_bytes")), ("stored_versions", sum(&all, "stored_versions"))]
-    {
+    for (total, rows) in [
+        ("keys", live.len() as u64),
+        ("stored_bytes", sum(&all, "stored_bytes")),
+        ("stored_versions", sum(&all, "stored_versions")),
+    ] {
         assert_eq!(tree[0][total], rows, "{total}");
     }
     let namespaces: Vec<Value> = tree.iter().filter(|node| node["depth"] == 3).cloned().collect();
@@ -291,20 +345,35 @@ fn what_is_exported_is_what_is_got() {
     let rows = lines(&coldbolt(["export", input.name()]));
     let csv = coldbolt(["export", input.name(), "-w", "csv"]);
     let mut csv_lines = csv.good().lines();
-    assert_eq!(csv_lines.next().unwrap(), "key,key_base64,create_revision,mod_revision,version,lease,value_len,value,value_base64");
+    assert_eq!(
+        csv_lines.next().unwrap(),
+        "key,key_base64,create_revision,mod_revision,version,lease,value_len,value,value_base64"
+    );
     for ((kv, row), line) in got["kvs"].as_array().unwrap().iter().zip(&rows).zip(csv_lines) {
-        let text = |field: &Value| String::from_utf8(STANDARD.decode(field.as_str().unwrap()).unwrap()).unwrap();
+        let text =
+            |field: &Value| String::from_utf8(STANDARD.decode(field.as_str().unwrap()).unwrap()).unwrap();
         let (key, value) = (text(&kv["key"]), text(&kv["value"]));
-        assert_eq!((row["key"].as_str().unwrap(), row["value"].as_str().unwrap()), (key.as_str(), value.as_str()));
+        assert_eq!(
+            (row["key"].as_str().unwrap(), row["value"].as_str().unwrap()),
+            (key.as_str(), value.as_str())
+        );
         assert_eq!(
             (&row["create_revision"], &row["mod_revision"], &row["version"]),
             (&kv["create_revision"], &kv["mod_revision"], &kv["version"])
         );
-        assert!(line.starts_with(&format!("{key},,{},{},{},", kv["create_revision"], kv["mod_revision"], kv["version"])), "{line}");
+        assert!(
+            line.starts_with(&format!(
+                "{key},,{},{},{},",
+                kv["create_revision"], kv["mod_revision"], kv["version"]
+            )),
+            "{line}"
+        );
     }
     assert_eq!(rows.len(), got["kvs"].as_array().unwrap().len());
     let without = lines(&coldbolt(["export", input.name(), "--no-values"]));
-    assert!(without.iter().zip(&rows).all(|(a, b)| a.get("value").is_none() && a["value_len"] == b["value_len"]));
+    assert!(
+        without.iter().zip(&rows).all(|(a, b)| a.get("value").is_none() && a["value_len"] == b["value_len"])
+    );
     let changes = lines(&coldbolt(["export", input.name(), "--all-revisions"]));
     assert_eq!(changes.len(), lines(&coldbolt(["events", input.name(), "-w", "ndjson"])).len());
     input.unchanged();
@@ -339,7 +408,8 @@ fn an_export_to_a_file_is_what_a_pipe_gets_and_writes_over_nothing() {
 #[test]
 fn csv_quotes_what_must_be_quoted() {
     let dir = tempfile::tempdir().unwrap();
-    let input = Input::write(dir.path(), "db", &database(&[(2, stored(b"a,\"b\"", [2, 2, 1], b"x\ny"))], &[]));
+    let input =
+        Input::write(dir.path(), "db", &database(&[(2, stored(b"a,\"b\"", [2, 2, 1], b"x\ny"))], &[]));
     let out = coldbolt(["export", input.name(), "-w", "csv"]);
     assert_eq!(out.good().split_once('\n').unwrap().1, "\"a,\"\"b\"\"\",,2,2,1,,3,\"x\ny\",\n");
 }
@@ -347,7 +417,11 @@ fn csv_quotes_what_must_be_quoted() {
 #[test]
 fn a_difference_is_exit_code_1_and_none_is_0() {
     let input = snapshot("3.7.1");
-    assert!(coldbolt(["diff", input.name(), input.name()]).good().ends_with("0 added, 0 removed, 0 changed, 0 recreated\n"));
+    assert!(
+        coldbolt(["diff", input.name(), input.name()])
+            .good()
+            .ends_with("0 added, 0 removed, 0 changed, 0 recreated\n")
+    );
     let run = coldbolt(["diff", input.name(), "--from-rev", "90", "--to-rev", "91", "--values"]);
     assert_eq!(run.code, 1);
     let name = input.name();
@@ -358,7 +432,18 @@ fn a_difference_is_exit_code_1_and_none_is_0() {
              + /txn/a  (modified 91, version 1, 1 B)\n+ /txn/b  (modified 91, version 1, 1 B)\n2 added, 1 removed, 0 changed, 0 recreated\n"
         )
     );
-    let ignored = ["diff", name, "--from-rev", "90", "--to-rev", "91", "--ignore-prefix", "/txn/", "--ignore-prefix", "/registry/"];
+    let ignored = [
+        "diff",
+        name,
+        "--from-rev",
+        "90",
+        "--to-rev",
+        "91",
+        "--ignore-prefix",
+        "/txn/",
+        "--ignore-prefix",
+        "/registry/",
+    ];
     assert_eq!(coldbolt(ignored).code, 0);
     let summary = coldbolt(["diff", name, "--from-rev", "90", "--summary", "--depth", "1", "-w", "json"]);
     assert_eq!((summary.code, &summary.json()["counts"]["added"]), (1, &2.into()));
@@ -376,15 +461,25 @@ fn members_that_agree_are_told_from_those_that_do_not_and_those_that_cannot_be_c
     let rows = |last: i64, odd: Option<i64>| -> Vec<(i64, Vec<u8>)> {
         let value = |main: i64| if odd == Some(main) { b"odd".to_vec() } else { b"even".to_vec() };
         let at = |main: i64| u8::try_from(main).unwrap();
-        (2..=last).map(|main| (main, stored(format!("k{}", main % 5).as_bytes(), [at(main), at(main), 1], &value(main)))).collect()
+        (2..=last)
+            .map(|main| {
+                (main, stored(format!("k{}", main % 5).as_bytes(), [at(main), at(main), 1], &value(main)))
+            })
+            .collect()
     };
-    let write = |file: &str, rows: &[(i64, Vec<u8>)], marks: &[(&str, i64)]| Input::write(dir.path(), file, &database(rows, marks));
+    let write = |file: &str, rows: &[(i64, Vec<u8>)], marks: &[(&str, i64)]| {
+        Input::write(dir.path(), file, &database(rows, marks))
+    };
     let first = write("m1", &rows(40, None), &[]);
     let longer = write("m2", &rows(50, None), &[]);
-    let compacted = write("m3", &rows(50, None)[28..], &[("scheduledCompactRev", 34), ("finishedCompactRev", 34)]);
+    let compacted =
+        write("m3", &rows(50, None)[28..], &[("scheduledCompactRev", 34), ("finishedCompactRev", 34)]);
     let run = coldbolt(["compare", first.name(), longer.name(), compacted.name(), "-w", "json"]);
     assert_eq!(run.code, 0, "{run}");
-    assert_eq!((&run.json()["revision"], &run.json()["compact_revision"], &run.json()["agree"]), (&40.into(), &34.into(), &true.into()));
+    assert_eq!(
+        (&run.json()["revision"], &run.json()["compact_revision"], &run.json()["agree"]),
+        (&40.into(), &34.into(), &true.into())
+    );
 
     let odd = write("odd", &rows(50, Some(37)), &[]);
     let run = coldbolt(["compare", first.name(), longer.name(), odd.name(), "-w", "json"]);
@@ -407,12 +502,18 @@ fn members_that_agree_are_told_from_those_that_do_not_and_those_that_cannot_be_c
     let kept = write("kept", &rows(36, Some(33)), &marks[..1]);
     let run = coldbolt(["compare", left.name(), kept.name(), "-w", "json"]);
     let found = &run.json()["divergences"][0];
-    assert_eq!((run.code, &found["first_revision"], &found["first_keys"][0]["key"]), (1, &Value::Null, &"k3".into()));
+    assert_eq!(
+        (run.code, &found["first_revision"], &found["first_keys"][0]["key"]),
+        (1, &Value::Null, &"k3".into())
+    );
 
     let far = write("far", &rows(50, None)[44..], &[("scheduledCompactRev", 49), ("finishedCompactRev", 49)]);
     let run = coldbolt(["compare", first.name(), far.name()]);
     assert_eq!(run.code, 4);
-    assert!(run.stdout.contains("nothing to compare: one ends at revision 40, another is compacted at 49"), "{run}");
+    assert!(
+        run.stdout.contains("nothing to compare: one ends at revision 40, another is compacted at 49"),
+        "{run}"
+    );
     for input in [first, longer, compacted, odd, earlier, left, kept, far] {
         input.unchanged();
     }
@@ -421,9 +522,14 @@ fn members_that_agree_are_told_from_those_that_do_not_and_those_that_cannot_be_c
 #[test]
 fn a_reader_that_has_enough_is_no_fault() {
     let input = snapshot("3.7.1");
-    for args in [&["export"][..], &["events", "--values", "-w", "ndjson"], &["get", "--from-key", "", "-w", "json"]] {
-        let mut child =
-            command([&args[..1], &[input.name()], &args[1..]].concat()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    for args in
+        [&["export"][..], &["events", "--values", "-w", "ndjson"], &["get", "--from-key", "", "-w", "json"]]
+    {
+        let mut child = command([&args[..1], &[input.name()], &args[1..]].concat())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut out = child.stdout.take().unwrap();
         out.read_exact(&mut [0]).unwrap();
         drop(out);
@@ -472,7 +578,9 @@ fn a_page_that_is_lost_never_gives_a_wrong_answer_in_silence() {
         &["leases", "-w", "json"],
     ];
     let good = Input::write(dir.path(), "good", &pristine);
-    let ask = |input: &Input, question: &[&str], more: &[&str]| coldbolt([&question[..1], &[input.name()], &question[1..], more].concat());
+    let ask = |input: &Input, question: &[&str], more: &[&str]| {
+        coldbolt([&question[..1], &[input.name()], &question[1..], more].concat())
+    };
     let pages = key_pages(&pristine);
     assert!(pages.len() > 3);
     for (n, (offset, len)) in pages.iter().enumerate() {
@@ -492,10 +600,17 @@ fn a_page_that_is_lost_never_gives_a_wrong_answer_in_silence() {
                 let due = ask(&good, question, &[]);
                 let run = ask(&input, question, &[]);
                 let same = run.code == 0 && run.stdout == due.stdout;
-                assert!(same || (run.code == 1 && run.stderr.contains("Error: ")), "page {n} {what}, {question:?}: {run}");
+                assert!(
+                    same || (run.code == 1 && run.stderr.contains("Error: ")),
+                    "page {n} {what}, {question:?}: {run}"
+                );
                 let allowed = ask(&input, question, &["--allow-damage"]);
-                let told = allowed.code == 1 && (allowed.stderr.contains("damage: ") || allowed.stderr.contains("Error: "));
-                assert!(told || (allowed.code == 0 && allowed.stdout == due.stdout), "page {n} {what}, {question:?}: {allowed}");
+                let told = allowed.code == 1
+                    && (allowed.stderr.contains("damage: ") || allowed.stderr.contains("Error: "));
+                assert!(
+                    told || (allowed.code == 0 && allowed.stdout == due.stdout),
+                    "page {n} {what}, {question:?}: {allowed}"
+                );
             }
             // Some questions need every page.
             assert_eq!(ask(&input, questions[0], &[]).code, 1, "page {n} {what}");
@@ -519,7 +634,9 @@ fn everything(source: &Source, options: StoreOptions) -> coldbolt::Result<usize>
     view.get(b"/app/config/01")?;
     store.events(None, None, None, &mut { go })?;
     store.history(b"/app/config/01", &mut |version| go(version.event))?;
-    diff(store.at(store.compact_revision())?, view, &DiffOptions::default(), &mut |_| ControlFlow::Continue(()))?;
+    diff(store.at(store.compact_revision())?, view, &DiffOptions::default(), &mut |_| {
+        ControlFlow::Continue(())
+    })?;
     store.facts_with_leases(9)?;
     Ok(states.len())
 }
@@ -550,7 +667,8 @@ fn no_byte_that_is_changed_makes_it_panic_or_hang() {
 #[test]
 fn a_database_of_another_program_is_told_to_be_one() {
     for command in ["keys", "events", "leases", "export"] {
-        coldbolt([command, fixture("bolt/nested-1024.db").to_str().unwrap()]).says(3, &["is a bbolt database, but not etcd's"]);
+        coldbolt([command, fixture("bolt/nested-1024.db").to_str().unwrap()])
+            .says(3, &["is a bbolt database, but not etcd's"]);
         coldbolt([command, fixture("README.md").to_str().unwrap()]).says(3, &["a text file"]);
     }
 }

@@ -64,8 +64,10 @@ fn a_directory_that_is_folded_answers_as_its_copy_and_as_the_member_did() {
             }
         }
         // The answer that the member itself gave before it was killed.
-        let range: Value =
-            serde_json::from_slice(&fs::read(fixture(&format!("etcd-{version}/cold.expected.range.json"))).unwrap()).unwrap();
+        let range: Value = serde_json::from_slice(
+            &fs::read(fixture(&format!("etcd-{version}/cold.expected.range.json"))).unwrap(),
+        )
+        .unwrap();
         let folded = ask(input.name(), &["get", "", "--from-key", "-w", "json"], &["--fold"]).json();
         assert_eq!((&folded["kvs"], &folded["count"]), (&range["kvs"], &range["count"]), "{version}");
 
@@ -78,8 +80,13 @@ fn a_directory_that_is_folded_answers_as_its_copy_and_as_the_member_did() {
         coldbolt(["get", input.name(), "k"]).says(0, &["with --fold it has that [db-lag]"]);
         copy.unchanged();
         input.unchanged();
-        let left: BTreeSet<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(left, BTreeSet::from(["cold".into(), "copy.db".into()]), "{version}: something was written");
+        let left: BTreeSet<_> =
+            fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(
+            left,
+            BTreeSet::from(["cold".into(), "copy.db".into()]),
+            "{version}: something was written"
+        );
     }
 }
 
@@ -89,11 +96,14 @@ fn each_event_says_whether_it_is_from_the_database_or_from_which_entry() {
         let dir = tempfile::tempdir().unwrap();
         let input = Input::new(unpack(version, "cold", dir.path()));
         let copy = copied(input.name(), dir.path());
-        let lines = |run: &Run| -> Vec<Value> { run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect() };
+        let lines = |run: &Run| -> Vec<Value> {
+            run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        };
         let due = lines(&ask(copy.name(), &["events", "--values", "-w", "ndjson"], &[]));
         let stored = lines(&ask(input.name(), &["events", "-w", "ndjson"], &[])).len();
         let mut folded = lines(&ask(input.name(), &["events", "--values", "-w", "ndjson"], &["--fold"]));
-        let dump = fs::read_to_string(fixture(&format!("etcd-{version}/cold.expected.dump-logs.txt"))).unwrap();
+        let dump =
+            fs::read_to_string(fixture(&format!("etcd-{version}/cold.expected.dump-logs.txt"))).unwrap();
         let mut before = 0;
         for (n, event) in folded.iter_mut().enumerate() {
             let event = event.as_object_mut().unwrap();
@@ -108,7 +118,8 @@ fn each_event_says_whether_it_is_from_the_database_or_from_which_entry() {
             before = index;
             // etcd's own tool has the key in that entry, of that term.
             let key = event["key"].as_str().unwrap();
-            let entry = |line: &&str| line.split_whitespace().take(2).eq([term.to_string(), index.to_string()]);
+            let entry =
+                |line: &&str| line.split_whitespace().take(2).eq([term.to_string(), index.to_string()]);
             let entry = dump.lines().find(entry).unwrap_or_else(|| panic!("{version}: no entry {index}"));
             assert!(
                 entry.contains(key) || entry.contains("lease_revoke") || event["type"] == "delete",
@@ -129,7 +140,11 @@ fn what_copy_refuses_is_not_folded_either() {
     let dir = tempfile::tempdir().unwrap();
     let cold = unpack("3.6.14", "cold", dir.path());
     let wal = cold.join("member/wal");
-    let segment = fs::read_dir(&wal).unwrap().map(|e| e.unwrap().path()).find(|p| p.extension().is_some_and(|e| e == "wal")).unwrap();
+    let segment = fs::read_dir(&wal)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .find(|p| p.extension().is_some_and(|e| e == "wal"))
+        .unwrap();
     // A log elsewhere.
     let elsewhere = dir.path().join("log");
     fs::rename(&wal, &elsewhere).unwrap();

@@ -30,7 +30,12 @@ fn answer(store: &Store<'_>, revision: i64, request: &RangeRequest<'_>) -> (Vec<
 }
 
 /// `Range` as its documentation says: everything in the range, filtered, sorted, cut.
-fn naive(live: &BTreeMap<Vec<u8>, OwnedKeyValue>, key: &[u8], end: &[u8], request: &RangeRequest<'_>) -> (Vec<OwnedKeyValue>, u64, bool) {
+fn naive(
+    live: &BTreeMap<Vec<u8>, OwnedKeyValue>,
+    key: &[u8],
+    end: &[u8],
+    request: &RangeRequest<'_>,
+) -> (Vec<OwnedKeyValue>, u64, bool) {
     let within = |k: &[u8]| match end {
         b"" => k == key,
         b"\0" => k >= key,
@@ -42,7 +47,12 @@ fn naive(live: &BTreeMap<Vec<u8>, OwnedKeyValue>, key: &[u8], end: &[u8], reques
         return (Vec::new(), count, false);
     }
     let limit = usize::try_from(request.limit).unwrap();
-    let filters = [request.min_mod_revision, request.max_mod_revision, request.min_create_revision, request.max_create_revision];
+    let filters = [
+        request.min_mod_revision,
+        request.max_mod_revision,
+        request.min_create_revision,
+        request.max_create_revision,
+    ];
     // Nothing said about the order: etcd fetches one more than the limit, and sorts those.
     if request.order == Order::None && filters == [0; 4] && limit > 0 {
         kvs.truncate(limit + 1);

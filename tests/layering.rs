@@ -1,12 +1,24 @@
 //! The layers of the library, and the proof that imports point only downwards: the list below is the diagram.
 //!
-//! It is the source text that is read, comments and strings left out, so an inline `crate::ops::status` counts as an import too.
+//! It is the source text that is read, comments and strings left out, so an inline `crate::ops::status` counts as an
+//! import too.
 
 use std::path::{Path, PathBuf};
 
-/// From the lowest up. A module may use those of the rows above it in this list; those of one row do not know one another.
-const LAYERS: [&[&str]; 10] =
-    [&["words"], &["codec"], &["io"], &["raft"], &["bolt", "wal", "snap"], &["etcd"], &["store"], &["replay"], &["kube"], &["ops"]];
+/// From the lowest up. A module may use those of the rows above it in this list; those of one row do not know one
+/// another.
+const LAYERS: [&[&str]; 10] = [
+    &["words"],
+    &["codec"],
+    &["io"],
+    &["raft"],
+    &["bolt", "wal", "snap"],
+    &["etcd"],
+    &["store"],
+    &["replay"],
+    &["kube"],
+    &["ops"],
+];
 /// Whose modules may know one another.
 const WORDS: usize = 0;
 
@@ -72,7 +84,9 @@ fn string(rest: &str) -> Option<usize> {
     let bytes = rest.as_bytes();
     let prefix = ["br", "cr", "r", "b", "c"].into_iter().find(|p| {
         let after = rest.strip_prefix(p).unwrap_or_default();
-        rest.starts_with(p) && (after.starts_with(['"', '\'']) || p.ends_with('r') && after.trim_start_matches('#').starts_with('"'))
+        rest.starts_with(p)
+            && (after.starts_with(['"', '\''])
+                || p.ends_with('r') && after.trim_start_matches('#').starts_with('"'))
     });
     let from = prefix.map_or(0, str::len);
     if prefix.is_some_and(|p| p.ends_with('r')) {
@@ -84,7 +98,9 @@ fn string(rest: &str) -> Option<usize> {
     let quote = *bytes.get(from)?;
     let lifetime = quote == b'\'' && bytes.get(from + 1) != Some(&b'\\') && !closes_soon(&rest[from + 1..]);
     match quote {
-        b'\'' if lifetime => Some(1 + rest[1..].bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count()),
+        b'\'' if lifetime => Some(
+            1 + rest[1..].bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count(),
+        ),
         b'"' | b'\'' => {
             let mut at = from + 1;
             while at < bytes.len() && bytes[at] != quote {
@@ -102,8 +118,8 @@ fn closes_soon(rest: &str) -> bool {
     chars.next().is_some() && chars.next() == Some('\'')
 }
 
-/// The modules of the crate that a file uses: `crate::x`, `crate::{x, y::z}`, and `super::` where it reaches the top. `depth` is how many
-/// modules the file lies below the crate: 1 for `src/raft.rs` and `src/wal/mod.rs`.
+/// The modules of the crate that a file uses: `crate::x`, `crate::{x, y::z}`, and `super::` where it reaches the top.
+/// `depth` is how many modules the file lies below the crate: 1 for `src/raft.rs` and `src/wal/mod.rs`.
 fn uses<'s>(tokens: &[Token<'s>], depth: usize) -> Vec<Token<'s>> {
     let text = |i: usize| tokens.get(i).map_or("", |token| token.text);
     let (mut found, mut braces, mut inline) = (Vec::new(), 0usize, Vec::new());
@@ -191,11 +207,18 @@ fn library(lib: &str) -> (Vec<&str>, Vec<(&str, &str)>) {
 }
 
 /// Every use in a file of `module` that points the wrong way.
-fn violations(file: &str, module: &str, depth: usize, source: &str, reexports: &[(&str, &str)]) -> Vec<String> {
+fn violations(
+    file: &str,
+    module: &str,
+    depth: usize,
+    source: &str,
+    reexports: &[(&str, &str)],
+) -> Vec<String> {
     let home = row(module).unwrap_or_else(|| panic!("{file}: `{module}` is in no layer"));
     let mut wrong = Vec::new();
     for used in uses(&tokens(source), depth) {
-        let target = reexports.iter().find(|(name, _)| *name == used.text).map_or(used.text, |(_, from)| *from);
+        let target =
+            reexports.iter().find(|(name, _)| *name == used.text).map_or(used.text, |(_, from)| *from);
         let fine = match row(target) {
             Some(there) => target == module || there < home || there == home && home == WORDS,
             None => false,
@@ -230,7 +253,8 @@ fn sources() -> Vec<(String, String)> {
     found
 }
 
-/// How many modules a file lies below its crate, and the first of them: `wal/mod.rs` and `wal.rs` give 1, `wal/log.rs` 2.
+/// How many modules a file lies below its crate, and the first of them: `wal/mod.rs` and `wal.rs` give 1,
+/// `wal/log.rs` 2.
 fn place(file: &str) -> (usize, &str) {
     let path = file.trim_end_matches(".rs").trim_end_matches("/mod");
     (path.split('/').count(), path.split('/').next().unwrap())
@@ -246,7 +270,9 @@ fn imports_point_down_only() {
     let (_, lib) = sources.iter().find(|(file, _)| file == "lib.rs").unwrap();
     let (_, reexports) = library(lib);
     let mut wrong = Vec::new();
-    for (file, source) in sources.iter().filter(|(file, _)| !is_binary(file) && file != "lib.rs" && file != INCLUDED) {
+    for (file, source) in
+        sources.iter().filter(|(file, _)| !is_binary(file) && file != "lib.rs" && file != INCLUDED)
+    {
         let (depth, module) = place(file);
         wrong.extend(violations(file, module, depth, source, &reexports));
     }
@@ -275,7 +301,9 @@ fn the_command_line_sees_only_the_public_library() {
     let main = std::fs::read_to_string(root().join("main.rs")).unwrap();
     assert_eq!(library(&main).0, ["cli"], "the modules of main.rs");
     for (file, source) in sources() {
-        let aside = tokens(&source).windows(4).any(|at| [at[0].text, at[1].text, at[2].text, at[3].text] == ["#", "[", "path", "="]);
+        let aside = tokens(&source)
+            .windows(4)
+            .any(|at| [at[0].text, at[1].text, at[2].text, at[3].text] == ["#", "[", "path", "="]);
         assert!(!aside, "{file}: takes a module from another place");
     }
 }
@@ -298,7 +326,9 @@ fn every_file_says_what_it_is() {
 
 #[test]
 fn a_wrong_import_is_found_however_it_is_written() {
-    let wrong = |module: &str, depth, source: &str| violations("x.rs", module, depth, source, &[("Error", "words")]).len();
+    let wrong = |module: &str, depth, source: &str| {
+        violations("x.rs", module, depth, source, &[("Error", "words")]).len()
+    };
     // Downwards, sideways inside the lowest row, into oneself, and what is only said.
     for good in [
         "use crate::io::Source;",

@@ -1,4 +1,5 @@
-//! Random buckets and random histories: written, read back, verified, restored and defragmented, against naive models and the real bbolt.
+//! Random buckets and random histories: written, read back, verified, restored and defragmented, against naive models
+//! and the real bbolt.
 
 mod common;
 #[path = "common/model.rs"]
@@ -38,12 +39,18 @@ type Items = BTreeMap<Vec<u8>, Item>;
 /// Buckets in buckets; values up to several pages.
 fn items() -> impl Strategy<Value = Items> {
     let key = || proptest::collection::vec(any::<u8>(), 1..20);
-    let value = prop_oneof![8 => 0..80usize, 2 => 0..2000usize, 1 => 0..30_000usize].prop_map(|len| Item::Value(vec![7; len]));
+    let value = prop_oneof![8 => 0..80usize, 2 => 0..2000usize, 1 => 0..30_000usize]
+        .prop_map(|len| Item::Value(vec![7; len]));
     let item = value.prop_recursive(4, 200, 40, move |inner| {
-        (any::<u64>(), proptest::collection::btree_map(key(), inner, 0..40)).prop_map(|(sequence, items)| Item::Bucket(sequence, items))
+        (any::<u64>(), proptest::collection::btree_map(key(), inner, 0..40))
+            .prop_map(|(sequence, items)| Item::Bucket(sequence, items))
     });
     let bucket = (any::<u64>(), proptest::collection::btree_map(key(), item, 0..60));
-    proptest::collection::btree_map(key(), bucket.prop_map(|(sequence, items)| Item::Bucket(sequence, items)), 0..12)
+    proptest::collection::btree_map(
+        key(),
+        bucket.prop_map(|(sequence, items)| Item::Bucket(sequence, items)),
+        0..12,
+    )
 }
 
 fn options() -> impl Strategy<Value = Options> {
@@ -102,10 +109,13 @@ fn left() -> impl Strategy<Value = Option<(i64, usize)>> {
     proptest::option::of((0..4i64, 0..9usize))
 }
 
-/// `unsafeHashByRev`, said as etcd says it: what is newest at the revision is kept, and what is later than the compaction.
+/// `unsafeHashByRev`, said as etcd says it: what is newest at the revision is kept, and what is later than the
+/// compaction.
 fn naive_hashkv(model: &Model, revision: i64) -> u32 {
     let compact = model.scheduled.unwrap_or(-1);
-    let newest = |key: &[u8]| Model::newest(&model.log, key, revision).filter(|(at, _)| !at.tombstone).map(|(at, _)| at);
+    let newest = |key: &[u8]| {
+        Model::newest(&model.log, key, revision).filter(|(at, _)| !at.tombstone).map(|(at, _)| at)
+    };
     let nothing_live = model.live(revision).is_empty();
     let mut bytes = b"key".to_vec();
     for ((raw, value), (at, kv)) in model.rows().iter().zip(&model.log) {
@@ -119,7 +129,9 @@ fn naive_hashkv(model: &Model, revision: i64) -> u32 {
 }
 
 fn verified(source: &Source) -> Verification {
-    let verification = verify_file(source, VerifyOptions { level: Level::Mvcc, ..VerifyOptions::default() }, &Quiet).unwrap();
+    let verification =
+        verify_file(source, VerifyOptions { level: Level::Mvcc, ..VerifyOptions::default() }, &Quiet)
+            .unwrap();
     let damage: Vec<_> = verification.findings.iter().filter(|f| f.severity == Severity::Damage).collect();
     assert!(damage.is_empty(), "{damage:?}");
     verification
@@ -216,7 +228,10 @@ proptest! {
 
 #[test]
 fn every_bbolt_finds_the_models_files_sound() {
-    let bbolts: Vec<_> = ["1.3.12", "1.4.3", "1.5.0"].iter().filter_map(|v| common::peers::find(&format!("bbolt-{v}/bbolt"))).collect();
+    let bbolts: Vec<_> = ["1.3.12", "1.4.3", "1.5.0"]
+        .iter()
+        .filter_map(|v| common::peers::find(&format!("bbolt-{v}/bbolt")))
+        .collect();
     if bbolts.is_empty() {
         return;
     }
@@ -227,7 +242,12 @@ fn every_bbolt_finds_the_models_files_sound() {
         for bbolt in &bbolts {
             let out = Command::new(bbolt).arg("check").arg(path).output().unwrap();
             let said = String::from_utf8_lossy(&out.stdout);
-            assert!(out.status.success() && said.trim_end() == "OK", "{} {}: {out:?}", bbolt.display(), path.display());
+            assert!(
+                out.status.success() && said.trim_end() == "OK",
+                "{} {}: {out:?}",
+                bbolt.display(),
+                path.display()
+            );
         }
     };
     for case in 0..40 {

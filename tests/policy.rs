@@ -30,10 +30,21 @@ const fn case(
     Case { rule, file, kept, broken }
 }
 
-/// `now.db` has 10 keys at revisions 2 to 11 and one Lease, `before.db` 12 keys, `less.db` 5, `old.db` is `now.db` of a year ago.
+/// `now.db` has 10 keys at revisions 2 to 11 and one Lease, `before.db` 12 keys, `less.db` 5, `old.db` is `now.db` of
+/// a year ago.
 const CASES: &[Case] = &[
-    case(Rule::MinRevision, "now.db", ("min-revision = 12", &["--min-revision", "12"]), ("min-revision = 13", &["--min-revision", "13"])),
-    case(Rule::MaxRevision, "now.db", ("max-revision = 12", &["--max-revision", "12"]), ("max-revision = 11", &["--max-revision", "11"])),
+    case(
+        Rule::MinRevision,
+        "now.db",
+        ("min-revision = 12", &["--min-revision", "12"]),
+        ("min-revision = 13", &["--min-revision", "13"]),
+    ),
+    case(
+        Rule::MaxRevision,
+        "now.db",
+        ("max-revision = 12", &["--max-revision", "12"]),
+        ("max-revision = 11", &["--max-revision", "11"]),
+    ),
     case(
         Rule::RevisionNotBelowPrevious,
         "now.db",
@@ -52,8 +63,18 @@ const CASES: &[Case] = &[
             &["--keys-not-fewer-than", "46%", "--previous", "now.db"],
         ),
     ),
-    case(Rule::MaxAgeContent, "now.db", ("max-age = \"3h\"", &["--max-age", "3h"]), ("max-age = \"1h30m\"", &["--max-age", "1h30m"])),
-    case(Rule::MaxAgeFile, "before.db", ("max-age = \"1w\"", &["--max-age", "1w"]), ("max-age = \"1h\"", &["--max-age", "1h"])),
+    case(
+        Rule::MaxAgeContent,
+        "now.db",
+        ("max-age = \"3h\"", &["--max-age", "3h"]),
+        ("max-age = \"1h30m\"", &["--max-age", "1h30m"]),
+    ),
+    case(
+        Rule::MaxAgeFile,
+        "before.db",
+        ("max-age = \"1w\"", &["--max-age", "1w"]),
+        ("max-age = \"1h\"", &["--max-age", "1h"]),
+    ),
     case(
         Rule::Required,
         "now.db",
@@ -117,8 +138,18 @@ const CASES: &[Case] = &[
     ),
     case(Rule::NoAlarms, "now.db", ("no-alarms = true", &["--no-alarms"]), ("", &[])),
     case(Rule::NoAlarms, "alarm.db", ("", &[]), ("no-alarms = true", &["--no-alarms"])),
-    case(Rule::NoPendingCompaction, "now.db", ("no-pending-compaction = true", &["--no-pending-compaction"]), ("", &[])),
-    case(Rule::NoPendingCompaction, "compaction.db", ("", &[]), ("no-pending-compaction = true", &["--no-pending-compaction"])),
+    case(
+        Rule::NoPendingCompaction,
+        "now.db",
+        ("no-pending-compaction = true", &["--no-pending-compaction"]),
+        ("", &[]),
+    ),
+    case(
+        Rule::NoPendingCompaction,
+        "compaction.db",
+        ("", &[]),
+        ("no-pending-compaction = true", &["--no-pending-compaction"]),
+    ),
 ];
 
 fn ago(path: &Path, seconds: u64) {
@@ -167,7 +198,8 @@ fn every_rule_is_kept_once_and_broken_once_from_the_file_and_from_flags() {
                 continue;
             }
             fs::write(dir.path().join("p.toml"), line.replace("CLUSTER", &cluster)).unwrap();
-            let extra: Vec<&str> = line.split_once('#').map(|(_, flags)| flags.split(' ').collect()).unwrap_or_default();
+            let extra: Vec<&str> =
+                line.split_once('#').map(|(_, flags)| flags.split(' ').collect()).unwrap_or_default();
             let from_file = [&["--policy", "p.toml"], extra.as_slice()].concat();
             let flags: Vec<String> = flags.iter().map(|f| f.replace("CLUSTER", &cluster)).collect();
             for args in [from_file, flags.iter().map(String::as_str).collect()] {
@@ -176,7 +208,11 @@ fn every_rule_is_kept_once_and_broken_once_from_the_file_and_from_flags() {
                 assert_eq!(results.len(), 1, "{rule} {args:?}: {answer:#}");
                 assert_eq!(results[0]["passed"], due, "{rule} {args:?}: {:#}", results[0]);
                 assert_eq!(results[0]["severity"], "error");
-                assert!(!results[0]["measured"].is_null() && !results[0]["limit"].is_null(), "{:#}", results[0]);
+                assert!(
+                    !results[0]["measured"].is_null() && !results[0]["limit"].is_null(),
+                    "{:#}",
+                    results[0]
+                );
                 assert_eq!(
                     (exit, answer["verdict"].as_str()),
                     if due { (0, Some("good")) } else { (1, Some("bad")) },
@@ -184,17 +220,25 @@ fn every_rule_is_kept_once_and_broken_once_from_the_file_and_from_flags() {
                 );
                 seen.insert((*rule, due));
             }
-            // As a warning it is told and changes nothing; but a rule about the trailer also says what the lack of one means.
+            // As a warning it is told and changes nothing; but a rule about the trailer also says what the lack of
+            // one means.
             if !due && *rule != Rule::Trailer {
                 let line = line.replace("CLUSTER", &cluster);
-                fs::write(dir.path().join("p.toml"), format!("{line}\n[severity]\n{rule} = \"warning\"\n")).unwrap();
-                let (exit, answer) = verify(dir.path(), &[&[*file, "--policy", "p.toml"], extra.as_slice()].concat());
+                fs::write(dir.path().join("p.toml"), format!("{line}\n[severity]\n{rule} = \"warning\"\n"))
+                    .unwrap();
+                let (exit, answer) =
+                    verify(dir.path(), &[&[*file, "--policy", "p.toml"], extra.as_slice()].concat());
                 let found = self::results(&answer, *rule);
-                assert_eq!((exit, &found[0]["passed"], &found[0]["severity"]), (0, &Value::from(false), &Value::from("warning")), "{rule}");
+                assert_eq!(
+                    (exit, &found[0]["passed"], &found[0]["severity"]),
+                    (0, &Value::from(false), &Value::from("warning")),
+                    "{rule}"
+                );
             }
         }
     }
-    let all: BTreeSet<(Rule, bool)> = Rule::ALL.iter().flat_map(|rule| [(*rule, true), (*rule, false)]).collect();
+    let all: BTreeSet<(Rule, bool)> =
+        Rule::ALL.iter().flat_map(|rule| [(*rule, true), (*rule, false)]).collect();
     assert_eq!(seen, all, "a rule without a test");
 }
 
@@ -218,7 +262,11 @@ fn what_cannot_be_measured_is_inconclusive_and_bad_if_strict() {
         let (exit, answer) = verify(dir.path(), args);
         assert_eq!((exit, answer["verdict"].as_str()), (4, Some("inconclusive")), "{args:?}: {answer:#}");
         let results = results(&answer, rule);
-        assert_eq!((&results[0]["passed"], &results[0]["measured"]), (&Value::Null, &Value::Null), "{args:?}");
+        assert_eq!(
+            (&results[0]["passed"], &results[0]["measured"]),
+            (&Value::Null, &Value::Null),
+            "{args:?}"
+        );
         assert_eq!(verify(dir.path(), &[args, &["--strict"]].concat()).0, 1, "{args:?}");
     }
 }
@@ -234,12 +282,19 @@ fn the_newest_lease_tells_the_age_and_not_a_fresh_mtime_alone() {
     backup.keys.push(("/registry/other/n4".to_owned(), lease(10)));
     backup.write(&dir.path().join("a.db"));
     let (exit, answer) = verify(dir.path(), &["a.db", "--max-age", "26h"]);
-    let [content, file] = [Rule::MaxAgeContent, Rule::MaxAgeFile].map(|rule| results(&answer, rule)[0].clone());
+    let [content, file] =
+        [Rule::MaxAgeContent, Rule::MaxAgeFile].map(|rule| results(&answer, rule)[0].clone());
     assert_eq!((exit, &content["passed"], &file["passed"]), (1, &Value::from(false), &Value::from(true)));
     let age = content["measured"].as_i64().unwrap();
     assert!((30 * 3600..30 * 3600 + 600).contains(&age), "{age}");
-    assert!(content["message"].as_str().unwrap().contains("/registry/leases/kube-node-lease/n2"), "{content}");
-    assert_eq!(answer["files"][0]["measured"]["newest_evidence"]["key"], "/registry/leases/kube-node-lease/n2");
+    assert!(
+        content["message"].as_str().unwrap().contains("/registry/leases/kube-node-lease/n2"),
+        "{content}"
+    );
+    assert_eq!(
+        answer["files"][0]["measured"]["newest_evidence"]["key"],
+        "/registry/leases/kube-node-lease/n2"
+    );
     // Nobody asked.
     let (_, answer) = verify(dir.path(), &["a.db"]);
     assert_eq!(answer["files"][0]["measured"]["newest_evidence"], Value::Null);
@@ -257,7 +312,12 @@ fn what_comes_through_a_pipe_has_no_mtime() {
     let dir = files();
     let piped = std::process::Command::new("sh")
         .current_dir(dir.path())
-        .args(["-c", "cat before.db | \"$1\" verify - --max-age 1w -w json", "sh", env!("CARGO_BIN_EXE_coldbolt")])
+        .args([
+            "-c",
+            "cat before.db | \"$1\" verify - --max-age 1w -w json",
+            "sh",
+            env!("CARGO_BIN_EXE_coldbolt"),
+        ])
         .output()
         .unwrap();
     let answer: Value = serde_json::from_slice(&piped.stdout).unwrap();
@@ -267,10 +327,23 @@ fn what_comes_through_a_pipe_has_no_mtime() {
 #[test]
 fn flags_override_the_file_rule_by_rule() {
     let dir = files();
-    fs::write(dir.path().join("p.toml"), "min-revision = 100\nmax-revision = 100\nrequired = [{ prefix = \"/none\" }]\n").unwrap();
-    let (exit, answer) = verify(dir.path(), &["now.db", "--policy", "p.toml", "--min-revision", "5", "--require-key", "/k/00"]);
-    let limits: Vec<_> = answer["files"][0]["policy"].as_array().unwrap().iter().map(|r| (r["id"].clone(), r["limit"].clone())).collect();
-    let due = [("min-revision", 5), ("max-revision", 100), ("required", 1)].map(|(id, limit)| (Value::from(id), Value::from(limit)));
+    fs::write(
+        dir.path().join("p.toml"),
+        "min-revision = 100\nmax-revision = 100\nrequired = [{ prefix = \"/none\" }]\n",
+    )
+    .unwrap();
+    let (exit, answer) = verify(
+        dir.path(),
+        &["now.db", "--policy", "p.toml", "--min-revision", "5", "--require-key", "/k/00"],
+    );
+    let limits: Vec<_> = answer["files"][0]["policy"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| (r["id"].clone(), r["limit"].clone()))
+        .collect();
+    let due = [("min-revision", 5), ("max-revision", 100), ("required", 1)]
+        .map(|(id, limit)| (Value::from(id), Value::from(limit)));
     assert_eq!((exit, limits), (0, due.to_vec()));
 }
 
@@ -282,8 +355,14 @@ fn a_policy_file_that_cannot_be_used_is_a_usage_error_with_its_place() {
             "min-revision = 1\nmin-revison = 2\n",
             &["p.toml: line 2, column 1: unknown field `min-revison`", "`min-revision`", "`no-alarms`"][..],
         ),
-        ("[severity]\nmin-age = \"warning\"\n", &["line 2, column 1: unknown variant `min-age`", "`max-age-content`"]),
-        ("[severity]\nmin-revision = \"fatal\"\n", &["line 2", "unknown variant `fatal`", "`warning`", "`error`"]),
+        (
+            "[severity]\nmin-age = \"warning\"\n",
+            &["line 2, column 1: unknown variant `min-age`", "`max-age-content`"],
+        ),
+        (
+            "[severity]\nmin-revision = \"fatal\"\n",
+            &["line 2", "unknown variant `fatal`", "`warning`", "`error`"],
+        ),
         ("[[required]]\nat-least = 2\n", &["line 1", "either `prefix` or `key` is due"]),
         ("[[required]]\nprefix = \"a\"\natleast = 2\n", &["line 3", "unknown field `atleast`", "`at-least`"]),
         ("\n\nmax-age = \"soon\"", &["line 3, column 11", "26h"]),
@@ -301,7 +380,10 @@ fn a_policy_file_that_cannot_be_used_is_a_usage_error_with_its_place() {
         assert!(!said.contains('\u{1b}'), "{said:?}");
     }
     fs::write(dir.path().join("p.toml"), b"a = \"\xff\"").unwrap();
-    assert!(stderr(&coldbolt(dir.path(), &["verify", "now.db", "--policy", "p.toml"])).contains("line 1, column 6: is not UTF-8"));
+    assert!(
+        stderr(&coldbolt(dir.path(), &["verify", "now.db", "--policy", "p.toml"]))
+            .contains("line 1, column 6: is not UTF-8")
+    );
     fs::write(dir.path().join("p.toml"), " ".repeat((1 << 20) + 1)).unwrap();
     for (args, due) in [
         (&["--policy", "p.toml"][..], "more than such a file can have"),

@@ -1,4 +1,5 @@
-//! `coldbolt rank` on members made by hand: who comes first and why, what became of the last entries, what they disagree on.
+//! `coldbolt rank` on members made by hand: who comes first and why, what became of the last entries, what they
+//! disagree on.
 
 use std::fs;
 use std::path::Path;
@@ -63,12 +64,24 @@ fn the_longest_log_is_first_and_what_a_majority_has_is_taken() {
     assert_eq!((order(&report), &report["schema"]), (vec!["m1", "m2", "m0"], &json!("coldbolt.rank/1")));
     assert_eq!(report["reason"], "its log goes to entry 24, that of m2 to 23, both of term 2");
     let best = &report["members"][0];
-    assert_eq!((&best["member"], &best["commit_index"], &best["database_index"]), (&json!("8e9e05c52164694d"), &json!(22), &json!(20)));
+    assert_eq!(
+        (&best["member"], &best["commit_index"], &best["database_index"]),
+        (&json!("8e9e05c52164694d"), &json!(22), &json!(20))
+    );
     // The database ends at revision 9; entries 21 and 22 are known to be committed.
-    assert_eq!((&best["revision"], &best["revision_with_all"], &best["health"]), (&json!(11), &json!(13), &json!("good")));
+    assert_eq!(
+        (&best["revision"], &best["revision_with_all"], &best["health"]),
+        (&json!(11), &json!(13), &json!("good"))
+    );
     let entries = &report["uncommitted"];
-    assert_eq!((&entries["first"], &entries["last"], &entries["majority_to"]), (&json!(23), &json!(24), &json!(23)));
-    assert_eq!((&entries["holders"], &entries["absent"], &entries["rest_possible"]), (&json!(2), &json!(0), &json!(false)));
+    assert_eq!(
+        (&entries["first"], &entries["last"], &entries["majority_to"]),
+        (&json!(23), &json!(24), &json!(23))
+    );
+    assert_eq!(
+        (&entries["holders"], &entries["absent"], &entries["rest_possible"]),
+        (&json!(2), &json!(0), &json!(false))
+    );
     assert_eq!(report["command"], "coldbolt copy m1 backup.db --include-uncommitted --etcd-version 3.6.14");
     assert_eq!((&report["agree"], &report["comparisons"][0]["revision"]), (&json!(true), &json!(9)));
 }
@@ -92,8 +105,15 @@ fn the_command_makes_the_backup_that_was_promised() {
     assert_eq!(copied["revision"], report["members"][0]["revision_with_all"]);
     assert_eq!(copied["consistent_index"], 24);
     let text = coldbolt(args!["rank", home.path().join("m1"), home.path().join("m2")]).text().to_owned();
-    for due in ["DIRECTORY", "best: ", "it stands where", "either will do", "2 of 3 voters, a majority", " at revision 9", "coldbolt copy "]
-    {
+    for due in [
+        "DIRECTORY",
+        "best: ",
+        "it stands where",
+        "either will do",
+        "2 of 3 voters, a majority",
+        " at revision 9",
+        "coldbolt copy ",
+    ] {
         assert!(text.contains(due), "{due}: {text}");
     }
 }
@@ -107,7 +127,10 @@ fn a_higher_term_comes_before_a_longer_log() {
     assert_eq!((ran.code, order(&report)), (Some(0), vec!["m1", "m0", "m2"]), "{}", ran.err);
     assert_eq!(report["reason"], "its last entry is of term 3, that of m0 of term 2");
     // Nobody else has it, and everybody was asked.
-    assert_eq!((&report["uncommitted"]["majority_to"], &report["uncommitted"]["rest_possible"]), (&Value::Null, &json!(false)));
+    assert_eq!(
+        (&report["uncommitted"]["majority_to"], &report["uncommitted"]["rest_possible"]),
+        (&Value::Null, &json!(false))
+    );
     assert_eq!(report["command"], "coldbolt copy m1 backup.db --etcd-version 3.6.14");
 }
 
@@ -116,7 +139,10 @@ fn what_a_member_that_is_not_here_may_have_is_taken_too() {
     let (ran, report) = rank(&[&one(IDS[0], 24, 22)]);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     let entries = &report["uncommitted"];
-    assert_eq!((&entries["majority_to"], &entries["absent"], &entries["rest_possible"]), (&Value::Null, &json!(2), &json!(true)));
+    assert_eq!(
+        (&entries["majority_to"], &entries["absent"], &entries["rest_possible"]),
+        (&Value::Null, &json!(2), &json!(true))
+    );
     assert_eq!(report["command"], "coldbolt copy m0 backup.db --include-uncommitted --etcd-version 3.6.14");
 }
 
@@ -134,15 +160,25 @@ fn what_is_damaged_or_missing_is_last_and_still_has_a_voice() {
         fs::remove_file(home.join("m2/member/snap/db")).unwrap();
     });
     assert_eq!((ran.code, order(&report)), (Some(1), vec!["m1", "m0", "m2"]), "{}", ran.err);
-    let health: Vec<_> = report["members"].as_array().unwrap().iter().map(|member| member["health"].clone()).collect();
+    let health: Vec<_> =
+        report["members"].as_array().unwrap().iter().map(|member| member["health"].clone()).collect();
     assert_eq!(health, ["good", "damaged", "unreadable"]);
     let due = "it is the only one that is whole; m0 goes further, to entry 24 of term 2, but is not whole";
     assert_eq!(report["reason"], due);
     // The damaged database has a whole log beside it.
-    assert_eq!((&report["uncommitted"]["majority_to"], &report["uncommitted"]["absent"]), (&json!(23), &json!(0)));
-    let (ran, report) =
-        rank_after(&members.each_ref(), |home| (0..3).for_each(|at| fs::remove_dir_all(home.join(format!("m{at}"))).unwrap()));
-    assert_eq!((ran.code, &report["clear"], &report["command"]), (Some(3), &json!(false), &Value::Null), "{}", ran.err);
+    assert_eq!(
+        (&report["uncommitted"]["majority_to"], &report["uncommitted"]["absent"]),
+        (&json!(23), &json!(0))
+    );
+    let (ran, report) = rank_after(&members.each_ref(), |home| {
+        (0..3).for_each(|at| fs::remove_dir_all(home.join(format!("m{at}"))).unwrap())
+    });
+    assert_eq!(
+        (ran.code, &report["clear"], &report["command"]),
+        (Some(3), &json!(false), &Value::Null),
+        "{}",
+        ran.err
+    );
 }
 
 #[test]
@@ -151,7 +187,12 @@ fn members_of_two_clusters_are_not_ranked() {
     one(IDS[0], 24, 22).files().write(&home.path().join("m0"));
     fs::rename(unpack("3.6.14", "cold", home.path()), home.path().join("m1")).unwrap();
     let (ran, report) = ranked(home.path(), 2);
-    assert_eq!((ran.code, &report["clear"], codes(&report)), (Some(1), &json!(false), vec!["cluster-differs"]), "{}", ran.err);
+    assert_eq!(
+        (ran.code, &report["clear"], codes(&report)),
+        (Some(1), &json!(false), vec!["cluster-differs"]),
+        "{}",
+        ran.err
+    );
     assert_eq!(report["command"], Value::Null);
 }
 
@@ -162,7 +203,10 @@ fn keys_that_differ_are_named_with_the_first_revision() {
     let (ran, report) = rank(&[&one(IDS[0], 24, 22), &other]);
     assert_eq!((ran.code, codes(&report)), (Some(1), vec!["keyspace-differs"]), "{}", ran.err);
     let divergence = &report["comparisons"][0]["divergences"][0];
-    assert_eq!((&divergence["first_revision"], &divergence["first_keys"][0]["key"]), (&json!(6), &json!("a")));
+    assert_eq!(
+        (&divergence["first_revision"], &divergence["first_keys"][0]["key"]),
+        (&json!(6), &json!("a"))
+    );
     assert!(ran.err.contains("key a: 1 keys differ"), "{}", ran.err);
 }
 
@@ -175,7 +219,12 @@ fn logs_of_two_histories_are_told() {
     other.buckets.index(20, 3);
     *other.segments[1].records.last_mut().unwrap() = Record::State { term: 3, commit: 23 };
     let (ran, report) = rank(&[&one(IDS[0], 24, 22), &other]);
-    assert_eq!((ran.code, codes(&report), order(&report)), (Some(1), vec!["log-conflict"], vec!["m1", "m0"]), "{}", ran.err);
+    assert_eq!(
+        (ran.code, codes(&report), order(&report)),
+        (Some(1), vec!["log-conflict"], vec!["m1", "m0"]),
+        "{}",
+        ran.err
+    );
     assert!(ran.err.contains("raft index 19: the entry is of term 2"), "{}", ran.err);
 }
 
@@ -186,11 +235,15 @@ fn entries_that_were_replaced_are_left_out() {
     elected.entry(23).term = Some(3);
     elected.entry(24).term = Some(3);
     *elected.segments[1].records.last_mut().unwrap() = Record::State { term: 3, commit: 24 };
-    let (ran, report) = rank_after(&[&first, &elected], |home| fs::remove_file(home.join("m1/member/snap/db")).unwrap());
+    let (ran, report) =
+        rank_after(&[&first, &elected], |home| fs::remove_file(home.join("m1/member/snap/db")).unwrap());
     assert_eq!((ran.code, order(&report)), (Some(1), vec!["m0", "m1"]), "{}", ran.err);
     let entries = &report["uncommitted"];
     assert_eq!((&entries["committed_to"], &entries["replaced_from"]), (&json!(22), &json!(23)));
-    assert_eq!(report["command"], "coldbolt replay m0 --to-index 22 --include-uncommitted -o backup.db --etcd-version 3.6.14");
+    assert_eq!(
+        report["command"],
+        "coldbolt replay m0 --to-index 22 --include-uncommitted -o backup.db --etcd-version 3.6.14"
+    );
 }
 
 #[test]
@@ -201,7 +254,11 @@ fn a_member_alone_is_best_without_a_doubt() {
         let ran = coldbolt(args!["rank", &input]);
         assert_eq!(ran.code, Some(0), "{version}: {}{}", ran.text(), ran.err);
         let due = format!("coldbolt copy {} backup.db\n", input.name());
-        assert!(ran.text().ends_with(&due) && ran.text().contains("best: ") && ran.text().contains(" 133 "), "{}", ran.text());
+        assert!(
+            ran.text().ends_with(&due) && ran.text().contains("best: ") && ran.text().contains(" 133 "),
+            "{}",
+            ran.text()
+        );
         input.unchanged();
     }
 }

@@ -1,4 +1,5 @@
-//! `status`, `hashkv` and `inspect` on real files of four etcd versions, against what the real programs answered when the files were made.
+//! `status`, `hashkv` and `inspect` on real files of four etcd versions, against what the real programs answered when
+//! the files were made.
 
 mod common;
 
@@ -9,7 +10,8 @@ use common::{Input, coldbolt, fixture};
 use rustix::fs::Advice;
 use serde_json::{Value, json};
 
-const VERSIONS: [(&str, &str); 4] = [("3.4.23", "3.4"), ("3.5.1", "3.5"), ("3.6.14", "3.6"), ("3.7.1", "3.7")];
+const VERSIONS: [(&str, &str); 4] =
+    [("3.4.23", "3.4"), ("3.5.1", "3.5"), ("3.6.14", "3.6"), ("3.7.1", "3.7")];
 
 /// A recorded JSON answer; some hold a list of one.
 fn recorded(name: &str) -> Value {
@@ -54,7 +56,8 @@ fn unpack(archive: &str, into: &Path) -> Vec<PathBuf> {
 #[test]
 fn status_and_hashkv_are_byte_for_byte_what_the_real_programs_printed() {
     let mut files = vec![("small-3.5.1/".to_owned(), "", "3.5")];
-    files.extend(VERSIONS.map(|(version, compat)| (format!("etcd-{version}/"), "snapshot.expected.", compat)));
+    files
+        .extend(VERSIONS.map(|(version, compat)| (format!("etcd-{version}/"), "snapshot.expected.", compat)));
     for (dir, prefix, compat) in files {
         let snapshot = Input::new(fixture(&format!("{dir}snapshot.db")));
         let status = fs::read_to_string(fixture(&format!("{dir}{prefix}status.json"))).unwrap();
@@ -75,7 +78,13 @@ fn a_file_that_comes_from_the_disk_gives_the_same_answers() {
     for (version, _) in VERSIONS {
         let copy = dir.path().join(version);
         fs::copy(fixture(&format!("etcd-{version}/snapshot.db")), &copy).unwrap();
-        for command in [args!["status"], args!["hashkv"], args!["keys"], args!["verify", "-w", "json"], args!["inspect", "--hash"]] {
+        for command in [
+            args!["status"],
+            args!["hashkv"],
+            args!["keys"],
+            args!["verify", "-w", "json"],
+            args!["inspect", "--hash"],
+        ] {
             let [warm, cold] = [false, true].map(|cold| {
                 let file = File::open(&copy).unwrap();
                 file.sync_all().unwrap();
@@ -110,11 +119,15 @@ fn the_small_snapshot_is_told_to_the_last_user() {
 fn a_member_is_who_it_said_it_was_and_a_killed_ones_db_lags_its_log() {
     for (version, _) in VERSIONS {
         let answer = |name: &str| recorded(&format!("etcd-{version}/cold.expected.{name}.json"));
-        let (range, leases, members, hashkv) = (answer("range"), answer("leases"), answer("members"), answer("hashkv"));
+        let (range, leases, members, hashkv) =
+            (answer("range"), answer("leases"), answer("members"), answer("hashkv"));
         let served = range["header"]["revision"].as_u64().unwrap();
         let dir = tempfile::tempdir().unwrap();
         for name in ["cold", "clean"] {
-            let files: Vec<Input> = unpack(&format!("etcd-{version}/{name}.tar.gz"), dir.path()).into_iter().map(Input::new).collect();
+            let files: Vec<Input> = unpack(&format!("etcd-{version}/{name}.tar.gz"), dir.path())
+                .into_iter()
+                .map(Input::new)
+                .collect();
             let told = inspect(&dir.path().join(name));
             let (etcd, wal, lag) = (&told["database"]["etcd"], &told["wal"], &told["lag"]);
             let at = format!("{version} {name}: {lag}");
@@ -123,9 +136,17 @@ fn a_member_is_who_it_said_it_was_and_a_killed_ones_db_lags_its_log() {
             assert_eq!(wal["node_id"], hex(&members["header"]["member_id"]), "{at}");
             let (ours, theirs) = (&etcd["members"], &members["members"]);
             assert_eq!(ours.as_array().unwrap().len(), theirs.as_array().unwrap().len(), "{at}");
-            assert_eq!((&ours[0]["id"], &ours[0]["name"]), (&hex(&theirs[0]["ID"]), &theirs[0]["name"]), "{at}");
+            assert_eq!(
+                (&ours[0]["id"], &ours[0]["name"]),
+                (&hex(&theirs[0]["ID"]), &theirs[0]["name"]),
+                "{at}"
+            );
             assert_eq!(ours[0]["peer_urls"], theirs[0]["peerURLs"], "{at}");
-            assert_eq!(etcd["leases"].as_array().unwrap().len(), leases["leases"].as_array().unwrap().len(), "{at}");
+            assert_eq!(
+                etcd["leases"].as_array().unwrap().len(),
+                leases["leases"].as_array().unwrap().len(),
+                "{at}"
+            );
             assert_eq!(etcd["leases"][0]["id"], hex(&leases["leases"][0]["id"]), "{at}");
             assert_eq!(etcd["compact_revision"], hashkv["HashKV"]["compact_revision"], "{at}");
 

@@ -16,7 +16,9 @@ use trio::put;
 
 /// A Lease that was renewed at this second after 2026-03-04 12:00, as JSON.
 fn lease(second: i64) -> Vec<u8> {
-    json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "spec": {"renewTime": at(second)}}).to_string().into_bytes()
+    json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "spec": {"renewTime": at(second)}})
+        .to_string()
+        .into_bytes()
 }
 
 fn at(second: i64) -> String {
@@ -77,11 +79,23 @@ fn replay(member: &Member, to: &str) -> (Ran, Value) {
     member.files().write(&home.path().join("data"));
     let input = Input::new(home.path().join("data"));
     let new = home.path().join("new.db");
-    let ran = coldbolt(args!["replay", &input, "--to-time", to, "-o", &new, "--etcd-version", "3.6.14", "-w", "json"]);
+    let ran = coldbolt(args![
+        "replay",
+        &input,
+        "--to-time",
+        to,
+        "-o",
+        &new,
+        "--etcd-version",
+        "3.6.14",
+        "-w",
+        "json"
+    ]);
     input.unchanged();
     assert_eq!(new.exists(), ran.code == Some(0), "{}", ran.err);
     if ran.code == Some(0) {
-        let got = coldbolt(args!["get", &new, "/registry/pods/a", "--print-value-only"]).text().trim().to_owned();
+        let got =
+            coldbolt(args!["get", &new, "/registry/pods/a", "--print-value-only"]).text().trim().to_owned();
         assert_ne!(got, "wrong", "what is later is in it");
     }
     let report = serde_json::from_slice(&ran.out).unwrap_or_default();
@@ -112,7 +126,16 @@ fn what_is_after_the_last_time_is_left_out_and_said() {
     member.entry(25).data = Some(put("/registry/pods/a", b"right"));
     member.files().write(&home.path().join("data"));
     let new = home.path().join("new.db");
-    let ran = coldbolt(args!["replay", home.path().join("data"), "--to-time", at(99), "-o", &new, "--etcd-version", "3.6.14"]);
+    let ran = coldbolt(args![
+        "replay",
+        home.path().join("data"),
+        "--to-time",
+        at(99),
+        "-o",
+        &new,
+        "--etcd-version",
+        "3.6.14"
+    ]);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     let key = "/registry/leases/kube-node-lease/n1";
     for due in [
@@ -135,7 +158,12 @@ fn a_moment_before_the_log_or_a_log_without_times_is_refused_with_a_remedy() {
         ran.err
     );
     let (ran, _) = replay(&with_log(vec![put("a", b"b"), put("c", b"k8s:enc:aescbc:v1:k:\x01")]), &at(0));
-    assert!(ran.code == Some(1) && ran.err.contains("tells a time") && ran.err.contains("say --to-revision"), "{:?} {}", ran.code, ran.err);
+    assert!(
+        ran.code == Some(1) && ran.err.contains("tells a time") && ran.err.contains("say --to-revision"),
+        "{:?} {}",
+        ran.code,
+        ran.err
+    );
     // No time at all.
     let (ran, _) = replay(&history(lease), "yesterday");
     assert_eq!(ran.code, Some(2), "{}", ran.err);
@@ -144,20 +172,39 @@ fn a_moment_before_the_log_or_a_log_without_times_is_refused_with_a_remedy() {
 #[test]
 fn a_clock_that_is_ahead_neither_stops_early_nor_goes_unsaid() {
     let node = |name: &str, second| put(&format!("/registry/leases/kube-node-lease/{name}"), &lease(second));
-    let requests =
-        vec![node("n1", 0), node("ahead", 3600), node("n1", 10), node("n2", 12), node("ahead", 3610), node("n1", 20), node("n2", 22)];
+    let requests = vec![
+        node("n1", 0),
+        node("ahead", 3600),
+        node("n1", 10),
+        node("n2", 12),
+        node("ahead", 3610),
+        node("n1", 20),
+        node("n2", 22),
+    ];
     let (ran, report) = replay(&with_log(requests), &at(15));
     assert_eq!((ran.code, &report["consistent_index"]), (Some(0), &json!(24)), "{}", ran.err);
     assert_eq!(report["fold"]["time"]["ahead"], 2);
-    assert!(ran.err.contains("warning: ") && ran.err.contains("[replay-time]") && ran.err.contains("2 of 7 times"), "{}", ran.err);
+    assert!(
+        ran.err.contains("warning: ")
+            && ran.err.contains("[replay-time]")
+            && ran.err.contains("2 of 7 times"),
+        "{}",
+        ran.err
+    );
 }
 
 #[test]
 fn old_times_of_objects_that_are_written_again_do_not_move_the_cut() {
     let old = br#"{"kind":"Pod","metadata":{"creationTimestamp":"2020-01-01T00:00:00Z"}}"#;
     let node = |second| put("/registry/leases/kube-node-lease/n1", &lease(second));
-    let requests =
-        vec![node(0), put("/registry/pods/b", old), node(10), put("/registry/pods/b", old), put("/registry/pods/b", old), node(20)];
+    let requests = vec![
+        node(0),
+        put("/registry/pods/b", old),
+        node(10),
+        put("/registry/pods/b", old),
+        put("/registry/pods/b", old),
+        node(20),
+    ];
     let (ran, report) = replay(&with_log(requests), &at(15));
     assert_eq!((ran.code, &report["consistent_index"]), (Some(0), &json!(23)), "{}", ran.err);
     assert!(!ran.err.contains("replay-time"), "{}", ran.err);

@@ -12,8 +12,14 @@ use serde_json::Value;
 
 const SEGMENT: &str = "member/wal/0000000000000000-0000000000000000.wal";
 const SNAP: &str = "member/snap/0000000000000001-0000000000000001.snap";
-const N1: [&str; 6] =
-    ["--name", "n1", "--initial-cluster", "n1=http://127.0.0.1:23980", "--initial-advertise-peer-urls", "http://127.0.0.1:23980"];
+const N1: [&str; 6] = [
+    "--name",
+    "n1",
+    "--initial-cluster",
+    "n1=http://127.0.0.1:23980",
+    "--initial-advertise-peer-urls",
+    "http://127.0.0.1:23980",
+];
 
 fn snapshot() -> Input {
     Input::new(fixture("small-3.5.1/snapshot.db"))
@@ -45,14 +51,20 @@ fn the_log_is_the_one_that_etcd_3_5_writes() {
     due.extend_from_slice(b"\x0e\0\0\0\0\0\0\x82\x08\x05\x10\xca\xba\xff\xf5\x09\x1a\x04\x08\0\x10\0\0\0");
     due.extend_from_slice(b"\x6e\0\0\0\0\0\0\x82\x08\x02\x10\xd5\xe9\xb7\x9b\x0d\x1a\x64\x08\x01\x10\x01\x18\x01\x22\x5c\x08\0\x10\0\x18");
     due.extend_from_slice(id);
-    due.extend_from_slice(b"\x22\x4c{\"id\":7509014216109477778,\"peerURLs\":[\"http://127.0.0.1:23980\"],\"name\":\"n1\"}\0\0");
+    due.extend_from_slice(
+        b"\x22\x4c{\"id\":7509014216109477778,\"peerURLs\":[\"http://127.0.0.1:23980\"],\"name\":\"n1\"}\0\0",
+    );
     due.extend_from_slice(b"\x18\0\0\0\0\0\0\0\x08\x03\x10\xab\x89\xed\xcb\x03\x1a\x0e\x08\x01\x10");
     due.extend_from_slice(id);
-    due.extend_from_slice(b"\x18\x01\x1c\0\0\0\0\0\0\x84\x08\x05\x10\x8b\x9d\x83\xc5\x09\x1a\x12\x08\x01\x10\x01\x1a\x0c\x08");
+    due.extend_from_slice(
+        b"\x18\x01\x1c\0\0\0\0\0\0\x84\x08\x05\x10\x8b\x9d\x83\xc5\x09\x1a\x12\x08\x01\x10\x01\x1a\x0c\x08",
+    );
     due.extend_from_slice(id);
     due.extend_from_slice(b"\x28\0\0\0\0\0");
     assert_eq!(log[..0x110].escape_ascii().to_string(), due.escape_ascii().to_string());
-    for (path, mode) in [("", 0o700), ("member", 0o700), ("member/snap", 0o700), ("member/snap/db", 0o600), (SEGMENT, 0o600)] {
+    for (path, mode) in
+        [("", 0o700), ("member", 0o700), ("member/snap", 0o700), ("member/snap/db", 0o600), (SEGMENT, 0o600)]
+    {
         assert_eq!(fs::metadata(dir.join(path)).unwrap().permissions().mode() & 0o777, mode, "{path}");
     }
     assert!(ran.err.contains("restored snapshot") && ran.err.contains("added member"), "{}", ran.err);
@@ -87,7 +99,8 @@ fn the_raft_snapshot_and_log_of_each_version_are_the_real_ones() {
         ),
     ] {
         let dir = temp.path().join(version);
-        let ran = coldbolt(args!["snapshot", "restore", input, "--data-dir", dir, "--target-version", version]);
+        let ran =
+            coldbolt(args!["snapshot", "restore", input, "--data-dir", dir, "--target-version", version]);
         assert_eq!(ran.code, Some(0), "{}", ran.err);
         assert_eq!(hex(&sha256(&fs::read(dir.join(SNAP)).unwrap())), snap, "{version}");
         assert_eq!(hex(&sha256(&fs::read(dir.join(SEGMENT)).unwrap()[..4096])), used, "{version}");
@@ -103,7 +116,13 @@ fn verify_finds_nothing_wrong_with_what_is_restored() {
         assert_eq!(restore(&input, &dir, &["--target-version", version]).code, Some(0));
         let ran = coldbolt(args!["verify", dir, "-w", "json"]);
         let answer: Value = serde_json::from_slice(&ran.out).unwrap();
-        assert_eq!((ran.code, answer["verdict"].as_str()), (Some(0), Some("good")), "{version}: {}{}", ran.text(), ran.err);
+        assert_eq!(
+            (ran.code, answer["verdict"].as_str()),
+            (Some(0), Some("good")),
+            "{version}: {}{}",
+            ran.text(),
+            ran.err
+        );
     }
     input.unchanged();
 }
@@ -112,17 +131,35 @@ fn verify_finds_nothing_wrong_with_what_is_restored() {
 fn a_dry_run_writes_nothing_and_says_what_it_would() {
     let (input, temp) = (snapshot(), tempfile::tempdir().unwrap());
     let dir = temp.path().join("data");
-    let ran = restore(&input, &dir, &[&N1[..], &["--plan", "-w", "json", "--initial-cluster-token", "tok"]].concat());
+    let ran = restore(
+        &input,
+        &dir,
+        &[&N1[..], &["--plan", "-w", "json", "--initial-cluster-token", "tok"]].concat(),
+    );
     let report: Value = serde_json::from_slice(&ran.out).unwrap();
     assert_eq!((ran.code, fs::read_dir(temp.path()).unwrap().count()), (Some(0), 0), "{}", ran.err);
     assert_eq!(report["schema"], "coldbolt.restore/1");
-    assert_eq!((&report["dry_run"], &report["target_version"], &report["revision"]), (&true.into(), &"3.5".into(), &41.into()));
-    assert_eq!((&report["cluster_id"], &report["members"][0]["id"]), (&"480380867a1acc88".into(), &"683560a524904f92".into()));
+    assert_eq!(
+        (&report["dry_run"], &report["target_version"], &report["revision"]),
+        (&true.into(), &"3.5".into(), &41.into())
+    );
+    assert_eq!(
+        (&report["cluster_id"], &report["members"][0]["id"]),
+        (&"480380867a1acc88".into(), &"683560a524904f92".into())
+    );
     assert_eq!(report["members"][0]["files"].as_array().unwrap().len(), 3);
     let start = report["members"][0]["start"].as_str().unwrap();
-    assert!(start.starts_with("etcd --name n1 --data-dir ") && start.contains("--initial-cluster n1=http://127.0.0.1:23980"), "{start}");
+    assert!(
+        start.starts_with("etcd --name n1 --data-dir ")
+            && start.contains("--initial-cluster n1=http://127.0.0.1:23980"),
+        "{start}"
+    );
     let table = restore(&input, &dir, &["--dry-run"]);
-    assert!(table.text().contains("would write") && table.text().contains("Nothing was written"), "{}", table.text());
+    assert!(
+        table.text().contains("would write") && table.text().contains("Nothing was written"),
+        "{}",
+        table.text()
+    );
     input.unchanged();
 }
 
@@ -135,11 +172,18 @@ fn what_is_in_the_way_is_named_as_etcd_names_it_and_stays() {
     }
     fs::write(full.join("x"), "x").unwrap();
     let ran = restore(&input, &full, &[]);
-    assert_eq!((ran.code, ran.err), (Some(1), format!("Error: data-dir {full:?} not empty or could not be read\n")));
+    assert_eq!(
+        (ran.code, ran.err),
+        (Some(1), format!("Error: data-dir {full:?} not empty or could not be read\n"))
+    );
     assert_eq!(fs::read_dir(&full).unwrap().count(), 1);
     let ran = restore(&input, &temp.path().join("new"), &["--wal-dir", log.to_str().unwrap()]);
     assert_eq!((ran.code, ran.err), (Some(1), format!("Error: wal-dir {log:?} exists\n")));
-    let ran = restore(&input, &temp.path().join("x.etcd"), &["--wal-dir", temp.path().join("x.etcd/wal").to_str().unwrap()]);
+    let ran = restore(
+        &input,
+        &temp.path().join("x.etcd"),
+        &["--wal-dir", temp.path().join("x.etcd/wal").to_str().unwrap()],
+    );
     assert_eq!(ran.code, Some(1), "{}", ran.err);
     assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 3, "nothing was written");
     assert_eq!(restore(&input, &empty, &[]).code, Some(0));
@@ -153,8 +197,16 @@ fn what_does_not_fit_is_refused_in_etcds_words() {
     let dir = temp.path().join("data");
     for (flags, code, message) in [
         (&["--name", "x"][..], 1, "couldn't find local name \"x\" in the initial cluster configuration"),
-        (&["--initial-cluster", "default=localhost:2380"], 1, "URL scheme must be http, https, unix, or unixs: localhost:2380"),
-        (&["--initial-advertise-peer-urls", "http://localhost"], 1, "URL address does not have the form \"host:port\": http://localhost"),
+        (
+            &["--initial-cluster", "default=localhost:2380"],
+            1,
+            "URL scheme must be http, https, unix, or unixs: localhost:2380",
+        ),
+        (
+            &["--initial-advertise-peer-urls", "http://localhost"],
+            1,
+            "URL address does not have the form \"host:port\": http://localhost",
+        ),
         (
             &["--initial-advertise-peer-urls", "http://other:2380"],
             1,
@@ -182,13 +234,19 @@ fn what_does_not_fit_is_refused_in_etcds_words() {
 fn damage_refuses_and_a_wrong_trailer_can_be_overlooked() {
     let temp = tempfile::tempdir().unwrap();
     let dir = temp.path().join("data");
-    let trailer = Input::changed(temp.path(), "small-3.5.1/snapshot.db", |bytes| *bytes.last_mut().unwrap() ^= 1);
+    let trailer =
+        Input::changed(temp.path(), "small-3.5.1/snapshot.db", |bytes| *bytes.last_mut().unwrap() ^= 1);
     let ran = restore(&trailer, &dir, &[]);
     assert!(ran.code == Some(1) && !dir.exists(), "{ran:?}");
-    assert_eq!(restore(&trailer, &dir, &["--skip-hash-check=true", "--initial-memory-map-size", "1"]).code, Some(0));
+    assert_eq!(
+        restore(&trailer, &dir, &["--skip-hash-check=true", "--initial-memory-map-size", "1"]).code,
+        Some(0)
+    );
     trailer.unchanged();
     fs::remove_dir_all(&dir).unwrap();
-    let page = Input::changed(temp.path(), "small-3.5.1/snapshot.db", |bytes| (2..15).for_each(|page| bytes[page * 4096 + 8] ^= 0xff));
+    let page = Input::changed(temp.path(), "small-3.5.1/snapshot.db", |bytes| {
+        (2..15).for_each(|page| bytes[page * 4096 + 8] ^= 0xff)
+    });
     let ran = restore(&page, &dir, &["--skip-hash-check"]);
     assert!(ran.code == Some(1) && !dir.exists(), "{ran:?}");
     page.unchanged();
@@ -199,7 +257,8 @@ fn damage_refuses_and_a_wrong_trailer_can_be_overlooked() {
 #[test]
 fn a_bare_database_needs_no_flag_and_is_told() {
     let temp = tempfile::tempdir().unwrap();
-    let bare = Input::changed(temp.path(), "small-3.5.1/snapshot.db", |bytes| bytes.truncate(bytes.len() - 32));
+    let bare =
+        Input::changed(temp.path(), "small-3.5.1/snapshot.db", |bytes| bytes.truncate(bytes.len() - 32));
     let dir = temp.path().join("data");
     let ran = restore(&bare, &dir, &["-w", "json"]);
     let report: Value = serde_json::from_slice(&ran.out).unwrap();
@@ -232,7 +291,11 @@ fn the_same_input_gives_the_same_bytes() {
         assert_eq!(ran.code, Some(0), "{}", ran.err);
         ["a", "b"].map(|member| {
             let read = |file: &str| fs::read(dir.join(member).join(file)).unwrap();
-            (read("member/snap/db"), read(SEGMENT), read("member/snap/0000000000000001-0000000000000002.snap"))
+            (
+                read("member/snap/db"),
+                read(SEGMENT),
+                read("member/snap/0000000000000001-0000000000000002.snap"),
+            )
         })
     };
     let (one, two) = (all("one"), all("two"));

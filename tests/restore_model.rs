@@ -32,7 +32,8 @@ fn name(key: u8) -> Vec<u8> {
     format!("/{}/{key}", if key < 6 { "a" } else { "b" }).into_bytes()
 }
 
-/// The elements of the key bucket after these transactions, each of which is one revision if it changes something; and the last.
+/// The elements of the key bucket after these transactions, each of which is one revision if it changes something;
+/// and the last.
 fn rows(transactions: &[Vec<Change>]) -> (Rows, i64) {
     let (mut rows, mut live, mut main) = (Rows::new(), BTreeMap::<u8, KeyValue>::new(), 1);
     for transaction in transactions {
@@ -81,10 +82,17 @@ fn user_key(value: &[u8]) -> Vec<u8> {
 /// What a compaction at `at` leaves.
 fn compacted(rows: &Rows, at: i64) -> Rows {
     let newer = |key: &[u8], value: &[u8]| {
-        rows.iter().any(|(other, stored)| other.as_slice() > key && main_of(other) <= at && user_key(stored) == user_key(value))
+        rows.iter().any(|(other, stored)| {
+            other.as_slice() > key && main_of(other) <= at && user_key(stored) == user_key(value)
+        })
     };
-    let keep = |key: &[u8], value: &[u8]| main_of(key) > at || (!newer(key, value) && (key.len() == 17 || main_of(key) == at));
-    rows.iter().filter(|(key, value)| keep(key, value)).map(|(key, value)| (key.clone(), value.clone())).collect()
+    let keep = |key: &[u8], value: &[u8]| {
+        main_of(key) > at || (!newer(key, value) && (key.len() == 17 || main_of(key) == at))
+    };
+    rows.iter()
+        .filter(|(key, value)| keep(key, value))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
 }
 
 fn mark(main: i64) -> Vec<u8> {
@@ -98,7 +106,9 @@ fn database(rows: &Rows, finished: Option<i64>, scheduled: Option<i64>) -> Sourc
             .map(|name| (name, Rows::new()))
             .into();
     buckets.insert("key", rows.clone());
-    let mut put = |bucket: &str, key: &[u8], value: &[u8]| buckets.get_mut(bucket).unwrap().insert(key.to_vec(), value.to_vec());
+    let mut put = |bucket: &str, key: &[u8], value: &[u8]| {
+        buckets.get_mut(bucket).unwrap().insert(key.to_vec(), value.to_vec())
+    };
     put("cluster", b"clusterVersion", b"3.6.0");
     put("meta", b"consistent_index", &14u64.to_be_bytes());
     put("meta", b"term", &2u64.to_be_bytes());
@@ -167,8 +177,12 @@ fn restored(source: &Source, dir: &Path, revision: Option<i64>, keys: KeyFilter)
 fn a_store_that_holds_no_revision_is_at_its_compaction_or_at_1() {
     let temp = tempfile::tempdir().unwrap();
     for (finished, due) in [(None, 1), (Some(7), 7)] {
-        let (rows, report) =
-            restored(&database(&Rows::new(), finished, None), &temp.path().join(due.to_string()), None, KeyFilter::default());
+        let (rows, report) = restored(
+            &database(&Rows::new(), finished, None),
+            &temp.path().join(due.to_string()),
+            None,
+            KeyFilter::default(),
+        );
         assert_eq!((rows, report.revision), (Rows::new(), due));
     }
 }

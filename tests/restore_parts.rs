@@ -1,4 +1,5 @@
-//! `coldbolt restore` of a part, of learners, past newer files, of damaged sources, onto full disks. Without any other program.
+//! `coldbolt restore` of a part, of learners, past newer files, of damaged sources, onto full disks. Without any
+//! other program.
 
 mod common;
 #[path = "common/content.rs"]
@@ -107,7 +108,10 @@ fn keys_whose_lease_is_gone_are_told() {
     all.get_mut(&b"lease"[..]).unwrap().clear();
     let input = write(&all, &temp.path().join("db"));
     let report = json(&restore(&input, &temp.path().join("data"), &["--revision", "40"]));
-    assert!(says(&report["advice"], "live keys name leases that the source no longer has (1 leases)"), "{report}");
+    assert!(
+        says(&report["advice"], "live keys name leases that the source no longer has (1 leases)"),
+        "{report}"
+    );
     input.unchanged();
 }
 
@@ -120,15 +124,31 @@ fn every_option_is_rehearsed_by_a_dry_run() {
     let dir = temp.path().join("data");
     let cluster = "default=http://localhost:2380,b=http://b:2380";
     for (flags, field, due) in [
-        (&["--revision", "35"][..], "changes", "what happened after revision 35 is left out; the source is at 41"),
+        (
+            &["--revision", "35"][..],
+            "changes",
+            "what happened after revision 35 is left out; the source is at 41",
+        ),
         (&["--prefix", "/app"], "changes", "only the keys that begin with \"/app\", 20 live ones"),
-        (&["--exclude-prefix", "/app"], "changes", "only the keys that do not begin with \"/app\", 4 live ones"),
+        (
+            &["--exclude-prefix", "/app"],
+            "changes",
+            "only the keys that do not begin with \"/app\", 4 live ones",
+        ),
         (&["--initial-cluster", cluster, "--learner", "b"], "changes", "members: b without a vote"),
         (&["--clear-alarms"], "changes", "members: the 1 of the source"),
         (&["--bump-revision", "7", "--mark-compacted"], "changes", "revision: 41 becomes 48"),
         (&["--bump-revision", "auto", "--mark-compacted"], "changes", "revision: 41 becomes 1000000041"),
-        (&["--bump-revision", "auto", "--mark-compacted", "--newer", newer.to_str().unwrap()], "changes", "revision: 41 becomes 10000133"),
-        (&["--bump-revision", "auto", "--mark-compacted", "--revision", "30"], "changes", "revision: 30 becomes 1000000041"),
+        (
+            &["--bump-revision", "auto", "--mark-compacted", "--newer", newer.to_str().unwrap()],
+            "changes",
+            "revision: 41 becomes 10000133",
+        ),
+        (
+            &["--bump-revision", "auto", "--mark-compacted", "--revision", "30"],
+            "changes",
+            "revision: 30 becomes 1000000041",
+        ),
         (&["--revision", "35"], "advice", "clients that saw revisions after 35"),
         (&["--allow-damage"], "changes", "members: the 1 of the source"),
     ] {
@@ -136,7 +156,11 @@ fn every_option_is_rehearsed_by_a_dry_run() {
         assert!(report["dry_run"] == true && says(&report[field], due), "{flags:?}: {report}");
         assert_eq!(fs::read_dir(temp.path()).unwrap().count(), before, "{flags:?}");
         let table = coldbolt(
-            &[args!["restore", input, "--data-dir", dir, "--dry-run"], &flags.iter().map(AsRef::as_ref).collect::<Vec<_>>()].concat(),
+            &[
+                args!["restore", input, "--data-dir", dir, "--dry-run"],
+                &flags.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
+            ]
+            .concat(),
         );
         assert!(table.code == Some(0) && table.text().contains(due), "{}", table.text());
     }
@@ -150,8 +174,18 @@ fn learners_come_last_in_the_log_and_have_no_vote() {
     for name in ["a", "b", "c"] {
         let dir = temp.path().join(name);
         let cluster = "a=http://a:1,b=http://b:1,c=http://c:1";
-        let report =
-            json(&coldbolt(args!["restore", input, "--all-members", dir, "--initial-cluster", cluster, "--learner", name, "-w", "json"]));
+        let report = json(&coldbolt(args![
+            "restore",
+            input,
+            "--all-members",
+            dir,
+            "--initial-cluster",
+            cluster,
+            "--learner",
+            name,
+            "-w",
+            "json"
+        ]));
         let ids = |learner: bool| -> Vec<String> {
             let members = report["members"].as_array().unwrap().iter().filter(|m| m["learner"] == learner);
             members.map(|m| m["id"].as_str().unwrap().trim_start_matches('0').to_owned()).collect()
@@ -172,7 +206,8 @@ fn learners_come_last_in_the_log_and_have_no_vote() {
         ];
         assert_eq!(conf, due, "{}", dump.text());
         assert!(dump.text().contains(&format!("vote={}", voters[0])), "{}", dump.text());
-        let snap = coldbolt(args!["snap", "show", dir.join("a/member/snap/0000000000000001-0000000000000003.snap")]);
+        let snap =
+            coldbolt(args!["snap", "show", dir.join("a/member/snap/0000000000000001-0000000000000003.snap")]);
         assert!(snap.text().contains(&format!("learners        {:0>16}", learners[0])), "{}", snap.text());
         let members = coldbolt(args!["bolt", "get", dir.join("a/member/snap/db"), "members", learners[0]]);
         assert!(members.text().contains("\"isLearner\":true"), "{}", members.text());
@@ -185,13 +220,20 @@ fn what_was_looked_at_for_the_new_revision_is_told() {
     let (input, temp) = (snapshot(), tempfile::tempdir().unwrap());
     let newer = unpack("3.6.14", "cold", temp.path());
     let state = Input::new(&newer);
-    let flags = ["--bump-revision", "auto", "--mark-compacted", "--newer", newer.to_str().unwrap(), input.name()];
+    let flags =
+        ["--bump-revision", "auto", "--mark-compacted", "--newer", newer.to_str().unwrap(), input.name()];
     let ran = restore(&input, &temp.path().join("data"), &flags);
     let report = json(&ran);
     let why = texts(&report["raised"]["why"]);
     assert_eq!(why[0], "the source is at revision 41");
-    assert!(why[1].ends_with("is at revision 132, and 1 entries in its log come after it: at most 133"), "{why:?}");
-    assert!(why[2].ends_with("snapshot.db is at revision 41") && why[3].starts_with("133 is the highest"), "{why:?}");
+    assert!(
+        why[1].ends_with("is at revision 132, and 1 entries in its log come after it: at most 133"),
+        "{why:?}"
+    );
+    assert!(
+        why[2].ends_with("snapshot.db is at revision 41") && why[3].starts_with("133 is the highest"),
+        "{why:?}"
+    );
     assert!(why.iter().all(|why| ran.err.contains(why)), "{}", ran.err);
     state.unchanged();
     input.unchanged();
@@ -203,15 +245,31 @@ fn what_cannot_be_is_refused_before_anything_is_written() {
     let dir = temp.path().join("data");
     let two = "default=http://localhost:2380,b=http://b:2380";
     for (flags, code, message) in [
-        (&["--revision", "28"][..], 1, "mvcc: required revision has been compacted (28 was asked for, the file starts at 29)"),
-        (&["--revision", "42"], 1, "mvcc: required revision is a future revision (42 was asked for, the file ends at 41)"),
+        (
+            &["--revision", "28"][..],
+            1,
+            "mvcc: required revision has been compacted (28 was asked for, the file starts at 29)",
+        ),
+        (
+            &["--revision", "42"],
+            1,
+            "mvcc: required revision is a future revision (42 was asked for, the file ends at 41)",
+        ),
         (&["--revision", "-1"], 2, ""),
-        (&["--learner", "x"], 1, "--learner \"x\": no such member in --initial-cluster=default=http://localhost:2380"),
+        (
+            &["--learner", "x"],
+            1,
+            "--learner \"x\": no such member in --initial-cluster=default=http://localhost:2380",
+        ),
         (&["--learner", "default"], 1, "at least one must vote"),
         (&["--initial-cluster", two, "--learner", "b", "--learner", "default"], 1, "at least one must vote"),
         (&["--bump-revision", "auto"], 2, "--mark-compacted required"),
         (&["--bump-revision", "many", "--mark-compacted"], 2, "a number or auto is due"),
-        (&["--bump-revision", "5", "--mark-compacted", "--newer", "x"], 2, "--newer is for --bump-revision auto"),
+        (
+            &["--bump-revision", "5", "--mark-compacted", "--newer", "x"],
+            2,
+            "--newer is for --bump-revision auto",
+        ),
         (&["--bump-revision", "auto", "--mark-compacted", "--newer", "missing"], 3, "missing"),
         (&["--bump-revision", "auto", "--mark-compacted", "--newer", "."], 3, "holds no etcd data"),
     ] {
@@ -248,7 +306,10 @@ struct Tmpfs(PathBuf);
 impl Tmpfs {
     fn mount(at: &Path, size: &str) -> Option<Tmpfs> {
         fs::create_dir(at).unwrap();
-        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(at).output();
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(at)
+            .output();
         mount.is_ok_and(|output| output.status.success()).then(|| Tmpfs(at.to_path_buf()))
     }
 }
@@ -269,7 +330,10 @@ fn a_full_disk_leaves_nothing() {
         match Tmpfs::mount(&at, size) {
             Some(_mounted) => {
                 let ran = restore(&input, &dir, &[]);
-                assert!(ran.code == Some(5) && ran.err.contains("No space left on device"), "{size}: {ran:?}");
+                assert!(
+                    ran.code == Some(5) && ran.err.contains("No space left on device"),
+                    "{size}: {ran:?}"
+                );
                 assert_eq!(fs::read_dir(&at).unwrap().count(), 0, "{size}");
                 let ran = coldbolt(args!["defrag", input, "-o", at.join("new.db")]);
                 assert_eq!(ran.code, Some(if bytes < 61_440 { 5 } else { 0 }), "{size}: {ran:?}");
@@ -279,7 +343,11 @@ fn a_full_disk_leaves_nothing() {
                 eprintln!("no file system can be mounted here: the writes are made to fail");
                 let full = |step: Step, path: &Path| {
                     let last = path.extension().is_some_and(|extension| extension == "wal") || bytes < 61_440;
-                    if step == Step::Write && last { Err(Error::from(ErrorKind::StorageFull)) } else { Ok(()) }
+                    if step == Step::Write && last {
+                        Err(Error::from(ErrorKind::StorageFull))
+                    } else {
+                        Ok(())
+                    }
                 };
                 let options = RestoreOptions {
                     initial_cluster: "default=http://localhost:2380".to_owned(),

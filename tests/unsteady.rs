@@ -1,7 +1,7 @@
 //! Inputs that fail or change while they are read: every command says so, and none dies of it.
 //!
-//! strace stands between the command and the system: it makes a read fail as a bad sector does, or makes reads slow, so that a file surely
-//! changes between two of them.
+//! strace stands between the command and the system: it makes a read fail as a bad sector does, or makes reads slow,
+//! so that a file surely changes between two of them.
 
 mod common;
 
@@ -54,7 +54,10 @@ const OF_A_FILE: [&[&str]; 22] = [
 fn traced(what: &str, files: &[PathBuf], args: &[&str]) -> Option<Run> {
     static USABLE: Mutex<Option<bool>> = Mutex::new(None);
     let usable = *USABLE.lock().unwrap().get_or_insert_with(|| {
-        let usable = Command::new("strace").args(["-o", "/dev/null", "true"]).status().is_ok_and(|status| status.success());
+        let usable = Command::new("strace")
+            .args(["-o", "/dev/null", "true"])
+            .status()
+            .is_ok_and(|status| status.success());
         let required = std::env::var_os("COLDBOLT_INTEROP").is_some_and(|set| set == "required");
         assert!(usable || !required, "strace is missing or may not trace");
         usable
@@ -87,14 +90,21 @@ fn a_sector_that_cannot_be_read_is_told_by_every_command() {
         let args = filled(args, input.name(), new.to_str().unwrap());
         // From the first read on, from one in the middle on, and one alone.
         for when in ["1+", "3+", "6+", "4"] {
-            let Some(run) = traced(&format!("inject=pread64:error=EIO:when={when}"), std::slice::from_ref(&input.path), &args) else {
+            let Some(run) = traced(
+                &format!("inject=pread64:error=EIO:when={when}"),
+                std::slice::from_ref(&input.path),
+                &args,
+            ) else {
                 return;
             };
             // A command that reads less than that has its answer.
             let told = run.stderr.contains("Input/output error") || run.stdout.contains("Input/output error");
             // To copy, a source that cannot be looked at again is one that may have changed.
             let told = told || run.stderr.contains("changed while it was read");
-            assert!(matches!(run.code, 1 | 3 | 4) && told || run.code == 0 && when != "1+", "EIO {when}: {run}");
+            assert!(
+                matches!(run.code, 1 | 3 | 4) && told || run.code == 0 && when != "1+",
+                "EIO {when}: {run}"
+            );
             if run.code == 0 {
                 fs::remove_file(&new).or_else(|_| fs::remove_dir_all(&new)).unwrap_or_default();
             }
@@ -113,10 +123,14 @@ fn a_sector_of_a_log_that_cannot_be_read_is_told_by_every_command() {
     let new = out.join("new");
     let files = ["wal", "snap"].map(|name| fs::read_dir(cold.path.join("member").join(name)).unwrap());
     let files: Vec<_> = files.into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
-    for args in [&["wal", "dump", "FILE"][..], &["inspect", "FILE"], &["verify", "FILE"], &["copy", "FILE", "NEW"]] {
+    for args in
+        [&["wal", "dump", "FILE"][..], &["inspect", "FILE"], &["verify", "FILE"], &["copy", "FILE", "NEW"]]
+    {
         let args = filled(args, cold.name(), new.to_str().unwrap());
         for when in ["1+", "5+", "9+"] {
-            let Some(run) = traced(&format!("inject=pread64:error=EIO:when={when}"), &files, &args) else { return };
+            let Some(run) = traced(&format!("inject=pread64:error=EIO:when={when}"), &files, &args) else {
+                return;
+            };
             let told = run.stderr.contains("Input/output error") || run.stdout.contains("Input/output error");
             assert!(matches!(run.code, 1 | 3 | 4) && told, "EIO {when}: {run}");
             assert!(empty(&out), "EIO {when}: {run}");
@@ -149,8 +163,12 @@ fn a_file_that_is_written_to_while_it_is_read_is_told_by_every_command() {
         let _end = scopeguard(&ended);
         for args in OF_A_FILE.iter().filter(|args| args[0] != "bolt") {
             let args = filled(args, path.to_str().unwrap(), new.to_str().unwrap());
-            let Some(run) = traced("inject=pread64:delay_enter=20000", std::slice::from_ref(&path), &args) else { return };
-            let told = [&run.stderr, &run.stdout].iter().any(|text| text.contains("changed while it was read"));
+            let Some(run) = traced("inject=pread64:delay_enter=20000", std::slice::from_ref(&path), &args)
+            else {
+                return;
+            };
+            let told =
+                [&run.stderr, &run.stdout].iter().any(|text| text.contains("changed while it was read"));
             assert!(told, "{run}");
             let warned = ["inspect", "verify"].contains(&args[0]);
             assert!(warned || run.code == 3, "{run}");
@@ -193,14 +211,21 @@ fn told_of(change: impl Fn(&Path) + Sync) -> Vec<(&'static str, Result<String, E
     type Work = fn(&Source, &dyn Monitor) -> Result<String, Error>;
     let works: [(&str, Work); 5] = [
         ("status", |source, monitor| status(source, monitor).map(|report| format!("{report:?}"))),
-        ("hashkv", |source, monitor| hashkv(source, HashKvOptions::default(), monitor).map(|report| format!("{report:?}"))),
-        ("inspect", |source, monitor| {
-            inspect::inspect_file(source, InspectOptions::default(), monitor).map(|report| format!("{:?}", report.findings))
+        ("hashkv", |source, monitor| {
+            hashkv(source, HashKvOptions::default(), monitor).map(|report| format!("{report:?}"))
         }),
-        ("verify", |source, monitor| verify_file(source, VerifyOptions::default(), monitor).map(|report| format!("{:?}", report.findings))),
+        ("inspect", |source, monitor| {
+            inspect::inspect_file(source, InspectOptions::default(), monitor)
+                .map(|report| format!("{:?}", report.findings))
+        }),
+        ("verify", |source, monitor| {
+            verify_file(source, VerifyOptions::default(), monitor)
+                .map(|report| format!("{:?}", report.findings))
+        }),
         ("unseal", |source, monitor| {
             let dir = tempfile::tempdir().unwrap();
-            let done = to_file(source, &dir.path().join("new"), monitor, unseal).map(|report| format!("{report:?}"));
+            let done =
+                to_file(source, &dir.path().join("new"), monitor, unseal).map(|report| format!("{report:?}"));
             assert_eq!(empty(dir.path()), done.is_err());
             done
         }),
@@ -212,7 +237,11 @@ fn told_of(change: impl Fn(&Path) + Sync) -> Vec<(&'static str, Result<String, E
             let path = dir.path().join("backup.db");
             fs::copy(fixture("small-3.5.1/snapshot.db"), &path).unwrap();
             let source = Source::open(&path).unwrap();
-            let monitor = Meanwhile { work: &|| change(&path), done: AtomicBool::new(false), heard: Collect::default() };
+            let monitor = Meanwhile {
+                work: &|| change(&path),
+                done: AtomicBool::new(false),
+                heard: Collect::default(),
+            };
             let told = work(&source, &monitor);
             let heard = format!("{:?}", monitor.heard).contains("changed while it was read");
             (name, told, heard)
@@ -230,13 +259,21 @@ fn a_file_that_grows_or_shrinks_or_is_written_over_is_told_with_what_has_changed
     // The end alone: no page is missing.
     for (name, told, heard) in told_of(|path| len(path, 61_440)) {
         let said = told.unwrap_or_else(|error| error.to_string());
-        let (had, cut) = (said.contains("it had 61472 bytes, now it has 61440"), said.contains("the file ends at byte 61440"));
+        let (had, cut) = (
+            said.contains("it had 61472 bytes, now it has 61440"),
+            said.contains("the file ends at byte 61440"),
+        );
         assert!(had || heard || cut, "{name}: {said}");
     }
     let write = |path: &Path| {
         let bytes = fs::read(path).unwrap();
         fs::write(path, bytes).unwrap();
-        File::options().write(true).open(path).unwrap().set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(5)).unwrap();
+        File::options()
+            .write(true)
+            .open(path)
+            .unwrap()
+            .set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(5))
+            .unwrap();
     };
     for (name, told, heard) in told_of(write) {
         let said = told.unwrap_or_else(|error| error.to_string());
@@ -246,11 +283,18 @@ fn a_file_that_grows_or_shrinks_or_is_written_over_is_told_with_what_has_changed
 
 #[test]
 fn where_the_change_makes_it_damaged_the_change_is_told_too() {
-    for (name, told, heard) in told_of(|path| File::options().write(true).open(path).unwrap().set_len(9000).unwrap()) {
+    for (name, told, heard) in
+        told_of(|path| File::options().write(true).open(path).unwrap().set_len(9000).unwrap())
+    {
         match told {
-            Err(Error::Damaged { corrupt, .. }) => assert!(heard && corrupt.code == Code::Unreadable, "{name}: {corrupt}"),
+            Err(Error::Damaged { corrupt, .. }) => {
+                assert!(heard && corrupt.code == Code::Unreadable, "{name}: {corrupt}")
+            }
             Err(error) => assert!(error.to_string().contains("changed while it was read"), "{name}: {error}"),
-            Ok(report) => assert!(report.contains("changed while it was read") && report.contains("ends at byte 9000"), "{name}: {report}"),
+            Ok(report) => assert!(
+                report.contains("changed while it was read") && report.contains("ends at byte 9000"),
+                "{name}: {report}"
+            ),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What `verify` leaves for other programs, and its exit codes. tests/interop_reports.rs holds the reports against their schemas.
+//! What `verify` leaves for other programs, and its exit codes. tests/interop_reports.rs holds the reports against
+//! their schemas.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -29,10 +30,14 @@ fn files() -> tempfile::TempDir {
 /// The content of every file, to prove that nothing was written.
 fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let files = fs::read_dir(dir).unwrap().map(|e| e.unwrap().path());
-    files.filter(|f| f.is_file()).map(|f| (f.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&f).unwrap())).collect()
+    files
+        .filter(|f| f.is_file())
+        .map(|f| (f.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&f).unwrap()))
+        .collect()
 }
 
-const REPORTS: [&str; 8] = ["--junit", "out.xml", "--sarif", "out.sarif", "--markdown", "out.md", "--prometheus", "out.prom"];
+const REPORTS: [&str; 8] =
+    ["--junit", "out.xml", "--sarif", "out.sarif", "--markdown", "out.md", "--prometheus", "out.prom"];
 
 #[test]
 fn exit_codes_say_how_it_ended() {
@@ -112,11 +117,15 @@ fn no_report_costs_a_file() {
 #[test]
 fn ndjson_is_findings_and_then_the_verdict() {
     let dir = files();
-    let output = coldbolt(dir.path(), &["verify", "bad.db", "bare.db", "text", "--ndjson", "--min-revision", "1"]);
+    let output =
+        coldbolt(dir.path(), &["verify", "bad.db", "bare.db", "text", "--ndjson", "--min-revision", "1"]);
     let lines: Vec<Value> = stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let kinds: Vec<&str> = lines.iter().map(|l| l["type"].as_str().unwrap()).collect();
     assert_eq!((code(&output), kinds), (1, vec!["finding", "finding", "unreadable", "verdict"]));
-    assert_eq!((&lines[0]["code"], &lines[1]["code"]), (&Value::from("trailer-mismatch"), &Value::from("trailer-absent")));
+    assert_eq!(
+        (&lines[0]["code"], &lines[1]["code"]),
+        (&Value::from("trailer-mismatch"), &Value::from("trailer-absent"))
+    );
     assert_eq!(lines[2]["path"], "text");
     // The last line is the JSON answer without the findings.
     let (_, mut answer) = verify(dir.path(), &["bad.db", "bare.db", "text", "--min-revision", "1"]);
@@ -140,7 +149,10 @@ fn ndjson_is_findings_and_then_the_verdict() {
 fn junit_has_a_test_for_each_level_and_rule() {
     let dir = files();
     let rules = ["--min-revision", "100", "--cluster-id", "1", "--require-prefix", "<\"&'>"];
-    coldbolt(dir.path(), &[&["verify", "bad.db", "bare.db", "none.db", "--junit", "out.xml"], &rules[..]].concat());
+    coldbolt(
+        dir.path(),
+        &[&["verify", "bad.db", "bare.db", "none.db", "--junit", "out.xml"], &rules[..]].concat(),
+    );
     let xml = fs::read_to_string(dir.path().join("out.xml")).unwrap();
     let lines: Vec<&str> = xml.lines().map(str::trim).collect();
     for due in [
@@ -164,24 +176,52 @@ fn junit_has_a_test_for_each_level_and_rule() {
 fn sarif_has_a_rule_for_each_result_and_the_byte() {
     let dir = files();
     let path = dir.path().join("bad.db");
-    let args =
-        ["verify", path.to_str().unwrap(), "bare.db", "none.db", "--sarif", "out.sarif", "--min-revision", "100", "--cluster-id", "1"];
+    let args = [
+        "verify",
+        path.to_str().unwrap(),
+        "bare.db",
+        "none.db",
+        "--sarif",
+        "out.sarif",
+        "--min-revision",
+        "100",
+        "--cluster-id",
+        "1",
+    ];
     coldbolt(dir.path(), &args);
     let log: Value = serde_json::from_slice(&fs::read(dir.path().join("out.sarif")).unwrap()).unwrap();
     let run = &log["runs"][0];
-    let rules: Vec<&str> = run["tool"]["driver"]["rules"].as_array().unwrap().iter().map(|r| r["id"].as_str().unwrap()).collect();
+    let rules: Vec<&str> = run["tool"]["driver"]["rules"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| r["id"].as_str().unwrap())
+        .collect();
     assert_eq!(rules, ["trailer-mismatch", "trailer-absent", "policy/min-revision", "policy/cluster-id"]);
     let results = run["results"].as_array().unwrap();
-    let brief: Vec<_> = results.iter().map(|r| (r["ruleId"].as_str().unwrap(), r["level"].as_str().unwrap())).collect();
+    let brief: Vec<_> =
+        results.iter().map(|r| (r["ruleId"].as_str().unwrap(), r["level"].as_str().unwrap())).collect();
     let policy = [("policy/min-revision", "error"), ("policy/cluster-id", "none")];
-    assert_eq!(brief, [&[("trailer-mismatch", "error")][..], &policy, &[("trailer-absent", "note")], &policy].concat());
+    assert_eq!(
+        brief,
+        [&[("trailer-mismatch", "error")][..], &policy, &[("trailer-absent", "note")], &policy].concat()
+    );
     let place = &results[0]["locations"][0]["physicalLocation"];
     assert_eq!(place["artifactLocation"]["uri"], format!("file://{}", path.display()));
     assert_eq!(place["region"]["byteOffset"], u64::try_from(Backup::of(3).bytes().len() - 32).unwrap());
     assert_eq!(run["invocations"][0]["executionSuccessful"], false);
-    assert!(run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"].as_str().unwrap().contains("none.db"));
+    assert!(
+        run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"]
+            .as_str()
+            .unwrap()
+            .contains("none.db")
+    );
     let help = run["tool"]["driver"]["rules"][0]["help"]["text"].as_str().unwrap();
-    assert!(help.contains(coldbolt::Code::TrailerMismatch.remedy()) && help.contains(coldbolt::Code::TrailerMismatch.etcd()), "{help}");
+    assert!(
+        help.contains(coldbolt::Code::TrailerMismatch.remedy())
+            && help.contains(coldbolt::Code::TrailerMismatch.etcd()),
+        "{help}"
+    );
 }
 
 #[test]
@@ -190,7 +230,11 @@ fn prometheus_has_each_series_once() {
     let rules = ["--min-revision", "100", "--cluster-id", "1", "--require-prefix", "a\"b\\c"];
     coldbolt(
         dir.path(),
-        &[&["verify", "bad.db", "./bad.db", "bad.db", "bare.db", "none.db", "--prometheus", "out.prom"], &rules[..]].concat(),
+        &[
+            &["verify", "bad.db", "./bad.db", "bad.db", "bare.db", "none.db", "--prometheus", "out.prom"],
+            &rules[..],
+        ]
+        .concat(),
     );
     let text = fs::read_to_string(dir.path().join("out.prom")).unwrap();
     for due in [
@@ -208,13 +252,18 @@ fn prometheus_has_each_series_once() {
     ] {
         assert_eq!(text.lines().filter(|line| *line == due).count(), 1, "{due} in {text}");
     }
-    let series: Vec<&str> = text.lines().filter(|l| !l.starts_with('#')).map(|l| l.rsplit_once(' ').unwrap().0).collect();
+    let series: Vec<&str> =
+        text.lines().filter(|l| !l.starts_with('#')).map(|l| l.rsplit_once(' ').unwrap().0).collect();
     let mut once = series.clone();
     once.sort_unstable();
     once.dedup();
     assert_eq!(once.len(), series.len());
     coldbolt(dir.path(), &["verify", "good.db", "--prometheus", "out.prom"]);
-    assert!(fs::read_to_string(dir.path().join("out.prom")).unwrap().contains("coldbolt_verify_success{path=\"good.db\"} 1\n"));
+    assert!(
+        fs::read_to_string(dir.path().join("out.prom"))
+            .unwrap()
+            .contains("coldbolt_verify_success{path=\"good.db\"} 1\n")
+    );
 }
 
 #[test]
@@ -239,7 +288,10 @@ fn markdown_says_what_was_checked_and_what_to_do() {
 /// CRC-32 (IEEE), bit by bit.
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0u32, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 })
+        (0..8).fold(
+            crc ^ u32::from(*byte),
+            |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 },
+        )
     })
 }
 
@@ -262,10 +314,17 @@ fn a_manifest_is_evidence_of_the_bytes() {
     for (name, crc) in [("crc32", crc32(&bytes)), ("crc32c", crc32c(0, &bytes))] {
         assert_eq!(file[name]["hex"], format!("{crc:08x}"), "{name}");
         let base64 = file[name]["base64"].as_str().unwrap();
-        assert_eq!(base64::Engine::decode(&base64::prelude::BASE64_STANDARD, base64).unwrap(), crc.to_be_bytes(), "{name}");
+        assert_eq!(
+            base64::Engine::decode(&base64::prelude::BASE64_STANDARD, base64).unwrap(),
+            crc.to_be_bytes(),
+            "{name}"
+        );
     }
     let evidence = &file["evidence"];
-    assert_eq!((&evidence["verdict"], &evidence["measured"]["revision"]), (&Value::from("good"), &Value::from(4)));
+    assert_eq!(
+        (&evidence["verdict"], &evidence["measured"]["revision"]),
+        (&Value::from("good"), &Value::from(4))
+    );
     assert_eq!(evidence["measured"]["metas"].as_array().unwrap().len(), 2);
     assert_eq!(evidence["levels"][1]["outcome"], "passed");
 }
@@ -273,7 +332,8 @@ fn a_manifest_is_evidence_of_the_bytes() {
 /// The code of every finding in the only file, and how level bytes ended.
 fn brief(answer: &Value) -> (Vec<String>, String) {
     let file = &answer["files"][0];
-    let codes = file["findings"].as_array().unwrap().iter().map(|f| f["code"].as_str().unwrap().to_owned()).collect();
+    let codes =
+        file["findings"].as_array().unwrap().iter().map(|f| f["code"].as_str().unwrap().to_owned()).collect();
     (codes, file["levels"][1]["outcome"].as_str().unwrap().to_owned())
 }
 
@@ -286,7 +346,11 @@ fn a_file_is_held_against_its_manifest() {
     let two = ["good.db", "bare.db", "--check-manifest", "m.json"];
     // The manifest stands in for the trailer that a member's own database lacks.
     let (exit, answer) = verify(dir.path(), &two);
-    assert_eq!((exit, answer["files"][1]["levels"][1]["outcome"].as_str()), (0, Some("passed")), "{answer:#}");
+    assert_eq!(
+        (exit, answer["files"][1]["levels"][1]["outcome"].as_str()),
+        (0, Some("passed")),
+        "{answer:#}"
+    );
     // By name, wherever the copy is; the manifest itself is no backup.
     fs::create_dir(at("copy")).unwrap();
     for name in ["good.db", "bare.db", "m.json"] {
@@ -299,7 +363,9 @@ fn a_file_is_held_against_its_manifest() {
     let (exit, answer) = verify(dir.path(), &["copy/good.db", "copy/bare.db", "--check-manifest", "m.json"]);
     assert_eq!((exit, brief(&answer)), (1, (vec!["manifest-mismatch".to_owned()], "failed".to_owned())));
     let detail = answer["files"][0]["findings"][0]["detail"].as_str().unwrap();
-    for due in ["the SHA-256 is ", "the CRC-32 is", "the CRC-32C is", "the SHA-256 of the payload is", "(m.json)"] {
+    for due in
+        ["the SHA-256 is ", "the CRC-32 is", "the CRC-32C is", "the SHA-256 of the payload is", "(m.json)"]
+    {
         assert!(detail.contains(due), "{detail}");
     }
     // A longer one.
@@ -313,7 +379,10 @@ fn a_file_is_held_against_its_manifest() {
     let (exit, answer) = verify(dir.path(), &[&["new.db"], &two[..]].concat());
     assert_eq!((exit, brief(&answer)), (4, (vec![], "inconclusive".to_owned())));
     // Not asked for.
-    let (exit, _) = verify(dir.path(), &["copy/good.db", "copy/bare.db", "--check-manifest", "m.json", "--level", "identity"]);
+    let (exit, _) = verify(
+        dir.path(),
+        &["copy/good.db", "copy/bare.db", "--check-manifest", "m.json", "--level", "identity"],
+    );
     assert_ne!(exit, 1);
 }
 
@@ -331,7 +400,10 @@ fn a_manifest_beside_a_file_is_used_and_said() {
         assert_eq!(answer["files"].as_array().unwrap().len(), 1);
     }
     fs::write(at("backups/bare.db"), fs::read(at("good.db")).unwrap()).unwrap();
-    assert_eq!(brief(&verify(dir.path(), &["backups"]).1), (vec!["manifest-mismatch".to_owned()], "failed".to_owned()));
+    assert_eq!(
+        brief(&verify(dir.path(), &["backups"]).1),
+        (vec!["manifest-mismatch".to_owned()], "failed".to_owned())
+    );
     // One that cannot be used is told, and the file is judged all the same.
     for broken in [
         "{}",
@@ -357,13 +429,20 @@ fn no_control_character_of_a_file_name_reaches_an_output() {
         second.push("2");
         fs::write(dir.path().join(second), bad).unwrap();
     }
-    for mode in [&["--manifest", "out.json"][..], &["-w", "json"], &["--ndjson"], &["--check-manifest", "out.json"]] {
+    for mode in
+        [&["--manifest", "out.json"][..], &["-w", "json"], &["--ndjson"], &["--check-manifest", "out.json"]]
+    {
         let output = coldbolt(dir.path(), &[&["verify", "."], mode, &REPORTS].concat());
-        let texts =
-            contents(dir.path()).into_iter().filter(|(name, _)| name.starts_with("out.")).map(|(_, text)| String::from_utf8(text).unwrap());
+        let texts = contents(dir.path())
+            .into_iter()
+            .filter(|(name, _)| name.starts_with("out."))
+            .map(|(_, text)| String::from_utf8(text).unwrap());
         for text in texts.chain([stdout(&output), stderr(&output)]) {
             assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{mode:?}: {text:?}");
         }
-        REPORTS.iter().filter(|r| r.starts_with("out")).for_each(|report| fs::remove_file(dir.path().join(report)).unwrap());
+        REPORTS
+            .iter()
+            .filter(|r| r.starts_with("out"))
+            .for_each(|report| fs::remove_file(dir.path().join(report)).unwrap());
     }
 }

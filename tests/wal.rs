@@ -13,15 +13,16 @@ fn fixture(version: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(format!("etcd-{version}"))
 }
 
-/// Unpacks the WAL and the raft snapshots of `cold` or `clean`. Segments are 64 MB of mostly zeros: only what is used is written, the rest
-/// stays a hole.
+/// Unpacks the WAL and the raft snapshots of `cold` or `clean`. Segments are 64 MB of mostly zeros: only what is used
+/// is written, the rest stays a hole.
 fn unpack(version: &str, name: &str, into: &Path) -> PathBuf {
     let archive = File::open(fixture(version).join(format!("{name}.tar.gz"))).unwrap();
     let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(archive));
     for entry in archive.entries().unwrap() {
         let mut entry = entry.unwrap();
         let path = into.join(entry.path().unwrap());
-        let (size, kind) = (entry.size(), path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_owned());
+        let (size, kind) =
+            (entry.size(), path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_owned());
         if !matches!(kind.as_str(), "wal" | "snap") || !entry.header().entry_type().is_file() {
             continue;
         }
@@ -55,7 +56,11 @@ fn prints(dir: &Path) -> Vec<(PathBuf, String)> {
     while let Some(dir) = dirs.pop() {
         for entry in std::fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() { dirs.push(path) } else { found.push((path.clone(), hex(&sha256(&std::fs::read(&path).unwrap())))) }
+            if path.is_dir() {
+                dirs.push(path)
+            } else {
+                found.push((path.clone(), hex(&sha256(&std::fs::read(&path).unwrap()))))
+            }
         }
     }
     found.sort();
@@ -149,9 +154,14 @@ fn every_flag_gives_the_bytes_that_etcd_dump_logs_gives() {
         let temp = tempfile::tempdir().unwrap();
         let cold = unpack(version, "cold", temp.path());
         for (flags, answers) in ANSWERS {
-            let args: Vec<&str> = ["wal", "dump", "--show-secrets"].into_iter().chain(flags.split(' ')).collect();
+            let args: Vec<&str> =
+                ["wal", "dump", "--show-secrets"].into_iter().chain(flags.split(' ')).collect();
             let output = coldbolt(&args, &cold);
-            assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()), "{version} {flags}");
+            assert_eq!(
+                (output.status.code(), stderr(&output)),
+                (Some(0), String::new()),
+                "{version} {flags}"
+            );
             assert_eq!(hex(&sha256(&output.stdout)), answers[at], "{version} {flags}");
         }
     }
@@ -166,17 +176,23 @@ fn a_cleanly_stopped_member_dumps_too_in_every_form() {
         assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()), "{version}");
         let text = stdout(&output);
         assert!(!text.contains("???"), "{version}: an entry does not decode");
-        let entries: usize = text.lines().find_map(|line| line.strip_prefix("WAL entries: ")).unwrap().parse().unwrap();
+        let entries: usize =
+            text.lines().find_map(|line| line.strip_prefix("WAL entries: ")).unwrap().parse().unwrap();
         assert!(entries >= 145, "{version}: {entries} entries");
 
         let lines = stdout(&coldbolt(&["wal", "dump", "--start-index", "0", "-w", "ndjson"], &clean));
-        let rows: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let rows: Vec<serde_json::Value> =
+            lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(rows.iter().filter(|row| row["type"] == "entry").count(), entries);
         let put = rows.iter().find(|row| row["request"]["put"].is_object()).unwrap();
         assert_eq!(put["request"]["header"]["ID"].as_str().unwrap().len(), 16);
         let document: serde_json::Value =
-            serde_json::from_str(&stdout(&coldbolt(&["wal", "dump", "--raw", "-w", "json"], &clean))).unwrap();
-        assert_eq!(document["rows"].as_array().unwrap().iter().filter(|row| row["recordType"] == "entry").count(), entries);
+            serde_json::from_str(&stdout(&coldbolt(&["wal", "dump", "--raw", "-w", "json"], &clean)))
+                .unwrap();
+        assert_eq!(
+            document["rows"].as_array().unwrap().iter().filter(|row| row["recordType"] == "entry").count(),
+            entries
+        );
         assert_eq!(document["findings"], serde_json::json!([]));
     }
 }
@@ -185,7 +201,12 @@ fn a_cleanly_stopped_member_dumps_too_in_every_form() {
 fn password_hashes_are_shown_only_when_asked_for() {
     let temp = tempfile::tempdir().unwrap();
     let cold = unpack("3.6.14", "cold", temp.path());
-    for form in [&["--start-index", "0"][..], &["--raw"], &["--start-index", "0", "-w", "json"], &["--raw", "-w", "ndjson"]] {
+    for form in [
+        &["--start-index", "0"][..],
+        &["--raw"],
+        &["--start-index", "0", "-w", "json"],
+        &["--raw", "-w", "ndjson"],
+    ] {
         let args: Vec<&str> = ["wal", "dump"].into_iter().chain(form.iter().copied()).collect();
         let hidden = stdout(&coldbolt(&args, &cold));
         let shown = stdout(&coldbolt(&[&args[..], &["--show-secrets"]].concat(), &cold));
@@ -234,12 +255,21 @@ fn damage_prints_what_is_before_it_and_then_says_where() {
     assert_eq!(output.status.code(), Some(1));
     let text = stdout(&output);
     let rows = |text: &str| {
-        text.lines().filter(|line| line.contains("\tnorm\t") || line.contains("\tconf\t")).map(str::to_owned).collect::<Vec<_>>()
+        text.lines()
+            .filter(|line| line.contains("\tnorm\t") || line.contains("\tconf\t"))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
     };
     assert_eq!(rows(&text).len(), 7, "the first value-3- is in the eighth entry");
     assert_eq!(rows(&text), rows(&whole)[..7]);
     let said = stderr(&output);
-    assert!(said.starts_with("damage: ") && said.contains(WAL) && said.contains("byte 0x") && said.contains("[wal-crc]"), "{said}");
+    assert!(
+        said.starts_with("damage: ")
+            && said.contains(WAL)
+            && said.contains("byte 0x")
+            && said.contains("[wal-crc]"),
+        "{said}"
+    );
     assert!(said.contains("its checksum is") && said.contains("its data gives"), "{said}");
 
     let raw = coldbolt(&["wal", "dump", "--raw"], &cold);
@@ -258,9 +288,17 @@ fn a_torn_tail_is_a_warning_and_a_missing_file_is_exit_code_3() {
     File::options().write(true).open(&path).unwrap().set_len(used as u64 - 4).unwrap();
     let output = coldbolt(&["wal", "dump"], &cold);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert!(stderr(&output).starts_with("warning: ") && stderr(&output).contains("[wal-torn]"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).starts_with("warning: ") && stderr(&output).contains("[wal-torn]"),
+        "{}",
+        stderr(&output)
+    );
     let raw = stdout(&coldbolt(&["wal", "dump", "--raw"], &cold));
-    assert!(raw.ends_with("error: unexpected EOF.\n") || raw.contains("max entry size limit exceeded"), "{}", raw.lines().last().unwrap());
+    assert!(
+        raw.ends_with("error: unexpected EOF.\n") || raw.contains("max entry size limit exceeded"),
+        "{}",
+        raw.lines().last().unwrap()
+    );
 
     assert_eq!(coldbolt(&["wal", "dump"], Path::new("/nonexistent")).status.code(), Some(3));
     assert_eq!(coldbolt(&["wal", "dump"], &cold.join("member/snap")).status.code(), Some(3));
@@ -318,6 +356,9 @@ fn snap_show_tells_where_it_was_taken_and_who_was_a_member() {
         assert_eq!(shown["confState"]["voters"][0], member["id"]);
         assert!(member["peerURLs"][0].as_str().unwrap().starts_with("http://127.0.0.1:"));
         let text = stdout(&coldbolt(&["snap", "show"], &file));
-        assert!(text.contains("index           122\n") && text.contains(member["id"].as_str().unwrap()), "{text}");
+        assert!(
+            text.contains("index           122\n") && text.contains(member["id"].as_str().unwrap()),
+            "{text}"
+        );
     }
 }

@@ -14,13 +14,15 @@ use super::{Failure, peers, pieces, read, remove};
 const TRANSACTIONS: usize = 200;
 const PUTS: usize = 128;
 
-/// Between what writes much and what comes next. A virtual machine gives free memory back to its host after some seconds, and to get it
-/// again can take longer than to fill it: all start from the same.
+/// Between what writes much and what comes next. A virtual machine gives free memory back to its host after some
+/// seconds, and to get it again can take longer than to fill it: all start from the same.
 const REST: Duration = Duration::from_secs(6);
 
 /// Restores `file` below `home`, asks the server, kills it while it is written to, and copies the member.
 pub fn compare(file: &Path, home: &Path) -> Result<(), Failure> {
-    let find = |program: &str| peers::find(&format!("etcd-3.6.14/{program}")).ok_or_else(|| format!("no {program} of etcd 3.6.14"));
+    let find = |program: &str| {
+        peers::find(&format!("etcd-3.6.14/{program}")).ok_or_else(|| format!("no {program} of etcd 3.6.14"))
+    };
     let (etcd, etcdctl, etcdutl) = (find("etcd")?, find("etcdctl")?, find("etcdutl")?);
     let (dir, out) = (home.join("served"), home.join("out"));
     remove(&dir)?;
@@ -32,25 +34,48 @@ pub fn compare(file: &Path, home: &Path) -> Result<(), Failure> {
     };
     let ours = [coldbolt(&["keys", "--top", "20"], file, None)?, coldbolt(&["export"], file, None)?];
 
-    let restore =
-        timed(peers::command(&etcdutl, home).args(["snapshot", "restore"]).arg(file).arg("--data-dir").arg(&dir).stderr(Stdio::null()))?;
+    let restore = timed(
+        peers::command(&etcdutl, home)
+            .args(["snapshot", "restore"])
+            .arg(file)
+            .arg("--data-dir")
+            .arg(&dir)
+            .stderr(Stdio::null()),
+    )?;
     // As it was when the server had not yet written to it: all that the log will hold is missing in it.
     let before = home.join("before.db");
     fs::copy(dir.join("member/snap/db"), &before)?;
     let [client, peer] = free_ports()?.map(|port| format!("http://127.0.0.1:{port}"));
     let mut command = peers::command(&etcd, home);
-    command.arg("--data-dir").arg(&dir).args(["--quota-backend-bytes", "17179869184", "--max-txn-ops", "1024"]);
-    for (flag, url) in
-        [("listen-client", &client), ("advertise-client", &client), ("listen-peer", &peer), ("initial-advertise-peer", &peer)]
-    {
+    command.arg("--data-dir").arg(&dir).args([
+        "--quota-backend-bytes",
+        "17179869184",
+        "--max-txn-ops",
+        "1024",
+    ]);
+    for (flag, url) in [
+        ("listen-client", &client),
+        ("advertise-client", &client),
+        ("listen-peer", &peer),
+        ("initial-advertise-peer", &peer),
+    ] {
         command.arg(format!("--{flag}-urls")).arg(url);
     }
     command.args(["--initial-cluster", &format!("default={peer}")]);
     let start = Instant::now();
-    let server = Server(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(home.join("served.log"))?).spawn()?);
+    let server = Server(
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(home.join("served.log"))?)
+            .spawn()?,
+    );
     let ctl = || {
         let mut command = peers::command(&etcdctl, home);
-        command.args(["--endpoints", &client, "--command-timeout", "600s"]).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .args(["--endpoints", &client, "--command-timeout", "600s"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         command
     };
     while !ctl().args(["get", "no such key"]).status()?.success() {
@@ -65,7 +90,8 @@ pub fn compare(file: &Path, home: &Path) -> Result<(), Failure> {
     for round in 0..TRANSACTIONS {
         let mut child = ctl().args(["txn", "--interactive"]).stdin(Stdio::piped()).spawn()?;
         let mut input = child.stdin.take().ok_or("no standard input")?;
-        let puts: String = (0..PUTS).map(|n| format!("put written-{:05} {round}\n", round * PUTS + n)).collect();
+        let puts: String =
+            (0..PUTS).map(|n| format!("put written-{:05} {round}\n", round * PUTS + n)).collect();
         input.write_all(format!("\n{puts}\n\n").as_bytes())?;
         drop(input);
         if !child.wait()?.success() {
@@ -81,7 +107,9 @@ pub fn compare(file: &Path, home: &Path) -> Result<(), Failure> {
         let theirs = restore + start + all;
         println!("| {name} | {ours:.2} | {theirs:.1} | {:.0} |", theirs / ours);
     }
-    println!("\nrestore {restore:.1} s, start {start:.1} s, every key name {names:.1} s, every key and value {all:.1} s");
+    println!(
+        "\nrestore {restore:.1} s, start {start:.1} s, every key name {names:.1} s, every key and value {all:.1} s"
+    );
 
     fs::rename(&before, dir.join("member/snap/db"))?;
     let db = dir.join("member/snap/db");
@@ -129,7 +157,11 @@ impl Drop for Server {
 fn timed(command: &mut Command) -> Result<f64, Failure> {
     let start = Instant::now();
     let status = command.stdin(Stdio::null()).status()?;
-    if status.success() { Ok(start.elapsed().as_secs_f64()) } else { Err(format!("{command:?} ended with {status}").into()) }
+    if status.success() {
+        Ok(start.elapsed().as_secs_f64())
+    } else {
+        Err(format!("{command:?} ended with {status}").into())
+    }
 }
 
 fn free_ports() -> Result<[u16; 2], Failure> {

@@ -1,6 +1,7 @@
 //! A database: whatever its bytes say, every reader ends, and they agree on whether it is sound.
 //!
-//! A changed meta page hardly ever keeps its checksum, so the checksums are made to hold first: what matters lies behind them.
+//! A changed meta page hardly ever keeps its checksum, so the checksums are made to hold first: what matters lies
+//! behind them.
 #![no_main]
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,10 +36,17 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let hashed = hashkv(&source, HashKvOptions::default(), &Heard::default());
     if let (Ok(report), Ok(stated)) = (&inspected, &stated) {
         let database = report.database.as_ref().unwrap();
-        let damage = report.findings.iter().filter(|f| f.severity == Severity::Damage && f.code != Code::TrailerMismatch).count();
+        let damage = report
+            .findings
+            .iter()
+            .filter(|f| f.severity == Severity::Damage && f.code != Code::TrailerMismatch)
+            .count();
         assert_eq!(damage == 0, sound, "{:?}", report.findings);
         if let Some(etcd) = &database.etcd {
-            assert_eq!((etcd.live_keys, etcd.last_revision.map_or(0, |r| r.main)), (stated.live_keys, stated.revision));
+            assert_eq!(
+                (etcd.live_keys, etcd.last_revision.map_or(0, |r| r.main)),
+                (stated.live_keys, stated.revision)
+            );
         }
         // What is sound for one reader is sound for all.
         if sound && database.etcd.is_some() {
@@ -50,7 +58,9 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
 });
 
 fn with_good_metas(mut bytes: Vec<u8>) -> Vec<u8> {
-    let word = |bytes: &[u8], at: usize| bytes.get(at..at + 4).map(|word| u32::from_le_bytes(word.try_into().unwrap()));
+    let word = |bytes: &[u8], at: usize| {
+        bytes.get(at..at + 4).map(|word| u32::from_le_bytes(word.try_into().unwrap()))
+    };
     if word(&bytes, 16) != Some(0xED0C_DAED) {
         return bytes;
     }

@@ -1,5 +1,6 @@
-//! Whether a bbolt file is whole, by the page walk and by a slow model that knows only the rules: both must agree, and on which pages are
-//! reached. The file is a small one of the writer's with a few bytes changed, so that most of it is whole.
+//! Whether a bbolt file is whole, by the page walk and by a slow model that knows only the rules: both must agree,
+//! and on which pages are reached. The file is a small one of the writer's with a few bytes changed, so that most of
+//! it is whole.
 #![no_main]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,8 +45,9 @@ struct Model<'f> {
 type Items = Vec<(Vec<u8>, Vec<u8>, usize, u64)>;
 
 impl Model<'_> {
-    /// Keys, values, flags and children of a page, in order. The data lie behind the elements, one behind the other, and the value of a
-    /// bucket with a tree of its own is a header and no more. An inline page ends with its last element.
+    /// Keys, values, flags and children of a page, in order. The data lie behind the elements, one behind the other,
+    /// and the value of a bucket with a tree of its own is a header and no more. An inline page ends with its last
+    /// element.
     fn items(page: &[u8], inline: bool) -> Option<Items> {
         let (branch, count) = (u16_at(page, 8) == 1, u16_at(page, 10));
         let mut items: Items = Vec::new();
@@ -54,7 +56,8 @@ impl Model<'_> {
             let element = 16 + 16 * i;
             page.get(element..element + 16)?;
             let word = |n: usize| u32_at(page, element + 4 * n);
-            let (flags, pos, ksize, vsize) = if branch { (0, word(0), word(1), 0) } else { (word(0), word(1), word(2), word(3)) };
+            let (flags, pos, ksize, vsize) =
+                if branch { (0, word(0), word(1), 0) } else { (word(0), word(1), word(2), word(3)) };
             let child = if branch { u64_at(page, element + 8) } else { 0 };
             if ksize == 0 || flags > 1 || element + pos != due {
                 return None;
@@ -103,7 +106,10 @@ impl Model<'_> {
         for (key, _, _, child) in items {
             let (below, levels) = self.tree(child, false, depth + 1)?;
             let first = below.first().map(|(key, ..)| key.clone());
-            if first != Some(key) || deep.is_some_and(|deep| deep != levels) || all.last().is_some_and(|(last, ..)| *last >= below[0].0) {
+            if first != Some(key)
+                || deep.is_some_and(|deep| deep != levels)
+                || all.last().is_some_and(|(last, ..)| *last >= below[0].0)
+            {
                 return None;
             }
             deep = Some(levels);
@@ -133,7 +139,10 @@ impl Model<'_> {
                 continue;
             }
             let page = &value[16..];
-            if u64::from_le_bytes(at(page, 0)?) != 0 || page.get(8..10)? != [2, 0] || page.get(12..16)? != [0; 4] {
+            if u64::from_le_bytes(at(page, 0)?) != 0
+                || page.get(8..10)? != [2, 0]
+                || page.get(12..16)? != [0; 4]
+            {
                 return None;
             }
             let below = Self::items(page, true)?;
@@ -146,7 +155,8 @@ impl Model<'_> {
 /// A whole file with buckets of every kind, and then a few edits where the rules are: what the input says of either.
 fn build(data: &[u8]) -> Vec<u8> {
     let [keys, size, fill, edits @ ..] = data else { return Vec::new() };
-    let options = Options { page_size: PAGE as u32, txid: 9, fill_percent: 25 + fill % 76, ..Options::default() };
+    let options =
+        Options { page_size: PAGE as u32, txid: 9, fill_percent: 25 + fill % 76, ..Options::default() };
     let mut file = Cursor::new(Vec::new());
     let mut writer = Writer::new(&mut file, options).unwrap();
     writer.begin_bucket(b"a", 0).unwrap();
@@ -172,7 +182,8 @@ fn build(data: &[u8]) -> Vec<u8> {
         let start = (2 + usize::from(*page) % (pages - 2)) * PAGE;
         let count = u16_at(&file, start + 10).clamp(1, 60);
         let element = start + 16 + 16 * (usize::from(*element) % count);
-        let key = element + if u16_at(&file, start + 8) == 1 { u32_at(&file, element) } else { u32_at(&file, element + 4) };
+        let key = element
+            + if u16_at(&file, start + 8) == 1 { u32_at(&file, element) } else { u32_at(&file, element + 4) };
         let place = match what % 4 {
             0 => start + usize::from(*byte) % 16,
             1 => element + usize::from(*byte) % 16,
@@ -229,7 +240,12 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     if faults.is_empty() {
         packed.unwrap();
         let source = Source::from_bytes("packed.db", out);
-        let again = scan::scan(&Db::open(&source).unwrap(), scan::Options { limit: 9, gate: None, keys: Keys::Stored }, &Quiet).unwrap();
+        let again = scan::scan(
+            &Db::open(&source).unwrap(),
+            scan::Options { limit: 9, gate: None, keys: Keys::Stored },
+            &Quiet,
+        )
+        .unwrap();
         assert!(!again.faults.counts.keys().any(of_pages), "{:?}", again.faults.kept);
         assert_eq!((again.hash, again.free_pages), (scan.hash, 0));
     }

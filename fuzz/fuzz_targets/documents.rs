@@ -1,5 +1,5 @@
-//! Files that people write or that we wrote earlier: a policy in TOML, the manifest of a static pod in YAML, a manifest of ours in JSON.
-//! Each is taken or refused, soon.
+//! Files that people write or that we wrote earlier: a policy in TOML, the manifest of a static pod in YAML, a
+//! manifest of ours in JSON. Each is taken or refused, soon.
 #![no_main]
 
 use std::path::Path;

@@ -1,5 +1,6 @@
-//! A database file: every question about its keyspace comes to an end, keys come in order whatever the memory, and a point get gives what
-//! the range gives. The meta pages are made to fit first, so that what lies behind them is reached.
+//! A database file: every question about its keyspace comes to an end, keys come in order whatever the memory, and a
+//! point get gives what the range gives. The meta pages are made to fit first, so that what lies behind them is
+//! reached.
 #![no_main]
 
 use std::ops::ControlFlow;

@@ -1,5 +1,5 @@
-//! Requests of every kind, applied to a small database as a member of any version does it: it ends, the revision never falls, the same
-//! comes out twice, and the database that is written from it is whole.
+//! Requests of every kind, applied to a small database as a member of any version does it: it ends, the revision
+//! never falls, the same comes out twice, and the database that is written from it is whole.
 #![no_main]
 
 use std::io::Cursor;
@@ -22,8 +22,10 @@ use coldbolt::words::monitor::Quiet;
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
 use prost::Message;
 
-const VERSIONS: [&str; 12] = ["3.4", "3.4.23", "3.4.45", "3.5", "3.5.1", "3.5.19", "3.5.33", "3.6", "3.6.0", "3.6.14", "3.7", "3.7.1"];
-const MEMBER: &str = r#"{"id":7,"peerURLs":["http://127.0.0.1:2380"],"name":"a","clientURLs":["http://127.0.0.1:2379"]}"#;
+const VERSIONS: [&str; 12] =
+    ["3.4", "3.4.23", "3.4.45", "3.5", "3.5.1", "3.5.19", "3.5.33", "3.6", "3.6.0", "3.6.14", "3.7", "3.7.1"];
+const MEMBER: &str =
+    r#"{"id":7,"peerURLs":["http://127.0.0.1:2380"],"name":"a","clientURLs":["http://127.0.0.1:2379"]}"#;
 
 /// Keys a and b, and a member alone.
 fn base() -> Vec<u8> {
@@ -42,7 +44,14 @@ fn base() -> Vec<u8> {
         .iter()
         .map(|(main, key)| {
             let row = BucketKey { revision: Revision { main: *main, sub: 0 }, tombstone: false }.to_bytes();
-            let kv = KeyValue { key: &key[..], create_revision: *main, mod_revision: *main, version: 1, value: b"v", lease: 0 };
+            let kv = KeyValue {
+                key: &key[..],
+                create_revision: *main,
+                mod_revision: *main,
+                version: 1,
+                value: b"v",
+                lease: 0,
+            };
             (row, kv.encode())
         })
         .collect();
@@ -87,7 +96,13 @@ fn delete(u: &mut Unstructured) -> Result<DeleteRangeRequest> {
 }
 
 fn range(u: &mut Unstructured) -> Result<RangeRequest> {
-    Ok(RangeRequest { key: key(u)?, range_end: key(u)?, revision: number(u)?, limit: number(u)?, ..RangeRequest::default() })
+    Ok(RangeRequest {
+        key: key(u)?,
+        range_end: key(u)?,
+        revision: number(u)?,
+        limit: number(u)?,
+        ..RangeRequest::default()
+    })
 }
 
 fn list<T>(u: &mut Unstructured, make: impl Fn(&mut Unstructured) -> Result<T>) -> Result<Vec<T>> {
@@ -114,7 +129,13 @@ fn txn(u: &mut Unstructured, depth: usize) -> Result<TxnRequest> {
             _ => Some(TargetUnion::Lease(number(u)?)),
         };
         let range_end = if u.ratio(1, 4)? { key(u)? } else { Vec::new() };
-        Ok(Compare { result: u.int_in_range(0..=4)?, target: u.int_in_range(0..=5)?, key: key(u)?, target_union: union, range_end })
+        Ok(Compare {
+            result: u.int_in_range(0..=4)?,
+            target: u.int_in_range(0..=5)?,
+            key: key(u)?,
+            target_union: union,
+            range_end,
+        })
     };
     Ok(TxnRequest { compare: list(u, compare)?, success: list(u, op)?, failure: list(u, op)? })
 }
@@ -133,7 +154,8 @@ fn request(u: &mut Unstructured) -> Result<InternalRaftRequest> {
         10 => r.lease_grant = Some(LeaseGrantRequest { ttl: number(u)?, id: number(u)? }),
         11 => r.lease_revoke = Some(LeaseRevokeRequest { id: number(u)? }),
         12 => {
-            let one = |u: &mut Unstructured| Ok(LeaseCheckpoint { id: number(u)?, remaining_ttl: number(u)? });
+            let one =
+                |u: &mut Unstructured| Ok(LeaseCheckpoint { id: number(u)?, remaining_ttl: number(u)? });
             r.lease_checkpoint = Some(LeaseCheckpointRequest { checkpoints: list(u, one)? });
         }
         13 => {
@@ -145,7 +167,12 @@ fn request(u: &mut Unstructured) -> Result<InternalRaftRequest> {
         16 => {
             let options = u.arbitrary::<bool>()?.then_some(UserAddOptions { no_password: u.arbitrary()? });
             let hashed_password = "JDJhJDA0JA==".to_owned();
-            r.auth_user_add = Some(AuthUserAddRequest { name: name(u)?, password: String::new(), options, hashed_password });
+            r.auth_user_add = Some(AuthUserAddRequest {
+                name: name(u)?,
+                password: String::new(),
+                options,
+                hashed_password,
+            });
         }
         17 => r.auth_user_delete = Some(NameRequest { name: name(u)? }),
         18 => r.auth_user_grant_role = Some(AuthUserGrantRoleRequest { user: name(u)?, role: name(u)? }),
@@ -154,25 +181,33 @@ fn request(u: &mut Unstructured) -> Result<InternalRaftRequest> {
         21 => r.auth_role_delete = Some(RoleRequest { role: name(u)? }),
         22 => {
             let perm = Permission { perm_type: u.int_in_range(0..=3)?, key: key(u)?, range_end: key(u)? };
-            r.auth_role_grant_permission = Some(AuthRoleGrantPermissionRequest { name: name(u)?, perm: Some(perm) });
+            r.auth_role_grant_permission =
+                Some(AuthRoleGrantPermissionRequest { name: name(u)?, perm: Some(perm) });
         }
         23 => {
-            r.auth_role_revoke_permission = Some(AuthRoleRevokePermissionRequest { role: name(u)?, key: key(u)?, range_end: key(u)? });
+            r.auth_role_revoke_permission =
+                Some(AuthRoleRevokePermissionRequest { role: name(u)?, key: key(u)?, range_end: key(u)? });
         }
         _ => match u.int_in_range(0..=2)? {
             0 => r.cluster_version_set = Some(VersionRequest { ver: name(u)? }),
-            1 => r.downgrade_info_set = Some(DowngradeInfoSetRequest { enabled: u.arbitrary()?, ver: name(u)? }),
+            1 => {
+                r.downgrade_info_set =
+                    Some(DowngradeInfoSetRequest { enabled: u.arbitrary()?, ver: name(u)? })
+            }
             _ => {
-                let member_attributes = Some(Attributes { name: name(u)?, client_urls: vec!["http://h:1".to_owned()] });
+                let member_attributes =
+                    Some(Attributes { name: name(u)?, client_urls: vec!["http://h:1".to_owned()] });
                 let member_id = u.int_in_range(7..=8)?;
-                r.cluster_member_attr_set = Some(ClusterMemberAttrSetRequest { member_id, member_attributes });
+                r.cluster_member_attr_set =
+                    Some(ClusterMemberAttrSetRequest { member_id, member_attributes });
             }
         },
     }
     Ok(r)
 }
 
-/// An entry's type and data: mostly a request, with a byte changed now and then; and whether a server could have made it.
+/// An entry's type and data: mostly a request, with a byte changed now and then; and whether a server could have made
+/// it.
 fn entry(u: &mut Unstructured) -> Result<(i32, Vec<u8>, bool)> {
     let mut made = true;
     let (kind, mut data) = match u.int_in_range(0..=19)? {
@@ -184,14 +219,23 @@ fn entry(u: &mut Unstructured) -> Result<(i32, Vec<u8>, bool)> {
         2 => (u.int_in_range(0..=3)?, key(u)?),
         3 | 4 => {
             let id: u64 = u.int_in_range(7..=9)?;
-            let context =
-                MEMBER.replace(":7", &format!(":{id}")).replace('}', u.choose(&["}", ",\"isLearner\":true}", ",\"isPromote\":true}"])?);
+            let context = MEMBER
+                .replace(":7", &format!(":{id}"))
+                .replace('}', u.choose(&["}", ",\"isLearner\":true}", ",\"isPromote\":true}"])?);
             let (kind, context) = (Some(u.int_in_range(0..=4)?), Some(context.into_bytes()));
             (1, ConfChange { id: Some(1), kind, node_id: Some(id), context }.encode_to_vec())
         }
         5 => {
-            let (method, path) = (u.choose(&["PUT", "SYNC", "GET"])?, u.choose(&["/0/version", "/0/members/7/attributes", "/x"])?);
-            let request = V2Request { method: (*method).into(), path: (*path).into(), val: name(u)?, ..V2Request::default() };
+            let (method, path) = (
+                u.choose(&["PUT", "SYNC", "GET"])?,
+                u.choose(&["/0/version", "/0/members/7/attributes", "/x"])?,
+            );
+            let request = V2Request {
+                method: (*method).into(),
+                path: (*path).into(),
+                val: name(u)?,
+                ..V2Request::default()
+            };
             (0, request.encode_to_vec())
         }
         _ => (0, request(u)?.encode_to_vec()),
@@ -219,7 +263,11 @@ fn replay(db: &Db<'_>, version: Version, entries: &[Entry]) -> Option<(Overlay, 
             return None;
         }
         assert_eq!(replayer.index(), before.0 + 1);
-        assert!((before.1..=before.1 + 1).contains(&replayer.revision()), "{before:?} {}", replayer.revision());
+        assert!(
+            (before.1..=before.1 + 1).contains(&replayer.revision()),
+            "{before:?} {}",
+            replayer.revision()
+        );
     }
     let replayed = replayer.finish();
     Some((replayed.overlay, replayed.revision))
@@ -232,7 +280,12 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     while !u.is_empty() && entries.len() < 40 {
         let Ok((kind, data, made)) = entry(&mut u) else { break };
         all_made &= made;
-        entries.push(Entry { kind: Some(kind), term: Some(2), index: Some(6 + entries.len() as u64), data: Some(data) });
+        entries.push(Entry {
+            kind: Some(kind),
+            term: Some(2),
+            index: Some(6 + entries.len() as u64),
+            data: Some(data),
+        });
     }
     let source = Source::from_bytes("base.db", base());
     let db = Db::open(&source).unwrap();
@@ -241,7 +294,8 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Some((overlay, _)) = whole else { return };
     // As a copy writes it: laid over the database, and the pages that are in use moved together.
     let patched = patch(&db, &overlay).unwrap();
-    let reached = scan(&db, scan::Options { limit: 1, gate: None, keys: scan::Keys::Pages }, &Quiet).unwrap().reached;
+    let reached =
+        scan(&db, scan::Options { limit: 1, gate: None, keys: scan::Keys::Pages }, &Quiet).unwrap().reached;
     let over = Db::open(&patched.source).unwrap();
     let mut out = Vec::new();
     pack(&over, &patched.places(&over, &reached), &mut out, &Quiet).unwrap();
@@ -250,6 +304,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     if !all_made {
         return;
     }
-    let damage: Vec<_> = report.findings.iter().filter(|finding| finding.severity == Severity::Damage).collect();
+    let damage: Vec<_> =
+        report.findings.iter().filter(|finding| finding.severity == Severity::Damage).collect();
     assert!(damage.is_empty(), "{version}: {damage:?}");
 });

@@ -1,5 +1,5 @@
-//! A raft snapshot file: a fault or a snapshot that reads back the same. The same bytes as the content of one whose checksum holds, and as
-//! the v2 store in it.
+//! A raft snapshot file: a fault or a snapshot that reads back the same. The same bytes as the content of one whose
+//! checksum holds, and as the v2 store in it.
 #![no_main]
 
 use coldbolt::codec::checksum::crc32c;
@@ -22,8 +22,10 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     uint32::encode(1, &crc32c(0, data), &mut sealed);
     bytes::encode(2, &data.to_vec(), &mut sealed);
     read(&sealed);
-    let snapshot =
-        Snapshot { data: Some(data.to_vec()), metadata: Some(SnapshotMetadata { index: Some(1), ..SnapshotMetadata::default() }) };
+    let snapshot = Snapshot {
+        data: Some(data.to_vec()),
+        metadata: Some(SnapshotMetadata { index: Some(1), ..SnapshotMetadata::default() }),
+    };
     assert!(read(&SnapFile::encode(&snapshot)));
     let _ = Membership::from_v2(data);
 });

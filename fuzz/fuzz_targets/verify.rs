@@ -1,5 +1,5 @@
-//! A database file: verify makes an end, and its words and its verdict agree. The meta pages are made to fit first, so that what lies
-//! behind them is reached.
+//! A database file: verify makes an end, and its words and its verdict agree. The meta pages are made to fit first,
+//! so that what lies behind them is reached.
 #![no_main]
 
 use coldbolt::Severity;
@@ -31,7 +31,10 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         let Ok(report) = verify_file(&source, options, &Quiet) else { return };
         let damage = report.findings.iter().any(|finding| finding.severity == Severity::Damage);
         assert!(!damage || report.verdict == Verdict::Bad);
-        assert!(max_findings == 0 || report.finding_counts.keys().all(|code| report.findings.iter().any(|f| f.code == *code)));
+        assert!(
+            max_findings == 0
+                || report.finding_counts.keys().all(|code| report.findings.iter().any(|f| f.code == *code))
+        );
         for finding in &report.findings {
             drop(finding.to_string());
         }

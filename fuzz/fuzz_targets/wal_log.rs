@@ -1,5 +1,6 @@
-//! A log of up to three segments with whatever records in them, whose checksums hold, and then a few changed bytes: every way of reading
-//! ends, entries come in index order, and each can be read again. What was not changed reads back as it was written.
+//! A log of up to three segments with whatever records in them, whose checksums hold, and then a few changed bytes:
+//! every way of reading ends, entries come in index order, and each can be read again. What was not changed reads
+//! back as it was written.
 #![no_main]
 
 use std::ops::ControlFlow;
@@ -82,9 +83,14 @@ fn make(u: &mut Unstructured) -> Result<Made> {
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Ok(made) = make(&mut Unstructured::new(data)) else { return };
-    let sources: Vec<_> = made.segments.iter().map(|(name, bytes)| (name, Source::from_bytes(name, bytes.clone()))).collect();
+    let sources: Vec<_> =
+        made.segments.iter().map(|(name, bytes)| (name, Source::from_bytes(name, bytes.clone()))).collect();
     let log = Log::new(sources.iter().map(|(name, source)| (name.as_str(), source)));
-    for scan in [Scan { after: Some(0), raw: false }, Scan { after: None, raw: false }, Scan { after: Some(3), raw: true }] {
+    for scan in [
+        Scan { after: Some(0), raw: false },
+        Scan { after: None, raw: false },
+        Scan { after: Some(3), raw: true },
+    ] {
         let mut damage = Vec::new();
         let (entries, summary) = log.entries(scan, &mut |finding| {
             if finding.severity == Severity::Damage {

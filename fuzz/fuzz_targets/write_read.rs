@@ -1,5 +1,5 @@
-//! Buckets and keys in any order, size and layout: what the writer takes is read back, in order, found by its key, and every rule of the
-//! format holds; what follows the rules it takes.
+//! Buckets and keys in any order, size and layout: what the writer takes is read back, in order, found by its key,
+//! and every rule of the format holds; what follows the rules it takes.
 #![no_main]
 
 use std::collections::BTreeMap;
@@ -101,7 +101,12 @@ fn run(u: &mut Unstructured) -> Result<()> {
     assert_eq!((db.page_size(), db.meta().txid.0), (options.page_size.into(), options.txid));
     assert_eq!(read(&db.root()), due);
     let scan = scan(&db, scan::Options { limit: 9, gate: None, keys: Keys::History }, &Quiet).unwrap();
-    let pages: Vec<_> = scan.faults.kept.iter().filter(|fault| fault.at.page.is_some() && fault.at.bucket.is_none()).collect();
+    let pages: Vec<_> = scan
+        .faults
+        .kept
+        .iter()
+        .filter(|fault| fault.at.page.is_some() && fault.at.bucket.is_none())
+        .collect();
     assert!(pages.is_empty(), "{pages:?}");
     assert_eq!(scan.free_pages, 0);
 

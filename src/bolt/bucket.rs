@@ -41,12 +41,19 @@ impl<'d, 's> Bucket<'d, 's> {
     ///
     /// # Errors
     /// `bucket-header` when the value is too short for one.
-    pub fn parse(db: &'d Db<'s>, page: &Page<'_>, element: &LeafElement<'_>) -> Result<Bucket<'d, 's>, Box<Corrupt>> {
+    pub fn parse(
+        db: &'d Db<'s>,
+        page: &Page<'_>,
+        element: &LeafElement<'_>,
+    ) -> Result<Bucket<'d, 's>, Box<Corrupt>> {
         let offset = page.offset.saturating_add(to_u64(element.value_at));
         let header = || Some((array_at(element.value, 0)?, array_at(element.value, 8)?));
         let Some((root, sequence)) = header() else {
             let at = At::page(page.id.0, offset).bucket(element.key);
-            let what = format!("a bucket's value has at least {BUCKET_HEADER} bytes, this one has {}", element.value.len());
+            let what = format!(
+                "a bucket's value has at least {BUCKET_HEADER} bytes, this one has {}",
+                element.value.len()
+            );
             return Err(Corrupt::new(Code::BucketHeader, at, what));
         };
         let root = match u64::from_le_bytes(root) {
@@ -56,11 +63,17 @@ impl<'d, 's> Bucket<'d, 's> {
             },
             id => Root::Tree(Pgid(id)),
         };
-        Ok(Bucket { db, name: element.key.to_vec(), root, sequence: u64::from_le_bytes(sequence), page: page.id })
+        Ok(Bucket {
+            db,
+            name: element.key.to_vec(),
+            root,
+            sequence: u64::from_le_bytes(sequence),
+            page: page.id,
+        })
     }
 
-    /// Whether the value of a bucket with a tree of its own is a header and no more, as Go writes it (`Bucket.spill`): more is left where the
-    /// header of an inline bucket was altered.
+    /// Whether the value of a bucket with a tree of its own is a header and no more, as Go writes it
+    /// (`Bucket.spill`): more is left where the header of an inline bucket was altered.
     ///
     /// # Errors
     /// `bucket-header`.
@@ -68,9 +81,15 @@ impl<'d, 's> Bucket<'d, 's> {
         match array_at(element.value, 0).map(u64::from_le_bytes) {
             // One that is shorter has no header at all: `parse` tells.
             Some(root @ 1..) if element.is_bucket && element.value.len() > BUCKET_HEADER => {
-                let what =
-                    format!("a bucket rooted at page {root} has a value of {BUCKET_HEADER} bytes, this one has {}", element.value.len());
-                Err(Corrupt::new(Code::BucketHeader, page.element_at(element.index).bucket(element.key), what))
+                let what = format!(
+                    "a bucket rooted at page {root} has a value of {BUCKET_HEADER} bytes, this one has {}",
+                    element.value.len()
+                );
+                Err(Corrupt::new(
+                    Code::BucketHeader,
+                    page.element_at(element.index).bucket(element.key),
+                    what,
+                ))
             }
             _ => Ok(()),
         }
@@ -95,10 +114,12 @@ impl<'d, 's> Bucket<'d, 's> {
     pub fn inline_page(&self) -> Option<Result<Page<'_>, Box<Corrupt>>> {
         match &self.root {
             Root::Tree(_) => None,
-            Root::Inline { offset, bytes } => Some(Page::parse_inline(self.page, *offset, bytes).map_err(|mut c| {
-                c.at = c.at.bucket(&self.name);
-                c
-            })),
+            Root::Inline { offset, bytes } => {
+                Some(Page::parse_inline(self.page, *offset, bytes).map_err(|mut c| {
+                    c.at = c.at.bucket(&self.name);
+                    c
+                }))
+            }
         }
     }
 
@@ -121,7 +142,10 @@ impl<'d, 's> Bucket<'d, 's> {
     /// Damage on the way to it.
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Box<Corrupt>> {
         let mut cursor = self.cursor();
-        Ok(cursor.seek(key)?.filter(|item| item.key == key && !item.is_bucket).map(|item| item.value.to_vec()))
+        Ok(cursor
+            .seek(key)?
+            .filter(|item| item.key == key && !item.is_bucket)
+            .map(|item| item.value.to_vec()))
     }
 }
 
@@ -138,7 +162,8 @@ mod tests {
             (bytes[16], bytes[20], bytes[24], bytes[28]) = (flags, 16, 1, len);
             bytes[33] = root;
             let page = Page::parse(Pgid(0), 0, &bytes).unwrap();
-            Bucket::check_length(&page, &page.leaf(0).unwrap()).map_err(|corrupt| (corrupt.code, corrupt.at.element))
+            Bucket::check_length(&page, &page.leaf(0).unwrap())
+                .map_err(|corrupt| (corrupt.code, corrupt.at.element))
         };
         assert_eq!(judged(1, 7, 16), Ok(()));
         assert_eq!(judged(1, 7, 17), Err((Code::BucketHeader, Some(0))));

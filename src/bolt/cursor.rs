@@ -29,8 +29,8 @@ struct Level {
     count: usize,
 }
 
-/// Walks the elements of one bucket in key order. It stops at the first thing that is wrong, so it also ends on a tree that has cycles:
-/// keys that do not ascend are an error.
+/// Walks the elements of one bucket in key order. It stops at the first thing that is wrong, so it also ends on a
+/// tree that has cycles: keys that do not ascend are an error.
 #[derive(Debug)]
 pub struct Cursor<'b, 's> {
     db: &'b Db<'s>,
@@ -118,7 +118,11 @@ impl<'b, 's> Cursor<'b, 's> {
     }
 
     fn step(&mut self, forward: bool) -> Result<Option<Item<'_>>, Box<Corrupt>> {
-        let (start, end) = if forward { (State::BeforeFirst, State::AfterLast) } else { (State::AfterLast, State::BeforeFirst) };
+        let (start, end) = if forward {
+            (State::BeforeFirst, State::AfterLast)
+        } else {
+            (State::AfterLast, State::BeforeFirst)
+        };
         if self.state == start {
             return if forward { self.first() } else { self.last() };
         }
@@ -130,7 +134,11 @@ impl<'b, 's> Cursor<'b, 's> {
         self.settle(end)?;
         let due = if forward { Ordering::Greater } else { Ordering::Less };
         if self.state == State::At && self.key.cmp(&self.before) != due {
-            let at = self.levels.last().map(|l| crate::words::error::At { page: Some(l.id.0), ..Default::default() }).unwrap_or_default();
+            let at = self
+                .levels
+                .last()
+                .map(|l| crate::words::error::At { page: Some(l.id.0), ..Default::default() })
+                .unwrap_or_default();
             let way = if forward { "ascend" } else { "descend" };
             return Err(Corrupt::new(
                 Code::KeyOrder,
@@ -206,7 +214,11 @@ impl<'b, 's> Cursor<'b, 's> {
         loop {
             if self.levels.len() >= MAX_DEPTH {
                 let at = crate::words::error::At { page: Some(id.0), ..Default::default() };
-                return Err(Corrupt::new(Code::DepthUneven, at, format!("the tree is deeper than {MAX_DEPTH} pages")));
+                return Err(Corrupt::new(
+                    Code::DepthUneven,
+                    at,
+                    format!("the tree is deeper than {MAX_DEPTH} pages"),
+                ));
             }
             let window = self.windows.get_mut(self.levels.len()).map(std::mem::take).unwrap_or_default();
             let mut level = Level { id, window, ..Level::default() };
@@ -249,7 +261,11 @@ impl<'b, 's> Cursor<'b, 's> {
             depth = depth.saturating_sub(1);
             let leaf = on_leaf(&self.levels, depth);
             let Some(level) = self.levels.get_mut(depth) else { break };
-            let next = if forward { level.index.checked_add(1).filter(|i| *i < level.count) } else { level.index.checked_sub(1) };
+            let next = if forward {
+                level.index.checked_add(1).filter(|i| *i < level.count)
+            } else {
+                level.index.checked_sub(1)
+            };
             let Some(next) = next else { continue };
             level.index = next;
             if leaf {

@@ -41,7 +41,8 @@ impl<'s> Db<'s> {
     /// `meta-invalid` when neither validates, `meta-unusable` when those that do name impossible pages.
     pub fn open(source: &'s Source) -> Result<Db<'s>, Box<Corrupt>> {
         let slots = slots(source);
-        // bbolt compares transactions before it validates (`DB.meta`); the higher one that validates wins, page 0 when equal.
+        // bbolt compares transactions before it validates (`DB.meta`); the higher one that validates wins, page 0
+        // when equal.
         let mut best: Option<(u8, Meta)> = None;
         for slot in &slots {
             if let (None, Some(meta)) = (&slot.fault, slot.meta)
@@ -115,7 +116,13 @@ impl<'s> Db<'s> {
     /// The root bucket.
     #[must_use]
     pub fn root(&self) -> Bucket<'_, 's> {
-        Bucket { db: self, name: Vec::new(), root: Root::Tree(self.live.root), sequence: self.live.sequence, page: self.live.root }
+        Bucket {
+            db: self,
+            name: Vec::new(),
+            root: Root::Tree(self.live.root),
+            sequence: self.live.sequence,
+            page: self.live.root,
+        }
     }
 
     /// A page of the tree or the freelist, with its overflow pages.
@@ -126,7 +133,8 @@ impl<'s> Db<'s> {
         self.page_if(id, window, |_, _| Ok(()))
     }
 
-    /// The same; `admit` hears the page's kind and how many pages it is, and may refuse it before more than the first one is read.
+    /// The same; `admit` hears the page's kind and how many pages it is, and may refuse it before more than the first
+    /// one is read.
     pub(super) fn page_if<'w>(
         &self,
         id: Pgid,
@@ -142,13 +150,19 @@ impl<'s> Db<'s> {
         }
         let size = self.live.page_size;
         if self.source.len() < offset.saturating_add(u64::from(size)) {
-            let what = format!("the page ends at byte {}, the file at {}", offset.saturating_add(u64::from(size)), self.source.len());
+            let what = format!(
+                "the page ends at byte {}, the file at {}",
+                offset.saturating_add(u64::from(size)),
+                self.source.len()
+            );
             return Err(Corrupt::new(Code::FileTooShort, at(), what));
         }
         let size = to_usize(u64::from(size));
         // Judged before its run is read: a wrong page's overflow means nothing.
         let header = Header::parse(window.get(self.source, offset, size)?);
-        let header = header.ok_or_else(|| Corrupt::new(Code::PageCount, at(), format!("shorter than a page header of {HEADER} bytes")))?;
+        let header = header.ok_or_else(|| {
+            Corrupt::new(Code::PageCount, at(), format!("shorter than a page header of {HEADER} bytes"))
+        })?;
         let (kind, overflow) = (header.judge(id, offset)?, header.overflow);
         if overflow == 0 {
             admit(kind, 1)?;
@@ -157,12 +171,17 @@ impl<'s> Db<'s> {
         let run = u64::from(overflow).saturating_add(1);
         let end = id.0.saturating_add(run);
         if end > high.0 {
-            let what = format!("{overflow} overflow pages run to page {end}, past the high water mark {high}");
+            let what =
+                format!("{overflow} overflow pages run to page {end}, past the high water mark {high}");
             return Err(Corrupt::new(Code::PageOutOfRange, at(), what));
         }
         let bytes = run.saturating_mul(self.page_size());
         if self.source.len() < offset.saturating_add(bytes) {
-            let what = format!("the page's overflow ends at byte {}, the file at {}", offset.saturating_add(bytes), self.source.len());
+            let what = format!(
+                "the page's overflow ends at byte {}, the file at {}",
+                offset.saturating_add(bytes),
+                self.source.len()
+            );
             return Err(Corrupt::new(Code::FileTooShort, at(), what));
         }
         admit(kind, run)?;
@@ -172,22 +191,33 @@ impl<'s> Db<'s> {
         Page::parse(id, offset, window.get(self.source, offset, to_usize(bytes))?)
     }
 
-    /// Before a long run is read into memory: whether the page's elements reach as far as its overflow count says. A flipped bit in that
-    /// count must not cost gigabytes.
+    /// Before a long run is read into memory: whether the page's elements reach as far as its overflow count says. A
+    /// flipped bit in that count must not cost gigabytes.
     fn check_run(&self, id: Pgid, bytes: u64, window: &mut Window) -> Result<(), Box<Corrupt>> {
         let offset = self.offset_of(id);
         let Some(header) = Header::parse(window.get(self.source, offset, HEADER)?) else { return Ok(()) };
         let table = usize::from(header.count).saturating_mul(ELEMENT).saturating_add(HEADER);
-        let elements = window.get(self.source, offset, table.min(to_usize(bytes)))?.get(HEADER..).unwrap_or_default();
+        let elements =
+            window.get(self.source, offset, table.min(to_usize(bytes)))?.get(HEADER..).unwrap_or_default();
         let kind = header.judge(id, offset)?;
         if kind == super::Kind::Freelist {
             return Ok(());
         }
-        let end = elements.as_chunks::<ELEMENT>().0.iter().enumerate().map(|(i, raw)| page::extent(kind, i, raw)).max().unwrap_or(0);
+        let end = elements
+            .as_chunks::<ELEMENT>()
+            .0
+            .iter()
+            .enumerate()
+            .map(|(i, raw)| page::extent(kind, i, raw))
+            .max()
+            .unwrap_or(0);
         // Go gives a page that is exactly full one page more than it needs.
         let most = end.div_ceil(self.page_size()).saturating_add(1).saturating_mul(self.page_size());
         if bytes > most {
-            let what = format!("{} overflow pages make the page {bytes} bytes long, its elements end at byte {end}", header.overflow);
+            let what = format!(
+                "{} overflow pages make the page {bytes} bytes long, its elements end at byte {end}",
+                header.overflow
+            );
             return Err(Corrupt::new(Code::PageOutOfRange, At::page(id.0, offset), what));
         }
         Ok(())
@@ -199,14 +229,18 @@ impl<'s> Db<'s> {
     /// `unreadable` past the end of the file.
     pub fn header(&self, id: Pgid, window: &mut Window) -> Result<Header, Box<Corrupt>> {
         let bytes = window.get(self.source, self.offset_of(id), HEADER)?;
-        Header::parse(bytes).ok_or_else(|| Corrupt::new(Code::Unreadable, At::page(id.0, self.offset_of(id)), "no page header"))
+        Header::parse(bytes).ok_or_else(|| {
+            Corrupt::new(Code::Unreadable, At::page(id.0, self.offset_of(id)), "no page header")
+        })
     }
 }
 
 fn neither(slots: &[MetaSlot; 2]) -> Box<Corrupt> {
     let usable = slots.iter().filter_map(|s| s.fault.as_ref()).find(|f| f.code == Code::MetaUnusable);
     let code = usable.map_or(Code::MetaInvalid, |f| f.code);
-    let say = |s: &MetaSlot| format!("meta {} (byte {:#x}): {}", s.number, s.offset, s.fault.as_ref().map_or("", |f| &f.detail));
+    let say = |s: &MetaSlot| {
+        format!("meta {} (byte {:#x}): {}", s.number, s.offset, s.fault.as_ref().map_or("", |f| &f.detail))
+    };
     let [a, b] = slots;
     Corrupt::new(code, At::default(), format!("neither meta page can be used: {}; {}", say(a), say(b)))
 }
@@ -220,7 +254,9 @@ pub fn looks_like_bolt(source: &Source) -> Result<bool, Box<Corrupt>> {
     for offset in probes(source.len()).chain([0]) {
         let mut word = [0; 4];
         match source.read_exact_at(offset.saturating_add(16), &mut word) {
-            Ok(()) if [meta::MAGIC.to_le_bytes(), meta::MAGIC.to_be_bytes()].contains(&word) => return Ok(true),
+            Ok(()) if [meta::MAGIC.to_le_bytes(), meta::MAGIC.to_be_bytes()].contains(&word) => {
+                return Ok(true);
+            }
             // A file too short for one has none.
             Err(corrupt) if offset.saturating_add(20) <= source.len() => failed = Some(corrupt),
             _ => {}
@@ -254,25 +290,49 @@ fn slot(source: &Source, number: u8, offset: u64, page_size: Option<u32>) -> Met
     let mut bytes = [0; meta::LEN];
     let fault = |code, detail: String| Some(Corrupt::new(code, at.clone(), detail));
     if let Err(corrupt) = source.read_exact_at(offset, &mut bytes) {
-        return MetaSlot { number, offset, meta: None, fault: fault(Code::MetaInvalid, corrupt.detail), header_fault: None };
+        return MetaSlot {
+            number,
+            offset,
+            meta: None,
+            fault: fault(Code::MetaInvalid, corrupt.detail),
+            header_fault: None,
+        };
     }
     let meta = match Meta::parse(&bytes) {
         Ok(meta) => meta,
-        Err((why, meta)) => return MetaSlot { number, offset, meta, fault: fault(Code::MetaInvalid, why), header_fault: None },
+        Err((why, meta)) => {
+            return MetaSlot {
+                number,
+                offset,
+                meta,
+                fault: fault(Code::MetaInvalid, why),
+                header_fault: None,
+            };
+        }
     };
     let high = meta.high_water;
     // Judged apart: bbolt asserts it only when it fetches the page (`fastCheck`, 1.3.7 and newer).
-    let header_fault = Header::parse(&bytes)
-        .filter(|h| h.id.0 != u64::from(number) || h.flags != 0x04)
-        .and_then(|h| fault(Code::MetaInvalid, format!("page header has id {} and flags {:#x}; {number} and 0x4 are due", h.id, h.flags)));
+    let header_fault =
+        Header::parse(&bytes).filter(|h| h.id.0 != u64::from(number) || h.flags != 0x04).and_then(|h| {
+            fault(
+                Code::MetaInvalid,
+                format!("page header has id {} and flags {:#x}; {number} and 0x4 are due", h.id, h.flags),
+            )
+        });
     let fault = if !meta.page_size_is_possible() {
-        fault(Code::MetaUnusable, format!("page size is {}; a power of two from 1024 to 65536 is due", meta.page_size))
+        fault(
+            Code::MetaUnusable,
+            format!("page size is {}; a power of two from 1024 to 65536 is due", meta.page_size),
+        )
     } else if let Some(other) = page_size.filter(|size| *size != meta.page_size) {
         fault(Code::MetaUnusable, format!("page size is {}, the other meta page has {other}", meta.page_size))
     } else if number == 1 && offset != u64::from(meta.page_size) {
         fault(Code::MetaUnusable, format!("page size is {}, but this is at byte {offset}", meta.page_size))
     } else if meta.root.0 < 2 || meta.root >= high {
-        fault(Code::MetaUnusable, format!("root is page {}, not between 2 and the high water mark {high}", meta.root))
+        fault(
+            Code::MetaUnusable,
+            format!("root is page {}, not between 2 and the high water mark {high}", meta.root),
+        )
     } else {
         None
     };

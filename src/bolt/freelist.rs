@@ -33,10 +33,18 @@ impl Freelist {
             Code::PageOutOfRange if c.at.offset.is_none() => {
                 let meta = Pgid(u64::from(db.meta_number()));
                 c.at = At::page(meta.0, db.offset_of(meta));
-                Corrupt::new(Code::FreelistInvalid, c.at, format!("the freelist cannot be read: {}", c.detail))
+                Corrupt::new(
+                    Code::FreelistInvalid,
+                    c.at,
+                    format!("the freelist cannot be read: {}", c.detail),
+                )
             }
             Code::FileTooShort | Code::Unreadable => c,
-            _ => Corrupt::new(Code::FreelistInvalid, c.at, format!("the freelist cannot be read: {}", c.detail)),
+            _ => Corrupt::new(
+                Code::FreelistInvalid,
+                c.at,
+                format!("the freelist cannot be read: {}", c.detail),
+            ),
         })?;
         if page.kind != Kind::Freelist {
             let what = format!("the meta page says freelist, the page is a {} page", page.kind.name());
@@ -46,7 +54,10 @@ impl Freelist {
         let ids: Vec<Pgid> = ids.collect();
         let room = to_u64(ids.len());
         if count > room {
-            let what = format!("{count} free pages are claimed, the page's {} bytes have room for {room}", page.bytes.len());
+            let what = format!(
+                "{count} free pages are claimed, the page's {} bytes have room for {room}",
+                page.bytes.len()
+            );
             return Err(Corrupt::new(Code::FreelistInvalid, page.at(), what));
         }
         let pages = to_u64(page.bytes.len()).checked_div(db.page_size()).unwrap_or(0);
@@ -57,8 +68,10 @@ impl Freelist {
 /// How many ids a freelist page claims, and those that lie inside it, as stored.
 pub fn ids<'a>(page: &Page<'a>) -> (u64, impl Iterator<Item = Pgid> + use<'a>) {
     let bytes = page.bytes;
-    let word = move |i: usize| array_at(bytes, i.saturating_mul(8).saturating_add(HEADER)).map(u64::from_le_bytes);
-    let (first, count): (usize, u64) = if page.count == ESCAPE { (1, word(0).unwrap_or(0)) } else { (0, to_u64(page.count)) };
+    let word =
+        move |i: usize| array_at(bytes, i.saturating_mul(8).saturating_add(HEADER)).map(u64::from_le_bytes);
+    let (first, count): (usize, u64) =
+        if page.count == ESCAPE { (1, word(0).unwrap_or(0)) } else { (0, to_u64(page.count)) };
     let end = first.saturating_add(to_usize(count));
     (count, (first..end).map_while(word).map(Pgid))
 }
@@ -91,7 +104,8 @@ mod tests {
     #[test]
     fn its_pages_are_those_that_are_listed_as_many_as_fit() {
         let listed = |count: u16, ids: &[u64]| {
-            let (count, ids) = (count.to_le_bytes(), ids.iter().flat_map(|id| id.to_le_bytes()).collect::<Vec<_>>());
+            let (count, ids) =
+                (count.to_le_bytes(), ids.iter().flat_map(|id| id.to_le_bytes()).collect::<Vec<_>>());
             read(move |bytes| {
                 bytes[3 * 1024 + 10..3 * 1024 + 12].copy_from_slice(&count);
                 bytes[3 * 1024 + 16..3 * 1024 + 16 + ids.len()].copy_from_slice(&ids);
@@ -110,8 +124,12 @@ mod tests {
     #[test]
     fn a_list_that_is_elsewhere_or_something_else_is_told_with_its_place() {
         let at = |id: u64| {
-            let error =
-                read(|bytes| [0, 1024].iter().for_each(|meta| bytes[meta + 48..meta + 56].copy_from_slice(&id.to_le_bytes()))).unwrap_err();
+            let error = read(|bytes| {
+                [0, 1024]
+                    .iter()
+                    .for_each(|meta| bytes[meta + 48..meta + 56].copy_from_slice(&id.to_le_bytes()))
+            })
+            .unwrap_err();
             (error.code, error.at.page, error.at.offset)
         };
         // A number that cannot be is a fault of the meta page in use; a page of another kind one of that page.
@@ -119,9 +137,16 @@ mod tests {
         assert_eq!(at(2), (Code::FreelistInvalid, Some(2), Some(2048)));
         // Overflow past the high water mark is a fault of the list's own page.
         let error = read(|bytes| bytes[3 * 1024 + 12] = 1).unwrap_err();
-        assert_eq!((error.code, error.at.page, error.at.offset), (Code::FreelistInvalid, Some(3), Some(3072)));
+        assert_eq!(
+            (error.code, error.at.page, error.at.offset),
+            (Code::FreelistInvalid, Some(3), Some(3072))
+        );
         let error = read(|bytes| bytes.truncate(3 * 1024 + 100)).unwrap_err();
         assert_eq!(error.code, Code::FileTooShort, "{error}");
-        assert!(read(|bytes| [0, 1024].iter().for_each(|meta| bytes[meta + 48..meta + 56].fill(0xff))).unwrap().is_none());
+        assert!(
+            read(|bytes| [0, 1024].iter().for_each(|meta| bytes[meta + 48..meta + 56].fill(0xff)))
+                .unwrap()
+                .is_none()
+        );
     }
 }

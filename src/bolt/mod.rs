@@ -9,8 +9,8 @@
 //! bucket 0  8 root      8 8 sequence  root 0: a leaf page follows in the value (inline)                        common.InBucket
 //! ```
 //!
-//! All numbers are little-endian: Go writes its own byte order, and every platform etcd runs on today but s390x is little-endian.
-//! Source of the format: go.etcd.io/bbolt `internal/common` and `tx_check.go` (1.3 to 1.5).
+//! All numbers are little-endian: Go writes its own byte order, and every platform etcd runs on today but s390x is
+//! little-endian. Source of the format: go.etcd.io/bbolt `internal/common` and `tx_check.go` (1.3 to 1.5).
 
 pub mod bucket;
 pub mod cursor;

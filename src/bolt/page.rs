@@ -10,7 +10,8 @@ use crate::words::finding::Code;
 pub const HEADER: usize = 16;
 /// Length of a leaf or branch element in bytes.
 pub const ELEMENT: usize = 16;
-/// The most that Go can address of an element, its key and its value: more is past its longest slice (`unsafeByteSlice`).
+/// The most that Go can address of an element, its key and its value: more is past its longest slice
+/// (`unsafeByteSlice`).
 const MAX_REACH: u64 = 0x7fff_ffff;
 /// A leaf element's flag: the value is a bucket.
 pub const BUCKET_FLAG: u32 = 1;
@@ -89,7 +90,10 @@ impl Header {
             return Err(Corrupt::new(Code::PageId, At::page(id.0, offset), what));
         }
         Kind::from_flags(self.flags).ok_or_else(|| {
-            let what = format!("type flags are {:#06x}; 1 branch, 2 leaf, 4 meta or 0x10 freelist is due", self.flags);
+            let what = format!(
+                "type flags are {:#06x}; 1 branch, 2 leaf, 4 meta or 0x10 freelist is due",
+                self.flags
+            );
             Corrupt::new(Code::PageType, At::page(id.0, offset), what)
         })
     }
@@ -148,8 +152,8 @@ pub struct LooseElement<'a> {
 
 /// Bytes that the elements of a page may still hand out: twice the page's.
 ///
-/// Elements do not overlap in a sound page. In one made to hurt, each of 65,535 elements is all of a long page, and reading it as it says
-/// takes hours. Twice, so that one element with a wrong length does not hide the ones after it.
+/// Elements do not overlap in a sound page. In one made to hurt, each of 65,535 elements is all of a long page, and
+/// reading it as it says takes hours. Twice, so that one element with a wrong length does not hide the ones after it.
 #[derive(Debug)]
 pub struct Budget {
     left: usize,
@@ -184,7 +188,8 @@ impl<'a> Page<'a> {
     /// `page-id`, `page-type`, `page-count`.
     pub fn parse(id: Pgid, offset: u64, bytes: &'a [u8]) -> Result<Page<'a>, Box<Corrupt>> {
         let at = || At::page(id.0, offset);
-        let header = Header::parse(bytes).ok_or_else(|| Corrupt::new(Code::PageCount, at(), "shorter than a page header"))?;
+        let header = Header::parse(bytes)
+            .ok_or_else(|| Corrupt::new(Code::PageCount, at(), "shorter than a page header"))?;
         let kind = header.judge(id, offset)?;
         Page::of_header(header, kind, id, offset, bytes)
     }
@@ -200,7 +205,10 @@ impl<'a> Page<'a> {
             let what = match header {
                 None => format!("an inline bucket needs 16 bytes of page header, {} are left", bytes.len()),
                 Some(h) => {
-                    format!("inline page header has id {}, flags {:#x}, overflow {}; 0, 0x2 and 0 are due", h.id, h.flags, h.overflow)
+                    format!(
+                        "inline page header has id {}, flags {:#x}, overflow {}; 0, 0x2 and 0 are due",
+                        h.id, h.flags, h.overflow
+                    )
                 }
             };
             return Err(Corrupt::new(Code::BucketHeader, at(), what));
@@ -208,12 +216,21 @@ impl<'a> Page<'a> {
         Page::of_header(header, Kind::Leaf, id, offset, bytes)
     }
 
-    pub(super) fn of_header(header: Header, kind: Kind, id: Pgid, offset: u64, bytes: &'a [u8]) -> Result<Page<'a>, Box<Corrupt>> {
+    pub(super) fn of_header(
+        header: Header,
+        kind: Kind,
+        id: Pgid,
+        offset: u64,
+        bytes: &'a [u8],
+    ) -> Result<Page<'a>, Box<Corrupt>> {
         let at = || At::page(id.0, offset);
         let count = usize::from(header.count);
         let room = bytes.len().saturating_sub(HEADER) / ELEMENT;
         if matches!(kind, Kind::Branch | Kind::Leaf) && count > room {
-            let what = format!("{count} elements are claimed, the page's {} bytes have room for {room}", bytes.len());
+            let what = format!(
+                "{count} elements are claimed, the page's {} bytes have room for {room}",
+                bytes.len()
+            );
             return Err(Corrupt::new(Code::PageCount, at(), what));
         }
         Ok(Page { id, kind, count, overflow: header.overflow, offset, bytes })
@@ -266,7 +283,9 @@ impl<'a> Page<'a> {
     /// # Errors
     /// `element-bounds`, `key-empty`, `element-flags`; `page-count` when there is no such element.
     pub fn leaf(&self, index: usize) -> Result<LeafElement<'a>, Box<Corrupt>> {
-        let (Some((start, _)), Some(loose)) = (self.element(index), self.loose_leaf(index)) else { return Err(self.no_element(index)) };
+        let (Some((start, _)), Some(loose)) = (self.element(index), self.loose_leaf(index)) else {
+            return Err(self.no_element(index));
+        };
         let LooseElement { flags, pos, ksize, vsize, key, value, value_at } = loose;
         let (Some(key), Some(value)) = (key, value) else {
             let what = if key.is_none() { "key" } else { "value" };
@@ -282,7 +301,8 @@ impl<'a> Page<'a> {
         Ok(LeafElement { index, key, value, is_bucket: flags == BUCKET_FLAG, value_at })
     }
 
-    /// What can be read of element `index` of a leaf page, whatever else is wrong with it; `None` when there is no such element.
+    /// What can be read of element `index` of a leaf page, whatever else is wrong with it; `None` when there is no
+    /// such element.
     #[must_use]
     pub fn loose_leaf(&self, index: usize) -> Option<LooseElement<'a>> {
         let (start, raw) = self.element(index)?;
@@ -313,7 +333,11 @@ impl<'a> Page<'a> {
 
     fn check_key(&self, index: usize, key: &[u8]) -> Result<(), Box<Corrupt>> {
         if key.is_empty() {
-            return Err(Corrupt::new(Code::KeyEmpty, self.element_at(index), "the key's length is 0, 1 is the least"));
+            return Err(Corrupt::new(
+                Code::KeyEmpty,
+                self.element_at(index),
+                "the key's length is 0, 1 is the least",
+            ));
         }
         if key.len() > MAX_KEY {
             let what = format!("the key's length is {}, {MAX_KEY} is the most", key.len());
@@ -343,7 +367,9 @@ impl<'a> Page<'a> {
     /// The elements of a branch page that can be read, in order, as far as the [`Budget`] goes.
     pub fn branches(&self) -> impl Iterator<Item = BranchElement<'a>> + use<'a> {
         let (page, mut budget) = (*self, self.budget());
-        (0..page.count).filter_map(move |i| page.branch(i).ok()).take_while(move |e| budget.spend(e.key.len()))
+        (0..page.count)
+            .filter_map(move |i| page.branch(i).ok())
+            .take_while(move |e| budget.spend(e.key.len()))
     }
 
     /// How many bytes its elements may hand out.
@@ -422,7 +448,8 @@ mod tests {
 
     #[test]
     fn kinds_have_the_flags_and_words_of_bbolt() {
-        let words: Vec<_> = (0..=0x20).filter_map(|flags| Some((flags, Kind::from_flags(flags)?.name()))).collect();
+        let words: Vec<_> =
+            (0..=0x20).filter_map(|flags| Some((flags, Kind::from_flags(flags)?.name()))).collect();
         assert_eq!(words, [(1, "branch"), (2, "leaf"), (4, "meta"), (0x10, "freelist")]);
     }
 
@@ -460,11 +487,19 @@ mod tests {
         let mut bytes = of(2, &[]);
         bytes[10] = 63;
         let page = Page::parse(Pgid(0), 0, &bytes).unwrap();
-        assert_eq!((page.leaf(62).unwrap_err().code, page.leaf(63).unwrap_err().code), (Code::ElementBounds, Code::PageCount));
+        assert_eq!(
+            (page.leaf(62).unwrap_err().code, page.leaf(63).unwrap_err().code),
+            (Code::ElementBounds, Code::PageCount)
+        );
         assert!(page.loose_leaf(62).is_some() && page.loose_leaf(63).is_none());
         // Though there is room.
         let one = of(2, &[[0, 16, 1, 1]]);
-        assert!(Page::parse(Pgid(0), 0, &one).unwrap().leaf(1).is_err_and(|corrupt| corrupt.code == Code::PageCount));
+        assert!(
+            Page::parse(Pgid(0), 0, &one)
+                .unwrap()
+                .leaf(1)
+                .is_err_and(|corrupt| corrupt.code == Code::PageCount)
+        );
         bytes[10] = 64;
         assert_eq!(Page::parse(Pgid(0), 0, &bytes).unwrap_err().code, Code::PageCount);
     }
@@ -472,7 +507,10 @@ mod tests {
     #[test]
     fn a_childs_number_has_64_bits() {
         let bytes = of(1, &[[16, 1, 7, 0x0102_0304]]);
-        assert_eq!(Page::parse(Pgid(0), 0, &bytes).unwrap().branch(0).unwrap().child, Pgid(0x0102_0304_0000_0007));
+        assert_eq!(
+            Page::parse(Pgid(0), 0, &bytes).unwrap().branch(0).unwrap().child,
+            Pgid(0x0102_0304_0000_0007)
+        );
     }
 
     #[test]

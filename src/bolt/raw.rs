@@ -14,18 +14,25 @@ pub struct RawPage<'w> {
     pub header: Header,
     /// The page, if its type is one; its count is cut to what its bytes have room for.
     pub page: Option<Page<'w>>,
-    /// Bytes of it that were read: the whole run, or only the first page when the header cannot be trusted with the rest.
+    /// Bytes of it that were read: the whole run, or only the first page when the header cannot be trusted with the
+    /// rest.
     pub bytes: &'w [u8],
     /// What is wrong with the header.
     pub faults: Vec<Corrupt>,
 }
 
 impl<'w> RawPage<'w> {
-    /// Reads page `id` of a file whose pages have `page_size` bytes. No meta page is needed and no high water mark counts.
+    /// Reads page `id` of a file whose pages have `page_size` bytes. No meta page is needed and no high water mark
+    /// counts.
     ///
     /// # Errors
     /// `file-too-short` when the file ends before the page does, `unreadable` when it cannot be read.
-    pub fn read(source: &Source, page_size: u64, id: Pgid, window: &'w mut Window) -> Result<RawPage<'w>, Box<Corrupt>> {
+    pub fn read(
+        source: &Source,
+        page_size: u64,
+        id: Pgid,
+        window: &'w mut Window,
+    ) -> Result<RawPage<'w>, Box<Corrupt>> {
         let offset = id.0.saturating_mul(page_size);
         let end = offset.saturating_add(page_size);
         if source.len() < end {
@@ -35,7 +42,11 @@ impl<'w> RawPage<'w> {
         let mut faults = Vec::new();
         let first = window.get(source, offset, to_usize(page_size))?;
         let Some(header) = Header::parse(first) else {
-            return Err(Corrupt::new(Code::PageCount, At::page(id.0, offset), format!("shorter than a page header of {HEADER} bytes")));
+            return Err(Corrupt::new(
+                Code::PageCount,
+                At::page(id.0, offset),
+                format!("shorter than a page header of {HEADER} bytes"),
+            ));
         };
         let mut run = u64::from(header.overflow).saturating_add(1);
         if let Err(corrupt) = header.judge(id, offset) {
@@ -44,18 +55,24 @@ impl<'w> RawPage<'w> {
         }
         let end = offset.saturating_add(run.saturating_mul(page_size));
         if source.len() < end {
-            let what = format!("the page's {} overflow pages end at byte {end}, the file at {}", header.overflow, source.len());
+            let what = format!(
+                "the page's {} overflow pages end at byte {end}, the file at {}",
+                header.overflow,
+                source.len()
+            );
             faults.push(*Corrupt::new(Code::FileTooShort, At::page(id.0, offset), what));
             run = 1;
         }
         let bytes = window.get(source, offset, to_usize(run.saturating_mul(page_size)))?;
-        let page = Kind::from_flags(header.flags).and_then(|kind| match Page::of_header(header, kind, id, offset, bytes) {
-            Ok(page) => Some(page),
-            Err(corrupt) => {
-                faults.push(*corrupt);
-                let room = to_u64(bytes.len().saturating_sub(HEADER) / ELEMENT);
-                let header = Header { count: u16::try_from(room).unwrap_or(u16::MAX), ..header };
-                Page::of_header(header, kind, id, offset, bytes).ok()
+        let page = Kind::from_flags(header.flags).and_then(|kind| {
+            match Page::of_header(header, kind, id, offset, bytes) {
+                Ok(page) => Some(page),
+                Err(corrupt) => {
+                    faults.push(*corrupt);
+                    let room = to_u64(bytes.len().saturating_sub(HEADER) / ELEMENT);
+                    let header = Header { count: u16::try_from(room).unwrap_or(u16::MAX), ..header };
+                    Page::of_header(header, kind, id, offset, bytes).ok()
+                }
             }
         });
         Ok(RawPage { header, page, bytes, faults })
@@ -75,7 +92,11 @@ mod tests {
         bytes.truncate(len);
         let (source, mut window) = (Source::from_bytes("file", bytes), Window::new());
         let raw = RawPage::read(&source, 1024, Pgid(1), &mut window).map_err(|corrupt| corrupt.code)?;
-        Ok((raw.bytes.len(), raw.page.map(|page| page.count), raw.faults.iter().map(|fault| fault.code).collect()))
+        Ok((
+            raw.bytes.len(),
+            raw.page.map(|page| page.count),
+            raw.faults.iter().map(|fault| fault.code).collect(),
+        ))
     }
 
     #[test]
@@ -90,7 +111,10 @@ mod tests {
     #[test]
     fn what_the_header_says_wrong_is_told_and_the_rest_of_it_used() {
         assert_eq!(read(3072, |page| page[10] = 64), Ok((1024, Some(63), vec![Code::PageCount])));
-        assert_eq!(read(3072, |page| page[10..13].copy_from_slice(&[0xff, 0xff, 1])), Ok((2048, Some(127), vec![Code::PageCount])));
+        assert_eq!(
+            read(3072, |page| page[10..13].copy_from_slice(&[0xff, 0xff, 1])),
+            Ok((2048, Some(127), vec![Code::PageCount]))
+        );
         // Of another page's header the overflow means nothing.
         assert_eq!(
             read(3072, |page| page[..13].copy_from_slice(&[9, 0, 0, 0, 0, 0, 0, 0, 2, 0, 3, 0, 1])),

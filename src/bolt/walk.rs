@@ -1,7 +1,9 @@
-//! The walk over all pages of a tree: every rule of the format checked, every page visited once, whatever the bytes say.
+//! The walk over all pages of a tree: every rule of the format checked, every page visited once, whatever the bytes
+//! say.
 //!
-//! It checks what bbolt's `Tx.Check` checks and what that leaves out: element bounds, inline buckets, branch keys, equal depth, page
-//! numbers at the high water mark. A fault is handed to the [`Visitor`] and the walk goes on with what can still be reached.
+//! It checks what bbolt's `Tx.Check` checks and what that leaves out: element bounds, inline buckets, branch keys,
+//! equal depth, page numbers at the high water mark. A fault is handed to the [`Visitor`] and the walk goes on with
+//! what can still be reached.
 
 mod free;
 mod stats;
@@ -34,7 +36,8 @@ pub trait Visitor {
     fn branch(&mut self, page: &Page<'_>, depth: usize) {
         let _ = (page, depth);
     }
-    /// A leaf page; `depth` is `None` for the page inside an inline bucket. Damaged elements have been reported: use [`Page::leaves`].
+    /// A leaf page; `depth` is `None` for the page inside an inline bucket. Damaged elements have been reported: use
+    /// [`Page::leaves`].
     fn leaf(&mut self, page: &Page<'_>, depth: Option<usize>);
     /// A rule that is broken.
     fn fault(&mut self, corrupt: Corrupt);
@@ -51,7 +54,8 @@ pub struct Visited {
 }
 
 impl Visited {
-    /// Nothing visited but the two meta pages. Memory is bounded by the file's length, whatever its high water mark claims.
+    /// Nothing visited but the two meta pages. Memory is bounded by the file's length, whatever its high water mark
+    /// claims.
     #[must_use]
     pub fn new(db: &Db<'_>) -> Visited {
         let words = to_usize(db.pages_present() / 64).saturating_add(1);
@@ -64,14 +68,18 @@ impl Visited {
     pub fn mark(&self, first: Pgid, run: u64) -> bool {
         (first.0..first.0.saturating_add(run)).all(|id| {
             let bit = 1u64 << (id % 64);
-            self.bits.get(to_usize(id / 64)).is_some_and(|word| word.fetch_or(bit, Ordering::Relaxed) & bit == 0)
+            self.bits
+                .get(to_usize(id / 64))
+                .is_some_and(|word| word.fetch_or(bit, Ordering::Relaxed) & bit == 0)
         })
     }
 
     /// Whether a page was visited.
     #[must_use]
     pub fn has(&self, id: Pgid) -> bool {
-        self.bits.get(to_usize(id.0 / 64)).is_some_and(|word| word.load(Ordering::Relaxed) & 1u64 << (id.0 % 64) != 0)
+        self.bits
+            .get(to_usize(id.0 / 64))
+            .is_some_and(|word| word.load(Ordering::Relaxed) & 1u64 << (id.0 % 64) != 0)
     }
 }
 
@@ -108,7 +116,9 @@ impl NamedBy {
     fn blame(self, db: &Db<'_>, corrupt: &mut Corrupt) {
         if corrupt.code == Code::PageOutOfRange && corrupt.at.offset.is_none() {
             corrupt.at = match self {
-                NamedBy::Meta => At::page(u64::from(db.meta_number()), db.offset_of(Pgid(u64::from(db.meta_number())))),
+                NamedBy::Meta => {
+                    At::page(u64::from(db.meta_number()), db.offset_of(Pgid(u64::from(db.meta_number()))))
+                }
                 NamedBy::Bucket(page) => At::page(page.0, db.offset_of(page)),
                 NamedBy::Branch { page, offset, element } => At::page(page.0, offset).element(element),
             };
@@ -180,9 +190,13 @@ pub fn walk(bucket: &Bucket<'_, '_>, shared: Shared<'_>, visitor: &mut dyn Visit
     }
 }
 
-/// Walks one bucket on all threads of the pool. Returns the visitors that `make` made, in key order; the first one has seen the pages
-/// near the root.
-pub fn walk_parallel<V: Visitor + Send>(bucket: &Bucket<'_, '_>, shared: Shared<'_>, make: impl Fn() -> V + Sync) -> Vec<V> {
+/// Walks one bucket on all threads of the pool. Returns the visitors that `make` made, in key order; the first one
+/// has seen the pages near the root.
+pub fn walk_parallel<V: Visitor + Send>(
+    bucket: &Bucket<'_, '_>,
+    shared: Shared<'_>,
+    make: impl Fn() -> V + Sync,
+) -> Vec<V> {
     let mut first = make();
     let Root::Tree(root) = bucket.root else {
         inline(bucket, &mut first);
@@ -194,7 +208,11 @@ pub fn walk_parallel<V: Visitor + Send>(bucket: &Bucket<'_, '_>, shared: Shared<
     }
     let mut walk = Walk::new(bucket.db, shared, root);
     let units = rayon::current_num_threads().saturating_mul(UNITS_PER_CORE);
-    let subtrees = walk.split(Subtree { id: root, depth: 0, lower: None, upper: None, named_by: NamedBy::of(bucket) }, units, &mut first);
+    let subtrees = walk.split(
+        Subtree { id: root, depth: 0, lower: None, upper: None, named_by: NamedBy::of(bucket) },
+        units,
+        &mut first,
+    );
     let leaf_depth = walk.leaf_depth;
     // Few visitors, however many children a page claims to have.
     let together = subtrees.len().div_ceil(units.saturating_mul(4)).max(1);
@@ -215,8 +233,9 @@ pub fn walk_parallel<V: Visitor + Send>(bucket: &Bucket<'_, '_>, shared: Shared<
     all
 }
 
-/// What `walked` gives on all threads, or, when a page was reached twice, on one alone: which of several comes second to such a page is chance,
-/// and the answer is to be the same each time. `walked` is told whether it is to be [`Shared::alone`].
+/// What `walked` gives on all threads, or, when a page was reached twice, on one alone: which of several comes second
+/// to such a page is chance, and the answer is to be the same each time. `walked` is told whether it is to be
+/// [`Shared::alone`].
 ///
 /// # Errors
 /// Those of `walked`.
@@ -225,8 +244,9 @@ pub fn settled<T>(walked: impl Fn(bool) -> Result<T>, reached_twice: impl Fn(&T)
     if reached_twice(&first) { walked(true) } else { Ok(first) }
 }
 
-/// Walks one bucket from its end towards its start, on all threads of the pool, until `enough`: it gets what `make` made, later keys first.
-/// Each visitor sees its leaf pages last one first, and ends its own part by [`Visitor::enough`].
+/// Walks one bucket from its end towards its start, on all threads of the pool, until `enough`: it gets what `make`
+/// made, later keys first. Each visitor sees its leaf pages last one first, and ends its own part by
+/// [`Visitor::enough`].
 ///
 /// The pages near the end are walked by one thread alone, so that an answer that lies there costs a few pages.
 pub fn walk_back<V: Visitor + Send>(
@@ -276,11 +296,20 @@ pub fn walk_back<V: Visitor + Send>(
 fn inline(bucket: &Bucket<'_, '_>, visitor: &mut dyn Visitor) {
     match bucket.inline_page() {
         Some(Ok(page)) => {
-            check_elements(&page, true, Bounds { lower: None, upper: None, named_by: NamedBy::of(bucket) }, &mut |c| visitor.fault(c));
+            check_elements(
+                &page,
+                true,
+                Bounds { lower: None, upper: None, named_by: NamedBy::of(bucket) },
+                &mut |c| visitor.fault(c),
+            );
             for element in page.leaves() {
                 if element.is_bucket {
                     let what = "a bucket inside an inline bucket";
-                    visitor.fault(*Corrupt::new(Code::BucketHeader, page.element_at(element.index).bucket(&bucket.name), what));
+                    visitor.fault(*Corrupt::new(
+                        Code::BucketHeader,
+                        page.element_at(element.index).bucket(&bucket.name),
+                        what,
+                    ));
                 }
             }
             visitor.leaf(&page, None);
@@ -293,7 +322,8 @@ fn inline(bucket: &Bucket<'_, '_>, visitor: &mut dyn Visitor) {
 /// Keys ascending, elements inside the page and one behind the other, within what the parents say.
 fn check_elements(page: &Page<'_>, inline: bool, bounds: Bounds<'_>, fault: &mut dyn FnMut(Corrupt)) {
     let mut before: Option<&[u8]> = None;
-    // Go writes the data without gaps, in the order of the elements (`node.write`): a length or a count that was altered shows.
+    // Go writes the data without gaps, in the order of the elements (`node.write`): a length or a count that was
+    // altered shows.
     let mut due = Some(page.count.saturating_mul(ELEMENT).saturating_add(HEADER));
     let mut budget = page.budget();
     for index in 0..page.count {
@@ -318,12 +348,16 @@ fn check_elements(page: &Page<'_>, inline: bool, bounds: Bounds<'_>, fault: &mut
         if let Some(due) = due
             && due != key_at
         {
-            let what = format!("key lies at byte {key_at} of the page, what comes before it ends at byte {due}");
+            let what =
+                format!("key lies at byte {key_at} of the page, what comes before it ends at byte {due}");
             fault(*Corrupt::new(Code::ElementGap, at(), what));
         }
         due = Some(key_at.saturating_add(key.len()).saturating_add(value));
         if !budget.spend(key.len().saturating_add(value)) {
-            let what = format!("elements overlap: those up to here claim more than twice the page's {} bytes", page.bytes.len());
+            let what = format!(
+                "elements overlap: those up to here claim more than twice the page's {} bytes",
+                page.bytes.len()
+            );
             return fault(*Corrupt::new(Code::ElementGap, at(), what));
         }
         if let Some(before) = before
@@ -335,8 +369,12 @@ fn check_elements(page: &Page<'_>, inline: bool, bounds: Bounds<'_>, fault: &mut
         if let Some(lower) = bounds.lower.filter(|_| index == 0)
             && key != lower
         {
-            let (code, word) = if key < lower { (Code::KeyOrder, "less than") } else { (Code::BranchKey, "not") };
-            let what = format!("first key of the page is {word} the key its parent has for it, {}", show_bytes(lower));
+            let (code, word) =
+                if key < lower { (Code::KeyOrder, "less than") } else { (Code::BranchKey, "not") };
+            let what = format!(
+                "first key of the page is {word} the key its parent has for it, {}",
+                show_bytes(lower)
+            );
             fault(*Corrupt::new(code, at(), what));
         }
         if let Some(upper) = bounds.upper
@@ -352,14 +390,25 @@ fn check_elements(page: &Page<'_>, inline: bool, bounds: Bounds<'_>, fault: &mut
         && inline
         && due != page.bytes.len()
     {
-        let what = format!("the elements end at byte {due} of the inline page, its bucket's value at {}", page.bytes.len());
+        let what = format!(
+            "the elements end at byte {due} of the inline page, its bucket's value at {}",
+            page.bytes.len()
+        );
         fault(*Corrupt::new(Code::ElementGap, page.at(), what));
     }
 }
 
 impl<'w> Walk<'w> {
     fn unmeasured(db: &'w Db<'w>, shared: Shared<'w>) -> Walk<'w> {
-        Walk { db, shared, leaf_depth: None, windows: Vec::new(), unsaid: 0, cancelled: false, backwards: false }
+        Walk {
+            db,
+            shared,
+            leaf_depth: None,
+            windows: Vec::new(),
+            unsaid: 0,
+            cancelled: false,
+            backwards: false,
+        }
     }
 
     fn new(db: &'w Db<'w>, shared: Shared<'w>, root: Pgid) -> Walk<'w> {
@@ -442,11 +491,18 @@ impl<'w> Walk<'w> {
             visitor.fault(*Corrupt::new(Code::PageCount, page.at(), "the page holds no element"));
         }
         if page.kind == Kind::Leaf && self.leaf_depth.is_some_and(|due| due != depth) {
-            let what = format!("leaf at depth {depth}, the tree's first leaf is at depth {}", self.leaf_depth.unwrap_or(0));
+            let what = format!(
+                "leaf at depth {depth}, the tree's first leaf is at depth {}",
+                self.leaf_depth.unwrap_or(0)
+            );
             visitor.fault(*Corrupt::new(Code::DepthUneven, page.at(), what));
         }
         if page.kind == Kind::Branch && depth >= MAX_DEPTH {
-            visitor.fault(*Corrupt::new(Code::DepthUneven, page.at(), format!("the tree is deeper than {MAX_DEPTH} pages")));
+            visitor.fault(*Corrupt::new(
+                Code::DepthUneven,
+                page.at(),
+                format!("the tree is deeper than {MAX_DEPTH} pages"),
+            ));
             return None;
         }
         check_elements(&page, false, bounds, &mut |c| visitor.fault(c));
@@ -491,13 +547,19 @@ impl<'w> Walk<'w> {
             let mut below = Vec::new();
             for subtree in subtrees {
                 // A leaf higher up than the others is left for its visit, and so is what is damaged.
-                let header = if subtree.id < self.db.meta().high_water { self.db.header(subtree.id, &mut window).ok() } else { None };
+                let header = if subtree.id < self.db.meta().high_water {
+                    self.db.header(subtree.id, &mut window).ok()
+                } else {
+                    None
+                };
                 let branch = header.is_some_and(|h| Kind::from_flags(h.flags) == Some(Kind::Branch));
                 if !branch || subtree.depth != depth {
                     below.push(subtree);
                     continue;
                 }
-                let Some(page) = self.enter(subtree.id, depth, subtree.bounds(), &mut window, visitor) else { continue };
+                let Some(page) = self.enter(subtree.id, depth, subtree.bounds(), &mut window, visitor) else {
+                    continue;
+                };
                 visitor.branch(&page, depth);
                 below.extend(children(&page, subtree.bounds(), self.shared).map(|(id, bounds)| Subtree {
                     id,
@@ -517,7 +579,11 @@ impl<'w> Walk<'w> {
 /// The children of a branch page that can be read, with what this page and its parents say about their keys.
 ///
 /// A key that is out of order among its neighbours was reported as such: it says nothing about the children.
-fn children<'p>(page: &Page<'p>, bounds: Bounds<'p>, shared: Shared<'p>) -> impl Iterator<Item = (Pgid, Bounds<'p>)> {
+fn children<'p>(
+    page: &Page<'p>,
+    bounds: Bounds<'p>,
+    shared: Shared<'p>,
+) -> impl Iterator<Item = (Pgid, Bounds<'p>)> {
     let page = *page;
     let Shared { from, until, .. } = shared;
     let within = move |key: &[u8]| until.is_none_or(|until| key < until);

@@ -14,11 +14,11 @@
 //!              48 freelist u64 | 56 page count u64 | 64 txid u64 | 72 FNV-1a-64 of bytes 16..72
 //! ```
 //!
-//! Integers are little-endian; `pos` counts from the start of its own element. Go: `internal/common/{page,meta,bucket}.go`,
-//! `node.go`, `bucket.go` @ v1.4.3.
+//! Integers are little-endian; `pos` counts from the start of its own element. Go:
+//! `internal/common/{page,meta,bucket}.go`, `node.go`, `bucket.go` @ v1.4.3.
 //!
-//! What is in memory at any time: of each open bucket one leaf and, for each level above it, one branch. Nothing is written that is not
-//! final, so a file of any size is written front to back.
+//! What is in memory at any time: of each open bucket one leaf and, for each level above it, one branch. Nothing is
+//! written that is not final, so a file of any size is written front to back.
 //!
 //! ```
 //! use coldbolt::bolt::writer::{Options, Writer};
@@ -46,8 +46,9 @@ use node::{Branch, Kind, Node};
 
 /// The longest key, in bytes (`MaxKeySize`). Here it is the longest bucket name too.
 pub const MAX_KEY: usize = 32_768;
-/// The longest key and value together, in bytes. Go's `Put` takes values up to 2^31 - 2, but it reads an item from a window of 2^31 - 1
-/// bytes that begins with the item's element (`unsafeByteSlice`): what does not fit, Go dies of when it meets it.
+/// The longest key and value together, in bytes. Go's `Put` takes values up to 2^31 - 2, but it reads an item from a
+/// window of 2^31 - 1 bytes that begins with the item's element (`unsafeByteSlice`): what does not fit, Go dies of
+/// when it meets it.
 pub const MAX_ITEM: usize = 0x7fff_ffff - 16;
 /// How deep buckets may be nested; etcd's are 1 deep.
 pub const MAX_DEPTH: usize = 64;
@@ -81,7 +82,8 @@ pub struct Options {
     pub freelist: Freelist,
     /// The transaction the file claims to be the result of, from 1; a reader's next write makes the one after it.
     pub txid: u64,
-    /// How much of a page is filled before the next one is begun, in percent, from 25 (what fits an inline bucket) to 100.
+    /// How much of a page is filled before the next one is begun, in percent, from 25 (what fits an inline bucket) to
+    /// 100.
     pub fill_percent: u8,
 }
 
@@ -97,8 +99,8 @@ impl Default for Options {
 pub struct Summary {
     /// Pages, the two metas included: the high-water mark that the metas hold.
     pub pages: u64,
-    /// Length in bytes: pages × page size, but at least 4096, which is what bbolt reads to recognize a file (three pages of 1024 bytes
-    /// are therefore followed by 1024 zero bytes that belong to no page).
+    /// Length in bytes: pages × page size, but at least 4096, which is what bbolt reads to recognize a file (three
+    /// pages of 1024 bytes are therefore followed by 1024 zero bytes that belong to no page).
     pub bytes: u64,
     /// The txid of meta 0.
     pub txid: u64,
@@ -190,7 +192,8 @@ pub struct Writer<W: Write + Seek> {
 }
 
 impl<W: Write + Seek> Writer<W> {
-    /// Begins a file. `out` is empty; it is written front to back and rewound once, at the end. It needs no buffer of its own.
+    /// Begins a file. `out` is empty; it is written front to back and rewound once, at the end. It needs no buffer of
+    /// its own.
     ///
     /// # Errors
     /// [`WriteError::Option`], or what the output says.
@@ -201,7 +204,11 @@ impl<W: Write + Seek> Writer<W> {
             return Err(WriteError::Option { option: "page size", value: page_size.into(), rule });
         }
         if !(25..=100).contains(&fill_percent) {
-            return Err(WriteError::Option { option: "fill percent", value: fill_percent.into(), rule: "from 25 to 100" });
+            return Err(WriteError::Option {
+                option: "fill percent",
+                value: fill_percent.into(),
+                rule: "from 25 to 100",
+            });
         }
         // Meta 1 holds txid - 1, and the next writer makes txid + 1.
         if txid == 0 || txid == u64::MAX {
@@ -219,8 +226,8 @@ impl<W: Write + Seek> Writer<W> {
         Ok(Writer { pages, options, root: Open::default(), open: Vec::new() })
     }
 
-    /// Begins a bucket inside the one that is open, or at the top. Its name is a key of its parent: it comes after the parent's keys and
-    /// buckets so far. `sequence` is the bucket's counter (`Bucket.Sequence`); etcd's are 0.
+    /// Begins a bucket inside the one that is open, or at the top. Its name is a key of its parent: it comes after
+    /// the parent's keys and buckets so far. `sequence` is the bucket's counter (`Bucket.Sequence`); etcd's are 0.
     ///
     /// # Errors
     /// [`WriteError`] if the name cannot follow, or buckets are nested too deep.
@@ -271,14 +278,15 @@ impl<W: Write + Seek> Writer<W> {
         added
     }
 
-    /// The length of the file so far, in bytes: what is written and what waits in a buffer, but not the nodes that are still open.
+    /// The length of the file so far, in bytes: what is written and what waits in a buffer, but not the nodes that
+    /// are still open.
     #[must_use]
     pub fn bytes_so_far(&self) -> u64 {
         self.pages.end()
     }
 
-    /// Ends the file: what is still open, then the metas. The output is flushed, not synced, and stands at its end, where a trailer may
-    /// follow.
+    /// Ends the file: what is still open, then the metas. The output is flushed, not synced, and stands at its end,
+    /// where a trailer may follow.
     ///
     /// # Errors
     /// [`WriteError::OpenBucket`], or what the output says.
@@ -317,7 +325,11 @@ impl<W: Write + Seek> Writer<W> {
         }
         // The last key is empty before the first, and less than every key.
         if key <= bucket.last_key.as_slice() {
-            return Err(WriteError::Order { bucket: self.path(), key: show(key), previous: show(&bucket.last_key) });
+            return Err(WriteError::Order {
+                bucket: self.path(),
+                key: show(key),
+                previous: show(&bucket.last_key),
+            });
         }
         Ok(())
     }
@@ -365,7 +377,13 @@ struct Open {
 }
 
 impl Open {
-    fn add<W: Write + Seek>(&mut self, pages: &mut Pages<W>, flags: u64, key: &[u8], value: &[u8]) -> Result<(), WriteError> {
+    fn add<W: Write + Seek>(
+        &mut self,
+        pages: &mut Pages<W>,
+        flags: u64,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(), WriteError> {
         if !self.leaf.is_empty() && !pages.leaf_has_room(self.leaf.size(), self.leaf.size_with(key, value)) {
             let page = pages.write(Kind::Leaf, &self.leaf, self.leaf.len())?;
             self.branch.get_or_insert_default().push(pages, self.leaf.first_key(), page)?;
@@ -447,9 +465,10 @@ impl<W: Write + Seek> Pages<W> {
         run.saturating_mul(self.page_size).saturating_mul(self.fill_percent).saturating_div(100)
     }
 
-    /// Whether a leaf of `size` bytes takes the item that makes it `grown` bytes. It ends where its run of pages ends, but not where that
-    /// would leave more than a quarter of it empty: items of somewhat more than half a page would else waste nearly half the file. Then
-    /// the run is extended, within bounds, because a writer that touches any item of a leaf rewrites the leaf.
+    /// Whether a leaf of `size` bytes takes the item that makes it `grown` bytes. It ends where its run of pages
+    /// ends, but not where that would leave more than a quarter of it empty: items of somewhat more than half a page
+    /// would else waste nearly half the file. Then the run is extended, within bounds, because a writer that touches
+    /// any item of a leaf rewrites the leaf.
     fn leaf_has_room(&self, size: usize, grown: usize) -> bool {
         let limit = self.limit(self.run(size));
         let sparse = size < limit.saturating_sub(limit >> 2);

@@ -36,7 +36,9 @@ pub enum Command {
 
 /// Print the names of the buckets, or of those inside a bucket.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  coldbolt bolt buckets backup.db\n  coldbolt bolt buckets backup.db -w json")]
+#[command(
+    after_help = "Examples:\n  coldbolt bolt buckets backup.db\n  coldbolt bolt buckets backup.db -w json"
+)]
 pub struct BucketsArgs {
     #[command(flatten)]
     file: File,
@@ -49,7 +51,9 @@ pub struct BucketsArgs {
 
 /// Print the keys of a bucket, one a line.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  coldbolt bolt keys backup.db key\n  coldbolt bolt keys any.db outer inner --format ascii-encoded")]
+#[command(
+    after_help = "Examples:\n  coldbolt bolt keys backup.db key\n  coldbolt bolt keys any.db outer inner --format ascii-encoded"
+)]
 pub struct KeysArgs {
     #[command(flatten)]
     file: File,
@@ -93,8 +97,9 @@ enum ParseFormat {
 
 /// Print a table of all pages: number, type, elements, overflow pages.
 ///
-/// A page is free when the file's freelist has it; in a file without one, as etcd writes them, when no tree has it. Where damage hides part
-/// of a tree, the type of a page that no readable tree has is followed by a question mark, if it has one.
+/// A page is free when the file's freelist has it; in a file without one, as etcd writes them, when no tree has it.
+/// Where damage hides part of a tree, the type of a page that no readable tree has is followed by a question mark, if
+/// it has one.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  coldbolt bolt pages backup.db\n  coldbolt bolt pages backup.db -w ndjson | jq 'select(.use == \"lost\")'"
@@ -168,7 +173,8 @@ fn buckets(args: &BucketsArgs, out: Out<'_>, monitor: &dyn Monitor) -> Result<()
     let source = input::database(&args.file.path)?;
     let db = open(&source, monitor)?;
     let within = bucket(&db, &args.buckets)?;
-    let mut list = List::begin(out, args.listing.write_out, "coldbolt/bolt-buckets/1", &source.name(), "buckets")?;
+    let mut list =
+        List::begin(out, args.listing.write_out, "coldbolt/bolt-buckets/1", &source.name(), "buckets")?;
     for_each(&within, monitor, |page, element| {
         if !element.is_bucket {
             return Ok(());
@@ -214,12 +220,14 @@ fn keys(args: &KeysArgs, out: Out<'_>, monitor: &dyn Monitor) -> Result<(), Fail
 }
 
 fn get(args: &GetArgs, out: Out<'_>, monitor: &dyn Monitor) -> Result<(), Fail> {
-    let Some((key, names)) = args.words.split_last() else { return Err(Fail::Usage("bucket and key are required".to_owned())) };
+    let Some((key, names)) = args.words.split_last() else {
+        return Err(Fail::Usage("bucket and key are required".to_owned()));
+    };
     let key = match args.parse_format {
         ParseFormat::AsciiEncoded => key.as_bytes().to_vec(),
-        ParseFormat::Hex => {
-            unhex(key.as_bytes()).ok_or_else(|| Fail::Usage(format!("the key is not hexadecimal: {}", key.as_bytes().escape_ascii())))?
-        }
+        ParseFormat::Hex => unhex(key.as_bytes()).ok_or_else(|| {
+            Fail::Usage(format!("the key is not hexadecimal: {}", key.as_bytes().escape_ascii()))
+        })?,
     };
     let source = input::database(&args.file.path)?;
     let db = open(&source, monitor)?;
@@ -252,7 +260,9 @@ fn pages(args: &PagesArgs, out: Out<'_>, monitor: &dyn Monitor) -> Result<(), Fa
             Ok(header) => header,
             Err(corrupt) => {
                 monitor.finding(Finding::from_corrupt(&source.name(), *corrupt));
-                list.item(&json!({"id": id, "use": purpose}), |out| writeln!(out, "{id:<8} {:<10} {:<6} {:<6}", "unreadable", "", ""))?;
+                list.item(&json!({"id": id, "use": purpose}), |out| {
+                    writeln!(out, "{id:<8} {:<10} {:<6} {:<6}", "unreadable", "", "")
+                })?;
                 id += 1;
                 continue;
             }
@@ -276,7 +286,8 @@ fn pages(args: &PagesArgs, out: Out<'_>, monitor: &dyn Monitor) -> Result<(), Fa
         });
         list.item(&item, |out| {
             let count = if counted { header.count.to_string() } else { String::new() };
-            let overflow = if counted && header.overflow > 0 { header.overflow.to_string() } else { String::new() };
+            let overflow =
+                if counted && header.overflow > 0 { header.overflow.to_string() } else { String::new() };
             let kind = kind.unwrap_or_default() + doubt;
             writeln!(out, "{id:<8} {kind:<10} {count:<6} {overflow:<6}")
         })?;

@@ -10,8 +10,9 @@ use super::{Context, Done, Verdict};
 
 /// Compare members of one cluster, which should agree: by HashKV at the greatest revision that all have.
 ///
-/// Where they do not agree, the first revision that is not the same and the keys in question are named, each against the first PATH.
-/// Exit codes: 0 they agree, 1 they do not, 4 there is no revision that all have and none has compacted.
+/// Where they do not agree, the first revision that is not the same and the keys in question are named, each against
+/// the first PATH. Exit codes: 0 they agree, 1 they do not, 4 there is no revision that all have and none has
+/// compacted.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  coldbolt compare m1.db m2.db m3.db")]
 pub struct Args {
@@ -28,7 +29,11 @@ pub struct Args {
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let heard = Heard::new(context.monitor);
     // A file with damage cannot be hashed.
-    let opened = args.paths.iter().map(|path| open(path, &Damage::refused(), &args.fold, None, &heard)).collect::<Result<Vec<_>, _>>()?;
+    let opened = args
+        .paths
+        .iter()
+        .map(|path| open(path, &Damage::refused(), &args.fold, None, &heard))
+        .collect::<Result<Vec<_>, _>>()?;
     let stores = opened.iter().map(|opened| opened.store(&heard)).collect::<Result<Vec<_>, _>>()?;
     let report = compare(&stores)?;
     match args.write_out {
@@ -56,10 +61,16 @@ pub fn text(report: &CompareReport) -> String {
         [member.file.clone(), member.revision.to_string(), compact, hash]
     });
     let mut text = plain_table(["FILE", "REVISION", "COMPACTED", "HASHKV"], rows);
-    let compacted = if report.compact_revision < 0 { String::new() } else { format!(", as if compacted at {}", report.compact_revision) };
+    let compacted = if report.compact_revision < 0 {
+        String::new()
+    } else {
+        format!(", as if compacted at {}", report.compact_revision)
+    };
     if !report.comparable() {
-        text +=
-            &format!("\nnothing to compare: one ends at revision {}, another is compacted at {}", report.revision, report.compact_revision);
+        text += &format!(
+            "\nnothing to compare: one ends at revision {}, another is compacted at {}",
+            report.revision, report.compact_revision
+        );
     } else if report.divergences.is_empty() {
         text += &format!("\nall agree at revision {}{compacted}", report.revision);
     } else {
@@ -69,10 +80,13 @@ pub fn text(report: &CompareReport) -> String {
         let file = |n: usize| report.members.get(n).map_or("", |member| member.file.as_str());
         text += &format!("\n\n{} against {}", file(*member), file(0));
         text += &match first_revision {
-            Some(revision) => format!("\n  the first revision that differs is {revision}, in{}", names(first_keys)),
+            Some(revision) => {
+                format!("\n  the first revision that differs is {revision}, in{}", names(first_keys))
+            }
             None => format!("\n  they differ in what was kept at the compaction, of{}", names(first_keys)),
         };
-        text += &format!("\n  at revision {} {} keys differ{}", report.revision, count(*differing), names(keys));
+        text +=
+            &format!("\n  at revision {} {} keys differ{}", report.revision, count(*differing), names(keys));
         if *differing > keys.len() as u64 {
             text += &format!("\n    and {} more", count(differing - keys.len() as u64));
         }

@@ -17,11 +17,12 @@ use coldbolt::etcd::member::hex16;
 
 /// Make a snapshot file of a stopped member that lacks nothing the member had acknowledged.
 ///
-/// A member's db is behind its log: etcd writes it every 100 ms, and applies the rest from the log when it starts. This command does the
-/// same to a copy: the entries of the log that the db lacks are applied by the rules of the etcd version that wrote it. The result is a file
-/// as `etcdctl snapshot save` makes it, with its SHA-256, for `coldbolt restore` or `etcdutl snapshot restore`. The source is only read: it
-/// may be read-only, and nothing is locked or repaired. Entries past the last index known to be committed are applied if the member is the
-/// only voter, as etcd does; else they are left out and reported.
+/// A member's db is behind its log: etcd writes it every 100 ms, and applies the rest from the log when it starts.
+/// This command does the same to a copy: the entries of the log that the db lacks are applied by the rules of the
+/// etcd version that wrote it. The result is a file as `etcdctl snapshot save` makes it, with its SHA-256, for
+/// `coldbolt restore` or `etcdutl snapshot restore`. The source is only read: it may be read-only, and nothing is
+/// locked or repaired. Entries past the last index known to be committed are applied if the member is the only voter,
+/// as etcd does; else they are left out and reported.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  coldbolt copy /var/lib/etcd backup.db\n  coldbolt copy /mnt/volume/member backup.db --etcd-version 3.5.12\n  coldbolt copy /var/lib/etcd - | ssh backup 'cat > etcd.db'"
@@ -88,7 +89,10 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     };
     if args.form == As::DataDir {
         if args.no_wal || args.exact || args.manifest.is_some() {
-            return Err(Fail::Usage("--as data-dir applies the log, and goes neither with --no-wal nor --exact nor --manifest".to_owned()));
+            return Err(Fail::Usage(
+                "--as data-dir applies the log, and goes neither with --no-wal nor --exact nor --manifest"
+                    .to_owned(),
+            ));
         }
         let report = copy_directory(&args.source, &args.dest, options, context.monitor)?;
         return directory(&args.dest, args.write_out, "coldbolt.copy-directory/1", &report, context);
@@ -98,11 +102,13 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         return Err(Fail::Usage("--write-out and a snapshot cannot both go to standard output".to_owned()));
     }
     if let Some(manifest) = &args.manifest {
-        dest::check(manifest, Existing::Replace).map_err(|source| Fail::Usage(format!("--manifest {}: {source}", manifest.display())))?;
+        dest::check(manifest, Existing::Replace)
+            .map_err(|source| Fail::Usage(format!("--manifest {}: {source}", manifest.display())))?;
     }
     let report = if stdout {
         let mut file = tempfile::tempfile()?;
-        let report = copy_into(&args.source, (&mut file, Path::new("(standard output)")), options, context.monitor)?;
+        let report =
+            copy_into(&args.source, (&mut file, Path::new("(standard output)")), options, context.monitor)?;
         pour(file, context.out)?;
         report
     } else {
@@ -141,7 +147,13 @@ pub fn pour(mut file: File, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// Prints what directory was made.
-pub fn directory(to: &Path, form: Option<Form>, schema: &str, report: &DirectoryReport, context: &mut Context<'_>) -> Done {
+pub fn directory(
+    to: &Path,
+    form: Option<Form>,
+    schema: &str,
+    report: &DirectoryReport,
+    context: &mut Context<'_>,
+) -> Done {
     let out = &mut *context.out;
     if form == Some(Form::Json) {
         json(out, &document(to, schema, report))?;
@@ -169,7 +181,9 @@ fn document(to: &Path, schema: &str, report: &impl serde::Serialize) -> serde_js
         "tool": concat!("coldbolt ", env!("CARGO_PKG_VERSION")),
         "copy": to.to_string_lossy(),
     });
-    if let (Some(all), Ok(serde_json::Value::Object(more))) = (value.as_object_mut(), serde_json::to_value(report)) {
+    if let (Some(all), Ok(serde_json::Value::Object(more))) =
+        (value.as_object_mut(), serde_json::to_value(report))
+    {
         all.extend(more);
     }
     value
@@ -188,7 +202,10 @@ fn screen(out: &mut dyn Write, to: &Path, report: &CopyReport) -> io::Result<()>
     }
     writeln!(out, "SHA-256      {sha256}")?;
     if report.best_effort {
-        writeln!(out, "\nA running etcd held the files: this copy is best effort. `etcdctl snapshot save` makes a sure one.")?;
+        writeln!(
+            out,
+            "\nA running etcd held the files: this copy is best effort. `etcdctl snapshot save` makes a sure one."
+        )?;
     }
     Ok(())
 }
@@ -197,7 +214,11 @@ fn applied(out: &mut dyn Write, fold: &FoldReport) -> io::Result<()> {
     writeln!(out, "member       {} of cluster {}", hex16(fold.member), hex16(fold.cluster))?;
     writeln!(out, "by etcd      {} ({})", fold.etcd_version, fold.etcd_version_reason)?;
     let (Some(first), Some(last)) = (fold.first_applied, fold.last_applied) else {
-        return writeln!(out, "applied      nothing: the db holds all that the log does, up to index {}", fold.database_index);
+        return writeln!(
+            out,
+            "applied      nothing: the db holds all that the log does, up to index {}",
+            fold.database_index
+        );
     };
     let entries = last.saturating_sub(first).saturating_add(1);
     let gained = fold.revision_after.saturating_sub(fold.revision_before);
@@ -208,8 +229,16 @@ fn applied(out: &mut dyn Write, fold: &FoldReport) -> io::Result<()> {
     }
     writeln!(out)?;
     if fold.beyond_commit > 0 {
-        let why = if fold.voters == 1 { "the member is the only voter, and etcd commits them when it starts" } else { "as asked for" };
-        writeln!(out, "             {} of them past the commit index {}: {why}", fold.beyond_commit, fold.commit_index)?;
+        let why = if fold.voters == 1 {
+            "the member is the only voter, and etcd commits them when it starts"
+        } else {
+            "as asked for"
+        };
+        writeln!(
+            out,
+            "             {} of them past the commit index {}: {why}",
+            fold.beyond_commit, fold.commit_index
+        )?;
     }
     fold.time.as_ref().map_or(Ok(()), |time| moments(out, time))
 }
@@ -218,7 +247,12 @@ fn applied(out: &mut dyn Write, fold: &FoldReport) -> io::Result<()> {
 fn moments(out: &mut dyn Write, time: &TimeReport) -> io::Result<()> {
     let moment = |moment: &Moment| {
         let revision = moment.revision.map_or_else(String::new, |revision| format!("revision {revision}, "));
-        format!("{} by {} ({revision}raft index {})", moment.time, super::out::clean(&moment.key), moment.index)
+        format!(
+            "{} by {} ({revision}raft index {})",
+            moment.time,
+            super::out::clean(&moment.key),
+            moment.index
+        )
     };
     writeln!(out, "time         not after {}", time.to)?;
     writeln!(out, "             the last at or before it is {}", moment(&time.last))?;
@@ -228,7 +262,11 @@ fn moments(out: &mut dyn Write, time: &TimeReport) -> io::Result<()> {
     }
     if time.between > 0 {
         let until = if time.next.is_some() { "between the two" } else { "after the last" };
-        writeln!(out, "             {} entries {until} may be of before or after, and were left out", count(time.between))?;
+        writeln!(
+            out,
+            "             {} entries {until} may be of before or after, and were left out",
+            count(time.between)
+        )?;
     }
     Ok(())
 }

@@ -8,18 +8,23 @@ use super::{Context, Done, Fail, Verdict, input};
 
 /// Write a database anew: same content, no free pages, nothing left of what was deleted.
 ///
-/// The source is verified first. What was written is read back and compared before it counts: every bucket, key and value, and the HashKV.
-/// A snapshot file's SHA-256 trailer is made anew, a database without one stays without.
+/// The source is verified first. What was written is read back and compared before it counts: every bucket, key and
+/// value, and the HashKV. A snapshot file's SHA-256 trailer is made anew, a database without one stays without.
 ///
-/// With --data-dir, as `etcdutl defrag` spells it, the new database is written beside the old one and takes its place at the end; a directory
-/// that a running etcd uses is refused, and mode and owner are kept.
+/// With --data-dir, as `etcdutl defrag` spells it, the new database is written beside the old one and takes its place
+/// at the end; a directory that a running etcd uses is refused, and mode and owner are kept.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  coldbolt defrag backup.db -o small.db\n  coldbolt defrag backup.db -o small.db --live-only\n  coldbolt defrag --data-dir /var/lib/etcd"
 )]
 pub struct Args {
     /// Snapshot file or database; - is standard input.
-    #[arg(value_name = "FILE", required_unless_present = "data_dir", conflicts_with = "data_dir", requires = "output")]
+    #[arg(
+        value_name = "FILE",
+        required_unless_present = "data_dir",
+        conflicts_with = "data_dir",
+        requires = "output"
+    )]
     path: Option<PathBuf>,
     /// The new file, which must not exist.
     #[arg(short, long, value_name = "NEW", conflicts_with = "data_dir")]
@@ -27,7 +32,8 @@ pub struct Args {
     /// Data directory of a stopped member: its database is replaced.
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Finish the compaction that the file has marked: leave out what etcd would, deletions and superseded revisions up to it, nothing beyond.
+    /// Finish the compaction that the file has marked: leave out what etcd would, deletions and superseded revisions
+    /// up to it, nothing beyond.
     #[arg(long)]
     live_only: bool,
     /// Format of the answer.
@@ -40,14 +46,20 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         (Some(dir), ..) => defrag_dir(dir, args.live_only, context.monitor)?,
         (None, Some(path), Some(output)) => {
             let destination = DefragDestination::New(output.clone());
-            defrag(&input::database(path)?, &DefragOptions { destination, live_only: args.live_only }, context.monitor)?
+            defrag(
+                &input::database(path)?,
+                &DefragOptions { destination, live_only: args.live_only },
+                context.monitor,
+            )?
         }
         _ => return Err(Fail::Usage("FILE and --output, or --data-dir".to_owned())),
     };
     match args.write_out {
         Form::Json => {
             let mut value = json!({ "schema": "coldbolt.defrag/1" });
-            if let (Some(all), Ok(serde_json::Value::Object(more))) = (value.as_object_mut(), serde_json::to_value(&report)) {
+            if let (Some(all), Ok(serde_json::Value::Object(more))) =
+                (value.as_object_mut(), serde_json::to_value(&report))
+            {
                 all.extend(more);
             }
             json(context.out, &value)?;
@@ -62,9 +74,15 @@ fn screen(out: &mut dyn std::io::Write, report: &DefragReport) -> std::io::Resul
     writeln!(out, "{} -> {}", report.source, report.destination)?;
     for (what, of) in [("before", before), ("after", after)] {
         let (free, pages) = (size(of.free_bytes), size(of.page_bytes));
-        writeln!(out, "{what:<8}{} bytes: {pages} of pages, {free} of them free; {} revisions stored", of.bytes, of.revisions)?;
+        writeln!(
+            out,
+            "{what:<8}{} bytes: {pages} of pages, {free} of them free; {} revisions stored",
+            of.bytes, of.revisions
+        )?;
     }
-    let hash = report.hashkv.map_or_else(String::new, |hash| format!("; HashKV {hash} at revision {}", report.revision));
+    let hash = report
+        .hashkv
+        .map_or_else(String::new, |hash| format!("; HashKV {hash} at revision {}", report.revision));
     writeln!(out, "content the same, read back and compared{hash}")?;
     if report.trailer {
         writeln!(out, "trailer SHA-256, made anew")?;

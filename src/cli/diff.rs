@@ -20,8 +20,8 @@ use super::{Context, Done, Fail, Verdict};
 
 /// Print which keys differ between two files, or in one file between two revisions. Exit code 1 when some do.
 ///
-/// `+` added, `-` removed, `~` written again, `!` deleted and created again. Each side is taken as of its last revision, or of --from-rev
-/// (the first PATH) and --to-rev (the second PATH, or the only one).
+/// `+` added, `-` removed, `~` written again, `!` deleted and created again. Each side is taken as of its last
+/// revision, or of --from-rev (the first PATH) and --to-rev (the second PATH, or the only one).
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  coldbolt diff monday.db tuesday.db --ignore-prefix /registry/events/ --ignore-prefix /registry/leases/\n  coldbolt diff backup.db --from-rev 1000 --to-rev 1010 --values\n  coldbolt diff old-cluster.db new-cluster.db --content-only --summary --depth 2"
@@ -80,8 +80,11 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         ignore: args.ignore_prefix.iter().map(|prefix| prefix.as_bytes()).collect(),
         content_only: args.content_only,
     };
-    let differ =
-        if args.summary { summary(args, before, after, &options, context.out)? } else { list(args, before, after, &options, context.out)? };
+    let differ = if args.summary {
+        summary(args, before, after, &options, context.out)?
+    } else {
+        list(args, before, after, &options, context.out)?
+    };
     opened.steady()?;
     other.as_ref().map_or(Ok(()), Opened::steady)?;
     Ok(if differ || heard.damage() { Verdict::Bad } else { Verdict::Good })
@@ -100,13 +103,25 @@ fn side(view: View<'_, '_>) -> String {
     format!("{} at revision {}", view.store().source().name(), view.revision())
 }
 
-fn list(args: &Args, before: View<'_, '_>, after: View<'_, '_>, options: &DiffOptions<'_>, out: &mut dyn Write) -> Result<bool, Fail> {
+fn list(
+    args: &Args,
+    before: View<'_, '_>,
+    after: View<'_, '_>,
+    options: &DiffOptions<'_>,
+    out: &mut dyn Write,
+) -> Result<bool, Fail> {
     let simple = args.write_out == Listing::Simple;
     if simple {
         writeln!(out, "--- {}\n+++ {}", side(before), side(after))?;
     }
     let mut counts = [0u64; 4];
-    let mut list = List::begin(out, args.write_out, "coldbolt.diff/1", &format!("{} {}", side(before), side(after)), "differences")?;
+    let mut list = List::begin(
+        out,
+        args.write_out,
+        "coldbolt.diff/1",
+        &format!("{} {}", side(before), side(after)),
+        "differences",
+    )?;
     let mut done: Result<(), Fail> = Ok(());
     let mut windows = [Window::scattered(), Window::scattered()];
     diff(before, after, options, &mut |difference| {
@@ -130,7 +145,13 @@ fn list(args: &Args, before: View<'_, '_>, after: View<'_, '_>, options: &DiffOp
 }
 
 fn words([added, removed, changed, recreated]: [u64; 4]) -> String {
-    format!("{} added, {} removed, {} changed, {} recreated", count(added), count(removed), count(changed), count(recreated))
+    format!(
+        "{} added, {} removed, {} changed, {} recreated",
+        count(added),
+        count(removed),
+        count(changed),
+        count(recreated)
+    )
 }
 
 /// What changed in the value, where that was asked for and there are two.
@@ -141,24 +162,39 @@ fn changes(
     difference: &Difference<'_>,
     windows: &mut [Window; 2],
 ) -> Result<Vec<String>, Fail> {
-    let (Some(a), Some(b), true) = (difference.before, difference.after, args.values) else { return Ok(Vec::new()) };
+    let (Some(a), Some(b), true) = (difference.before, difference.after, args.values) else {
+        return Ok(Vec::new());
+    };
     let [one, other] = windows;
     Ok(before.value(a, one, |a| after.value(b, other, |b| value_diff(a, b)))??)
 }
 
 fn line(out: &mut dyn Write, difference: &Difference<'_>, changes: &[String]) -> io::Result<()> {
-    let state = |state: &KeyState| format!("modified {}, version {}, {}", state.revision.main, state.version, size(state.value_len));
+    let state = |state: &KeyState| {
+        format!("modified {}, version {}, {}", state.revision.main, state.version, size(state.value_len))
+    };
     let what = match (difference.before, difference.after) {
         (Some(a), Some(b)) => {
-            let lease = if a.lease == b.lease { String::new() } else { format!(", lease {} -> {}", lease(a), lease(b)) };
+            let lease = if a.lease == b.lease {
+                String::new()
+            } else {
+                format!(", lease {} -> {}", lease(a), lease(b))
+            };
             let modified = if a.revision.main == b.revision.main {
                 a.revision.main.to_string()
             } else {
                 format!("{} -> {}", a.revision.main, b.revision.main)
             };
-            let versions = if a.version == b.version { a.version.to_string() } else { format!("{} -> {}", a.version, b.version) };
-            let sizes =
-                if a.value_len == b.value_len { size(a.value_len) } else { format!("{} -> {}", size(a.value_len), size(b.value_len)) };
+            let versions = if a.version == b.version {
+                a.version.to_string()
+            } else {
+                format!("{} -> {}", a.version, b.version)
+            };
+            let sizes = if a.value_len == b.value_len {
+                size(a.value_len)
+            } else {
+                format!("{} -> {}", size(a.value_len), size(b.value_len))
+            };
             format!("modified {modified}, version {versions}, {sizes}{lease}")
         }
         (one, other) => one.or(other).map(state).unwrap_or_default(),
@@ -194,7 +230,13 @@ fn json_of(difference: &Difference<'_>, changes: Option<Vec<String>>) -> Value {
 /// Prefixes that are counted apart; what comes after them is counted together.
 const MOST_PREFIXES: usize = 10_000;
 
-fn summary(args: &Args, before: View<'_, '_>, after: View<'_, '_>, options: &DiffOptions<'_>, out: &mut dyn Write) -> Result<bool, Fail> {
+fn summary(
+    args: &Args,
+    before: View<'_, '_>,
+    after: View<'_, '_>,
+    options: &DiffOptions<'_>,
+    out: &mut dyn Write,
+) -> Result<bool, Fail> {
     let (mut all, mut by_prefix) = ([0u64; 4], BTreeMap::<Vec<u8>, [u64; 4]>::new());
     diff(before, after, options, &mut |difference| {
         let kind = difference.kind as usize;

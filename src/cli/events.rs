@@ -15,11 +15,13 @@ use super::{Context, Done, Verdict};
 
 /// Print every change that is still stored, in the order it happened.
 ///
-/// The changes of one transaction have one revision and stand together. Up to the compact revision only what the compaction kept is there
-/// (or has not yet removed); these are marked `compacted`. A revision that a restore with --bump-revision went up to is a `marker`.
+/// The changes of one transaction have one revision and stand together. Up to the compact revision only what the
+/// compaction kept is there (or has not yet removed); these are marked `compacted`. A revision that a restore with
+/// --bump-revision went up to is a `marker`.
 ///
-/// With --fold the changes that are only in the WAL follow, and each says its source: `db`, or `wal` with the entry's index and term. What a
-/// compaction removed is not brought back from older entries of the WAL: they do not tell their revisions (`coldbolt wal dump` prints them).
+/// With --fold the changes that are only in the WAL follow, and each says its source: `db`, or `wal` with the entry's
+/// index and term. What a compaction removed is not brought back from older entries of the WAL: they do not tell
+/// their revisions (`coldbolt wal dump` prints them).
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  coldbolt events backup.db --since-rev 1000\n  coldbolt events backup.db --prefix /registry/pods/ -w ndjson | jq -c 'select(.type == \"delete\")'\n  coldbolt events /var/lib/etcd --fold -w ndjson | jq -c 'select(.source == \"wal\")'"
@@ -55,7 +57,8 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         if let Some(since) = args.since_rev.filter(|since| *since <= store.revision()) {
             store.at(Some(since))?;
         }
-        let mut list = List::begin(out, args.write_out, "coldbolt.events/1", &store.source().name(), "events")?;
+        let mut list =
+            List::begin(out, args.write_out, "coldbolt.events/1", &store.source().name(), "events")?;
         let (mut done, mut last) = (Ok(()), None);
         store.events(args.since_rev, args.until_rev, range.as_ref(), &mut |event| {
             let main = event.revision.main;
@@ -64,7 +67,10 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
             let written = if args.write_out == Listing::Simple {
                 list.item(&(), |out| line(out, &event, from.filter(|_| begins), begins, args.values))
             } else {
-                list.item(&EventJson { from: from.map(SourceJson::new), ..EventJson::new(&event, args.values) }, |_| Ok(()))
+                list.item(
+                    &EventJson { from: from.map(SourceJson::new), ..EventJson::new(&event, args.values) },
+                    |_| Ok(()),
+                )
             };
             keep(&mut done, written)
         })?;
@@ -85,11 +91,18 @@ pub fn kind(kind: EventKind) -> &'static str {
 /// What a put carries, for people: its place in the key's life, its size, its lease.
 pub fn carries(event: &Event<'_>) -> String {
     let kv = event.kv;
-    let lease = if kv.lease == 0 { String::new() } else { format!(", lease {}", hex16(kv.lease.cast_unsigned())) };
+    let lease =
+        if kv.lease == 0 { String::new() } else { format!(", lease {}", hex16(kv.lease.cast_unsigned())) };
     format!("create {}, version {}, {}{lease}", kv.create_revision, kv.version, size(kv.value.len() as u64))
 }
 
-fn line(out: &mut dyn Write, event: &Event<'_>, from: Option<Option<Raised>>, begins: bool, values: bool) -> io::Result<()> {
+fn line(
+    out: &mut dyn Write,
+    event: &Event<'_>,
+    from: Option<Option<Raised>>,
+    begins: bool,
+    values: bool,
+) -> io::Result<()> {
     if begins {
         let compacted = if event.compacted { " (compacted)" } else { "" };
         let from = from.map_or_else(String::new, |raised| match raised {
@@ -103,7 +116,11 @@ fn line(out: &mut dyn Write, event: &Event<'_>, from: Option<Option<Raised>>, be
         EventKind::Delete => writeln!(out, "  delete  {}", show_key(event.kv.key))?,
         EventKind::Marker => writeln!(out, "  marker  no change: a restore raised the revision to this one")?,
     }
-    if values && event.kind == EventKind::Put { writeln!(out, "{}", show_value(event.kv.value)) } else { Ok(()) }
+    if values && event.kind == EventKind::Put {
+        writeln!(out, "{}", show_value(event.kv.value))
+    } else {
+        Ok(())
+    }
 }
 
 /// A change in JSON. Keys and values are text where they are UTF-8, else in base64.
@@ -167,7 +184,9 @@ struct PutJson<'e> {
 impl<'e> EventJson<'e> {
     pub fn new(event: &Event<'e>, values: bool) -> EventJson<'e> {
         let kv = event.kv;
-        let text = |bytes: &'e [u8]| std::str::from_utf8(bytes).map_or_else(|_| (None, Some(base64(bytes))), |text| (Some(text), None));
+        let text = |bytes: &'e [u8]| {
+            std::str::from_utf8(bytes).map_or_else(|_| (None, Some(base64(bytes))), |text| (Some(text), None))
+        };
         let key = (event.kind != EventKind::Marker).then(|| {
             let (key, key_base64) = text(kv.key);
             KeyJson { key, key_base64 }

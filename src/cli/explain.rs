@@ -46,7 +46,9 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
             writeln!(out, "{name:<8} {text}")?;
         }
     } else {
-        let rows = codes.iter().map(|code| [code.to_string(), code.severity().to_string(), code.meaning().to_owned()]);
+        let rows = codes
+            .iter()
+            .map(|code| [code.to_string(), code.severity().to_string(), code.meaning().to_owned()]);
         writeln!(out, "{}", table(["CODE", "SEVERITY", "MEANING"], rows))?;
     }
     Ok(Verdict::Good)

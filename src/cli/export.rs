@@ -20,8 +20,9 @@ use super::{Context, Done, Fail, Verdict};
 
 /// Write the keyspace as rows, for DuckDB, Spark or jq: live keys at a revision, or everything that is stored.
 ///
-/// A key or value that is text is in `key` or `value`, any other in `key_base64` or `value_base64`; the other one of the two is empty.
-/// With --all-revisions each stored change is a row, in order of the revisions. In Parquet key and value are binary, whatever they hold.
+/// A key or value that is text is in `key` or `value`, any other in `key_base64` or `value_base64`; the other one of
+/// the two is empty. With --all-revisions each stored change is a row, in order of the revisions. In Parquet key and
+/// value are binary, whatever they hold.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  coldbolt export backup.db > keys.ndjson\n  coldbolt export backup.db --all-revisions --no-values -w csv > changes.csv\n  coldbolt export /var/lib/etcd --fold -w parquet -o keys.parquet\n  In DuckDB: SELECT split_part(key, '/', 3) AS kind, count(*) FROM 'changes.csv' GROUP BY kind;"
@@ -33,7 +34,13 @@ pub struct Args {
     #[arg(long, value_name = "PREFIX")]
     prefix: Option<OsString>,
     /// As of this revision; 0 is the last.
-    #[arg(long, default_value_t = 0, value_name = "REVISION", allow_negative_numbers = true, conflicts_with = "all_revisions")]
+    #[arg(
+        long,
+        default_value_t = 0,
+        value_name = "REVISION",
+        allow_negative_numbers = true,
+        conflicts_with = "all_revisions"
+    )]
     rev: i64,
     /// Every stored change, deletions included.
     #[arg(long)]
@@ -124,8 +131,13 @@ impl<'r> Row<'r> {
             write!(out, "{},{},{},", change.r#type, change.sub, change.compacted)?;
         }
         field(out, self.key.unwrap_or_default())?;
-        let (key, lease) = (self.key_base64.as_deref().unwrap_or_default(), self.lease.as_deref().unwrap_or_default());
-        write!(out, ",{key},{},{},{},{lease},{}", self.create_revision, self.mod_revision, self.version, self.value_len)?;
+        let (key, lease) =
+            (self.key_base64.as_deref().unwrap_or_default(), self.lease.as_deref().unwrap_or_default());
+        write!(
+            out,
+            ",{key},{},{},{},{lease},{}",
+            self.create_revision, self.mod_revision, self.version, self.value_len
+        )?;
         if let (Some(value), Some(base64)) = (self.value, &self.value_base64) {
             out.write_all(b",")?;
             field(out, value.unwrap_or_default())?;
@@ -140,7 +152,8 @@ fn field(out: &mut dyn Write, text: &str) -> io::Result<()> {
     if !text.contains(['"', ',', '\n']) {
         return out.write_all(text.as_bytes());
     }
-    let quoted: Cow<'_, str> = if text.contains('"') { text.replace('"', "\"\"").into() } else { text.into() };
+    let quoted: Cow<'_, str> =
+        if text.contains('"') { text.replace('"', "\"\"").into() } else { text.into() };
     write!(out, "\"{quoted}\"")
 }
 
@@ -170,7 +183,9 @@ impl Rows {
                 Ok(Rows::Text)
             }
             #[cfg(feature = "parquet")]
-            Format::Parquet => Ok(Rows::Parquet(Box::new(super::parquet::Writer::new(args.all_revisions, !args.no_values)?))),
+            Format::Parquet => {
+                Ok(Rows::Parquet(Box::new(super::parquet::Writer::new(args.all_revisions, !args.no_values)?)))
+            }
             #[cfg(not(feature = "parquet"))]
             Format::Parquet => {
                 let what = "this coldbolt was built without Parquet; build it with `cargo build --release --features parquet`";
@@ -179,21 +194,37 @@ impl Rows {
         }
     }
 
-    fn change(&mut self, args: &Args, kv: KeyValue<'_>, change: ChangeFields, out: &mut dyn Write) -> io::Result<()> {
+    fn change(
+        &mut self,
+        args: &Args,
+        kv: KeyValue<'_>,
+        change: ChangeFields,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
         match self {
-            Rows::Text => Row::new(kv, kv.value.len(), !args.no_values, Some(change)).write(args.write_out, out),
+            Rows::Text => {
+                Row::new(kv, kv.value.len(), !args.no_values, Some(change)).write(args.write_out, out)
+            }
             #[cfg(feature = "parquet")]
             Rows::Parquet(writer) => writer.row(kv, kv.value.len(), Some(change), out),
         }
     }
 
-    fn live(&mut self, args: &Args, view: View<'_, '_>, batch: &[KeyState], out: &mut dyn Write) -> Result<(), Fail> {
+    fn live(
+        &mut self,
+        args: &Args,
+        view: View<'_, '_>,
+        batch: &[KeyState],
+        out: &mut dyn Write,
+    ) -> Result<(), Fail> {
         match self {
             Rows::Text => write_rows(args, view, batch, out),
             #[cfg(feature = "parquet")]
             Rows::Parquet(writer) => {
                 let mut window = Window::scattered();
-                batch.iter().try_for_each(|state| with_value(args, view, state, &mut window, |kv, len| writer.row(kv, len, None, out)))
+                batch.iter().try_for_each(|state| {
+                    with_value(args, view, state, &mut window, |kv, len| writer.row(kv, len, None, out))
+                })
             }
         }
     }
@@ -215,7 +246,8 @@ fn with_value(
     window: &mut Window,
     row: impl FnOnce(KeyValue<'_>, usize) -> io::Result<()>,
 ) -> Result<(), Fail> {
-    let (create_revision, mod_revision, version, lease) = (state.create_revision, state.revision.main, state.version, state.lease);
+    let (create_revision, mod_revision, version, lease) =
+        (state.create_revision, state.revision.main, state.version, state.lease);
     let kv = KeyValue { key: &state.key, create_revision, mod_revision, version, value: &[], lease };
     if args.no_values {
         row(kv, usize::try_from(state.value_len).unwrap_or(usize::MAX))?;
@@ -230,7 +262,9 @@ fn write_rows(args: &Args, view: View<'_, '_>, batch: &[KeyState], out: &mut dyn
     let parts = batch.par_chunks(256).map(|states| -> Result<Vec<u8>, Fail> {
         let (mut rows, mut window) = (Vec::new(), Window::scattered());
         for state in states {
-            let write = |kv: KeyValue<'_>, len| Row::new(kv, len, !args.no_values, None).write(args.write_out, &mut rows);
+            let write = |kv: KeyValue<'_>, len| {
+                Row::new(kv, len, !args.no_values, None).write(args.write_out, &mut rows)
+            };
             with_value(args, view, state, &mut window, write)?;
         }
         Ok(rows)
@@ -242,11 +276,14 @@ fn write_rows(args: &Args, view: View<'_, '_>, batch: &[KeyState], out: &mut dyn
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
-    let Some(path) = &args.output else { return args.file.with(context, |store, out| export(args, store, out)) };
+    let Some(path) = &args.output else {
+        return args.file.with(context, |store, out| export(args, store, out));
+    };
     let mut dest = Dest::create(path, Existing::Keep)?;
     let verdict = args.file.with(context, |store, _| {
         let mut file = BufWriter::with_capacity(1 << 20, &mut dest);
-        let done = export(args, store, &mut file).and_then(|verdict| file.flush().map(|()| verdict).map_err(Fail::Output));
+        let done = export(args, store, &mut file)
+            .and_then(|verdict| file.flush().map(|()| verdict).map_err(Fail::Output));
         done.map_err(|fail| match fail {
             Fail::Output(source) => Fail::Library(Error::Output { what: path.display().to_string(), source }),
             other => other,
@@ -270,7 +307,11 @@ fn export(args: &Args, store: &Store<'_>, out: &mut dyn Write) -> Done {
             if event.kind != EventKind::Put {
                 kv.mod_revision = event.revision.main;
             }
-            let change = ChangeFields { r#type: kind(event.kind), sub: event.revision.sub, compacted: event.compacted };
+            let change = ChangeFields {
+                r#type: kind(event.kind),
+                sub: event.revision.sub,
+                compacted: event.compacted,
+            };
             keep(&mut done, rows.change(args, kv, change, out))
         })?;
         done?;

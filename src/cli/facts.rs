@@ -39,7 +39,8 @@ pub struct AlarmsArgs {
 
 /// List the members of the cluster as the database has them.
 ///
-/// Databases of etcd 3.5.1 to 3.5.19 may have outdated URLs here; up to 3.5 the raft snapshot is what counts (`coldbolt snap show`).
+/// Databases of etcd 3.5.1 to 3.5.19 may have outdated URLs here; up to 3.5 the raft snapshot is what counts
+/// (`coldbolt snap show`).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  coldbolt members backup.db")]
 pub struct MembersArgs {
@@ -57,7 +58,13 @@ struct Common {
 }
 
 /// Writes the facts as a document of that schema, or as text in which nothing steers a terminal.
-fn show(common: &Common, out: &mut dyn Write, schema: &str, fields: Value, text: impl FnOnce() -> String) -> Result<Verdict, Fail> {
+fn show(
+    common: &Common,
+    out: &mut dyn Write,
+    schema: &str,
+    fields: Value,
+    text: impl FnOnce() -> String,
+) -> Result<Verdict, Fail> {
     match common.write_out {
         Form::Json => {
             let mut document = json!({ "schema": schema });
@@ -79,10 +86,20 @@ pub fn leases(args: &LeasesArgs, context: &mut Context<'_>) -> Done {
                 return "no leases".to_owned();
             }
             let rows = leases.iter().map(|lease| {
-                let left = if lease.remaining_ttl == 0 { "-".to_owned() } else { lease.remaining_ttl.to_string() };
-                [hex16(lease.id.cast_unsigned()), lease.ttl.to_string(), left, count(lease.attached.unwrap_or(0)), lease.keys.join(" ")]
+                let left =
+                    if lease.remaining_ttl == 0 { "-".to_owned() } else { lease.remaining_ttl.to_string() };
+                [
+                    hex16(lease.id.cast_unsigned()),
+                    lease.ttl.to_string(),
+                    left,
+                    count(lease.attached.unwrap_or(0)),
+                    lease.keys.join(" "),
+                ]
             });
-            plain_table(["LEASE", "TTL (s)", "LEFT (s)", "KEYS", if args.keys { "ATTACHED" } else { "" }], rows)
+            plain_table(
+                ["LEASE", "TTL (s)", "LEFT (s)", "KEYS", if args.keys { "ATTACHED" } else { "" }],
+                rows,
+            )
         })
     })
 }
@@ -92,7 +109,10 @@ pub fn auth(args: &AuthArgs, context: &mut Context<'_>) -> Done {
         let auth = store.facts()?.auth;
         show(&args.common, out, "coldbolt.auth/1", json!({ "auth": auth }), || {
             let revision = auth.revision.map_or_else(|| "none".to_owned(), |revision| revision.to_string());
-            let mut text = format!("authentication is {}, revision {revision}\n", if auth.enabled { "on" } else { "off" });
+            let mut text = format!(
+                "authentication is {}, revision {revision}\n",
+                if auth.enabled { "on" } else { "off" }
+            );
             let users = auth.users.iter().map(|user| {
                 let login = if user.has_password { "password" } else { "certificate only" };
                 [user.name.clone(), login.to_owned(), user.roles.join(", ")]
@@ -101,9 +121,14 @@ pub fn auth(args: &AuthArgs, context: &mut Context<'_>) -> Done {
                 text += &format!("\n{}\n", plain_table(["USER", "LOGIN", "ROLES"], users));
             }
             let permissions = auth.roles.iter().flat_map(|role| {
-                let none = role.permissions.is_empty().then(|| [role.name.clone(), "-".to_owned(), String::new(), String::new()]);
+                let none = role
+                    .permissions
+                    .is_empty()
+                    .then(|| [role.name.clone(), "-".to_owned(), String::new(), String::new()]);
                 let rows = role.permissions.iter().map(|p| {
-                    let what = p.permission.map_or_else(|| "UNKNOWN".to_owned(), |p| format!("{p:?}").to_lowercase());
+                    let what = p
+                        .permission
+                        .map_or_else(|| "UNKNOWN".to_owned(), |p| format!("{p:?}").to_lowercase());
                     [role.name.clone(), what, p.key.clone(), p.range_end.clone()]
                 });
                 none.into_iter().chain(rows).collect::<Vec<_>>()
@@ -124,7 +149,10 @@ pub fn alarms(args: &AlarmsArgs, context: &mut Context<'_>) -> Done {
                 return "no alarms".to_owned();
             }
             let rows = alarms.iter().map(|alarm| {
-                [alarm.alarm.map_or_else(|| "UNKNOWN".to_owned(), |a| format!("{a:?}").to_uppercase()), hex16(alarm.member_id)]
+                [
+                    alarm.alarm.map_or_else(|| "UNKNOWN".to_owned(), |a| format!("{a:?}").to_uppercase()),
+                    hex16(alarm.member_id),
+                ]
             });
             plain_table(["ALARM", "MEMBER"], rows)
         })

@@ -49,7 +49,9 @@ impl Format {
     /// The bytes in this format.
     pub fn show(self, bytes: &[u8]) -> Shown {
         match self {
-            Format::Auto => printable(bytes).map_or_else(|| Shown::Hex(hex(bytes)), |text| Shown::Text(text.to_owned())),
+            Format::Auto => {
+                printable(bytes).map_or_else(|| Shown::Hex(hex(bytes)), |text| Shown::Text(text.to_owned()))
+            }
             Format::AsciiEncoded => Shown::Quoted(go_quote(bytes)),
             Format::Hex => Shown::Hex(hex(bytes)),
             Format::Bytes => Shown::Bytes(bytes.to_vec()),
@@ -80,7 +82,17 @@ mod tests {
 
     #[test]
     fn auto_never_prints_what_could_steer_a_terminal() {
-        for text in ["\x1b[2J", "\u{9b}2J", "a\rb", "a\u{202e}b", "a\tb", "\u{200b}", "\u{2028}", "\u{a0}", "\u{e000}"] {
+        for text in [
+            "\x1b[2J",
+            "\u{9b}2J",
+            "a\rb",
+            "a\u{202e}b",
+            "a\tb",
+            "\u{200b}",
+            "\u{2028}",
+            "\u{a0}",
+            "\u{e000}",
+        ] {
             assert_eq!(Format::Auto.show(text.as_bytes()), Shown::Hex(hex(text.as_bytes())), "{text:?}");
         }
         for text in ["", " ", "a b", "é", "\u{301}", "日本", "😀", "'\"\\", "\u{fffd}"] {

@@ -11,10 +11,10 @@ use super::{Context, Done, Fail, Verdict};
 
 /// Get a key or a range of keys, as `etcdctl get` does, at any revision that is not compacted.
 ///
-/// The flags, their meaning and the answer are etcdctl's; a key that is not there is an empty answer. In json the header has the revision
-/// and the raft term of the file (3.4 files have none), but no cluster and member id: a database does not tell whose it is. Of keys that
-/// are equal in --sort-by the lesser comes first, where etcd promises nothing. On a terminal, keys and values that are not text are quoted;
-/// in a pipe they are what they are.
+/// The flags, their meaning and the answer are etcdctl's; a key that is not there is an empty answer. In json the
+/// header has the revision and the raft term of the file (3.4 files have none), but no cluster and member id: a
+/// database does not tell whose it is. Of keys that are equal in --sort-by the lesser comes first, where etcd
+/// promises nothing. On a terminal, keys and values that are not text are quoted; in a pipe they are what they are.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  coldbolt get backup.db /registry/namespaces/default --print-value-only > value\n  coldbolt get backup.db --prefix /registry/pods/ --keys-only --rev 1000\n  coldbolt get backup.db \"\" --from-key -w json | jq .count\n  coldbolt get /var/lib/etcd --prefix \"\" --sort-by modify --order descend --limit 10 --keys-only"
@@ -117,7 +117,9 @@ impl Args {
             return usage("`--keys-only` and `--count-only` cannot be set at the same time, choose one");
         }
         if (self.end.is_some() || self.range_end.is_some()) && (self.prefix || self.from_key) {
-            return usage("too many arguments, only accept one argument when `--prefix` or `--from-key` is set");
+            return usage(
+                "too many arguments, only accept one argument when `--prefix` or `--from-key` is set",
+            );
         }
         if self.key.is_none() && !self.prefix && !self.from_key {
             return usage("get command needs one argument as key and an optional argument as range_end");
@@ -131,7 +133,10 @@ impl Args {
         if self.hex && matches!(self.write_out, Format::Json | Format::Ndjson) {
             return usage("hex is only for `--write-out=simple` and `--write-out=fields`");
         }
-        for (what, min, max) in [("create", self.min_create_rev, self.max_create_rev), ("mod", self.min_mod_rev, self.max_mod_rev)] {
+        for (what, min, max) in [
+            ("create", self.min_create_rev, self.max_create_rev),
+            ("mod", self.min_mod_rev, self.max_mod_rev),
+        ] {
             if max > 0 && min > max {
                 return usage(&format!("min-{what}-rev (={min}) > max-{what}-rev (={max})"));
             }
@@ -230,7 +235,11 @@ impl Writer<'_> {
                 writeln!(out, "\"ModRevision\" : {}", kv.mod_revision)?;
                 writeln!(out, "\"Version\" : {}", kv.version)?;
                 writeln!(out, "\"Value\" : {}", go_quote(kv.value))?;
-                if self.args.hex { writeln!(out, "\"Lease\" : {:016x}", kv.lease) } else { writeln!(out, "\"Lease\" : {}", kv.lease) }
+                if self.args.hex {
+                    writeln!(out, "\"Lease\" : {:016x}", kv.lease)
+                } else {
+                    writeln!(out, "\"Lease\" : {}", kv.lease)
+                }
             }
         }
     }

@@ -10,7 +10,9 @@ use super::{Context, Done, Verdict, input};
 ///
 /// The number is that of `etcdutl hashkv` and of a server's `etcdctl endpoint hashkv`. The file is only read.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  coldbolt hashkv backup.db\n  coldbolt hashkv backup.db --rev 1000 -w json")]
+#[command(
+    after_help = "Examples:\n  coldbolt hashkv backup.db\n  coldbolt hashkv backup.db --rev 1000 -w json"
+)]
 pub struct Args {
     /// Snapshot file or database; - is standard input.
     #[arg(value_name = "FILE")]
@@ -34,8 +36,13 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let out = &mut *context.out;
     match args.write_out {
         WriteOut::Simple => writeln!(out, "{hash}, {revision}, {compact}")?,
-        WriteOut::Json => writeln!(out, r#"{{"hash":{hash},"hashRevision":{revision},"compactRevision":{compact}}}"#)?,
-        WriteOut::Fields => writeln!(out, "\"Hash\" : {hash}\n\"Hash revision\" : {revision}\n\"Compact revision\" : {compact}")?,
+        WriteOut::Json => {
+            writeln!(out, r#"{{"hash":{hash},"hashRevision":{revision},"compactRevision":{compact}}}"#)?
+        }
+        WriteOut::Fields => writeln!(
+            out,
+            "\"Hash\" : {hash}\n\"Hash revision\" : {revision}\n\"Compact revision\" : {compact}"
+        )?,
         WriteOut::Table => {
             let row = [hash.to_string(), revision.to_string(), compact.to_string()];
             writeln!(out, "{}", table(["HASH", "HASH REVISION", "COMPACT REVISION"], [row]))?;

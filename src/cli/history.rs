@@ -16,8 +16,9 @@ use super::{Context, Done, Fail, Verdict};
 
 /// Print every stored version of a key, oldest first, life by life; or with --prefix the keys that have a history.
 ///
-/// A life (generation) begins with a creation and ends with a deletion. What came before the compact revision is gone but for the newest
-/// version then. With --prefix one line a key: what is stored of it; with --deleted only of keys that are deleted now.
+/// A life (generation) begins with a creation and ends with a deletion. What came before the compact revision is gone
+/// but for the newest version then. With --prefix one line a key: what is stored of it; with --deleted only of keys
+/// that are deleted now.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  coldbolt history backup.db /registry/deployments/default/web --diff\n  coldbolt history backup.db --prefix /registry/secrets/ --deleted"
@@ -58,15 +59,21 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
 
 fn one(args: &Args, key: &[u8], store: &Store<'_>, out: &mut dyn Write) -> Result<(), Fail> {
     let simple = args.write_out == Listing::Simple;
-    let mut list = List::begin(out, args.write_out, "coldbolt.history/1", &store.source().name(), "versions")?;
+    let mut list =
+        List::begin(out, args.write_out, "coldbolt.history/1", &store.source().name(), "versions")?;
     // The value before, if it was a put and is wanted.
     let (mut done, mut before, mut generation) = (Ok(()), None::<Vec<u8>>, 0);
     store.history(key, &mut |version| {
         let event = version.event;
-        let changes = before.as_deref().filter(|_| args.diff && event.kind == EventKind::Put).map(|b| value_diff(b, event.kv.value));
+        let changes = before
+            .as_deref()
+            .filter(|_| args.diff && event.kind == EventKind::Put)
+            .map(|b| value_diff(b, event.kv.value));
         let begins = std::mem::replace(&mut generation, version.generation) != version.generation;
         let written = if simple {
-            list.item(&(), |out| line(out, &version, begins, args.values, changes.as_deref().unwrap_or_default()))
+            list.item(&(), |out| {
+                line(out, &version, begins, args.values, changes.as_deref().unwrap_or_default())
+            })
         } else {
             list.item(&VersionJson::new(&version, args.values, changes), |_| Ok(()))
         };
@@ -90,7 +97,13 @@ fn word(change: Change) -> &'static str {
     }
 }
 
-fn line(out: &mut dyn Write, version: &Version<'_>, begins: bool, values: bool, changes: &[String]) -> io::Result<()> {
+fn line(
+    out: &mut dyn Write,
+    version: &Version<'_>,
+    begins: bool,
+    values: bool,
+    changes: &[String],
+) -> io::Result<()> {
     let event = &version.event;
     if begins {
         writeln!(out, "generation {}", version.generation)?;
@@ -100,7 +113,12 @@ fn line(out: &mut dyn Write, version: &Version<'_>, begins: bool, values: bool, 
     if event.kind == EventKind::Put {
         let sha256 = digest(event.kv.value);
         let sha256 = sha256.get(..16).unwrap_or(&sha256);
-        writeln!(out, "  {revision:<12} {:<10} {}, sha256 {sha256}{compacted}", word(version.change), carries(event))?;
+        writeln!(
+            out,
+            "  {revision:<12} {:<10} {}, sha256 {sha256}{compacted}",
+            word(version.change),
+            carries(event)
+        )?;
         changes.iter().try_for_each(|change| writeln!(out, "      {change}"))?;
         if values { writeln!(out, "{}", show_value(event.kv.value)) } else { Ok(()) }
     } else {
@@ -124,12 +142,19 @@ impl<'v> VersionJson<'v> {
     fn new(version: &Version<'v>, values: bool, changes: Option<Vec<String>>) -> VersionJson<'v> {
         let Version { generation, change, event } = version;
         let value_sha256 = (event.kind == EventKind::Put).then(|| digest(event.kv.value));
-        VersionJson { generation: *generation, change: *change, event: EventJson::new(event, values), value_sha256, changes }
+        VersionJson {
+            generation: *generation,
+            change: *change,
+            event: EventJson::new(event, values),
+            value_sha256,
+            changes,
+        }
     }
 }
 
 fn list(args: &Args, prefix: &[u8], store: &Store<'_>, out: &mut dyn Write) -> Result<(), Fail> {
-    let mut list = List::begin(out, args.write_out, "coldbolt.history-keys/1", &store.source().name(), "keys")?;
+    let mut list =
+        List::begin(out, args.write_out, "coldbolt.history-keys/1", &store.source().name(), "keys")?;
     for state in store.at(None)?.keys(KeyRange::prefix(prefix)) {
         let state = state?;
         if state.deleted || !args.deleted {
@@ -141,7 +166,11 @@ fn list(args: &Args, prefix: &[u8], store: &Store<'_>, out: &mut dyn Write) -> R
 
 fn key_line(out: &mut dyn Write, state: &KeyState) -> io::Result<()> {
     let what = if state.deleted { "deleted at" } else { "live, modified at" };
-    let stored = if state.revisions == 1 { "1 version".to_owned() } else { format!("{} versions", count(state.revisions)) };
+    let stored = if state.revisions == 1 {
+        "1 version".to_owned()
+    } else {
+        format!("{} versions", count(state.revisions))
+    };
     writeln!(out, "{}  ({what} {}, {stored} stored)", show_key(&state.key), state.revision)
 }
 

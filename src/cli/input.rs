@@ -31,7 +31,8 @@ pub fn any_file(path: &Path) -> Result<Source, Error> {
     if path != Path::new("-") {
         if path.is_dir() {
             let db = path.join("member/snap/db");
-            let hint = if db.is_file() { format!("; its database is {}", db.display()) } else { String::new() };
+            let hint =
+                if db.is_file() { format!("; its database is {}", db.display()) } else { String::new() };
             return Err(Error::unreadable(path, format!("is a directory, a file is needed here{hint}")));
         }
         return Source::open(path);

@@ -13,8 +13,9 @@ use super::{Context, Done, Verdict, input};
 
 /// Say what a file or directory is, and everything in it that identifies it.
 ///
-/// PATH may be a snapshot file, a member's db, a .snap.db, a raft snapshot, a WAL segment, or a data directory (or its member, snap or wal
-/// directory). A damaged file still shows all that can be read; what is wrong goes to standard error, and the exit code is 1.
+/// PATH may be a snapshot file, a member's db, a .snap.db, a raft snapshot, a WAL segment, or a data directory (or
+/// its member, snap or wal directory). A damaged file still shows all that can be read; what is wrong goes to
+/// standard error, and the exit code is 1.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  coldbolt inspect backup.db\n  coldbolt inspect /var/lib/etcd\n  coldbolt inspect backup.db --hash -w json | jq .database.sha256"
@@ -80,14 +81,27 @@ fn screen(out: &mut dyn Write, report: &InspectReport) -> io::Result<()> {
         let rows = report.raft_snapshots.iter().map(|s| {
             let number = |n: Option<u64>| n.map_or_else(|| "-".to_owned(), |n| n.to_string());
             let verdict = s.fault.clone().unwrap_or_else(|| "checksum holds".to_owned());
-            [file_name(&s.path), number(s.term), number(s.index), s.voters.len().to_string(), number(s.members), verdict]
+            [
+                file_name(&s.path),
+                number(s.term),
+                number(s.index),
+                s.voters.len().to_string(),
+                number(s.members),
+                verdict,
+            ]
         });
-        writeln!(out, "{}", plain_table(["RAFT SNAPSHOT", "TERM", "INDEX", "VOTERS", "MEMBERS", "VERDICT"], rows))?;
+        writeln!(
+            out,
+            "{}",
+            plain_table(["RAFT SNAPSHOT", "TERM", "INDEX", "VOTERS", "MEMBERS", "VERDICT"], rows)
+        )?;
     }
     if let Some(directory) = &report.directory {
-        for (label, list) in
-            [("from leader", &directory.snap_dbs), ("left over", &directory.leftovers), ("not etcd's", &directory.strangers)]
-        {
+        for (label, list) in [
+            ("from leader", &directory.snap_dbs),
+            ("left over", &directory.leftovers),
+            ("not etcd's", &directory.strangers),
+        ] {
             if !list.is_empty() {
                 line(out, label, &list.iter().map(|p| file_name(p)).collect::<Vec<_>>().join(", "))?;
             }
@@ -124,7 +138,10 @@ fn meta(meta: &MetaReport) -> String {
     };
     let Some(m) = meta.meta else { return verdict };
     let freelist = m.freelist.map_or_else(|| "none".to_owned(), |id| format!("page {id}"));
-    format!("txid {}, root page {}, high water mark {}, freelist {freelist}, {verdict}{live}", m.txid, m.root, m.high_water)
+    format!(
+        "txid {}, root page {}, high water mark {}, freelist {freelist}, {verdict}{live}",
+        m.txid, m.root, m.high_water
+    )
 }
 
 fn show_database(out: &mut dyn Write, db: &DatabaseReport) -> io::Result<()> {
@@ -143,11 +160,15 @@ fn show_database(out: &mut dyn Write, db: &DatabaseReport) -> io::Result<()> {
     )?;
     let trailer = match (&db.trailer, &db.sha256) {
         (Trailer::Absent, _) => "absent: a database, not made by snapshot save".to_owned(),
-        (Trailer::Lost { missing }, _) => format!("unknown: the file ends {} bytes before its database does", count(*missing)),
+        (Trailer::Lost { missing }, _) => {
+            format!("unknown: the file ends {} bytes before its database does", count(*missing))
+        }
         (Trailer::Cut { bytes }, _) => format!("CUT: {bytes} bytes of 32"),
         (Trailer::Zeroed { .. }, _) => "32 zero bytes where a SHA-256 is due".to_owned(),
         (Trailer::Present { .. }, None) => "SHA-256 present, not checked (--hash checks it)".to_owned(),
-        (Trailer::Present { .. }, Some(hash)) if hash.matches == Some(true) => format!("SHA-256 {} is right", hash.digest),
+        (Trailer::Present { .. }, Some(hash)) if hash.matches == Some(true) => {
+            format!("SHA-256 {} is right", hash.digest)
+        }
         (Trailer::Present { .. }, Some(hash)) => format!("SHA-256 WRONG: the bytes give {}", hash.digest),
     };
     line(out, "trailer", &trailer)?;
@@ -194,15 +215,31 @@ fn show_etcd(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
         Some(d) if d.enabled => format!(", DOWNGRADE to {} going on", d.target_version),
         _ => String::new(),
     };
-    line(out, "storage", &format!("version {version} ({how}: {}), cluster version {cluster}{downgrade}", etcd.storage.reason))?;
-    let revision = |r: Option<coldbolt::etcd::Revision>| r.map_or_else(|| "none".to_owned(), |r| r.main.to_string());
-    let compact = etcd.compact_revision.map_or_else(|| "never compacted".to_owned(), |r| format!("compacted at {r}"));
+    line(
+        out,
+        "storage",
+        &format!("version {version} ({how}: {}), cluster version {cluster}{downgrade}", etcd.storage.reason),
+    )?;
+    let revision =
+        |r: Option<coldbolt::etcd::Revision>| r.map_or_else(|| "none".to_owned(), |r| r.main.to_string());
+    let compact =
+        etcd.compact_revision.map_or_else(|| "never compacted".to_owned(), |r| format!("compacted at {r}"));
     let unfinished = match (etcd.compaction_unfinished, facts.finished_compact_revision) {
-        (true, Some(done)) => format!(" (UNFINISHED: the last finished one is {done}; etcd resumes it at start)"),
+        (true, Some(done)) => {
+            format!(" (UNFINISHED: the last finished one is {done}; etcd resumes it at start)")
+        }
         (true, None) => " (UNFINISHED: etcd resumes it at start)".to_owned(),
         _ => String::new(),
     };
-    line(out, "revisions", &format!("{} to {}, {compact}{unfinished}", revision(etcd.first_revision), revision(etcd.last_revision)))?;
+    line(
+        out,
+        "revisions",
+        &format!(
+            "{} to {}, {compact}{unfinished}",
+            revision(etcd.first_revision),
+            revision(etcd.last_revision)
+        ),
+    )?;
     line(
         out,
         "keys",
@@ -221,22 +258,43 @@ fn show_etcd(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
             format!("{} voters, {} learners{joint}", c.voters.len(), c.learners.len())
         },
     );
-    line(out, "raft", &format!("consistent index {}, term {}, {conf}", number(facts.consistent_index), number(facts.term)))?;
+    line(
+        out,
+        "raft",
+        &format!("consistent index {}, term {}, {conf}", number(facts.consistent_index), number(facts.term)),
+    )?;
     for m in &facts.members {
         let learner = if m.is_learner { ", learner" } else { "" };
         let name = if m.name.is_empty() { "(unnamed)" } else { &m.name };
         let urls = |list: &[String]| if list.is_empty() { "none".to_owned() } else { list.join(",") };
-        line(out, "member", &format!("{:x} {name}{learner}, peers {}, clients {}", m.id, urls(&m.peer_urls), urls(&m.client_urls)))?;
+        line(
+            out,
+            "member",
+            &format!(
+                "{:x} {name}{learner}, peers {}, clients {}",
+                m.id,
+                urls(&m.peer_urls),
+                urls(&m.client_urls)
+            ),
+        )?;
     }
     if !facts.removed_members.is_empty() {
-        line(out, "removed", &facts.removed_members.iter().map(|id| format!("{id:x}")).collect::<Vec<_>>().join(", "))?;
+        line(
+            out,
+            "removed",
+            &facts.removed_members.iter().map(|id| format!("{id:x}")).collect::<Vec<_>>().join(", "),
+        )?;
     }
     for lease in facts.leases.iter().take(5) {
         let keys = lease.attached.map_or_else(|| "unknown".to_owned(), count);
         line(out, "lease", &format!("{:016x}, {} s, {keys} keys attached", lease.id, lease.ttl))?;
     }
     if facts.leases.len() > 5 {
-        line(out, "lease", &format!("and {} more (-w json lists all)", count(facts.leases.len() as u64 - 5)))?;
+        line(
+            out,
+            "lease",
+            &format!("and {} more (-w json lists all)", count(facts.leases.len() as u64 - 5)),
+        )?;
     }
     for alarm in &facts.alarms {
         let what = alarm.alarm.map_or_else(|| "UNKNOWN".to_owned(), |a| format!("{a:?}").to_uppercase());
@@ -247,7 +305,11 @@ fn show_etcd(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
     let state = if auth.enabled { "on" } else { "off" };
     let users = names(auth.users.iter().map(|u| u.name.as_str()).collect());
     let roles = names(auth.roles.iter().map(|r| r.name.as_str()).collect());
-    line(out, "auth", &format!("{state}, revision {}; users: {users}; roles: {roles}", number(auth.revision)))?;
+    line(
+        out,
+        "auth",
+        &format!("{state}, revision {}; users: {users}; roles: {roles}", number(auth.revision)),
+    )?;
     if !facts.unknown_keys.is_empty() {
         line(out, "unknown", &facts.unknown_keys.join(", "))?;
     }
@@ -258,15 +320,38 @@ fn show_wal(out: &mut dyn Write, wal: &WalReport, report: &InspectReport) -> io:
     writeln!(out)?;
     let text = |s: &Option<String>| s.clone().unwrap_or_else(|| "unknown".to_owned());
     let number = |n: Option<u64>| n.map_or_else(|| "none".to_owned(), |n| n.to_string());
-    let in_use = report.directory.as_ref().and_then(|d| d.wal_lock).map_or_else(String::new, |l| format!("; {}", lock(l)));
+    let in_use = report
+        .directory
+        .as_ref()
+        .and_then(|d| d.wal_lock)
+        .map_or_else(String::new, |l| format!("; {}", lock(l)));
     line(out, "wal", &format!("node {}, cluster {}{in_use}", text(&wal.node_id), text(&wal.cluster_id)))?;
-    line(out, "hard state", &format!("term {}, vote {}, commit {}", number(wal.term), text(&wal.vote), number(wal.commit)))?;
-    line(out, "entries", &format!("{} to {}; the log ends {}", number(wal.first_entry), number(wal.last_entry), wal.end))?;
-    let snapshots: Vec<String> = wal.snapshots.iter().map(|s| format!("{} (term {})", s.index, s.term)).collect();
+    line(
+        out,
+        "hard state",
+        &format!("term {}, vote {}, commit {}", number(wal.term), text(&wal.vote), number(wal.commit)),
+    )?;
+    line(
+        out,
+        "entries",
+        &format!("{} to {}; the log ends {}", number(wal.first_entry), number(wal.last_entry), wal.end),
+    )?;
+    let snapshots: Vec<String> =
+        wal.snapshots.iter().map(|s| format!("{} (term {})", s.index, s.term)).collect();
     line(out, "snapshots", &format!("recorded at index {}", snapshots.join(", ")))?;
-    let rows = wal
-        .segments
-        .iter()
-        .map(|s| [s.name.clone(), s.sequence.to_string(), s.first_index.to_string(), size(s.file_size), size(s.used), count(s.records)]);
-    writeln!(out, "\n{}", plain_table(["WAL SEGMENT", "SEQUENCE", "FIRST INDEX", "SIZE", "USED", "RECORDS"], rows))
+    let rows = wal.segments.iter().map(|s| {
+        [
+            s.name.clone(),
+            s.sequence.to_string(),
+            s.first_index.to_string(),
+            size(s.file_size),
+            size(s.used),
+            count(s.records),
+        ]
+    });
+    writeln!(
+        out,
+        "\n{}",
+        plain_table(["WAL SEGMENT", "SEQUENCE", "FIRST INDEX", "SIZE", "USED", "RECORDS"], rows)
+    )
 }

@@ -16,8 +16,8 @@ const MOST_NODES: usize = 100_000;
 
 /// List the keys with their revisions and sizes, or show what fills the database: as a tree, or the greatest of them.
 ///
-/// SIZE is what the live version takes (key and value), STORED what all its stored versions take, deletions included. Compaction and defrag
-/// give back the difference: that is the churn.
+/// SIZE is what the live version takes (key and value), STORED what all its stored versions take, deletions included.
+/// Compaction and defrag give back the difference: that is the churn.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  coldbolt keys backup.db --prefix /registry/events/\n  coldbolt keys backup.db --tree --depth 3\n  coldbolt keys backup.db --top 20 --by churn"
@@ -95,8 +95,11 @@ fn lease(state: &KeyState) -> Option<String> {
 const HEADER: &str = "  MODIFIED    CREATED  VERSION     SIZE   STORED    REVS  LEASE             KEY";
 
 fn line(out: &mut dyn Write, state: &KeyState) -> io::Result<()> {
-    let (created, version) =
-        if state.deleted { ("deleted".to_owned(), "-".to_owned()) } else { (state.create_revision.to_string(), state.version.to_string()) };
+    let (created, version) = if state.deleted {
+        ("deleted".to_owned(), "-".to_owned())
+    } else {
+        (state.create_revision.to_string(), state.version.to_string())
+    };
     let lease = lease(state).unwrap_or_else(|| "-".to_owned());
     writeln!(
         out,
@@ -132,7 +135,8 @@ fn list(args: &Args, view: View<'_, '_>, out: &mut dyn Write) -> Result<(), Fail
     if args.write_out == Listing::Simple {
         writeln!(out, "{HEADER}")?;
     }
-    let mut list = List::begin(out, args.write_out, "coldbolt.keys/1", &view.store().source().name(), "keys")?;
+    let mut list =
+        List::begin(out, args.write_out, "coldbolt.keys/1", &view.store().source().name(), "keys")?;
     for state in view.keys(args.range()) {
         let state = state?;
         if args.all || !state.deleted {
@@ -170,7 +174,8 @@ fn top(args: &Args, n: usize, view: View<'_, '_>, out: &mut dyn Write) -> Result
         }
     }
     cut(&mut greatest);
-    let mut list = List::begin(out, args.write_out, "coldbolt.keys-top/1", &view.store().source().name(), "keys")?;
+    let mut list =
+        List::begin(out, args.write_out, "coldbolt.keys-top/1", &view.store().source().name(), "keys")?;
     if args.write_out != Listing::Simple {
         greatest.iter().try_for_each(|(_, state)| list.item(&json_of(state), |_| Ok(())))?;
         return Ok(list.end()?);
@@ -182,7 +187,13 @@ fn top(args: &Args, n: usize, view: View<'_, '_>, out: &mut dyn Write) -> Result
     for (measured, state) in &greatest {
         let shown = if args.by == By::Revisions { count(*measured) } else { size(*measured) };
         let deleted = if state.deleted { "  (deleted)" } else { "" };
-        writeln!(out, "{shown:>12} {:>7}  {}{}{deleted}", percent(*measured, total), bars.bar(*measured, most), show_key(&state.key))?;
+        writeln!(
+            out,
+            "{shown:>12} {:>7}  {}{}{deleted}",
+            percent(*measured, total),
+            bars.bar(*measured, most),
+            show_key(&state.key)
+        )?;
     }
     Ok(())
 }
@@ -221,7 +232,9 @@ pub fn levels<'k>(key: &'k [u8], separator: &[u8], depth: usize) -> Vec<&'k [u8]
     let mut levels = Vec::new();
     let (mut from, mut at) = (0, separator.len().min(key.len()));
     while levels.len() < depth {
-        let Some(found) = key[at..].windows(separator.len()).position(|window| window == separator) else { break };
+        let Some(found) = key[at..].windows(separator.len()).position(|window| window == separator) else {
+            break;
+        };
         let end = at + found + separator.len();
         levels.push(&key[from..end]);
         (from, at) = (end, end);
@@ -242,7 +255,10 @@ fn tree(args: &Args, view: View<'_, '_>, out: &mut dyn Write) -> Result<(), Fail
             if node.children.last().is_none_or(|last| last.name != level) {
                 nodes += 1;
                 if nodes > MOST_NODES {
-                    let what = format!("more than {MOST_NODES} prefixes at depth {}; ask for fewer levels with --depth", args.depth);
+                    let what = format!(
+                        "more than {MOST_NODES} prefixes at depth {}; ask for fewer levels with --depth",
+                        args.depth
+                    );
                     return Err(Fail::Library(coldbolt::Error::Refused(what)));
                 }
                 node.children.push(Node { name: level.to_vec(), ..Node::default() });
@@ -259,7 +275,8 @@ fn tree(args: &Args, view: View<'_, '_>, out: &mut dyn Write) -> Result<(), Fail
         writeln!(out, "    KEYS     SIZE   STORED     REVS   SHARE  {}PREFIX", bars.header())?;
     }
     let most = root.stored;
-    let mut list = List::begin(out, args.write_out, "coldbolt.keys-tree/1", &view.store().source().name(), "prefixes")?;
+    let mut list =
+        List::begin(out, args.write_out, "coldbolt.keys-tree/1", &view.store().source().name(), "prefixes")?;
     let mut pending = vec![(0usize, Vec::new(), &root)];
     while let Some((depth, above, node)) = pending.pop() {
         let path = [above.as_slice(), &node.name].concat();
@@ -304,7 +321,10 @@ mod tests {
     #[test]
     fn a_key_has_a_level_for_each_separator_but_one_at_its_start() {
         let text = |key: &str, depth| -> Vec<String> {
-            levels(key.as_bytes(), b"/", depth).into_iter().map(|level| String::from_utf8(level.to_vec()).unwrap()).collect()
+            levels(key.as_bytes(), b"/", depth)
+                .into_iter()
+                .map(|level| String::from_utf8(level.to_vec()).unwrap())
+                .collect()
         };
         assert_eq!(text("/registry/pods/default/web", 9), ["/registry/", "pods/", "default/"]);
         assert_eq!(text("/registry/pods/default/web", 1), ["/registry/"]);

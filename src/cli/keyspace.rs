@@ -39,7 +39,8 @@ pub struct File {
 
 #[derive(Debug, clap::Args)]
 pub struct Fold {
-    /// Answer as the member would after it starts again: what its log holds beyond its database is applied in memory, as `copy` does it.
+    /// Answer as the member would after it starts again: what its log holds beyond its database is applied in memory,
+    /// as `copy` does it.
     #[arg(long)]
     fold: bool,
     /// With --fold: the etcd that wrote the files, as 3.5 or 3.5.12 [default: as the files tell].
@@ -78,7 +79,11 @@ enum What {
 
 impl File {
     /// Does something with the keyspace; damage that was heard of makes the verdict bad.
-    pub fn with<'c>(&self, context: &mut Context<'c>, work: impl FnOnce(&Store<'_>, &mut dyn Write) -> Result<Verdict, Fail>) -> Done {
+    pub fn with<'c>(
+        &self,
+        context: &mut Context<'c>,
+        work: impl FnOnce(&Store<'_>, &mut dyn Write) -> Result<Verdict, Fail>,
+    ) -> Done {
         self.with_log(context, |_, store, out| work(store, out))
     }
 
@@ -97,14 +102,22 @@ impl File {
 }
 
 /// Opens the database that a path leads to, and applies its log if that is wanted.
-pub fn open(path: &Path, damage: &Damage, fold: &Fold, wal_dir: Option<&Path>, monitor: &dyn Monitor) -> Result<Opened, Fail> {
+pub fn open(
+    path: &Path,
+    damage: &Damage,
+    fold: &Fold,
+    wal_dir: Option<&Path>,
+    monitor: &dyn Monitor,
+) -> Result<Opened, Fail> {
     let allow_damage = damage.allow_damage;
     let options = StoreOptions { allow_damage, ..StoreOptions::default() };
     let opened = |what| Ok(Opened { what, options });
     let stdin = path == Path::new("-");
     if fold.fold {
         if stdin {
-            return Err(Fail::Usage("--fold needs a directory or file with a log beside it, not standard input".to_owned()));
+            return Err(Fail::Usage(
+                "--fold needs a directory or file with a log beside it, not standard input".to_owned(),
+            ));
         }
         let copy = CopyOptions {
             wal_dir,
@@ -119,7 +132,9 @@ pub fn open(path: &Path, damage: &Damage, fold: &Fold, wal_dir: Option<&Path>, m
         return opened(What::File(input::database(path)?));
     }
     let directory = DataDir::list(path, None)?;
-    let Some(db) = &directory.db else { return Err(Error::unreadable(path, "holds no database (member/snap/db)").into()) };
+    let Some(db) = &directory.db else {
+        return Err(Error::unreadable(path, "holds no database (member/snap/db)").into());
+    };
     opened(What::Directory(input::database(db)?, Box::new(directory)))
 }
 
@@ -140,7 +155,8 @@ impl Opened {
         if let What::Folded(folded) = &self.what { Some(folded) } else { None }
     }
 
-    /// Fails if the files are not as they were when they were opened: then the answer may be neither of then nor of now.
+    /// Fails if the files are not as they were when they were opened: then the answer may be neither of then nor of
+    /// now.
     pub fn steady(&self) -> Result<(), Error> {
         match &self.what {
             What::File(source) | What::Directory(source, _) => {
@@ -166,13 +182,17 @@ pub fn bytes(text: &Option<OsString>) -> &[u8] {
 
 /// A key as one line that a terminal only prints: as it is, or quoted as Go does.
 pub fn show_key(key: &[u8]) -> Cow<'_, str> {
-    let plain = std::str::from_utf8(key).ok().filter(|text| !text.is_empty() && !text.starts_with('"') && text.chars().all(is_print));
+    let plain = std::str::from_utf8(key)
+        .ok()
+        .filter(|text| !text.is_empty() && !text.starts_with('"') && text.chars().all(is_print));
     plain.map_or_else(|| go_quote(key).into(), Cow::from)
 }
 
 /// Text of several lines is left as it is, where nothing in it could steer a terminal; everything else is quoted.
 pub fn show_value(value: &[u8]) -> Cow<'_, str> {
-    let plain = std::str::from_utf8(value).ok().filter(|text| text.chars().all(|c| is_print(c) || matches!(c, '\n' | '\t')));
+    let plain = std::str::from_utf8(value)
+        .ok()
+        .filter(|text| text.chars().all(|c| is_print(c) || matches!(c, '\n' | '\t')));
     plain.map_or_else(|| go_quote(value).into(), Cow::from)
 }
 

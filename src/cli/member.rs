@@ -57,9 +57,9 @@ struct Change {
 
 /// Make a directory of a member without members that are lost.
 ///
-/// For when most members are lost and the one that is left cannot elect a leader. Everything in its log is applied, also what the lost
-/// members may not have had; the cluster and the member keep their ids, and etcd starts from the new directory with the flags it had.
-/// Never start a removed member again.
+/// For when most members are lost and the one that is left cannot elect a leader. Everything in its log is applied,
+/// also what the lost members may not have had; the cluster and the member keep their ids, and etcd starts from the
+/// new directory with the flags it had. Never start a removed member again.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  coldbolt member remove 8211f1d0f64f3269 91bc3c398fb3c146 --data-dir /var/lib/etcd -o /var/lib/etcd-alone"
@@ -76,7 +76,9 @@ pub struct RemoveArgs {
 ///
 /// As `etcdctl member add` does while there is a leader: a voter that has not started counts for the quorum.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  coldbolt member add --peer-urls http://10.0.0.2:2380 --data-dir /var/lib/etcd -o /var/lib/etcd-new")]
+#[command(
+    after_help = "Example:\n  coldbolt member add --peer-urls http://10.0.0.2:2380 --data-dir /var/lib/etcd -o /var/lib/etcd-new"
+)]
 pub struct AddArgs {
     /// Where the other members reach it, separated by commas.
     #[arg(long, value_name = "URLS", value_delimiter = ',', required = true)]
@@ -109,7 +111,8 @@ pub fn run(command: &Command, context: &mut Context<'_>) -> Done {
             let id = args.id.unwrap_or_else(|| member_id(&urls, ""));
             let member = json!({ "id": id, "peerURLs": urls, "isLearner": args.learner }).to_string();
             let kind = Some(if args.learner { 3 } else { 0 });
-            let changes = [ConfChange { id: None, kind, node_id: Some(id), context: Some(member.into_bytes()) }];
+            let changes =
+                [ConfChange { id: None, kind, node_id: Some(id), context: Some(member.into_bytes()) }];
             change(&args.change, &changes, "coldbolt.member-add/1", context)
         }
     }
@@ -136,8 +139,18 @@ fn list(args: &ListArgs, context: &mut Context<'_>) -> Done {
     }
     let row = |m: &Member| {
         let learns = if m.is_learner { "learns" } else { "votes" };
-        [hex16(m.id), clean(&m.name), clean(&m.peer_urls.join(",")), clean(&m.client_urls.join(",")), learns.to_owned()]
+        [
+            hex16(m.id),
+            clean(&m.name),
+            clean(&m.peer_urls.join(",")),
+            clean(&m.client_urls.join(",")),
+            learns.to_owned(),
+        ]
     };
-    writeln!(context.out, "{}", plain_table(["ID", "NAME", "PEER URLS", "CLIENT URLS", ""], members.iter().map(row)))?;
+    writeln!(
+        context.out,
+        "{}",
+        plain_table(["ID", "NAME", "PEER URLS", "CLIENT URLS", ""], members.iter().map(row))
+    )?;
     Ok(Verdict::Good)
 }

@@ -33,7 +33,9 @@ pub fn completion(args: &CompletionArgs, context: &mut Context<'_>) -> Done {
 
 /// Print the manual page, of coldbolt or of one command.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  coldbolt man | man -l -\n  coldbolt man snapshot status > coldbolt-snapshot-status.1")]
+#[command(
+    after_help = "Examples:\n  coldbolt man | man -l -\n  coldbolt man snapshot status > coldbolt-snapshot-status.1"
+)]
 pub struct ManArgs {
     /// The command, by its words; none for the overview.
     #[arg(value_name = "COMMAND")]
@@ -46,7 +48,8 @@ pub fn man(args: &ManArgs, context: &mut Context<'_>) -> Done {
     let mut name = String::from("coldbolt");
     for word in &args.words {
         let found = command.find_subcommand(word).cloned();
-        command = found.ok_or_else(|| coldbolt::Error::Refused(format!("there is no command `{name} {word}`")))?;
+        command =
+            found.ok_or_else(|| coldbolt::Error::Refused(format!("there is no command `{name} {word}`")))?;
         name = format!("{name}-{word}");
     }
     clap_mangen::Man::new(command).title(name).render(context.out)?;

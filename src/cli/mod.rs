@@ -45,11 +45,11 @@ use self::progress::Terminal;
 
 /// Tools for etcd's files when no etcd is running.
 ///
-/// Every command opens its inputs read-only and leaves them byte-identical, but for `defrag --data-dir`. PATH may be a snapshot file, a
-/// member's db, a data directory, or - for standard input.
+/// Every command opens its inputs read-only and leaves them byte-identical, but for `defrag --data-dir`. PATH may be
+/// a snapshot file, a member's db, a data directory, or - for standard input.
 ///
-/// Exit codes: 0 good; 1 checked and bad (damage, or the data does not hold what was asked for); 2 wrong usage; 3 the input could not be
-/// read at all; 4 inconclusive; 5 a fault in coldbolt itself.
+/// Exit codes: 0 good; 1 checked and bad (damage, or the data does not hold what was asked for); 2 wrong usage; 3 the
+/// input could not be read at all; 4 inconclusive; 5 a fault in coldbolt itself.
 #[derive(Debug, Parser)]
 #[command(
     name = "coldbolt",
@@ -76,7 +76,8 @@ struct Global {
     /// Threads to use; 0 is one for each core.
     #[arg(short, long, global = true, default_value_t = 0, value_name = "N")]
     jobs: usize,
-    /// Read files instead of mapping them: this is always so, as a mapped file that shrinks or has a bad sector ends the program.
+    /// Read files instead of mapping them: this is always so, as a mapped file that shrinks or has a bad sector ends
+    /// the program.
     #[arg(long, global = true)]
     no_mmap: bool,
 }
@@ -247,7 +248,11 @@ fn run(cli: &Cli) -> u8 {
         Ok(Verdict::Unreadable) => 3,
         Ok(Verdict::Inconclusive) => 4,
         // Whoever read the answer has read enough.
-        Err(Fail::Library(coldbolt::Error::Output { source, .. })) if source.kind() == io::ErrorKind::BrokenPipe => 0,
+        Err(Fail::Library(coldbolt::Error::Output { source, .. }))
+            if source.kind() == io::ErrorKind::BrokenPipe =>
+        {
+            0
+        }
         Err(Fail::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => 0,
         Err(Fail::Output(error)) => {
             monitor.say(&format!("Error: standard output: {error}"));

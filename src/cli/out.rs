@@ -50,7 +50,13 @@ pub struct List<'o> {
 
 impl<'o> List<'o> {
     /// Begins a document of that schema about that file; its items will be called `name`.
-    pub fn begin(out: &'o mut dyn Write, listing: Listing, schema: &str, file: &str, name: &str) -> io::Result<List<'o>> {
+    pub fn begin(
+        out: &'o mut dyn Write,
+        listing: Listing,
+        schema: &str,
+        file: &str,
+        name: &str,
+    ) -> io::Result<List<'o>> {
         if listing == Listing::Json {
             let (schema, file, name) = (Value::from(schema), Value::from(file), Value::from(name));
             write!(out, "{{\"schema\":{schema},\"file\":{file},{name}:[")?;
@@ -59,10 +65,16 @@ impl<'o> List<'o> {
     }
 
     /// One more item. What people read is left to `simple`.
-    pub fn item(&mut self, item: &impl Serialize, simple: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    pub fn item(
+        &mut self,
+        item: &impl Serialize,
+        simple: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<()> {
         match self.listing {
             Listing::Simple => return simple(self.out),
-            Listing::Json => self.out.write_all(if std::mem::take(&mut self.first) { b"\n" } else { b",\n" })?,
+            Listing::Json => {
+                self.out.write_all(if std::mem::take(&mut self.first) { b"\n" } else { b",\n" })?
+            }
             Listing::Ndjson => {}
         }
         serde_json::to_writer(&mut *self.out, item)?;
@@ -78,7 +90,10 @@ impl<'o> List<'o> {
 /// A table with a header, as wide as it needs, wrapped to the terminal.
 pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
+    table
+        .load_preset(presets::UTF8_FULL_CONDENSED)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(header);
     table.add_rows(rows);
     table
 }
@@ -203,7 +218,10 @@ mod tests {
         assert_eq!(bars.bar(1, 1_000_000), format!("█{}", " ".repeat(17)));
         assert_eq!(bars.header().len(), 18);
         assert_eq!(Bars::of(200, true).bar(7, 7), format!("{}  ", "#".repeat(40)));
-        assert_eq!([Bars::of(0, false).bar(1, 1), Bars::of(40, false).header()], [String::new(), String::new()]);
+        assert_eq!(
+            [Bars::of(0, false).bar(1, 1), Bars::of(40, false).header()],
+            [String::new(), String::new()]
+        );
     }
 
     #[test]

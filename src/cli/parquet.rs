@@ -27,7 +27,8 @@ use super::export::ChangeFields;
 const GROUP: usize = 1 << 17;
 const GROUP_BYTES: usize = 16 << 20;
 
-/// What is written and not yet handed on. The writer wants an output that threads may share; it keeps count of its place itself.
+/// What is written and not yet handed on. The writer wants an output that threads may share; it keeps count of its
+/// place itself.
 #[derive(Clone, Default)]
 struct Written(Arc<Mutex<Vec<u8>>>);
 
@@ -89,11 +90,18 @@ impl Writer {
             .set_column_dictionary_enabled(value, false)
             .build();
         let written = Written::default();
-        let writer = SerializedFileWriter::new(written.clone(), schema, Arc::new(properties)).map_err(other)?;
+        let writer =
+            SerializedFileWriter::new(written.clone(), schema, Arc::new(properties)).map_err(other)?;
         Ok(Writer { writer, written, columns: Columns::default(), changes, values })
     }
 
-    pub fn row(&mut self, kv: KeyValue<'_>, value_len: usize, change: Option<ChangeFields>, out: &mut dyn Write) -> io::Result<()> {
+    pub fn row(
+        &mut self,
+        kv: KeyValue<'_>,
+        value_len: usize,
+        change: Option<ChangeFields>,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
         let columns = &mut self.columns;
         if let Some(change) = change {
             columns.kind.push(change.r#type.into());

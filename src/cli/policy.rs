@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use coldbolt::io::Source;
 use coldbolt::ops::verify::evidence::Selector;
-use coldbolt::ops::verify::policy::{Age, Forbidden, Id, Percent, Policy, Previous, Required, TrailerRule, Version};
+use coldbolt::ops::verify::policy::{
+    Age, Forbidden, Id, Percent, Policy, Previous, Required, TrailerRule, Version,
+};
 use coldbolt::ops::verify::{Level, VerifyOptions, verify};
 use coldbolt::words::error::{Error, printable, show};
 use coldbolt::words::monitor::Quiet;
@@ -16,7 +18,9 @@ const LIMIT: u64 = 1 << 20;
 
 /// Rules a backup has to keep.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Policy (each rule also in --policy FILE, by the same name unless it says otherwise)")]
+#[command(
+    next_help_heading = "Policy (each rule also in --policy FILE, by the same name unless it says otherwise)"
+)]
 pub struct PolicyArgs {
     /// A TOML file of rules; flags override it.
     #[arg(long, value_name = "FILE")]
@@ -27,13 +31,15 @@ pub struct PolicyArgs {
     /// The last revision is at most N.
     #[arg(long, value_name = "N")]
     max_revision: Option<i64>,
-    /// An earlier snapshot; the revision may not be below its own (revision-not-below-previous = false in the file turns that off).
+    /// An earlier snapshot; the revision may not be below its own (revision-not-below-previous = false in the file
+    /// turns that off).
     #[arg(long, value_name = "FILE")]
     previous: Option<PathBuf>,
     /// There are at least N percent of the previous snapshot's live keys.
     #[arg(long, value_name = "N")]
     keys_not_fewer_than: Option<Percent>,
-    /// The newest time inside the file (renewTime of Kubernetes Leases), if it holds one, and its mtime are at most this old: 26h, 1d12h.
+    /// The newest time inside the file (renewTime of Kubernetes Leases), if it holds one, and its mtime are at most
+    /// this old: 26h, 1d12h.
     #[arg(long, value_name = "AGE")]
     max_age: Option<Age>,
     /// Live keys with this prefix are there, at least N of them [in the file: [[required]] prefix, at-least].
@@ -84,7 +90,10 @@ fn trailer(text: &str) -> Result<TrailerRule, &'static str> {
 
 /// `PREFIX` or `PREFIX>=N`; a prefix may itself hold such signs.
 fn required(text: &str) -> Required {
-    let (prefix, at_least) = text.rsplit_once(">=").and_then(|(prefix, n)| Some((prefix, n.trim().parse().ok()?))).unwrap_or((text, 1));
+    let (prefix, at_least) = text
+        .rsplit_once(">=")
+        .and_then(|(prefix, n)| Some((prefix, n.trim().parse().ok()?)))
+        .unwrap_or((text, 1));
     Required { keys: Selector::Prefix(prefix.to_owned()), at_least }
 }
 
@@ -117,7 +126,10 @@ impl PolicyArgs {
         }
         if !self.forbid_prefix.is_empty() || !self.forbid_key.is_empty() {
             let prefixes = self.forbid_prefix.iter().map(|prefix| Selector::Prefix(prefix.clone()));
-            policy.forbidden = prefixes.chain(self.forbid_key.iter().map(key)).map(|keys| Forbidden { keys, at_most: 0 }).collect();
+            policy.forbidden = prefixes
+                .chain(self.forbid_key.iter().map(key))
+                .map(|keys| Forbidden { keys, at_most: 0 })
+                .collect();
         }
         Ok((policy != Policy::default() || self.previous.is_some()).then_some(policy))
     }
@@ -148,7 +160,8 @@ fn read(path: &Path) -> Result<Policy, Fail> {
         let column = offset - before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1) + 1;
         format!("{}: line {line}, column {column}", show(path))
     };
-    let text = std::str::from_utf8(&bytes).map_err(|e| usage(format!("{}: is not UTF-8", place(e.valid_up_to()))))?;
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|e| usage(format!("{}: is not UTF-8", place(e.valid_up_to()))))?;
     toml::from_str(text).map_err(|e| {
         let place = e.span().map_or_else(|| show(path), |span| place(span.start));
         usage(format!("{place}: {}", printable(e.message())))
@@ -161,7 +174,9 @@ mod tests {
 
     #[test]
     fn a_prefix_may_hold_what_separates_it_from_its_number() {
-        for (text, prefix, at_least) in [("/a/", "/a/", 1), ("/a/>=5", "/a/", 5), ("/a>=b", "/a>=b", 1), ("/a>=b>=2", "/a>=b", 2)] {
+        for (text, prefix, at_least) in
+            [("/a/", "/a/", 1), ("/a/>=5", "/a/", 5), ("/a>=b", "/a>=b", 1), ("/a>=b>=2", "/a>=b", 2)]
+        {
             assert_eq!(required(text), Required { keys: Selector::Prefix(prefix.to_owned()), at_least });
         }
     }

@@ -32,7 +32,11 @@ struct Work {
 
 impl Terminal {
     pub fn new(mode: ProgressMode) -> Terminal {
-        let mode = if mode == ProgressMode::Auto && !io::stderr().is_terminal() { ProgressMode::Never } else { mode };
+        let mode = if mode == ProgressMode::Auto && !io::stderr().is_terminal() {
+            ProgressMode::Never
+        } else {
+            mode
+        };
         Terminal { mode, work: Mutex::new(None) }
     }
 
@@ -74,8 +78,13 @@ impl Work {
             }
             ProgressMode::Auto => {
                 if self.bar.is_none() && now.duration_since(self.started) >= PATIENCE {
-                    let bar = ProgressBar::with_draw_target(Some(self.total), ProgressDrawTarget::stderr_with_hz(10));
-                    if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}") {
+                    let bar = ProgressBar::with_draw_target(
+                        Some(self.total),
+                        ProgressDrawTarget::stderr_with_hz(10),
+                    );
+                    if let Ok(style) = ProgressStyle::with_template(
+                        "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
+                    ) {
                         bar.set_style(style);
                     }
                     bar.set_message(self.what.clone());
@@ -93,7 +102,8 @@ impl Monitor for Terminal {
     fn begin(&self, what: &str, total: u64) {
         self.close();
         let now = Instant::now();
-        *self.work() = Some(Work { what: what.to_owned(), done: 0, total, started: now, said: now, bar: None });
+        *self.work() =
+            Some(Work { what: what.to_owned(), done: 0, total, started: now, said: now, bar: None });
     }
 
     fn advance(&self, bytes: u64) {

@@ -11,13 +11,13 @@ use super::{Context, Done, Verdict, compare};
 
 /// Which member of a dead cluster to recover from.
 ///
-/// Each directory is verified and its log applied in memory; nothing is written. The best member that is whole comes first, as raft elects:
-/// the highest term of the last entry, then the highest index; then the highest revision. What of its log it does not know to be committed is
-/// looked for in the logs of the others, and the command that makes the backup is printed. Give the directories of all members that are
-/// left, also of damaged ones: each has a voice.
+/// Each directory is verified and its log applied in memory; nothing is written. The best member that is whole comes
+/// first, as raft elects: the highest term of the last entry, then the highest index; then the highest revision. What
+/// of its log it does not know to be committed is looked for in the logs of the others, and the command that makes
+/// the backup is printed. Give the directories of all members that are left, also of damaged ones: each has a voice.
 ///
-/// Exit codes: 0 it is clear, and the members agree; 1 one is damaged or missing, or they do not agree; 3 none could be read; 4 they cannot
-/// be compared.
+/// Exit codes: 0 it is clear, and the members agree; 1 one is damaged or missing, or they do not agree; 3 none could
+/// be read; 4 they cannot be compared.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  coldbolt rank m1/data m2/data m3/data")]
 pub struct Args {
@@ -57,7 +57,9 @@ fn command(report: &RankReport, version: Option<&Version>) -> Option<String> {
     let command = match report.advice.as_ref()? {
         Advice::Copy => format!("coldbolt copy {directory} backup.db"),
         Advice::CopyAll => format!("coldbolt copy {directory} backup.db --include-uncommitted"),
-        Advice::ReplayTo(index) => format!("coldbolt replay {directory} --to-index {index} --include-uncommitted -o backup.db"),
+        Advice::ReplayTo(index) => {
+            format!("coldbolt replay {directory} --to-index {index} --include-uncommitted -o backup.db")
+        }
     };
     let version = version.map_or_else(String::new, |version| format!(" --etcd-version {version}"));
     Some(command + &version)
@@ -66,12 +68,17 @@ fn command(report: &RankReport, version: Option<&Version>) -> Option<String> {
 /// As a shell takes it for one word.
 fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,=".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 fn text(report: &RankReport, command: Option<String>) -> String {
     let rows = report.members.iter().map(row);
-    let header = ["DIRECTORY", "MEMBER", "NAME", "LAST ENTRY", "COMMITTED", "IN DB", "REVISION", "TERM, VOTE", ""];
+    let header =
+        ["DIRECTORY", "MEMBER", "NAME", "LAST ENTRY", "COMMITTED", "IN DB", "REVISION", "TERM, VOTE", ""];
     let mut text = plain_table(header, rows);
     for member in &report.members {
         if let Some(error) = &member.error {
@@ -134,7 +141,9 @@ fn fate(entries: &Uncommitted) -> String {
     }
     if let Some(to) = entries.majority_to.filter(|to| entries.committed_to.is_none_or(|known| *to > known)) {
         let holders = entries.holders;
-        said += &format!("; up to {to} it is on {holders} of {voters} voters, a majority: nothing else was committed in its place");
+        said += &format!(
+            "; up to {to} it is on {holders} of {voters} voters, a majority: nothing else was committed in its place"
+        );
     }
     let settled = entries.committed_to.max(entries.majority_to);
     if let Some(from) = entries.replaced_from {
@@ -184,11 +193,26 @@ mod tests {
             rest_possible: true,
         };
         let head = "its log from entry 4 to 9 is not known to it to be committed";
-        assert_eq!(fate(&none), format!("{head}; it may have been acknowledged: 1 of 3 voters cannot be asked"));
-        let some = Uncommitted { committed_to: Some(5), majority_to: Some(7), holders: 2, absent: 0, rest_possible: false, ..none };
+        assert_eq!(
+            fate(&none),
+            format!("{head}; it may have been acknowledged: 1 of 3 voters cannot be asked")
+        );
+        let some = Uncommitted {
+            committed_to: Some(5),
+            majority_to: Some(7),
+            holders: 2,
+            absent: 0,
+            rest_possible: false,
+            ..none
+        };
         let known = "up to 5 another member knows that it is";
         let majority = "up to 7 it is on 2 of 3 voters, a majority: nothing else was committed in its place";
-        assert_eq!(fate(&some), format!("{head}; {known}; {majority}; the rest was never acknowledged: most voters do not have it"));
+        assert_eq!(
+            fate(&some),
+            format!(
+                "{head}; {known}; {majority}; the rest was never acknowledged: most voters do not have it"
+            )
+        );
         let replaced = Uncommitted { majority_to: None, replaced_from: Some(6), ..some };
         assert_eq!(fate(&replaced), format!("{head}; {known}; from 6 on others were committed in its place"));
     }

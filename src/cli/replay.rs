@@ -11,13 +11,14 @@ use super::{Context, Done, Fail};
 
 /// Make a snapshot file of an earlier moment: a database with the log applied up to an index, a revision or a time.
 ///
-/// For the state before a wrong delete: an older snapshot of the same cluster as --base, the log of any of its members, and the last good
-/// revision. The base must not be past it, and the log must reach back to the base: etcd keeps the segments since its fifth last. Entries are
-/// applied as `coldbolt copy` applies them.
+/// For the state before a wrong delete: an older snapshot of the same cluster as --base, the log of any of its
+/// members, and the last good revision. The base must not be past it, and the log must reach back to the base: etcd
+/// keeps the segments since its fifth last. Entries are applied as `coldbolt copy` applies them.
 ///
-/// A log has no times. With --to-time they are taken from the Kubernetes objects that it puts (renewals of Leases, Events, creations, managed
-/// fields), in JSON or protobuf: it stops at the last entry that is known to be not after the moment, so that nothing later is in the result,
-/// and says how far it is to the next entry that tells a time. Clocks may differ: the most times that rise with the log are believed.
+/// A log has no times. With --to-time they are taken from the Kubernetes objects that it puts (renewals of Leases,
+/// Events, creations, managed fields), in JSON or protobuf: it stops at the last entry that is known to be not after
+/// the moment, so that nothing later is in the result, and says how far it is to the next entry that tells a time.
+/// Clocks may differ: the most times that rise with the log are believed.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  coldbolt replay /var/lib/etcd --base yesterday.db --to-revision 1234 -o before-delete.db\n  coldbolt replay /var/lib/etcd --base yesterday.db --to-time 2026-11-22T13:59:00Z -o before-delete.db\n  coldbolt replay /var/lib/etcd --to-index 5678 -o at.db"
@@ -54,7 +55,11 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
-    let until = args.to_index.map(Until::Index).or_else(|| args.to_revision.map(Until::Revision)).or_else(|| args.to_time.map(Until::Time));
+    let until = args
+        .to_index
+        .map(Until::Index)
+        .or_else(|| args.to_revision.map(Until::Revision))
+        .or_else(|| args.to_time.map(Until::Time));
     let options = CopyOptions {
         wal_dir: args.base.is_some().then_some(args.dir.as_path()),
         version: args.etcd_version,
@@ -65,10 +70,13 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let source = args.base.as_deref().unwrap_or(&args.dir);
     let report = if args.output == Path::new("-") {
         if args.write_out.is_some() {
-            return Err(Fail::Usage("--write-out and a snapshot cannot both go to standard output".to_owned()));
+            return Err(Fail::Usage(
+                "--write-out and a snapshot cannot both go to standard output".to_owned(),
+            ));
         }
         let mut file = tempfile::tempfile()?;
-        let report = copy_into(source, (&mut file, Path::new("(standard output)")), options, context.monitor)?;
+        let report =
+            copy_into(source, (&mut file, Path::new("(standard output)")), options, context.monitor)?;
         pour(file, context.out)?;
         report
     } else {

@@ -20,14 +20,16 @@ const DEFAULT_URL: &str = "http://localhost:2380";
 
 /// Make data directories that etcd starts from, out of a snapshot or a member's db.
 ///
-/// Flags, defaults, ids, log and raft snapshot are those of `etcdutl snapshot restore`. Unlike it, the source is verified in full first, a
-/// db without a trailer is taken for what it is, and the directories appear when they are whole and on the disk, or not at all: they are
-/// built in a directory beside, with .partial at the end of its name, which is removed on failure. If the process is killed it stays, is
-/// reported by the next run, and never used. Names of hosts are never looked up: --initial-cluster and --initial-advertise-peer-urls are
-/// compared as they are written.
+/// Flags, defaults, ids, log and raft snapshot are those of `etcdutl snapshot restore`. Unlike it, the source is
+/// verified in full first, a db without a trailer is taken for what it is, and the directories appear when they are
+/// whole and on the disk, or not at all: they are built in a directory beside, with .partial at the end of its name,
+/// which is removed on failure. If the process is killed it stays, is reported by the next run, and never used. Names
+/// of hosts are never looked up: --initial-cluster and --initial-advertise-peer-urls are compared as they are
+/// written.
 ///
-/// Every member is restored from the same file with the same --initial-cluster and --initial-cluster-token; --all-members does that in one
-/// run. Nothing is written on standard output unless --dry-run or --write-out asks for it.
+/// Every member is restored from the same file with the same --initial-cluster and --initial-cluster-token;
+/// --all-members does that in one run. Nothing is written on standard output unless --dry-run or --write-out asks for
+/// it.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  coldbolt restore backup.db --data-dir /var/lib/etcd-new\n  coldbolt restore backup.db --dry-run --all-members out --initial-cluster a=https://10.0.0.1:2380,b=https://10.0.0.2:2380\n  coldbolt restore backup.db --from-manifest etcd.yaml --bump-revision auto --mark-compacted --newer /var/lib/etcd.old\n  coldbolt restore backup.db --data-dir new --revision 12345\n  coldbolt restore backup.db --data-dir new --prefix /registry/ --exclude-prefix /registry/events/"
@@ -54,19 +56,20 @@ pub struct Args {
     /// The member's peer URLs, as in --initial-cluster [default: http://localhost:2380].
     #[arg(long, value_name = "URLS")]
     initial_advertise_peer_urls: Option<String>,
-    /// Take name, data directory (on the host), members, peer URLs, token and version from a static-pod manifest as kubeadm writes it; what is
-    /// given as a flag counts more. kubeadm names only the members that were there when the manifest was written: the last control plane's
-    /// has all, the first one's only itself.
+    /// Take name, data directory (on the host), members, peer URLs, token and version from a static-pod manifest as
+    /// kubeadm writes it; what is given as a flag counts more. kubeadm names only the members that were there when
+    /// the manifest was written: the last control plane's has all, the first one's only itself.
     #[arg(long, value_name = "etcd.yaml")]
     from_manifest: Option<PathBuf>,
     /// Restore even if the file's SHA-256 trailer is wrong. Not needed for a db without one.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", value_name = "BOOL")]
     skip_hash_check: bool,
-    /// Raise the revision by that much, so that clients do not see it fall; wants --mark-compacted. auto: past the highest revision in the
-    /// --newer files and 10,000,000 more, or by 1,000,000,000 if there are none.
+    /// Raise the revision by that much, so that clients do not see it fall; wants --mark-compacted. auto: past the
+    /// highest revision in the --newer files and 10,000,000 more, or by 1,000,000,000 if there are none.
     #[arg(long, default_value = "0", value_parser = bump, value_name = "N|auto")]
     bump_revision: Bump,
-    /// What the cluster left that is newer than FILE: snapshot files, databases, data directories (their logs count too).
+    /// What the cluster left that is newer than FILE: snapshot files, databases, data directories (their logs count
+    /// too).
     #[arg(long, value_name = "PATH", num_args = 1..)]
     newer: Vec<PathBuf>,
     /// Mark everything before the raised revision as compacted, so that watchers start anew.
@@ -86,19 +89,20 @@ pub struct Args {
     revision: Option<i64>,
     /// Restore only keys that begin with this. May be repeated.
     ///
-    /// A part of the keyspace is restored compacted at its last revision: the revision does not fall even if the last change was to another
-    /// key, and clients that go on from an older one are told to list anew, as no event tells them of the keys that are gone. Leases, users and
-    /// roles are all kept.
+    /// A part of the keyspace is restored compacted at its last revision: the revision does not fall even if the last
+    /// change was to another key, and clients that go on from an older one are told to list anew, as no event tells
+    /// them of the keys that are gone. Leases, users and roles are all kept.
     #[arg(long, value_name = "PREFIX")]
     prefix: Vec<OsString>,
     /// Leave out keys that begin with this. May be repeated, and used with --prefix.
     #[arg(long, value_name = "PREFIX")]
     exclude_prefix: Vec<OsString>,
-    /// Make this member a learner, which does not vote until it is promoted. May be repeated; etcd wants at most one, unless it is started
-    /// with --max-learners.
+    /// Make this member a learner, which does not vote until it is promoted. May be repeated; etcd wants at most one,
+    /// unless it is started with --max-learners.
     #[arg(long, value_name = "NAME")]
     learner: Vec<String>,
-    /// Leave raised alarms out. etcd keeps them otherwise: a cluster that was out of space refuses writes until they are disarmed.
+    /// Leave raised alarms out. etcd keeps them otherwise: a cluster that was out of space refuses writes until they
+    /// are disarmed.
     #[arg(long)]
     clear_alarms: bool,
     /// Restore a damaged source as far as it can be read whole. What is wrong is reported.
@@ -148,7 +152,9 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     }
     let bump = match &args.bump_revision {
         Bump::Auto(_) => Bump::Auto(args.newer.clone()),
-        _ if !args.newer.is_empty() => return Err(Fail::Usage("--newer is for --bump-revision auto".to_owned())),
+        _ if !args.newer.is_empty() => {
+            return Err(Fail::Usage("--newer is for --bump-revision auto".to_owned()));
+        }
         bump => bump.clone(),
     };
     let bytes = |all: &[OsString]| all.iter().map(|prefix| prefix.clone().into_vec()).collect();
@@ -169,7 +175,9 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     };
     let source = input::database(&args.path)?;
     let mut report = restore(&source, &options, context.monitor)?;
-    if taken.iter().any(|taken| taken.flag == "initial-cluster") && report.members_before != report.members.len() {
+    if taken.iter().any(|taken| taken.flag == "initial-cluster")
+        && report.members_before != report.members.len()
+    {
         let (now, before) = (report.members.len(), report.members_before);
         let what = format!("the manifest names {now} members, the source had {before}");
         report.advice.push(format!("{what}: see that --initial-cluster is what the new cluster shall be"));
@@ -180,7 +188,9 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     match args.write_out {
         Some(Form::Json) => {
             let mut value = json!({ "schema": "coldbolt.restore/1", "taken": taken });
-            if let (Some(all), Ok(serde_json::Value::Object(more))) = (value.as_object_mut(), serde_json::to_value(&report)) {
+            if let (Some(all), Ok(serde_json::Value::Object(more))) =
+                (value.as_object_mut(), serde_json::to_value(&report))
+            {
                 all.extend(more);
             }
             json(context.out, &value)?;
@@ -206,25 +216,34 @@ impl Member {
         let manifest = args.from_manifest.as_deref().map(Manifest::read).transpose()?;
         let mut taken = Vec::new();
         // A flag, or what the manifest says.
-        let mut or = |flag: &Option<String>, ask: &dyn Fn(&Manifest) -> Result<Option<Taken>, coldbolt::Error>| match (flag, &manifest) {
-            (Some(value), _) => Ok::<_, coldbolt::Error>(Some(value.clone())),
-            (None, Some(manifest)) => Ok(ask(manifest)?.map(|found| {
-                taken.push(found.clone());
-                found.value
-            })),
-            (None, None) => Ok(None),
+        let mut or =
+            |flag: &Option<String>, ask: &dyn Fn(&Manifest) -> Result<Option<Taken>, coldbolt::Error>| match (
+                flag, &manifest,
+            ) {
+                (Some(value), _) => Ok::<_, coldbolt::Error>(Some(value.clone())),
+                (None, Some(manifest)) => Ok(ask(manifest)?.map(|found| {
+                    taken.push(found.clone());
+                    found.value
+                })),
+                (None, None) => Ok(None),
+            };
+        let path = |path: &Option<PathBuf>| {
+            path.as_deref().filter(|dir| !dir.as_os_str().is_empty()).map(Path::to_path_buf)
         };
-        let path = |path: &Option<PathBuf>| path.as_deref().filter(|dir| !dir.as_os_str().is_empty()).map(Path::to_path_buf);
         let initial_cluster = or(&args.initial_cluster, &|m| m.needed("initial-cluster").map(Some))?;
         let token = or(&args.initial_cluster_token, &Manifest::token)?;
         let destination = match &args.all_members {
             Some(dir) => Destination::All(dir.clone()),
             None => {
                 let name = or(&args.name, &Manifest::name)?.unwrap_or_else(|| "default".to_owned());
-                let advertised = or(&args.initial_advertise_peer_urls, &|m| m.needed("initial-advertise-peer-urls").map(Some))?;
+                let advertised = or(&args.initial_advertise_peer_urls, &|m| {
+                    m.needed("initial-advertise-peer-urls").map(Some)
+                })?;
                 let data_dir = match path(&args.data_dir) {
                     Some(dir) => dir,
-                    None => or(&None, &|m| m.data_dir().map(Some))?.unwrap_or_else(|| format!("{name}.etcd")).into(),
+                    None => or(&None, &|m| m.data_dir().map(Some))?
+                        .unwrap_or_else(|| format!("{name}.etcd"))
+                        .into(),
                 };
                 let wal_dir = match path(&args.wal_dir) {
                     Some(dir) => Some(dir),
@@ -232,7 +251,12 @@ impl Member {
                     None if path(&args.data_dir).is_some() => None,
                     None => or(&None, &Manifest::wal_dir)?.map(PathBuf::from),
                 };
-                Destination::Member { name, advertised: advertised.unwrap_or_else(|| DEFAULT_URL.to_owned()), data_dir, wal_dir }
+                Destination::Member {
+                    name,
+                    advertised: advertised.unwrap_or_else(|| DEFAULT_URL.to_owned()),
+                    data_dir,
+                    wal_dir,
+                }
             }
         };
         let mut target = args.target_version.map(Minor::from);
@@ -251,7 +275,10 @@ impl Member {
 /// What etcdutl logs, for the scripts that look for it.
 fn say(report: &RestoreReport, taken: &[Taken], context: &Context<'_>) {
     for Taken { flag, value, from } in taken {
-        context.monitor.say(&format!("info\ttaken from the manifest\t{}", json!({ "flag": flag, "value": value, "from": from })));
+        context.monitor.say(&format!(
+            "info\ttaken from the manifest\t{}",
+            json!({ "flag": flag, "value": value, "from": from })
+        ));
     }
     for member in &report.members {
         let fields = json!({
@@ -270,7 +297,9 @@ fn say(report: &RestoreReport, taken: &[Taken], context: &Context<'_>) {
             context.monitor.say(&format!("revision: {why}"));
         }
     }
-    for warning in report.warnings.iter().filter(|warning| warning.contains("the log beside")).chain(&report.advice) {
+    for warning in
+        report.warnings.iter().filter(|warning| warning.contains("the log beside")).chain(&report.advice)
+    {
         context.monitor.say(&format!("warning: {warning}"));
     }
 }
@@ -284,16 +313,30 @@ fn screen(out: &mut dyn Write, report: &RestoreReport, taken: &[Taken]) -> io::R
     writeln!(out, "source         {source} ({kind}), verified: bytes, pages, mvcc")?;
     writeln!(out, "revision       {revision}")?;
     match report.result_hashkv {
-        Some(result) if result != *hashkv => writeln!(out, "HashKV         {result}; of the source {hashkv}")?,
+        Some(result) if result != *hashkv => {
+            writeln!(out, "HashKV         {result}; of the source {hashkv}")?
+        }
         _ => writeln!(out, "HashKV         {hashkv}")?,
     }
     writeln!(out, "for etcd       {}", report.target_version.name())?;
     writeln!(out, "cluster id     {}", hex16(*cluster_id))?;
     for member in &report.members {
         let learner = if member.learner { " (learner)" } else { "" };
-        writeln!(out, "\nmember {} {} {}{learner}", member.name, hex16(member.id), member.peer_urls.join(","))?;
+        writeln!(
+            out,
+            "\nmember {} {} {}{learner}",
+            member.name,
+            hex16(member.id),
+            member.peer_urls.join(",")
+        )?;
         for file in &member.files {
-            writeln!(out, "  {} {} ({} bytes)", if report.dry_run { "would write" } else { "wrote" }, file.path, file.bytes)?;
+            writeln!(
+                out,
+                "  {} {} ({} bytes)",
+                if report.dry_run { "would write" } else { "wrote" },
+                file.path,
+                file.bytes
+            )?;
         }
         if let Some(start) = &member.start {
             writeln!(out, "  start: {start}")?;

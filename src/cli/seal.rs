@@ -12,7 +12,8 @@ use super::{Context, Done, Fail, Verdict, input};
 
 /// Add the SHA-256 trailer of a snapshot file to a database, and change no byte of its pages.
 ///
-/// etcdutl restores a copied db only with --skip-hash-check. Sealed right after it was copied, it can be checked ever after.
+/// etcdutl restores a copied db only with --skip-hash-check. Sealed right after it was copied, it can be checked ever
+/// after.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  coldbolt seal member/snap/db -o backup.db")]
 pub struct SealArgs {
@@ -68,7 +69,10 @@ fn run(args: &Both, work: Work, schema: &str, context: &mut Context<'_>) -> Done
     let output = args.output.to_string_lossy();
     if args.write_out == Some(Form::Json) {
         let SealReport { source, bytes, sha256 } = report;
-        json(context.out, &json!({ "schema": schema, "source": source, "output": output, "bytes": bytes, "sha256": sha256 }))?;
+        json(
+            context.out,
+            &json!({ "schema": schema, "source": source, "output": output, "bytes": bytes, "sha256": sha256 }),
+        )?;
     } else {
         writeln!(context.out, "{} ({}), SHA-256 {}", clean(&output), size(report.bytes), report.sha256)?;
     }

@@ -40,7 +40,9 @@ enum WriteOut {
 pub fn run(args: &ShowArgs, out: &mut dyn Write) -> Result<u8> {
     let (file, mut findings) = match snap_show(&args.file) {
         Ok(file) => (Some(file), Vec::new()),
-        Err(Error::Damaged { path, corrupt }) => (None, vec![Finding::from_corrupt(&coldbolt::words::error::show(&path), *corrupt)]),
+        Err(Error::Damaged { path, corrupt }) => {
+            (None, vec![Finding::from_corrupt(&coldbolt::words::error::show(&path), *corrupt)])
+        }
         Err(error) => return Err(error),
     };
     let membership = file.as_ref().and_then(|file| match file.membership() {
@@ -59,7 +61,10 @@ pub fn run(args: &ShowArgs, out: &mut dyn Write) -> Result<u8> {
                 object.insert("crc".to_owned(), format!("{:08x}", file.crc).into());
                 object.insert("crcOk".to_owned(), true.into());
                 object.insert("dataBytes".to_owned(), file.snapshot.data().len().into());
-                object.insert("confState".to_owned(), file.snapshot.metadata.as_ref().map_or(Value::Null, conf_state));
+                object.insert(
+                    "confState".to_owned(),
+                    file.snapshot.metadata.as_ref().map_or(Value::Null, conf_state),
+                );
                 if let Some(membership) = &membership {
                     object.insert("members".to_owned(), json!(membership.members));
                     object.insert("removedMembers".to_owned(), hex_ids(&membership.removed));
@@ -85,7 +90,9 @@ fn text(out: &mut dyn Write, file: &SnapFile, membership: Option<&Membership>) -
     writeln!(out, "index           {}", file.index())?;
     writeln!(out, "crc             {:08x} (right)", file.crc)?;
     writeln!(out, "v2 store        {} bytes", file.snapshot.data().len())?;
-    if let Some(conf_state) = file.snapshot.metadata.as_ref().and_then(|metadata| metadata.conf_state.as_ref()) {
+    if let Some(conf_state) =
+        file.snapshot.metadata.as_ref().and_then(|metadata| metadata.conf_state.as_ref())
+    {
         let mut line = |name: &str, ids: &[u64]| {
             let ids: Vec<String> = ids.iter().map(|id| format!("{id:016x}")).collect();
             if ids.is_empty() { Ok(()) } else { writeln!(out, "{name:<15} {}", ids.join(" ")) }

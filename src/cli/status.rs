@@ -8,8 +8,8 @@ use super::{Context, Done, Verdict, input};
 
 /// Print a snapshot's hash, revision, number of keys, size and storage version.
 ///
-/// The numbers and their formats are those of `etcdutl snapshot status`. Unlike it, every page of the file is checked and nothing a file
-/// contains can crash it. It does not compare the SHA-256 trailer.
+/// The numbers and their formats are those of `etcdutl snapshot status`. Unlike it, every page of the file is checked
+/// and nothing a file contains can crash it. It does not compare the SHA-256 trailer.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  coldbolt status backup.db\n  coldbolt status backup.db -w json\n  coldbolt status /var/lib/etcd/member/snap/db --compat 3.5 -w table"
@@ -21,8 +21,8 @@ pub struct Args {
     /// Format of the answer.
     #[arg(short, long, value_enum, default_value = "simple", value_name = "FORMAT")]
     write_out: WriteOut,
-    /// Answer as the tools of that etcd version do: up to 3.5 they count the elements of all buckets and print no version, since 3.6 the
-    /// live user keys.
+    /// Answer as the tools of that etcd version do: up to 3.5 they count the elements of all buckets and print no
+    /// version, since 3.6 the live user keys.
     #[arg(long, value_enum, default_value = "3.6", value_name = "VERSION")]
     compat: Compat,
 }
@@ -49,17 +49,25 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let version = if args.write_out == WriteOut::Json { version } else { clean(&version) };
     let out = &mut *context.out;
     match args.write_out {
-        WriteOut::Simple if versioned => writeln!(out, "{hash:x}, {revision}, {keys}, {}, {version}", size(total_size))?,
+        WriteOut::Simple if versioned => {
+            writeln!(out, "{hash:x}, {revision}, {keys}, {}, {version}", size(total_size))?
+        }
         WriteOut::Simple => writeln!(out, "{hash:x}, {revision}, {keys}, {}", size(total_size))?,
         WriteOut::Json => {
-            write!(out, r#"{{"hash":{hash},"revision":{revision},"totalKey":{keys},"totalSize":{total_size}"#)?;
+            write!(
+                out,
+                r#"{{"hash":{hash},"revision":{revision},"totalKey":{keys},"totalSize":{total_size}"#
+            )?;
             if versioned {
                 write!(out, r#","version":{}"#, serde_json::Value::from(version))?;
             }
             writeln!(out, "}}")?;
         }
         WriteOut::Fields => {
-            writeln!(out, "\"Hash\" : {hash}\n\"Revision\" : {revision}\n\"Keys\" : {keys}\n\"Size\" : {total_size}")?;
+            writeln!(
+                out,
+                "\"Hash\" : {hash}\n\"Revision\" : {revision}\n\"Keys\" : {keys}\n\"Size\" : {total_size}"
+            )?;
             if versioned {
                 writeln!(out, "\"Version\" : {version}")?;
             }
@@ -69,7 +77,11 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
             let header = ["HASH", "REVISION", "TOTAL KEYS", "TOTAL SIZE"];
             let [a, b, c, d] = header;
             let [w, x, y, z] = row.clone();
-            let table = if versioned { table([a, b, c, d, "VERSION"], [[w, x, y, z, version]]) } else { table(header, [row]) };
+            let table = if versioned {
+                table([a, b, c, d, "VERSION"], [[w, x, y, z, version]])
+            } else {
+                table(header, [row])
+            };
             writeln!(out, "{table}")?;
         }
     }

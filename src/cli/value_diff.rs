@@ -14,7 +14,8 @@ pub fn value_diff(before: &[u8], after: &[u8]) -> Vec<String> {
     if before == after {
         return vec!["= the same value".to_owned()];
     }
-    let json = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).ok().filter(|v| v.is_object() || v.is_array());
+    let json =
+        |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).ok().filter(|v| v.is_object() || v.is_array());
     let mut lines = Vec::new();
     if let (Some(before), Some(after)) = (json(before), json(after)) {
         fields("", &before, &after, &mut lines);
@@ -42,12 +43,15 @@ pub fn digest(value: &[u8]) -> String {
 
 /// Text of lines that a terminal only prints.
 fn text(bytes: &[u8]) -> Option<&str> {
-    std::str::from_utf8(bytes).ok().filter(|text| text.chars().all(|c| is_print(c) || matches!(c, '\n' | '\t')))
+    std::str::from_utf8(bytes)
+        .ok()
+        .filter(|text| text.chars().all(|c| is_print(c) || matches!(c, '\n' | '\t')))
 }
 
 fn fields(path: &str, before: &Value, after: &Value, lines: &mut Vec<String>) {
     let step = |name: &str| {
-        let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+        let plain =
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
         if plain { format!("{path}.{name}") } else { format!("{path}[{}]", go_quote(name.as_bytes())) }
     };
     match (before, after) {
@@ -73,7 +77,9 @@ fn fields(path: &str, before: &Value, after: &Value, lines: &mut Vec<String>) {
                 }
             }
         }
-        (a, b) if a != b => lines.push(format!("~ {}: {} -> {}", if path.is_empty() { "." } else { path }, show(a), show(b))),
+        (a, b) if a != b => {
+            lines.push(format!("~ {}: {} -> {}", if path.is_empty() { "." } else { path }, show(a), show(b)))
+        }
         _ => {}
     }
 }
@@ -102,7 +108,8 @@ mod tests {
 
     #[test]
     fn json_is_compared_by_its_fields() {
-        let diff = value_diff(br#"{"a":1,"b":{"c":[1,2]},"d":"x"}"#, br#"{"b":{"c":[1,3,4]},"d":"x","e f":null}"#);
+        let diff =
+            value_diff(br#"{"a":1,"b":{"c":[1,2]},"d":"x"}"#, br#"{"b":{"c":[1,3,4]},"d":"x","e f":null}"#);
         assert_eq!(diff, ["- .a: 1", "~ .b.c[1]: 2 -> 3", "+ .b.c[2]: 4", "+ [\"e f\"]: null"]);
         assert_eq!(value_diff(br#"{"a":1}"#, br#"{ "a": 1 }"#), ["= the same JSON, written differently"]);
     }

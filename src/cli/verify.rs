@@ -7,7 +7,9 @@ use clap::ValueEnum;
 use coldbolt::ops::verify::evidence::Ask;
 use coldbolt::ops::verify::manifest::{Against, Entry, Manifest, SIDECAR};
 use coldbolt::ops::verify::policy::{Policy, Previous, apply};
-use coldbolt::ops::verify::{Level, Verdict as Found, Verification, VerifyOptions, targets, verify, verify_file};
+use coldbolt::ops::verify::{
+    Level, Verdict as Found, Verification, VerifyOptions, targets, verify, verify_file,
+};
 use coldbolt::words::error::{Error, show};
 use coldbolt::words::monitor::Monitor;
 
@@ -20,15 +22,16 @@ use super::{Context, Done, Fail, Verdict, input};
 ///
 /// PATH may be a snapshot file, a member's db, a data directory, or a directory of backups, each of which is judged.
 ///
-/// Levels: identity (kind of file, meta pages, length, trailer), bytes (SHA-256 against the trailer), pages (every page of every tree),
-/// mvcc (the history of the keyspace, leases, members, users), wal (log and raft snapshots against the database; directories only),
-/// restore (what a restore would refuse). Everything is read once, from front to back.
+/// Levels: identity (kind of file, meta pages, length, trailer), bytes (SHA-256 against the trailer), pages (every
+/// page of every tree), mvcc (the history of the keyspace, leases, members, users), wal (log and raft snapshots
+/// against the database; directories only), restore (what a restore would refuse). Everything is read once, from
+/// front to back.
 ///
 /// A manifest FILE.manifest.json beside FILE is compared with it.
 ///
-/// Exit codes: 0 all levels that ran passed and all rules are kept; 1 damage or a broken rule; 2 wrong usage or an unusable policy file;
-/// 3 could not be read at all; 4 something could not be checked (no trailer, newer storage version, a rule about what the file does not
-/// tell), with --strict 1.
+/// Exit codes: 0 all levels that ran passed and all rules are kept; 1 damage or a broken rule; 2 wrong usage or an
+/// unusable policy file; 3 could not be read at all; 4 something could not be checked (no trailer, newer storage
+/// version, a rule about what the file does not tell), with --strict 1.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  coldbolt verify backup.db\n  coldbolt verify /var/lib/etcd\n  coldbolt verify /backups --strict -w json\n  \
@@ -110,7 +113,12 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let ask = policy.as_ref().and_then(Policy::ask);
     let work = Work { args, policy, ask, previous: args.policy.previous()?, manifest };
 
-    let mut answer = Answer { schema: "coldbolt.verify/1", verdict: Found::Good, files: Vec::new(), unreadable: Vec::new() };
+    let mut answer = Answer {
+        schema: "coldbolt.verify/1",
+        verdict: Found::Good,
+        files: Vec::new(),
+        unreadable: Vec::new(),
+    };
     for unreadable in lost {
         refuse(unreadable, args, &mut answer, context)?;
     }
@@ -120,7 +128,12 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         let manifest = match &own {
             Some((path, Ok(manifest))) => Some((path.as_path(), manifest)),
             Some((path, Err(error))) => {
-                refuse(Unreadable { path: show(path), error: error.to_string() }, args, &mut answer, context)?;
+                refuse(
+                    Unreadable { path: show(path), error: error.to_string() },
+                    args,
+                    &mut answer,
+                    context,
+                )?;
                 None
             }
             None => args.check_manifest.as_deref().zip(work.manifest.as_ref()),
@@ -133,11 +146,17 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         match done {
             Ok(verification) => answer.files.push(Judged { verification, took: begun.elapsed() }),
             Err(Error::Cancelled) => return Err(Error::Cancelled.into()),
-            Err(error) => refuse(Unreadable { path: show(&file), error: error.to_string() }, args, &mut answer, context)?,
+            Err(error) => refuse(
+                Unreadable { path: show(&file), error: error.to_string() },
+                args,
+                &mut answer,
+                context,
+            )?,
         }
     }
     let unreadable = answer.unreadable.iter().map(|_| Found::Unreadable);
-    answer.verdict = answer.files.iter().map(|f| f.verification.verdict).chain(unreadable).max().unwrap_or(Found::Good);
+    answer.verdict =
+        answer.files.iter().map(|f| f.verification.verdict).chain(unreadable).max().unwrap_or(Found::Good);
     let written = args.reports.write(&answer);
     match args.write_out {
         _ if args.ndjson => ndjson::verdict(context.out, &answer)?,
@@ -155,7 +174,12 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
 }
 
 /// Takes note of an input that cannot be read, and goes on.
-fn refuse(unreadable: Unreadable, args: &Args, answer: &mut Answer, context: &mut Context<'_>) -> io::Result<()> {
+fn refuse(
+    unreadable: Unreadable,
+    args: &Args,
+    answer: &mut Answer,
+    context: &mut Context<'_>,
+) -> io::Result<()> {
     context.monitor.say(&format!("Error: {}", unreadable.error));
     if args.ndjson {
         ndjson::unreadable(context.out, &unreadable)?;
@@ -168,13 +192,19 @@ fn refuse(unreadable: Unreadable, args: &Args, answer: &mut Answer, context: &mu
 fn inputs(args: &Args) -> (Vec<PathBuf>, Vec<Unreadable>) {
     let (mut files, mut lost, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
     // What else was named is no backup, even if it lies among them.
-    let named: Vec<PathBuf> =
-        args.check_manifest.as_deref().into_iter().chain(args.policy.files()).filter_map(|f| f.canonicalize().ok()).collect();
+    let named: Vec<PathBuf> = args
+        .check_manifest
+        .as_deref()
+        .into_iter()
+        .chain(args.policy.files())
+        .filter_map(|f| f.canonicalize().ok())
+        .collect();
     for path in &args.paths {
         match targets(path) {
             Ok(found) => {
                 let listed = found.first() != Some(path);
-                let other = |file: &PathBuf| listed && file.canonicalize().is_ok_and(|file| named.contains(&file));
+                let other =
+                    |file: &PathBuf| listed && file.canonicalize().is_ok_and(|file| named.contains(&file));
                 files.extend(found.into_iter().filter(|file| !other(file) && seen.insert(file.clone())));
             }
             Err(error) => lost.push(Unreadable { path: show(path), error: error.to_string() }),
@@ -200,9 +230,15 @@ fn missing(manifest: &Manifest, path: &Path, files: &[PathBuf]) -> Result<Vec<Un
 }
 
 impl Work<'_> {
-    fn one(&self, file: &Path, manifest: Option<(&Path, &Manifest)>, monitor: &dyn Monitor) -> Result<Verification, Error> {
+    fn one(
+        &self,
+        file: &Path,
+        manifest: Option<(&Path, &Manifest)>,
+        monitor: &dyn Monitor,
+    ) -> Result<Verification, Error> {
         let name = manifest.map(|(path, _)| show(path)).unwrap_or_default();
-        let entry = |(path, manifest): (&Path, &'_ Manifest)| manifest.entry(path, file).map(|entry| entry.cloned());
+        let entry =
+            |(path, manifest): (&Path, &'_ Manifest)| manifest.entry(path, file).map(|entry| entry.cloned());
         let entry = manifest.map(entry).transpose()?;
         let against = entry.as_ref().map(|entry| Against { manifest: &name, entry: entry.as_ref() });
         let options = VerifyOptions {
@@ -241,10 +277,16 @@ impl Work<'_> {
 fn screen(out: &mut dyn Write, answer: &Answer) -> io::Result<()> {
     for Judged { verification: file, .. } in &answer.files {
         writeln!(out, "{}: {}, {}", file.path, file.kind, verdict(file))?;
-        let rows = file.levels.iter().map(|l| [format!("  {}", l.level.name()), word(l.outcome).to_owned(), l.detail.clone()]);
+        let rows = file
+            .levels
+            .iter()
+            .map(|l| [format!("  {}", l.level.name()), word(l.outcome).to_owned(), l.detail.clone()]);
         writeln!(out, "{}", plain_table(["  LEVEL", "OUTCOME", "DETAIL"], rows))?;
         if !file.policy.is_empty() {
-            let rows = file.policy.iter().map(|r| [format!("  {}", r.title()), kept(r).to_owned(), r.message.clone()]);
+            let rows = file
+                .policy
+                .iter()
+                .map(|r| [format!("  {}", r.title()), kept(r).to_owned(), r.message.clone()]);
             writeln!(out, "{}", plain_table(["  RULE", "OUTCOME", "DETAIL"], rows))?;
         }
         let mut codes: Vec<_> = file.finding_counts.iter().collect();

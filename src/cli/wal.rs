@@ -29,7 +29,8 @@ standard error after the entries before it. Exit code 1 means damage; a torn las
 
 /// Print the entries of a member's write-ahead log.
 ///
-/// The text is that of etcd-dump-logs 3.6, byte for byte, save that passwords, their hashes and tokens are replaced by `<redacted>`.
+/// The text is that of etcd-dump-logs 3.6, byte for byte, save that passwords, their hashes and tokens are replaced
+/// by `<redacted>`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct DumpArgs {
@@ -38,8 +39,8 @@ pub struct DumpArgs {
     /// WAL directory, if it is not `member/wal` of PATH.
     #[arg(long, value_name = "DIR")]
     wal_dir: Option<PathBuf>,
-    /// Start after this raft index, exclusive as in etcd-dump-logs 3.6 (60 prints 61 and on); with --raw inclusive, as there. Without it the
-    /// dump starts after the newest raft snapshot that the WAL knows.
+    /// Start after this raft index, exclusive as in etcd-dump-logs 3.6 (60 prints 61 and on); with --raw inclusive,
+    /// as there. Without it the dump starts after the newest raft snapshot that the WAL knows.
     #[arg(long, value_name = "N", conflicts_with = "start_snap")]
     start_index: Option<u64>,
     /// Stop before this raft index (exclusive).
@@ -48,7 +49,8 @@ pub struct DumpArgs {
     /// Start after this raft snapshot: a path, or a name in `member/snap`.
     #[arg(long, value_name = "FILE", conflicts_with = "raw")]
     start_snap: Option<PathBuf>,
-    /// Only entries of these types, comma-separated. `Normal` is everything but membership changes, `Request` a bare v2 request.
+    /// Only entries of these types, comma-separated. `Normal` is everything but membership changes, `Request` a bare
+    /// v2 request.
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = entry_types(), conflicts_with = "raw")]
     entry_type: Vec<String>,
     /// Every record of every segment in file order, past wrong checksums, without interpreting requests.
@@ -94,7 +96,11 @@ pub fn run(args: &DumpArgs, out: &mut dyn Write) -> Result<u8> {
             WriteOut::Text => text(out, &row, args.show_secrets),
             WriteOut::Ndjson => writeln!(out, "{}", json_row(&row, args.show_secrets)),
             WriteOut::Json => {
-                let lead = if std::mem::take(&mut first) { "{\"schema\":\"coldbolt/wal-dump/1\",\"rows\":[\n" } else { ",\n" };
+                let lead = if std::mem::take(&mut first) {
+                    "{\"schema\":\"coldbolt/wal-dump/1\",\"rows\":[\n"
+                } else {
+                    ",\n"
+                };
                 write!(out, "{lead}{}", json_row(&row, args.show_secrets))
             }
         };
@@ -111,14 +117,20 @@ pub fn run(args: &DumpArgs, out: &mut dyn Write) -> Result<u8> {
     let written = match args.write_out {
         WriteOut::Text if args.raw => write_raw_end(out, report.summary.segments.last()),
         WriteOut::Text => {
-            let types = if args.entry_type.is_empty() { "Normal,ConfigChange".to_owned() } else { args.entry_type.join(",") };
+            let types = if args.entry_type.is_empty() {
+                "Normal,ConfigChange".to_owned()
+            } else {
+                args.entry_type.join(",")
+            };
             writeln!(out, "\nEntry types ({types}) count is : {}", report.entries)
         }
         WriteOut::Json => {
             let lead = if first { "{\"schema\":\"coldbolt/wal-dump/1\",\"rows\":[" } else { "" };
             writeln!(out, "{lead}\n],\"findings\":{}}}", json!(findings))
         }
-        WriteOut::Ndjson => findings.iter().try_for_each(|finding| writeln!(out, "{}", json!({"type": "finding", "finding": finding}))),
+        WriteOut::Ndjson => findings
+            .iter()
+            .try_for_each(|finding| writeln!(out, "{}", json!({"type": "finding", "finding": finding}))),
     };
     written.map_err(output)?;
     finish(out, &findings)
@@ -126,8 +138,12 @@ pub fn run(args: &DumpArgs, out: &mut dyn Write) -> Result<u8> {
 
 fn text(out: &mut dyn Write, row: &Row<'_>, secrets: bool) -> std::io::Result<()> {
     match row {
-        Row::Start { after, by_index: true, .. } => writeln!(out, "Start dumping log entries from index {after}."),
-        Row::Start { snapshot: None, .. } => writeln!(out, "Snapshot:\nempty\nStart dumping log entries from snapshot."),
+        Row::Start { after, by_index: true, .. } => {
+            writeln!(out, "Start dumping log entries from index {after}.")
+        }
+        Row::Start { snapshot: None, .. } => {
+            writeln!(out, "Snapshot:\nempty\nStart dumping log entries from snapshot.")
+        }
         Row::Start { snapshot: Some(snapshot), .. } => {
             let empty = ConfState::default();
             let conf_state = snapshot.conf_state.as_ref().unwrap_or(&empty);
@@ -189,7 +205,10 @@ fn bare_entry(entry: &EntryView<'_>) -> String {
     format!("Term:{} Index:{} {kind}", entry.term, entry.index)
 }
 
-fn write_raw_end(out: &mut dyn Write, last: Option<&coldbolt::wal::log::SegmentSummary>) -> std::io::Result<()> {
+fn write_raw_end(
+    out: &mut dyn Write,
+    last: Option<&coldbolt::wal::log::SegmentSummary>,
+) -> std::io::Result<()> {
     let Some(segment) = last else { return Ok(()) };
     match &segment.end {
         Some(End::CleanEof | End::ZeroWord) => writeln!(out, "EOF: All entries were processed."),
@@ -201,10 +220,17 @@ fn write_raw_end(out: &mut dyn Write, last: Option<&coldbolt::wal::log::SegmentS
                      padBytes({padding}) = entryLimit({limit})",
                     segment.name, torn.offset
                 ),
-                TornReason::ZeroSectorChecksum { .. } => format!(": in file '{}' at position: {}", segment.name, torn.offset),
-                TornReason::LengthWord { .. } | TornReason::Short { .. } | TornReason::ZeroSectorUndecodable => String::new(),
+                TornReason::ZeroSectorChecksum { .. } => {
+                    format!(": in file '{}' at position: {}", segment.name, torn.offset)
+                }
+                TornReason::LengthWord { .. }
+                | TornReason::Short { .. }
+                | TornReason::ZeroSectorUndecodable => String::new(),
             };
-            writeln!(out, "ErrUnexpectedEOF: The last record might be corrupted, error: unexpected EOF{more}.")
+            writeln!(
+                out,
+                "ErrUnexpectedEOF: The last record might be corrupted, error: unexpected EOF{more}."
+            )
         }
         Some(End::Damaged(_)) | None => Ok(()),
     }
@@ -241,7 +267,11 @@ fn entry_text(payload: &Payload<'_>, secrets: bool) -> String {
         Payload::ConfChange(Some(change)) => {
             let kind = change.kind.unwrap_or(0);
             let name = usize::try_from(kind).ok().and_then(|kind| raft::CONF_CHANGE_TYPES.get(kind)).copied();
-            format!("conf\tmethod={} id={:x}", name.map_or_else(|| kind.to_string(), str::to_owned), change.node_id())
+            format!(
+                "conf\tmethod={} id={:x}",
+                name.map_or_else(|| kind.to_string(), str::to_owned),
+                change.node_id()
+            )
         }
         Payload::Other => "????\t???".to_owned(),
     }
@@ -261,7 +291,8 @@ fn v2_text(node: &Node<'_>, redact: bool) -> String {
 
 /// The quoted text, its middle left out when it is long.
 fn excerpt(text: &[u8], head: usize, tail: usize) -> String {
-    let parts = text.len().checked_sub(tail).filter(|at| *at >= head).and_then(|at| text.split_at_checked(at));
+    let parts =
+        text.len().checked_sub(tail).filter(|at| *at >= head).and_then(|at| text.split_at_checked(at));
     match parts.and_then(|(front, tail)| Some((front.get(..head)?, tail))) {
         Some((front, tail)) => format!("{}...{}", go_quote(front), go_quote(tail)),
         None => go_quote(text),
@@ -270,7 +301,9 @@ fn excerpt(text: &[u8], head: usize, tail: usize) -> String {
 
 /// Nanoseconds since 1970 as Go prints a UTC time.
 fn go_time(nanoseconds: i64) -> String {
-    let Ok(time) = jiff::Timestamp::from_nanosecond(i128::from(nanoseconds)) else { return nanoseconds.to_string() };
+    let Ok(time) = jiff::Timestamp::from_nanosecond(i128::from(nanoseconds)) else {
+        return nanoseconds.to_string();
+    };
     let time = jiff::tz::Offset::UTC.to_datetime(time);
     let fraction = match time.subsec_nanosecond() {
         0 => String::new(),
@@ -290,7 +323,9 @@ fn go_time(nanoseconds: i64) -> String {
 fn json_row(row: &Row<'_>, secrets: bool) -> Value {
     match row {
         Row::Start { after, snapshot, .. } => {
-            let snapshot = snapshot.map(|s| json!({"term": s.term(), "index": s.index(), "confState": super::snap::conf_state(s)}));
+            let snapshot = snapshot.map(
+                |s| json!({"term": s.term(), "index": s.index(), "confState": super::snap::conf_state(s)}),
+            );
             json!({"type": "start", "after": after, "snapshot": snapshot})
         }
         Row::Head { metadata, hard_state, entries, last } => json!({
@@ -323,7 +358,9 @@ fn json_row(row: &Row<'_>, secrets: bool) -> Value {
                 Body::State(_) => drop(object.insert("hardState".to_owned(), node(&raft::HARD_STATE))),
                 Body::Snapshot(_) => drop(object.insert("snapshot".to_owned(), node(&record::SNAPSHOT))),
                 Body::Entry { entry, .. } => entry_json(&mut object, entry, &Payload::of(entry), secrets),
-                Body::Unreadable | Body::Other(_) => drop(object.insert("data".to_owned(), BASE64_STANDARD.encode(data).into())),
+                Body::Unreadable | Body::Other(_) => {
+                    drop(object.insert("data".to_owned(), BASE64_STANDARD.encode(data).into()))
+                }
                 Body::Crc => {}
             }
             object.into()
@@ -345,7 +382,8 @@ fn record_type(kind: Kind) -> Value {
 fn entry_json(object: &mut Map<String, Value>, entry: &EntryView<'_>, payload: &Payload<'_>, secrets: bool) {
     object.insert("term".to_owned(), entry.term.into());
     object.insert("index".to_owned(), entry.index.into());
-    let kind = entry.entry_type().map_or_else(|| entry.kind.into(), |kind| Value::from(format!("Entry{kind:?}")));
+    let kind =
+        entry.entry_type().map_or_else(|| entry.kind.into(), |kind| Value::from(format!("Entry{kind:?}")));
     object.insert("entryType".to_owned(), kind);
     let redact = !secrets && payload.has_secret();
     let hide = |mut value: Value, path: &[&str]| {
@@ -356,10 +394,13 @@ fn entry_json(object: &mut Map<String, Value>, entry: &EntryView<'_>, payload: &
         value
     };
     match payload {
-        Payload::Request(node) => object.insert("request".to_owned(), hide(node.json(secrets), &["v2", "Val"])),
+        Payload::Request(node) => {
+            object.insert("request".to_owned(), hide(node.json(secrets), &["v2", "Val"]))
+        }
         Payload::V2(node) => object.insert("v2Request".to_owned(), hide(node.json(secrets), &["Val"])),
         Payload::ConfChange(Some(change)) => {
-            let node = Node::decode(&raft::CONF_CHANGE, entry.bytes()).map_or(Value::Null, |node| node.json(true));
+            let node =
+                Node::decode(&raft::CONF_CHANGE, entry.bytes()).map_or(Value::Null, |node| node.json(true));
             if let Ok(mut member) = serde_json::from_slice::<Value>(change.context()) {
                 if let Some(id) = member.get_mut("id")
                     && let Some(number) = id.as_u64()

@@ -1,7 +1,7 @@
 //! The checksums of etcd's files.
 //!
-//! Every CRC that etcd stores or prints is CRC-32C (Castagnoli): the WAL chain, `.snap` files, the `status` hash, HashKV. bbolt's meta
-//! pages carry FNV-1a-64, snapshot files end in a SHA-256.
+//! Every CRC that etcd stores or prints is CRC-32C (Castagnoli): the WAL chain, `.snap` files, the `status` hash,
+//! HashKV. bbolt's meta pages carry FNV-1a-64, snapshot files end in a SHA-256.
 
 use std::sync::LazyLock;
 
@@ -13,7 +13,8 @@ pub fn crc32c(crc: u32, bytes: &[u8]) -> u32 {
     crc32c::crc32c_append(crc, bytes)
 }
 
-// Multiplication in GF(2) modulo the reflected Castagnoli polynomial; x^0 is the top bit. As zlib's crc32_combine works.
+// Multiplication in GF(2) modulo the reflected Castagnoli polynomial; x^0 is the top bit. As zlib's crc32_combine
+// works.
 const POLYNOMIAL: u32 = 0x82F6_3B78;
 
 const fn multiply(a: u32, mut b: u32) -> u32 {
@@ -54,7 +55,8 @@ static BYTES: LazyLock<Vec<u32>> = LazyLock::new(|| {
 /// The CRC-32C of A followed by B, from the CRC of each and the length of B in bytes.
 #[must_use]
 pub fn crc32c_combine(a: u32, b: u32, len_b: u64) -> u32 {
-    let mut shifted = BYTES.get(to_usize(len_b & !(u64::MAX << SHORT))).map_or(a, |power| multiply(*power, a));
+    let mut shifted =
+        BYTES.get(to_usize(len_b & !(u64::MAX << SHORT))).map_or(a, |power| multiply(*power, a));
     let mut rest = len_b >> SHORT;
     // A byte is x^8 = x^(2^3), so bit i of the length is x^(2^(i+3)).
     for power in X_POW_2.iter().skip(to_usize(u64::from(SHORT)).saturating_add(3)) {
@@ -72,7 +74,9 @@ pub fn crc32c_combine(a: u32, b: u32, len_b: u64) -> u32 {
 /// FNV-1a, 64 bits.
 #[must_use]
 pub fn fnv1a64(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// SHA-256 of `bytes`.
@@ -103,7 +107,10 @@ mod tests {
             let (a, b) = data.split_at(split);
             let (crc_a, crc_b) = (crc32c(0, a), crc32c(0, b));
             assert_eq!(crc32c_combine(crc_a, crc_b, b.len() as u64), crc32c(0, &data));
-            assert_eq!(crc32c_combine(crc_a, crc_b, b.len() as u64), crc32c::crc32c_combine(crc_a, crc_b, b.len()));
+            assert_eq!(
+                crc32c_combine(crc_a, crc_b, b.len() as u64),
+                crc32c::crc32c_combine(crc_a, crc_b, b.len())
+            );
         }
     }
 

@@ -40,7 +40,10 @@ mod tests {
 
     #[test]
     fn strings_are_escaped_as_go_does_it() {
-        assert_eq!(quote("a\"\\\n\u{1}<&>\u{2028}ö\u{7f}"), "\"a\\\"\\\\\\n\\u0001\\u003c\\u0026\\u003e\\u2028ö\u{7f}\"");
+        assert_eq!(
+            quote("a\"\\\n\u{1}<&>\u{2028}ö\u{7f}"),
+            "\"a\\\"\\\\\\n\\u0001\\u003c\\u0026\\u003e\\u2028ö\u{7f}\""
+        );
         assert_eq!(strings(&["a".to_owned(), "b".to_owned()]), r#"["a","b"]"#);
     }
 

@@ -1,7 +1,7 @@
 //! The protobuf wire format, borrowed: for messages on the hot path and for bytes of no known schema.
 //!
-//! A message is a sequence of fields: a varint tag (`number << 3 | type`), then by type 0 a varint, 1 eight bytes, 2 a varint length and
-//! that many bytes, 5 four bytes. Source: protobuf.dev/programming-guides/encoding.
+//! A message is a sequence of fields: a varint tag (`number << 3 | type`), then by type 0 a varint, 1 eight bytes, 2
+//! a varint length and that many bytes, 5 four bytes. Source: protobuf.dev/programming-guides/encoding.
 
 use nom::bytes::complete::take;
 use nom::error::{Error, ErrorKind};
@@ -108,7 +108,10 @@ mod tests {
     #[test]
     fn varints_are_read_to_their_limits() {
         assert_eq!(varint(&[0]).unwrap().1, 0);
-        assert_eq!(varint(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]).unwrap().1, u64::MAX);
+        assert_eq!(
+            varint(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]).unwrap().1,
+            u64::MAX
+        );
         assert!(varint(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02]).is_err());
         assert!(varint(&[0x80; 11]).is_err());
         assert!(varint(&[0x80]).is_err());

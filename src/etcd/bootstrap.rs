@@ -1,4 +1,5 @@
-//! The log and the raft snapshot that a member of a new cluster begins with, as `etcdutl snapshot restore` of each version writes them.
+//! The log and the raft snapshot that a member of a new cluster begins with, as `etcdutl snapshot restore` of each
+//! version writes them.
 //!
 //! ```text
 //! log         crc(0), metadata {member, cluster}, snapshot {0,0}, entries 1..N: a conf change for each member, ascending by id,
@@ -6,15 +7,18 @@
 //! snapshot    {v2 store, conf state, index N, term 1}
 //! ```
 //!
-//! The versions differ in which fields with the value 0 they write, 3.4 leaves the conf state out of the log, and 3.6 counts a failed read
-//! in the v2 store. etcdutl makes voters only; learners come last because raft knows no configuration without a voter. Source: `etcdutl/snapshot/v3_snapshot.go saveWALAndSnap` @ v3.4, v3.5, v3.6, v3.7.
+//! The versions differ in which fields with the value 0 they write, 3.4 leaves the conf state out of the log, and 3.6
+//! counts a failed read in the v2 store. etcdutl makes voters only; learners come last because raft knows no
+//! configuration without a voter. Source: `etcdutl/snapshot/v3_snapshot.go saveWALAndSnap` @ v3.4, v3.5, v3.6, v3.7.
 
 use prost::Message;
 
 use super::identity::{NewCluster, NewMember};
 use crate::codec::to_u64;
 use crate::etcd::schema::Minor;
-use crate::raft::{self, ConfChange, ConfChangeType, ConfState, Entry, EntryType, HardState, SnapshotMetadata};
+use crate::raft::{
+    self, ConfChange, ConfChangeType, ConfState, Entry, EntryType, HardState, SnapshotMetadata,
+};
 use crate::snap::file::{SnapFile, SnapName};
 use crate::snap::v2;
 use crate::wal::writer::Writer;
@@ -57,16 +61,25 @@ pub fn log(cluster: &NewCluster, member: &NewMember, version: Minor) -> (Segment
 /// The raft snapshot, the same for all members.
 #[must_use]
 pub fn snapshot(cluster: &NewCluster, version: Minor) -> (SnapName, Vec<u8>) {
-    let members = cluster.members.iter().map(|m| v2::NewMember { id: m.id, peer_urls: &m.peer_urls, learner: m.learner });
+    let members = cluster.members.iter().map(|m| v2::NewMember {
+        id: m.id,
+        peer_urls: &m.peer_urls,
+        learner: m.learner,
+    });
     let data = v2::store(members, None, u64::from(version > Minor::V35));
     let index = commit(cluster);
-    let metadata = SnapshotMetadata { conf_state: Some(conf_state(cluster, version)), index: Some(index), term: Some(TERM) };
+    let metadata = SnapshotMetadata {
+        conf_state: Some(conf_state(cluster, version)),
+        index: Some(index),
+        term: Some(TERM),
+    };
     let snapshot = raft::Snapshot { data: Some(data.into_bytes()), metadata: Some(metadata) };
     (SnapName { term: TERM, index }, SnapFile::encode(&snapshot))
 }
 
 fn conf_state(cluster: &NewCluster, version: Minor) -> ConfState {
-    let (voters, learners) = (cluster.voters().map(|m| m.id).collect(), cluster.learners().map(|m| m.id).collect());
+    let (voters, learners) =
+        (cluster.voters().map(|m| m.id).collect(), cluster.learners().map(|m| m.id).collect());
     ConfState { voters, learners, auto_leave: zero(version).map(|_| false), ..ConfState::default() }
 }
 

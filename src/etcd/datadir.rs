@@ -59,10 +59,14 @@ pub fn file_kind(source: &Source) -> Result<FileKind> {
     }
     let head = source.head(4096).map_err(|c| Error::unreadable(source.path(), c))?;
     if db::looks_like_bolt(source).map_err(|c| Error::unreadable(source.path(), c))? {
-        let big = [16, 4112].iter().any(|at| slice_at(&head, *at, 4).is_some_and(|word| word == meta::MAGIC.to_be_bytes()));
+        let big = [16, 4112]
+            .iter()
+            .any(|at| slice_at(&head, *at, 4).is_some_and(|word| word == meta::MAGIC.to_be_bytes()));
         return Ok(if big { FileKind::BoltBigEndian } else { FileKind::Bolt });
     }
-    if let Some((.., what)) = FOREIGN.iter().find(|(at, magic, _)| slice_at(&head, *at, magic.len()) == Some(*magic)) {
+    if let Some((.., what)) =
+        FOREIGN.iter().find(|(at, magic, _)| slice_at(&head, *at, magic.len()) == Some(*magic))
+    {
         return Ok(FileKind::Foreign(what));
     }
     let extension = source.path().extension().and_then(|e| e.to_str());
@@ -97,19 +101,25 @@ pub fn open_database(path: &Path) -> Result<Source> {
 pub fn require_database(source: &Source) -> Result<()> {
     let what = match file_kind(source)? {
         FileKind::Bolt => return Ok(()),
-        FileKind::BoltBigEndian => "is a bbolt database written by a big-endian machine (s390x); read it on one".to_owned(),
+        FileKind::BoltBigEndian => {
+            "is a bbolt database written by a big-endian machine (s390x); read it on one".to_owned()
+        }
         FileKind::Wal => "is a WAL segment; use `coldbolt wal dump` on its directory".to_owned(),
         FileKind::RaftSnapshot => "is a raft snapshot; use `coldbolt snap show`".to_owned(),
         FileKind::Empty => "is empty (0 bytes)".to_owned(),
-        FileKind::Foreign(what) if what.ends_with("file") && what != "a text file" => format!("is {what}; unpack it first"),
+        FileKind::Foreign(what) if what.ends_with("file") && what != "a text file" => {
+            format!("is {what}; unpack it first")
+        }
         FileKind::Foreign(what) => format!("is {what}, not an etcd snapshot or database"),
-        FileKind::Unknown => format!("is not an etcd snapshot or database: no bbolt meta page in its {} bytes", source.len()),
+        FileKind::Unknown => {
+            format!("is not an etcd snapshot or database: no bbolt meta page in its {} bytes", source.len())
+        }
     };
     Err(Error::unreadable(source.path(), what))
 }
 
-/// Refuses what is plainly another kind of file than `due`: a database where a WAL segment or a raft snapshot is meant, nothing at all where
-/// a segment is. What is merely damaged passes.
+/// Refuses what is plainly another kind of file than `due`: a database where a WAL segment or a raft snapshot is
+/// meant, nothing at all where a segment is. What is merely damaged passes.
 ///
 /// # Errors
 /// [`Error::Unreadable`], saying what it is instead.
@@ -123,7 +133,10 @@ pub fn refuse_other_kind(source: &Source, due: FileKind) -> Result<()> {
         FileKind::Empty if due == FileKind::Wal => "empty (0 bytes)",
         _ => return Ok(()),
     };
-    Err(Error::unreadable(source.path(), format!("is {what}, not {wanted}; `coldbolt inspect` tells what a file is")))
+    Err(Error::unreadable(
+        source.path(),
+        format!("is {what}, not {wanted}; `coldbolt inspect` tells what a file is"),
+    ))
 }
 
 /// The files of a data directory, or of the part of one that was given. Nothing is opened yet.
@@ -150,7 +163,8 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Lists a data directory, a `member` directory, a `snap` or a `wal` directory. `wal_dir` is for a WAL kept elsewhere.
+    /// Lists a data directory, a `member` directory, a `snap` or a `wal` directory. `wal_dir` is for a WAL kept
+    /// elsewhere.
     ///
     /// # Errors
     /// [`Error::Unreadable`] when it cannot be listed, or holds nothing of etcd's.
@@ -170,13 +184,19 @@ impl DataDir {
             // A snap or wal directory itself.
             dir.read_dir(path)?;
         }
-        dir.snap_dir = snap.or_else(|| dir.db.as_ref().or(dir.snaps.first()).and_then(|p| p.parent()).map(Path::to_path_buf));
+        dir.snap_dir = snap.or_else(|| {
+            dir.db.as_ref().or(dir.snaps.first()).and_then(|p| p.parent()).map(Path::to_path_buf)
+        });
         dir.wal_dir = wal.or_else(|| dir.wals.first().and_then(|p| p.parent()).map(Path::to_path_buf));
-        for list in [&mut dir.snaps, &mut dir.snap_dbs, &mut dir.wals, &mut dir.leftovers, &mut dir.strangers] {
+        for list in [&mut dir.snaps, &mut dir.snap_dbs, &mut dir.wals, &mut dir.leftovers, &mut dir.strangers]
+        {
             list.sort();
         }
         if dir.db.is_none() && dir.snaps.is_empty() && dir.snap_dbs.is_empty() && dir.wals.is_empty() {
-            return Err(Error::unreadable(path, "holds no etcd data: no member/snap/db, no *.snap, no *.wal"));
+            return Err(Error::unreadable(
+                path,
+                "holds no etcd data: no member/snap/db, no *.snap, no *.wal",
+            ));
         }
         Ok(dir)
     }
@@ -196,7 +216,11 @@ impl DataDir {
                 &mut self.snaps
             } else if name.ends_with(".wal") {
                 &mut self.wals
-            } else if name.ends_with(".broken") || name.ends_with(".tmp") || name.starts_with("db.tmp") || name.starts_with("tmp") {
+            } else if name.ends_with(".broken")
+                || name.ends_with(".tmp")
+                || name.starts_with("db.tmp")
+                || name.starts_with("tmp")
+            {
                 &mut self.leftovers
             } else {
                 &mut self.strangers

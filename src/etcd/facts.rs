@@ -150,32 +150,54 @@ impl Facts {
             b"members_removed" => member_id(key).map(|id| self.removed_members.push(id)),
             b"lease" => {
                 let key_id = array_at(key, 0).map(i64::from_be_bytes).filter(|_| key.len() == 8);
-                let key_id = key_id.ok_or_else(|| format!("a lease's key has 8 bytes, this one has {}", key.len()))?;
+                let key_id =
+                    key_id.ok_or_else(|| format!("a lease's key has 8 bytes, this one has {}", key.len()))?;
                 let lease = Lease::decode(value).map_err(|e| e.to_string())?;
                 if lease.id != key_id {
                     return Err(format!("the value names lease {:016x}, its key {key_id:016x}", lease.id));
                 }
                 let (ttl, remaining_ttl) = (lease.ttl, lease.remaining_ttl);
-                self.leases.push(LeaseFact { id: key_id, ttl, remaining_ttl, attached: None, keys: Vec::new() });
+                self.leases.push(LeaseFact {
+                    id: key_id,
+                    ttl,
+                    remaining_ttl,
+                    attached: None,
+                    keys: Vec::new(),
+                });
                 Ok(())
             }
             b"alarm" => {
                 let alarm = AlarmMember::decode(key).map_err(|e| e.to_string())?;
-                self.alarms.push(AlarmFact { member_id: alarm.member_id, alarm: AlarmType::try_from(alarm.alarm).ok() });
+                self.alarms.push(AlarmFact {
+                    member_id: alarm.member_id,
+                    alarm: AlarmType::try_from(alarm.alarm).ok(),
+                });
                 Ok(())
             }
             b"auth" => match key {
                 b"authEnabled" => {
                     self.auth.enabled = value == [1];
-                    if matches!(value, [0 | 1]) { Ok(()) } else { Err(format!("one byte 0 or 1 is due, {} bytes are there", value.len())) }
+                    if matches!(value, [0 | 1]) {
+                        Ok(())
+                    } else {
+                        Err(format!("one byte 0 or 1 is due, {} bytes are there", value.len()))
+                    }
                 }
                 b"authRevision" => number(value).map(|n| self.auth.revision = Some(n)),
                 _ => self.unknown(bucket, key),
             },
             b"authUsers" => {
                 let user = User::decode(value).map_err(|e| e.to_string())?;
-                self.auth.users.push(UserFact { name: show(key), roles: user.roles, has_password: !user.password.is_empty() });
-                if user.name == key { Ok(()) } else { Err(format!("the value names user {}", show(&user.name))) }
+                self.auth.users.push(UserFact {
+                    name: show(key),
+                    roles: user.roles,
+                    has_password: !user.password.is_empty(),
+                });
+                if user.name == key {
+                    Ok(())
+                } else {
+                    Err(format!("the value names user {}", show(&user.name)))
+                }
             }
             b"authRoles" => {
                 let role = Role::decode(value).map_err(|e| e.to_string())?;
@@ -185,7 +207,11 @@ impl Facts {
                     range_end: show(&p.range_end),
                 });
                 self.auth.roles.push(RoleFact { name: show(key), permissions: permissions.collect() });
-                if role.name == key { Ok(()) } else { Err(format!("the value names role {}", show(&role.name))) }
+                if role.name == key {
+                    Ok(())
+                } else {
+                    Err(format!("the value names role {}", show(&role.name)))
+                }
             }
             _ => Ok(()),
         }
@@ -208,13 +234,15 @@ impl Facts {
         Ok(())
     }
 
-    /// The revision up to which history is gone: what was finished, or asked for since; `None` before the first compaction.
+    /// The revision up to which history is gone: what was finished, or asked for since; `None` before the first
+    /// compaction.
     #[must_use]
     pub fn compact_revision(&self) -> Option<i64> {
         self.finished_compact_revision.max(self.scheduled_compact_revision)
     }
 
-    /// The revision that a store is at whose last stored one is `last`: a compaction may have removed the last ones (`store.restore`).
+    /// The revision that a store is at whose last stored one is `last`: a compaction may have removed the last ones
+    /// (`store.restore`).
     #[must_use]
     pub fn current_revision(&self, last: i64) -> i64 {
         self.compact_revision().unwrap_or(0).max(last).max(1)

@@ -1,9 +1,9 @@
 //! The rules that a keyspace's history obeys, checked as its revisions go by in order.
 //!
-//! A transaction that changes something gets the next main revision; the changes in it get sub-revisions 0, 1, 2. A put of a key that is
-//! live keeps its create revision and adds 1 to its version; any other put creates it anew with version 1; only a live key is deleted.
-//! Compaction at C removes, of each key, all up to C but the newest, so up to C nothing follows from what is missing.
-//! Source: `server/storage/mvcc/kvstore_txn.go put, delete @ v3.6`.
+//! A transaction that changes something gets the next main revision; the changes in it get sub-revisions 0, 1, 2. A
+//! put of a key that is live keeps its create revision and adds 1 to its version; any other put creates it anew with
+//! version 1; only a live key is deleted. Compaction at C removes, of each key, all up to C but the newest, so up to
+//! C nothing follows from what is missing. Source: `server/storage/mvcc/kvstore_txn.go put, delete @ v3.6`.
 
 use super::newest::Newer;
 use super::{BucketKey, KeyValue, Revision};
@@ -27,7 +27,8 @@ impl History {
         History { compact, last: None, lost: None, gap: false }
     }
 
-    /// Something between the last revision and the next one cannot be read. That is said elsewhere: what follows from it is not.
+    /// Something between the last revision and the next one cannot be read. That is said elsewhere: what follows from
+    /// it is not.
     pub fn lost(&mut self) {
         self.lost = Some(self.last.unwrap_or_default());
         self.gap = true;
@@ -46,21 +47,41 @@ impl History {
     }
 
     /// One more revision; `before` is the newest one of the same key that went by.
-    pub fn check(&mut self, before: Option<Newer>, key: BucketKey, kv: &KeyValue<'_>, fault: &mut dyn FnMut(Code, String)) {
+    pub fn check(
+        &mut self,
+        before: Option<Newer>,
+        key: BucketKey,
+        kv: &KeyValue<'_>,
+        fault: &mut dyn FnMut(Code, String),
+    ) {
         let BucketKey { revision, tombstone } = key;
         self.check_order(revision, fault);
         let compacted = revision.main <= self.compact;
         let sure = self.lost.is_none_or(|lost| before.is_some_and(|b| b.revision() > lost));
         if tombstone {
-            if kv.create_revision != 0 || kv.mod_revision != 0 || kv.version != 0 || kv.lease != 0 || !kv.value.is_empty() {
+            if kv.create_revision != 0
+                || kv.mod_revision != 0
+                || kv.version != 0
+                || kv.lease != 0
+                || !kv.value.is_empty()
+            {
                 fault(Code::Tombstone, "a deletion carries more than the key".to_owned());
             }
             match before {
                 Some(b) if b.tombstone() && sure => {
-                    fault(Code::Tombstone, format!("the key is deleted here and was already deleted at revision {}", b.revision()));
+                    fault(
+                        Code::Tombstone,
+                        format!(
+                            "the key is deleted here and was already deleted at revision {}",
+                            b.revision()
+                        ),
+                    );
                 }
                 None if !compacted && sure => {
-                    fault(Code::Tombstone, "the key is deleted here, but nothing says that it existed".to_owned());
+                    fault(
+                        Code::Tombstone,
+                        "the key is deleted here, but nothing says that it existed".to_owned(),
+                    );
                 }
                 _ => {}
             }
@@ -71,24 +92,40 @@ impl History {
             return;
         }
         if kv.mod_revision != revision.main {
-            fault(Code::ModRevision, format!("the value says mod_revision {}, its key {}", kv.mod_revision, revision.main));
+            fault(
+                Code::ModRevision,
+                format!("the value says mod_revision {}, its key {}", kv.mod_revision, revision.main),
+            );
         }
         let (create, version) = (kv.create_revision, kv.version);
         let due = match before.filter(|b| !b.tombstone()) {
             _ if !sure => None,
-            Some(b) => {
-                Some((b.create_revision(), b.version().saturating_add(1), format!("after version {} at {}", b.version(), b.revision())))
+            Some(b) => Some((
+                b.create_revision(),
+                b.version().saturating_add(1),
+                format!("after version {} at {}", b.version(), b.revision()),
+            )),
+            None if before.is_some() || !compacted => {
+                Some((revision.main, 1, "of a key that did not exist".to_owned()))
             }
-            None if before.is_some() || !compacted => Some((revision.main, 1, "of a key that did not exist".to_owned())),
             None => None,
         };
         if let Some((due_create, due_version, why)) = due {
             if (create, version) != (due_create, due_version) {
-                let what = format!("create revision {create} and version {version}; {due_create} and {due_version} are due {why}");
+                let what = format!(
+                    "create revision {create} and version {version}; {due_create} and {due_version} are due {why}"
+                );
                 fault(Code::VersionChain, what);
             }
-        } else if version < 1 || create < 1 || create > revision.main || !possible(version, create, revision) {
-            fault(Code::VersionChain, format!("create revision {create} and version {version} cannot be at revision {}", revision.main));
+        } else if version < 1 || create < 1 || create > revision.main || !possible(version, create, revision)
+        {
+            fault(
+                Code::VersionChain,
+                format!(
+                    "create revision {create} and version {version} cannot be at revision {}",
+                    revision.main
+                ),
+            );
         }
     }
 
@@ -104,20 +141,30 @@ impl History {
             return;
         }
         // Revision 1 is the empty store; the first change is 2.
-        let from = last.filter(|l| l.main > self.compact).unwrap_or(Revision { main: self.compact.max(1), sub: 0 });
+        let from =
+            last.filter(|l| l.main > self.compact).unwrap_or(Revision { main: self.compact.max(1), sub: 0 });
         let hole = if revision.main == from.main {
             let hole = revision.sub != from.sub.saturating_add(1);
             if hole {
-                fault(Code::SubRevision, format!("{revision} follows {from}: changes inside the transaction are missing"));
+                fault(
+                    Code::SubRevision,
+                    format!("{revision} follows {from}: changes inside the transaction are missing"),
+                );
             }
             hole
         } else {
             let missing = revision.main.saturating_sub(from.main).saturating_sub(1);
             if missing > 0 {
-                fault(Code::RevisionGap, format!("{revision} follows {from}: {missing} revisions are missing"));
+                fault(
+                    Code::RevisionGap,
+                    format!("{revision} follows {from}: {missing} revisions are missing"),
+                );
             }
             if revision.sub != 0 {
-                fault(Code::SubRevision, format!("the transaction's changes start at {revision}, not at sub-revision 0"));
+                fault(
+                    Code::SubRevision,
+                    format!("the transaction's changes start at {revision}, not at sub-revision 0"),
+                );
             }
             missing > 0 || revision.sub != 0
         };
@@ -127,8 +174,8 @@ impl History {
     }
 }
 
-/// Whether a key of this version, created then, can be what a transaction leaves. etcd refuses one that puts a key twice
-/// (`checkIntervals`); its store does not.
+/// Whether a key of this version, created then, can be what a transaction leaves. etcd refuses one that puts a key
+/// twice (`checkIntervals`); its store does not.
 fn possible(version: i64, create: i64, revision: Revision) -> bool {
     if create == revision.main { version <= revision.sub.saturating_add(1) } else { version > 1 }
 }

@@ -5,7 +5,8 @@
 //! cluster id   first 8 bytes, big-endian, of SHA-1 (all member ids, 8 bytes big-endian each, ascending)
 //! ```
 //!
-//! Sources: `membership/member.go computeMemberID`, `cluster.go genID`, `config.go VerifyBootstrap`, `urlsmap.go` @ v3.6.
+//! Sources: `membership/member.go computeMemberID`, `cluster.go genID`, `config.go VerifyBootstrap`, `urlsmap.go` @
+//! v3.6.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +34,8 @@ impl NewMember {
     /// The member as etcd stores it.
     #[must_use]
     pub fn json(&self) -> String {
-        let name = if self.name.is_empty() { String::new() } else { format!(",\"name\":{}", quote(&self.name)) };
+        let name =
+            if self.name.is_empty() { String::new() } else { format!(",\"name\":{}", quote(&self.name)) };
         let learner = if self.learner { ",\"isLearner\":true" } else { "" };
         format!("{{\"id\":{},\"peerURLs\":{}{learner}{name}}}", self.id, strings(&self.peer_urls))
     }
@@ -64,7 +66,12 @@ impl NewCluster {
         let mut members = Vec::new();
         for (name, urls) in by_name {
             let peer_urls = peer_urls(urls).map_err(Error::Refused)?;
-            members.push(NewMember { id: member_id(&peer_urls, token), name: name.to_owned(), peer_urls, learner: false });
+            members.push(NewMember {
+                id: member_id(&peer_urls, token),
+                name: name.to_owned(),
+                peer_urls,
+                learner: false,
+            });
         }
         members.sort_by_key(|member| member.id);
         Ok(NewCluster { id: cluster_id(members.iter().map(|m| m.id)), token: token.to_owned(), members })
@@ -94,12 +101,18 @@ impl NewCluster {
     /// [`Error::Refused`] when there is no such member, or none would be left to vote.
     pub fn make_learners(&mut self, names: &[String]) -> Result<()> {
         for name in names {
-            let missing = format!("--learner {}: no such member in --initial-cluster={}", go_quote(name), self.to_text());
+            let missing = format!(
+                "--learner {}: no such member in --initial-cluster={}",
+                go_quote(name),
+                self.to_text()
+            );
             let member = self.members.iter_mut().find(|m| m.name == *name).ok_or(Error::Refused(missing))?;
             member.learner = true;
         }
         if !names.is_empty() && self.members.iter().all(|m| m.learner) {
-            return Err(Error::Refused("--learner: every member would be a learner; at least one must vote".to_owned()));
+            return Err(Error::Refused(
+                "--learner: every member would be a learner; at least one must vote".to_owned(),
+            ));
         }
         Ok(())
     }
@@ -114,33 +127,49 @@ impl NewCluster {
         self.members.iter().filter(|member| member.learner)
     }
 
-    /// The member of that name, which advertises these peer URLs, separated by commas. Names of hosts are compared as they are written.
+    /// The member of that name, which advertises these peer URLs, separated by commas. Names of hosts are compared as
+    /// they are written.
     ///
     /// # Errors
     /// [`Error::Refused`] in etcd's words when it is not there or its URLs are others.
     pub fn member(&self, name: &str, advertised: &str) -> Result<&NewMember> {
         let advertised = peer_urls(advertised.split(',')).map_err(Error::Refused)?;
-        let missing_name = || format!("couldn't find local name {} in the initial cluster configuration", go_quote(name));
-        let member = self.members.iter().find(|m| m.name == name).ok_or_else(|| Error::Refused(missing_name()))?;
+        let missing_name =
+            || format!("couldn't find local name {} in the initial cluster configuration", go_quote(name));
+        let member =
+            self.members.iter().find(|m| m.name == name).ok_or_else(|| Error::Refused(missing_name()))?;
         if member.peer_urls == advertised {
             return Ok(member);
         }
         let why = "URLs are compared as they are written: names are not looked up";
-        let missing: Vec<_> = member.peer_urls.iter().filter(|url| !advertised.contains(url)).map(|url| format!("{name}={url}")).collect();
+        let missing: Vec<_> = member
+            .peer_urls
+            .iter()
+            .filter(|url| !advertised.contains(url))
+            .map(|url| format!("{name}={url}"))
+            .collect();
         if !missing.is_empty() {
             let (missing, advertised) = (missing.join(","), advertised.join(","));
-            let what = format!("--initial-cluster has {missing} but missing from --initial-advertise-peer-urls={advertised} ({why})");
+            let what = format!(
+                "--initial-cluster has {missing} but missing from --initial-advertise-peer-urls={advertised} ({why})"
+            );
             return Err(Error::Refused(what));
         }
         let extra: Vec<_> = advertised.into_iter().filter(|url| !member.peer_urls.contains(url)).collect();
         let (extra, cluster) = (extra.join(","), self.to_text());
-        Err(Error::Refused(format!("--initial-advertise-peer-urls has {extra} but missing from --initial-cluster={cluster} ({why})")))
+        Err(Error::Refused(format!(
+            "--initial-advertise-peer-urls has {extra} but missing from --initial-cluster={cluster} ({why})"
+        )))
     }
 
     /// `name=url,name=url`, sorted.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let mut pairs: Vec<_> = self.members.iter().flat_map(|m| m.peer_urls.iter().map(move |url| format!("{}={url}", m.name))).collect();
+        let mut pairs: Vec<_> = self
+            .members
+            .iter()
+            .flat_map(|m| m.peer_urls.iter().map(move |url| format!("{}={url}", m.name)))
+            .collect();
         pairs.sort();
         pairs.join(",")
     }
@@ -176,7 +205,10 @@ mod tests {
         let one = NewCluster::parse("n1=http://127.0.0.1:23980", "tok").unwrap();
         assert_eq!((one.members[0].id, one.id), (0x6835_60a5_2490_4f92, 0x4803_8086_7a1a_cc88));
         let two = NewCluster::parse("x=http://127.0.0.1:32390,y=http://127.0.0.1:32391", "newtok").unwrap();
-        assert_eq!(two.members.iter().map(|m| m.id).collect::<Vec<_>>(), [0x22e2_1fb7_2780_2ba6, 0x52d6_4a12_abd1_ed91]);
+        assert_eq!(
+            two.members.iter().map(|m| m.id).collect::<Vec<_>>(),
+            [0x22e2_1fb7_2780_2ba6, 0x52d6_4a12_abd1_ed91]
+        );
         assert_eq!(two.id, 0x43a5_1be7_bd29_34b3);
     }
 
@@ -186,7 +218,9 @@ mod tests {
         let id = one.members[0].id;
         assert_eq!(
             one.members[0].json(),
-            format!(r#"{{"id":{id},"peerURLs":["http://127.0.0.1:23980","http://a:1?b\u0026c"],"name":"n1"}}"#)
+            format!(
+                r#"{{"id":{id},"peerURLs":["http://127.0.0.1:23980","http://a:1?b\u0026c"],"name":"n1"}}"#
+            )
         );
     }
 
@@ -200,7 +234,13 @@ mod tests {
         assert_eq!((three.voters().count(), three.id), (2, cluster().id));
         assert!(three.learners().all(|m| m.json().contains(r#""],"isLearner":true,"name":"b"}"#)));
         assert!(cluster().make_learners(&names(&["x"])).unwrap_err().to_string().contains("no such member"));
-        assert!(cluster().make_learners(&names(&["a", "b", "c"])).unwrap_err().to_string().contains("at least one must vote"));
+        assert!(
+            cluster()
+                .make_learners(&names(&["a", "b", "c"]))
+                .unwrap_err()
+                .to_string()
+                .contains("at least one must vote")
+        );
     }
 
     #[test]
@@ -212,16 +252,21 @@ mod tests {
             });
             cluster.unwrap_err().to_string()
         };
-        assert_eq!(member("a=http://a:1", "b", "http://a:1"), "couldn't find local name \"b\" in the initial cluster configuration");
+        assert_eq!(
+            member("a=http://a:1", "b", "http://a:1"),
+            "couldn't find local name \"b\" in the initial cluster configuration"
+        );
         assert!(
             member("a=http://a:1,a=http://c:1", "a", "http://b:1,http://c:1")
                 .starts_with("--initial-cluster has a=http://a:1 but missing from --initial-advertise-peer-urls=http://b:1,http://c:1 (")
         );
-        assert!(
-            member("a=http://a:1", "a", "http://a:1,http://c:1")
-                .starts_with("--initial-advertise-peer-urls has http://c:1 but missing from --initial-cluster=a=http://a:1 (")
+        assert!(member("a=http://a:1", "a", "http://a:1,http://c:1").starts_with(
+            "--initial-advertise-peer-urls has http://c:1 but missing from --initial-cluster=a=http://a:1 ("
+        ));
+        assert_eq!(
+            member("a=http://a:1,b=http://a:1", "a", "http://a:1"),
+            "initial cluster a=http://a:1,b=http://a:1 has duplicate url"
         );
-        assert_eq!(member("a=http://a:1,b=http://a:1", "a", "http://a:1"), "initial cluster a=http://a:1,b=http://a:1 has duplicate url");
         assert_eq!(member("a", "a", "http://a:1"), "URL scheme must be http, https, unix, or unixs: ");
         assert!(NewCluster::parse(",,", "t").unwrap().check().is_err());
     }

@@ -92,12 +92,22 @@ mod tests {
 
     #[test]
     fn a_range_end_means_what_it_means_to_etcd() {
-        assert!(KeyRange::request(b"a", b"").contains(b"a") && !KeyRange::request(b"a", b"").contains(b"a\0"));
-        assert!(KeyRange::request(b"a", b"\0").contains(b"\xff\xff") && !KeyRange::request(b"b", b"\0").contains(b"a"));
+        assert!(
+            KeyRange::request(b"a", b"").contains(b"a") && !KeyRange::request(b"a", b"").contains(b"a\0")
+        );
+        assert!(
+            KeyRange::request(b"a", b"\0").contains(b"\xff\xff")
+                && !KeyRange::request(b"b", b"\0").contains(b"a")
+        );
         assert!(KeyRange::request(b"\0", b"\0").contains(b"\0"));
-        assert!(KeyRange::request(b"a", b"c").contains(b"b\xff") && !KeyRange::request(b"a", b"c").contains(b"c"));
+        assert!(
+            KeyRange::request(b"a", b"c").contains(b"b\xff") && !KeyRange::request(b"a", b"c").contains(b"c")
+        );
         // Not open: two zero bytes end it after the one-byte keys 00.
-        assert!(KeyRange::request(b"\0", b"\0\0").contains(b"\0") && !KeyRange::request(b"\0", b"\0\0").contains(b"a"));
+        assert!(
+            KeyRange::request(b"\0", b"\0\0").contains(b"\0")
+                && !KeyRange::request(b"\0", b"\0\0").contains(b"a")
+        );
         assert!(!KeyRange::request(b"c", b"a").contains(b"b"));
         assert!(!KeyRange::all().contains(b""));
     }

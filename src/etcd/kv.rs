@@ -1,7 +1,7 @@
 //! `mvccpb.KeyValue`: the values of etcd's `key` bucket, decoded without copying.
 //!
-//! Fields: 1 key, 2 create_revision, 3 mod_revision, 4 version, 5 value, 6 lease. Zero values are left out; a tombstone has the key only.
-//! Source: `api/mvccpb/kv.proto`.
+//! Fields: 1 key, 2 create_revision, 3 mod_revision, 4 version, 5 value, 6 lease. Zero values are left out; a
+//! tombstone has the key only. Source: `api/mvccpb/kv.proto`.
 
 use prost::encoding::{WireType, encode_key, encode_varint};
 
@@ -75,7 +75,8 @@ impl<'a> KeyValue<'a> {
         out
     }
 
-    /// Whether it can be what is stored under `key`, as far as it tells by itself. `stored` is the bytes it was decoded from.
+    /// Whether it can be what is stored under `key`, as far as it tells by itself. `stored` is the bytes it was
+    /// decoded from.
     ///
     /// # Errors
     /// `value-undecodable` without a user key, `mod-revision` when it names another revision.
@@ -85,10 +86,14 @@ impl<'a> KeyValue<'a> {
             return Ok(());
         }
         if self.key.is_empty() {
-            return Err((Code::ValueUndecodable, format!("the KeyValue of {} bytes names no key", stored.len())));
+            return Err((
+                Code::ValueUndecodable,
+                format!("the KeyValue of {} bytes names no key", stored.len()),
+            ));
         }
         if !key.tombstone && self.mod_revision != key.revision.main {
-            let what = format!("the value says mod_revision {}, its key {}", self.mod_revision, key.revision.main);
+            let what =
+                format!("the value says mod_revision {}, its key {}", self.mod_revision, key.revision.main);
             return Err((Code::ModRevision, what));
         }
         Ok(())
@@ -115,7 +120,8 @@ mod tests {
         lease: i64,
     }
 
-    /// prost skips a group that it does not know, and Go does too. Protobuf gave groups up before etcd was written: one here is damage.
+    /// prost skips a group that it does not know, and Go does too. Protobuf gave groups up before etcd was written:
+    /// one here is damage.
     #[test]
     fn a_group_is_refused_though_prost_skips_it() {
         let kv = [&b"\x0a\x01k\x63"[..], b"\x08\x01\x64\x18\x07"].concat();
@@ -143,7 +149,10 @@ mod tests {
         assert_eq!(kv.check(key(8, false), stored).unwrap_err().0, Code::ModRevision);
         // A deletion carries the key only.
         assert_eq!(kv.check(key(8, true), stored), Ok(()));
-        assert_eq!(KeyValue::default().check(key(8, false), b"\x48\x00").unwrap_err().0, Code::ValueUndecodable);
+        assert_eq!(
+            KeyValue::default().check(key(8, false), b"\x48\x00").unwrap_err().0,
+            Code::ValueUndecodable
+        );
         // The marker of a bumped revision.
         assert_eq!(KeyValue::default().check(key(1_000_000_008, false), b""), Ok(()));
     }

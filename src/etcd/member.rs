@@ -75,6 +75,8 @@ pub fn hex_ids<S: serde::Serializer>(ids: &[u64], serializer: S) -> Result<S::Ok
     serializer.collect_seq(ids.iter().map(|id| hex16(*id)))
 }
 
-fn null_is_empty<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+fn null_is_empty<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
     Ok(Option::<Vec<T>>::deserialize(deserializer)?.unwrap_or_default())
 }

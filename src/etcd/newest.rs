@@ -1,10 +1,11 @@
 //! The newest revision of every key: what decides which keys are live.
 //!
-//! Keys are known by a 128-bit keyed hash, so that memory is a fixed few bytes a key whatever the keys' lengths; the hash keys are drawn
-//! anew in each run, so no file can be made to collide.
+//! Keys are known by a 128-bit keyed hash, so that memory is a fixed few bytes a key whatever the keys' lengths; the
+//! hash keys are drawn anew in each run, so no file can be made to collide.
 //!
-//! The table is larger than the processor's caches: what it costs is waiting for memory. So who has several keys hashes all of them and
-//! calls [`Newest::fetch`], whose loads do not wait for one another, before it asks for the first.
+//! The table is larger than the processor's caches: what it costs is waiting for memory. So who has several keys
+//! hashes all of them and calls [`Newest::fetch`], whose loads do not wait for one another, before it asks for the
+//! first.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -41,7 +42,9 @@ impl Hashers {
     #[must_use]
     pub fn hash(&self, key: &[u8]) -> KeyHash {
         let [a, b] = &self.0;
-        let halves = |word: u64| [word & u64::from(u32::MAX), word >> 32].map(|half| u32::try_from(half).unwrap_or_default());
+        let halves = |word: u64| {
+            [word & u64::from(u32::MAX), word >> 32].map(|half| u32::try_from(half).unwrap_or_default())
+        };
         let ([a, b], [c, d]) = (halves(a.hash_one(key)), halves(b.hash_one(key)));
         KeyHash([a, b, c, d])
     }
@@ -117,7 +120,10 @@ pub struct Newest {
 
 impl Default for Newest {
     fn default() -> Newest {
-        Newest { hashers: Hashers::default(), shards: std::iter::repeat_with(Shard::default).take(SHARDS).collect() }
+        Newest {
+            hashers: Hashers::default(),
+            shards: std::iter::repeat_with(Shard::default).take(SHARDS).collect(),
+        }
     }
 }
 
@@ -131,7 +137,9 @@ impl Newest {
     /// Brings what is known of these keys into the processor's cache.
     pub fn fetch(&self, keys: impl Iterator<Item = KeyHash>) {
         // What is known of a key may begin in one line of the cache and end in the next.
-        let known = keys.filter_map(|hash| self.shards.get(hash.shard())?.get(&hash)).fold(0, |all, newer| all ^ newer.place);
+        let known = keys
+            .filter_map(|hash| self.shards.get(hash.shard())?.get(&hash))
+            .fold(0, |all, newer| all ^ newer.place);
         std::hint::black_box(known);
     }
 
@@ -175,7 +183,10 @@ pub struct Gathering {
 
 impl Default for Gathering {
     fn default() -> Gathering {
-        Gathering { hashers: Hashers::default(), shards: std::iter::repeat_with(Mutex::default).take(SHARDS).collect() }
+        Gathering {
+            hashers: Hashers::default(),
+            shards: std::iter::repeat_with(Mutex::default).take(SHARDS).collect(),
+        }
     }
 }
 
@@ -183,7 +194,8 @@ impl Gathering {
     /// What has been gathered.
     #[must_use]
     pub fn done(self) -> Newest {
-        let shards = self.shards.into_iter().map(|shard| shard.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let shards =
+            self.shards.into_iter().map(|shard| shard.into_inner().unwrap_or_else(PoisonError::into_inner));
         Newest { hashers: self.hashers, shards: shards.collect() }
     }
 }
@@ -257,7 +269,8 @@ impl Hasher for Taken {
     }
 
     fn write(&mut self, words: &[u8]) {
-        // The words arrive as bytes, after their number. The shard was chosen by the first of them, so the last ones are taken here.
+        // The words arrive as bytes, after their number. The shard was chosen by the first of them, so the last ones
+        // are taken here.
         self.0 = words.last_chunk().map_or(0, |word| u64::from_ne_bytes(*word));
     }
 }

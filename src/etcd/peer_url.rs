@@ -32,7 +32,10 @@ fn peer_url(text: &str) -> Result<String, String> {
 
 /// `%q` of the texts that people type.
 pub(super) fn go_quote(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").replace('\t', "\\t"))
+    format!(
+        "\"{}\"",
+        text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").replace('\t', "\\t")
+    )
 }
 
 #[derive(Debug, Clone, Default)]
@@ -73,7 +76,8 @@ impl<'u> Url<'u> {
             let end = after.find('/').unwrap_or(after.len());
             let (authority, rest) = after.split_at(end);
             path = rest;
-            let (user, host) = authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));
+            let (user, host) =
+                authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));
             check_host(host)?;
             if user.is_some_and(|u| !u.bytes().all(is_user)) {
                 return Err("net/url: invalid userinfo".to_owned());
@@ -94,7 +98,11 @@ impl<'u> Url<'u> {
         if let Some(opaque) = self.opaque {
             out.push_str(opaque);
         } else {
-            if self.host.is_some_and(|h| !h.is_empty()) || self.user.is_some() || self.path.starts_with('/') || self.host.is_some() {
+            if self.host.is_some_and(|h| !h.is_empty())
+                || self.user.is_some()
+                || self.path.starts_with('/')
+                || self.host.is_some()
+            {
                 out.push_str("//");
             }
             if let Some(user) = self.user {
@@ -146,7 +154,8 @@ fn check_host(host: &str) -> Result<(), String> {
     if !digits.bytes().all(|b| b.is_ascii_digit()) {
         return Err(format!("invalid port {} after host", go_quote(port)));
     }
-    let allowed = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || "-_.~!$&'()*+,;=:[]<>\"%".contains(c);
+    let allowed =
+        |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || "-_.~!$&'()*+,;=:[]<>\"%".contains(c);
     if let Some(bad) = host.chars().find(|c| !allowed(*c)) {
         return Err(format!("invalid character {} in host name", go_quote(&bad.to_string())));
     }
@@ -156,9 +165,9 @@ fn check_host(host: &str) -> Result<(), String> {
 /// Whether `net.SplitHostPort` takes it.
 fn has_port(host: &str) -> bool {
     match host.strip_prefix('[') {
-        Some(literal) => {
-            literal.split_once(']').is_some_and(|(inner, after)| !inner.contains('[') && after.starts_with(':') && !after.contains(']'))
-        }
+        Some(literal) => literal.split_once(']').is_some_and(|(inner, after)| {
+            !inner.contains('[') && after.starts_with(':') && !after.contains(']')
+        }),
         None => host.matches(':').count() == 1 && !host.contains(['[', ']']),
     }
 }
@@ -176,9 +185,11 @@ fn escaped_path(path: &str) -> Result<String, String> {
         rest = tail;
         if *b == b'%' {
             let hex = rest.first_chunk::<2>().filter(|h| h.iter().all(u8::is_ascii_hexdigit));
-            let byte = hex.and_then(|h| std::str::from_utf8(h).ok()).and_then(|h| u8::from_str_radix(h, 16).ok());
+            let byte =
+                hex.and_then(|h| std::str::from_utf8(h).ok()).and_then(|h| u8::from_str_radix(h, 16).ok());
             let Some(byte) = byte else {
-                let shown: String = std::iter::once('%').chain(rest.iter().take(2).map(|b| char::from(*b))).collect();
+                let shown: String =
+                    std::iter::once('%').chain(rest.iter().take(2).map(|b| char::from(*b))).collect();
                 return Err(format!("invalid URL escape {}", go_quote(&shown)));
             };
             bytes.push(byte);

@@ -1,7 +1,7 @@
 //! What a raft entry of type normal holds: `etcdserverpb.InternalRaftRequest`, or a bare legacy `etcdserverpb.Request`.
 //!
-//! Source: `api/etcdserverpb/{raft_internal,rpc,etcdserver}.proto`, `api/membershippb`, `api/authpb` @ v3.6.14 and v3.7.1. Unknown fields are
-//! passed over; the nesting of transactions is bounded by prost (100).
+//! Source: `api/etcdserverpb/{raft_internal,rpc,etcdserver}.proto`, `api/membershippb`, `api/authpb` @ v3.6.14 and
+//! v3.7.1. Unknown fields are passed over; the nesting of transactions is bounded by prost (100).
 
 pub mod schema;
 
@@ -26,8 +26,8 @@ pub enum Request {
     Unknown,
 }
 
-/// Decodes the data of a normal entry. A bare v2 request is known by its method; failing that, what does not decode as an
-/// [`InternalRaftRequest`] is tried as one (`applyEntryNormal` @ v3.6).
+/// Decodes the data of a normal entry. A bare v2 request is known by its method; failing that, what does not decode
+/// as an [`InternalRaftRequest`] is tried as one (`applyEntryNormal` @ v3.6).
 #[must_use]
 pub fn decode(data: &[u8]) -> Request {
     if data.is_empty() {
@@ -39,7 +39,12 @@ pub fn decode(data: &[u8]) -> Request {
     {
         return request;
     }
-    InternalRaftRequest::decode(data).map(Box::new).ok().map(Request::V3).or_else(v2).unwrap_or(Request::Unknown)
+    InternalRaftRequest::decode(data)
+        .map(Box::new)
+        .ok()
+        .map(Request::V3)
+        .or_else(v2)
+        .unwrap_or(Request::Unknown)
 }
 
 /// The data of a normal entry, for print.
@@ -63,7 +68,9 @@ pub fn tree(data: &[u8]) -> Tree<'_> {
 }
 
 fn is_v2(data: &[u8]) -> bool {
-    fields(data).map_while(Result::ok).any(|field| matches!(field, (2, Value::Bytes(method)) if V2_METHODS.contains(&method)))
+    fields(data)
+        .map_while(Result::ok)
+        .any(|field| matches!(field, (2, Value::Bytes(method)) if V2_METHODS.contains(&method)))
 }
 
 /// The operation of a [`RequestOp`].

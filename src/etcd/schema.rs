@@ -5,8 +5,18 @@ use crate::words::error::{At, Corrupt};
 use crate::words::finding::Code;
 
 /// Every bucket, in the order bbolt keeps them. All are at the top level, in every version from 3.4 on.
-pub const BUCKETS: [&str; 10] =
-    ["alarm", "auth", "authRoles", "authUsers", "cluster", "key", "lease", "members", "members_removed", "meta"];
+pub const BUCKETS: [&str; 10] = [
+    "alarm",
+    "auth",
+    "authRoles",
+    "authUsers",
+    "cluster",
+    "key",
+    "lease",
+    "members",
+    "members_removed",
+    "meta",
+];
 
 /// A minor version of etcd 3 whose files can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -62,7 +72,8 @@ pub fn missing<'n>(names: impl Iterator<Item = &'n [u8]>, at: &At) -> Vec<Corrup
     }
     let lost = ["key", "meta"].into_iter().filter(|lost| !names.contains(&lost.as_bytes()));
     let what = |lost| format!("bucket {lost} is not among the {} buckets", names.len());
-    lost.map(|lost| *Corrupt::new(Code::BucketMissing, at.clone().bucket(lost.as_bytes()), what(lost))).collect()
+    lost.map(|lost| *Corrupt::new(Code::BucketMissing, at.clone().bucket(lost.as_bytes()), what(lost)))
+        .collect()
 }
 
 /// Which version of etcd's storage schema a file is in, and how that is known.
@@ -79,10 +90,15 @@ pub struct StorageVersion {
 /// Stated from 3.6 on, inferred before as etcd 3.6 and 3.4.31 do (`UnsafeDetectSchemaVersion`).
 #[must_use]
 pub fn storage_version(facts: &Facts) -> StorageVersion {
-    let inferred = |version: &str, reason| StorageVersion { version: Some(version.to_owned()), stated: false, reason };
+    let inferred =
+        |version: &str, reason| StorageVersion { version: Some(version.to_owned()), stated: false, reason };
     if let Some(stated) = facts.storage_version.as_deref().filter(|v| !v.is_empty()) {
         let minor: Vec<&str> = stated.split('.').take(2).collect();
-        return StorageVersion { version: Some(minor.join(".")), stated: true, reason: "meta/storageVersion states it" };
+        return StorageVersion {
+            version: Some(minor.join(".")),
+            stated: true,
+            reason: "meta/storageVersion states it",
+        };
     }
     if facts.term.is_some() || facts.conf_state.is_some() {
         return inferred("3.5", "meta/term or meta/confState is there, meta/storageVersion is not");

@@ -1,7 +1,8 @@
-//! Reading a cold file at the speed of the disk: one thread reads it from front to back, the others wait until it has passed what they need.
+//! Reading a cold file at the speed of the disk: one thread reads it from front to back, the others wait until it has
+//! passed what they need.
 //!
-//! A tree walked in key order touches a file in no order. On a cold disk that is ten times slower than reading it once in file order and
-//! walking the pages the kernel then holds.
+//! A tree walked in key order touches a file in no order. On a cold disk that is ten times slower than reading it
+//! once in file order and walking the pages the kernel then holds.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -69,11 +70,14 @@ impl Drop for OpenAtEnd<'_> {
 #[must_use]
 pub fn is_cold(source: &Source) -> bool {
     let step = (source.len() / SAMPLES).max(1);
-    (0..SAMPLES).map(|i| i.saturating_mul(step)).take_while(|at| *at < source.len()).any(|at| !source.is_cached(at))
+    (0..SAMPLES)
+        .map(|i| i.saturating_mul(step))
+        .take_while(|at| *at < source.len())
+        .any(|at| !source.is_cached(at))
 }
 
-/// Does some work while another thread reads a cold file in file order, so that the kernel holds what the work asks for. A warm file is
-/// left alone.
+/// Does some work while another thread reads a cold file in file order, so that the kernel holds what the work asks
+/// for. A warm file is left alone.
 pub fn with_read_ahead<R>(source: &Source, work: impl FnOnce(Option<&Gate>) -> R) -> R {
     if is_cold(source) { beside_reader(source, |gate| work(Some(gate))) } else { work(None) }
 }
@@ -115,7 +119,9 @@ mod tests {
     #[test]
     fn who_waits_goes_on_when_the_reader_has_passed() {
         let source = Source::from_bytes("file", vec![7; to_usize(LEN)]);
-        beside_reader(&source, |gate| (0..=LEN).step_by(1000).chain([LEN]).for_each(|offset| gate.wait(offset)));
+        beside_reader(&source, |gate| {
+            (0..=LEN).step_by(1000).chain([LEN]).for_each(|offset| gate.wait(offset))
+        });
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A read-only input: a regular file, a block device, bytes in memory, or a file with bytes in memory over parts of it.
 //!
-//! Files are read with `pread` into buffers of ours, never mapped: a file that shrinks or a bad sector under a mapping arrives as a signal
-//! that kills the process, under `pread` it is an error with an offset.
+//! Files are read with `pread` into buffers of ours, never mapped: a file that shrinks or a bad sector under a
+//! mapping arrives as a signal that kills the process, under `pread` it is an error with an offset.
 
 use std::fs::File;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
@@ -61,7 +61,8 @@ impl Overlaid {
 }
 
 fn copy_at(bytes: &[u8], offset: u64, buf: &mut [u8]) -> Result<(), Box<Corrupt>> {
-    let Some(from) = usize::try_from(offset).ok().and_then(|o| crate::codec::slice_at(bytes, o, buf.len())) else {
+    let Some(from) = usize::try_from(offset).ok().and_then(|o| crate::codec::slice_at(bytes, o, buf.len()))
+    else {
         let what = format!("{} bytes wanted here, but there are only {}", buf.len(), bytes.len());
         return Err(Corrupt::new(Code::Unreadable, At::offset(offset), what));
     };
@@ -134,7 +135,8 @@ impl Source {
         Source { path: name.into(), inner: Inner::Memory(bytes), len, opened: None }
     }
 
-    /// The same source with `head` over its beginning and, from `tail_at` on, `tail` and its end. Both stay in memory; the file is only read.
+    /// The same source with `head` over its beginning and, from `tail_at` on, `tail` and its end. Both stay in
+    /// memory; the file is only read.
     ///
     /// # Errors
     /// [`Error::Unreadable`] when the operating system has no more file handles.
@@ -142,12 +144,19 @@ impl Source {
         let inner = match &self.inner {
             Inner::File(file) => Inner::File(file.try_clone().map_err(|e| Error::unreadable(&self.path, e))?),
             Inner::Memory(bytes) => Inner::Memory(bytes.clone()),
-            Inner::Overlaid(_) => return Err(Error::Refused(format!("{}: is overlaid already", self.name()))),
+            Inner::Overlaid(_) => {
+                return Err(Error::Refused(format!("{}: is overlaid already", self.name())));
+            }
         };
         let (path, opened) = (self.path.clone(), self.opened);
         let base = Source { path: path.clone(), inner, len: self.len, opened };
         let len = tail_at.saturating_add(to_u64(tail.len()));
-        Ok(Source { path, inner: Inner::Overlaid(Box::new(Overlaid { base, head, tail_at, tail })), len, opened })
+        Ok(Source {
+            path,
+            inner: Inner::Overlaid(Box::new(Overlaid { base, head, tail_at, tail })),
+            len,
+            opened,
+        })
     }
 
     /// The path it was opened by.
@@ -243,7 +252,12 @@ impl Source {
             return true;
         }
         let mut byte = [0];
-        let read = rustix::io::preadv2(file, &mut [std::io::IoSliceMut::new(&mut byte)], offset, rustix::io::ReadWriteFlags::NOWAIT);
+        let read = rustix::io::preadv2(
+            file,
+            &mut [std::io::IoSliceMut::new(&mut byte)],
+            offset,
+            rustix::io::ReadWriteFlags::NOWAIT,
+        );
         read != Err(rustix::io::Errno::AGAIN)
     }
 
@@ -289,14 +303,19 @@ impl Source {
             Some(now) if now.len != then.len => format!("it had {} bytes, now it has {}", then.len, now.len),
             Some(now) => {
                 let written = |(seconds, nanoseconds)| format!("{seconds}.{nanoseconds:09}");
-                format!("it was last written at {}, now at {} (Unix time)", written(then.modified), written(now.modified))
+                format!(
+                    "it was last written at {}, now at {} (Unix time)",
+                    written(then.modified),
+                    written(now.modified)
+                )
             }
             None => "the system does not tell its state any more".to_owned(),
         };
         Some(format!("changed while it was read: {what}; read a copy that nobody writes to"))
     }
 
-    /// An answer that was read here, if the file is still as it was when it was opened. Where reading failed, the monitor hears why that may be.
+    /// An answer that was read here, if the file is still as it was when it was opened. Where reading failed, the
+    /// monitor hears why that may be.
     ///
     /// # Errors
     /// That of the answer, or [`Error::Unreadable`] with what has changed.

@@ -1,4 +1,5 @@
-//! A buffer over a [`Source`] that is refilled as it is read: what lets one core read a file of any size in flat memory.
+//! A buffer over a [`Source`] that is refilled as it is read: what lets one core read a file of any size in flat
+//! memory.
 
 use crate::codec::{slice_at, to_u64, to_usize};
 use crate::io::Source;
@@ -48,13 +49,17 @@ impl Window {
         }
         self.last = (offset, end);
         let within = to_usize(offset.saturating_sub(self.start));
-        slice_at(&self.bytes, within, len).ok_or_else(|| Corrupt::new(Code::Unreadable, At::offset(offset), "window out of step"))
+        slice_at(&self.bytes, within, len)
+            .ok_or_else(|| Corrupt::new(Code::Unreadable, At::offset(offset), "window out of step"))
     }
 
     fn fill(&mut self, source: &Source, offset: u64, end: u64) -> Result<(), Box<Corrupt>> {
         let near = to_u64(READ_AHEAD / 4);
         let ahead_pays = !self.scattered;
-        let forward = ahead_pays && offset >= self.last.1 && offset.saturating_sub(self.last.1) <= near && self.last.1 != 0;
+        let forward = ahead_pays
+            && offset >= self.last.1
+            && offset.saturating_sub(self.last.1) <= near
+            && self.last.1 != 0;
         let backward = ahead_pays && end <= self.last.0 && self.last.0.saturating_sub(end) <= near;
         let ahead = to_u64(READ_AHEAD);
         let (start, stop) = if forward {

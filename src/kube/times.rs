@@ -1,5 +1,6 @@
-//! When a Kubernetes object was written at the earliest, as its value tells: the newest time in it that is of a moment before the write.
-//! Times to come (a deletion's, a certificate's) and times of conditions are left alone. The value is JSON or, behind `k8s\0`, protobuf:
+//! When a Kubernetes object was written at the earliest, as its value tells: the newest time in it that is of a
+//! moment before the write. Times to come (a deletion's, a certificate's) and times of conditions are left alone. The
+//! value is JSON or, behind `k8s\0`, protobuf:
 //!
 //! ```text
 //! runtime.Unknown     1 typeMeta { 1 apiVersion | 2 kind } | 2 raw: the object
@@ -12,7 +13,8 @@
 //! Time, MicroTime     1 seconds | 2 nanos
 //! ```
 //!
-//! Source: `k8s.io/api/{core,coordination,events}/v1/generated.proto`, `k8s.io/apimachinery/pkg/{apis/meta/v1,runtime}/generated.proto`.
+//! Source: `k8s.io/api/{core,coordination,events}/v1/generated.proto`,
+//! `k8s.io/apimachinery/pkg/{apis/meta/v1,runtime}/generated.proto`.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -27,7 +29,8 @@ pub(crate) fn renewed(value: &[u8]) -> Option<Timestamp> {
     }
 }
 
-/// When an object was written at the earliest. Its creation counts only if it is `new`: an old object that is written again has it still.
+/// When an object was written at the earliest. Its creation counts only if it is `new`: an old object that is written
+/// again has it still.
 pub(crate) fn written(value: &[u8], new: bool) -> Option<Timestamp> {
     let found = match value.strip_prefix(b"k8s\0") {
         Some(unknown) => written_protobuf(unknown, new),
@@ -150,7 +153,9 @@ fn written_json(value: &[u8], new: bool) -> Option<Timestamp> {
         Some("Event") => {
             if let Ok(event) = serde_json::from_slice::<Event>(value) {
                 let series = event.series.and_then(|series| series.last_observed_time);
-                [event.first_timestamp, event.last_timestamp, event.event_time, series].iter().for_each(|time| take(time.as_deref()));
+                [event.first_timestamp, event.last_timestamp, event.event_time, series]
+                    .iter()
+                    .for_each(|time| take(time.as_deref()));
             }
         }
         _ => {}
@@ -215,17 +220,27 @@ mod tests {
 
     fn envelope(version: &str, kind: &str, object: &[Vec<u8>]) -> Vec<u8> {
         let meta = [field(1, version.as_bytes()), field(2, kind.as_bytes())].concat();
-        [b"k8s\0", [field(1, &meta), field(2, &object.concat()), field(3, b""), field(4, b"")].concat().as_slice()].concat()
+        [
+            b"k8s\0",
+            [field(1, &meta), field(2, &object.concat()), field(3, b""), field(4, b"")].concat().as_slice(),
+        ]
+        .concat()
     }
 
     #[test]
     fn a_lease_tells_its_time_in_either_form() {
         let due = at("2026-03-04T05:06:07.000008Z");
-        let json = br#"{"kind":"Lease","spec":{"holderIdentity":"n1","renewTime":"2026-03-04T05:06:07.000008Z"}}"#;
+        let json =
+            br#"{"kind":"Lease","spec":{"holderIdentity":"n1","renewTime":"2026-03-04T05:06:07.000008Z"}}"#;
         assert_eq!((renewed(json), written(json, false)), (due, due));
-        let spec =
-            [field(1, b"n1"), vec![0x10, 40], field(3, &stamp("2026-03-01T00:00:00Z")), field(4, &stamp("2026-03-04T05:06:07.000008Z"))];
-        let lease = envelope("coordination.k8s.io/v1", "Lease", &[field(1, b"\x0a\x02n1"), field(2, &spec.concat())]);
+        let spec = [
+            field(1, b"n1"),
+            vec![0x10, 40],
+            field(3, &stamp("2026-03-01T00:00:00Z")),
+            field(4, &stamp("2026-03-04T05:06:07.000008Z")),
+        ];
+        let lease =
+            envelope("coordination.k8s.io/v1", "Lease", &[field(1, b"\x0a\x02n1"), field(2, &spec.concat())]);
         assert_eq!((renewed(&lease), written(&lease, false)), (due, due));
     }
 
@@ -249,8 +264,17 @@ mod tests {
         let json = br#"{"kind":"Pod","metadata":{"creationTimestamp":"2026-03-01T00:00:00Z","deletionTimestamp":"2027-01-01T00:00:00Z",
             "managedFields":[{"time":"2026-01-01T00:00:00Z"},{"manager":"x"},{"time":"2026-02-01T00:00:00Z"}]},"spec":[1]}"#;
         assert_eq!((written(json, true), written(json, false)), (created, managed));
-        let (one, two) = (field(17, &field(4, &stamp("2026-02-01T00:00:00Z"))), field(17, &field(4, &stamp("2026-01-01T00:00:00Z"))));
-        let metadata = [field(1, b"name"), field(8, &stamp("2026-03-01T00:00:00Z")), field(9, &stamp("2027-01-01T00:00:00Z")), one, two];
+        let (one, two) = (
+            field(17, &field(4, &stamp("2026-02-01T00:00:00Z"))),
+            field(17, &field(4, &stamp("2026-01-01T00:00:00Z"))),
+        );
+        let metadata = [
+            field(1, b"name"),
+            field(8, &stamp("2026-03-01T00:00:00Z")),
+            field(9, &stamp("2027-01-01T00:00:00Z")),
+            one,
+            two,
+        ];
         let pod = envelope("v1", "Pod", &[field(1, &metadata.concat())]);
         assert_eq!((written(&pod, true), written(&pod, false)), (created, managed));
         // Not set: nothing, or the year 1.

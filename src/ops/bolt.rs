@@ -1,4 +1,5 @@
-//! What the raw views of a bbolt file need of more than one page: a bucket by its path, its elements in order, which pages are in use.
+//! What the raw views of a bbolt file need of more than one page: a bucket by its path, its elements in order, which
+//! pages are in use.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +23,11 @@ pub fn bucket_at<'d, 's>(db: &'d Db<'s>, path: &[&[u8]]) -> Result<Bucket<'d, 's
     for name in path {
         let next = bucket.bucket(name).map_err(|c| Error::damaged(db.source().path(), c))?;
         bucket = next.ok_or_else(|| {
-            let within = if bucket.name.is_empty() { String::new() } else { format!(" in bucket {}", quoted(&bucket.name)) };
+            let within = if bucket.name.is_empty() {
+                String::new()
+            } else {
+                format!(" in bucket {}", quoted(&bucket.name))
+            };
             Error::Refused(format!("{}: there is no bucket {}{within}", db.source().name(), quoted(name)))
         })?;
     }
@@ -36,13 +41,19 @@ pub fn bucket_at<'d, 's>(db: &'d Db<'s>, path: &[&[u8]]) -> Result<Bucket<'d, 's
 pub fn value_of(bucket: &Bucket<'_, '_>, key: &[u8]) -> Result<Vec<u8>> {
     let source = bucket.db().source();
     let mut cursor = bucket.cursor();
-    let found = cursor.seek(key).map_err(|c| Error::damaged(source.path(), c))?.filter(|item| item.key == key);
+    let found =
+        cursor.seek(key).map_err(|c| Error::damaged(source.path(), c))?.filter(|item| item.key == key);
     let what = match found {
         Some(item) if !item.is_bucket => return Ok(item.value.to_vec()),
         Some(_) => "is a bucket, not a value",
         None => "is not there",
     };
-    Err(Error::Refused(format!("{}: key {} in bucket {} {what}", source.name(), quoted(key), quoted(&bucket.name))))
+    Err(Error::Refused(format!(
+        "{}: key {} in bucket {} {what}",
+        source.name(),
+        quoted(key),
+        quoted(&bucket.name)
+    )))
 }
 
 fn quoted(name: &[u8]) -> String {
@@ -84,7 +95,12 @@ impl<'m> Teller<'m> {
         for (code, count) in &self.faults.counts {
             let more = count.saturating_sub(TOLD);
             if more > 0 {
-                self.monitor.finding(Finding::new(*code, &self.file, At::default(), format!("{more} more of this kind")));
+                self.monitor.finding(Finding::new(
+                    *code,
+                    &self.file,
+                    At::default(),
+                    format!("{more} more of this kind"),
+                ));
             }
         }
         self.faults
@@ -103,9 +119,13 @@ impl Monitor for Brake<'_> {
     }
 }
 
-/// Hands out the elements of a bucket that can be read, in the order of the tree, until `each` breaks off. What cannot be read goes to the
-/// monitor as findings, and the walk goes on behind it.
-pub fn elements(bucket: &Bucket<'_, '_>, monitor: &dyn Monitor, each: &mut dyn FnMut(&Page<'_>, &LeafElement<'_>) -> ControlFlow<()>) {
+/// Hands out the elements of a bucket that can be read, in the order of the tree, until `each` breaks off. What
+/// cannot be read goes to the monitor as findings, and the walk goes on behind it.
+pub fn elements(
+    bucket: &Bucket<'_, '_>,
+    monitor: &dyn Monitor,
+    each: &mut dyn FnMut(&Page<'_>, &LeafElement<'_>) -> ControlFlow<()>,
+) {
     struct Each<'v, 'm> {
         each: &'v mut dyn FnMut(&Page<'_>, &LeafElement<'_>) -> ControlFlow<()>,
         brake: &'v Brake<'m>,
@@ -208,7 +228,9 @@ fn trees(db: &Db<'_>, alone: bool, monitor: &dyn Monitor) -> Result<(Visited, Fa
     let shared = Shared { alone, ..Shared::new(&reached, monitor) };
     let mut pending = vec![db.root()];
     while let Some(bucket) = pending.pop() {
-        for part in walk_parallel(&bucket, shared, || Trees { db, found: Vec::new(), faults: Faults::new(TOLD) }) {
+        for part in
+            walk_parallel(&bucket, shared, || Trees { db, found: Vec::new(), faults: Faults::new(TOLD) })
+        {
             pending.extend(part.found);
             faults.extend(part.faults);
         }

@@ -1,9 +1,9 @@
 //! `defrag`: a database written anew, so that nothing in it is free and nothing is left of what was deleted.
 //!
-//! etcd's pages are never zeroed: a deleted value stays in the file until its page is used again. Here only what the trees hold is copied,
-//! bucket by bucket. What was written is read back: its status hash, over every bucket, key and value, is that of what was read, and its
-//! HashKV the source's. Source: `backend.go defrag` @ v3.6, which does the same
-//! with the pages of its own machine's size.
+//! etcd's pages are never zeroed: a deleted value stays in the file until its page is used again. Here only what the
+//! trees hold is copied, bucket by bucket. What was written is read back: its status hash, over every bucket, key and
+//! value, is that of what was read, and its HashKV the source's. Source: `backend.go defrag` @ v3.6, which does the
+//! same with the pages of its own machine's size.
 
 use std::borrow::Cow;
 use std::fs::{self, File};
@@ -96,8 +96,9 @@ pub fn defrag_dir(dir: &Path, live_only: bool, monitor: &dyn Monitor) -> Result<
 /// Writes a database or snapshot file anew.
 ///
 /// # Errors
-/// [`Error::Unreadable`] when a running etcd holds the source, [`Error::Damaged`] when it is damaged, [`Error::Output`] when the new file
-/// could not be written or is not what it should be. Then nothing of it is left, and the source is as it was.
+/// [`Error::Unreadable`] when a running etcd holds the source, [`Error::Damaged`] when it is damaged,
+/// [`Error::Output`] when the new file could not be written or is not what it should be. Then nothing of it is left,
+/// and the source is as it was.
 pub fn defrag(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -> Result<DefragReport> {
     idle(source)?;
     let (path, existing) = match &options.destination {
@@ -129,12 +130,14 @@ pub fn defrag(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -
     )?;
     let trailer = before.measured.trailer == "present";
     let partial = dest.partial().to_path_buf();
-    let (after, digest) = while_syncing(|| dest.sync(), || read_back(&partial, (due, &before), trailer, monitor))?;
+    let (after, digest) =
+        while_syncing(|| dest.sync(), || read_back(&partial, (due, &before), trailer, monitor))?;
     if let Some(digest) = digest {
         dest.write_all(&digest).map_err(|source| Error::Output { what: show(&partial), source })?;
     }
     // An etcd that has begun to use the old file holds its lock; one that has used it meanwhile has changed it.
-    let held = (options.destination == DefragDestination::InPlace).then(|| lock(source.path())).transpose()?;
+    let held =
+        (options.destination == DefragDestination::InPlace).then(|| lock(source.path())).transpose()?;
     if stamp != source.stamp() {
         return Err(Error::unreadable(source.path(), "changed while it was read; nothing was kept"));
     }
@@ -164,7 +167,9 @@ fn idle(source: &Source) -> Result<()> {
 fn lock(path: &Path) -> Result<File> {
     let file = File::open(path).map_err(|e| Error::unreadable(path, e))?;
     match file.try_lock() {
-        Err(fs::TryLockError::WouldBlock) => Err(Error::unreadable(path, "came into use while it was read; nothing was changed")),
+        Err(fs::TryLockError::WouldBlock) => {
+            Err(Error::unreadable(path, "came into use while it was read; nothing was changed"))
+        }
         // A file system without locks has none that etcd could hold.
         Ok(()) | Err(fs::TryLockError::Error(_)) => Ok(file),
     }
@@ -172,7 +177,11 @@ fn lock(path: &Path) -> Result<File> {
 
 /// Verifies the source, which must be whole.
 fn whole(source: &Source, sealing: bool, monitor: &dyn Monitor) -> Result<Verification> {
-    let verification = verify_file(source, VerifyOptions { level: Level::Mvcc, sealing, ..VerifyOptions::default() }, monitor)?;
+    let verification = verify_file(
+        source,
+        VerifyOptions { level: Level::Mvcc, sealing, ..VerifyOptions::default() },
+        monitor,
+    )?;
     refuse_damage(&verification.findings, false)?;
     Ok(verification)
 }
@@ -191,10 +200,13 @@ impl<'d, 's> Plan<'d, 's> {
     fn new(db: &'d Db<'s>, live_only: bool, monitor: &dyn Monitor) -> Result<Plan<'d, 's>> {
         let (facts, last) = facts(db)?;
         let revision = facts.current_revision(last);
-        let mut plan = Plan { db, edits: Edits::new(), keep: None, compact: None, revision, notes: Vec::new() };
+        let mut plan =
+            Plan { db, edits: Edits::new(), keep: None, compact: None, revision, notes: Vec::new() };
         match facts.compact_revision().filter(|_| live_only) {
             Some(compact) => plan.finish_compaction(&facts, compact, monitor)?,
-            None if live_only => plan.notes.push("no compaction was ever asked for: all history stays".to_owned()),
+            None if live_only => {
+                plan.notes.push("no compaction was ever asked for: all history stays".to_owned())
+            }
             None if facts.compaction_is_unfinished() => {
                 plan.notes.push("a compaction is marked and not finished: --live-only finishes it, or etcd when it starts".to_owned());
             }
@@ -208,7 +220,8 @@ impl<'d, 's> Plan<'d, 's> {
         let keep = Selection::new(self.db, Rule { compact: Some(compact), ..Rule::default() }, monitor)?;
         let unfinished = facts.compaction_is_unfinished();
         if unfinished {
-            let mark = BucketKey { revision: Revision { main: compact, sub: 0 }, tombstone: false }.to_bytes();
+            let mark =
+                BucketKey { revision: Revision { main: compact, sub: 0 }, tombstone: false }.to_bytes();
             let keys = Cow::Owned([(b"finishedCompactRev".to_vec(), Some(mark))].into());
             self.edits.insert(b"meta", Edit { clear: false, keys });
         }
@@ -233,15 +246,18 @@ impl<'d, 's> Plan<'d, 's> {
     }
 }
 
-/// Opens what was written, verifies it, and compares it with the hash of what was written and with the source. Gives its SHA-256 if it is to
-/// get a trailer.
+/// Opens what was written, verifies it, and compares it with the hash of what was written and with the source. Gives
+/// its SHA-256 if it is to get a trailer.
 fn read_back(
     path: &Path,
     (due, before): (u32, &Verification),
     sealing: bool,
     monitor: &dyn Monitor,
 ) -> Result<(FileSize, Option<[u8; 32]>)> {
-    let wrong = |what: String| Error::Output { what: show(path), source: io::Error::other(format!("read back, {what}")) };
+    let wrong = |what: String| Error::Output {
+        what: show(path),
+        source: io::Error::other(format!("read back, {what}")),
+    };
     let after = whole(&Source::open(path)?, sealing, monitor).map_err(|e| wrong(e.to_string()))?;
     let hash = after.measured.status_hash.unwrap_or(0);
     if hash != due {

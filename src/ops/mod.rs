@@ -1,5 +1,5 @@
-//! What coldbolt can do: one verb a file. Each takes an input, options and a [`Monitor`](crate::words::monitor::Monitor), and returns a plain
-//! report; printing it is the caller's.
+//! What coldbolt can do: one verb a file. Each takes an input, options and a
+//! [`Monitor`](crate::words::monitor::Monitor), and returns a plain report; printing it is the caller's.
 
 pub mod bolt;
 pub mod copy;

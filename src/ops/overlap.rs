@@ -7,8 +7,9 @@ use crate::words::error::{Error, Result};
 use crate::words::finding::Finding;
 use crate::words::monitor::Monitor;
 
-/// Checks and works at once, or checks before anything else if `first`. Work ends when the check fails, whose error explains what went
-/// wrong with the work; the check goes on when the work fails, so that the same source always gets the same answer.
+/// Checks and works at once, or checks before anything else if `first`. Work ends when the check fails, whose error
+/// explains what went wrong with the work; the check goes on when the work fails, so that the same source always gets
+/// the same answer.
 pub(crate) fn beside<C: Send, W>(
     first: bool,
     monitor: &dyn Monitor,
@@ -19,7 +20,8 @@ pub(crate) fn beside<C: Send, W>(
         return Ok((check(monitor)?, work(monitor)?));
     }
     let stop = AtomicBool::new(false);
-    let (silent, speaking) = (Aside { monitor, speaks: false, stop: &stop }, Aside { monitor, speaks: true, stop: &stop });
+    let (silent, speaking) =
+        (Aside { monitor, speaks: false, stop: &stop }, Aside { monitor, speaks: true, stop: &stop });
     std::thread::scope(|scope| {
         let checking: ScopedJoinHandle<'_, Result<C>> = scope.spawn(|| {
             let checked = check(&silent);
@@ -29,17 +31,27 @@ pub(crate) fn beside<C: Send, W>(
             checked
         });
         let worked = work(&speaking);
-        let checked = checking.join().unwrap_or_else(|_| Err(Error::Refused("the thread that checks the source has died".to_owned())));
+        let checked = checking
+            .join()
+            .unwrap_or_else(|_| Err(Error::Refused("the thread that checks the source has died".to_owned())));
         Ok((checked?, worked?))
     })
 }
 
 /// Reads what was written while it is brought to the disk.
-pub(crate) fn while_syncing<R>(sync: impl FnOnce() -> Result<()> + Send, read: impl FnOnce() -> Result<R>) -> Result<R> {
+pub(crate) fn while_syncing<R>(
+    sync: impl FnOnce() -> Result<()> + Send,
+    read: impl FnOnce() -> Result<R>,
+) -> Result<R> {
     let (synced, read) = std::thread::scope(|scope| {
         let syncing = scope.spawn(sync);
         let read = read();
-        (syncing.join().unwrap_or_else(|_| Err(Error::Refused("the thread that syncs has died".to_owned()))), read)
+        (
+            syncing
+                .join()
+                .unwrap_or_else(|_| Err(Error::Refused("the thread that syncs has died".to_owned()))),
+            read,
+        )
     });
     synced?;
     read

@@ -1,4 +1,5 @@
-//! `seal` and `unseal`: a snapshot file's SHA-256 trailer, added to a database or taken off, and every byte of its pages as it is.
+//! `seal` and `unseal`: a snapshot file's SHA-256 trailer, added to a database or taken off, and every byte of its
+//! pages as it is.
 
 use std::fs::File;
 use std::io::Write;
@@ -29,7 +30,8 @@ pub struct SealReport {
     pub sha256: String,
 }
 
-/// Adds the trailer; what the file reserves past its last page is left out, as `snapshot save` leaves it out. Into `out`, which is empty; `name` is for messages.
+/// Adds the trailer; what the file reserves past its last page is left out, as `snapshot save` leaves it out. Into
+/// `out`, which is empty; `name` is for messages.
 ///
 /// # Errors
 /// [`Error::Refused`] when there is one already; [`Error::Unreadable`] when the file is in use; [`Error::Damaged`].
@@ -46,7 +48,11 @@ fn put_on(source: &Source, (out, name): (&mut File, &Path), monitor: &dyn Monito
             return Err(Error::Refused(format!("{}: {what}", source.name())));
         }
         Trailer::Cut { .. } | Trailer::Lost { .. } => {
-            let corrupt = Corrupt::new(Code::TrailerCut, At::default(), "its end is missing: what is left is not to be sealed as whole");
+            let corrupt = Corrupt::new(
+                Code::TrailerCut,
+                At::default(),
+                "its end is missing: what is left is not to be sealed as whole",
+            );
             return Err(Error::damaged(source.path(), corrupt));
         }
     }
@@ -54,11 +60,18 @@ fn put_on(source: &Source, (out, name): (&mut File, &Path), monitor: &dyn Monito
     pour(source, size, (out, name), monitor)?;
     out.write_all(&digest).map_err(|source| Error::Output { what: show(name), source })?;
     // What was written is what was hashed, or the file changed meanwhile.
-    let written = Source::from_file(name, out.try_clone().map_err(|source| Error::Output { what: show(name), source })?)?;
+    let written = Source::from_file(
+        name,
+        out.try_clone().map_err(|source| Error::Output { what: show(name), source })?,
+    )?;
     if sha256(&written, size, monitor).ok() != Some(digest) {
         return Err(Error::unreadable(source.path(), "changed while it was read; nothing was kept"));
     }
-    Ok(SealReport { source: source.name(), bytes: size.saturating_add(TRAILER), sha256: checksum::hex(&digest) })
+    Ok(SealReport {
+        source: source.name(),
+        bytes: size.saturating_add(TRAILER),
+        sha256: checksum::hex(&digest),
+    })
 }
 
 /// Takes the trailer off.
@@ -75,8 +88,15 @@ fn take_off(source: &Source, (out, name): (&mut File, &Path), monitor: &dyn Moni
     };
     let computed = sha256(source, payload, monitor).map_err(|c| Error::damaged(source.path(), c))?;
     if computed != digest {
-        let what = format!("the trailer is {}, the {payload} bytes before it give {}", checksum::hex(&digest), checksum::hex(&computed));
-        return Err(Error::damaged(source.path(), Corrupt::new(Code::TrailerMismatch, At::offset(payload), what)));
+        let what = format!(
+            "the trailer is {}, the {payload} bytes before it give {}",
+            checksum::hex(&digest),
+            checksum::hex(&computed)
+        );
+        return Err(Error::damaged(
+            source.path(),
+            Corrupt::new(Code::TrailerMismatch, At::offset(payload), what),
+        ));
     }
     pour(source, payload, (out, name), monitor)?;
     Ok(SealReport { source: source.name(), bytes: payload, sha256: checksum::hex(&digest) })
@@ -104,7 +124,10 @@ pub fn to_file(
 fn trailer(source: &Source) -> Result<(Trailer, u64)> {
     datadir::require_database(source)?;
     if source.flock() == Lock::Held {
-        return Err(Error::unreadable(source.path(), "is in use: a running etcd holds its lock. Stop it, or use `etcdctl snapshot save`"));
+        return Err(Error::unreadable(
+            source.path(),
+            "is in use: a running etcd holds its lock. Stop it, or use `etcdctl snapshot save`",
+        ));
     }
     let damaged = |corrupt| Error::damaged(source.path(), corrupt);
     let db = Db::open(source).map_err(damaged)?;
@@ -112,7 +135,12 @@ fn trailer(source: &Source) -> Result<(Trailer, u64)> {
 }
 
 /// The first `len` bytes as they are.
-pub(super) fn pour(source: &Source, len: u64, (out, name): (&mut dyn Write, &Path), monitor: &dyn Monitor) -> Result<()> {
+pub(super) fn pour(
+    source: &Source,
+    len: u64,
+    (out, name): (&mut dyn Write, &Path),
+    monitor: &dyn Monitor,
+) -> Result<()> {
     monitor.begin("copying", len);
     let mut buffer = vec![0; 1 << 20];
     let mut at = 0u64;

@@ -30,20 +30,23 @@ pub struct StatusReport {
 /// Broken rules that still let everything be read (one bad meta page, lost pages) go to the monitor as findings.
 ///
 /// # Errors
-/// [`Error::Damaged`] with the first broken rule when the numbers could not be right, after all of them went to the monitor;
-/// [`Error::Unreadable`] when the file changed meanwhile.
+/// [`Error::Damaged`] with the first broken rule when the numbers could not be right, after all of them went to the
+/// monitor; [`Error::Unreadable`] when the file changed meanwhile.
 pub fn status(source: &Source, monitor: &dyn Monitor) -> Result<StatusReport> {
     source.steady(monitor, numbers(source, monitor))
 }
 
 fn numbers(source: &Source, monitor: &dyn Monitor) -> Result<StatusReport> {
     let db = Db::open(source).map_err(|c| Error::damaged(source.path(), c))?;
-    let scan = with_read_ahead(source, |gate| scan(&db, Options { limit: 100, gate, keys: Keys::Live }, monitor))?;
+    let scan =
+        with_read_ahead(source, |gate| scan(&db, Options { limit: 100, gate, keys: Keys::Live }, monitor))?;
     let name = source.name();
     let mut worst: Option<Corrupt> = None;
     for corrupt in &scan.faults.kept {
         monitor.finding(Finding::from_corrupt(&name, corrupt.clone()));
-        if worst.is_none() && !matches!(corrupt.code, Code::MetaInvalid | Code::MetaUnusable | Code::PageLeaked) {
+        if worst.is_none()
+            && !matches!(corrupt.code, Code::MetaInvalid | Code::MetaUnusable | Code::PageLeaked)
+        {
             worst = Some(corrupt.clone());
         }
     }

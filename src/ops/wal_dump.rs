@@ -86,7 +86,8 @@ impl EntryFilter {
 pub struct WalDumpOptions {
     /// The WAL, if it is not in `member/wal` of the data directory.
     pub wal_dir: Option<PathBuf>,
-    /// Where to start. In raw mode only [`Start::After`] counts, and there the index itself is included, as in etcd-dump-logs.
+    /// Where to start. In raw mode only [`Start::After`] counts, and there the index itself is included, as in
+    /// etcd-dump-logs.
     pub start: Start,
     /// Stop before this raft index.
     pub end_index: Option<u64>,
@@ -220,7 +221,11 @@ pub fn wal_dump(
     let files = places.segments()?;
     let log = Log::new(files.iter().map(|(name, source)| (name.as_str(), source)));
     monitor.begin("reading the WAL", log.segments().iter().map(|segment| segment.source.len()).sum());
-    let report = if options.raw { dump_raw(&log, options, monitor, sink) } else { dump_entries(&places, &log, options, monitor, sink) };
+    let report = if options.raw {
+        dump_raw(&log, options, monitor, sink)
+    } else {
+        dump_entries(&places, &log, options, monitor, sink)
+    };
     monitor.end();
     report
 }
@@ -236,38 +241,43 @@ fn dump_raw(
     let mut failed = None;
     let mut entries = 0usize;
     let mut findings = Capped::new(monitor);
-    let summary = log.scan(Scan { after: None, raw: true }, &mut |finding| findings.add(finding), &mut |visit| {
-        let pass = match visit.body {
-            Body::Entry { entry, .. } => wanted(entry.index),
-            Body::State(state) => wanted(state.commit()),
-            Body::Snapshot(snapshot) => wanted(snapshot.index()),
-            _ => true,
-        };
-        if !pass {
-            return ControlFlow::Continue(());
-        }
-        if matches!(visit.body, Body::Entry { .. }) {
-            entries = entries.saturating_add(1);
-        }
-        let record = visit.record;
-        let row = Row::Record {
-            file: log.segments().get(visit.segment).map(|segment| segment.name.to_string()).unwrap_or_default(),
-            offset: record.offset,
-            kind: record.kind,
-            crc: record.crc,
-            crc_ok: record.fault.as_ref().is_none_or(|fault| fault.code != Code::WalCrc),
-            data: record.data,
-            body: visit.body,
-        };
-        let step = if monitor.cancelled() { Err(Error::Cancelled) } else { sink(row) };
-        match step {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                failed = Some(error);
-                ControlFlow::Break(())
+    let summary =
+        log.scan(Scan { after: None, raw: true }, &mut |finding| findings.add(finding), &mut |visit| {
+            let pass = match visit.body {
+                Body::Entry { entry, .. } => wanted(entry.index),
+                Body::State(state) => wanted(state.commit()),
+                Body::Snapshot(snapshot) => wanted(snapshot.index()),
+                _ => true,
+            };
+            if !pass {
+                return ControlFlow::Continue(());
             }
-        }
-    });
+            if matches!(visit.body, Body::Entry { .. }) {
+                entries = entries.saturating_add(1);
+            }
+            let record = visit.record;
+            let row = Row::Record {
+                file: log
+                    .segments()
+                    .get(visit.segment)
+                    .map(|segment| segment.name.to_string())
+                    .unwrap_or_default(),
+                offset: record.offset,
+                kind: record.kind,
+                crc: record.crc,
+                crc_ok: record.fault.as_ref().is_none_or(|fault| fault.code != Code::WalCrc),
+                data: record.data,
+                body: visit.body,
+            };
+            let step = if monitor.cancelled() { Err(Error::Cancelled) } else { sink(row) };
+            match step {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                }
+            }
+        });
     findings.finish();
     failed.map_or(Ok(WalDumpReport { summary, entries }), Err)
 }
@@ -279,7 +289,8 @@ fn dump_entries(
     monitor: &dyn Monitor,
     sink: &mut dyn FnMut(Row<'_>) -> Result<()>,
 ) -> Result<WalDumpReport> {
-    let Chosen { snapshot, after, log, mut entries, summary, findings } = choose(places, log, options, monitor)?;
+    let Chosen { snapshot, after, log, mut entries, summary, findings } =
+        choose(places, log, options, monitor)?;
     let metadata = snapshot.as_ref().and_then(|file| file.snapshot.metadata.as_ref());
     sink(Row::Start { after, snapshot: metadata, by_index: matches!(options.start, Start::After(_)) })?;
     if let Some(end) = options.end_index {
@@ -298,7 +309,8 @@ fn dump_entries(
             return Err(Error::Cancelled);
         }
         let Some(segment) = log.segments().get(at.segment) else { continue };
-        let entry = log.read(at, &mut cursor).map_err(|corrupt| Error::damaged(segment.source.path(), corrupt))?;
+        let entry =
+            log.read(at, &mut cursor).map_err(|corrupt| Error::damaged(segment.source.path(), corrupt))?;
         let payload = Payload::of(&entry);
         let types: &[EntryFilter] = &options.types;
         let default = &[EntryFilter::Normal, EntryFilter::ConfigChange];
@@ -324,7 +336,12 @@ struct Chosen<'a> {
     findings: Vec<Finding>,
 }
 
-fn choose<'a>(places: &Places, log: &Log<'a>, options: &WalDumpOptions, monitor: &dyn Monitor) -> Result<Chosen<'a>> {
+fn choose<'a>(
+    places: &Places,
+    log: &Log<'a>,
+    options: &WalDumpOptions,
+    monitor: &dyn Monitor,
+) -> Result<Chosen<'a>> {
     let first = log.segments().first().map_or(0, |segment| segment.name.index);
     let read_from = |after: u64, begins: u64, snapshot: Option<SnapFile>| {
         let mut findings = Vec::new();
@@ -333,13 +350,17 @@ fn choose<'a>(places: &Places, log: &Log<'a>, options: &WalDumpOptions, monitor:
             findings.push(Finding::from_corrupt(&places.wal_name(), *corrupt));
             log.clone()
         });
-        let (entries, summary) = log.entries(Scan { after: Some(after), raw: false }, &mut |finding| findings.push(finding));
+        let (entries, summary) =
+            log.entries(Scan { after: Some(after), raw: false }, &mut |finding| findings.push(finding));
         Chosen { snapshot, after, log, entries, summary, findings }
     };
     let read = |after: u64, snapshot: Option<SnapFile>| read_from(after, 0, snapshot);
     let known = |chosen: &Chosen<'_>| {
         let here = |snapshot: &Snapshot| {
-            chosen.snapshot.as_ref().is_some_and(|file| (file.term(), file.index()) == (snapshot.term(), snapshot.index()))
+            chosen
+                .snapshot
+                .as_ref()
+                .is_some_and(|file| (file.term(), file.index()) == (snapshot.term(), snapshot.index()))
         };
         chosen.summary.snapshots.iter().any(here)
     };
@@ -363,7 +384,8 @@ fn choose<'a>(places: &Places, log: &Log<'a>, options: &WalDumpOptions, monitor:
             Ok(chosen)
         }
         Start::NewestSnapshot => {
-            // etcd 3.4.8 and newer boot from the newest one the WAL knows; etcd-dump-logs 3.6 takes the newest and gives up if it does not.
+            // etcd 3.4.8 and newer boot from the newest one the WAL knows; etcd-dump-logs 3.6 takes the newest and
+            // gives up if it does not.
             let mut newest = None;
             for path in places.snaps() {
                 match read_snap(&path) {
@@ -382,14 +404,22 @@ fn choose<'a>(places: &Places, log: &Log<'a>, options: &WalDumpOptions, monitor:
                         monitor.finding(Finding::from_corrupt(&crate::words::error::show(&path), *corrupt))
                     }
                     Err(Error::Unreadable { path, what }) => {
-                        monitor.finding(Finding::new(Code::Unreadable, &crate::words::error::show(&path), At::default(), what));
+                        monitor.finding(Finding::new(
+                            Code::Unreadable,
+                            &crate::words::error::show(&path),
+                            At::default(),
+                            what,
+                        ));
                     }
                     Err(error) => return Err(error),
                 }
             }
             if newest.is_none() && first > 0 && !places.single {
-                let what = format!("no raft snapshot, and the oldest segment begins at raft index {first}: those before are not here");
-                let finding = Finding::new(Code::WalSequence, &places.wal_name(), At::default().index(first), what);
+                let what = format!(
+                    "no raft snapshot, and the oldest segment begins at raft index {first}: those before are not here"
+                );
+                let finding =
+                    Finding::new(Code::WalSequence, &places.wal_name(), At::default().index(first), what);
                 monitor.finding(Finding { severity: Severity::Warning, ..finding });
             }
             Ok(newest.map_or_else(
@@ -403,19 +433,26 @@ fn choose<'a>(places: &Places, log: &Log<'a>, options: &WalDumpOptions, monitor:
     }
 }
 
-/// etcd writes a raft snapshot before its WAL record: a crash in between leaves one without the other, so does a WAL that was cut.
+/// etcd writes a raft snapshot before its WAL record: a crash in between leaves one without the other, so does a WAL
+/// that was cut.
 fn passed_over(wal: &str, file: &SnapFile) -> Finding {
     let (term, index) = (file.term(), file.index());
     let what = format!(
         "no record of the newest raft snapshot (term {term}, index {index}): an older one is the start, as for etcd 3.4.8 and newer"
     );
-    Finding { severity: Severity::Warning, ..Finding::new(Code::WalSequence, wal, At::default().index(index), what) }
+    Finding {
+        severity: Severity::Warning,
+        ..Finding::new(Code::WalSequence, wal, At::default().index(index), what)
+    }
 }
 
 fn read_snap(path: &Path) -> Result<SnapFile> {
     let source = Source::open(path)?;
     datadir::refuse_other_kind(&source, FileKind::RaftSnapshot)?;
-    source.read_all(MAX_SNAP).and_then(|bytes| SnapFile::decode(&bytes)).map_err(|corrupt| Error::damaged(path, corrupt))
+    source
+        .read_all(MAX_SNAP)
+        .and_then(|bytes| SnapFile::decode(&bytes))
+        .map_err(|corrupt| Error::damaged(path, corrupt))
 }
 
 /// Reads one raft snapshot file.
@@ -453,7 +490,8 @@ impl<'m> Capped<'m> {
         if let Some(mut last) = self.last {
             let skipped = self.count.saturating_sub(MOST_FINDINGS).saturating_sub(1);
             if skipped > 0 {
-                last.detail = format!("{} (and {skipped} findings before it that are not shown)", last.detail);
+                last.detail =
+                    format!("{} (and {skipped} findings before it that are not shown)", last.detail);
             }
             self.monitor.finding(last);
         }
@@ -475,9 +513,14 @@ impl Places {
         if metadata.is_file() && wal_dir.is_none() {
             return Ok(Places { wal: path.to_path_buf(), snap: None, single: true });
         }
-        let dir = |parts: &[&str]| Some(parts.iter().fold(path.to_path_buf(), |p, part| p.join(part))).filter(|p| p.is_dir());
-        let wal = wal_dir.map(Path::to_path_buf).or_else(|| dir(&["member", "wal"])).or_else(|| dir(&["wal"]));
-        let beside = || path.parent().filter(|_| wal.is_none()).map(|parent| parent.join("snap")).filter(|p| p.is_dir());
+        let dir = |parts: &[&str]| {
+            Some(parts.iter().fold(path.to_path_buf(), |p, part| p.join(part))).filter(|p| p.is_dir())
+        };
+        let wal =
+            wal_dir.map(Path::to_path_buf).or_else(|| dir(&["member", "wal"])).or_else(|| dir(&["wal"]));
+        let beside = || {
+            path.parent().filter(|_| wal.is_none()).map(|parent| parent.join("snap")).filter(|p| p.is_dir())
+        };
         let snap = dir(&["member", "snap"]).or_else(|| dir(&["snap"])).or_else(beside);
         Ok(Places { wal: wal.unwrap_or_else(|| path.to_path_buf()), snap, single: false })
     }
@@ -489,8 +532,10 @@ impl Places {
     fn segments(&self) -> Result<Vec<(String, Source)>> {
         if self.single {
             // The name tells the place in the log; under another name the file is taken for a first segment.
-            let name = self.wal.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            let name = crate::wal::SegmentName::parse(&name).unwrap_or(crate::wal::SegmentName { sequence: 0, index: 0 });
+            let name =
+                self.wal.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let name = crate::wal::SegmentName::parse(&name)
+                .unwrap_or(crate::wal::SegmentName { sequence: 0, index: 0 });
             let source = Source::open(&self.wal)?;
             datadir::refuse_other_kind(&source, FileKind::Wal)?;
             return Ok(vec![(name.to_string(), source)]);
@@ -498,22 +543,33 @@ impl Places {
         let mut names = Vec::new();
         for entry in std::fs::read_dir(&self.wal).map_err(|error| Error::unreadable(&self.wal, error))? {
             let entry = entry.map_err(|error| Error::unreadable(&self.wal, error))?;
-            names.extend(entry.file_name().into_string().ok().filter(|name| crate::wal::SegmentName::parse(name).is_some()));
+            names.extend(
+                entry
+                    .file_name()
+                    .into_string()
+                    .ok()
+                    .filter(|name| crate::wal::SegmentName::parse(name).is_some()),
+            );
         }
         if names.is_empty() {
             let what = "holds no WAL segment (*.wal); give a data directory, its member/wal, or --wal-dir";
             return Err(Error::unreadable(&self.wal, what));
         }
         names.sort();
-        names.into_iter().map(|name| Source::open(&self.wal.join(&name)).map(|source| (name, source))).collect()
+        names
+            .into_iter()
+            .map(|name| Source::open(&self.wal.join(&name)).map(|source| (name, source)))
+            .collect()
     }
 
     /// The raft snapshots, newest first.
     fn snaps(&self) -> Vec<PathBuf> {
         let Some(dir) = &self.snap else { return Vec::new() };
         let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
-        let mut names: Vec<SnapName> =
-            entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).filter_map(|name| SnapName::parse(&name)).collect();
+        let mut names: Vec<SnapName> = entries
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter_map(|name| SnapName::parse(&name))
+            .collect();
         names.sort();
         names.iter().rev().map(|name| dir.join(name.to_string())).collect()
     }
@@ -552,7 +608,8 @@ mod tests {
         log.files.iter().for_each(|(name, bytes)| std::fs::write(wal.join(name), bytes).unwrap());
         for (term, index) in [(1, 5), (2, 11)] {
             let metadata = SnapshotMetadata { conf_state: None, index: Some(index), term: Some(term) };
-            let bytes = SnapFile::encode(&raft::Snapshot { data: Some(b"{}".to_vec()), metadata: Some(metadata) });
+            let bytes =
+                SnapFile::encode(&raft::Snapshot { data: Some(b"{}".to_vec()), metadata: Some(metadata) });
             std::fs::write(snap.join(SnapName { term, index }.to_string()), bytes).unwrap();
         }
         (dir, log)
@@ -579,7 +636,10 @@ mod tests {
         let (entries, start, findings) = rows(dir.path(), &WalDumpOptions::default());
         assert_eq!(start, 5);
         assert_eq!(entries, [(6, 1), (7, 1), (8, 2), (9, 2), (10, 2), (11, 2), (12, 2)]);
-        assert_eq!(findings.iter().map(|f| (f.code, f.severity)).collect::<Vec<_>>(), [(Code::WalSequence, Severity::Warning)]);
+        assert_eq!(
+            findings.iter().map(|f| (f.code, f.severity)).collect::<Vec<_>>(),
+            [(Code::WalSequence, Severity::Warning)]
+        );
     }
 
     #[test]
@@ -604,7 +664,8 @@ mod tests {
         let (entries, start, findings) = rows(dir.path(), &WalDumpOptions::default());
         assert_eq!((start, entries.len(), findings.len()), (5, 7, 1), "{findings:?}");
         assert_eq!(findings[0].severity, Severity::Warning);
-        let (entries, start, findings) = rows(&dir.path().join("member/wal").join(&log.files[2].0), &WalDumpOptions::default());
+        let (entries, start, findings) =
+            rows(&dir.path().join("member/wal").join(&log.files[2].0), &WalDumpOptions::default());
         assert_eq!((start, entries.first(), findings), (9, Some(&(10, 2)), vec![]));
     }
 
@@ -614,6 +675,9 @@ mod tests {
         std::fs::remove_file(dir.path().join("member/wal").join(&log.files[1].0)).unwrap();
         let options = WalDumpOptions { start: Start::After(0), ..WalDumpOptions::default() };
         let (entries, _, findings) = rows(dir.path(), &options);
-        assert_eq!((entries.len(), findings[0].code, findings[0].severity), (5, Code::WalSequence, Severity::Damage));
+        assert_eq!(
+            (entries.len(), findings[0].code, findings[0].severity),
+            (5, Code::WalSequence, Severity::Damage)
+        );
     }
 }

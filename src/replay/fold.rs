@@ -131,15 +131,23 @@ pub struct Position {
     pub cluster_version: Option<String>,
     /// Who votes.
     pub conf_state: ConfState,
-    /// The entries after it, which the member has promised to keep: they were left out, and may be committed all the same.
+    /// The entries after it, which the member has promised to keep: they were left out, and may be committed all the
+    /// same.
     pub promised: Vec<Entry>,
 }
 
 /// Applies what the log holds beyond the database.
 ///
 /// # Errors
-/// [`Error::Damaged`] when entries are missing, damaged, or cannot be applied; [`Error::Refused`] when the version is not known.
-pub fn fold(db: &Db<'_>, log: &Log<'_>, place: &Path, options: FoldOptions<'_>, monitor: &dyn Monitor) -> Result<Fold> {
+/// [`Error::Damaged`] when entries are missing, damaged, or cannot be applied; [`Error::Refused`] when the version is
+/// not known.
+pub fn fold(
+    db: &Db<'_>,
+    log: &Log<'_>,
+    place: &Path,
+    options: FoldOptions<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Fold> {
     let damaged = |corrupt: Box<Corrupt>| Error::damaged(db.source().path(), corrupt);
     let in_log = |corrupt: Box<Corrupt>| Error::damaged(place, corrupt);
     let facts = apply::facts(db).map_err(damaged)?;
@@ -162,14 +170,16 @@ pub fn fold(db: &Db<'_>, log: &Log<'_>, place: &Path, options: FoldOptions<'_>, 
     interest.close();
     let limit = if options.include_uncommitted { u64::MAX } else { tail.commit };
     let cut = moment.map(|to| times.cut(to, from, limit)).transpose()?;
-    let options = FoldOptions { until: cut.map(|cut| Until::Index(cut.last.index)).or(options.until), ..options };
+    let options =
+        FoldOptions { until: cut.map(|cut| Until::Index(cut.last.index)).or(options.until), ..options };
     let (version, reason) = match options.version {
         Some(version) => (version, "as asked for".to_owned()),
         None => infer(&facts, &versions, place, &mut findings)?,
     };
 
     monitor.begin("applying the log", to_u64(tail.entries.len()));
-    let mut replayer = Replayer::open(db, &interest, version, &crate::words::error::show(place)).map_err(damaged)?;
+    let mut replayer =
+        Replayer::open(db, &interest, version, &crate::words::error::show(place)).map_err(damaged)?;
     let before = replayer.revision();
     let metadata = tail.summary.metadata.unwrap_or_default();
     let mut report = FoldReport {
@@ -197,7 +207,8 @@ pub fn fold(db: &Db<'_>, log: &Log<'_>, place: &Path, options: FoldOptions<'_>, 
         check_start(until, from, before)?;
     }
     let mut promised = Vec::new();
-    let (known, beyond) = tail.entries.split_at(tail.entries.partition_point(|entry| entry.index <= tail.commit));
+    let (known, beyond) =
+        tail.entries.split_at(tail.entries.partition_point(|entry| entry.index <= tail.commit));
     let mut stopped = tail.apply(&log, known, place, options, &mut replayer, &mut report, monitor)?;
     // A single voter commits its whole log as soon as it starts.
     let whole = tail.summary.complete && !tail.summary.discarded;
@@ -205,13 +216,20 @@ pub fn fold(db: &Db<'_>, log: &Log<'_>, place: &Path, options: FoldOptions<'_>, 
     if !stopped && (alone || options.include_uncommitted) {
         let had = report.last_applied;
         stopped = tail.apply(&log, beyond, place, options, &mut replayer, &mut report, monitor)?;
-        report.beyond_commit =
-            report.last_applied.filter(|last| had != Some(*last)).map_or(0, |last| last.saturating_sub(tail.commit.max(from)));
+        report.beyond_commit = report
+            .last_applied
+            .filter(|last| had != Some(*last))
+            .map_or(0, |last| last.saturating_sub(tail.commit.max(from)));
     } else if !stopped {
         report.left_out = to_u64(beyond.len());
         tail.each(&log, beyond, place, |entry| {
             let data = entry.data.map(<[u8]>::to_vec);
-            promised.push(Entry { kind: Some(entry.kind), term: Some(entry.term), index: Some(entry.index), data });
+            promised.push(Entry {
+                kind: Some(entry.kind),
+                term: Some(entry.term),
+                index: Some(entry.index),
+                data,
+            });
             Ok(true)
         })?;
     }
@@ -223,15 +241,19 @@ pub fn fold(db: &Db<'_>, log: &Log<'_>, place: &Path, options: FoldOptions<'_>, 
         let last = tail.moment(&log, cut.last, place, Some(replayer.revision()))?;
         let next = cut.next.map(|next| {
             // The engine once more, to tell how far it is to the next one.
-            let mut probe = Replayer::open(db, &interest, version, &crate::words::error::show(place)).map_err(damaged)?;
+            let mut probe =
+                Replayer::open(db, &interest, version, &crate::words::error::show(place)).map_err(damaged)?;
             let until = FoldOptions { until: Some(Until::Index(next.index)), ..options };
-            let applied = tail.apply(&log, &tail.entries, place, until, &mut probe, &mut report.clone(), monitor);
+            let applied =
+                tail.apply(&log, &tail.entries, place, until, &mut probe, &mut report.clone(), monitor);
             tail.moment(&log, next, place, applied.ok().map(|_| probe.revision()))
         });
         let end = cut.next.map_or(report.last_index, |next| next.index.saturating_sub(1));
         let (between, ahead) = (end.saturating_sub(cut.last.index), cut.ahead.map_or(0, |ahead| ahead.count));
-        findings.extend(cut.ahead.map(|ahead| ahead.finding(&crate::words::error::show(place), cut.evidence)));
-        report.time = Some(TimeReport { to, last, next: next.transpose()?, between, evidence: cut.evidence, ahead });
+        findings
+            .extend(cut.ahead.map(|ahead| ahead.finding(&crate::words::error::show(place), cut.evidence)));
+        report.time =
+            Some(TimeReport { to, last, next: next.transpose()?, between, evidence: cut.evidence, ahead });
     }
     for change in options.changes {
         if let Done::Rejected(why) = replayer.change_members(change).map_err(in_log)? {
@@ -240,9 +262,16 @@ pub fn fold(db: &Db<'_>, log: &Log<'_>, place: &Path, options: FoldOptions<'_>, 
     }
     report.voters = replayer.voters();
     if options.changes.is_empty() && replayer.was_removed(metadata.node_id()) {
-        let what =
-            format!("member {:x}, whose log it is, was removed from the cluster: others have gone on without it", metadata.node_id());
-        findings.push(Finding::new(Code::MembersDisagree, &crate::words::error::show(place), At::default(), what));
+        let what = format!(
+            "member {:x}, whose log it is, was removed from the cluster: others have gone on without it",
+            metadata.node_id()
+        );
+        findings.push(Finding::new(
+            Code::MembersDisagree,
+            &crate::words::error::show(place),
+            At::default(),
+            what,
+        ));
     }
     if report.beyond_commit.max(report.left_out) > 0 && !alone && !stopped {
         findings.push(uncommitted(&report, place));
@@ -269,7 +298,9 @@ pub fn fold(db: &Db<'_>, log: &Log<'_>, place: &Path, options: FoldOptions<'_>, 
 fn check_start(until: Until, index: u64, revision: i64) -> Result<()> {
     let (what, has, wanted) = match until {
         Until::Index(wanted) if index > wanted => ("raft index", index.to_string(), wanted.to_string()),
-        Until::Revision(wanted) if revision > wanted => ("revision", revision.to_string(), wanted.to_string()),
+        Until::Revision(wanted) if revision > wanted => {
+            ("revision", revision.to_string(), wanted.to_string())
+        }
         _ => return Ok(()),
     };
     Err(Error::Refused(format!(
@@ -280,21 +311,33 @@ fn check_start(until: Until, index: u64, revision: i64) -> Result<()> {
 /// Refuses a log that does not come so far.
 fn check_end(until: Until, replayer: &Replayer<'_, '_>) -> Result<()> {
     let (what, ends, wanted) = match until {
-        Until::Index(wanted) if replayer.index() < wanted => ("raft index", replayer.index().to_string(), wanted.to_string()),
-        Until::Revision(wanted) if replayer.revision() < wanted => ("revision", replayer.revision().to_string(), wanted.to_string()),
+        Until::Index(wanted) if replayer.index() < wanted => {
+            ("raft index", replayer.index().to_string(), wanted.to_string())
+        }
+        Until::Revision(wanted) if replayer.revision() < wanted => {
+            ("revision", replayer.revision().to_string(), wanted.to_string())
+        }
         _ => return Ok(()),
     };
     Err(Error::Refused(format!("what of the log can be applied ends at {what} {ends}, before {wanted}")))
 }
 
 fn uncommitted(report: &FoldReport, place: &Path) -> Finding {
-    let (count, verb) =
-        if report.left_out > 0 { (report.left_out, "left out") } else { (report.beyond_commit, "taken as committed, as asked for") };
+    let (count, verb) = if report.left_out > 0 {
+        (report.left_out, "left out")
+    } else {
+        (report.beyond_commit, "taken as committed, as asked for")
+    };
     let what = format!(
         "the log goes to index {}, {} is the last known to be committed, and {} members vote: the last {count} entries are {verb}",
         report.last_index, report.commit_index, report.voters
     );
-    Finding::new(Code::WalUncommitted, &crate::words::error::show(place), At::default().index(report.commit_index), what)
+    Finding::new(
+        Code::WalUncommitted,
+        &crate::words::error::show(place),
+        At::default().index(report.commit_index),
+        what,
+    )
 }
 
 /// The part of a log after the database.
@@ -325,7 +368,9 @@ impl Tail {
             None => (commit > from && summary.complete).then_some(commit),
         };
         if let Some(to) = missing {
-            let what = format!("the database is at index {from}, and the log does not hold the entries {next} to {to}");
+            let what = format!(
+                "the database is at index {from}, and the log does not hold the entries {next} to {to}"
+            );
             return Err(Error::damaged(place, Corrupt::new(Code::WalStart, At::default().index(next), what)));
         }
         Ok(Tail { entries, summary, commit })
@@ -336,7 +381,10 @@ impl Tail {
         let last = log.segments().last()?;
         let clean = matches!(self.summary.end(), Some(End::CleanEof));
         (clean && last.source.len() < SEGMENT).then(|| {
-            let what = format!("the segment ends with its last record at {} bytes; etcd makes segments of {SEGMENT}", last.source.len());
+            let what = format!(
+                "the segment ends with its last record at {} bytes; etcd makes segments of {SEGMENT}",
+                last.source.len()
+            );
             Finding::new(Code::WalShort, &last.source.name(), At::offset(last.source.len()), what)
         })
     }
@@ -385,7 +433,10 @@ impl Tail {
     }
 
     /// Applies entries; whether it stopped because that was asked for.
-    #[allow(clippy::too_many_arguments, reason = "they are one state, taken apart by the borrow of the database")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "they are one state, taken apart by the borrow of the database"
+    )]
     fn apply(
         &self,
         log: &Log<'_>,
@@ -420,7 +471,11 @@ impl Tail {
                 }
             }
             if replayer.revision() > before {
-                report.raised.push(Raised { revision: replayer.revision(), index: entry.index, term: entry.term });
+                report.raised.push(Raised {
+                    revision: replayer.revision(),
+                    index: entry.index,
+                    term: entry.term,
+                });
             }
             report.first_applied.get_or_insert(entry.index);
             report.last_applied = Some(entry.index);
@@ -444,25 +499,43 @@ fn version_in(entry: &EntryView<'_>) -> Option<Minor> {
 }
 
 /// The version that wrote the files, as far as they tell: the newest that the database or the log names.
-fn infer(facts: &Facts, in_log: &[Minor], place: &Path, findings: &mut Vec<Finding>) -> Result<(Version, String)> {
+fn infer(
+    facts: &Facts,
+    in_log: &[Minor],
+    place: &Path,
+    findings: &mut Vec<Finding>,
+) -> Result<(Version, String)> {
     let storage = storage_version(facts);
     let schema = storage.version.as_deref().and_then(Minor::of);
     let cluster = facts.cluster_version.as_deref().and_then(Minor::of);
     let logged = in_log.iter().copied().max();
-    let named =
-        [(schema, storage.reason), (cluster, "cluster/clusterVersion names it"), (logged, "an entry of the log sets the cluster to it")];
+    let named = [
+        (schema, storage.reason),
+        (cluster, "cluster/clusterVersion names it"),
+        (logged, "an entry of the log sets the cluster to it"),
+    ];
     // Of equal ones the first.
     let newest = named.iter().rev().max_by_key(|(minor, _)| *minor);
     let Some((Some(minor), reason)) = newest else {
-        let stated = storage.version.map_or_else(String::new, |stated| format!(" {}", crate::words::error::printable(&stated)));
-        let what =
-            format!("which etcd{stated} wrote the files, and by whose rules the log is to be applied, is not known: say --etcd-version");
+        let stated = storage
+            .version
+            .map_or_else(String::new, |stated| format!(" {}", crate::words::error::printable(&stated)));
+        let what = format!(
+            "which etcd{stated} wrote the files, and by whose rules the log is to be applied, is not known: say --etcd-version"
+        );
         return Err(Error::Refused(what));
     };
     if cluster.is_none() && logged.is_none() && !storage.stated {
-        let what =
-            format!("the cluster had not agreed on a version yet; it is taken for {}, say --etcd-version if it was newer", minor.name());
-        findings.push(Finding::new(Code::ReplayVersion, &crate::words::error::show(place), At::default(), what));
+        let what = format!(
+            "the cluster had not agreed on a version yet; it is taken for {}, say --etcd-version if it was newer",
+            minor.name()
+        );
+        findings.push(Finding::new(
+            Code::ReplayVersion,
+            &crate::words::error::show(place),
+            At::default(),
+            what,
+        ));
     }
     Ok((Version { minor: *minor, patch: None }, (*reason).to_owned()))
 }

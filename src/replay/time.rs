@@ -1,14 +1,17 @@
 //! The time of entries of a log, which do not have one themselves: as the Kubernetes objects tell that they put.
 //!
-//! An entry was made after every time that is in the object it puts, and mostly at once. Of all these times the most that rise with the log
-//! are believed: a clock that is ahead, and an old time in an object that is written again, fall out. What is before a moment is what is
-//! not after the last of them that is not after it; of the entries between that one and the next nobody knows.
+//! An entry was made after every time that is in the object it puts, and mostly at once. Of all these times the most
+//! that rise with the log are believed: a clock that is ahead, and an old time in an object that is written again,
+//! fall out. What is before a moment is what is not after the last of them that is not after it; of the entries
+//! between that one and the next nobody knows.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Serialize, Serializer};
 
 use crate::codec::to_u64;
-use crate::etcd::request::{Compare, PutRequest, Request, TxnRequest, compare::TargetUnion, decode, request_op};
+use crate::etcd::request::{
+    Compare, PutRequest, Request, TxnRequest, compare::TargetUnion, decode, request_op,
+};
 use crate::kube::times::written;
 use crate::raft::{EntryType, EntryView};
 use crate::words::error::{At, Error, Result};
@@ -128,8 +131,8 @@ impl Times {
         Ok(Cut { last: *last, next, evidence: to_u64(self.0.len()), ahead: self.ahead(&chain) })
     }
 
-    /// The most times that rise with the log (the longest increasing subsequence): of several such, the one that ends earliest, and up to
-    /// its end tells the most.
+    /// The most times that rise with the log (the longest increasing subsequence): of several such, the one that ends
+    /// earliest, and up to its end tells the most.
     fn rising(&self) -> Vec<Told> {
         // By the length of the longest chain that ends with a time: in each group times only fall.
         let mut groups: Vec<Vec<Told>> = Vec::new();
@@ -145,8 +148,10 @@ impl Times {
             let best = match chain.last() {
                 None => group.last(),
                 Some(next) => {
-                    let newest = group.get(group.partition_point(|told| told.time >= next.time)).map(|told| told.time);
-                    let until = group.partition_point(|told| told.index < next.index && Some(told.time) >= newest);
+                    let newest =
+                        group.get(group.partition_point(|told| told.time >= next.time)).map(|told| told.time);
+                    let until =
+                        group.partition_point(|told| told.index < next.index && Some(told.time) >= newest);
                     until.checked_sub(1).and_then(|at| group.get(at))
                 }
             };
@@ -160,7 +165,10 @@ impl Times {
     fn ahead(&self, chain: &[Told]) -> Option<Ahead> {
         let mut found: Option<Ahead> = None;
         for told in &self.0 {
-            let Some(later) = chain.get(chain.partition_point(|believed| believed.index <= told.index)) else { break };
+            let Some(later) = chain.get(chain.partition_point(|believed| believed.index <= told.index))
+            else {
+                break;
+            };
             let one = Ahead { count: 1, worst: *told, later: *later };
             if one.by() <= TOLERATED {
                 continue;
@@ -205,7 +213,8 @@ fn in_txn<'r>(txn: &'r TxnRequest, newest: &mut Option<(Timestamp, &'r [u8])>) {
         match &op.request {
             // Kubernetes makes an object on the condition that there is none.
             Some(request_op::Request::Put(put)) => {
-                let new = holds && txn.compare.iter().any(|compare| compare.key == put.key && is_none(compare));
+                let new =
+                    holds && txn.compare.iter().any(|compare| compare.key == put.key && is_none(compare));
                 take(put, new, newest);
             }
             Some(request_op::Request::Txn(inner)) => in_txn(inner, newest),
@@ -217,7 +226,9 @@ fn in_txn<'r>(txn: &'r TxnRequest, newest: &mut Option<(Timestamp, &'r [u8])>) {
 /// Whether a comparison holds only for a key that is not there.
 fn is_none(compare: &Compare) -> bool {
     let zero = match compare.target_union {
-        Some(TargetUnion::Version(n) | TargetUnion::CreateRevision(n) | TargetUnion::ModRevision(n)) => n == 0,
+        Some(TargetUnion::Version(n) | TargetUnion::CreateRevision(n) | TargetUnion::ModRevision(n)) => {
+            n == 0
+        }
         None => true,
         Some(TargetUnion::Value(_) | TargetUnion::Lease(_)) => false,
     };
@@ -249,7 +260,10 @@ mod tests {
         let before = times(&seconds).cut(Timestamp::new(99, 0).unwrap(), 10, u64::MAX).unwrap_err();
         assert!(before.to_string().contains("give an older snapshot as --base"), "{before}");
         let none = times(&[]).cut(Timestamp::new(99, 0).unwrap(), 10, u64::MAX).unwrap_err();
-        assert!(none.to_string().contains("tells a time") && none.to_string().contains("say --to-revision"), "{none}");
+        assert!(
+            none.to_string().contains("tells a time") && none.to_string().contains("say --to-revision"),
+            "{none}"
+        );
         // What is not known to be committed is no place to stop at.
         assert_eq!(times(&seconds).cut(Timestamp::new(900, 0).unwrap(), 10, 13).unwrap().last.index, 13);
     }
@@ -272,15 +286,27 @@ mod tests {
         let ahead = cut.ahead.unwrap();
         assert_eq!((ahead.count, ahead.worst.index, ahead.later.index), (3, 16, 17));
         let finding = ahead.finding("wal", cut.evidence).to_string();
-        assert!(finding.contains("raft index 16: 3 of 10 times in the log are ahead of later ones, this one by 59m 50s"), "{finding}");
+        assert!(
+            finding.contains(
+                "raft index 16: 3 of 10 times in the log are ahead of later ones, this one by 59m 50s"
+            ),
+            "{finding}"
+        );
         // Clocks that differ by less than five seconds are not worth a word.
-        assert_eq!(times(&[100, 103, 101, 104]).cut(Timestamp::new(102, 0).unwrap(), 10, u64::MAX).unwrap().ahead, None);
+        assert_eq!(
+            times(&[100, 103, 101, 104]).cut(Timestamp::new(102, 0).unwrap(), 10, u64::MAX).unwrap().ahead,
+            None
+        );
     }
 
     #[test]
     fn a_creation_is_of_now_only_if_the_object_is_new() {
         let value = br#"{"kind":"Pod","metadata":{"creationTimestamp":"2026-03-01T00:00:00Z"}}"#;
-        let put = PutRequest { key: b"/registry/pods/a/b".to_vec(), value: value.to_vec(), ..PutRequest::default() };
+        let put = PutRequest {
+            key: b"/registry/pods/a/b".to_vec(),
+            value: value.to_vec(),
+            ..PutRequest::default()
+        };
         let op = request_op::Request::Put(put.clone());
         let compare = |revision| Compare {
             result: 0,
@@ -294,7 +320,8 @@ mod tests {
             let txn = TxnRequest { compare, success, failure: Vec::new() };
             let request = crate::etcd::request::InternalRaftRequest { txn: Some(txn), ..Default::default() };
             let data = prost::Message::encode_to_vec(&request);
-            told(&EntryView { kind: 0, term: 1, index: 1, data: Some(&data) }).map(|(time, key)| (time.to_string(), key))
+            told(&EntryView { kind: 0, term: 1, index: 1, data: Some(&data) })
+                .map(|(time, key)| (time.to_string(), key))
         };
         assert_eq!(told(vec![compare(0)]), Some(("2026-03-01T00:00:00Z".to_owned(), put.key.clone())));
         assert_eq!((told(vec![compare(5)]), told(Vec::new())), (None, None));

@@ -5,7 +5,8 @@
 //! | bbolt file, n bytes | SHA-256 of it |        n is a multiple of 512, so the length modulo 512 is 32
 //! ```
 //!
-//! etcd takes the trailer for present when the length modulo 512 is 32 (`hasChecksum`). Source: `api/v3rpc/maintenance.go Snapshot`.
+//! etcd takes the trailer for present when the length modulo 512 is 32 (`hasChecksum`). Source:
+//! `api/v3rpc/maintenance.go Snapshot`.
 
 use crate::io::Source;
 use crate::words::error::Corrupt;
@@ -60,7 +61,11 @@ impl Trailer {
         if len % 512 == TRAILER && payload >= size {
             let mut digest = [0; 32];
             source.read_exact_at(payload, &mut digest)?;
-            return Ok(if digest == [0; 32] { Trailer::Zeroed { payload } } else { Trailer::Present { digest, payload } });
+            return Ok(if digest == [0; 32] {
+                Trailer::Zeroed { payload }
+            } else {
+                Trailer::Present { digest, payload }
+            });
         }
         match len.checked_sub(size) {
             None => Ok(Trailer::Lost { missing: size.saturating_sub(len) }),

@@ -5,8 +5,8 @@
 //!                   2 data  raftpb.Snapshot { 1 data: the v2 store as JSON, 2 metadata { 1 conf_state, 2 index, 3 term } }
 //! ```
 //!
-//! It holds no keys: those are in the db beside it. Up to 3.6 its v2 store says who is a member. Source: `server/etcdserver/api/snap`
-//! @ v3.6.14.
+//! It holds no keys: those are in the db beside it. Up to 3.6 its v2 store says who is a member. Source:
+//! `server/etcdserver/api/snap` @ v3.6.14.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -73,23 +73,36 @@ impl SnapFile {
                 // A uint32 is the low 32 bits of its varint.
                 Ok((1, Value::Varint(n))) => crc = u32::try_from(n & u64::from(u32::MAX)).unwrap_or_default(),
                 Ok((2, Value::Bytes(bytes))) => data = bytes,
-                Ok((1 | 2, _)) => return Err(invalid("its checksum or content has another type than it should".to_owned())),
+                Ok((1 | 2, _)) => {
+                    return Err(invalid(
+                        "its checksum or content has another type than it should".to_owned(),
+                    ));
+                }
                 Ok(_) => {}
                 Err(bad) => {
                     let what = format!("the {} bytes do not decode past byte {}", bytes.len(), bad.0);
-                    return Err(Corrupt::new(Code::SnapInvalid, At::offset(crate::codec::to_u64(bad.0)), what));
+                    return Err(Corrupt::new(
+                        Code::SnapInvalid,
+                        At::offset(crate::codec::to_u64(bad.0)),
+                        what,
+                    ));
                 }
             }
         }
         if data.is_empty() || crc == 0 {
-            return Err(invalid(format!("{} bytes of content with checksum {crc:08x}: etcd takes it for empty", data.len())));
+            return Err(invalid(format!(
+                "{} bytes of content with checksum {crc:08x}: etcd takes it for empty",
+                data.len()
+            )));
         }
         let computed = crc32c(0, data);
         if computed != crc {
-            let what = format!("its checksum is {crc:08x}, its {} bytes of content give {computed:08x}", data.len());
+            let what =
+                format!("its checksum is {crc:08x}, its {} bytes of content give {computed:08x}", data.len());
             return Err(Corrupt::new(Code::SnapCrc, At::offset(0), what));
         }
-        let snapshot = Snapshot::decode(data).map_err(|error| invalid(format!("its checksum is right, its content is not: {error}")))?;
+        let snapshot = Snapshot::decode(data)
+            .map_err(|error| invalid(format!("its checksum is right, its content is not: {error}")))?;
         Ok(SnapFile { crc, snapshot })
     }
 
@@ -227,17 +240,28 @@ impl Membership {
     /// `snap-invalid` when it is not such JSON, or a member in it is not.
     pub fn from_v2(json: &[u8]) -> Result<Membership, Box<Corrupt>> {
         let invalid = |what: String| Corrupt::new(Code::SnapInvalid, At::default(), what);
-        let store: Store = serde_json::from_slice(json).map_err(|error| invalid(format!("the v2 store in it is not one: {error}")))?;
-        let nodes = store.root.and_then(|root| root.children).and_then(|top| top.cluster).and_then(|dir| dir.children);
+        let store: Store = serde_json::from_slice(json)
+            .map_err(|error| invalid(format!("the v2 store in it is not one: {error}")))?;
+        let nodes = store
+            .root
+            .and_then(|root| root.children)
+            .and_then(|top| top.cluster)
+            .and_then(|dir| dir.children);
         let Some(nodes) = nodes else { return Ok(Membership::default()) };
-        let id =
-            |text: &str| u64::from_str_radix(text, 16).map_err(|_| invalid(format!("a member id is not hex: {}", text.escape_default())));
+        let id = |text: &str| {
+            u64::from_str_radix(text, 16)
+                .map_err(|_| invalid(format!("a member id is not hex: {}", text.escape_default())))
+        };
         let mut members = Vec::new();
         for (name, node) in nodes.members.and_then(|dir| dir.children).unwrap_or_default() {
             let node = node.children.unwrap_or(MemberNodes { attributes: None, raft_attributes: None });
             let bad = |error| invalid(format!("member {}: {error}", name.escape_default()));
-            let attributes: Attributes = node.attributes.map_or(Ok(Attributes::default()), |leaf| parse(&leaf)).map_err(bad)?;
-            let raft: RaftAttributes = node.raft_attributes.map_or(Ok(RaftAttributes::default()), |leaf| parse(&leaf)).map_err(bad)?;
+            let attributes: Attributes =
+                node.attributes.map_or(Ok(Attributes::default()), |leaf| parse(&leaf)).map_err(bad)?;
+            let raft: RaftAttributes = node
+                .raft_attributes
+                .map_or(Ok(RaftAttributes::default()), |leaf| parse(&leaf))
+                .map_err(bad)?;
             members.push(SnapMember {
                 id: id(&name)?,
                 name: attributes.name.filter(|name| !name.is_empty()),
@@ -283,10 +307,15 @@ mod tests {
         let name = SnapName { term: 2, index: 0x7a };
         assert_eq!(name.to_string(), "0000000000000002-000000000000007a.snap");
         assert_eq!(SnapName::parse("0000000000000002-000000000000007a.snap"), Some(name));
-        for bad in ["2-7a.snap", "0000000000000002-000000000000007a.snap.broken", "000000000000007a.snap.db", "db"] {
+        for bad in
+            ["2-7a.snap", "0000000000000002-000000000000007a.snap.broken", "000000000000007a.snap.db", "db"]
+        {
             assert_eq!(SnapName::parse(bad), None, "{bad}");
         }
-        assert!(SnapName { term: 1, index: 9 } < SnapName { term: 2, index: 1 }, "the newest has the highest term");
+        assert!(
+            SnapName { term: 1, index: 9 } < SnapName { term: 2, index: 1 },
+            "the newest has the highest term"
+        );
     }
 
     #[test]
@@ -327,7 +356,10 @@ mod tests {
         assert_eq!(membership.members.iter().map(|m| m.id).collect::<Vec<_>>(), [10, 11]);
         let member = &membership.members[1];
         assert_eq!((member.name.as_deref(), member.is_learner), (Some("n1"), true));
-        assert_eq!((&member.peer_urls[..], &member.client_urls[..]), (&["http://p".to_owned()][..], &["http://c".to_owned()][..]));
+        assert_eq!(
+            (&member.peer_urls[..], &member.client_urls[..]),
+            (&["http://p".to_owned()][..], &["http://c".to_owned()][..])
+        );
         assert_eq!(membership.removed, [255]);
         assert_eq!(membership.cluster_version.as_deref(), Some("3.5.0"));
     }
@@ -335,7 +367,9 @@ mod tests {
     #[test]
     fn deep_user_content_does_not_hide_the_members() {
         let deep = format!("{}{}", "{\"x\":".repeat(5000), "1".to_owned() + &"}".repeat(5000));
-        let json = format!(r#"{{"Root":{{"Children":{{"1":{deep},"0":{{"Children":{{"version":{{"Value":"3.4.0"}}}}}}}}}}}}"#);
+        let json = format!(
+            r#"{{"Root":{{"Children":{{"1":{deep},"0":{{"Children":{{"version":{{"Value":"3.4.0"}}}}}}}}}}}}"#
+        );
         assert_eq!(Membership::from_v2(json.as_bytes()).unwrap().cluster_version.as_deref(), Some("3.4.0"));
         assert!(Membership::from_v2(b"some snapshot").is_err());
         assert_eq!(Membership::from_v2(b"{}").unwrap(), Membership::default());

@@ -6,9 +6,9 @@
 //!   CurrentIndex, Stats, CurrentVersion 2 }
 //! ```
 //!
-//! One event and one index for each member. etcd 3.4 and 3.5 create the members in ascending order of their ids, as we do always; 3.6 and
-//! 3.7 in the random order of a Go map, so that two runs differ. Source: `server/etcdserver/api/v2store` @ v3.5,
-//! `GetMembershipInfoInV2Format` @ v3.6.
+//! One event and one index for each member. etcd 3.4 and 3.5 create the members in ascending order of their ids, as
+//! we do always; 3.6 and 3.7 in the random order of a Go map, so that two runs differ. Source:
+//! `server/etcdserver/api/v2store` @ v3.5, `GetMembershipInfoInV2Format` @ v3.6.
 
 use std::fmt::Write;
 
@@ -28,10 +28,15 @@ pub struct NewMember<'m> {
     pub learner: bool,
 }
 
-/// The JSON of a store that knows these members, in ascending order of their ids, and the version that they agreed on, if they have: 3.4
-/// lets nobody join who does not find it here. `gets_fail` is what the counter of that name says: 0 up to 3.5, 1 from 3.6 on.
+/// The JSON of a store that knows these members, in ascending order of their ids, and the version that they agreed
+/// on, if they have: 3.4 lets nobody join who does not find it here. `gets_fail` is what the counter of that name
+/// says: 0 up to 3.5, 1 from 3.6 on.
 #[must_use]
-pub fn store<'m>(members: impl Iterator<Item = NewMember<'m>>, version: Option<&str>, gets_fail: u64) -> String {
+pub fn store<'m>(
+    members: impl Iterator<Item = NewMember<'m>>,
+    version: Option<&str>,
+    gets_fail: u64,
+) -> String {
     let (mut children, mut events, mut count) = (Vec::new(), Vec::new(), 0usize);
     for NewMember { id, peer_urls, learner } in members {
         count = count.saturating_add(1);
@@ -40,7 +45,10 @@ pub fn store<'m>(members: impl Iterator<Item = NewMember<'m>>, version: Option<&
         let learner = if learner { ",\"isLearner\":true" } else { "" };
         let value = quote(&format!("{{\"peerURLs\":{}{learner}}}", strings(peer_urls)));
         let leaf = node(&attributes, count, &value, None);
-        children.push(format!("\"{id:x}\":{}", node(&path, count, "\"\"", Some(&format!("\"raftAttributes\":{leaf}")))));
+        children.push(format!(
+            "\"{id:x}\":{}",
+            node(&path, count, "\"\"", Some(&format!("\"raftAttributes\":{leaf}")))
+        ));
         events.push(format!(
             "{{\"action\":\"create\",\"node\":{{\"key\":\"{attributes}\",\"value\":{value},\"modifiedIndex\":{count},\"createdIndex\":{count}}}}}"
         ));
@@ -50,11 +58,16 @@ pub fn store<'m>(members: impl Iterator<Item = NewMember<'m>>, version: Option<&
     let slots = events.len().max(EVENTS);
     events.resize(slots, "null".to_owned());
     let members = node("/0/members", 1, "\"\"", Some(&children.join(",")));
-    let version = version.map_or_else(String::new, |version| format!(",\"version\":{}", node("/0/version", count, &quote(version), None)));
+    let version = version.map_or_else(String::new, |version| {
+        format!(",\"version\":{}", node("/0/version", count, &quote(version), None))
+    });
     let cluster = node("/0", 0, "\"\"", Some(&format!("\"members\":{members}{version}")));
     let users = node("/1", 0, "\"\"", Some(""));
     let root = node("/", 0, "\"\"", Some(&format!("\"0\":{cluster},\"1\":{users}")));
-    let mut out = format!("{{\"Root\":{root},\"WatcherHub\":{{\"EventHistory\":{{\"Queue\":{{\"Events\":[{}],", events.join(","));
+    let mut out = format!(
+        "{{\"Root\":{root},\"WatcherHub\":{{\"EventHistory\":{{\"Queue\":{{\"Events\":[{}],",
+        events.join(",")
+    );
     // A String takes everything.
     let _ = write!(
         out,

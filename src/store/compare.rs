@@ -1,7 +1,8 @@
 //! Members that should agree: whether they do, and if not, since when and in what.
 //!
-//! Members are compared as etcd compares them (`server/etcdserver/corrupt.go PeriodicCheck @ v3.6`): by HashKV at one revision and as if
-//! compacted at one. Here it is the greatest revision that all have, and the greatest compaction that any has.
+//! Members are compared as etcd compares them (`server/etcdserver/corrupt.go PeriodicCheck @ v3.6`): by HashKV at one
+//! revision and as if compacted at one. Here it is the greatest revision that all have, and the greatest compaction
+//! that any has.
 
 use std::ops::ControlFlow;
 
@@ -56,7 +57,8 @@ pub struct Divergence {
     pub member: usize,
     /// The first revision that is not the same; `None` when it is at or before the compaction, so that it is not known.
     pub first_revision: Option<i64>,
-    /// Keys that were changed otherwise in that revision; without one, keys that differ at the compaction. The first hundred.
+    /// Keys that were changed otherwise in that revision; without one, keys that differ at the compaction. The first
+    /// hundred.
     pub first_keys: Vec<Vec<u8>>,
     /// How many keys differ at the common revision.
     pub differing: u64,
@@ -106,7 +108,12 @@ impl Monitor for Muted<'_> {
 pub fn compare(stores: &[Store<'_>]) -> Result<CompareReport> {
     let revision = stores.iter().map(Store::revision).min().unwrap_or(1);
     let compact = stores.iter().filter_map(Store::compact_revision).max();
-    let mut report = CompareReport { revision, compact_revision: compact.unwrap_or(-1), members: Vec::new(), divergences: Vec::new() };
+    let mut report = CompareReport {
+        revision,
+        compact_revision: compact.unwrap_or(-1),
+        members: Vec::new(),
+        divergences: Vec::new(),
+    };
     let comparable = report.comparable();
     for store in stores {
         let options = HashKvOptions { revision: Some(revision), compact_revision: compact };
@@ -127,7 +134,13 @@ pub fn compare(stores: &[Store<'_>]) -> Result<CompareReport> {
     Ok(report)
 }
 
-fn divergence(member: usize, one: &Store<'_>, other: &Store<'_>, revision: i64, compact: Option<i64>) -> Result<Divergence> {
+fn divergence(
+    member: usize,
+    one: &Store<'_>,
+    other: &Store<'_>,
+    revision: i64,
+    compact: Option<i64>,
+) -> Result<Divergence> {
     let from = compact.unwrap_or(0).saturating_add(1);
     let first = first_difference(one, other, from, revision)?;
     let first_revision = first.as_ref().map(|(main, _)| *main);
@@ -160,7 +173,12 @@ fn differing(one: View<'_, '_>, other: View<'_, '_>) -> Result<(u64, Vec<Vec<u8>
 }
 
 /// The first main revision from `from` to `until` in which two logs are not the same, and the keys in question.
-fn first_difference(one: &Store<'_>, other: &Store<'_>, from: i64, until: i64) -> Result<Option<(i64, Vec<Vec<u8>>)>> {
+fn first_difference(
+    one: &Store<'_>,
+    other: &Store<'_>,
+    from: i64,
+    until: i64,
+) -> Result<Option<(i64, Vec<Vec<u8>>)>> {
     let (Some(left), Some(right)) = (one.keys_bucket()?, other.keys_bucket()?) else { return Ok(None) };
     let start = BucketKey { revision: Revision { main: from, sub: 0 }, tombstone: false }.to_bytes();
     let (mut left, mut right) = (left.cursor(), right.cursor());
@@ -168,7 +186,8 @@ fn first_difference(one: &Store<'_>, other: &Store<'_>, from: i64, until: i64) -
         let path = store.source().path().to_path_buf();
         move |corrupt| Error::damaged(&path, corrupt)
     };
-    let (mut a, mut b) = (left.seek(&start).map_err(damaged(one))?, right.seek(&start).map_err(damaged(other))?);
+    let (mut a, mut b) =
+        (left.seek(&start).map_err(damaged(one))?, right.seek(&start).map_err(damaged(other))?);
     let main = |item: &Option<crate::bolt::Item<'_>>| {
         let key = item.as_ref().and_then(|item| BucketKey::parse(item.key).ok());
         key.map(|key| key.revision.main).filter(|main| *main <= until)
@@ -178,7 +197,8 @@ fn first_difference(one: &Store<'_>, other: &Store<'_>, from: i64, until: i64) -
         if in_a.is_none() && in_b.is_none() {
             return Ok(None);
         }
-        let same = in_a == in_b && a.as_ref().map(|item| (item.key, item.value)) == b.as_ref().map(|item| (item.key, item.value));
+        let same = in_a == in_b
+            && a.as_ref().map(|item| (item.key, item.value)) == b.as_ref().map(|item| (item.key, item.value));
         if !same {
             // The lesser of the two, where both go on.
             let first = in_a.into_iter().chain(in_b).min().unwrap_or(from);
@@ -198,7 +218,9 @@ fn changed_otherwise(one: &Store<'_>, other: &Store<'_>, main: i64) -> Result<Ve
         store.events(Some(main), Some(main), None, &mut |event| {
             let KeyValue { key, create_revision, version, value, lease, .. } = event.kv;
             let digest = crate::codec::checksum::sha256(value);
-            let what = [&digest[..], &create_revision.to_be_bytes(), &version.to_be_bytes(), &lease.to_be_bytes()].concat();
+            let what =
+                [&digest[..], &create_revision.to_be_bytes(), &version.to_be_bytes(), &lease.to_be_bytes()]
+                    .concat();
             changes.push((key.to_vec(), event.revision, what));
             if changes.len() < NAMED { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;

@@ -1,7 +1,7 @@
 //! What differs between two keyspaces: of two files, or of one at two revisions.
 //!
-//! Both are gone through in order of their keys, side by side; values are compared by a keyed 64-bit hash that the walks take, so that no
-//! value is read twice. Each side has a third of the memory, and for many keys as much again.
+//! Both are gone through in order of their keys, side by side; values are compared by a keyed 64-bit hash that the
+//! walks take, so that no value is read twice. Each side has a third of the memory, and for many keys as much again.
 
 use std::cmp::Ordering;
 use std::hash::RandomState;
@@ -111,10 +111,16 @@ pub fn diff(
     }
 }
 
-fn live<'a>(view: View<'a, 'a>, options: &'a DiffOptions<'a>, digests: &RandomState) -> impl Iterator<Item = Result<KeyState>> + use<'a> {
+fn live<'a>(
+    view: View<'a, 'a>,
+    options: &'a DiffOptions<'a>,
+    digests: &RandomState,
+) -> impl Iterator<Item = Result<KeyState>> + use<'a> {
     let keys = view.keys(options.range.clone()).hashed(digests.clone(), 3);
     keys.filter(move |state| {
-        state.as_ref().map_or(true, |state| !state.deleted && !options.ignore.iter().any(|prefix| state.key.starts_with(prefix)))
+        state.as_ref().map_or(true, |state| {
+            !state.deleted && !options.ignore.iter().any(|prefix| state.key.starts_with(prefix))
+        })
     })
 }
 

@@ -37,7 +37,10 @@ fn hex<S: serde::Serializer>(digest: &[u8; 32], serializer: S) -> Result<S::Ok, 
 }
 
 /// A digest in hex, or nothing.
-pub(crate) fn hex_if_any<S: serde::Serializer>(digest: &Option<[u8; 32]>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn hex_if_any<S: serde::Serializer>(
+    digest: &Option<[u8; 32]>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serde::Serialize::serialize(&digest.map(|digest| checksum::hex(&digest)), serializer)
 }
 
@@ -56,8 +59,8 @@ pub fn sha256(source: &Source, len: u64, monitor: &dyn Monitor) -> Result<[u8; 3
     Ok(hash.finalize().into())
 }
 
-/// Reads the whole file from front to back and moves the gate along. `wanted`: `None` reads only, `Some(false)` computes the payload's
-/// SHA-256, `Some(true)` every digest.
+/// Reads the whole file from front to back and moves the gate along. `wanted`: `None` reads only, `Some(false)`
+/// computes the payload's SHA-256, `Some(true)` every digest.
 ///
 /// # Errors
 /// `unreadable`.
@@ -117,7 +120,8 @@ pub(crate) fn while_writing<R>(
             Ok(hash.finalize().into())
         });
         let done = work(&mut Heard { out, written: 0, say });
-        let digest = hashing.join().unwrap_or_else(|_| Err(io::Error::other("the thread that hashes has died")));
+        let digest =
+            hashing.join().unwrap_or_else(|_| Err(io::Error::other("the thread that hashes has died")));
         Ok((done?, digest.map_err(unread)?))
     })
 }

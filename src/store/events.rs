@@ -16,7 +16,8 @@ pub struct Event<'e> {
     pub kind: EventKind,
     /// Key and value; of a deletion the key only, of a marker nothing.
     pub kv: KeyValue<'e>,
-    /// Whether it is at or before the compact revision: it is what the compaction kept, or has not yet removed; changes around it may be gone.
+    /// Whether it is at or before the compact revision: it is what the compaction kept, or has not yet removed;
+    /// changes around it may be gone.
     pub compacted: bool,
 }
 
@@ -74,7 +75,8 @@ impl Each for Hand<'_, '_> {
             (false, true) => EventKind::Marker,
             (false, false) => EventKind::Put,
         };
-        let event = Event { revision: at.revision, kind, kv: *kv, compacted: at.revision.main <= self.compact };
+        let event =
+            Event { revision: at.revision, kind, kv: *kv, compacted: at.revision.main <= self.compact };
         self.stopped = (self.take)(event).is_break();
     }
 
@@ -84,8 +86,8 @@ impl Each for Hand<'_, '_> {
 }
 
 impl Store<'_> {
-    /// Hands out every stored change from main revision `since` to `until`, both included, until `take` breaks off. `None` is from the first
-    /// that is stored, or to the last; a range leaves out what is not in it, and markers.
+    /// Hands out every stored change from main revision `since` to `until`, both included, until `take` breaks off.
+    /// `None` is from the first that is stored, or to the last; a range leaves out what is not in it, and markers.
     ///
     /// ```
     /// # use std::{ops::ControlFlow, path::Path};

@@ -15,7 +15,8 @@ impl Store<'_> {
         self.small_buckets(&[])
     }
 
-    /// The same, and for each lease the live keys that are attached to it: all are counted, the first `names` are named, in order.
+    /// The same, and for each lease the live keys that are attached to it: all are counted, the first `names` are
+    /// named, in order.
     ///
     /// ```
     /// # use std::path::Path;
@@ -33,7 +34,8 @@ impl Store<'_> {
     /// As [`Store::facts`].
     pub fn facts_with_leases(&self, names: usize) -> Result<Facts> {
         let mut facts = self.facts()?;
-        let places: HashMap<i64, usize> = facts.leases.iter().enumerate().map(|(place, lease)| (lease.id, place)).collect();
+        let places: HashMap<i64, usize> =
+            facts.leases.iter().enumerate().map(|(place, lease)| (lease.id, place)).collect();
         for lease in &mut facts.leases {
             lease.attached = Some(0);
         }

@@ -1,7 +1,7 @@
 //! `hashkv`: the hash by which members compare their keyspaces.
 //!
-//! CRC-32C over the word `key` and every stored revision up to the one asked for, leaving out what a compaction at the compact revision has
-//! removed or will remove. Source: `server/storage/mvcc/hash.go unsafeHashByRev @ v3.6`.
+//! CRC-32C over the word `key` and every stored revision up to the one asked for, leaving out what a compaction at
+//! the compact revision has removed or will remove. Source: `server/storage/mvcc/hash.go unsafeHashByRev @ v3.6`.
 
 use crate::bolt::walk::{Buckets, Shared, Visited, Visitor, settled, walk, walk_parallel};
 use crate::bolt::{Bucket, Db, Page, db};
@@ -37,11 +37,12 @@ pub struct HashKvReport {
 
 /// Hashes the keyspace of a snapshot file or database, without writing to it.
 ///
-/// Broken rules that still leave the keyspace whole (one bad meta page, a file cut behind it) go to the monitor as findings.
+/// Broken rules that still leave the keyspace whole (one bad meta page, a file cut behind it) go to the monitor as
+/// findings.
 ///
 /// # Errors
-/// [`Error::Refused`] in etcd's words for a compacted or future revision, [`Error::Damaged`] when a page or record cannot be read,
-/// [`Error::Unreadable`] when the file changed meanwhile.
+/// [`Error::Refused`] in etcd's words for a compacted or future revision, [`Error::Damaged`] when a page or record
+/// cannot be read, [`Error::Unreadable`] when the file changed meanwhile.
 pub fn hashkv(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) -> Result<HashKvReport> {
     source.steady(monitor, hash(source, options, monitor))
 }
@@ -49,7 +50,12 @@ pub fn hashkv(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) ->
 fn hash(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) -> Result<HashKvReport> {
     let damaged = |c| Error::damaged(source.path(), c);
     let db = Db::open(source).map_err(damaged)?;
-    let faults = db.slots().iter().flat_map(|slot| [&slot.fault, &slot.header_fault]).flatten().map(|fault| (**fault).clone());
+    let faults = db
+        .slots()
+        .iter()
+        .flat_map(|slot| [&slot.fault, &slot.header_fault])
+        .flatten()
+        .map(|fault| (**fault).clone());
     for corrupt in faults.chain(db::check_length(&db).err().map(|c| *c)) {
         monitor.finding(Finding::from_corrupt(&source.name(), corrupt));
     }
@@ -60,7 +66,10 @@ fn hash(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) -> Resul
             Err(corrupt) => {
                 // A walk says more: what leads to the page.
                 let nothing = Gathering::default();
-                pass(keys, Reach::default(), monitor, &|| See { revision: -1, gatherer: Gatherer::new(&nothing) })?;
+                pass(keys, Reach::default(), monitor, &|| See {
+                    revision: -1,
+                    gatherer: Gatherer::new(&nothing),
+                })?;
                 return Err(damaged(corrupt));
             }
         },
@@ -82,7 +91,9 @@ fn hash(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) -> Resul
         )));
     }
     if compact < in_file {
-        return Err(Error::Refused(format!("the file is compacted at {in_file}; it cannot be hashed as if compacted at {compact}")));
+        return Err(Error::Refused(format!(
+            "the file is compacted at {in_file}; it cannot be hashed as if compacted at {compact}"
+        )));
     }
 
     let mut hash = crc32c(0, b"key");
@@ -90,12 +101,17 @@ fn hash(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) -> Resul
         let see = |revision| {
             let gathering = Gathering::default();
             with_read_ahead(source, |gate| {
-                pass(keys, Reach { gate, until: None }, monitor, &|| See { revision, gatherer: Gatherer::new(&gathering) }).map(drop)
+                pass(keys, Reach { gate, until: None }, monitor, &|| See {
+                    revision,
+                    gatherer: Gatherer::new(&gathering),
+                })
+                .map(drop)
             })?;
             Ok::<_, Error>(gathering.done())
         };
         let mut newest = see(revision)?;
-        // etcd skips nothing when its keep set is empty: then what the compaction has left counts, and what it has not yet removed.
+        // etcd skips nothing when its keep set is empty: then what the compaction has left counts, and what it has
+        // not yet removed.
         let mut keep_is_empty = newest.live() == 0;
         if keep_is_empty && options.compact_revision.is_some() {
             newest = see(compact)?;
@@ -106,15 +122,28 @@ fn hash(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) -> Resul
     Ok(HashKvReport { hash, revision, compact_revision: compact })
 }
 
-fn hash_kept(keys: &Bucket<'_, '_>, bound: Bound<'_>, keep_is_empty: bool, monitor: &dyn Monitor) -> Result<u32> {
+fn hash_kept(
+    keys: &Bucket<'_, '_>,
+    bound: Bound<'_>,
+    keep_is_empty: bool,
+    monitor: &dyn Monitor,
+) -> Result<u32> {
     let end = Revision { main: bound.revision.saturating_add(1), sub: 0 };
     let end = BucketKey { revision: end, tombstone: false }.to_bytes();
-    let parts = pass(keys, Reach { gate: None, until: Some(&end) }, monitor, &|| Hash { bound, keep_is_empty, crc: 0, len: 0 })?;
+    let parts = pass(keys, Reach { gate: None, until: Some(&end) }, monitor, &|| Hash {
+        bound,
+        keep_is_empty,
+        crc: 0,
+        len: 0,
+    })?;
     Ok(parts.iter().fold(crc32c(0, b"key"), |hash, part| crc32c_combine(hash, part.crc, part.len)))
 }
 
 /// What the meta bucket says, and the key bucket; every page on the way is checked.
-fn store<'d, 's>(db: &'d Db<'s>, monitor: &dyn Monitor) -> Result<(Facts, Option<Bucket<'d, 's>>), Box<Corrupt>> {
+fn store<'d, 's>(
+    db: &'d Db<'s>,
+    monitor: &dyn Monitor,
+) -> Result<(Facts, Option<Bucket<'d, 's>>), Box<Corrupt>> {
     struct Meta {
         facts: Facts,
         fault: Option<Corrupt>,
@@ -123,7 +152,11 @@ fn store<'d, 's>(db: &'d Db<'s>, monitor: &dyn Monitor) -> Result<(Facts, Option
         fn leaf(&mut self, page: &Page<'_>, _: Option<usize>) {
             for element in page.leaves() {
                 if let Err(why) = self.facts.take(b"meta", element.key, element.value) {
-                    self.fault(*Corrupt::new(Code::ValueUndecodable, page.element_at(element.index).key(element.key), why));
+                    self.fault(*Corrupt::new(
+                        Code::ValueUndecodable,
+                        page.element_at(element.index).key(element.key),
+                        why,
+                    ));
                 }
             }
         }
@@ -156,7 +189,8 @@ fn last_revision(keys: &Bucket<'_, '_>) -> Result<i64, Box<Corrupt>> {
     let mut cursor = keys.cursor();
     let Some(item) = cursor.last()? else { return Ok(0) };
     let at = || At::default().bucket(b"key").key(item.key);
-    let key = BucketKey::parse(item.key).map_err(|why| Corrupt::new(Code::RevisionKey, at(), why.to_string()))?;
+    let key =
+        BucketKey::parse(item.key).map_err(|why| Corrupt::new(Code::RevisionKey, at(), why.to_string()))?;
     Ok(key.revision.main)
 }
 
@@ -169,7 +203,8 @@ struct Bound<'n> {
 
 /// Does something with every stored revision.
 trait Each: Send {
-    /// Whether a value may be stored under this key. Only the pass that comes first asks; verify's has found it out already, and goes on.
+    /// Whether a value may be stored under this key. Only the pass that comes first asks; verify's has found it out
+    /// already, and goes on.
     fn judge(&self, key: BucketKey, kv: &KeyValue<'_>, stored: &[u8]) -> Result<(), (Code, String)> {
         let _ = (key, kv, stored);
         Ok(())
@@ -208,7 +243,10 @@ impl Each for Hash<'_> {
         let (main, bound) = (key.revision.main, &self.bound);
         let compacted = main <= bound.compact;
         let kept = || !key.tombstone && bound.newest.is_newest(key, kv);
-        if main > bound.revision || (compacted && !self.keep_is_empty && !kept()) || (main == bound.compact && key.tombstone) {
+        if main > bound.revision
+            || (compacted && !self.keep_is_empty && !kept())
+            || (main == bound.compact && key.tombstone)
+        {
             return;
         }
         self.crc = crc32c(crc32c(self.crc, raw_key), raw_value);
@@ -257,7 +295,12 @@ struct Reach<'r> {
     until: Option<&'r [u8]>,
 }
 
-fn pass<E: Each>(keys: &Bucket<'_, '_>, reach: Reach<'_>, monitor: &dyn Monitor, make: &(impl Fn() -> E + Sync)) -> Result<Vec<E>> {
+fn pass<E: Each>(
+    keys: &Bucket<'_, '_>,
+    reach: Reach<'_>,
+    monitor: &dyn Monitor,
+    make: &(impl Fn() -> E + Sync),
+) -> Result<Vec<E>> {
     let source = keys.db().source();
     let Reach { gate, until } = reach;
     let walked = |alone| {
@@ -268,7 +311,8 @@ fn pass<E: Each>(keys: &Bucket<'_, '_>, reach: Reach<'_>, monitor: &dyn Monitor,
         monitor.end();
         if monitor.cancelled() { Err(Error::Cancelled) } else { Ok(parts) }
     };
-    let reached_twice = |part: &Strict<E>| part.fault.as_ref().is_some_and(|fault| fault.code == Code::PageShared);
+    let reached_twice =
+        |part: &Strict<E>| part.fault.as_ref().is_some_and(|fault| fault.code == Code::PageShared);
     let parts = settled(walked, |parts| parts.iter().any(reached_twice))?;
     let mut each = Vec::new();
     for part in parts {

@@ -1,9 +1,9 @@
-//! Which stored revisions a database keeps when it is written anew: those up to a revision, those of some keys, those that a compaction
-//! leaves.
+//! Which stored revisions a database keeps when it is written anew: those up to a revision, those of some keys, those
+//! that a compaction leaves.
 //!
-//! A compaction at C leaves, of each key, all after C, and of those up to C the newest: not if that is a deletion before C. A deletion at C
-//! itself stays, as it does in etcd since 3.4.34, 3.5.16 and 3.6.0; no version counts it in HashKV. Source: `key_index.go compact, doCompact`,
-//! `kvstore_compaction.go scheduleCompaction` @ v3.6.
+//! A compaction at C leaves, of each key, all after C, and of those up to C the newest: not if that is a deletion
+//! before C. A deletion at C itself stays, as it does in etcd since 3.4.34, 3.5.16 and 3.6.0; no version counts it in
+//! HashKV. Source: `key_index.go compact, doCompact`, `kvstore_compaction.go scheduleCompaction` @ v3.6.
 
 use std::collections::BTreeSet;
 
@@ -121,8 +121,12 @@ impl Selection {
     }
 
     fn keeps_row(&self, key: BucketKey, kv: &KeyValue<'_>) -> bool {
-        let Some(compact) = self.rule.compact.filter(|compact| key.revision.main <= *compact) else { return self.rule.admits(key, kv) };
-        self.rule.admits(key, kv) && (!key.tombstone || key.revision.main == compact) && self.newest.is_newest(key, kv)
+        let Some(compact) = self.rule.compact.filter(|compact| key.revision.main <= *compact) else {
+            return self.rule.admits(key, kv);
+        };
+        self.rule.admits(key, kv)
+            && (!key.tombstone || key.revision.main == compact)
+            && self.newest.is_newest(key, kv)
     }
 }
 
@@ -146,7 +150,12 @@ fn leases(db: &Db<'_>) -> Result<BTreeSet<i64>> {
 }
 
 /// Every element of the key bucket that can be read.
-fn rows(db: &Db<'_>, what: &str, monitor: &dyn Monitor, mut each: impl FnMut(BucketKey, &KeyValue<'_>, (&[u8], &[u8]))) -> Result<()> {
+fn rows(
+    db: &Db<'_>,
+    what: &str,
+    monitor: &dyn Monitor,
+    mut each: impl FnMut(BucketKey, &KeyValue<'_>, (&[u8], &[u8])),
+) -> Result<()> {
     let damaged = |corrupt| Error::damaged(db.source().path(), corrupt);
     let Some(keys) = db.root().bucket(b"key").map_err(damaged)? else { return Ok(()) };
     let mut cursor = keys.cursor();

@@ -57,7 +57,8 @@ impl KeyState {
     }
 }
 
-/// Goes through the keys of a range in order. The first call walks the file, and so does each that comes to the end of what fits into memory.
+/// Goes through the keys of a range in order. The first call walks the file, and so does each that comes to the end
+/// of what fits into memory.
 pub struct Keys<'v, 'r, 's> {
     view: View<'v, 's>,
     range: KeyRange<'r>,
@@ -74,7 +75,16 @@ pub struct Keys<'v, 'r, 's> {
 impl<'v, 'r, 's> Keys<'v, 'r, 's> {
     pub(super) fn new(view: View<'v, 's>, range: KeyRange<'r>) -> Keys<'v, 'r, 's> {
         let memory = view.store.options.memory;
-        Keys { view, range, memory, digests: None, ready: Merge::default(), upper: None, key: Vec::new(), begun: false }
+        Keys {
+            view,
+            range,
+            memory,
+            digests: None,
+            ready: Merge::default(),
+            upper: None,
+            key: Vec::new(),
+            begun: false,
+        }
     }
 
     /// Hashes values too, and takes a part of the memory only.
@@ -112,7 +122,8 @@ impl Iterator for Keys<'_, '_, '_> {
             {
                 return Some(Ok(KeyState::new(self.key.as_slice().into(), slot)));
             }
-            let from = if std::mem::replace(&mut self.begun, true) { self.upper.take()? } else { Box::default() };
+            let from =
+                if std::mem::replace(&mut self.begun, true) { self.upper.take()? } else { Box::default() };
             self.ready = Merge::default();
             if let Err(error) = self.walk(from) {
                 return Some(Err(error));
@@ -121,8 +132,8 @@ impl Iterator for Keys<'_, '_, '_> {
     }
 }
 
-/// The smallest keys from `from` on that fit into memory. A key that has once been put out stays out, so of each that is left every
-/// version was seen.
+/// The smallest keys from `from` on that fit into memory. A key that has once been put out stays out, so of each that
+/// is left every version was seen.
 struct Table<'t> {
     range: &'t KeyRange<'t>,
     from: Box<[u8]>,
@@ -152,7 +163,10 @@ const EACH: u64 = 24;
 
 impl Table<'_> {
     fn see(&self, buffer: &mut Buffer, at: BucketKey, kv: &KeyValue<'_>, position: Position) {
-        if !self.range.contains(kv.key) || kv.key < &*self.from || (self.bounded.load(Relaxed) && self.is_out(kv.key)) {
+        if !self.range.contains(kv.key)
+            || kv.key < &*self.from
+            || (self.bounded.load(Relaxed) && self.is_out(kv.key))
+        {
             return;
         }
         let slot = Slot {
@@ -182,13 +196,15 @@ impl Table<'_> {
         to_usize((self.memory / 256).min(CHUNK))
     }
 
-    /// Makes a run of a buffer; when the runs take too much, one of all of them, without its end if that still takes too much.
+    /// Makes a run of a buffer; when the runs take too much, one of all of them, without its end if that still takes
+    /// too much.
     fn sort(&self, buffer: &mut Buffer) {
         let run = buffer.sort(self.chunk());
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         runs.held = runs.held.saturating_add(run.held());
         runs.runs.push(run);
-        let limit = |distinct: u64| self.memory.saturating_add(distinct.saturating_mul(EACH).min(self.memory));
+        let limit =
+            |distinct: u64| self.memory.saturating_add(distinct.saturating_mul(EACH).min(self.memory));
         if runs.held <= limit(runs.distinct) {
             return;
         }
@@ -220,7 +236,13 @@ impl Table<'_> {
     fn finish(self) -> (Merge, Option<Box<[u8]>>) {
         let chunk = self.chunk();
         let mut runs = self.runs.into_inner().unwrap_or_else(PoisonError::into_inner).runs;
-        runs.extend(self.buffers.into_inner().unwrap_or_else(PoisonError::into_inner).iter_mut().map(|buffer| buffer.sort(chunk)));
+        runs.extend(
+            self.buffers
+                .into_inner()
+                .unwrap_or_else(PoisonError::into_inner)
+                .iter_mut()
+                .map(|buffer| buffer.sort(chunk)),
+        );
         (Merge::new(runs), self.upper.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -10,19 +10,22 @@ use crate::words::error::{At, Result};
 use crate::words::finding::{Code, Finding, Severity};
 
 impl Store<'_> {
-    /// Warns when the log of this store's data directory goes past the database: what is answered is without these entries.
+    /// Warns when the log of this store's data directory goes past the database: what is answered is without these
+    /// entries.
     ///
     /// # Errors
     /// [`Error::Unreadable`](crate::Error::Unreadable) when a segment cannot be opened.
     pub fn warn_of_log(&self, dir: &DataDir) -> Result<()> {
         let sources = dir.wals.iter().map(|path| Source::open(path)).collect::<Result<Vec<_>>>()?;
-        let named: Vec<_> = sources.iter().map(|s| (s.path().file_name().unwrap_or_default().to_string_lossy(), s)).collect();
+        let named: Vec<_> =
+            sources.iter().map(|s| (s.path().file_name().unwrap_or_default().to_string_lossy(), s)).collect();
         let log = Log::new(named.iter().map(|(name, source)| (&**name, *source)));
         let summary = log.scan(log::Scan::default(), &mut |_| {}, &mut |_| {
             if self.monitor.cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         let held = self.meta.consistent_index.unwrap_or(0);
-        let last = summary.last.unwrap_or(0).max(summary.snapshots.iter().map(|s| s.index()).max().unwrap_or(0));
+        let last =
+            summary.last.unwrap_or(0).max(summary.snapshots.iter().map(|s| s.index()).max().unwrap_or(0));
         if last > held {
             let committed = summary.hard_state.map_or(0, |state| state.commit()).saturating_sub(held);
             let what = format!(

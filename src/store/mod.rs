@@ -1,4 +1,5 @@
-//! The keyspace of a snapshot file or database, at any revision that is not compacted: what a client of etcd would have been answered.
+//! The keyspace of a snapshot file or database, at any revision that is not compacted: what a client of etcd would
+//! have been answered.
 //!
 //! | To | Use |
 //! |---|---|
@@ -8,12 +9,13 @@
 //! | compare two keyspaces, or members that should agree | [`diff()`](diff::diff), [`compare()`](compare::compare) |
 //! | read a stopped member through its log | [`fold_in_memory`](crate::ops::fold::fold_in_memory), then a [`Store`] over its source |
 //!
-//! Nothing is loaded: each answer reads the pages it needs. What comes in key order is found by walks over the `key` bucket, which is in
-//! order of revision. A walk keeps the smallest keys that fit into [`StoreOptions::memory`], so that the next one goes on behind them: a file
-//! of any size is answered in flat memory, and one with a million keys in one walk. Values are read again when they are wanted.
+//! Nothing is loaded: each answer reads the pages it needs. What comes in key order is found by walks over the `key`
+//! bucket, which is in order of revision. A walk keeps the smallest keys that fit into [`StoreOptions::memory`], so
+//! that the next one goes on behind them: a file of any size is answered in flat memory, and one with a million keys
+//! in one walk. Values are read again when they are wanted.
 //!
-//! Damage is never passed over in silence: every broken rule goes to the monitor, and ends the answer with [`Error::Damaged`] unless
-//! [`StoreOptions::allow_damage`] says that what can be read is wanted all the same.
+//! Damage is never passed over in silence: every broken rule goes to the monitor, and ends the answer with
+//! [`Error::Damaged`] unless [`StoreOptions::allow_damage`] says that what can be read is wanted all the same.
 //!
 //! ```
 //! use std::path::Path;
@@ -85,7 +87,8 @@ const TOLD: usize = 20;
 pub struct StoreOptions {
     /// Go on past damage, with what can be read. Each finding is still told.
     pub allow_damage: bool,
-    /// Bytes that an answer in key order may hold of keys and what is known of them. Less means more walks over the file.
+    /// Bytes that an answer in key order may hold of keys and what is known of them. Less means more walks over the
+    /// file.
     pub memory: u64,
 }
 
@@ -145,7 +148,14 @@ pub struct OwnedKeyValue {
 impl From<KeyValue<'_>> for OwnedKeyValue {
     fn from(kv: KeyValue<'_>) -> OwnedKeyValue {
         let KeyValue { key, create_revision, mod_revision, version, value, lease } = kv;
-        OwnedKeyValue { key: key.to_vec(), create_revision, mod_revision, version, value: value.to_vec(), lease }
+        OwnedKeyValue {
+            key: key.to_vec(),
+            create_revision,
+            mod_revision,
+            version,
+            value: value.to_vec(),
+            lease,
+        }
     }
 }
 
@@ -156,13 +166,29 @@ impl<'s> Store<'s> {
     /// [`Error::Damaged`] when it is no bbolt file, has no `key` bucket, or a page on the way cannot be read.
     pub fn open(source: &'s Source, options: StoreOptions, monitor: &'s dyn Monitor) -> Result<Store<'s>> {
         let db = Db::open(source).map_err(|c| Error::damaged(source.path(), c))?;
-        let mut store = Store { db, options, monitor, meta: Facts::default(), inline: None, last: 0, told: Mutex::default() };
-        // These leave the keyspace whole: the other meta page is good, or what is missing is behind the pages that are needed.
-        let faults = store.db.slots().iter().flat_map(|slot| [&slot.fault, &slot.header_fault]).flatten().map(|fault| (**fault).clone());
+        let mut store = Store {
+            db,
+            options,
+            monitor,
+            meta: Facts::default(),
+            inline: None,
+            last: 0,
+            told: Mutex::default(),
+        };
+        // These leave the keyspace whole: the other meta page is good, or what is missing is behind the pages that
+        // are needed.
+        let faults = store
+            .db
+            .slots()
+            .iter()
+            .flat_map(|slot| [&slot.fault, &slot.header_fault])
+            .flatten()
+            .map(|fault| (**fault).clone());
         let faults: Vec<_> = faults.chain(db::check_length(&store.db).err().map(|c| *c)).collect();
         store.tell(faults.iter());
         store.meta = store.small_buckets(&[b"meta"])?;
-        store.inline = store.keys_bucket()?.map(|keys| keys.root).filter(|root| matches!(root, Root::Inline { .. }));
+        store.inline =
+            store.keys_bucket()?.map(|keys| keys.root).filter(|root| matches!(root, Root::Inline { .. }));
         store.last = store.last_revision()?;
         Ok(store)
     }
@@ -173,7 +199,8 @@ impl<'s> Store<'s> {
         self.last.max(self.meta.compact_revision().unwrap_or(0)).max(1)
     }
 
-    /// The revision up to which history is gone, or was going when the file was made; `None` before the first compaction.
+    /// The revision up to which history is gone, or was going when the file was made; `None` before the first
+    /// compaction.
     #[must_use]
     pub fn compact_revision(&self) -> Option<i64> {
         self.meta.compact_revision()
@@ -201,7 +228,9 @@ impl<'s> Store<'s> {
         let revision = revision.filter(|r| *r > 0).unwrap_or(current);
         let refuse = |why: &str| {
             let file = self.source().name();
-            Err(Error::Refused(format!("{why}: {revision} was asked for, {file} has revisions {first} to {current}")))
+            Err(Error::Refused(format!(
+                "{why}: {revision} was asked for, {file} has revisions {first} to {current}"
+            )))
         };
         if revision > current {
             return refuse("mvcc: required revision is a future revision");
@@ -237,7 +266,10 @@ impl<'s> Store<'s> {
     }
 
     fn changed(&self, at: At) -> Error {
-        Error::damaged(self.source().path(), Corrupt::new(Code::InUse, at, "the file changed while it was read"))
+        Error::damaged(
+            self.source().path(),
+            Corrupt::new(Code::InUse, at, "the file changed while it was read"),
+        )
     }
 
     /// Tells what is wrong, each thing once however often it is met; whether something is.
@@ -257,7 +289,9 @@ impl<'s> Store<'s> {
     /// Tells what is wrong, and fails with it unless damage is allowed.
     fn judge(&self, faults: &[Corrupt]) -> Result<()> {
         match self.tell(faults) {
-            Some(first) if !self.options.allow_damage => Err(Error::damaged(self.source().path(), Box::new(first))),
+            Some(first) if !self.options.allow_damage => {
+                Err(Error::damaged(self.source().path(), Box::new(first)))
+            }
             _ => Ok(()),
         }
     }
@@ -317,14 +351,27 @@ impl<'v, 's> View<'v, 's> {
     ///
     /// # Errors
     /// As [`View::read`].
-    pub fn value<R>(&self, state: &KeyState, window: &mut Window, with: impl FnOnce(&[u8]) -> R) -> Result<R> {
+    pub fn value<R>(
+        &self,
+        state: &KeyState,
+        window: &mut Window,
+        with: impl FnOnce(&[u8]) -> R,
+    ) -> Result<R> {
         self.read_with(state.position, state.revision, window, |kv| with(kv.value))
     }
 
-    fn read_with<R>(&self, position: Position, revision: Revision, window: &mut Window, with: impl FnOnce(KeyValue<'_>) -> R) -> Result<R> {
+    fn read_with<R>(
+        &self,
+        position: Position,
+        revision: Revision,
+        window: &mut Window,
+        with: impl FnOnce(KeyValue<'_>) -> R,
+    ) -> Result<R> {
         let (key, kv) = self.store.read(position, window)?;
         if key.revision != revision {
-            return Err(self.store.changed(At { page: Some(position.page().0), ..At::default() }.element(position.element())));
+            return Err(self
+                .store
+                .changed(At { page: Some(position.page().0), ..At::default() }.element(position.element())));
         }
         Ok(with(kv))
     }

@@ -100,10 +100,12 @@ impl<'s> Store<'s> {
             .map(|main| BucketKey { revision: Revision { main, sub: 0 }, tombstone: false }.to_bytes())
     }
 
-    /// Every stored version in the span, on all threads: each of the parts that were made gets its own in order, and comes before the next.
+    /// Every stored version in the span, on all threads: each of the parts that were made gets its own in order, and
+    /// comes before the next.
     pub(super) fn parallel<E: Each + Send>(&self, span: Span, make: impl Fn() -> E + Sync) -> Result<Vec<E>> {
         if !self.options.allow_damage {
-            let parts = self.forward(span, |keys, shared| walk_parallel(keys, shared, || self.pass(make(), span)))?;
+            let parts =
+                self.forward(span, |keys, shared| walk_parallel(keys, shared, || self.pass(make(), span)))?;
             if !parts.iter().any(|part| part.counts.contains_key(&Code::PageShared)) {
                 return self.judged(parts);
             }
@@ -122,13 +124,25 @@ impl<'s> Store<'s> {
         self.judged(parts)
     }
 
-    fn forward<E>(&self, span: Span, walk: impl FnOnce(&Bucket<'_, 's>, Shared<'_>) -> Vec<Pass<E>>) -> Result<Vec<Pass<E>>> {
+    fn forward<E>(
+        &self,
+        span: Span,
+        walk: impl FnOnce(&Bucket<'_, 's>, Shared<'_>) -> Vec<Pass<E>>,
+    ) -> Result<Vec<Pass<E>>> {
         let Some(keys) = self.keys_bucket()? else { return Ok(Vec::new()) };
         let [from, until] = Self::bounds(span);
         let visited = Visited::new(&self.db);
         self.monitor.begin("reading keys", self.db.size());
         let parts = with_read_ahead(self.source(), |gate| {
-            walk(&keys, Shared { gate, from: Some(&from), until: Some(&until), ..Shared::new(&visited, self.monitor) })
+            walk(
+                &keys,
+                Shared {
+                    gate,
+                    from: Some(&from),
+                    until: Some(&until),
+                    ..Shared::new(&visited, self.monitor)
+                },
+            )
         });
         self.monitor.end();
         Ok(parts)
@@ -146,15 +160,25 @@ impl<'s> Store<'s> {
         Ok(each)
     }
 
-    /// Versions from the last one of the span towards the first, page by page, until one of the parts `enough`. Where a page is reached twice
-    /// they are gone through twice, the second time on one thread.
-    fn backward<E: Each + Send>(&self, span: Span, make: impl Fn() -> E + Sync, mut enough: impl FnMut(E) -> bool) -> Result<()> {
+    /// Versions from the last one of the span towards the first, page by page, until one of the parts `enough`. Where
+    /// a page is reached twice they are gone through twice, the second time on one thread.
+    fn backward<E: Each + Send>(
+        &self,
+        span: Span,
+        make: impl Fn() -> E + Sync,
+        mut enough: impl FnMut(E) -> bool,
+    ) -> Result<()> {
         let Some(keys) = self.keys_bucket()? else { return Ok(()) };
         let [from, until] = Self::bounds(span);
         let strict = !self.options.allow_damage;
         for alone in [!strict, true] {
             let visited = Visited::new(&self.db);
-            let shared = Shared { from: Some(&from), until: Some(&until), alone, ..Shared::new(&visited, self.monitor) };
+            let shared = Shared {
+                from: Some(&from),
+                until: Some(&until),
+                alone,
+                ..Shared::new(&visited, self.monitor)
+            };
             self.monitor.begin("reading keys backwards", self.db.size());
             let mut faults = Vec::new();
             walk_back(
@@ -241,7 +265,11 @@ impl<'s> Store<'s> {
             fn leaf(&mut self, page: &Page<'_>, _: Option<usize>) {
                 for element in page.leaves() {
                     if let Err(why) = self.facts.take(self.bucket, element.key, element.value) {
-                        self.fault(*Corrupt::new(Code::ValueUndecodable, page.element_at(element.index).key(element.key), why));
+                        self.fault(*Corrupt::new(
+                            Code::ValueUndecodable,
+                            page.element_at(element.index).key(element.key),
+                            why,
+                        ));
                     }
                 }
             }
@@ -261,12 +289,17 @@ impl<'s> Store<'s> {
         let names = || top.found.iter().map(|b| b.name.as_slice());
         let missing = schema::missing(names(), &root_at);
         if missing.is_empty() && top.faults.is_empty() && !schema::is_etcd(names()) {
-            let what = format!("is a bbolt database, but not etcd's: bucket key is not among its {} buckets", top.found.len());
+            let what = format!(
+                "is a bbolt database, but not etcd's: bucket key is not among its {} buckets",
+                top.found.len()
+            );
             return Err(Error::unreadable(self.source().path(), what));
         }
         let mut faults: Vec<Corrupt> = top.faults.into_iter().chain(missing).collect();
         let mut facts = Facts::default();
-        let small = |b: &&Bucket<'_, '_>| b.name != b"key" && (wanted.is_empty() || wanted.contains(&b.name.as_slice()));
+        let small = |b: &&Bucket<'_, '_>| {
+            b.name != b"key" && (wanted.is_empty() || wanted.contains(&b.name.as_slice()))
+        };
         for bucket in top.found.iter().filter(small) {
             let mut small = Small { bucket: &bucket.name, facts: &mut facts, faults: Vec::new() };
             walk(bucket, shared, &mut small);

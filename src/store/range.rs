@@ -1,6 +1,7 @@
 //! `Range` as etcd answers it: filters, order, limit, count.
 //!
-//! Source: `server/etcdserver/txn/txn.go Range, txn/range.go @ v3.6, v3.7`, `server/storage/mvcc/kvstore_txn.go rangeKeys`.
+//! Source: `server/etcdserver/txn/txn.go Range, txn/range.go @ v3.6, v3.7`, `server/storage/mvcc/kvstore_txn.go
+//! rangeKeys`.
 
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
@@ -83,12 +84,15 @@ impl<'r> RangeRequest<'r> {
     }
 
     fn filters(&self) -> bool {
-        [self.min_mod_revision, self.max_mod_revision, self.min_create_revision, self.max_create_revision].iter().any(|bound| *bound != 0)
+        [self.min_mod_revision, self.max_mod_revision, self.min_create_revision, self.max_create_revision]
+            .iter()
+            .any(|bound| *bound != 0)
     }
 
     fn passes(&self, create: i64, modified: i64) -> bool {
         let within = |n: i64, min: i64, max: i64| (min == 0 || n >= min) && (max == 0 || n <= max);
-        within(modified, self.min_mod_revision, self.max_mod_revision) && within(create, self.min_create_revision, self.max_create_revision)
+        within(modified, self.min_mod_revision, self.max_mod_revision)
+            && within(create, self.min_create_revision, self.max_create_revision)
     }
 }
 
@@ -137,7 +141,8 @@ impl View<'_, '_> {
         if let Some(key) = request.range.as_single() {
             let Some(kv) = self.get(key)? else { return Ok(RangeTotals::default()) };
             if !request.count_only && request.passes(kv.create_revision, kv.mod_revision) {
-                let (create_revision, mod_revision, version, lease) = (kv.create_revision, kv.mod_revision, kv.version, kv.lease);
+                let (create_revision, mod_revision, version, lease) =
+                    (kv.create_revision, kv.mod_revision, kv.version, kv.lease);
                 let value: &[u8] = if request.keys_only { &[] } else { &kv.value };
                 let _ = take(KeyValue { key: &kv.key, create_revision, mod_revision, version, value, lease });
             }
@@ -164,7 +169,11 @@ impl View<'_, '_> {
                     stopped = self.hand(request, &state, &mut window, take)?.is_break();
                 }
             } else if !cut || passed <= request.limit.saturating_add(1) {
-                found.push(Found { by: by(request.sort_by, &state), revision: state.revision, position: state.position });
+                found.push(Found {
+                    by: by(request.sort_by, &state),
+                    revision: state.revision,
+                    position: state.position,
+                });
             }
         }
         totals.more = request.limit > 0 && passed > request.limit;
@@ -172,7 +181,9 @@ impl View<'_, '_> {
             let found = self.sort(request, found)?;
             let limit = if request.limit == 0 { u64::MAX } else { request.limit };
             for (found, _) in found.iter().zip(0..limit) {
-                let flow = self.read_with(found.position, found.revision, &mut window, |kv| take(without_value(kv, request.keys_only)))?;
+                let flow = self.read_with(found.position, found.revision, &mut window, |kv| {
+                    take(without_value(kv, request.keys_only))
+                })?;
                 if flow.is_break() {
                     break;
                 }
@@ -182,11 +193,24 @@ impl View<'_, '_> {
     }
 
     /// Hands out a key; its value is read only if it is wanted.
-    fn hand(&self, request: &RangeRequest<'_>, state: &KeyState, window: &mut Window, take: Take<'_>) -> Result<ControlFlow<()>> {
+    fn hand(
+        &self,
+        request: &RangeRequest<'_>,
+        state: &KeyState,
+        window: &mut Window,
+        take: Take<'_>,
+    ) -> Result<ControlFlow<()>> {
         if request.keys_only {
             let KeyState { key, revision, create_revision, version, lease, .. } = state;
             let (create_revision, version, lease) = (*create_revision, *version, *lease);
-            return Ok(take(KeyValue { key, create_revision, mod_revision: revision.main, version, value: &[], lease }));
+            return Ok(take(KeyValue {
+                key,
+                create_revision,
+                mod_revision: revision.main,
+                version,
+                value: &[],
+                lease,
+            }));
         }
         self.read_with(state.position, state.revision, window, take)
     }
@@ -217,7 +241,10 @@ impl View<'_, '_> {
 }
 
 /// Sorts by a comparison that may fail; equals keep their order.
-fn merge_sort(mut items: Vec<Found>, compare: &mut dyn FnMut(&Found, &Found) -> Result<Ordering>) -> Result<Vec<Found>> {
+fn merge_sort(
+    mut items: Vec<Found>,
+    compare: &mut dyn FnMut(&Found, &Found) -> Result<Ordering>,
+) -> Result<Vec<Found>> {
     if items.len() < 2 {
         return Ok(items);
     }

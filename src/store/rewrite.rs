@@ -1,4 +1,5 @@
-//! A database written anew: every bucket streamed in order, with keys replaced and some revisions left out. Nothing else is kept in memory.
+//! A database written anew: every bucket streamed in order, with keys replaced and some revisions left out. Nothing
+//! else is kept in memory.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,7 +15,8 @@ use crate::words::monitor::Monitor;
 /// Keys that get this value, or none any more.
 pub(crate) type Keys = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
-/// What is put into a bucket in place of what the source has there. If that has no such bucket, it is made, unless keys are only taken away.
+/// What is put into a bucket in place of what the source has there. If that has no such bucket, it is made, unless
+/// keys are only taken away.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Edit<'e> {
     /// Nothing of the source is kept.
@@ -26,11 +28,12 @@ pub(crate) struct Edit<'e> {
 /// What is changed in each top-level bucket.
 pub(crate) type Edits<'e> = BTreeMap<&'e [u8], Edit<'e>>;
 
-/// Writes `db` anew, with these edits, and of the key bucket what `keep` keeps: its pages in order, none of them free. Gives its status hash
-/// too, as [`Scan::hash`](crate::store::scan::Scan) is of what is read back.
+/// Writes `db` anew, with these edits, and of the key bucket what `keep` keeps: its pages in order, none of them
+/// free. Gives its status hash too, as [`Scan::hash`](crate::store::scan::Scan) is of what is read back.
 ///
 /// # Errors
-/// [`Error::Damaged`] when the source cannot be read in full, [`Error::Refused`] when it cannot be written as it is, [`Error::Output`].
+/// [`Error::Damaged`] when the source cannot be read in full, [`Error::Refused`] when it cannot be written as it is,
+/// [`Error::Output`].
 pub(crate) fn write_anew<W: Write + Seek>(
     db: &Db<'_>,
     edits: &Edits<'_>,
@@ -40,7 +43,12 @@ pub(crate) fn write_anew<W: Write + Seek>(
     monitor: &dyn Monitor,
 ) -> Result<(Summary, u32)> {
     let meta = db.meta();
-    let options = Options { page_size: meta.page_size, freelist, txid: meta.txid.0.saturating_add(1), ..Options::default() };
+    let options = Options {
+        page_size: meta.page_size,
+        freelist,
+        txid: meta.txid.0.saturating_add(1),
+        ..Options::default()
+    };
     let mut stream = Stream { writer: Writer::new(out, options)?, hash: 0, db, keep: None, monitor, said: 0 };
     monitor.begin("writing database", db.size());
     let root = db.root();
@@ -48,7 +56,10 @@ pub(crate) fn write_anew<W: Write + Seek>(
     let mut names = BTreeMap::new();
     while let Some(item) = cursor.next().map_err(|c| stream.damaged(c))? {
         if !item.is_bucket {
-            return Err(Error::Refused(format!("{}: a key outside every bucket: no etcd database", db.source().name())));
+            return Err(Error::Refused(format!(
+                "{}: a key outside every bucket: no etcd database",
+                db.source().name()
+            )));
         }
         names.insert(item.key.to_vec(), true);
     }

@@ -6,8 +6,8 @@
 //! entry   shared with the key before it: length, rest of the key: length and bytes; then the numbers of its slot
 //! ```
 //!
-//! Every number is a varint. Of keys that look alike, in order, an entry takes some thirty bytes; a chunk is given back as soon as it was
-//! read, so that merging takes no more than what is merged.
+//! Every number is a varint. Of keys that look alike, in order, an entry takes some thirty bytes; a chunk is given
+//! back as soon as it was read, so that merging takes no more than what is merged.
 
 use std::cmp::Ordering;
 use std::collections::binary_heap::PeekMut;
@@ -36,7 +36,8 @@ pub(super) struct Slot {
 impl Slot {
     /// Adds what another part of the file knows of the same key: the newest version is what counts.
     fn add(&mut self, other: Slot) {
-        let (revisions, bytes) = (self.revisions.saturating_add(other.revisions), self.bytes.saturating_add(other.bytes));
+        let (revisions, bytes) =
+            (self.revisions.saturating_add(other.revisions), self.bytes.saturating_add(other.bytes));
         if (other.main, other.sub_and_mark) > (self.main, self.sub_and_mark) {
             *self = other;
         }
@@ -99,13 +100,19 @@ impl Buffer {
 
     /// Bytes it takes.
     pub(super) fn held(&self) -> u64 {
-        to_u64(self.keys.len().saturating_add(self.items.len().saturating_mul(size_of::<(usize, usize, Slot)>())))
+        to_u64(
+            self.keys
+                .len()
+                .saturating_add(self.items.len().saturating_mul(size_of::<(usize, usize, Slot)>())),
+        )
     }
 
     /// What is in it as a run; afterwards it is empty.
     pub(super) fn sort(&mut self, chunk: usize) -> Run {
         let keys = &self.keys;
-        let key = |(from, len, _): &(usize, usize, Slot)| keys.get(*from..from.saturating_add(*len)).unwrap_or_default();
+        let key = |(from, len, _): &(usize, usize, Slot)| {
+            keys.get(*from..from.saturating_add(*len)).unwrap_or_default()
+        };
         self.items.sort_unstable_by(|a, b| key(a).cmp(key(b)));
         let mut run = RunWriter::new(chunk);
         let mut items = self.items.iter().peekable();

@@ -5,7 +5,8 @@ use nom::number::complete::le_u64;
 
 /// Bytes of the length word.
 pub const HEADER: u64 = 8;
-/// The longest record that is read into memory. etcd's requests are at most 1.5 MiB by default, a snapshot record a few hundred bytes.
+/// The longest record that is read into memory. etcd's requests are at most 1.5 MiB by default, a snapshot record a
+/// few hundred bytes.
 pub const MAX_RECORD: u64 = 512 << 20;
 /// What etcd 3.4.0 to 3.5.4 accepted, padding included.
 pub const MAX_RECORD_BEFORE_3_5_5: u64 = 10 << 20;
@@ -80,7 +81,9 @@ mod tests {
     #[test]
     fn only_one_top_byte_is_regular_for_a_length() {
         for record in 1..=40u64 {
-            let regular: Vec<u8> = (0..=255u8).filter(|top| FrameSize::of(record | u64::from(*top) << 56).unwrap().is_regular()).collect();
+            let regular: Vec<u8> = (0..=255u8)
+                .filter(|top| FrameSize::of(record | u64::from(*top) << 56).unwrap().is_regular())
+                .collect();
             assert_eq!(regular.len(), 1);
             let size = FrameSize::of(FrameSize::word(record)).unwrap();
             assert_eq!((size.record + size.padding) % 8, 0);

@@ -194,18 +194,26 @@ impl<'a> Log<'a> {
     pub fn select(&self, index: u64) -> Result<Log<'a>, Box<Corrupt>> {
         let Some(from) = search(&self.names(), index) else {
             let first = self.segments.first().map_or(0, |segment| segment.name.index);
-            let what = format!("no segment holds the entries after raft index {index}: the oldest begins at {first}");
+            let what = format!(
+                "no segment holds the entries after raft index {index}: the oldest begins at {first}"
+            );
             return Err(Corrupt::new(Code::WalSequence, At::default().index(index), what));
         };
         Ok(Log { segments: self.segments.get(from..).unwrap_or_default().to_vec() })
     }
 
-    /// Reads the log once, front to back, in flat memory. Every record goes to `visit`, which may stop the reading; everything that is
-    /// wrong goes to `found`.
-    pub fn scan(&self, scan: Scan, found: &mut dyn FnMut(Finding), visit: &mut dyn FnMut(Visit<'_, '_>) -> ControlFlow<()>) -> Summary {
+    /// Reads the log once, front to back, in flat memory. Every record goes to `visit`, which may stop the reading;
+    /// everything that is wrong goes to `found`.
+    pub fn scan(
+        &self,
+        scan: Scan,
+        found: &mut dyn FnMut(Finding),
+        visit: &mut dyn FnMut(Visit<'_, '_>) -> ControlFlow<()>,
+    ) -> Summary {
         let mut summary = Summary { complete: true, ..Summary::default() };
         let window = scan.after.unwrap_or(0);
-        let mut reader = Reader { scan, rules: Rules::default(), metadata: None, window, gap: false, saved: None };
+        let mut reader =
+            Reader { scan, rules: Rules::default(), metadata: None, window, gap: false, saved: None };
         let gap = sequence_gap(&self.names());
         for (position, segment) in self.segments.iter().enumerate() {
             if gap == Some(position) {
@@ -228,20 +236,28 @@ impl<'a> Log<'a> {
         let reach = reach.max(self.segments.last().map_or(0, |segment| segment.name.index.saturating_sub(1)));
         if summary.complete && !summary.discarded && commit > reach && commit > scan.after.unwrap_or(0) {
             let file = self.segments.last().map(|segment| segment.source.name()).unwrap_or_default();
-            let what = format!("the hard state commits index {commit}, but the entries end at {reach}: committed entries are lost");
+            let what = format!(
+                "the hard state commits index {commit}, but the entries end at {reach}: committed entries are lost"
+            );
             found(Finding::new(Code::WalEntryGap, &file, At::default().index(commit), what));
         }
         summary
     }
 
-    /// Where the entries after [`Scan::after`] are, in index order, each index once: a later entry replaces those from its index on.
+    /// Where the entries after [`Scan::after`] are, in index order, each index once: a later entry replaces those
+    /// from its index on.
     pub fn entries(&self, scan: Scan, found: &mut dyn FnMut(Finding)) -> (Vec<EntryRef>, Summary) {
         let mut entries: Vec<EntryRef> = Vec::new();
         let summary = self.scan(scan, found, &mut |visit| {
             if let Body::Entry { entry, kept: true } = visit.body {
                 let from = entries.partition_point(|e| e.index < entry.index);
                 entries.truncate(from);
-                entries.push(EntryRef { segment: visit.segment, offset: visit.record.offset, index: entry.index, term: entry.term });
+                entries.push(EntryRef {
+                    segment: visit.segment,
+                    offset: visit.record.offset,
+                    index: entry.index,
+                    term: entry.term,
+                });
             }
             ControlFlow::Continue(())
         });
@@ -253,7 +269,13 @@ impl<'a> Log<'a> {
     /// # Errors
     /// When the file is not what it was.
     pub fn read<'w>(&self, entry: &EntryRef, cursor: &'w mut Cursor) -> Result<EntryView<'w>, Box<Corrupt>> {
-        let gone = || Corrupt::new(Code::Unreadable, At::offset(entry.offset).index(entry.index), "the entry read here before is gone");
+        let gone = || {
+            Corrupt::new(
+                Code::Unreadable,
+                At::offset(entry.offset).index(entry.index),
+                "the entry read here before is gone",
+            )
+        };
         let segment = self.segments.get(entry.segment).ok_or_else(gone)?;
         if cursor.segment != Some(entry.segment) {
             *cursor = Cursor { segment: Some(entry.segment), window: Window::new() };
@@ -274,7 +296,10 @@ pub struct Cursor {
 fn missing_segment(segments: &[LogSegment<'_>], position: usize) -> Finding {
     let name = |at: usize| segments.get(at).map_or_else(String::new, |segment| segment.name.to_string());
     let file = segments.get(position).map_or_else(String::new, |segment| segment.source.name());
-    let what = format!("the segment before it is {}: sequence numbers do not follow each other", name(position.saturating_sub(1)));
+    let what = format!(
+        "the segment before it is {}: sequence numbers do not follow each other",
+        name(position.saturating_sub(1))
+    );
     Finding::new(Code::WalSequence, &file, At::default(), what)
 }
 
@@ -291,18 +316,29 @@ struct Reader {
 }
 
 impl Reader {
-    /// A segment is named after the entry that is due in it (`wal.cut`): after the last one saved, or, since the last start of etcd, after
-    /// the last snapshot. etcd looks by these names for where to begin.
-    fn check_name(&self, position: usize, segment: &LogSegment<'_>, summary: &Summary, found: &mut dyn FnMut(Finding)) {
+    /// A segment is named after the entry that is due in it (`wal.cut`): after the last one saved, or, since the last
+    /// start of etcd, after the last snapshot. etcd looks by these names for where to begin.
+    fn check_name(
+        &self,
+        position: usize,
+        segment: &LogSegment<'_>,
+        summary: &Summary,
+        found: &mut dyn FnMut(Finding),
+    ) {
         let Some((entry, highest)) = self.saved.filter(|_| position > 0 && summary.complete) else { return };
         let (name, due) = (segment.name.index, entry.saturating_add(1));
         if name == due || name == highest.saturating_add(1) {
             return;
         }
-        let what = format!("the segment's name says that entry {name} is the first due in it; the segment before ends with entry {entry}");
+        let what = format!(
+            "the segment's name says that entry {name} is the first due in it; the segment before ends with entry {entry}"
+        );
         // From an entry before its own, etcd would begin here and miss those between; past it, it begins too early.
         let severity = if name < due { Severity::Damage } else { Severity::Warning };
-        found(Finding { severity, ..Finding::new(Code::WalSequence, &segment.source.name(), At::default(), what) });
+        found(Finding {
+            severity,
+            ..Finding::new(Code::WalSequence, &segment.source.name(), At::default(), what)
+        });
     }
 
     fn segment(
@@ -343,14 +379,22 @@ impl Reader {
                     true
                 }
                 Body::Other(number) => {
-                    found(Finding::new(Code::WalRecord, &file, at.clone(), format!("record type {number} does not exist")));
+                    found(Finding::new(
+                        Code::WalRecord,
+                        &file,
+                        at.clone(),
+                        format!("record type {number} does not exist"),
+                    ));
                     true
                 }
                 _ => false,
             };
             if trusted && !stop {
                 if let Some(broken) = self.rules.record(&body, &record) {
-                    found(Finding { severity: broken.severity, ..Finding::new(broken.code, &file, at.clone(), broken.detail) });
+                    found(Finding {
+                        severity: broken.severity,
+                        ..Finding::new(broken.code, &file, at.clone(), broken.detail)
+                    });
                     stop = true;
                 } else {
                     self.keep(&mut body, &record, summary, &file, found);
@@ -386,7 +430,8 @@ impl Reader {
             }
             Some(End::Torn(_) | End::ZeroWord) => match tail(&mut records, &file, last, summary) {
                 Ok(finding) => {
-                    summary.discarded |= finding.as_ref().is_some_and(|finding| finding.severity == Severity::Damage);
+                    summary.discarded |=
+                        finding.as_ref().is_some_and(|finding| finding.severity == Severity::Damage);
                     finding.into_iter().for_each(&mut *found);
                 }
                 Err(corrupt) => {
@@ -402,7 +447,14 @@ impl Reader {
     }
 
     /// Takes one good record into the summary.
-    fn keep(&mut self, body: &mut Body<'_>, record: &Record<'_>, summary: &mut Summary, file: &str, found: &mut dyn FnMut(Finding)) {
+    fn keep(
+        &mut self,
+        body: &mut Body<'_>,
+        record: &Record<'_>,
+        summary: &mut Summary,
+        file: &str,
+        found: &mut dyn FnMut(Finding),
+    ) {
         let counts = &mut summary.counts;
         let at = At::offset(record.offset);
         match body {
@@ -438,8 +490,11 @@ impl Reader {
                     return;
                 }
                 if entry.index > next && !first && !self.gap {
-                    let what =
-                        format!("the entry before has index {}: {} are missing", next.saturating_sub(1), entry.index.saturating_sub(next));
+                    let what = format!(
+                        "the entry before has index {}: {} are missing",
+                        next.saturating_sub(1),
+                        entry.index.saturating_sub(next)
+                    );
                     found(Finding::new(Code::WalEntryGap, file, at.index(entry.index), what));
                     summary.complete = false;
                     self.gap = true;
@@ -449,7 +504,8 @@ impl Reader {
                     return;
                 }
                 if let Some(last) = summary.last.filter(|last| *last >= entry.index) {
-                    let replaced = last.saturating_sub(entry.index.max(summary.first.unwrap_or(0))).saturating_add(1);
+                    let replaced =
+                        last.saturating_sub(entry.index.max(summary.first.unwrap_or(0))).saturating_add(1);
                     summary.overridden = summary.overridden.saturating_add(replaced);
                 }
                 summary.first = Some(summary.first.map_or(entry.index, |first| first.min(entry.index)));
@@ -471,9 +527,14 @@ impl Reader {
     }
 }
 
-/// What there is to say about a segment that ends in a torn record or in a zero word: etcd starts on either, but what it then cuts off or
-/// erases may be more than a write that was never acknowledged.
-fn tail(records: &mut Segment<'_>, file: &str, last: bool, summary: &Summary) -> Result<Option<Finding>, Box<Corrupt>> {
+/// What there is to say about a segment that ends in a torn record or in a zero word: etcd starts on either, but what
+/// it then cuts off or erases may be more than a write that was never acknowledged.
+fn tail(
+    records: &mut Segment<'_>,
+    file: &str,
+    last: bool,
+    summary: &Summary,
+) -> Result<Option<Finding>, Box<Corrupt>> {
     let used = records.offset();
     let stray = records.stray()?;
     let torn = if let Some(End::Torn(torn)) = records.end() { Some(torn.to_string()) } else { None };
@@ -483,7 +544,9 @@ fn tail(records: &mut Segment<'_>, file: &str, last: bool, summary: &Summary) ->
         (Some(torn), None) => torn.clone(),
         (Some(torn), Some(offset)) => {
             severity = Severity::Damage;
-            format!("{torn}; bytes that are not zero follow at byte {offset:#x}, etcd would cut them off with it")
+            format!(
+                "{torn}; bytes that are not zero follow at byte {offset:#x}, etcd would cut them off with it"
+            )
         }
         (None, Some(offset)) => format!(
             "the log ends here with a length of zero, but bytes that are not zero follow at byte {offset:#x}: etcd ignores and erases them"
@@ -491,7 +554,9 @@ fn tail(records: &mut Segment<'_>, file: &str, last: bool, summary: &Summary) ->
     };
     if let Some(inner) = records.other_length()? {
         severity = Severity::Damage;
-        said = format!("{said}; but it begins as a record of {inner} bytes: its length is damaged, and etcd would cut off good records");
+        said = format!(
+            "{said}; but it begins as a record of {inner} bytes: its length is damaged, and etcd would cut off good records"
+        );
     }
     let reach = summary.last.max(summary.snapshots.iter().map(Snapshot::index).max()).unwrap_or(0);
     let from = stray.unwrap_or_else(|| used.saturating_add(1));
@@ -511,7 +576,9 @@ fn decode<'d>(record: &Record<'d>) -> Body<'d> {
     let bytes = record.bytes();
     match record.kind {
         Kind::Metadata => Metadata::decode(bytes).map_or(Body::Unreadable, Body::Metadata),
-        Kind::Entry => EntryView::decode(bytes).map_or(Body::Unreadable, |entry| Body::Entry { entry, kept: false }),
+        Kind::Entry => {
+            EntryView::decode(bytes).map_or(Body::Unreadable, |entry| Body::Entry { entry, kept: false })
+        }
         Kind::State => HardState::decode(bytes).map_or(Body::Unreadable, Body::State),
         Kind::Snapshot => Snapshot::decode(bytes).map_or(Body::Unreadable, Body::Snapshot),
         Kind::Crc => Body::Crc,

@@ -19,8 +19,9 @@
 //! later segment   crc(previous), metadata (the same), state, ...
 //! ```
 //!
-//! `crc` is the CRC-32C over the data of all records so far, across files; a crc record carries the value to go on with. A length word of
-//! zero ends a file: etcd preallocates 64,000,000 bytes. Sources: `server/storage/wal` @ v3.6.14, the same since 3.4.
+//! `crc` is the CRC-32C over the data of all records so far, across files; a crc record carries the value to go on
+//! with. A length word of zero ends a file: etcd preallocates 64,000,000 bytes. Sources: `server/storage/wal` @
+//! v3.6.14, the same since 3.4.
 
 pub mod frame;
 pub mod log;

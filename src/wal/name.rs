@@ -58,18 +58,22 @@ pub fn classify(name: &str) -> FileKind {
     }
 }
 
-/// The position of the last segment whose index is at most `index`: where reading for that index starts (`wal.searchIndex`).
+/// The position of the last segment whose index is at most `index`: where reading for that index starts
+/// (`wal.searchIndex`).
 #[must_use]
 pub fn search(names: &[SegmentName], index: u64) -> Option<usize> {
     names.iter().rposition(|name| name.index <= index)
 }
 
-/// The position of the first segment whose sequence number does not follow its predecessor's (`wal.isValidSeq`, which overlooks a gap
-/// right after segment 0; this does not).
+/// The position of the first segment whose sequence number does not follow its predecessor's (`wal.isValidSeq`, which
+/// overlooks a gap right after segment 0; this does not).
 #[must_use]
 pub fn sequence_gap(names: &[SegmentName]) -> Option<usize> {
     let pairs = names.iter().zip(names.iter().skip(1));
-    pairs.enumerate().find(|(_, (a, b))| a.sequence.checked_add(1) != Some(b.sequence)).map(|(i, _)| i.saturating_add(1))
+    pairs
+        .enumerate()
+        .find(|(_, (a, b))| a.sequence.checked_add(1) != Some(b.sequence))
+        .map(|(i, _)| i.saturating_add(1))
 }
 
 #[cfg(test)]
@@ -85,7 +89,10 @@ mod tests {
         assert_eq!(SegmentName::parse("0000000000000000-0000000000000000.wal"), Some(name(0, 0)));
         assert_eq!(SegmentName::parse("0000000000000010-00000000000000ff.wal"), Some(name(16, 255)));
         assert_eq!(SegmentName::parse("1-2.wal"), Some(name(1, 2)));
-        assert_eq!(SegmentName::parse("ffffffffffffffff-ffffffffffffffff.wal"), Some(name(u64::MAX, u64::MAX)));
+        assert_eq!(
+            SegmentName::parse("ffffffffffffffff-ffffffffffffffff.wal"),
+            Some(name(u64::MAX, u64::MAX))
+        );
         for bad in [
             "0000000000000000.wal",
             "0000000000000000-0000000000000000.snap",

@@ -73,7 +73,9 @@ impl<'a> Envelope<'a> {
             match item? {
                 (1, Value::Varint(n)) => envelope.kind = Kind::of(n.cast_signed()),
                 // A uint32 is the low 32 bits of its varint.
-                (2, Value::Varint(n)) => envelope.crc = u32::try_from(n & u64::from(u32::MAX)).unwrap_or_default(),
+                (2, Value::Varint(n)) => {
+                    envelope.crc = u32::try_from(n & u64::from(u32::MAX)).unwrap_or_default()
+                }
                 (3, Value::Bytes(data)) => envelope.data = Some(data),
                 (1..=3, _) => return Err(BadField(0)),
                 _ => {}
@@ -109,8 +111,9 @@ pub struct Snapshot {
 }
 
 /// The fields of [`Metadata`], as etcd's tools print them.
-pub static METADATA: message::Message =
-    message::Message { fields: &[field(1, "NodeID", message::Kind::Id), field(2, "ClusterID", message::Kind::Id)] };
+pub static METADATA: message::Message = message::Message {
+    fields: &[field(1, "NodeID", message::Kind::Id), field(2, "ClusterID", message::Kind::Id)],
+};
 
 /// The fields of [`Snapshot`].
 pub static SNAPSHOT: message::Message = message::Message {
@@ -129,7 +132,10 @@ mod tests {
     fn the_envelope_borrows_its_data() {
         let bytes = [0x08, 0x01, 0x10, 0x99, 0xb5, 0xe4, 0xd0, 0x03, 0x1a, 0x04, 0x08, 0xef, 0xfd, 0x02];
         let envelope = Envelope::decode(&bytes).unwrap();
-        assert_eq!(envelope, Envelope { kind: Kind::Metadata, crc: 0x3a19_1a99, data: Some(&[0x08, 0xef, 0xfd, 0x02]) });
+        assert_eq!(
+            envelope,
+            Envelope { kind: Kind::Metadata, crc: 0x3a19_1a99, data: Some(&[0x08, 0xef, 0xfd, 0x02]) }
+        );
         assert_eq!(crate::codec::checksum::crc32c(0, envelope.data.unwrap()), 0x3a19_1a99);
     }
 

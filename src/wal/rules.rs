@@ -34,7 +34,8 @@ impl Rules {
     pub fn record(&mut self, body: &Body<'_>, record: &Record<'_>) -> Option<Broken> {
         let (place, empty) = (self.place, record.data.is_none());
         self.place = place.saturating_add(1);
-        let wrong = |detail: String| Some(Broken { code: Code::WalRecord, severity: Severity::Damage, detail });
+        let wrong =
+            |detail: String| Some(Broken { code: Code::WalRecord, severity: Severity::Damage, detail });
         match (place, body) {
             (_, Body::Unreadable) => return None,
             (0, Body::Crc) | (1, Body::Metadata(_)) => {}
@@ -53,7 +54,10 @@ impl Rules {
             Kind::Crc | Kind::Other(_) => u32::MAX,
         };
         if let Some((number, _)) = fields(record.bytes()).flatten().find(|(number, _)| *number > known) {
-            return wrong(format!("record type {}: it has a field {number}, which etcd never writes there", record.kind.number()));
+            return wrong(format!(
+                "record type {}: it has a field {number}, which etcd never writes there",
+                record.kind.number()
+            ));
         }
         match body {
             Body::Entry { entry, .. } => {
@@ -62,12 +66,18 @@ impl Rules {
                 }
                 if entry.entry_type().is_none() || (entry.kind != 0 && entry.bytes().is_empty()) {
                     let (kind, len) = (entry.kind, entry.bytes().len());
-                    return wrong(format!("raft index {}: an entry of type {kind} with {len} bytes of data", entry.index));
+                    return wrong(format!(
+                        "raft index {}: an entry of type {kind} with {len} bytes of data",
+                        entry.index
+                    ));
                 }
                 let before = self.entry.replace((entry.index, entry.term));
                 match before {
                     Some((index, term)) if index.checked_add(1) == Some(entry.index) && term > entry.term => {
-                        wrong(format!("raft index {}: term {} after index {index} of term {term}", entry.index, entry.term))
+                        wrong(format!(
+                            "raft index {}: term {} after index {index} of term {term}",
+                            entry.index, entry.term
+                        ))
                     }
                     _ => None,
                 }
@@ -80,8 +90,9 @@ impl Rules {
                 if let Some((old_term, old_commit)) = self.state.replace((term, commit))
                     && (term < old_term || commit < old_commit)
                 {
-                    let what =
-                        format!("the hard state goes back from term {old_term}, commit {old_commit} to term {term}, commit {commit}");
+                    let what = format!(
+                        "the hard state goes back from term {old_term}, commit {old_commit} to term {term}, commit {commit}"
+                    );
                     return wrong(what);
                 }
                 None

@@ -90,12 +90,16 @@ impl Torn {
     #[must_use]
     pub fn at_boot(&self) -> &'static [(&'static str, AtBoot)] {
         match self.reason {
-            TornReason::LengthBeyondEnd { record, padding, .. } if record >= MAX_RECORD_BEFORE_3_5_5.saturating_sub(padding) => {
+            TornReason::LengthBeyondEnd { record, padding, .. }
+                if record >= MAX_RECORD_BEFORE_3_5_5.saturating_sub(padding) =>
+            {
                 &[("3.4.0 to 3.5.6", AtBoot::Refuses), ("3.5.7 and newer", AtBoot::Repairs)]
             }
-            TornReason::LengthBeyondEnd { .. } => {
-                &[("3.4.0 to 3.5.4", AtBoot::Repairs), ("3.5.5 and 3.5.6", AtBoot::Refuses), ("3.5.7 and newer", AtBoot::Repairs)]
-            }
+            TornReason::LengthBeyondEnd { .. } => &[
+                ("3.4.0 to 3.5.4", AtBoot::Repairs),
+                ("3.5.5 and 3.5.6", AtBoot::Refuses),
+                ("3.5.7 and newer", AtBoot::Repairs),
+            ],
             _ => &[("every version", AtBoot::Repairs)],
         }
     }
@@ -104,13 +108,23 @@ impl Torn {
 impl std::fmt::Display for Torn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.reason {
-            TornReason::LengthWord { left } => write!(f, "the last record is cut off: {left} of the 8 bytes of its length are there"),
-            TornReason::LengthBeyondEnd { record, limit, .. } => {
-                write!(f, "the last record is cut off: {record} bytes long, {limit} bytes are left in the file")
+            TornReason::LengthWord { left } => {
+                write!(f, "the last record is cut off: {left} of the 8 bytes of its length are there")
             }
-            TornReason::Short { wanted, left } => write!(f, "the last record is cut off: {left} of its {wanted} bytes are there"),
+            TornReason::LengthBeyondEnd { record, limit, .. } => {
+                write!(
+                    f,
+                    "the last record is cut off: {record} bytes long, {limit} bytes are left in the file"
+                )
+            }
+            TornReason::Short { wanted, left } => {
+                write!(f, "the last record is cut off: {left} of its {wanted} bytes are there")
+            }
             TornReason::ZeroSectorUndecodable => {
-                write!(f, "the last record was only partly written: a 512-byte sector of it is zeros, it does not decode")
+                write!(
+                    f,
+                    "the last record was only partly written: a 512-byte sector of it is zeros, it does not decode"
+                )
             }
             TornReason::ZeroSectorChecksum { stored, computed } => write!(
                 f,
@@ -184,11 +198,22 @@ struct Checked {
 }
 
 impl<'a> Segment<'a> {
-    /// Reads from the start of a segment. `crc` is the checksum chain so far: what the segment before ended with, or 0 to begin anywhere.
-    /// `last` tells whether it is the newest segment of its log: only there can a write be torn.
+    /// Reads from the start of a segment. `crc` is the checksum chain so far: what the segment before ended with, or
+    /// 0 to begin anywhere. `last` tells whether it is the newest segment of its log: only there can a write be torn.
     #[must_use]
     pub fn new(source: &'a Source, crc: u32, last: bool) -> Segment<'a> {
-        Segment { source, window: Window::new(), offset: 0, crc, or_crc: None, last, raw: false, end: None, beyond: 0, padded: None }
+        Segment {
+            source,
+            window: Window::new(),
+            offset: 0,
+            crc,
+            or_crc: None,
+            last,
+            raw: false,
+            end: None,
+            beyond: 0,
+            padded: None,
+        }
     }
 
     /// Goes on after a wrong checksum: the record is given with a fault, the chain resumes where it fits again.
@@ -202,9 +227,21 @@ impl<'a> Segment<'a> {
     ///
     /// # Errors
     /// When the source does not give the same bytes any more.
-    pub fn reread<'w>(source: &Source, window: &'w mut Window, offset: u64) -> Result<Record<'w>, Box<Corrupt>> {
-        let changed = || Corrupt::new(Code::Unreadable, At::offset(offset), "the record read here before is gone: the file changed");
-        let word = array_at::<8>(window.get(source, offset, to_usize(HEADER))?, 0).map(u64::from_le_bytes).unwrap_or_default();
+    pub fn reread<'w>(
+        source: &Source,
+        window: &'w mut Window,
+        offset: u64,
+    ) -> Result<Record<'w>, Box<Corrupt>> {
+        let changed = || {
+            Corrupt::new(
+                Code::Unreadable,
+                At::offset(offset),
+                "the record read here before is gone: the file changed",
+            )
+        };
+        let word = array_at::<8>(window.get(source, offset, to_usize(HEADER))?, 0)
+            .map(u64::from_le_bytes)
+            .unwrap_or_default();
         let size = FrameSize::of(word).ok_or_else(changed)?;
         let frame = HEADER.saturating_add(size.record).saturating_add(size.regular_padding());
         if size.record > MAX_RECORD {
@@ -249,7 +286,10 @@ impl<'a> Segment<'a> {
         let offset = self.offset;
         self.offset = offset.saturating_add(checked.frame);
         // The bytes are in the window: this neither reads nor fails again.
-        let bytes = self.window.get(self.source, offset.saturating_add(HEADER), to_usize(checked.size.record)).unwrap_or_default();
+        let bytes = self
+            .window
+            .get(self.source, offset.saturating_add(HEADER), to_usize(checked.size.record))
+            .unwrap_or_default();
         let data = Envelope::decode(bytes).ok().and_then(|envelope| envelope.data);
         let kind = Envelope::decode(bytes).map_or(Kind::Other(0), |envelope| envelope.kind);
         Some(Record { offset, frame: checked.frame, kind, crc: checked.crc, data, fault: checked.fault })
@@ -264,7 +304,10 @@ impl<'a> Segment<'a> {
         if self.last {
             End::Torn(torn)
         } else {
-            self.damaged(Code::WalRecord, format!("{torn}; this is not the newest segment, so no crash explains it"))
+            self.damaged(
+                Code::WalRecord,
+                format!("{torn}; this is not the newest segment, so no crash explains it"),
+            )
         }
     }
 
@@ -279,13 +322,23 @@ impl<'a> Segment<'a> {
             return Err(self.torn(TornReason::LengthWord { left }));
         }
         let word = self.window.get(self.source, offset, to_usize(HEADER)).map_err(End::Damaged)?;
-        let Some(size) = array_at::<8>(word, 0).map(u64::from_le_bytes).and_then(FrameSize::of) else { return Err(End::ZeroWord) };
+        let Some(size) = array_at::<8>(word, 0).map(u64::from_le_bytes).and_then(FrameSize::of) else {
+            return Err(End::ZeroWord);
+        };
         let limit = left.saturating_sub(size.padding);
         if size.record > limit {
-            return Err(self.torn(TornReason::LengthBeyondEnd { record: size.record, padding: size.padding, limit, file }));
+            return Err(self.torn(TornReason::LengthBeyondEnd {
+                record: size.record,
+                padding: size.padding,
+                limit,
+                file,
+            }));
         }
         if size.record > MAX_RECORD {
-            return Err(self.damaged(Code::WalRecord, format!("a record of {} bytes, more than {MAX_RECORD} are not read", size.record)));
+            return Err(self.damaged(
+                Code::WalRecord,
+                format!("a record of {} bytes, more than {MAX_RECORD} are not read", size.record),
+            ));
         }
         let padding = match size.regular_padding() {
             0 => 0,
@@ -303,7 +356,10 @@ impl<'a> Segment<'a> {
             return Err(self.torn(TornReason::Short { wanted, left }));
         }
 
-        let body = self.window.get(self.source, offset.saturating_add(HEADER), to_usize(wanted)).map_err(End::Damaged)?;
+        let body = self
+            .window
+            .get(self.source, offset.saturating_add(HEADER), to_usize(wanted))
+            .map_err(End::Damaged)?;
         let (record, padding) = body.split_at_checked(to_usize(size.record)).unwrap_or((body, &[]));
         let zero_sector = self.last && has_zero_sector(body, offset.saturating_add(HEADER));
         let beyond = offset.saturating_add(HEADER).saturating_add(wanted);
@@ -315,7 +371,10 @@ impl<'a> Segment<'a> {
                     self.beyond = beyond;
                     self.torn(TornReason::ZeroSectorUndecodable)
                 } else {
-                    let what = format!("a record of {} bytes that cannot be decoded past its byte {}", size.record, bad.0);
+                    let what = format!(
+                        "a record of {} bytes that cannot be decoded past its byte {}",
+                        size.record, bad.0
+                    );
                     self.damaged(Code::WalRecord, what)
                 });
             }
@@ -324,7 +383,10 @@ impl<'a> Segment<'a> {
         let stored = envelope.crc;
         let regular = size.is_regular() || (size.top == 0 && padding.is_empty());
         let mut fault = (!regular || !padded).then(|| {
-            let what = format!("a record of {} bytes has top byte {:#04x} and padding {padding:02x?}", size.record, size.top);
+            let what = format!(
+                "a record of {} bytes has top byte {:#04x} and padding {padding:02x?}",
+                size.record, size.top
+            );
             Corrupt::new(Code::WalRecord, at.clone(), what)
         });
         // The checksum a record should carry, and what it would be had the record before carried the right one.
@@ -334,27 +396,33 @@ impl<'a> Segment<'a> {
         } else {
             (crc32c(self.crc, data), self.or_crc.map(|crc| crc32c(crc, data)))
         };
-        let fits = computed == stored || or_computed == Some(stored) || (envelope.kind == Kind::Crc && self.crc == 0);
+        let fits = computed == stored
+            || or_computed == Some(stored)
+            || (envelope.kind == Kind::Crc && self.crc == 0);
         if fits {
             (self.crc, self.or_crc) = (stored, None);
         } else if envelope.kind != Kind::Crc && zero_sector {
             self.beyond = beyond;
             return Err(self.torn(TornReason::ZeroSectorChecksum { stored, computed }));
         } else {
-            let what = format!("record type {}: its checksum is {stored:08x}, its data gives {computed:08x}", envelope.kind.number());
+            let what = format!(
+                "record type {}: its checksum is {stored:08x}, its data gives {computed:08x}",
+                envelope.kind.number()
+            );
             let corrupt = Corrupt::new(Code::WalCrc, at, what);
             if !self.raw {
                 return Err(End::Damaged(corrupt));
             }
             fault = Some(corrupt);
-            (self.crc, self.or_crc) = if envelope.kind == Kind::Crc { (stored, None) } else { (computed, Some(stored)) };
+            (self.crc, self.or_crc) =
+                if envelope.kind == Kind::Crc { (stored, None) } else { (computed, Some(stored)) };
         }
         let frame = HEADER.saturating_add(wanted);
         Ok(Checked { size, frame, crc: stored, fault })
     }
 
-    /// After a cut-off record: its length by what it begins with, if that is not the length its length word says. Then no crash explains
-    /// it: the length word itself is damaged, and etcd would cut off good records.
+    /// After a cut-off record: its length by what it begins with, if that is not the length its length word says.
+    /// Then no crash explains it: the length word itself is damaged, and etcd would cut off good records.
     ///
     /// # Errors
     /// `unreadable`.
@@ -370,8 +438,9 @@ impl<'a> Segment<'a> {
         Ok(inner.filter(|inner| word.is_some_and(|word| word.record != *inner)))
     }
 
-    /// Past the end of the records: the highest commit index of a hard state that begins at a multiple of 8 from `from` on, and its
-    /// offset. A hard state out there that commits more than the log holds means that records are lost, not cut off.
+    /// Past the end of the records: the highest commit index of a hard state that begins at a multiple of 8 from
+    /// `from` on, and its offset. A hard state out there that commits more than the log holds means that records are
+    /// lost, not cut off.
     ///
     /// # Errors
     /// `unreadable`.
@@ -385,7 +454,9 @@ impl<'a> Segment<'a> {
             let size = array_at::<8>(bytes, 0).map(u64::from_le_bytes).and_then(FrameSize::of);
             let record = size.filter(|size| size.is_regular() && size.record <= LONGEST);
             let record = record.and_then(|size| slice_at(bytes, to_usize(HEADER), to_usize(size.record)));
-            let envelope = record.and_then(|record| Envelope::decode(record).ok()).filter(|envelope| envelope.kind == Kind::State);
+            let envelope = record
+                .and_then(|record| Envelope::decode(record).ok())
+                .filter(|envelope| envelope.kind == Kind::State);
             let state = envelope.and_then(|envelope| HardState::decode(envelope.data?).ok());
             if let Some(commit) = state.and_then(|state| state.term.and(state.commit))
                 && best.is_none_or(|(known, _)| commit > known)
@@ -397,8 +468,9 @@ impl<'a> Segment<'a> {
         Ok(best)
     }
 
-    /// Past the end of the records: the offset of the first byte that is not zero. After a zero word etcd ignores and erases such bytes;
-    /// after a partly written record they are records that etcd cuts off. `None` also where the question makes no sense.
+    /// Past the end of the records: the offset of the first byte that is not zero. After a zero word etcd ignores and
+    /// erases such bytes; after a partly written record they are records that etcd cuts off. `None` also where the
+    /// question makes no sense.
     ///
     /// # Errors
     /// `unreadable`.
@@ -420,7 +492,8 @@ impl<'a> Segment<'a> {
     }
 }
 
-/// The length of a record by what it begins with, which need not be there in full: type, checksum, and the length of its data.
+/// The length of a record by what it begins with, which need not be there in full: type, checksum, and the length of
+/// its data.
 fn inner_length(head: &[u8]) -> Option<u64> {
     let (rest, (1, Value::Varint(_))) = field(head).ok()? else { return None };
     let (rest, (2, Value::Varint(_))) = field(rest).ok()? else { return None };
@@ -429,9 +502,12 @@ fn inner_length(head: &[u8]) -> Option<u64> {
     to_u64(head.len().saturating_sub(rest.len())).checked_add(len)
 }
 
-/// Whether some piece of `bytes`, cut at the 512-byte sectors of the file they begin at `offset` of, is all zero (`wal.isTornEntry`).
+/// Whether some piece of `bytes`, cut at the 512-byte sectors of the file they begin at `offset` of, is all zero
+/// (`wal.isTornEntry`).
 fn has_zero_sector(bytes: &[u8], offset: u64) -> bool {
     let first = to_usize(SECTOR.saturating_sub(offset % SECTOR));
     let (head, rest) = bytes.split_at_checked(first).unwrap_or((bytes, &[]));
-    std::iter::once(head).chain(rest.chunks(to_usize(SECTOR))).any(|sector| !sector.is_empty() && sector.iter().all(|byte| *byte == 0))
+    std::iter::once(head)
+        .chain(rest.chunks(to_usize(SECTOR)))
+        .any(|sector| !sector.is_empty() && sector.iter().all(|byte| *byte == 0))
 }

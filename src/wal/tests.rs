@@ -76,7 +76,10 @@ impl Written {
     }
 
     pub fn sources(&self) -> Vec<(String, Source)> {
-        self.files.iter().map(|(name, bytes)| (name.clone(), Source::from_bytes(name.clone(), bytes.clone()))).collect()
+        self.files
+            .iter()
+            .map(|(name, bytes)| (name.clone(), Source::from_bytes(name.clone(), bytes.clone())))
+            .collect()
     }
 
     pub fn read(&self, scan: Scan) -> (Vec<EntryRef>, Summary, Vec<Finding>) {
@@ -109,15 +112,24 @@ fn a_single_record_is_read_and_its_five_damages_are_told_apart() {
     let read = |bytes: &[u8]| {
         let source = Source::from_bytes("vector", bytes.to_vec());
         let mut segment = Segment::new(&source, 0, true);
-        let record = segment.next().map(|record| (record.kind, record.crc, record.bytes().to_vec(), record.fault.is_some()));
+        let record = segment
+            .next()
+            .map(|record| (record.kind, record.crc, record.bytes().to_vec(), record.fault.is_some()));
         (record, segment.end().cloned())
     };
     let mut padded = good.to_vec();
     padded.extend([0, 0]);
     padded[7] = 0x82;
-    assert_eq!(read(&padded), (Some((Kind::Metadata, 0x3a19_1a99, vec![0x08, 0xef, 0xfd, 0x02], false)), None));
+    assert_eq!(
+        read(&padded),
+        (Some((Kind::Metadata, 0x3a19_1a99, vec![0x08, 0xef, 0xfd, 0x02], false)), None)
+    );
     let (record, end) = read(good);
-    assert_eq!((record.unwrap().2, end), (vec![0x08, 0xef, 0xfd, 0x02], None), "the vector as it stands in etcd's test");
+    assert_eq!(
+        (record.unwrap().2, end),
+        (vec![0x08, 0xef, 0xfd, 0x02], None),
+        "the vector as it stands in etcd's test"
+    );
     assert_eq!(read(b""), (None, Some(End::CleanEof)));
     for len in [14, good.len() - 4, good.len() - 8] {
         let (record, end) = read(&good[..len]);
@@ -136,7 +148,10 @@ fn a_log_cut_off_in_its_last_record_keeps_the_entries_before() {
     log.last().truncate(len);
     let (entries, summary, findings) = log.read(ALL);
     assert_eq!(indexes(&entries), (1..=9).collect::<Vec<_>>());
-    assert_eq!(findings.iter().map(|f| (f.code, f.severity)).collect::<Vec<_>>(), [(Code::WalTorn, Severity::Warning)]);
+    assert_eq!(
+        findings.iter().map(|f| (f.code, f.severity)).collect::<Vec<_>>(),
+        [(Code::WalTorn, Severity::Warning)]
+    );
     assert_eq!(summary.at_boot(), [("every version", AtBoot::Repairs)]);
     assert_eq!(
         summary.segments[0].used,
@@ -153,7 +168,8 @@ fn a_log_cut_off_in_its_last_record_keeps_the_entries_before() {
 
 #[test]
 fn a_record_torn_at_a_sector_is_torn_and_not_damaged() {
-    // Everything past byte 1024 was never written: the file has its length, its sectors are zeros. A record must straddle that byte.
+    // Everything past byte 1024 was never written: the file has its length, its sectors are zeros. A record must
+    // straddle that byte.
     let write = |size: usize| {
         let mut log = Written::new();
         (1..=50).for_each(|index| log.entry(1, index, &vec![0xaa; size]));
@@ -165,10 +181,17 @@ fn a_record_torn_at_a_sector_is_torn_and_not_damaged() {
     log.last().truncate(1024);
     log.last().resize(len, 0);
     let (entries, summary, findings) = log.read(ALL);
-    assert!(matches!(summary.end(), Some(End::Torn(Torn { reason: TornReason::ZeroSectorChecksum { .. }, .. }))), "{:?}", summary.end());
+    assert!(
+        matches!(summary.end(), Some(End::Torn(Torn { reason: TornReason::ZeroSectorChecksum { .. }, .. }))),
+        "{:?}",
+        summary.end()
+    );
     assert!(!entries.is_empty() && entries.len() < 50);
     assert_eq!(indexes(&entries), (1..=entries.len() as u64).collect::<Vec<_>>());
-    assert_eq!(findings.iter().map(|f| (f.code, f.severity)).collect::<Vec<_>>(), [(Code::WalTorn, Severity::Warning)]);
+    assert_eq!(
+        findings.iter().map(|f| (f.code, f.severity)).collect::<Vec<_>>(),
+        [(Code::WalTorn, Severity::Warning)]
+    );
 }
 
 #[test]
@@ -222,7 +245,10 @@ fn a_length_past_the_end_is_repaired_by_some_versions_only() {
     log.last()[at + 2] = 0;
     log.last()[at + 5] = 1;
     let (_, summary, _) = log.read(ALL);
-    assert_eq!(summary.at_boot(), [("3.4.0 to 3.5.6", AtBoot::Refuses), ("3.5.7 and newer", AtBoot::Repairs)]);
+    assert_eq!(
+        summary.at_boot(),
+        [("3.4.0 to 3.5.6", AtBoot::Refuses), ("3.5.7 and newer", AtBoot::Repairs)]
+    );
 }
 
 #[test]
@@ -253,11 +279,16 @@ fn a_damaged_length_is_not_taken_for_a_torn_write() {
         assert!(matches!(summary.end(), Some(End::Torn(_))));
         assert_eq!((indexes(&entries), summary.discarded), (vec![1, 2, 3], true));
         assert!(
-            summary.at_boot().contains(&("3.5.7 and newer", AtBoot::Repairs)) || summary.at_boot() == [("every version", AtBoot::Repairs)]
+            summary.at_boot().contains(&("3.5.7 and newer", AtBoot::Repairs))
+                || summary.at_boot() == [("every version", AtBoot::Repairs)]
         );
         assert_eq!((findings[0].code, findings[0].severity), (Code::WalTorn, Severity::Damage));
         assert!(findings[0].detail.contains("its length is damaged"), "{}", findings[0].detail);
-        assert!(findings[0].detail.contains("commits index 9, the entries before end at 3"), "{}", findings[0].detail);
+        assert!(
+            findings[0].detail.contains("commits index 9, the entries before end at 3"),
+            "{}",
+            findings[0].detail
+        );
     }
 }
 
@@ -271,7 +302,11 @@ fn a_zeroed_length_that_hides_committed_entries_is_damage() {
     let (entries, summary, findings) = log.read(ALL);
     assert_eq!((indexes(&entries), summary.end()), (vec![1, 2, 3], Some(&End::ZeroWord)));
     assert_eq!((findings.len(), findings[0].severity), (1, Severity::Damage));
-    assert!(findings[0].detail.contains("commits index 8, the entries before end at 3"), "{}", findings[0].detail);
+    assert!(
+        findings[0].detail.contains("commits index 8, the entries before end at 3"),
+        "{}",
+        findings[0].detail
+    );
 }
 
 #[test]
@@ -284,10 +319,16 @@ fn a_later_entry_replaces_those_from_its_index_on() {
     log.state(2, 4);
     let (entries, summary, findings) = log.read(ALL);
     assert_eq!(findings, []);
-    assert_eq!(entries.iter().map(|e| (e.index, e.term)).collect::<Vec<_>>(), [(1, 1), (2, 1), (3, 2), (4, 2)]);
+    assert_eq!(
+        entries.iter().map(|e| (e.index, e.term)).collect::<Vec<_>>(),
+        [(1, 1), (2, 1), (3, 2), (4, 2)]
+    );
     assert_eq!((summary.first, summary.last, summary.overridden), (Some(1), Some(4), 3));
     assert_eq!(summary.hard_state.unwrap().commit(), 4);
-    assert_eq!(summary.counts, log::Counts { metadata: 2, entries: 7, states: 1, crcs: 2, snapshots: 1, other: 0 });
+    assert_eq!(
+        summary.counts,
+        log::Counts { metadata: 2, entries: 7, states: 1, crcs: 2, snapshots: 1, other: 0 }
+    );
 
     let sources = log.sources();
     let read = Log::new(sources.iter().map(|(name, source)| (name.as_str(), source)));
@@ -389,7 +430,12 @@ fn reading(log: &Written) -> (Vec<Entry>, Summary, Vec<Finding>) {
     let mut cursor = Cursor::default();
     let read = |entry: &EntryRef| {
         let view = log.read(entry, &mut cursor).unwrap();
-        Entry { kind: Some(view.kind), term: Some(view.term), index: Some(view.index), data: view.data.map(<[u8]>::to_vec) }
+        Entry {
+            kind: Some(view.kind),
+            term: Some(view.term),
+            index: Some(view.index),
+            data: view.data.map(<[u8]>::to_vec),
+        }
     };
     (entries.iter().map(read).collect(), summary, findings)
 }
@@ -397,7 +443,12 @@ fn reading(log: &Written) -> (Vec<Entry>, Summary, Vec<Finding>) {
 /// A log with every type of record, two segments and a preallocated rest.
 fn rich() -> Written {
     let mut log = Written::new();
-    let change = crate::raft::ConfChange { id: Some(1), kind: Some(0), node_id: Some(7), context: Some(b"{\"id\":7}".to_vec()) };
+    let change = crate::raft::ConfChange {
+        id: Some(1),
+        kind: Some(0),
+        node_id: Some(7),
+        context: Some(b"{\"id\":7}".to_vec()),
+    };
     let entry = Entry { kind: Some(1), term: Some(1), index: Some(1), data: Some(change.encode_to_vec()) };
     log.record(2, &entry.encode_to_vec());
     log.state(1, 1);
@@ -427,11 +478,19 @@ fn no_flipped_byte_changes_an_entry_silently() {
                 let (entries, changed, findings) = reading(&bad);
                 let place = format!("segment {file}, byte {at:#x}, xor {mask:#x}");
                 let untouched = starts.iter().filter(|(f, end)| (*f, *end) <= (file, at as u64)).count();
-                assert!(entries.len() >= untouched.min(good.len()), "{place}: {} entries, {untouched} lie before", entries.len());
+                assert!(
+                    entries.len() >= untouched.min(good.len()),
+                    "{place}: {} entries, {untouched} lie before",
+                    entries.len()
+                );
                 assert_eq!(entries[..untouched], good[..untouched], "{place}");
                 if findings.is_empty() {
                     assert_eq!(entries, good, "{place}: changed without a word");
-                    assert_eq!((changed.hard_state, changed.metadata), (summary.hard_state, summary.metadata), "{place}");
+                    assert_eq!(
+                        (changed.hard_state, changed.metadata),
+                        (summary.hard_state, summary.metadata),
+                        "{place}"
+                    );
                     assert_eq!(changed.snapshots, summary.snapshots, "{place}");
                 }
                 // The other ways of reading must end as well.
@@ -478,14 +537,15 @@ fn a_log_cut_at_any_length_keeps_what_is_whole() {
 fn the_worked_example_of_a_restored_member_reads_back() {
     // The first bytes of a WAL that etcdutl 3.5.1 made: a crc record and the metadata.
     let bytes = [
-        0x04, 0, 0, 0, 0, 0, 0, 0x84, 0x08, 0x04, 0x10, 0x00, 0, 0, 0, 0, 0x1e, 0, 0, 0, 0, 0, 0, 0x82, 0x08, 0x01, 0x10, 0xcb, 0xff, 0xa0,
-        0xd4, 0x0a, 0x1a, 0x14, 0x08, 0x92, 0x9f, 0xc1, 0xa4, 0xd2, 0x94, 0xd8, 0x9a, 0x68, 0x10, 0x88, 0x99, 0xeb, 0xd0, 0xe7, 0x90, 0xe0,
-        0x81, 0x48, 0, 0, 0x0e, 0, 0, 0, 0, 0, 0, 0x82, 0x08, 0x05, 0x10, 0xca, 0xba, 0xff, 0xf5, 0x09, 0x1a, 0x04, 0x08, 0x00, 0x10, 0x00,
-        0, 0,
+        0x04, 0, 0, 0, 0, 0, 0, 0x84, 0x08, 0x04, 0x10, 0x00, 0, 0, 0, 0, 0x1e, 0, 0, 0, 0, 0, 0, 0x82, 0x08,
+        0x01, 0x10, 0xcb, 0xff, 0xa0, 0xd4, 0x0a, 0x1a, 0x14, 0x08, 0x92, 0x9f, 0xc1, 0xa4, 0xd2, 0x94, 0xd8,
+        0x9a, 0x68, 0x10, 0x88, 0x99, 0xeb, 0xd0, 0xe7, 0x90, 0xe0, 0x81, 0x48, 0, 0, 0x0e, 0, 0, 0, 0, 0, 0,
+        0x82, 0x08, 0x05, 0x10, 0xca, 0xba, 0xff, 0xf5, 0x09, 0x1a, 0x04, 0x08, 0x00, 0x10, 0x00, 0, 0,
     ];
     let source = Source::from_bytes("wal", bytes.to_vec());
     let log = Log::new([("0000000000000000-0000000000000000.wal", &source)]);
-    let summary = log.scan(Scan::default(), &mut |f| panic!("{f}"), &mut |_| std::ops::ControlFlow::Continue(()));
+    let summary =
+        log.scan(Scan::default(), &mut |f| panic!("{f}"), &mut |_| std::ops::ControlFlow::Continue(()));
     let metadata = summary.metadata.unwrap();
     assert_eq!((metadata.node_id(), metadata.cluster_id()), (0x6835_60a5_2490_4f92, 0x4803_8086_7a1a_cc88));
     assert_eq!((summary.counts.crcs, summary.counts.metadata, summary.counts.snapshots), (1, 1, 1));

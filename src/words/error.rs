@@ -207,8 +207,8 @@ pub fn show(path: &Path) -> String {
     printable(&path.to_string_lossy())
 }
 
-/// Whether a terminal may do more than print a character: control characters, ends of lines of every kind, and what turns the direction of
-/// the text around it.
+/// Whether a terminal may do more than print a character: control characters, ends of lines of every kind, and what
+/// turns the direction of the text around it.
 #[must_use]
 pub fn steers(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -217,5 +217,7 @@ pub fn steers(c: char) -> bool {
 /// Text of unknown origin as one printable line.
 #[must_use]
 pub fn printable(text: &str) -> String {
-    text.chars().flat_map(|c| if steers(c) { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+    text.chars()
+        .flat_map(|c| if steers(c) { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
+        .collect()
 }

@@ -112,7 +112,13 @@ impl Finding {
     /// A finding of the code's own severity.
     #[must_use]
     pub fn new(code: Code, file: &str, at: At, detail: impl Into<String>) -> Finding {
-        Finding { severity: code.severity(), code, file: printable(file), at, detail: printable(&detail.into()) }
+        Finding {
+            severity: code.severity(),
+            code,
+            file: printable(file),
+            at,
+            detail: printable(&detail.into()),
+        }
     }
 
     /// A broken rule, bound to its file.

@@ -41,15 +41,33 @@ impl Backup {
 
     pub fn bytes(&self) -> Vec<u8> {
         type Items = BTreeMap<Vec<u8>, Vec<u8>>;
-        let mut buckets: BTreeMap<&str, Items> =
-            ["alarm", "auth", "authRoles", "authUsers", "cluster", "key", "lease", "members", "members_removed", "meta"]
-                .map(|name| (name, Items::new()))
-                .into();
-        let mut item = |bucket, key: &[u8], value: &[u8]| buckets.get_mut(bucket).unwrap().insert(key.to_vec(), value.to_vec());
+        let mut buckets: BTreeMap<&str, Items> = [
+            "alarm",
+            "auth",
+            "authRoles",
+            "authUsers",
+            "cluster",
+            "key",
+            "lease",
+            "members",
+            "members_removed",
+            "meta",
+        ]
+        .map(|name| (name, Items::new()))
+        .into();
+        let mut item = |bucket, key: &[u8], value: &[u8]| {
+            buckets.get_mut(bucket).unwrap().insert(key.to_vec(), value.to_vec())
+        };
         let row = |main| BucketKey { revision: Revision { main, sub: 0 }, tombstone: false }.to_bytes();
         for (main, (key, value)) in (2..).zip(&self.keys) {
-            let kv =
-                KeyValue { key: key.clone().into(), create_revision: main, mod_revision: main, version: 1, value: value.clone(), lease: 0 };
+            let kv = KeyValue {
+                key: key.clone().into(),
+                create_revision: main,
+                mod_revision: main,
+                version: 1,
+                value: value.clone(),
+                lease: 0,
+            };
             item("key", &row(main), &kv.encode_to_vec());
         }
         if let Some(main) = self.compaction {
@@ -94,7 +112,8 @@ pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
 }
 
-/// Unpacks a member's directory. Segments are 64 MB of mostly zeros: only what is used is written, the rest stays a hole.
+/// Unpacks a member's directory. Segments are 64 MB of mostly zeros: only what is used is written, the rest stays a
+/// hole.
 pub fn unpack(version: &str, name: &str, into: &Path) -> PathBuf {
     let archive = File::open(fixture(&format!("etcd-{version}/{name}.tar.gz"))).unwrap();
     let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(archive));
@@ -136,6 +155,7 @@ pub fn stderr(output: &Output) -> String {
 /// `verify -w json` of these arguments: exit code and answer.
 pub fn verify(dir: &Path, args: &[&str]) -> (i32, Value) {
     let output = coldbolt(dir, &[&["verify", "-w", "json"], args].concat());
-    let answer = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{args:?}: {e}: {}", stderr(&output)));
+    let answer = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|e| panic!("{args:?}: {e}: {}", stderr(&output)));
     (code(&output), answer)
 }

@@ -1,4 +1,5 @@
-//! Running the binary where nothing of what it must never do may happen: a signal, a fault of its own, a hang, a secret told.
+//! Running the binary where nothing of what it must never do may happen: a signal, a fault of its own, a hang, a
+//! secret told.
 
 use std::ffi::OsStr;
 use std::os::unix::process::ExitStatusExt;
@@ -19,10 +20,15 @@ pub fn coldbolt<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Run {
     run(command(args))
 }
 
-/// The same in 200 MB of memory and 5 seconds of processor time: past either the process ends by a signal, and the test fails.
+/// The same in 200 MB of memory and 5 seconds of processor time: past either the process ends by a signal, and the
+/// test fails.
 pub fn coldbolt_within_limits<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Run {
     let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -d 204800 && ulimit -t 5 && ulimit -c 0 && exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_coldbolt")]);
+    command.args([
+        "-c",
+        "ulimit -d 204800 && ulimit -t 5 && ulimit -c 0 && exec \"$0\" \"$@\"",
+        env!("CARGO_BIN_EXE_coldbolt"),
+    ]);
     command.args(args).stdin(Stdio::null());
     run(command)
 }
@@ -67,8 +73,14 @@ impl Run {
     fn new(output: Output, took: Duration, said: String) -> Run {
         let stderr = String::from_utf8(output.stderr).expect("messages are UTF-8");
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-        let code = output.status.code().unwrap_or_else(|| panic!("{said} was ended by signal {:?}\n{stderr}", output.status.signal()));
-        assert!(code != 5 && !stderr.contains("internal error") && !stderr.contains("panicked"), "{said}: code {code}\n{stderr}");
+        let code = output
+            .status
+            .code()
+            .unwrap_or_else(|| panic!("{said} was ended by signal {:?}\n{stderr}", output.status.signal()));
+        assert!(
+            code != 5 && !stderr.contains("internal error") && !stderr.contains("panicked"),
+            "{said}: code {code}\n{stderr}"
+        );
         for text in [&stdout, &stderr] {
             assert!(!text.contains("$2a$"), "{said} printed a password hash\n{text}");
         }

@@ -18,7 +18,10 @@ pub struct Seed(pub u64);
 impl Seed {
     pub fn draw() -> Seed {
         let given = std::env::var("COLDBOLT_SEED").ok();
-        Seed(given.map_or_else(|| RandomState::new().hash_one(0), |seed| seed.parse().expect("COLDBOLT_SEED is a number")))
+        Seed(given.map_or_else(
+            || RandomState::new().hash_one(0),
+            |seed| seed.parse().expect("COLDBOLT_SEED is a number"),
+        ))
     }
 }
 
@@ -66,7 +69,13 @@ impl Rng {
 
     fn value(&mut self) -> String {
         let len = if self.between(0, 19) == 0 { 3000 } else { self.between(0, 120) };
-        (0..len).map(|_| char::from(b"abcdefghijklmnopqrstuvwxyz0123456789"[usize::try_from(self.between(0, 35)).unwrap()])).collect()
+        (0..len)
+            .map(|_| {
+                char::from(
+                    b"abcdefghijklmnopqrstuvwxyz0123456789"[usize::try_from(self.between(0, 35)).unwrap()],
+                )
+            })
+            .collect()
     }
 }
 
@@ -153,10 +162,14 @@ impl History {
         let puts = self.rng.keys(12);
         let deletes: BTreeSet<String> = self.rng.keys(8).difference(&puts).cloned().collect();
         let compare = self.rng.key();
-        let puts: Vec<String> = puts.iter().map(|key| format!("put \"{key}\" v{}\n", self.rng.value())).collect();
+        let puts: Vec<String> =
+            puts.iter().map(|key| format!("put \"{key}\" v{}\n", self.rng.value())).collect();
         let deletes: String = deletes.iter().map(|key| format!("del \"{key}\"\n")).collect();
-        let text =
-            format!("create(\"{compare}\") > \"0\"\n\n{}{deletes}\n{}{deletes}\n", puts.concat(), puts[..puts.len().div_ceil(2)].concat());
+        let text = format!(
+            "create(\"{compare}\") > \"0\"\n\n{}{deletes}\n{}{deletes}\n",
+            puts.concat(),
+            puts[..puts.len().div_ceil(2)].concat()
+        );
         self.write(&["txn"], text.as_bytes());
     }
 

@@ -19,7 +19,8 @@ pub const BRANCH: u16 = 1;
 pub const LEAF: u16 = 2;
 pub const FREELIST: u16 = 0x10;
 
-/// The bytes of a file. Changes to a meta page must be followed by [`Image::seal_metas`], any change by [`Image::seal`].
+/// The bytes of a file. Changes to a meta page must be followed by [`Image::seal_metas`], any change by
+/// [`Image::seal`].
 #[derive(Debug, Clone)]
 pub struct Image {
     pub bytes: Vec<u8>,
@@ -173,7 +174,8 @@ impl Image {
         let mut page = self.root();
         while self.flags(page) == BRANCH {
             let elements = self.elements(page);
-            let at = elements.iter().rposition(|e| self.bytes[e.key.clone()] <= *name.as_bytes()).unwrap_or(0);
+            let at =
+                elements.iter().rposition(|e| self.bytes[e.key.clone()] <= *name.as_bytes()).unwrap_or(0);
             page = elements[at].child;
         }
         self.elements(page).into_iter().find(|e| self.bytes[e.key.clone()] == *name.as_bytes()).expect(name)
@@ -240,8 +242,8 @@ impl Image {
     }
 }
 
-/// A file that is not etcd's, in pages of 1024 bytes: `flat` of three levels, `inline`, `long` with overflow pages, `tree` of two levels,
-/// a stored freelist with four free pages.
+/// A file that is not etcd's, in pages of 1024 bytes: `flat` of three levels, `inline`, `long` with overflow pages,
+/// `tree` of two levels, a stored freelist with four free pages.
 pub fn plain() -> Image {
     let mut file = Cursor::new(Vec::new());
     let options = Options { page_size: 1024, freelist: Freelist::Stored, txid: 7, ..Options::default() };
@@ -294,8 +296,8 @@ pub const LEASE: i64 = 0x7000_0000_0000_0001;
 pub struct Buckets(pub BTreeMap<String, BTreeMap<Vec<u8>, Vec<u8>>>);
 
 impl Buckets {
-    /// A small store as etcd 3.6 leaves it: revisions 2 to 9, compacted at 4, a transaction of three changes at 7, a deletion at 8; a
-    /// lease, a user, an index of 20 at term 2.
+    /// A small store as etcd 3.6 leaves it: revisions 2 to 9, compacted at 4, a transaction of three changes at 7, a
+    /// deletion at 8; a lease, a user, an index of 20 at term 2.
     pub fn good() -> Buckets {
         let mut all = Buckets::default();
         for name in coldbolt::etcd::schema::BUCKETS {
@@ -311,10 +313,19 @@ impl Buckets {
         all.kv(7, 2, "e", 7, 1, 0);
         all.tombstone(8, 0, "d");
         all.kv(9, 0, "d", 9, 1, 0);
-        all.put("lease", &LEASE.to_be_bytes(), &coldbolt::etcd::lease::Lease { id: LEASE, ttl: 60, remaining_ttl: 0 }.encode_to_vec());
+        all.put(
+            "lease",
+            &LEASE.to_be_bytes(),
+            &coldbolt::etcd::lease::Lease { id: LEASE, ttl: 60, remaining_ttl: 0 }.encode_to_vec(),
+        );
         all.put("cluster", b"clusterVersion", b"3.6.0");
-        let urls = r#""peerURLs":["http://localhost:2380"],"name":"n1","clientURLs":["http://localhost:2379"]"#;
-        all.put("members", format!("{MEMBER:x}").as_bytes(), format!(r#"{{"id":{MEMBER},{urls}}}"#).as_bytes());
+        let urls =
+            r#""peerURLs":["http://localhost:2380"],"name":"n1","clientURLs":["http://localhost:2379"]"#;
+        all.put(
+            "members",
+            format!("{MEMBER:x}").as_bytes(),
+            format!(r#"{{"id":{MEMBER},{urls}}}"#).as_bytes(),
+        );
         all.put("meta", b"confState", format!(r#"{{"voters":[{MEMBER}],"auto_leave":false}}"#).as_bytes());
         all.index(20, 2);
         all.put("meta", b"finishedCompactRev", &revision(4, 0, false));
@@ -344,7 +355,8 @@ impl Buckets {
 
     pub fn user(&mut self, name: &str, roles: &[&str]) {
         let roles = roles.iter().map(|r| (*r).to_owned()).collect();
-        let user = coldbolt::etcd::auth::User { name: name.into(), password: b"x".to_vec(), roles, options: None };
+        let user =
+            coldbolt::etcd::auth::User { name: name.into(), password: b"x".to_vec(), roles, options: None };
         self.put("authUsers", name.as_bytes(), &user.encode_to_vec());
     }
 

@@ -1,4 +1,5 @@
-//! `mvccpb.KeyValue` as prost reads and writes it: what coldbolt's own decoder is compared with, and what makes test data.
+//! `mvccpb.KeyValue` as prost reads and writes it: what coldbolt's own decoder is compared with, and what makes test
+//! data.
 
 /// `mvccpb.KeyValue`.
 #[derive(Clone, PartialEq, prost::Message)]

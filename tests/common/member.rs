@@ -33,7 +33,12 @@ pub enum Record {
 }
 
 pub fn entry(index: u64, term: u64) -> Record {
-    Record::Entry(Entry { kind: Some(0), term: Some(term), index: Some(index), data: Some(format!("request {index}").into_bytes()) })
+    Record::Entry(Entry {
+        kind: Some(0),
+        term: Some(term),
+        index: Some(index),
+        data: Some(format!("request {index}").into_bytes()),
+    })
 }
 
 pub fn state(term: u64, commit: u64) -> Record {
@@ -42,8 +47,14 @@ pub fn state(term: u64, commit: u64) -> Record {
 
 /// Adding (0), removing (1) or updating (2) a member, or adding a learner (3).
 pub fn conf_change(index: u64, term: u64, kind: i32, id: u64, context: &str) -> Record {
-    let change = ConfChange { id: Some(index), kind: Some(kind), node_id: Some(id), context: Some(context.into()) };
-    Record::Entry(Entry { kind: Some(1), term: Some(term), index: Some(index), data: Some(change.encode_to_vec()) })
+    let change =
+        ConfChange { id: Some(index), kind: Some(kind), node_id: Some(id), context: Some(context.into()) };
+    Record::Entry(Entry {
+        kind: Some(1),
+        term: Some(term),
+        index: Some(index),
+        data: Some(change.encode_to_vec()),
+    })
 }
 
 pub fn member_json(id: u64, learner: bool) -> String {
@@ -99,13 +110,20 @@ impl Member {
             Segment { sequence: 0, index: 0, node: MEMBER, records: first },
             Segment { sequence: 1, index: 15, node: MEMBER, records: second },
         ];
-        Member { buckets: Buckets::good(), segments, snaps: vec![(10, 1, vec![(MEMBER, false)])], cluster: CLUSTER, preallocated: 2048 }
+        Member {
+            buckets: Buckets::good(),
+            segments,
+            snaps: vec![(10, 1, vec![(MEMBER, false)])],
+            cluster: CLUSTER,
+            preallocated: 2048,
+        }
     }
 
     /// The record of that entry.
     pub fn entry(&mut self, index: u64) -> &mut Entry {
         let records = self.segments.iter_mut().flat_map(|s| &mut s.records);
-        let mut entries = records.filter_map(|r| if let Record::Entry(entry) = r { Some(entry) } else { None });
+        let mut entries =
+            records.filter_map(|r| if let Record::Entry(entry) = r { Some(entry) } else { None });
         entries.find(|entry| entry.index == Some(index)).unwrap()
     }
 
@@ -120,7 +138,8 @@ impl Member {
         for segment in &self.segments {
             let mut bytes = Vec::new();
             frame(&mut bytes, 4, crc, None);
-            let metadata = Metadata { node_id: Some(segment.node), cluster_id: Some(self.cluster) }.encode_to_vec();
+            let metadata =
+                Metadata { node_id: Some(segment.node), cluster_id: Some(self.cluster) }.encode_to_vec();
             for (kind, data) in std::iter::once((1, metadata)).chain(segment.records.iter().map(payload)) {
                 crc = crc32c(crc, &data);
                 frame(&mut bytes, kind, crc, Some(&data));
@@ -141,8 +160,12 @@ pub fn snap_path(index: u64, term: u64) -> String {
 fn payload(record: &Record) -> (u64, Vec<u8>) {
     match record {
         Record::Entry(entry) => (2, entry.encode_to_vec()),
-        Record::State { term, commit } => (3, HardState { term: Some(*term), vote: Some(MEMBER), commit: Some(*commit) }.encode_to_vec()),
-        Record::Snapshot { index, term } => (5, wal::Snapshot { index: Some(*index), term: Some(*term), conf_state: None }.encode_to_vec()),
+        Record::State { term, commit } => {
+            (3, HardState { term: Some(*term), vote: Some(MEMBER), commit: Some(*commit) }.encode_to_vec())
+        }
+        Record::Snapshot { index, term } => {
+            (5, wal::Snapshot { index: Some(*index), term: Some(*term), conf_state: None }.encode_to_vec())
+        }
         Record::Other(kind, data) => (*kind, data.clone()),
     }
 }
@@ -162,7 +185,8 @@ fn frame(out: &mut Vec<u8>, kind: u64, crc: u32, data: Option<&[u8]>) {
 /// A raft snapshot file with these members.
 pub fn snap(index: u64, term: u64, members: &[(u64, bool)]) -> Vec<u8> {
     let node = |(id, learner): &(u64, bool)| {
-        let attributes = serde_json::json!({"peerURLs": ["http://localhost:2380"], "isLearner": learner}).to_string();
+        let attributes =
+            serde_json::json!({"peerURLs": ["http://localhost:2380"], "isLearner": learner}).to_string();
         (format!("{id:x}"), serde_json::json!({"Children": {"raftAttributes": {"Value": attributes}}}))
     };
     let nodes: serde_json::Map<_, _> = members.iter().map(node).collect();

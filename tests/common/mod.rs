@@ -79,7 +79,10 @@ fn states(path: &Path) -> BTreeMap<PathBuf, State> {
         if meta.is_dir() {
             pending.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
         }
-        found.insert(path, State { sha256, len: meta.len(), modified: meta.modified().unwrap(), mode: meta.mode() });
+        found.insert(
+            path,
+            State { sha256, len: meta.len(), modified: meta.modified().unwrap(), mode: meta.mode() },
+        );
     }
     found
 }
@@ -148,7 +151,11 @@ impl Ran {
 
 impl From<Output> for Ran {
     fn from(output: Output) -> Ran {
-        Ran { code: output.status.code(), out: output.stdout, err: String::from_utf8_lossy(&output.stderr).into_owned() }
+        Ran {
+            code: output.status.code(),
+            out: output.stdout,
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
     }
 }
 

@@ -67,14 +67,15 @@ impl Model {
         }
     }
 
-    /// `keep_at`: as etcd does since 3.4.34, 3.5.16 and 3.6, a deletion exactly at the revision stays. `left`: how many an unfinished one
-    /// has not come to; it goes from the oldest on (`scheduleCompaction`).
+    /// `keep_at`: as etcd does since 3.4.34, 3.5.16 and 3.6, a deletion exactly at the revision stays. `left`: how
+    /// many an unfinished one has not come to; it goes from the oldest on (`scheduleCompaction`).
     pub fn compact(&mut self, at: i64, keep_at: bool, left: Option<usize>) {
         let removed = |(key, kv): &Entry| {
             let newest = Model::newest(&self.log, &kv.key, at).is_some_and(|(newest, _)| newest == *key);
             key.revision.main <= at && !(newest && (!key.tombstone || (keep_at && key.revision.main == at)))
         };
-        let removed: Vec<BucketKey> = self.log.iter().filter(|entry| removed(entry)).map(|(key, _)| *key).collect();
+        let removed: Vec<BucketKey> =
+            self.log.iter().filter(|entry| removed(entry)).map(|(key, _)| *key).collect();
         let removed = &removed[..removed.len() - left.unwrap_or(0).min(removed.len())];
         self.log.retain(|(key, _)| !removed.contains(key));
         self.scheduled = Some(at);
@@ -98,7 +99,10 @@ impl Model {
         let mut keys: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
         for (at, kv) in &self.log {
             let OwnedKeyValue { key, create_revision, mod_revision, version, value, lease } = kv.clone();
-            keys.insert(at.to_bytes(), KeyValue { key, create_revision, mod_revision, version, value, lease }.encode_to_vec());
+            keys.insert(
+                at.to_bytes(),
+                KeyValue { key, create_revision, mod_revision, version, value, lease }.encode_to_vec(),
+            );
         }
         keys.extend(self.marker.map(|main| (mark(main), Vec::new())));
         keys
@@ -106,7 +110,8 @@ impl Model {
 
     pub fn file(&self, page_size: u32) -> Source {
         let keys = self.rows();
-        let mut meta: BTreeMap<Vec<u8>, Vec<u8>> = [(b"consistent_index".to_vec(), 9u64.to_be_bytes().to_vec())].into();
+        let mut meta: BTreeMap<Vec<u8>, Vec<u8>> =
+            [(b"consistent_index".to_vec(), 9u64.to_be_bytes().to_vec())].into();
         meta.extend(self.finished.map(|main| (b"finishedCompactRev".to_vec(), mark(main))));
         meta.extend(self.scheduled.map(|main| (b"scheduledCompactRev".to_vec(), mark(main))));
         let mut file = std::io::Cursor::new(Vec::new());
@@ -127,7 +132,8 @@ pub fn key() -> impl Strategy<Value = Vec<u8>> {
 }
 
 pub fn op() -> impl Strategy<Value = Op> {
-    let value = prop_oneof![Just(Vec::new()), proptest::collection::vec(any::<u8>(), 1..4), Just(vec![7; 1200]),];
+    let value =
+        prop_oneof![Just(Vec::new()), proptest::collection::vec(any::<u8>(), 1..4), Just(vec![7; 1200]),];
     let lease = prop_oneof![4 => Just(0i64), 1 => Just(7i64), 1 => Just(-3i64)];
     prop_oneof![3 => (key(), value, lease).prop_map(|(key, value, lease)| Op::Put(key, value, lease)), 1 => key().prop_map(Op::Delete)]
 }
@@ -140,8 +146,12 @@ pub enum Step {
 }
 
 pub fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let txn = prop_oneof![4 => op().prop_map(|op| vec![op]), 1 => proptest::collection::vec(op(), 2..6)].prop_map(Step::Txn);
-    proptest::collection::vec(prop_oneof![12 => txn, 1 => (0..6i64, any::<bool>()).prop_map(|(back, at)| Step::Compact(back, at))], 0..60)
+    let txn = prop_oneof![4 => op().prop_map(|op| vec![op]), 1 => proptest::collection::vec(op(), 2..6)]
+        .prop_map(Step::Txn);
+    proptest::collection::vec(
+        prop_oneof![12 => txn, 1 => (0..6i64, any::<bool>()).prop_map(|(back, at)| Step::Compact(back, at))],
+        0..60,
+    )
 }
 
 pub fn model(steps: &[Step]) -> Model {

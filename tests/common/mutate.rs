@@ -38,8 +38,8 @@ pub const CHILD: usize = 8;
 pub struct Image(pub Vec<u8>);
 
 impl Image {
-    /// `fixtures/small-3.5.1/snapshot.db`: a root leaf with ten buckets, nine of them inline, and `key`: a branch with four leaves, the third
-    /// of them with an overflow page.
+    /// `fixtures/small-3.5.1/snapshot.db`: a root leaf with ten buckets, nine of them inline, and `key`: a branch
+    /// with four leaves, the third of them with an overflow page.
     pub fn pristine() -> Image {
         Image(std::fs::read(super::fixture("small-3.5.1/snapshot.db")).unwrap())
     }
@@ -110,7 +110,9 @@ impl Image {
         let root = self.root();
         let count = self.u16(root + COUNT) as usize;
         let mut elements = (0..count).map(|index| self.element(root, index));
-        elements.find(|element| &self.0[self.item(*element).0[0]..self.item(*element).0[1]] == name.as_bytes()).unwrap()
+        elements
+            .find(|element| &self.0[self.item(*element).0[0]..self.item(*element).0[1]] == name.as_bytes())
+            .unwrap()
     }
 
     /// The byte offset of the branch page at the top of `key`.
@@ -189,7 +191,12 @@ pub fn owners(image: &Image) -> Vec<Owner> {
                     owners[element + CHILD..element + 16].fill(Owner::Child);
                     let key = element + image.u32(element + BRANCH_POS) as usize;
                     owners[key..key + image.u32(element + BRANCH_KSIZE) as usize].fill(Owner::BranchKey);
-                    own_leaf(image, image.u64(element + CHILD) as usize * PAGE, [Owner::RevisionKey, Owner::KeyValue], &mut owners);
+                    own_leaf(
+                        image,
+                        image.u64(element + CHILD) as usize * PAGE,
+                        [Owner::RevisionKey, Owner::KeyValue],
+                        &mut owners,
+                    );
                 }
             }
         }

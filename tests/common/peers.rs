@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The program, as `etcd-3.7.1/etcdutl`. Where it is missing the caller's test has nothing to do: the reason is printed, and is a failure
-/// if `COLDBOLT_INTEROP=required`.
+/// The program, as `etcd-3.7.1/etcdutl`. Where it is missing the caller's test has nothing to do: the reason is
+/// printed, and is a failure if `COLDBOLT_INTEROP=required`.
 pub fn find(program: &str) -> Option<PathBuf> {
     let var = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let cache = || var("XDG_CACHE_HOME").or_else(|| Some(var("HOME")?.join(".cache")));

@@ -64,7 +64,14 @@ impl Member {
         let child = peers::command(&etcd, &home)
             .env("ETCD_VERIFY", "all")
             .args([OsStr::new("--data-dir"), data.as_os_str()])
-            .args(["--listen-client-urls", &endpoint, "--advertise-client-urls", &endpoint, "--listen-peer-urls", peer])
+            .args([
+                "--listen-client-urls",
+                &endpoint,
+                "--advertise-client-urls",
+                &endpoint,
+                "--listen-peer-urls",
+                peer,
+            ])
             .args(identity)
             .stdin(Stdio::null())
             .stdout(file.try_clone().unwrap())
@@ -88,7 +95,8 @@ impl Member {
     fn answers_health(&self) -> bool {
         let output = self.try_ctl(&["endpoint", "health"], b"");
         let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-        output.status.success() || ["user name is empty", "NOSPACE", "active alarm"].iter().any(|why| said.contains(why))
+        output.status.success()
+            || ["user name is empty", "NOSPACE", "active alarm"].iter().any(|why| said.contains(why))
     }
 
     /// From now on etcdctl logs in as this `name:password`.
@@ -98,7 +106,10 @@ impl Member {
 
     pub fn try_ctl(&self, args: &[&str], stdin: &[u8]) -> Output {
         let mut command = peers::command(&self.etcdctl, &self.home);
-        command.args(["--endpoints", &self.endpoint]).args(self.user.map(|user| format!("--user={user}"))).args(args);
+        command
+            .args(["--endpoints", &self.endpoint])
+            .args(self.user.map(|user| format!("--user={user}")))
+            .args(args);
         run(&mut command, stdin)
     }
 

@@ -31,8 +31,11 @@ impl Server {
         for _ in 0..5 {
             let directory = tempfile::tempdir().unwrap();
             let [client, peer] = free_ports().map(|port| format!("http://127.0.0.1:{port}"));
-            let mut all = ["--name", "interop", "--data-dir", "data", "--bcrypt-cost", "4"].map(str::to_owned).to_vec();
-            for (flag, value) in [("listen-client", &client), ("advertise-client", &client), ("listen-peer", &peer)] {
+            let mut all =
+                ["--name", "interop", "--data-dir", "data", "--bcrypt-cost", "4"].map(str::to_owned).to_vec();
+            for (flag, value) in
+                [("listen-client", &client), ("advertise-client", &client), ("listen-peer", &peer)]
+            {
                 all.extend([format!("--{flag}-urls"), value.clone()]);
             }
             all.extend(["--initial-advertise-peer-urls".to_owned(), peer.clone()]);
@@ -40,7 +43,8 @@ impl Server {
             all.extend(flags.iter().map(|flag| (*flag).to_owned()));
             let child = spawn(&etcd, &all, directory.path());
             let (etcd, etcdctl) = (etcd.clone(), etcdctl.clone());
-            let mut server = Server { etcd, flags: all, etcdctl, child, endpoint: client, directory, user: None };
+            let mut server =
+                Server { etcd, flags: all, etcdctl, child, endpoint: client, directory, user: None };
             if server.answers() {
                 return Some(server);
             }
@@ -55,7 +59,10 @@ impl Server {
             let ended = self.child.try_wait().unwrap();
             if ended.is_some() || Instant::now() > deadline {
                 let log = fs::read_to_string(self.directory.path().join("log")).unwrap();
-                assert!(ended.is_some() && log.contains("address already in use"), "etcd does not start:\n{log}");
+                assert!(
+                    ended.is_some() && log.contains("address already in use"),
+                    "etcd does not start:\n{log}"
+                );
                 return false;
             }
             std::thread::sleep(Duration::from_millis(50));
@@ -71,7 +78,10 @@ impl Server {
     /// etcdctl with these arguments, not yet started.
     pub fn ctl_command(&self, args: &[&str]) -> Command {
         let mut command = peers::command(&self.etcdctl, self.directory.path());
-        command.args(["--endpoints", &self.endpoint]).args(self.user.map(|user| format!("--user={user}"))).args(args);
+        command
+            .args(["--endpoints", &self.endpoint])
+            .args(self.user.map(|user| format!("--user={user}")))
+            .args(args);
         command
     }
 
@@ -151,7 +161,8 @@ fn spawn(etcd: &Path, flags: &[String], home: &Path) -> Child {
 
 /// Runs a program to its end with this on its standard input, through a pipe.
 pub fn run(command: &mut Command, stdin: &[u8]) -> Output {
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut pipe = child.stdin.take().unwrap();
     std::thread::scope(|threads| {
         // A program that does not read its input closes the pipe.

@@ -14,10 +14,12 @@ pub const IDS: [u64; 3] = [MEMBER, 7, 8];
 pub fn put(key: &str, value: &[u8]) -> Vec<u8> {
     let header = RequestHeader { id: 1, username: "root".to_owned(), auth_revision: 3 };
     let put = PutRequest { key: key.into(), value: value.into(), ..PutRequest::default() };
-    InternalRaftRequest { header: Some(header), put: Some(put), ..InternalRaftRequest::default() }.encode_to_vec()
+    InternalRaftRequest { header: Some(header), put: Some(put), ..InternalRaftRequest::default() }
+        .encode_to_vec()
 }
 
-/// One of the three, whose log ends with that entry and knows that one to be committed. The database is at 20, as that of all.
+/// One of the three, whose log ends with that entry and knows that one to be committed. The database is at 20, as
+/// that of all.
 pub fn one(id: u64, last: u64, commit: u64) -> Member {
     let mut member = Member { preallocated: 256, ..Member::good() };
     for id in IDS.into_iter().filter(|id| *id != MEMBER) {
@@ -27,7 +29,11 @@ pub fn one(id: u64, last: u64, commit: u64) -> Member {
             format!(r#"{{"id":{id},"peerURLs":["http://n:{id}"],"name":"n{id}"}}"#).as_bytes(),
         );
     }
-    member.buckets.put("meta", b"confState", format!(r#"{{"voters":[7,8,{MEMBER}],"auto_leave":false}}"#).as_bytes());
+    member.buckets.put(
+        "meta",
+        b"confState",
+        format!(r#"{{"voters":[7,8,{MEMBER}],"auto_leave":false}}"#).as_bytes(),
+    );
     member.snaps = vec![(10, 1, IDS.map(|id| (id, false)).to_vec())];
     for segment in &mut member.segments {
         segment.node = id;

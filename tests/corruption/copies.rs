@@ -5,7 +5,8 @@ use std::path::Path;
 
 use coldbolt::etcd::alarm::AlarmMember;
 use coldbolt::etcd::request::{
-    AuthUserAddRequest, InternalRaftRequest, LeaseGrantRequest, PutRequest, RequestHeader, RequestOp, TxnRequest, V2Request, request_op,
+    AuthUserAddRequest, InternalRaftRequest, LeaseGrantRequest, PutRequest, RequestHeader, RequestOp,
+    TxnRequest, V2Request, request_op,
 };
 use coldbolt::ops::copy::{CopyOptions, copy};
 use coldbolt::ops::rank::{RankOptions, rank};
@@ -46,7 +47,12 @@ fn set(member: &mut Member, index: u64, request: InternalRaftRequest) {
 }
 
 /// What a copy of the member says, as a verification says it; and what is due.
-fn copied(member: &Member, version: &str, also: impl FnOnce(&Path), due: Vec<Due>) -> (Verification, Vec<Due>) {
+fn copied(
+    member: &Member,
+    version: &str,
+    also: impl FnOnce(&Path),
+    due: Vec<Due>,
+) -> (Verification, Vec<Due>) {
     copied_with(member, version, CopyOptions::default(), also, due)
 }
 
@@ -67,10 +73,15 @@ fn copied_with(
     let mut findings = heard.into_findings();
     match done {
         Ok(report) => assert_eq!(report.findings.len(), findings.len(), "everything is heard and reported"),
-        Err(Error::Damaged { path, corrupt }) => findings.push(Finding::from_corrupt(&path.display().to_string(), *corrupt)),
+        Err(Error::Damaged { path, corrupt }) => {
+            findings.push(Finding::from_corrupt(&path.display().to_string(), *corrupt))
+        }
         Err(other) => panic!("{other}"),
     }
-    assert_eq!(home.path().join("copy.db").exists(), !findings.iter().any(|f| f.severity == coldbolt::Severity::Damage));
+    assert_eq!(
+        home.path().join("copy.db").exists(),
+        !findings.iter().any(|f| f.severity == coldbolt::Severity::Damage)
+    );
     (as_verified(&data, findings), due)
 }
 
@@ -99,7 +110,9 @@ fn ranked(members: &[Member], due: Vec<Due>) -> (Verification, Vec<Due>) {
     let home = tempfile::tempdir().unwrap();
     let directories: Vec<_> = (0..members.len()).map(|at| home.path().join(format!("m{at}"))).collect();
     members.iter().zip(&directories).for_each(|(member, directory)| member.files().write(directory));
-    let findings = rank(&directories, RankOptions { version: Some("3.6.14".parse().unwrap()) }, &Quiet).unwrap().findings;
+    let findings = rank(&directories, RankOptions { version: Some("3.6.14".parse().unwrap()) }, &Quiet)
+        .unwrap()
+        .findings;
     (as_verified(&directories[0], findings), due)
 }
 
@@ -111,8 +124,16 @@ pub fn entries() -> Vec<Entry> {
             "another member votes, and entry 24 is past the commit index",
             Other(|| {
                 let mut member = writing();
-                member.buckets.put("members", b"7", br#"{"id":7,"peerURLs":["http://localhost:7"],"name":"n2"}"#);
-                member.buckets.put("meta", b"confState", format!(r#"{{"voters":[7,{MEMBER}],"auto_leave":false}}"#).as_bytes());
+                member.buckets.put(
+                    "members",
+                    b"7",
+                    br#"{"id":7,"peerURLs":["http://localhost:7"],"name":"n2"}"#,
+                );
+                member.buckets.put(
+                    "meta",
+                    b"confState",
+                    format!(r#"{{"voters":[7,{MEMBER}],"auto_leave":false}}"#).as_bytes(),
+                );
                 member.snaps = vec![(10, 1, vec![(MEMBER, false), (7, false)])];
                 copied(&member, "3.6.14", |_| {}, here(Code::WalUncommitted, 23))
             }),
@@ -136,7 +157,9 @@ pub fn entries() -> Vec<Entry> {
                 let mut received = member.buckets.clone();
                 received.index(22, 2);
                 let bytes = received.bare().bytes;
-                let write = |data: &Path| std::fs::write(data.join("member/snap/0000000000000016.snap.db"), bytes).unwrap();
+                let write = |data: &Path| {
+                    std::fs::write(data.join("member/snap/0000000000000016.snap.db"), bytes).unwrap()
+                };
                 assert_eq!(snap_path(22, 2), "member/snap/0000000000000002-0000000000000016.snap");
                 copied(&member, "3.6.14", write, here(Code::SnapDbPending, 22))
             }),
@@ -167,7 +190,11 @@ pub fn entries() -> Vec<Entry> {
                 let mut member = writing();
                 let single = coldbolt::raft::ConfChangeSingle { kind: Some(0), node_id: Some(9) };
                 let change = coldbolt::raft::ConfChangeV2 { changes: vec![single], ..Default::default() };
-                *member.entry(24) = coldbolt::raft::Entry { kind: Some(2), data: Some(change.encode_to_vec()), ..member.entry(24).clone() };
+                *member.entry(24) = coldbolt::raft::Entry {
+                    kind: Some(2),
+                    data: Some(change.encode_to_vec()),
+                    ..member.entry(24).clone()
+                };
                 copied(&member, "3.6.14", |_| {}, here(Code::ReplayRefused, 24))
             }),
         ),
@@ -179,15 +206,29 @@ pub fn entries() -> Vec<Entry> {
                 copied(&writing(), "3.5.1", |_| {}, vec![due])
             }),
         ),
-        entry(Code::ReplayIndex, "3.4 wrote the database", Other(|| copied(&writing(), "3.4.23", |_| {}, here(Code::ReplayIndex, 20)))),
+        entry(
+            Code::ReplayIndex,
+            "3.4 wrote the database",
+            Other(|| copied(&writing(), "3.4.23", |_| {}, here(Code::ReplayIndex, 20))),
+        ),
         entry(
             Code::ReplayVersion,
             "a put in an inner transaction while the space is used up, and the patch version is not known",
             Other(|| {
                 let mut member = writing();
-                member.buckets.put("alarm", &AlarmMember { member_id: MEMBER, alarm: 1 }.encode_to_vec(), b"");
-                let inner = TxnRequest { success: vec![op(request_op::Request::Put(PutRequest::default()))], ..TxnRequest::default() };
-                let txn = TxnRequest { success: vec![op(request_op::Request::Txn(inner))], ..TxnRequest::default() };
+                member.buckets.put(
+                    "alarm",
+                    &AlarmMember { member_id: MEMBER, alarm: 1 }.encode_to_vec(),
+                    b"",
+                );
+                let inner = TxnRequest {
+                    success: vec![op(request_op::Request::Put(PutRequest::default()))],
+                    ..TxnRequest::default()
+                };
+                let txn = TxnRequest {
+                    success: vec![op(request_op::Request::Txn(inner))],
+                    ..TxnRequest::default()
+                };
                 set(&mut member, 22, InternalRaftRequest { txn: Some(txn), ..root() });
                 copied(&member, "3.6", |_| {}, [here(Code::ReplayVersion, 22), alarm()].concat())
             }),
@@ -197,7 +238,11 @@ pub fn entries() -> Vec<Entry> {
             "a lease of 5 seconds",
             Other(|| {
                 let mut member = writing();
-                set(&mut member, 21, InternalRaftRequest { lease_grant: Some(LeaseGrantRequest { ttl: 5, id: 77 }), ..root() });
+                set(
+                    &mut member,
+                    21,
+                    InternalRaftRequest { lease_grant: Some(LeaseGrantRequest { ttl: 5, id: 77 }), ..root() },
+                );
                 copied(&member, "3.6.14", |_| {}, here(Code::ReplayFlags, 21))
             }),
         ),
@@ -206,7 +251,11 @@ pub fn entries() -> Vec<Entry> {
             "a user with a password in plain",
             Other(|| {
                 let mut member = writing();
-                let add = AuthUserAddRequest { name: "eve".to_owned(), password: "pw".to_owned(), ..AuthUserAddRequest::default() };
+                let add = AuthUserAddRequest {
+                    name: "eve".to_owned(),
+                    password: "pw".to_owned(),
+                    ..AuthUserAddRequest::default()
+                };
                 set(&mut member, 21, InternalRaftRequest { auth_user_add: Some(add), ..root() });
                 copied(&member, "3.6.14", |_| {}, here(Code::ReplayPassword, 21))
             }),
@@ -216,7 +265,11 @@ pub fn entries() -> Vec<Entry> {
             "an alarm while auth is on",
             Other(|| {
                 let mut member = writing();
-                member.buckets.put("alarm", &AlarmMember { member_id: MEMBER, alarm: 1 }.encode_to_vec(), b"");
+                member.buckets.put(
+                    "alarm",
+                    &AlarmMember { member_id: MEMBER, alarm: 1 }.encode_to_vec(),
+                    b"",
+                );
                 copied(&member, "3.5.12", |_| {}, [here(Code::ReplayAlarm, 20), alarm()].concat())
             }),
         ),
@@ -225,8 +278,13 @@ pub fn entries() -> Vec<Entry> {
             "a user's request of the v2 API",
             Other(|| {
                 let mut member = writing();
-                let request =
-                    V2Request { id: 1, method: "PUT".to_owned(), path: "/1/key".to_owned(), val: "v".to_owned(), ..V2Request::default() };
+                let request = V2Request {
+                    id: 1,
+                    method: "PUT".to_owned(),
+                    path: "/1/key".to_owned(),
+                    val: "v".to_owned(),
+                    ..V2Request::default()
+                };
                 member.entry(21).data = Some(request.encode_to_vec());
                 copied(&member, "3.5.12", |_| {}, here(Code::ReplayV2, 21))
             }),
@@ -236,12 +294,17 @@ pub fn entries() -> Vec<Entry> {
             "an object tells a time an hour ahead of the next",
             Other(|| {
                 let mut member = writing();
-                for (index, time) in [(21, "12:00:00"), (22, "13:00:10"), (23, "12:00:20"), (24, "12:00:30")] {
+                for (index, time) in [(21, "12:00:00"), (22, "13:00:10"), (23, "12:00:20"), (24, "12:00:30")]
+                {
                     let value = format!(r#"{{"kind":"Lease","spec":{{"renewTime":"2026-03-04T{time}Z"}}}}"#);
-                    let put = PutRequest { key: b"a".to_vec(), value: value.into_bytes(), ..PutRequest::default() };
+                    let put =
+                        PutRequest { key: b"a".to_vec(), value: value.into_bytes(), ..PutRequest::default() };
                     set(&mut member, index, InternalRaftRequest { put: Some(put), ..root() });
                 }
-                let options = CopyOptions { until: Some(Until::Time("2026-03-04T12:00:21Z".parse().unwrap())), ..CopyOptions::default() };
+                let options = CopyOptions {
+                    until: Some(Until::Time("2026-03-04T12:00:21Z".parse().unwrap())),
+                    ..CopyOptions::default()
+                };
                 copied_with(&member, "3.6.14", options, |_| {}, here(Code::ReplayTime, 22))
             }),
         ),
@@ -271,7 +334,10 @@ pub fn entries() -> Vec<Entry> {
             Other(|| {
                 let mut other = one(IDS[1], 24, 22);
                 other.buckets.edit(6, 0, false, |kv| kv.value = b"otherwise".to_vec());
-                ranked(&[one(IDS[0], 24, 22), other], vec![due(Code::KeyspaceDiffers, At::default().key(b"a"))])
+                ranked(
+                    &[one(IDS[0], 24, 22), other],
+                    vec![due(Code::KeyspaceDiffers, At::default().key(b"a"))],
+                )
             }),
         ),
     ]

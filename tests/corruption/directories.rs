@@ -6,7 +6,9 @@ use coldbolt::words::error::At;
 use coldbolt::{Code, Severity};
 
 use super::image::MEMBER;
-use super::member::{Files, Member, Record, conf_change, entry as raft_entry, member_json, snap, snap_path, state};
+use super::member::{
+    Files, Member, Record, conf_change, entry as raft_entry, member_json, snap, snap_path, state,
+};
 use super::{Break, Due, Entry, due, entry, nowhere, verify_files};
 
 fn one(code: Code, at: At) -> Vec<Due> {
@@ -113,7 +115,10 @@ pub fn entries() -> Vec<Entry> {
                 let (path, (from, _)) = (files.last_wal(), large_frame(&files));
                 let sector = (from + 1024) / 512 * 512;
                 files.get(&path)[sector..sector + 512].fill(0);
-                (verify_files(&files), vec![due(Code::WalTorn, At::offset(from as u64)).as_(Severity::Damage)])
+                (
+                    verify_files(&files),
+                    vec![due(Code::WalTorn, At::offset(from as u64)).as_(Severity::Damage)],
+                )
             }),
         ),
         entry(
@@ -160,8 +165,10 @@ pub fn entries() -> Vec<Entry> {
                 let path = files.last_wal();
                 let frames = files.frames(&path);
                 // The first entry whose frame has padding.
-                let at =
-                    (4..frames.len() - 1).find(|i| files.0[&path][frames[*i] + 7] & 7 != 0).map(|i| (frames[i], frames[i + 1])).unwrap();
+                let at = (4..frames.len() - 1)
+                    .find(|i| files.0[&path][frames[*i] + 7] & 7 != 0)
+                    .map(|i| (frames[i], frames[i + 1]))
+                    .unwrap();
                 files.get(&path)[at.1 - 1] = 1;
                 one(Code::WalRecord, At::offset(at.0 as u64))
             }),
@@ -275,7 +282,11 @@ pub fn entries() -> Vec<Entry> {
         ),
         // ---- the database against them -----------------------------------------------------------------------------
         entry(Code::DbLag, "nothing is broken", Made(|_| one(Code::DbLag, nowhere().index(20)))),
-        entry(Code::DbLag, "nothing is broken in a killed member's directory", Killed(|_| one(Code::DbLag, nowhere()))),
+        entry(
+            Code::DbLag,
+            "nothing is broken in a killed member's directory",
+            Killed(|_| one(Code::DbLag, nowhere())),
+        ),
         entry(
             Code::DbAhead,
             "the log ends before the database",
@@ -291,7 +302,8 @@ pub fn entries() -> Vec<Entry> {
                 let path = files.last_wal();
                 let at = files.frames(&path)[6];
                 files.get(&path).truncate(at + 12);
-                // That the last record is torn is what etcd would repair; that the database is further tells that more is lost.
+                // That the last record is torn is what etcd would repair; that the database is further tells that
+                // more is lost.
                 vec![due(Code::WalTorn, At::offset(at as u64)), due(Code::DbAhead, nowhere().index(20))]
             }),
         ),
@@ -414,7 +426,9 @@ pub fn entries() -> Vec<Entry> {
             Code::MembersDisagree,
             "the log adds a member after the raft snapshot that the database lacks",
             Made(|member| {
-                let Record::Entry(added) = conf_change(12, 2, 0, 77, &member_json(77, false)) else { unreachable!() };
+                let Record::Entry(added) = conf_change(12, 2, 0, 77, &member_json(77, false)) else {
+                    unreachable!()
+                };
                 *member.entry(12) = added;
                 one(Code::MembersDisagree, nowhere())
             }),
@@ -423,12 +437,21 @@ pub fn entries() -> Vec<Entry> {
             Code::MembersDisagree,
             "the log makes a learner a voter, the database still has a learner (etcd issue 19557)",
             Made(|member| {
-                let Record::Entry(added) = conf_change(12, 2, 3, 77, &member_json(77, true)) else { unreachable!() };
+                let Record::Entry(added) = conf_change(12, 2, 3, 77, &member_json(77, true)) else {
+                    unreachable!()
+                };
                 *member.entry(12) = added;
-                let Record::Entry(promoted) = conf_change(13, 2, 0, 77, r#"{"id":77,"isPromote":true}"#) else { unreachable!() };
+                let Record::Entry(promoted) = conf_change(13, 2, 0, 77, r#"{"id":77,"isPromote":true}"#)
+                else {
+                    unreachable!()
+                };
                 *member.entry(13) = promoted;
                 member.buckets.put("members", b"4d", member_json(77, true).as_bytes());
-                member.buckets.put("meta", b"confState", format!(r#"{{"voters":[{MEMBER}],"learners":[77]}}"#).as_bytes());
+                member.buckets.put(
+                    "meta",
+                    b"confState",
+                    format!(r#"{{"voters":[{MEMBER}],"learners":[77]}}"#).as_bytes(),
+                );
                 one(Code::MembersDisagree, nowhere())
             }),
         ),

@@ -162,7 +162,10 @@ pub fn entries() -> Vec<Entry> {
             "a KeyValue, in the middle of its key's history",
             Store(|all| {
                 all.put("key", &revision(6, 0, false), &[0xff]);
-                one(Code::ValueUndecodable, At { revision: Some("6.0".to_owned()), ..at("key", &revision(6, 0, false)) })
+                one(
+                    Code::ValueUndecodable,
+                    At { revision: Some("6.0".to_owned()), ..at("key", &revision(6, 0, false)) },
+                )
             }),
         ),
         entry(
@@ -187,7 +190,11 @@ pub fn entries() -> Vec<Entry> {
             Code::ValueUndecodable,
             "a lease of another id than its key's",
             Store(|all| {
-                all.put("lease", &77i64.to_be_bytes(), &coldbolt::etcd::lease::Lease { id: 78, ttl: 1, remaining_ttl: 0 }.encode_to_vec());
+                all.put(
+                    "lease",
+                    &77i64.to_be_bytes(),
+                    &coldbolt::etcd::lease::Lease { id: 78, ttl: 1, remaining_ttl: 0 }.encode_to_vec(),
+                );
                 one(Code::ValueUndecodable, at("lease", &77i64.to_be_bytes()))
             }),
         ),
@@ -445,7 +452,8 @@ pub fn entries() -> Vec<Entry> {
             Code::MembersDisagree,
             "a voter by confState is a learner in bucket members",
             Store(|all| {
-                let json = format!(r#"{{"id":{MEMBER},"peerURLs":["http://localhost:2380"],"isLearner":true}}"#);
+                let json =
+                    format!(r#"{{"id":{MEMBER},"peerURLs":["http://localhost:2380"],"isLearner":true}}"#);
                 all.put("members", format!("{MEMBER:x}").as_bytes(), json.as_bytes());
                 one(Code::MembersDisagree, nowhere())
             }),

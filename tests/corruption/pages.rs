@@ -62,13 +62,24 @@ pub fn entries() -> Vec<Entry> {
                 std::fs::write(place.path(), &image.bytes).unwrap();
                 let source = Source::open(place.path()).unwrap();
                 let last = image.leaves("tree").into_iter().max().unwrap();
-                File::options().write(true).open(place.path()).unwrap().set_len(image.page(last) as u64).unwrap();
+                File::options()
+                    .write(true)
+                    .open(place.path())
+                    .unwrap()
+                    .set_len(image.page(last) as u64)
+                    .unwrap();
                 let after = image.high_water() - last;
                 let unread = image.pages(image.root(), BRANCH).len() + image.pages(image.root(), LEAF).len();
                 assert!(after >= 1 && unread >= 1);
                 // The root page is the last of the tree: without it nothing else is found.
                 let report = verify_file(&source, options(), &Quiet).unwrap();
-                (report, vec![due(Code::Unreadable, At::offset(image.page(image.root()) as u64)), due(Code::InUse, nowhere())])
+                (
+                    report,
+                    vec![
+                        due(Code::Unreadable, At::offset(image.page(image.root()) as u64)),
+                        due(Code::InUse, nowhere()),
+                    ],
+                )
             }),
         ),
         entry(
@@ -337,7 +348,8 @@ pub fn entries() -> Vec<Entry> {
                 let id = branch(image);
                 let below = image.elements(id).len() as u64;
                 image.set_u64(image.page(id), 999);
-                // The page itself and the leaves below it are neither reached nor listed as free; bbolt check reports them too.
+                // The page itself and the leaves below it are neither reached nor listed as free; bbolt check reports
+                // them too.
                 let first = image.elements(id).iter().map(|e| e.child).chain([id]).min().unwrap();
                 vec![due(Code::PageId, image.at(id)), due(Code::PageLeaked, image.at(first)).times(below + 1)]
             }),
@@ -416,7 +428,10 @@ pub fn entries() -> Vec<Entry> {
             Plain(|image| {
                 let at = image.entry("tree").value.start;
                 image.set_u64(at, 5000);
-                one(Code::PageOutOfRange, At { page: Some(image.root()), bucket: Some("tree".to_owned()), ..nowhere() })
+                one(
+                    Code::PageOutOfRange,
+                    At { page: Some(image.root()), bucket: Some("tree".to_owned()), ..nowhere() },
+                )
             }),
         ),
         entry(
@@ -464,7 +479,12 @@ pub fn entries() -> Vec<Entry> {
             "a leaf's overflow runs over the next leaf",
             Plain(|image| {
                 let leaves = image.leaves("tree");
-                let (id, next) = leaves.iter().zip(&leaves[1..]).find(|(a, b)| *a + 1 == **b).map(|(a, b)| (*a, *b)).unwrap();
+                let (id, next) = leaves
+                    .iter()
+                    .zip(&leaves[1..])
+                    .find(|(a, b)| *a + 1 == **b)
+                    .map(|(a, b)| (*a, *b))
+                    .unwrap();
                 image.set_u32(image.page(id) + 12, 1);
                 one(Code::PageShared, image.at(next))
             }),
@@ -564,7 +584,10 @@ pub fn entries() -> Vec<Entry> {
                 let page = image.inline("inline");
                 let at = image.elements_at(page)[1].at;
                 image.set_u32(at + 12, 4000);
-                one(Code::ElementBounds, At { element: Some(1), bucket: Some("inline".to_owned()), ..At::offset(at as u64) })
+                one(
+                    Code::ElementBounds,
+                    At { element: Some(1), bucket: Some("inline".to_owned()), ..At::offset(at as u64) },
+                )
             }),
         ),
         entry(
@@ -752,7 +775,10 @@ pub fn entries() -> Vec<Entry> {
             Plain(|image| {
                 let entry = image.entry("tree");
                 image.set_u32(entry.at + 12, 8);
-                one(Code::BucketHeader, At { page: Some(image.root()), bucket: Some("tree".to_owned()), ..nowhere() })
+                one(
+                    Code::BucketHeader,
+                    At { page: Some(image.root()), bucket: Some("tree".to_owned()), ..nowhere() },
+                )
             }),
         ),
         entry(
@@ -787,7 +813,8 @@ pub fn entries() -> Vec<Entry> {
                 value.truncate(value.len() - 5);
                 value.extend([0; 16]);
                 value.extend([0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]);
-                let (page, used) = (image.page(image.root()), image.elements(image.root()).last().unwrap().value.end);
+                let (page, used) =
+                    (image.page(image.root()), image.elements(image.root()).last().unwrap().value.end);
                 let (key, len) = (image.bytes[entry.key.clone()].to_vec(), value.len());
                 assert!(used + key.len() + len <= page + 1024);
                 image.set_u32(entry.at + 4, (used - entry.at) as u32);
@@ -806,7 +833,10 @@ pub fn entries() -> Vec<Entry> {
                 image.set_u32(entry.at + 12, 8);
                 let at = At { page: Some(image.root()), bucket: Some("lease".to_owned()), ..nowhere() };
                 // The bytes that are cut off the value belong to no element.
-                vec![due(Code::BucketHeader, at), due(Code::ElementGap, At { page: Some(image.root()), ..nowhere() })]
+                vec![
+                    due(Code::BucketHeader, at),
+                    due(Code::ElementGap, At { page: Some(image.root()), ..nowhere() }),
+                ]
             }),
         ),
         entry(
@@ -825,7 +855,8 @@ pub fn entries() -> Vec<Entry> {
             Other(|| {
                 let image = small();
                 let source = Source::from_bytes("file.db", image.bytes.clone());
-                let good = verify_file(&source, VerifyOptions { digests: true, ..options() }, &Quiet).unwrap();
+                let good =
+                    verify_file(&source, VerifyOptions { digests: true, ..options() }, &Quiet).unwrap();
                 let mut entry = ManifestEntry::of(&good);
                 entry.size += 1;
                 let against = Some(Against { manifest: "file.db.manifest.json", entry: Some(&entry) });

@@ -1,4 +1,5 @@
-//! Files laid out to cost far more than their size: time or memory that grows with the square of the file, or without end.
+//! Files laid out to cost far more than their size: time or memory that grows with the square of the file, or without
+//! end.
 
 use crate::common::Input;
 use crate::common::bounded::coldbolt_within_limits;
@@ -13,9 +14,15 @@ const LONG: usize = 1500;
 fn ends(bytes: &[u8], what: &str) {
     let dir = tempfile::tempdir().unwrap();
     let input = Input::write(dir.path(), "hostile.db", bytes);
-    for args in
-        [&["status"][..], &["hashkv"], &["inspect"], &["inspect", "-w", "json"], &["verify"], &["bolt", "buckets"], &["bolt", "pages"]]
-    {
+    for args in [
+        &["status"][..],
+        &["hashkv"],
+        &["inspect"],
+        &["inspect", "-w", "json"],
+        &["verify"],
+        &["bolt", "buckets"],
+        &["bolt", "pages"],
+    ] {
         let run = coldbolt_within_limits(args.iter().chain([&input.name()]));
         println!("{what}: {} {:?}", args.join(" "), run.took);
         if ["status", "inspect", "verify"].contains(&args[0]) {

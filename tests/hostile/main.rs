@@ -1,4 +1,5 @@
-//! Whatever a file's bytes say, coldbolt answers: rightly, or that the file is damaged. It never crashes, hangs or eats the memory.
+//! Whatever a file's bytes say, coldbolt answers: rightly, or that the file is damaged. It never crashes, hangs or
+//! eats the memory.
 
 #[path = "../common/mod.rs"]
 mod common;

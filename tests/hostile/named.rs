@@ -1,4 +1,5 @@
-//! One named change for each way a database can be wrong, through the binary: exit code, message, and what is still shown.
+//! One named change for each way a database can be wrong, through the binary: exit code, message, and what is still
+//! shown.
 
 use coldbolt::bolt::writer::{Options, Writer};
 use coldbolt::etcd::{BucketKey, Revision};
@@ -62,7 +63,12 @@ impl Asked {
     fn hashkv_answers(&self, parts: &[&str]) -> &Asked {
         self.status.says(1, parts);
         self.inspect.says(1, parts);
-        assert_eq!((self.hashkv.code, self.hashkv.stdout.as_str()), (0, "3594300538, 41, 29\n"), "{}", self.hashkv);
+        assert_eq!(
+            (self.hashkv.code, self.hashkv.stdout.as_str()),
+            (0, "3594300538, 41, 29\n"),
+            "{}",
+            self.hashkv
+        );
         self
     }
 
@@ -79,8 +85,15 @@ impl Asked {
 fn a_file_cut_in_half_is_too_short() {
     let image = Image::pristine();
     let asked = ask(&image.0[..image.0.len() / 2]);
-    asked.all_say(&["byte 0x7810", "the file has 30736 bytes, 15 pages of 4096 need 61440: 8 pages are missing or cut"]);
-    asked.shows(&["database or snapshot file, cut off", "8 MISSING", "unknown: the file ends 30,704 bytes before its database does"]);
+    asked.all_say(&[
+        "byte 0x7810",
+        "the file has 30736 bytes, 15 pages of 4096 need 61440: 8 pages are missing or cut",
+    ]);
+    asked.shows(&[
+        "database or snapshot file, cut off",
+        "8 MISSING",
+        "unknown: the file ends 30,704 bytes before its database does",
+    ]);
 }
 
 #[test]
@@ -111,7 +124,8 @@ fn with_one_bad_meta_page_the_numbers_are_right_and_damage_is_told() {
     let mut image = Image::pristine();
     image.put(0x48, &[0xaa; 8]);
     let asked = ask(&image.0);
-    asked.all_say(&["page 0 (byte 0x0): checksum is 0xaaaaaaaaaaaaaaaa, its bytes give 0x", "[meta-invalid]"]);
+    asked
+        .all_say(&["page 0 (byte 0x0): checksum is 0xaaaaaaaaaaaaaaaa, its bytes give 0x", "[meta-invalid]"]);
     assert_eq!(asked.status.stdout, "4f637741, 41, 24, 61 kB, \n");
     assert_eq!(asked.hashkv.stdout, "3594300538, 41, 29\n");
     asked.shows(&["meta 0       txid 27", "INVALID", "24 live"]);
@@ -120,9 +134,12 @@ fn with_one_bad_meta_page_the_numbers_are_right_and_damage_is_told() {
 #[test]
 fn an_impossible_page_size_is_named() {
     for size in [0u32, 12345, 128] {
-        let words = format!("meta 0 (byte 0x0): page size is {size}; a power of two from 1024 to 65536 is due");
+        let words =
+            format!("meta 0 (byte 0x0): page size is {size}; a power of two from 1024 to 65536 is due");
         changed(|image| image.put_metas(PAGE_SIZE, &size.to_le_bytes())).all_say(&[&words]);
-        let words = format!("page 0 (byte 0x0): page size is {size}; a power of two from 1024 to 65536 is due [meta-unusable]");
+        let words = format!(
+            "page 0 (byte 0x0): page size is {size}; a power of two from 1024 to 65536 is due [meta-unusable]"
+        );
         changed(|image| image.put(PAGE_SIZE, &size.to_le_bytes())).all_say(&[&words]).shows(&["24 live"]);
     }
     // A possible one that is not this file's.
@@ -133,7 +150,8 @@ fn an_impossible_page_size_is_named() {
 #[test]
 fn a_root_out_of_range_is_named() {
     for root in [0, 1, 15, 999_999, 1 << 60] {
-        let words = format!("meta 0 (byte 0x0): root is page {root}, not between 2 and the high water mark 15");
+        let words =
+            format!("meta 0 (byte 0x0): root is page {root}, not between 2 and the high water mark 15");
         changed(|image| image.put_metas(ROOT, &u64::to_le_bytes(root))).all_say(&[&words]);
     }
     let asked = changed(|image| image.put_metas(ROOT, &[10]));
@@ -143,23 +161,33 @@ fn a_root_out_of_range_is_named() {
 #[test]
 fn a_child_out_of_range_is_named_with_the_branch_that_names_it() {
     for child in [0, 1, 15, 999_999, 1 << 60, u64::MAX] {
-        let words = format!("page 9, element 1 (byte 0x9020), bucket key: page number {child} is not between 2 and the high water mark 15");
-        let asked = changed(|image| image.put(image.element(image.key_root(), 1) + CHILD, &u64::to_le_bytes(child)));
+        let words = format!(
+            "page 9, element 1 (byte 0x9020), bucket key: page number {child} is not between 2 and the high water mark 15"
+        );
+        let asked =
+            changed(|image| image.put(image.element(image.key_root(), 1) + CHILD, &u64::to_le_bytes(child)));
         asked.all_say(&[&words]).shows(&["page-out-of-range: 1", "2 to 41", "member       c21d7d6276a29c9"]);
     }
     let asked = changed(|image| image.put(image.item(image.bucket("key")).1[0], &999_999u64.to_le_bytes()));
-    asked.all_say(&["page 11 (byte 0xb000), bucket key: page number 999999 is not between 2 and the high water mark 15"]);
+    asked.all_say(&[
+        "page 11 (byte 0xb000), bucket key: page number 999999 is not between 2 and the high water mark 15",
+    ]);
     asked.shows(&["member       c21d7d6276a29c9"]);
 }
 
 #[test]
 fn a_freelist_out_of_range_or_that_is_none_is_named() {
     for freelist in [1, 999_999, 1 << 60] {
-        let words = format!("the freelist cannot be read: page number {freelist} is not between 2 and the high water mark 15");
-        changed(|image| image.put_metas(FREELIST, &u64::to_le_bytes(freelist))).hashkv_answers(&["page 0 (byte 0x0)", &words]);
+        let words = format!(
+            "the freelist cannot be read: page number {freelist} is not between 2 and the high water mark 15"
+        );
+        changed(|image| image.put_metas(FREELIST, &u64::to_le_bytes(freelist)))
+            .hashkv_answers(&["page 0 (byte 0x0)", &words]);
     }
     let asked = changed(|image| image.put_metas(FREELIST, &5u64.to_le_bytes()));
-    asked.hashkv_answers(&["page 5 (byte 0x5000)", "the meta page says freelist, the page is a leaf page"]).shows(&["24 live"]);
+    asked
+        .hashkv_answers(&["page 5 (byte 0x5000)", "the meta page says freelist, the page is a leaf page"])
+        .shows(&["24 live"]);
 }
 
 #[test]
@@ -169,7 +197,9 @@ fn a_high_water_mark_past_the_file_is_named() {
             "the file has 61472 bytes, {high} pages of 4096 need {}: {missing} pages are missing or cut",
             high.saturating_mul(4096)
         );
-        changed(|image| image.put_metas(HIGH_WATER, &high.to_le_bytes())).all_say(&["byte 0xf020", &words]).shows(&["24 live"]);
+        changed(|image| image.put_metas(HIGH_WATER, &high.to_le_bytes()))
+            .all_say(&["byte 0xf020", &words])
+            .shows(&["24 live"]);
     }
     let asked = changed(|image| image.put_metas(HIGH_WATER, &12u64.to_le_bytes()));
     asked.all_say(&["page 9, element 3 (byte 0x9040), bucket key: page number 13 is not between 2 and the high water mark 12"]);
@@ -179,20 +209,28 @@ fn a_high_water_mark_past_the_file_is_named() {
 fn a_cycle_and_a_shared_page_are_named() {
     let child = |image: &Image, index| image.element(image.key_root(), index) + CHILD;
     let asked = changed(|image| image.put(child(image, 0), &[9]));
-    asked.all_say(&["page 9 (byte 0x9000), bucket key: page 9 is reached a second time (page 9, element 0 leads here)"]);
+    asked.all_say(&[
+        "page 9 (byte 0x9000), bucket key: page 9 is reached a second time (page 9, element 0 leads here)",
+    ]);
     let asked = changed(|image| image.put(child(image, 1), &[5]));
-    asked.all_say(&["page 5 (byte 0x5000), bucket key: page 5 is reached a second time (page 9, element 1 leads here)"]);
+    asked.all_say(&[
+        "page 5 (byte 0x5000), bucket key: page 5 is reached a second time (page 9, element 1 leads here)",
+    ]);
     // Page 7 belongs to page 6.
     let asked = changed(|image| {
         image.put(7 * PAGE, &header(7, LEAF, 0, PAGE));
         image.put(child(image, 3), &[7]);
     });
-    asked.all_say(&["page 7 (byte 0x7000), bucket key: page 7 is reached a second time (page 9, element 3 leads here)"]);
+    asked.all_say(&[
+        "page 7 (byte 0x7000), bucket key: page 7 is reached a second time (page 9, element 3 leads here)",
+    ]);
     let asked = changed(|image| image.put(image.item(image.bucket("key")).1[0], &[11]));
     for run in [asked.status, asked.inspect] {
         run.says(1, &["page 11 (byte 0xb000), bucket key: page 11 is reached a second time (the bucket's entry in page 11 leads here)"]);
     }
-    asked.hashkv.says(1, &["page 11, element 0 (byte 0xb010), bucket key, key alarm: invalid revision length: 5"]);
+    asked
+        .hashkv
+        .says(1, &["page 11, element 0 (byte 0xb010), bucket key, key alarm: invalid revision length: 5"]);
 }
 
 #[test]
@@ -203,12 +241,20 @@ fn a_count_past_the_page_is_named() {
     let asked = changed(|image| image.put(image.key_root() + COUNT, &count));
     asked.all_say(&["page 9 (byte 0x9000), bucket key: 65535 elements are claimed, the page's 4096 bytes have room for 255"]);
     let asked = changed(|image| image.put(image.root() + COUNT, &count));
-    asked.all_say(&["page 11 (byte 0xb000): 65535 elements are claimed, the page's 4096 bytes have room for 255"]);
+    asked.all_say(&[
+        "page 11 (byte 0xb000): 65535 elements are claimed, the page's 4096 bytes have room for 255",
+    ]);
     let asked = changed(|image| image.put(image.item(image.bucket("members")).1[0] + 16 + COUNT, &count));
-    asked.hashkv_answers(&["page 11", "bucket members: 65535 elements are claimed, the page's 127 bytes have room for 6"]);
+    asked.hashkv_answers(&[
+        "page 11",
+        "bucket members: 65535 elements are claimed, the page's 127 bytes have room for 6",
+    ]);
     // Fewer elements than were written are missed by every other reader.
     let asked = changed(|image| image.put(image.key_leaf(0) + COUNT, &7u16.to_le_bytes()));
-    asked.all_say(&["page 5, element 0 (byte 0x5010)", "key lies at byte 144 of the page, what comes before it ends at byte 128"]);
+    asked.all_say(&[
+        "page 5, element 0 (byte 0x5010)",
+        "key lies at byte 144 of the page, what comes before it ends at byte 128",
+    ]);
 }
 
 #[test]
@@ -224,11 +270,16 @@ fn a_position_or_length_past_the_page_is_named() {
         .all_say(&[place, "value lies at bytes 144 to 2147483808 of the page, which has 4096"]);
     let child = |image: &Image| image.element(image.key_root(), 2);
     let place = "page 9, element 2 (byte 0x9030)";
-    changed(|image| image.put(child(image) + BRANCH_POS, &big)).all_say(&[place, "key lies at bytes 2147483695 to 2147483712 of the page"]);
-    changed(|image| image.put(child(image) + BRANCH_KSIZE, &big)).all_say(&[place, "key lies at bytes 114 to 2147483761 of the page"]);
+    changed(|image| image.put(child(image) + BRANCH_POS, &big))
+        .all_say(&[place, "key lies at bytes 2147483695 to 2147483712 of the page"]);
+    changed(|image| image.put(child(image) + BRANCH_KSIZE, &big))
+        .all_say(&[place, "key lies at bytes 114 to 2147483761 of the page"]);
     // One more or less than was written.
     let asked = changed(|image| image.put(first(image) + VSIZE, &[42]));
-    asked.all_say(&["page 5, element 1 (byte 0x5020)", "key lies at byte 202 of the page, what comes before it ends at byte 203"]);
+    asked.all_say(&[
+        "page 5, element 1 (byte 0x5020)",
+        "key lies at byte 202 of the page, what comes before it ends at byte 203",
+    ]);
 }
 
 #[test]
@@ -267,15 +318,27 @@ fn keys_out_of_order_or_not_the_parents_are_named() {
         let key = image.item(image.element(image.key_leaf(0), 3)).0[0];
         image.put(key + 7, &[1]);
     });
-    asked.all_say(&["page 5, element 3 (byte 0x5040), bucket key", "key is not greater than the one before it"]);
+    asked.all_say(&[
+        "page 5, element 3 (byte 0x5040), bucket key",
+        "key is not greater than the one before it",
+    ]);
     let asked = changed(|image| {
         let element = image.element(image.key_root(), 1);
         let key = element + image.u32(element) as usize;
         image.put(key + 7, &[14]);
     });
-    asked.hashkv.says(1, &["page 5, element 7 (byte 0x5080), bucket key", "key is not less than the parent's next key"]);
+    asked.hashkv.says(
+        1,
+        &["page 5, element 7 (byte 0x5080), bucket key", "key is not less than the parent's next key"],
+    );
     for run in [asked.status, asked.inspect] {
-        run.says(1, &["page 10, element 0 (byte 0xa010), bucket key", "first key of the page is not the key its parent has for it"]);
+        run.says(
+            1,
+            &[
+                "page 10, element 0 (byte 0xa010), bucket key",
+                "first key of the page is not the key its parent has for it",
+            ],
+        );
     }
 }
 
@@ -283,11 +346,17 @@ fn keys_out_of_order_or_not_the_parents_are_named() {
 fn a_bucket_that_is_none_is_named() {
     let asked = changed(|image| image.put(image.bucket("members") + VSIZE, &[15]));
     for run in [&asked.status, &asked.inspect] {
-        run.says(1, &["page 11", "bucket members", "a bucket's value has at least 16 bytes, this one has 15"]);
+        run.says(
+            1,
+            &["page 11", "bucket members", "a bucket's value has at least 16 bytes, this one has 15"],
+        );
     }
     asked.hashkv.says(1, &["page 11, element 8 (byte 0xb090)"]);
     let asked = changed(|image| image.put(image.item(image.bucket("members")).1[0] + 16 + FLAGS, &[1]));
-    asked.hashkv_answers(&["page 11", "bucket members: inline page header has id 0, flags 0x1, overflow 0; 0, 0x2 and 0 are due"]);
+    asked.hashkv_answers(&[
+        "page 11",
+        "bucket members: inline page header has id 0, flags 0x1, overflow 0; 0, 0x2 and 0 are due",
+    ]);
     let asked = changed(|image| image.put(image.bucket("members"), &[0]));
     asked.all_say(&["page 11, element 7 (byte 0xb080)", "the element's flags are 0, a value's; 1 is due"]);
     let asked = changed(|image| image.put(image.bucket("members"), &[3]));
@@ -331,7 +400,12 @@ fn value(main: u8) -> Vec<u8> {
 fn rows_that_etcd_cannot_have_written_are_named() {
     let good = (revision(2, 0), value(2));
     let sound = ask(&store(std::slice::from_ref(&good)));
-    assert_eq!([&sound.status, &sound.hashkv, &sound.inspect].map(|run| run.code), [0; 3], "{}", sound.status);
+    assert_eq!(
+        [&sound.status, &sound.hashkv, &sound.inspect].map(|run| run.code),
+        [0; 3],
+        "{}",
+        sound.status
+    );
 
     let with = |row: (Vec<u8>, Vec<u8>)| {
         let mut rows = vec![good.clone(), row];
@@ -339,11 +413,15 @@ fn rows_that_etcd_cannot_have_written_are_named() {
         ask(&store(&rows))
     };
     let inline = "bucket key, key";
-    with((revision(3, 0)[..9].to_vec(), value(3))).all_say(&[inline, "invalid revision length: 9"]).shows(&["1 live"]);
-    with((b"0123456789abcdefg".to_vec(), value(3))).all_say(&[inline, "invalid separator in bucket key: '8'"]);
+    with((revision(3, 0)[..9].to_vec(), value(3)))
+        .all_say(&[inline, "invalid revision length: 9"])
+        .shows(&["1 live"]);
+    with((b"0123456789abcdefg".to_vec(), value(3)))
+        .all_say(&[inline, "invalid separator in bucket key: '8'"]);
     with((revision(-3, 0), value(3))).all_say(&[inline, "negative revision: main=-3 sub=0"]);
     with((revision(3, -1), value(3))).all_say(&[inline, "negative revision: main=3 sub=-1"]);
-    with((revision(3, 0), vec![0x0a, 200, b'a'])).all_say(&[inline, "the KeyValue cannot be read past its byte 0"]);
+    with((revision(3, 0), vec![0x0a, 200, b'a']))
+        .all_say(&[inline, "the KeyValue cannot be read past its byte 0"]);
     with((revision(3, 0), vec![0x18, 3])).all_say(&[inline, "the KeyValue of 2 bytes names no key"]);
     with((revision(3, 0), value(9))).all_say(&[inline, "the value says mod_revision 9, its key 3"]);
     with((revision(3, 0), value(3))).shows(&["1 live", "2 to 3"]);
@@ -364,7 +442,16 @@ fn a_trailer_that_is_wrong_is_told_when_asked() {
     let input = Input::write(dir.path(), "backup.db", &image.0);
     coldbolt(["inspect", input.name()]).says(0, &[]);
     let run = coldbolt(["inspect", "--hash", input.name()]);
-    run.says(1, &[input.name(), "byte 0xf000", "the trailer is ", ", the 61440 bytes before it give ", "[trailer-mismatch]"]);
+    run.says(
+        1,
+        &[
+            input.name(),
+            "byte 0xf000",
+            "the trailer is ",
+            ", the 61440 bytes before it give ",
+            "[trailer-mismatch]",
+        ],
+    );
     assert!(run.stdout.contains("SHA-256 WRONG"), "{run}");
     let json = coldbolt(["inspect", "--hash", "-w", "json", input.name()]).json();
     assert_eq!(json["database"]["sha256"]["matches"], false);

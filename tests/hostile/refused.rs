@@ -19,7 +19,8 @@ use crate::common::mutate::Image;
 use crate::common::{Input, fixture, unpack};
 
 /// The commands that need a database.
-const OF_A_FILE: [&[&str]; 5] = [&["status"], &["hashkv"], &["snapshot", "status"], &["bolt", "pages"], &["bolt", "buckets"]];
+const OF_A_FILE: [&[&str]; 5] =
+    [&["status"], &["hashkv"], &["snapshot", "status"], &["bolt", "pages"], &["bolt", "buckets"]];
 
 /// None of the commands takes it, and each says the same of it.
 fn all_refuse(input: &Input, what: &str) {
@@ -45,13 +46,15 @@ fn a_directory_is_refused_where_a_file_is_due_with_the_way_to_its_database() {
     let dir = tempfile::tempdir().unwrap();
     let input = Input::new(dir.path());
     for args in OF_A_FILE {
-        coldbolt(args.iter().chain([&input.name()])).says(3, &[&format!("{}: is a directory, a file is needed here\n", input.name())]);
+        coldbolt(args.iter().chain([&input.name()]))
+            .says(3, &[&format!("{}: is a directory, a file is needed here\n", input.name())]);
     }
     coldbolt(["inspect", input.name()]).says(3, &[&format!("{}: holds no etcd data", input.name())]);
     input.unchanged();
     let cold = Input::new(unpack("3.5.1", "cold", dir.path()));
     for args in OF_A_FILE {
-        let words = format!("is a directory, a file is needed here; its database is {}/member/snap/db", cold.name());
+        let words =
+            format!("is a directory, a file is needed here; its database is {}/member/snap/db", cold.name());
         coldbolt(args.iter().chain([&cold.name()])).says(3, &[&words]);
     }
     cold.unchanged();
@@ -60,12 +63,15 @@ fn a_directory_is_refused_where_a_file_is_due_with_the_way_to_its_database() {
 #[test]
 fn a_file_is_refused_where_a_directory_is_due() {
     let input = Input::new(fixture("small-3.5.1/snapshot.db"));
-    coldbolt(["wal", "dump", input.name()]).says(3, &[input.name(), "is a bbolt database, not a WAL segment"]);
-    coldbolt(["snap", "show", input.name()]).says(3, &[input.name(), "is a bbolt database, not a raft snapshot"]);
+    coldbolt(["wal", "dump", input.name()])
+        .says(3, &[input.name(), "is a bbolt database, not a WAL segment"]);
+    coldbolt(["snap", "show", input.name()])
+        .says(3, &[input.name(), "is a bbolt database, not a raft snapshot"]);
     let readme = Input::new(fixture("small-3.5.1/status.json"));
     coldbolt(["wal", "dump", readme.name()]).says(3, &[readme.name(), "is a text file, not a WAL segment"]);
     readme.unchanged();
-    coldbolt(["inspect", &format!("{}/member", input.name())]).says(3, &["snapshot.db/member: Not a directory"]);
+    coldbolt(["inspect", &format!("{}/member", input.name())])
+        .says(3, &["snapshot.db/member: Not a directory"]);
     input.unchanged();
 }
 
@@ -88,7 +94,11 @@ fn what_is_something_else_is_named_by_what_it_is() {
         ("backup.zst", filled(b"\x28\xb5\x2f\xfd"), "is a zstd file; unpack it first"),
         ("backup.xz", filled(b"\xfd7zXZ\0"), "is an xz file; unpack it first"),
         ("backup.age", filled(b"age-encryption.org/v1\n"), "is an age-encrypted file; unpack it first"),
-        ("backup.asc.age", filled(b"-----BEGIN AGE ENCRYPTED FILE-----\n"), "is an age-encrypted file; unpack it first"),
+        (
+            "backup.asc.age",
+            filled(b"-----BEGIN AGE ENCRYPTED FILE-----\n"),
+            "is an age-encrypted file; unpack it first",
+        ),
         ("backup.tar", tar(filled(b"member/snap/db")), "is a tar file; unpack it first"),
         ("state.db", filled(b"SQLite format 3\0"), "is an SQLite database"),
         ("zeros", vec![0; 9000], "is not an etcd snapshot or database: no bbolt meta page in its 9000 bytes"),
@@ -136,8 +146,15 @@ fn as_ordinary_user(dir: &Path, args: &[&str]) -> Run {
         fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
     }
     let mut setpriv = Command::new("setpriv");
-    setpriv.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(&binary).args(args).stdin(Stdio::null());
-    assert!(Command::new("setpriv").arg("--version").output().is_ok(), "setpriv (util-linux) is needed to test as an ordinary user");
+    setpriv
+        .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+        .arg(&binary)
+        .args(args)
+        .stdin(Stdio::null());
+    assert!(
+        Command::new("setpriv").arg("--version").output().is_ok(),
+        "setpriv (util-linux) is needed to test as an ordinary user"
+    );
     run(setpriv)
 }
 
@@ -221,9 +238,12 @@ fn a_file_that_shrinks_while_it_is_read_is_unreadable_where_it_ends() {
             hashkv(&source, HashKvOptions::default(), &Collect::default()).map(|_| ()).unwrap_err(),
         ] {
             told.push(error.to_string());
-            assert!(matches!(&error, Error::Damaged { corrupt, .. } if [Code::Unreadable, Code::MetaInvalid].contains(&corrupt.code)));
+            assert!(
+                matches!(&error, Error::Damaged { corrupt, .. } if [Code::Unreadable, Code::MetaInvalid].contains(&corrupt.code))
+            );
         }
-        let inspected = coldbolt::ops::inspect::inspect_file(&source, InspectOptions::default(), &Collect::default());
+        let inspected =
+            coldbolt::ops::inspect::inspect_file(&source, InspectOptions::default(), &Collect::default());
         match inspected {
             Ok(report) => {
                 assert!(report.finding_counts.contains_key(&Code::Unreadable), "{:?}", report.findings);
@@ -243,14 +263,24 @@ fn a_file_that_changes_while_it_is_inspected_is_said_to() {
     struct Touch(std::path::PathBuf);
     impl coldbolt::words::monitor::Monitor for Touch {
         fn begin(&self, _: &str, _: u64) {
-            File::options().write(true).open(&self.0).unwrap().set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+            File::options()
+                .write(true)
+                .open(&self.0)
+                .unwrap()
+                .set_modified(std::time::SystemTime::UNIX_EPOCH)
+                .unwrap();
         }
     }
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("db");
     fs::write(&path, Image::pristine().0).unwrap();
     let report = inspect(&path, InspectOptions::default(), &Touch(path.clone())).unwrap();
-    assert!(report.findings.iter().any(|f| f.code == Code::InUse && f.detail.contains("changed while it was read")));
+    assert!(
+        report
+            .findings
+            .iter()
+            .any(|f| f.code == Code::InUse && f.detail.contains("changed while it was read"))
+    );
 }
 
 #[test]
@@ -278,7 +308,8 @@ fn a_reader_that_goes_away_is_no_error() {
 fn an_answer_that_cannot_be_written_is_an_error_and_no_crash() {
     let small = fixture("small-3.5.1/snapshot.db");
     let full = || File::options().write(true).open("/dev/full").unwrap();
-    let output = command([Path::new("inspect"), &small]).stdout(full()).stderr(Stdio::piped()).output().unwrap();
+    let output =
+        command([Path::new("inspect"), &small]).stdout(full()).stderr(Stdio::piped()).output().unwrap();
     assert_eq!(output.status.code(), Some(5));
     assert!(String::from_utf8_lossy(&output.stderr).contains("standard output: No space left on device"));
     // Nobody hears the messages, and that changes nothing.
@@ -306,7 +337,9 @@ fn a_damaged_part_of_a_directory_leaves_the_rest_to_be_shown() {
     let cold = unpack("3.5.1", "cold", dir.path());
     let db = cold.join("member/snap/db");
     let sound = fs::read(&db).unwrap();
-    for (bytes, what) in [(&sound[..5000], "[file-too-short]"), (&[][..], "is empty (0 bytes)"), (b"text", "is a text file")] {
+    for (bytes, what) in
+        [(&sound[..5000], "[file-too-short]"), (&[][..], "is empty (0 bytes)"), (b"text", "is a text file")]
+    {
         fs::write(&db, bytes).unwrap();
         let input = Input::new(&cold);
         let run = coldbolt(["inspect", input.name()]);

@@ -65,7 +65,11 @@ fn ask(bytes: Vec<u8>) -> Answers {
     Answers { status, hashkv, inspect, took }
 }
 
-fn outcome<R: PartialEq>((result, findings): &(Result<R>, Vec<Finding>), sound: &R, same_but_hash: impl Fn(&R) -> bool) -> Outcome {
+fn outcome<R: PartialEq>(
+    (result, findings): &(Result<R>, Vec<Finding>),
+    sound: &R,
+    same_but_hash: impl Fn(&R) -> bool,
+) -> Outcome {
     let told = findings.iter().any(|f| f.severity == Severity::Damage);
     match result {
         Err(_) => Damage,
@@ -80,7 +84,9 @@ fn outcome<R: PartialEq>((result, findings): &(Result<R>, Vec<Finding>), sound: 
 fn outcomes(answers: &Answers, sound: &(StatusReport, HashKvReport)) -> [Outcome; 2] {
     let (status, hashkv) = sound;
     [
-        outcome(&answers.status, status, |report| StatusReport { hash: status.hash, ..report.clone() } == *status),
+        outcome(&answers.status, status, |report| {
+            StatusReport { hash: status.hash, ..report.clone() } == *status
+        }),
         outcome(&answers.hashkv, hashkv, |report| HashKvReport { hash: hashkv.hash, ..*report } == *hashkv),
     ]
 }
@@ -182,7 +188,8 @@ fn outcomes_due(owner: Owner) -> [&'static [Outcome]; 2] {
         Owner::BucketName => [&[Damage, HashOnly], &[Damage, Same]],
         // Free pages hold the trees and leaves of earlier commits, sound ones. Only the trailer tells.
         Owner::BucketRoot | Owner::Child => [&[Damage, Other], &[Damage, Same, Other]],
-        // What follows is data: every value of it is possible, and the hash tells. The revision of a deletion is said nowhere else.
+        // What follows is data: every value of it is possible, and the hash tells. The revision of a deletion is said
+        // nowhere else.
         Owner::RevisionKey => [&[Damage, HashOnly, Other], &[Damage, HashOnly, Same, Other]],
         // The user's key in it decides how many keys are live.
         Owner::KeyValue => [&[Damage, HashOnly, Other], &[Damage, HashOnly, Same]],
@@ -191,7 +198,10 @@ fn outcomes_due(owner: Owner) -> [&'static [Outcome]; 2] {
     }
 }
 
-fn every_byte_changed(what: &str, change: impl Fn(usize, u8) -> u8 + Sync) -> BTreeMap<(Owner, &'static str, Outcome), u64> {
+fn every_byte_changed(
+    what: &str,
+    change: impl Fn(usize, u8) -> u8 + Sync,
+) -> BTreeMap<(Owner, &'static str, Outcome), u64> {
     let (image, sound) = sound();
     let owners = owners(&image);
     let tally = Tally::default();
@@ -211,9 +221,19 @@ fn every_byte_changed(what: &str, change: impl Fn(usize, u8) -> u8 + Sync) -> BT
         // One meta page is always left, so inspect always has something to show.
         match &answers.inspect {
             Ok(report) => {
-                due!(wrong, report.finding_counts.contains_key(&Code::TrailerMismatch), "the SHA-256 still matches");
+                due!(
+                    wrong,
+                    report.finding_counts.contains_key(&Code::TrailerMismatch),
+                    "the SHA-256 still matches"
+                );
                 let told = matches!(of_status, Damage | Told);
-                due!(wrong, damage(report) == told, "{owner:?}: inspect says {:?}, status {:?}", report.findings, answers.status);
+                due!(
+                    wrong,
+                    damage(report) == told,
+                    "{owner:?}: inspect says {:?}, status {:?}",
+                    report.findings,
+                    answers.status
+                );
             }
             Err(error) => wrong.push(error.to_string()),
         }
@@ -283,13 +303,19 @@ fn every_byte_of_the_meta_pages_changed_under_a_checksum_that_holds_is_told_or_m
                 // Header: number and type are checked, the rest is not used.
                 0..10 => &[Told],
                 MAGIC..PAGE_SIZE | PAGE_SIZE..28 => &[Told],
-                // A root may name the tree of an earlier commit; a lower high water mark may still be above all pages in use.
+                // A root may name the tree of an earlier commit; a lower high water mark may still be above all pages
+                // in use.
                 ROOT..40 | HIGH_WATER..64 => &[Told, Damage, Other, Same],
                 // Meta 1 is not in use, so its freelist is not either.
                 FREELIST..56 => &[Told, Damage, Same],
                 _ => &[Same],
             };
-            due!(wrong, allowed.contains(&of_status), "^ {bits:#x}: status {of_status:?} {:?}", answers.status);
+            due!(
+                wrong,
+                allowed.contains(&of_status),
+                "^ {bits:#x}: status {of_status:?} {:?}",
+                answers.status
+            );
             // hashkv has no use for the freelist and the pages at the end.
             let also: &[Outcome] = if field >= FREELIST { &[Same] } else { &[] };
             due!(

@@ -1,5 +1,5 @@
-//! Real members on 127.0.0.1 that are killed and started again on the same directory, and a client of their JSON gateway: etcdctl takes
-//! longer to start than etcd takes to write its database.
+//! Real members on 127.0.0.1 that are killed and started again on the same directory, and a client of their JSON
+//! gateway: etcdctl takes longer to start than etcd takes to write its database.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -36,7 +36,8 @@ impl Member {
         let etcd = peers::find(&format!("etcd-{}/etcd", self.version)).unwrap();
         fs::create_dir_all(&self.home).unwrap();
         let log = File::options().create(true).append(true).open(self.home.join("log")).unwrap();
-        let (client, peer) = (format!("http://127.0.0.1:{}", self.client), format!("http://127.0.0.1:{}", self.peer));
+        let (client, peer) =
+            (format!("http://127.0.0.1:{}", self.client), format!("http://127.0.0.1:{}", self.peer));
         let child = peers::command(&etcd, &self.home)
             .args(["--name", &self.name, "--data-dir", "data", "--bcrypt-cost", "4", "--logger", "zap"])
             .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
@@ -60,7 +61,11 @@ impl Member {
     /// Ends it as an operator does.
     pub fn stop(&mut self) {
         let Some(mut child) = self.child.take() else { return };
-        rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM).unwrap();
+        rustix::process::kill_process(
+            rustix::process::Pid::from_child(&child),
+            rustix::process::Signal::TERM,
+        )
+        .unwrap();
         child.wait().unwrap();
     }
 
@@ -80,7 +85,8 @@ impl Member {
             }
             let status = status.ok().map(|(_, status)| status);
             let now = status.filter(|s| {
-                s["leader"].as_str().is_some_and(|leader| leader != "0") && number(&s["raftAppliedIndex"]) == number(&s["raftIndex"])
+                s["leader"].as_str().is_some_and(|leader| leader != "0")
+                    && number(&s["raftAppliedIndex"]) == number(&s["raftIndex"])
             });
             let now = now.map(|s| number(&s["raftIndex"]));
             if now.is_some() && now == before {
@@ -91,7 +97,11 @@ impl Member {
             if ended || Instant::now() > deadline {
                 let log = fs::read_to_string(self.home.join("log")).unwrap();
                 let end: Vec<&str> = log.lines().rev().take(12).collect();
-                panic!("etcd {} does not come up:\n{}", self.version, end.into_iter().rev().collect::<Vec<_>>().join("\n"));
+                panic!(
+                    "etcd {} does not come up:\n{}",
+                    self.version,
+                    end.into_iter().rev().collect::<Vec<_>>().join("\n")
+                );
             }
             std::thread::sleep(Duration::from_millis(150));
         }
@@ -114,7 +124,11 @@ pub fn members(version: &str, count: usize, home: &std::path::Path) -> (Vec<Memb
         Member { name, version: version.to_owned(), client: ports[0], peer: ports[1], home, child: None }
     };
     let members: Vec<Member> = ports.chunks(2).enumerate().map(member).collect();
-    let cluster = members.iter().map(|m| format!("{}=http://127.0.0.1:{}", m.name, m.peer)).collect::<Vec<_>>().join(",");
+    let cluster = members
+        .iter()
+        .map(|m| format!("{}=http://127.0.0.1:{}", m.name, m.peer))
+        .collect::<Vec<_>>()
+        .join(",");
     (members, cluster)
 }
 
@@ -144,8 +158,12 @@ impl Client {
         }
         let stream = self.stream.as_mut().unwrap();
         let body = body.to_string();
-        let token = self.token.as_ref().map_or_else(String::new, |token| format!("Authorization: {token}\r\n"));
-        let request = format!("POST /v3/{path} HTTP/1.1\r\nHost: localhost\r\n{token}Content-Length: {}\r\n\r\n{body}", body.len());
+        let token =
+            self.token.as_ref().map_or_else(String::new, |token| format!("Authorization: {token}\r\n"));
+        let request = format!(
+            "POST /v3/{path} HTTP/1.1\r\nHost: localhost\r\n{token}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
         stream.get_mut().write_all(request.as_bytes())?;
         let (mut status, mut length, mut chunked, mut line) = (0, 0, false, String::new());
         loop {
@@ -188,7 +206,9 @@ impl Client {
     /// Logs in; without authentication nothing happens.
     pub fn login(&mut self, name: &str) {
         self.token = None;
-        if let Ok((200, answer)) = self.post("auth/authenticate", &json!({"name": name, "password": format!("pw-{name}")})) {
+        if let Ok((200, answer)) =
+            self.post("auth/authenticate", &json!({"name": name, "password": format!("pw-{name}")}))
+        {
             self.token = answer["token"].as_str().map(str::to_owned);
         }
     }

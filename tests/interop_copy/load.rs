@@ -54,13 +54,23 @@ impl Load<'_> {
                         let id = answer["member"]["ID"].as_str().and_then(|id| id.parse().ok());
                         self.shared.learner.store(id.unwrap_or(1), Ordering::Relaxed);
                     }
-                    self.shared.revision.fetch_max(u64::try_from(number(&answer["header"]["revision"])).unwrap(), Ordering::Relaxed);
+                    self.shared.revision.fetch_max(
+                        u64::try_from(number(&answer["header"]["revision"])).unwrap(),
+                        Ordering::Relaxed,
+                    );
                 }
                 Ok((_, answer)) => {
                     failures = 0;
                     let why = answer.to_string();
-                    if why.contains("token") || why.contains("revision") && why.contains("old") || why.contains("user name is empty") {
-                        let name = if self.admin { "root" } else { ["root", "u1", "u2"][usize::try_from(self.rng.between(0, 2)).unwrap()] };
+                    if why.contains("token")
+                        || why.contains("revision") && why.contains("old")
+                        || why.contains("user name is empty")
+                    {
+                        let name = if self.admin {
+                            "root"
+                        } else {
+                            ["root", "u1", "u2"][usize::try_from(self.rng.between(0, 2)).unwrap()]
+                        };
                         self.client.login(name);
                     }
                 }
@@ -78,7 +88,8 @@ impl Load<'_> {
     }
 
     fn value(&mut self) -> String {
-        let len = if self.rng.between(0, 49) == 0 { self.rng.between(1000, 9000) } else { self.rng.between(0, 60) };
+        let len =
+            if self.rng.between(0, 49) == 0 { self.rng.between(1000, 9000) } else { self.rng.between(0, 60) };
         (0..len).map(|_| char::from(b'a' + u8::try_from(self.rng.between(0, 25)).unwrap())).collect()
     }
 
@@ -120,13 +131,23 @@ impl Load<'_> {
     }
 
     fn compare(&mut self) -> Value {
-        let result = ["EQUAL", "GREATER", "LESS", "NOT_EQUAL"][usize::try_from(self.rng.between(0, 3)).unwrap()];
+        let result =
+            ["EQUAL", "GREATER", "LESS", "NOT_EQUAL"][usize::try_from(self.rng.between(0, 3)).unwrap()];
         let mut compare = json!({"key": b64(&self.key()), "result": result});
         let revision = i64::try_from(self.shared.revision.load(Ordering::Relaxed)).unwrap();
         match self.rng.between(0, 5) {
-            0 => (compare["target"], compare["version"]) = (json!("VERSION"), json!(self.rng.between(0, 3).to_string())),
-            1 => (compare["target"], compare["create_revision"]) = (json!("CREATE"), json!(self.rng.between(0, revision).to_string())),
-            2 => (compare["target"], compare["mod_revision"]) = (json!("MOD"), json!(self.rng.between(revision / 2, revision).to_string())),
+            0 => {
+                (compare["target"], compare["version"]) =
+                    (json!("VERSION"), json!(self.rng.between(0, 3).to_string()))
+            }
+            1 => {
+                (compare["target"], compare["create_revision"]) =
+                    (json!("CREATE"), json!(self.rng.between(0, revision).to_string()))
+            }
+            2 => {
+                (compare["target"], compare["mod_revision"]) =
+                    (json!("MOD"), json!(self.rng.between(revision / 2, revision).to_string()))
+            }
             3 => (compare["target"], compare["value"]) = (json!("VALUE"), json!(b64(&self.value()))),
             4 => (compare["target"], compare["lease"]) = (json!("LEASE"), json!("0")),
             _ => {
@@ -181,7 +202,10 @@ impl Load<'_> {
             92..=95 => ("lease/revoke", json!({"ID": self.lease().to_string()})),
             96 if self.rng.between(0, 9) == 0 => {
                 let revision = i64::try_from(self.shared.revision.load(Ordering::Relaxed)).unwrap();
-                ("kv/compaction", json!({"revision": self.rng.between(revision - revision / 20, revision).to_string()}))
+                (
+                    "kv/compaction",
+                    json!({"revision": self.rng.between(revision - revision / 20, revision).to_string()}),
+                )
             }
             _ => ("kv/range", json!({"key": b64(&self.key())})),
         }
@@ -205,14 +229,22 @@ impl Load<'_> {
             // Mostly refused; nobody starts them.
             let port = 20_000 + self.rng.between(0, 9);
             return match self.rng.between(0, 1) {
-                0 => ("cluster/member/add", json!({"peerURLs": [format!("http://127.0.0.1:{port}")], "isLearner": true})),
-                _ => ("cluster/member/remove", json!({"ID": self.shared.learner.load(Ordering::Relaxed).to_string()})),
+                0 => (
+                    "cluster/member/add",
+                    json!({"peerURLs": [format!("http://127.0.0.1:{port}")], "isLearner": true}),
+                ),
+                _ => (
+                    "cluster/member/remove",
+                    json!({"ID": self.shared.learner.load(Ordering::Relaxed).to_string()}),
+                ),
             };
         }
         if !self.users {
             return match self.rng.between(0, 40) {
                 0 => ("maintenance/alarm", json!({"action": "ACTIVATE", "memberID": member, "alarm": alarm})),
-                _ => ("maintenance/alarm", json!({"action": "DEACTIVATE", "memberID": member, "alarm": over})),
+                _ => {
+                    ("maintenance/alarm", json!({"action": "DEACTIVATE", "memberID": member, "alarm": over}))
+                }
             };
         }
         match self.rng.between(0, 49) {
@@ -225,10 +257,15 @@ impl Load<'_> {
             11..=12 => ("auth/role/add", json!({"name": role})),
             13 => ("auth/role/delete", json!({"role": role})),
             14..=19 => ("auth/role/grant", json!({"name": role, "perm": range})),
-            20 => ("auth/role/revoke", json!({"role": role, "key": range["key"], "range_end": range["range_end"]})),
+            20 => (
+                "auth/role/revoke",
+                json!({"role": role, "key": range["key"], "range_end": range["range_end"]}),
+            ),
             21..=22 => ("auth/enable", json!({})),
             23 => ("auth/disable", json!({})),
-            24 if self.rng.between(0, 2) == 0 => ("maintenance/alarm", json!({"action": "ACTIVATE", "memberID": member, "alarm": alarm})),
+            24 if self.rng.between(0, 2) == 0 => {
+                ("maintenance/alarm", json!({"action": "ACTIVATE", "memberID": member, "alarm": alarm}))
+            }
             25 => ("auth/user/grant", json!({"user": user, "role": "root"})),
             _ => ("maintenance/alarm", json!({"action": "DEACTIVATE", "memberID": member, "alarm": over})),
         }
@@ -265,7 +302,10 @@ pub fn prepare(client: &mut Client) {
         ("auth/role/add", json!({"name": "root"})),
         ("auth/user/grant", json!({"user": "root", "role": "root"})),
         ("auth/role/add", json!({"name": "r1"})),
-        ("auth/role/grant", json!({"name": "r1", "perm": {"permType": "READWRITE", "key": b64("k/"), "range_end": b64("k/15")}})),
+        (
+            "auth/role/grant",
+            json!({"name": "r1", "perm": {"permType": "READWRITE", "key": b64("k/"), "range_end": b64("k/15")}}),
+        ),
         ("auth/user/add", json!({"name": "u1", "password": "pw-u1"})),
         ("auth/user/add", json!({"name": "u2", "password": "pw-u2"})),
         ("auth/user/grant", json!({"user": "u1", "role": "r1"})),

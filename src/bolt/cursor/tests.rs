@@ -83,21 +83,33 @@ fn agrees(bucket: &Bucket<'_, '_>, model: &Items) {
         assert_eq!(pair(back.unwrap()), due(expected.last().copied()));
     }
     let around = |key: &Vec<u8>| [key.clone(), [key, &b"\0"[..]].concat(), key[..key.len() - 1].to_vec()];
-    let wanted = model.keys().step_by(7).chain(model.keys().last()).flat_map(around).chain([b"".to_vec(), b"\xff".to_vec()]);
+    let wanted = model
+        .keys()
+        .step_by(7)
+        .chain(model.keys().last())
+        .flat_map(around)
+        .chain([b"".to_vec(), b"\xff".to_vec()]);
     for key in wanted {
         let mut cursor = bucket.cursor();
         let mut after = model.range(key.clone()..);
         assert_eq!(pair(cursor.seek(&key).unwrap()), due(after.next()), "seek {}", key.escape_ascii());
         assert_eq!(pair(cursor.next().unwrap()), due(after.next()), "next after seek {}", key.escape_ascii());
         cursor.seek(&key).unwrap();
-        assert_eq!(pair(cursor.prev().unwrap()), due(model.range(..key.clone()).next_back()), "prev after seek {}", key.escape_ascii());
+        assert_eq!(
+            pair(cursor.prev().unwrap()),
+            due(model.range(..key.clone()).next_back()),
+            "prev after seek {}",
+            key.escape_ascii()
+        );
         assert_eq!(bucket.get(&key).unwrap().as_ref(), model.get(&key));
     }
 }
 
 #[test]
 fn a_cursor_finds_what_a_map_holds() {
-    for (page_size, n, longest) in [(1024, 3, 10), (1024, 2000, 30), (1024, 150, 5000), (4096, 1000, 100), (65536, 3000, 60)] {
+    for (page_size, n, longest) in
+        [(1024, 3, 10), (1024, 2000, 30), (1024, 150, 5000), (4096, 1000, 100), (65536, 3000, 60)]
+    {
         let model = items(n, longest);
         let source = file(page_size, &model);
         let db = Db::open(&source).unwrap();
@@ -134,15 +146,28 @@ fn a_file_of_the_real_library_reads_as_bbolt_printed_it() {
         keys
     };
     assert_eq!(keys(&db.root()), std::fs::read_to_string(path("nested-1024.buckets.txt")).unwrap());
-    assert_eq!(keys(&at(&db, &["nested", "1"])), std::fs::read_to_string(path("nested-1024.keys.txt")).unwrap());
+    assert_eq!(
+        keys(&at(&db, &["nested", "1"])),
+        std::fs::read_to_string(path("nested-1024.keys.txt")).unwrap()
+    );
     let value = at(&db, &["nested", "1", "2"]).get(b"key-0").unwrap().unwrap();
-    assert_eq!(crate::codec::checksum::hex(&value), std::fs::read_to_string(path("nested-1024.get.txt")).unwrap().trim_end());
+    assert_eq!(
+        crate::codec::checksum::hex(&value),
+        std::fs::read_to_string(path("nested-1024.get.txt")).unwrap().trim_end()
+    );
     for n in 0..6u64 {
         let bucket = at(&db, &[&format!("inline-{n}")]);
         assert_eq!(bucket.sequence, n << 40);
         agrees(
             &bucket,
-            &(0..n).map(|i| (format!("key-{i}").into_bytes(), bucket.get(format!("key-{i}").as_bytes()).unwrap().unwrap())).collect(),
+            &(0..n)
+                .map(|i| {
+                    (
+                        format!("key-{i}").into_bytes(),
+                        bucket.get(format!("key-{i}").as_bytes()).unwrap().unwrap(),
+                    )
+                })
+                .collect(),
         );
     }
 }
@@ -167,7 +192,8 @@ fn steps_until_error(source: &Source, forward: bool) -> (usize, Code, u64) {
     let db = Db::open(source).unwrap();
     let bucket = at(&db, &["tree"]);
     let mut cursor = bucket.cursor();
-    let mut moved = if forward { cursor.first().map(|i| i.is_some()) } else { cursor.last().map(|i| i.is_some()) };
+    let mut moved =
+        if forward { cursor.first().map(|i| i.is_some()) } else { cursor.last().map(|i| i.is_some()) };
     for steps in 0..100_000 {
         match moved {
             Err(corrupt) => return (steps, corrupt.code, corrupt.at.page.unwrap()),
@@ -192,7 +218,8 @@ fn a_tree_whose_branches_share_a_leaf_ends_both_ways() {
     assert_eq!(steps_until_error(&bad, true).1, Code::KeyOrder);
     assert_eq!(steps_until_error(&bad, false).1, Code::KeyOrder);
     // With one element in that leaf the next key is the same, not less or greater.
-    let child = u64::from_le_bytes(bad.read_all(u64::MAX).unwrap()[page * 1024 + 24..][..8].try_into().unwrap());
+    let child =
+        u64::from_le_bytes(bad.read_all(u64::MAX).unwrap()[page * 1024 + 24..][..8].try_into().unwrap());
     let bad = edit(&bad, child as usize, |leaf| leaf[10..12].copy_from_slice(&[1, 0]));
     assert_eq!(steps_until_error(&bad, true), (1, Code::KeyOrder, child));
     assert_eq!(steps_until_error(&bad, false), (1, Code::KeyOrder, child));
@@ -222,7 +249,10 @@ fn damage_below_the_cursor_is_said_with_its_place() {
     let db = Db::open(&bad).unwrap();
     let bucket = at(&db, &["tree"]);
     let corrupt = bucket.cursor().first().map(|_| ()).unwrap_err();
-    assert_eq!((corrupt.code, corrupt.at.page, corrupt.at.offset), (Code::PageId, Some(child), Some(child * 1024)));
+    assert_eq!(
+        (corrupt.code, corrupt.at.page, corrupt.at.offset),
+        (Code::PageId, Some(child), Some(child * 1024))
+    );
     assert!(bucket.cursor().last().unwrap().is_some(), "what lies elsewhere is read");
 }
 

@@ -29,7 +29,9 @@ fn seal(page: &mut [u8]) {
 
 /// An empty database of four pages, as bbolt makes it, but for the transactions.
 fn fresh(page_size: usize, txids: [u64; 2]) -> Vec<u8> {
-    let mut file = [meta_page(page_size, 0, txids[0]), meta_page(page_size, 1, txids[1]), vec![0; 2 * page_size]].concat();
+    let mut file =
+        [meta_page(page_size, 0, txids[0]), meta_page(page_size, 1, txids[1]), vec![0; 2 * page_size]]
+            .concat();
     for (page, flags) in [(2, 0x10), (3, 0x02)] {
         put(&mut file, page * page_size, &[page as u8]);
         put(&mut file, page * page_size + 8, &[flags]);
@@ -79,7 +81,11 @@ fn one_bad_meta_page_leaves_the_other_whatever_the_page_size() {
             for (bad, other) in [(0, 1), (1, 0)] {
                 let mut bytes = fresh(size, [8, 9]);
                 bytes[bad * size + at] ^= 1;
-                assert_eq!(live(bytes), Ok((other, 8 + u64::from(other))), "meta {bad} broken at {at}, pages of {size}");
+                assert_eq!(
+                    live(bytes),
+                    Ok((other, 8 + u64::from(other))),
+                    "meta {bad} broken at {at}, pages of {size}"
+                );
             }
         }
     }
@@ -123,7 +129,13 @@ fn an_image_of_a_meta_page_inside_a_page_is_not_taken_for_one() {
 
 #[test]
 fn fields_that_cannot_be_make_a_meta_page_unusable_though_its_checksum_holds() {
-    for (at, field) in [(24, 4095u64.to_le_bytes()), (24, [0; 8]), (32, 1u64.to_le_bytes()), (32, 4u64.to_le_bytes()), (56, [0; 8])] {
+    for (at, field) in [
+        (24, 4095u64.to_le_bytes()),
+        (24, [0; 8]),
+        (32, 1u64.to_le_bytes()),
+        (32, 4u64.to_le_bytes()),
+        (56, [0; 8]),
+    ] {
         let mut bytes = fresh(4096, [8, 9]);
         let len = if at == 24 { 4 } else { 8 };
         put(&mut bytes, 4096 + at, &field[..len]);
@@ -183,7 +195,9 @@ fn a_page_number_is_good_up_to_the_high_water_mark_and_a_run_up_to_the_end_of_th
         bytes.truncate(len);
         let source = Source::from_bytes("memory", bytes);
         let db = Db::open(&source).unwrap();
-        db.page(Pgid(id), &mut Window::new()).map(|page| page.bytes.len()).map_err(|fault| (fault.code, fault.at.page))
+        db.page(Pgid(id), &mut Window::new())
+            .map(|page| page.bytes.len())
+            .map_err(|fault| (fault.code, fault.at.page))
     };
     assert_eq!(at(1, 0, 4096), Err((Code::PageOutOfRange, Some(1))));
     assert_eq!(at(2, 0, 4096), Ok(1024));
@@ -281,7 +295,10 @@ fn a_long_run_is_read_only_as_far_as_its_elements_reach() {
     };
     assert_eq!(pages(short, 9), Ok(10));
     let full = leaf_of(&db, b"full");
-    assert_eq!([pages(full, 1279), pages(full, 1280), pages(full, 1281)], [Ok(1280), Ok(1281), Err(Code::PageOutOfRange)]);
+    assert_eq!(
+        [pages(full, 1279), pages(full, 1280), pages(full, 1281)],
+        [Ok(1280), Ok(1281), Err(Code::PageOutOfRange)]
+    );
 
     // The long page is exchanged for a short one whose header claims the long one's overflow.
     let (from, to) = (db.offset_of(short) as usize, db.offset_of(long) as usize);

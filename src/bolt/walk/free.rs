@@ -23,7 +23,11 @@ pub fn check_freelist(db: &Db<'_>, visited: &Visited, fault: &mut dyn FnMut(Corr
     let high = db.meta().high_water;
     let list_at = At::page(list.page.0, db.offset_of(list.page));
     if !visited.mark(list.page, list.pages) {
-        fault(*Corrupt::new(Code::PageShared, list_at.clone(), "a page of the freelist is also a page of the tree"));
+        fault(*Corrupt::new(
+            Code::PageShared,
+            list_at.clone(),
+            "a page of the freelist is also a page of the tree",
+        ));
     }
     let listed = Visited::new(db);
     for (index, id) in list.ids.iter().enumerate() {
@@ -34,11 +38,19 @@ pub fn check_freelist(db: &Db<'_>, visited: &Visited, fault: &mut dyn FnMut(Corr
         } else if id.0 < present && !listed.mark(*id, 1) {
             fault(*Corrupt::new(Code::FreelistInvalid, at(), format!("page {id} is listed as free twice")));
         } else if visited.has(*id) {
-            fault(*Corrupt::new(Code::FreelistReachable, at(), format!("page {id} is in use and listed as free")));
+            fault(*Corrupt::new(
+                Code::FreelistReachable,
+                at(),
+                format!("page {id} is in use and listed as free"),
+            ));
         }
     }
     for id in unvisited().filter(|id| !listed.has(*id)) {
-        fault(*Corrupt::new(Code::PageLeaked, At::page(id.0, db.offset_of(id)), "page is neither in a tree nor listed as free"));
+        fault(*Corrupt::new(
+            Code::PageLeaked,
+            At::page(id.0, db.offset_of(id)),
+            "page is neither in a tree nor listed as free",
+        ));
     }
     to_u64(list.ids.len())
 }

@@ -39,7 +39,11 @@ impl Visitor for Buckets<'_, '_> {
             if !element.is_bucket {
                 // bbolt has no way to put one here.
                 let what = "the element's flags are 0, a value's; 1 is due: the root holds buckets only";
-                self.faults.push(*Corrupt::new(Code::ElementFlags, page.element_at(element.index).key(element.key), what));
+                self.faults.push(*Corrupt::new(
+                    Code::ElementFlags,
+                    page.element_at(element.index).key(element.key),
+                    what,
+                ));
                 continue;
             }
             match Bucket::parse(self.db, page, &element) {

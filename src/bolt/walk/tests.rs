@@ -86,7 +86,9 @@ fn of_a_span_only_the_pages_that_may_hold_it_are_walked() {
     let source = deep();
     let db = Db::open(&source).unwrap();
     let bucket = db.root().bucket(b"key").unwrap().unwrap();
-    for (first, last) in [(0u32, 20_000u32), (0, 1), (7_001, 7_002), (19_999, 20_000), (20_000, 30_000), (12_345, 13_456)] {
+    for (first, last) in
+        [(0u32, 20_000u32), (0, 1), (7_001, 7_002), (19_999, 20_000), (20_000, 30_000), (12_345, 13_456)]
+    {
         let (from, until) = (first.to_be_bytes(), last.to_be_bytes());
         let visited = Visited::new(&db);
         let shared = Shared { from: Some(&from), until: Some(&until), ..Shared::new(&visited, &Quiet) };
@@ -303,16 +305,27 @@ fn pages_of_a_cold_file_wait_for_the_reader_but_for_the_branches_near_the_root()
         let seen = waiting.seen;
         assert_eq!(seen.iter().map(|(depth, ..)| depth + 1).max(), Some(levels));
         let first = seen.iter().take(near.max(1));
-        assert!(first.clone().map(|(depth, _, passed)| (*depth, *passed)).eq((0..near.max(1)).map(|depth| (depth, 0))), "{first:?}");
+        assert!(
+            first
+                .clone()
+                .map(|(depth, _, passed)| (*depth, *passed))
+                .eq((0..near.max(1)).map(|depth| (depth, 0))),
+            "{first:?}"
+        );
         for (depth, end, passed) in seen.iter().filter(|(depth, ..)| *depth >= near && *depth > 0) {
-            assert!(*passed >= source.len().min(end + to_u64(READ_AHEAD)), "depth {depth}: {end} is read when {passed} is passed");
+            assert!(
+                *passed >= source.len().min(end + to_u64(READ_AHEAD)),
+                "depth {depth}: {end} is read when {passed} is passed"
+            );
         }
     }
 }
 
 #[test]
 fn a_page_that_is_reached_twice_is_told_by_its_number_and_a_run_of_pages_by_its_first_and_last() {
-    for (value, told) in [(900, "page 2 is reached a second time"), (5000, "one of the pages 2 to 6 is reached a second time")] {
+    for (value, told) in
+        [(900, "page 2 is reached a second time"), (5000, "one of the pages 2 to 6 is reached a second time")]
+    {
         let mut file = std::io::Cursor::new(Vec::new());
         let mut writer = Writer::new(&mut file, Options { page_size: 1024, ..Options::default() }).unwrap();
         writer.begin_bucket(b"key", 0).unwrap();

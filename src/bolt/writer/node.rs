@@ -10,7 +10,8 @@ const ELEMENT: usize = 16;
 /// The most pages of a leaf with more than one item.
 pub(super) const LONGEST_SHARED_RUN: usize = 4;
 
-// A page has at most 65534 elements (`node.write` panics at 65535). The smallest element is 17 bytes, so size alone keeps us below.
+// A page has at most 65534 elements (`node.write` panics at 65535). The smallest element is 17 bytes, so size alone
+// keeps us below.
 #[allow(clippy::as_conversions, clippy::arithmetic_side_effects, reason = "evaluated at compile time")]
 const _: () = assert!(MAX_PAGE_SIZE as usize * LONGEST_SHARED_RUN / (ELEMENT + 1) < 65_535);
 
@@ -120,7 +121,8 @@ impl Node {
     /// Appends header and elements of a page with the first `count` elements to `out`; the data follow.
     pub(super) fn head(&self, kind: Kind, id: u64, count: usize, overflow: usize, out: &mut Vec<u8>) {
         out.extend_from_slice(&header(id, kind, count, overflow));
-        // From the first element to its key are all the elements; the distance shrinks by one element and grows by the data before.
+        // From the first element to its key are all the elements; the distance shrinks by one element and grows by
+        // the data before.
         let mut pos = count.saturating_mul(ELEMENT);
         for element in self.elements.iter().take(count) {
             let (at, key) = (to_u32(pos).to_le_bytes(), to_u32(element.key).to_le_bytes());
@@ -151,8 +153,8 @@ fn size(count: usize, data: usize) -> usize {
 
 /// One level of branches: the last node of it, and the level above.
 ///
-/// A node is written when two more children have come than it can take, so that the next node, too, has two at least. A page that two keys
-/// do not fit on is a run of pages.
+/// A node is written when two more children have come than it can take, so that the next node, too, has two at least.
+/// A page that two keys do not fit on is a run of pages.
 #[derive(Debug, Default)]
 pub(super) struct Branch {
     node: Node,
@@ -162,9 +164,14 @@ pub(super) struct Branch {
 }
 
 impl Branch {
-    /// Adds a child. The key is the child's first, byte for byte: Go finds a child in its parent by that key when it writes
-    /// (`node.spill`), and any other separator makes it keep the old child beside the new one.
-    pub(super) fn push<W: Write + Seek>(&mut self, pages: &mut Pages<W>, key: &[u8], child: u64) -> Result<(), WriteError> {
+    /// Adds a child. The key is the child's first, byte for byte: Go finds a child in its parent by that key when it
+    /// writes (`node.spill`), and any other separator makes it keep the old child beside the new one.
+    pub(super) fn push<W: Write + Seek>(
+        &mut self,
+        pages: &mut Pages<W>,
+        key: &[u8],
+        child: u64,
+    ) -> Result<(), WriteError> {
         self.node.push(key, &[], child);
         let count = self.node.len();
         if count <= 2 || self.node.size() <= pages.limit(1) {

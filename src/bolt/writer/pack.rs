@@ -5,9 +5,10 @@
 //! its number now         0 1 2 . 3 4 . 5
 //! ```
 //!
-//! A page's number stands in its own header and in what leads to it: the element of a branch, the value of a bucket, the meta pages. No item
-//! is touched, so a page costs little more than to copy it. What lies behind the last item of a page is zeroed. Where everything goes is
-//! known before the first byte, so the file is written front to back, the metas first.
+//! A page's number stands in its own header and in what leads to it: the element of a branch, the value of a bucket,
+//! the meta pages. No item is touched, so a page costs little more than to copy it. What lies behind the last item of
+//! a page is zeroed. Where everything goes is known before the first byte, so the file is written front to back, the
+//! metas first.
 
 use std::io::Write;
 
@@ -39,8 +40,9 @@ impl Places {
     pub fn new(pages: u64, is_used: impl Fn(Pgid) -> bool) -> Places {
         let mut places = Places { used: Vec::new(), before: Vec::new(), pages: 2 };
         for first in (0..pages).step_by(64) {
-            let bits =
-                (0..64u64).filter(|bit| (2..pages).contains(&first.saturating_add(*bit)) && is_used(Pgid(first.saturating_add(*bit))));
+            let bits = (0..64u64).filter(|bit| {
+                (2..pages).contains(&first.saturating_add(*bit)) && is_used(Pgid(first.saturating_add(*bit)))
+            });
             let word = bits.fold(0u64, |word, bit| word | 1 << bit);
             places.before.push(places.pages);
             places.used.push(word);
@@ -65,10 +67,12 @@ impl Places {
     }
 }
 
-/// Writes the pages in use and metas of the same transaction and the one before; no freelist. Gives the length in bytes.
+/// Writes the pages in use and metas of the same transaction and the one before; no freelist. Gives the length in
+/// bytes.
 ///
 /// # Errors
-/// [`Error::Damaged`] when a page that is in use cannot be read in full or leads to one that is not, [`Error::Output`], [`Error::Cancelled`].
+/// [`Error::Damaged`] when a page that is in use cannot be read in full or leads to one that is not,
+/// [`Error::Output`], [`Error::Cancelled`].
 pub fn pack(db: &Db<'_>, places: &Places, mut out: impl Write, monitor: &dyn Monitor) -> Result<u64> {
     let damaged = |corrupt: Box<Corrupt>| Error::damaged(db.source().path(), corrupt);
     let length = places.pages.saturating_mul(db.page_size());
@@ -132,7 +136,8 @@ fn move_page(page: &Page<'_>, place: u64, places: &Places, out: &mut Vec<u8>) ->
     for index in 0..page.count {
         if page.kind == Kind::Branch {
             let element = page.branch(index)?;
-            let child = places.of(element.child).ok_or_else(|| lost(page.element_at(index), element.child))?;
+            let child =
+                places.of(element.child).ok_or_else(|| lost(page.element_at(index), element.child))?;
             // pos u32, key length u32, child u64.
             put(HEADER.saturating_add(index.saturating_mul(ELEMENT)).saturating_add(8), child);
             end = end.max(element.key_at.saturating_add(element.key.len()));
@@ -140,7 +145,8 @@ fn move_page(page: &Page<'_>, place: u64, places: &Places, out: &mut Vec<u8>) ->
             let element = page.leaf(index)?;
             // A bucket that is not inline: root u64, sequence u64.
             if element.is_bucket
-                && let Some(root) = array_at(element.value, 0).map(u64::from_le_bytes).filter(|root| *root != 0)
+                && let Some(root) =
+                    array_at(element.value, 0).map(u64::from_le_bytes).filter(|root| *root != 0)
             {
                 let moved = places.of(Pgid(root)).ok_or_else(|| lost(page.element_at(index), Pgid(root)))?;
                 put(element.value_at, moved);

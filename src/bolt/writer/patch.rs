@@ -1,4 +1,5 @@
-//! Changes to a database that stay in memory: new pages behind its last one, and metas that lead to them, as a commit would write them.
+//! Changes to a database that stay in memory: new pages behind its last one, and metas that lead to them, as a commit
+//! would write them.
 //!
 //! ```text
 //! 0             page 0, page 1: metas of the next transaction      in memory
@@ -58,16 +59,19 @@ impl Patched {
     /// Where its pages go when they are packed. `reached` are those that are in use without the changes.
     #[must_use]
     pub fn places(&self, db: &Db<'_>, reached: &Visited) -> Places {
-        Places::new(db.meta().high_water.0, |id| id >= self.high || (reached.has(id) && !self.replaced.contains(&id)))
+        Places::new(db.meta().high_water.0, |id| {
+            id >= self.high || (reached.has(id) && !self.replaced.contains(&id))
+        })
     }
 }
 
-/// The database with the changes over it. A bucket that is not there and gets something is made; an inline bucket that is changed gets a
-/// page.
+/// The database with the changes over it. A bucket that is not there and gets something is made; an inline bucket
+/// that is changed gets a page.
 ///
 /// # Errors
-/// [`Error::Damaged`] when a page on the way to a change cannot be read, or of the file most is missing that its meta page claims: new pages
-/// come behind all that something may lead to, and who walks over the whole keeps a bit for each page.
+/// [`Error::Damaged`] when a page on the way to a change cannot be read, or of the file most is missing that its meta
+/// page claims: new pages come behind all that something may lead to, and who walks over the whole keeps a bit for
+/// each page.
 pub fn patch(db: &Db<'_>, changes: &Changes) -> Result<Patched> {
     let path = db.source().path();
     let (page_size, high) = (to_usize(db.page_size()), db.meta().high_water.0);
@@ -93,12 +97,16 @@ pub fn patch(db: &Db<'_>, changes: &Changes) -> Result<Patched> {
         if bucket.is_none() && keys.values().all(Option::is_none) {
             continue;
         }
-        let keys = keys.iter().map(|(key, value)| (key.as_slice(), Change { flags: 0, value: value.as_deref() })).collect();
+        let keys = keys
+            .iter()
+            .map(|(key, value)| (key.as_slice(), Change { flags: 0, value: value.as_deref() }))
+            .collect();
         let top = patch.bucket(bucket.as_ref(), &keys)?;
         let sequence = bucket.map_or(0, |bucket| bucket.sequence);
         values.insert(name.as_slice(), [top.to_le_bytes(), sequence.to_le_bytes()].concat());
     }
-    let entries = values.iter().map(|(name, value)| (*name, Change { flags: BUCKET, value: Some(value) })).collect();
+    let entries =
+        values.iter().map(|(name, value)| (*name, Change { flags: BUCKET, value: Some(value) })).collect();
     let top = patch.bucket(Some(&root), &entries)?;
     let next = patch.pages.next;
     let tail = patch.pages.out.into_inner().map_err(|e| WriteError::Output(e.into_error()))?.into_inner();
@@ -131,7 +139,8 @@ impl Patch<'_, '_> {
             Some(Root::Inline { .. }) => {
                 let page = bucket.and_then(Bucket::inline_page).transpose().map_err(|c| self.damaged(c))?;
                 let items = page.iter().flat_map(|page| (0..page.count).map(|at| page.leaf(at)));
-                let items = items.map(|element| element.map(|e| (e.key, if e.is_bucket { BUCKET } else { 0 }, e.value)));
+                let items = items
+                    .map(|element| element.map(|e| (e.key, if e.is_bucket { BUCKET } else { 0 }, e.value)));
                 let items = items.collect::<Result<Vec<_>, _>>().map_err(|c| self.damaged(c))?;
                 self.leaves(items, changes)?
             }
@@ -146,13 +155,15 @@ impl Patch<'_, '_> {
         }
     }
 
-    /// Writes the pages of a tree that the changes are on and those above them; gives what takes the place of its top page. There are changes.
+    /// Writes the pages of a tree that the changes are on and those above them; gives what takes the place of its top
+    /// page. There are changes.
     fn tree(&mut self, top: Pgid, changes: &Keys<'_>, depth: usize) -> Result<Vec<Child>> {
         let mut window = Window::scattered();
         let page = self.db.page(top, &mut window).map_err(|c| self.damaged(c))?;
         self.replace(top, u64::from(page.overflow).saturating_add(1));
         if page.kind != crate::bolt::Kind::Branch {
-            let items = (0..page.count).map(|at| page.leaf(at).map(|e| (e.key, if e.is_bucket { BUCKET } else { 0 }, e.value)));
+            let items = (0..page.count)
+                .map(|at| page.leaf(at).map(|e| (e.key, if e.is_bucket { BUCKET } else { 0 }, e.value)));
             let items = items.collect::<Result<Vec<_>, _>>().map_err(|c| self.damaged(c))?;
             return self.leaves(items, changes);
         }
@@ -309,25 +320,35 @@ mod tests {
         (0..400u16).prop_map(|n| format!("{n:05}").repeat(1 + usize::from(n % 3)).into_bytes())
     }
 
-    fn bucket<V: Strategy>(value: V, most: usize) -> impl Strategy<Value = BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, V::Value>>> {
+    fn bucket<V: Strategy>(
+        value: V,
+        most: usize,
+    ) -> impl Strategy<Value = BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, V::Value>>> {
         let name = (0..4u8).prop_map(|n| vec![b'a' + n]);
         proptest::collection::btree_map(name, proptest::collection::btree_map(keys(), value, 0..most), 0..4)
     }
 
     #[test]
     fn a_bucket_that_is_made_takes_as_many_pages_as_the_writer_gives_it() {
-        // Leaves of eight under one branch that is full to the last byte; four by four; keys of which two do not fit on a page.
+        // Leaves of eight under one branch that is full to the last byte; four by four; keys of which two do not fit
+        // on a page.
         for (count, key, value) in [(384, 5, 100), (64, 200, 0), (24, 600, 0)] {
-            let keys: BTreeMap<_, _> = (0..count).map(|i| (format!("{i:0key$}").into_bytes(), vec![7; value])).collect();
+            let keys: BTreeMap<_, _> =
+                (0..count).map(|i| (format!("{i:0key$}").into_bytes(), vec![7; value])).collect();
             let changes = keys.iter().map(|(key, value)| (key.clone(), Some(value.clone()))).collect();
             let due = Model::from([(b"b".to_vec(), keys)]);
             let high = |source: &Source| Db::open(source).unwrap().meta().high_water.0;
 
             let base = file(&Model::new(), 1024);
-            let patched = patch(&Db::open(&base).unwrap(), &Changes::from([(b"b".to_vec(), changes)])).unwrap().source;
+            let patched =
+                patch(&Db::open(&base).unwrap(), &Changes::from([(b"b".to_vec(), changes)])).unwrap().source;
             assert_eq!(content(&patched), due);
             // The metas are there already.
-            assert_eq!(high(&patched) - high(&base), high(&file(&due, 1024)) - 2, "{count} keys of {key} bytes");
+            assert_eq!(
+                high(&patched) - high(&base),
+                high(&file(&due, 1024)) - 2,
+                "{count} keys of {key} bytes"
+            );
         }
     }
 
@@ -355,7 +376,8 @@ mod tests {
             prop_assert_eq!(content(&patched.source), due.clone());
             let over = Db::open(&patched.source).unwrap();
             check_length(&over).unwrap();
-            // Packed it holds the same, and no page that nothing leads to; the whole is larger by what the old pages take.
+            // Packed it holds the same, and no page that nothing leads to; the whole is larger by what the old pages
+            // take.
             let reached = reached(&Db::open(&source).unwrap());
             let places = patched.places(&over, &reached);
             let mut packed = Vec::new();

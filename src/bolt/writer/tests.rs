@@ -65,8 +65,14 @@ fn read(file: &[u8], options: Options) -> (Items, Vec<(usize, usize)>) {
     let (mut root, mut freelist, mut hwm) = (0, 0, 0);
     for (id, txid) in [(0usize, options.txid), (1, options.txid - 1)] {
         let page = &file[id * ps..(id + 1) * ps];
-        assert_eq!((u64_at(page, 0), u16_at(page, 8), u16_at(page, 10), u32_at(page, 12)), (id as u64, 4, 0, 0));
-        assert_eq!((u32_at(page, 16), u32_at(page, 20), u32_at(page, 24), u32_at(page, 28)), (0xED0C_DAED, 2, ps, 0));
+        assert_eq!(
+            (u64_at(page, 0), u16_at(page, 8), u16_at(page, 10), u32_at(page, 12)),
+            (id as u64, 4, 0, 0)
+        );
+        assert_eq!(
+            (u32_at(page, 16), u32_at(page, 20), u32_at(page, 24), u32_at(page, 28)),
+            (0xED0C_DAED, 2, ps, 0)
+        );
         let body = (u64_at(page, 32), u64_at(page, 48), u64_at(page, 56));
         assert!(id == 0 || body == (root, freelist, hwm), "both metas describe one tree");
         (root, freelist, hwm) = body;
@@ -76,7 +82,8 @@ fn read(file: &[u8], options: Options) -> (Items, Vec<(usize, usize)>) {
     }
     assert_eq!(file.len(), (hwm as usize * ps).max(4096));
     assert!(file[hwm as usize * ps..].iter().all(|b| *b == 0));
-    let mut reader = Reader { file, page_size: ps, hwm: hwm as usize, seen: BTreeSet::from([0, 1]), runs: Vec::new() };
+    let mut reader =
+        Reader { file, page_size: ps, hwm: hwm as usize, seen: BTreeSet::from([0, 1]), runs: Vec::new() };
     let mut items = Items::new();
     reader.tree(root as usize, true, &mut items);
     if options.freelist == Freelist::Stored {
@@ -120,7 +127,8 @@ impl<'a> Reader<'a> {
         let (mut at, mut depth, mut lowest) = (16 + 16 * count, None, None);
         for i in 0..count {
             let element = 16 + 16 * i;
-            let (pos, len, child) = (u32_at(page, element), u32_at(page, element + 4), u64_at(page, element + 8));
+            let (pos, len, child) =
+                (u32_at(page, element), u32_at(page, element + 4), u64_at(page, element + 8));
             assert_eq!(element + pos, at, "keys lie back to back");
             let key = &page[at..at + len];
             at += len;
@@ -169,8 +177,16 @@ impl<'a> Reader<'a> {
             self.tree(root as usize, true, &mut items);
         }
         let nested = items.values().any(|item| matches!(item, Item::Bucket(..)));
-        let size = 16 + items.iter().map(|(k, v)| 16 + k.len() + if let Item::Value(v) = v { v.len() } else { 0 }).sum::<usize>();
-        assert_eq!(root == 0, !nested && size <= self.page_size / 4, "inline where Go inlines, and only there");
+        let size = 16
+            + items
+                .iter()
+                .map(|(k, v)| 16 + k.len() + if let Item::Value(v) = v { v.len() } else { 0 })
+                .sum::<usize>();
+        assert_eq!(
+            root == 0,
+            !nested && size <= self.page_size / 4,
+            "inline where Go inlines, and only there"
+        );
         Item::Bucket(sequence, items)
     }
 }
@@ -202,7 +218,10 @@ fn the_hand_built_file_is_rebuilt_byte_for_byte() {
     writer.put(b"term", &2u64.to_be_bytes()).unwrap();
     writer.end_bucket().unwrap();
     assert_eq!(writer.finish().unwrap(), Summary { pages: 3, bytes: 12288, txid: 3 });
-    assert_eq!(hex(&sha256(file.get_ref())), "82c10fdb2922417389333c57bbb949d0c475ffb767e21ade42a6e525ae176ce1");
+    assert_eq!(
+        hex(&sha256(file.get_ref())),
+        "82c10fdb2922417389333c57bbb949d0c475ffb767e21ade42a6e525ae176ce1"
+    );
 }
 
 #[test]
@@ -235,7 +254,11 @@ fn leaves_are_filled_to_the_last_byte() {
     let half = Options { fill_percent: 50, ..Options::default() };
     let items = in_bucket(numbered(15 * 100, 248));
     let file = write(&items, half);
-    assert_eq!(file.len() / 4096, 2 + 1500usize.div_ceil(7) + 3 + 1 + 1, "seven items in a leaf, 84 leaves in a branch, one above");
+    assert_eq!(
+        file.len() / 4096,
+        2 + 1500usize.div_ceil(7) + 3 + 1 + 1,
+        "seven items in a leaf, 84 leaves in a branch, one above"
+    );
     assert_eq!(read(&file, half).0, items);
 }
 
@@ -246,7 +269,11 @@ fn items_of_more_than_half_a_page_do_not_waste_the_other_half() {
         let file = write(&items, options(4096));
         let (back, runs) = read(&file, options(4096));
         assert_eq!(back, items);
-        assert!(file.len() * 3 / 4 < 300 * (value + 24) + 4 * 4096, "{} bytes for values of {value}", file.len());
+        assert!(
+            file.len() * 3 / 4 < 300 * (value + 24) + 4 * 4096,
+            "{} bytes for values of {value}",
+            file.len()
+        );
         assert!(runs.iter().all(|(_, run)| *run <= 4), "no leaf is longer than four pages");
     }
 }
@@ -255,7 +282,8 @@ fn items_of_more_than_half_a_page_do_not_waste_the_other_half() {
 fn no_branch_is_left_with_one_child_whatever_the_count() {
     // Keys of 300 bytes on 1024-byte pages: three children a branch, and every remainder at every level.
     for count in 0..120 {
-        let items: Items = (0..count).map(|i| (format!("{i:0300}").into_bytes(), Item::Value(vec![9; 600]))).collect();
+        let items: Items =
+            (0..count).map(|i| (format!("{i:0300}").into_bytes(), Item::Value(vec![9; 600]))).collect();
         let items = in_bucket(items);
         assert_eq!(read(&write(&items, options(1024)), options(1024)).0, items);
     }
@@ -264,7 +292,8 @@ fn no_branch_is_left_with_one_child_whatever_the_count() {
 #[test]
 fn keys_longer_than_a_page_make_branches_of_two() {
     for count in [1, 2, 3, 4, 5, 9, 17] {
-        let items: Items = (0..count).map(|i| (format!("{i:032768}").into_bytes(), Item::Value(Vec::new()))).collect();
+        let items: Items =
+            (0..count).map(|i| (format!("{i:032768}").into_bytes(), Item::Value(Vec::new()))).collect();
         let items = in_bucket(items);
         for page_size in [1024, 65_536] {
             assert_eq!(read(&write(&items, options(page_size)), options(page_size)).0, items);
@@ -274,8 +303,9 @@ fn keys_longer_than_a_page_make_branches_of_two() {
 
 #[test]
 fn thousands_of_top_level_buckets_make_a_tree_of_their_own() {
-    let items: Items =
-        (0..3000u64).map(|i| (format!("bucket{i:05}").into_bytes(), Item::Bucket(i, numbered(i as usize % 7, 40)))).collect();
+    let items: Items = (0..3000u64)
+        .map(|i| (format!("bucket{i:05}").into_bytes(), Item::Bucket(i, numbered(i as usize % 7, 40))))
+        .collect();
     assert_eq!(read(&write(&items, options(1024)), options(1024)).0, items);
 }
 
@@ -335,7 +365,10 @@ fn what_is_refused_leaves_no_trace() {
             assert_eq!(refused(writer.put(b"k", b"v")), "bucket m: key k does not come after k");
             assert_eq!(refused(writer.put(b"a\n", b"v")), "bucket m: key a\\n does not come after k");
             assert_eq!(refused(writer.put(b"", b"v")), "bucket m: an empty key");
-            assert_eq!(refused(writer.put(&[b'z'; 32_769], b"v")), "bucket m: a key of 32769 bytes, the most is 32768");
+            assert_eq!(
+                refused(writer.put(&[b'z'; 32_769], b"v")),
+                "bucket m: a key of 32769 bytes, the most is 32768"
+            );
             assert_eq!(refused(writer.begin_bucket(b"k", 0)), "bucket m: key k does not come after k");
         }
         writer.begin_bucket(b"n", 0).unwrap();
@@ -361,10 +394,15 @@ fn an_item_that_go_could_not_read_is_refused() {
     let zeros = vec![0u8; MAX_ITEM];
     let mut writer = Writer::new(Cursor::new(Vec::new()), Options::default()).unwrap();
     writer.begin_bucket(b"b", 0).unwrap();
-    assert!(matches!(writer.put(b"k", &zeros), Err(WriteError::ItemTooLong { len, .. }) if len == MAX_ITEM + 1));
+    assert!(
+        matches!(writer.put(b"k", &zeros), Err(WriteError::ItemTooLong { len, .. }) if len == MAX_ITEM + 1)
+    );
     // A leaf with the longest item and all but the last 40 bytes of its run.
     let size = (MAX_ITEM + 32).next_multiple_of(4096) - 40;
-    assert!(!writer.pages.leaf_has_room(size, size + 20), "a second item would push the first out of the window");
+    assert!(
+        !writer.pages.leaf_has_room(size, size + 20),
+        "a second item would push the first out of the window"
+    );
     assert!(writer.pages.leaf_has_room(4096 - 40, 4096 - 20));
     // A leaf that is a quarter empty is left so, an emptier one is not.
     assert!(!writer.pages.leaf_has_room(3072, 5000) && writer.pages.leaf_has_room(3071, 5000));
@@ -377,7 +415,10 @@ fn options_out_of_range_and_open_buckets_are_refused() {
         assert!(matches!(open(options(page_size)), Err(WriteError::Option { option: "page size", .. })));
     }
     for txid in [0, u64::MAX] {
-        assert!(matches!(open(Options { txid, ..Options::default() }), Err(WriteError::Option { option: "txid", .. })));
+        assert!(matches!(
+            open(Options { txid, ..Options::default() }),
+            Err(WriteError::Option { option: "txid", .. })
+        ));
     }
     for fill_percent in [0, 24, 101] {
         assert!(open(Options { fill_percent, ..Options::default() }).is_err());

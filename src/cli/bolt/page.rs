@@ -81,7 +81,8 @@ fn possible_size(text: &str) -> Result<u32, &'static str> {
 
 /// The type as bbolt names it.
 pub fn kind(header: &Header) -> String {
-    Kind::from_flags(header.flags).map_or_else(|| format!("unknown<{:02x}>", header.flags), |kind| kind.name().to_owned())
+    Kind::from_flags(header.flags)
+        .map_or_else(|| format!("unknown<{:02x}>", header.flags), |kind| kind.name().to_owned())
 }
 
 fn source(file: &File, size: &Size) -> Result<Source, Error> {
@@ -101,15 +102,19 @@ fn page_size(source: &Source, size: &Size) -> Result<u64, Error> {
 
 fn open(source: &Source) -> Result<Db<'_>, Error> {
     Db::open(source).map_err(|mut corrupt| {
-        corrupt.detail.push_str(". Single pages can still be read: say how big they are, as in --page-size 4096");
+        corrupt
+            .detail
+            .push_str(". Single pages can still be read: say how big they are, as in --page-size 4096");
         Error::damaged(source.path(), corrupt)
     })
 }
 
 pub fn pages(args: &PageArgs, out: Out<'_>, monitor: &dyn Monitor) -> Result<(), Fail> {
     let source = source(&args.file, &args.size)?;
-    let list = |out| List::begin(out, args.listing.write_out, "coldbolt/bolt-page/1", &source.name(), "pages");
-    let mut printer = Printer { source: &source, format: args.format_value, monitor, page_size: 0, window: Window::new() };
+    let list =
+        |out| List::begin(out, args.listing.write_out, "coldbolt/bolt-page/1", &source.name(), "pages");
+    let mut printer =
+        Printer { source: &source, format: args.format_value, monitor, page_size: 0, window: Window::new() };
     if !args.all {
         printer.page_size = page_size(&source, &args.size)?;
         let mut list = list(out)?;
@@ -134,21 +139,32 @@ pub fn item(args: &ItemArgs, out: Out<'_>, _: &dyn Monitor) -> Result<(), Fail> 
     let source = source(&args.file, &args.size)?;
     let damaged = |c| Error::damaged(source.path(), c);
     let mut window = Window::new();
-    let raw = RawPage::read(&source, page_size(&source, &args.size)?, Pgid(args.id), &mut window).map_err(damaged)?;
+    let raw = RawPage::read(&source, page_size(&source, &args.size)?, Pgid(args.id), &mut window)
+        .map_err(damaged)?;
     if let Some(fault) = raw.faults.first() {
         return Err(damaged(Box::new(fault.clone())).into());
     }
-    let refuse = |what: String| Fail::Library(Error::Refused(format!("{}: page {}: {what}", source.name(), args.id)));
+    let refuse =
+        |what: String| Fail::Library(Error::Refused(format!("{}: page {}: {what}", source.name(), args.id)));
     let page = raw.page.filter(|page| page.kind == Kind::Leaf);
-    let page = page.ok_or_else(|| refuse(format!("it is a {} page, items are in leaf pages", kind(&raw.header))))?;
-    let loose = page.loose_leaf(args.item).ok_or_else(|| refuse(format!("there is no item {}, the page has {}", args.item, page.count)))?;
-    for part in [loose.key.filter(|_| !args.value_only), loose.value.filter(|_| !args.key_only)].into_iter().flatten() {
+    let page =
+        page.ok_or_else(|| refuse(format!("it is a {} page, items are in leaf pages", kind(&raw.header))))?;
+    let loose = page
+        .loose_leaf(args.item)
+        .ok_or_else(|| refuse(format!("there is no item {}, the page has {}", args.item, page.count)))?;
+    for part in
+        [loose.key.filter(|_| !args.value_only), loose.value.filter(|_| !args.key_only)].into_iter().flatten()
+    {
         args.format.show(part).write(out)?;
         writeln!(out)?;
     }
     let missing = (loose.key.is_none() && !args.value_only) || (loose.value.is_none() && !args.key_only);
     if missing {
-        Err(page.leaf(args.item).map_err(damaged).err().map_or_else(|| refuse("unreadable".to_owned()), Fail::from))
+        Err(page
+            .leaf(args.item)
+            .map_err(damaged)
+            .err()
+            .map_or_else(|| refuse("unreadable".to_owned()), Fail::from))
     } else {
         Ok(())
     }
@@ -223,9 +239,15 @@ struct Printer<'p> {
 }
 
 impl Printer<'_> {
-    /// Prints page `id`; with `uses` because it is its turn, and what is left in a free page need not be whole. Returns how many pages that
-    /// were.
-    fn print(&mut self, id: u64, uses: Option<&PageUse>, separate: bool, list: &mut List<'_>) -> Result<u64, Fail> {
+    /// Prints page `id`; with `uses` because it is its turn, and what is left in a free page need not be whole.
+    /// Returns how many pages that were.
+    fn print(
+        &mut self,
+        id: u64,
+        uses: Option<&PageUse>,
+        separate: bool,
+        list: &mut List<'_>,
+    ) -> Result<u64, Fail> {
         let purpose = uses.map_or(Use::Used, |uses| uses.of(Pgid(id)));
         let mut view = self.view(id, purpose);
         view.purpose = uses.map(|_| purpose);
@@ -242,7 +264,8 @@ impl Printer<'_> {
         if !view.faults.is_empty() {
             return Ok(1);
         }
-        // A page in use owns the pages behind it. Behind a free one only those are passed over that hold nothing else by now.
+        // A page in use owns the pages behind it. Behind a free one only those are passed over that hold nothing else
+        // by now.
         let overflow = u64::from(view.overflow);
         let idle = |id: u64| uses.is_some_and(|uses| uses.of(Pgid(id)) != Use::Used) && !self.is_page(id);
         let passed = (1..=overflow).take_while(|ahead| purpose == Use::Used || idle(id + ahead)).count();
@@ -260,7 +283,16 @@ impl Printer<'_> {
     fn view(&mut self, id: u64, purpose: Use) -> View {
         let file = self.source.name();
         let offset = id.saturating_mul(self.page_size);
-        let mut view = View { id, offset, kind: None, size: 0, overflow: 0, purpose: None, body: Body::Nothing {}, faults: Vec::new() };
+        let mut view = View {
+            id,
+            offset,
+            kind: None,
+            size: 0,
+            overflow: 0,
+            purpose: None,
+            body: Body::Nothing {},
+            faults: Vec::new(),
+        };
         let raw = match RawPage::read(self.source, self.page_size, Pgid(id), &mut self.window) {
             Ok(raw) => raw,
             Err(corrupt) => {
@@ -279,8 +311,12 @@ impl Printer<'_> {
         if let Some(page) = raw.page {
             view.body = match page.kind {
                 Kind::Meta => meta(&page, &mut faults),
-                Kind::Leaf => Body::Items((0..page.count).map(|i| leaf_item(&page, i, self.format, &mut faults)).collect()),
-                Kind::Branch => Body::Items((0..page.count).map(|i| branch_item(&page, i, &mut faults)).collect()),
+                Kind::Leaf => Body::Items(
+                    (0..page.count).map(|i| leaf_item(&page, i, self.format, &mut faults)).collect(),
+                ),
+                Kind::Branch => {
+                    Body::Items((0..page.count).map(|i| branch_item(&page, i, &mut faults)).collect())
+                }
                 Kind::Freelist => free(&page, &mut faults),
             };
         }
@@ -320,7 +356,8 @@ fn leaf_item(page: &Page<'_>, index: usize, format: Format, faults: &mut Vec<Cor
     let holds = match (page.leaf(index), loose) {
         (Ok(element), _) if element.is_bucket => bucket_header(element.value).map_or_else(
             || {
-                let what = format!("a bucket's value has at least 16 bytes, this one has {}", element.value.len());
+                let what =
+                    format!("a bucket's value has at least 16 bytes, this one has {}", element.value.len());
                 damage(Corrupt::new(Code::BucketHeader, page.at().element(index).bucket(element.key), what))
             },
             |(root, sequence)| Holds::Bucket { root, sequence },
@@ -328,7 +365,11 @@ fn leaf_item(page: &Page<'_>, index: usize, format: Format, faults: &mut Vec<Cor
         (Ok(element), _) => Holds::Value(format.show(element.value)),
         (Err(corrupt), _) => damage(corrupt),
     };
-    Item { key: key.map(|key| Format::Auto.show(key)), label: key.map_or_else(|| format!("<element {index}>"), label), holds }
+    Item {
+        key: key.map(|key| Format::Auto.show(key)),
+        label: key.map_or_else(|| format!("<element {index}>"), label),
+        holds,
+    }
 }
 
 fn bucket_header(value: &[u8]) -> Option<(u64, u64)> {
@@ -337,7 +378,11 @@ fn bucket_header(value: &[u8]) -> Option<(u64, u64)> {
 
 fn branch_item(page: &Page<'_>, index: usize, faults: &mut Vec<Corrupt>) -> Item {
     match page.branch(index) {
-        Ok(element) => Item { key: Some(Format::Auto.show(element.key)), label: label(element.key), holds: Holds::Child(element.child) },
+        Ok(element) => Item {
+            key: Some(Format::Auto.show(element.key)),
+            label: label(element.key),
+            holds: Holds::Child(element.child),
+        },
         Err(corrupt) => {
             let text = format!("{} [{}]", corrupt.detail, corrupt.code);
             faults.push(*corrupt);
@@ -350,7 +395,11 @@ fn free(page: &Page<'_>, faults: &mut Vec<Corrupt>) -> Body {
     let (count, ids) = freelist::ids(page);
     let ids: Vec<Pgid> = ids.collect();
     if ids.len() as u64 != count {
-        let what = format!("{count} free pages are claimed, the page's {} bytes have room for {}", page.bytes.len(), ids.len());
+        let what = format!(
+            "{count} free pages are claimed, the page's {} bytes have room for {}",
+            page.bytes.len(),
+            ids.len()
+        );
         faults.push(*Corrupt::new(Code::FreelistInvalid, page.at(), what));
     }
     Body::Free { count, ids }
@@ -360,16 +409,28 @@ fn free(page: &Page<'_>, faults: &mut Vec<Corrupt>) -> Body {
 fn simple(view: &View, out: Out<'_>) -> io::Result<()> {
     writeln!(out, "Page ID:    {}", view.id)?;
     if let Some(kind) = &view.kind {
-        writeln!(out, "Page Type:  {kind}\nTotal Size: {} bytes\nOverflow pages: {}", view.size, view.overflow)?;
+        writeln!(
+            out,
+            "Page Type:  {kind}\nTotal Size: {} bytes\nOverflow pages: {}",
+            view.size, view.overflow
+        )?;
     }
     for fault in view.faults.iter().filter(|fault| fault.at.element.is_none()) {
         writeln!(out, "Damage:     {}: {} [{}]", fault.at, fault.detail, fault.code)?;
     }
     match &view.body {
         Body::Meta(meta) => {
-            writeln!(out, "Version:    {}\nPage Size:  {} bytes\nFlags:      {:08x}", meta.version, meta.page_size, meta.flags)?;
+            writeln!(
+                out,
+                "Version:    {}\nPage Size:  {} bytes\nFlags:      {:08x}",
+                meta.version, meta.page_size, meta.flags
+            )?;
             let freelist = meta.freelist.unwrap_or(coldbolt::bolt::meta::NO_FREELIST);
-            writeln!(out, "Root:       <pgid={}>\nFreelist:   <pgid={freelist}>\nHWM:        <pgid={}>", meta.root, meta.high_water)?;
+            writeln!(
+                out,
+                "Root:       <pgid={}>\nFreelist:   <pgid={freelist}>\nHWM:        <pgid={}>",
+                meta.root, meta.high_water
+            )?;
             writeln!(out, "Txn ID:     {}\nChecksum:   {}\n", meta.txid, meta.checksum)
         }
         Body::Items(items) => {

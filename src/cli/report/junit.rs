@@ -1,6 +1,7 @@
 //! JUnit XML as Jenkins, GitLab and the actions for GitHub read it (schema `junit-10.xsd` of the Jenkins xUnit plugin).
 //!
-//! What could not be checked is an `error`, not a `skipped`: the exit code is not 0 either. Skipped is what was not asked for.
+//! What could not be checked is an `error`, not a `skipped`: the exit code is not 0 either. Skipped is what was not
+//! asked for.
 
 use std::fmt::Write;
 
@@ -26,14 +27,22 @@ struct Counts {
 impl Counts {
     fn of(cases: &[Case]) -> Counts {
         let count = |element| cases.iter().filter(|c| c.end.as_ref().is_some_and(|e| e.0 == element)).count();
-        Counts { tests: cases.len(), failures: count("failure"), errors: count("error"), skipped: count("skipped") }
+        Counts {
+            tests: cases.len(),
+            failures: count("failure"),
+            errors: count("error"),
+            skipped: count("skipped"),
+        }
     }
 }
 
 pub fn report(answer: &Answer) -> String {
     let mut suites = String::new();
     let (mut all, mut seconds) = (Counts::default(), 0.0);
-    let files = answer.files.iter().map(|Judged { verification, took }| (&verification.path, took.as_secs_f64(), cases(verification)));
+    let files = answer
+        .files
+        .iter()
+        .map(|Judged { verification, took }| (&verification.path, took.as_secs_f64(), cases(verification)));
     let unreadable = answer.unreadable.iter().map(|u| {
         let end = Some(("error", "unreadable", u.error.clone(), String::new()));
         (&u.path, 0.0, vec![Case { name: "readable".to_owned(), end }])
@@ -136,11 +145,8 @@ mod tests {
         let all: String = (0..=0x2_0000).filter_map(char::from_u32).collect();
         let escaped = escape(&all);
         assert!(!escaped.contains(['<', '>', '"', '\'', '\u{1b}', '\u{fffe}', '\u{0}']));
-        assert!(
-            escaped
-                .split('&')
-                .skip(1)
-                .all(|entity| ["lt;", "gt;", "amp;", "quot;", "apos;", "#9;", "#13;"].iter().any(|e| entity.starts_with(e)))
-        );
+        assert!(escaped.split('&').skip(1).all(|entity| {
+            ["lt;", "gt;", "amp;", "quot;", "apos;", "#9;", "#13;"].iter().any(|e| entity.starts_with(e))
+        }));
     }
 }

@@ -25,13 +25,26 @@ fn one(out: &mut String, file: &Verification) {
         Verdict::Inconclusive => "❔",
         Verdict::Unreadable | Verdict::Bad => "❌",
     };
-    let _ = writeln!(out, "\n### {mark} {}\n\n{}, {}\n", text(&file.path), text(&file.kind), text(&verdict(file)));
+    let _ = writeln!(
+        out,
+        "\n### {mark} {}\n\n{}, {}\n",
+        text(&file.path),
+        text(&file.kind),
+        text(&verdict(file))
+    );
     let _ = writeln!(out, "| Check | Outcome | Detail |\n|---|---|---|");
     for level in file.levels.iter().filter(|l| l.outcome != Outcome::NotApplicable) {
-        let _ = writeln!(out, "| level {} | {} | {} |", level.level.name(), word(level.outcome), text(&level.detail));
+        let _ = writeln!(
+            out,
+            "| level {} | {} | {} |",
+            level.level.name(),
+            word(level.outcome),
+            text(&level.detail)
+        );
     }
     for rule in &file.policy {
-        let _ = writeln!(out, "| policy {} | {} | {} |", text(&rule.title()), kept(rule), text(&rule.message));
+        let _ =
+            writeln!(out, "| policy {} | {} | {} |", text(&rule.title()), kept(rule), text(&rule.message));
     }
     let broken = file.policy.iter().any(|r| r.passed == Some(false) && r.severity == RuleSeverity::Warning);
     if broken {
@@ -83,6 +96,9 @@ fn text(text: &str) -> String {
 mod tests {
     #[test]
     fn nothing_is_markup_afterwards() {
-        assert_eq!(super::text("a|b\n<script>`x`[y](z) *c* \u{1b}[0m\\"), "a&#124;b &lt;script&gt;\\`x\\`\\[y\\](z) \\*c\\*  \\[0m\\\\");
+        assert_eq!(
+            super::text("a|b\n<script>`x`[y](z) *c* \u{1b}[0m\\"),
+            "a&#124;b &lt;script&gt;\\`x\\`\\[y\\](z) \\*c\\*  \\[0m\\\\"
+        );
     }
 }

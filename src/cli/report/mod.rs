@@ -88,7 +88,8 @@ impl Reports {
         replaced.map(|path| (path.as_path(), Existing::Replace)).chain(kept)
     }
 
-    /// Refuses, before the work, what could not be written after it or would cost data: an input, or anything else of etcd's.
+    /// Refuses, before the work, what could not be written after it or would cost data: an input, or anything else of
+    /// etcd's.
     pub fn check<'p>(&self, inputs: impl Iterator<Item = &'p Path>) -> Result<(), Fail> {
         let usage = |path: &Path, what: &str| Fail::Usage(format!("{}: {what}", show(path)));
         let identity = |path: &Path| fs::metadata(path).ok().map(|m| (m.dev(), m.ino()));
@@ -100,13 +101,17 @@ impl Reports {
             }
             dest::check(path, existing).map_err(|e| usage(path, &e.to_string()))?;
             let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            let whole = fs::canonicalize(parent).unwrap_or_default().join(path.file_name().unwrap_or_default());
+            let whole =
+                fs::canonicalize(parent).unwrap_or_default().join(path.file_name().unwrap_or_default());
             if seen.contains(&whole) {
                 return Err(usage(path, "is named for two reports"));
             }
             seen.push(whole);
             let kind = Source::open(path).and_then(|source| file_kind(&source));
-            if matches!(kind, Ok(FileKind::Bolt | FileKind::BoltBigEndian | FileKind::Wal | FileKind::RaftSnapshot)) {
+            if matches!(
+                kind,
+                Ok(FileKind::Bolt | FileKind::BoltBigEndian | FileKind::Wal | FileKind::RaftSnapshot)
+            ) {
                 return Err(usage(path, "is a file of etcd's, and no report replaces one"));
             }
         }
@@ -157,15 +162,21 @@ pub fn word(outcome: Outcome) -> &'static str {
 /// The verdict in words, with the levels it rests on.
 pub fn verdict(verification: &Verification) -> String {
     let names = |outcomes: &[Outcome]| {
-        let names = verification.levels.iter().filter(|l| outcomes.contains(&l.outcome)).map(|l| l.level.name());
+        let names =
+            verification.levels.iter().filter(|l| outcomes.contains(&l.outcome)).map(|l| l.level.name());
         names.collect::<Vec<_>>().join(", ")
     };
     let rules = |passed| {
-        let rules = verification.policy.iter().filter(|r| r.severity == RuleSeverity::Error && r.passed == passed);
+        let rules =
+            verification.policy.iter().filter(|r| r.severity == RuleSeverity::Error && r.passed == passed);
         rules.map(RuleResult::title).collect::<Vec<_>>().join(", ")
     };
     let passed = names(&[Outcome::Passed, Outcome::Warned]);
-    let good = if passed.is_empty() { "nothing was found good".to_owned() } else { format!("good at levels {passed}") };
+    let good = if passed.is_empty() {
+        "nothing was found good".to_owned()
+    } else {
+        format!("good at levels {passed}")
+    };
     let policy = if verification.policy.is_empty() { "" } else { " and by the policy" };
     match verification.verdict {
         Verdict::Good => format!("{good}{policy}"),
@@ -177,16 +188,24 @@ pub fn verdict(verification: &Verification) -> String {
         Verdict::Unreadable => "could not be read".to_owned(),
         Verdict::Bad => {
             let failed = [("damage at ", names(&[Outcome::Failed])), ("broken: ", rules(Some(false)))];
-            let failed: Vec<_> =
-                failed.iter().filter(|(_, names)| !names.is_empty()).map(|(what, names)| format!("{what}{names}")).collect();
-            if failed.is_empty() { format!("BAD ({good})") } else { format!("BAD: {} ({good})", failed.join("; ")) }
+            let failed: Vec<_> = failed
+                .iter()
+                .filter(|(_, names)| !names.is_empty())
+                .map(|(what, names)| format!("{what}{names}"))
+                .collect();
+            if failed.is_empty() {
+                format!("BAD ({good})")
+            } else {
+                format!("BAD: {} ({good})", failed.join("; "))
+            }
         }
     }
 }
 
 /// The findings that a level failed or was warned by, one a line.
 fn findings_of(verification: &Verification, level: &LevelReport) -> String {
-    let found = verification.findings.iter().filter(|f| coldbolt::ops::verify::Level::of(f.code) == level.level);
+    let found =
+        verification.findings.iter().filter(|f| coldbolt::ops::verify::Level::of(f.code) == level.level);
     found.filter(|f| f.severity > Severity::Note).map(|f| format!("{}: {f}\n", f.severity)).collect()
 }
 

@@ -41,8 +41,13 @@ impl Monitor for Lines<'_> {
     }
 }
 
-/// Does the work on another thread and writes its findings while it runs. Work whose findings nobody reads any more is cancelled.
-pub fn streamed<R: Send>(out: &mut dyn Write, monitor: &dyn Monitor, work: impl FnOnce(&dyn Monitor) -> R + Send) -> io::Result<R> {
+/// Does the work on another thread and writes its findings while it runs. Work whose findings nobody reads any more
+/// is cancelled.
+pub fn streamed<R: Send>(
+    out: &mut dyn Write,
+    monitor: &dyn Monitor,
+    work: impl FnOnce(&dyn Monitor) -> R + Send,
+) -> io::Result<R> {
     let (findings, arriving) = channel();
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {

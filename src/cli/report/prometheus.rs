@@ -23,7 +23,11 @@ impl Metric {
 
     /// One sample. A series that is there already stays: a file with one twice is refused as a whole.
     fn put(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
-        let labels = labels.iter().map(|(label, value)| format!("{label}=\"{}\"", escape(value))).collect::<Vec<_>>().join(",");
+        let labels = labels
+            .iter()
+            .map(|(label, value)| format!("{label}=\"{}\"", escape(value)))
+            .collect::<Vec<_>>()
+            .join(",");
         if self.seen.insert(labels.clone()) {
             let value = if value.is_nan() { "NaN".to_owned() } else { value.to_string() };
             let _ = writeln!(self.text, "coldbolt_verify_{name}{{{labels}}} {value}");
@@ -44,9 +48,17 @@ const VALUES: [(&str, &str, Value); 12] = [
     ("compact_revision", "Compact revision.", |f| f.verification.measured.compact_revision.map(|n| n as f64)),
     ("keys", "Live keys.", |f| f.verification.measured.live_keys.map(|n| n as f64)),
     ("revisions", "Stored revisions of all keys.", |f| f.verification.measured.revisions.map(|n| n as f64)),
-    ("wal_lag_entries", "Entries in the WAL that the database lacks.", |f| f.verification.measured.wal_lag.map(|n| n as f64)),
+    ("wal_lag_entries", "Entries in the WAL that the database lacks.", |f| {
+        f.verification.measured.wal_lag.map(|n| n as f64)
+    }),
     ("modified_timestamp_seconds", "Modification time of the file.", |f| {
-        f.verification.measured.modified.as_ref()?.parse::<jiff::Timestamp>().ok().map(|t| t.as_second() as f64)
+        f.verification
+            .measured
+            .modified
+            .as_ref()?
+            .parse::<jiff::Timestamp>()
+            .ok()
+            .map(|t| t.as_second() as f64)
     }),
     ("evidence_timestamp_seconds", "Newest time that something inside the file tells.", |f| {
         f.verification.measured.newest_evidence.as_ref().map(|e| e.time.as_second() as f64)
@@ -89,14 +101,21 @@ fn verdicts(answer: &Answer) -> Metric {
     let files = answer.files.iter().map(|f| (&f.verification.path, f.verification.verdict));
     for (path, is) in files.chain(answer.unreadable.iter().map(|u| (&u.path, Verdict::Unreadable))) {
         for verdict in [Verdict::Good, Verdict::Inconclusive, Verdict::Unreadable, Verdict::Bad] {
-            metric.put("verdict", &[("path", path), ("verdict", &name(verdict))], f64::from(u8::from(is == verdict)));
+            metric.put(
+                "verdict",
+                &[("path", path), ("verdict", &name(verdict))],
+                f64::from(u8::from(is == verdict)),
+            );
         }
     }
     metric
 }
 
 fn levels(answer: &Answer) -> Metric {
-    let mut metric = Metric::new("level", "1 for a level that passed, 0 for one that failed, NaN for one that could not be checked.");
+    let mut metric = Metric::new(
+        "level",
+        "1 for a level that passed, 0 for one that failed, NaN for one that could not be checked.",
+    );
     for file in &answer.files {
         for level in &file.verification.levels {
             let value = match level.outcome {
@@ -117,7 +136,8 @@ fn findings(answer: &Answer) -> Metric {
     for file in &answer.files {
         for (code, n) in &file.verification.finding_counts {
             let severity = code.severity().to_string();
-            let labels = [("path", file.verification.path.as_str()), ("code", code.name()), ("severity", &severity)];
+            let labels =
+                [("path", file.verification.path.as_str()), ("code", code.name()), ("severity", &severity)];
             metric.put("findings", &labels, *n as f64);
         }
     }
@@ -125,14 +145,20 @@ fn findings(answer: &Answer) -> Metric {
 }
 
 fn rules(answer: &Answer) -> Metric {
-    let mut metric =
-        Metric::new("check", "1 for a rule of the policy that is kept, 0 for a broken one, NaN for one that could not be checked.");
+    let mut metric = Metric::new(
+        "check",
+        "1 for a rule of the policy that is kept, 0 for a broken one, NaN for one that could not be checked.",
+    );
     for file in &answer.files {
         for rule in &file.verification.policy {
             let value = rule.passed.map_or(f64::NAN, |passed| f64::from(u8::from(passed)));
             let (path, keys) = (file.verification.path.as_str(), rule.keys.as_deref().unwrap_or_default());
             let severity = rule.severity.to_string();
-            metric.put("check", &[("path", path), ("id", rule.id.name()), ("keys", keys), ("severity", &severity)], value);
+            metric.put(
+                "check",
+                &[("path", path), ("id", rule.id.name()), ("keys", keys), ("severity", &severity)],
+                value,
+            );
         }
     }
     metric

@@ -1,4 +1,5 @@
-//! SARIF 2.1.0: a rule for each finding code and policy rule that occurs, a result for each finding and each rule that is not kept.
+//! SARIF 2.1.0: a rule for each finding code and policy rule that occurs, a result for each finding and each rule
+//! that is not kept.
 
 use std::collections::BTreeSet;
 
@@ -9,18 +10,28 @@ use serde_json::{Map, Value, json};
 
 use super::{Answer, Judged, unlisted};
 
-const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
 pub fn report(answer: &Answer) -> String {
-    let codes: BTreeSet<Code> = answer.files.iter().flat_map(|f| f.verification.findings.iter().map(|f| f.code)).collect();
-    let broken = |f: &Judged| f.verification.policy.iter().filter(|r| r.passed != Some(true)).map(|r| r.id).collect::<Vec<_>>();
+    let codes: BTreeSet<Code> =
+        answer.files.iter().flat_map(|f| f.verification.findings.iter().map(|f| f.code)).collect();
+    let broken = |f: &Judged| {
+        f.verification.policy.iter().filter(|r| r.passed != Some(true)).map(|r| r.id).collect::<Vec<_>>()
+    };
     let policy: BTreeSet<Rule> = answer.files.iter().flat_map(broken).collect();
     let rules: Vec<Value> = codes.iter().map(|c| code(*c)).chain(policy.iter().map(|r| rule(*r))).collect();
 
     let mut results = Vec::new();
     for Judged { verification, .. } in &answer.files {
         results.extend(verification.findings.iter().map(finding));
-        results.extend(verification.policy.iter().filter(|r| r.passed != Some(true)).map(|r| breach(r, &verification.path)));
+        results.extend(
+            verification
+                .policy
+                .iter()
+                .filter(|r| r.passed != Some(true))
+                .map(|r| breach(r, &verification.path)),
+        );
     }
     let notifications: Vec<Value> = answer
         .unreadable
@@ -120,7 +131,9 @@ fn uri(path: &str) -> String {
     let mut uri = String::from(if path.starts_with('/') { "file://" } else { "" });
     for byte in path.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => uri.push(byte.into()),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                uri.push(byte.into())
+            }
             _ => uri.push_str(&format!("%{byte:02X}")),
         }
     }
@@ -133,9 +146,11 @@ mod tests {
 
     #[test]
     fn paths_become_uris() {
-        for (path, due) in
-            [("a b/c:d%é.db", "a%20b/c%3Ad%25%C3%A9.db"), ("/x/y.db", "file:///x/y.db"), ("(standard input)", "%28standard%20input%29")]
-        {
+        for (path, due) in [
+            ("a b/c:d%é.db", "a%20b/c%3Ad%25%C3%A9.db"),
+            ("/x/y.db", "file:///x/y.db"),
+            ("(standard input)", "%28standard%20input%29"),
+        ] {
             assert_eq!(uri(path), due);
         }
     }

@@ -1,7 +1,9 @@
-//! A static-pod manifest of etcd, as kubeadm writes it to `/etc/kubernetes/manifests/etcd.yaml`: what a restore needs to know of its member.
+//! A static-pod manifest of etcd, as kubeadm writes it to `/etc/kubernetes/manifests/etcd.yaml`: what a restore needs
+//! to know of its member.
 //!
-//! Flags are found in the container's `command` and `args`, or as `ETCD_*` in its `env`; etcd prefers flags. A path in the container is one on
-//! the host if a `hostPath` volume is mounted there. Source: `cmd/kubeadm/app/phases/etcd/local.go getEtcdCommand`.
+//! Flags are found in the container's `command` and `args`, or as `ETCD_*` in its `env`; etcd prefers flags. A path
+//! in the container is one on the host if a `hostPath` volume is mounted there. Source:
+//! `cmd/kubeadm/app/phases/etcd/local.go getEtcdCommand`.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -92,7 +94,8 @@ impl Manifest {
     /// Reads a manifest.
     pub fn read(path: &Path) -> Result<Manifest, Error> {
         let source = Source::open(path)?;
-        let bytes = source.read_all(LIMIT).map_err(|corrupt| Error::unreadable(path, corrupt.detail.clone()))?;
+        let bytes =
+            source.read_all(LIMIT).map_err(|corrupt| Error::unreadable(path, corrupt.detail.clone()))?;
         Manifest::parse(path, bytes)
     }
 
@@ -100,15 +103,20 @@ impl Manifest {
     pub fn parse(path: &Path, bytes: Vec<u8>) -> Result<Manifest, Error> {
         let wrong = |what: String| Error::unreadable(path, what);
         let text = String::from_utf8(bytes).map_err(|_| wrong("is not UTF-8: no manifest".to_owned()))?;
-        let pod: Pod = serde_saphyr::from_str(&text)
-            .map_err(|error| wrong(format!("is not the manifest of a pod: {}", printable(&error.without_snippet().to_string()))))?;
+        let pod: Pod = serde_saphyr::from_str(&text).map_err(|error| {
+            wrong(format!(
+                "is not the manifest of a pod: {}",
+                printable(&error.without_snippet().to_string())
+            ))
+        })?;
         if pod.kind != "Pod" {
             let kind = printable(&pod.kind);
             return Err(wrong(format!("is no manifest of a pod: its kind is {kind:?}")));
         }
         let Spec { containers, volumes } = pod.spec;
         let runs_etcd = |container: &Container| {
-            container.name == "etcd" || container.command.first().is_some_and(|program| program.rsplit('/').next() == Some("etcd"))
+            container.name == "etcd"
+                || container.command.first().is_some_and(|program| program.rsplit('/').next() == Some("etcd"))
         };
         let Some(container) = containers.into_iter().find(runs_etcd) else {
             return Err(wrong("has no container etcd".to_owned()));
@@ -121,18 +129,29 @@ impl Manifest {
     fn flag(&self, flag: &'static str) -> Result<Option<Taken>, Error> {
         let Some((value, from)) = self.flags.get(flag) else { return Ok(None) };
         if value.contains("$(") {
-            let what = format!("--{flag} is {}, which the kubelet fills in; give the flag to restore", printable(value));
+            let what = format!(
+                "--{flag} is {}, which the kubelet fills in; give the flag to restore",
+                printable(value)
+            );
             return Err(Error::unreadable(&self.path, what));
         }
         if value.chars().any(char::is_control) {
-            return Err(Error::unreadable(&self.path, format!("--{flag} is {}: it holds control characters", printable(value))));
+            return Err(Error::unreadable(
+                &self.path,
+                format!("--{flag} is {}: it holds control characters", printable(value)),
+            ));
         }
         Ok(Some(Taken { flag, value: value.clone(), from: format!("{}: {from}", show(&self.path)) }))
     }
 
     /// The same, for what a restore cannot do without.
     pub fn needed(&self, flag: &'static str) -> Result<Taken, Error> {
-        let missing = || Error::unreadable(&self.path, format!("its container etcd has no --{flag}; give the flag to restore"));
+        let missing = || {
+            Error::unreadable(
+                &self.path,
+                format!("its container etcd has no --{flag}; give the flag to restore"),
+            )
+        };
         self.flag(flag)?.ok_or_else(missing)
     }
 
@@ -153,7 +172,10 @@ impl Manifest {
 
     /// The directory of the log on the host, if it is kept apart.
     pub fn wal_dir(&self) -> Result<Option<Taken>, Error> {
-        self.flag("wal-dir")?.filter(|taken| !taken.value.is_empty()).map(|taken| self.on_host(taken)).transpose()
+        self.flag("wal-dir")?
+            .filter(|taken| !taken.value.is_empty())
+            .map(|taken| self.on_host(taken))
+            .transpose()
     }
 
     /// The version of etcd, by the tag of its image.
@@ -167,20 +189,31 @@ impl Manifest {
     /// Where a path in the container is on the host: below the deepest mount that holds it.
     fn on_host(&self, taken: Taken) -> Result<Taken, Error> {
         let inside = Path::new(&taken.value);
-        let wrong = |what: String| Error::unreadable(&self.path, format!("--{} is {}, {what}", taken.flag, printable(&taken.value)));
+        let wrong = |what: String| {
+            Error::unreadable(&self.path, format!("--{} is {}, {what}", taken.flag, printable(&taken.value)))
+        };
         let up = |path: &Path| path.components().any(|part| part == Component::ParentDir);
         if !inside.is_absolute() || up(inside) {
             return Err(wrong("which is not an absolute path".to_owned()));
         }
         let mounts = self.container.volume_mounts.iter().filter(|mount| mount.mount_path.starts_with('/'));
-        let mount = mounts.filter(|mount| inside.starts_with(&mount.mount_path)).max_by_key(|mount| mount.mount_path.len());
+        let mount = mounts
+            .filter(|mount| inside.starts_with(&mount.mount_path))
+            .max_by_key(|mount| mount.mount_path.len());
         let gone = || wrong(format!("which is on no volume of the host; give --{} to restore", taken.flag));
         let mount = mount.ok_or_else(gone)?;
-        let host = self.volumes.iter().find(|volume| volume.name == mount.name).and_then(|volume| volume.host_path.as_ref());
+        let host = self
+            .volumes
+            .iter()
+            .find(|volume| volume.name == mount.name)
+            .and_then(|volume| volume.host_path.as_ref());
         // The API server takes no such volume either.
-        let host = host.filter(|host| host.path.starts_with('/') && !up(Path::new(&host.path))).ok_or_else(gone)?;
+        let host =
+            host.filter(|host| host.path.starts_with('/') && !up(Path::new(&host.path))).ok_or_else(gone)?;
         let mut path = PathBuf::from(&host.path);
-        for below in [Path::new(&mount.sub_path), inside.strip_prefix(&mount.mount_path).unwrap_or(Path::new(""))] {
+        for below in
+            [Path::new(&mount.sub_path), inside.strip_prefix(&mount.mount_path).unwrap_or(Path::new(""))]
+        {
             if below.is_absolute() || up(below) {
                 return Err(gone());
             }
@@ -197,7 +230,10 @@ fn flags(container: &Container) -> BTreeMap<String, (String, String)> {
     let mut flags = BTreeMap::new();
     for env in &container.env {
         if let (Some(name), Some(value)) = (env.name.strip_prefix("ETCD_"), &env.value) {
-            flags.insert(name.to_ascii_lowercase().replace('_', "-"), (value.clone(), format!("env {}", printable(&env.name))));
+            flags.insert(
+                name.to_ascii_lowercase().replace('_', "-"),
+                (value.clone(), format!("env {}", printable(&env.name))),
+            );
         }
     }
     let mut words = container.command.iter().chain(&container.args).peekable();
@@ -226,7 +262,8 @@ mod tests {
         Manifest::read(&path).map_err(|error| error.to_string())
     }
 
-    const HEAD: &str = "kind: Pod\nspec:\n  containers:\n  - name: etcd\n    image: registry:5000/etcd:v3.6.4-0@sha256:00\n";
+    const HEAD: &str =
+        "kind: Pod\nspec:\n  containers:\n  - name: etcd\n    image: registry:5000/etcd:v3.6.4-0@sha256:00\n";
 
     #[test]
     fn flags_are_read_in_every_way_they_are_written() {
@@ -237,7 +274,10 @@ mod tests {
         assert_eq!(manifest.name().unwrap().unwrap().value, "a");
         assert_eq!(manifest.needed("initial-cluster").unwrap().value, "a=http://a:1,b=http://b:1");
         let token = manifest.token().unwrap().unwrap();
-        assert!(token.value == "t" && token.from.ends_with("etcd.yaml: env ETCD_INITIAL_CLUSTER_TOKEN"), "{token:?}");
+        assert!(
+            token.value == "t" && token.from.ends_with("etcd.yaml: env ETCD_INITIAL_CLUSTER_TOKEN"),
+            "{token:?}"
+        );
         let data = manifest.data_dir().unwrap();
         assert_eq!(data.value, "/mnt/disk/sub/x");
         assert!(data.from.ends_with("flag --data-dir, on the host by volume data"), "{data:?}");

@@ -1,8 +1,10 @@
-//! Protobuf messages by description: one table of field names and kinds gives both the compact text that etcd's tools print and JSON.
+//! Protobuf messages by description: one table of field names and kinds gives both the compact text that etcd's tools
+//! print and JSON.
 //!
-//! The text is that of `proto.CompactTextString` of golang/protobuf 1.5 (`text_encode.go`), which etcd-dump-logs prints through `String()`:
-//! fields in the order of the `.proto` file, each as `name:value` and a space, a message as `name:<` fields `>`, strings and bytes quoted
-//! with `\n \r \t \" \\` and three octal digits for every byte that is not printable ASCII.
+//! The text is that of `proto.CompactTextString` of golang/protobuf 1.5 (`text_encode.go`), which etcd-dump-logs
+//! prints through `String()`: fields in the order of the `.proto` file, each as `name:value` and a space, a message
+//! as `name:<` fields `>`, strings and bytes quoted with `\n \r \t \" \\` and three octal digits for every byte that
+//! is not printable ASCII.
 
 use std::fmt::Write;
 
@@ -93,8 +95,8 @@ enum Item<'a> {
 }
 
 impl<'a> Node<'a> {
-    /// Decodes `bytes` as the described message, as gogo's generated code does: unknown fields are kept, a known field with another wire
-    /// type is an error, strings need not be UTF-8.
+    /// Decodes `bytes` as the described message, as gogo's generated code does: unknown fields are kept, a known
+    /// field with another wire type is an error, strings need not be UTF-8.
     ///
     /// # Errors
     /// The offset of the first field that cannot be.
@@ -133,12 +135,22 @@ impl<'a> Node<'a> {
         self.unknown.extend(from.get(..from.len().saturating_sub(upto.len())));
     }
 
-    fn put(&mut self, position: usize, field: &'static Field, value: Value<'a>, depth: usize) -> Result<(), ()> {
+    fn put(
+        &mut self,
+        position: usize,
+        field: &'static Field,
+        value: Value<'a>,
+        depth: usize,
+    ) -> Result<(), ()> {
         if field.label == Label::OneOf {
             let fields = self.message.fields;
             self.values.retain(|(at, _)| fields.get(*at).is_none_or(|f| f.label != Label::OneOf));
         }
-        let before = if field.label == Label::Repeated { None } else { self.values.iter().position(|(at, _)| *at == position) };
+        let before = if field.label == Label::Repeated {
+            None
+        } else {
+            self.values.iter().position(|(at, _)| *at == position)
+        };
         let item = match (field.kind, value) {
             (Kind::Message(message), Value::Bytes(bytes)) => {
                 if depth >= MAX_DEPTH {
@@ -154,8 +166,13 @@ impl<'a> Node<'a> {
                 return Ok(());
             }
             (Kind::Bytes | Kind::Text | Kind::Secret, Value::Bytes(bytes)) => Item::Bytes(bytes),
-            (Kind::Uint | Kind::Int | Kind::Id | Kind::SignedId | Kind::Bool | Kind::Enum(_), Value::Varint(n)) => Item::Number(n),
-            (Kind::Uint | Kind::Int | Kind::Id | Kind::SignedId, Value::Bytes(mut packed)) if field.label == Label::Repeated => {
+            (
+                Kind::Uint | Kind::Int | Kind::Id | Kind::SignedId | Kind::Bool | Kind::Enum(_),
+                Value::Varint(n),
+            ) => Item::Number(n),
+            (Kind::Uint | Kind::Int | Kind::Id | Kind::SignedId, Value::Bytes(mut packed))
+                if field.label == Label::Repeated =>
+            {
                 while !packed.is_empty() {
                     let (after, n) = varint(packed).map_err(|_| ())?;
                     self.values.push((position, Item::Number(n)));
@@ -200,7 +217,11 @@ impl<'a> Node<'a> {
     #[must_use]
     pub fn number(&self, name: &str) -> u64 {
         self.set()
-            .find_map(|(field, item)| if let (true, Item::Number(n)) = (field.name == name, item) { Some(*n) } else { None })
+            .find_map(
+                |(field, item)| {
+                    if let (true, Item::Number(n)) = (field.name == name, item) { Some(*n) } else { None }
+                },
+            )
             .unwrap_or(0)
     }
 
@@ -208,14 +229,20 @@ impl<'a> Node<'a> {
     #[must_use]
     pub fn bytes(&self, name: &str) -> &'a [u8] {
         self.set()
-            .find_map(|(field, item)| if let (true, Item::Bytes(b)) = (field.name == name, item) { Some(*b) } else { None })
+            .find_map(
+                |(field, item)| {
+                    if let (true, Item::Bytes(b)) = (field.name == name, item) { Some(*b) } else { None }
+                },
+            )
             .unwrap_or_default()
     }
 
     /// The message in the field of that name.
     #[must_use]
     pub fn message(&self, name: &str) -> Option<&Node<'a>> {
-        self.set().find_map(|(field, item)| if let (true, Item::Node(node)) = (field.name == name, item) { Some(node) } else { None })
+        self.set().find_map(|(field, item)| {
+            if let (true, Item::Node(node)) = (field.name == name, item) { Some(node) } else { None }
+        })
     }
 
     /// Whether a secret is set anywhere inside.
@@ -277,7 +304,8 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The message as JSON: names as protobuf's JSON mapping spells them, bytes as base64, ids as 16 hex digits, other numbers as numbers.
+    /// The message as JSON: names as protobuf's JSON mapping spells them, bytes as base64, ids as 16 hex digits,
+    /// other numbers as numbers.
     #[must_use]
     pub fn json(&self, secrets: bool) -> serde_json::Value {
         let mut object = serde_json::Map::new();
@@ -293,7 +321,9 @@ impl<'a> Node<'a> {
                     Kind::Bool => (*n != 0).into(),
                     Kind::Id | Kind::SignedId => format!("{n:016x}").into(),
                     Kind::Int => n.cast_signed().into(),
-                    Kind::Enum(names) => enum_name(names, *n).map_or_else(|| enum_number(*n).into(), Into::into),
+                    Kind::Enum(names) => {
+                        enum_name(names, *n).map_or_else(|| enum_number(*n).into(), Into::into)
+                    }
                     _ => (*n).into(),
                 },
             };
@@ -397,7 +427,8 @@ pub fn go_quote(bytes: &[u8]) -> String {
 
 /// Whether Go's `unicode.IsPrint` takes it: letters, marks, numbers, punctuation, symbols and the plain space.
 ///
-/// The standard library makes the same distinction where it escapes strings, only that it also escapes a mark at a string's start.
+/// The standard library makes the same distinction where it escapes strings, only that it also escapes a mark at a
+/// string's start.
 #[must_use]
 pub fn is_print(c: char) -> bool {
     match c {
@@ -425,7 +456,8 @@ impl Field {
 mod tests {
     use super::*;
 
-    static INNER: Message = Message { fields: &[field(1, "range_end", Kind::Bytes), field(2, "password", Kind::Secret)] };
+    static INNER: Message =
+        Message { fields: &[field(1, "range_end", Kind::Bytes), field(2, "password", Kind::Secret)] };
     static OUTER: Message = Message {
         fields: &[
             field(100, "header", Kind::Message(&INNER)),
@@ -438,7 +470,8 @@ mod tests {
 
     #[test]
     fn text_is_in_the_order_of_the_description_and_escapes_in_octal() {
-        let bytes = [0x08, 0x05, 0x18, 0x01, 0xa2, 0x06, 0x08, 0x0a, 0x06, b'a', b'"', b'\n', 0x01, 0xff, b'\\'];
+        let bytes =
+            [0x08, 0x05, 0x18, 0x01, 0xa2, 0x06, 0x08, 0x0a, 0x06, b'a', b'"', b'\n', 0x01, 0xff, b'\\'];
         let node = Node::decode(&OUTER, &bytes).unwrap();
         assert_eq!(node.text(false), r#"header:<range_end:"a\"\n\001\377\\" > ID:5 sort:UP "#);
         assert_eq!(node.json(false)["ID"], "0000000000000005");
@@ -468,7 +501,10 @@ mod tests {
 
     #[test]
     fn a_field_that_comes_twice_merges_and_an_unknown_one_is_kept() {
-        let bytes = [0xa2, 0x06, 0x03, 0x0a, 0x01, b'x', 0x38, 0x07, 0xa2, 0x06, 0x03, 0x12, 0x01, b'p', 0x08, 0x01, 0x08, 0x02];
+        let bytes = [
+            0xa2, 0x06, 0x03, 0x0a, 0x01, b'x', 0x38, 0x07, 0xa2, 0x06, 0x03, 0x12, 0x01, b'p', 0x08, 0x01,
+            0x08, 0x02,
+        ];
         let node = Node::decode(&OUTER, &bytes).unwrap();
         assert_eq!(node.text(true), "header:<range_end:\"x\" password:\"p\" > ID:2 7:7 ");
     }
@@ -487,7 +523,10 @@ mod tests {
         assert_eq!(go_quote("\0\u{b}\u{c}\u{1b}".as_bytes()), r#""\x00\v\f\x1b""#);
         assert_eq!(go_quote(b"\x80\xff\xc3\x28\xe2\x82"), r#""\x80\xff\xc3(\xe2\x82""#);
         assert_eq!(go_quote("é日\u{301}😀".as_bytes()), "\"é日\u{301}😀\"");
-        assert_eq!(go_quote("\u{85}\u{a0}\u{202e}\u{feff}\u{fffd}".as_bytes()), "\"\\u0085\\u00a0\\u202e\\ufeff\u{fffd}\"");
+        assert_eq!(
+            go_quote("\u{85}\u{a0}\u{202e}\u{feff}\u{fffd}".as_bytes()),
+            "\"\\u0085\\u00a0\\u202e\\ufeff\u{fffd}\""
+        );
         assert_eq!(go_quote("\u{e0001}\u{10ffff}".as_bytes()), r#""\U000e0001\U0010ffff""#);
     }
 }

@@ -2,8 +2,13 @@
 
 use crate::codec::proto::message::{Kind, Label, Message, field};
 
-static HEADER: Message =
-    Message { fields: &[field(1, "ID", Kind::Id), field(2, "username", Kind::Text), field(3, "auth_revision", Kind::Uint)] };
+static HEADER: Message = Message {
+    fields: &[
+        field(1, "ID", Kind::Id),
+        field(2, "username", Kind::Text),
+        field(3, "auth_revision", Kind::Uint),
+    ],
+};
 
 static RANGE: Message = Message {
     fields: &[
@@ -34,8 +39,13 @@ static PUT: Message = Message {
     ],
 };
 
-static DELETE_RANGE: Message =
-    Message { fields: &[field(1, "key", Kind::Bytes), field(2, "range_end", Kind::Bytes), field(3, "prev_kv", Kind::Bool)] };
+static DELETE_RANGE: Message = Message {
+    fields: &[
+        field(1, "key", Kind::Bytes),
+        field(2, "range_end", Kind::Bytes),
+        field(3, "prev_kv", Kind::Bool),
+    ],
+};
 
 static REQUEST_OP: Message = Message {
     fields: &[
@@ -68,15 +78,19 @@ static TXN: Message = Message {
     ],
 };
 
-static COMPACTION: Message = Message { fields: &[field(1, "revision", Kind::Int), field(2, "physical", Kind::Bool)] };
+static COMPACTION: Message =
+    Message { fields: &[field(1, "revision", Kind::Int), field(2, "physical", Kind::Bool)] };
 
-static LEASE_GRANT: Message = Message { fields: &[field(1, "TTL", Kind::Int), field(2, "ID", Kind::SignedId)] };
+static LEASE_GRANT: Message =
+    Message { fields: &[field(1, "TTL", Kind::Int), field(2, "ID", Kind::SignedId)] };
 
 static LEASE_REVOKE: Message = Message { fields: &[field(1, "ID", Kind::SignedId)] };
 
-static LEASE_CHECKPOINT: Message = Message { fields: &[field(1, "ID", Kind::SignedId), field(2, "remaining_TTL", Kind::Int)] };
+static LEASE_CHECKPOINT: Message =
+    Message { fields: &[field(1, "ID", Kind::SignedId), field(2, "remaining_TTL", Kind::Int)] };
 
-static LEASE_CHECKPOINTS: Message = Message { fields: &[field(1, "checkpoints", Kind::Message(&LEASE_CHECKPOINT)).label(Label::Repeated)] };
+static LEASE_CHECKPOINTS: Message =
+    Message { fields: &[field(1, "checkpoints", Kind::Message(&LEASE_CHECKPOINT)).label(Label::Repeated)] };
 
 static ALARM: Message = Message {
     fields: &[
@@ -88,8 +102,13 @@ static ALARM: Message = Message {
 
 static EMPTY: Message = Message { fields: &[] };
 
-static AUTHENTICATE: Message =
-    Message { fields: &[field(1, "name", Kind::Text), field(2, "password", Kind::Secret), field(3, "simple_token", Kind::Secret)] };
+static AUTHENTICATE: Message = Message {
+    fields: &[
+        field(1, "name", Kind::Text),
+        field(2, "password", Kind::Secret),
+        field(3, "simple_token", Kind::Secret),
+    ],
+};
 
 static USER_ADD_OPTIONS: Message = Message { fields: &[field(1, "no_password", Kind::Bool)] };
 
@@ -104,12 +123,19 @@ static USER_ADD: Message = Message {
 
 static NAME: Message = Message { fields: &[field(1, "name", Kind::Text)] };
 
-static CHANGE_PASSWORD: Message =
-    Message { fields: &[field(1, "name", Kind::Text), field(2, "password", Kind::Secret), field(3, "hashedPassword", Kind::Secret)] };
+static CHANGE_PASSWORD: Message = Message {
+    fields: &[
+        field(1, "name", Kind::Text),
+        field(2, "password", Kind::Secret),
+        field(3, "hashedPassword", Kind::Secret),
+    ],
+};
 
-static GRANT_ROLE: Message = Message { fields: &[field(1, "user", Kind::Text), field(2, "role", Kind::Text)] };
+static GRANT_ROLE: Message =
+    Message { fields: &[field(1, "user", Kind::Text), field(2, "role", Kind::Text)] };
 
-static REVOKE_ROLE: Message = Message { fields: &[field(1, "name", Kind::Text), field(2, "role", Kind::Text)] };
+static REVOKE_ROLE: Message =
+    Message { fields: &[field(1, "name", Kind::Text), field(2, "role", Kind::Text)] };
 
 static ROLE: Message = Message { fields: &[field(1, "role", Kind::Text)] };
 
@@ -121,20 +147,25 @@ static PERMISSION: Message = Message {
     ],
 };
 
-static GRANT_PERMISSION: Message = Message { fields: &[field(1, "name", Kind::Text), field(2, "perm", Kind::Message(&PERMISSION))] };
+static GRANT_PERMISSION: Message =
+    Message { fields: &[field(1, "name", Kind::Text), field(2, "perm", Kind::Message(&PERMISSION))] };
 
-static REVOKE_PERMISSION: Message =
-    Message { fields: &[field(1, "role", Kind::Text), field(2, "key", Kind::Bytes), field(3, "range_end", Kind::Bytes)] };
+static REVOKE_PERMISSION: Message = Message {
+    fields: &[field(1, "role", Kind::Text), field(2, "key", Kind::Bytes), field(3, "range_end", Kind::Bytes)],
+};
 
 static VERSION: Message = Message { fields: &[field(1, "ver", Kind::Text)] };
 
-static ATTRIBUTES: Message =
-    Message { fields: &[field(1, "name", Kind::Text), field(2, "client_urls", Kind::Text).label(Label::Repeated)] };
+static ATTRIBUTES: Message = Message {
+    fields: &[field(1, "name", Kind::Text), field(2, "client_urls", Kind::Text).label(Label::Repeated)],
+};
 
-static MEMBER_ATTRIBUTES: Message =
-    Message { fields: &[field(1, "member_ID", Kind::Id), field(2, "member_attributes", Kind::Message(&ATTRIBUTES))] };
+static MEMBER_ATTRIBUTES: Message = Message {
+    fields: &[field(1, "member_ID", Kind::Id), field(2, "member_attributes", Kind::Message(&ATTRIBUTES))],
+};
 
-static DOWNGRADE: Message = Message { fields: &[field(1, "enabled", Kind::Bool), field(2, "ver", Kind::Text)] };
+static DOWNGRADE: Message =
+    Message { fields: &[field(1, "enabled", Kind::Bool), field(2, "ver", Kind::Text)] };
 
 /// The fields of [`V2Request`](super::V2Request).
 pub static V2_REQUEST: Message = Message {

@@ -34,7 +34,13 @@ fn samples() -> Vec<(InternalRaftRequest, &'static str)> {
         max_create_revision: 20000,
         ..RangeRequest::default()
     };
-    let put = PutRequest { key: b("foo1"), value: b("bar1"), lease: 1, ignore_lease: true, ..PutRequest::default() };
+    let put = PutRequest {
+        key: b("foo1"),
+        value: b("bar1"),
+        lease: 1,
+        ignore_lease: true,
+        ..PutRequest::default()
+    };
     let delete = DeleteRangeRequest { key: b("a"), range_end: b("b"), prev_kv: false };
     let op = |request| RequestOp { request: Some(request) };
     let txn = TxnRequest {
@@ -42,7 +48,13 @@ fn samples() -> Vec<(InternalRaftRequest, &'static str)> {
         success: vec![op(request_op::Request::DeleteRange(delete.clone()))],
         failure: vec![op(request_op::Request::DeleteRange(delete.clone()))],
     };
-    let compare = |target, target_union| Compare { result: 1, target, key: b("k"), target_union: Some(target_union), range_end: vec![] };
+    let compare = |target, target_union| Compare {
+        result: 1,
+        target,
+        key: b("k"),
+        target_union: Some(target_union),
+        range_end: vec![],
+    };
     let nested = TxnRequest {
         compare: vec![
             compare(2, compare::TargetUnion::ModRevision(0)),
@@ -63,15 +75,29 @@ fn samples() -> Vec<(InternalRaftRequest, &'static str)> {
     };
     let permission = Permission { perm_type: 1, key: b("Keys"), range_end: b("RangeEnd") };
     let attributes = Attributes { name: s("m1"), client_urls: vec![s("http://a"), s("http://b")] };
-    let v2 = V2Request { id: 1, method: s("PUT"), path: s("/0/version"), val: s("3.5.0"), prev_exist: Some(false), ..V2Request::default() };
+    let v2 = V2Request {
+        id: 1,
+        method: s("PUT"),
+        path: s("/0/version"),
+        val: s("3.5.0"),
+        prev_exist: Some(false),
+        ..V2Request::default()
+    };
     vec![
         (
             InternalRaftRequest { id: 5, range: Some(range), ..irr() },
             r#"ID:5 range:<key:"1" range_end:"hi" limit:6 revision:1 sort_order:ASCEND max_mod_revision:20000 max_create_revision:20000 > "#,
         ),
-        (InternalRaftRequest { id: 6, put: Some(put), ..irr() }, r#"ID:6 put:<key:"foo1" value:"bar1" lease:1 ignore_lease:true > "#),
         (
-            InternalRaftRequest { id: 7, delete_range: Some(DeleteRangeRequest { prev_kv: true, ..delete }), ..irr() },
+            InternalRaftRequest { id: 6, put: Some(put), ..irr() },
+            r#"ID:6 put:<key:"foo1" value:"bar1" lease:1 ignore_lease:true > "#,
+        ),
+        (
+            InternalRaftRequest {
+                id: 7,
+                delete_range: Some(DeleteRangeRequest { prev_kv: true, ..delete }),
+                ..irr()
+            },
             r#"ID:7 delete_range:<key:"a" range_end:"b" prev_kv:true > "#,
         ),
         (
@@ -83,16 +109,27 @@ fn samples() -> Vec<(InternalRaftRequest, &'static str)> {
             r#"txn:<compare:<result:GREATER target:MOD key:"k" mod_revision:0 > compare:<result:GREATER target:VALUE key:"k" value:"" > compare:<result:GREATER target:LEASE key:"k" lease:7 > compare:<result:GREATER target:9 key:"k" version:-1 range_end:"z" > success:<request_range:<key:"r" > > success:<request_txn:<success:<request_put:<> > > > success:<> > "#,
         ),
         (
-            InternalRaftRequest { id: 9, compaction: Some(CompactionRequest { revision: 0, physical: true }), ..irr() },
+            InternalRaftRequest {
+                id: 9,
+                compaction: Some(CompactionRequest { revision: 0, physical: true }),
+                ..irr()
+            },
             "ID:9 compaction:<physical:true > ",
         ),
         (
             InternalRaftRequest { id: 10, lease_grant: Some(LeaseGrantRequest { ttl: 1, id: 1 }), ..irr() },
             "ID:10 lease_grant:<TTL:1 ID:1 > ",
         ),
-        (InternalRaftRequest { id: 11, lease_revoke: Some(LeaseRevokeRequest { id: 2 }), ..irr() }, "ID:11 lease_revoke:<ID:2 > "),
         (
-            InternalRaftRequest { id: 12, alarm: Some(AlarmRequest { action: 3, member_id: 4, alarm: 5 }), ..irr() },
+            InternalRaftRequest { id: 11, lease_revoke: Some(LeaseRevokeRequest { id: 2 }), ..irr() },
+            "ID:11 lease_revoke:<ID:2 > ",
+        ),
+        (
+            InternalRaftRequest {
+                id: 12,
+                alarm: Some(AlarmRequest { action: 3, member_id: 4, alarm: 5 }),
+                ..irr()
+            },
             "ID:12 alarm:<action:3 memberID:4 alarm:5 > ",
         ),
         (
@@ -101,7 +138,9 @@ fn samples() -> Vec<(InternalRaftRequest, &'static str)> {
         ),
         (
             InternalRaftRequest {
-                lease_checkpoint: Some(LeaseCheckpointRequest { checkpoints: vec![LeaseCheckpoint { id: 3, remaining_ttl: 60 }] }),
+                lease_checkpoint: Some(LeaseCheckpointRequest {
+                    checkpoints: vec![LeaseCheckpoint { id: 3, remaining_ttl: 60 }],
+                }),
                 ..irr()
             },
             "lease_checkpoint:<checkpoints:<ID:3 remaining_TTL:60 > > ",
@@ -112,7 +151,11 @@ fn samples() -> Vec<(InternalRaftRequest, &'static str)> {
         (
             InternalRaftRequest {
                 id: 15,
-                authenticate: Some(InternalAuthenticateRequest { name: s("myname"), password: s("password"), simple_token: s("token") }),
+                authenticate: Some(InternalAuthenticateRequest {
+                    name: s("myname"),
+                    password: s("password"),
+                    simple_token: s("token"),
+                }),
                 ..irr()
             },
             r#"ID:15 authenticate:<name:"myname" password:"password" simple_token:"token" > "#,
@@ -183,7 +226,10 @@ fn samples() -> Vec<(InternalRaftRequest, &'static str)> {
         (
             InternalRaftRequest {
                 id: 27,
-                auth_role_grant_permission: Some(AuthRoleGrantPermissionRequest { name: s("role3"), perm: Some(permission) }),
+                auth_role_grant_permission: Some(AuthRoleGrantPermissionRequest {
+                    name: s("role3"),
+                    perm: Some(permission),
+                }),
                 ..irr()
             },
             r#"ID:27 auth_role_grant_permission:<name:"role3" perm:<permType:WRITE key:"Keys" range_end:"RangeEnd" > > "#,
@@ -207,13 +253,19 @@ fn samples() -> Vec<(InternalRaftRequest, &'static str)> {
         (
             InternalRaftRequest {
                 header: Some(RequestHeader { id: u64::MAX, username: s("é"), auth_revision: 2 }),
-                cluster_member_attr_set: Some(ClusterMemberAttrSetRequest { member_id: 9, member_attributes: Some(attributes) }),
+                cluster_member_attr_set: Some(ClusterMemberAttrSetRequest {
+                    member_id: 9,
+                    member_attributes: Some(attributes),
+                }),
                 ..irr()
             },
             r#"header:<ID:18446744073709551615 username:"\303\251" auth_revision:2 > cluster_member_attr_set:<member_ID:9 member_attributes:<name:"m1" client_urls:"http://a" client_urls:"http://b" > > "#,
         ),
         (
-            InternalRaftRequest { downgrade_info_set: Some(DowngradeInfoSetRequest { enabled: true, ver: s("3.5.0") }), ..irr() },
+            InternalRaftRequest {
+                downgrade_info_set: Some(DowngradeInfoSetRequest { enabled: true, ver: s("3.5.0") }),
+                ..irr()
+            },
             r#"downgrade_info_set:<enabled:true ver:"3.5.0" > "#,
         ),
         (
@@ -235,9 +287,12 @@ fn every_request_prints_as_etcd_dump_logs_prints_it_and_decodes_to_what_it_was()
         assert_eq!(decode(&request.encode_to_vec()), Request::V3(Box::new(request.clone())));
     }
     // The table and the messages name the same fields: every request of the table is among the samples.
-    let seen: std::collections::BTreeSet<u32> =
-        samples.iter().flat_map(|(request, _)| fields(&request.encode_to_vec()).map(|f| f.unwrap().0).collect::<Vec<_>>()).collect();
-    let known: std::collections::BTreeSet<u32> = schema::INTERNAL_RAFT_REQUEST.fields.iter().map(|field| field.number).collect();
+    let seen: std::collections::BTreeSet<u32> = samples
+        .iter()
+        .flat_map(|(request, _)| fields(&request.encode_to_vec()).map(|f| f.unwrap().0).collect::<Vec<_>>())
+        .collect();
+    let known: std::collections::BTreeSet<u32> =
+        schema::INTERNAL_RAFT_REQUEST.fields.iter().map(|field| field.number).collect();
     assert_eq!(seen, known);
 }
 
@@ -263,7 +318,13 @@ fn secrets_of_every_kind_are_redacted() {
 #[test]
 fn a_bare_v2_request_is_told_from_a_v3_one() {
     for method in ["GET", "PUT", "POST", "DELETE", "QGET", "SYNC", "HEAD"] {
-        let request = V2Request { id: 1, method: s(method), path: s("/0/version"), val: s("3.5.0"), ..V2Request::default() };
+        let request = V2Request {
+            id: 1,
+            method: s(method),
+            path: s("/0/version"),
+            val: s("3.5.0"),
+            ..V2Request::default()
+        };
         let bytes = request.encode_to_vec();
         assert_eq!(decode(&bytes), Request::V2(Box::new(request)), "{method}");
         assert!(matches!(tree(&bytes), Tree::V2(node) if node.bytes("Path") == b"/0/version"), "{method}");
@@ -272,7 +333,8 @@ fn a_bare_v2_request_is_told_from_a_v3_one() {
     assert_eq!(decode(b"?"), Request::Unknown);
     assert!(matches!(tree(b"?"), Tree::Unknown));
     // gogo writes every field of a v2 request, the empty method too: it shows in the path.
-    let no_method = V2Request { path: s("/path0"), val: s("{}"), dir: true, time: 1, ..V2Request::default() }.encode_to_vec();
+    let no_method = V2Request { path: s("/path0"), val: s("{}"), dir: true, time: 1, ..V2Request::default() }
+        .encode_to_vec();
     assert!(matches!(tree(&no_method), Tree::V2(_)));
 }
 
@@ -288,10 +350,19 @@ fn unknown_fields_are_passed_over_and_shown() {
 fn endless_nesting_is_refused() {
     let mut op = RequestOp { request: None };
     for _ in 0..3000 {
-        op = RequestOp { request: Some(request_op::Request::Txn(TxnRequest { compare: vec![], success: vec![op], failure: vec![] })) };
+        op = RequestOp {
+            request: Some(request_op::Request::Txn(TxnRequest {
+                compare: vec![],
+                success: vec![op],
+                failure: vec![],
+            })),
+        };
     }
-    let bytes =
-        InternalRaftRequest { txn: Some(TxnRequest { compare: vec![], success: vec![op], failure: vec![] }), ..irr() }.encode_to_vec();
+    let bytes = InternalRaftRequest {
+        txn: Some(TxnRequest { compare: vec![], success: vec![op], failure: vec![] }),
+        ..irr()
+    }
+    .encode_to_vec();
     assert_eq!(decode(&bytes), Request::Unknown);
     assert!(!matches!(tree(&bytes), Tree::V3(_)));
 }

@@ -1,8 +1,8 @@
 //! A directory that appears whole or not at all.
 //!
-//! Everything is built in `<path>.partial`; each file and directory is brought to the disk, then the whole is renamed to its place, which
-//! never replaces anything, and the parent is brought to the disk too. What fails leaves nothing; what is killed leaves the `.partial`,
-//! which the next run reports and does not touch.
+//! Everything is built in `<path>.partial`; each file and directory is brought to the disk, then the whole is renamed
+//! to its place, which never replaces anything, and the parent is brought to the disk too. What fails leaves nothing;
+//! what is killed leaves the `.partial`, which the next run reports and does not touch.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
@@ -32,7 +32,8 @@ pub enum Step {
     Rename,
 }
 
-/// Asked before every step, with the path it is about; an error is as if the step itself failed. For tests of what a crash leaves.
+/// Asked before every step, with the path it is about; an error is as if the step itself failed. For tests of what a
+/// crash leaves.
 pub type Hook<'h> = &'h (dyn Fn(Step, &Path) -> io::Result<()> + Sync);
 
 /// Whom a destination asks before each step.
@@ -110,7 +111,8 @@ impl<'h> DestDir<'h> {
             }
             missing = Some(ancestor.to_path_buf());
         }
-        let mut dir = DestDir { path: path.components().collect(), partial, steps, made: missing, placed: true };
+        let mut dir =
+            DestDir { path: path.components().collect(), partial, steps, made: missing, placed: true };
         if let Err(error) = dir.begin(parent) {
             dir.remove_made();
             return Err(error);
@@ -155,7 +157,8 @@ impl<'h> DestDir<'h> {
     pub fn file(&self, relative: &Path, mode: u32) -> Result<DestFile<'h>> {
         let path = self.partial.join(relative);
         self.steps.ask(Step::Create, &path).map_err(failed(&path))?;
-        let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&path).map_err(failed(&path))?;
+        let file =
+            OpenOptions::new().write(true).create_new(true).mode(mode).open(&path).map_err(failed(&path))?;
         Ok(DestFile { path, file: Writeback::new(file), steps: self.steps.clone() })
     }
 
@@ -248,7 +251,8 @@ pub struct DestFile<'h> {
 }
 
 impl DestFile<'_> {
-    /// Reserves `len` bytes on the disk, zeros where nothing is written, where the file system can; makes it as long where not.
+    /// Reserves `len` bytes on the disk, zeros where nothing is written, where the file system can; makes it as long
+    /// where not.
     ///
     /// # Errors
     /// [`Error::Output`].
@@ -256,7 +260,9 @@ impl DestFile<'_> {
         self.steps.ask(Step::Write, &self.path).map_err(failed(&self.path))?;
         match rustix::fs::fallocate(self.file.file(), FallocateFlags::empty(), 0, len) {
             Ok(()) => Ok(()),
-            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INTR) => self.file.file().set_len(len).map_err(failed(&self.path)),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INTR) => {
+                self.file.file().set_len(len).map_err(failed(&self.path))
+            }
             Err(errno) => Err(failed(&self.path)(errno.into())),
         }
     }
@@ -304,7 +310,8 @@ mod tests {
     use super::*;
 
     fn names(dir: &Path) -> Vec<String> {
-        let mut names: Vec<_> = fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> =
+            fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
@@ -339,7 +346,11 @@ mod tests {
         for fatal in 0.. {
             let count = AtomicUsize::new(0);
             let hook = |_: Step, _: &Path| {
-                if count.fetch_add(1, Ordering::Relaxed) == fatal { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
+                if count.fetch_add(1, Ordering::Relaxed) == fatal {
+                    Err(ErrorKind::StorageFull.into())
+                } else {
+                    Ok(())
+                }
             };
             if build(&path, Steps::hooked(&hook)).and_then(DestDir::place).is_ok() {
                 assert!(fatal > 8, "{fatal} steps");

@@ -1,7 +1,7 @@
 //! A file that appears whole or not at all.
 //!
-//! It is written beside its place under another name, brought to the disk, and renamed. Whoever dies on the way leaves a file that ends in
-//! `.partial`, which nobody takes for the real one.
+//! It is written beside its place under another name, brought to the disk, and renamed. Whoever dies on the way
+//! leaves a file that ends in `.partial`, which nobody takes for the real one.
 
 pub mod dir;
 pub mod writeback;
@@ -40,22 +40,29 @@ impl Dest {
     /// Begins a file that will be at `path`.
     ///
     /// # Errors
-    /// [`Error::Refused`] when there is something that must stay, the directory is missing, or another run left or is writing
-    /// `<path>.partial`; [`Error::Output`] when the directory may not be written.
+    /// [`Error::Refused`] when there is something that must stay, the directory is missing, or another run left or is
+    /// writing `<path>.partial`; [`Error::Output`] when the directory may not be written.
     pub fn create(path: &Path, existing: Existing) -> Result<Dest> {
         let failed = |at: &Path| {
             let what = show(at);
             move |source| Error::Output { what, source }
         };
         claim(path, existing)?;
-        let partial = match existing {
-            Existing::Keep => partial_of(path),
-            // What a run that died has left must not stop all those after it: each has a name of its own.
-            Existing::Replace => {
-                partial_of(&path.with_added_extension(format!("{:016x}", RandomState::new().hash_one(std::process::id()))))
-            }
-        };
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&partial).map_err(failed(&partial))?;
+        let partial =
+            match existing {
+                Existing::Keep => partial_of(path),
+                // What a run that died has left must not stop all those after it: each has a name of its own.
+                Existing::Replace => partial_of(&path.with_added_extension(format!(
+                    "{:016x}",
+                    RandomState::new().hash_one(std::process::id())
+                ))),
+            };
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&partial)
+            .map_err(failed(&partial))?;
         Ok(Dest { path: path.to_path_buf(), partial, existing, file: Some(Writeback::new(file)) })
     }
 
@@ -90,7 +97,10 @@ impl Dest {
     /// # Errors
     /// [`Error::Output`] when the system gives no second handle to it.
     pub fn file(&self) -> Result<(File, &Path)> {
-        let file = self.file.as_ref().map_or_else(|| Err(ErrorKind::NotFound.into()), |file| file.file().try_clone());
+        let file = self
+            .file
+            .as_ref()
+            .map_or_else(|| Err(ErrorKind::NotFound.into()), |file| file.file().try_clone());
         Ok((file.map_err(|source| Error::Output { what: show(&self.partial), source })?, &self.partial))
     }
 
@@ -195,9 +205,13 @@ pub fn check(path: &Path, existing: Existing) -> io::Result<()> {
     match (existing, fs::symlink_metadata(path)) {
         (_, Err(error)) if error.kind() == ErrorKind::NotFound => Ok(()),
         (_, Err(error)) => Err(error),
-        (Existing::Keep, Ok(_)) => Err(io::Error::new(ErrorKind::AlreadyExists, "exists already, and is never overwritten")),
+        (Existing::Keep, Ok(_)) => {
+            Err(io::Error::new(ErrorKind::AlreadyExists, "exists already, and is never overwritten"))
+        }
         (Existing::Replace, Ok(there)) if there.is_file() => Ok(()),
-        (Existing::Replace, Ok(_)) => Err(io::Error::new(ErrorKind::AlreadyExists, "is not a regular file, and only such are replaced")),
+        (Existing::Replace, Ok(_)) => {
+            Err(io::Error::new(ErrorKind::AlreadyExists, "is not a regular file, and only such are replaced"))
+        }
     }
 }
 
@@ -206,12 +220,19 @@ pub fn check(path: &Path, existing: Existing) -> io::Result<()> {
 /// # Errors
 /// [`Error::Refused`].
 pub fn outside(read: &Path, to: &Path) -> Result<()> {
-    let parents = to.ancestors().skip(1).map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
+    let parents = to
+        .ancestors()
+        .skip(1)
+        .map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
     // Those that do not exist yet would be made, in the nearest one that does.
     let parent = parents.map(fs::canonicalize).find_map(io::Result::ok);
     match (fs::canonicalize(read), parent) {
         (Ok(read), Some(parent)) if read.is_dir() && parent.starts_with(&read) => {
-            let what = format!("{}: lies in {}, which is only read; choose a place outside of it", show(to), show(&read));
+            let what = format!(
+                "{}: lies in {}, which is only read; choose a place outside of it",
+                show(to),
+                show(&read)
+            );
             Err(Error::Refused(what))
         }
         _ => Ok(()),
@@ -234,7 +255,8 @@ mod tests {
     use super::*;
 
     fn names(dir: &Path) -> Vec<String> {
-        let mut names: Vec<_> = fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> =
+            fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
@@ -247,7 +269,10 @@ mod tests {
         dest.write_all(b"whole").unwrap();
         assert_eq!(names(dir.path()), ["out.partial"]);
         dest.finish().unwrap();
-        assert_eq!((names(dir.path()), fs::read(&path).unwrap()), (vec!["out".to_owned()], b"whole".to_vec()));
+        assert_eq!(
+            (names(dir.path()), fs::read(&path).unwrap()),
+            (vec!["out".to_owned()], b"whole".to_vec())
+        );
     }
 
     #[test]
@@ -277,7 +302,10 @@ mod tests {
         let dest = Dest::create(&path, Existing::Keep).unwrap();
         fs::write(&path, "other").unwrap();
         assert!(matches!(dest.finish(), Err(Error::Output { .. })));
-        assert_eq!((names(dir.path()), fs::read(&path).unwrap()), (vec!["out".to_owned()], b"other".to_vec()));
+        assert_eq!(
+            (names(dir.path()), fs::read(&path).unwrap()),
+            (vec!["out".to_owned()], b"other".to_vec())
+        );
     }
 
     #[test]
@@ -285,7 +313,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("out.partial"), "half").unwrap();
         let error = Dest::create(&dir.path().join("out"), Existing::Keep).unwrap_err();
-        assert!(matches!(&error, Error::Refused(why) if why.contains("out.partial: is of a run that did not finish")), "{error}");
+        assert!(
+            matches!(&error, Error::Refused(why) if why.contains("out.partial: is of a run that did not finish")),
+            "{error}"
+        );
         assert_eq!(fs::read(dir.path().join("out.partial")).unwrap(), b"half");
         write(&dir.path().join("out"), Existing::Replace, b"report").unwrap();
     }
@@ -294,7 +325,13 @@ mod tests {
     fn only_files_are_replaced() {
         let dir = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink("/dev/null", dir.path().join("link")).unwrap();
-        for path in [Path::new("/dev/null"), &dir.path().join("link"), dir.path(), Path::new("/"), &dir.path().join("none/out")] {
+        for path in [
+            Path::new("/dev/null"),
+            &dir.path().join("link"),
+            dir.path(),
+            Path::new("/"),
+            &dir.path().join("none/out"),
+        ] {
             assert!(Dest::create(path, Existing::Replace).is_err(), "{}", path.display());
         }
     }

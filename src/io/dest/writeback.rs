@@ -1,4 +1,5 @@
-//! A file that is brought to the disk while it is still being written, so that at the end there is little left to wait for.
+//! A file that is brought to the disk while it is still being written, so that at the end there is little left to
+//! wait for.
 
 use std::fs::File;
 use std::io;

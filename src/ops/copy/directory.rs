@@ -8,8 +8,8 @@
 //!                                                       zeros to 64,000,000 bytes
 //! ```
 //!
-//! Entries that are not known to be committed go over as they are: the member has promised its leader to keep them, and a write that they
-//! hold may have been acknowledged.
+//! Entries that are not known to be committed go over as they are: the member has promised its leader to keep them,
+//! and a write that they hold may have been acknowledged.
 
 use std::path::Path;
 
@@ -59,8 +59,14 @@ pub struct DirectoryReport {
 /// Copies a member's directory to a directory that does not exist, changing its members if that is asked for.
 ///
 /// # Errors
-/// As [`copy`](super::copy), and [`Error::Refused`] when the source is no directory with a log, or a change does not fit.
-pub fn copy_directory(source: &Path, to: &Path, options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<DirectoryReport> {
+/// As [`copy`](super::copy), and [`Error::Refused`] when the source is no directory with a log, or a change does not
+/// fit.
+pub fn copy_directory(
+    source: &Path,
+    to: &Path,
+    options: CopyOptions<'_>,
+    monitor: &dyn Monitor,
+) -> Result<DirectoryReport> {
     dir::check(to)?;
     dest::outside(source, to)?;
     let input = Input::open(source, options)?;
@@ -74,12 +80,20 @@ pub fn copy_directory(source: &Path, to: &Path, options: CopyOptions<'_>, monito
     let mut file = dest.file(&snap.join("db"), 0o600)?;
     let made = make(&input, options, monitor, |db, places, monitor| pack(db, places, &mut file, monitor))?;
     let path = dest.partial().join(snap).join("db");
-    let measured = while_syncing(|| file.finish(), || read_back(&Source::open(&path)?, &made, options, &Gather { to: monitor }))?;
-    let Some(fold) = made.fold else { return Err(Error::Refused(format!("{}: its log was not applied", input.name))) };
+    let measured = while_syncing(
+        || file.finish(),
+        || read_back(&Source::open(&path)?, &made, options, &Gather { to: monitor }),
+    )?;
+    let Some(fold) = made.fold else {
+        return Err(Error::Refused(format!("{}: its log was not applied", input.name)));
+    };
     let raft = &fold.raft;
     let node = raft.metadata.node_id();
     if raft.index == 0 || raft.term == 0 || !raft.members.iter().any(|member| member.id == node) {
-        let what = format!("member {node:x} is not among the members at raft index {}: etcd would not start from it", raft.index);
+        let what = format!(
+            "member {node:x} is not among the members at raft index {}: etcd would not start from it",
+            raft.index
+        );
         return Err(Error::Refused(format!("{}: {what}", input.name)));
     }
     let (name, bytes) = snapshot(raft);
@@ -141,10 +155,13 @@ fn log(raft: &Position) -> Vec<u8> {
 }
 
 fn snapshot(raft: &Position) -> (SnapName, Vec<u8>) {
-    let members = raft.members.iter().map(|m| NewMember { id: m.id, peer_urls: &m.peer_urls, learner: m.is_learner });
-    let data = v2::store(members, raft.cluster_version.as_deref(), u64::from(raft.version.minor > Minor::V35));
+    let members =
+        raft.members.iter().map(|m| NewMember { id: m.id, peer_urls: &m.peer_urls, learner: m.is_learner });
+    let data =
+        v2::store(members, raft.cluster_version.as_deref(), u64::from(raft.version.minor > Minor::V35));
     let (index, term) = (raft.index, raft.term);
-    let metadata = SnapshotMetadata { conf_state: Some(conf_state(raft)), index: Some(index), term: Some(term) };
+    let metadata =
+        SnapshotMetadata { conf_state: Some(conf_state(raft)), index: Some(index), term: Some(term) };
     let snapshot = raft::Snapshot { data: Some(data.into_bytes()), metadata: Some(metadata) };
     (SnapName { term, index }, SnapFile::encode(&snapshot))
 }

@@ -1,8 +1,8 @@
 //! `copy`: from a stopped member's directory, a database or a snapshot file to a snapshot file that lost nothing.
 //!
-//! The source is only read. It is verified, all of it; then the entries of its log that the database lacks are applied in memory
-//! ([`fold`](crate::replay::fold::fold)), and database and changes are written together as a new file with a SHA-256 at its end, which is read back before it gets
-//! its name.
+//! The source is only read. It is verified, all of it; then the entries of its log that the database lacks are
+//! applied in memory ([`fold`](crate::replay::fold::fold)), and database and changes are written together as a new
+//! file with a SHA-256 at its end, which is read back before it gets its name.
 
 pub mod directory;
 
@@ -107,8 +107,8 @@ pub struct CopyReport {
 /// Copies to a file that does not exist.
 ///
 /// # Errors
-/// [`Error::Unreadable`] for a source that cannot be read or is in use, [`Error::Damaged`] for one that is damaged or whose log cannot be
-/// applied, [`Error::Refused`] for what does not fit, [`Error::Output`]. Then there is no copy.
+/// [`Error::Unreadable`] for a source that cannot be read or is in use, [`Error::Damaged`] for one that is damaged or
+/// whose log cannot be applied, [`Error::Refused`] for what does not fit, [`Error::Output`]. Then there is no copy.
 pub fn copy(source: &Path, to: &Path, options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<CopyReport> {
     dest::claim(to, Existing::Keep)?;
     dest::outside(source, to)?;
@@ -125,7 +125,12 @@ pub fn copy(source: &Path, to: &Path, options: CopyOptions<'_>, monitor: &dyn Mo
 ///
 /// # Errors
 /// As [`copy`].
-pub fn copy_into(source: &Path, (file, name): (&mut File, &Path), options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<CopyReport> {
+pub fn copy_into(
+    source: &Path,
+    (file, name): (&mut File, &Path),
+    options: CopyOptions<'_>,
+    monitor: &dyn Monitor,
+) -> Result<CopyReport> {
     attempts(Input::open(source, options)?, source, (file, name), options, monitor)
 }
 
@@ -153,7 +158,9 @@ fn attempts(
             Err(error) if left == 0 => return Err(error),
             _ => {}
         }
-        file.set_len(0).and_then(|()| file.rewind()).map_err(|source| Error::Output { what: show(name), source })?;
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .map_err(|source| Error::Output { what: show(name), source })?;
         input = Input::open(source, options)?;
     }
     Err(Error::unreadable(source, "changed each time it was read"))
@@ -180,7 +187,12 @@ impl Monitor for Gather<'_> {
 }
 
 /// Verifies the source, its keys so closely; gives what there is to say, which is damage only if that is allowed.
-pub(crate) fn verified(input: &Input, keys: Keys, options: CopyOptions<'_>, gather: &Gather<'_>) -> Result<(Verification, Vec<Finding>)> {
+pub(crate) fn verified(
+    input: &Input,
+    keys: Keys,
+    options: CopyOptions<'_>,
+    gather: &Gather<'_>,
+) -> Result<(Verification, Vec<Finding>)> {
     let mut findings = input.findings.clone();
     let verification = input.verify(keys, gather)?;
     for finding in &verification.findings {
@@ -188,7 +200,8 @@ pub(crate) fn verified(input: &Input, keys: Keys, options: CopyOptions<'_>, gath
         let expected = match finding.code {
             Code::TrailerAbsent | Code::CompactionUnfinished => true,
             Code::DbLag => input.folds(),
-            // An older database with a newer log: whether no entry is missing between them is told when they are applied.
+            // An older database with a newer log: whether no entry is missing between them is told when they are
+            // applied.
             Code::DbBehindSnapshot | Code::SnapMissing => options.until.is_some(),
             _ => false,
         };
@@ -244,8 +257,8 @@ fn make_exact<W>(
     Ok(Made { source, content, fold: None, written, findings })
 }
 
-/// Writes the database with what its log holds beyond it and without what is free. The changes are laid over the source in memory; the two
-/// together are verified while they are written.
+/// Writes the database with what its log holds beyond it and without what is free. The changes are laid over the
+/// source in memory; the two together are verified while they are written.
 fn make<W>(
     input: &Input,
     options: CopyOptions<'_>,
@@ -298,14 +311,21 @@ fn make<W>(
     Ok(Made { source, content, fold, written, findings })
 }
 
-fn once(input: &Input, (file, name): (&mut File, &Path), options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<CopyReport> {
+fn once(
+    input: &Input,
+    (file, name): (&mut File, &Path),
+    options: CopyOptions<'_>,
+    monitor: &dyn Monitor,
+) -> Result<CopyReport> {
     let gather = Gather { to: monitor };
     let files = input.files(options.digests, &gather)?;
     let written = |source| Error::Output { what: show(name), source };
     let mut out = Writeback::new(file.try_clone().map_err(written)?);
     let made = if options.exact {
         make_exact(input, options, monitor, |db, monitor| {
-            while_writing((file, name), &mut out, |out| pour(&input.database, db.size(), (out, name), monitor))
+            while_writing((file, name), &mut out, |out| {
+                pour(&input.database, db.size(), (out, name), monitor)
+            })
         })
     } else {
         make(input, options, monitor, |db, places, monitor| {
@@ -314,10 +334,14 @@ fn once(input: &Input, (file, name): (&mut File, &Path), options: CopyOptions<'_
     }?;
     let ((), sha256) = made.written;
     let copy = file.try_clone().map_err(written).and_then(|file| Source::from_file(name, file))?;
-    let measured = while_syncing(|| out.sync().map_err(written), || read_back(&copy, &made, options, &gather))?;
+    let measured =
+        while_syncing(|| out.sync().map_err(written), || read_back(&copy, &made, options, &gather))?;
     (&*file).write_all(&sha256).map_err(written)?;
     if options.digests && !input.live && input.files(true, &gather)? != files {
-        return Err(Error::unreadable(Path::new(&input.name), "changed while it was read: its SHA-256 before and after differ"));
+        return Err(Error::unreadable(
+            Path::new(&input.name),
+            "changed while it was read: its SHA-256 before and after differ",
+        ));
     }
     Ok(CopyReport {
         source: input.name.clone(),
@@ -335,10 +359,18 @@ fn once(input: &Input, (file, name): (&mut File, &Path), options: CopyOptions<'_
     })
 }
 
-/// Reads the copy as a backup is read, before it has its trailer, and compares it with what was to be written. Gives what it holds.
-fn read_back<W>(copy: &Source, made: &Made<W>, options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<Measured> {
+/// Reads the copy as a backup is read, before it has its trailer, and compares it with what was to be written. Gives
+/// what it holds.
+fn read_back<W>(
+    copy: &Source,
+    made: &Made<W>,
+    options: CopyOptions<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Measured> {
     let wrong = |what: String| {
-        let source = std::io::Error::other(format!("read back, {what}: this is a fault of the copy, and none was kept"));
+        let source = std::io::Error::other(format!(
+            "read back, {what}: this is a fault of the copy, and none was kept"
+        ));
         Err(Error::Output { what: copy.name(), source })
     };
     // Of pages and items that are those that were verified no history has to be gone through again.
@@ -353,13 +385,21 @@ fn read_back<W>(copy: &Source, made: &Made<W>, options: CopyOptions<'_>, monitor
     let ours = &result.measured;
     if ours.status_hash != due.status_hash || (ours.free_bytes > 0 && !options.exact) {
         let (hash, free) = (ours.status_hash, ours.free_bytes);
-        return wrong(format!("its status hash is {hash:x?}, of what was written {:x?}; {free} bytes of it are free", due.status_hash));
+        return wrong(format!(
+            "its status hash is {hash:x?}, of what was written {:x?}; {free} bytes of it are free",
+            due.status_hash
+        ));
     }
     if let Some(Fold { overlay, raft, .. }) = &made.fold {
         let last = overlay.get(b"key".as_slice()).and_then(|rows| rows.keys().next_back());
         let last = last.and_then(|row| BucketKey::parse(row).ok()).map(|key| key.revision.main);
-        if due.consistent_index.unwrap_or(0) != raft.index || last.is_some_and(|last| due.revision != Some(last)) {
-            return wrong(format!("it ends at revision {:?} and index {:?}", due.revision, due.consistent_index));
+        if due.consistent_index.unwrap_or(0) != raft.index
+            || last.is_some_and(|last| due.revision != Some(last))
+        {
+            return wrong(format!(
+                "it ends at revision {:?} and index {:?}",
+                due.revision, due.consistent_index
+            ));
         }
     }
     Ok(due.clone())
@@ -371,7 +411,10 @@ pub(crate) fn behind(file: &str, from: u64, committed: u64, last: u64) -> Findin
         "the database is at index {from}, the log beside it at {last}: {} entries are left behind, {committed} of them known to be committed",
         last.saturating_sub(from)
     );
-    Finding { severity: Severity::Warning, ..Finding::new(Code::DbLag, file, At::default().index(from), what) }
+    Finding {
+        severity: Severity::Warning,
+        ..Finding::new(Code::DbLag, file, At::default().index(from), what)
+    }
 }
 
 /// The options of [`fold`](crate::replay::fold::fold) among these.

@@ -60,7 +60,8 @@ impl Input {
             wals.push((file_name(&wal), Source::open(&wal)?));
         }
         let own = own.map(|own| Source::open(&own)).transpose()?;
-        let live = own.as_ref().is_some_and(|own| own.flock() == Lock::Held) || wals.iter().any(|(_, wal)| wal.ofd_lock() == Lock::Held);
+        let live = own.as_ref().is_some_and(|own| own.flock() == Lock::Held)
+            || wals.iter().any(|(_, wal)| wal.ofd_lock() == Lock::Held);
         if live && !options.allow_live {
             let what = "is in use: a running etcd holds its lock. Stop it, take a snapshot with `etcdctl snapshot save`, or copy it with --allow-live";
             return Err(Error::unreadable(path, what));
@@ -95,15 +96,17 @@ impl Input {
         let beside = path.parent().and_then(Path::parent).map(|member| member.join("wal"));
         if dir.is_none() && !input.no_wal && beside.is_some_and(|wal| wal.is_dir()) {
             let what = "the log beside this database is not read: to copy what the database lacks, name the directory instead";
-            input
-                .findings
-                .push(Finding { severity: crate::Severity::Warning, ..Finding::new(Code::DbLag, &input.name, At::default(), what) });
+            input.findings.push(Finding {
+                severity: crate::Severity::Warning,
+                ..Finding::new(Code::DbLag, &input.name, At::default(), what)
+            });
         }
         input.dir = dir;
         Ok(input)
     }
 
-    /// The database that etcd would put in the place of the member's own: one received for the newest snapshot that the log records.
+    /// The database that etcd would put in the place of the member's own: one received for the newest snapshot that
+    /// the log records.
     fn received(&mut self, dir: Option<&DataDir>, own: Option<&Source>) -> Result<Option<Source>> {
         let Some(dir) = dir.filter(|dir| !dir.snap_dbs.is_empty()) else { return Ok(None) };
         let index = |source: &Source| {
@@ -111,7 +114,8 @@ impl Input {
             apply::facts(&db).ok()?.consistent_index
         };
         let reached = own.and_then(index).unwrap_or(0);
-        let summary = self.log().scan(Scan::default(), &mut |_| {}, &mut |_| std::ops::ControlFlow::Continue(()));
+        let summary =
+            self.log().scan(Scan::default(), &mut |_| {}, &mut |_| std::ops::ControlFlow::Continue(()));
         let recorded = summary.valid_snapshots().map(crate::wal::Snapshot::index).max().unwrap_or(0);
         if recorded <= reached {
             return Ok(None);
@@ -120,15 +124,22 @@ impl Input {
         let Some(path) = dir.snap_dbs.iter().find(|path| file_name(path) == wanted) else { return Ok(None) };
         let received = Source::open(path)?;
         self.received = true;
-        let what =
-            format!("it was received at raft index {recorded}, the member's own database is at {reached}: it is copied in its place");
-        self.findings.push(Finding::new(Code::SnapDbPending, &received.name(), At::default().index(recorded), what));
+        let what = format!(
+            "it was received at raft index {recorded}, the member's own database is at {reached}: it is copied in its place"
+        );
+        self.findings.push(Finding::new(
+            Code::SnapDbPending,
+            &received.name(),
+            At::default().index(recorded),
+            what,
+        ));
         Ok(Some(received))
     }
 
     /// What a directory without a database is good for.
     fn without_database(&self) -> String {
-        let summary = self.log().scan(Scan::default(), &mut |_| {}, &mut |_| std::ops::ControlFlow::Continue(()));
+        let summary =
+            self.log().scan(Scan::default(), &mut |_| {}, &mut |_| std::ops::ControlFlow::Continue(()));
         let snapshot = summary.valid_snapshots().any(|snapshot| snapshot.index() > 0);
         let what = match summary.first {
             None => "to copy".to_owned(),
@@ -179,7 +190,13 @@ impl Input {
             return None;
         }
         let from = apply::facts(db).ok()?.consistent_index.unwrap_or(0);
-        let flow = || if monitor.cancelled() { std::ops::ControlFlow::Break(()) } else { std::ops::ControlFlow::Continue(()) };
+        let flow = || {
+            if monitor.cancelled() {
+                std::ops::ControlFlow::Break(())
+            } else {
+                std::ops::ControlFlow::Continue(())
+            }
+        };
         let summary = self.log().scan(Scan::default(), &mut |_| {}, &mut |_| flow());
         let last = summary.last.unwrap_or(0);
         let committed = summary.hard_state.map_or(0, |state| state.commit()).min(last).saturating_sub(from);
@@ -196,7 +213,9 @@ impl Input {
             return false;
         }
         let by_name = |source: &Source| Source::open(source.path()).ok().and_then(|again| again.stamp());
-        self.sources().zip(&self.stamps).all(|(source, stamp)| source.stamp() == *stamp && (stamp.is_none() || by_name(source) == *stamp))
+        self.sources()
+            .zip(&self.stamps)
+            .all(|(source, stamp)| source.stamp() == *stamp && (stamp.is_none() || by_name(source) == *stamp))
     }
 
     /// What it is, in words.
@@ -211,7 +230,8 @@ impl Input {
     /// What is read, with digests if they are wanted.
     pub fn files(&self, digests: bool, monitor: &dyn Monitor) -> Result<Vec<InFile>> {
         let digest = |source: &Source| -> Result<String> {
-            let digest = sha256(source, source.len(), monitor).map_err(|c| Error::damaged(source.path(), c))?;
+            let digest =
+                sha256(source, source.len(), monitor).map_err(|c| Error::damaged(source.path(), c))?;
             Ok(checksum::hex(&digest))
         };
         let file = |source: &Source| {

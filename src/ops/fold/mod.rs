@@ -1,4 +1,5 @@
-//! A stopped member's database with what its log holds beyond it, without a copy: the changes are laid over the file in memory.
+//! A stopped member's database with what its log holds beyond it, without a copy: the changes are laid over the file
+//! in memory.
 
 pub(crate) mod input;
 pub(crate) mod standing;
@@ -19,7 +20,8 @@ use crate::words::monitor::Monitor;
 
 /// A database as a member that starts would have it.
 pub struct Folded {
-    /// The database, the log applied: what [`copy`](crate::ops::copy::copy) would write, laid over the member's own file.
+    /// The database, the log applied: what [`copy`](crate::ops::copy::copy) would write, laid over the member's own
+    /// file.
     pub source: Source,
     /// What of the log was applied; `None` without a log.
     pub report: Option<FoldReport>,
@@ -43,12 +45,16 @@ impl Folded {
         if self.input.unchanged() {
             return Ok(());
         }
-        Err(Error::unreadable(Path::new(&self.input.name), "changed while it was read: it is in use. Stop etcd, and ask again"))
+        Err(Error::unreadable(
+            Path::new(&self.input.name),
+            "changed while it was read: it is in use. Stop etcd, and ask again",
+        ))
     }
 }
 
-/// Applies a log to a database in memory, with all that [`copy`](crate::ops::copy::copy) checks, refuses and warns of. A file is taken with the log that
-/// was named or lies beside it; one that has none is left as it is. `no_wal` and `exact` are not looked at.
+/// Applies a log to a database in memory, with all that [`copy`](crate::ops::copy::copy) checks, refuses and warns
+/// of. A file is taken with the log that was named or lies beside it; one that has none is left as it is. `no_wal`
+/// and `exact` are not looked at.
 ///
 /// ```no_run
 /// # use std::path::Path;
@@ -66,7 +72,12 @@ impl Folded {
 /// As [`copy`](crate::ops::copy::copy); nothing is written.
 pub fn fold_in_memory(path: &Path, options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<Folded> {
     let beside = if path.is_dir() { None } else { log_beside(path) };
-    let options = CopyOptions { wal_dir: options.wal_dir.or(beside.as_deref()), no_wal: false, exact: false, ..options };
+    let options = CopyOptions {
+        wal_dir: options.wal_dir.or(beside.as_deref()),
+        no_wal: false,
+        exact: false,
+        ..options
+    };
     let input = Input::open(path, options)?;
     let gather = Gather { to: monitor };
     if !input.folds() {
@@ -98,18 +109,28 @@ pub fn fold_in_memory(path: &Path, options: CopyOptions<'_>, monitor: &dyn Monit
 /// The log of a database that was named by itself: `member/wal` beside `member/snap/db`, or `wal` beside `db`.
 fn log_beside(path: &Path) -> Option<PathBuf> {
     let parent = path.parent()?;
-    let of_member = (parent.file_name()? == "snap").then(|| parent.parent().map(|member| member.join("wal"))).flatten();
+    let of_member =
+        (parent.file_name()? == "snap").then(|| parent.parent().map(|member| member.join("wal"))).flatten();
     of_member.into_iter().chain([parent.join("wal")]).find(|wal| wal.is_dir())
 }
 
 /// What was applied, in words.
 fn told(report: &FoldReport, name: &str) -> Finding {
-    let FoldReport { database_index: from, first_applied, last_applied, etcd_version, etcd_version_reason: reason, .. } = report;
+    let FoldReport {
+        database_index: from,
+        first_applied,
+        last_applied,
+        etcd_version,
+        etcd_version_reason: reason,
+        ..
+    } = report;
     let what = match (first_applied, last_applied) {
         (Some(first), Some(last)) => {
             let beyond = match report.beyond_commit {
                 0 => String::new(),
-                n if report.voters == 1 => format!("; the last {n} not known to be committed, applied since one member votes"),
+                n if report.voters == 1 => {
+                    format!("; the last {n} not known to be committed, applied since one member votes")
+                }
                 n => format!("; the last {n} not known to be committed, applied as asked for"),
             };
             format!(

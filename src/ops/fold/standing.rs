@@ -1,4 +1,5 @@
-//! Where a stopped member stands: how far its log and its database have come, and how well they are. Nothing is written.
+//! Where a stopped member stands: how far its log and its database have come, and how well they are. Nothing is
+//! written.
 
 use std::path::Path;
 
@@ -33,7 +34,8 @@ impl Standing {
     pub fn read(path: &Path, options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<Standing> {
         let input = Input::open(path, options)?;
         let gather = Gather { to: monitor };
-        let (verification, findings) = verified(&input, Keys::History, CopyOptions { allow_damage: true, ..options }, &gather)?;
+        let (verification, findings) =
+            verified(&input, Keys::History, CopyOptions { allow_damage: true, ..options }, &gather)?;
         let database_index = verification.measured.consistent_index;
         let mut standing = Standing { input, fold: None, whole: None, database_index, findings };
         standing.apply(options, &gather)?;
@@ -41,24 +43,34 @@ impl Standing {
     }
 
     fn apply(&mut self, options: CopyOptions<'_>, gather: &Gather<'_>) -> Result<()> {
-        let folded = Db::open(&self.input.database).map_err(|corrupt| Error::damaged(self.input.database.path(), corrupt)).and_then(|db| {
-            let fold = self.input.fold(&db, options, gather)?;
-            let left_out = fold.as_ref().is_some_and(|fold| fold.report.left_out > 0);
-            let options = CopyOptions { include_uncommitted: true, ..options };
-            let all = left_out.then(|| self.input.fold(&db, options, gather)).transpose()?.flatten();
-            Ok((fold, all))
-        });
+        let folded = Db::open(&self.input.database)
+            .map_err(|corrupt| Error::damaged(self.input.database.path(), corrupt))
+            .and_then(|db| {
+                let fold = self.input.fold(&db, options, gather)?;
+                let left_out = fold.as_ref().is_some_and(|fold| fold.report.left_out > 0);
+                let options = CopyOptions { include_uncommitted: true, ..options };
+                let all = left_out.then(|| self.input.fold(&db, options, gather)).transpose()?.flatten();
+                Ok((fold, all))
+            });
         match folded {
             Ok((fold, all)) => {
                 // What may be of the entries past the commit index is told of all members together.
-                let said = fold.iter().flat_map(|fold| &fold.findings).filter(|finding| finding.code != Code::WalUncommitted);
+                let said = fold
+                    .iter()
+                    .flat_map(|fold| &fold.findings)
+                    .filter(|finding| finding.code != Code::WalUncommitted);
                 self.findings.extend(said.cloned());
                 self.whole = all.as_ref().or(fold.as_ref()).map(|fold| fold.report.revision_after);
                 self.fold = fold.map(|fold| (fold.report, fold.raft));
             }
             Err(Error::Damaged { path, corrupt }) => {
-                let finding = Finding { severity: Severity::Damage, ..Finding::from_corrupt(&show(&path), *corrupt) };
-                if !self.findings.iter().any(|said| said.code == finding.code && said.severity == Severity::Damage) {
+                let finding =
+                    Finding { severity: Severity::Damage, ..Finding::from_corrupt(&show(&path), *corrupt) };
+                if !self
+                    .findings
+                    .iter()
+                    .any(|said| said.code == finding.code && said.severity == Severity::Damage)
+                {
                     gather.to.finding(finding.clone());
                     self.findings.push(finding);
                 }

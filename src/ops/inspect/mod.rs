@@ -7,8 +7,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 pub use report::{
-    BucketReport, DatabaseReport, DirectoryReport, EtcdReport, HashReport, InspectReport, LagReport, MetaReport, PagesReport,
-    RaftSnapshotReport, SegmentReport, SnapshotRecord, WalReport,
+    BucketReport, DatabaseReport, DirectoryReport, EtcdReport, HashReport, InspectReport, LagReport,
+    MetaReport, PagesReport, RaftSnapshotReport, SegmentReport, SnapshotRecord, WalReport,
 };
 
 use crate::bolt::walk::{Shared, Visited, Visitor, walk};
@@ -85,7 +85,11 @@ pub fn inspect(path: &Path, options: InspectOptions, monitor: &dyn Monitor) -> R
 ///
 /// # Errors
 /// As [`inspect`].
-pub fn inspect_file(source: &Source, options: InspectOptions, monitor: &dyn Monitor) -> Result<InspectReport> {
+pub fn inspect_file(
+    source: &Source,
+    options: InspectOptions,
+    monitor: &dyn Monitor,
+) -> Result<InspectReport> {
     let report = InspectReport { path: source.name(), ..InspectReport::default() };
     let mut found = Found { report, limit: options.max_findings, monitor };
     match datadir::file_kind(source)? {
@@ -131,9 +135,16 @@ pub fn inspect_dir(dir: &DataDir, options: InspectOptions, monitor: &dyn Monitor
         }) {
             Ok(database) => found.report.database = Some(database),
             // The rest of the directory can still be told.
-            Err(Error::Damaged { path, corrupt }) => found.corrupt(&crate::words::error::show(&path), *corrupt),
+            Err(Error::Damaged { path, corrupt }) => {
+                found.corrupt(&crate::words::error::show(&path), *corrupt)
+            }
             Err(Error::Unreadable { path, what }) => {
-                found.push(Finding::new(Code::Unreadable, &crate::words::error::show(&path), At::default(), what));
+                found.push(Finding::new(
+                    Code::Unreadable,
+                    &crate::words::error::show(&path),
+                    At::default(),
+                    what,
+                ));
             }
             Err(other) => return Err(other),
         }
@@ -143,8 +154,10 @@ pub fn inspect_dir(dir: &DataDir, options: InspectOptions, monitor: &dyn Monitor
         found.report.raft_snapshots.push(snap);
     }
     let sources = dir.wals.iter().map(|path| Source::open(path)).collect::<Result<Vec<_>>>()?;
-    let named: Vec<(String, &Source)> =
-        sources.iter().map(|s| (s.path().file_name().unwrap_or_default().to_string_lossy().into_owned(), s)).collect();
+    let named: Vec<(String, &Source)> = sources
+        .iter()
+        .map(|s| (s.path().file_name().unwrap_or_default().to_string_lossy().into_owned(), s))
+        .collect();
     if let Some(wal_dir) = &dir.wal_dir
         && !named.is_empty()
     {
@@ -164,10 +177,16 @@ pub fn inspect_dir(dir: &DataDir, options: InspectOptions, monitor: &dyn Monitor
 fn database_kind(database: &DatabaseReport) -> String {
     let owner = if database.etcd.is_some() { "etcd" } else { "bbolt" };
     match database.trailer {
-        Trailer::Present { .. } | Trailer::Zeroed { .. } => format!("an {owner} snapshot file").replace("an bbolt", "a bbolt"),
-        _ if database.path.ends_with(".snap.db") => "a database that an etcd leader sent (.snap.db)".to_owned(),
+        Trailer::Present { .. } | Trailer::Zeroed { .. } => {
+            format!("an {owner} snapshot file").replace("an bbolt", "a bbolt")
+        }
+        _ if database.path.ends_with(".snap.db") => {
+            "a database that an etcd leader sent (.snap.db)".to_owned()
+        }
         Trailer::Cut { .. } => format!("an {owner} snapshot file, cut off").replace("an bbolt", "a bbolt"),
-        Trailer::Lost { .. } => format!("an {owner} database or snapshot file, cut off").replace("an bbolt", "a bbolt"),
+        Trailer::Lost { .. } => {
+            format!("an {owner} database or snapshot file, cut off").replace("an bbolt", "a bbolt")
+        }
         Trailer::Absent => format!("an {owner} database").replace("an bbolt", "a bbolt"),
     }
 }
@@ -188,7 +207,9 @@ fn read(source: &Source, options: InspectOptions, found: &mut Found<'_>) -> Resu
         found.push(Finding::new(Code::InUse, &name, At::default(), what));
     }
     let db = Db::open(source).map_err(|c| Error::damaged(source.path(), c))?;
-    let scan = with_read_ahead(source, |gate| scan(&db, Options { limit: found.limit, gate, keys: Keys::Live }, found.monitor))?;
+    let scan = with_read_ahead(source, |gate| {
+        scan(&db, Options { limit: found.limit, gate, keys: Keys::Live }, found.monitor)
+    })?;
     for corrupt in &scan.faults.kept {
         found.corrupt(&name, corrupt.clone());
     }
@@ -282,7 +303,10 @@ fn attached(db: &Db<'_>, scan: &Scan, monitor: &dyn Monitor) -> BTreeMap<i64, (u
     impl Visitor for Attached<'_> {
         fn leaf(&mut self, page: &Page<'_>, _: Option<usize>) {
             for element in page.leaves() {
-                let (Ok(key), Ok(kv)) = (BucketKey::parse(element.key), KeyValue::decode(element.value)) else { continue };
+                let (Ok(key), Ok(kv)) = (BucketKey::parse(element.key), KeyValue::decode(element.value))
+                else {
+                    continue;
+                };
                 if kv.lease != 0 && !key.tombstone && self.scan.newest.is_newest(key, &kv) {
                     let (count, names) = self.leases.entry(kv.lease).or_default();
                     *count = count.saturating_add(1);
@@ -303,14 +327,19 @@ fn attached(db: &Db<'_>, scan: &Scan, monitor: &dyn Monitor) -> BTreeMap<i64, (u
 
 fn hash(source: &Source, trailer: Trailer, found: &mut Found<'_>) -> Result<HashReport> {
     let payload = trailer.payload(source);
-    let digest = crate::store::digest::sha256(source, payload, found.monitor).map_err(|c| Error::damaged(source.path(), c))?;
+    let digest = crate::store::digest::sha256(source, payload, found.monitor)
+        .map_err(|c| Error::damaged(source.path(), c))?;
     let stored = match trailer {
         Trailer::Present { digest, .. } => Some(digest),
         Trailer::Zeroed { .. } => Some([0; 32]),
         Trailer::Absent | Trailer::Lost { .. } | Trailer::Cut { .. } => None,
     };
     if let Some(stored) = stored.filter(|stored| *stored != digest) {
-        let what = format!("the trailer is {}, the {payload} bytes before it give {}", checksum::hex(&stored), checksum::hex(&digest));
+        let what = format!(
+            "the trailer is {}, the {payload} bytes before it give {}",
+            checksum::hex(&stored),
+            checksum::hex(&digest)
+        );
         found.corrupt(&source.name(), *Corrupt::new(Code::TrailerMismatch, At::offset(payload), what));
     }
     Ok(HashReport { digest: checksum::hex(&digest), matches: stored.map(|s| s == digest) })
@@ -391,7 +420,11 @@ fn wal(dir: &Path, files: &[(String, &Source)], found: &mut Found<'_>) -> WalRep
         commit: summary.hard_state.map(|s| s.commit()),
         first_entry: summary.first,
         last_entry: summary.last,
-        snapshots: summary.snapshots.iter().map(|s| SnapshotRecord { term: s.term(), index: s.index() }).collect(),
+        snapshots: summary
+            .snapshots
+            .iter()
+            .map(|s| SnapshotRecord { term: s.term(), index: s.index() })
+            .collect(),
         complete: summary.complete,
         end,
     }
@@ -401,16 +434,21 @@ fn lag(report: &InspectReport) -> Option<LagReport> {
     let wal = report.wal.as_ref()?;
     let consistent_index = report.database.as_ref()?.etcd.as_ref()?.facts.consistent_index.unwrap_or(0);
     let commit = wal.commit.unwrap_or(0);
-    let last_entry = wal.last_entry.unwrap_or(0).max(wal.snapshots.iter().map(|s| s.index).max().unwrap_or(0));
+    let last_entry =
+        wal.last_entry.unwrap_or(0).max(wal.snapshots.iter().map(|s| s.index).max().unwrap_or(0));
     let committed_not_in_db = commit.saturating_sub(consistent_index);
     let uncommitted = last_entry.saturating_sub(commit.max(consistent_index));
     let etcd = report.database.as_ref()?.etcd.as_ref()?;
     let voters = etcd.facts.conf_state.as_ref().map_or(etcd.facts.members.len(), |c| c.voters.len());
     let entries = |n: u64| if n == 1 { "1 entry".to_owned() } else { format!("{n} entries") };
-    let span = |from: u64, to: u64| if from == to { format!("index {to}") } else { format!("index {from} to {to}") };
+    let span =
+        |from: u64, to: u64| if from == to { format!("index {to}") } else { format!("index {from} to {to}") };
     let mut parts = Vec::new();
     if committed_not_in_db > 0 {
-        parts.push(format!("{committed_not_in_db} committed ({})", span(consistent_index.saturating_add(1), commit)));
+        parts.push(format!(
+            "{committed_not_in_db} committed ({})",
+            span(consistent_index.saturating_add(1), commit)
+        ));
     }
     if uncommitted > 0 {
         let fate = if voters == 1 { ", which a sole voter commits when it starts" } else { "" };
@@ -424,5 +462,12 @@ fn lag(report: &InspectReport) -> Option<LagReport> {
         format!("The db (index {consistent_index}) lags its WAL by {behind}: {}.", parts.join(", "))
     };
     let partial = if wal.complete { "" } else { " The WAL could not be read to its end: it may hold more." };
-    Some(LagReport { consistent_index, commit, last_entry, committed_not_in_db, uncommitted, sentence: format!("{sentence}{partial}") })
+    Some(LagReport {
+        consistent_index,
+        commit,
+        last_entry,
+        committed_not_in_db,
+        uncommitted,
+        sentence: format!("{sentence}{partial}"),
+    })
 }

@@ -35,7 +35,11 @@ impl RaftLog {
     /// Reads a directory's log as far as it can be read; what is wrong with it is for others to say.
     pub fn read(dir: &DataDir) -> Result<RaftLog> {
         let sources = dir.wals.iter().map(|path| Source::open(path)).collect::<Result<Vec<_>>>()?;
-        let names: Vec<String> = dir.wals.iter().map(|path| path.file_name().unwrap_or_default().to_string_lossy().into_owned()).collect();
+        let names: Vec<String> = dir
+            .wals
+            .iter()
+            .map(|path| path.file_name().unwrap_or_default().to_string_lossy().into_owned())
+            .collect();
         let log = Log::new(names.iter().map(String::as_str).zip(&sources));
         let mut stretches = Vec::new();
         let summary = log.scan(Scan::default(), &mut |_| {}, &mut |visit| {
@@ -44,7 +48,10 @@ impl RaftLog {
             }
             ControlFlow::Continue(())
         });
-        let newest = summary.valid_snapshots().max_by_key(|snapshot| snapshot.index()).filter(|snapshot| snapshot.index() > 0);
+        let newest = summary
+            .valid_snapshots()
+            .max_by_key(|snapshot| snapshot.index())
+            .filter(|snapshot| snapshot.index() > 0);
         Ok(RaftLog {
             metadata: summary.metadata.unwrap_or_default(),
             state: summary.hard_state.unwrap_or_default(),
@@ -69,7 +76,9 @@ impl RaftLog {
     pub fn term_at(&self, index: u64) -> Option<u64> {
         let at = self.stretches.partition_point(|stretch| stretch.last < index);
         let stretch = self.stretches.get(at).filter(|stretch| stretch.first <= index);
-        stretch.map(|stretch| stretch.term).or_else(|| self.snapshot.filter(|(at, _)| *at == index).map(|(_, term)| term))
+        stretch
+            .map(|stretch| stretch.term)
+            .or_else(|| self.snapshot.filter(|(at, _)| *at == index).map(|(_, term)| term))
     }
 
     /// The first index up to `until` that both hold in different terms, with the terms.
@@ -131,8 +140,8 @@ impl Fate {
     }
 }
 
-/// Asks the other members about the entries after `voice.known`. An entry's index and term name it: those of the same name, and all
-/// before them, are the same in every log (raft's log matching).
+/// Asks the other members about the entries after `voice.known`. An entry's index and term name it: those of the same
+/// name, and all before them, are the same in every log (raft's log matching).
 pub(super) fn fate(voice: &Voice<'_>, others: &[Voice<'_>], voters: &BTreeSet<u64>) -> Fate {
     let mut fate = Fate::default();
     let last = voice.log.last().1;
@@ -148,7 +157,9 @@ pub(super) fn fate(voice: &Voice<'_>, others: &[Voice<'_>], voters: &BTreeSet<u6
         }
         if fate.majority.is_none() {
             let have = |other: &&Voice<'_>| other.log.term_at(index) == Some(term);
-            let holders = std::iter::once(voice).chain(others.iter().filter(have)).map(|voice| voice.log.metadata.node_id());
+            let holders = std::iter::once(voice)
+                .chain(others.iter().filter(have))
+                .map(|voice| voice.log.metadata.node_id());
             let holders = holders.filter(|id| voters.contains(id)).collect::<BTreeSet<_>>().len();
             if holders > voters.len().checked_div(2).unwrap_or(0) {
                 (fate.majority, fate.holders) = (Some(index), holders);
@@ -166,7 +177,11 @@ mod tests {
     fn log(node: u64, entries: &[(u64, u64)]) -> RaftLog {
         let mut stretches = Vec::new();
         entries.iter().for_each(|(index, term)| add(&mut stretches, *index, *term));
-        RaftLog { metadata: Metadata { node_id: Some(node), cluster_id: Some(1) }, stretches, ..RaftLog::default() }
+        RaftLog {
+            metadata: Metadata { node_id: Some(node), cluster_id: Some(1) },
+            stretches,
+            ..RaftLog::default()
+        }
     }
 
     fn ask(one: (&RaftLog, u64), others: &[(&RaftLog, u64)], voters: &[u64]) -> Fate {
@@ -178,7 +193,10 @@ mod tests {
     #[test]
     fn a_later_entry_replaces_those_from_its_index_on() {
         let log = log(1, &[(1, 1), (2, 1), (3, 1), (4, 2), (5, 2), (3, 3), (4, 3)]);
-        assert_eq!((1..=5).map(|index| log.term_at(index)).collect::<Vec<_>>(), [Some(1), Some(1), Some(3), Some(3), None]);
+        assert_eq!(
+            (1..=5).map(|index| log.term_at(index)).collect::<Vec<_>>(),
+            [Some(1), Some(1), Some(3), Some(3), None]
+        );
         assert_eq!((log.last(), log.stretches.len()), ((3, 4), 2));
     }
 
@@ -219,6 +237,9 @@ mod tests {
     fn an_entry_was_replaced_if_another_is_known_to_be_committed_in_its_place() {
         let one = log(1, &[(1, 1), (2, 1), (3, 2), (4, 2)]);
         let two = log(2, &[(1, 1), (2, 1), (3, 3)]);
-        assert_eq!(ask((&one, 1), &[(&two, 3)], &[1, 2, 3]), Fate { known: Some(2), majority: Some(2), holders: 2, replaced: Some(3) });
+        assert_eq!(
+            ask((&one, 1), &[(&two, 3)], &[1, 2, 3]),
+            Fate { known: Some(2), majority: Some(2), holders: 2, replaced: Some(3) }
+        );
     }
 }

@@ -1,7 +1,8 @@
 //! `rank`: which member of a dead cluster to recover from.
 //!
-//! Of members that are whole, the one that raft would elect: whose last entry has the highest term, then the highest index
-//! (`raft.go isUpToDate`). It alone is sure to have every entry that was acknowledged, as far as the members that were given are a majority.
+//! Of members that are whole, the one that raft would elect: whose last entry has the highest term, then the highest
+//! index (`raft.go isUpToDate`). It alone is sure to have every entry that was acknowledged, as far as the members
+//! that were given are a majority.
 
 mod log;
 
@@ -86,7 +87,8 @@ pub struct Candidate {
     pub findings: Vec<Finding>,
 }
 
-/// What became of the best member's entries past those that it knows to be committed itself, as far as the other members tell.
+/// What became of the best member's entries past those that it knows to be committed itself, as far as the other
+/// members tell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Uncommitted {
     /// The first of them.
@@ -234,7 +236,8 @@ impl Entrant {
 /// # Errors
 /// [`Error::Cancelled`]. What is wrong with a directory is in the report.
 pub fn rank(directories: &[PathBuf], options: RankOptions, monitor: &dyn Monitor) -> Result<RankReport> {
-    let mut entrants = directories.iter().map(|path| Entrant::read(path, options, monitor)).collect::<Result<Vec<_>>>()?;
+    let mut entrants =
+        directories.iter().map(|path| Entrant::read(path, options, monitor)).collect::<Result<Vec<_>>>()?;
     // Of equal ones the one that was named first.
     entrants.sort_by_key(|entrant| std::cmp::Reverse(entrant.worth()));
     let mut findings = clusters(&entrants);
@@ -253,7 +256,8 @@ pub fn rank(directories: &[PathBuf], options: RankOptions, monitor: &dyn Monitor
 
 /// Members of different clusters.
 fn clusters(entrants: &[Entrant]) -> Vec<Finding> {
-    let known = |entrant: &Entrant| entrant.candidate.cluster.map(|id| (id, entrant.candidate.directory.clone()));
+    let known =
+        |entrant: &Entrant| entrant.candidate.cluster.map(|id| (id, entrant.candidate.directory.clone()));
     let mut ids = entrants.iter().filter_map(known);
     let Some((first, directory)) = ids.next() else { return Vec::new() };
     let other = |(id, other): (u64, String)| {
@@ -269,10 +273,12 @@ fn conflicts(entrants: &[Entrant]) -> Vec<Finding> {
     for (at, one) in entrants.iter().enumerate() {
         let others = entrants.iter().skip(at.saturating_add(1));
         for other in others.filter(|other| other.candidate.cluster == one.candidate.cluster) {
-            if let Some((index, ours, theirs)) = one.log.conflict(&other.log, one.known().min(other.known())) {
+            if let Some((index, ours, theirs)) = one.log.conflict(&other.log, one.known().min(other.known()))
+            {
                 let (directory, other) = (&one.candidate.directory, &other.candidate.directory);
-                let what =
-                    format!("the entry is of term {theirs}, in {directory} of term {ours}, and both members know theirs to be committed");
+                let what = format!(
+                    "the entry is of term {theirs}, in {directory} of term {ours}, and both members know theirs to be committed"
+                );
                 findings.push(Finding::new(Code::LogConflict, other, At::default().index(index), what));
             }
         }
@@ -282,11 +288,13 @@ fn conflicts(entrants: &[Entrant]) -> Vec<Finding> {
 
 /// Compares the databases of those that are whole, each with that of the best: at the greatest revision that both have.
 fn keyspaces(entrants: &[Entrant], monitor: &dyn Monitor) -> Result<Vec<CompareReport>> {
-    let whole = entrants.iter().filter(|entrant| entrant.is_whole()).filter_map(|entrant| entrant.standing.as_ref());
+    let whole =
+        entrants.iter().filter(|entrant| entrant.is_whole()).filter_map(|entrant| entrant.standing.as_ref());
     let whole: Vec<&Standing> = whole.collect();
     let Some((best, others)) = whole.split_first() else { return Ok(Vec::new()) };
     let open = |standing: &&Standing| -> Result<_> {
-        let stores = [best, standing].map(|standing| Store::open(standing.database(), StoreOptions::default(), monitor));
+        let stores = [best, standing]
+            .map(|standing| Store::open(standing.database(), StoreOptions::default(), monitor));
         compare(&stores.into_iter().collect::<Result<Vec<_>>>()?)
     };
     others.iter().map(open).collect()
@@ -298,10 +306,20 @@ fn divergences(report: &CompareReport) -> Vec<Finding> {
         let file = report.members.get(divergence.member).map_or("", |member| member.file.as_str());
         let differing = divergence.differing;
         let what = match divergence.first_revision {
-            Some(revision) => format!("{differing} keys differ from {first} at revision {}, the first at {revision}", report.revision),
-            None => format!("{differing} keys differ from {first} at revision {}, since before the compaction", report.revision),
+            Some(revision) => format!(
+                "{differing} keys differ from {first} at revision {}, the first at {revision}",
+                report.revision
+            ),
+            None => format!(
+                "{differing} keys differ from {first} at revision {}, since before the compaction",
+                report.revision
+            ),
         };
-        let at = divergence.first_keys.first().or(divergence.keys.first()).map_or_else(At::default, |key| At::default().key(key));
+        let at = divergence
+            .first_keys
+            .first()
+            .or(divergence.keys.first())
+            .map_or_else(At::default, |key| At::default().key(key));
         Finding::new(Code::KeyspaceDiffers, file, at, what)
     };
     report.divergences.iter().map(one).collect()
@@ -316,17 +334,23 @@ fn uncommitted(best: &Entrant, entrants: &[Entrant]) -> Option<Uncommitted> {
     let others: Vec<&Entrant> = entrants.iter().skip(1).filter(|other| other.log.whole).collect();
     let voices: Vec<Voice<'_>> = others.iter().map(|other| other.voice()).collect();
     let fate = fate(&best.voice(), &voices, &voters);
-    let heard = std::iter::once(best).chain(others.iter().copied()).filter_map(|entrant| entrant.candidate.member);
+    let heard =
+        std::iter::once(best).chain(others.iter().copied()).filter_map(|entrant| entrant.candidate.member);
     let heard: BTreeSet<u64> = heard.filter(|id| voters.contains(id)).collect();
     let absent = voters.len().saturating_sub(heard.len());
     let (first, last) = (best.known().saturating_add(1), best.candidate.last_index);
     // Those that have the first entry that is not settled, and those that may have it.
     let open = fate.settled().map_or(first, |settled| settled.saturating_add(1));
     let term = best.log.term_at(open);
-    let have = others.iter().filter(|other| other.log.term_at(open) == term).chain([&best]).filter_map(|entrant| entrant.candidate.member);
+    let have = others
+        .iter()
+        .filter(|other| other.log.term_at(open) == term)
+        .chain([&best])
+        .filter_map(|entrant| entrant.candidate.member);
     let have: BTreeSet<u64> = have.filter(|id| voters.contains(id)).collect();
     let majority = voters.len().checked_div(2).unwrap_or(0);
-    let rest_possible = open <= last && fate.replaced.is_none() && have.len().saturating_add(absent) > majority;
+    let rest_possible =
+        open <= last && fate.replaced.is_none() && have.len().saturating_add(absent) > majority;
     let Fate { known, majority: majority_to, holders, replaced } = fate;
     Some(Uncommitted {
         first,
@@ -354,8 +378,11 @@ fn advice(uncommitted: Option<&Uncommitted>) -> Advice {
 
 /// Why the first is the first, against the best of the others.
 fn reason(entrants: &[Entrant], strangers: bool) -> String {
-    let whole: Vec<&Candidate> = entrants.iter().filter(|entrant| entrant.is_whole()).map(|entrant| &entrant.candidate).collect();
-    let Some(best) = whole.first() else { return "none of them is whole; the furthest is named first".to_owned() };
+    let whole: Vec<&Candidate> =
+        entrants.iter().filter(|entrant| entrant.is_whole()).map(|entrant| &entrant.candidate).collect();
+    let Some(best) = whole.first() else {
+        return "none of them is whole; the furthest is named first".to_owned();
+    };
     if strangers {
         return "they are of different clusters, and none can stand for all".to_owned();
     }
@@ -365,7 +392,10 @@ fn reason(entrants: &[Entrant], strangers: bool) -> String {
         Some(next) => {
             let other = &next.directory;
             if best.last_term > next.last_term {
-                format!("its last entry is of term {}, that of {other} of term {}", best.last_term, next.last_term)
+                format!(
+                    "its last entry is of term {}, that of {other} of term {}",
+                    best.last_term, next.last_term
+                )
             } else if best.last_index > next.last_index {
                 format!(
                     "its log goes to entry {}, that of {other} to {}, both of term {}",
@@ -373,16 +403,23 @@ fn reason(entrants: &[Entrant], strangers: bool) -> String {
                 )
             } else if best.revision_with_all > next.revision_with_all {
                 let revision = |candidate: &Candidate| candidate.revision_with_all.unwrap_or(0);
-                format!("the logs end alike, and its revision is {}, that of {other} {}", revision(best), revision(next))
+                format!(
+                    "the logs end alike, and its revision is {}, that of {other} {}",
+                    revision(best),
+                    revision(next)
+                )
             } else {
-                format!("it stands where {other} stands, at entry {} of term {}: either will do", best.last_index, best.last_term)
+                format!(
+                    "it stands where {other} stands, at entry {} of term {}: either will do",
+                    best.last_index, best.last_term
+                )
             }
         }
     };
-    let further = entrants
-        .iter()
-        .map(|entrant| &entrant.candidate)
-        .find(|other| other.health >= Health::Damaged && (other.last_term, other.last_index) > (best.last_term, best.last_index));
+    let further = entrants.iter().map(|entrant| &entrant.candidate).find(|other| {
+        other.health >= Health::Damaged
+            && (other.last_term, other.last_index) > (best.last_term, best.last_index)
+    });
     if let Some(further) = further {
         let (directory, index, term) = (&further.directory, further.last_index, further.last_term);
         reason += &format!("; {directory} goes further, to entry {index} of term {term}, but is not whole");

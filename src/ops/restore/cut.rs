@@ -5,9 +5,10 @@
 //! | `--revision N` | every revision up to N, as the source has it | the source's |
 //! | `--prefix`, `--exclude-prefix` | of the keys that are meant what a compaction at the last revision leaves: what is live | finished at that revision |
 //!
-//! A part of the keys is compacted for two reasons. The revision, which etcd takes from the last stored one or from the compaction, whichever
-//! is greater (`store.restore`), must not fall because the last change was to a key that is left out. And a client that goes on from an
-//! older revision must be told "compacted" and list anew: no event will tell it of the keys that are gone.
+//! A part of the keys is compacted for two reasons. The revision, which etcd takes from the last stored one or from
+//! the compaction, whichever is greater (`store.restore`), must not fall because the last change was to a key that is
+//! left out. And a client that goes on from an older revision must be told "compacted" and list anew: no event will
+//! tell it of the keys that are gone.
 
 use super::RestoreOptions;
 use crate::bolt::Db;
@@ -36,7 +37,13 @@ pub(super) struct Cut {
 
 impl Cut {
     /// The part that `options` want of a database that says `facts` and is at revision `current`; `None` is all of it.
-    pub(super) fn new(db: &Db<'_>, options: &RestoreOptions, facts: &Facts, current: i64, monitor: &dyn Monitor) -> Result<Option<Cut>> {
+    pub(super) fn new(
+        db: &Db<'_>,
+        options: &RestoreOptions,
+        facts: &Facts,
+        current: i64,
+        monitor: &dyn Monitor,
+    ) -> Result<Option<Cut>> {
         let asked = options.revision.map(|revision| at(revision, facts, current)).transpose()?;
         let until = asked.filter(|revision| *revision < current);
         let filtered = options.keys != KeyFilter::default();
@@ -61,16 +68,25 @@ impl Cut {
     fn tell(&mut self, options: &RestoreOptions, until: Option<i64>, current: i64, filtered: bool) {
         let counts = &self.selection.counts;
         if let Some(until) = until {
-            self.changes.push(format!("key: what happened after revision {until} is left out; the source is at {current}"));
-            self.changes.push("leases, users, roles and alarms: as at the source's end, they have no history".to_owned());
+            self.changes.push(format!(
+                "key: what happened after revision {until} is left out; the source is at {current}"
+            ));
+            self.changes.push(
+                "leases, users, roles and alarms: as at the source's end, they have no history".to_owned(),
+            );
             if options.bump.is_none() {
-                let what = format!("clients that saw revisions after {until} will see them again, with other content");
-                self.advice.push(format!("{what}; --bump-revision auto with --mark-compacted spares them that"));
+                let what = format!(
+                    "clients that saw revisions after {until} will see them again, with other content"
+                );
+                self.advice
+                    .push(format!("{what}; --bump-revision auto with --mark-compacted spares them that"));
             }
         }
         if filtered {
             let keys = &options.keys;
-            let list = |all: &[Vec<u8>]| all.iter().map(|prefix| format!("{:?}", show_bytes(prefix))).collect::<Vec<_>>().join(", ");
+            let list = |all: &[Vec<u8>]| {
+                all.iter().map(|prefix| format!("{:?}", show_bytes(prefix))).collect::<Vec<_>>().join(", ")
+            };
             let mut which = Vec::new();
             if !keys.prefixes.is_empty() {
                 which.push(format!("that begin with {}", list(&keys.prefixes)));
@@ -78,22 +94,38 @@ impl Cut {
             if !keys.excluded.is_empty() {
                 which.push(format!("that do not begin with {}", list(&keys.excluded)));
             }
-            self.changes.push(format!("PART OF THE KEYSPACE: only the keys {}, {} live ones", which.join(" and "), counts.live));
+            self.changes.push(format!(
+                "PART OF THE KEYSPACE: only the keys {}, {} live ones",
+                which.join(" and "),
+                counts.live
+            ));
             self.changes
                 .push("leases, users and roles: all of the source's; a lease whose keys are left out runs out by itself".to_owned());
             if let Some(compact) = self.compact {
                 let why = "so that the revision does not fall, and clients are told to list anew";
-                self.changes.push(format!("meta: compacted at revision {compact}, {why}; older revisions of these keys are left out"));
+                self.changes.push(format!(
+                    "meta: compacted at revision {compact}, {why}; older revisions of these keys are left out"
+                ));
             }
             if counts.live == 0 {
-                self.advice.push("no live key is among those that were chosen: the restored store is empty".to_owned());
+                self.advice.push(
+                    "no live key is among those that were chosen: the restored store is empty".to_owned(),
+                );
             }
         }
-        self.changes.push(format!("key: {} stored revisions of {}", counts.kept, counts.kept.saturating_add(counts.dropped)));
+        self.changes.push(format!(
+            "key: {} stored revisions of {}",
+            counts.kept,
+            counts.kept.saturating_add(counts.dropped)
+        ));
         if counts.orphans > 0 {
             let leases = counts.lost_leases.len();
-            let what = format!("{} live keys name leases that the source no longer has ({leases} leases)", counts.orphans);
-            self.advice.push(format!("{what}: they were revoked or ran out later, and the keys will not expire"));
+            let what = format!(
+                "{} live keys name leases that the source no longer has ({leases} leases)",
+                counts.orphans
+            );
+            self.advice
+                .push(format!("{what}: they were revoked or ran out later, and the keys will not expire"));
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The database of a restored member: every bucket streamed from the source in order, the few keys that tell whose it is replaced.
+//! The database of a restored member: every bucket streamed from the source in order, the few keys that tell whose it
+//! is replaced.
 //!
 //! | Bucket | What differs from the source |
 //! |---|---|
@@ -50,13 +51,16 @@ impl Edits {
     pub(super) fn new(cluster: &NewCluster, version: Minor, facts: &Facts) -> Edits {
         let mut edits = Edits::default();
         edits.buckets.insert(b"key", Edit::default());
-        let members = cluster.members.iter().map(|m| (format!("{:x}", m.id).into_bytes(), Some(m.json().into_bytes())));
+        let members =
+            cluster.members.iter().map(|m| (format!("{:x}", m.id).into_bytes(), Some(m.json().into_bytes())));
         edits.buckets.insert(b"members", Edit { clear: true, keys: Cow::Owned(members.collect()) });
         edits.buckets.insert(b"members_removed", Edit { clear: true, ..Edit::default() });
         edits.buckets.insert(b"cluster", Edit::default());
         edits.buckets.insert(b"meta", Edit::default());
         let (old, new) = (facts.members.len(), cluster.members.len());
-        edits.changes.push(format!("members: the {old} of the source are left out, the {new} of the new cluster are in"));
+        edits.changes.push(format!(
+            "members: the {old} of the source are left out, the {new} of the new cluster are in"
+        ));
         let index = bootstrap::commit(cluster);
         edits.put(b"meta", b"consistent_index", Some(index.to_be_bytes().to_vec()));
         let was = facts.consistent_index.map_or("absent".to_owned(), |index| index.to_string());
@@ -82,7 +86,9 @@ impl Edits {
     /// etcd refuses to start on what a newer version has written.
     fn lower_versions(&mut self, version: Minor, facts: &Facts) {
         let full = format!("{}.0", version.name());
-        let newer = |stated: &Option<String>| stated.as_deref().is_some_and(|stated| Minor::of(stated).is_none_or(|has| has > version));
+        let newer = |stated: &Option<String>| {
+            stated.as_deref().is_some_and(|stated| Minor::of(stated).is_none_or(|has| has > version))
+        };
         if facts.storage_version.is_some() && (version < Minor::V36 || newer(&facts.storage_version)) {
             let keep = (version >= Minor::V36).then(|| full.clone());
             self.changes.push(format!(
@@ -97,7 +103,11 @@ impl Edits {
             self.changes.push(format!("cluster/clusterVersion: {was} becomes {full}"));
             self.put(b"cluster", b"clusterVersion", Some(full.into_bytes()));
         }
-        let target = facts.downgrade.as_ref().filter(|downgrade| downgrade.enabled).map(|downgrade| &downgrade.target_version);
+        let target = facts
+            .downgrade
+            .as_ref()
+            .filter(|downgrade| downgrade.enabled)
+            .map(|downgrade| &downgrade.target_version);
         if let Some(target) = target.filter(|target| Minor::of(target) != Some(version)) {
             self.changes.push(format!("cluster/downgrade: left out, a downgrade to {target} was under way"));
             self.put(b"cluster", b"downgrade", None);
@@ -119,7 +129,9 @@ impl Edits {
     pub(super) fn raise(&mut self, from: i64, to: i64) {
         self.put(b"key", &mark(to), Some(Vec::new()));
         self.put(b"meta", b"scheduledCompactRev", Some(mark(to)));
-        self.changes.push(format!("revision: {from} becomes {to}, and everything before it is compacted when etcd starts"));
+        self.changes.push(format!(
+            "revision: {from} becomes {to}, and everything before it is compacted when etcd starts"
+        ));
         (self.bumped, self.revision) = (true, Some(to));
     }
 
@@ -142,7 +154,12 @@ impl Edits {
     }
 
     /// Writes the changed database. Returns its status hash too.
-    pub(super) fn write<W: Write + Seek>(&self, db: &Db<'_>, out: W, monitor: &dyn Monitor) -> Result<(Summary, u32)> {
+    pub(super) fn write<W: Write + Seek>(
+        &self,
+        db: &Db<'_>,
+        out: W,
+        monitor: &dyn Monitor,
+    ) -> Result<(Summary, u32)> {
         write_anew(db, &self.buckets, self.keep.as_ref(), Freelist::Absent, out, monitor)
     }
 }

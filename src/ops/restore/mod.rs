@@ -1,8 +1,9 @@
 //! `restore`: from a snapshot file or a bare database to the data directories of a new cluster.
 //!
-//! The source is verified first, all of it. Then the database is written anew through [`bolt::writer`](crate::bolt::writer), the log and
-//! the raft snapshot as etcdutl of the target version writes them ([`bootstrap`]), all in a directory beside the destination that is renamed
-//! when everything is on the disk and was read back.
+//! The source is verified first, all of it. Then the database is written anew through
+//! [`bolt::writer`](crate::bolt::writer), the log and the raft snapshot as etcdutl of the target version writes them
+//! ([`bootstrap`]), all in a directory beside the destination that is renamed when everything is on the disk and was
+//! read back.
 
 mod cut;
 pub(in crate::ops) mod database;
@@ -44,8 +45,8 @@ const PUBLIC: u32 = 0o666;
 /// Restores.
 ///
 /// # Errors
-/// [`Error::Refused`] in etcd's words for what does not fit or exists already, [`Error::Damaged`] when the source is, [`Error::Output`] when
-/// the directories could not be written. Then nothing of them is left.
+/// [`Error::Refused`] in etcd's words for what does not fit or exists already, [`Error::Damaged`] when the source is,
+/// [`Error::Output`] when the directories could not be written. Then nothing of them is left.
 pub fn restore(source: &Source, options: &RestoreOptions, monitor: &dyn Monitor) -> Result<RestoreReport> {
     restore_with(source, options, &Steps::free(), monitor)
 }
@@ -54,7 +55,12 @@ pub fn restore(source: &Source, options: &RestoreOptions, monitor: &dyn Monitor)
 ///
 /// # Errors
 /// As [`restore`].
-pub fn restore_with(source: &Source, options: &RestoreOptions, steps: &Steps<'_>, monitor: &dyn Monitor) -> Result<RestoreReport> {
+pub fn restore_with(
+    source: &Source,
+    options: &RestoreOptions,
+    steps: &Steps<'_>,
+    monitor: &dyn Monitor,
+) -> Result<RestoreReport> {
     let mut cluster = NewCluster::parse(&options.initial_cluster, &options.token)?;
     cluster.make_learners(&options.learners)?;
     let layout = Layout::new(&cluster, &options.destination)?;
@@ -99,17 +105,28 @@ fn own_version(stated: &Option<String>) -> Result<Minor> {
         let what = "the source does not tell which version of etcd wrote it; say --target-version";
         return Err(Error::Refused(what.to_owned()));
     };
-    Minor::of(stated)
-        .ok_or_else(|| Error::Refused(format!("the source is of etcd {stated}, which is not known here; say --target-version")))
+    Minor::of(stated).ok_or_else(|| {
+        Error::Refused(format!(
+            "the source is of etcd {stated}, which is not known here; say --target-version"
+        ))
+    })
 }
 
 /// Verifies the source, and refuses it if it is damaged.
-fn verified(source: &Source, options: &RestoreOptions, monitor: &dyn Monitor) -> Result<(Verification, Vec<String>)> {
-    let verification = verify_file(source, VerifyOptions { level: Level::Mvcc, ..VerifyOptions::default() }, monitor)?;
+fn verified(
+    source: &Source,
+    options: &RestoreOptions,
+    monitor: &dyn Monitor,
+) -> Result<(Verification, Vec<String>)> {
+    let verification =
+        verify_file(source, VerifyOptions { level: Level::Mvcc, ..VerifyOptions::default() }, monitor)?;
     let mut warnings = Vec::new();
     for finding in &verification.findings {
         let trailer = matches!(finding.code, Code::TrailerMismatch | Code::TrailerZeroed | Code::TrailerCut);
-        refuse_damage(std::slice::from_ref(finding), options.allow_damage || options.skip_hash_check && trailer)?;
+        refuse_damage(
+            std::slice::from_ref(finding),
+            options.allow_damage || options.skip_hash_check && trailer,
+        )?;
         if finding.severity > Severity::Note {
             warnings.push(finding.to_string());
         }
@@ -130,7 +147,9 @@ fn verified(source: &Source, options: &RestoreOptions, monitor: &dyn Monitor) ->
 
 fn has_log(dir: &Path) -> bool {
     std::fs::read_dir(dir).is_ok_and(|mut entries| {
-        entries.any(|entry| entry.is_ok_and(|entry| entry.path().extension().is_some_and(|extension| extension == "wal")))
+        entries.any(|entry| {
+            entry.is_ok_and(|entry| entry.path().extension().is_some_and(|extension| extension == "wal"))
+        })
     })
 }
 
@@ -153,7 +172,12 @@ struct Plan<'p, 's> {
 }
 
 impl<'p, 's> Plan<'p, 's> {
-    fn new(source: &'s Source, cluster: &'p NewCluster, options: &RestoreOptions, monitor: &dyn Monitor) -> Result<Plan<'p, 's>> {
+    fn new(
+        source: &'s Source,
+        cluster: &'p NewCluster,
+        options: &RestoreOptions,
+        monitor: &dyn Monitor,
+    ) -> Result<Plan<'p, 's>> {
         let stamp = source.stamp();
         let db = Db::open(source).map_err(|c| Error::damaged(source.path(), c))?;
         let (facts, last) = database::facts(&db)?;
@@ -172,15 +196,33 @@ impl<'p, 's> Plan<'p, 's> {
         let raised = Raise::new(&options.bump, from, current.max(from))?;
         if let Some(raised) = &raised {
             edits.raise(from, raised.to);
-            if cluster.members.len() > 1 && matches!((&options.bump, &options.destination), (Bump::Auto(_), Destination::Member { .. })) {
-                let what = format!("the other members must be raised as far: restore them with --bump-revision {}", raised.by);
+            if cluster.members.len() > 1
+                && matches!(
+                    (&options.bump, &options.destination),
+                    (Bump::Auto(_), Destination::Member { .. })
+                )
+            {
+                let what = format!(
+                    "the other members must be raised as far: restore them with --bump-revision {}",
+                    raised.by
+                );
                 advice.push(format!("{what}, or all of them at once with --all-members"));
             }
         }
         if options.clear_alarms {
             edits.clear_alarms(&facts);
         }
-        Ok(Plan { cluster, version, edits, db, current, members_before: facts.members.len(), raised, advice, stamp })
+        Ok(Plan {
+            cluster,
+            version,
+            edits,
+            db,
+            current,
+            members_before: facts.members.len(),
+            raised,
+            advice,
+            stamp,
+        })
     }
 
     /// The revision that the result is at.
@@ -212,11 +254,17 @@ impl Built<'_> {
     /// Compares it with the source as it was verified, and puts it in place. Gives the length of the database.
     fn place(self, plan: &Plan<'_, '_>, source: &Verification) -> Result<u64> {
         if plan.stamp != plan.db.source().stamp() {
-            return Err(Error::unreadable(plan.db.source().path(), "changed while it was read; nothing was kept"));
+            return Err(Error::unreadable(
+                plan.db.source().path(),
+                "changed while it was read; nothing was kept",
+            ));
         }
         let (ours, theirs) = (self.keys, source.measured.key_bucket);
         if plan.edits.keys_are_the_sources() && ours != theirs {
-            let what = format!("read back, its keys have the CRC-32C {:08x}, the source's {:08x}", ours.crc, theirs.crc);
+            let what = format!(
+                "read back, its keys have the CRC-32C {:08x}, the source's {:08x}",
+                ours.crc, theirs.crc
+            );
             return Err(Error::Output { what: show(self.dest.partial()), source: io::Error::other(what) });
         }
         // The log first: a data directory in its place is complete.
@@ -231,9 +279,13 @@ impl Built<'_> {
     }
 }
 
-/// Reads the database with the reader: all pages, and whether it holds what was written. `hash` is the status hash of that.
+/// Reads the database with the reader: all pages, and whether it holds what was written. `hash` is the status hash of
+/// that.
 fn read_back(path: &Path, plan: &Plan<'_, '_>, hash: u32, monitor: &dyn Monitor) -> Result<Crc> {
-    let wrong = |what: String| Error::Output { what: show(path), source: io::Error::other(format!("read back, {what}")) };
+    let wrong = |what: String| Error::Output {
+        what: show(path),
+        source: io::Error::other(format!("read back, {what}")),
+    };
     let result = Source::open(path)?;
     let db = Db::open(&result).map_err(|c| wrong(c.to_string()))?;
     let scan = scan(&db, Options { limit: 1, gate: None, keys: Keys::Stored }, monitor)?;
@@ -257,7 +309,9 @@ fn read_back(path: &Path, plan: &Plan<'_, '_>, hash: u32, monitor: &dyn Monitor)
     let due = plan.revision();
     if last != due || facts.consistent_index != Some(bootstrap::commit(plan.cluster)) || members != ids {
         let (ours, theirs) = (members.len(), ids.len());
-        return Err(wrong(format!("it ends at revision {last} with {ours} members; due were {due} and {theirs}")));
+        return Err(wrong(format!(
+            "it ends at revision {last} with {ours} members; due were {due} and {theirs}"
+        )));
     }
     Ok(scan.key_bucket)
 }
@@ -278,10 +332,14 @@ impl<'c> Layout<'c> {
         match destination {
             Destination::Member { name, advertised, data_dir, wal_dir } => {
                 let member = cluster.member(name, advertised)?;
-                // A directory that is there, if empty, keeps its owner, mode and mount: what is renamed is the directory in it.
+                // A directory that is there, if empty, keeps its owner, mode and mount: what is renamed is the
+                // directory in it.
                 let there = data_dir.symlink_metadata().is_ok();
-                let (root, inside) =
-                    if there { (data_dir.join("member"), PathBuf::new()) } else { (data_dir.clone(), PathBuf::from("member")) };
+                let (root, inside) = if there {
+                    (data_dir.join("member"), PathBuf::new())
+                } else {
+                    (data_dir.clone(), PathBuf::from("member"))
+                };
                 let own = data_dir.join("member/wal");
                 let log_root = wal_dir.clone().filter(|dir| *dir != own);
                 let wal_dir = wal_dir.clone().unwrap_or(own);
@@ -292,8 +350,14 @@ impl<'c> Layout<'c> {
                 let mut homes = Vec::new();
                 for member in &cluster.members {
                     let name = &member.name;
-                    if name.is_empty() || name == "." || name == ".." || name.contains(|c: char| c == '/' || c.is_control()) {
-                        return Err(Error::Refused(format!("member name {name:?} cannot be the name of a directory")));
+                    if name.is_empty()
+                        || name == "."
+                        || name == ".."
+                        || name.contains(|c: char| c == '/' || c.is_control())
+                    {
+                        return Err(Error::Refused(format!(
+                            "member name {name:?} cannot be the name of a directory"
+                        )));
                     }
                     let data_dir = dir.join(name);
                     let wal_dir = data_dir.join("member/wal");
@@ -310,7 +374,10 @@ impl<'c> Layout<'c> {
         let empty = || std::fs::read_dir(&self.data_dir).is_ok_and(|mut entries| entries.next().is_none());
         let whole = self.root == self.data_dir;
         if self.data_dir.symlink_metadata().is_ok() && (whole || !empty()) {
-            return Err(Error::Refused(format!("data-dir {:?} not empty or could not be read", self.data_dir)));
+            return Err(Error::Refused(format!(
+                "data-dir {:?} not empty or could not be read",
+                self.data_dir
+            )));
         }
         if let Some(dir) = &self.log_root {
             if dir.symlink_metadata().is_ok() {
@@ -397,14 +464,24 @@ impl<'c> Layout<'c> {
     }
 }
 
-/// The command that starts a member. The flags of a new cluster are ignored when there is a log, but etcd wants them to fit each other.
+/// The command that starts a member. The flags of a new cluster are ignored when there is a log, but etcd wants them
+/// to fit each other.
 fn start(home: &Home<'_>, cluster: &NewCluster, log_elsewhere: bool) -> String {
     let urls = home.member.peer_urls.join(",");
-    let mut words = vec!["etcd".to_owned(), "--name".to_owned(), home.member.name.clone(), "--data-dir".to_owned(), show(&home.data_dir)];
+    let mut words = vec![
+        "etcd".to_owned(),
+        "--name".to_owned(),
+        home.member.name.clone(),
+        "--data-dir".to_owned(),
+        show(&home.data_dir),
+    ];
     if log_elsewhere {
         words.extend(["--wal-dir".to_owned(), show(&home.wal_dir)]);
     }
-    let (listen, token) = (home.member.peer_urls.iter().map(|url| listen(url)).collect::<Vec<_>>().join(","), cluster.token.clone());
+    let (listen, token) = (
+        home.member.peer_urls.iter().map(|url| listen(url)).collect::<Vec<_>>().join(","),
+        cluster.token.clone(),
+    );
     for (flag, value) in [
         ("--initial-advertise-peer-urls", urls),
         ("--listen-peer-urls", listen),
@@ -415,7 +492,11 @@ fn start(home: &Home<'_>, cluster: &NewCluster, log_elsewhere: bool) -> String {
     }
     let quote = |word: &String| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+[]".contains(c);
-        if !word.is_empty() && word.chars().all(plain) { word.clone() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+        if !word.is_empty() && word.chars().all(plain) {
+            word.clone()
+        } else {
+            format!("'{}'", word.replace('\'', "'\\''"))
+        }
     };
     words.iter().map(quote).collect::<Vec<_>>().join(" ")
 }

@@ -1,4 +1,5 @@
-//! How far the revision is raised, so that no client sees it fall: by a number, or past the newest that other files of the cluster tell.
+//! How far the revision is raised, so that no client sees it fall: by a number, or past the newest that other files
+//! of the cluster tell.
 
 use std::path::{Path, PathBuf};
 
@@ -26,7 +27,8 @@ pub enum Bump {
     None,
     /// By this much, if it is not 0.
     By(u64),
-    /// Past the highest revision in these snapshot files, databases and data directories; by a billion if there is none.
+    /// Past the highest revision in these snapshot files, databases and data directories; by a billion if there is
+    /// none.
     Auto(Vec<PathBuf>),
 }
 
@@ -55,9 +57,12 @@ impl Raise {
         let (by, why) = match bump {
             Bump::None | Bump::By(0) => return Ok(None),
             Bump::By(by) => (*by, Vec::new()),
-            Bump::Auto(newer) if newer.is_empty() && from == current => {
-                (BLIND, vec![format!("no --newer file tells how far the cluster went: {BLIND} more, as Kubernetes recommends")])
-            }
+            Bump::Auto(newer) if newer.is_empty() && from == current => (
+                BLIND,
+                vec![format!(
+                    "no --newer file tells how far the cluster went: {BLIND} more, as Kubernetes recommends"
+                )],
+            ),
             Bump::Auto(newer) => {
                 let mut why = vec![format!("the source is at revision {current}")];
                 let mut highest = current;
@@ -72,7 +77,9 @@ impl Raise {
             }
         };
         let to = i64::try_from(by).ok().and_then(|by| from.checked_add(by));
-        let to = to.ok_or_else(|| Error::Refused(format!("--bump-revision {by}: revision {from} cannot be raised so far")))?;
+        let to = to.ok_or_else(|| {
+            Error::Refused(format!("--bump-revision {by}: revision {from} cannot be raised so far"))
+        })?;
         Ok(Some(Raise { by, to, why }))
     }
 }
@@ -93,10 +100,13 @@ fn newest(path: &Path) -> Result<(i64, String)> {
         return Ok((revision, format!("{told}, and has no log beside it")));
     }
     let sources = dir.wals.iter().map(|wal| Source::open(wal)).collect::<Result<Vec<_>>>()?;
-    let names: Vec<String> = dir.wals.iter().filter_map(|wal| Some(wal.file_name()?.to_string_lossy().into_owned())).collect();
+    let names: Vec<String> =
+        dir.wals.iter().filter_map(|wal| Some(wal.file_name()?.to_string_lossy().into_owned())).collect();
     let log = Log::new(names.iter().map(String::as_str).zip(&sources));
     let mut faults: Vec<Finding> = Vec::new();
-    let summary = log.scan(Scan::default(), &mut |finding| faults.push(finding), &mut |_| std::ops::ControlFlow::Continue(()));
+    let summary = log.scan(Scan::default(), &mut |finding| faults.push(finding), &mut |_| {
+        std::ops::ControlFlow::Continue(())
+    });
     // An entry is at most one revision; most of raft's own are none.
     let behind = summary.last.unwrap_or(0).saturating_sub(facts.consistent_index.unwrap_or(0));
     let reach = revision.saturating_add(i64::try_from(behind).unwrap_or(i64::MAX));
@@ -107,7 +117,10 @@ fn newest(path: &Path) -> Result<(i64, String)> {
 fn in_database(path: &Path) -> Result<(i64, Facts)> {
     let source = datadir::open_database(path)?;
     if source.flock() == Lock::Held {
-        return Err(Error::unreadable(path, "is in use: a running etcd holds its lock; its revision is still rising"));
+        return Err(Error::unreadable(
+            path,
+            "is in use: a running etcd holds its lock; its revision is still rising",
+        ));
     }
     let db = Db::open(&source).map_err(|c| Error::damaged(path, c))?;
     let (facts, last) = facts(&db)?;

@@ -19,22 +19,34 @@ pub fn check(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Found<'_>) -> boo
     members(scan, name, found);
     auth(scan, name, found);
     for alarm in &scan.facts.alarms {
-        let what = alarm.alarm.map_or_else(|| "an unknown alarm".to_owned(), |a| format!("{a:?}").to_uppercase());
+        let what =
+            alarm.alarm.map_or_else(|| "an unknown alarm".to_owned(), |a| format!("{a:?}").to_uppercase());
         found.say(Code::AlarmActive, name, format!("{what}, raised by member {:x}", alarm.member_id));
     }
     let facts = &scan.facts;
     if !scan.knows("meta") {
         // Said elsewhere; what is not there may be in what could not be read.
     } else if facts.consistent_index.is_none() {
-        found.say(Code::IndexMissing, name, "meta/consistent_index is not there: how far this database is cannot be told");
+        found.say(
+            Code::IndexMissing,
+            name,
+            "meta/consistent_index is not there: how far this database is cannot be told",
+        );
     } else if facts.term.is_none() && (facts.conf_state.is_some() || facts.storage_version.is_some()) {
-        found.say(Code::IndexMissing, name, "meta/term is not there, though the database is of etcd 3.5 or newer");
+        found.say(
+            Code::IndexMissing,
+            name,
+            "meta/term is not there, though the database is of etcd 3.5 or newer",
+        );
     }
     leases(scan, db, name, found);
     let version = storage_version(facts).version;
     let unknown = version.as_deref().is_some_and(|v| newer(v, NEWEST_STORAGE));
     if unknown {
-        let what = format!("storage version is {}, the newest known here is {NEWEST_STORAGE}", version.unwrap_or_default());
+        let what = format!(
+            "storage version is {}, the newest known here is {NEWEST_STORAGE}",
+            version.unwrap_or_default()
+        );
         found.say(Code::StorageVersionUnknown, name, what);
     }
     unknown
@@ -79,11 +91,18 @@ fn compaction(scan: &Scan, name: &str, found: &mut Found<'_>) {
         && scheduled < Some(finished)
     {
         let scheduled = scheduled.map_or_else(|| "nothing".to_owned(), |r| r.to_string());
-        found.say(Code::CompactionMarks, name, format!("compaction finished at {finished}, but {scheduled} was asked for"));
+        found.say(
+            Code::CompactionMarks,
+            name,
+            format!("compaction finished at {finished}, but {scheduled} was asked for"),
+        );
     }
     if facts.compaction_is_unfinished() {
         let done = finished.map_or_else(|| "none".to_owned(), |r| r.to_string());
-        let what = format!("compaction at {} was asked for, the last finished one is {done}", scheduled.unwrap_or_default());
+        let what = format!(
+            "compaction at {} was asked for, the last finished one is {done}",
+            scheduled.unwrap_or_default()
+        );
         found.say(Code::CompactionUnfinished, name, what);
     }
 }
@@ -95,7 +114,11 @@ fn members(scan: &Scan, name: &str, found: &mut Found<'_>) {
     let show = |ids: &BTreeSet<u64>| ids.iter().map(|id| format!("{id:x}")).collect::<Vec<_>>().join(", ");
     let both: BTreeSet<u64> = listed.intersection(&removed).copied().collect();
     if !both.is_empty() {
-        found.say(Code::MembersDisagree, name, format!("member {} is both in members and in members_removed", show(&both)));
+        found.say(
+            Code::MembersDisagree,
+            name,
+            format!("member {} is both in members and in members_removed", show(&both)),
+        );
     }
     let Some(conf) = facts.conf_state.as_ref().filter(|_| scan.knows("members")) else { return };
     let voters: BTreeSet<u64> = conf.voters.iter().chain(&conf.voters_outgoing).copied().collect();
@@ -105,14 +128,22 @@ fn members(scan: &Scan, name: &str, found: &mut Found<'_>) {
         let what = format!("bucket members has {{{}}}, meta/confState {{{}}}", show(&listed), show(&raft));
         // A restore makes new members and leaves the old cluster's conf state, which no etcd reads.
         let restored = raft.is_disjoint(&listed);
-        let (severity, why) = if restored { (Severity::Note, ", as a restore leaves it") } else { (Severity::Warning, "") };
-        found.push(Finding { severity, ..Finding::new(Code::MembersDisagree, name, At::default(), format!("{what}{why}")) });
+        let (severity, why) =
+            if restored { (Severity::Note, ", as a restore leaves it") } else { (Severity::Warning, "") };
+        found.push(Finding {
+            severity,
+            ..Finding::new(Code::MembersDisagree, name, At::default(), format!("{what}{why}"))
+        });
     }
     for m in facts.members.iter().filter(|m| raft.contains(&m.id)) {
         if m.is_learner == voters.contains(&m.id) {
             let word = |learner| if learner { "a learner" } else { "a voter" };
-            let what =
-                format!("member {:x} is {} in bucket members and {} in meta/confState", m.id, word(m.is_learner), word(!m.is_learner));
+            let what = format!(
+                "member {:x} is {} in bucket members and {} in meta/confState",
+                m.id,
+                word(m.is_learner),
+                word(!m.is_learner)
+            );
             found.say(Code::MembersDisagree, name, what);
         }
     }
@@ -124,12 +155,20 @@ fn auth(scan: &Scan, name: &str, found: &mut Found<'_>) {
     for user in auth.users.iter().filter(|_| scan.knows("authRoles")) {
         // The role root needs no entry.
         for role in user.roles.iter().filter(|r| *r != "root" && !roles.contains(r.as_str())) {
-            found.say(Code::AuthInconsistent, name, format!("user {} has role {role}, which does not exist", user.name));
+            found.say(
+                Code::AuthInconsistent,
+                name,
+                format!("user {} has role {role}, which does not exist", user.name),
+            );
         }
     }
     let root = auth.users.iter().any(|u| u.name == "root" && u.roles.iter().any(|r| r == "root"));
     if auth.enabled && !root && scan.knows("authUsers") {
-        found.say(Code::AuthInconsistent, name, "authentication is on, but there is no user root with role root");
+        found.say(
+            Code::AuthInconsistent,
+            name,
+            "authentication is on, but there is no user root with role root",
+        );
     }
 }
 
@@ -137,7 +176,10 @@ fn auth(scan: &Scan, name: &str, found: &mut Found<'_>) {
 fn leases(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Found<'_>) {
     let mut window = Window::new();
     for (orphan, nth) in scan.orphans.iter().zip(0u64..) {
-        let mut at = At { revision: Some(orphan.revision.to_string()), ..At::page(orphan.page.0, db.offset_of(orphan.page)) };
+        let mut at = At {
+            revision: Some(orphan.revision.to_string()),
+            ..At::page(orphan.page.0, db.offset_of(orphan.page))
+        };
         // Of the others only the number is shown.
         if nth < found.limit.max(1)
             && let Ok(value) = window.get(db.source(), orphan.value.0, orphan.value.1)
@@ -145,6 +187,11 @@ fn leases(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Found<'_>) {
         {
             at = at.key(kv.key);
         }
-        found.push(Finding::new(Code::LeaseMissing, name, at, format!("lease {:016x} is not in bucket lease", orphan.lease)));
+        found.push(Finding::new(
+            Code::LeaseMissing,
+            name,
+            at,
+            format!("lease {:016x} is not in bucket lease", orphan.lease),
+        ));
     }
 }

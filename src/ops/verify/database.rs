@@ -42,11 +42,16 @@ impl Run<'_> {
     pub(super) fn database(&mut self, source: &Source, alone: bool) -> Result<Database> {
         let name = source.name();
         if source.flock() == Lock::Held {
-            self.found.say(Code::InUse, &name, "a running etcd holds the lock of this database: what is read here may be torn");
+            self.found.say(
+                Code::InUse,
+                &name,
+                "a running etcd holds the lock of this database: what is read here may be torn",
+            );
         }
         let measured = &mut self.verification.measured;
         measured.file_size = source.len();
-        measured.modified = source.stamp().and_then(|s| jiff::Timestamp::new(s.modified.0, 0).ok()).map(|t| t.to_string());
+        measured.modified =
+            source.stamp().and_then(|s| jiff::Timestamp::new(s.modified.0, 0).ok()).map(|t| t.to_string());
         let db = match Db::open(source) {
             Ok(db) => db,
             Err(corrupt) => return Ok(self.no_meta(source, *corrupt)),
@@ -78,9 +83,14 @@ impl Run<'_> {
 
         let hashing = self.digesting()
             || self.options.sealing
-            || (self.options.level >= Level::Bytes && !matches!(trailer, Trailer::Absent | Trailer::Lost { .. }));
+            || (self.options.level >= Level::Bytes
+                && !matches!(trailer, Trailer::Absent | Trailer::Lost { .. }));
         let walking = self.options.level >= Level::Pages;
-        let total = if hashing { source.len() } else { 0 }.saturating_add(if walking { db.size().min(source.len()) } else { 0 });
+        let total = if hashing { source.len() } else { 0 }.saturating_add(if walking {
+            db.size().min(source.len())
+        } else {
+            0
+        });
         self.monitor.begin("verifying", total);
         let Read { digest, scan } = self.read(&db, trailer, hashing, walking)?;
         self.monitor.end();
@@ -166,11 +176,14 @@ impl Run<'_> {
                 self.found.say(
                     Code::TrailerCut,
                     name,
-                    format!("{bytes} bytes follow the database, a trailer has 32: the end of the file is missing"),
+                    format!(
+                        "{bytes} bytes follow the database, a trailer has 32: the end of the file is missing"
+                    ),
                 );
             }
             Trailer::Zeroed { payload } => {
-                let what = "32 zero bytes stand where the SHA-256 is due: the end of the file was never written";
+                let what =
+                    "32 zero bytes stand where the SHA-256 is due: the end of the file was never written";
                 self.found.push(Finding::new(Code::TrailerZeroed, name, At::offset(payload), what));
             }
             Trailer::Absent | Trailer::Lost { .. } | Trailer::Present { .. } => {}
@@ -179,7 +192,8 @@ impl Run<'_> {
 
     /// Whether the digests of the whole file are needed.
     fn digesting(&self) -> bool {
-        self.options.digests || (self.options.level >= Level::Bytes && self.options.against.is_some_and(|a| a.entry.is_some()))
+        self.options.digests
+            || (self.options.level >= Level::Bytes && self.options.against.is_some_and(|a| a.entry.is_some()))
     }
 
     /// Hashes on one thread and walks on the others, both in the same pass over the file.
@@ -200,7 +214,15 @@ impl Run<'_> {
             let scan = walking
                 .then(|| {
                     // One of each is needed for the verdict, even if none is to be shown.
-                    scan(db, Options { limit: self.options.max_findings.max(1), gate: gate.as_ref(), keys: self.keys() }, &part)
+                    scan(
+                        db,
+                        Options {
+                            limit: self.options.max_findings.max(1),
+                            gate: gate.as_ref(),
+                            keys: self.keys(),
+                        },
+                        &part,
+                    )
                 })
                 .transpose();
             let digest = reader.and_then(|r| r.join().ok()).filter(|_| hashing);
@@ -228,7 +250,11 @@ impl Run<'_> {
         measured.consistent_index = facts.consistent_index;
         measured.members = facts.members.iter().map(|m| member::hex16(m.id)).collect();
         measured.member_names = facts.members.iter().map(|m| printable(&m.name)).collect();
-        measured.alarms = facts.alarms.iter().map(|a| a.alarm.map_or_else(String::new, |a| format!("{a:?}").to_uppercase())).collect();
+        measured.alarms = facts
+            .alarms
+            .iter()
+            .map(|a| a.alarm.map_or_else(String::new, |a| format!("{a:?}").to_uppercase()))
+            .collect();
         measured.compaction_unfinished = facts.compaction_is_unfinished();
         if let Some(ask) = self.options.ask {
             let seen = evidence::look(scan, db, ask);
@@ -236,7 +262,13 @@ impl Run<'_> {
         }
     }
 
-    fn bytes(&mut self, db: &Db<'_>, trailer: Trailer, digest: Option<Result<Digests, Box<Corrupt>>>, alone: bool) {
+    fn bytes(
+        &mut self,
+        db: &Db<'_>,
+        trailer: Trailer,
+        digest: Option<Result<Digests, Box<Corrupt>>>,
+        alone: bool,
+    ) {
         let (source, size) = (db.source(), db.size());
         let name = source.name();
         let digest = match digest {
@@ -255,8 +287,11 @@ impl Run<'_> {
             && !matches
             && !lost
         {
-            let what =
-                format!("the trailer is {}, the {payload} bytes before it give {}", checksum::hex(&stored), checksum::hex(&computed));
+            let what = format!(
+                "the trailer is {}, the {payload} bytes before it give {}",
+                checksum::hex(&stored),
+                checksum::hex(&computed)
+            );
             self.found.push(Finding::new(Code::TrailerMismatch, &name, At::offset(payload), what));
         }
         self.verification.measured.payload_sha256 = payload;
@@ -272,19 +307,34 @@ impl Run<'_> {
             Trailer::Absent | Trailer::Cut { .. } | Trailer::Lost { .. } => None,
         };
         match against {
-            Some(Ok(compared)) => return self.judge(Level::Bytes, hashed.map_or(compared.clone(), |h| format!("{h}; {compared}"))),
-            Some(Err(why)) if self.found.worst(Level::Bytes).is_none() => return self.level(Level::Bytes, Outcome::Inconclusive, why),
+            Some(Ok(compared)) => {
+                return self
+                    .judge(Level::Bytes, hashed.map_or(compared.clone(), |h| format!("{h}; {compared}")));
+            }
+            Some(Err(why)) if self.found.worst(Level::Bytes).is_none() => {
+                return self.level(Level::Bytes, Outcome::Inconclusive, why);
+            }
             Some(Err(_)) | None => {}
         }
         match trailer {
-            _ if self.found.worst(Level::Bytes).is_some() && !matches!(trailer, Trailer::Present { .. } | Trailer::Zeroed { .. }) => {
+            _ if self.found.worst(Level::Bytes).is_some()
+                && !matches!(trailer, Trailer::Present { .. } | Trailer::Zeroed { .. }) =>
+            {
                 self.judge(Level::Bytes, "not all bytes could be read");
             }
             Trailer::Lost { .. } => {
-                self.level(Level::Bytes, Outcome::NotRun, "the end of the file is missing, and with it the trailer if there was one");
+                self.level(
+                    Level::Bytes,
+                    Outcome::NotRun,
+                    "the end of the file is missing, and with it the trailer if there was one",
+                );
             }
-            Trailer::Absent if alone => self.level(Level::Bytes, Outcome::Inconclusive, "no trailer to compare with"),
-            Trailer::Absent => self.level(Level::Bytes, Outcome::NotApplicable, "a member's own database has no trailer"),
+            Trailer::Absent if alone => {
+                self.level(Level::Bytes, Outcome::Inconclusive, "no trailer to compare with")
+            }
+            Trailer::Absent => {
+                self.level(Level::Bytes, Outcome::NotApplicable, "a member's own database has no trailer")
+            }
             Trailer::Cut { .. } => self.level(Level::Bytes, Outcome::NotRun, "the trailer is cut off"),
             Trailer::Present { payload, .. } | Trailer::Zeroed { payload } => {
                 self.judge(Level::Bytes, format!("SHA-256 of {payload} bytes against the trailer"));
@@ -294,11 +344,16 @@ impl Run<'_> {
 
     /// Compares with the manifest: what was compared, or why nothing could be; `None` when there is none.
     fn manifest(&mut self, source: &Source, digest: Option<&Digests>) -> Option<Result<String, String>> {
-        let Against { manifest, entry } = self.options.against.filter(|_| self.options.level >= Level::Bytes)?;
+        let Against { manifest, entry } =
+            self.options.against.filter(|_| self.options.level >= Level::Bytes)?;
         let Some(entry) = entry else { return Some(Err(format!("{manifest} does not name this file"))) };
         let differences = entry.differences(source.len(), digest);
         if !differences.is_empty() {
-            self.found.say(Code::ManifestMismatch, &source.name(), format!("{} ({manifest})", differences.join("; ")));
+            self.found.say(
+                Code::ManifestMismatch,
+                &source.name(),
+                format!("{} ({manifest})", differences.join("; ")),
+            );
         }
         Some(match digest {
             Some(_) => Ok(format!("{} against {manifest}", entry.compared())),
@@ -314,8 +369,14 @@ impl Run<'_> {
         };
         let mut all = scan.root.clone();
         scan.buckets.iter().for_each(|b| all.add(&b.stats));
-        let detail = format!("{} pages of {} buckets reached, {} free", all.pages(), scan.buckets.len(), scan.free_pages);
-        let cut = [Code::FileTooShort, Code::Unreadable].iter().any(|code| self.found.counts.contains_key(code));
+        let detail = format!(
+            "{} pages of {} buckets reached, {} free",
+            all.pages(),
+            scan.buckets.len(),
+            scan.free_pages
+        );
+        let cut =
+            [Code::FileTooShort, Code::Unreadable].iter().any(|code| self.found.counts.contains_key(code));
         if cut {
             self.level(Level::Pages, Outcome::Failed, format!("{detail}; others cannot be read"));
         } else {
@@ -326,7 +387,11 @@ impl Run<'_> {
             return;
         }
         if !scan.is_etcd && !scan.root_is_whole {
-            self.level(Level::Mvcc, Outcome::NotRun, "the root bucket is damaged: which buckets there are cannot be told");
+            self.level(
+                Level::Mvcc,
+                Outcome::NotRun,
+                "the root bucket is damaged: which buckets there are cannot be told",
+            );
             return;
         }
         if !scan.is_etcd {
@@ -337,15 +402,25 @@ impl Run<'_> {
         let hash = match &scan.hashkv {
             Some(Ok(hash)) if !pages_are_missing(scan) => {
                 self.verification.measured.hashkv = Some(*hash);
-                let last = scan.keyspace.last.map_or(0, |r| r.main).max(scan.facts.compact_revision().unwrap_or(-1)).max(1);
+                let last = scan
+                    .keyspace
+                    .last
+                    .map_or(0, |r| r.main)
+                    .max(scan.facts.compact_revision().unwrap_or(-1))
+                    .max(1);
                 format!("HashKV {hash} at {last}")
             }
             Some(Err(corrupt)) if !pages_are_missing(scan) => format!("no HashKV, {corrupt}"),
             _ => "no HashKV, pages are missing".to_owned(),
         };
-        let detail = format!("{} revisions of {} live keys; {hash}", scan.keyspace.revisions, scan.newest.live());
+        let detail =
+            format!("{} revisions of {} live keys; {hash}", scan.keyspace.revisions, scan.newest.live());
         if unknown && self.found.worst(Level::Mvcc) != Some(Severity::Damage) {
-            self.level(Level::Mvcc, Outcome::Inconclusive, format!("{detail}; the storage version is newer than coldbolt knows"));
+            self.level(
+                Level::Mvcc,
+                Outcome::Inconclusive,
+                format!("{detail}; the storage version is newer than coldbolt knows"),
+            );
         } else {
             self.judge(Level::Mvcc, detail);
         }
@@ -353,19 +428,29 @@ impl Run<'_> {
 
     /// When the meta page in use or its tree is damaged, whether the other one's tree is whole: that is the way out.
     fn other_meta(&mut self, db: &Db<'_>, name: &str) -> Result<()> {
-        let damaged =
-            [Level::Identity, Level::Pages, Level::Mvcc].into_iter().any(|level| self.found.worst(level) == Some(Severity::Damage));
+        let damaged = [Level::Identity, Level::Pages, Level::Mvcc]
+            .into_iter()
+            .any(|level| self.found.worst(level) == Some(Severity::Damage));
         let other = db.slots().iter().find(|s| s.number != db.meta_number()).map_or(0, |s| s.number);
-        let Some(other) = db.with_meta(other).filter(|o| damaged && o.meta().root != db.meta().root) else { return Ok(()) };
+        let Some(other) = db.with_meta(other).filter(|o| damaged && o.meta().root != db.meta().root) else {
+            return Ok(());
+        };
         if self.options.level < Level::Pages {
             return Ok(());
         }
         let scan = scan(&other, Options { limit: 1, gate: None, keys: Keys::Live }, &Part(self.monitor))?;
         // A bad first meta page is no fault of the other one's tree.
-        let faults = scan.faults.counts.iter().filter(|(code, _)| **code != Code::MetaInvalid).fold(0u64, |n, (_, c)| n.saturating_add(*c));
+        let faults = scan
+            .faults
+            .counts
+            .iter()
+            .filter(|(code, _)| **code != Code::MetaInvalid)
+            .fold(0u64, |n, (_, c)| n.saturating_add(*c));
         let txid = other.meta().txid.0;
         let what = if faults == 0 {
-            format!("the tree of the other meta page (txid {txid}) is whole: the state at that commit can be had")
+            format!(
+                "the tree of the other meta page (txid {txid}) is whole: the state at that commit can be had"
+            )
         } else {
             format!("the tree of the other meta page (txid {txid}) is damaged too: {faults} faults")
         };
@@ -383,7 +468,10 @@ impl Run<'_> {
 /// Whether a walk could not reach everything.
 fn pages_are_missing(scan: &Scan) -> bool {
     let lost = |code: Code| matches!(code, Code::FileTooShort | Code::Unreadable);
-    scan.faults.counts.keys().any(|code| lost(*code) || (Level::of(*code) == Level::Pages && code.severity() == Severity::Damage))
+    scan.faults
+        .counts
+        .keys()
+        .any(|code| lost(*code) || (Level::of(*code) == Level::Pages && code.severity() == Severity::Damage))
 }
 
 /// What a walk would say about the meta pages and the length, without one.

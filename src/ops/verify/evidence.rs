@@ -1,7 +1,7 @@
 //! What a policy wants to know of the live keys: how many there are of some, and when the newest of them was written.
 //!
-//! Kubernetes renews a Lease for every node and controller each few seconds, so the newest `renewTime` under `/registry/leases/` tells when
-//! the snapshot was taken, whatever time a copy of the file carries.
+//! Kubernetes renews a Lease for every node and controller each few seconds, so the newest `renewTime` under
+//! `/registry/leases/` tells when the snapshot was taken, whatever time a copy of the file carries.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -98,7 +98,9 @@ struct Look<'s> {
 impl Visitor for Look<'_> {
     fn leaf(&mut self, page: &Page<'_>, _: Option<usize>) {
         for element in page.leaves() {
-            let (Ok(key), Ok(kv)) = (BucketKey::parse(element.key), KeyValue::decode(element.value)) else { continue };
+            let (Ok(key), Ok(kv)) = (BucketKey::parse(element.key), KeyValue::decode(element.value)) else {
+                continue;
+            };
             if key.tombstone || !self.scan.newest.is_newest(key, &kv) {
                 continue;
             }

@@ -24,7 +24,8 @@ pub enum Level {
 
 impl Level {
     /// All of them, shallowest first.
-    pub const ALL: [Level; 6] = [Level::Identity, Level::Bytes, Level::Pages, Level::Mvcc, Level::Wal, Level::Restore];
+    pub const ALL: [Level; 6] =
+        [Level::Identity, Level::Bytes, Level::Pages, Level::Mvcc, Level::Wal, Level::Restore];
 
     /// Its name.
     #[must_use]
@@ -51,7 +52,9 @@ impl Level {
             | Code::TrailerAbsent
             | Code::TrailerCut
             | Code::TrailingBytes => Level::Identity,
-            Code::Unreadable | Code::TrailerMismatch | Code::TrailerZeroed | Code::ManifestMismatch => Level::Bytes,
+            Code::Unreadable | Code::TrailerMismatch | Code::TrailerZeroed | Code::ManifestMismatch => {
+                Level::Bytes
+            }
             Code::PageId
             | Code::PageType
             | Code::PageOutOfRange

@@ -27,7 +27,11 @@ pub fn check(dir: &DataDir, database: &Database, run: &mut Run<'_>) -> Result<St
     let log = Log::new(names.iter().map(String::as_str).zip(&sources));
     if log.segments().is_empty() {
         database_is_there(dir, &snaps, None, run);
-        run.found.say(Code::WalMissing, &wal, "there is no WAL segment: what the database lacks cannot be told");
+        run.found.say(
+            Code::WalMissing,
+            &wal,
+            "there is no WAL segment: what the database lacks cannot be told",
+        );
         return Ok(format!("no WAL, {} raft snapshots", snaps.good.len()));
     }
     let read = read(&log, &sources, database, run)?;
@@ -38,7 +42,12 @@ pub fn check(dir: &DataDir, database: &Database, run: &mut Run<'_>) -> Result<St
     snapshot_records(summary, &snaps, database, &wal, run);
     positions(dir, &read, &snaps, database, &wal, run);
     identity(&read, &snaps, database, &wal, run);
-    Ok(format!("{} segments, {} entries, {} raft snapshots", log.segments().len(), read.entries, snaps.good.len()))
+    Ok(format!(
+        "{} segments, {} entries, {} raft snapshots",
+        log.segments().len(),
+        read.entries,
+        snaps.good.len()
+    ))
 }
 
 fn file_name(path: &Path) -> String {
@@ -75,10 +84,17 @@ fn raft_snapshots(dir: &DataDir, run: &mut Run<'_>) -> Result<Snaps> {
             }
         };
         if name.is_some_and(|n| (n.term, n.index) != (content.term(), content.index())) {
-            let what = format!("the file holds term {} and index {}, its name says otherwise", content.term(), content.index());
+            let what = format!(
+                "the file holds term {} and index {}, its name says otherwise",
+                content.term(),
+                content.index()
+            );
             run.found.say(Code::SnapInvalid, &file, what);
         }
-        let membership = content.membership().map_err(|corrupt| run.found.push(Finding::from_corrupt(&file, *corrupt))).ok();
+        let membership = content
+            .membership()
+            .map_err(|corrupt| run.found.push(Finding::from_corrupt(&file, *corrupt)))
+            .ok();
         snaps.good.push(Snap { file, content, membership });
     }
     Ok(snaps)
@@ -110,7 +126,10 @@ fn read(log: &Log<'_>, sources: &[Source], database: &Database, run: &mut Run<'_
             entries = entries.saturating_add(1);
             // A later entry replaces those from its index on.
             changes.split_off(&entry.index);
-            if *kept && entry.entry_type() == Some(EntryType::ConfChange) && db_index.is_some_and(|db| entry.index <= db) {
+            if *kept
+                && entry.entry_type() == Some(EntryType::ConfChange)
+                && db_index.is_some_and(|db| entry.index <= db)
+            {
                 changes.insert(entry.index, entry.bytes().to_vec());
             }
             if *kept && Some(entry.index) == db_index {
@@ -124,7 +143,8 @@ fn read(log: &Log<'_>, sources: &[Source], database: &Database, run: &mut Run<'_
         return Err(Error::Cancelled);
     }
     findings.into_iter().for_each(|f| run.found.push(f));
-    let term = term.or_else(|| summary.snapshots.iter().rfind(|s| Some(s.index()) == db_index).map(Snapshot::term));
+    let term =
+        term.or_else(|| summary.snapshots.iter().rfind(|s| Some(s.index()) == db_index).map(Snapshot::term));
     Ok(Read { summary, entries, term, changes })
 }
 
@@ -144,7 +164,12 @@ fn database_is_there(dir: &DataDir, snaps: &Snaps, summary: Option<&Summary>, ru
     let severity = if rebuilt || !dir.snap_dbs.is_empty() { Severity::Warning } else { Severity::Damage };
     run.found.push(Finding {
         severity,
-        ..Finding::new(Code::DbMissing, &crate::words::error::show(dir.snap_dir.as_deref().unwrap_or(&dir.path)), At::default(), what)
+        ..Finding::new(
+            Code::DbMissing,
+            &crate::words::error::show(dir.snap_dir.as_deref().unwrap_or(&dir.path)),
+            At::default(),
+            what,
+        )
     });
 }
 
@@ -161,13 +186,16 @@ fn snapshot_records(summary: &Summary, snaps: &Snaps, database: &Database, wal: 
     let minor = version.strip_prefix("3.").and_then(|minor| minor.parse::<u64>().ok());
     let needed = minor.is_none_or(|minor| minor < 7);
     let why = if needed { "etcd needs it up to 3.6" } else { "etcd does not need it since 3.7" };
-    let what = format!("the log records a snapshot at index {index} of term {term}, its .snap file is not there; {why}");
+    let what = format!(
+        "the log records a snapshot at index {index} of term {term}, its .snap file is not there; {why}"
+    );
     let severity = if needed { Code::SnapMissing.severity() } else { Severity::Note };
-    run.found.push(Finding { severity, ..Finding::new(Code::SnapMissing, wal, At::default().index(index), what) });
+    run.found
+        .push(Finding { severity, ..Finding::new(Code::SnapMissing, wal, At::default().index(index), what) });
 }
 
-/// How the database, the log and the snapshots lie to each other on the raft index. Among it what etcd's own tests hold every directory
-/// to (`server/verify/verify.go validateConsistentIndex` @ v3.6).
+/// How the database, the log and the snapshots lie to each other on the raft index. Among it what etcd's own tests
+/// hold every directory to (`server/verify/verify.go validateConsistentIndex` @ v3.6).
 fn positions(dir: &DataDir, read: &Read, snaps: &Snaps, database: &Database, wal: &str, run: &mut Run<'_>) {
     let Some(facts) = &database.facts else { return };
     // Without it nothing can be told; that it is not there was said.
@@ -188,17 +216,28 @@ fn positions(dir: &DataDir, read: &Read, snaps: &Snaps, database: &Database, wal
         run.found.push(Finding::new(Code::DbLag, &database.name, here(), what));
     }
     if whole && db_index > last {
-        let what = format!("the database is at index {db_index}, but the log ends at {last}: it is of another time or another member");
+        let what = format!(
+            "the database is at index {db_index}, but the log ends at {last}: it is of another time or another member"
+        );
         run.found.push(Finding::new(Code::DbAhead, &database.name, here(), what));
     } else if whole && db_index > commit {
         // A commit index is written with the next entry only: a crash leaves the log behind what was applied.
-        let what = format!("the database is at index {db_index}, the last commit index in the log is {commit}: as a crash leaves it");
-        run.found.push(Finding { severity: Severity::Note, ..Finding::new(Code::DbAhead, &database.name, here(), what) });
+        let what = format!(
+            "the database is at index {db_index}, the last commit index in the log is {commit}: as a crash leaves it"
+        );
+        run.found.push(Finding {
+            severity: Severity::Note,
+            ..Finding::new(Code::DbAhead, &database.name, here(), what)
+        });
     }
     if let Some(term) = facts.term.filter(|_| whole && db_index <= last) {
         let what = match read.term {
-            Some(other) if other != term => format!("the database has index {db_index} in term {term}, the log has it in term {other}"),
-            None if term > hard_term => format!("the database is in term {term}, the log has come to {hard_term}"),
+            Some(other) if other != term => {
+                format!("the database has index {db_index} in term {term}, the log has it in term {other}")
+            }
+            None if term > hard_term => {
+                format!("the database is in term {term}, the log has come to {hard_term}")
+            }
             _ => String::new(),
         };
         if !what.is_empty() {
@@ -210,7 +249,9 @@ fn positions(dir: &DataDir, read: &Read, snaps: &Snaps, database: &Database, wal
     let newest = taken.max(recorded);
     let pending = dir.snap_dbs.iter().any(|p| file_name(p) == format!("{newest:016x}.snap.db"));
     if newest > db_index && !pending {
-        let what = format!("the database is at index {db_index}, but a raft snapshot is at {newest}: the entries between are gone");
+        let what = format!(
+            "the database is at index {db_index}, but a raft snapshot is at {newest}: the entries between are gone"
+        );
         run.found.push(Finding::new(Code::DbBehindSnapshot, &database.name, here(), what));
     } else if let Some(first) = summary.first
         && first > db_index.saturating_add(1)
@@ -231,7 +272,8 @@ fn identity(read: &Read, snaps: &Snaps, database: &Database, wal: &str, run: &mu
     let listed: BTreeMap<u64, bool> = facts.members.iter().map(|m| (m.id, m.is_learner)).collect();
     let node = read.summary.metadata.map(|m| m.node_id());
     if let Some(node) = node.filter(|n| !listed.is_empty() && !listed.contains_key(n)) {
-        let removed = if facts.removed_members.contains(&node) { "it was removed" } else { "it is not listed" };
+        let removed =
+            if facts.removed_members.contains(&node) { "it was removed" } else { "it is not listed" };
         let what = format!("the log is of member {node:x}; in the database's members {removed}");
         return run.found.say(Code::MembersDisagree, wal, what);
     }
@@ -240,7 +282,10 @@ fn identity(read: &Read, snaps: &Snaps, database: &Database, wal: &str, run: &mu
     let base = snaps.good.iter().rfind(|s| s.content.index() <= db_index && s.membership.is_some());
     let first = read.summary.first;
     let (from, file, mut peers) = match base {
-        Some(snap) if first.is_none_or(|first| first <= snap.content.index().saturating_add(1)) || snap.content.index() == db_index => {
+        Some(snap)
+            if first.is_none_or(|first| first <= snap.content.index().saturating_add(1))
+                || snap.content.index() == db_index =>
+        {
             (snap.content.index(), snap.file.as_str(), Peers::of(snap.membership.clone().unwrap_or_default()))
         }
         _ if first == Some(1) => (0, wal, Peers::default()),

@@ -17,7 +17,8 @@ use crate::words::error::{Error, Result, printable, show};
 pub const SCHEMA: &str = "coldbolt.manifest/1";
 /// What is added to a file's name to make that of its own manifest.
 pub const SIDECAR: &str = ".manifest.json";
-/// Bytes of the longest manifest that is read: those of some thousand files. What it can grow to in memory is a good ten times that.
+/// Bytes of the longest manifest that is read: those of some thousand files. What it can grow to in memory is a good
+/// ten times that.
 const LIMIT: u64 = 8 << 20;
 
 /// What was verified, by what, and what it was.
@@ -57,8 +58,8 @@ pub struct Entry {
     /// SHA-256 of the file without its trailer, in hex.
     #[serde(default)]
     pub payload_sha256: Option<String>,
-    /// What the database says about itself, the levels that ran, and the verdict. Nothing of it is compared: it follows from the bytes. It is
-    /// not kept when a manifest is read.
+    /// What the database says about itself, the levels that ran, and the verdict. Nothing of it is compared: it
+    /// follows from the bytes. It is not kept when a manifest is read.
     #[serde(default, deserialize_with = "pass_over")]
     pub evidence: Value,
 }
@@ -96,7 +97,12 @@ impl Entry {
     pub fn of(verification: &Verification) -> Entry {
         let measured = &verification.measured;
         let digests = measured.digests.as_ref();
-        let evidence = Evidence { kind: &verification.kind, verdict: verification.verdict, levels: &verification.levels, measured };
+        let evidence = Evidence {
+            kind: &verification.kind,
+            verdict: verification.verdict,
+            levels: &verification.levels,
+            measured,
+        };
         Entry {
             path: verification.path.clone(),
             size: measured.file_size,
@@ -159,8 +165,9 @@ impl Manifest {
     pub fn read(path: &Path) -> Result<Manifest> {
         let source = Source::open(path)?;
         let bytes = source.read_all(LIMIT).map_err(|c| Error::unreadable(path, c))?;
-        let manifest: Manifest = serde_json::from_slice(&bytes)
-            .map_err(|e| Error::unreadable(path, format!("is not a manifest of coldbolt: {}", printable(&e.to_string()))))?;
+        let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|e| {
+            Error::unreadable(path, format!("is not a manifest of coldbolt: {}", printable(&e.to_string())))
+        })?;
         if manifest.schema != SCHEMA {
             let what = format!("is of schema {}, this coldbolt knows {SCHEMA}", printable(&manifest.schema));
             return Err(Error::unreadable(path, what));
@@ -186,7 +193,10 @@ impl Manifest {
         match (named.next(), named.count()) {
             (found, 0) => Ok(found),
             (_, more) => {
-                let what = format!("names {} files called {name}: give the path that stands in it", more.saturating_add(1));
+                let what = format!(
+                    "names {} files called {name}: give the path that stands in it",
+                    more.saturating_add(1)
+                );
                 Err(Error::unreadable(manifest, what))
             }
         }

@@ -39,11 +39,17 @@ struct Context {
 impl Peers {
     /// Those of a raft snapshot.
     pub fn of(membership: Membership) -> Peers {
-        let peer = |m: crate::snap::file::SnapMember| (m.id, Peer { is_learner: m.is_learner, urls: m.peer_urls.into_iter().collect() });
-        Peers { members: membership.members.into_iter().map(peer).collect(), removed: membership.removed.into_iter().collect() }
+        let peer = |m: crate::snap::file::SnapMember| {
+            (m.id, Peer { is_learner: m.is_learner, urls: m.peer_urls.into_iter().collect() })
+        };
+        Peers {
+            members: membership.members.into_iter().map(peer).collect(),
+            removed: membership.removed.into_iter().collect(),
+        }
     }
 
-    /// Applies a change. What does not fit etcd makes a change of nothing (`RaftCluster.ValidateConfigurationChange` @ v3.6).
+    /// Applies a change. What does not fit etcd makes a change of nothing (`RaftCluster.ValidateConfigurationChange`
+    /// @ v3.6).
     pub fn apply(&mut self, data: &[u8]) {
         let Ok(change) = ConfChange::decode(data) else { return };
         let id = change.node_id();
@@ -60,7 +66,9 @@ impl Peers {
             }
             (ConfChangeType::AddNode | ConfChangeType::AddLearnerNode, Some(c)) => {
                 let urls = urls(&c);
-                if !self.members.contains_key(&id) && !self.members.values().any(|m| !m.urls.is_disjoint(&urls)) {
+                if !self.members.contains_key(&id)
+                    && !self.members.values().any(|m| !m.urls.is_disjoint(&urls))
+                {
                     self.members.insert(id, Peer { is_learner: c.is_learner, urls });
                 }
             }

@@ -119,7 +119,9 @@ pub fn targets(path: &Path) -> Result<Vec<PathBuf>> {
         }
     }
     // A manifest that belongs to one of the files is read together with it.
-    let sidecar = |file: &PathBuf| file.to_str().and_then(|f| f.strip_suffix(SIDECAR)).is_some_and(|f| Path::new(f).exists());
+    let sidecar = |file: &PathBuf| {
+        file.to_str().and_then(|f| f.strip_suffix(SIDECAR)).is_some_and(|f| Path::new(f).exists())
+    };
     files.retain(|file| !sidecar(file));
     files.sort();
     if files.is_empty() {
@@ -128,13 +130,15 @@ pub fn targets(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The first damage among findings, as the error that ends what needs a whole source; if damage is `allowed`, a page that is reached twice:
-/// whose it is cannot be told, and one reader's items are not another's.
+/// The first damage among findings, as the error that ends what needs a whole source; if damage is `allowed`, a page
+/// that is reached twice: whose it is cannot be told, and one reader's items are not another's.
 ///
 /// # Errors
 /// [`Error::Damaged`].
 pub(in crate::ops) fn refuse_damage(findings: &[Finding], allowed: bool) -> Result<()> {
-    let refused = |finding: &&Finding| finding.severity == Severity::Damage && (!allowed || finding.code == Code::PageShared);
+    let refused = |finding: &&Finding| {
+        finding.severity == Severity::Damage && (!allowed || finding.code == Code::PageShared)
+    };
     match findings.iter().find(refused) {
         Some(Finding { file, at, code, detail, .. }) => {
             let corrupt = Corrupt { at: at.clone(), code: *code, detail: detail.clone() };
@@ -148,7 +152,11 @@ pub(in crate::ops) fn refuse_damage(findings: &[Finding], allowed: bool) -> Resu
 ///
 /// # Errors
 /// As [`verify`].
-pub fn verify_file(source: &Source, options: VerifyOptions<'_>, monitor: &dyn Monitor) -> Result<Verification> {
+pub fn verify_file(
+    source: &Source,
+    options: VerifyOptions<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Verification> {
     datadir::require_database(source)?;
     let mut run = Run::new(source.name(), options, monitor);
     let database = run.database(source, true)?;
@@ -213,7 +221,8 @@ struct Run<'m> {
 impl<'m> Run<'m> {
     fn new(path: String, options: VerifyOptions<'m>, monitor: &'m dyn Monitor) -> Run<'m> {
         let limit = options.max_findings;
-        let found = Found { findings: Vec::new(), counts: BTreeMap::new(), worst: BTreeMap::new(), limit, monitor };
+        let found =
+            Found { findings: Vec::new(), counts: BTreeMap::new(), worst: BTreeMap::new(), limit, monitor };
         let verification = Verification {
             path,
             kind: String::new(),
@@ -273,13 +282,19 @@ impl<'m> Run<'m> {
             return (Outcome::NotRun, "not asked for".to_owned());
         }
         let database = || [Level::Identity, Level::Bytes, Level::Pages, Level::Mvcc].into_iter();
-        let damage: Vec<&str> = database().filter(|l| self.found.worst(*l) == Some(Severity::Damage)).map(Level::name).collect();
+        let damage: Vec<&str> =
+            database().filter(|l| self.found.worst(*l) == Some(Severity::Damage)).map(Level::name).collect();
         if !damage.is_empty() {
             let what = "restore refuses it; with --allow-damage it takes what can be read";
             return (Outcome::Failed, format!("damage at {}: {what}", damage.join(", ")));
         }
         let mvcc = self.verification.levels.iter().find(|l| l.level == Level::Mvcc);
-        if let Some(LevelReport { outcome: outcome @ (Outcome::NotApplicable | Outcome::Inconclusive), detail, .. }) = mvcc {
+        if let Some(LevelReport {
+            outcome: outcome @ (Outcome::NotApplicable | Outcome::Inconclusive),
+            detail,
+            ..
+        }) = mvcc
+        {
             return (*outcome, format!("restore refuses it: {detail}"));
         }
         let measured = &self.verification.measured;
@@ -292,7 +307,9 @@ impl<'m> Run<'m> {
             None => "with --target-version (the file does not tell its own)".to_owned(),
         };
         let lag = match measured.wal_lag {
-            Some(lag @ 1..) => format!("; {lag} entries of the log are not in the database: `coldbolt copy` folds them in first"),
+            Some(lag @ 1..) => format!(
+                "; {lag} entries of the log are not in the database: `coldbolt copy` folds them in first"
+            ),
             _ => String::new(),
         };
         (Outcome::Passed, format!("nothing refuses a restore {target} at revision {revision}{lag}"))

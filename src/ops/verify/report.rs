@@ -166,7 +166,8 @@ impl Verification {
     /// The verdict that the levels, the findings and the policy amount to.
     #[must_use]
     pub fn judge(&self) -> Verdict {
-        let rule = |passed| self.policy.iter().any(|r| r.severity == RuleSeverity::Error && r.passed == passed);
+        let rule =
+            |passed| self.policy.iter().any(|r| r.severity == RuleSeverity::Error && r.passed == passed);
         if rule(Some(false)) || self.worst == Some(Severity::Damage) {
             Verdict::Bad
         } else if rule(None) || self.levels.iter().any(|l| l.outcome == Outcome::Inconclusive) {

@@ -28,7 +28,10 @@ pub(super) struct Who {
 impl Who {
     pub fn of(request: &InternalRaftRequest) -> Who {
         let header = request.header.as_ref();
-        header.map_or_else(Who::default, |header| Who { user: header.username.clone(), revision: header.auth_revision })
+        header.map_or_else(Who::default, |header| Who {
+            user: header.username.clone(),
+            revision: header.auth_revision,
+        })
     }
 }
 
@@ -88,7 +91,8 @@ pub(super) fn permits(buckets: &Buckets, who: &Who, key: &[u8], range_end: &[u8]
     if who.revision == 0 || who.revision < revision(buckets) {
         return false;
     }
-    user(buckets, &who.user).is_some_and(|user| is_root(&user) || Permitted::of(buckets, &user, need).holds(key, range_end))
+    user(buckets, &who.user)
+        .is_some_and(|user| is_root(&user) || Permitted::of(buckets, &user, need).holds(key, range_end))
 }
 
 /// A bound of an interval: an empty one is greater than all (`BytesAffineComparable`).
@@ -115,11 +119,18 @@ impl Permitted {
     fn of(buckets: &Buckets, user: &User, need: Need) -> Permitted {
         let wanted = if need == Need::Read { PermissionType::Read } else { PermissionType::Write };
         let permits = |permission: &&Permission| {
-            PermissionType::try_from(permission.perm_type).is_ok_and(|kind| kind == wanted || kind == PermissionType::ReadWrite)
+            PermissionType::try_from(permission.perm_type)
+                .is_ok_and(|kind| kind == wanted || kind == PermissionType::ReadWrite)
         };
         let roles = user.roles.iter().filter_map(|name| role(buckets, name));
         let mut all: Vec<_> = roles
-            .flat_map(|role| role.key_permission.iter().filter(permits).map(|p| interval(&p.key, &p.range_end)).collect::<Vec<_>>())
+            .flat_map(|role| {
+                role.key_permission
+                    .iter()
+                    .filter(permits)
+                    .map(|p| interval(&p.key, &p.range_end))
+                    .collect::<Vec<_>>()
+            })
             .collect();
         all.sort_by(|a, b| compare(&a.0, &b.0).then_with(|| compare(&a.1, &b.1)));
         Permitted(all)
@@ -148,7 +159,8 @@ impl Permitted {
     }
 }
 
-/// Whether a request is one that only an administrator may make (`needAdminPermission`); those that only read are left out.
+/// Whether a request is one that only an administrator may make (`needAdminPermission`); those that only read are
+/// left out.
 pub(super) fn needs_admin(r: &InternalRaftRequest) -> bool {
     r.auth_enable.is_some()
         || r.auth_disable.is_some()
@@ -188,7 +200,8 @@ impl Replayer<'_, '_> {
         Done::Applied
     }
 
-    /// The hash of a password. Up to 3.4 every member makes its own when it applies the request, with a salt that it draws: `None`.
+    /// The hash of a password. Up to 3.4 every member makes its own when it applies the request, with a salt that it
+    /// draws: `None`.
     fn password(&mut self, version: Version, plain: &str, hashed: &str) -> Result<Option<Vec<u8>>, ()> {
         if version.minor == Minor::V34 || (!plain.is_empty() && hashed.is_empty()) {
             return Ok(None);
@@ -201,18 +214,32 @@ impl Replayer<'_, '_> {
             return Done::Rejected("the user exists, or has no name");
         }
         let no_password = r.options.as_ref().is_some_and(|options| options.no_password);
-        let password = if no_password { Ok(Some(Vec::new())) } else { self.password(self.version, &r.password, &r.hashed_password) };
+        let password = if no_password {
+            Ok(Some(Vec::new()))
+        } else {
+            self.password(self.version, &r.password, &r.hashed_password)
+        };
         let Ok(password) = password else { return Done::Rejected("the password does not decode") };
         let password = password.unwrap_or_else(|| self.own_hash(&r.name, &r.password));
         let options = Some(UserOptions { no_password });
-        put_user(&mut self.buckets, &User { name: r.name.clone().into_bytes(), password, roles: Vec::new(), options });
+        put_user(
+            &mut self.buckets,
+            &User { name: r.name.clone().into_bytes(), password, roles: Vec::new(), options },
+        );
         self.counted()
     }
 
     pub(super) fn user_change_password(&mut self, r: &request::AuthUserChangePasswordRequest) -> Done {
-        let Some(mut user) = user(&self.buckets, &r.name) else { return Done::Rejected("the user does not exist") };
-        let no_password = self.version.minor > Minor::V34 && user.options.as_ref().is_some_and(|options| options.no_password);
-        let password = if no_password { Ok(Some(Vec::new())) } else { self.password(self.version, &r.password, &r.hashed_password) };
+        let Some(mut user) = user(&self.buckets, &r.name) else {
+            return Done::Rejected("the user does not exist");
+        };
+        let no_password = self.version.minor > Minor::V34
+            && user.options.as_ref().is_some_and(|options| options.no_password);
+        let password = if no_password {
+            Ok(Some(Vec::new()))
+        } else {
+            self.password(self.version, &r.password, &r.hashed_password)
+        };
         let Ok(password) = password else { return Done::Rejected("the password does not decode") };
         user.password = password.unwrap_or_else(|| self.own_hash(&r.name, &r.password));
         user.name = r.name.clone().into_bytes();
@@ -232,7 +259,9 @@ impl Replayer<'_, '_> {
     }
 
     pub(super) fn user_grant_role(&mut self, r: &request::AuthUserGrantRoleRequest) -> Done {
-        let Some(mut user) = user(&self.buckets, &r.user) else { return Done::Rejected("the user does not exist") };
+        let Some(mut user) = user(&self.buckets, &r.user) else {
+            return Done::Rejected("the user does not exist");
+        };
         if r.role != ROOT && role(&self.buckets, &r.role).is_none() {
             return Done::Rejected("the role does not exist");
         }
@@ -249,7 +278,9 @@ impl Replayer<'_, '_> {
         if enabled(&self.buckets) && r.name == ROOT && r.role == ROOT {
             return Done::Rejected("root keeps its role while auth is enabled");
         }
-        let Some(mut user) = user(&self.buckets, &r.name) else { return Done::Rejected("the user does not exist") };
+        let Some(mut user) = user(&self.buckets, &r.name) else {
+            return Done::Rejected("the user does not exist");
+        };
         if !user.roles.contains(&r.role) {
             return Done::Rejected("the user does not have the role");
         }
@@ -275,7 +306,8 @@ impl Replayer<'_, '_> {
             return Done::Rejected("the role does not exist");
         }
         self.buckets.delete("authRoles", name.as_bytes());
-        let users: Vec<User> = self.buckets.all("authUsers").filter_map(|(_, value)| User::decode(value).ok()).collect();
+        let users: Vec<User> =
+            self.buckets.all("authUsers").filter_map(|(_, value)| User::decode(value).ok()).collect();
         for mut user in users.into_iter().filter(|user| user.roles.iter().any(|role| role == name)) {
             user.roles.retain(|role| role != name);
             put_user(&mut self.buckets, &user);
@@ -291,22 +323,33 @@ impl Replayer<'_, '_> {
                 Holds::Yes => return Done::Rejected("the permission's range cannot be"),
                 Holds::No => {}
                 Holds::Since(patch) => {
-                    self.depends(patch, "refuses a permission whose range cannot be, and older ones grant it");
+                    self.depends(
+                        patch,
+                        "refuses a permission whose range cannot be, and older ones grant it",
+                    );
                     return Done::Rejected("the permission's range cannot be");
                 }
             }
         }
-        let Some(mut role) = role(&self.buckets, &r.name) else { return Done::Rejected("the role does not exist") };
+        let Some(mut role) = role(&self.buckets, &r.name) else {
+            return Done::Rejected("the role does not exist");
+        };
         let all = &mut role.key_permission;
         let first = all.partition_point(|p| p.key.as_slice() < key);
         match all.get_mut(first) {
-            Some(there) if there.key == key && there.range_end == end => there.perm_type = permission.perm_type,
+            Some(there) if there.key == key && there.range_end == end => {
+                there.perm_type = permission.perm_type
+            }
             _ => {
-                all.push(Permission { perm_type: permission.perm_type, key: key.to_vec(), range_end: end.to_vec() });
+                all.push(Permission {
+                    perm_type: permission.perm_type,
+                    key: key.to_vec(),
+                    range_end: end.to_vec(),
+                });
                 all.sort_by(|a, b| a.key.cmp(&b.key));
                 let distinct = all.is_sorted_by(|a, b| a.key < b.key);
-                // Up to 12 elements `sort.Sort` is an insertion sort, which keeps equal keys in order. Before Go 1.19, of which no etcd 3.6 is
-                // built, a pass goes before it that swaps elements six apart.
+                // Up to 12 elements `sort.Sort` is an insertion sort, which keeps equal keys in order. Before Go
+                // 1.19, of which no etcd 3.6 is built, a pass goes before it that swaps elements six apart.
                 let most = if self.version.minor < Minor::V36 { 6 } else { 12 };
                 if !distinct && all.len() > most {
                     let what = format!(
@@ -322,7 +365,9 @@ impl Replayer<'_, '_> {
     }
 
     pub(super) fn role_revoke_permission(&mut self, r: &request::AuthRoleRevokePermissionRequest) -> Done {
-        let Some(mut role) = role(&self.buckets, &r.role) else { return Done::Rejected("the role does not exist") };
+        let Some(mut role) = role(&self.buckets, &r.role) else {
+            return Done::Rejected("the role does not exist");
+        };
         let before = role.key_permission.len();
         role.key_permission.retain(|p| p.key != r.key || p.range_end != r.range_end);
         if role.key_permission.len() == before {
@@ -338,7 +383,8 @@ mod tests {
     use super::*;
 
     fn permitted(ranges: &[(&str, &str)]) -> Permitted {
-        let mut all: Vec<_> = ranges.iter().map(|(key, end)| interval(key.as_bytes(), end.as_bytes())).collect();
+        let mut all: Vec<_> =
+            ranges.iter().map(|(key, end)| interval(key.as_bytes(), end.as_bytes())).collect();
         all.sort_by(|a, b| compare(&a.0, &b.0).then_with(|| compare(&a.1, &b.1)));
         Permitted(all)
     }

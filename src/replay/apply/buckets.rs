@@ -21,7 +21,8 @@ pub(super) struct Buckets {
 }
 
 /// Those that are read whole: all but `key`.
-const SMALL: [&str; 9] = ["alarm", "auth", "authRoles", "authUsers", "cluster", "lease", "members", "members_removed", "meta"];
+const SMALL: [&str; 9] =
+    ["alarm", "auth", "authRoles", "authUsers", "cluster", "lease", "members", "members_removed", "meta"];
 
 impl Buckets {
     /// Reads them, and what they say.

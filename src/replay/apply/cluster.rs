@@ -1,6 +1,7 @@
 //! Members, the cluster's version, and who votes, while a log is applied.
 //!
-//! Source: `server/etcdserver/api/membership/cluster.go`, `server/etcdserver/{server.go applyConfChange, apply_v2.go}` @ v3.4, v3.5, v3.6.
+//! Source: `server/etcdserver/api/membership/cluster.go`, `server/etcdserver/{server.go applyConfChange,
+//! apply_v2.go}` @ v3.4, v3.5, v3.6.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -49,7 +50,8 @@ struct V2Attributes {
 
 impl Cluster {
     pub fn of(facts: &Facts) -> Cluster {
-        let mut members: BTreeMap<u64, Member> = facts.members.iter().map(|member| (member.id, member.clone())).collect();
+        let mut members: BTreeMap<u64, Member> =
+            facts.members.iter().map(|member| (member.id, member.clone())).collect();
         let conf_state = facts.conf_state.as_ref();
         for (id, member) in &mut members {
             // 3.5.1 to 3.5.19 leave a promoted learner in the bucket as it was.
@@ -58,7 +60,9 @@ impl Cluster {
         let (voters, learners) = match conf_state {
             Some(state) => (state.voters.iter().copied().collect(), state.learners.iter().copied().collect()),
             None => {
-                let of = |learner: bool| members.values().filter(|m| m.is_learner == learner).map(|m| m.id).collect();
+                let of = |learner: bool| {
+                    members.values().filter(|m| m.is_learner == learner).map(|m| m.id).collect()
+                };
                 (of(false), of(true))
             }
         };
@@ -110,7 +114,8 @@ fn json(member: &Member) -> Vec<u8> {
 
 impl Replayer<'_, '_> {
     pub(super) fn conf_change(&mut self, data: &[u8]) -> Replied {
-        let change = ConfChange::decode(data).map_err(|_| self.refuse("a conf change that does not decode: etcd panics"))?;
+        let change = ConfChange::decode(data)
+            .map_err(|_| self.refuse("a conf change that does not decode: etcd panics"))?;
         let (id, kind) = (change.node_id(), change.kind());
         let cluster = &mut self.cluster;
         if cluster.removed.contains(&id) {
@@ -129,8 +134,8 @@ impl Replayer<'_, '_> {
             self.conf_state();
             return Ok(Done::Applied);
         }
-        let context: Context =
-            serde_json::from_slice(change.context()).map_err(|_| self.refuse("a conf change whose member does not decode: etcd panics"))?;
+        let context: Context = serde_json::from_slice(change.context())
+            .map_err(|_| self.refuse("a conf change whose member does not decode: etcd panics"))?;
         let cluster = &mut self.cluster;
         let there = cluster.members.get(&id);
         let taken = cluster.urls_are_taken(id, &context.member.peer_urls);
@@ -139,10 +144,14 @@ impl Replayer<'_, '_> {
             (ConfChangeType::UpdateNode, None) => Some("the member does not exist"),
             (ConfChangeType::UpdateNode, Some(_)) => taken.then_some("another member has the peer URL"),
             (_, None) if context.is_promote => Some("the member does not exist"),
-            (_, Some(member)) if context.is_promote => (!member.is_learner).then_some("the member is no learner"),
+            (_, Some(member)) if context.is_promote => {
+                (!member.is_learner).then_some("the member is no learner")
+            }
             (_, Some(_)) => Some("the member exists"),
             (_, None) if taken => Some("another member has the peer URL"),
-            (_, None) => (context.member.is_learner && learners >= MOST_LEARNERS).then_some(TOO_MANY_LEARNERS),
+            (_, None) => {
+                (context.member.is_learner && learners >= MOST_LEARNERS).then_some(TOO_MANY_LEARNERS)
+            }
         };
         if let Some(why) = refused {
             if why == TOO_MANY_LEARNERS && self.version.minor >= Minor::V36 {
@@ -152,7 +161,9 @@ impl Replayer<'_, '_> {
             return Ok(Done::Rejected(why));
         }
         let member = match (kind, there.cloned()) {
-            (ConfChangeType::UpdateNode, Some(member)) => Member { peer_urls: context.member.peer_urls, ..member },
+            (ConfChangeType::UpdateNode, Some(member)) => {
+                Member { peer_urls: context.member.peer_urls, ..member }
+            }
             (_, Some(member)) => Member { is_learner: false, ..member },
             (_, None) => Member { id, ..context.member },
         };
@@ -185,13 +196,16 @@ impl Replayer<'_, '_> {
         }
         let list = |ids: &BTreeSet<u64>| ids.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
         let Cluster { voters, learners, .. } = &self.cluster;
-        let learners = if learners.is_empty() { String::new() } else { format!(",\"learners\":[{}]", list(learners)) };
+        let learners =
+            if learners.is_empty() { String::new() } else { format!(",\"learners\":[{}]", list(learners)) };
         let json = format!("{{\"voters\":[{}]{learners},\"auto_leave\":false}}", list(voters));
         self.buckets.put("meta", b"confState", json.into_bytes());
     }
 
     pub(super) fn member_attributes(&mut self, id: u64, attributes: Attributes) -> Done {
-        let Some(member) = self.cluster.members.get(&id) else { return Done::Rejected("the member does not exist") };
+        let Some(member) = self.cluster.members.get(&id) else {
+            return Done::Rejected("the member does not exist");
+        };
         let member = Member { name: attributes.name, client_urls: attributes.client_urls, ..member.clone() };
         self.save(member);
         Done::Applied
@@ -199,8 +213,13 @@ impl Replayer<'_, '_> {
 
     pub(super) fn cluster_version(&mut self, version: &str) -> Replied {
         let numbers: Vec<&str> = version.split('.').collect();
-        if numbers.len() != 3 || !numbers.iter().all(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit())) {
-            return Err(self.refuse(format!("the cluster version {} is none: etcd panics", crate::words::error::printable(version))));
+        if numbers.len() != 3
+            || !numbers.iter().all(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+        {
+            return Err(self.refuse(format!(
+                "the cluster version {} is none: etcd panics",
+                crate::words::error::printable(version)
+            )));
         }
         self.buckets.put("cluster", b"clusterVersion", version.as_bytes().to_vec());
         Ok(Done::Applied)
@@ -216,22 +235,28 @@ impl Replayer<'_, '_> {
     /// A request of the old API: two kinds of it 3.4 and 3.5 make themselves.
     pub(super) fn v2(&mut self, r: &V2Request) -> Replied {
         if self.version.minor == Minor::V37 {
-            return Err(self.refuse("a request of the v2 API, at which etcd 3.7 panics: it was written by an older version"));
+            return Err(self.refuse(
+                "a request of the v2 API, at which etcd 3.7 panics: it was written by an older version",
+            ));
         }
-        let plain = r.method == "PUT" && r.prev_exist.is_none() && r.prev_index == 0 && r.prev_value.is_empty();
+        let plain =
+            r.method == "PUT" && r.prev_exist.is_none() && r.prev_index == 0 && r.prev_value.is_empty();
         if plain && r.path == "/0/version" {
             return self.cluster_version(&r.val);
         }
         let member = r.path.strip_prefix("/0/members/").and_then(|rest| rest.strip_suffix("/attributes"));
         let member = member.and_then(|id| u64::from_str_radix(id, 16).ok()).filter(|_| plain);
         if let Some(id) = member {
-            let attributes: V2Attributes =
-                serde_json::from_str(&r.val).map_err(|_| self.refuse("a member's attributes do not decode: etcd panics"))?;
-            let attributes = Attributes { name: attributes.name, client_urls: attributes.client_urls.unwrap_or_default() };
+            let attributes: V2Attributes = serde_json::from_str(&r.val)
+                .map_err(|_| self.refuse("a member's attributes do not decode: etcd panics"))?;
+            let attributes =
+                Attributes { name: attributes.name, client_urls: attributes.client_urls.unwrap_or_default() };
             return Ok(self.member_attributes(id, attributes));
         }
         if self.version.minor == Minor::V36 {
-            return Err(self.refuse("a request of the v2 API, at which etcd 3.6 panics: it was written by an older version"));
+            return Err(self.refuse(
+                "a request of the v2 API, at which etcd 3.6 panics: it was written by an older version",
+            ));
         }
         if r.method != "SYNC" && r.method != "QGET" {
             self.say(

@@ -1,4 +1,5 @@
-//! Which keys and leases a stretch of log can touch or ask for: all that must be known of the database before it is applied.
+//! Which keys and leases a stretch of log can touch or ask for: all that must be known of the database before it is
+//! applied.
 
 use std::collections::BTreeSet;
 

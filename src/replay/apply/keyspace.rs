@@ -1,7 +1,8 @@
 //! The keyspace while a log is applied: the live keys that the log can touch, and the revisions that it adds.
 //!
-//! A write transaction starts at the current revision b; its k-th change is stored at (b + 1, k), and if there was one, b + 1 becomes current.
-//! Source: `server/storage/mvcc/kvstore_txn.go put, delete, End` @ v3.6, the same in 3.4 and 3.5.
+//! A write transaction starts at the current revision b; its k-th change is stored at (b + 1, k), and if there was
+//! one, b + 1 becomes current. Source: `server/storage/mvcc/kvstore_txn.go put, delete, End` @ v3.6, the same in 3.4
+//! and 3.5.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -56,7 +57,8 @@ impl<'d, 's> Keyspace<'d, 's> {
             compact: facts.compact_revision().unwrap_or(-1),
             sub: 0,
         };
-        keys.current = keys.read(interest)?.max(keys.current).max(facts.finished_compact_revision.unwrap_or(-1));
+        keys.current =
+            keys.read(interest)?.max(keys.current).max(facts.finished_compact_revision.unwrap_or(-1));
         if version.scheduled_compaction_is_a_revision() != Holds::No {
             keys.current = keys.current.max(facts.scheduled_compact_revision.unwrap_or(-1));
         }
@@ -82,7 +84,12 @@ impl<'d, 's> Keyspace<'d, 's> {
             if key.tombstone {
                 self.live.remove(kv.key);
             } else if interest.wants(kv.key, kv.lease) || self.live.contains_key(kv.key) {
-                let live = Live { create: kv.create_revision, version: kv.version, modified: key.revision, lease: kv.lease };
+                let live = Live {
+                    create: kv.create_revision,
+                    version: kv.version,
+                    modified: key.revision,
+                    lease: kv.lease,
+                };
                 self.live.insert(kv.key.to_vec(), live);
             }
         }
@@ -158,8 +165,10 @@ impl<'d, 's> Keyspace<'d, 's> {
         if let Some(before) = before {
             self.detach(key, before.lease);
         }
-        let (create, version) = before.map_or((revision.main, 1), |before| (before.create, before.version.saturating_add(1)));
-        let kv = KeyValue { key, create_revision: create, mod_revision: revision.main, version, value, lease };
+        let (create, version) =
+            before.map_or((revision.main, 1), |before| (before.create, before.version.saturating_add(1)));
+        let kv =
+            KeyValue { key, create_revision: create, mod_revision: revision.main, version, value, lease };
         self.changes.insert(BucketKey { revision, tombstone: false }.to_bytes(), kv.encode());
         self.live.insert(key.to_vec(), Live { create, version, modified: revision, lease });
         if lease != 0 {
@@ -169,7 +178,8 @@ impl<'d, 's> Keyspace<'d, 's> {
 
     /// Deletes the live keys of a range in the open transaction.
     pub fn delete(&mut self, key: &[u8], end: End<'_>) {
-        let keys: Vec<(Vec<u8>, Live)> = self.range(key, end).map(|(key, live)| (key.to_vec(), live)).collect();
+        let keys: Vec<(Vec<u8>, Live)> =
+            self.range(key, end).map(|(key, live)| (key.to_vec(), live)).collect();
         for (key, live) in keys {
             let revision = self.next();
             let kv = KeyValue { key: &key, ..KeyValue::default() };
@@ -193,7 +203,12 @@ fn parse<'i>(key: &[u8], value: &'i [u8]) -> Result<(BucketKey, KeyValue<'i>), B
     let at = || At::default().bucket(b"key").key(key);
     let row = BucketKey::parse(key).map_err(|why| Corrupt::new(Code::RevisionKey, at(), why.to_string()))?;
     let kv = KeyValue::decode(value);
-    let kv =
-        kv.map_err(|bad| Corrupt::new(Code::ValueUndecodable, at(), format!("the KeyValue cannot be read past its byte {}", bad.0)))?;
+    let kv = kv.map_err(|bad| {
+        Corrupt::new(
+            Code::ValueUndecodable,
+            at(),
+            format!("the KeyValue cannot be read past its byte {}", bad.0),
+        )
+    })?;
     Ok((row, kv))
 }

@@ -35,11 +35,18 @@ impl Replayer<'_, '_> {
         }
         if r.ttl < SHORTEST_BY_FLAGS {
             let (severity, what) = if r.ttl < SHORTEST {
-                (Severity::Warning, format!("a lease of {} seconds is raised to {SHORTEST}, the shortest there is", r.ttl))
+                (
+                    Severity::Warning,
+                    format!("a lease of {} seconds is raised to {SHORTEST}, the shortest there is", r.ttl),
+                )
             } else {
                 (Severity::Note, format!("a lease of {} seconds is taken as it is", r.ttl))
             };
-            self.say(Code::ReplayFlags, severity, format!("{what} unless --election-timeout or --heartbeat-interval was set"));
+            self.say(
+                Code::ReplayFlags,
+                severity,
+                format!("{what} unless --election-timeout or --heartbeat-interval was set"),
+            );
         }
         self.leases.insert(r.id);
         self.keys.lease_granted(r.id);
@@ -72,8 +79,12 @@ impl Replayer<'_, '_> {
 
     /// How long leases have left: in memory only, unless a flag or the cluster's version has it kept.
     pub(super) fn lease_checkpoint(&mut self, r: &LeaseCheckpointRequest) -> Done {
-        let cluster = self.buckets.get("cluster", b"clusterVersion").and_then(|version| std::str::from_utf8(version).ok());
-        let agreed = cluster.and_then(Minor::of).is_some_and(|version| version >= Minor::V36) && self.version.minor >= Minor::V36;
+        let cluster = self
+            .buckets
+            .get("cluster", b"clusterVersion")
+            .and_then(|version| std::str::from_utf8(version).ok());
+        let agreed = cluster.and_then(Minor::of).is_some_and(|version| version >= Minor::V36)
+            && self.version.minor >= Minor::V36;
         if !agreed {
             if self.version.checkpoints_are_kept() != Holds::No {
                 let what = "the remaining time of leases is not kept, unless --experimental-enable-lease-checkpoint-persist was set";
@@ -90,14 +101,17 @@ impl Replayer<'_, '_> {
         Done::Applied
     }
 
-    /// The hash of a password that the log holds in plain, as logs of 3.4 do. Every member draws a salt of its own; here it is made of the
-    /// entry's place, so that a copy made twice is the same.
+    /// The hash of a password that the log holds in plain, as logs of 3.4 do. Every member draws a salt of its own;
+    /// here it is made of the entry's place, so that a copy made twice is the same.
     pub(super) fn own_hash(&mut self, user: &str, plain: &str) -> Vec<u8> {
         let what = "the log holds a password in plain, and each member makes a hash of it with a salt that it draws: the copy's is valid, and \
                     differs from every member's";
         self.say(Code::ReplayPassword, Severity::Warning, what);
-        let digest =
-            Sha256::new().chain_update(self.index.to_be_bytes()).chain_update(self.term.to_be_bytes()).chain_update(user).finalize();
+        let digest = Sha256::new()
+            .chain_update(self.index.to_be_bytes())
+            .chain_update(self.term.to_be_bytes())
+            .chain_update(user)
+            .finalize();
         let salt = array_at(&digest, 0).unwrap_or_default();
         bcrypt::hash(plain.as_bytes(), BCRYPT_COST, salt).into_bytes()
     }

@@ -1,13 +1,14 @@
-//! What the entries of a log do to the database: every request, on every bucket, exactly as an etcd of that version does it when it starts
-//! again and applies what its database lacks.
+//! What the entries of a log do to the database: every request, on every bucket, exactly as an etcd of that version
+//! does it when it starts again and applies what its database lacks.
 //!
-//! The base is only read. What changes is kept in memory, as an [`Overlay`]; of the keyspace only the keys are held that the entries can
-//! touch, so the log is read twice: first for what it names ([`Interest`]), then to apply it ([`Replayer::apply`]).
+//! The base is only read. What changes is kept in memory, as an [`Overlay`]; of the keyspace only the keys are held
+//! that the entries can touch, so the log is read twice: first for what it names ([`Interest`]), then to apply it
+//! ([`Replayer::apply`]).
 //!
-//! Two entries of equal bytes may have different effects in different versions: `version.rs` has the list. A request that is rejected (no
-//! permission, no lease, a comparison) has no effect but that its index counts as applied.
-//! Source: `server/etcdserver/{server.go applyEntryNormal, apply/}` @ v3.6.14 and v3.7.1, `server/etcdserver/apply.go` @ v3.5.1,
-//! `etcdserver/apply.go` @ v3.4.23.
+//! Two entries of equal bytes may have different effects in different versions: `version.rs` has the list. A request
+//! that is rejected (no permission, no lease, a comparison) has no effect but that its index counts as applied.
+//! Source: `server/etcdserver/{server.go applyEntryNormal, apply/}` @ v3.6.14 and v3.7.1,
+//! `server/etcdserver/apply.go` @ v3.5.1, `etcdserver/apply.go` @ v3.4.23.
 
 mod auth;
 mod bcrypt;
@@ -107,11 +108,17 @@ pub fn facts(db: &Db<'_>) -> Result<Facts, Box<Corrupt>> {
 }
 
 impl<'d, 's> Replayer<'d, 's> {
-    /// Reads what is needed of the database. `interest` is closed and names everything that will be applied; `log` is for messages.
+    /// Reads what is needed of the database. `interest` is closed and names everything that will be applied; `log` is
+    /// for messages.
     ///
     /// # Errors
     /// Damage in the database.
-    pub fn open(db: &'d Db<'s>, interest: &Interest, version: Version, log: &str) -> Result<Replayer<'d, 's>, Box<Corrupt>> {
+    pub fn open(
+        db: &'d Db<'s>,
+        interest: &Interest,
+        version: Version,
+        log: &str,
+    ) -> Result<Replayer<'d, 's>, Box<Corrupt>> {
         let (buckets, facts) = Buckets::open(db)?;
         let leases = facts.leases.iter().map(|lease| lease.id).collect();
         let keys = Keyspace::open(db.root().bucket(b"key")?, &facts, &leases, interest, version)?;
@@ -153,12 +160,18 @@ impl<'d, 's> Replayer<'d, 's> {
                 self.say(Code::ReplayIndex, Severity::Warning, what);
             }
             (Minor::V35, None) => {
-                let what = format!("if etcd was 3.5.0 to 3.5.2, it may have counted index {index} before its effect was in the database");
+                let what = format!(
+                    "if etcd was 3.5.0 to 3.5.2, it may have counted index {index} before its effect was in the database"
+                );
                 self.say(Code::ReplayIndex, Severity::Note, what);
             }
             _ => {}
         }
-        if self.version.alarms_put_auth_aside() && self.chain.auth && auth::enabled(&self.buckets) && !facts.alarms.is_empty() {
+        if self.version.alarms_put_auth_aside()
+            && self.chain.auth
+            && auth::enabled(&self.buckets)
+            && !facts.alarms.is_empty()
+        {
             let what = "an alarm is raised and auth is enabled: up to 3.5 a server in which the alarm was raised checks no permissions until it \
                         is started again, one that starts with it does; entries are applied as by a server that starts";
             self.say(Code::ReplayAlarm, Severity::Warning, what);
@@ -168,8 +181,8 @@ impl<'d, 's> Replayer<'d, 's> {
     /// Applies one entry; they come in order, without gaps, from the one after the database's on.
     ///
     /// # Errors
-    /// `replay-refused` for what etcd would panic of or what is not known here, `wal-entry-gap`, or damage in the database. Nothing of the
-    /// replayer is of use afterwards.
+    /// `replay-refused` for what etcd would panic of or what is not known here, `wal-entry-gap`, or damage in the
+    /// database. Nothing of the replayer is of use afterwards.
     pub fn apply(&mut self, entry: &EntryView<'_>) -> Replied {
         if entry.index != self.index.saturating_add(1) {
             let what = format!("entry {} comes after entry {}", entry.index, self.index);
@@ -187,8 +200,12 @@ impl<'d, 's> Replayer<'d, 's> {
                 Request::Unknown => Err(self.refuse("the request does not decode")),
             },
             Some(EntryType::ConfChange) => self.conf_change(entry.bytes()),
-            Some(EntryType::ConfChangeV2) => Err(self.refuse("a conf change of the second form, which no etcd makes or takes")),
-            None => Err(self.refuse(format!("an entry of type {}, which no etcd makes or takes", entry.kind))),
+            Some(EntryType::ConfChangeV2) => {
+                Err(self.refuse("a conf change of the second form, which no etcd makes or takes"))
+            }
+            None => {
+                Err(self.refuse(format!("an entry of type {}, which no etcd makes or takes", entry.kind)))
+            }
         }
     }
 
@@ -199,7 +216,9 @@ impl<'d, 's> Replayer<'d, 's> {
                 return self.cluster_version(&set.ver);
             }
             if let Some(set) = &r.cluster_member_attr_set {
-                return Ok(self.member_attributes(set.member_id, set.member_attributes.clone().unwrap_or_default()));
+                return Ok(
+                    self.member_attributes(set.member_id, set.member_attributes.clone().unwrap_or_default())
+                );
             }
             if let Some(set) = &r.downgrade_info_set {
                 return Ok(self.downgrade(set));
@@ -273,7 +292,9 @@ impl<'d, 's> Replayer<'d, 's> {
         } else if r.auth_user_list.is_some() || r.auth_role_list.is_some() {
             Done::Nothing
         } else {
-            return Err(self.refuse(format!("a request that etcd {} does not know: it panics at it", self.version)));
+            return Err(
+                self.refuse(format!("a request that etcd {} does not know: it panics at it", self.version))
+            );
         })
     }
 
@@ -305,10 +326,15 @@ impl<'d, 's> Replayer<'d, 's> {
     }
 
     fn alarm(&mut self, r: &request::AlarmRequest) -> Replied {
-        let kind = AlarmType::try_from(r.alarm).map_err(|_| self.refuse(format!("an alarm of the unknown kind {}", r.alarm)))?;
-        let key = prost::Message::encode_to_vec(&crate::etcd::alarm::AlarmMember { member_id: r.member_id, alarm: r.alarm });
+        let kind = AlarmType::try_from(r.alarm)
+            .map_err(|_| self.refuse(format!("an alarm of the unknown kind {}", r.alarm)))?;
+        let key = prost::Message::encode_to_vec(&crate::etcd::alarm::AlarmMember {
+            member_id: r.member_id,
+            alarm: r.alarm,
+        });
         let there = self.buckets.has("alarm", &key);
-        let count = |replayer: &Self| replayer.alarms().values().filter(|raised| **raised == Some(kind)).count();
+        let count =
+            |replayer: &Self| replayer.alarms().values().filter(|raised| **raised == Some(kind)).count();
         let before = count(self);
         let nothing = kind == AlarmType::None && self.version.minor > Minor::V34;
         match r.action {
@@ -323,7 +349,11 @@ impl<'d, 's> Replayer<'d, 's> {
             self.chain = self.chain_of_alarms();
         } else if kind != AlarmType::None && first {
             // The checks that stood before are not wrapped but replaced, until the server starts again.
-            self.chain = Chain { corrupt: kind == AlarmType::Corrupt, capped: kind == AlarmType::NoSpace, auth: false };
+            self.chain = Chain {
+                corrupt: kind == AlarmType::Corrupt,
+                capped: kind == AlarmType::NoSpace,
+                auth: false,
+            };
         } else if kind != AlarmType::None && last {
             self.chain = Chain { corrupt: false, capped: false, auth: true };
         }
@@ -346,7 +376,9 @@ impl<'d, 's> Replayer<'d, 's> {
     /// The effect hangs on the patch version, which is not known.
     fn depends(&mut self, patch: u16, what: &str) {
         let minor = self.version.minor.name();
-        let what = format!("etcd {minor}.{patch} and newer {what}; it is taken for newer, say --etcd-version to be sure");
+        let what = format!(
+            "etcd {minor}.{patch} and newer {what}; it is taken for newer, say --etcd-version to be sure"
+        );
         self.say(Code::ReplayVersion, Severity::Warning, what);
     }
 
@@ -398,9 +430,13 @@ impl<'d, 's> Replayer<'d, 's> {
             }
         }
         let (revision, index) = (self.keys.current, self.index);
-        let cluster_version = self.buckets.get("cluster", b"clusterVersion").map(|version| String::from_utf8_lossy(version).into_owned());
+        let cluster_version = self
+            .buckets
+            .get("cluster", b"clusterVersion")
+            .map(|version| String::from_utf8_lossy(version).into_owned());
         let mut overlay = self.buckets.into_changes();
-        let rows: BTreeMap<_, _> = self.keys.changes.into_iter().map(|(key, value)| (key, Some(value))).collect();
+        let rows: BTreeMap<_, _> =
+            self.keys.changes.into_iter().map(|(key, value)| (key, Some(value))).collect();
         if !rows.is_empty() {
             overlay.insert(b"key".to_vec(), rows);
         }

@@ -1,10 +1,13 @@
 //! Requests for keys: puts, deletions, transactions.
 //!
-//! A transaction's comparisons, the nested ones too, are made on the state before it; then everything on the path that they choose is
-//! checked, and one fault refuses all of it; then it is done, in order, at one main revision.
-//! Source: `server/etcdserver/txn/txn.go`, `server/etcdserver/apply/apply_auth.go` @ v3.6; `etcdserver/apply.go` @ v3.4.
+//! A transaction's comparisons, the nested ones too, are made on the state before it; then everything on the path
+//! that they choose is checked, and one fault refuses all of it; then it is done, in order, at one main revision.
+//! Source: `server/etcdserver/txn/txn.go`, `server/etcdserver/apply/apply_auth.go` @ v3.6; `etcdserver/apply.go` @
+//! v3.4.
 
-use crate::etcd::request::{Compare, DeleteRangeRequest, PutRequest, RangeRequest, RequestOp, TxnRequest, compare, request_op};
+use crate::etcd::request::{
+    Compare, DeleteRangeRequest, PutRequest, RangeRequest, RequestOp, TxnRequest, compare, request_op,
+};
 use crate::replay::apply::auth::{self, Need, Who};
 use crate::replay::apply::interest::End;
 use crate::replay::apply::keyspace::Live;
@@ -156,14 +159,21 @@ impl Replayer<'_, '_> {
             }
         }
         if lease != 0 && !self.leases.contains(&lease) {
-            return Err(self.refuse(format!("a put keeps lease {lease:x} of its key, and there is no such lease: etcd panics")));
+            return Err(self.refuse(format!(
+                "a put keeps lease {lease:x} of its key, and there is no such lease: etcd panics"
+            )));
         }
         self.keys.put(&r.key, kept.as_deref().unwrap_or(&r.value), lease);
         Ok(())
     }
 
     /// Makes the comparisons and follows them (`compareToPath`).
-    fn choose<'t>(&self, txn: &'t TxnRequest, outermost: bool, path: &mut Path<'t>) -> Result<(), Box<Corrupt>> {
+    fn choose<'t>(
+        &self,
+        txn: &'t TxnRequest,
+        outermost: bool,
+        path: &mut Path<'t>,
+    ) -> Result<(), Box<Corrupt>> {
         let mut holds = true;
         for compare in &txn.compare {
             if !self.compare(compare)? {
@@ -234,8 +244,12 @@ impl Replayer<'_, '_> {
             let checked = match op {
                 Op::Put(put) => self.check_put(put),
                 Op::Range(_, true) if self.version.reads_are_passed_over() => Ok(()),
-                Op::Range(range, _) if range.revision > self.keys.current => Err("a read of a revision to come"),
-                Op::Range(range, _) if range.revision != 0 && range.revision < self.keys.compact => Err("a read of a compacted revision"),
+                Op::Range(range, _) if range.revision > self.keys.current => {
+                    Err("a read of a revision to come")
+                }
+                Op::Range(range, _) if range.revision != 0 && range.revision < self.keys.compact => {
+                    Err("a read of a compacted revision")
+                }
                 Op::Range(..) | Op::Delete(_) => Ok(()),
             };
             if checked.is_err() {
@@ -247,7 +261,10 @@ impl Replayer<'_, '_> {
 
     /// Whether a transaction is permitted, by the version's rules.
     fn is_permitted(&mut self, who: &Who, r: &TxnRequest) -> bool {
-        let (nested, puts) = (self.version.nested_operations_are_checked(), self.version.puts_in_transactions_are_checked_as_alone());
+        let (nested, puts) = (
+            self.version.nested_operations_are_checked(),
+            self.version.puts_in_transactions_are_checked_as_alone(),
+        );
         let reads = !self.version.reads_are_passed_over();
         let newest = self.may_txn(who, r, Asked { nested: nested.newest(), puts: puts.newest(), reads });
         // What an older patch would have answered.
@@ -261,21 +278,29 @@ impl Replayer<'_, '_> {
 
     fn may_put(&self, who: &Who, r: &PutRequest, asked: Asked) -> bool {
         self.may(who, &r.key, &[], Need::Write)
-            && (!asked.puts || r.lease == 0 || !self.leases.contains(&r.lease) || self.may_lease(who, r.lease))
+            && (!asked.puts
+                || r.lease == 0
+                || !self.leases.contains(&r.lease)
+                || self.may_lease(who, r.lease))
             && (!asked.puts || !r.prev_kv || self.may(who, &r.key, &[], Need::Read))
     }
 
     fn may_delete(&self, who: &Who, r: &DeleteRangeRequest) -> bool {
-        self.may(who, &r.key, &r.range_end, Need::Write) && (!r.prev_kv || self.may(who, &r.key, &r.range_end, Need::Read))
+        self.may(who, &r.key, &r.range_end, Need::Write)
+            && (!r.prev_kv || self.may(who, &r.key, &r.range_end, Need::Read))
     }
 
     fn may_txn(&self, who: &Who, r: &TxnRequest, asked: Asked) -> bool {
         r.compare.iter().all(|c| self.may(who, &c.key, &c.range_end, Need::Read))
             && r.success.iter().chain(&r.failure).all(|op| match &op.request {
-                Some(request_op::Request::Range(range)) => !asked.reads || self.may(who, &range.key, &range.range_end, Need::Read),
+                Some(request_op::Request::Range(range)) => {
+                    !asked.reads || self.may(who, &range.key, &range.range_end, Need::Read)
+                }
                 Some(request_op::Request::Put(put)) => self.may_put(who, put, asked),
                 Some(request_op::Request::DeleteRange(delete)) => self.may_delete(who, delete),
-                Some(request_op::Request::Txn(inner)) => !asked.nested || self.may_txn(who, inner, Asked { reads: true, ..asked }),
+                Some(request_op::Request::Txn(inner)) => {
+                    !asked.nested || self.may_txn(who, inner, Asked { reads: true, ..asked })
+                }
                 None => true,
             })
     }
@@ -286,7 +311,8 @@ impl Replayer<'_, '_> {
             || self.keys.of_lease(lease).all(|key| self.may(who, key, &[], Need::Write))
     }
 
-    /// Tells when it depends on the patch version whether root, whose login is older than the last change to users, may have a lease's keys.
+    /// Tells when it depends on the patch version whether root, whose login is older than the last change to users,
+    /// may have a lease's keys.
     pub(super) fn doubt_lease(&mut self, who: &Who, lease: i64) {
         let Holds::Since(patch) = self.version.root_owns_leases() else { return };
         if self.chain.auth

@@ -52,7 +52,8 @@ impl Holds {
 }
 
 impl Version {
-    /// Whether a rule that came with these patches holds; in a minor version that is not listed it holds from the last listed one on.
+    /// Whether a rule that came with these patches holds; in a minor version that is not listed it holds from the
+    /// last listed one on.
     fn since(self, patches: &[(Minor, u16)]) -> Holds {
         let Some((_, first)) = patches.iter().find(|(minor, _)| *minor == self.minor) else {
             return if patches.iter().any(|(minor, _)| *minor < self.minor) { Holds::Yes } else { Holds::No };
@@ -75,12 +76,14 @@ impl Version {
         self.since(&[(Minor::V34, 42), (Minor::V35, 28), (Minor::V36, 9), (Minor::V37, 0)])
     }
 
-    /// Whether a put in a transaction is asked all that a put alone is: also for its lease's other keys, and for reading what was before.
+    /// Whether a put in a transaction is asked all that a put alone is: also for its lease's other keys, and for
+    /// reading what was before.
     pub(super) fn puts_in_transactions_are_checked_as_alone(self) -> Holds {
         self.since(&[(Minor::V34, 44), (Minor::V35, 30), (Minor::V36, 11), (Minor::V37, 0)])
     }
 
-    /// Whether root is not asked for each key of a lease, even if its login is older than the last change to users (`checkLeasePutsKeys`).
+    /// Whether root is not asked for each key of a lease, even if its login is older than the last change to users
+    /// (`checkLeasePutsKeys`).
     pub(super) fn root_owns_leases(self) -> Holds {
         self.since(&[(Minor::V34, 27), (Minor::V35, 10), (Minor::V36, 0)])
     }
@@ -95,7 +98,8 @@ impl Version {
         self.since(&[(Minor::V34, 32), (Minor::V35, 14), (Minor::V36, 0)])
     }
 
-    /// Whether the remaining time of leases can be kept in the database: by a flag, and from cluster version 3.6 on always.
+    /// Whether the remaining time of leases can be kept in the database: by a flag, and from cluster version 3.6 on
+    /// always.
     pub(super) fn checkpoints_are_kept(self) -> Holds {
         self.since(&[(Minor::V34, 20), (Minor::V35, 2), (Minor::V36, 0)])
     }
@@ -105,7 +109,8 @@ impl Version {
         self.minor == Minor::V35 && self.patch.is_some_and(|patch| (1..=19).contains(&patch))
     }
 
-    /// Whether reads in a transaction are passed over before it is checked, when nobody waits for the answer (`removeNeedlessRangeReqs`).
+    /// Whether reads in a transaction are passed over before it is checked, when nobody waits for the answer
+    /// (`removeNeedlessRangeReqs`).
     pub(super) fn reads_are_passed_over(self) -> bool {
         self.minor < Minor::V37
     }
@@ -140,6 +145,9 @@ mod tests {
         });
         assert_eq!(["3.4", "3.5", "3.6"].map(nested), [Holds::No, Holds::Since(33), Holds::Since(14)]);
         let checked = |text: &str| text.parse::<Version>().unwrap().permission_ranges_are_checked();
-        assert_eq!(["3.4.24", "3.4.25", "3.6", "3.7"].map(checked), [Holds::No, Holds::Yes, Holds::Yes, Holds::Yes]);
+        assert_eq!(
+            ["3.4.24", "3.4.25", "3.6", "3.7"].map(checked),
+            [Holds::No, Holds::Yes, Holds::Yes, Holds::Yes]
+        );
     }
 }

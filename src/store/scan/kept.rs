@@ -1,8 +1,9 @@
 //! HashKV from one pass over the revisions, in their order.
 //!
-//! What it hashes of the revisions up to the compaction is decided by those after it: a revision counts as long as its key has no newer
-//! one. So a checksum of each is kept, in 8 bytes, struck out when a newer one comes, and they are joined at the end. Of what comes after
-//! the compaction everything counts. Source: `server/storage/mvcc/hash.go unsafeHashByRev @ v3.6`.
+//! What it hashes of the revisions up to the compaction is decided by those after it: a revision counts as long as
+//! its key has no newer one. So a checksum of each is kept, in 8 bytes, struck out when a newer one comes, and they
+//! are joined at the end. Of what comes after the compaction everything counts. Source: `server/storage/mvcc/hash.go
+//! unsafeHashByRev @ v3.6`.
 
 use crate::codec::checksum::{crc32c, crc32c_combine};
 use crate::codec::to_usize;

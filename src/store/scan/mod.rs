@@ -1,4 +1,5 @@
-//! One walk over everything in a database: all page rules checked, all buckets read. What status, inspect and verify are made from.
+//! One walk over everything in a database: all page rules checked, all buckets read. What status, inspect and verify
+//! are made from.
 
 mod kept;
 mod part;
@@ -191,7 +192,8 @@ pub struct Scan {
 }
 
 impl Scan {
-    /// Whether everything a top-level bucket holds was read: only then does it mean something that an item is not there.
+    /// Whether everything a top-level bucket holds was read: only then does it mean something that an item is not
+    /// there.
     #[must_use]
     pub fn knows(&self, bucket: &str) -> bool {
         self.whole.contains(bucket.as_bytes())
@@ -241,7 +243,10 @@ pub enum Keys {
 /// # Errors
 /// [`Error::Cancelled`] only.
 pub fn scan(db: &Db<'_>, options: Options<'_>, monitor: &dyn Monitor) -> Result<Scan> {
-    settled(|alone| pass(db, options, alone, monitor), |scan| scan.faults.counts.contains_key(&Code::PageShared))
+    settled(
+        |alone| pass(db, options, alone, monitor),
+        |scan| scan.faults.counts.contains_key(&Code::PageShared),
+    )
 }
 
 fn pass(db: &Db<'_>, options: Options<'_>, alone: bool, monitor: &dyn Monitor) -> Result<Scan> {
@@ -329,7 +334,13 @@ fn loses(code: Code) -> bool {
 }
 
 impl Scan {
-    fn bucket(&mut self, bucket: &Bucket<'_, '_>, above: &[Vec<u8>], how: Keys, shared: Shared<'_>) -> Walked {
+    fn bucket(
+        &mut self,
+        bucket: &Bucket<'_, '_>,
+        above: &[Vec<u8>],
+        how: Keys,
+        shared: Shared<'_>,
+    ) -> Walked {
         let path: Vec<Vec<u8>> = above.iter().cloned().chain([bucket.name.clone()]).collect();
         let limit = self.faults.limit;
         let known = above.is_empty() && self.is_etcd;
@@ -344,9 +355,15 @@ impl Scan {
             _ => Content::Plain,
         };
         let parts = if keys && how == Keys::History {
-            let compact = if self.knows("meta") { self.facts.compact_revision().unwrap_or(-1) } else { i64::MAX };
-            let leases = self.knows("lease").then(|| self.facts.leases.iter().map(|lease| lease.id).collect());
-            let mut part = Part::new(bucket, limit, Content::History(Box::new(Chronicle::new(&mut self.newest, compact, leases))));
+            let compact =
+                if self.knows("meta") { self.facts.compact_revision().unwrap_or(-1) } else { i64::MAX };
+            let leases =
+                self.knows("lease").then(|| self.facts.leases.iter().map(|lease| lease.id).collect());
+            let mut part = Part::new(
+                bucket,
+                limit,
+                Content::History(Box::new(Chronicle::new(&mut self.newest, compact, leases))),
+            );
             walk(bucket, shared, &mut part);
             let all = part.seen.crc;
             if let Content::History(chronicle) = part.content {
@@ -355,11 +372,15 @@ impl Scan {
             }
             vec![part.seen]
         } else if small || pages {
-            let mut part = Part::new(bucket, limit, if small { Content::Facts(&mut self.facts) } else { content() });
+            let mut part =
+                Part::new(bucket, limit, if small { Content::Facts(&mut self.facts) } else { content() });
             walk(bucket, shared, &mut part);
             vec![part.seen]
         } else {
-            walk_parallel(bucket, shared, || Part::new(bucket, limit, content())).into_iter().map(|part| part.seen).collect()
+            walk_parallel(bucket, shared, || Part::new(bucket, limit, content()))
+                .into_iter()
+                .map(|part| part.seen)
+                .collect()
         };
         if live {
             self.newest = gathering.done();
@@ -387,7 +408,11 @@ impl Scan {
         for inner in &nested {
             if path.len() >= MAX_NESTING {
                 let at = At { page: Some(inner.page.0), ..At::default() }.bucket(&inner.name);
-                self.faults.push(*Corrupt::new(Code::BucketHeader, at, format!("buckets are nested deeper than {MAX_NESTING}")));
+                self.faults.push(*Corrupt::new(
+                    Code::BucketHeader,
+                    at,
+                    format!("buckets are nested deeper than {MAX_NESTING}"),
+                ));
                 break;
             }
             walked.buckets.extend(self.bucket(inner, &path, how, shared).buckets);

@@ -55,7 +55,13 @@ pub(super) struct Chronicle<'c> {
 impl<'c> Chronicle<'c> {
     /// `compact` is the file's compact revision: -1 for none, `i64::MAX` when it is not known.
     pub fn new(newest: &'c mut Newest, compact: i64, leases: Option<BTreeSet<i64>>) -> Chronicle<'c> {
-        Chronicle { newest, history: History::new(compact), kept: Kept::new(compact), leases, orphans: HashMap::new() }
+        Chronicle {
+            newest,
+            history: History::new(compact),
+            kept: Kept::new(compact),
+            leases,
+            orphans: HashMap::new(),
+        }
     }
 
     /// HashKV and the keys without their lease. `all` is the checksum of the whole bucket.
@@ -66,7 +72,14 @@ impl<'c> Chronicle<'c> {
     }
 
     /// One more revision; returns the newest one of the same key that went before.
-    fn see(&mut self, hash: KeyHash, page: &Page<'_>, item: &Item<'_>, key: BucketKey, kv: &KeyValue<'_>) -> Option<Newer> {
+    fn see(
+        &mut self,
+        hash: KeyHash,
+        page: &Page<'_>,
+        item: &Item<'_>,
+        key: BucketKey,
+        kv: &KeyValue<'_>,
+    ) -> Option<Newer> {
         let place = self.kept.add(key, item.element.key, item.element.value);
         let before = self.newest.see(hash, Newer::new(key, kv, place));
         if let Some(before) = before {
@@ -74,7 +87,8 @@ impl<'c> Chronicle<'c> {
         }
         if let Some(leases) = &self.leases {
             if kv.lease != 0 && !key.tombstone && !leases.contains(&kv.lease) {
-                let value = (page.offset.saturating_add(to_u64(item.element.value_at)), item.element.value.len());
+                let value =
+                    (page.offset.saturating_add(to_u64(item.element.value_at)), item.element.value.len());
                 let orphan = Orphan { revision: key.revision, lease: kv.lease, page: page.id, value };
                 self.orphans.insert(hash, orphan);
             } else if before.is_some() && !self.orphans.is_empty() {
@@ -143,7 +157,11 @@ impl<'c, 'd, 's> Part<'c, 'd, 's> {
             if element.is_bucket {
                 run.add(element, false, &mut self.seen.crc);
                 let what = "a bucket where a revision is due";
-                self.content.broken(&Corrupt::new(Code::RevisionKey, page.element_at(element.index).key(element.key), what));
+                self.content.broken(&Corrupt::new(
+                    Code::RevisionKey,
+                    page.element_at(element.index).key(element.key),
+                    what,
+                ));
                 self.nested(page, depth, element);
                 continue;
             }
@@ -184,7 +202,8 @@ impl<'c, 'd, 's> Part<'c, 'd, 's> {
 
     fn nested(&mut self, page: &Page<'_>, depth: Option<usize>, element: &LeafElement<'_>) {
         match Bucket::parse(self.bucket.db(), page, element) {
-            // An inline bucket has none: the walk has reported it. Followed, they could nest in the same bytes without end.
+            // An inline bucket has none: the walk has reported it. Followed, they could nest in the same bytes
+            // without end.
             _ if depth.is_none() => {}
             Ok(bucket) => self.seen.nested.push(bucket),
             Err(corrupt) => self.seen.faults.push(*corrupt),
@@ -202,7 +221,10 @@ impl Visitor for Part<'_, '_, '_> {
         self.seen.stats.leaf(page, depth);
         match &self.content {
             Content::Keys(_) | Content::History(_) => self.keys(page, depth),
-            Content::Nothing => page.leaves().filter(|element| element.is_bucket).for_each(|element| self.nested(page, depth, &element)),
+            Content::Nothing => page
+                .leaves()
+                .filter(|element| element.is_bucket)
+                .for_each(|element| self.nested(page, depth, &element)),
             Content::Plain | Content::Facts(_) => self.others(page, depth),
         }
     }
@@ -225,8 +247,16 @@ impl Visitor for Part<'_, '_, '_> {
 impl Seen<'_, '_> {
     /// One element of the key bucket; `place` tells where it is when something is wrong with it.
     ///
-    /// `sure` is false where keys are out of order: of two such keys either may be the wrong one, nothing follows from what they say.
-    fn key_value(&mut self, content: &mut Content<'_>, sure: bool, page: &Page<'_>, item: &Item<'_>, place: &dyn Fn() -> At) {
+    /// `sure` is false where keys are out of order: of two such keys either may be the wrong one, nothing follows
+    /// from what they say.
+    fn key_value(
+        &mut self,
+        content: &mut Content<'_>,
+        sure: bool,
+        page: &Page<'_>,
+        item: &Item<'_>,
+        place: &dyn Fn() -> At,
+    ) {
         let key = match item.key {
             Ok(key) => key,
             Err(why) => {
@@ -240,7 +270,11 @@ impl Seen<'_, '_> {
             Ok(kv) => kv,
             Err(bad) => {
                 let at = || At { revision: Some(key.revision.to_string()), ..place() };
-                let corrupt = *Corrupt::new(Code::ValueUndecodable, at(), format!("the KeyValue cannot be read past its byte {}", bad.0));
+                let corrupt = *Corrupt::new(
+                    Code::ValueUndecodable,
+                    at(),
+                    format!("the KeyValue cannot be read past its byte {}", bad.0),
+                );
                 content.broken(&corrupt);
                 self.faults.push(corrupt);
                 match content {
@@ -280,11 +314,13 @@ impl Seen<'_, '_> {
         space.first = space.first.or(Some(key.revision));
         space.last = Some(key.revision);
         space.leased |= kv.lease != 0;
-        space.user_bytes = space.user_bytes.saturating_add(to_u64(kv.key.len().saturating_add(kv.value.len())));
+        space.user_bytes =
+            space.user_bytes.saturating_add(to_u64(kv.key.len().saturating_add(kv.value.len())));
     }
 }
 
-/// Bytes of a page that follow each other and are hashed together: one long checksum takes a third of the time of many short ones.
+/// Bytes of a page that follow each other and are hashed together: one long checksum takes a third of the time of
+/// many short ones.
 struct Run<'p> {
     bytes: &'p [u8],
     from: usize,

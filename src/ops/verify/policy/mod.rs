@@ -1,7 +1,7 @@
 //! Rules that a backup has to keep to be good for *you*: how new, how much, of which cluster.
 //!
-//! A rule compares one measured value with a limit. Broken, it makes the verdict bad; where the file does not tell the value, the verdict
-//! is inconclusive. A rule whose severity is `warning` is reported and changes no verdict.
+//! A rule compares one measured value with a limit. Broken, it makes the verdict bad; where the file does not tell
+//! the value, the verdict is inconclusive. A rule whose severity is `warning` is reported and changes no verdict.
 
 mod value;
 
@@ -132,8 +132,12 @@ impl Rule {
             Rule::MinRevision => "The last revision is at least this.",
             Rule::MaxRevision => "The last revision is at most this.",
             Rule::RevisionNotBelowPrevious => "The last revision is not below that of the previous snapshot.",
-            Rule::KeysNotFewerThan => "There are at least this many percent of the previous snapshot's live keys.",
-            Rule::MaxAgeContent => "The newest time that something inside the file tells is at most this long ago.",
+            Rule::KeysNotFewerThan => {
+                "There are at least this many percent of the previous snapshot's live keys."
+            }
+            Rule::MaxAgeContent => {
+                "The newest time that something inside the file tells is at most this long ago."
+            }
             Rule::MaxAgeFile => "The file's modification time is at most this long ago.",
             Rule::Required => "At least so many live keys are there.",
             Rule::Forbidden => "At most so many live keys are there.",
@@ -229,7 +233,8 @@ impl Policy {
     /// What has to be looked for in the keys, if anything.
     #[must_use]
     pub fn ask(&self) -> Option<Ask> {
-        let keys = self.required.iter().map(|r| r.keys.clone()).chain(self.forbidden.iter().map(|f| f.keys.clone()));
+        let keys =
+            self.required.iter().map(|r| r.keys.clone()).chain(self.forbidden.iter().map(|f| f.keys.clone()));
         let ask = Ask { keys: keys.collect(), times: self.max_age.is_some() };
         (ask != Ask::default()).then_some(ask)
     }
@@ -239,7 +244,11 @@ impl Policy {
 pub fn apply(policy: &Policy, verification: &mut Verification, previous: Option<&Previous>, now: Timestamp) {
     verification.policy = check(policy, verification, previous, now);
     if policy.trailer == Some(TrailerRule::Optional) && verification.measured.trailer == "absent" {
-        for level in verification.levels.iter_mut().filter(|l| l.level == Level::Bytes && l.outcome == Outcome::Inconclusive) {
+        for level in verification
+            .levels
+            .iter_mut()
+            .filter(|l| l.level == Level::Bytes && l.outcome == Outcome::Inconclusive)
+        {
             level.outcome = Outcome::NotRun;
             level.detail.push_str("; the policy asks for none");
         }
@@ -249,7 +258,12 @@ pub fn apply(policy: &Policy, verification: &mut Verification, previous: Option<
 
 /// Holds what was measured against the policy.
 #[must_use]
-pub fn check(policy: &Policy, verification: &Verification, previous: Option<&Previous>, now: Timestamp) -> Vec<RuleResult> {
+pub fn check(
+    policy: &Policy,
+    verification: &Verification,
+    previous: Option<&Previous>,
+    now: Timestamp,
+) -> Vec<RuleResult> {
     let mut judge = Judge { policy, verification, results: Vec::new() };
     judge.revisions(previous);
     judge.age(now);
@@ -293,7 +307,10 @@ impl Judge<'_> {
 
     fn revisions(&mut self, previous: Option<&Previous>) {
         let last = revision(self.verification);
-        let limits = [(Rule::MinRevision, self.policy.min_revision, "at least"), (Rule::MaxRevision, self.policy.max_revision, "at most")];
+        let limits = [
+            (Rule::MinRevision, self.policy.min_revision, "at least"),
+            (Rule::MaxRevision, self.policy.max_revision, "at most"),
+        ];
         for (id, limit, word) in limits {
             let Some(limit) = limit else { continue };
             let Some(revision) = last else {
@@ -301,7 +318,13 @@ impl Judge<'_> {
                 continue;
             };
             let passed = if id == Rule::MinRevision { revision >= limit } else { revision <= limit };
-            self.result(id, Some(passed), json!(revision), json!(limit), format!("the revision is {revision}, {word} {limit} is due"));
+            self.result(
+                id,
+                Some(passed),
+                json!(revision),
+                json!(limit),
+                format!("the revision is {revision}, {word} {limit} is due"),
+            );
         }
         if self.policy.revision_not_below_previous.unwrap_or(previous.is_some()) {
             self.against_previous(Rule::RevisionNotBelowPrevious, previous, |(before, _), verification| {
@@ -313,9 +336,12 @@ impl Judge<'_> {
         if let Some(Percent(percent)) = self.policy.keys_not_fewer_than {
             self.against_previous(Rule::KeysNotFewerThan, previous, |(_, before), verification| {
                 let keys = verification.measured.live_keys?;
-                let enough = u128::from(keys).saturating_mul(100) >= u128::from(before).saturating_mul(percent.into());
+                let enough =
+                    u128::from(keys).saturating_mul(100) >= u128::from(before).saturating_mul(percent.into());
                 let due = u128::from(before).saturating_mul(percent.into()).div_ceil(100);
-                let message = format!("there are {keys} live keys, {percent} % of the previous snapshot's {before} are due");
+                let message = format!(
+                    "there are {keys} live keys, {percent} % of the previous snapshot's {before} are due"
+                );
                 Some((enough, json!(keys), json!(u64::try_from(due).unwrap_or(u64::MAX)), message))
             });
         }
@@ -329,9 +355,13 @@ impl Judge<'_> {
     ) {
         match previous.map(|p| (&p.state, &p.path)) {
             None => self.unmeasured(id, Value::Null, "not measured: no previous snapshot was given"),
-            Some((Err(why), path)) => self.unmeasured(id, Value::Null, format!("not measured: the previous snapshot {path} {why}")),
+            Some((Err(why), path)) => {
+                self.unmeasured(id, Value::Null, format!("not measured: the previous snapshot {path} {why}"))
+            }
             Some((Ok(state), _)) => match compare(*state, self.verification) {
-                Some((passed, measured, limit, message)) => self.result(id, Some(passed), measured, limit, message),
+                Some((passed, measured, limit, message)) => {
+                    self.result(id, Some(passed), measured, limit, message)
+                }
                 None => self.unmeasured(id, Value::Null, self.nothing()),
             },
         }
@@ -351,13 +381,22 @@ impl Judge<'_> {
         };
         let measured = &verification.measured;
         if let Some(evidence) = &measured.newest_evidence {
-            one(Rule::MaxAgeContent, evidence.time, &format!("the newest time in the file (renewTime of {})", evidence.key));
+            one(
+                Rule::MaxAgeContent,
+                evidence.time,
+                &format!("the newest time in the file (renewTime of {})", evidence.key),
+            );
         }
-        let none = if measured.newest_evidence.is_none() { " (nothing inside the file tells a time)" } else { "" };
+        let none =
+            if measured.newest_evidence.is_none() { " (nothing inside the file tells a time)" } else { "" };
         match measured.modified.as_deref().and_then(|m| m.parse::<Timestamp>().ok()) {
             Some(time) => one(Rule::MaxAgeFile, time, &format!("the file's modification time{none}")),
             None => {
-                self.unmeasured(Rule::MaxAgeFile, json!(limit.0), format!("not measured: the input has no modification time{none}"));
+                self.unmeasured(
+                    Rule::MaxAgeFile,
+                    json!(limit.0),
+                    format!("not measured: the input has no modification time{none}"),
+                );
             }
         }
     }
@@ -371,7 +410,8 @@ impl Judge<'_> {
             .chain(self.policy.forbidden.iter().map(|f| (Rule::Forbidden, &f.keys, f.at_most, "at most")))
             .collect();
         for (id, keys, limit, word) in limits {
-            let count = self.verification.measured.key_counts.iter().find(|c| c.keys == *keys).map(|c| c.count);
+            let count =
+                self.verification.measured.key_counts.iter().find(|c| c.keys == *keys).map(|c| c.count);
             let (name, what) = match keys {
                 Selector::Prefix(prefix) => (prefix, "live keys begin with"),
                 Selector::Key(key) => (key, "live keys are"),
@@ -379,7 +419,13 @@ impl Judge<'_> {
             let name = name.as_bytes().escape_ascii().to_string();
             if let Some(count) = count {
                 let passed = if id == Rule::Required { count >= limit } else { count <= limit };
-                self.result(id, Some(passed), json!(count), json!(limit), format!("{count} {what} {name}, {word} {limit} are due"));
+                self.result(
+                    id,
+                    Some(passed),
+                    json!(count),
+                    json!(limit),
+                    format!("{count} {what} {name}, {word} {limit} are due"),
+                );
             } else {
                 self.unmeasured(id, json!(limit), self.nothing());
             }
@@ -418,10 +464,20 @@ impl Judge<'_> {
         if let Some(rule) = self.policy.trailer {
             let (is, limit) = (measured.trailer, json!(rule));
             match is {
-                "" => self.unmeasured(Rule::Trailer, limit, "not measured: no meta page tells where the database ends"),
+                "" => self.unmeasured(
+                    Rule::Trailer,
+                    limit,
+                    "not measured: no meta page tells where the database ends",
+                ),
                 _ => {
                     let passed = is == "present" || (rule == TrailerRule::Optional && is == "absent");
-                    self.result(Rule::Trailer, Some(passed), json!(is), limit, format!("the trailer is {is}"));
+                    self.result(
+                        Rule::Trailer,
+                        Some(passed),
+                        json!(is),
+                        limit,
+                        format!("the trailer is {is}"),
+                    );
                 }
             }
         }
@@ -430,9 +486,19 @@ impl Judge<'_> {
             match measured.cluster_id.as_deref() {
                 Some(is) => {
                     let passed = is.parse() == Ok(Id(due));
-                    self.result(Rule::ClusterId, Some(passed), json!(is), limit, format!("the cluster is {is}, {due:016x} is due"));
+                    self.result(
+                        Rule::ClusterId,
+                        Some(passed),
+                        json!(is),
+                        limit,
+                        format!("the cluster is {is}, {due:016x} is due"),
+                    );
                 }
-                None => self.unmeasured(Rule::ClusterId, limit, "not measured: only the WAL of a data directory tells the cluster id"),
+                None => self.unmeasured(
+                    Rule::ClusterId,
+                    limit,
+                    "not measured: only the WAL of a data directory tells the cluster id",
+                ),
             }
         }
         if let Some(due) = &self.policy.members {
@@ -440,14 +506,24 @@ impl Judge<'_> {
             if measured.live_keys.is_none() {
                 return self.unmeasured(Rule::Members, limit, self.nothing());
             }
-            let there: Vec<(&String, &String)> = measured.members.iter().zip(&measured.member_names).collect();
-            let is = |due: &str, (id, name): (&String, &String)| due == name || due.parse::<Id>().is_ok_and(|due| id.parse() == Ok(due));
+            let there: Vec<(&String, &String)> =
+                measured.members.iter().zip(&measured.member_names).collect();
+            let is = |due: &str, (id, name): (&String, &String)| {
+                due == name || due.parse::<Id>().is_ok_and(|due| id.parse() == Ok(due))
+            };
             let passed = due.len() == there.len()
                 && due.iter().all(|due| there.iter().any(|there| is(due, *there)))
                 && there.iter().all(|there| due.iter().any(|due| is(due, *there)));
-            let words = there.iter().map(|(id, name)| format!("{name} ({id})")).collect::<Vec<_>>().join(", ");
+            let words =
+                there.iter().map(|(id, name)| format!("{name} ({id})")).collect::<Vec<_>>().join(", ");
             let due = printable(&due.join(", "));
-            self.result(Rule::Members, Some(passed), json!(measured.members), limit, format!("the members are {words}; due are {due}"));
+            self.result(
+                Rule::Members,
+                Some(passed),
+                json!(measured.members),
+                limit,
+                format!("the members are {words}; due are {due}"),
+            );
         }
     }
 
@@ -458,24 +534,38 @@ impl Judge<'_> {
             if measured.status_hash.is_none() || size == 0 {
                 self.unmeasured(Rule::MaxFragmentation, json!(limit), self.nothing());
             } else {
-                let passed = u128::from(free).saturating_mul(100) <= u128::from(size).saturating_mul(limit.into());
+                let passed =
+                    u128::from(free).saturating_mul(100) <= u128::from(size).saturating_mul(limit.into());
                 let tenths = u128::from(free).saturating_mul(1000).checked_div(size.into()).unwrap_or(0);
                 let percent = f64::from(u32::try_from(tenths).unwrap_or(u32::MAX)) / 10.0;
-                let message = format!("{percent:.1} % of the database are free ({free} of {size} bytes), at most {limit} % are due");
+                let message = format!(
+                    "{percent:.1} % of the database are free ({free} of {size} bytes), at most {limit} % are due"
+                );
                 self.result(Rule::MaxFragmentation, Some(passed), json!(percent), json!(limit), message);
             }
         }
         let asked = |rule: Option<bool>| rule == Some(true);
-        for (id, wanted) in [(Rule::NoAlarms, self.policy.no_alarms), (Rule::NoPendingCompaction, self.policy.no_pending_compaction)] {
+        for (id, wanted) in [
+            (Rule::NoAlarms, self.policy.no_alarms),
+            (Rule::NoPendingCompaction, self.policy.no_pending_compaction),
+        ] {
             if asked(wanted) && measured.live_keys.is_none() {
                 self.unmeasured(id, Value::Null, self.nothing());
             } else if asked(wanted) && id == Rule::NoAlarms {
                 let alarms = &measured.alarms;
-                let message = if alarms.is_empty() { "no alarm is raised".to_owned() } else { format!("raised: {}", alarms.join(", ")) };
+                let message = if alarms.is_empty() {
+                    "no alarm is raised".to_owned()
+                } else {
+                    format!("raised: {}", alarms.join(", "))
+                };
                 self.result(id, Some(alarms.is_empty()), json!(alarms), json!([]), message);
             } else if asked(wanted) {
                 let pending = measured.compaction_unfinished;
-                let message = if pending { "a compaction was asked for and not finished" } else { "no compaction is unfinished" };
+                let message = if pending {
+                    "a compaction was asked for and not finished"
+                } else {
+                    "no compaction is unfinished"
+                };
                 self.result(id, Some(!pending), json!(pending), json!(false), message.to_owned());
             }
         }

@@ -16,7 +16,11 @@ impl TryFrom<u64> for Percent {
     type Error = &'static str;
 
     fn try_from(n: u64) -> Result<Percent, &'static str> {
-        u8::try_from(n).ok().filter(|n| *n <= 100).map(Percent).ok_or("a percentage is a whole number from 0 to 100")
+        u8::try_from(n)
+            .ok()
+            .filter(|n| *n <= 100)
+            .map(Percent)
+            .ok_or("a percentage is a whole number from 0 to 100")
     }
 }
 
@@ -37,11 +41,18 @@ impl FromStr for Age {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Age, &'static str> {
-        const HOW: &str = "a length of time is numbers and units, as 26h, 90m or 1d12h; the units are s, m, h, d and w";
+        const HOW: &str =
+            "a length of time is numbers and units, as 26h, 90m or 1d12h; the units are s, m, h, d and w";
         let (mut total, mut number) = (0i64, None::<i64>);
         for c in text.chars() {
             if let Some(digit) = c.to_digit(10) {
-                number = Some(number.unwrap_or(0).checked_mul(10).and_then(|n| n.checked_add(digit.into())).ok_or(HOW)?);
+                number = Some(
+                    number
+                        .unwrap_or(0)
+                        .checked_mul(10)
+                        .and_then(|n| n.checked_add(digit.into()))
+                        .ok_or(HOW)?,
+                );
                 continue;
             }
             let unit = match c {
@@ -52,7 +63,11 @@ impl FromStr for Age {
                 'w' => 604_800,
                 _ => return Err(HOW),
             };
-            total = number.take().and_then(|n| n.checked_mul(unit)).and_then(|n| total.checked_add(n)).ok_or(HOW)?;
+            total = number
+                .take()
+                .and_then(|n| n.checked_mul(unit))
+                .and_then(|n| total.checked_add(n))
+                .ok_or(HOW)?;
         }
         if number.is_some() || text.is_empty() { Err(HOW) } else { Ok(Age(total)) }
     }
@@ -91,7 +106,9 @@ impl FromStr for Version {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Version, &'static str> {
-        let parts = text.split_once('.').and_then(|(major, minor)| Some(Version(major.parse().ok()?, minor.parse().ok()?)));
+        let parts = text
+            .split_once('.')
+            .and_then(|(major, minor)| Some(Version(major.parse().ok()?, minor.parse().ok()?)));
         parts.ok_or("a storage version is major and minor, as \"3.5\"")
     }
 }
@@ -121,7 +138,11 @@ impl FromStr for Id {
     fn from_str(text: &str) -> Result<Id, &'static str> {
         let digits = text.strip_prefix("0x").unwrap_or(text);
         let plain = digits.bytes().all(|b| b.is_ascii_hexdigit());
-        u64::from_str_radix(digits, 16).ok().filter(|_| plain).map(Id).ok_or("an id is 1 to 16 hex digits, as \"cdf818194e3a8c32\"")
+        u64::from_str_radix(digits, 16)
+            .ok()
+            .filter(|_| plain)
+            .map(Id)
+            .ok_or("an id is 1 to 16 hex digits, as \"cdf818194e3a8c32\"")
     }
 }
 
@@ -209,9 +230,13 @@ mod tests {
 
     #[test]
     fn ages_are_read_and_shown() {
-        for (text, seconds, shown) in
-            [("26h", 93_600, "1d 2h"), ("90m", 5400, "1h 30m"), ("1d12h", 129_600, "1d 12h"), ("0s", 0, "0s"), ("1w", 604_800, "7d")]
-        {
+        for (text, seconds, shown) in [
+            ("26h", 93_600, "1d 2h"),
+            ("90m", 5400, "1h 30m"),
+            ("1d12h", 129_600, "1d 12h"),
+            ("0s", 0, "0s"),
+            ("1w", 604_800, "7d"),
+        ] {
             let age: Age = text.parse().unwrap();
             assert_eq!((age, age.to_string().as_str()), (Age(seconds), shown));
         }
@@ -229,6 +254,9 @@ mod tests {
             assert!(text.parse::<Id>().is_err(), "{text}");
         }
         assert_eq!(("0xAb".parse(), "00ab".parse()), (Ok(Id(0xab)), Ok(Id(0xab))));
-        assert_eq!("3.10".parse::<Version>().unwrap().cmp(&"3.9".parse().unwrap()), std::cmp::Ordering::Greater);
+        assert_eq!(
+            "3.10".parse::<Version>().unwrap().cmp(&"3.9".parse().unwrap()),
+            std::cmp::Ordering::Greater
+        );
     }
 }
