@@ -1,17 +1,15 @@
 //! `export -w parquet`, read back with Parquet's own reader. Only in a build with the feature `parquet`.
 
-mod common;
-
 use std::fs;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use common::bounded::{coldbolt, command};
-use common::{Input, VERSIONS, fixture};
 use parquet::basic::{ConvertedType, Type};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::{Field, Row};
 use serde_json::{Map, Value};
+use support::bounded::{coldbolt, command};
+use support::{Input, VERSIONS, fixture};
 
 /// A row as ndjson has it. What is text there is told from what is not.
 fn json(row: Row) -> Value {

@@ -1,14 +1,12 @@
 //! The queries that the README tells, run by DuckDB on what is exported of a fixture, against what coldbolt itself
 //! answers.
 
-#[path = "common/peers.rs"]
-mod peers;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
+use support::peers;
 
 const SNAPSHOT: &str = "fixtures/etcd-3.7.1/snapshot.db";
 

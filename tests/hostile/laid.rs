@@ -1,9 +1,9 @@
 //! Files laid out to cost far more than their size: time or memory that grows with the square of the file, or without
 //! end.
 
-use crate::common::Input;
-use crate::common::bounded::coldbolt_within_limits;
-use crate::common::mutate::*;
+use support::Input;
+use support::bounded::coldbolt_within_limits;
+use support::mutate::*;
 
 /// Elements that a page can claim.
 const MANY: usize = 65_535;

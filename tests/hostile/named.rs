@@ -4,9 +4,9 @@
 use coldbolt::bolt::writer::{Options, Writer};
 use coldbolt::etcd::{BucketKey, Revision};
 
-use crate::common::Input;
-use crate::common::bounded::{Run, coldbolt, coldbolt_within_limits};
-use crate::common::mutate::*;
+use support::Input;
+use support::bounded::{Run, coldbolt, coldbolt_within_limits};
+use support::mutate::*;
 
 const BIG: u32 = i32::MAX as u32;
 

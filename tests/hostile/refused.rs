@@ -14,9 +14,9 @@ use coldbolt::words::finding::Code;
 use coldbolt::words::monitor::Collect;
 use coldbolt::{Error, Severity};
 
-use crate::common::bounded::{Run, coldbolt, command, run, wait};
-use crate::common::mutate::Image;
-use crate::common::{Input, fixture, unpack};
+use support::bounded::{Run, coldbolt, command, run, wait};
+use support::mutate::Image;
+use support::{Input, fixture, unpack};
 
 /// The commands that need a database.
 const OF_A_FILE: [&[&str]; 5] =

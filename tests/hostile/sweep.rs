@@ -16,7 +16,7 @@ use coldbolt::words::finding::{Code, Finding, Severity};
 use coldbolt::words::monitor::Collect;
 use coldbolt::{Error, Result};
 
-use crate::common::mutate::{FREELIST, HIGH_WATER, Image, MAGIC, Owner, PAGE, PAGE_SIZE, ROOT, owners};
+use support::mutate::{FREELIST, HIGH_WATER, Image, MAGIC, Owner, PAGE, PAGE_SIZE, ROOT, owners};
 
 /// Milliseconds on an idle machine. A loaded one may take a while; a hang takes longer.
 const SLOWEST: Duration = Duration::from_secs(10);

@@ -1,0 +1,234 @@
+//! Random histories, made by a naive model of etcd, and what restore and defrag make of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Cursor;
+use std::path::Path;
+
+use coldbolt::bolt::Db;
+use coldbolt::bolt::writer::{Options, Writer};
+use coldbolt::etcd::lease::Lease;
+use coldbolt::etcd::{BucketKey, Revision};
+use coldbolt::io::Source;
+use coldbolt::ops::defrag::{DefragDestination, DefragOptions, defrag};
+use coldbolt::ops::restore::{Bump, Destination, KeyFilter, RestoreOptions, RestoreReport, restore};
+use coldbolt::ops::verify::{Verdict, VerifyOptions, verify};
+use coldbolt::store::hashkv;
+use coldbolt::store::hashkv::HashKvOptions;
+use coldbolt::words::monitor::Quiet;
+use proptest::prelude::*;
+use prost::Message;
+
+use support::key_value::KeyValue;
+
+type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// A change: which key, and a value and lease, or none to delete it.
+type Change = (u8, Option<(Vec<u8>, i64)>);
+
+fn name(key: u8) -> Vec<u8> {
+    format!("/{}/{key}", if key < 6 { "a" } else { "b" }).into_bytes()
+}
+
+/// The elements of the key bucket after these transactions, each of which is one revision if it changes something;
+/// and the last.
+fn rows(transactions: &[Vec<Change>]) -> (Rows, i64) {
+    let (mut rows, mut live, mut main) = (Rows::new(), BTreeMap::<u8, KeyValue>::new(), 1);
+    for transaction in transactions {
+        let (mut sub, mut seen) = (0, BTreeSet::new());
+        for (key, change) in transaction {
+            if !seen.insert(*key) || (change.is_none() && !live.contains_key(key)) {
+                continue;
+            }
+            let revision = Revision { main: main + 1, sub };
+            let stored = BucketKey { revision, tombstone: change.is_none() }.to_bytes();
+            let kv = match change {
+                Some((value, lease)) => {
+                    let before = live.get(key);
+                    let kv = KeyValue {
+                        key: name(*key),
+                        create_revision: before.map_or(revision.main, |kv| kv.create_revision),
+                        mod_revision: revision.main,
+                        version: before.map_or(1, |kv| kv.version + 1),
+                        value: value.clone(),
+                        lease: *lease,
+                    };
+                    live.insert(*key, kv.clone());
+                    kv
+                }
+                None => {
+                    live.remove(key);
+                    KeyValue { key: name(*key), ..KeyValue::default() }
+                }
+            };
+            rows.insert(stored, kv.encode_to_vec());
+            sub += 1;
+        }
+        main += i64::from(sub > 0);
+    }
+    (rows, main)
+}
+
+fn main_of(key: &[u8]) -> i64 {
+    BucketKey::parse(key).unwrap().revision.main
+}
+
+fn user_key(value: &[u8]) -> Vec<u8> {
+    KeyValue::decode(value).unwrap().key
+}
+
+/// What a compaction at `at` leaves.
+fn compacted(rows: &Rows, at: i64) -> Rows {
+    let newer = |key: &[u8], value: &[u8]| {
+        rows.iter().any(|(other, stored)| {
+            other.as_slice() > key && main_of(other) <= at && user_key(stored) == user_key(value)
+        })
+    };
+    let keep = |key: &[u8], value: &[u8]| {
+        main_of(key) > at || (!newer(key, value) && (key.len() == 17 || main_of(key) == at))
+    };
+    rows.iter()
+        .filter(|(key, value)| keep(key, value))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
+}
+
+fn mark(main: i64) -> Vec<u8> {
+    BucketKey { revision: Revision { main, sub: 0 }, tombstone: false }.to_bytes()
+}
+
+/// A database of one member with these keys, compacted at `finished`, with a compaction at `scheduled` asked for.
+fn database(rows: &Rows, finished: Option<i64>, scheduled: Option<i64>) -> Source {
+    let mut buckets: BTreeMap<&str, Rows> =
+        ["alarm", "auth", "authRoles", "authUsers", "cluster", "lease", "members", "members_removed", "meta"]
+            .map(|name| (name, Rows::new()))
+            .into();
+    buckets.insert("key", rows.clone());
+    let mut put = |bucket: &str, key: &[u8], value: &[u8]| {
+        buckets.get_mut(bucket).unwrap().insert(key.to_vec(), value.to_vec())
+    };
+    put("cluster", b"clusterVersion", b"3.6.0");
+    put("meta", b"consistent_index", &14u64.to_be_bytes());
+    put("meta", b"term", &2u64.to_be_bytes());
+    put("meta", b"storageVersion", b"3.6.0");
+    put("members", b"1", br#"{"id":1,"peerURLs":["http://localhost:2380"],"name":"m"}"#);
+    put("auth", b"authRevision", &1u64.to_be_bytes());
+    for id in 1..4i64 {
+        put("lease", &id.to_be_bytes(), &Lease { id, ttl: 60, remaining_ttl: 0 }.encode_to_vec());
+    }
+    for (name, at) in [("finishedCompactRev", finished), ("scheduledCompactRev", scheduled.or(finished))] {
+        at.map(|at| put("meta", name.as_bytes(), &mark(at)));
+    }
+    let mut file = Cursor::new(Vec::new());
+    let mut writer = Writer::new(&mut file, Options { page_size: 1024, ..Options::default() }).unwrap();
+    for (name, items) in &buckets {
+        writer.begin_bucket(name.as_bytes(), 0).unwrap();
+        items.iter().for_each(|(key, value)| writer.put(key, value).unwrap());
+        writer.end_bucket().unwrap();
+    }
+    writer.finish().unwrap();
+    Source::from_bytes("model", file.into_inner())
+}
+
+fn keys_of(path: &Path) -> Rows {
+    let source = Source::open(path).unwrap();
+    let db = Db::open(&source).unwrap();
+    let bucket = db.root().bucket(b"key").unwrap().unwrap();
+    let (mut cursor, mut rows) = (bucket.cursor(), Rows::new());
+    while let Some(item) = cursor.next().unwrap() {
+        rows.insert(item.key.to_vec(), item.value.to_vec());
+    }
+    rows
+}
+
+/// Restores into `dir`, and has the result verified.
+fn restored(source: &Source, dir: &Path, revision: Option<i64>, keys: KeyFilter) -> (Rows, RestoreReport) {
+    let options = RestoreOptions {
+        initial_cluster: "m=http://localhost:2380".to_owned(),
+        token: "t".to_owned(),
+        destination: Destination::Member {
+            name: "m".to_owned(),
+            advertised: "http://localhost:2380".to_owned(),
+            data_dir: dir.to_path_buf(),
+            wal_dir: None,
+        },
+        skip_hash_check: false,
+        allow_damage: false,
+        learners: Vec::new(),
+        revision,
+        keys,
+        clear_alarms: false,
+        bump: Bump::None,
+        target: None,
+        dry_run: false,
+    };
+    let report = restore(source, &options, &Quiet).unwrap();
+    let verified = verify(dir, VerifyOptions::default(), &Quiet).unwrap();
+    assert_eq!(verified.verdict, Verdict::Good, "{:?}", verified.findings);
+    let db = Source::open(&dir.join("member/snap/db")).unwrap();
+    let hash = hashkv(&db, HashKvOptions::default(), &Quiet).unwrap();
+    assert_eq!((Some(hash.hash), hash.revision), (report.result_hashkv, report.revision));
+    (keys_of(&dir.join("member/snap/db")), report)
+}
+
+#[test]
+fn a_store_that_holds_no_revision_is_at_its_compaction_or_at_1() {
+    let temp = tempfile::tempdir().unwrap();
+    for (finished, due) in [(None, 1), (Some(7), 7)] {
+        let (rows, report) = restored(
+            &database(&Rows::new(), finished, None),
+            &temp.path().join(due.to_string()),
+            None,
+            KeyFilter::default(),
+        );
+        assert_eq!((rows, report.revision), (Rows::new(), due));
+    }
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let value = (proptest::collection::vec(any::<u8>(), 0..400), 0..4i64);
+    (0..12u8, prop_oneof![3 => value.prop_map(Some), 1 => Just(None)])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_kept_is_what_a_naive_model_keeps(
+        transactions in proptest::collection::vec(proptest::collection::vec(change(), 1..6), 1..40),
+        cuts in [0.0..1.0f64, 0.0..1.0, 0.0..1.0],
+        done in any::<bool>(),
+        asked in any::<bool>(),
+    ) {
+        let temp = tempfile::tempdir().unwrap();
+        let (all, last) = rows(&transactions);
+        let between = |low: i64, part: f64| low + ((last - low) as f64 * part).round() as i64;
+        // A compaction that was finished, one that was asked for since, and a revision that is still there.
+        let finished = Some(between(1, cuts[0])).filter(|at| done && *at > 1);
+        let scheduled = Some(between(finished.unwrap_or(1), cuts[1])).filter(|at| asked && *at > 1);
+        let there = finished.map_or(all.clone(), |at| compacted(&all, at));
+        let source = database(&there, finished, scheduled);
+        let compact = scheduled.max(finished);
+
+        let new = temp.path().join("new.db");
+        let options = DefragOptions { destination: DefragDestination::New(new.clone()), live_only: true };
+        let report = defrag(&source, &options, &Quiet).unwrap();
+        prop_assert_eq!(report.compacted, compact);
+        prop_assert!(keys_of(&new) == compact.map_or(there.clone(), |at| compacted(&there, at)));
+
+        let at = between(compact.unwrap_or(1), cuts[2]);
+        let (ours, report) = restored(&source, &temp.path().join("at"), Some(at), KeyFilter::default());
+        prop_assert!(ours == there.iter().filter(|(key, _)| main_of(key) <= at).map(|(k, v)| (k.clone(), v.clone())).collect());
+        prop_assert_eq!(report.revision, at.max(1));
+
+        let keys = KeyFilter { prefixes: vec![b"/a/".to_vec(), b"/b/1".to_vec()], excluded: vec![b"/a/3".to_vec()] };
+        let (ours, report) = restored(&source, &temp.path().join("part"), Some(at), keys.clone());
+        let due: Rows = there
+            .iter()
+            .filter(|(key, value)| main_of(key) <= at && keys.matches(&user_key(value)))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        let due = if at > 1 { compacted(&due, at) } else { due };
+        prop_assert!(ours == due);
+        prop_assert_eq!(report.revision, at.max(1));
+    }
+}
