@@ -2,8 +2,8 @@
 //! end.
 
 use support::Input;
-use support::bounded::coldbolt_within_limits;
 use support::mutate::*;
+use support::run::coldbolt_within_limits;
 
 /// Elements that a page can claim.
 const MANY: usize = 65_535;
@@ -28,7 +28,7 @@ fn ends(bytes: &[u8], what: &str) {
         if ["status", "inspect", "verify"].contains(&args[0]) {
             assert_eq!(run.code, 1, "{}", args.join(" "));
         }
-        assert!(run.stderr.len() < 1 << 20, "{} bytes of messages", run.stderr.len());
+        assert!(run.err.len() < 1 << 20, "{} bytes of messages", run.err.len());
     }
     coldbolt_within_limits(["bolt", "keys", input.name(), "key"]);
     input.unchanged();
@@ -137,8 +137,8 @@ fn many_children_out_of_range_are_counted_and_not_all_told() {
     let dir = tempfile::tempdir().unwrap();
     let input = Input::write(dir.path(), "hostile.db", &bytes);
     let run = coldbolt_within_limits(["inspect", input.name()]);
-    assert!(run.stdout.contains("page-out-of-range: 65,535"), "{run}");
-    assert_eq!(run.stderr.lines().count(), 20, "{run}");
+    assert!(run.text().contains("page-out-of-range: 65,535"), "{run}");
+    assert_eq!(run.err.lines().count(), 20, "{run}");
     input.unchanged();
 }
 

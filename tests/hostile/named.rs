@@ -4,9 +4,9 @@
 use coldbolt::bolt::writer::{Options, Writer};
 use coldbolt::etcd::{BucketKey, Revision};
 
-use support::Input;
-use support::bounded::{Run, coldbolt, coldbolt_within_limits};
 use support::mutate::*;
+use support::run::coldbolt_within_limits;
+use support::{Input, Run, coldbolt};
 
 const BIG: u32 = i32::MAX as u32;
 
@@ -23,7 +23,7 @@ fn ask(bytes: &[u8]) -> Asked {
     let run = |args: &[&str]| {
         let run = coldbolt_within_limits(args.iter().copied().chain([input.name()]));
         if run.code != 0 {
-            assert!(run.stderr.contains(input.name()), "the file is not named by {run}");
+            assert!(run.err.contains(input.name()), "the file is not named by {run}");
         }
         run
     };
@@ -63,12 +63,7 @@ impl Asked {
     fn hashkv_answers(&self, parts: &[&str]) -> &Asked {
         self.status.says(1, parts);
         self.inspect.says(1, parts);
-        assert_eq!(
-            (self.hashkv.code, self.hashkv.stdout.as_str()),
-            (0, "3594300538, 41, 29\n"),
-            "{}",
-            self.hashkv
-        );
+        assert_eq!((self.hashkv.code, self.hashkv.text()), (0, "3594300538, 41, 29\n"), "{}", self.hashkv);
         self
     }
 
@@ -76,7 +71,7 @@ impl Asked {
     #[track_caller]
     fn shows(&self, parts: &[&str]) {
         for part in parts {
-            assert!(self.inspect.stdout.contains(part), "`{part}` is not shown by {}", self.inspect);
+            assert!(self.inspect.text().contains(part), "`{part}` is not shown by {}", self.inspect);
         }
     }
 }
@@ -126,8 +121,8 @@ fn with_one_bad_meta_page_the_numbers_are_right_and_damage_is_told() {
     let asked = ask(&image.0);
     asked
         .all_say(&["page 0 (byte 0x0): checksum is 0xaaaaaaaaaaaaaaaa, its bytes give 0x", "[meta-invalid]"]);
-    assert_eq!(asked.status.stdout, "4f637741, 41, 24, 61 kB, \n");
-    assert_eq!(asked.hashkv.stdout, "3594300538, 41, 29\n");
+    assert_eq!(asked.status.text(), "4f637741, 41, 24, 61 kB, \n");
+    assert_eq!(asked.hashkv.text(), "3594300538, 41, 29\n");
     asked.shows(&["meta 0       txid 27", "INVALID", "24 live"]);
 }
 
@@ -452,7 +447,7 @@ fn a_trailer_that_is_wrong_is_told_when_asked() {
             "[trailer-mismatch]",
         ],
     );
-    assert!(run.stdout.contains("SHA-256 WRONG"), "{run}");
+    assert!(run.text().contains("SHA-256 WRONG"), "{run}");
     let json = coldbolt(["inspect", "--hash", "-w", "json", input.name()]).json();
     assert_eq!(json["database"]["sha256"]["matches"], false);
     input.unchanged();

@@ -14,9 +14,9 @@ use coldbolt::words::finding::Code;
 use coldbolt::words::monitor::Collect;
 use coldbolt::{Error, Severity};
 
-use support::bounded::{Run, coldbolt, command, run, wait};
 use support::mutate::Image;
-use support::{Input, fixture, unpack};
+use support::run::{run, wait};
+use support::{Input, Run, binary, coldbolt, command, fixture, unpack};
 
 /// The commands that need a database.
 const OF_A_FILE: [&[&str]; 5] =
@@ -28,7 +28,7 @@ fn all_refuse(input: &Input, what: &str) {
     for args in OF_A_FILE.into_iter().chain([&["inspect"][..]]) {
         let run = coldbolt(args.iter().chain([&name]));
         run.says(3, &[&format!("{name}: "), what]);
-        assert_eq!(run.stdout, "", "{run}");
+        assert_eq!(run.text(), "", "{run}");
     }
     input.unchanged();
 }
@@ -140,15 +140,15 @@ fn as_ordinary_user(dir: &Path, args: &[&str]) -> Run {
         return coldbolt(args);
     }
     // The binary is where nobody need be allowed to go.
-    let binary = dir.join("coldbolt");
-    if !binary.exists() {
-        fs::copy(env!("CARGO_BIN_EXE_coldbolt"), &binary).unwrap();
-        fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
+    let copy = dir.join("coldbolt");
+    if !copy.exists() {
+        fs::copy(binary(), &copy).unwrap();
+        fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
     }
     let mut setpriv = Command::new("setpriv");
     setpriv
         .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
-        .arg(&binary)
+        .arg(&copy)
         .args(args)
         .stdin(Stdio::null());
     assert!(
@@ -208,7 +208,7 @@ fn a_database_that_is_in_use_is_refused_at_once_by_status_and_still_inspected() 
     }
     let run = coldbolt(["inspect", input.name()]);
     run.says(0, &["warning", "a running etcd holds the lock of this database", "[in-use]"]);
-    assert!(run.stdout.contains("IN USE") && run.stdout.contains("24 live"), "{run}");
+    assert!(run.text().contains("IN USE") && run.text().contains("24 live"), "{run}");
     assert_eq!(coldbolt(["inspect", "-w", "json", input.name()]).json()["database"]["lock"], "held");
     drop(held);
     assert_eq!(coldbolt(["status", input.name()]).good(), "4f637741, 41, 24, 61 kB, \n");
@@ -344,12 +344,12 @@ fn a_damaged_part_of_a_directory_leaves_the_rest_to_be_shown() {
         let input = Input::new(&cold);
         let run = coldbolt(["inspect", input.name()]);
         run.says(1, &["member/snap/db", what]);
-        assert!(run.stdout.contains("WAL SEGMENT") && run.stdout.contains("RAFT SNAPSHOT"), "{run}");
+        assert!(run.text().contains("WAL SEGMENT") && run.text().contains("RAFT SNAPSHOT"), "{run}");
         input.unchanged();
     }
     fs::remove_file(&db).unwrap();
     fs::create_dir(&db).unwrap();
     let run = coldbolt(["inspect", cold.to_str().unwrap()]);
     run.says(1, &["member/snap/db", "is a directory"]);
-    assert!(run.stdout.contains("WAL SEGMENT"), "{run}");
+    assert!(run.text().contains("WAL SEGMENT"), "{run}");
 }

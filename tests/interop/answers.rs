@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use coldbolt::bolt::Db;
 use coldbolt::etcd::BucketKey;
@@ -17,8 +17,8 @@ use coldbolt::words::monitor::Quiet;
 use serde_json::Value;
 
 use support::history::{History, Seed, number};
-use support::peers;
 use support::server::{Server, run};
+use support::{command, peers};
 
 const HASHKV: &str = "etcd-3.7.1/etcdutl";
 /// Who prints a status, and which of our answers that is.
@@ -265,7 +265,7 @@ impl Answer {
 }
 
 fn ours(args: &[&str], stdin: &[u8]) -> Answer {
-    Answer::of(run(Command::new(env!("CARGO_BIN_EXE_coldbolt")).args(args), stdin))
+    Answer::of(run(&mut command(args), stdin))
 }
 
 impl Bench {
@@ -362,13 +362,12 @@ impl Bench {
     /// What comes through a pipe or a redirection gives the file's answers.
     fn standard_input(&mut self, file: &Path) {
         let name = self.input(file);
-        for command in [["status", "-w", "json"], ["hashkv", "-w", "fields"]] {
-            let due = ours(&[&command[..], &[name]].concat(), b"");
+        for asked in [["status", "-w", "json"], ["hashkv", "-w", "fields"]] {
+            let due = ours(&[&asked[..], &[name]].concat(), b"");
             assert_eq!(due.code, Some(0), "{name}: {}", due.error);
-            let args = [&command[..], &["-"]].concat();
+            let args = [&asked[..], &["-"]].concat();
             assert_eq!(ours(&args, &self.inputs[file]), due, "{name} through a pipe");
-            let mut redirected = Command::new(env!("CARGO_BIN_EXE_coldbolt"));
-            let output = redirected.args(&args).stdin(File::open(file).unwrap()).output().unwrap();
+            let output = command(&args).stdin(File::open(file).unwrap()).output().unwrap();
             assert_eq!(Answer::of(output), due, "{name} by redirection");
             self.count("standard input");
         }

@@ -13,9 +13,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use support::image;
-use support::image::{BRANCH, FREELIST, Image, LEAF};
-use support::peers;
+use support::image::{self, BRANCH, FREELIST, Image, LEAF};
+use support::{binary, peers};
 
 const BBOLTS: [&str; 3] = ["bbolt-1.3.12/bbolt", "bbolt-1.4.3/bbolt", "bbolt-1.5.0/bbolt"];
 const MOST_TIME: Duration = Duration::from_secs(5);
@@ -286,16 +285,8 @@ fn run(command: &mut Command, most: Duration) -> Option<(Output, Duration)> {
 /// The findings of verify, once it has come to the exit code that is due.
 fn verify(file: &Path, context: &str, due: &[i32], wrong: &mut Vec<String>) -> Vec<Value> {
     let mut command = Command::new("sh");
-    command.args([
-        "-c",
-        "ulimit -d \"$0\" && exec \"$@\"",
-        MOST_MEMORY,
-        env!("CARGO_BIN_EXE_coldbolt"),
-        "verify",
-        "-w",
-        "json",
-    ]);
-    command.args(["--max-findings", "1000000"]).arg(file);
+    command.args(["-c", "ulimit -d \"$0\" && exec \"$@\"", MOST_MEMORY]).arg(binary());
+    command.args(["verify", "-w", "json", "--max-findings", "1000000"]).arg(file);
     let (output, took) =
         run(&mut command, MOST_TIME).unwrap_or_else(|| panic!("{context}: verify makes no end"));
     let err = String::from_utf8_lossy(&output.stderr);

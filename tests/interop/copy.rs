@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use coldbolt::bolt::Db;
@@ -20,10 +19,8 @@ use serde_json::Value;
 use crate::cluster::{Member, members};
 use crate::load;
 use crate::load::{Load, Shared};
-use support::backup as common;
-use support::history;
-use support::history::{Rng, Seed};
-use support::peers;
+use support::history::{self, Rng, Seed};
+use support::{coldbolt, peers};
 
 /// What the server's and the copy's must be the same in.
 const BUCKETS: [&str; 8] =
@@ -79,10 +76,9 @@ fn what_was_copied_is_restored_and_served_by_etcd() {
         let tool = if version == "3.4.23" { "etcdctl" } else { "etcdutl" };
         let Some(tool) = peers::find(&format!("etcd-{version}/{tool}")) else { return };
         let home = tempfile::tempdir().unwrap();
-        let cold = common::unpack(version, "cold", home.path());
+        let cold = support::unpack(version, "cold", home.path());
         let to = home.path().join("copy.db");
-        let output = coldbolt(&["copy", cold.to_str().unwrap(), to.to_str().unwrap()]);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        coldbolt(["copy", cold.to_str().unwrap(), to.to_str().unwrap()]).says(0, &[]);
         let (mut all, cluster) = members(version, 1, home.path());
         let member = &mut all[0];
         fs::create_dir_all(&member.home).unwrap();
@@ -97,7 +93,7 @@ fn what_was_copied_is_restored_and_served_by_etcd() {
         member.start(&["--initial-cluster", &cluster]);
         member.caught_up();
         let recorded =
-            fs::read(common::fixture(&format!("etcd-{version}/cold.expected.range.json"))).unwrap();
+            fs::read(support::fixture(&format!("etcd-{version}/cold.expected.range.json"))).unwrap();
         let recorded: Value = serde_json::from_slice(&recorded).unwrap();
         let (_, answer) = member
             .client()
@@ -135,18 +131,11 @@ fn a_running_etcd_is_left_alone_unless_a_copy_is_asked_for_all_the_same() {
             .map(str::to_owned);
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let started = Instant::now();
-        let output = coldbolt(&args);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(
-            output.status.code() == Some(3) && said.contains("a running etcd holds its lock"),
-            "{version}: {said}"
-        );
+        coldbolt(&args).says(3, &["a running etcd holds its lock"]);
         assert!(started.elapsed() < Duration::from_secs(5) && !to.exists());
         // It still writes, and the copy has what was acknowledged before.
         assert_eq!(client.post("kv/put", &put).unwrap().0, 200);
-        let output = coldbolt(&[&args[..], &["--allow-live"]].concat());
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success() && said.contains("in-use"), "{version}: {said}");
+        coldbolt([&args[..], &["--allow-live"]].concat()).says(0, &["in-use"]);
         assert_eq!(buckets(&to)["key"].len(), 2, "{version}");
     }
 }
@@ -177,10 +166,9 @@ fn one_survivor_of_three_serves_alone_once_the_others_are_removed() {
         let left = &mut all[1];
         let data = left.data().to_str().unwrap().to_owned();
         let list = |dir: &str| {
-            let output =
-                coldbolt(&["member", "list", "--data-dir", dir, "--etcd-version", version, "-w", "json"]);
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+            let list =
+                coldbolt(["member", "list", "--data-dir", dir, "--etcd-version", version, "-w", "json"]);
+            let answer = list.says(0, &[]).json();
             answer["members"].as_array().unwrap().clone()
         };
         let lost = list(&data).into_iter().filter(|member| member["name"] != "m1");
@@ -188,8 +176,7 @@ fn one_survivor_of_three_serves_alone_once_the_others_are_removed() {
         assert_eq!(lost.len(), 2, "{version}");
         let new = left.home.join("new");
         let fixed = ["--data-dir", &data, "-o", new.to_str().unwrap(), "--etcd-version", version];
-        let output = coldbolt(&[&["member", "remove", &lost[0], &lost[1]], &fixed[..]].concat());
-        assert!(output.status.success(), "{version}: {}", String::from_utf8_lossy(&output.stderr));
+        coldbolt([&["member", "remove", &lost[0], &lost[1]], &fixed[..]].concat()).says(0, &[]);
         assert_eq!(list(new.to_str().unwrap()).len(), 1);
         fs::rename(left.data(), left.home.join("old")).unwrap();
         fs::rename(&new, left.data()).unwrap();
@@ -233,7 +220,7 @@ fn members_start_from_directories_that_were_made_of_theirs() {
         all.iter_mut().for_each(Member::kill);
         for member in &all {
             let (data, new) = (member.data(), member.home.join("new"));
-            let output = coldbolt(&[
+            coldbolt([
                 "copy",
                 data.to_str().unwrap(),
                 new.to_str().unwrap(),
@@ -241,8 +228,8 @@ fn members_start_from_directories_that_were_made_of_theirs() {
                 "data-dir",
                 "--etcd-version",
                 version,
-            ]);
-            assert!(output.status.success(), "{version}: {}", String::from_utf8_lossy(&output.stderr));
+            ])
+            .says(0, &[]);
             fs::rename(&data, member.home.join("old")).unwrap();
             fs::rename(&new, &data).unwrap();
         }
@@ -348,14 +335,10 @@ fn run(version: &str, count: usize, seed: u64, home: &Path) -> u64 {
     all.iter_mut().map(|member| judge(member, count > 1)).sum()
 }
 
-fn coldbolt(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_coldbolt")).args(args).output().unwrap()
-}
-
 /// Copies the member's directory, starts the server on it, and compares.
 fn judge(member: &mut Member, lonely: bool) -> u64 {
     let copy = member.home.join("copy.db");
-    let output = coldbolt(&[
+    let output = coldbolt([
         "copy",
         member.data().to_str().unwrap(),
         copy.to_str().unwrap(),
@@ -364,9 +347,7 @@ fn judge(member: &mut Member, lonely: bool) -> u64 {
         "-w",
         "json",
     ]);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let (report, said) = (output.says(0, &[]).json(), output.err);
     let fold = &report["fold"];
     let applied = ["applied", "nothing"].map(|what| fold[what].as_u64().unwrap()).iter().sum::<u64>();
     eprintln!(

@@ -4,26 +4,19 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
 
 use coldbolt::etcd::{BucketKey, Revision};
 use serde_json::Value;
 
 use support::content::{Content, content, write};
 use support::history::{History, Seed};
-use support::peers;
 use support::server::{Server, run};
+use support::{coldbolt, peers};
 
 const BBOLT: [&str; 3] = ["1.3.12", "1.4.3", "1.5.0"];
 
-fn coldbolt(args: &[&str]) -> Output {
-    run(Command::new(env!("CARGO_BIN_EXE_coldbolt")).args(args), b"")
-}
-
 fn good(args: &[&str]) -> String {
-    let output = coldbolt(args);
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    coldbolt(args).says(0, &[]).text().to_owned()
 }
 
 /// Answers of a server that tell two keyspaces apart.
@@ -83,8 +76,8 @@ fn in_place(version: &str) {
     let before = answers(&history.server);
     let home = history.server.home().to_path_buf();
     let data = home.join("data");
-    let refused = coldbolt(&["defrag", "--data-dir", data.to_str().unwrap()]);
-    assert_eq!(refused.status.code(), Some(3), "a running server's");
+    let refused = coldbolt(["defrag", "--data-dir", data.to_str().unwrap()]);
+    assert_eq!(refused.code, 3, "a running server's");
     let db = history.server.stop();
     let was = content(&db);
     let report: Value =

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -18,8 +18,8 @@ use coldbolt::store::{EventKind, OwnedKeyValue, RangeRequest, Store, StoreOption
 use coldbolt::words::monitor::Quiet;
 use serde_json::Value;
 use support::history::{History, Seed, number};
-use support::peers;
 use support::server::Server;
+use support::{coldbolt, peers};
 
 const VERSIONS: [&str; 4] = ["3.4.23", "3.5.1", "3.6.14", "3.7.1"];
 
@@ -125,9 +125,7 @@ fn open(path: &Path) -> Source {
 }
 
 fn coldbolt_json(args: &[&str]) -> Value {
-    let output = Command::new(env!("CARGO_BIN_EXE_coldbolt")).args(args).output().unwrap();
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
+    coldbolt(args).says(0, &[]).json()
 }
 
 #[test]
@@ -214,17 +212,13 @@ fn every_revision_is_the_servers_and_the_events_are_a_watchs() {
         }
         for revision in [compacted - 1, last + 1] {
             let theirs = history.server.try_ctl(&["get", "k", "--rev", &revision.to_string()], b"");
-            let ours = Command::new(env!("CARGO_BIN_EXE_coldbolt"))
-                .args(["get", file, "k", "--rev", &revision.to_string()])
-                .output()
-                .unwrap();
+            let ours = coldbolt(["get", file, "k", "--rev", &revision.to_string()]);
             let theirs = String::from_utf8(theirs.stderr).unwrap();
             let why = theirs.split("etcdserver: ").nth(1).unwrap_or_default();
             let why = why.split(['"', '}', '\n']).next().unwrap_or_default().trim();
-            let said = String::from_utf8(ours.stderr).unwrap();
             assert!(
-                !why.is_empty() && said.contains(why) && ours.status.code() == Some(1),
-                "{version}: {why:?} is not in {said}"
+                !why.is_empty() && ours.err.contains(why) && ours.code == 1,
+                "{version}: {why:?} is not in {ours}"
             );
         }
 

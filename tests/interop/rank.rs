@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Command, Output};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -22,20 +21,14 @@ use serde_json::{Value, json};
 
 use crate::cluster::{Member, members};
 use support::history::{History, Rng, Seed, number};
-use support::peers;
 use support::server::Server;
+use support::{coldbolt, coldbolt_in, peers};
 
 const VERSIONS: [&str; 4] = ["3.4.23", "3.5.1", "3.6.14", "3.7.1"];
 
-fn coldbolt(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_coldbolt")).args(args).output().unwrap()
-}
-
 /// Runs coldbolt, which must succeed and answer in JSON.
 fn answer(args: &[&str]) -> Value {
-    let output = coldbolt(args);
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
+    coldbolt(args).says(0, &[]).json()
 }
 
 /// Key and value of everything in a snapshot file.
@@ -111,12 +104,7 @@ fn the_member_that_is_ranked_first_has_every_write_that_was_acknowledged() {
         );
         let command = report["command"].as_str().unwrap().to_owned();
         eprintln!("{version}: {} keys; {}: {command}", acknowledged.len(), report["reason"]);
-        let run = Command::new(env!("CARGO_BIN_EXE_coldbolt"))
-            .args(command.split(' ').skip(1))
-            .current_dir(home.path())
-            .output()
-            .unwrap();
-        assert!(run.status.success(), "{version}: {}", String::from_utf8_lossy(&run.stderr));
+        coldbolt_in(home.path(), command.split(' ').skip(1)).says(0, &[]);
         let kvs = live(&home.path().join("backup.db"));
         let found = kvs.as_array().unwrap().iter().map(|kv| (kv["key"].clone(), kv["value"].clone()));
         let found: BTreeMap<_, _> =
@@ -164,8 +152,7 @@ fn a_member_that_was_added_offline_joins_and_has_everything() {
             "--etcd-version",
             version,
         ];
-        let output = coldbolt(&args);
-        assert!(output.status.success(), "{version}: {}", String::from_utf8_lossy(&output.stderr));
+        coldbolt(args).says(0, &[]);
         fs::rename(&data, all[0].home.join("old")).unwrap();
         fs::rename(&new, &data).unwrap();
         for again in 0..2 {

@@ -4,11 +4,10 @@
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
-use support::backup;
-use support::backup::{Backup, coldbolt, stdout, unpack};
-use support::peers;
+use support::backup::Backup;
+use support::{Run, coldbolt_in, peers, unpack};
 
 /// Good and bad files and names, and every kind of rule result.
 fn reports(dir: &Path) {
@@ -52,17 +51,17 @@ fn reports(dir: &Path) {
         let outputs = ["junit", "sarif", "prometheus"]
             .map(|kind| [format!("--{kind}"), format!("cluster/{run}.{kind}")]);
         let outputs: Vec<&str> = outputs.iter().flatten().map(String::as_str).collect();
-        let output = coldbolt(dir, &[&["verify"], &inputs[..], args, &outputs].concat());
-        assert_eq!(output.status.code(), Some(1), "{}", backup::stderr(&output));
+        let output = coldbolt_in(dir, &[&["verify"], &inputs[..], args, &outputs].concat());
+        assert_eq!(output.code, 1, "{}", output.err);
     }
 }
 
-fn check(kind: &str, file: &Path) -> Option<Output> {
+fn check(kind: &str, file: &Path) -> Option<Run> {
     let schemas = peers::find("reports/sarif-2.1.0.json")?.parent()?.to_path_buf();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/check-report.py");
     let mut python = Command::new("python3");
     python.env("PYTHONPATH", schemas.join("lib")).env("SCHEMAS", schemas).arg(script).arg(kind).arg(file);
-    Some(python.output().unwrap())
+    Some(Run::of(python))
 }
 
 fn holds(kind: &str, breaks: &[(&str, &str)]) {
@@ -71,13 +70,13 @@ fn holds(kind: &str, breaks: &[(&str, &str)]) {
     for run in 0..2 {
         let file = dir.path().join(format!("cluster/{run}.{kind}"));
         let Some(output) = check(kind, &file) else { return };
-        assert!(output.status.success(), "{kind}: {}{}", stdout(&output), backup::stderr(&output));
+        assert_eq!(output.code, 0, "{kind}: {output}");
         // The check can fail: the report with one thing wrong is refused.
         let text = fs::read_to_string(&file).unwrap();
         for (good, bad) in breaks {
             assert!(text.contains(good), "{kind}: no {good}");
             fs::write(&file, text.replacen(good, bad, 1)).unwrap();
-            assert!(!check(kind, &file).unwrap().status.success(), "{kind}: {bad} passes");
+            assert!(!(check(kind, &file).unwrap().code == 0), "{kind}: {bad} passes");
         }
     }
 }

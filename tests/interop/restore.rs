@@ -4,18 +4,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use coldbolt::snap::file::SnapFile;
 use serde_json::Value;
 
 use support::content::content;
-use support::history;
-use support::history::{History, Seed};
-use support::peers;
+use support::history::{self, History, Seed};
 use support::restored::{Answers, Member, free_ports};
 use support::server::{Server, run};
+use support::{Run, coldbolt_in, peers};
 
 const VERSIONS: [&str; 4] = ["3.4.23", "3.5.1", "3.6.14", "3.7.1"];
 const BBOLT: [&str; 3] = ["1.3.12", "1.4.3", "1.5.0"];
@@ -93,17 +91,10 @@ impl Saved {
         Some(Saved { temp, version: version.to_owned(), file, bytes, answers, hash, _seed: seed })
     }
 
-    fn restore(&self, args: &[&str]) -> Output {
-        let file = self.file.to_str().unwrap();
-        let output = run(
-            Command::new(env!("CARGO_BIN_EXE_coldbolt"))
-                .current_dir(self.temp.path())
-                .args(["restore", file])
-                .args(args),
-            b"",
-        );
-        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        output
+    fn restore(&self, args: &[&str]) -> Run {
+        let run = coldbolt_in(self.temp.path(), [&["restore", self.file.to_str().unwrap()], args].concat());
+        run.says(0, &[]);
+        run
     }
 
     fn etcdutl(&self, version: &str, args: &[&str]) -> String {
@@ -290,7 +281,7 @@ impl Saved {
             "-w",
             "json",
         ]);
-        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let report = output.json();
         assert_eq!(report["members"].as_array().unwrap().len(), 3);
         let spawn = |i: usize| {
             let peer = peer(i);

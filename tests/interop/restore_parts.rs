@@ -4,26 +4,19 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use support::history::{History, Seed, number};
-use support::peers;
 use support::restored::{Answers, Member, free_ports};
 use support::server::{Server, run};
+use support::{coldbolt_in, peers};
 
 const VERSIONS: [&str; 4] = ["3.4.23", "3.5.1", "3.6.14", "3.7.1"];
 
-fn coldbolt(dir: &Path, args: &[&str]) -> Output {
-    run(Command::new(env!("CARGO_BIN_EXE_coldbolt")).current_dir(dir).args(args), b"")
-}
-
 fn json(dir: &Path, args: &[&str]) -> Value {
-    let output = coldbolt(dir, &[args, &["-w", "json"]].concat());
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
+    coldbolt_in(dir, [args, &["-w", "json"]].concat()).says(0, &[]).json()
 }
 
 fn minor(version: &str) -> &str {
@@ -131,14 +124,11 @@ fn a_restore_at_a_revision_serves_what_the_server_served_at_it() {
         }
         let refused = |at: i64, why: &str| {
             let file = saved.file.to_str().unwrap();
-            let output = coldbolt(
+            let output = coldbolt_in(
                 saved.temp.path(),
                 &["restore", file, "--data-dir", "no", "--revision", &at.to_string()],
             );
-            assert!(
-                output.status.code() == Some(1) && String::from_utf8_lossy(&output.stderr).contains(why),
-                "{output:?}"
-            );
+            output.says(1, &[why]);
         };
         refused(first - 1, "required revision has been compacted");
         refused(last + 1, "required revision is a future revision");

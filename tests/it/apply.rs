@@ -11,8 +11,7 @@ use coldbolt::raft::{ConfChange, Entry, EntryView};
 use coldbolt::replay::apply::{Done, Interest, Overlay, Replayer};
 use prost::Message;
 
-use support::image;
-use support::image::{Buckets, LEASE, MEMBER};
+use support::image::{self, Buckets, LEASE, MEMBER};
 
 type Request = InternalRaftRequest;
 

@@ -7,12 +7,10 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use support::bounded::{Run, coldbolt_within_limits, filled};
-use support::image;
-use support::image::Buckets;
-use support::member;
-use support::member::{Member, Record};
-use support::{Input, fixture, mutate};
+use support::image::{self, Buckets};
+use support::member::{self, Member, Record};
+use support::run::{coldbolt_within_limits, filled};
+use support::{Input, Run, binary, command, fixture, mutate};
 
 fn empty(dir: &Path) -> bool {
     fs::read_dir(dir).unwrap().next().is_none()
@@ -79,7 +77,7 @@ fn a_file_of_16_kib_that_claims_a_million_million_pages_is_damaged_for_every_com
     for args in COMMANDS {
         let run = coldbolt_within_limits(filled(args, input.name(), out.join("new").to_str().unwrap()));
         assert!(matches!(run.code, 1 | 3), "{run}");
-        assert!(run.stderr.contains(input.name()), "{run}");
+        assert!(run.err.contains(input.name()), "{run}");
         assert!(empty(&out), "{run}");
     }
     input.unchanged();
@@ -123,7 +121,7 @@ fn of_a_page_that_is_reached_twice_nothing_is_written_but_its_bytes() {
             assert!(first.code <= 1, "{first}");
             for _ in 0..8 {
                 let again = run(args);
-                assert_eq!((&again.stdout, &again.stderr), (&first.stdout, &first.stderr));
+                assert_eq!((&again.out, &again.err), (&first.out, &first.err));
             }
         }
         input.unchanged();
@@ -300,14 +298,8 @@ fn a_packed_file_is_never_unpacked_and_is_called_what_it_is() {
 
 /// Runs with an output of which nothing may come: a refusal may be exit code 5, as for any output that fails.
 fn refused(args: &[&str], what: &str) {
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_coldbolt")).args(args).stdin(Stdio::null()).output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        matches!(output.status.code(), Some(1 | 5)) && said.contains(what),
-        "{args:?}: {:?} {said}",
-        output.status
-    );
+    let run = Run::of(command(args));
+    assert!(matches!(run.code, 1 | 5) && run.err.contains(what), "{run}");
 }
 
 #[test]
@@ -399,7 +391,7 @@ fn a_member_is_given_a_directory_only_by_a_name_that_is_one() {
 
 #[track_caller]
 fn steers_nothing(run: &Run) {
-    for text in [&run.stdout, &run.stderr] {
+    for text in [run.text(), &run.err] {
         // A machine reads JSON; no terminal obeys a C1 character in UTF-8 without being told to.
         let json = text.starts_with('{');
         let steering = |c: char| match c {
@@ -450,7 +442,7 @@ fn no_text_in_a_file_steers_the_terminal_that_an_answer_is_printed_to() {
         &["history", input.name(), EVIL],
     ] {
         let run = coldbolt_within_limits(args);
-        assert!(run.code == 0 && !run.stdout.is_empty(), "{run}");
+        assert!(run.code == 0 && !run.text().is_empty(), "{run}");
         steers_nothing(&run);
     }
     input.unchanged();
@@ -500,9 +492,9 @@ fn get_prints_bytes_as_they_are_into_a_pipe_and_quotes_them_on_a_terminal() {
     let dir = tempfile::tempdir().unwrap();
     let input = Input::write(dir.path(), "backup.db", &evil().file().bytes);
     let piped = coldbolt_within_limits(["get", input.name(), EVIL]);
-    assert_eq!(piped.stdout, format!("{EVIL}\n{EVIL}\n"), "{piped}");
+    assert_eq!(piped.text(), format!("{EVIL}\n{EVIL}\n"), "{piped}");
     // `script` gives the command a terminal.
-    let line = format!("'{}' get '{}' --from-key k", env!("CARGO_BIN_EXE_coldbolt"), input.name());
+    let line = format!("'{}' get '{}' --from-key k", binary().display(), input.name());
     let Ok(output) = Command::new("script").args(["-qec", &line, "/dev/null"]).stdin(Stdio::null()).output()
     else {
         println!("skipped: no script(1)");

@@ -4,7 +4,6 @@ use std::ffi::OsStr;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use coldbolt::bolt::writer::{Options, Writer};
 use coldbolt::bolt::{Db, Pgid, RawPage};
@@ -13,16 +12,16 @@ use coldbolt::ops::bolt::{bucket_at, elements, page_use};
 use coldbolt::words::finding::Code;
 use coldbolt::words::monitor::Quiet;
 use serde_json::Value;
-use support::args;
-use support::{Input, Ran, coldbolt, fixture};
+use support::run::run;
+use support::{Input, Run, args, coldbolt, command, fixture};
 
 const NESTED: &str = "bolt/nested-1024.db";
 const RULE: &str = "===============================================\n";
 
 /// Runs `coldbolt bolt` and expects that exit code.
-fn bolt(code: i32, args: &[&OsStr]) -> Ran {
+fn bolt(code: i32, args: &[&OsStr]) -> Run {
     let ran = coldbolt(&[&["bolt".as_ref()], args].concat());
-    assert_eq!(ran.code, Some(code), "{args:?}: {}{}", ran.err, ran.out.escape_ascii());
+    assert_eq!(ran.code, code, "{args:?}: {}{}", ran.err, ran.out.escape_ascii());
     ran
 }
 
@@ -36,11 +35,11 @@ fn assert_holds(text: &str, parts: &[&str]) {
     }
 }
 
-fn json(ran: &Ran) -> Value {
+fn json(ran: &Run) -> Value {
     serde_json::from_slice(&ran.out).unwrap_or_else(|error| panic!("{error}: {}", ran.out.escape_ascii()))
 }
 
-fn ndjson(ran: &Ran) -> Vec<Value> {
+fn ndjson(ran: &Run) -> Vec<Value> {
     ran.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
@@ -115,12 +114,9 @@ fn options_choose_format_and_part() {
         "only buckets, of a nested bucket"
     );
     let stdin = fs::File::open(&nested.path).unwrap();
-    let piped = Command::new(env!("CARGO_BIN_EXE_coldbolt"))
-        .args(["bolt", "buckets", "-"])
-        .stdin(stdin)
-        .output()
-        .unwrap();
-    assert_eq!(String::from_utf8(piped.stdout).unwrap(), recorded("nested-1024.buckets.txt"));
+    let mut piped = command(["bolt", "buckets", "-"]);
+    piped.stdin(stdin);
+    assert_eq!(run(piped).text(), recorded("nested-1024.buckets.txt"));
     nested.unchanged();
 }
 
@@ -211,7 +207,7 @@ fn nothing_that_could_steer_a_terminal_is_printed_unasked() {
         args!["get", input, evil, "\u{1b}", "--parse-format=hex"],
     ] {
         let ran = coldbolt(&[&["bolt".as_ref()], arguments].concat());
-        assert!(ran.code != Some(0) && !ran.err.contains('\u{1b}'), "{}", ran.err.escape_debug());
+        assert!(ran.code != 0 && !ran.err.contains('\u{1b}'), "{}", ran.err.escape_debug());
     }
     input.unchanged();
 }
@@ -413,7 +409,7 @@ fn pages_can_be_read_without_any_meta_page() {
     for patches in broken {
         let wiped = patched(dir.path(), patches);
         let without = coldbolt(args!["bolt", "page", wiped, "4"]);
-        assert!(matches!(without.code, Some(1 | 3)), "{}", without.err);
+        assert!(matches!(without.code, 1 | 3), "{}", without.err);
         let page = bolt(0, args!["page", wiped, "4", "--page-size", "1024"]);
         assert!(recorded("nested-1024.page.txt").contains(page.text()));
         assert_eq!(
@@ -503,15 +499,8 @@ fn a_reader_that_has_read_enough_is_no_error() {
     ] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let ran: Ran = Command::new(env!("CARGO_BIN_EXE_coldbolt"))
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(writer)
-            .stderr(Stdio::piped())
-            .output()
-            .unwrap()
-            .into();
-        assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+        let output = command(arguments).stdout(writer).output().unwrap();
+        assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
     }
     nested.unchanged();
 }
@@ -563,18 +552,18 @@ fn every_code_is_explained() {
     let list = coldbolt(args!["explain"]);
     let as_json = json(&coldbolt(args!["explain", "-w", "json"]));
     let codes = as_json["codes"].as_array().unwrap();
-    assert_eq!((list.code, codes.len()), (Some(0), Code::ALL.len()));
+    assert_eq!((list.code, codes.len()), (0, Code::ALL.len()));
     for (code, object) in Code::ALL.iter().zip(codes) {
         assert_holds(list.text(), &[code.name(), code.meaning()]);
         assert_eq!((&object["code"], &object["remedy"]), (&code.name().into(), &code.remedy().into()));
         let one = coldbolt(args!["explain", code.name()]);
-        assert_eq!(one.code, Some(0));
+        assert_eq!(one.code, 0);
         assert_holds(
             one.text(),
             &[code.name(), &code.severity().to_string(), code.meaning(), code.etcd(), code.remedy()],
         );
     }
     let wrong = coldbolt(args!["explain", "page-shard"]);
-    assert_eq!((wrong.code, wrong.text()), (Some(2), ""));
+    assert_eq!((wrong.code, wrong.text()), (2, ""));
     assert_holds(&wrong.err, &["'page-shard'", "a similar value exists: 'page-shared'"]);
 }

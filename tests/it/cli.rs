@@ -12,8 +12,8 @@ use coldbolt::bolt::writer::{Options, Writer};
 use coldbolt::etcd::{BucketKey, KeyValue, Revision};
 use coldbolt::io::Source;
 use serde_json::Value;
-use support::bounded::{coldbolt, command, run};
-use support::{Input, VERSIONS, fixture, unpack};
+use support::run::run;
+use support::{Input, VERSIONS, coldbolt, command, fixture, unpack};
 
 fn snapshot(version: &str) -> Input {
     Input::new(fixture(&format!("etcd-{version}/snapshot.db")))
@@ -202,7 +202,7 @@ fn inspect_of_a_snapshot_agrees_with_the_member_it_is_of() {
         let lines = screen.good().lines().count();
         assert!((15..=40).contains(&lines), "{lines} lines: {screen}");
         assert!(
-            screen.stdout.contains("an etcd snapshot file") && screen.stdout.contains(" is right\n"),
+            screen.text().contains("an etcd snapshot file") && screen.text().contains(" is right\n"),
             "{screen}"
         );
 
@@ -375,7 +375,7 @@ fn standard_input_is_a_file_or_a_pipe() {
                 stdin.write_all(&bytes).unwrap();
                 drop(stdin);
             });
-            support::bounded::wait(child, "a pipe on standard input")
+            support::run::wait(child, "a pipe on standard input")
         });
         assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
         let answer = String::from_utf8(output.stdout).unwrap();
@@ -420,7 +420,7 @@ fn what_a_file_holds_does_not_command_the_terminal() {
         &["verify"],
     ] {
         let run = coldbolt(args.iter().chain([&input.name()]));
-        for text in [&run.stdout, &run.stderr] {
+        for text in [run.text(), &run.err] {
             assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{args:?} printed {text:?}");
         }
     }
@@ -465,7 +465,7 @@ fn every_command_has_help_with_an_example_and_a_manual_page() {
     for words in &found {
         let help = coldbolt(words.iter().map(String::as_str).chain(["--help"]));
         assert!(help.good().contains("Example"), "{help}");
-        assert!(help.stdout.contains(&format!("coldbolt {}", words.join(" "))), "{help}");
+        assert!(help.text().contains(&format!("coldbolt {}", words.join(" "))), "{help}");
         let short = coldbolt(words.iter().map(String::as_str).chain(["-h"]));
         assert!(short.good().contains("Usage:"), "{short}");
         let man = coldbolt(["man"].into_iter().chain(words.iter().map(String::as_str)));

@@ -13,14 +13,13 @@ use coldbolt::codec::checksum::{hex, sha256};
 use coldbolt::etcd::{BucketKey, Facts, KeyValue};
 use coldbolt::io::Source;
 use serde_json::{Value, json};
-use support::args;
-use support::{Input, Ran, VERSIONS, coldbolt, fixture, unpack};
+use support::{Input, Run, VERSIONS, args, coldbolt, fixture, unpack};
 
 fn cold(version: &str, home: &Path) -> Input {
     Input::new(unpack(version, "cold", home))
 }
 
-fn copy(args: &[&OsStr]) -> Ran {
+fn copy(args: &[&OsStr]) -> Run {
     coldbolt(&[&[OsStr::new("copy")], args].concat())
 }
 
@@ -69,7 +68,7 @@ fn a_killed_member_is_copied_as_it_answered_when_it_had_started_again() {
         let home = tempfile::tempdir().unwrap();
         let (input, to) = (cold(version, home.path()), home.path().join("copy.db"));
         let ran = copy(args![&input, &to, "-w", "json"]);
-        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        assert_eq!(ran.code, 0, "{}", ran.err);
         input.unchanged();
         let report: Value = serde_json::from_slice(&ran.out).unwrap();
         assert_eq!(report["schema"], "coldbolt.copy/1");
@@ -102,10 +101,10 @@ fn a_killed_member_is_copied_as_it_answered_when_it_had_started_again() {
         assert_eq!((sha256(payload).as_slice(), payload.len() % 512), (trailer, 0));
         assert_eq!(report["sha256"], hex(&sha256(payload)));
         let ran = coldbolt(args!["verify", &to]);
-        assert_eq!(ran.code, Some(0), "{}{}", ran.text(), ran.err);
+        assert_eq!(ran.code, 0, "{}{}", ran.text(), ran.err);
         // Once more, the same bytes.
         let again = home.path().join("again.db");
-        assert_eq!(copy(args![&input, &again]).code, Some(0));
+        assert_eq!(copy(args![&input, &again]).code, 0);
         assert!(fs::read(&again).unwrap() == bytes, "{version}: two copies differ");
     }
 }
@@ -117,7 +116,7 @@ fn the_database_alone_is_copied_with_a_word_on_what_it_lacks() {
     for flag in ["--no-wal", "--exact"] {
         let to = home.path().join(flag);
         let ran = copy(args![&input, &to, flag]);
-        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        assert_eq!(ran.code, 0, "{}", ran.err);
         let due = "the database is at index 142, the log beside it at 145: 3 entries are left behind, 3 of them known to be committed";
         assert!(ran.err.contains("warning: ") && ran.err.contains(due), "{}", ran.err);
     }
@@ -128,13 +127,9 @@ fn the_database_alone_is_copied_with_a_word_on_what_it_lacks() {
     let db = input.path.join("member/snap/db");
     let (alone, whole) = (home.path().join("alone"), home.path().join("whole"));
     let ran = copy(args![&db, &alone]);
-    assert!(
-        ran.code == Some(0) && ran.err.contains("the log beside this database is not read"),
-        "{}",
-        ran.err
-    );
+    assert!(ran.code == 0 && ran.err.contains("the log beside this database is not read"), "{}", ran.err);
     let ran = copy(args![&db, &whole, "--wal-dir", input.path.join("member/wal")]);
-    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(ran.code, 0, "{}", ran.err);
     assert_eq!((read(&alone).1.consistent_index, read(&whole).1.consistent_index), (Some(142), Some(145)));
     input.unchanged();
 }
@@ -143,8 +138,8 @@ fn the_database_alone_is_copied_with_a_word_on_what_it_lacks() {
 fn a_snapshot_file_is_copied_too_and_rewritten_without_its_free_pages() {
     let (home, input) = (tempfile::tempdir().unwrap(), Input::new(fixture("etcd-3.6.14/snapshot.db")));
     let (to, exact) = (home.path().join("to"), home.path().join("exact"));
-    assert_eq!(copy(args![&input, &to]).code, Some(0));
-    assert_eq!(copy(args![&input, &exact, "--exact"]).code, Some(0));
+    assert_eq!(copy(args![&input, &to]).code, 0);
+    assert_eq!(copy(args![&input, &exact, "--exact"]).code, 0);
     assert!(fs::read(&exact).unwrap() == fs::read(&input.path).unwrap(), "exact is exact");
     assert_eq!(read(&to).0, read(&exact).0);
     assert!(fs::metadata(&to).unwrap().len() <= fs::metadata(&exact).unwrap().len());
@@ -155,12 +150,12 @@ fn a_snapshot_file_is_copied_too_and_rewritten_without_its_free_pages() {
 fn the_copy_goes_to_standard_output_if_asked_for() {
     let home = tempfile::tempdir().unwrap();
     let (input, to) = (cold("3.7.1", home.path()), home.path().join("copy.db"));
-    assert_eq!(copy(args![&input, &to]).code, Some(0));
+    assert_eq!(copy(args![&input, &to]).code, 0);
     let ran = copy(args![&input, "-"]);
-    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(ran.out == fs::read(&to).unwrap());
     let ran = copy(args![&input, "-", "-w", "json"]);
-    assert_eq!(ran.code, Some(2), "{}", ran.err);
+    assert_eq!(ran.code, 2, "{}", ran.err);
 }
 
 #[test]
@@ -170,7 +165,7 @@ fn nothing_is_overwritten_and_nothing_half_done_is_left() {
     fs::write(&to, "precious").unwrap();
     let ran = copy(args![&input, &to]);
     assert!(
-        ran.code == Some(1) && ran.err.contains("exists already, and is never overwritten"),
+        ran.code == 1 && ran.err.contains("exists already, and is never overwritten"),
         "{:?} {}",
         ran.code,
         ran.err
@@ -183,7 +178,7 @@ fn nothing_is_overwritten_and_nothing_half_done_is_left() {
     fs::write(&wal, bytes).unwrap();
     let other = home.path().join("other.db");
     let ran = copy(args![&input, &other]);
-    assert!(ran.code == Some(1) && ran.err.contains("wal-crc"), "{:?} {}", ran.code, ran.err);
+    assert!(ran.code == 1 && ran.err.contains("wal-crc"), "{:?} {}", ran.code, ran.err);
     assert!(!other.exists() && !home.path().join("other.db.partial").exists());
     let ran = copy(args![&input, home.path().join("none/copy.db")]);
     assert!(ran.err.contains("there is no directory"), "{}", ran.err);
@@ -207,7 +202,7 @@ fn a_tree_that_nobody_may_write_is_copied() {
     paths.iter().rev().for_each(|dir| set(dir, 0o555));
     let input = Input::new(&input.path);
     let ran = copy(args![&input, home.path().join("copy.db")]);
-    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(ran.code, 0, "{}", ran.err);
     input.unchanged();
     paths.iter().for_each(|dir| set(dir, 0o755));
 }
@@ -222,14 +217,14 @@ fn what_a_running_etcd_holds_is_refused_at_once_and_copied_if_asked_for() {
     let to = home.path().join("copy.db");
     let ran = copy(args![&input, &to]);
     assert!(
-        ran.code == Some(3) && ran.err.contains("is in use: a running etcd holds its lock"),
+        ran.code == 3 && ran.err.contains("is in use: a running etcd holds its lock"),
         "{:?} {}",
         ran.code,
         ran.err
     );
     assert!(!to.exists());
     let ran = copy(args![&input, &to, "--allow-live"]);
-    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(
         ran.err.contains("in-use") && ran.text().contains("this copy is best effort"),
         "{}{}",
@@ -246,7 +241,7 @@ fn the_manifest_has_the_digest_of_all_that_was_read_and_made() {
     let (input, to, manifest) =
         (cold("3.4.23", home.path()), home.path().join("copy.db"), home.path().join("custody.json"));
     let ran = copy(args![&input, &to, "--manifest", &manifest]);
-    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(ran.code, 0, "{}", ran.err);
     let custody: Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
     let fold = &custody["fold"];
     assert_eq!((&fold["first_applied"], &fold["last_applied"]), (&json!(143), &json!(145)));
@@ -266,15 +261,10 @@ fn a_version_that_the_files_do_not_tell_is_asked_for_and_one_that_is_none_refuse
     let home = tempfile::tempdir().unwrap();
     let input = cold("3.5.1", home.path());
     let ran = copy(args![&input, home.path().join("a"), "--etcd-version", "3.9"]);
-    assert!(
-        ran.code == Some(2) && ran.err.contains("no version from 3.4 to 3.7"),
-        "{:?} {}",
-        ran.code,
-        ran.err
-    );
+    assert!(ran.code == 2 && ran.err.contains("no version from 3.4 to 3.7"), "{:?} {}", ran.code, ran.err);
     let ran = copy(args![&input, home.path().join("b"), "--etcd-version", "3.5.1"]);
     assert!(
-        ran.code == Some(0)
+        ran.code == 0
             && ran.err.contains("warning: ")
             && ran.err.contains("3.5.1 may have counted index 144"),
         "{}",
@@ -290,7 +280,7 @@ fn a_database_is_sealed_and_unsealed() {
     let db = Input::new(cold.join("member/snap/db"));
     let (sealed, back) = (home.path().join("sealed"), home.path().join("back"));
     let ran = coldbolt(args!["seal", &db, "-o", &sealed, "-w", "json"]);
-    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(ran.code, 0, "{}", ran.err);
     let report: Value = serde_json::from_slice(&ran.out).unwrap();
     let bytes = fs::read(&sealed).unwrap();
     let (payload, trailer) = bytes.split_at(bytes.len() - 32);
@@ -300,9 +290,9 @@ fn a_database_is_sealed_and_unsealed() {
     );
     assert!(fs::read(&db.path).unwrap().starts_with(payload));
     let ran = coldbolt(args!["verify", &sealed]);
-    assert!(ran.code == Some(0) && !ran.err.contains("warning"), "{}{}", ran.text(), ran.err);
+    assert!(ran.code == 0 && !ran.err.contains("warning"), "{}{}", ran.text(), ran.err);
     let ran = coldbolt(args!["unseal", &sealed, "-o", &back]);
-    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(fs::read(&back).unwrap() == payload);
     assert!(coldbolt(args!["seal", &back, "-o", "-"]).out == bytes);
     db.unchanged();
@@ -313,13 +303,13 @@ fn a_database_is_sealed_and_unsealed() {
         (["unseal".as_ref(), back.as_os_str()], "has no SHA-256 trailer"),
     ] {
         let ran = coldbolt(&[&args[..], args!["-o", &none]].concat());
-        assert!(ran.code == Some(1) && ran.err.contains(due), "{:?} {}", ran.code, ran.err);
+        assert!(ran.code == 1 && ran.err.contains(due), "{:?} {}", ran.code, ran.err);
     }
     let mut changed = bytes.clone();
     changed[9000] ^= 1;
     fs::write(home.path().join("changed"), changed).unwrap();
     let ran = coldbolt(args!["unseal", home.path().join("changed"), "-o", &none]);
-    assert!(ran.code == Some(1) && ran.err.contains("the trailer is"), "{:?} {}", ran.code, ran.err);
+    assert!(ran.code == 1 && ran.err.contains("the trailer is"), "{:?} {}", ran.code, ran.err);
     assert!(!none.exists());
 }
 
@@ -330,7 +320,7 @@ fn a_snapshot_is_brought_forward_by_the_log_to_a_revision_or_an_index() {
         let home = tempfile::tempdir().unwrap();
         let (input, whole) = (cold(version, home.path()), home.path().join("whole.db"));
         let base = Input::new(fixture(&format!("etcd-{version}/snapshot.db")));
-        assert_eq!(copy(args![&input, &whole]).code, Some(0));
+        assert_eq!(copy(args![&input, &whole]).code, 0);
         let hash = |path: &Path, revision: &str| {
             coldbolt(args!["hashkv", path, "--rev", revision]).text().to_owned()
         };
@@ -338,7 +328,7 @@ fn a_snapshot_is_brought_forward_by_the_log_to_a_revision_or_an_index() {
             let to = home.path().join(revision);
             let ran =
                 coldbolt(args!["replay", &input, "--base", &base, "--to-revision", revision, "-o", &to]);
-            assert_eq!(ran.code, Some(0), "{version}: {}", ran.err);
+            assert_eq!(ran.code, 0, "{version}: {}", ran.err);
             assert_eq!(hash(&to, "0"), hash(&whole, revision), "{version} at {revision}");
             let (keys, facts) = read(&to);
             let newest = keys.iter().map(|key| key["mod_revision"].as_i64().unwrap()).max();
@@ -348,7 +338,7 @@ fn a_snapshot_is_brought_forward_by_the_log_to_a_revision_or_an_index() {
                 (facts.consistent_index.unwrap().to_string(), home.path().join(format!("{revision}i")));
             let ran =
                 coldbolt(args!["replay", &input, "--base", &base, "--to-index", &index, "-o", &by_index]);
-            assert_eq!(ran.code, Some(0), "{version}: {}", ran.err);
+            assert_eq!(ran.code, 0, "{version}: {}", ran.err);
             assert!(fs::read(&to).unwrap() == fs::read(&by_index).unwrap(), "{version}");
         }
         let none = home.path().join("none");
@@ -358,14 +348,14 @@ fn a_snapshot_is_brought_forward_by_the_log_to_a_revision_or_an_index() {
             let ran =
                 coldbolt(args!["replay", &input, "--base", &base, "--to-revision", revision, "-o", &none]);
             assert!(
-                ran.code == Some(1) && ran.err.contains(due) && !none.exists(),
+                ran.code == 1 && ran.err.contains(due) && !none.exists(),
                 "{version}: {:?} {}",
                 ran.code,
                 ran.err
             );
         }
         let ran = coldbolt(args!["replay", &input, "-o", &none]);
-        assert_eq!(ran.code, Some(2), "{}", ran.err);
+        assert_eq!(ran.code, 2, "{}", ran.err);
         input.unchanged();
         base.unchanged();
     }
@@ -377,10 +367,10 @@ fn a_directory_of_the_same_member_is_made_and_one_without_the_others() {
         let home = tempfile::tempdir().unwrap();
         let (input, new) = (cold(version, home.path()), home.path().join("new"));
         let ran = copy(args![&input, &new, "--as", "data-dir", "--etcd-version", version]);
-        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        assert_eq!(ran.code, 0, "{}", ran.err);
         input.unchanged();
         let ran = coldbolt(args!["verify", &new, "-w", "json"]);
-        assert_eq!(ran.code, Some(0), "{version}: {}{}", ran.text(), ran.err);
+        assert_eq!(ran.code, 0, "{version}: {}{}", ran.text(), ran.err);
         let found: Value = serde_json::from_slice(&ran.out).unwrap();
         let findings =
             found["files"].as_array().unwrap().iter().flat_map(|file| file["findings"].as_array().unwrap());
@@ -394,7 +384,7 @@ fn a_directory_of_the_same_member_is_made_and_one_without_the_others() {
         let list = |dir: &Path| {
             let ran =
                 coldbolt(args!["member", "list", "--data-dir", dir, "--etcd-version", version, "-w", "json"]);
-            assert_eq!(ran.code, Some(0), "{}", ran.err);
+            assert_eq!(ran.code, 0, "{}", ran.err);
             serde_json::from_slice::<Value>(&ran.out).unwrap()["members"].as_array().unwrap().clone()
         };
         let own = list(&input.path)[0]["id"].as_str().unwrap().to_owned();
@@ -406,14 +396,14 @@ fn a_directory_of_the_same_member_is_made_and_one_without_the_others() {
             coldbolt(&args)
         };
         let ran = change(&["add", "--peer-urls", "http://10.0.0.2:2380"], &input.path, &more);
-        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        assert_eq!(ran.code, 0, "{}", ran.err);
         let members = list(&more);
         assert_eq!(members.len(), 2, "{version}");
         let other =
             members.iter().find(|member| member["id"] != own).unwrap()["id"].as_str().unwrap().to_owned();
         let back = home.path().join("back");
         let ran = change(&["remove", &other], &more, &back);
-        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        assert_eq!(ran.code, 0, "{}", ran.err);
         assert_eq!(list(&back), list(&input.path));
         // Itself, one that is not there, and over what exists.
         for (what, to, due) in [
@@ -426,7 +416,7 @@ fn a_directory_of_the_same_member_is_made_and_one_without_the_others() {
                 if to == "back" { &more } else { &input.path },
                 &home.path().join(to),
             );
-            assert!(ran.code == Some(1) && ran.err.contains(due), "{version}: {:?} {}", ran.code, ran.err);
+            assert!(ran.code == 1 && ran.err.contains(due), "{version}: {:?} {}", ran.code, ran.err);
         }
         assert!(!home.path().join("none").exists());
         input.unchanged();
@@ -434,7 +424,7 @@ fn a_directory_of_the_same_member_is_made_and_one_without_the_others() {
     let (home, file) = (tempfile::tempdir().unwrap(), fixture("etcd-3.6.14/snapshot.db"));
     let ran = copy(args![&file, home.path().join("new"), "--as", "data-dir"]);
     assert!(
-        ran.code == Some(1) && ran.err.contains("is made from a data directory with its log"),
+        ran.code == 1 && ran.err.contains("is made from a data directory with its log"),
         "{:?} {}",
         ran.code,
         ran.err
@@ -446,7 +436,7 @@ fn a_database_without_its_end_has_no_list_of_members() {
     let temp = tempfile::tempdir().unwrap();
     let input = Input::changed(temp.path(), "etcd-3.6.14/snapshot.db", |bytes| bytes.truncate(50_000));
     let ran = coldbolt(args!["member", "list", "--data-dir", input]);
-    assert_eq!((ran.code, ran.text()), (Some(1), ""));
+    assert_eq!((ran.code, ran.text()), (1, ""));
     assert!(ran.err.contains("the file has 50000 bytes"), "{}", ran.err);
     input.unchanged();
 }

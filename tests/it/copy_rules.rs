@@ -20,8 +20,7 @@ use coldbolt::{Code, Severity};
 use prost::Message;
 
 use support::image::MEMBER;
-use support::member;
-use support::member::{Member, Record};
+use support::member::{self, Member, Record};
 
 type Bucket = BTreeMap<Vec<u8>, Vec<u8>>;
 

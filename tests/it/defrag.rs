@@ -5,11 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use support::args;
-use support::{Input, Ran, coldbolt, fixture};
+use support::{Input, Run, args, coldbolt, fixture};
 
-fn json(ran: &Ran) -> Value {
-    assert_eq!(ran.code, Some(0), "{}", ran.err);
+fn json(ran: &Run) -> Value {
+    assert_eq!(ran.code, 0, "{}", ran.err);
     serde_json::from_slice(&ran.out).unwrap()
 }
 
@@ -45,7 +44,7 @@ fn marked(home: &Path) -> PathBuf {
         "1000",
         "--mark-compacted"
     ]);
-    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(ran.code, 0, "{}", ran.err);
     dir.join("member/snap/db")
 }
 
@@ -71,7 +70,7 @@ fn the_content_stays_and_no_page_is_free() {
             assert_eq!(before[what], after[what], "{what}");
         }
         assert_eq!(fs::metadata(&new).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(coldbolt(args!["verify", new]).code, Some(if trailer { 0 } else { 4 }));
+        assert_eq!(coldbolt(args!["verify", new]).code, if trailer { 0 } else { 4 });
         input.unchanged();
     }
 }
@@ -86,7 +85,7 @@ fn what_was_deleted_is_not_in_the_new_file() {
     });
     let new = temp.path().join("new.db");
     let ran = coldbolt(args!["defrag", input, "-o", new]);
-    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(ran.text().contains("before") && ran.text().contains("after"), "{}", ran.text());
     let holds = |path: &Path| fs::read(path).unwrap().windows(secret.len()).any(|bytes| bytes == secret);
     assert!(holds(&input.path) && !holds(&new));
@@ -117,7 +116,7 @@ fn a_database_in_use_is_left_alone() {
     db.lock().unwrap();
     let input = Input::new(&dir);
     let ran = coldbolt(args!["defrag", "--data-dir", dir]);
-    assert!(ran.code == Some(3) && ran.err.contains("holds its lock"), "{ran:?}");
+    assert!(ran.code == 3 && ran.err.contains("holds its lock"), "{ran:?}");
     input.unchanged();
 }
 
@@ -128,11 +127,11 @@ fn damage_and_what_is_in_the_way_refuse() {
     let bad = Input::changed(temp.path(), "small-3.5.1/snapshot.db", |bytes| *bytes.last_mut().unwrap() ^= 1);
     let new = temp.path().join("new.db");
     let ran = coldbolt(args!["defrag", bad, "-o", new]);
-    assert!(ran.code == Some(1) && ran.err.contains("trailer-mismatch"), "{ran:?}");
+    assert!(ran.code == 1 && ran.err.contains("trailer-mismatch"), "{ran:?}");
     assert_eq!(names(temp.path()), ["snapshot.db"]);
     fs::write(&new, "mine").unwrap();
     let ran = coldbolt(args!["defrag", good, "-o", new]);
-    assert!(ran.code == Some(1) && ran.err.contains("exists already"), "{ran:?}");
+    assert!(ran.code == 1 && ran.err.contains("exists already"), "{ran:?}");
     assert_eq!(fs::read(&new).unwrap(), b"mine");
     for wrong in [
         args!["defrag", good],
@@ -140,7 +139,7 @@ fn damage_and_what_is_in_the_way_refuse() {
         args!["defrag"],
         args!["defrag", "--data-dir", "x", "-o", "y"],
     ] {
-        assert_eq!(coldbolt(wrong).code, Some(2), "{wrong:?}");
+        assert_eq!(coldbolt(wrong).code, 2, "{wrong:?}");
     }
     good.unchanged();
     bad.unchanged();
@@ -160,7 +159,7 @@ fn live_only_finishes_the_compaction_that_is_marked() {
     assert_eq!(meta("finishedCompactRev", &new), meta("scheduledCompactRev", &input.path));
     assert_ne!(meta("finishedCompactRev", &input.path), meta("scheduledCompactRev", &input.path));
     // Inconclusive only for want of a trailer.
-    assert_eq!(coldbolt(args!["verify", new]).code, Some(4));
+    assert_eq!(coldbolt(args!["verify", new]).code, 4);
     let report = json(&coldbolt(args!["defrag", new, "-o", again, "--live-only", "-w", "json"]));
     assert!(report["notes"][0].as_str().unwrap().contains("finished already"), "{report}");
     assert_eq!(status(&new)["hash"], status(&again)["hash"]);
@@ -187,7 +186,7 @@ fn the_same_input_gives_the_same_bytes() {
     let input = Input::new(fixture("small-3.5.1/snapshot.db"));
     let write = |name: &str| {
         let new = temp.path().join(name);
-        assert_eq!(coldbolt(args!["defrag", input, "-o", new]).code, Some(0));
+        assert_eq!(coldbolt(args!["defrag", input, "-o", new]).code, 0);
         fs::read(new).unwrap()
     };
     assert!(write("one") == write("two"));

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use support::args;
-use support::{Input, Ran, coldbolt, fixture, unpack};
+use support::{Input, Run, args, binary, coldbolt, fixture, unpack};
 
 const README: &str = include_str!("../../README.md");
 
@@ -30,7 +29,7 @@ impl Machine {
         machine.manifest("cp3", "home/cp3.yaml");
         fs::copy(fixture("etcd-3.5.1/snapshot.db"), machine.path("home/backup.db")).unwrap();
         std::os::unix::fs::symlink(fixture(""), machine.path("home/fixtures")).unwrap();
-        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_coldbolt"), machine.path("bin/coldbolt")).unwrap();
+        std::os::unix::fs::symlink(binary(), machine.path("bin/coldbolt")).unwrap();
         machine
     }
 
@@ -121,7 +120,7 @@ fn the_readmes_way_out_of_a_disaster_is_one() {
     assert!(count >= 8, "{count} commands");
     for dir in ["var/lib/etcd", "home/restored/cp1", "home/restored/cp2", "home/restored/cp3"] {
         let ran = coldbolt(args!["verify", machine.path(dir)]);
-        assert_eq!(ran.code, Some(0), "{dir}: {}", ran.text());
+        assert_eq!(ran.code, 0, "{dir}: {}", ran.text());
     }
     let db = |dir: &str| fs::read(machine.path(dir).join("member/snap/db")).unwrap();
     assert!(db("home/restored/cp1") == db("home/restored/cp3"));
@@ -129,14 +128,14 @@ fn the_readmes_way_out_of_a_disaster_is_one() {
     backup.unchanged();
 }
 
-fn restore(input: &Input, manifest: &Path, more: &[&str]) -> Ran {
+fn restore(input: &Input, manifest: &Path, more: &[&str]) -> Run {
     let mut args = args!["restore", input, "--from-manifest", manifest, "--dry-run", "-w", "json"].to_vec();
     args.extend(more.iter().map(std::ffi::OsStr::new));
     coldbolt(&args)
 }
 
-fn json(ran: &Ran) -> Value {
-    assert_eq!(ran.code, Some(0), "{}", ran.err);
+fn json(ran: &Run) -> Value {
+    assert_eq!(ran.code, 0, "{}", ran.err);
     serde_json::from_slice(&ran.out).unwrap()
 }
 
@@ -226,9 +225,9 @@ fn what_a_manifest_does_not_tell_is_asked_for() {
         assert!(manifest.contains(from));
         fs::write(&path, manifest.replace(from, to)).unwrap();
         let ran = restore(&input, &path, &[]);
-        assert!(ran.code == Some(3) && ran.err.contains(why), "{ran:?}");
+        assert!(ran.code == 3 && ran.err.contains(why), "{ran:?}");
     }
     let ran = restore(&input, &temp.path().join("missing.yaml"), &[]);
-    assert!(ran.code == Some(3) && ran.err.contains("No such file"), "{ran:?}");
+    assert!(ran.code == 3 && ran.err.contains("No such file"), "{ran:?}");
     input.unchanged();
 }

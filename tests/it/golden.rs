@@ -17,6 +17,7 @@ use coldbolt::words::monitor::Quiet;
 use coldbolt::{Error, Result};
 use prost::Message;
 
+use support::coldbolt;
 use support::key_value::KeyValue;
 
 /// How far a compaction got before the file was closed.
@@ -432,10 +433,9 @@ fn refusals_and_damage_have_their_exit_codes() {
         (&["hashkv", ""], 2, ""),
     ];
     for (args, code, word) in cases {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_coldbolt")).args(args).output().unwrap();
-        let heard = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(code), "{args:?}: {heard}");
-        assert!(heard.contains(word) && output.stdout.is_empty() == (code != 0), "{args:?}: {heard}");
+        let run = coldbolt(args);
+        assert_eq!(run.code, code, "{run}");
+        assert!(run.err.contains(word) && run.out.is_empty() == (code != 0), "{run}");
     }
 }
 

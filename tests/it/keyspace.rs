@@ -19,8 +19,7 @@ use coldbolt::store::diff::{DiffOptions, diff};
 use coldbolt::store::{Event, Order, RangeRequest, SortBy, Store, StoreOptions};
 use coldbolt::words::monitor::Quiet;
 use serde_json::Value;
-use support::bounded::{Run, coldbolt, command};
-use support::{Input, VERSIONS, fixture, unpack};
+use support::{Input, Run, VERSIONS, coldbolt, command, fixture, unpack};
 
 fn snapshot(version: &str) -> Input {
     Input::new(fixture(&format!("etcd-{version}/snapshot.db")))
@@ -31,7 +30,7 @@ fn recorded(version: &str, name: &str) -> Value {
 }
 
 fn lines(run: &Run) -> Vec<Value> {
-    run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    run.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// The last revision that the recorded answers know.
@@ -50,7 +49,7 @@ fn every_key_is_as_the_member_served_it() {
         ours["header"] = Value::Null;
         assert_eq!(ours, due, "{version}");
         let count = coldbolt(["get", input.name(), "", "--from-key", "--rev", LAST, "--count-only"]);
-        assert_eq!(count.stdout.trim(), due["count"].to_string());
+        assert_eq!(count.text().trim(), due["count"].to_string());
         input.unchanged();
     }
     let input = Input::new(fixture("small-3.5.1/snapshot.db"));
@@ -121,7 +120,7 @@ fn a_directory_whose_log_goes_further_is_answered_with_a_warning() {
                 "this answer is without what they change, with --fold it has that [db-lag]",
             ],
         );
-        assert_eq!(run.stdout, "/txn/a\n1\n");
+        assert_eq!(run.text(), "/txn/a\n1\n");
         // The database alone says nothing of a log.
         let db = input.path.join("member/snap/db");
         assert_eq!(coldbolt(["get", db.to_str().unwrap(), "/txn/a"]).good(), "/txn/a\n1\n");
@@ -141,13 +140,13 @@ fn a_revision_that_is_not_there_is_refused_in_etcds_words_with_those_that_are() 
         let ask = |rev| coldbolt([&[command, input.name(), "--rev", rev], key].concat());
         let run = ask("60");
         run.says(1, &["mvcc: required revision has been compacted: 60 was asked for", tell]);
-        assert_eq!(run.stdout, "");
+        assert_eq!(run.text(), "");
         ask("107").says(1, &["mvcc: required revision is a future revision: 107 was asked for", tell]);
         assert_eq!(ask("61").code, 0);
     }
     let run = coldbolt(["events", input.name(), "--since-rev", "60", "-w", "json"]);
     run.says(1, &["mvcc: required revision has been compacted"]);
-    assert_eq!(run.stdout, "");
+    assert_eq!(run.text(), "");
     coldbolt(["diff", input.name(), "--from-rev", "60"])
         .says(1, &["mvcc: required revision has been compacted"]);
     input.unchanged();
@@ -226,9 +225,9 @@ fn bytes_reach_a_pipe_as_they_are_and_everything_else_quoted() {
         &["diff", "--from-rev", "1", "--values"],
     ] {
         let run = coldbolt([&args[..1], &[input.name()], &args[1..]].concat());
-        assert!(!run.stdout.chars().any(|c| c.is_control() && c != '\n'), "{run}");
+        assert!(!run.text().chars().any(|c| c.is_control() && c != '\n'), "{run}");
         let level = if args.contains(&"--tree") { r#""a\x1b[2""# } else { quoted };
-        assert!(run.stdout.contains(level), "{run}");
+        assert!(run.text().contains(level), "{run}");
     }
     // JSON is UTF-8: what is not, is in base64.
     let row = &lines(&coldbolt(["export", input.name()]))[0];
@@ -424,7 +423,7 @@ fn a_difference_is_exit_code_1_and_none_is_0() {
     assert_eq!(run.code, 1);
     let name = input.name();
     assert_eq!(
-        run.stdout,
+        run.text(),
         format!(
             "--- {name} at revision 90\n+++ {name} at revision 91\n- /registry/configmaps/ns-2/cm-2  (modified 63, version 2, 8 B)\n\
              + /txn/a  (modified 91, version 1, 1 B)\n+ /txn/b  (modified 91, version 1, 1 B)\n2 added, 1 removed, 0 changed, 0 recreated\n"
@@ -509,7 +508,7 @@ fn members_that_agree_are_told_from_those_that_do_not_and_those_that_cannot_be_c
     let run = coldbolt(["compare", first.name(), far.name()]);
     assert_eq!(run.code, 4);
     assert!(
-        run.stdout.contains("nothing to compare: one ends at revision 40, another is compacted at 49"),
+        run.text().contains("nothing to compare: one ends at revision 40, another is compacted at 49"),
         "{run}"
     );
     for input in [first, longer, compacted, odd, earlier, left, kept, far] {
@@ -597,16 +596,16 @@ fn a_page_that_is_lost_never_gives_a_wrong_answer_in_silence() {
             for question in questions {
                 let due = ask(&good, question, &[]);
                 let run = ask(&input, question, &[]);
-                let same = run.code == 0 && run.stdout == due.stdout;
+                let same = run.code == 0 && run.out == due.out;
                 assert!(
-                    same || (run.code == 1 && run.stderr.contains("Error: ")),
+                    same || (run.code == 1 && run.err.contains("Error: ")),
                     "page {n} {what}, {question:?}: {run}"
                 );
                 let allowed = ask(&input, question, &["--allow-damage"]);
                 let told = allowed.code == 1
-                    && (allowed.stderr.contains("damage: ") || allowed.stderr.contains("Error: "));
+                    && (allowed.err.contains("damage: ") || allowed.err.contains("Error: "));
                 assert!(
-                    told || (allowed.code == 0 && allowed.stdout == due.stdout),
+                    told || (allowed.code == 0 && allowed.out == due.out),
                     "page {n} {what}, {question:?}: {allowed}"
                 );
             }

@@ -5,8 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use support::bounded::{Run, coldbolt};
-use support::{Input, VERSIONS, fixture, unpack};
+use support::{Input, Run, VERSIONS, coldbolt, fixture, unpack};
 
 fn copied(from: &str, dir: &Path) -> Input {
     let to = dir.join("copy.db");
@@ -56,8 +55,8 @@ fn a_directory_that_is_folded_answers_as_its_copy_and_as_the_member_did() {
             for path in &paths[..if question == QUESTIONS[0] { 3 } else { 1 }] {
                 let run = ask(path, question, &["--fold"]);
                 assert_eq!(run.code, due.code, "{version} {question:?}: {run}");
-                assert!(run.stderr.contains("which the database lacks, are applied in memory"), "{run}");
-                let plain = |run: &Run| run.stdout.replace(db, "FILE").replace(copy.name(), "FILE");
+                assert!(run.err.contains("which the database lacks, are applied in memory"), "{run}");
+                let plain = |run: &Run| run.text().replace(db, "FILE").replace(copy.name(), "FILE");
                 assert_eq!(plain(&run), plain(&due), "{version} {question:?}");
             }
         }
@@ -70,9 +69,9 @@ fn a_directory_that_is_folded_answers_as_its_copy_and_as_the_member_did() {
         assert_eq!((&folded["kvs"], &folded["count"]), (&range["kvs"], &range["count"]), "{version}");
 
         let run = coldbolt(["compare", input.name(), copy.name(), "--fold"]);
-        assert!(run.code == 0 && run.stdout.contains("all agree at revision"), "{run}");
+        assert!(run.code == 0 && run.text().contains("all agree at revision"), "{run}");
         let run = coldbolt(["diff", input.name(), copy.name(), "--fold"]);
-        assert!(run.code == 0 && run.stdout.contains("0 added, 0 removed, 0 changed, 0 recreated"), "{run}");
+        assert!(run.code == 0 && run.text().contains("0 added, 0 removed, 0 changed, 0 recreated"), "{run}");
         // Without it the directory is behind.
         assert_eq!(coldbolt(["diff", input.name(), copy.name()]).code, 1, "{version}");
         coldbolt(["get", input.name(), "k"]).says(0, &["with --fold it has that [db-lag]"]);
@@ -95,7 +94,7 @@ fn each_event_says_whether_it_is_from_the_database_or_from_which_entry() {
         let input = Input::new(unpack(version, "cold", dir.path()));
         let copy = copied(input.name(), dir.path());
         let lines = |run: &Run| -> Vec<Value> {
-            run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+            run.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
         };
         let due = lines(&ask(copy.name(), &["events", "--values", "-w", "ndjson"], &[]));
         let stored = lines(&ask(input.name(), &["events", "-w", "ndjson"], &[])).len();
@@ -127,7 +126,7 @@ fn each_event_says_whether_it_is_from_the_database_or_from_which_entry() {
         assert_eq!(folded, due, "{version}");
         assert!(folded.len() > stored, "{version}: nothing is from the log");
         let text = ask(input.name(), &["events"], &["--fold"]);
-        assert!(text.stdout.contains("  db\n") && text.stdout.contains("  wal, index "), "{text}");
+        assert!(text.text().contains("  db\n") && text.text().contains("  wal, index "), "{text}");
         copy.unchanged();
         input.unchanged();
     }
@@ -161,8 +160,8 @@ fn what_copy_refuses_is_not_folded_either() {
     let input = Input::new(cold);
     let folded = coldbolt([&get[..], &["--fold"]].concat());
     let copied = coldbolt(["copy", input.name(), dir.path().join("none.db").to_str().unwrap()]);
-    let error = |run: &Run| run.stderr.lines().find(|line| line.starts_with("Error: ")).map(str::to_owned);
-    assert_eq!((folded.code, folded.stdout.as_str()), (copied.code, ""), "{folded}");
+    let error = |run: &Run| run.err.lines().find(|line| line.starts_with("Error: ")).map(str::to_owned);
+    assert_eq!((folded.code, folded.text()), (copied.code, ""), "{folded}");
     assert_eq!(error(&folded), error(&copied), "{copied}");
     assert_eq!(folded.code, 1);
     input.unchanged();

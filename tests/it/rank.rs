@@ -7,18 +7,16 @@ use std::path::Path;
 use coldbolt::ops::rank::{Health, RankOptions, rank as rank_};
 use coldbolt::words::monitor::Quiet;
 use serde_json::{Value, json};
-use support::{Input, Ran, VERSIONS, coldbolt, unpack};
-
-use support::args;
 use support::member::{Member, Record};
 use support::trio::{IDS, one};
+use support::{Input, Run, VERSIONS, args, coldbolt, coldbolt_in, unpack};
 
 /// Ranks members, and proves that their directories are as they were.
-fn rank(members: &[&Member]) -> (Ran, Value) {
+fn rank(members: &[&Member]) -> (Run, Value) {
     rank_after(members, |_| {})
 }
 
-fn rank_after(members: &[&Member], change: impl FnOnce(&Path)) -> (Ran, Value) {
+fn rank_after(members: &[&Member], change: impl FnOnce(&Path)) -> (Run, Value) {
     let home = tempfile::tempdir().unwrap();
     for (at, member) in members.iter().enumerate() {
         member.files().write(&home.path().join(format!("m{at}")));
@@ -28,7 +26,7 @@ fn rank_after(members: &[&Member], change: impl FnOnce(&Path)) -> (Ran, Value) {
 }
 
 /// Ranks `m0`, `m1` and so on; directories are named from there.
-fn ranked(home: &Path, count: usize) -> (Ran, Value) {
+fn ranked(home: &Path, count: usize) -> (Run, Value) {
     let inputs = Input::new(home);
     let names: Vec<_> = (0..count).map(|at| home.join(format!("m{at}"))).collect();
     let mut args = args!["rank", "-w", "json", "--etcd-version", "3.6.14"].to_vec();
@@ -53,7 +51,7 @@ fn codes(report: &Value) -> Vec<&str> {
 fn the_longest_log_is_first_and_what_a_majority_has_is_taken() {
     let members = [one(IDS[2], 22, 22), one(IDS[0], 24, 22), one(IDS[1], 23, 21)];
     let (ran, report) = rank(&members.each_ref());
-    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(ran.code, 0, "{}", ran.err);
     assert_eq!((order(&report), &report["schema"]), (vec!["m1", "m2", "m0"], &json!("coldbolt.rank/1")));
     assert_eq!(report["reason"], "its log goes to entry 24, that of m2 to 23, both of term 2");
     let best = &report["members"][0];
@@ -88,13 +86,7 @@ fn the_command_makes_the_backup_that_was_promised() {
     }
     let (_, report) = ranked(home.path(), 3);
     let command = report["command"].as_str().unwrap().strip_prefix("coldbolt ").unwrap();
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_coldbolt"))
-        .args(command.split(' '))
-        .args(["-w", "json"])
-        .current_dir(home.path())
-        .output()
-        .unwrap();
-    let copied: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let copied = coldbolt_in(home.path(), command.split(' ').chain(["-w", "json"])).json();
     assert_eq!(copied["revision"], report["members"][0]["revision_with_all"]);
     assert_eq!(copied["consistent_index"], 24);
     let text = coldbolt(args!["rank", home.path().join("m1"), home.path().join("m2")]).text().to_owned();
@@ -117,7 +109,7 @@ fn a_higher_term_comes_before_a_longer_log() {
     elected.entry(23).term = Some(3);
     *elected.segments[1].records.last_mut().unwrap() = Record::State { term: 3, commit: 22 };
     let (ran, report) = rank(&[&one(IDS[0], 24, 22), &elected, &one(IDS[2], 22, 22)]);
-    assert_eq!((ran.code, order(&report)), (Some(0), vec!["m1", "m0", "m2"]), "{}", ran.err);
+    assert_eq!((ran.code, order(&report)), (0, vec!["m1", "m0", "m2"]), "{}", ran.err);
     assert_eq!(report["reason"], "its last entry is of term 3, that of m0 of term 2");
     // Nobody else has it, and everybody was asked.
     assert_eq!(
@@ -130,7 +122,7 @@ fn a_higher_term_comes_before_a_longer_log() {
 #[test]
 fn what_a_member_that_is_not_here_may_have_is_taken_too() {
     let (ran, report) = rank(&[&one(IDS[0], 24, 22)]);
-    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(ran.code, 0, "{}", ran.err);
     let entries = &report["uncommitted"];
     assert_eq!(
         (&entries["majority_to"], &entries["absent"], &entries["rest_possible"]),
@@ -152,7 +144,7 @@ fn what_is_damaged_or_missing_is_last_and_still_has_a_voice() {
         fs::write(&db, bytes).unwrap();
         fs::remove_file(home.join("m2/member/snap/db")).unwrap();
     });
-    assert_eq!((ran.code, order(&report)), (Some(1), vec!["m1", "m0", "m2"]), "{}", ran.err);
+    assert_eq!((ran.code, order(&report)), (1, vec!["m1", "m0", "m2"]), "{}", ran.err);
     let health: Vec<_> =
         report["members"].as_array().unwrap().iter().map(|member| member["health"].clone()).collect();
     assert_eq!(health, ["good", "damaged", "unreadable"]);
@@ -168,7 +160,7 @@ fn what_is_damaged_or_missing_is_last_and_still_has_a_voice() {
     });
     assert_eq!(
         (ran.code, &report["clear"], &report["command"]),
-        (Some(3), &json!(false), &Value::Null),
+        (3, &json!(false), &Value::Null),
         "{}",
         ran.err
     );
@@ -182,7 +174,7 @@ fn members_of_two_clusters_are_not_ranked() {
     let (ran, report) = ranked(home.path(), 2);
     assert_eq!(
         (ran.code, &report["clear"], codes(&report)),
-        (Some(1), &json!(false), vec!["cluster-differs"]),
+        (1, &json!(false), vec!["cluster-differs"]),
         "{}",
         ran.err
     );
@@ -194,7 +186,7 @@ fn keys_that_differ_are_named_with_the_first_revision() {
     let mut other = one(IDS[1], 24, 22);
     other.buckets.edit(6, 0, false, |kv| kv.value = b"otherwise".to_vec());
     let (ran, report) = rank(&[&one(IDS[0], 24, 22), &other]);
-    assert_eq!((ran.code, codes(&report)), (Some(1), vec!["keyspace-differs"]), "{}", ran.err);
+    assert_eq!((ran.code, codes(&report)), (1, vec!["keyspace-differs"]), "{}", ran.err);
     let divergence = &report["comparisons"][0]["divergences"][0];
     assert_eq!(
         (&divergence["first_revision"], &divergence["first_keys"][0]["key"]),
@@ -214,7 +206,7 @@ fn logs_of_two_histories_are_told() {
     let (ran, report) = rank(&[&one(IDS[0], 24, 22), &other]);
     assert_eq!(
         (ran.code, codes(&report), order(&report)),
-        (Some(1), vec!["log-conflict"], vec!["m1", "m0"]),
+        (1, vec!["log-conflict"], vec!["m1", "m0"]),
         "{}",
         ran.err
     );
@@ -230,7 +222,7 @@ fn entries_that_were_replaced_are_left_out() {
     *elected.segments[1].records.last_mut().unwrap() = Record::State { term: 3, commit: 24 };
     let (ran, report) =
         rank_after(&[&first, &elected], |home| fs::remove_file(home.join("m1/member/snap/db")).unwrap());
-    assert_eq!((ran.code, order(&report)), (Some(1), vec!["m0", "m1"]), "{}", ran.err);
+    assert_eq!((ran.code, order(&report)), (1, vec!["m0", "m1"]), "{}", ran.err);
     let entries = &report["uncommitted"];
     assert_eq!((&entries["committed_to"], &entries["replaced_from"]), (&json!(22), &json!(23)));
     assert_eq!(
@@ -245,7 +237,7 @@ fn a_member_alone_is_best_without_a_doubt() {
         let home = tempfile::tempdir().unwrap();
         let input = Input::new(unpack(version, "cold", home.path()));
         let ran = coldbolt(args!["rank", &input]);
-        assert_eq!(ran.code, Some(0), "{version}: {}{}", ran.text(), ran.err);
+        assert_eq!(ran.code, 0, "{version}: {}{}", ran.text(), ran.err);
         let due = format!("coldbolt copy {} backup.db\n", input.name());
         assert!(
             ran.text().ends_with(&due) && ran.text().contains("best: ") && ran.text().contains(" 133 "),

@@ -1,11 +1,9 @@
 //! `coldbolt replay --to-time` on a log made by hand, with the objects of Kubernetes as JSON and as protobuf.
 
 use serde_json::{Value, json};
-use support::{Input, Ran, coldbolt};
-
-use support::args;
 use support::member::{Member, Record, entry};
 use support::trio::put;
+use support::{Input, Run, args, coldbolt};
 
 /// A Lease that was renewed at this second after 2026-03-04 12:00, as JSON.
 fn lease(second: i64) -> Vec<u8> {
@@ -67,7 +65,7 @@ fn history(lease: fn(i64) -> Vec<u8>) -> Member {
 }
 
 /// Replays to that time; gives what was said and the report.
-fn replay(member: &Member, to: &str) -> (Ran, Value) {
+fn replay(member: &Member, to: &str) -> (Run, Value) {
     let home = tempfile::tempdir().unwrap();
     member.files().write(&home.path().join("data"));
     let input = Input::new(home.path().join("data"));
@@ -85,8 +83,8 @@ fn replay(member: &Member, to: &str) -> (Ran, Value) {
         "json"
     ]);
     input.unchanged();
-    assert_eq!(new.exists(), ran.code == Some(0), "{}", ran.err);
-    if ran.code == Some(0) {
+    assert_eq!(new.exists(), ran.code == 0, "{}", ran.err);
+    if ran.code == 0 {
         let got =
             coldbolt(args!["get", &new, "/registry/pods/a", "--print-value-only"]).text().trim().to_owned();
         assert_ne!(got, "wrong", "what is later is in it");
@@ -99,7 +97,7 @@ fn replay(member: &Member, to: &str) -> (Ran, Value) {
 fn nothing_later_is_in_the_result_and_how_sure_it_is_is_said() {
     for lease in [lease as fn(i64) -> Vec<u8>, lease_protobuf] {
         let (ran, report) = replay(&history(lease), &at(15));
-        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        assert_eq!(ran.code, 0, "{}", ran.err);
         assert_eq!((&report["revision"], &report["consistent_index"]), (&json!(12), &json!(23)));
         let time = &report["fold"]["time"];
         let key = "/registry/leases/kube-node-lease/n1";
@@ -108,7 +106,7 @@ fn nothing_later_is_in_the_result_and_how_sure_it_is_is_said() {
         assert_eq!((&time["between"], &time["evidence"], &time["ahead"]), (&json!(2), &json!(3), &json!(0)));
         // The moment itself is not after it; with another offset it is the same moment.
         let (ran, report) = replay(&history(lease), "2026-03-04T13:00:10+01:00");
-        assert_eq!((ran.code, &report["consistent_index"]), (Some(0), &json!(23)), "{}", ran.err);
+        assert_eq!((ran.code, &report["consistent_index"]), (0, &json!(23)), "{}", ran.err);
     }
 }
 
@@ -129,7 +127,7 @@ fn what_is_after_the_last_time_is_left_out_and_said() {
         "--etcd-version",
         "3.6.14"
     ]);
-    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(ran.code, 0, "{}", ran.err);
     let key = "/registry/leases/kube-node-lease/n1";
     for due in [
         format!("time         not after {}\n", at(99)),
@@ -145,21 +143,21 @@ fn what_is_after_the_last_time_is_left_out_and_said() {
 fn a_moment_before_the_log_or_a_log_without_times_is_refused_with_a_remedy() {
     let (ran, _) = replay(&history(lease), &at(-1));
     assert!(
-        ran.code == Some(1) && ran.err.contains("give an older snapshot as --base, or say --to-revision"),
+        ran.code == 1 && ran.err.contains("give an older snapshot as --base, or say --to-revision"),
         "{:?} {}",
         ran.code,
         ran.err
     );
     let (ran, _) = replay(&with_log(vec![put("a", b"b"), put("c", b"k8s:enc:aescbc:v1:k:\x01")]), &at(0));
     assert!(
-        ran.code == Some(1) && ran.err.contains("tells a time") && ran.err.contains("say --to-revision"),
+        ran.code == 1 && ran.err.contains("tells a time") && ran.err.contains("say --to-revision"),
         "{:?} {}",
         ran.code,
         ran.err
     );
     // No time at all.
     let (ran, _) = replay(&history(lease), "yesterday");
-    assert_eq!(ran.code, Some(2), "{}", ran.err);
+    assert_eq!(ran.code, 2, "{}", ran.err);
 }
 
 #[test]
@@ -175,7 +173,7 @@ fn a_clock_that_is_ahead_neither_stops_early_nor_goes_unsaid() {
         node("n2", 22),
     ];
     let (ran, report) = replay(&with_log(requests), &at(15));
-    assert_eq!((ran.code, &report["consistent_index"]), (Some(0), &json!(24)), "{}", ran.err);
+    assert_eq!((ran.code, &report["consistent_index"]), (0, &json!(24)), "{}", ran.err);
     assert_eq!(report["fold"]["time"]["ahead"], 2);
     assert!(
         ran.err.contains("warning: ")
@@ -199,6 +197,6 @@ fn old_times_of_objects_that_are_written_again_do_not_move_the_cut() {
         node(20),
     ];
     let (ran, report) = replay(&with_log(requests), &at(15));
-    assert_eq!((ran.code, &report["consistent_index"]), (Some(0), &json!(23)), "{}", ran.err);
+    assert_eq!((ran.code, &report["consistent_index"]), (0, &json!(23)), "{}", ran.err);
     assert!(!ran.err.contains("replay-time"), "{}", ran.err);
 }

@@ -6,8 +6,7 @@ use std::path::Path;
 
 use coldbolt::codec::checksum::{hex, sha256};
 use serde_json::Value;
-use support::args;
-use support::{Input, Ran, coldbolt, fixture};
+use support::{Input, Run, args, coldbolt, fixture};
 
 const SEGMENT: &str = "member/wal/0000000000000000-0000000000000000.wal";
 const SNAP: &str = "member/snap/0000000000000001-0000000000000001.snap";
@@ -25,7 +24,7 @@ fn snapshot() -> Input {
 }
 
 /// `restore FILE --data-dir DIR` and more.
-fn restore(input: &Input, dir: &Path, more: &[&str]) -> Ran {
+fn restore(input: &Input, dir: &Path, more: &[&str]) -> Run {
     let mut args = args!["restore", input, "--data-dir", dir].to_vec();
     args.extend(more.iter().map(std::ffi::OsStr::new));
     coldbolt(&args)
@@ -37,7 +36,7 @@ fn the_log_is_the_one_that_etcd_3_5_writes() {
     let (input, temp) = (snapshot(), tempfile::tempdir().unwrap());
     let dir = temp.path().join("data");
     let ran = restore(&input, &dir, &[&N1[..], &["--initial-cluster-token", "tok"]].concat());
-    assert_eq!((ran.code, ran.text()), (Some(0), ""), "{}", ran.err);
+    assert_eq!((ran.code, ran.text()), (0, ""), "{}", ran.err);
     let log = fs::read(dir.join(SEGMENT)).unwrap();
     assert_eq!(log.len(), 64_000_000);
     assert!(log[0x110..].iter().all(|byte| *byte == 0));
@@ -100,7 +99,7 @@ fn the_raft_snapshot_and_log_of_each_version_are_the_real_ones() {
         let dir = temp.path().join(version);
         let ran =
             coldbolt(args!["snapshot", "restore", input, "--data-dir", dir, "--target-version", version]);
-        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        assert_eq!(ran.code, 0, "{}", ran.err);
         assert_eq!(hex(&sha256(&fs::read(dir.join(SNAP)).unwrap())), snap, "{version}");
         assert_eq!(hex(&sha256(&fs::read(dir.join(SEGMENT)).unwrap()[..4096])), used, "{version}");
     }
@@ -112,12 +111,12 @@ fn verify_finds_nothing_wrong_with_what_is_restored() {
     let (input, temp) = (snapshot(), tempfile::tempdir().unwrap());
     for version in ["3.4", "3.5", "3.6", "3.7"] {
         let dir = temp.path().join(version);
-        assert_eq!(restore(&input, &dir, &["--target-version", version]).code, Some(0));
+        assert_eq!(restore(&input, &dir, &["--target-version", version]).code, 0);
         let ran = coldbolt(args!["verify", dir, "-w", "json"]);
         let answer: Value = serde_json::from_slice(&ran.out).unwrap();
         assert_eq!(
             (ran.code, answer["verdict"].as_str()),
-            (Some(0), Some("good")),
+            (0, Some("good")),
             "{version}: {}{}",
             ran.text(),
             ran.err
@@ -136,7 +135,7 @@ fn a_dry_run_writes_nothing_and_says_what_it_would() {
         &[&N1[..], &["--plan", "-w", "json", "--initial-cluster-token", "tok"]].concat(),
     );
     let report: Value = serde_json::from_slice(&ran.out).unwrap();
-    assert_eq!((ran.code, fs::read_dir(temp.path()).unwrap().count()), (Some(0), 0), "{}", ran.err);
+    assert_eq!((ran.code, fs::read_dir(temp.path()).unwrap().count()), (0, 0), "{}", ran.err);
     assert_eq!(report["schema"], "coldbolt.restore/1");
     assert_eq!(
         (&report["dry_run"], &report["target_version"], &report["revision"]),
@@ -173,19 +172,19 @@ fn what_is_in_the_way_is_named_as_etcd_names_it_and_stays() {
     let ran = restore(&input, &full, &[]);
     assert_eq!(
         (ran.code, ran.err),
-        (Some(1), format!("Error: data-dir {full:?} not empty or could not be read\n"))
+        (1, format!("Error: data-dir {full:?} not empty or could not be read\n"))
     );
     assert_eq!(fs::read_dir(&full).unwrap().count(), 1);
     let ran = restore(&input, &temp.path().join("new"), &["--wal-dir", log.to_str().unwrap()]);
-    assert_eq!((ran.code, ran.err), (Some(1), format!("Error: wal-dir {log:?} exists\n")));
+    assert_eq!((ran.code, ran.err), (1, format!("Error: wal-dir {log:?} exists\n")));
     let ran = restore(
         &input,
         &temp.path().join("x.etcd"),
         &["--wal-dir", temp.path().join("x.etcd/wal").to_str().unwrap()],
     );
-    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    assert_eq!(ran.code, 1, "{}", ran.err);
     assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 3, "nothing was written");
-    assert_eq!(restore(&input, &empty, &[]).code, Some(0));
+    assert_eq!(restore(&input, &empty, &[]).code, 0);
     assert!(empty.join(SEGMENT).is_file());
     input.unchanged();
 }
@@ -223,7 +222,7 @@ fn what_does_not_fit_is_refused_in_etcds_words() {
         (&["--target-version", "3.3"], 2, "3.4"),
     ] {
         let ran = restore(&input, &dir, flags);
-        assert!(ran.code == Some(code) && ran.err.contains(message), "{flags:?}: {ran:?}");
+        assert!(ran.code == code && ran.err.contains(message), "{flags:?}: {ran:?}");
         assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 0, "{flags:?}");
     }
     input.unchanged();
@@ -236,10 +235,10 @@ fn damage_refuses_and_a_wrong_trailer_can_be_overlooked() {
     let trailer =
         Input::changed(temp.path(), "small-3.5.1/snapshot.db", |bytes| *bytes.last_mut().unwrap() ^= 1);
     let ran = restore(&trailer, &dir, &[]);
-    assert!(ran.code == Some(1) && !dir.exists(), "{ran:?}");
+    assert!(ran.code == 1 && !dir.exists(), "{ran:?}");
     assert_eq!(
         restore(&trailer, &dir, &["--skip-hash-check=true", "--initial-memory-map-size", "1"]).code,
-        Some(0)
+        0
     );
     trailer.unchanged();
     fs::remove_dir_all(&dir).unwrap();
@@ -247,10 +246,10 @@ fn damage_refuses_and_a_wrong_trailer_can_be_overlooked() {
         (2..15).for_each(|page| bytes[page * 4096 + 8] ^= 0xff)
     });
     let ran = restore(&page, &dir, &["--skip-hash-check"]);
-    assert!(ran.code == Some(1) && !dir.exists(), "{ran:?}");
+    assert!(ran.code == 1 && !dir.exists(), "{ran:?}");
     page.unchanged();
     let ran = restore(&page, &dir, &["--allow-damage"]);
-    assert!(ran.code == Some(1) && !dir.exists(), "what cannot be read whole is not restored: {ran:?}");
+    assert!(ran.code == 1 && !dir.exists(), "what cannot be read whole is not restored: {ran:?}");
 }
 
 #[test]
@@ -261,7 +260,7 @@ fn a_bare_database_needs_no_flag_and_is_told() {
     let dir = temp.path().join("data");
     let ran = restore(&bare, &dir, &["-w", "json"]);
     let report: Value = serde_json::from_slice(&ran.out).unwrap();
-    assert_eq!((ran.code, &report["kind"]), (Some(0), &"database without a trailer".into()), "{}", ran.err);
+    assert_eq!((ran.code, &report["kind"]), (0, &"database without a trailer".into()), "{}", ran.err);
     assert!(ran.err.contains("no SHA-256 trailer"), "{}", ran.err);
     bare.unchanged();
 }
@@ -276,7 +275,7 @@ fn the_log_beside_a_members_database_is_missed() {
     fs::copy(fixture("small-3.5.1/snapshot.db"), member.join("snap/db")).unwrap();
     let input = Input::new(member.join("snap/db"));
     let ran = restore(&input, &temp.path().join("data"), &[]);
-    assert!(ran.code == Some(0) && ran.err.contains("the log beside this database"), "{ran:?}");
+    assert!(ran.code == 0 && ran.err.contains("the log beside this database"), "{ran:?}");
     input.unchanged();
 }
 
@@ -287,7 +286,7 @@ fn the_same_input_gives_the_same_bytes() {
         let dir = temp.path().join(name);
         let cluster = "a=http://h:1,b=http://h:2";
         let ran = coldbolt(args!["restore", input, "--all-members", dir, "--initial-cluster", cluster]);
-        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        assert_eq!(ran.code, 0, "{}", ran.err);
         ["a", "b"].map(|member| {
             let read = |file: &str| fs::read(dir.join(member).join(file)).unwrap();
             (

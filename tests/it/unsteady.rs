@@ -19,8 +19,8 @@ use coldbolt::store::hashkv::HashKvOptions;
 use coldbolt::words::finding::Finding;
 use coldbolt::words::monitor::{Collect, Monitor};
 use coldbolt::{Code, Error};
-use support::bounded::{Run, coldbolt, filled, run};
-use support::{Input, fixture, unpack};
+use support::run::{filled, run};
+use support::{Input, Run, binary, coldbolt, fixture, unpack};
 
 /// The commands that read a database file; NEW is a place for what they write.
 const OF_A_FILE: [&[&str]; 22] = [
@@ -69,7 +69,7 @@ fn traced(what: &str, files: &[PathBuf], args: &[&str]) -> Option<Run> {
     for file in files {
         command.arg("-P").arg(file);
     }
-    command.arg(env!("CARGO_BIN_EXE_coldbolt")).args(args);
+    command.arg(binary()).args(args);
     Some(run(command))
 }
 
@@ -96,9 +96,9 @@ fn a_sector_that_cannot_be_read_is_told_by_every_command() {
                 return;
             };
             // A command that reads less than that has its answer.
-            let told = run.stderr.contains("Input/output error") || run.stdout.contains("Input/output error");
+            let told = run.err.contains("Input/output error") || run.text().contains("Input/output error");
             // To copy, a source that cannot be looked at again is one that may have changed.
-            let told = told || run.stderr.contains("changed while it was read");
+            let told = told || run.err.contains("changed while it was read");
             assert!(
                 matches!(run.code, 1 | 3 | 4) && told || run.code == 0 && when != "1+",
                 "EIO {when}: {run}"
@@ -129,7 +129,7 @@ fn a_sector_of_a_log_that_cannot_be_read_is_told_by_every_command() {
             let Some(run) = traced(&format!("inject=pread64:error=EIO:when={when}"), &files, &args) else {
                 return;
             };
-            let told = run.stderr.contains("Input/output error") || run.stdout.contains("Input/output error");
+            let told = run.err.contains("Input/output error") || run.text().contains("Input/output error");
             assert!(matches!(run.code, 1 | 3 | 4) && told, "EIO {when}: {run}");
             assert!(empty(&out), "EIO {when}: {run}");
         }
@@ -165,8 +165,7 @@ fn a_file_that_is_written_to_while_it_is_read_is_told_by_every_command() {
             else {
                 return;
             };
-            let told =
-                [&run.stderr, &run.stdout].iter().any(|text| text.contains("changed while it was read"));
+            let told = [&*run.err, run.text()].iter().any(|text| text.contains("changed while it was read"));
             assert!(told, "{run}");
             let warned = ["inspect", "verify"].contains(&args[0]);
             assert!(warned || run.code == 3, "{run}");
@@ -315,7 +314,7 @@ fn nothing_is_said_of_a_file_that_is_only_read() {
     let dir = tempfile::tempdir().unwrap();
     let input = Input::write(dir.path(), "backup.db", &fs::read(fixture("small-3.5.1/snapshot.db")).unwrap());
     for args in [["status", input.name()], ["hashkv", input.name()], ["verify", input.name()]] {
-        assert!(!coldbolt(args).stderr.contains("changed"));
+        assert!(!coldbolt(args).err.contains("changed"));
     }
     input.unchanged();
 }

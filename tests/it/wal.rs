@@ -1,70 +1,18 @@
 //! `wal dump` and `snap show` on real members' directories, against what etcd-dump-logs 3.6.14 printed for them.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
 
 use coldbolt::codec::checksum::{hex, sha256};
+use support::{Input, Run, VERSIONS, coldbolt, command, fixture, unpack};
 
 const WAL: &str = "member/wal/0000000000000000-0000000000000000.wal";
-const VERSIONS: [&str; 4] = ["3.4.23", "3.5.1", "3.6.14", "3.7.1"];
-
-fn fixture(version: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(format!("etcd-{version}"))
+fn asked(args: &[&str], path: &Path) -> Run {
+    coldbolt(args.iter().map(Path::new).chain([path]))
 }
 
-/// Unpacks the WAL and the raft snapshots of `cold` or `clean`. Segments are 64 MB of mostly zeros: only what is used
-/// is written, the rest stays a hole.
-fn unpack(version: &str, name: &str, into: &Path) -> PathBuf {
-    let archive = File::open(fixture(version).join(format!("{name}.tar.gz"))).unwrap();
-    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(archive));
-    for entry in archive.entries().unwrap() {
-        let mut entry = entry.unwrap();
-        let path = into.join(entry.path().unwrap());
-        let (size, kind) =
-            (entry.size(), path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_owned());
-        if !matches!(kind.as_str(), "wal" | "snap") || !entry.header().entry_type().is_file() {
-            continue;
-        }
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let mut used = Vec::new();
-        std::io::copy(&mut entry, &mut used).unwrap();
-        let zeros = used.iter().rev().take_while(|byte| **byte == 0).count();
-        used.truncate(used.len() - zeros);
-        std::fs::write(&path, &used).unwrap();
-        File::options().write(true).open(&path).unwrap().set_len(size).unwrap();
-    }
-    into.join(name)
-}
-
-fn coldbolt(args: &[&str], path: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_coldbolt")).args(args).arg(path).output().unwrap()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-/// The content of every file, to prove that nothing was written.
-fn prints(dir: &Path) -> Vec<(PathBuf, String)> {
-    let mut found = Vec::new();
-    let mut dirs = vec![dir.to_path_buf()];
-    while let Some(dir) = dirs.pop() {
-        for entry in std::fs::read_dir(dir).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                dirs.push(path)
-            } else {
-                found.push((path.clone(), hex(&sha256(&std::fs::read(&path).unwrap()))))
-            }
-        }
-    }
-    found.sort();
-    found
+fn answer(args: &[&str], path: &Path) -> String {
+    asked(args, path).text().to_owned()
 }
 
 #[test]
@@ -72,12 +20,13 @@ fn the_dump_of_a_killed_member_is_that_of_etcd_dump_logs() {
     for version in VERSIONS {
         let temp = tempfile::tempdir().unwrap();
         let cold = unpack(version, "cold", temp.path());
-        let before = prints(&cold);
-        let output = coldbolt(&["wal", "dump"], &cold);
-        assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()), "{version}");
-        let expected = std::fs::read_to_string(fixture(version).join("cold.expected.dump-logs.txt")).unwrap();
-        assert_eq!(stdout(&output), expected, "{version}");
-        assert_eq!(prints(&cold), before, "{version}: an input changed");
+        let input = Input::new(&cold);
+        let output = asked(&["wal", "dump"], &cold);
+        assert_eq!((output.code, output.err.as_str()), (0, ""), "{version}");
+        let expected =
+            std::fs::read_to_string(fixture(&format!("etcd-{version}/cold.expected.dump-logs.txt"))).unwrap();
+        assert_eq!(output.text(), expected, "{version}");
+        input.unchanged();
     }
 }
 
@@ -156,13 +105,9 @@ fn every_flag_gives_the_bytes_that_etcd_dump_logs_gives() {
         for (flags, answers) in ANSWERS {
             let args: Vec<&str> =
                 ["wal", "dump", "--show-secrets"].into_iter().chain(flags.split(' ')).collect();
-            let output = coldbolt(&args, &cold);
-            assert_eq!(
-                (output.status.code(), stderr(&output)),
-                (Some(0), String::new()),
-                "{version} {flags}"
-            );
-            assert_eq!(hex(&sha256(&output.stdout)), answers[at], "{version} {flags}");
+            let output = asked(&args, &cold);
+            assert_eq!((output.code, output.err.as_str()), (0, ""), "{version} {flags}");
+            assert_eq!(hex(&sha256(&output.out)), answers[at], "{version} {flags}");
         }
     }
 }
@@ -172,23 +117,22 @@ fn a_cleanly_stopped_member_dumps_too_in_every_form() {
     for version in VERSIONS {
         let temp = tempfile::tempdir().unwrap();
         let clean = unpack(version, "clean", temp.path());
-        let output = coldbolt(&["wal", "dump", "--start-index", "0"], &clean);
-        assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()), "{version}");
-        let text = stdout(&output);
+        let output = asked(&["wal", "dump", "--start-index", "0"], &clean);
+        assert_eq!((output.code, output.err.as_str()), (0, ""), "{version}");
+        let text = output.text();
         assert!(!text.contains("???"), "{version}: an entry does not decode");
         let entries: usize =
             text.lines().find_map(|line| line.strip_prefix("WAL entries: ")).unwrap().parse().unwrap();
         assert!(entries >= 145, "{version}: {entries} entries");
 
-        let lines = stdout(&coldbolt(&["wal", "dump", "--start-index", "0", "-w", "ndjson"], &clean));
+        let lines = answer(&["wal", "dump", "--start-index", "0", "-w", "ndjson"], &clean);
         let rows: Vec<serde_json::Value> =
             lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(rows.iter().filter(|row| row["type"] == "entry").count(), entries);
         let put = rows.iter().find(|row| row["request"]["put"].is_object()).unwrap();
         assert_eq!(put["request"]["header"]["ID"].as_str().unwrap().len(), 16);
         let document: serde_json::Value =
-            serde_json::from_str(&stdout(&coldbolt(&["wal", "dump", "--raw", "-w", "json"], &clean)))
-                .unwrap();
+            serde_json::from_str(&answer(&["wal", "dump", "--raw", "-w", "json"], &clean)).unwrap();
         assert_eq!(
             document["rows"].as_array().unwrap().iter().filter(|row| row["recordType"] == "entry").count(),
             entries
@@ -208,8 +152,8 @@ fn password_hashes_are_shown_only_when_asked_for() {
         &["--raw", "-w", "ndjson"],
     ] {
         let args: Vec<&str> = ["wal", "dump"].into_iter().chain(form.iter().copied()).collect();
-        let hidden = stdout(&coldbolt(&args, &cold));
-        let shown = stdout(&coldbolt(&[&args[..], &["--show-secrets"]].concat(), &cold));
+        let hidden = answer(&args, &cold);
+        let shown = answer(&[&args[..], &["--show-secrets"]].concat(), &cold);
         // bcrypt, in base64: "$2a$" is "JDJhJ".
         assert!(!hidden.contains("JDJhJ") && hidden.contains("<redacted>"), "{form:?}");
         assert!(shown.contains("JDJhJ") && !shown.contains("<redacted>"), "{form:?}");
@@ -220,7 +164,7 @@ fn password_hashes_are_shown_only_when_asked_for() {
 fn indexes_bound_the_entries_after_and_before() {
     let temp = tempfile::tempdir().unwrap();
     let cold = unpack("3.5.1", "cold", temp.path());
-    let text = stdout(&coldbolt(&["wal", "dump", "--start-index", "60", "--end-index", "63"], &cold));
+    let text = answer(&["wal", "dump", "--start-index", "60", "--end-index", "63"], &cold);
     let indexes: Vec<&str> = text.lines().filter_map(|line| line.split('\t').nth(1)).map(str::trim).collect();
     assert_eq!(indexes, ["index", "61", "62"]);
     assert!(text.contains("WAL entries: 2\nlastIndex=62\n") && text.ends_with("count is : 2\n"));
@@ -230,30 +174,30 @@ fn indexes_bound_the_entries_after_and_before() {
 fn a_wal_may_be_named_by_any_of_its_directories_or_alone() {
     let temp = tempfile::tempdir().unwrap();
     let cold = unpack("3.5.1", "cold", temp.path());
-    let whole = stdout(&coldbolt(&["wal", "dump"], &cold));
+    let whole = answer(&["wal", "dump"], &cold);
     for path in ["member", "member/wal"] {
-        assert_eq!(stdout(&coldbolt(&["wal", "dump"], &cold.join(path))), whole, "{path}");
+        assert_eq!(asked(&["wal", "dump"], &cold.join(path)).text(), whole, "{path}");
     }
     let elsewhere = temp.path().join("wal");
     std::fs::rename(cold.join("member/wal"), &elsewhere).unwrap();
-    assert_eq!(stdout(&coldbolt(&["wal", "dump", "--wal-dir", elsewhere.to_str().unwrap()], &cold)), whole);
-    let alone = coldbolt(&["wal", "dump"], &elsewhere.join("0000000000000000-0000000000000000.wal"));
-    assert!(stdout(&alone).contains("WAL entries: 145\n"), "{}", stderr(&alone));
+    assert_eq!(asked(&["wal", "dump", "--wal-dir", elsewhere.to_str().unwrap()], &cold).text(), whole);
+    let alone = asked(&["wal", "dump"], &elsewhere.join("0000000000000000-0000000000000000.wal"));
+    assert!(alone.text().contains("WAL entries: 145\n"), "{}", alone.err);
 }
 
 #[test]
 fn damage_prints_what_is_before_it_and_then_says_where() {
     let temp = tempfile::tempdir().unwrap();
     let cold = unpack("3.6.14", "cold", temp.path());
-    let whole = stdout(&coldbolt(&["wal", "dump", "--start-index", "0"], &cold));
+    let whole = answer(&["wal", "dump", "--start-index", "0"], &cold);
     let path = cold.join(WAL);
     let mut bytes = std::fs::read(&path).unwrap();
     let at = bytes.windows(8).position(|piece| piece == b"value-3-").unwrap();
     bytes[at] ^= 1;
     std::fs::write(&path, &bytes).unwrap();
-    let output = coldbolt(&["wal", "dump", "--start-index", "0"], &cold);
-    assert_eq!(output.status.code(), Some(1));
-    let text = stdout(&output);
+    let output = asked(&["wal", "dump", "--start-index", "0"], &cold);
+    assert_eq!(output.code, 1);
+    let text = output.text();
     let rows = |text: &str| {
         text.lines()
             .filter(|line| line.contains("\tnorm\t") || line.contains("\tconf\t"))
@@ -262,7 +206,7 @@ fn damage_prints_what_is_before_it_and_then_says_where() {
     };
     assert_eq!(rows(&text).len(), 7, "the first value-3- is in the eighth entry");
     assert_eq!(rows(&text), rows(&whole)[..7]);
-    let said = stderr(&output);
+    let said = output.err;
     assert!(
         said.starts_with("damage: ")
             && said.contains(WAL)
@@ -272,10 +216,10 @@ fn damage_prints_what_is_before_it_and_then_says_where() {
     );
     assert!(said.contains("its checksum is") && said.contains("its data gives"), "{said}");
 
-    let raw = coldbolt(&["wal", "dump", "--raw"], &cold);
-    assert_eq!(raw.status.code(), Some(1));
-    assert!(stdout(&raw).ends_with("EOF: All entries were processed.\n"));
-    assert_eq!(stderr(&raw).lines().count(), 1, "one byte, one finding: {}", stderr(&raw));
+    let raw = asked(&["wal", "dump", "--raw"], &cold);
+    assert_eq!(raw.code, 1);
+    assert!(raw.text().ends_with("EOF: All entries were processed.\n"));
+    assert_eq!(raw.err.lines().count(), 1, "one byte, one finding: {}", raw.err);
 }
 
 #[test]
@@ -286,32 +230,27 @@ fn a_torn_tail_is_a_warning_and_a_missing_file_is_exit_code_3() {
     let bytes = std::fs::read(&path).unwrap();
     let used = bytes.iter().rposition(|byte| *byte != 0).unwrap();
     File::options().write(true).open(&path).unwrap().set_len(used as u64 - 4).unwrap();
-    let output = coldbolt(&["wal", "dump"], &cold);
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert!(
-        stderr(&output).starts_with("warning: ") && stderr(&output).contains("[wal-torn]"),
-        "{}",
-        stderr(&output)
-    );
-    let raw = stdout(&coldbolt(&["wal", "dump", "--raw"], &cold));
+    let output = asked(&["wal", "dump"], &cold);
+    assert_eq!(output.code, 0, "{}", output.err);
+    assert!(output.err.starts_with("warning: ") && output.err.contains("[wal-torn]"), "{}", output.err);
+    let raw = answer(&["wal", "dump", "--raw"], &cold);
     assert!(
         raw.ends_with("error: unexpected EOF.\n") || raw.contains("max entry size limit exceeded"),
         "{}",
         raw.lines().last().unwrap()
     );
 
-    assert_eq!(coldbolt(&["wal", "dump"], Path::new("/nonexistent")).status.code(), Some(3));
-    assert_eq!(coldbolt(&["wal", "dump"], &cold.join("member/snap")).status.code(), Some(3));
-    assert_eq!(coldbolt(&["wal", "dump", "--entry-type", "Nonsense"], &cold).status.code(), Some(2));
-    assert_eq!(coldbolt(&["snap", "show"], Path::new("/nonexistent")).status.code(), Some(3));
+    assert_eq!(asked(&["wal", "dump"], Path::new("/nonexistent")).code, 3);
+    assert_eq!(asked(&["wal", "dump"], &cold.join("member/snap")).code, 3);
+    assert_eq!(asked(&["wal", "dump", "--entry-type", "Nonsense"], &cold).code, 2);
+    assert_eq!(asked(&["snap", "show"], Path::new("/nonexistent")).code, 3);
 }
 
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     let temp = tempfile::tempdir().unwrap();
     let cold = unpack("3.5.1", "cold", temp.path());
-    let mut child = Command::new(env!("CARGO_BIN_EXE_coldbolt"))
-        .args(["wal", "dump", "--start-index", "0", "-w", "ndjson"])
+    let mut child = command(["wal", "dump", "--start-index", "0", "-w", "ndjson"])
         .arg(&cold)
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
@@ -319,7 +258,7 @@ fn a_reader_that_goes_away_is_no_error() {
         .unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
-    assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()));
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
 }
 
 #[test]
@@ -330,13 +269,13 @@ fn an_unreadable_newest_snapshot_is_passed_over() {
     let mut bytes = std::fs::read(&newest).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(&newest, bytes).unwrap();
-    let output = coldbolt(&["wal", "dump"], &cold);
-    assert!(stdout(&output).starts_with("Snapshot:\nterm=2 index=61 "), "{}", stdout(&output));
-    assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("[snap-crc]"));
+    let output = asked(&["wal", "dump"], &cold);
+    assert!(output.text().starts_with("Snapshot:\nterm=2 index=61 "), "{}", output.text());
+    assert_eq!(output.code, 1);
+    assert!(output.err.contains("[snap-crc]"));
     assert!(newest.exists(), "etcd-dump-logs renames it, this does not");
-    let shown = coldbolt(&["snap", "show"], &newest);
-    assert_eq!((shown.status.code(), stdout(&shown)), (Some(1), String::new()));
+    let shown = asked(&["snap", "show"], &newest);
+    assert_eq!((shown.code, shown.text()), (1, ""));
 }
 
 #[test]
@@ -345,9 +284,9 @@ fn snap_show_tells_where_it_was_taken_and_who_was_a_member() {
         let temp = tempfile::tempdir().unwrap();
         let cold = unpack(version, "cold", temp.path());
         let file = cold.join("member/snap/0000000000000002-000000000000007a.snap");
-        let output = coldbolt(&["snap", "show", "-w", "json"], &file);
-        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-        let shown: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let output = asked(&["snap", "show", "-w", "json"], &file);
+        assert_eq!(output.code, 0, "{}", output.err);
+        let shown: serde_json::Value = serde_json::from_slice(&output.out).unwrap();
         assert_eq!((&shown["term"], &shown["index"]), (&2.into(), &122.into()));
         let series = version.rsplit_once('.').unwrap().0;
         assert_eq!(shown["clusterVersion"], format!("{series}.0"));
@@ -355,7 +294,7 @@ fn snap_show_tells_where_it_was_taken_and_who_was_a_member() {
         assert_eq!(member["name"], "m1");
         assert_eq!(shown["confState"]["voters"][0], member["id"]);
         assert!(member["peerURLs"][0].as_str().unwrap().starts_with("http://127.0.0.1:"));
-        let text = stdout(&coldbolt(&["snap", "show"], &file));
+        let text = answer(&["snap", "show"], &file);
         assert!(
             text.contains("index           122\n") && text.contains(member["id"].as_str().unwrap()),
             "{text}"

@@ -11,8 +11,7 @@ use coldbolt::io::Source;
 use coldbolt::ops::verify::{Level, Verdict, Verification, VerifyOptions, verify_file};
 use coldbolt::words::monitor::Quiet;
 
-use support::image;
-use support::image::Image;
+use support::image::{self, Image};
 
 fn small() -> Image {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/small-3.5.1/snapshot.db");

@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
+use std::process::Command;
 
 use coldbolt::codec::checksum::{crc32c, hex, sha256};
 use serde_json::Value;
 
-use support::backup::{Backup, code, coldbolt, stderr, stdout, verify};
+use support::backup::{Backup, verify};
+use support::run::run;
+use support::{binary, coldbolt_in};
 
 /// `good.db`, `bad.db` (a byte of a value flipped), `bare.db` (no trailer), `text` (nothing of etcd's).
 fn files() -> tempfile::TempDir {
@@ -62,8 +65,8 @@ fn exit_codes_say_how_it_ended() {
         (&["text", "--strict"], 3),
         (&["bare.db", "--strict", "--trailer", "optional"], 0),
     ] {
-        let output = coldbolt(dir.path(), &[&["verify"], args].concat());
-        assert_eq!(code(&output), due, "{args:?}: {}", stderr(&output));
+        let output = coldbolt_in(dir.path(), &[&["verify"], args].concat());
+        assert_eq!(output.code, due, "{args:?}: {}", output.err);
     }
     assert_eq!(contents(dir.path()), before, "an input changed");
 }
@@ -75,7 +78,7 @@ fn reports_are_written_whatever_the_verdict_and_replace_those_of_the_last_run() 
         for (_, file) in REPORTS.chunks(2).map(|pair| (pair[0], pair[1])) {
             fs::write(dir.path().join(file), "of the last run").unwrap();
         }
-        coldbolt(dir.path(), &[&["verify"], input, &REPORTS].concat());
+        coldbolt_in(dir.path(), &[&["verify"], input, &REPORTS].concat());
         let now = contents(dir.path());
         for file in ["out.xml", "out.sarif", "out.md", "out.prom"] {
             let text = String::from_utf8(now[file].clone()).unwrap();
@@ -104,9 +107,9 @@ fn no_report_costs_a_file() {
         (&["--junit", "sub"], "not a regular file"),
         (&["--manifest", "old.json"], "never overwritten"),
     ] {
-        let output = coldbolt(dir.path(), &[&["verify", "good.db"], args].concat());
-        assert_eq!((code(&output), output.stdout.len()), (2, 0), "{args:?}");
-        assert!(stderr(&output).contains(due), "{args:?}: {}", stderr(&output));
+        let output = coldbolt_in(dir.path(), &[&["verify", "good.db"], args].concat());
+        assert_eq!((output.code, output.out.len()), (2, 0), "{args:?}");
+        assert!(output.err.contains(due), "{args:?}: {}", output.err);
     }
     assert_eq!(contents(dir.path()), before);
 }
@@ -115,10 +118,10 @@ fn no_report_costs_a_file() {
 fn ndjson_is_findings_and_then_the_verdict() {
     let dir = files();
     let output =
-        coldbolt(dir.path(), &["verify", "bad.db", "bare.db", "text", "--ndjson", "--min-revision", "1"]);
-    let lines: Vec<Value> = stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        coldbolt_in(dir.path(), &["verify", "bad.db", "bare.db", "text", "--ndjson", "--min-revision", "1"]);
+    let lines: Vec<Value> = output.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let kinds: Vec<&str> = lines.iter().map(|l| l["type"].as_str().unwrap()).collect();
-    assert_eq!((code(&output), kinds), (1, vec!["finding", "finding", "unreadable", "verdict"]));
+    assert_eq!((output.code, kinds), (1, vec!["finding", "finding", "unreadable", "verdict"]));
     assert_eq!(
         (&lines[0]["code"], &lines[1]["code"]),
         (&Value::from("trailer-mismatch"), &Value::from("trailer-absent"))
@@ -134,19 +137,17 @@ fn ndjson_is_findings_and_then_the_verdict() {
     assert_eq!(last, answer);
     // Whoever reads one line has read enough.
     let sh = "\"$1\" verify bad.db --ndjson | head -n 1; exit ${PIPESTATUS[0]}";
-    let bash = std::process::Command::new("bash")
-        .current_dir(dir.path())
-        .args(["-c", sh, "bash", env!("CARGO_BIN_EXE_coldbolt")])
-        .output()
-        .unwrap();
-    assert!([0, 1].contains(&code(&bash)), "{}", stderr(&bash));
+    let mut bash = Command::new("bash");
+    bash.current_dir(dir.path()).args(["-c", sh, "bash"]).arg(binary());
+    let bash = run(bash);
+    assert!([0, 1].contains(&bash.code), "{}", bash.err);
 }
 
 #[test]
 fn junit_has_a_test_for_each_level_and_rule() {
     let dir = files();
     let rules = ["--min-revision", "100", "--cluster-id", "1", "--require-prefix", "<\"&'>"];
-    coldbolt(
+    coldbolt_in(
         dir.path(),
         &[&["verify", "bad.db", "bare.db", "none.db", "--junit", "out.xml"], &rules[..]].concat(),
     );
@@ -185,7 +186,7 @@ fn sarif_has_a_rule_for_each_result_and_the_byte() {
         "--cluster-id",
         "1",
     ];
-    coldbolt(dir.path(), &args);
+    coldbolt_in(dir.path(), &args);
     let log: Value = serde_json::from_slice(&fs::read(dir.path().join("out.sarif")).unwrap()).unwrap();
     let run = &log["runs"][0];
     let rules: Vec<&str> = run["tool"]["driver"]["rules"]
@@ -225,7 +226,7 @@ fn sarif_has_a_rule_for_each_result_and_the_byte() {
 fn prometheus_has_each_series_once() {
     let dir = files();
     let rules = ["--min-revision", "100", "--cluster-id", "1", "--require-prefix", "a\"b\\c"];
-    coldbolt(
+    coldbolt_in(
         dir.path(),
         &[
             &["verify", "bad.db", "./bad.db", "bad.db", "bare.db", "none.db", "--prometheus", "out.prom"],
@@ -255,7 +256,7 @@ fn prometheus_has_each_series_once() {
     once.sort_unstable();
     once.dedup();
     assert_eq!(once.len(), series.len());
-    coldbolt(dir.path(), &["verify", "good.db", "--prometheus", "out.prom"]);
+    coldbolt_in(dir.path(), &["verify", "good.db", "--prometheus", "out.prom"]);
     assert!(
         fs::read_to_string(dir.path().join("out.prom"))
             .unwrap()
@@ -266,7 +267,10 @@ fn prometheus_has_each_series_once() {
 #[test]
 fn markdown_says_what_was_checked_and_what_to_do() {
     let dir = files();
-    coldbolt(dir.path(), &["verify", "bad.db", "none.db", "--markdown", "out.md", "--min-revision", "100"]);
+    coldbolt_in(
+        dir.path(),
+        &["verify", "bad.db", "none.db", "--markdown", "out.md", "--min-revision", "100"],
+    );
     let text = fs::read_to_string(dir.path().join("out.md")).unwrap();
     for due in [
         "## coldbolt verify: 0 good, 1 bad, 0 inconclusive, 1 unreadable",
@@ -296,8 +300,8 @@ fn crc32(bytes: &[u8]) -> u32 {
 fn a_manifest_is_evidence_of_the_bytes() {
     let dir = files();
     let bytes = fs::read(dir.path().join("good.db")).unwrap();
-    let output = coldbolt(dir.path(), &["verify", "good.db", "--manifest", "m.json"]);
-    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let output = coldbolt_in(dir.path(), &["verify", "good.db", "--manifest", "m.json"]);
+    assert_eq!(output.code, 0, "{}", output.err);
     let manifest: Value = serde_json::from_slice(&fs::read(dir.path().join("m.json")).unwrap()).unwrap();
     assert_eq!(manifest["schema"], "coldbolt.manifest/1");
     assert_eq!(manifest["tool"], concat!("coldbolt ", env!("CARGO_PKG_VERSION")));
@@ -338,7 +342,7 @@ fn brief(answer: &Value) -> (Vec<String>, String) {
 fn a_file_is_held_against_its_manifest() {
     let dir = files();
     let at = |name: &str| dir.path().join(name);
-    assert_eq!(code(&coldbolt(dir.path(), &["verify", "good.db", "bare.db", "--manifest", "m.json"])), 4);
+    assert_eq!(coldbolt_in(dir.path(), &["verify", "good.db", "bare.db", "--manifest", "m.json"]).code, 4);
     fs::remove_file(at("bad.db")).unwrap();
     let two = ["good.db", "bare.db", "--check-manifest", "m.json"];
     // The manifest stands in for the trailer that a member's own database lacks.
@@ -389,7 +393,7 @@ fn a_manifest_beside_a_file_is_used_and_said() {
     let at = |name: &str| dir.path().join(name);
     fs::create_dir(at("backups")).unwrap();
     fs::copy(at("bare.db"), at("backups/bare.db")).unwrap();
-    coldbolt(&at("backups"), &["verify", "bare.db", "--manifest", "bare.db.manifest.json"]);
+    coldbolt_in(&at("backups"), &["verify", "bare.db", "--manifest", "bare.db.manifest.json"]);
     for path in ["backups/bare.db", "backups"] {
         let (exit, answer) = verify(dir.path(), &[path]);
         let detail = answer["files"][0]["levels"][1]["detail"].as_str().unwrap();
@@ -429,12 +433,12 @@ fn no_control_character_of_a_file_name_reaches_an_output() {
     for mode in
         [&["--manifest", "out.json"][..], &["-w", "json"], &["--ndjson"], &["--check-manifest", "out.json"]]
     {
-        let output = coldbolt(dir.path(), &[&["verify", "."], mode, &REPORTS].concat());
+        let output = coldbolt_in(dir.path(), &[&["verify", "."], mode, &REPORTS].concat());
         let texts = contents(dir.path())
             .into_iter()
             .filter(|(name, _)| name.starts_with("out."))
             .map(|(_, text)| String::from_utf8(text).unwrap());
-        for text in texts.chain([stdout(&output), stderr(&output)]) {
+        for text in texts.chain([output.text().to_owned(), output.err]) {
             assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{mode:?}: {text:?}");
         }
         REPORTS

@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use coldbolt::ops::verify::policy::Rule;
 use serde_json::Value;
 
-use support::backup;
-use support::backup::{Backup, code, coldbolt, fixture, stderr, unpack, verify};
+use support::backup::{Backup, verify};
+use support::run::run;
+use support::{binary, coldbolt_in, fixture, unpack};
 
 /// A rule: a line of a policy file and the flags that mean the same, once kept and once broken.
 struct Case {
@@ -308,18 +310,12 @@ fn the_newest_lease_tells_the_age_and_not_a_fresh_mtime_alone() {
 #[test]
 fn what_comes_through_a_pipe_has_no_mtime() {
     let dir = files();
-    let piped = std::process::Command::new("sh")
-        .current_dir(dir.path())
-        .args([
-            "-c",
-            "cat before.db | \"$1\" verify - --max-age 1w -w json",
-            "sh",
-            env!("CARGO_BIN_EXE_coldbolt"),
-        ])
-        .output()
-        .unwrap();
-    let answer: Value = serde_json::from_slice(&piped.stdout).unwrap();
-    assert_eq!((code(&piped), &results(&answer, Rule::MaxAgeFile)[0]["passed"]), (4, &Value::Null));
+    let mut sh = Command::new("sh");
+    sh.current_dir(dir.path()).args(["-c", "cat before.db | \"$1\" verify - --max-age 1w -w json", "sh"]);
+    sh.arg(binary());
+    let piped = run(sh);
+    let answer = piped.json();
+    assert_eq!((piped.code, &results(&answer, Rule::MaxAgeFile)[0]["passed"]), (4, &Value::Null));
 }
 
 #[test]
@@ -371,15 +367,16 @@ fn a_policy_file_that_cannot_be_used_is_a_usage_error_with_its_place() {
         ("min-revision = ", &["line 1"]),
     ] {
         fs::write(dir.path().join("p.toml"), text).unwrap();
-        let output = coldbolt(dir.path(), &["verify", "now.db", "--policy", "p.toml"]);
-        let said = stderr(&output);
-        assert_eq!((code(&output), output.stdout.len()), (2, 0), "{text}: {said}");
+        let output = coldbolt_in(dir.path(), &["verify", "now.db", "--policy", "p.toml"]);
+        let said = output.err;
+        assert_eq!((output.code, output.out.len()), (2, 0), "{text}: {said}");
         due.iter().for_each(|due| assert!(said.contains(due), "{text}: no {due} in {said}"));
         assert!(!said.contains('\u{1b}'), "{said:?}");
     }
     fs::write(dir.path().join("p.toml"), b"a = \"\xff\"").unwrap();
     assert!(
-        stderr(&coldbolt(dir.path(), &["verify", "now.db", "--policy", "p.toml"]))
+        coldbolt_in(dir.path(), &["verify", "now.db", "--policy", "p.toml"])
+            .err
             .contains("line 1, column 6: is not UTF-8")
     );
     fs::write(dir.path().join("p.toml"), " ".repeat((1 << 20) + 1)).unwrap();
@@ -389,9 +386,9 @@ fn a_policy_file_that_cannot_be_used_is_a_usage_error_with_its_place() {
         (&["--max-age", "5"], "26h"),
         (&["--trailer", "maybe"], "optional"),
     ] {
-        let output = coldbolt(dir.path(), &[&["verify", "now.db"], args].concat());
-        assert_eq!(code(&output), 2, "{args:?}");
-        assert!(stderr(&output).contains(due), "{args:?}: {}", stderr(&output));
+        let output = coldbolt_in(dir.path(), &[&["verify", "now.db"], args].concat());
+        assert_eq!(output.code, 2, "{args:?}");
+        assert!(output.err.contains(due), "{args:?}: {}", output.err);
     }
 }
 
@@ -415,10 +412,10 @@ fn names_from_the_file_reach_no_output_raw() {
         "--prometheus",
         "p",
     ];
-    let output = coldbolt(dir.path(), &args);
+    let output = coldbolt_in(dir.path(), &args);
     let files = ["j", "s", "m", "p"].map(|name| fs::read_to_string(dir.path().join(name)).unwrap());
-    for text in [backup::stdout(&output), stderr(&output)].iter().chain(&files) {
+    for text in [output.text().to_owned(), output.err.clone()].iter().chain(&files) {
         assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
     }
-    assert!(backup::stdout(&output).contains("m\\u{1b}[31m\\u{9b}"), "{}", backup::stdout(&output));
+    assert!(output.text().contains("m\\u{1b}[31m\\u{9b}"), "{}", output.text());
 }

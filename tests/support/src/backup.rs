@@ -1,9 +1,8 @@
-//! Backups made to measure, and the fixtures, and what the binary says about them.
+//! Backups made to measure, and what `verify` says about them.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use coldbolt::bolt::writer::{Options, Writer};
 use coldbolt::codec::checksum::sha256;
@@ -12,6 +11,7 @@ use prost::Message;
 use serde_json::Value;
 
 use crate::key_value::KeyValue;
+use crate::run::coldbolt_in;
 
 /// A database of one member, written with the bbolt writer: each key at a revision of its own, from 2 on.
 pub struct Backup {
@@ -105,54 +105,8 @@ impl Backup {
     }
 }
 
-pub fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().join("fixtures").join(name)
-}
-
-/// Unpacks a member's directory. Segments are 64 MB of mostly zeros: only what is used is written, the rest stays a
-/// hole.
-pub fn unpack(version: &str, name: &str, into: &Path) -> PathBuf {
-    let archive = File::open(fixture(&format!("etcd-{version}/{name}.tar.gz"))).unwrap();
-    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(archive));
-    for entry in archive.entries().unwrap() {
-        let mut entry = entry.unwrap();
-        let path = into.join(entry.path().unwrap());
-        let kind = entry.header().entry_type();
-        if !kind.is_file() && !kind.is_gnu_sparse() {
-            continue;
-        }
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let mut used = Vec::new();
-        let size = std::io::copy(&mut entry, &mut used).unwrap();
-        let zeros = used.iter().rev().take_while(|byte| **byte == 0).count();
-        used.truncate(used.len() - zeros);
-        fs::write(&path, &used).unwrap();
-        File::options().write(true).open(&path).unwrap().set_len(size).unwrap();
-    }
-    into.join(name)
-}
-
-/// Runs the binary in a directory.
-pub fn coldbolt(dir: &Path, args: &[&str]) -> Output {
-    Command::new(crate::binary()).current_dir(dir).args(args).output().unwrap()
-}
-
-pub fn code(output: &Output) -> i32 {
-    output.status.code().unwrap()
-}
-
-pub fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-pub fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
 /// `verify -w json` of these arguments: exit code and answer.
 pub fn verify(dir: &Path, args: &[&str]) -> (i32, Value) {
-    let output = coldbolt(dir, &[&["verify", "-w", "json"], args].concat());
-    let answer = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|e| panic!("{args:?}: {e}: {}", stderr(&output)));
-    (code(&output), answer)
+    let run = coldbolt_in(dir, [&["verify", "-w", "json"], args].concat());
+    (run.code, run.json())
 }

@@ -1,7 +1,6 @@
 //! What the test programs share.
 
 pub mod backup;
-pub mod bounded;
 pub mod content;
 pub mod history;
 pub mod image;
@@ -11,6 +10,7 @@ pub mod model;
 pub mod mutate;
 pub mod peers;
 pub mod restored;
+pub mod run;
 pub mod server;
 pub mod trio;
 
@@ -20,20 +20,14 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
 use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
+pub use crate::run::{Run, binary, coldbolt, coldbolt_in, command};
+
 /// The versions of etcd that the fixtures are from.
 pub const VERSIONS: [&str; 4] = ["3.4.23", "3.5.1", "3.6.14", "3.7.1"];
-
-/// The binary that cargo built for the tests. It tells the programs that it runs where that is.
-pub fn binary() -> PathBuf {
-    std::env::var_os("CARGO_BIN_EXE_coldbolt")
-        .expect("run by cargo, which sets CARGO_BIN_EXE_coldbolt")
-        .into()
-}
 
 /// A file under `fixtures/`.
 pub fn fixture(name: &str) -> PathBuf {
@@ -149,41 +143,6 @@ pub fn unpack(version: &str, name: &str, into: &Path) -> PathBuf {
         }
     }
     into.join(name)
-}
-
-/// What a run of a program left.
-#[derive(Debug)]
-pub struct Ran {
-    pub code: Option<i32>,
-    pub out: Vec<u8>,
-    pub err: String,
-}
-
-impl Ran {
-    pub fn text(&self) -> &str {
-        std::str::from_utf8(&self.out).unwrap()
-    }
-}
-
-impl From<Output> for Ran {
-    fn from(output: Output) -> Ran {
-        Ran {
-            code: output.status.code(),
-            out: output.stdout,
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
-    }
-}
-
-/// Runs a program with empty standard input.
-pub fn run(program: impl AsRef<OsStr>, args: &[&OsStr]) -> Ran {
-    let output = Command::new(&program).args(args).stdin(Stdio::null()).output();
-    output.unwrap_or_else(|error| panic!("{}: {error}", program.as_ref().display())).into()
-}
-
-/// Runs coldbolt.
-pub fn coldbolt(args: &[&OsStr]) -> Ran {
-    run(binary(), args)
 }
 
 /// Arguments of different types as one list.

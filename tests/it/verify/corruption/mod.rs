@@ -2,7 +2,7 @@
 //! badly, and nothing else. A finding code without an entry here fails.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use coldbolt::etcd::schema::Minor;
@@ -18,9 +18,9 @@ mod directories;
 mod keyspace;
 mod pages;
 
-use support::image;
-use support::image::{Buckets, Image};
+use support::image::{self, Buckets, Image};
 use support::member::{Files, Member};
+use support::{fixture, unpack};
 
 /// A finding that is due.
 #[derive(Debug, Clone)]
@@ -91,10 +91,6 @@ impl Entry {
     }
 }
 
-fn fixture(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(path)
-}
-
 fn small() -> Image {
     Image::snapshot(fs::read(fixture("small-3.5.1/snapshot.db")).unwrap())
 }
@@ -146,26 +142,6 @@ fn verify_files(files: &Files) -> Verification {
     let directory = tempfile::tempdir().unwrap();
     files.write(directory.path());
     verify(directory.path(), options(), &Quiet).unwrap()
-}
-
-/// Unpacks a member's directory. Files are mostly zeros: only what is used is written, the rest stays a hole.
-fn unpack(version: &str, name: &str, into: &Path) -> PathBuf {
-    let archive = File::open(fixture(&format!("etcd-{version}/{name}.tar.gz"))).unwrap();
-    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(archive));
-    for entry in archive.entries().unwrap() {
-        let mut entry = entry.unwrap();
-        if entry.header().entry_type().is_dir() {
-            continue;
-        }
-        let path = into.join(entry.path().unwrap());
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let mut used = Vec::new();
-        let size = std::io::copy(&mut entry, &mut used).unwrap();
-        used.truncate(used.len() - used.iter().rev().take_while(|byte| **byte == 0).count());
-        fs::write(&path, &used).unwrap();
-        File::options().write(true).open(&path).unwrap().set_len(size).unwrap();
-    }
-    into.join(name)
 }
 
 impl Break {
