@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::bolt::Db;
 use crate::codec::to_u64;
 use crate::etcd::Facts;
-use crate::etcd::member::{Member, hex_id};
+use crate::etcd::member::Member;
 use crate::etcd::request::{Request, decode};
 use crate::etcd::schema::{Minor, storage_version};
 use crate::raft::{ConfChange, ConfState, Entry, EntryType, EntryView, HardState};
@@ -21,6 +21,7 @@ use crate::wal::segment::End;
 use crate::wal::{Log, Metadata, Snapshot};
 use crate::words::error::{At, Corrupt, Error, Result};
 use crate::words::finding::{Code, Finding, Severity};
+use crate::words::ids::{ClusterId, MemberId, RaftIndex, Term};
 use crate::words::monitor::Monitor;
 
 /// Segments are made this long; only a finished one ends with its last record.
@@ -49,11 +50,9 @@ pub struct FoldReport {
     /// How that is known.
     pub etcd_version_reason: String,
     /// Whose log it is.
-    #[serde(serialize_with = "hex_id")]
-    pub member: u64,
+    pub member: MemberId,
     /// Its cluster.
-    #[serde(serialize_with = "hex_id")]
-    pub cluster: u64,
+    pub cluster: ClusterId,
     /// How many members vote.
     pub voters: usize,
     /// The last entry that is in the database.
@@ -94,9 +93,9 @@ pub struct Raised {
     /// The revision (main).
     pub revision: i64,
     /// The entry.
-    pub index: u64,
+    pub index: RaftIndex,
     /// Its term.
-    pub term: u64,
+    pub term: Term,
 }
 
 /// What is to be written over the database, and what a person should know.
@@ -120,9 +119,9 @@ pub struct Position {
     /// Whose log it is.
     pub metadata: Metadata,
     /// The last entry in the database.
-    pub index: u64,
+    pub index: RaftIndex,
     /// Its term.
-    pub term: u64,
+    pub term: Term,
     /// Term and vote, which a member must remember.
     pub state: HardState,
     /// Who is a member.
@@ -151,7 +150,7 @@ pub fn fold(
     let damaged = |corrupt: Box<Corrupt>| Error::damaged(db.source().path(), corrupt);
     let in_log = |corrupt: Box<Corrupt>| Error::damaged(place, corrupt);
     let facts = apply::facts(db).map_err(damaged)?;
-    let from = facts.consistent_index.unwrap_or(0);
+    let from = facts.consistent_index.map_or(0, RaftIndex::get);
     let log = log.select(from).map_err(in_log)?;
     let tail = Tail::read(&log, from, place, options)?;
     let mut findings: Vec<Finding> = tail.short(&log).into_iter().collect();
@@ -185,12 +184,12 @@ pub fn fold(
     let mut report = FoldReport {
         etcd_version: version.to_string(),
         etcd_version_reason: reason,
-        member: metadata.node_id(),
-        cluster: metadata.cluster_id(),
+        member: metadata.member(),
+        cluster: metadata.cluster(),
         voters: 0,
         database_index: from,
         commit_index: tail.commit,
-        last_index: tail.entries.last().map_or(from, |entry| entry.index),
+        last_index: tail.entries.last().map_or(from, |entry| entry.index.get()),
         first_applied: None,
         last_applied: None,
         applied: 0,
@@ -208,11 +207,11 @@ pub fn fold(
     }
     let mut promised = Vec::new();
     let (known, beyond) =
-        tail.entries.split_at(tail.entries.partition_point(|entry| entry.index <= tail.commit));
+        tail.entries.split_at(tail.entries.partition_point(|entry| entry.index.get() <= tail.commit));
     let mut stopped = tail.apply(&log, known, place, options, &mut replayer, &mut report, monitor)?;
     // A single voter commits its whole log as soon as it starts.
     let whole = tail.summary.complete && !tail.summary.discarded;
-    let alone = whole && replayer.votes_alone(metadata.node_id());
+    let alone = whole && replayer.votes_alone(metadata.member());
     if !stopped && (alone || options.include_uncommitted) {
         let had = report.last_applied;
         stopped = tail.apply(&log, beyond, place, options, &mut replayer, &mut report, monitor)?;
@@ -226,8 +225,8 @@ pub fn fold(
             let data = entry.data.map(<[u8]>::to_vec);
             promised.push(Entry {
                 kind: Some(entry.kind),
-                term: Some(entry.term),
-                index: Some(entry.index),
+                term: Some(entry.term.get()),
+                index: Some(entry.index.get()),
                 data,
             });
             Ok(true)
@@ -257,14 +256,14 @@ pub fn fold(
     }
     for change in options.changes {
         if let Done::Rejected(why) = replayer.change_members(change).map_err(in_log)? {
-            return Err(Error::Refused(format!("member {:x}: {why}", change.node_id())));
+            return Err(Error::Refused(format!("member {}: {why}", change.member())));
         }
     }
     report.voters = replayer.voters();
-    if options.changes.is_empty() && replayer.was_removed(metadata.node_id()) {
+    if options.changes.is_empty() && replayer.was_removed(metadata.member()) {
         let what = format!(
-            "member {:x}, whose log it is, was removed from the cluster: others have gone on without it",
-            metadata.node_id()
+            "member {}, whose log it is, was removed from the cluster: others have gone on without it",
+            metadata.member()
         );
         findings.push(Finding::new(
             Code::MembersDisagree,
@@ -279,7 +278,8 @@ pub fn fold(
     let replayed = replayer.finish();
     report.revision_after = replayed.revision;
     findings.extend(replayed.findings);
-    let term = if replayed.term > 0 { replayed.term } else { tail.term_of(&log, replayed.index) };
+    let term =
+        if replayed.term > Term::default() { replayed.term } else { tail.term_of(&log, replayed.index) };
     let raft = Position {
         version,
         metadata,
@@ -311,7 +311,7 @@ fn check_start(until: Until, index: u64, revision: i64) -> Result<()> {
 /// Refuses a log that does not come so far.
 fn check_end(until: Until, replayer: &Replayer<'_, '_>) -> Result<()> {
     let (what, ends, wanted) = match until {
-        Until::Index(wanted) if replayer.index() < wanted => {
+        Until::Index(wanted) if replayer.index().get() < wanted => {
             ("raft index", replayer.index().to_string(), wanted.to_string())
         }
         Until::Revision(wanted) if replayer.revision() < wanted => {
@@ -361,7 +361,7 @@ impl Tail {
             return Err(Error::damaged(Path::new(&finding.file), Box::new(corrupt)));
         }
         let commit = summary.hard_state.map_or(0, |state| state.commit());
-        let first = entries.first().map(|entry| entry.index);
+        let first = entries.first().map(|entry| entry.index.get());
         let next = from.saturating_add(1);
         let missing = match first {
             Some(first) => (first != next).then_some(first.saturating_sub(1)),
@@ -390,8 +390,9 @@ impl Tail {
     }
 
     /// The term of an entry, 0 when it is not there.
-    fn term_of(&self, log: &Log<'_>, index: u64) -> u64 {
-        let mut term = self.summary.snapshots.iter().find(|s| s.index() == index).map_or(0, Snapshot::term);
+    fn term_of(&self, log: &Log<'_>, index: RaftIndex) -> Term {
+        let recorded = self.summary.snapshots.iter().find(|s| s.last_index() == index);
+        let mut term = recorded.map(Snapshot::last_term).unwrap_or_default();
         log.scan(Scan::default(), &mut |_| {}, &mut |visit| {
             if let Body::Entry { entry, .. } = visit.body
                 && entry.index == index
@@ -424,7 +425,7 @@ impl Tail {
     /// What an entry tells of the time.
     fn moment(&self, log: &Log<'_>, at: Told, place: &Path, revision: Option<i64>) -> Result<Moment> {
         let mut key = String::new();
-        let from = self.entries.partition_point(|entry| entry.index < at.index);
+        let from = self.entries.partition_point(|entry| entry.index.get() < at.index);
         self.each(log, self.entries.get(from..).unwrap_or_default(), place, |entry| {
             key = told(entry).map_or_else(String::new, |(_, key)| crate::words::error::show_bytes(&key));
             Ok(false)
@@ -452,7 +453,7 @@ impl Tail {
                 return Err(Error::Cancelled);
             }
             let there = match options.until {
-                Some(Until::Index(until)) => entry.index > until,
+                Some(Until::Index(until)) => entry.index.get() > until,
                 Some(Until::Revision(until)) => replayer.revision() >= until,
                 // A time was made an index.
                 Some(Until::Time(_)) | None => false,
@@ -477,8 +478,8 @@ impl Tail {
                     term: entry.term,
                 });
             }
-            report.first_applied.get_or_insert(entry.index);
-            report.last_applied = Some(entry.index);
+            report.first_applied.get_or_insert(entry.index.get());
+            report.last_applied = Some(entry.index.get());
             monitor.advance(1);
             Ok(true)
         })?;

@@ -13,7 +13,7 @@
 //!
 //! let member: MemberId = "8e9e05c52164694d".parse()?;
 //! assert_eq!(member.get(), 0x8e9e_05c5_2164_694d);
-//! assert_eq!((MemberId::new(10).to_string(), format!("{:#}", MemberId::new(10))), ("a".into(), "000000000000000a".into()));
+//! assert_eq!((MemberId::new(10).to_string(), MemberId::new(10).padded()), ("a".into(), "000000000000000a".into()));
 //! assert_eq!(LeaseId::new(-1).to_string(), "ffffffffffffffff");
 //! assert_eq!(RaftIndex::new(9).next(), RaftIndex::new(10));
 //! # Ok::<(), std::num::ParseIntError>(())
@@ -58,6 +58,14 @@ macro_rules! number {
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident($inner:ty)) => {
         number!($(#[$doc])* $name($inner));
+
+        impl $name {
+            /// All 16 digits, as `{:#}` prints them.
+            #[must_use]
+            pub fn padded(self) -> String {
+                format!("{self:#}")
+            }
+        }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -9,18 +9,18 @@ mod log;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use self::log::{Fate, RaftLog, Voice, fate};
 use super::copy::CopyOptions;
 use crate::etcd::DataDir;
-use crate::etcd::member::{hex_id, hex_ids, hex16};
 use crate::ops::fold::standing::Standing;
 use crate::replay::apply::Version;
 use crate::store::compare::{CompareReport, compare};
 use crate::store::{Store, StoreOptions};
 use crate::words::error::{At, Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
+use crate::words::ids::{ClusterId, MemberId, RaftIndex};
 use crate::words::monitor::Monitor;
 
 /// How to rank.
@@ -50,18 +50,15 @@ pub struct Candidate {
     /// Its directory, as named.
     pub directory: String,
     /// Whose log it is.
-    #[serde(serialize_with = "hex_or_none")]
-    pub member: Option<u64>,
+    pub member: Option<MemberId>,
     /// Its cluster.
-    #[serde(serialize_with = "hex_or_none")]
-    pub cluster: Option<u64>,
+    pub cluster: Option<ClusterId>,
     /// Its name, if the members' list has it.
     pub name: Option<String>,
     /// The newest term it knows.
     pub term: u64,
     /// For whom it voted in that term; 0 for nobody.
-    #[serde(serialize_with = "hex_id")]
-    pub vote: u64,
+    pub vote: MemberId,
     /// The last entry it wrote down as committed.
     pub commit_index: u64,
     /// The last entry in its log.
@@ -69,7 +66,7 @@ pub struct Candidate {
     /// That entry's term.
     pub last_term: u64,
     /// The last entry in its database.
-    pub database_index: Option<u64>,
+    pub database_index: Option<RaftIndex>,
     /// The revision once its log is applied as far as it is known to be committed.
     pub revision: Option<i64>,
     /// The revision if all of its log counted.
@@ -77,8 +74,7 @@ pub struct Candidate {
     /// Entries in its log past those.
     pub uncommitted: u64,
     /// Who votes, by its database and log.
-    #[serde(serialize_with = "hex_ids")]
-    pub voters: Vec<u64>,
+    pub voters: Vec<MemberId>,
     /// How well it is.
     pub health: Health,
     /// Why it cannot be read.
@@ -151,10 +147,6 @@ impl RankReport {
     }
 }
 
-fn hex_or_none<S: Serializer>(id: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
-    id.map(hex16).serialize(serializer)
-}
-
 /// A member and what is kept of it while all are read.
 struct Entrant {
     candidate: Candidate,
@@ -184,14 +176,14 @@ impl Entrant {
         let database_index = standing.as_ref().and_then(|standing| standing.database_index);
         let mut candidate = Candidate {
             directory: show(path),
-            member: log.metadata.node_id,
-            cluster: log.metadata.cluster_id,
+            member: log.metadata.node_id.map(MemberId::new),
+            cluster: log.metadata.cluster_id.map(ClusterId::new),
             name: None,
             term: log.state.term(),
-            vote: log.state.vote(),
+            vote: log.state.voted_for(),
             commit_index: log.state.commit(),
             // Without a log there is the database.
-            last_index: last_index.max(database_index.unwrap_or(0)),
+            last_index: last_index.max(database_index.map_or(0, RaftIndex::get)),
             last_term,
             database_index,
             revision: None,
@@ -206,7 +198,7 @@ impl Entrant {
             let own = raft.members.iter().find(|member| Some(member.id) == candidate.member);
             candidate.name = own.map(|member| member.name.clone()).filter(|name| !name.is_empty());
             (candidate.revision, candidate.uncommitted) = (Some(report.revision_after), report.left_out);
-            candidate.voters.clone_from(&raft.conf_state.voters);
+            candidate.voters = raft.conf_state.voters.iter().copied().map(MemberId::new).collect();
         }
         Ok(Entrant { candidate, log, standing })
     }
@@ -223,7 +215,7 @@ impl Entrant {
 
     /// The last entry known to be committed: what is in the database was.
     fn known(&self) -> u64 {
-        self.candidate.commit_index.max(self.candidate.database_index.unwrap_or(0))
+        self.candidate.commit_index.max(self.candidate.database_index.map_or(0, RaftIndex::get))
     }
 
     fn voice(&self) -> Voice<'_> {
@@ -260,8 +252,8 @@ fn clusters(entrants: &[Entrant]) -> Vec<Finding> {
         |entrant: &Entrant| entrant.candidate.cluster.map(|id| (id, entrant.candidate.directory.clone()));
     let mut ids = entrants.iter().filter_map(known);
     let Some((first, directory)) = ids.next() else { return Vec::new() };
-    let other = |(id, other): (u64, String)| {
-        let what = format!("its log is of cluster {}, that of {directory} is of {}", hex16(id), hex16(first));
+    let other = |(id, other): (ClusterId, String)| {
+        let what = format!("its log is of cluster {id:#}, that of {directory} is of {first:#}");
         Finding::new(Code::ClusterDiffers, &other, At::default(), what)
     };
     ids.filter(|(id, _)| *id != first).map(other).collect()
@@ -330,13 +322,13 @@ fn uncommitted(best: &Entrant, entrants: &[Entrant]) -> Option<Uncommitted> {
     if best.candidate.uncommitted == 0 {
         return None;
     }
-    let voters: BTreeSet<u64> = best.candidate.voters.iter().copied().collect();
+    let voters: BTreeSet<MemberId> = best.candidate.voters.iter().copied().collect();
     let others: Vec<&Entrant> = entrants.iter().skip(1).filter(|other| other.log.whole).collect();
     let voices: Vec<Voice<'_>> = others.iter().map(|other| other.voice()).collect();
     let fate = fate(&best.voice(), &voices, &voters);
     let heard =
         std::iter::once(best).chain(others.iter().copied()).filter_map(|entrant| entrant.candidate.member);
-    let heard: BTreeSet<u64> = heard.filter(|id| voters.contains(id)).collect();
+    let heard: BTreeSet<MemberId> = heard.filter(|id| voters.contains(id)).collect();
     let absent = voters.len().saturating_sub(heard.len());
     let (first, last) = (best.known().saturating_add(1), best.candidate.last_index);
     // Those that have the first entry that is not settled, and those that may have it.
@@ -347,7 +339,7 @@ fn uncommitted(best: &Entrant, entrants: &[Entrant]) -> Option<Uncommitted> {
         .filter(|other| other.log.term_at(open) == term)
         .chain([&best])
         .filter_map(|entrant| entrant.candidate.member);
-    let have: BTreeSet<u64> = have.filter(|id| voters.contains(id)).collect();
+    let have: BTreeSet<MemberId> = have.filter(|id| voters.contains(id)).collect();
     let majority = voters.len().checked_div(2).unwrap_or(0);
     let rest_possible =
         open <= last && fate.replaced.is_none() && have.len().saturating_add(absent) > majority;
