@@ -219,7 +219,7 @@ fn applied(out: &mut dyn Write, fold: &FoldReport) -> io::Result<()> {
             fold.database_index
         );
     };
-    let entries = last.saturating_sub(first).saturating_add(1);
+    let entries = last.next().since(first).unwrap_or(0);
     let gained = fold.revision_after.saturating_sub(fold.revision_before);
     let refused: u64 = fold.rejected.values().sum();
     write!(out, "applied      {} entries, {first} to {last}: {gained} revisions gained", count(entries))?;

@@ -181,8 +181,8 @@ mod tests {
     #[test]
     fn what_became_of_the_last_entries_is_said_in_full() {
         let none = Uncommitted {
-            first: 4,
-            last: 9,
+            first: 4.into(),
+            last: 9.into(),
             committed_to: None,
             majority_to: None,
             holders: 0,
@@ -197,8 +197,8 @@ mod tests {
             format!("{head}; it may have been acknowledged: 1 of 3 voters cannot be asked")
         );
         let some = Uncommitted {
-            committed_to: Some(5),
-            majority_to: Some(7),
+            committed_to: Some(5.into()),
+            majority_to: Some(7.into()),
             holders: 2,
             absent: 0,
             rest_possible: false,
@@ -212,7 +212,7 @@ mod tests {
                 "{head}; {known}; {majority}; the rest was never acknowledged: most voters do not have it"
             )
         );
-        let replaced = Uncommitted { majority_to: None, replaced_from: Some(6), ..some };
+        let replaced = Uncommitted { majority_to: None, replaced_from: Some(6.into()), ..some };
         assert_eq!(fate(&replaced), format!("{head}; {known}; from 6 on others were committed in its place"));
     }
 }

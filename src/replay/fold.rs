@@ -56,15 +56,15 @@ pub struct FoldReport {
     /// How many members vote.
     pub voters: usize,
     /// The last entry that is in the database.
-    pub database_index: u64,
+    pub database_index: RaftIndex,
     /// The last entry known to be committed.
-    pub commit_index: u64,
+    pub commit_index: RaftIndex,
     /// The last entry in the log.
-    pub last_index: u64,
+    pub last_index: RaftIndex,
     /// The first entry that was applied.
-    pub first_applied: Option<u64>,
+    pub first_applied: Option<RaftIndex>,
     /// The last entry that was applied.
-    pub last_applied: Option<u64>,
+    pub last_applied: Option<RaftIndex>,
     /// Entries that changed something.
     pub applied: u64,
     /// Entries that had nothing to change.
@@ -169,8 +169,10 @@ pub fn fold(
     interest.close();
     let limit = if options.include_uncommitted { u64::MAX } else { tail.commit };
     let cut = moment.map(|to| times.cut(to, from, limit)).transpose()?;
-    let options =
-        FoldOptions { until: cut.map(|cut| Until::Index(cut.last.index)).or(options.until), ..options };
+    let options = FoldOptions {
+        until: cut.map(|cut| Until::Index(cut.last.index.into())).or(options.until),
+        ..options
+    };
     let (version, reason) = match options.version {
         Some(version) => (version, "as asked for".to_owned()),
         None => infer(&facts, &versions, place, &mut findings)?,
@@ -187,9 +189,9 @@ pub fn fold(
         member: metadata.member(),
         cluster: metadata.cluster(),
         voters: 0,
-        database_index: from,
-        commit_index: tail.commit,
-        last_index: tail.entries.last().map_or(from, |entry| entry.index.get()),
+        database_index: from.into(),
+        commit_index: tail.commit.into(),
+        last_index: tail.entries.last().map_or(from.into(), |entry| entry.index),
         first_applied: None,
         last_applied: None,
         applied: 0,
@@ -203,7 +205,7 @@ pub fn fold(
         time: None,
     };
     if let Some(until) = options.until {
-        check_start(until, from, before)?;
+        check_start(until, from.into(), before)?;
     }
     let mut promised = Vec::new();
     let (known, beyond) =
@@ -218,7 +220,7 @@ pub fn fold(
         report.beyond_commit = report
             .last_applied
             .filter(|last| had != Some(*last))
-            .map_or(0, |last| last.saturating_sub(tail.commit.max(from)));
+            .map_or(0, |last| last.get().saturating_sub(tail.commit.max(from)));
     } else if !stopped {
         report.left_out = to_u64(beyond.len());
         tail.each(&log, beyond, place, |entry| {
@@ -242,12 +244,12 @@ pub fn fold(
             // The engine once more, to tell how far it is to the next one.
             let mut probe =
                 Replayer::open(db, &interest, version, &crate::words::error::show(place)).map_err(damaged)?;
-            let until = FoldOptions { until: Some(Until::Index(next.index)), ..options };
+            let until = FoldOptions { until: Some(Until::Index(next.index.into())), ..options };
             let applied =
                 tail.apply(&log, &tail.entries, place, until, &mut probe, &mut report.clone(), monitor);
             tail.moment(&log, next, place, applied.ok().map(|_| probe.revision()))
         });
-        let end = cut.next.map_or(report.last_index, |next| next.index.saturating_sub(1));
+        let end = cut.next.map_or(report.last_index.get(), |next| next.index.saturating_sub(1));
         let (between, ahead) = (end.saturating_sub(cut.last.index), cut.ahead.map_or(0, |ahead| ahead.count));
         findings
             .extend(cut.ahead.map(|ahead| ahead.finding(&crate::words::error::show(place), cut.evidence)));
@@ -295,7 +297,7 @@ pub fn fold(
 }
 
 /// Refuses what would be backwards.
-fn check_start(until: Until, index: u64, revision: i64) -> Result<()> {
+fn check_start(until: Until, index: RaftIndex, revision: i64) -> Result<()> {
     let (what, has, wanted) = match until {
         Until::Index(wanted) if index > wanted => ("raft index", index.to_string(), wanted.to_string()),
         Until::Revision(wanted) if revision > wanted => {
@@ -311,7 +313,7 @@ fn check_start(until: Until, index: u64, revision: i64) -> Result<()> {
 /// Refuses a log that does not come so far.
 fn check_end(until: Until, replayer: &Replayer<'_, '_>) -> Result<()> {
     let (what, ends, wanted) = match until {
-        Until::Index(wanted) if replayer.index().get() < wanted => {
+        Until::Index(wanted) if replayer.index() < wanted => {
             ("raft index", replayer.index().to_string(), wanted.to_string())
         }
         Until::Revision(wanted) if replayer.revision() < wanted => {
@@ -430,7 +432,7 @@ impl Tail {
             key = told(entry).map_or_else(String::new, |(_, key)| crate::words::error::show_bytes(&key));
             Ok(false)
         })?;
-        Ok(Moment { time: at.time, index: at.index, revision, key })
+        Ok(Moment { time: at.time, index: at.index.into(), revision, key })
     }
 
     /// Applies entries; whether it stopped because that was asked for.
@@ -453,7 +455,7 @@ impl Tail {
                 return Err(Error::Cancelled);
             }
             let there = match options.until {
-                Some(Until::Index(until)) => entry.index.get() > until,
+                Some(Until::Index(until)) => entry.index > until,
                 Some(Until::Revision(until)) => replayer.revision() >= until,
                 // A time was made an index.
                 Some(Until::Time(_)) | None => false,
@@ -478,8 +480,8 @@ impl Tail {
                     term: entry.term,
                 });
             }
-            report.first_applied.get_or_insert(entry.index.get());
-            report.last_applied = Some(entry.index.get());
+            report.first_applied.get_or_insert(entry.index);
+            report.last_applied = Some(entry.index);
             monitor.advance(1);
             Ok(true)
         })?;

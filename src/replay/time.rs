@@ -16,6 +16,7 @@ use crate::kube::times::written;
 use crate::raft::{EntryType, EntryView};
 use crate::words::error::{At, Error, Result};
 use crate::words::finding::{Code, Finding};
+use crate::words::ids::RaftIndex;
 
 /// Clocks may differ so much without a word.
 const TOLERATED: SignedDuration = SignedDuration::from_secs(5);
@@ -45,7 +46,7 @@ pub struct Moment {
     #[serde(serialize_with = "text")]
     pub time: Timestamp,
     /// Its raft index.
-    pub index: u64,
+    pub index: RaftIndex,
     /// The revision after it; `None` if it cannot be applied.
     pub revision: Option<i64>,
     /// The key whose value tells, escaped.

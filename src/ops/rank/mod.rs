@@ -20,7 +20,7 @@ use crate::store::compare::{CompareReport, compare};
 use crate::store::{Store, StoreOptions};
 use crate::words::error::{At, Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
-use crate::words::ids::{ClusterId, MemberId, RaftIndex};
+use crate::words::ids::{ClusterId, MemberId, RaftIndex, Term};
 use crate::words::monitor::Monitor;
 
 /// How to rank.
@@ -56,15 +56,15 @@ pub struct Candidate {
     /// Its name, if the members' list has it.
     pub name: Option<String>,
     /// The newest term it knows.
-    pub term: u64,
+    pub term: Term,
     /// For whom it voted in that term; 0 for nobody.
     pub vote: MemberId,
     /// The last entry it wrote down as committed.
-    pub commit_index: u64,
+    pub commit_index: RaftIndex,
     /// The last entry in its log.
-    pub last_index: u64,
+    pub last_index: RaftIndex,
     /// That entry's term.
-    pub last_term: u64,
+    pub last_term: Term,
     /// The last entry in its database.
     pub database_index: Option<RaftIndex>,
     /// The revision once its log is applied as far as it is known to be committed.
@@ -88,17 +88,17 @@ pub struct Candidate {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Uncommitted {
     /// The first of them.
-    pub first: u64,
+    pub first: RaftIndex,
     /// The last of them.
-    pub last: u64,
+    pub last: RaftIndex,
     /// Up to this index another member knows them to be committed.
-    pub committed_to: Option<u64>,
+    pub committed_to: Option<RaftIndex>,
     /// Up to this index a majority of the voters have them: nothing else was committed in their place.
-    pub majority_to: Option<u64>,
+    pub majority_to: Option<RaftIndex>,
     /// How many voters have the last of those.
     pub holders: usize,
     /// From this index on another member knows other entries to be committed.
-    pub replaced_from: Option<u64>,
+    pub replaced_from: Option<RaftIndex>,
     /// How many vote.
     pub voters: usize,
     /// How many of the voters' logs were not among those given, or cannot be read whole.
@@ -116,7 +116,7 @@ pub enum Advice {
     /// `copy --include-uncommitted`.
     CopyAll,
     /// `replay --to-index --include-uncommitted`: what follows was replaced.
-    ReplayTo(u64),
+    ReplayTo(RaftIndex),
 }
 
 /// The members, best first.
@@ -179,12 +179,12 @@ impl Entrant {
             member: log.metadata.node_id.map(MemberId::new),
             cluster: log.metadata.cluster_id.map(ClusterId::new),
             name: None,
-            term: log.state.term(),
+            term: log.state.newest_term(),
             vote: log.state.voted_for(),
-            commit_index: log.state.commit(),
+            commit_index: log.state.committed(),
             // Without a log there is the database.
-            last_index: last_index.max(database_index.map_or(0, RaftIndex::get)),
-            last_term,
+            last_index: RaftIndex::new(last_index).max(database_index.unwrap_or_default()),
+            last_term: last_term.into(),
             database_index,
             revision: None,
             revision_with_all: standing.as_ref().and_then(|standing| standing.whole),
@@ -204,7 +204,7 @@ impl Entrant {
     }
 
     /// Greater is better. Of those that are not whole, damaged before unreadable.
-    fn worth(&self) -> (bool, bool, u64, u64, Option<i64>) {
+    fn worth(&self) -> (bool, bool, Term, RaftIndex, Option<i64>) {
         let Candidate { health, last_term, last_index, revision_with_all, .. } = self.candidate;
         (self.is_whole(), health < Health::Unreadable, last_term, last_index, revision_with_all)
     }
@@ -214,12 +214,12 @@ impl Entrant {
     }
 
     /// The last entry known to be committed: what is in the database was.
-    fn known(&self) -> u64 {
-        self.candidate.commit_index.max(self.candidate.database_index.map_or(0, RaftIndex::get))
+    fn known(&self) -> RaftIndex {
+        self.candidate.commit_index.max(self.candidate.database_index.unwrap_or_default())
     }
 
     fn voice(&self) -> Voice<'_> {
-        Voice { log: &self.log, known: self.known() }
+        Voice { log: &self.log, known: self.known().get() }
     }
 }
 
@@ -265,7 +265,8 @@ fn conflicts(entrants: &[Entrant]) -> Vec<Finding> {
     for (at, one) in entrants.iter().enumerate() {
         let others = entrants.iter().skip(at.saturating_add(1));
         for other in others.filter(|other| other.candidate.cluster == one.candidate.cluster) {
-            if let Some((index, ours, theirs)) = one.log.conflict(&other.log, one.known().min(other.known()))
+            if let Some((index, ours, theirs)) =
+                one.log.conflict(&other.log, one.known().min(other.known()).get())
             {
                 let (directory, other) = (&one.candidate.directory, &other.candidate.directory);
                 let what = format!(
@@ -330,13 +331,13 @@ fn uncommitted(best: &Entrant, entrants: &[Entrant]) -> Option<Uncommitted> {
         std::iter::once(best).chain(others.iter().copied()).filter_map(|entrant| entrant.candidate.member);
     let heard: BTreeSet<MemberId> = heard.filter(|id| voters.contains(id)).collect();
     let absent = voters.len().saturating_sub(heard.len());
-    let (first, last) = (best.known().saturating_add(1), best.candidate.last_index);
+    let (first, last) = (best.known().next(), best.candidate.last_index);
     // Those that have the first entry that is not settled, and those that may have it.
-    let open = fate.settled().map_or(first, |settled| settled.saturating_add(1));
-    let term = best.log.term_at(open);
+    let open = fate.settled().map_or(first, |settled| RaftIndex::new(settled).next());
+    let term = best.log.term_at(open.get());
     let have = others
         .iter()
-        .filter(|other| other.log.term_at(open) == term)
+        .filter(|other| other.log.term_at(open.get()) == term)
         .chain([&best])
         .filter_map(|entrant| entrant.candidate.member);
     let have: BTreeSet<MemberId> = have.filter(|id| voters.contains(id)).collect();
@@ -347,10 +348,10 @@ fn uncommitted(best: &Entrant, entrants: &[Entrant]) -> Option<Uncommitted> {
     Some(Uncommitted {
         first,
         last,
-        committed_to: known,
-        majority_to,
+        committed_to: known.map(RaftIndex::new),
+        majority_to: majority_to.map(RaftIndex::new),
         holders,
-        replaced_from: replaced,
+        replaced_from: replaced.map(RaftIndex::new),
         voters: voters.len(),
         absent,
         rest_possible,
