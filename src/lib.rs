@@ -21,7 +21,7 @@
 //! raft                messages
 //! io                  files
 //! codec               bytes in memory
-//! words               errors, findings, progress
+//! words               errors, findings, ids, progress
 //! ```
 //!
 //! | To | Start at |
@@ -87,3 +87,4 @@ pub mod words;
 
 pub use words::error::{At, Corrupt, Error, Result};
 pub use words::finding::{Code, Finding, Severity};
+pub use words::ids::{ClusterId, LeaseId, MemberId, RaftIndex, Term};

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use coldbolt::LeaseId;
 use coldbolt::etcd::KeyRange;
-use coldbolt::etcd::member::hex16;
 use coldbolt::io::Window;
 use coldbolt::store::diff::{DiffOptions, Difference, DifferenceKind, diff};
 use coldbolt::store::{KeyState, View};
@@ -204,7 +204,7 @@ fn line(out: &mut dyn Write, difference: &Difference<'_>, changes: &[String]) ->
 }
 
 fn lease(state: &KeyState) -> String {
-    if state.lease == 0 { "none".to_owned() } else { hex16(state.lease.cast_unsigned()) }
+    if state.lease == 0 { "none".to_owned() } else { LeaseId::new(state.lease).padded() }
 }
 
 fn json_of(difference: &Difference<'_>, changes: Option<Vec<String>>) -> Value {

@@ -3,10 +3,10 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 
 use coldbolt::codec::checksum::{hex, sha256};
-use coldbolt::etcd::member::hex16;
 use coldbolt::etcd::{KeyRange, Revision};
 use coldbolt::replay::fold::Raised;
 use coldbolt::store::{Event, EventKind};
+use coldbolt::{LeaseId, RaftIndex, Term};
 use serde::Serialize;
 
 use super::keyspace::{File, base64, keep, show_key, show_value};
@@ -92,7 +92,7 @@ pub fn kind(kind: EventKind) -> &'static str {
 pub fn carries(event: &Event<'_>) -> String {
     let kv = event.kv;
     let lease =
-        if kv.lease == 0 { String::new() } else { format!(", lease {}", hex16(kv.lease.cast_unsigned())) };
+        if kv.lease == 0 { String::new() } else { format!(", lease {}", LeaseId::new(kv.lease).padded()) };
     format!("create {}, version {}, {}{lease}", kv.create_revision, kv.version, size(kv.value.len() as u64))
 }
 
@@ -149,8 +149,8 @@ struct SourceJson {
 
 #[derive(Serialize)]
 struct EntryJson {
-    index: u64,
-    term: u64,
+    index: RaftIndex,
+    term: Term,
 }
 
 impl SourceJson {
@@ -197,7 +197,7 @@ impl<'e> EventJson<'e> {
                 create_revision: kv.create_revision,
                 mod_revision: kv.mod_revision,
                 version: kv.version,
-                lease: (kv.lease != 0).then(|| hex16(kv.lease.cast_unsigned())),
+                lease: (kv.lease != 0).then(|| LeaseId::new(kv.lease).padded()),
                 value_len: kv.value.len(),
                 value,
                 value_base64,

@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use coldbolt::etcd::member::hex16;
+use coldbolt::LeaseId;
 use coldbolt::etcd::{KeyRange, KeyValue};
 use coldbolt::io::Window;
 use coldbolt::io::dest::{Dest, Existing};
@@ -109,7 +109,7 @@ impl<'r> Row<'r> {
             create_revision: kv.create_revision,
             mod_revision: kv.mod_revision,
             version: kv.version,
-            lease: (kv.lease != 0).then(|| hex16(kv.lease.cast_unsigned())),
+            lease: (kv.lease != 0).then(|| LeaseId::new(kv.lease).padded()),
             value_len,
             value: values.then_some(value),
             value_base64: values.then_some(value_base64),

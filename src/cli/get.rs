@@ -2,6 +2,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 
 use clap::ValueEnum;
+use coldbolt::LeaseId;
 use coldbolt::codec::proto::message::go_quote;
 use coldbolt::etcd::{KeyRange, KeyValue};
 use coldbolt::store::{Order, RangeRequest, RangeTotals, SortBy, Store};
@@ -236,7 +237,7 @@ impl Writer<'_> {
                 writeln!(out, "\"Version\" : {}", kv.version)?;
                 writeln!(out, "\"Value\" : {}", go_quote(kv.value))?;
                 if self.args.hex {
-                    writeln!(out, "\"Lease\" : {:016x}", kv.lease)
+                    writeln!(out, "\"Lease\" : {:#}", LeaseId::new(kv.lease))
                 } else {
                     writeln!(out, "\"Lease\" : {}", kv.lease)
                 }

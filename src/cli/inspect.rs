@@ -1,11 +1,12 @@
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use coldbolt::Severity;
 use coldbolt::io::source::Lock;
 use coldbolt::ops::inspect::{DatabaseReport, EtcdReport, MetaReport, WalReport, inspect_file};
 use coldbolt::ops::{InspectOptions, InspectReport, inspect};
 use coldbolt::snap::backup::Trailer;
+use coldbolt::{MemberId, Severity};
 use serde::Serialize;
 
 use super::out::{Form, clean, count, json, plain_table, size};
@@ -60,6 +61,11 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     Ok(if report.worst() == Some(Severity::Damage) { Verdict::Bad } else { Verdict::Good })
 }
 
+/// What is known, an id in all its digits.
+fn known(value: Option<impl Display>, otherwise: &str) -> String {
+    value.map_or_else(|| otherwise.to_owned(), |value| format!("{value:#}"))
+}
+
 /// One labelled line.
 fn line(out: &mut dyn Write, label: &str, text: &str) -> io::Result<()> {
     writeln!(out, "{label:<12} {text}")
@@ -79,14 +85,13 @@ fn screen(out: &mut dyn Write, report: &InspectReport) -> io::Result<()> {
     if !report.raft_snapshots.is_empty() {
         writeln!(out)?;
         let rows = report.raft_snapshots.iter().map(|s| {
-            let number = |n: Option<u64>| n.map_or_else(|| "-".to_owned(), |n| n.to_string());
             let verdict = s.fault.clone().unwrap_or_else(|| "checksum holds".to_owned());
             [
                 file_name(&s.path),
-                number(s.term),
-                number(s.index),
+                known(s.term, "-"),
+                known(s.index, "-"),
                 s.voters.len().to_string(),
-                number(s.members),
+                known(s.members, "-"),
                 verdict,
             ]
         });
@@ -207,7 +212,6 @@ fn show_database(out: &mut dyn Write, db: &DatabaseReport) -> io::Result<()> {
 
 fn show_etcd(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
     let facts = &etcd.facts;
-    let number = |n: Option<u64>| n.map_or_else(|| "none".to_owned(), |n| n.to_string());
     let version = etcd.storage.version.as_deref().unwrap_or("unknown");
     let how = if etcd.storage.stated { "stated" } else { "inferred" };
     let cluster = facts.cluster_version.as_deref().unwrap_or("not set");
@@ -261,7 +265,11 @@ fn show_etcd(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
     line(
         out,
         "raft",
-        &format!("consistent index {}, term {}, {conf}", number(facts.consistent_index), number(facts.term)),
+        &format!(
+            "consistent index {}, term {}, {conf}",
+            known(facts.consistent_index, "none"),
+            known(facts.term, "none")
+        ),
     )?;
     for m in &facts.members {
         let learner = if m.is_learner { ", learner" } else { "" };
@@ -271,7 +279,7 @@ fn show_etcd(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
             out,
             "member",
             &format!(
-                "{:x} {name}{learner}, peers {}, clients {}",
+                "{} {name}{learner}, peers {}, clients {}",
                 m.id,
                 urls(&m.peer_urls),
                 urls(&m.client_urls)
@@ -282,12 +290,12 @@ fn show_etcd(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
         line(
             out,
             "removed",
-            &facts.removed_members.iter().map(|id| format!("{id:x}")).collect::<Vec<_>>().join(", "),
+            &facts.removed_members.iter().map(MemberId::to_string).collect::<Vec<_>>().join(", "),
         )?;
     }
     for lease in facts.leases.iter().take(5) {
         let keys = lease.attached.map_or_else(|| "unknown".to_owned(), count);
-        line(out, "lease", &format!("{:016x}, {} s, {keys} keys attached", lease.id, lease.ttl))?;
+        line(out, "lease", &format!("{:#}, {} s, {keys} keys attached", lease.id, lease.ttl))?;
     }
     if facts.leases.len() > 5 {
         line(
@@ -298,7 +306,7 @@ fn show_etcd(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
     }
     for alarm in &facts.alarms {
         let what = alarm.alarm.map_or_else(|| "UNKNOWN".to_owned(), |a| format!("{a:?}").to_uppercase());
-        line(out, "ALARM", &format!("{what} raised by member {:x}", alarm.member_id))?;
+        line(out, "ALARM", &format!("{what} raised by member {}", alarm.member_id))?;
     }
     let auth = &facts.auth;
     let names = |list: Vec<&str>| if list.is_empty() { "none".to_owned() } else { list.join(", ") };
@@ -308,7 +316,7 @@ fn show_etcd(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
     line(
         out,
         "auth",
-        &format!("{state}, revision {}; users: {users}; roles: {roles}", number(auth.revision)),
+        &format!("{state}, revision {}; users: {users}; roles: {roles}", known(auth.revision, "none")),
     )?;
     if !facts.unknown_keys.is_empty() {
         line(out, "unknown", &facts.unknown_keys.join(", "))?;
@@ -318,23 +326,39 @@ fn show_etcd(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
 
 fn show_wal(out: &mut dyn Write, wal: &WalReport, report: &InspectReport) -> io::Result<()> {
     writeln!(out)?;
-    let text = |s: &Option<String>| s.clone().unwrap_or_else(|| "unknown".to_owned());
-    let number = |n: Option<u64>| n.map_or_else(|| "none".to_owned(), |n| n.to_string());
     let in_use = report
         .directory
         .as_ref()
         .and_then(|d| d.wal_lock)
         .map_or_else(String::new, |l| format!("; {}", lock(l)));
-    line(out, "wal", &format!("node {}, cluster {}{in_use}", text(&wal.node_id), text(&wal.cluster_id)))?;
+    line(
+        out,
+        "wal",
+        &format!(
+            "node {}, cluster {}{in_use}",
+            known(wal.node_id, "unknown"),
+            known(wal.cluster_id, "unknown")
+        ),
+    )?;
     line(
         out,
         "hard state",
-        &format!("term {}, vote {}, commit {}", number(wal.term), text(&wal.vote), number(wal.commit)),
+        &format!(
+            "term {}, vote {}, commit {}",
+            known(wal.term, "none"),
+            known(wal.vote, "unknown"),
+            known(wal.commit, "none")
+        ),
     )?;
     line(
         out,
         "entries",
-        &format!("{} to {}; the log ends {}", number(wal.first_entry), number(wal.last_entry), wal.end),
+        &format!(
+            "{} to {}; the log ends {}",
+            known(wal.first_entry, "none"),
+            known(wal.last_entry, "none"),
+            wal.end
+        ),
     )?;
     let snapshots: Vec<String> =
         wal.snapshots.iter().map(|s| format!("{} (term {})", s.index, s.term)).collect();

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use coldbolt::etcd::member::hex16;
+use coldbolt::MemberId;
 use coldbolt::ops::rank::{Advice, Candidate, Health, RankOptions, RankReport, Uncommitted, rank};
 use coldbolt::replay::apply::Version;
 use coldbolt::store::compare::CompareReport;
@@ -108,7 +108,6 @@ fn text(report: &RankReport, command: Option<String>) -> String {
 }
 
 fn row(member: &Candidate) -> [String; 9] {
-    let number = |n: Option<u64>| n.map_or_else(|| "-".to_owned(), |n| n.to_string());
     let revision = match (member.revision, member.revision_with_all) {
         (Some(known), Some(all)) if all > known => format!("{known}, {all} with all"),
         (known, _) => known.map_or_else(|| "-".to_owned(), |known| known.to_string()),
@@ -121,13 +120,13 @@ fn row(member: &Candidate) -> [String; 9] {
     };
     [
         member.directory.clone(),
-        member.member.map_or_else(|| "-".to_owned(), hex16),
+        member.member.map_or_else(|| "-".to_owned(), MemberId::padded),
         clean(member.name.as_deref().unwrap_or("-")),
         format!("{} of term {}", member.last_index, member.last_term),
         member.commit_index.to_string(),
-        number(member.database_index),
+        member.database_index.map_or_else(|| "-".to_owned(), |index| index.to_string()),
         revision,
-        format!("{}, {}", member.term, hex16(member.vote)),
+        format!("{}, {:#}", member.term, member.vote),
         health.to_owned(),
     ]
 }
@@ -182,8 +181,8 @@ mod tests {
     #[test]
     fn what_became_of_the_last_entries_is_said_in_full() {
         let none = Uncommitted {
-            first: 4,
-            last: 9,
+            first: 4.into(),
+            last: 9.into(),
             committed_to: None,
             majority_to: None,
             holders: 0,
@@ -198,8 +197,8 @@ mod tests {
             format!("{head}; it may have been acknowledged: 1 of 3 voters cannot be asked")
         );
         let some = Uncommitted {
-            committed_to: Some(5),
-            majority_to: Some(7),
+            committed_to: Some(5.into()),
+            majority_to: Some(7.into()),
             holders: 2,
             absent: 0,
             rest_possible: false,
@@ -213,7 +212,7 @@ mod tests {
                 "{head}; {known}; {majority}; the rest was never acknowledged: most voters do not have it"
             )
         );
-        let replaced = Uncommitted { majority_to: None, replaced_from: Some(6), ..some };
+        let replaced = Uncommitted { majority_to: None, replaced_from: Some(6.into()), ..some };
         assert_eq!(fate(&replaced), format!("{head}; {known}; from 6 on others were committed in its place"));
     }
 }

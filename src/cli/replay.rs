@@ -57,7 +57,7 @@ pub struct Args {
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let until = args
         .to_index
-        .map(Until::Index)
+        .map(|index| Until::Index(index.into()))
         .or_else(|| args.to_revision.map(Until::Revision))
         .or_else(|| args.to_time.map(Until::Time));
     let options = CopyOptions {

@@ -6,7 +6,6 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use coldbolt::etcd::member::hex16;
 use coldbolt::etcd::schema::Minor;
 use coldbolt::ops::restore::{Bump, Destination, KeyFilter, RestoreOptions, RestoreReport, restore};
 use serde_json::json;
@@ -282,8 +281,8 @@ fn say(report: &RestoreReport, taken: &[Taken], context: &Context<'_>) {
     }
     for member in &report.members {
         let fields = json!({
-            "cluster-id": hex16(report.cluster_id),
-            "added-peer-id": hex16(member.id),
+            "cluster-id": report.cluster_id,
+            "added-peer-id": member.id,
             "added-peer-peer-urls": member.peer_urls,
         });
         context.monitor.say(&format!("info\tadded member\t{fields}"));
@@ -319,16 +318,10 @@ fn screen(out: &mut dyn Write, report: &RestoreReport, taken: &[Taken]) -> io::R
         _ => writeln!(out, "HashKV         {hashkv}")?,
     }
     writeln!(out, "for etcd       {}", report.target_version.name())?;
-    writeln!(out, "cluster id     {}", hex16(*cluster_id))?;
+    writeln!(out, "cluster id     {cluster_id:#}")?;
     for member in &report.members {
         let learner = if member.learner { " (learner)" } else { "" };
-        writeln!(
-            out,
-            "\nmember {} {} {}{learner}",
-            member.name,
-            hex16(member.id),
-            member.peer_urls.join(",")
-        )?;
+        writeln!(out, "\nmember {} {:#} {}{learner}", member.name, member.id, member.peer_urls.join(","))?;
         for file in &member.files {
             writeln!(
                 out,

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use coldbolt::ops::wal_dump::snap_show;
 use coldbolt::raft::SnapshotMetadata;
 use coldbolt::snap::file::{Membership, SnapFile};
-use coldbolt::{Error, Finding, Result};
+use coldbolt::{Error, Finding, MemberId, Result};
 use serde_json::{Value, json};
 
 use super::{finish, output};
@@ -56,8 +56,8 @@ pub fn run(args: &ShowArgs, out: &mut dyn Write) -> Result<u8> {
         WriteOut::Json => {
             let mut object = json!({"schema": "coldbolt/snap-show/1"});
             if let (Some(object), Some(file)) = (object.as_object_mut(), &file) {
-                object.insert("term".to_owned(), file.term().into());
-                object.insert("index".to_owned(), file.index().into());
+                object.insert("term".to_owned(), json!(file.term()));
+                object.insert("index".to_owned(), json!(file.index()));
                 object.insert("crc".to_owned(), format!("{:08x}", file.crc).into());
                 object.insert("crcOk".to_owned(), true.into());
                 object.insert("dataBytes".to_owned(), file.snapshot.data().len().into());
@@ -67,7 +67,7 @@ pub fn run(args: &ShowArgs, out: &mut dyn Write) -> Result<u8> {
                 );
                 if let Some(membership) = &membership {
                     object.insert("members".to_owned(), json!(membership.members));
-                    object.insert("removedMembers".to_owned(), hex_ids(&membership.removed));
+                    object.insert("removedMembers".to_owned(), json!(membership.removed));
                     object.insert("clusterVersion".to_owned(), json!(membership.cluster_version));
                 }
             }
@@ -94,7 +94,7 @@ fn text(out: &mut dyn Write, file: &SnapFile, membership: Option<&Membership>) -
         file.snapshot.metadata.as_ref().and_then(|metadata| metadata.conf_state.as_ref())
     {
         let mut line = |name: &str, ids: &[u64]| {
-            let ids: Vec<String> = ids.iter().map(|id| format!("{id:016x}")).collect();
+            let ids: Vec<String> = ids.iter().map(|id| format!("{:#}", MemberId::new(*id))).collect();
             if ids.is_empty() { Ok(()) } else { writeln!(out, "{name:<15} {}", ids.join(" ")) }
         };
         line("voters", &conf_state.voters)?;
@@ -112,14 +112,14 @@ fn text(out: &mut dyn Write, file: &SnapFile, membership: Option<&Membership>) -
         let (peers, clients) = (member.peer_urls.join(","), member.client_urls.join(","));
         writeln!(
             out,
-            "member          {:016x} {name}{learner} peers {} clients {}",
+            "member          {:#} {name}{learner} peers {} clients {}",
             member.id,
             peers.escape_debug(),
             clients.escape_debug()
         )?;
     }
     for id in &membership.removed {
-        writeln!(out, "removed member  {id:016x}")?;
+        writeln!(out, "removed member  {id:#}")?;
     }
     Ok(())
 }
@@ -138,5 +138,5 @@ pub fn conf_state(metadata: &SnapshotMetadata) -> Value {
 }
 
 fn hex_ids(ids: &[u64]) -> Value {
-    ids.iter().map(|id| format!("{id:016x}")).collect()
+    ids.iter().map(|id| json!(MemberId::new(*id))).collect()
 }

@@ -7,12 +7,12 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
-use coldbolt::Result;
 use coldbolt::codec::proto::message::{Node, REDACTED, go_quote};
 use coldbolt::ops::wal_dump::{EntryFilter, Payload, Row, Start, WalDumpOptions, wal_dump};
 use coldbolt::raft::{self, ConfState, EntryView};
 use coldbolt::wal::{Body, End, Kind, TornReason, record};
 use coldbolt::words::monitor::Collect;
+use coldbolt::{MemberId, Result};
 use serde_json::{Map, Value, json};
 
 use super::{finish, output};
@@ -147,7 +147,8 @@ fn text(out: &mut dyn Write, row: &Row<'_>, secrets: bool) -> std::io::Result<()
         Row::Start { snapshot: Some(snapshot), .. } => {
             let empty = ConfState::default();
             let conf_state = snapshot.conf_state.as_ref().unwrap_or(&empty);
-            let nodes: Vec<String> = conf_state.voters.iter().map(|id| format!("{id:x}")).collect();
+            let nodes: Vec<String> =
+                conf_state.voters.iter().map(|id| MemberId::new(*id).to_string()).collect();
             writeln!(
                 out,
                 "Snapshot:\nterm={} index={} nodes=[{}] confstate={}\nStart dumping log entries from snapshot.",
@@ -160,12 +161,12 @@ fn text(out: &mut dyn Write, row: &Row<'_>, secrets: bool) -> std::io::Result<()
         Row::Head { metadata, hard_state, entries, last } => {
             writeln!(
                 out,
-                "WAL metadata:\nnodeID={:x} clusterID={:x} term={} commitIndex={} vote={:x}\nWAL entries: {entries}",
-                metadata.node_id(),
-                metadata.cluster_id(),
-                hard_state.term(),
-                hard_state.commit(),
-                hard_state.vote()
+                "WAL metadata:\nnodeID={} clusterID={} term={} commitIndex={} vote={}\nWAL entries: {entries}",
+                metadata.member(),
+                metadata.cluster(),
+                hard_state.newest_term(),
+                hard_state.committed(),
+                hard_state.voted_for()
             )?;
             if let Some(last) = last {
                 writeln!(out, "lastIndex={last}")?;
@@ -268,9 +269,9 @@ fn entry_text(payload: &Payload<'_>, secrets: bool) -> String {
             let kind = change.kind.unwrap_or(0);
             let name = usize::try_from(kind).ok().and_then(|kind| raft::CONF_CHANGE_TYPES.get(kind)).copied();
             format!(
-                "conf\tmethod={} id={:x}",
+                "conf\tmethod={} id={}",
                 name.map_or_else(|| kind.to_string(), str::to_owned),
-                change.node_id()
+                change.member()
             )
         }
         Payload::Other => "????\t???".to_owned(),
@@ -330,8 +331,8 @@ fn json_row(row: &Row<'_>, secrets: bool) -> Value {
         }
         Row::Head { metadata, hard_state, entries, last } => json!({
             "type": "wal",
-            "metadata": {"nodeID": hex(metadata.node_id()), "clusterID": hex(metadata.cluster_id())},
-            "hardState": {"term": hard_state.term(), "vote": hex(hard_state.vote()), "commit": hard_state.commit()},
+            "metadata": {"nodeID": metadata.member(), "clusterID": metadata.cluster()},
+            "hardState": {"term": hard_state.term(), "vote": hard_state.voted_for(), "commit": hard_state.commit()},
             "entries": entries,
             "lastIndex": last,
         }),
@@ -380,8 +381,8 @@ fn record_type(kind: Kind) -> Value {
 }
 
 fn entry_json(object: &mut Map<String, Value>, entry: &EntryView<'_>, payload: &Payload<'_>, secrets: bool) {
-    object.insert("term".to_owned(), entry.term.into());
-    object.insert("index".to_owned(), entry.index.into());
+    object.insert("term".to_owned(), json!(entry.term));
+    object.insert("index".to_owned(), json!(entry.index));
     let kind =
         entry.entry_type().map_or_else(|| entry.kind.into(), |kind| Value::from(format!("Entry{kind:?}")));
     object.insert("entryType".to_owned(), kind);
@@ -405,7 +406,7 @@ fn entry_json(object: &mut Map<String, Value>, entry: &EntryView<'_>, payload: &
                 if let Some(id) = member.get_mut("id")
                     && let Some(number) = id.as_u64()
                 {
-                    *id = hex(number).into();
+                    *id = json!(MemberId::new(number));
                 }
                 object.insert("member".to_owned(), member);
             }
@@ -418,10 +419,6 @@ fn entry_json(object: &mut Map<String, Value>, entry: &EntryView<'_>, payload: &
     let text = entry_text(payload, secrets);
     let text = text.split_once('\t').map_or(text.as_str(), |(_, data)| data).trim_end();
     object.insert("text".to_owned(), text.into());
-}
-
-fn hex(id: u64) -> String {
-    format!("{id:016x}")
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::kube::times::written;
 use crate::raft::{EntryType, EntryView};
 use crate::words::error::{At, Error, Result};
 use crate::words::finding::{Code, Finding};
+use crate::words::ids::RaftIndex;
 
 /// Clocks may differ so much without a word.
 const TOLERATED: SignedDuration = SignedDuration::from_secs(5);
@@ -45,7 +46,7 @@ pub struct Moment {
     #[serde(serialize_with = "text")]
     pub time: Timestamp,
     /// Its raft index.
-    pub index: u64,
+    pub index: RaftIndex,
     /// The revision after it; `None` if it cannot be applied.
     pub revision: Option<i64>,
     /// The key whose value tells, escaped.
@@ -105,7 +106,7 @@ impl Times {
     /// Takes in an entry; they come in order.
     pub fn add(&mut self, entry: &EntryView<'_>) {
         if let Some((time, _)) = told(entry) {
-            self.0.push(Told { index: entry.index, time });
+            self.0.push(Told { index: entry.index.get(), time });
         }
     }
 
@@ -320,7 +321,7 @@ mod tests {
             let txn = TxnRequest { compare, success, failure: Vec::new() };
             let request = crate::etcd::request::InternalRaftRequest { txn: Some(txn), ..Default::default() };
             let data = prost::Message::encode_to_vec(&request);
-            told(&EntryView { kind: 0, term: 1, index: 1, data: Some(&data) })
+            told(&EntryView { kind: 0, term: 1.into(), index: 1.into(), data: Some(&data) })
                 .map(|(time, key)| (time.to_string(), key))
         };
         assert_eq!(told(vec![compare(0)]), Some(("2026-03-01T00:00:00Z".to_owned(), put.key.clone())));

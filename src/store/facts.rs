@@ -35,7 +35,7 @@ impl Store<'_> {
     pub fn facts_with_leases(&self, names: usize) -> Result<Facts> {
         let mut facts = self.facts()?;
         let places: HashMap<i64, usize> =
-            facts.leases.iter().enumerate().map(|(place, lease)| (lease.id, place)).collect();
+            facts.leases.iter().enumerate().map(|(place, lease)| (lease.id.get(), place)).collect();
         for lease in &mut facts.leases {
             lease.attached = Some(0);
         }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::words::finding::Code;
+use crate::words::ids::RaftIndex;
 
 /// A `Result` of an operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -31,7 +32,7 @@ pub struct At {
     pub revision: Option<String>,
     /// Raft index.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub index: Option<u64>,
+    pub index: Option<RaftIndex>,
 }
 
 impl At {
@@ -70,8 +71,8 @@ impl At {
 
     /// The same place, at raft index `index`.
     #[must_use]
-    pub fn index(mut self, index: u64) -> At {
-        self.index = Some(index);
+    pub fn index(mut self, index: impl Into<RaftIndex>) -> At {
+        self.index = Some(index.into());
         self
     }
 }

@@ -44,7 +44,7 @@ fn last_entry(data: &Path) -> (u64, u64) {
         .collect();
     let (entries, _) = Log::new(files.iter().map(|(name, file)| (name.as_str(), file)))
         .entries(Scan::default(), &mut |_| {});
-    entries.last().map(|entry| (entry.term, entry.index)).unwrap()
+    entries.last().map(|entry| (entry.term.get(), entry.index.get())).unwrap()
 }
 
 fn b64(text: &str) -> String {

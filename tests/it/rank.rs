@@ -269,7 +269,10 @@ fn no_changed_byte_of_a_log_makes_a_damaged_member_the_best() {
         let changed = best.directory.ends_with("m0");
         first[usize::from(changed)] += 1;
         // What it claims is what the good log holds, all of it or the beginning.
-        assert!(!changed || (best.last_term == 2 && best.last_index == 24), "byte {at:#x}: {best:#?}");
+        assert!(
+            !changed || (best.last_term.get() == 2 && best.last_index.get() == 24),
+            "byte {at:#x}: {best:#?}"
+        );
     }
     // Some bytes mean nothing: those of the zeros at the end, and what is before the snapshot.
     assert!(first[0] > first[1] && first[1] > 0, "{first:?}");

@@ -17,7 +17,7 @@ use crate::codec::{checksum, to_u64};
 use crate::etcd::datadir::{self, DataDir, FileKind};
 use crate::etcd::facts::LeaseFact;
 use crate::etcd::schema::storage_version;
-use crate::etcd::{BucketKey, KeyValue, member};
+use crate::etcd::{BucketKey, KeyValue};
 use crate::io::Source;
 use crate::io::gate::with_read_ahead;
 use crate::io::source::Lock;
@@ -28,6 +28,7 @@ use crate::wal::log::{self, Body, Log};
 use crate::wal::segment::End;
 use crate::words::error::{At, Corrupt, Error, Result};
 use crate::words::finding::{Code, Finding};
+use crate::words::ids::{MemberId, RaftIndex};
 use crate::words::monitor::Monitor;
 
 /// Attached keys that are named for each lease.
@@ -277,7 +278,7 @@ fn etcd(scan: Scan, mut leases: BTreeMap<i64, (u64, Vec<String>)>) -> EtcdReport
     let mut facts = scan.facts;
     for lease in &mut facts.leases {
         let LeaseFact { id, attached, keys, .. } = lease;
-        let (count, names) = leases.remove(id).unwrap_or_default();
+        let (count, names) = leases.remove(&id.get()).unwrap_or_default();
         (*attached, *keys) = (Some(count), names);
     }
     EtcdReport {
@@ -361,8 +362,9 @@ fn raft_snapshot(source: &Source, found: &mut Found<'_>) -> RaftSnapshotReport {
             report.term = Some(snap.term());
             report.index = Some(snap.index());
             let conf = snap.snapshot.metadata.as_ref().and_then(|m| m.conf_state.as_ref());
-            report.voters = conf.map(|c| c.voters.clone()).unwrap_or_default();
-            report.learners = conf.map(|c| c.learners.clone()).unwrap_or_default();
+            let ids = |ids: &[u64]| ids.iter().copied().map(MemberId::new).collect();
+            report.voters = conf.map(|c| ids(&c.voters)).unwrap_or_default();
+            report.learners = conf.map(|c| ids(&c.learners)).unwrap_or_default();
             report.members = snap.membership().ok().map(|m: Membership| to_u64(m.members.len()));
         }
         Err(corrupt) => {
@@ -391,7 +393,6 @@ fn wal(dir: &Path, files: &[(String, &Source)], found: &mut Found<'_>) -> WalRep
     });
     monitor.end();
     findings.into_iter().for_each(|f| found.push(f));
-    let id = |n: u64| member::hex16(n);
     let segments = log.segments().iter().enumerate().map(|(i, segment)| {
         let read = summary.segments.get(i);
         SegmentReport {
@@ -413,17 +414,17 @@ fn wal(dir: &Path, files: &[(String, &Source)], found: &mut Found<'_>) -> WalRep
     WalReport {
         path: crate::words::error::show(dir),
         segments: segments.collect(),
-        node_id: summary.metadata.map(|m| id(m.node_id())),
-        cluster_id: summary.metadata.map(|m| id(m.cluster_id())),
-        term: summary.hard_state.map(|s| s.term()),
-        vote: summary.hard_state.map(|s| id(s.vote())),
-        commit: summary.hard_state.map(|s| s.commit()),
-        first_entry: summary.first,
-        last_entry: summary.last,
+        node_id: summary.metadata.map(|m| m.member()),
+        cluster_id: summary.metadata.map(|m| m.cluster()),
+        term: summary.hard_state.map(|s| s.newest_term()),
+        vote: summary.hard_state.map(|s| s.voted_for()),
+        commit: summary.hard_state.map(|s| s.committed()),
+        first_entry: summary.first.map(RaftIndex::new),
+        last_entry: summary.last.map(RaftIndex::new),
         snapshots: summary
             .snapshots
             .iter()
-            .map(|s| SnapshotRecord { term: s.term(), index: s.index() })
+            .map(|s| SnapshotRecord { term: s.last_term(), index: s.last_index() })
             .collect(),
         complete: summary.complete,
         end,
@@ -432,27 +433,25 @@ fn wal(dir: &Path, files: &[(String, &Source)], found: &mut Found<'_>) -> WalRep
 
 fn lag(report: &InspectReport) -> Option<LagReport> {
     let wal = report.wal.as_ref()?;
-    let consistent_index = report.database.as_ref()?.etcd.as_ref()?.facts.consistent_index.unwrap_or(0);
-    let commit = wal.commit.unwrap_or(0);
-    let last_entry =
-        wal.last_entry.unwrap_or(0).max(wal.snapshots.iter().map(|s| s.index).max().unwrap_or(0));
-    let committed_not_in_db = commit.saturating_sub(consistent_index);
-    let uncommitted = last_entry.saturating_sub(commit.max(consistent_index));
+    let consistent_index =
+        report.database.as_ref()?.etcd.as_ref()?.facts.consistent_index.unwrap_or_default();
+    let commit = wal.commit.unwrap_or_default();
+    let last_entry = wal.last_entry.max(wal.snapshots.iter().map(|s| s.index).max()).unwrap_or_default();
+    let committed_not_in_db = commit.since(consistent_index).unwrap_or(0);
+    let uncommitted = last_entry.since(commit.max(consistent_index)).unwrap_or(0);
     let etcd = report.database.as_ref()?.etcd.as_ref()?;
     let voters = etcd.facts.conf_state.as_ref().map_or(etcd.facts.members.len(), |c| c.voters.len());
     let entries = |n: u64| if n == 1 { "1 entry".to_owned() } else { format!("{n} entries") };
-    let span =
-        |from: u64, to: u64| if from == to { format!("index {to}") } else { format!("index {from} to {to}") };
+    let span = |from: RaftIndex, to: RaftIndex| {
+        if from == to { format!("index {to}") } else { format!("index {from} to {to}") }
+    };
     let mut parts = Vec::new();
     if committed_not_in_db > 0 {
-        parts.push(format!(
-            "{committed_not_in_db} committed ({})",
-            span(consistent_index.saturating_add(1), commit)
-        ));
+        parts.push(format!("{committed_not_in_db} committed ({})", span(consistent_index.next(), commit)));
     }
     if uncommitted > 0 {
         let fate = if voters == 1 { ", which a sole voter commits when it starts" } else { "" };
-        let from = commit.max(consistent_index).saturating_add(1);
+        let from = commit.max(consistent_index).next();
         parts.push(format!("{uncommitted} logged without a commit mark ({}){fate}", span(from, last_entry)));
     }
     let sentence = if parts.is_empty() {

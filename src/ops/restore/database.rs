@@ -22,7 +22,6 @@ use crate::bolt::writer::{Freelist, Summary};
 use crate::etcd::alarm::AlarmType;
 use crate::etcd::facts::AlarmFact;
 use crate::etcd::identity::NewCluster;
-use crate::etcd::member::hex16;
 use crate::etcd::schema::Minor;
 use crate::etcd::{BucketKey, Facts, Revision, bootstrap};
 use crate::store::keep::Selection;
@@ -52,7 +51,7 @@ impl Edits {
         let mut edits = Edits::default();
         edits.buckets.insert(b"key", Edit::default());
         let members =
-            cluster.members.iter().map(|m| (format!("{:x}", m.id).into_bytes(), Some(m.json().into_bytes())));
+            cluster.members.iter().map(|m| (m.id.to_string().into_bytes(), Some(m.json().into_bytes())));
         edits.buckets.insert(b"members", Edit { clear: true, keys: Cow::Owned(members.collect()) });
         edits.buckets.insert(b"members_removed", Edit { clear: true, ..Edit::default() });
         edits.buckets.insert(b"cluster", Edit::default());
@@ -62,10 +61,10 @@ impl Edits {
             "members: the {old} of the source are left out, the {new} of the new cluster are in"
         ));
         let index = bootstrap::commit(cluster);
-        edits.put(b"meta", b"consistent_index", Some(index.to_be_bytes().to_vec()));
+        edits.put(b"meta", b"consistent_index", Some(index.get().to_be_bytes().to_vec()));
         let was = facts.consistent_index.map_or("absent".to_owned(), |index| index.to_string());
         edits.changes.push(format!("meta/consistent_index: {was} becomes {index}"));
-        let term = (version > Minor::V34).then(|| bootstrap::TERM.to_be_bytes().to_vec());
+        let term = (version > Minor::V34).then(|| bootstrap::TERM.get().to_be_bytes().to_vec());
         edits.put(b"meta", b"term", term);
         edits.put(b"meta", b"confState", None);
         if facts.conf_state.is_some() {
@@ -144,7 +143,7 @@ impl Edits {
                 Some(AlarmType::Corrupt) => "CORRUPT",
                 Some(AlarmType::None) | None => "one that no etcd knows",
             };
-            self.changes.push(format!("alarm: {name} of member {} is left out", hex16(*member_id)));
+            self.changes.push(format!("alarm: {name} of member {member_id:#} is left out"));
         }
     }
 

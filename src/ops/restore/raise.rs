@@ -13,6 +13,7 @@ use crate::io::source::Lock;
 use crate::wal::log::{Log, Scan};
 use crate::words::error::{Error, Result, show};
 use crate::words::finding::Finding;
+use crate::words::ids::RaftIndex;
 
 /// What is added when nothing tells how far the cluster went: as the Kubernetes documentation recommends.
 pub const BLIND: u64 = 1_000_000_000;
@@ -108,7 +109,7 @@ fn newest(path: &Path) -> Result<(i64, String)> {
         std::ops::ControlFlow::Continue(())
     });
     // An entry is at most one revision; most of raft's own are none.
-    let behind = summary.last.unwrap_or(0).saturating_sub(facts.consistent_index.unwrap_or(0));
+    let behind = summary.last.unwrap_or(0).saturating_sub(facts.consistent_index.map_or(0, RaftIndex::get));
     let reach = revision.saturating_add(i64::try_from(behind).unwrap_or(i64::MAX));
     let partial = if summary.complete { "" } else { "; the log could not be read to its end" };
     Ok((reach, format!("{told}, and {behind} entries in its log come after it: at most {reach}{partial}")))

@@ -6,7 +6,6 @@ use super::manifest::Against;
 use super::{Database, Level, OtherMeta, Outcome, Run, consistency, evidence};
 use crate::bolt::{Db, Pgid};
 use crate::codec::checksum;
-use crate::etcd::member;
 use crate::etcd::schema::storage_version;
 use crate::io::gate::{OpenAtEnd, is_cold};
 use crate::io::source::Lock;
@@ -248,7 +247,7 @@ impl Run<'_> {
         measured.storage_version = storage_version(facts).version.map(|v| printable(&v));
         measured.cluster_version = facts.cluster_version.as_deref().map(printable);
         measured.consistent_index = facts.consistent_index;
-        measured.members = facts.members.iter().map(|m| member::hex16(m.id)).collect();
+        measured.members = facts.members.iter().map(|m| m.id).collect();
         measured.member_names = facts.members.iter().map(|m| printable(&m.name)).collect();
         measured.alarms = facts
             .alarms

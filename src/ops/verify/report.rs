@@ -13,6 +13,7 @@ use crate::ops::inspect::MetaReport;
 use crate::store::digest::{self, Digests};
 use crate::store::scan::Crc;
 use crate::words::finding::{Code, Finding, Severity};
+use crate::words::ids::{ClusterId, MemberId, RaftIndex};
 
 /// How a level ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -103,11 +104,11 @@ pub struct Measured {
     /// Cluster version.
     pub cluster_version: Option<String>,
     /// Consistent index.
-    pub consistent_index: Option<u64>,
-    /// Cluster id, in hex; only a WAL tells.
-    pub cluster_id: Option<String>,
-    /// Member ids, in hex.
-    pub members: Vec<String>,
+    pub consistent_index: Option<RaftIndex>,
+    /// Cluster id; only a WAL tells.
+    pub cluster_id: Option<ClusterId>,
+    /// Member ids.
+    pub members: Vec<MemberId>,
     /// Their names, in the same order.
     pub member_names: Vec<String>,
     /// Raised alarms, as `NOSPACE` or `CORRUPT`.

@@ -358,7 +358,7 @@ impl Scan {
             let compact =
                 if self.knows("meta") { self.facts.compact_revision().unwrap_or(-1) } else { i64::MAX };
             let leases =
-                self.knows("lease").then(|| self.facts.leases.iter().map(|lease| lease.id).collect());
+                self.knows("lease").then(|| self.facts.leases.iter().map(|lease| lease.id.get()).collect());
             let mut part = Part::new(
                 bucket,
                 limit,

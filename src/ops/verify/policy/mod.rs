@@ -16,6 +16,7 @@ pub use self::value::{Age, Forbidden, Id, Percent, Required, TrailerRule, Versio
 use super::evidence::{Ask, Selector};
 use super::{Level, Outcome, Verdict, Verification};
 use crate::words::error::printable;
+use crate::words::ids::{ClusterId, MemberId};
 
 /// How far a clock may be ahead of ours before its time counts for nothing, in seconds.
 const SKEW: i64 = 600;
@@ -482,16 +483,17 @@ impl Judge<'_> {
             }
         }
         if let Some(Id(due)) = self.policy.cluster_id {
-            let limit = json!(format!("{due:016x}"));
-            match measured.cluster_id.as_deref() {
+            let due = ClusterId::new(due);
+            let limit = json!(due);
+            match measured.cluster_id {
                 Some(is) => {
-                    let passed = is.parse() == Ok(Id(due));
+                    let passed = is == due;
                     self.result(
                         Rule::ClusterId,
                         Some(passed),
                         json!(is),
                         limit,
-                        format!("the cluster is {is}, {due:016x} is due"),
+                        format!("the cluster is {is:#}, {due:#} is due"),
                     );
                 }
                 None => self.unmeasured(
@@ -506,16 +508,16 @@ impl Judge<'_> {
             if measured.live_keys.is_none() {
                 return self.unmeasured(Rule::Members, limit, self.nothing());
             }
-            let there: Vec<(&String, &String)> =
+            let there: Vec<(&MemberId, &String)> =
                 measured.members.iter().zip(&measured.member_names).collect();
-            let is = |due: &str, (id, name): (&String, &String)| {
-                due == name || due.parse::<Id>().is_ok_and(|due| id.parse() == Ok(due))
+            let is = |due: &str, (id, name): (&MemberId, &String)| {
+                due == name || due.parse::<Id>().is_ok_and(|Id(due)| id.get() == due)
             };
             let passed = due.len() == there.len()
                 && due.iter().all(|due| there.iter().any(|there| is(due, *there)))
                 && there.iter().all(|there| due.iter().any(|due| is(due, *there)));
             let words =
-                there.iter().map(|(id, name)| format!("{name} ({id})")).collect::<Vec<_>>().join(", ");
+                there.iter().map(|(id, name)| format!("{name} ({id:#})")).collect::<Vec<_>>().join(", ");
             let due = printable(&due.join(", "));
             self.result(
                 Rule::Members,

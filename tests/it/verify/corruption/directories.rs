@@ -243,7 +243,7 @@ pub fn entries() -> Vec<Entry> {
             "an entry is missing",
             Made(|member| {
                 member.segments[1].records.remove(4);
-                one(Code::WalEntryGap, At { index: Some(19), ..at_record(member, 1, 4) })
+                one(Code::WalEntryGap, At { index: Some(19.into()), ..at_record(member, 1, 4) })
             }),
         ),
         entry(

@@ -204,7 +204,7 @@ fn is_at(due: &At, found: &At) -> bool {
     same(&due.page, &found.page)
         && same(&due.element, &found.element)
         && (behind || same(&due.offset, &found.offset))
-        && same(&due.index, &found.index)
+        && (due.index.is_none() || due.index == found.index)
         && text(&due.bucket, &found.bucket)
         && text(&due.key, &found.key)
         && text(&due.revision, &found.revision)
