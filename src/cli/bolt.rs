@@ -21,7 +21,6 @@ use serde_json::{Value, json};
 
 use super::format::{Format, printable};
 use super::out::{List, Listing};
-use super::progress::Heard;
 use super::{Context, Done, Fail, Verdict, input};
 
 #[derive(Debug, Subcommand)]
@@ -126,17 +125,17 @@ struct Written {
 }
 
 pub fn run(command: &Command, context: &mut Context<'_>) -> Done {
-    let heard = Heard::new(context.monitor);
+    let monitor = context.monitor;
     let out = &mut *context.out;
     match command {
-        Command::Buckets(args) => buckets(args, out, &heard)?,
-        Command::Keys(args) => keys(args, out, &heard)?,
-        Command::Get(args) => get(args, out, &heard)?,
-        Command::Pages(args) => pages(args, out, &heard)?,
-        Command::Page(args) => page::pages(args, out, &heard)?,
-        Command::PageItem(args) => page::item(args, out, &heard)?,
+        Command::Buckets(args) => buckets(args, out, monitor)?,
+        Command::Keys(args) => keys(args, out, monitor)?,
+        Command::Get(args) => get(args, out, monitor)?,
+        Command::Pages(args) => pages(args, out, monitor)?,
+        Command::Page(args) => page::pages(args, out, monitor)?,
+        Command::PageItem(args) => page::item(args, out, monitor)?,
     }
-    Ok(if heard.damage() { Verdict::Bad } else { Verdict::Good })
+    Ok(if monitor.damage() { Verdict::Bad } else { Verdict::Good })
 }
 
 type Out<'o> = &'o mut dyn io::Write;

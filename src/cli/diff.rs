@@ -14,7 +14,6 @@ use serde_json::{Map, Value, json};
 use super::keys::levels;
 use super::keyspace::{Damage, Fold, Opened, bytes, json_bytes, keep, open, show_key};
 use super::out::{List, Listing, count, json as print_json, plain_table, size};
-use super::progress::Heard;
 use super::value_diff::value_diff;
 use super::{Context, Done, Fail, Verdict};
 
@@ -67,12 +66,12 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
-    let heard = Heard::new(context.monitor);
-    let open = |path| open(path, &args.damage, &args.fold, None, &heard);
+    let monitor = context.monitor;
+    let open = |path| open(path, &args.damage, &args.fold, None, monitor);
     let opened = open(&args.a)?;
     let other = args.b.as_deref().map(open).transpose()?;
-    let first = opened.store(&heard)?;
-    let second = other.as_ref().map(|opened| opened.store(&heard)).transpose()?;
+    let first = opened.store(monitor)?;
+    let second = other.as_ref().map(|opened| opened.store(monitor)).transpose()?;
     let before = first.at(args.from_rev)?;
     let after = second.as_ref().unwrap_or(&first).at(args.to_rev)?;
     let options = DiffOptions {
@@ -87,7 +86,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     };
     opened.steady()?;
     other.as_ref().map_or(Ok(()), Opened::steady)?;
-    Ok(if differ || heard.damage() { Verdict::Bad } else { Verdict::Good })
+    Ok(if differ || monitor.damage() { Verdict::Bad } else { Verdict::Good })
 }
 
 fn sign(kind: DifferenceKind) -> char {

@@ -30,9 +30,9 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let source = input::database(&args.path)?;
-    let heard = super::progress::Heard::new(context.monitor);
+    let monitor = context.monitor;
     let options = HashKvOptions { revision: Some(args.rev), compact_revision: args.compact_rev };
-    let HashKvReport { hash, revision, compact_revision: compact } = hashkv(&source, options, &heard)?;
+    let HashKvReport { hash, revision, compact_revision: compact } = hashkv(&source, options, monitor)?;
     let out = &mut *context.out;
     match args.write_out {
         WriteOut::Simple => writeln!(out, "{hash}, {revision}, {compact}")?,
@@ -48,5 +48,5 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
             writeln!(out, "{}", table(["HASH", "HASH REVISION", "COMPACT REVISION"], [row]))?;
         }
     }
-    Ok(if heard.damage() { Verdict::Bad } else { Verdict::Good })
+    Ok(if monitor.damage() { Verdict::Bad } else { Verdict::Good })
 }

@@ -41,8 +41,8 @@ enum Compat {
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let source = input::database(&args.path)?;
-    let heard = super::progress::Heard::new(context.monitor);
-    let report = status(&source, &heard)?;
+    let monitor = context.monitor;
+    let report = status(&source, monitor)?;
     let versioned = matches!(args.compat, Compat::V36 | Compat::V37);
     let StatusReport { hash, revision, live_keys, all_keys, total_size, version } = report;
     let keys = if versioned { live_keys } else { all_keys };
@@ -85,5 +85,5 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
             writeln!(out, "{table}")?;
         }
     }
-    Ok(if heard.damage() { Verdict::Bad } else { Verdict::Good })
+    Ok(if monitor.damage() { Verdict::Bad } else { Verdict::Good })
 }

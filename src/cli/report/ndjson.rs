@@ -2,44 +2,13 @@
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::channel;
 use std::{panic, thread};
 
-use coldbolt::words::finding::Finding;
-use coldbolt::words::monitor::Monitor;
+use coldbolt::words::monitor::{Monitor, Relay};
 use serde_json::{Value, json};
 
 use super::{Answer, Unreadable};
-
-/// Passes findings to whoever writes them, and everything else on.
-struct Lines<'m> {
-    to: &'m (dyn Monitor + 'm),
-    findings: Sender<Finding>,
-    stop: &'m AtomicBool,
-}
-
-impl Monitor for Lines<'_> {
-    fn begin(&self, what: &str, total: u64) {
-        self.to.begin(what, total);
-    }
-
-    fn advance(&self, bytes: u64) {
-        self.to.advance(bytes);
-    }
-
-    fn end(&self) {
-        self.to.end();
-    }
-
-    fn finding(&self, finding: Finding) {
-        // Nobody listens when nobody reads: the work is being stopped.
-        let _ = self.findings.send(finding);
-    }
-
-    fn cancelled(&self) -> bool {
-        self.stop.load(Ordering::Relaxed) || self.to.cancelled()
-    }
-}
 
 /// Does the work on another thread and writes its findings while it runs. Work whose findings nobody reads any more
 /// is cancelled.
@@ -51,8 +20,12 @@ pub fn streamed<R: Send>(
     let (findings, arriving) = channel();
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
-        let lines = Lines { to: monitor, findings, stop: &stop };
-        let worker = scope.spawn(move || work(&lines));
+        let stop = &stop;
+        let worker = scope.spawn(move || {
+            // Nobody listens when nobody reads: the work is being stopped.
+            let send = |finding| drop(findings.send(finding));
+            work(&Relay::new(monitor).findings_to(&send).stopped_by(stop))
+        });
         let mut written = Ok(());
         for finding in arriving {
             if written.is_ok() {
