@@ -35,9 +35,10 @@ pub enum Command {
 
 /// Print the names of the buckets, or of those inside a bucket.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  coldbolt bolt buckets backup.db\n  coldbolt bolt buckets backup.db -w json"
-)]
+#[command(after_help = "\
+Examples:
+  coldbolt bolt buckets backup.db
+  coldbolt bolt buckets backup.db -w json")]
 pub struct BucketsArgs {
     #[command(flatten)]
     file: File,
@@ -50,9 +51,10 @@ pub struct BucketsArgs {
 
 /// Print the keys of a bucket, one a line.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  coldbolt bolt keys backup.db key\n  coldbolt bolt keys any.db outer inner --format ascii-encoded"
-)]
+#[command(after_help = "\
+Examples:
+  coldbolt bolt keys backup.db key
+  coldbolt bolt keys any.db outer inner --format ascii-encoded")]
 pub struct KeysArgs {
     #[command(flatten)]
     file: File,
@@ -70,7 +72,10 @@ pub struct KeysArgs {
 #[derive(Debug, clap::Args)]
 #[command(
     override_usage = "coldbolt bolt get [OPTIONS] <FILE> <BUCKET>... <KEY>",
-    after_help = "Examples:\n  coldbolt bolt get backup.db cluster clusterVersion\n  coldbolt bolt get backup.db key 00000000000000025f0000000000000000 --parse-format hex"
+    after_help = "\
+Examples:
+  coldbolt bolt get backup.db cluster clusterVersion
+  coldbolt bolt get backup.db key 00000000000000025f0000000000000000 --parse-format hex"
 )]
 pub struct GetArgs {
     #[command(flatten)]
@@ -100,9 +105,10 @@ enum ParseFormat {
 /// Where damage hides part of a tree, the type of a page that no readable tree has is followed by a question mark, if
 /// it has one.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  coldbolt bolt pages backup.db\n  coldbolt bolt pages backup.db -w ndjson | jq 'select(.use == \"lost\")'"
-)]
+#[command(after_help = "\
+Examples:
+  coldbolt bolt pages backup.db
+  coldbolt bolt pages backup.db -w ndjson | jq 'select(.use == \"lost\")'")]
 pub struct PagesArgs {
     #[command(flatten)]
     file: File,

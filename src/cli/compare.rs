@@ -13,7 +13,9 @@ use super::{Context, Done, Verdict};
 /// the first PATH. Exit codes: 0 they agree, 1 they do not, 4 there is no revision that all have and none has
 /// compacted.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  coldbolt compare m1.db m2.db m3.db")]
+#[command(after_help = "\
+Example:
+  coldbolt compare m1.db m2.db m3.db")]
 pub struct Args {
     /// Snapshot files, databases or data directories.
     #[arg(value_name = "PATH", num_args = 2.., required = true)]

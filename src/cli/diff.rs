@@ -22,9 +22,11 @@ use super::{Context, Done, Fail, Verdict};
 /// `+` added, `-` removed, `~` written again, `!` deleted and created again. Each side is taken as of its last
 /// revision, or of --from-rev (the first PATH) and --to-rev (the second PATH, or the only one).
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  coldbolt diff monday.db tuesday.db --ignore-prefix /registry/events/ --ignore-prefix /registry/leases/\n  coldbolt diff backup.db --from-rev 1000 --to-rev 1010 --values\n  coldbolt diff old-cluster.db new-cluster.db --content-only --summary --depth 2"
-)]
+#[command(after_help = "\
+Examples:
+  coldbolt diff monday.db tuesday.db --ignore-prefix /registry/events/ --ignore-prefix /registry/leases/
+  coldbolt diff backup.db --from-rev 1000 --to-rev 1010 --values
+  coldbolt diff old-cluster.db new-cluster.db --content-only --summary --depth 2")]
 pub struct Args {
     /// Snapshot file, database or data directory.
     #[arg(value_name = "PATH")]

@@ -10,9 +10,10 @@ use super::{Context, Done, Verdict, input};
 ///
 /// The number is that of `etcdutl hashkv` and of a server's `etcdctl endpoint hashkv`. The file is only read.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  coldbolt hashkv backup.db\n  coldbolt hashkv backup.db --rev 1000 -w json"
-)]
+#[command(after_help = "\
+Examples:
+  coldbolt hashkv backup.db
+  coldbolt hashkv backup.db --rev 1000 -w json")]
 pub struct Args {
     /// Snapshot file or database; - is standard input.
     #[arg(value_name = "FILE")]

@@ -19,6 +19,7 @@ mod keys;
 mod keyspace;
 mod member;
 mod misc;
+mod named;
 mod out;
 #[cfg(feature = "parquet")]
 mod parquet;
@@ -57,7 +58,11 @@ use self::progress::Terminal;
     max_term_width = 110,
     propagate_version = true,
     disable_help_subcommand = true,
-    after_help = "Examples:\n  coldbolt status backup.db\n  coldbolt inspect /var/lib/etcd\n  coldbolt verify backup.db"
+    after_help = "\
+Examples:
+  coldbolt status backup.db
+  coldbolt inspect /var/lib/etcd
+  coldbolt verify backup.db"
 )]
 struct Cli {
     #[command(flatten)]

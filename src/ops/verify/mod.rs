@@ -3,6 +3,7 @@
 mod consistency;
 mod database;
 pub mod evidence;
+pub mod fleet;
 mod level;
 mod log;
 pub mod manifest;
@@ -16,7 +17,9 @@ use std::path::{Path, PathBuf};
 use self::evidence::Ask;
 pub use self::level::Level;
 use self::manifest::{Against, SIDECAR};
-pub use self::report::{LevelReport, Measured, OtherMeta, Outcome, Verdict, Verification};
+pub use self::report::{
+    Answer, Judged, LevelReport, Measured, OtherMeta, Outcome, Unreadable, Verdict, Verification,
+};
 use crate::etcd::Facts;
 use crate::etcd::datadir::{self, DataDir};
 use crate::etcd::schema::Minor;
