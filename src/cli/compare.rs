@@ -107,7 +107,14 @@ pub fn document(report: &CompareReport) -> Value {
     let members: Vec<Value> = report
         .members
         .iter()
-        .map(|m| json!({ "file": m.file, "revision": m.revision, "compact_revision": m.compact_revision, "hash": m.hash }))
+        .map(|m| {
+            json!({
+                "file": m.file,
+                "revision": m.revision,
+                "compact_revision": m.compact_revision,
+                "hash": m.hash,
+            })
+        })
         .collect();
     let divergences: Vec<Value> = report
         .divergences

@@ -206,7 +206,8 @@ fn screen(out: &mut dyn Write, to: &Path, report: &CopyReport) -> io::Result<()>
     if report.best_effort {
         writeln!(
             out,
-            "\nA running etcd held the files: this copy is best effort. `etcdctl snapshot save` makes a sure one."
+            "\nA running etcd held the files: this copy is best effort. \
+             `etcdctl snapshot save` makes a sure one."
         )?;
     }
     Ok(())

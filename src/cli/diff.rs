@@ -262,7 +262,14 @@ fn summary(
         }
         return Ok(differ);
     }
-    let numbers = |[added, removed, changed, recreated]: [u64; 4]| json!({ "added": added, "removed": removed, "changed": changed, "recreated": recreated });
+    let numbers = |[added, removed, changed, recreated]: [u64; 4]| {
+        json!({
+            "added": added,
+            "removed": removed,
+            "changed": changed,
+            "recreated": recreated,
+        })
+    };
     let prefixes: Vec<Value> = by_prefix
         .iter()
         .map(|(prefix, n)| {
@@ -273,7 +280,11 @@ fn summary(
         })
         .collect();
     let document = json!({
-        "schema": "coldbolt.diff-summary/1", "before": side(before), "after": side(after), "counts": numbers(all), "prefixes": prefixes,
+        "schema": "coldbolt.diff-summary/1",
+        "before": side(before),
+        "after": side(after),
+        "counts": numbers(all),
+        "prefixes": prefixes,
     });
     if args.write_out == Listing::Json {
         print_json(out, &document)?

@@ -191,7 +191,8 @@ impl Rows {
             }
             #[cfg(not(feature = "parquet"))]
             Format::Parquet => {
-                let what = "this coldbolt was built without Parquet; build it with `cargo build --release --features parquet`";
+                let what = "this coldbolt was built without Parquet; \
+                            build it with `cargo build --release --features parquet`";
                 Err(Fail::Usage(what.to_owned()))
             }
         }

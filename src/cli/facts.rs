@@ -172,8 +172,12 @@ pub fn members(args: &MembersArgs, context: &mut Context<'_>) -> Done {
     args.common.file.with(context, |store, out| {
         let Facts { members, removed_members, conf_state, cluster_version, .. } = store.facts()?;
         let removed: Vec<String> = removed_members.iter().map(|id| hex16(*id)).collect();
-        let fields =
-            json!({ "cluster_version": cluster_version, "members": members, "removed_members": removed, "conf_state": conf_state });
+        let fields = json!({
+            "cluster_version": cluster_version,
+            "members": members,
+            "removed_members": removed,
+            "conf_state": conf_state,
+        });
         show(&args.common, out, "coldbolt.members/1", fields, || {
             let role = |id: u64, learner: bool| match &conf_state {
                 _ if learner => "learner",

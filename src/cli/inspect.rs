@@ -185,7 +185,8 @@ fn show_database(out: &mut dyn Write, db: &DatabaseReport) -> io::Result<()> {
         out,
         "pages",
         &format!(
-            "{} branch, {} leaf, {} overflow, 2 meta{freelist}, {} free ({free_bytes}, {}){missing}; tree pages {} full",
+            "{} branch, {} leaf, {} overflow, 2 meta{freelist}, {} free ({free_bytes}, {}){missing}; \
+             tree pages {} full",
             count(p.branch),
             count(p.leaf),
             count(p.overflow),

@@ -78,7 +78,9 @@ impl Work {
             ProgressMode::Json => {
                 if now.duration_since(self.said) >= PACE {
                     self.said = now;
-                    let line = serde_json::json!({"progress": {"what": self.what, "done": self.done, "total": self.total}});
+                    let progress =
+                        serde_json::json!({"what": self.what, "done": self.done, "total": self.total});
+                    let line = serde_json::json!({"progress": progress});
                     let _ = writeln!(io::stderr(), "{line}");
                 }
             }

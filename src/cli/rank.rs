@@ -144,7 +144,8 @@ fn fate(entries: &Uncommitted) -> String {
     if let Some(to) = entries.majority_to.filter(|to| entries.committed_to.is_none_or(|known| *to > known)) {
         let holders = entries.holders;
         said += &format!(
-            "; up to {to} it is on {holders} of {voters} voters, a majority: nothing else was committed in its place"
+            "; up to {to} it is on {holders} of {voters} voters, a majority: \
+             nothing else was committed in its place"
         );
     }
     let settled = entries.committed_to.max(entries.majority_to);

@@ -33,8 +33,10 @@ const DEFAULT_URL: &str = "http://localhost:2380";
 #[command(after_help = "\
 Examples:
   coldbolt restore backup.db --data-dir /var/lib/etcd-new
-  coldbolt restore backup.db --dry-run --all-members out --initial-cluster a=https://10.0.0.1:2380,b=https://10.0.0.2:2380
-  coldbolt restore backup.db --from-manifest etcd.yaml --bump-revision auto --mark-compacted --newer /var/lib/etcd.old
+  coldbolt restore backup.db --dry-run --all-members out --initial-cluster \
+a=https://10.0.0.1:2380,b=https://10.0.0.2:2380
+  coldbolt restore backup.db --from-manifest etcd.yaml --bump-revision auto --mark-compacted \
+--newer /var/lib/etcd.old
   coldbolt restore backup.db --data-dir new --revision 12345
   coldbolt restore backup.db --data-dir new --prefix /registry/ --exclude-prefix /registry/events/")]
 pub struct Args {
@@ -65,7 +67,14 @@ pub struct Args {
     #[arg(long, value_name = "etcd.yaml")]
     from_manifest: Option<PathBuf>,
     /// Restore even if the file's SHA-256 trailer is wrong. Not needed for a db without one.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", value_name = "BOOL")]
+    #[arg(
+        long,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "false",
+        default_missing_value = "true",
+        value_name = "BOOL"
+    )]
     skip_hash_check: bool,
     /// Raise the revision by that much, so that clients do not see it fall; wants --mark-compacted. auto: past the
     /// highest revision in the --newer files and 10,000,000 more, or by 1,000,000,000 if there are none.
@@ -76,7 +85,14 @@ pub struct Args {
     #[arg(long, value_name = "PATH", num_args = 1..)]
     newer: Vec<PathBuf>,
     /// Mark everything before the raised revision as compacted, so that watchers start anew.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", value_name = "BOOL")]
+    #[arg(
+        long,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "false",
+        default_missing_value = "true",
+        value_name = "BOOL"
+    )]
     mark_compacted: bool,
     /// Taken for etcdutl's sake; nothing is mapped.
     #[arg(long, value_name = "BYTES")]
@@ -85,7 +101,11 @@ pub struct Args {
     #[arg(long, value_parser = named::minor(), value_name = "VERSION")]
     target_version: Option<Minor>,
     /// Write a directory for every member of --initial-cluster into this one, which must not exist.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["data_dir", "wal_dir", "name", "initial_advertise_peer_urls"])]
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with_all = ["data_dir", "wal_dir", "name", "initial_advertise_peer_urls"]
+    )]
     all_members: Option<PathBuf>,
     /// Restore the keyspace as it was at this revision, which must not be compacted. What came after it is left out.
     #[arg(long, value_name = "N")]
@@ -335,7 +355,8 @@ fn screen(out: &mut dyn Write, report: &RestoreReport, taken: &[Taken]) -> io::R
     if report.dry_run {
         writeln!(
             out,
-            "\nNothing was written. Client URLs and certificates are to be added to the commands; they are not in the snapshot."
+            "\nNothing was written. Client URLs and certificates are to be added to the commands; \
+             they are not in the snapshot."
         )?;
     }
     Ok(())

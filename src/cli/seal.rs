@@ -75,7 +75,13 @@ fn run(args: &Both, work: Work, schema: &str, context: &mut Context<'_>) -> Done
         let SealReport { source, bytes, sha256 } = report;
         json(
             context.out,
-            &json!({ "schema": schema, "source": source, "output": output, "bytes": bytes, "sha256": sha256 }),
+            &json!({
+                "schema": schema,
+                "source": source,
+                "output": output,
+                "bytes": bytes,
+                "sha256": sha256,
+            }),
         )?;
     } else {
         writeln!(context.out, "{} ({}), SHA-256 {}", clean(&output), size(report.bytes), report.sha256)?;
