@@ -12,6 +12,7 @@
 //! uses what is public here and nothing else.
 //!
 //! ```text
+//! report              answers for other programs: JUnit, SARIF, Markdown, metrics
 //! ops                 verbs: what a command does
 //! kube                Kubernetes objects
 //! replay              what a log does to a database
@@ -27,6 +28,7 @@
 //! | To | Start at |
 //! |---|---|
 //! | do what a command does | [`ops`]: [`ops::status()`], [`ops::inspect()`], [`ops::verify()`] |
+//! | verify many backups and tell other programs | [`ops::verify::fleet::verify_all`], then [`report`] |
 //! | get keys at a revision, histories, differences | [`store::Store`] |
 //! | walk a bbolt file of any program | [`bolt::Db`] |
 //! | read a log | [`wal::Log`] |
@@ -80,6 +82,7 @@ pub mod kube;
 pub mod ops;
 pub mod raft;
 pub mod replay;
+pub mod report;
 pub mod snap;
 pub mod store;
 pub mod wal;

@@ -23,9 +23,11 @@ use super::{Context, Done, Fail, Verdict};
 /// locked or repaired. Entries past the last index known to be committed are applied if the member is the only voter,
 /// as etcd does; else they are left out and reported.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  coldbolt copy /var/lib/etcd backup.db\n  coldbolt copy /mnt/volume/member backup.db --etcd-version 3.5.12\n  coldbolt copy /var/lib/etcd - | ssh backup 'cat > etcd.db'"
-)]
+#[command(after_help = "\
+Examples:
+  coldbolt copy /var/lib/etcd backup.db
+  coldbolt copy /mnt/volume/member backup.db --etcd-version 3.5.12
+  coldbolt copy /var/lib/etcd - | ssh backup 'cat > etcd.db'")]
 pub struct Args {
     /// Data directory, member directory, db or snapshot file.
     #[arg(value_name = "SRC")]
@@ -203,7 +205,8 @@ fn screen(out: &mut dyn Write, to: &Path, report: &CopyReport) -> io::Result<()>
     if report.best_effort {
         writeln!(
             out,
-            "\nA running etcd held the files: this copy is best effort. `etcdctl snapshot save` makes a sure one."
+            "\nA running etcd held the files: this copy is best effort. \
+             `etcdctl snapshot save` makes a sure one."
         )?;
     }
     Ok(())

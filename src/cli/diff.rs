@@ -14,7 +14,6 @@ use serde_json::{Map, Value, json};
 use super::keys::levels;
 use super::keyspace::{Damage, Fold, Opened, bytes, json_bytes, keep, open, show_key};
 use super::out::{List, Listing, count, json as print_json, plain_table, size};
-use super::progress::Heard;
 use super::value_diff::value_diff;
 use super::{Context, Done, Fail, Verdict};
 
@@ -23,9 +22,11 @@ use super::{Context, Done, Fail, Verdict};
 /// `+` added, `-` removed, `~` written again, `!` deleted and created again. Each side is taken as of its last
 /// revision, or of --from-rev (the first PATH) and --to-rev (the second PATH, or the only one).
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  coldbolt diff monday.db tuesday.db --ignore-prefix /registry/events/ --ignore-prefix /registry/leases/\n  coldbolt diff backup.db --from-rev 1000 --to-rev 1010 --values\n  coldbolt diff old-cluster.db new-cluster.db --content-only --summary --depth 2"
-)]
+#[command(after_help = "\
+Examples:
+  coldbolt diff monday.db tuesday.db --ignore-prefix /registry/events/ --ignore-prefix /registry/leases/
+  coldbolt diff backup.db --from-rev 1000 --to-rev 1010 --values
+  coldbolt diff old-cluster.db new-cluster.db --content-only --summary --depth 2")]
 pub struct Args {
     /// Snapshot file, database or data directory.
     #[arg(value_name = "PATH")]
@@ -67,12 +68,12 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
-    let heard = Heard::new(context.monitor);
-    let open = |path| open(path, &args.damage, &args.fold, None, &heard);
+    let monitor = context.monitor;
+    let open = |path| open(path, &args.damage, &args.fold, None, monitor);
     let opened = open(&args.a)?;
     let other = args.b.as_deref().map(open).transpose()?;
-    let first = opened.store(&heard)?;
-    let second = other.as_ref().map(|opened| opened.store(&heard)).transpose()?;
+    let first = opened.store(monitor)?;
+    let second = other.as_ref().map(|opened| opened.store(monitor)).transpose()?;
     let before = first.at(args.from_rev)?;
     let after = second.as_ref().unwrap_or(&first).at(args.to_rev)?;
     let options = DiffOptions {
@@ -87,7 +88,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     };
     opened.steady()?;
     other.as_ref().map_or(Ok(()), Opened::steady)?;
-    Ok(if differ || heard.damage() { Verdict::Bad } else { Verdict::Good })
+    Ok(if differ || monitor.damage() { Verdict::Bad } else { Verdict::Good })
 }
 
 fn sign(kind: DifferenceKind) -> char {
@@ -261,7 +262,14 @@ fn summary(
         }
         return Ok(differ);
     }
-    let numbers = |[added, removed, changed, recreated]: [u64; 4]| json!({ "added": added, "removed": removed, "changed": changed, "recreated": recreated });
+    let numbers = |[added, removed, changed, recreated]: [u64; 4]| {
+        json!({
+            "added": added,
+            "removed": removed,
+            "changed": changed,
+            "recreated": recreated,
+        })
+    };
     let prefixes: Vec<Value> = by_prefix
         .iter()
         .map(|(prefix, n)| {
@@ -272,7 +280,11 @@ fn summary(
         })
         .collect();
     let document = json!({
-        "schema": "coldbolt.diff-summary/1", "before": side(before), "after": side(after), "counts": numbers(all), "prefixes": prefixes,
+        "schema": "coldbolt.diff-summary/1",
+        "before": side(before),
+        "after": side(after),
+        "counts": numbers(all),
+        "prefixes": prefixes,
     });
     if args.write_out == Listing::Json {
         print_json(out, &document)?

@@ -23,9 +23,11 @@ use super::{Context, Done, Verdict};
 /// index and term. What a compaction removed is not brought back from older entries of the WAL: they do not tell
 /// their revisions (`coldbolt wal dump` prints them).
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  coldbolt events backup.db --since-rev 1000\n  coldbolt events backup.db --prefix /registry/pods/ -w ndjson | jq -c 'select(.type == \"delete\")'\n  coldbolt events /var/lib/etcd --fold -w ndjson | jq -c 'select(.source == \"wal\")'"
-)]
+#[command(after_help = "\
+Examples:
+  coldbolt events backup.db --since-rev 1000
+  coldbolt events backup.db --prefix /registry/pods/ -w ndjson | jq -c 'select(.type == \"delete\")'
+  coldbolt events /var/lib/etcd --fold -w ndjson | jq -c 'select(.source == \"wal\")'")]
 pub struct Args {
     #[command(flatten)]
     file: File,

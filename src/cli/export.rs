@@ -24,9 +24,12 @@ use super::{Context, Done, Fail, Verdict};
 /// the two is empty. With --all-revisions each stored change is a row, in order of the revisions. In Parquet key and
 /// value are binary, whatever they hold.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  coldbolt export backup.db > keys.ndjson\n  coldbolt export backup.db --all-revisions --no-values -w csv > changes.csv\n  coldbolt export /var/lib/etcd --fold -w parquet -o keys.parquet\n  In DuckDB: SELECT split_part(key, '/', 3) AS kind, count(*) FROM 'changes.csv' GROUP BY kind;"
-)]
+#[command(after_help = "\
+Examples:
+  coldbolt export backup.db > keys.ndjson
+  coldbolt export backup.db --all-revisions --no-values -w csv > changes.csv
+  coldbolt export /var/lib/etcd --fold -w parquet -o keys.parquet
+  In DuckDB: SELECT split_part(key, '/', 3) AS kind, count(*) FROM 'changes.csv' GROUP BY kind;")]
 pub struct Args {
     #[command(flatten)]
     file: File,
@@ -188,7 +191,8 @@ impl Rows {
             }
             #[cfg(not(feature = "parquet"))]
             Format::Parquet => {
-                let what = "this coldbolt was built without Parquet; build it with `cargo build --release --features parquet`";
+                let what = "this coldbolt was built without Parquet; \
+                            build it with `cargo build --release --features parquet`";
                 Err(Fail::Usage(what.to_owned()))
             }
         }

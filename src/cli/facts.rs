@@ -12,7 +12,10 @@ use super::{Context, Done, Fail, Verdict};
 
 /// List the leases, and how many live keys are attached to each.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  coldbolt leases backup.db\n  coldbolt leases backup.db --keys")]
+#[command(after_help = "\
+Examples:
+  coldbolt leases backup.db
+  coldbolt leases backup.db --keys")]
 pub struct LeasesArgs {
     #[command(flatten)]
     common: Common,
@@ -23,7 +26,9 @@ pub struct LeasesArgs {
 
 /// Show whether authentication is on, the users and their roles, the roles and what they permit. Never password hashes.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  coldbolt auth backup.db")]
+#[command(after_help = "\
+Example:
+  coldbolt auth backup.db")]
 pub struct AuthArgs {
     #[command(flatten)]
     common: Common,
@@ -31,7 +36,9 @@ pub struct AuthArgs {
 
 /// List the alarms that are raised.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  coldbolt alarms backup.db")]
+#[command(after_help = "\
+Example:
+  coldbolt alarms backup.db")]
 pub struct AlarmsArgs {
     #[command(flatten)]
     common: Common,
@@ -42,7 +49,9 @@ pub struct AlarmsArgs {
 /// Databases of etcd 3.5.1 to 3.5.19 may have outdated URLs here; up to 3.5 the raft snapshot is what counts
 /// (`coldbolt snap show`).
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  coldbolt members backup.db")]
+#[command(after_help = "\
+Example:
+  coldbolt members backup.db")]
 pub struct MembersArgs {
     #[command(flatten)]
     common: Common,
@@ -162,8 +171,12 @@ pub fn alarms(args: &AlarmsArgs, context: &mut Context<'_>) -> Done {
 pub fn members(args: &MembersArgs, context: &mut Context<'_>) -> Done {
     args.common.file.with(context, |store, out| {
         let Facts { members, removed_members, conf_state, cluster_version, .. } = store.facts()?;
-        let fields =
-            json!({ "cluster_version": cluster_version, "members": members, "removed_members": removed_members, "conf_state": conf_state });
+        let fields = json!({
+            "cluster_version": cluster_version,
+            "members": members,
+            "removed_members": removed_members,
+            "conf_state": conf_state,
+        });
         show(&args.common, out, "coldbolt.members/1", fields, || {
             let role = |id: MemberId, learner: bool| match &conf_state {
                 _ if learner => "learner",

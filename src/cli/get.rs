@@ -17,9 +17,12 @@ use super::{Context, Done, Fail, Verdict};
 /// database does not tell whose it is. Of keys that are equal in --sort-by the lesser comes first, where etcd
 /// promises nothing. On a terminal, keys and values that are not text are quoted; in a pipe they are what they are.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  coldbolt get backup.db /registry/namespaces/default --print-value-only > value\n  coldbolt get backup.db --prefix /registry/pods/ --keys-only --rev 1000\n  coldbolt get backup.db \"\" --from-key -w json | jq .count\n  coldbolt get /var/lib/etcd --prefix \"\" --sort-by modify --order descend --limit 10 --keys-only"
-)]
+#[command(after_help = "\
+Examples:
+  coldbolt get backup.db /registry/namespaces/default --print-value-only > value
+  coldbolt get backup.db --prefix /registry/pods/ --keys-only --rev 1000
+  coldbolt get backup.db \"\" --from-key -w json | jq .count
+  coldbolt get /var/lib/etcd --prefix \"\" --sort-by modify --order descend --limit 10 --keys-only")]
 pub struct Args {
     #[command(flatten)]
     file: File,

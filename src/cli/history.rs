@@ -20,9 +20,10 @@ use super::{Context, Done, Fail, Verdict};
 /// but for the newest version then. With --prefix one line a key: what is stored of it; with --deleted only of keys
 /// that are deleted now.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  coldbolt history backup.db /registry/deployments/default/web --diff\n  coldbolt history backup.db --prefix /registry/secrets/ --deleted"
-)]
+#[command(after_help = "\
+Examples:
+  coldbolt history backup.db /registry/deployments/default/web --diff
+  coldbolt history backup.db --prefix /registry/secrets/ --deleted")]
 pub struct Args {
     #[command(flatten)]
     file: File,

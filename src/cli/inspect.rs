@@ -18,9 +18,11 @@ use super::{Context, Done, Verdict, input};
 /// its member, snap or wal directory). A damaged file still shows all that can be read; what is wrong goes to
 /// standard error, and the exit code is 1.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  coldbolt inspect backup.db\n  coldbolt inspect /var/lib/etcd\n  coldbolt inspect backup.db --hash -w json | jq .database.sha256"
-)]
+#[command(after_help = "\
+Examples:
+  coldbolt inspect backup.db
+  coldbolt inspect /var/lib/etcd
+  coldbolt inspect backup.db --hash -w json | jq .database.sha256")]
 pub struct Args {
     /// File or directory; - is standard input.
     #[arg(value_name = "PATH")]
@@ -188,7 +190,8 @@ fn show_database(out: &mut dyn Write, db: &DatabaseReport) -> io::Result<()> {
         out,
         "pages",
         &format!(
-            "{} branch, {} leaf, {} overflow, 2 meta{freelist}, {} free ({free_bytes}, {}){missing}; tree pages {} full",
+            "{} branch, {} leaf, {} overflow, 2 meta{freelist}, {} free ({free_bytes}, {}){missing}; \
+             tree pages {} full",
             count(p.branch),
             count(p.leaf),
             count(p.overflow),

@@ -19,9 +19,11 @@ const MOST_NODES: usize = 100_000;
 /// SIZE is what the live version takes (key and value), STORED what all its stored versions take, deletions included.
 /// Compaction and defrag give back the difference: that is the churn.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  coldbolt keys backup.db --prefix /registry/events/\n  coldbolt keys backup.db --tree --depth 3\n  coldbolt keys backup.db --top 20 --by churn"
-)]
+#[command(after_help = "\
+Examples:
+  coldbolt keys backup.db --prefix /registry/events/
+  coldbolt keys backup.db --tree --depth 3
+  coldbolt keys backup.db --top 20 --by churn")]
 pub struct Args {
     #[command(flatten)]
     file: File,

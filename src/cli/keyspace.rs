@@ -20,7 +20,6 @@ use coldbolt::words::monitor::Monitor;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::progress::Heard;
 use super::{Context, Done, Fail, Verdict, input};
 
 #[derive(Debug, clap::Args)]
@@ -93,11 +92,11 @@ impl File {
         context: &mut Context<'c>,
         work: impl FnOnce(Option<&Folded>, &Store<'_>, &mut dyn Write) -> Result<Verdict, Fail>,
     ) -> Done {
-        let heard = Heard::new(context.monitor);
-        let opened = open(&self.path, &self.damage, &self.fold, self.wal_dir.as_deref(), &heard)?;
-        let verdict = work(opened.folded(), &opened.store(&heard)?, context.out)?;
+        let monitor = context.monitor;
+        let opened = open(&self.path, &self.damage, &self.fold, self.wal_dir.as_deref(), monitor)?;
+        let verdict = work(opened.folded(), &opened.store(monitor)?, context.out)?;
         opened.steady()?;
-        Ok(if heard.damage() { Verdict::Bad } else { verdict })
+        Ok(if monitor.damage() { Verdict::Bad } else { verdict })
     }
 }
 

@@ -23,7 +23,9 @@ pub enum Command {
 
 /// Print who is a member by a member's database and log.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  coldbolt member list --data-dir /var/lib/etcd")]
+#[command(after_help = "\
+Example:
+  coldbolt member list --data-dir /var/lib/etcd")]
 pub struct ListArgs {
     /// The member's data directory.
     #[arg(long, value_name = "DIR")]
@@ -62,9 +64,9 @@ struct Change {
 /// also what the lost members may not have had; the cluster and the member keep their ids, and etcd starts from the
 /// new directory with the flags it had. Never start a removed member again.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Example:\n  coldbolt member remove 8211f1d0f64f3269 91bc3c398fb3c146 --data-dir /var/lib/etcd -o /var/lib/etcd-alone"
-)]
+#[command(after_help = "\
+Example:
+  coldbolt member remove 8211f1d0f64f3269 91bc3c398fb3c146 --data-dir /var/lib/etcd -o /var/lib/etcd-alone")]
 pub struct RemoveArgs {
     /// The members' ids, in hex as etcdctl prints them.
     #[arg(value_name = "ID", required = true)]
@@ -77,9 +79,9 @@ pub struct RemoveArgs {
 ///
 /// As `etcdctl member add` does while there is a leader: a voter that has not started counts for the quorum.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Example:\n  coldbolt member add --peer-urls http://10.0.0.2:2380 --data-dir /var/lib/etcd -o /var/lib/etcd-new"
-)]
+#[command(after_help = "\
+Example:
+  coldbolt member add --peer-urls http://10.0.0.2:2380 --data-dir /var/lib/etcd -o /var/lib/etcd-new")]
 pub struct AddArgs {
     /// Where the other members reach it, separated by commas.
     #[arg(long, value_name = "URLS", value_delimiter = ',', required = true)]

@@ -19,6 +19,7 @@ mod keys;
 mod keyspace;
 mod member;
 mod misc;
+mod named;
 mod out;
 #[cfg(feature = "parquet")]
 mod parquet;
@@ -40,6 +41,8 @@ use std::panic;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use coldbolt::Finding;
+use coldbolt::words::monitor::Monitor;
 
 use self::progress::Terminal;
 
@@ -57,7 +60,11 @@ use self::progress::Terminal;
     max_term_width = 110,
     propagate_version = true,
     disable_help_subcommand = true,
-    after_help = "Examples:\n  coldbolt status backup.db\n  coldbolt inspect /var/lib/etcd\n  coldbolt verify backup.db"
+    after_help = "\
+Examples:
+  coldbolt status backup.db
+  coldbolt inspect /var/lib/etcd
+  coldbolt verify backup.db"
 )]
 struct Cli {
     #[command(flatten)]
@@ -188,11 +195,21 @@ struct Context<'c> {
 
 type Done = Result<Verdict, Fail>;
 
+impl Context<'_> {
+    /// Writes everything out, then tells what was found; bad if damage is among it.
+    fn tell(&mut self, findings: Vec<Finding>) -> Done {
+        self.out.flush()?;
+        findings.into_iter().for_each(|finding| self.monitor.finding(finding));
+        Ok(if self.monitor.damage() { Verdict::Bad } else { Verdict::Good })
+    }
+}
+
 pub fn main() -> ExitCode {
     panic::set_hook(Box::new(|info| {
         let _ = writeln!(
             io::stderr(),
-            "coldbolt: internal error: {info}\nThis is a fault in coldbolt, your input was not changed. Please report it."
+            "coldbolt: internal error: {info}\n\
+             This is a fault in coldbolt, your input was not changed. Please report it."
         );
     }));
     let cli = Cli::parse();
@@ -232,8 +249,8 @@ fn run(cli: &Cli) -> u8 {
         Command::Members(args) => facts::members(args, context),
         Command::History(args) => history::run(args, context),
         Command::Events(args) => events::run(args, context),
-        Command::Wal(Wal::Dump(args)) => wal::run(args, context.out).map(verdict).map_err(Fail::Library),
-        Command::Snap(Snap::Show(args)) => snap::run(args, context.out).map(verdict).map_err(Fail::Library),
+        Command::Wal(Wal::Dump(args)) => wal::run(args, context),
+        Command::Snap(Snap::Show(args)) => snap::run(args, context),
         Command::Bolt(command) => bolt::run(command, context),
         Command::Explain(args) => explain::run(args, context),
         Command::Version(args) => misc::version(args, context),
@@ -271,23 +288,4 @@ fn run(cli: &Cli) -> u8 {
             }
         }
     }
-}
-
-fn verdict(code: u8) -> Verdict {
-    if code == 0 { Verdict::Good } else { Verdict::Bad }
-}
-
-/// What a failed write to standard output is.
-fn output(source: io::Error) -> coldbolt::Error {
-    coldbolt::Error::Output { what: "standard output".to_owned(), source }
-}
-
-/// Writes everything out, then the findings on standard error; 1 if one of them is damage.
-fn finish(out: &mut dyn Write, findings: &[coldbolt::Finding]) -> coldbolt::Result<u8> {
-    out.flush().map_err(output)?;
-    let mut stderr = io::stderr().lock();
-    for finding in findings {
-        let _ = writeln!(stderr, "{}: {finding}", finding.severity);
-    }
-    Ok(u8::from(findings.iter().any(|finding| finding.severity == coldbolt::Severity::Damage)))
 }

@@ -75,8 +75,8 @@ impl Writer {
     pub fn new(changes: bool, values: bool) -> io::Result<Writer> {
         let change = "required binary type (UTF8); required int64 sub; required boolean compacted;";
         let schema = format!(
-            "message keyspace {{ {} required binary key; required int64 create_revision; required int64 mod_revision; required int64 version;
-             optional binary lease (UTF8); required int64 value_len; {} }}",
+            "message keyspace {{ {} required binary key; required int64 create_revision; \
+             required int64 mod_revision; required int64 version; optional binary lease (UTF8); required int64 value_len; {} }}",
             if changes { change } else { "" },
             if values { "required binary value;" } else { "" }
         );

@@ -19,7 +19,9 @@ use super::{Context, Done, Verdict, compare};
 /// Exit codes: 0 it is clear, and the members agree; 1 one is damaged or missing, or they do not agree; 3 none could
 /// be read; 4 they cannot be compared.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  coldbolt rank m1/data m2/data m3/data")]
+#[command(after_help = "\
+Example:
+  coldbolt rank m1/data m2/data m3/data")]
 pub struct Args {
     /// The members' data directories.
     #[arg(value_name = "DIR", required = true)]
@@ -141,7 +143,8 @@ fn fate(entries: &Uncommitted) -> String {
     if let Some(to) = entries.majority_to.filter(|to| entries.committed_to.is_none_or(|known| *to > known)) {
         let holders = entries.holders;
         said += &format!(
-            "; up to {to} it is on {holders} of {voters} voters, a majority: nothing else was committed in its place"
+            "; up to {to} it is on {holders} of {voters} voters, a majority: \
+             nothing else was committed in its place"
         );
     }
     let settled = entries.committed_to.max(entries.majority_to);

@@ -1,6 +1,6 @@
 //! `coldbolt wal dump`.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use base64::Engine;
@@ -8,14 +8,17 @@ use base64::prelude::BASE64_STANDARD;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use coldbolt::codec::proto::message::{Node, REDACTED, go_quote};
-use coldbolt::ops::wal_dump::{EntryFilter, Payload, Row, Start, WalDumpOptions, wal_dump};
+use coldbolt::ops::wal_dump::{EntryFilter, Payload, Row, Start, WalDumpOptions, WalDumpReport, wal_dump};
 use coldbolt::raft::{self, ConfState, EntryView};
 use coldbolt::wal::{Body, End, Kind, TornReason, record};
-use coldbolt::words::monitor::Collect;
-use coldbolt::{MemberId, Result};
+use coldbolt::words::monitor::{Collect, Monitor, Relay};
+use coldbolt::{Error, Finding, MemberId};
 use serde_json::{Map, Value, json};
 
-use super::{finish, output};
+use super::{Context, Done};
+
+/// How a JSON document begins.
+const JSON_HEAD: &str = "{\"schema\":\"coldbolt/wal-dump/1\",\"rows\":[";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,8 +27,10 @@ Examples:
   coldbolt wal dump /backup/etcd-data/member/wal --raw
   coldbolt wal dump /backup/etcd-data -w ndjson | jq -r 'select(.request.put) | .request.put.key | @base64d'
 
-The log is read as etcd reads it: entries that a later one replaced are not shown (--raw shows them). What is wrong with it is printed to
-standard error after the entries before it. Exit code 1 means damage; a torn last record, which etcd repairs, is a warning and exit code 0.";
+The log is read as etcd reads it: entries that a later one replaced are not shown (--raw shows them). \
+What is wrong with it is printed to
+standard error after the entries before it. Exit code 1 means damage; a torn last record, which etcd repairs, \
+is a warning and exit code 0.";
 
 /// Print the entries of a member's write-ahead log.
 ///
@@ -51,7 +56,13 @@ pub struct DumpArgs {
     start_snap: Option<PathBuf>,
     /// Only entries of these types, comma-separated. `Normal` is everything but membership changes, `Request` a bare
     /// v2 request.
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = entry_types(), conflicts_with = "raw")]
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        value_parser = entry_types(),
+        conflicts_with = "raw"
+    )]
     entry_type: Vec<String>,
     /// Every record of every segment in file order, past wrong checksums, without interpreting requests.
     #[arg(long)]
@@ -76,7 +87,7 @@ fn entry_types() -> PossibleValuesParser {
 }
 
 /// Runs the command.
-pub fn run(args: &DumpArgs, out: &mut dyn Write) -> Result<u8> {
+pub fn run(args: &DumpArgs, context: &mut Context<'_>) -> Done {
     let start = match (&args.start_snap, args.start_index) {
         (Some(snap), _) => Start::Snapshot(snap.clone()),
         (None, Some(index)) => Start::After(index),
@@ -89,32 +100,48 @@ pub fn run(args: &DumpArgs, out: &mut dyn Write) -> Result<u8> {
         types: args.entry_type.iter().filter_map(|name| EntryFilter::from_name(name)).collect(),
         raw: args.raw,
     };
-    let monitor = Collect::default();
+    let out = &mut *context.out;
+    let found = Collect::default();
+    let keep = |finding| found.finding(finding);
+    let monitor = Relay::new(context.monitor).findings_to(&keep);
     let mut first = true;
     let report = wal_dump(&args.path, &options, &monitor, &mut |row| {
-        let written = match args.write_out {
-            WriteOut::Text => text(out, &row, args.show_secrets),
-            WriteOut::Ndjson => writeln!(out, "{}", json_row(&row, args.show_secrets)),
-            WriteOut::Json => {
-                let lead = if std::mem::take(&mut first) {
-                    "{\"schema\":\"coldbolt/wal-dump/1\",\"rows\":[\n"
-                } else {
-                    ",\n"
-                };
-                write!(out, "{lead}{}", json_row(&row, args.show_secrets))
-            }
-        };
-        written.map_err(output)
+        row_out(args, &row, std::mem::take(&mut first), out)
+            .map_err(|source| Error::Output { what: "standard output".to_owned(), source })
     });
-    let findings = monitor.into_findings();
-    let report = match report {
-        Ok(report) => report,
-        Err(error) => {
-            finish(out, &findings)?;
-            return Err(error);
+    let findings = found.into_findings();
+    match report {
+        Ok(report) => {
+            end(args, &report, first, &findings, out)?;
+            context.tell(findings)
         }
-    };
-    let written = match args.write_out {
+        Err(error) => {
+            context.tell(findings)?;
+            Err(error.into())
+        }
+    }
+}
+
+fn row_out(args: &DumpArgs, row: &Row<'_>, first: bool, out: &mut dyn Write) -> io::Result<()> {
+    match args.write_out {
+        WriteOut::Text => text(out, row, args.show_secrets),
+        WriteOut::Ndjson => writeln!(out, "{}", json_row(row, args.show_secrets)),
+        WriteOut::Json => {
+            let lead = if first { JSON_HEAD } else { "," };
+            write!(out, "{lead}\n{}", json_row(row, args.show_secrets))
+        }
+    }
+}
+
+/// What comes after the last row; `first` when there was none.
+fn end(
+    args: &DumpArgs,
+    report: &WalDumpReport,
+    first: bool,
+    findings: &[Finding],
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    match args.write_out {
         WriteOut::Text if args.raw => write_raw_end(out, report.summary.segments.last()),
         WriteOut::Text => {
             let types = if args.entry_type.is_empty() {
@@ -125,15 +152,13 @@ pub fn run(args: &DumpArgs, out: &mut dyn Write) -> Result<u8> {
             writeln!(out, "\nEntry types ({types}) count is : {}", report.entries)
         }
         WriteOut::Json => {
-            let lead = if first { "{\"schema\":\"coldbolt/wal-dump/1\",\"rows\":[" } else { "" };
+            let lead = if first { JSON_HEAD } else { "" };
             writeln!(out, "{lead}\n],\"findings\":{}}}", json!(findings))
         }
         WriteOut::Ndjson => findings
             .iter()
             .try_for_each(|finding| writeln!(out, "{}", json!({"type": "finding", "finding": finding}))),
-    };
-    written.map_err(output)?;
-    finish(out, &findings)
+    }
 }
 
 fn text(out: &mut dyn Write, row: &Row<'_>, secrets: bool) -> std::io::Result<()> {
@@ -151,7 +176,8 @@ fn text(out: &mut dyn Write, row: &Row<'_>, secrets: bool) -> std::io::Result<()
                 conf_state.voters.iter().map(|id| MemberId::new(*id).to_string()).collect();
             writeln!(
                 out,
-                "Snapshot:\nterm={} index={} nodes=[{}] confstate={}\nStart dumping log entries from snapshot.",
+                "Snapshot:\nterm={} index={} nodes=[{}] confstate={}\n\
+                 Start dumping log entries from snapshot.",
                 snapshot.term(),
                 snapshot.index(),
                 nodes.join(" "),
@@ -161,7 +187,8 @@ fn text(out: &mut dyn Write, row: &Row<'_>, secrets: bool) -> std::io::Result<()
         Row::Head { metadata, hard_state, entries, last } => {
             writeln!(
                 out,
-                "WAL metadata:\nnodeID={} clusterID={} term={} commitIndex={} vote={}\nWAL entries: {entries}",
+                "WAL metadata:\nnodeID={} clusterID={} term={} commitIndex={} vote={}\n\
+                 WAL entries: {entries}",
                 metadata.member(),
                 metadata.cluster(),
                 hard_state.newest_term(),
@@ -217,8 +244,8 @@ fn write_raw_end(
             // As Go words it.
             let more = match torn.reason {
                 TornReason::LengthBeyondEnd { record, padding, limit, file } => format!(
-                    ": [wal] max entry size limit exceeded when reading \"{}\", recBytes: {record}, fileSize({file}) - offset({}) - \
-                     padBytes({padding}) = entryLimit({limit})",
+                    ": [wal] max entry size limit exceeded when reading \"{}\", recBytes: {record}, \
+                     fileSize({file}) - offset({}) - padBytes({padding}) = entryLimit({limit})",
                     segment.name, torn.offset
                 ),
                 TornReason::ZeroSectorChecksum { .. } => {
@@ -332,7 +359,11 @@ fn json_row(row: &Row<'_>, secrets: bool) -> Value {
         Row::Head { metadata, hard_state, entries, last } => json!({
             "type": "wal",
             "metadata": {"nodeID": metadata.member(), "clusterID": metadata.cluster()},
-            "hardState": {"term": hard_state.term(), "vote": hard_state.voted_for(), "commit": hard_state.commit()},
+            "hardState": {
+                "term": hard_state.term(),
+                "vote": hard_state.voted_for(),
+                "commit": hard_state.commit(),
+            },
             "entries": entries,
             "lastIndex": last,
         }),

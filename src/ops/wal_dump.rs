@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use prost::Message;
 
 use crate::codec::proto::message::Node;
+use crate::codec::to_u64;
 use crate::etcd::datadir::{self, FileKind};
 use crate::etcd::request::{Tree, tree};
 use crate::io::Source;
@@ -243,6 +244,7 @@ fn dump_raw(
     let mut findings = Capped::new(monitor);
     let summary =
         log.scan(Scan { after: None, raw: true }, &mut |finding| findings.add(finding), &mut |visit| {
+            monitor.advance(to_u64(visit.record.bytes().len()));
             let pass = match visit.body {
                 Body::Entry { entry, .. } => wanted(entry.index.get()),
                 Body::State(state) => wanted(state.commit()),
@@ -311,6 +313,7 @@ fn dump_entries(
         let Some(segment) = log.segments().get(at.segment) else { continue };
         let entry =
             log.read(at, &mut cursor).map_err(|corrupt| Error::damaged(segment.source.path(), corrupt))?;
+        monitor.advance(to_u64(entry.bytes().len()));
         let payload = Payload::of(&entry);
         let types: &[EntryFilter] = &options.types;
         let default = &[EntryFilter::Normal, EntryFilter::ConfigChange];

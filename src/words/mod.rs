@@ -1,5 +1,6 @@
 //! What everything says: errors, findings and their codes, ids, progress.
 
+pub mod collector;
 pub mod error;
 pub mod finding;
 pub mod ids;

@@ -26,6 +26,7 @@ use crate::snap::file::{Membership, SnapFile};
 use crate::store::scan::{Keys, Options, Scan, scan};
 use crate::wal::log::{self, Body, Log};
 use crate::wal::segment::End;
+use crate::words::collector::Teller;
 use crate::words::error::{At, Corrupt, Error, Result};
 use crate::words::finding::{Code, Finding};
 use crate::words::ids::{MemberId, RaftIndex};
@@ -49,28 +50,6 @@ impl Default for InspectOptions {
     }
 }
 
-/// Findings on their way into a report: all counted, the first of each code kept.
-struct Found<'m> {
-    report: InspectReport,
-    limit: u64,
-    monitor: &'m dyn Monitor,
-}
-
-impl Found<'_> {
-    fn push(&mut self, finding: Finding) {
-        let count = self.report.finding_counts.entry(finding.code).or_default();
-        *count = count.saturating_add(1);
-        if *count <= self.limit {
-            self.monitor.finding(finding.clone());
-            self.report.findings.push(finding);
-        }
-    }
-
-    fn corrupt(&mut self, file: &str, corrupt: Corrupt) {
-        self.push(Finding::from_corrupt(file, corrupt));
-    }
-}
-
 /// Looks at a file or directory.
 ///
 /// # Errors
@@ -91,28 +70,28 @@ pub fn inspect_file(
     options: InspectOptions,
     monitor: &dyn Monitor,
 ) -> Result<InspectReport> {
-    let report = InspectReport { path: source.name(), ..InspectReport::default() };
-    let mut found = Found { report, limit: options.max_findings, monitor };
+    let mut report = InspectReport { path: source.name(), ..InspectReport::default() };
+    let mut found = Teller::new(options.max_findings, monitor);
     match datadir::file_kind(source)? {
         FileKind::Wal => {
-            found.report.kind = "a WAL segment".to_owned();
+            report.kind = "a WAL segment".to_owned();
             let name = source.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
             let dir = source.path().parent().unwrap_or(Path::new("."));
-            found.report.wal = Some(wal(dir, &[(name, source)], &mut found));
+            report.wal = Some(wal(dir, &[(name, source)], &mut found));
         }
         FileKind::RaftSnapshot => {
-            found.report.kind = "a raft snapshot".to_owned();
+            report.kind = "a raft snapshot".to_owned();
             let snap = raft_snapshot(source, &mut found);
-            found.report.raft_snapshots.push(snap);
+            report.raft_snapshots.push(snap);
         }
         _ => {
             datadir::require_database(source)?;
             let database = database(source, options, &mut found)?;
-            found.report.kind = database_kind(&database);
-            found.report.database = Some(database);
+            report.kind = database_kind(&database);
+            report.database = Some(database);
         }
     }
-    Ok(found.report)
+    Ok(told(report, found))
 }
 
 /// Looks at a directory.
@@ -120,9 +99,9 @@ pub fn inspect_file(
 /// # Errors
 /// [`Error::Unreadable`] when a file in it cannot be opened.
 pub fn inspect_dir(dir: &DataDir, options: InspectOptions, monitor: &dyn Monitor) -> Result<InspectReport> {
-    let report = InspectReport { path: crate::words::error::show(&dir.path), ..InspectReport::default() };
-    let mut found = Found { report, limit: options.max_findings, monitor };
-    found.report.kind = match (&dir.db, dir.wals.is_empty()) {
+    let mut report = InspectReport { path: crate::words::error::show(&dir.path), ..InspectReport::default() };
+    let mut found = Teller::new(options.max_findings, monitor);
+    report.kind = match (&dir.db, dir.wals.is_empty()) {
         (Some(_), false) => "a member's data directory",
         (Some(_), true) => "a member's data directory without its WAL",
         (None, false) => "a WAL directory",
@@ -134,7 +113,7 @@ pub fn inspect_dir(dir: &DataDir, options: InspectOptions, monitor: &dyn Monitor
             datadir::require_database(&source)?;
             database(&source, options, &mut found)
         }) {
-            Ok(database) => found.report.database = Some(database),
+            Ok(database) => report.database = Some(database),
             // The rest of the directory can still be told.
             Err(Error::Damaged { path, corrupt }) => {
                 found.corrupt(&crate::words::error::show(&path), *corrupt)
@@ -152,7 +131,7 @@ pub fn inspect_dir(dir: &DataDir, options: InspectOptions, monitor: &dyn Monitor
     }
     for path in &dir.snaps {
         let snap = raft_snapshot(&Source::open(path)?, &mut found);
-        found.report.raft_snapshots.push(snap);
+        report.raft_snapshots.push(snap);
     }
     let sources = dir.wals.iter().map(|path| Source::open(path)).collect::<Result<Vec<_>>>()?;
     let named: Vec<(String, &Source)> = sources
@@ -162,17 +141,22 @@ pub fn inspect_dir(dir: &DataDir, options: InspectOptions, monitor: &dyn Monitor
     if let Some(wal_dir) = &dir.wal_dir
         && !named.is_empty()
     {
-        found.report.wal = Some(wal(wal_dir, &named, &mut found));
+        report.wal = Some(wal(wal_dir, &named, &mut found));
     }
     let names = |paths: &[std::path::PathBuf]| paths.iter().map(|p| crate::words::error::show(p)).collect();
-    found.report.directory = Some(DirectoryReport {
+    report.directory = Some(DirectoryReport {
         snap_dbs: names(&dir.snap_dbs),
         leftovers: names(&dir.leftovers),
         strangers: names(&dir.strangers),
         wal_lock: sources.last().map(Source::ofd_lock),
     });
-    found.report.lag = lag(&found.report);
-    Ok(found.report)
+    report.lag = lag(&report);
+    Ok(told(report, found))
+}
+
+/// The report with what was found on the way.
+fn told(report: InspectReport, found: Teller<'_>) -> InspectReport {
+    InspectReport { findings: found.all.kept, finding_counts: found.all.counts, ..report }
 }
 
 fn database_kind(database: &DatabaseReport) -> String {
@@ -192,7 +176,7 @@ fn database_kind(database: &DatabaseReport) -> String {
     }
 }
 
-fn database(source: &Source, options: InspectOptions, found: &mut Found<'_>) -> Result<DatabaseReport> {
+fn database(source: &Source, options: InspectOptions, found: &mut Teller<'_>) -> Result<DatabaseReport> {
     let report = read(source, options, found);
     if let Some(what) = source.changed() {
         found.push(Finding::new(Code::InUse, &source.name(), At::default(), format!("the file {what}")));
@@ -200,7 +184,7 @@ fn database(source: &Source, options: InspectOptions, found: &mut Found<'_>) -> 
     report
 }
 
-fn read(source: &Source, options: InspectOptions, found: &mut Found<'_>) -> Result<DatabaseReport> {
+fn read(source: &Source, options: InspectOptions, found: &mut Teller<'_>) -> Result<DatabaseReport> {
     let name = source.name();
     let lock = source.flock();
     if lock == Lock::Held {
@@ -209,13 +193,13 @@ fn read(source: &Source, options: InspectOptions, found: &mut Found<'_>) -> Resu
     }
     let db = Db::open(source).map_err(|c| Error::damaged(source.path(), c))?;
     let scan = with_read_ahead(source, |gate| {
-        scan(&db, Options { limit: found.limit, gate, keys: Keys::Live }, found.monitor)
+        scan(&db, Options { limit: found.all.limit(), gate, keys: Keys::Live }, found.monitor)
     })?;
     for corrupt in &scan.faults.kept {
         found.corrupt(&name, corrupt.clone());
     }
     for (code, count) in &scan.faults.counts {
-        found.report.finding_counts.insert(*code, *count);
+        found.all.counts.insert(*code, *count);
     }
     let trailer = Trailer::read(source, db.size()).map_err(|c| Error::damaged(source.path(), c))?;
     let sha256 = options.hash.then(|| hash(source, trailer, found)).transpose()?;
@@ -326,7 +310,7 @@ fn attached(db: &Db<'_>, scan: &Scan, monitor: &dyn Monitor) -> BTreeMap<i64, (u
     attached.leases
 }
 
-fn hash(source: &Source, trailer: Trailer, found: &mut Found<'_>) -> Result<HashReport> {
+fn hash(source: &Source, trailer: Trailer, found: &mut Teller<'_>) -> Result<HashReport> {
     let payload = trailer.payload(source);
     let digest = crate::store::digest::sha256(source, payload, found.monitor)
         .map_err(|c| Error::damaged(source.path(), c))?;
@@ -346,7 +330,7 @@ fn hash(source: &Source, trailer: Trailer, found: &mut Found<'_>) -> Result<Hash
     Ok(HashReport { digest: checksum::hex(&digest), matches: stored.map(|s| s == digest) })
 }
 
-fn raft_snapshot(source: &Source, found: &mut Found<'_>) -> RaftSnapshotReport {
+fn raft_snapshot(source: &Source, found: &mut Teller<'_>) -> RaftSnapshotReport {
     let mut report = RaftSnapshotReport {
         path: source.name(),
         file_size: source.len(),
@@ -375,7 +359,7 @@ fn raft_snapshot(source: &Source, found: &mut Found<'_>) -> RaftSnapshotReport {
     report
 }
 
-fn wal(dir: &Path, files: &[(String, &Source)], found: &mut Found<'_>) -> WalReport {
+fn wal(dir: &Path, files: &[(String, &Source)], found: &mut Teller<'_>) -> WalReport {
     let log = Log::new(files.iter().map(|(name, source)| (name.as_str(), *source)));
     let total = files.iter().map(|(_, s)| s.len()).fold(0, u64::saturating_add);
     found.monitor.begin("reading the WAL", total);

@@ -2,19 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use super::Found;
 use crate::bolt::Db;
 use crate::etcd::KeyValue;
 use crate::etcd::datadir::NEWEST_STORAGE;
 use crate::etcd::schema::{BUCKETS, storage_version};
 use crate::io::Window;
 use crate::store::scan::Scan;
+use crate::words::collector::Teller;
 use crate::words::error::At;
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::ids::{LeaseId, MemberId};
 
 /// Checks everything. Returns whether the storage version is newer than what is known here.
-pub fn check(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Found<'_>) -> bool {
+pub fn check(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Teller<'_>) -> bool {
     buckets(scan, name, found);
     compaction(scan, name, found);
     members(scan, name, found);
@@ -58,7 +58,7 @@ fn newer(version: &str, than: &str) -> bool {
     parts(version) > parts(than)
 }
 
-fn buckets(scan: &Scan, name: &str, found: &mut Found<'_>) {
+fn buckets(scan: &Scan, name: &str, found: &mut Teller<'_>) {
     let there: BTreeSet<&[u8]> = scan.names().chain(scan.lost.iter().map(Vec::as_slice)).collect();
     // Of the two that cannot be made anew the walk tells.
     for due in BUCKETS.into_iter().filter(|due| scan.root_is_whole && !matches!(*due, "key" | "meta")) {
@@ -82,7 +82,7 @@ fn buckets(scan: &Scan, name: &str, found: &mut Found<'_>) {
     }
 }
 
-fn compaction(scan: &Scan, name: &str, found: &mut Found<'_>) {
+fn compaction(scan: &Scan, name: &str, found: &mut Teller<'_>) {
     let facts = &scan.facts;
     if !scan.knows("meta") {
         return;
@@ -108,7 +108,7 @@ fn compaction(scan: &Scan, name: &str, found: &mut Found<'_>) {
     }
 }
 
-fn members(scan: &Scan, name: &str, found: &mut Found<'_>) {
+fn members(scan: &Scan, name: &str, found: &mut Teller<'_>) {
     let facts = &scan.facts;
     let listed: BTreeSet<MemberId> = facts.members.iter().map(|m| m.id).collect();
     let removed: BTreeSet<MemberId> = facts.removed_members.iter().copied().collect();
@@ -150,7 +150,7 @@ fn members(scan: &Scan, name: &str, found: &mut Found<'_>) {
     }
 }
 
-fn auth(scan: &Scan, name: &str, found: &mut Found<'_>) {
+fn auth(scan: &Scan, name: &str, found: &mut Teller<'_>) {
     let auth = &scan.facts.auth;
     let roles: BTreeSet<&str> = auth.roles.iter().map(|r| r.name.as_str()).collect();
     for user in auth.users.iter().filter(|_| scan.knows("authRoles")) {
@@ -174,7 +174,7 @@ fn auth(scan: &Scan, name: &str, found: &mut Found<'_>) {
 }
 
 /// Live keys whose lease is not there.
-fn leases(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Found<'_>) {
+fn leases(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Teller<'_>) {
     let mut window = Window::new();
     for (orphan, nth) in scan.orphans.iter().zip(0u64..) {
         let mut at = At {
@@ -182,7 +182,7 @@ fn leases(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Found<'_>) {
             ..At::page(orphan.page.0, db.offset_of(orphan.page))
         };
         // Of the others only the number is shown.
-        if nth < found.limit.max(1)
+        if nth < found.all.limit().max(1)
             && let Ok(value) = window.get(db.source(), orphan.value.0, orphan.value.1)
             && let Ok(kv) = KeyValue::decode(value)
         {

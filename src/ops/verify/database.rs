@@ -16,19 +16,7 @@ use crate::store::digest::{Digests, digests};
 use crate::store::scan::{Keys, Options, Scan, scan};
 use crate::words::error::{At, Corrupt, Result, printable};
 use crate::words::finding::{Code, Finding, Severity};
-use crate::words::monitor::Monitor;
-
-/// The part of a monitor that a piece of a larger work may use.
-struct Part<'m>(&'m dyn Monitor);
-
-impl Monitor for Part<'_> {
-    fn advance(&self, bytes: u64) {
-        self.0.advance(bytes);
-    }
-    fn cancelled(&self) -> bool {
-        self.0.cancelled()
-    }
-}
+use crate::words::monitor::Relay;
 
 /// What one pass over a file gives, as far as it was asked for.
 struct Read {
@@ -109,7 +97,7 @@ impl Run<'_> {
         }
         if let Some(scan) = &scan {
             for (code, count) in &scan.faults.counts {
-                if let Some(found) = self.found.counts.get_mut(code) {
+                if let Some(found) = self.found.all.counts.get_mut(code) {
                     *found = (*count).max(*found);
                 }
             }
@@ -198,7 +186,7 @@ impl Run<'_> {
     /// Hashes on one thread and walks on the others, both in the same pass over the file.
     fn read(&self, db: &Db<'_>, trailer: Trailer, hashing: bool, walking: bool) -> Result<Read> {
         let source = db.source();
-        let part = Part(self.monitor);
+        let part = Relay::new(self.monitor).as_part().without_findings();
         let gate = (walking && is_cold(source)).then(Gate::default);
         let payload = trailer.payload(source);
         std::thread::scope(|scope| {
@@ -310,13 +298,13 @@ impl Run<'_> {
                 return self
                     .judge(Level::Bytes, hashed.map_or(compared.clone(), |h| format!("{h}; {compared}")));
             }
-            Some(Err(why)) if self.found.worst(Level::Bytes).is_none() => {
+            Some(Err(why)) if self.worst(Level::Bytes).is_none() => {
                 return self.level(Level::Bytes, Outcome::Inconclusive, why);
             }
             Some(Err(_)) | None => {}
         }
         match trailer {
-            _ if self.found.worst(Level::Bytes).is_some()
+            _ if self.worst(Level::Bytes).is_some()
                 && !matches!(trailer, Trailer::Present { .. } | Trailer::Zeroed { .. }) =>
             {
                 self.judge(Level::Bytes, "not all bytes could be read");
@@ -374,8 +362,9 @@ impl Run<'_> {
             scan.buckets.len(),
             scan.free_pages
         );
-        let cut =
-            [Code::FileTooShort, Code::Unreadable].iter().any(|code| self.found.counts.contains_key(code));
+        let cut = [Code::FileTooShort, Code::Unreadable]
+            .iter()
+            .any(|code| self.found.all.counts.contains_key(code));
         if cut {
             self.level(Level::Pages, Outcome::Failed, format!("{detail}; others cannot be read"));
         } else {
@@ -414,7 +403,7 @@ impl Run<'_> {
         };
         let detail =
             format!("{} revisions of {} live keys; {hash}", scan.keyspace.revisions, scan.newest.live());
-        if unknown && self.found.worst(Level::Mvcc) != Some(Severity::Damage) {
+        if unknown && self.worst(Level::Mvcc) != Some(Severity::Damage) {
             self.level(
                 Level::Mvcc,
                 Outcome::Inconclusive,
@@ -429,7 +418,7 @@ impl Run<'_> {
     fn other_meta(&mut self, db: &Db<'_>, name: &str) -> Result<()> {
         let damaged = [Level::Identity, Level::Pages, Level::Mvcc]
             .into_iter()
-            .any(|level| self.found.worst(level) == Some(Severity::Damage));
+            .any(|level| self.worst(level) == Some(Severity::Damage));
         let other = db.slots().iter().find(|s| s.number != db.meta_number()).map_or(0, |s| s.number);
         let Some(other) = db.with_meta(other).filter(|o| damaged && o.meta().root != db.meta().root) else {
             return Ok(());
@@ -437,7 +426,8 @@ impl Run<'_> {
         if self.options.level < Level::Pages {
             return Ok(());
         }
-        let scan = scan(&other, Options { limit: 1, gate: None, keys: Keys::Live }, &Part(self.monitor))?;
+        let part = Relay::new(self.monitor).as_part().without_findings();
+        let scan = scan(&other, Options { limit: 1, gate: None, keys: Keys::Live }, &part)?;
         // A bad first meta page is no fault of the other one's tree.
         let faults = scan
             .faults

@@ -3,6 +3,7 @@
 mod consistency;
 mod database;
 pub mod evidence;
+pub mod fleet;
 mod level;
 mod log;
 pub mod manifest;
@@ -16,14 +17,17 @@ use std::path::{Path, PathBuf};
 use self::evidence::Ask;
 pub use self::level::Level;
 use self::manifest::{Against, SIDECAR};
-pub use self::report::{LevelReport, Measured, OtherMeta, Outcome, Verdict, Verification};
+pub use self::report::{
+    Answer, Judged, LevelReport, Measured, OtherMeta, Outcome, Unreadable, Verdict, Verification,
+};
 use crate::etcd::Facts;
 use crate::etcd::datadir::{self, DataDir};
 use crate::etcd::schema::Minor;
 use crate::io::Source;
 use crate::snap::backup::Trailer;
 use crate::store::scan::Keys;
-use crate::words::error::{At, Corrupt, Error, Result, show};
+use crate::words::collector::Teller;
+use crate::words::error::{Corrupt, Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::monitor::Monitor;
 
@@ -57,37 +61,6 @@ impl Default for VerifyOptions<'_> {
             ask: None,
             against: None,
         }
-    }
-}
-
-/// Where findings gather: all counted, the first of each code kept and passed on at once.
-struct Found<'m> {
-    findings: Vec<Finding>,
-    counts: BTreeMap<Code, u64>,
-    /// The worst of each code, of those too that were not kept.
-    worst: BTreeMap<Code, Severity>,
-    limit: u64,
-    monitor: &'m dyn Monitor,
-}
-
-impl Found<'_> {
-    fn push(&mut self, finding: Finding) {
-        let count = self.counts.entry(finding.code).or_default();
-        *count = count.saturating_add(1);
-        let worst = self.worst.entry(finding.code).or_insert(finding.severity);
-        *worst = finding.severity.max(*worst);
-        if *count <= self.limit {
-            self.monitor.finding(finding.clone());
-            self.findings.push(finding);
-        }
-    }
-
-    fn say(&mut self, code: Code, file: &str, detail: impl Into<String>) {
-        self.push(Finding::new(code, file, At::default(), detail));
-    }
-
-    fn worst(&self, level: Level) -> Option<Severity> {
-        self.worst.iter().filter(|(code, _)| Level::of(**code) == level).map(|(_, severity)| *severity).max()
     }
 }
 
@@ -214,15 +187,12 @@ struct Database {
 struct Run<'m> {
     options: VerifyOptions<'m>,
     monitor: &'m dyn Monitor,
-    found: Found<'m>,
+    found: Teller<'m>,
     verification: Verification,
 }
 
 impl<'m> Run<'m> {
     fn new(path: String, options: VerifyOptions<'m>, monitor: &'m dyn Monitor) -> Run<'m> {
-        let limit = options.max_findings;
-        let found =
-            Found { findings: Vec::new(), counts: BTreeMap::new(), worst: BTreeMap::new(), limit, monitor };
         let verification = Verification {
             path,
             kind: String::new(),
@@ -236,16 +206,21 @@ impl<'m> Run<'m> {
             policy: Vec::new(),
             reached: None,
         };
-        Run { options, monitor, found, verification }
+        Run { options, monitor, found: Teller::new(options.max_findings, monitor), verification }
     }
 
     fn level(&mut self, level: Level, outcome: Outcome, detail: impl Into<String>) {
         self.verification.levels.push(LevelReport { level, outcome, detail: detail.into() });
     }
 
+    /// The worst that was found of a level.
+    fn worst(&self, level: Level) -> Option<Severity> {
+        self.found.all.worst(|code| Level::of(code) == level)
+    }
+
     /// Ends a level that ran by what was found in it.
     fn judge(&mut self, level: Level, detail: impl Into<String>) {
-        let outcome = match self.found.worst(level) {
+        let outcome = match self.worst(level) {
             Some(Severity::Damage) => Outcome::Failed,
             Some(Severity::Warning) => Outcome::Warned,
             Some(Severity::Note) | None => Outcome::Passed,
@@ -269,9 +244,10 @@ impl<'m> Run<'m> {
         self.level(Level::Restore, outcome, detail);
         let mut verification = self.verification;
         verification.levels.sort_by_key(|l| l.level);
-        verification.worst = self.found.worst.values().copied().max();
-        verification.findings = self.found.findings;
-        verification.finding_counts = self.found.counts;
+        let found = self.found.all;
+        verification.worst = found.worst(|_| true);
+        verification.findings = found.kept;
+        verification.finding_counts = found.counts;
         verification.verdict = verification.judge();
         verification
     }
@@ -283,7 +259,7 @@ impl<'m> Run<'m> {
         }
         let database = || [Level::Identity, Level::Bytes, Level::Pages, Level::Mvcc].into_iter();
         let damage: Vec<&str> =
-            database().filter(|l| self.found.worst(*l) == Some(Severity::Damage)).map(Level::name).collect();
+            database().filter(|l| self.worst(*l) == Some(Severity::Damage)).map(Level::name).collect();
         if !damage.is_empty() {
             let what = "restore refuses it; with --allow-damage it takes what can be read";
             return (Outcome::Failed, format!("damage at {}: {what}", damage.join(", ")));

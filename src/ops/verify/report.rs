@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -14,6 +15,54 @@ use crate::store::digest::{self, Digests};
 use crate::store::scan::Crc;
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::ids::{ClusterId, MemberId, RaftIndex};
+
+/// The answer on all inputs.
+#[derive(Debug, Clone, Serialize)]
+pub struct Answer {
+    /// The schema of its JSON form.
+    pub schema: &'static str,
+    /// The worst verdict.
+    pub verdict: Verdict,
+    /// Inputs that were verified.
+    pub files: Vec<Judged>,
+    /// Inputs that could not be read at all.
+    pub unreadable: Vec<Unreadable>,
+    /// The command line that asked for it, if one did; a manifest names it.
+    #[serde(skip)]
+    pub command: Vec<String>,
+}
+
+impl Default for Answer {
+    fn default() -> Answer {
+        Answer {
+            schema: "coldbolt.verify/1",
+            verdict: Verdict::Good,
+            files: Vec::new(),
+            unreadable: Vec::new(),
+            command: Vec::new(),
+        }
+    }
+}
+
+/// An input that was verified.
+#[derive(Debug, Clone, Serialize)]
+pub struct Judged {
+    /// The result.
+    #[serde(flatten)]
+    pub verification: Verification,
+    /// How long it took.
+    #[serde(skip)]
+    pub took: Duration,
+}
+
+/// An input that could not be read at all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unreadable {
+    /// The input, as named.
+    pub path: String,
+    /// Why.
+    pub error: String,
+}
 
 /// How a level ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

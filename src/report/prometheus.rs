@@ -1,13 +1,12 @@
 //! Metrics in the text format, for the textfile collector of the node exporter.
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
+use std::fmt::{Display, Write as _};
+use std::io::{self, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use coldbolt::ops::verify::{Outcome, Verdict};
+use crate::ops::verify::{Answer, Judged, Outcome, Verdict};
 use serde::Serialize;
-
-use super::{Answer, Judged};
 
 /// One metric: all its samples stand together.
 struct Metric {
@@ -22,55 +21,55 @@ impl Metric {
     }
 
     /// One sample. A series that is there already stays: a file with one twice is refused as a whole.
-    fn put(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
+    fn put(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
         let labels = labels
             .iter()
             .map(|(label, value)| format!("{label}=\"{}\"", escape(value)))
             .collect::<Vec<_>>()
             .join(",");
         if self.seen.insert(labels.clone()) {
-            let value = if value.is_nan() { "NaN".to_owned() } else { value.to_string() };
             let _ = writeln!(self.text, "coldbolt_verify_{name}{{{labels}}} {value}");
         }
     }
 }
 
-type Value = fn(&Judged) -> Option<f64>;
+type Value = fn(&Judged) -> Option<String>;
 
-#[allow(clippy::cast_precision_loss, reason = "a sample is a float64")]
 const VALUES: [(&str, &str, Value); 12] = [
-    ("size_bytes", "Length of the file.", |f| Some(f.verification.measured.file_size as f64)),
-    ("db_size_bytes", "Length of the database in it.", |f| Some(f.verification.measured.db_size as f64)),
+    ("size_bytes", "Length of the file.", |f| Some(f.verification.measured.file_size.to_string())),
+    ("db_size_bytes", "Length of the database in it.", |f| Some(f.verification.measured.db_size.to_string())),
     ("free_bytes", "Bytes of free pages in the database.", |f| {
-        f.verification.measured.status_hash.map(|_| f.verification.measured.free_bytes as f64)
+        f.verification.measured.status_hash.map(|_| f.verification.measured.free_bytes.to_string())
     }),
-    ("revision", "Last revision.", |f| f.verification.measured.revision.map(|n| n as f64)),
-    ("compact_revision", "Compact revision.", |f| f.verification.measured.compact_revision.map(|n| n as f64)),
-    ("keys", "Live keys.", |f| f.verification.measured.live_keys.map(|n| n as f64)),
-    ("revisions", "Stored revisions of all keys.", |f| f.verification.measured.revisions.map(|n| n as f64)),
+    ("revision", "Last revision.", |f| text(f.verification.measured.revision)),
+    ("compact_revision", "Compact revision.", |f| text(f.verification.measured.compact_revision)),
+    ("keys", "Live keys.", |f| text(f.verification.measured.live_keys)),
+    ("revisions", "Stored revisions of all keys.", |f| text(f.verification.measured.revisions)),
     ("wal_lag_entries", "Entries in the WAL that the database lacks.", |f| {
-        f.verification.measured.wal_lag.map(|n| n as f64)
+        text(f.verification.measured.wal_lag)
     }),
     ("modified_timestamp_seconds", "Modification time of the file.", |f| {
-        f.verification
-            .measured
-            .modified
-            .as_ref()?
-            .parse::<jiff::Timestamp>()
-            .ok()
-            .map(|t| t.as_second() as f64)
+        let modified = f.verification.measured.modified.as_ref()?;
+        text(modified.parse::<jiff::Timestamp>().ok().map(|t| t.as_second()))
     }),
     ("evidence_timestamp_seconds", "Newest time that something inside the file tells.", |f| {
-        f.verification.measured.newest_evidence.as_ref().map(|e| e.time.as_second() as f64)
+        text(f.verification.measured.newest_evidence.as_ref().map(|e| e.time.as_second()))
     }),
-    ("duration_seconds", "How long the verification took.", |f| Some(f.took.as_secs_f64())),
+    ("duration_seconds", "How long the verification took.", |f| Some(f.took.as_secs_f64().to_string())),
     ("success", "1 if everything that was asked for was checked and is good.", |f| {
-        Some(f64::from(u8::from(f.verification.verdict == Verdict::Good)))
+        Some(u8::from(f.verification.verdict == Verdict::Good).to_string())
     }),
 ];
 
-pub fn report(answer: &Answer) -> String {
-    let mut out = String::new();
+fn text(value: Option<impl ToString>) -> Option<String> {
+    value.map(|value| value.to_string())
+}
+
+/// Writes all metrics.
+///
+/// # Errors
+/// What `out` fails with.
+pub fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
     for (name, help, value) in VALUES {
         let mut metric = Metric::new(name, help);
         for file in &answer.files {
@@ -79,21 +78,20 @@ pub fn report(answer: &Answer) -> String {
             }
         }
         if name == "success" {
-            answer.unreadable.iter().for_each(|u| metric.put(name, &[("path", &u.path)], 0.0));
+            answer.unreadable.iter().for_each(|u| metric.put(name, &[("path", &u.path)], 0));
         }
         if !metric.seen.is_empty() {
-            out.push_str(&metric.text);
+            out.write_all(metric.text.as_bytes())?;
         }
     }
     for metric in [verdicts(answer), levels(answer), findings(answer), rules(answer)] {
         if !metric.seen.is_empty() {
-            out.push_str(&metric.text);
+            out.write_all(metric.text.as_bytes())?;
         }
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let name = "last_run_timestamp_seconds";
-    let _ = writeln!(out, "{}coldbolt_verify_{name} {now}", Metric::new(name, "When this was written.").text);
-    out
+    writeln!(out, "{}coldbolt_verify_{name} {now}", Metric::new(name, "When this was written.").text)
 }
 
 fn verdicts(answer: &Answer) -> Metric {
@@ -101,11 +99,7 @@ fn verdicts(answer: &Answer) -> Metric {
     let files = answer.files.iter().map(|f| (&f.verification.path, f.verification.verdict));
     for (path, is) in files.chain(answer.unreadable.iter().map(|u| (&u.path, Verdict::Unreadable))) {
         for verdict in [Verdict::Good, Verdict::Inconclusive, Verdict::Unreadable, Verdict::Bad] {
-            metric.put(
-                "verdict",
-                &[("path", path), ("verdict", &name(verdict))],
-                f64::from(u8::from(is == verdict)),
-            );
+            metric.put("verdict", &[("path", path), ("verdict", &name(verdict))], u8::from(is == verdict));
         }
     }
     metric
@@ -130,7 +124,6 @@ fn levels(answer: &Answer) -> Metric {
     metric
 }
 
-#[allow(clippy::cast_precision_loss, reason = "a sample is a float64")]
 fn findings(answer: &Answer) -> Metric {
     let mut metric = Metric::new("findings", "Findings by code.");
     for file in &answer.files {
@@ -138,7 +131,7 @@ fn findings(answer: &Answer) -> Metric {
             let severity = code.severity().to_string();
             let labels =
                 [("path", file.verification.path.as_str()), ("code", code.name()), ("severity", &severity)];
-            metric.put("findings", &labels, *n as f64);
+            metric.put("findings", &labels, n);
         }
     }
     metric

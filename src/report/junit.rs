@@ -3,12 +3,13 @@
 //! What could not be checked is an `error`, not a `skipped`: the exit code is not 0 either. Skipped is what was not
 //! asked for.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::{self, Write};
 
-use coldbolt::ops::verify::policy::{RuleResult, RuleSeverity};
-use coldbolt::ops::verify::{LevelReport, Outcome, Verification};
+use crate::ops::verify::policy::{RuleResult, RuleSeverity};
+use crate::ops::verify::{Answer, Judged, LevelReport, Outcome, Verification};
 
-use super::{Answer, Judged, findings_of};
+use super::findings_of;
 
 /// How a test ended: element, type, message, text.
 struct Case {
@@ -34,9 +35,19 @@ impl Counts {
             skipped: count("skipped"),
         }
     }
+
+    fn add(&mut self, more: &Counts) {
+        self.tests = self.tests.saturating_add(more.tests);
+        self.failures = self.failures.saturating_add(more.failures);
+        self.errors = self.errors.saturating_add(more.errors);
+    }
 }
 
-pub fn report(answer: &Answer) -> String {
+/// Writes one test suite for each input.
+///
+/// # Errors
+/// What `out` fails with.
+pub fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
     let mut suites = String::new();
     let (mut all, mut seconds) = (Counts::default(), 0.0);
     let files = answer
@@ -50,14 +61,14 @@ pub fn report(answer: &Answer) -> String {
     for (path, took, cases) in files.chain(unreadable) {
         let counts = Counts::of(&cases);
         suite(&mut suites, path, took, &counts, &cases);
-        all.tests += counts.tests;
-        all.failures += counts.failures;
-        all.errors += counts.errors;
+        all.add(&counts);
         seconds += took;
     }
     let Counts { tests, failures, errors, .. } = all;
-    format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"coldbolt verify\" tests=\"{tests}\" failures=\"{failures}\" \
+    write!(
+        out,
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+         <testsuites name=\"coldbolt verify\" tests=\"{tests}\" failures=\"{failures}\" \
          errors=\"{errors}\" time=\"{seconds:.3}\">\n{suites}</testsuites>\n"
     )
 }
@@ -94,7 +105,8 @@ fn suite(out: &mut String, path: &str, seconds: f64, counts: &Counts, cases: &[C
     let Counts { tests, failures, errors, skipped } = counts;
     let _ = writeln!(
         out,
-        "  <testsuite name=\"{}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\" skipped=\"{skipped}\" time=\"{seconds:.3}\">",
+        "  <testsuite name=\"{}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\" \
+         skipped=\"{skipped}\" time=\"{seconds:.3}\">",
         escape(path)
     );
     for case in cases {

@@ -2,18 +2,23 @@
 //! that is not kept.
 
 use std::collections::BTreeSet;
+use std::io::{self, Write};
 
-use coldbolt::ops::verify::Verdict;
-use coldbolt::ops::verify::policy::{Rule, RuleResult, RuleSeverity};
-use coldbolt::words::finding::{Code, Finding, Severity};
+use crate::ops::verify::policy::{Rule, RuleResult, RuleSeverity};
+use crate::ops::verify::{Answer, Judged, Verdict};
+use crate::words::finding::{Code, Finding, Severity};
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Judged, unlisted};
+use super::unlisted;
 
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
-pub fn report(answer: &Answer) -> String {
+/// Writes one run.
+///
+/// # Errors
+/// What `out` fails with.
+pub fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
     let codes: BTreeSet<Code> =
         answer.files.iter().flat_map(|f| f.verification.findings.iter().map(|f| f.code)).collect();
     let broken = |f: &Judged| {
@@ -60,7 +65,7 @@ pub fn report(answer: &Answer) -> String {
             "properties": {"verdict": answer.verdict, "files": counts},
         }],
     });
-    format!("{log:#}\n")
+    writeln!(out, "{log:#}")
 }
 
 fn text(text: &str) -> Value {

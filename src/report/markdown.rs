@@ -1,75 +1,72 @@
 //! Markdown, for the summary page of a CI job.
 
-use std::fmt::Write;
+use std::io::{self, Write};
 
-use coldbolt::ops::verify::policy::RuleSeverity;
-use coldbolt::ops::verify::{Outcome, Verdict, Verification};
+use crate::ops::verify::policy::RuleSeverity;
+use crate::ops::verify::{Answer, Outcome, Verdict, Verification};
 
-use super::{Answer, kept, summary, unlisted, verdict, word};
+use super::{kept, summary, unlisted, verdict, word};
 
-pub fn report(answer: &Answer) -> String {
-    let mut out = format!("## coldbolt verify: {}\n\n", summary(answer));
+/// Writes a table of levels and rules for each input, and its findings.
+///
+/// # Errors
+/// What `out` fails with.
+pub fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "## coldbolt verify: {}\n", summary(answer))?;
     for unreadable in &answer.unreadable {
-        let _ = writeln!(out, "- ❌ {}", text(&unreadable.error));
+        writeln!(out, "- ❌ {}", text(&unreadable.error))?;
     }
     for file in &answer.files {
-        one(&mut out, &file.verification);
+        one(out, &file.verification)?;
     }
-    let _ = writeln!(out, "\ncoldbolt {}", env!("CARGO_PKG_VERSION"));
-    out
+    writeln!(out, "\ncoldbolt {}", env!("CARGO_PKG_VERSION"))
 }
 
-fn one(out: &mut String, file: &Verification) {
+fn one(out: &mut dyn Write, file: &Verification) -> io::Result<()> {
     let mark = match file.verdict {
         Verdict::Good => "✅",
         Verdict::Inconclusive => "❔",
         Verdict::Unreadable | Verdict::Bad => "❌",
     };
-    let _ = writeln!(
-        out,
-        "\n### {mark} {}\n\n{}, {}\n",
-        text(&file.path),
-        text(&file.kind),
-        text(&verdict(file))
-    );
-    let _ = writeln!(out, "| Check | Outcome | Detail |\n|---|---|---|");
+    writeln!(out, "\n### {mark} {}\n\n{}, {}\n", text(&file.path), text(&file.kind), text(&verdict(file)))?;
+    writeln!(out, "| Check | Outcome | Detail |\n|---|---|---|")?;
     for level in file.levels.iter().filter(|l| l.outcome != Outcome::NotApplicable) {
-        let _ = writeln!(
+        writeln!(
             out,
             "| level {} | {} | {} |",
             level.level.name(),
             word(level.outcome),
             text(&level.detail)
-        );
+        )?;
     }
     for rule in &file.policy {
-        let _ =
-            writeln!(out, "| policy {} | {} | {} |", text(&rule.title()), kept(rule), text(&rule.message));
+        writeln!(out, "| policy {} | {} | {} |", text(&rule.title()), kept(rule), text(&rule.message))?;
     }
     let broken = file.policy.iter().any(|r| r.passed == Some(false) && r.severity == RuleSeverity::Warning);
     if broken {
-        let _ = writeln!(out, "\nRules of severity warning change no verdict.");
+        writeln!(out, "\nRules of severity warning change no verdict.")?;
     }
     if file.findings.is_empty() {
-        return;
+        return Ok(());
     }
-    let _ = writeln!(out, "\n| Finding | Severity | Where and what |\n|---|---|---|");
+    writeln!(out, "\n| Finding | Severity | Where and what |\n|---|---|---|")?;
     for finding in &file.findings {
         let at = finding.at.to_string();
         let sep = if at.is_empty() { "" } else { ": " };
         let what = format!("{}: {at}{sep}{}", finding.file, finding.detail);
-        let _ = writeln!(out, "| {} | {} | {} |", finding.code, finding.severity, text(&what));
+        writeln!(out, "| {} | {} | {} |", finding.code, finding.severity, text(&what))?;
     }
     let more = unlisted(file);
     if more > 0 {
-        let _ = writeln!(out, "\n{more} more findings are counted and not listed.");
+        writeln!(out, "\n{more} more findings are counted and not listed.")?;
     }
     let mut codes: Vec<_> = file.finding_counts.keys().collect();
     codes.sort_by_key(|code| std::cmp::Reverse(code.severity()));
-    let _ = writeln!(out);
+    writeln!(out)?;
     for code in codes {
-        let _ = writeln!(out, "- {code}: {}", text(code.remedy()));
+        writeln!(out, "- {code}: {}", text(code.remedy()))?;
     }
+    Ok(())
 }
 
 /// Text that means nothing to Markdown or HTML.
