@@ -124,7 +124,7 @@ fn a_restore_at_a_revision_serves_what_the_server_served_at_it() {
             let file = saved.file.to_str().unwrap();
             let output = coldbolt_in(
                 saved.temp.path(),
-                &["restore", file, "--data-dir", "no", "--revision", &at.to_string()],
+                ["restore", file, "--data-dir", "no", "--revision", &at.to_string()],
             );
             output.says(1, &[why]);
         };

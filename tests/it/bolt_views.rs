@@ -21,7 +21,7 @@ const RULE: &str = "===============================================\n";
 
 /// Runs `coldbolt bolt` and expects that exit code.
 fn bolt(code: i32, args: &[&OsStr]) -> Run {
-    let ran = coldbolt(&[&["bolt".as_ref()], args].concat());
+    let ran = coldbolt([&["bolt".as_ref()], args].concat());
     assert_eq!(ran.code, code, "{args:?}: {}{}", ran.err, ran.out.escape_ascii());
     ran
 }
@@ -202,7 +202,7 @@ fn nothing_that_could_steer_a_terminal_is_printed_unasked() {
         args!["get", input, evil, "\u{1b}[2J"],
         args!["get", input, evil, "\u{1b}", "--parse-format=hex"],
     ] {
-        let ran = coldbolt(&[&["bolt".as_ref()], arguments].concat());
+        let ran = coldbolt([&["bolt".as_ref()], arguments].concat());
         assert!(ran.code != 0 && !ran.err.contains('\u{1b}'), "{}", ran.err.escape_debug());
     }
     input.unchanged();

@@ -79,7 +79,9 @@ fn database(rows: &Items, finished: Option<i64>, scheduled: Option<i64>) -> Sour
         all.put("lease", &id.to_be_bytes(), &Lease { id, ttl: 60, remaining_ttl: 0 }.encode_to_vec());
     }
     for (name, at) in [("finishedCompactRev", finished), ("scheduledCompactRev", scheduled.or(finished))] {
-        at.map(|at| all.put("meta", name.as_bytes(), &mark(at)));
+        if let Some(at) = at {
+            all.put("meta", name.as_bytes(), &mark(at));
+        }
     }
     Source::from_bytes("model", all.database(Options { page_size: 1024, ..Options::default() }))
 }
