@@ -2,6 +2,7 @@
 //! end.
 
 use support::Input;
+use support::image::Image;
 use support::mutate::*;
 use support::run::coldbolt_within_limits;
 
@@ -161,8 +162,8 @@ fn a_long_run_of_free_pages_in_a_freelist_is_bounded_by_its_page() {
     let mut list = header(4, 0x10, MANY, PAGE);
     list.extend_from_slice(&u64::MAX.to_le_bytes());
     let keys = leaf(3, &[]);
-    let mut image = Image(lay(&[root(), keys, list]));
+    let mut image = Image { bytes: lay(&[root(), keys, list]), page_size: PAGE, trailer: false };
     image.put_metas(FREELIST, &4u64.to_le_bytes());
-    image.fix_metas();
-    ends(&image.0, "freelist");
+    image.seal_metas();
+    ends(&image.bytes, "freelist");
 }

@@ -14,7 +14,7 @@ use coldbolt::words::finding::Code;
 use coldbolt::words::monitor::Collect;
 use coldbolt::{Error, Severity};
 
-use support::mutate::Image;
+use support::image::Image;
 use support::run::{run, wait};
 use support::{Input, Run, binary, coldbolt, command, fixture, unpack};
 
@@ -108,7 +108,10 @@ fn what_is_something_else_is_named_by_what_it_is() {
     }
     let mut swapped = Image::pristine();
     swapped.put_metas(16, &0xED0C_DAED_u32.to_be_bytes());
-    all_refuse(&Input::write(dir.path(), "s390x.db", &swapped.0), "written by a big-endian machine (s390x)");
+    all_refuse(
+        &Input::write(dir.path(), "s390x.db", &swapped.bytes),
+        "written by a big-endian machine (s390x)",
+    );
 }
 
 #[test]
@@ -167,7 +170,7 @@ fn rustix_is_root() -> bool {
 fn a_file_that_may_not_be_read_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let input = Input::write(dir.path(), "backup.db", &Image::pristine().0);
+    let input = Input::write(dir.path(), "backup.db", &Image::pristine().bytes);
     fs::set_permissions(&input.path, fs::Permissions::from_mode(0o000)).unwrap();
     let input = Input::new(&input.path);
     for args in OF_A_FILE.into_iter().chain([&["inspect"][..]]) {
@@ -183,7 +186,7 @@ fn a_read_only_file_in_a_read_only_directory_is_read_by_an_ordinary_user() {
     fs::set_permissions(outer.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let dir = outer.path().join("backups");
     fs::create_dir(&dir).unwrap();
-    let path = Input::write(&dir, "backup.db", &Image::pristine().0).path;
+    let path = Input::write(&dir, "backup.db", &Image::pristine().bytes).path;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).unwrap();
     fs::set_permissions(&dir, fs::Permissions::from_mode(0o555)).unwrap();
     let (input, name) = (Input::new(&dir), path.to_str().unwrap());
@@ -198,7 +201,7 @@ fn a_read_only_file_in_a_read_only_directory_is_read_by_an_ordinary_user() {
 #[test]
 fn a_database_that_is_in_use_is_refused_at_once_by_status_and_still_inspected() {
     let dir = tempfile::tempdir().unwrap();
-    let input = Input::write(dir.path(), "db", &Image::pristine().0);
+    let input = Input::write(dir.path(), "db", &Image::pristine().bytes);
     let held = File::options().read(true).write(true).open(&input.path).unwrap();
     held.lock().unwrap();
     for args in [&["status"][..], &["hashkv"]] {
@@ -218,7 +221,7 @@ fn a_database_that_is_in_use_is_refused_at_once_by_status_and_still_inspected() 
 #[test]
 fn our_own_test_of_the_lock_does_not_keep_it() {
     let dir = tempfile::tempdir().unwrap();
-    let input = Input::write(dir.path(), "db", &Image::pristine().0);
+    let input = Input::write(dir.path(), "db", &Image::pristine().bytes);
     let source = Source::open(&input.path).unwrap();
     assert_eq!(source.flock(), Lock::Free);
     File::open(&input.path).unwrap().try_lock().unwrap();
@@ -229,7 +232,7 @@ fn our_own_test_of_the_lock_does_not_keep_it() {
 fn a_file_that_shrinks_while_it_is_read_is_unreadable_where_it_ends() {
     for len in [0, 4096, 30_000, 45_000] {
         let dir = tempfile::tempdir().unwrap();
-        let input = Input::write(dir.path(), "db", &Image::pristine().0);
+        let input = Input::write(dir.path(), "db", &Image::pristine().bytes);
         let source = Source::open(&input.path).unwrap();
         File::options().write(true).open(&input.path).unwrap().set_len(len).unwrap();
         let mut told = Vec::new();
@@ -273,7 +276,7 @@ fn a_file_that_changes_while_it_is_inspected_is_said_to() {
     }
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("db");
-    fs::write(&path, Image::pristine().0).unwrap();
+    fs::write(&path, Image::pristine().bytes).unwrap();
     let report = inspect(&path, InspectOptions::default(), &Touch(path.clone())).unwrap();
     assert!(
         report

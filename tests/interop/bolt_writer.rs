@@ -3,17 +3,10 @@
 //! Without the programs the test has nothing to do, unless `COLDBOLT_INTEROP=required`.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use coldbolt::bolt::writer::{Freelist, Options, WriteError, Writer};
-
-fn real_bbolts() -> Vec<PathBuf> {
-    ["1.3.12", "1.4.3", "1.5.0"]
-        .into_iter()
-        .filter_map(|version| support::peers::find(&format!("bbolt-{version}/bbolt")))
-        .collect()
-}
 
 /// Buckets of every shape: empty, inline, just too big for that, deep trees, values of many pages, keys longer than a
 /// page, nested ones.
@@ -69,7 +62,7 @@ fn every_shape(path: &Path, options: Options) -> Result<(), WriteError> {
 
 #[test]
 fn every_bbolt_finds_every_file_sound() {
-    let bbolts = real_bbolts();
+    let bbolts = support::peers::bbolts();
     if bbolts.is_empty() {
         return;
     }

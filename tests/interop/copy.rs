@@ -20,7 +20,7 @@ use crate::cluster::{Member, members};
 use crate::load;
 use crate::load::{Load, Shared};
 use support::history::{self, Rng, Seed};
-use support::{coldbolt, peers};
+use support::{VERSIONS, coldbolt, peers};
 
 /// What the server's and the copy's must be the same in.
 const BUCKETS: [&str; 8] =
@@ -72,7 +72,7 @@ fn three_killed_members_of_3_7_are_copied_as_they_would_start() {
 /// member answered.
 #[test]
 fn what_was_copied_is_restored_and_served_by_etcd() {
-    for version in ["3.4.23", "3.5.1", "3.6.14", "3.7.1"] {
+    for version in VERSIONS {
         let tool = if version == "3.4.23" { "etcdctl" } else { "etcdutl" };
         let Some(tool) = peers::find(&format!("etcd-{version}/{tool}")) else { return };
         let home = tempfile::tempdir().unwrap();
@@ -114,7 +114,7 @@ fn what_was_copied_is_restored_and_served_by_etcd() {
 
 #[test]
 fn a_running_etcd_is_left_alone_unless_a_copy_is_asked_for_all_the_same() {
-    for version in ["3.4.23", "3.5.1", "3.6.14", "3.7.1"] {
+    for version in VERSIONS {
         if peers::find(&format!("etcd-{version}/etcd")).is_none() {
             return;
         }
@@ -144,7 +144,7 @@ fn a_running_etcd_is_left_alone_unless_a_copy_is_asked_for_all_the_same() {
 /// takes new ones.
 #[test]
 fn one_survivor_of_three_serves_alone_once_the_others_are_removed() {
-    for version in ["3.4.23", "3.5.1", "3.6.14", "3.7.1"] {
+    for version in VERSIONS {
         if peers::find(&format!("etcd-{version}/etcd")).is_none() {
             return;
         }
@@ -201,7 +201,7 @@ fn one_survivor_of_three_serves_alone_once_the_others_are_removed() {
 /// Each member of a killed cluster, from a directory made of its own: they find each other, and have what they had.
 #[test]
 fn members_start_from_directories_that_were_made_of_theirs() {
-    for version in ["3.4.23", "3.5.1", "3.6.14", "3.7.1"] {
+    for version in VERSIONS {
         if peers::find(&format!("etcd-{version}/etcd")).is_none() {
             return;
         }

@@ -10,10 +10,9 @@ use serde_json::Value;
 
 use support::content::{Content, content, write};
 use support::history::{History, Seed};
+use support::peers::{self, BBOLTS};
 use support::server::{Server, run};
-use support::{coldbolt, peers};
-
-const BBOLT: [&str; 3] = ["1.3.12", "1.4.3", "1.5.0"];
+use support::{VERSIONS, coldbolt};
 
 fn good(args: &[&str]) -> String {
     coldbolt(args).says(0, &[]).text().to_owned()
@@ -34,7 +33,7 @@ fn answers(server: &Server) -> [Value; 4] {
 /// A server with a history that has a compaction and deletions.
 fn grown(version: &str) -> Option<(History, Seed)> {
     let all = peers::find("etcd-3.7.1/etcdutl").is_some()
-        && BBOLT.iter().all(|v| peers::find(&format!("bbolt-{v}/bbolt")).is_some());
+        && BBOLTS.iter().all(|v| peers::find(&format!("bbolt-{v}/bbolt")).is_some());
     let server = Server::start(version, &[]).filter(|_| all)?;
     let seed = Seed::draw();
     let mut history = History::new(server, seed.0);
@@ -46,7 +45,7 @@ fn grown(version: &str) -> Option<(History, Seed)> {
 }
 
 fn checked(db: &Path, home: &Path) {
-    for version in BBOLT {
+    for version in BBOLTS {
         let bbolt = peers::find(&format!("bbolt-{version}/bbolt")).unwrap();
         let output = run(peers::command(&bbolt, home).arg("check").arg(db), b"");
         assert!(output.status.success() && output.stdout == b"OK\n", "bbolt {version}: {output:?}");
@@ -196,7 +195,7 @@ fn a_member_of_etcd_3_7_is_defragmented_and_starts_again() {
 
 #[test]
 fn live_only_leaves_what_the_compaction_of_each_version_leaves() {
-    for version in ["3.4.23", "3.5.1", "3.6.14", "3.7.1"] {
+    for version in VERSIONS {
         live_only(version);
     }
 }

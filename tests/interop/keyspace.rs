@@ -19,9 +19,7 @@ use coldbolt::words::monitor::Quiet;
 use serde_json::Value;
 use support::history::{History, Seed, number};
 use support::server::Server;
-use support::{coldbolt, peers};
-
-const VERSIONS: [&str; 4] = ["3.4.23", "3.5.1", "3.6.14", "3.7.1"];
+use support::{VERSIONS, coldbolt, peers};
 
 fn bytes(text: &Value) -> Vec<u8> {
     STANDARD.decode(text.as_str().unwrap_or_default()).unwrap()

@@ -10,6 +10,7 @@ mod copy;
 mod defrag;
 mod keyspace;
 mod load;
+mod model;
 mod rank;
 mod reports;
 mod restore;

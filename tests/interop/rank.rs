@@ -22,9 +22,7 @@ use serde_json::{Value, json};
 use crate::cluster::{Member, members};
 use support::history::{History, Rng, Seed, number};
 use support::server::Server;
-use support::{coldbolt, coldbolt_in, peers};
-
-const VERSIONS: [&str; 4] = ["3.4.23", "3.5.1", "3.6.14", "3.7.1"];
+use support::{VERSIONS, coldbolt, coldbolt_in, peers};
 
 /// Runs coldbolt, which must succeed and answer in JSON.
 fn answer(args: &[&str]) -> Value {

@@ -51,7 +51,7 @@ fn reports(dir: &Path) {
         let outputs = ["junit", "sarif", "prometheus"]
             .map(|kind| [format!("--{kind}"), format!("cluster/{run}.{kind}")]);
         let outputs: Vec<&str> = outputs.iter().flatten().map(String::as_str).collect();
-        let output = coldbolt_in(dir, &[&["verify"], &inputs[..], args, &outputs].concat());
+        let output = coldbolt_in(dir, [&["verify"], &inputs[..], args, &outputs].concat());
         assert_eq!(output.code, 1, "{}", output.err);
     }
 }
@@ -76,7 +76,7 @@ fn holds(kind: &str, breaks: &[(&str, &str)]) {
         for (good, bad) in breaks {
             assert!(text.contains(good), "{kind}: no {good}");
             fs::write(&file, text.replacen(good, bad, 1)).unwrap();
-            assert!(!(check(kind, &file).unwrap().code == 0), "{kind}: {bad} passes");
+            assert_ne!(check(kind, &file).unwrap().code, 0, "{kind}: {bad} passes");
         }
     }
 }

@@ -11,12 +11,11 @@ use serde_json::Value;
 
 use support::content::content;
 use support::history::{self, History, Seed};
-use support::restored::{Answers, Member, free_ports};
-use support::server::{Server, run};
-use support::{Run, coldbolt_in, peers};
+use support::peers::{self, BBOLTS};
+use support::restored::{Answers, Member};
+use support::server::{Server, free_ports, run};
+use support::{Run, VERSIONS, coldbolt_in};
 
-const VERSIONS: [&str; 4] = ["3.4.23", "3.5.1", "3.6.14", "3.7.1"];
-const BBOLT: [&str; 3] = ["1.3.12", "1.4.3", "1.5.0"];
 const SEGMENT: &str = "member/wal/0000000000000000-0000000000000000.wal";
 
 #[test]
@@ -72,7 +71,7 @@ impl Saved {
     fn new(version: &str) -> Option<Saved> {
         let all = VERSIONS.iter().all(|v| peers::find(&format!("etcd-{v}/etcd")).is_some())
             && VERSIONS.iter().skip(1).all(|v| peers::find(&format!("etcd-{v}/etcdutl")).is_some())
-            && BBOLT.iter().all(|v| peers::find(&format!("bbolt-{v}/bbolt")).is_some());
+            && BBOLTS.iter().all(|v| peers::find(&format!("bbolt-{v}/bbolt")).is_some());
         let server = Server::start(version, &[]).filter(|_| all)?;
         let seed = Seed::draw();
         let temp = tempfile::tempdir().unwrap();
@@ -214,7 +213,7 @@ impl Saved {
             member.ctl(&["txn"], format!("\n{puts}\n\n").as_bytes());
         }
         member.stop();
-        for (version, db) in BBOLT.iter().map(|v| (v, dir.join("member/snap/db"))) {
+        for (version, db) in BBOLTS.iter().map(|v| (v, dir.join("member/snap/db"))) {
             let bbolt = peers::find(&format!("bbolt-{version}/bbolt")).unwrap();
             let output = run(peers::command(&bbolt, self.temp.path()).arg("check").arg(&db), b"");
             assert!(

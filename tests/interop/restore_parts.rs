@@ -9,11 +9,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use support::history::{History, Seed, number};
-use support::restored::{Answers, Member, free_ports};
-use support::server::{Server, run};
-use support::{coldbolt_in, peers};
-
-const VERSIONS: [&str; 4] = ["3.4.23", "3.5.1", "3.6.14", "3.7.1"];
+use support::restored::{Answers, Member};
+use support::server::{Server, free_ports, run};
+use support::{VERSIONS, coldbolt_in, peers};
 
 fn json(dir: &Path, args: &[&str]) -> Value {
     coldbolt_in(dir, [args, &["-w", "json"]].concat()).says(0, &[]).json()
@@ -126,7 +124,7 @@ fn a_restore_at_a_revision_serves_what_the_server_served_at_it() {
             let file = saved.file.to_str().unwrap();
             let output = coldbolt_in(
                 saved.temp.path(),
-                &["restore", file, "--data-dir", "no", "--revision", &at.to_string()],
+                ["restore", file, "--data-dir", "no", "--revision", &at.to_string()],
             );
             output.says(1, &[why]);
         };

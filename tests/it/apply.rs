@@ -11,7 +11,8 @@ use coldbolt::raft::{ConfChange, Entry, EntryView};
 use coldbolt::replay::apply::{Done, Interest, Overlay, Replayer};
 use prost::Message;
 
-use support::image::{self, Buckets, LEASE, MEMBER};
+use support::buckets::{Buckets, LEASE, MEMBER, revision};
+use support::key_value::KeyValue;
 
 type Request = InternalRaftRequest;
 
@@ -248,7 +249,7 @@ fn leases_are_granted_kept_and_end_with_their_keys() {
     assert_eq!(applied("3.5.1", vec![checkpoint()]).done, ".");
     let ended = applied("3.6.14", vec![end(LEASE), end(LEASE)]);
     assert_eq!((ended.done.as_str(), ended.given("lease", &LEASE.to_be_bytes())), ("+-", None));
-    assert!(ended.given("key", &image::revision(10, 0, true)).is_some());
+    assert!(ended.given("key", &revision(10, 0, true)).is_some());
     // Whoever may not write the key may not end the lease.
     let mut by_ann = end(LEASE);
     by_ann.header = Some(RequestHeader { id: 1, username: "ann".into(), auth_revision: 1000 });
@@ -384,7 +385,7 @@ fn alarms_stand_before_the_store_until_they_are_cleared() {
     corrupt.push(r!(compaction: CompactionRequest { revision: 60, physical: false }));
     let made = applied("3.6.14", corrupt);
     assert_eq!(made.done, "+--++--");
-    assert_eq!(made.given("meta", b"scheduledCompactRev"), Some(&image::revision(6, 0, false)[..]));
+    assert_eq!(made.given("meta", b"scheduledCompactRev"), Some(&revision(6, 0, false)[..]));
     assert_eq!(applied("3.6.14", vec![alarm(1, 9)]).done, "!");
     // Up to 3.5 an alarm that is raised puts the checks of users aside.
     let mut by_ann = put("a");
@@ -409,8 +410,8 @@ fn holds(
     let txn = TxnRequest { compare, success: vec![op("yes")], failure: vec![op("no")] };
     let made = applied("3.6.14", vec![r!(txn: txn)]);
     assert_eq!(made.done, "+");
-    let row = made.given("key", &image::revision(10, 0, false)).unwrap();
-    image::KeyValue::decode(row).unwrap().key == b"yes"
+    let row = made.given("key", &revision(10, 0, false)).unwrap();
+    KeyValue::decode(row).unwrap().key == b"yes"
 }
 
 #[test]
@@ -468,8 +469,7 @@ fn a_put_keeps_of_its_key_what_it_says() {
     ];
     let made = applied("3.6.14", all);
     assert_eq!(made.done, "++--+");
-    let row =
-        |main| image::KeyValue::decode(made.given("key", &image::revision(main, 0, false)).unwrap()).unwrap();
+    let row = |main| KeyValue::decode(made.given("key", &revision(main, 0, false)).unwrap()).unwrap();
     assert_eq!((row(10).value, row(10).lease, row(10).version), (b"value 5.0".to_vec(), LEASE, 2));
     // Of what the log itself put.
     assert_eq!((row(11).value, row(11).lease, row(11).version), (b"value 5.0".to_vec(), 0, 3));

@@ -7,7 +7,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use support::image::{self, Buckets};
+use support::buckets::{Buckets, MEMBER};
+use support::image::Image;
 use support::member::{self, Member, Record};
 use support::run::{coldbolt_within_limits, filled};
 use support::{Input, Run, binary, command, fixture, mutate};
@@ -67,11 +68,11 @@ const COMMANDS: [&[&str]; 33] = [
 
 #[test]
 fn a_file_of_16_kib_that_claims_a_million_million_pages_is_damaged_for_every_command() {
-    let mut image = mutate::Image::pristine();
+    let mut image = Image::pristine();
     image.put_metas(mutate::HIGH_WATER, &(1u64 << 40).to_le_bytes());
-    image.fix_metas();
+    image.seal_metas();
     let dir = tempfile::tempdir().unwrap();
-    let input = Input::write(dir.path(), "backup.db", &image.0[..16384]);
+    let input = Input::write(dir.path(), "backup.db", &image.bytes[..16384]);
     let out = dir.path().join("out");
     fs::create_dir(&out).unwrap();
     for args in COMMANDS {
@@ -94,14 +95,14 @@ fn of_a_page_that_is_reached_twice_nothing_is_written_but_its_bytes() {
     let children: Vec<u64> = (0..7).map(|index| u64_at(child_at(index))).collect();
     let neighbour = *children.iter().find(|child| children.contains(&(*child + 1))).unwrap();
     for change in ["an overflow page that is another's", "two elements with one child"] {
-        let mut image = mutate::Image(pristine.clone());
+        let mut image = Image::snapshot(pristine.clone());
         match change {
-            "two elements with one child" => image.put(child_at(4), &children[2].to_le_bytes()),
-            _ => image.put(neighbour as usize * mutate::PAGE + mutate::OVERFLOW, &1u32.to_le_bytes()),
+            "two elements with one child" => image.set(child_at(4), &children[2].to_le_bytes()),
+            _ => image.set(neighbour as usize * mutate::PAGE + mutate::OVERFLOW, &1u32.to_le_bytes()),
         }
-        image.fix_trailer();
+        image.seal();
         let dir = tempfile::tempdir().unwrap();
-        let input = Input::write(dir.path(), "backup.db", &image.0);
+        let input = Input::write(dir.path(), "backup.db", &image.bytes);
         let out = dir.path().join("out");
         fs::create_dir(&out).unwrap();
         let new = out.join("new");
@@ -114,7 +115,7 @@ fn of_a_page_that_is_reached_twice_nothing_is_written_but_its_bytes() {
             assert!(empty(&out), "{args:?}");
         }
         run(&["copy", "FILE", "NEW", "--allow-damage", "--exact"]).says(0, &["[page-shared]"]);
-        assert!(fs::read(&new).unwrap() == image.0);
+        assert!(fs::read(&new).unwrap() == image.bytes);
         let allowed = ["get", "FILE", "--prefix", "", "--allow-damage"];
         for args in COMMANDS.into_iter().filter(|args| !args.contains(&"NEW")).chain([&allowed[..]]) {
             let first = run(args);
@@ -413,9 +414,8 @@ fn evil() -> Buckets {
     let role = coldbolt::etcd::auth::Role { name: EVIL.into(), key_permission: Vec::new() };
     buckets.put("authRoles", EVIL.as_bytes(), &prost::Message::encode_to_vec(&role));
     let name = serde_json::to_string(EVIL).unwrap();
-    let json =
-        format!(r#"{{"id":{},"peerURLs":[{name}],"name":{name},"clientURLs":[{name}]}}"#, image::MEMBER);
-    buckets.put("members", format!("{:x}", image::MEMBER).as_bytes(), json.as_bytes());
+    let json = format!(r#"{{"id":{},"peerURLs":[{name}],"name":{name},"clientURLs":[{name}]}}"#, MEMBER);
+    buckets.put("members", format!("{:x}", MEMBER).as_bytes(), json.as_bytes());
     buckets.put("cluster", b"clusterVersion", EVIL.as_bytes());
     buckets.put("meta", b"storageVersion", EVIL.as_bytes());
     buckets.put(EVIL, EVIL.as_bytes(), EVIL.as_bytes());

@@ -5,13 +5,14 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use coldbolt::bolt::writer::{Options, Writer};
+use coldbolt::bolt::writer::Options;
 use coldbolt::bolt::{Db, Pgid, RawPage};
 use coldbolt::io::{Source, Window};
 use coldbolt::ops::bolt::{bucket_at, elements, page_use};
 use coldbolt::words::finding::Code;
 use coldbolt::words::monitor::Quiet;
 use serde_json::Value;
+use support::content::database;
 use support::run::run;
 use support::{Input, Run, args, coldbolt, command, fixture};
 
@@ -20,7 +21,7 @@ const RULE: &str = "===============================================\n";
 
 /// Runs `coldbolt bolt` and expects that exit code.
 fn bolt(code: i32, args: &[&OsStr]) -> Run {
-    let ran = coldbolt(&[&["bolt".as_ref()], args].concat());
+    let ran = coldbolt([&["bolt".as_ref()], args].concat());
     assert_eq!(ran.code, code, "{args:?}: {}{}", ran.err, ran.out.escape_ascii());
     ran
 }
@@ -178,12 +179,7 @@ fn nothing_that_could_steer_a_terminal_is_printed_unasked() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("steers.db");
     let evil = "\u{1b}]0;owned\u{7}\u{9b}2J\u{202e}";
-    let mut file = fs::File::create(&path).unwrap();
-    let mut writer = Writer::new(&mut file, Options::default()).unwrap();
-    writer.begin_bucket(evil.as_bytes(), 0).unwrap();
-    writer.put(evil.as_bytes(), evil.as_bytes()).unwrap();
-    writer.end_bucket().unwrap();
-    writer.finish().unwrap();
+    fs::write(&path, database([(evil, [(evil, evil)])], Options::default())).unwrap();
     let input = Input::new(path);
     for arguments in [
         args!["buckets", input],
@@ -206,7 +202,7 @@ fn nothing_that_could_steer_a_terminal_is_printed_unasked() {
         args!["get", input, evil, "\u{1b}[2J"],
         args!["get", input, evil, "\u{1b}", "--parse-format=hex"],
     ] {
-        let ran = coldbolt(&[&["bolt".as_ref()], arguments].concat());
+        let ran = coldbolt([&["bolt".as_ref()], arguments].concat());
         assert!(ran.code != 0 && !ran.err.contains('\u{1b}'), "{}", ran.err.escape_debug());
     }
     input.unchanged();

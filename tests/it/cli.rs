@@ -8,10 +8,11 @@ use std::process::Stdio;
 
 use base64::Engine;
 use coldbolt::bolt::Db;
-use coldbolt::bolt::writer::{Options, Writer};
+use coldbolt::bolt::writer::Options;
 use coldbolt::etcd::{BucketKey, KeyValue, Revision};
 use coldbolt::io::Source;
 use serde_json::Value;
+use support::content::database;
 use support::run::run;
 use support::{Input, VERSIONS, coldbolt, command, fixture, unpack};
 
@@ -394,8 +395,6 @@ fn standard_input_is_a_file_or_a_pipe() {
 
 #[test]
 fn what_a_file_holds_does_not_command_the_terminal() {
-    let mut file = std::io::Cursor::new(Vec::new());
-    let mut writer = Writer::new(&mut file, Options::default()).unwrap();
     let member = br#"{"id":1,"name":"a\u001b[2Jb","peerURLs":["http://\u0007"]}"#;
     let buckets: [(&[u8], &[u8], &[u8]); 4] = [
         (b"cluster", b"clusterVersion", b"3.6.\x1b[0m"),
@@ -403,14 +402,9 @@ fn what_a_file_holds_does_not_command_the_terminal() {
         (b"members", b"0000000000000001", member),
         (b"meta", b"storageVersion", b"3.6.0\x1b]0;x\x07"),
     ];
-    for (bucket, key, value) in buckets {
-        writer.begin_bucket(bucket, 0).unwrap();
-        writer.put(key, value).unwrap();
-        writer.end_bucket().unwrap();
-    }
-    writer.finish().unwrap();
+    let buckets = buckets.map(|(bucket, key, value)| (bucket, [(key, value)]));
     let dir = tempfile::tempdir().unwrap();
-    let input = Input::write(dir.path(), "db", file.get_ref());
+    let input = Input::write(dir.path(), "db", &database(buckets, Options::default()));
     for args in [
         &["inspect"][..],
         &["status"],

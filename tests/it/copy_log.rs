@@ -17,7 +17,7 @@ use coldbolt::words::monitor::Quiet;
 use coldbolt::{Code, Error};
 use prost::Message;
 
-use support::image;
+use support::buckets::MEMBER;
 use support::member::{Files, Member, Record};
 
 type Content = BTreeMap<String, BTreeMap<Vec<u8>, Vec<u8>>>;
@@ -295,9 +295,9 @@ fn what_others_may_have_replaced_is_taken_only_if_asked_for() {
     member.buckets.put(
         "meta",
         b"confState",
-        format!(r#"{{"voters":[7,{}],"auto_leave":false}}"#, image::MEMBER).as_bytes(),
+        format!(r#"{{"voters":[7,{}],"auto_leave":false}}"#, MEMBER).as_bytes(),
     );
-    member.snaps = vec![(10, 1, vec![(image::MEMBER, false), (7, false)])];
+    member.snaps = vec![(10, 1, vec![(MEMBER, false), (7, false)])];
     let index = |content: &Content| {
         u64::from_be_bytes(content["meta"][b"consistent_index".as_slice()].clone().try_into().unwrap())
     };

@@ -19,7 +19,8 @@ use coldbolt::words::monitor::Quiet;
 use coldbolt::{Code, Severity};
 use prost::Message;
 
-use support::image::MEMBER;
+use support::VERSIONS;
+use support::buckets::MEMBER;
 use support::member::{self, Member, Record};
 
 type Bucket = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -108,7 +109,7 @@ fn nested(inner: TxnRequest) -> TxnRequest {
 
 #[test]
 fn what_is_not_permitted_is_not_done() {
-    for version in ["3.4.23", "3.5.1", "3.6.14", "3.7.1"] {
+    for version in VERSIONS {
         let of = |key: &str| {
             Case::new(vec![InternalRaftRequest { put: Some(put(key)), ..as_user("ann") }]).gains(version)
         };
@@ -249,7 +250,7 @@ fn the_alarms_refuse_what_they_refuse() {
     let put = InternalRaftRequest { put: Some(put("a")), ..as_user("root") };
     let delete = DeleteRangeRequest { key: b"a".to_vec(), ..DeleteRangeRequest::default() };
     let delete = InternalRaftRequest { delete_range: Some(delete), ..as_user("root") };
-    for version in ["3.4.23", "3.5.1", "3.6.14", "3.7.1"] {
+    for version in VERSIONS {
         let case = || Case::new(vec![put.clone(), delete.clone()]);
         assert_eq!(
             (case().gains(version), case().alarm(1).gains(version), case().alarm(2).gains(version)),

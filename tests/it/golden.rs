@@ -3,22 +3,19 @@
 //! etcd's tests run a store and hash it; here a model of that store makes the rows, and the bbolt writer makes the
 //! file.
 
-use std::collections::BTreeMap;
-
 use coldbolt::bolt::Db;
-use coldbolt::bolt::writer::{Options, Writer};
+use coldbolt::bolt::writer::Options;
 use coldbolt::codec::checksum::{hex, sha256};
-use coldbolt::etcd::{BucketKey, Revision};
 use coldbolt::io::Source;
 use coldbolt::ops::{StatusReport, status};
 use coldbolt::store::hashkv;
 use coldbolt::store::hashkv::{HashKvOptions, HashKvReport};
 use coldbolt::words::monitor::Quiet;
 use coldbolt::{Error, Result};
-use prost::Message;
 
+use support::buckets::{Buckets, revision};
 use support::coldbolt;
-use support::key_value::KeyValue;
+use support::model::{Model, Op};
 
 /// How far a compaction got before the file was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,76 +28,35 @@ enum Compaction {
     FinishedAsOldVersionsDo,
 }
 
-/// etcd's MVCC store: what a put, a delete and a compaction leave in the `key` and `meta` buckets.
+/// etcd's MVCC store, as etcd's tests use it: each change is a revision of its own.
 #[derive(Clone)]
-struct Store {
-    current: i64,
-    rows: BTreeMap<BucketKey, KeyValue>,
-    scheduled: Option<i64>,
-    finished: Option<i64>,
-}
+struct Store(Model);
 
 impl Store {
     fn new() -> Store {
-        Store { current: 1, rows: BTreeMap::new(), scheduled: None, finished: None }
+        Store(Model::default())
     }
 
-    fn live(&self, key: &str) -> Option<&KeyValue> {
-        let (row, kv) = self.rows.iter().rfind(|(_, kv)| kv.key == key.as_bytes())?;
-        (!row.tombstone).then_some(kv)
+    fn current(&self) -> i64 {
+        self.0.last()
     }
 
     fn put(&mut self, key: &str, value: impl Into<Vec<u8>>, lease: i64) {
-        self.current += 1;
-        let (create_revision, version) =
-            self.live(key).map_or((self.current, 1), |kv| (kv.create_revision, kv.version + 1));
-        let kv = KeyValue {
-            key: key.into(),
-            create_revision,
-            mod_revision: self.current,
-            version,
-            value: value.into(),
-            lease,
-        };
-        self.rows.insert(row(self.current, false), kv);
+        self.0.txn(&[Op::Put(key.into(), value.into(), lease)]);
     }
 
     /// A delete of a key that is not there makes no revision.
     fn delete(&mut self, key: &str) {
-        if self.live(key).is_some() {
-            self.current += 1;
-            self.rows.insert(row(self.current, true), KeyValue { key: key.into(), ..KeyValue::default() });
-        }
+        self.0.txn(&[Op::Delete(key.into())]);
     }
 
     fn compact(&mut self, at: i64, how: Compaction) {
-        self.scheduled = Some(at);
-        if how == Compaction::Scheduled {
-            return;
-        }
-        self.finished = Some(at);
-        let newest: BTreeMap<Vec<u8>, BucketKey> = self
-            .rows
-            .iter()
-            .filter(|(row, _)| row.revision.main <= at)
-            .map(|(row, kv)| (kv.key.clone(), *row))
-            .collect();
-        self.rows.retain(|row, kv| {
-            let stays = !row.tombstone || (row.revision.main == at && how == Compaction::Finished);
-            row.revision.main > at || (stays && newest[&kv.key] == *row)
-        });
+        let left = (how == Compaction::Scheduled).then_some(usize::MAX);
+        self.0.compact(at, how != Compaction::FinishedAsOldVersionsDo, left);
     }
 
-    /// The two buckets that `mvcc.NewStore` makes.
     fn buckets(&self) -> Buckets {
-        let revision = |main: Option<i64>| main.map(|main| row(main, false).to_bytes());
-        let meta = [
-            ("finishedCompactRev", revision(self.finished)),
-            ("scheduledCompactRev", revision(self.scheduled)),
-        ];
-        let meta = meta.into_iter().filter_map(|(key, value)| Some((key.into(), value?)));
-        let key = self.rows.iter().map(|(row, kv)| (row.to_bytes(), kv.encode_to_vec()));
-        Buckets::from([("key", key.collect()), ("meta", meta.collect())])
+        self.0.buckets()
     }
 
     fn hash(&self, options: HashKvOptions) -> Result<HashKvReport> {
@@ -114,28 +70,12 @@ impl Store {
     }
 }
 
-type Buckets = BTreeMap<&'static str, BTreeMap<Vec<u8>, Vec<u8>>>;
-
-fn row(main: i64, tombstone: bool) -> BucketKey {
-    BucketKey { revision: Revision { main, sub: 0 }, tombstone }
-}
-
 fn at(revision: i64) -> HashKvOptions {
     HashKvOptions { revision: Some(revision), compact_revision: None }
 }
 
 fn bytes(buckets: &Buckets) -> Vec<u8> {
-    let mut file = std::io::Cursor::new(Vec::new());
-    let mut writer = Writer::new(&mut file, Options::default()).unwrap();
-    for (name, items) in buckets {
-        writer.begin_bucket(name.as_bytes(), 0).unwrap();
-        for (key, value) in items {
-            writer.put(key, value).unwrap();
-        }
-        writer.end_bucket().unwrap();
-    }
-    writer.finish().unwrap();
-    file.into_inner()
+    buckets.database(Options::default())
 }
 
 fn file(buckets: &Buckets) -> Source {
@@ -148,25 +88,11 @@ fn status_of(buckets: &Buckets) -> Result<StatusReport> {
 
 /// All buckets of a member that was started alone, with the default name and URLs, and stopped.
 fn member(store: &Store, etcd: &str, consistent_index: u64) -> Buckets {
-    const ID: u64 = 0x8e9e_05c5_2164_694d;
-    let mut buckets = store.buckets();
-    for name in ["alarm", "auth", "authRoles", "authUsers", "cluster", "lease", "members", "members_removed"]
-    {
-        buckets.entry(name).or_default();
+    let mut all = Buckets::alone("default", etcd, consistent_index);
+    for (name, items) in store.buckets().0 {
+        all.0.entry(name).or_default().extend(items);
     }
-    let attributes = format!(
-        r#"{{"id":{ID},"peerURLs":["http://localhost:2380"],"name":"default","clientURLs":["http://localhost:2379"]}}"#
-    );
-    let mut item =
-        |bucket, key: &str, value: &[u8]| buckets.get_mut(bucket).unwrap().insert(key.into(), value.into());
-    item("auth", "authRevision", &1u64.to_be_bytes());
-    item("cluster", "clusterVersion", etcd.as_bytes());
-    item("members", &format!("{ID:x}"), attributes.as_bytes());
-    item("meta", "confState", format!(r#"{{"voters":[{ID}],"auto_leave":false}}"#).as_bytes());
-    item("meta", "consistent_index", &consistent_index.to_be_bytes());
-    item("meta", "storageVersion", etcd.as_bytes());
-    item("meta", "term", &2u64.to_be_bytes());
-    buckets
+    all
 }
 
 /// etcdutl/snapshot/v3_snapshot_test.go TestSnapshotStatus @ v3.6.14, v3.7.1 and main: the number differs because the
@@ -217,22 +143,21 @@ fn only_live_keys_are_counted() {
 /// be wrong.
 #[test]
 fn a_key_that_is_no_revision_is_named_in_etcds_words() {
-    let negative = |main, sub| BucketKey { revision: Revision { main, sub }, tombstone: false }.to_bytes();
-    let mut separator = row(2, false).to_bytes();
+    let mut separator = revision(2, 0, false);
     separator[8] = b'-';
-    let mut mark = row(2, true).to_bytes();
+    let mut mark = revision(2, 0, true);
     mark[17] = b'x';
     for (key, due) in [
         (b"0".to_vec(), "invalid revision length: 1"),
-        (negative(-1, 0), "negative revision: main=-1 sub=0"),
-        (negative(0, -1), "negative revision: main=0 sub=-1"),
+        (revision(-1, 0, false), "negative revision: main=-1 sub=0"),
+        (revision(0, -1, false), "negative revision: main=0 sub=-1"),
         (separator, "invalid separator in bucket key: '-'"),
         (mark, "invalid tombstone mark in bucket key: 'x'"),
     ] {
         let mut store = Store::new();
         store.put("0", [], 0);
         let mut buckets = store.buckets();
-        buckets.get_mut("key").unwrap().insert(key, Vec::new());
+        buckets.put("key", &key, b"");
         for error in [status_of(&buckets).unwrap_err(), hashkv(&file(&buckets), at(0), &Quiet).unwrap_err()] {
             assert!(
                 matches!(&error, Error::Damaged { .. }) && error.to_string().contains(due),
@@ -367,10 +292,11 @@ fn a_compaction_changes_no_hash() {
                 store.put(pick_key(i), i.to_string(), 0)
             }
         }
-        let tombstone = store.rows.keys().rfind(|row| row.tombstone).map_or(0, |row| row.revision.main);
+        let tombstone =
+            store.0.log.iter().rfind(|(row, _)| row.tombstone).map_or(0, |(row, _)| row.revision.main);
         // At a tombstone, beside one, in the middle, at the end.
-        for compact in [tombstone, tombstone + 1, start + count / 2, start + count, store.current] {
-            if store.finished.is_none_or(|previous| compact > previous) && compact <= store.current {
+        for compact in [tombstone, tombstone + 1, start + count / 2, start + count, store.current()] {
+            if store.0.finished.is_none_or(|previous| compact > previous) && compact <= store.current() {
                 agree(&store, compact, &KINDS);
             }
         }
@@ -389,19 +315,19 @@ fn a_finished_compaction_of_a_store_without_keys_changes_no_hash() {
     for key in ["b", "a", "c"] {
         store.delete(key);
     }
-    for compact in 2..=store.current {
+    for compact in 2..=store.current() {
         agree(&store, compact, &KINDS[1..]);
     }
     let empty = Store::new().triple(0).0;
-    store.compact(store.current, Compaction::Scheduled);
+    store.compact(store.current(), Compaction::Scheduled);
     assert_ne!(store.triple(0).0, empty);
-    store.compact(store.current, Compaction::Finished);
+    store.compact(store.current(), Compaction::Finished);
     assert_eq!(store.triple(0).0, empty);
 }
 
 /// Compares a store hashed as if compacted with the same store really compacted.
 fn agree(store: &Store, compact: i64, kinds: &[Compaction]) {
-    for revision in [compact, i64::midpoint(compact, store.current), store.current] {
+    for revision in [compact, i64::midpoint(compact, store.current()), store.current()] {
         let due =
             store.hash(HashKvOptions { revision: Some(revision), compact_revision: Some(compact) }).unwrap();
         for how in kinds {
@@ -421,7 +347,7 @@ fn refusals_and_damage_have_their_exit_codes() {
     let good = directory.path().join("good.db");
     std::fs::write(&good, bytes(&store.buckets())).unwrap();
     let mut buckets = store.buckets();
-    buckets.get_mut("key").unwrap().insert(b"0".to_vec(), Vec::new());
+    buckets.put("key", b"0", b"");
     let bad = directory.path().join("bad.db");
     std::fs::write(&bad, bytes(&buckets)).unwrap();
     let (good, bad) = (good.to_str().unwrap(), bad.to_str().unwrap());

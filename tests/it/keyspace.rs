@@ -1,7 +1,6 @@
 //! The commands about the keyspace, on what real etcds of four versions left, against those etcds' own answers; and
 //! on damaged files.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::ops::ControlFlow;
@@ -11,14 +10,16 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use coldbolt::bolt::Db;
 use coldbolt::bolt::walk::{Shared, Visited, Visitor, walk};
-use coldbolt::bolt::writer::{Options, Writer};
+use coldbolt::bolt::writer::Options;
 use coldbolt::bolt::{Page, Pgid};
-use coldbolt::etcd::{BucketKey, KeyRange, Revision};
+use coldbolt::etcd::KeyRange;
 use coldbolt::io::Source;
 use coldbolt::store::diff::{DiffOptions, diff};
 use coldbolt::store::{Event, Order, RangeRequest, SortBy, Store, StoreOptions};
 use coldbolt::words::monitor::Quiet;
 use serde_json::Value;
+use support::buckets::revision;
+use support::content::{self, Items};
 use support::{Input, Run, VERSIONS, coldbolt, command, fixture, unpack};
 
 fn snapshot(version: &str) -> Input {
@@ -188,19 +189,11 @@ fn stored(key: &[u8], revisions: [u8; 3], value: &[u8]) -> Vec<u8> {
 
 /// A database of these rows in bucket `key`, by main revision, and these marks in `meta`.
 fn database(rows: &[(i64, Vec<u8>)], marks: &[(&str, i64)]) -> Vec<u8> {
-    let row = |main| BucketKey { revision: Revision { main, sub: 0 }, tombstone: false }.to_bytes();
-    let mut meta = BTreeMap::from([("consistent_index", 9u64.to_be_bytes().to_vec())]);
-    meta.extend(marks.iter().map(|(name, main)| (*name, row(*main))));
-    let mut file = std::io::Cursor::new(Vec::new());
-    let mut writer = Writer::new(&mut file, Options::default()).unwrap();
-    writer.begin_bucket(b"key", 0).unwrap();
-    rows.iter().for_each(|(main, value)| writer.put(&row(*main), value).unwrap());
-    writer.end_bucket().unwrap();
-    writer.begin_bucket(b"meta", 0).unwrap();
-    meta.iter().for_each(|(name, value)| writer.put(name.as_bytes(), value).unwrap());
-    writer.end_bucket().unwrap();
-    writer.finish().unwrap();
-    file.into_inner()
+    let row = |main| revision(main, 0, false);
+    let mut meta = Items::from([(b"consistent_index".to_vec(), 9u64.to_be_bytes().to_vec())]);
+    meta.extend(marks.iter().map(|(name, main)| (name.as_bytes().to_vec(), row(*main))));
+    let rows = rows.iter().map(|(main, value)| (row(*main), value.clone())).collect();
+    content::database([("key", rows), ("meta", meta)], Options::default())
 }
 
 #[test]

@@ -1,13 +1,8 @@
-//! Random buckets and random histories: written, read back, verified, restored and defragmented, against naive models
-//! and the real bbolt.
+//! Random buckets and random histories: written, read back, verified, restored and defragmented, against naive models.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Cursor;
-use std::path::Path;
-use std::process::Command;
 
-use coldbolt::bolt::writer::{Freelist, Options, Writer};
 use coldbolt::bolt::{Bucket, Db};
 use coldbolt::etcd::schema::Minor;
 use coldbolt::io::Source;
@@ -20,62 +15,8 @@ use coldbolt::store::scan::{self, Keys, scan};
 use coldbolt::words::finding::Severity;
 use coldbolt::words::monitor::Quiet;
 use proptest::prelude::*;
-use proptest::strategy::ValueTree;
-use proptest::test_runner::TestRunner;
-use support::model as history;
-use support::model::{Model, Step};
-
-#[derive(Debug, Clone, PartialEq)]
-enum Item {
-    Value(Vec<u8>),
-    Bucket(u64, BTreeMap<Vec<u8>, Item>),
-}
-
-type Items = BTreeMap<Vec<u8>, Item>;
-
-/// Buckets in buckets; values up to several pages.
-fn items() -> impl Strategy<Value = Items> {
-    let key = || proptest::collection::vec(any::<u8>(), 1..20);
-    let value = prop_oneof![8 => 0..80usize, 2 => 0..2000usize, 1 => 0..30_000usize]
-        .prop_map(|len| Item::Value(vec![7; len]));
-    let item = value.prop_recursive(4, 200, 40, move |inner| {
-        (any::<u64>(), proptest::collection::btree_map(key(), inner, 0..40))
-            .prop_map(|(sequence, items)| Item::Bucket(sequence, items))
-    });
-    let bucket = (any::<u64>(), proptest::collection::btree_map(key(), item, 0..60));
-    proptest::collection::btree_map(
-        key(),
-        bucket.prop_map(|(sequence, items)| Item::Bucket(sequence, items)),
-        0..12,
-    )
-}
-
-fn options() -> impl Strategy<Value = Options> {
-    (0..7u32, any::<bool>(), 25..=100u8).prop_map(|(size, stored, fill_percent)| {
-        let freelist = if stored { Freelist::Stored } else { Freelist::Absent };
-        Options { page_size: 1024 << size, freelist, txid: 9, fill_percent }
-    })
-}
-
-fn written(items: &Items, options: Options) -> Vec<u8> {
-    fn put(writer: &mut Writer<&mut Cursor<Vec<u8>>>, items: &Items) {
-        for (key, item) in items {
-            match item {
-                Item::Value(value) => writer.put(key, value).unwrap(),
-                Item::Bucket(sequence, items) => {
-                    writer.begin_bucket(key, *sequence).unwrap();
-                    put(writer, items);
-                    writer.end_bucket().unwrap();
-                }
-            }
-        }
-    }
-    let mut file = Cursor::new(Vec::new());
-    let mut writer = Writer::new(&mut file, options).unwrap();
-    put(&mut writer, items);
-    writer.finish().unwrap();
-    file.into_inner()
-}
+use support::model::{Model, left, made, steps};
+use support::nested::{Item, Items, items, options, written};
 
 fn read(bucket: &Bucket<'_, '_>) -> Items {
     let (mut items, mut cursor) = (Items::new(), bucket.cursor());
@@ -89,21 +30,6 @@ fn read(bucket: &Bucket<'_, '_>) -> Items {
         items.insert(item.key.to_vec(), value);
     }
     items
-}
-
-fn made(steps: &[Step], left: Option<(i64, usize)>) -> Model {
-    let mut model = history::model(steps);
-    if let Some((back, left)) = left
-        && model.last() - back > model.scheduled.unwrap_or(0)
-    {
-        // It was asked for, and not finished.
-        model.compact(model.last() - back, true, Some(left));
-    }
-    model
-}
-
-fn left() -> impl Strategy<Value = Option<(i64, usize)>> {
-    proptest::option::of((0..4i64, 0..9usize))
 }
 
 /// `unsafeHashByRev`, said as etcd says it: what is newest at the revision is kept, and what is later than the
@@ -158,7 +84,7 @@ proptest! {
     }
 
     #[test]
-    fn a_history_is_measured_as_the_model_says(steps in history::steps(), left in left()) {
+    fn a_history_is_measured_as_the_model_says(steps in steps(), left in left()) {
         let model = made(&steps, left);
         let source = model.file(1024);
         let measured = verified(&source).measured;
@@ -175,7 +101,7 @@ proptest! {
     }
 
     #[test]
-    fn a_history_survives_restore_and_defrag(steps in history::steps(), left in left()) {
+    fn a_history_survives_restore_and_defrag(steps in steps(), left in left()) {
         let model = made(&steps, left);
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("model.db");
@@ -220,41 +146,5 @@ proptest! {
         prop_assert_eq!(rows(&live), finished.rows());
         prop_assert_eq!(verified(&live).measured.hashkv, Some(naive_hashkv(&model, model.last())));
         prop_assert_eq!(fs::read(&path).unwrap(), memory.head(usize::MAX).unwrap());
-    }
-}
-
-#[test]
-fn every_bbolt_finds_the_models_files_sound() {
-    let bbolts: Vec<_> = ["1.3.12", "1.4.3", "1.5.0"]
-        .iter()
-        .filter_map(|v| support::peers::find(&format!("bbolt-{v}/bbolt")))
-        .collect();
-    if bbolts.is_empty() {
-        return;
-    }
-    let dir = tempfile::tempdir().unwrap();
-    let mut runner = TestRunner::deterministic();
-    let (buckets, histories) = ((items(), options()), (history::steps(), left()));
-    let sound = |path: &Path| {
-        for bbolt in &bbolts {
-            let out = Command::new(bbolt).arg("check").arg(path).output().unwrap();
-            let said = String::from_utf8_lossy(&out.stdout);
-            assert!(
-                out.status.success() && said.trim_end() == "OK",
-                "{} {}: {out:?}",
-                bbolt.display(),
-                path.display()
-            );
-        }
-    };
-    for case in 0..40 {
-        let (items, options) = buckets.new_tree(&mut runner).unwrap().current();
-        let path = dir.path().join(format!("buckets-{case}.db"));
-        fs::write(&path, written(&items, options)).unwrap();
-        sound(&path);
-        let (steps, left) = histories.new_tree(&mut runner).unwrap().current();
-        let path = dir.path().join(format!("history-{case}.db"));
-        fs::write(&path, made(&steps, left).file(1024).head(usize::MAX).unwrap()).unwrap();
-        sound(&path);
     }
 }

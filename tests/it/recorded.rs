@@ -39,7 +39,7 @@ fn status_and_hashkv_are_byte_for_byte_what_the_real_programs_printed() {
         let status = fs::read_to_string(fixture(&format!("{dir}{prefix}status.json"))).unwrap();
         let hashkv = fs::read_to_string(fixture(&format!("{dir}{prefix}hashkv.json"))).unwrap();
         for command in [args!["status"], args!["snapshot", "status"]] {
-            let ran = coldbolt(&[command, args!["-w", "json", "--compat", compat, snapshot]].concat());
+            let ran = coldbolt([command, args!["-w", "json", "--compat", compat, snapshot]].concat());
             assert_eq!((ran.code, ran.text(), ran.err.as_str()), (0, &*status, ""), "{dir}");
         }
         let ran = coldbolt(args!["hashkv", "-w", "json", snapshot]);
@@ -67,7 +67,7 @@ fn a_file_that_comes_from_the_disk_gives_the_same_answers() {
                 // Where the file system keeps everything in memory it stays there.
                 let advice = if cold { Advice::DontNeed } else { Advice::WillNeed };
                 rustix::fs::fadvise(&file, 0, None, advice).unwrap();
-                let ran = coldbolt(&[command, args![copy]].concat());
+                let ran = coldbolt([command, args![copy]].concat());
                 (ran.code, ran.text().to_owned(), ran.err)
             });
             assert_eq!((cold.0, cold.2.as_str()), (0, ""), "{command:?}");

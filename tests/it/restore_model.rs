@@ -1,13 +1,12 @@
 //! Random histories, made by a naive model of etcd, and what restore and defrag make of them.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::Cursor;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use coldbolt::bolt::Db;
-use coldbolt::bolt::writer::{Options, Writer};
+use coldbolt::bolt::writer::Options;
+use coldbolt::etcd::BucketKey;
 use coldbolt::etcd::lease::Lease;
-use coldbolt::etcd::{BucketKey, Revision};
 use coldbolt::io::Source;
 use coldbolt::ops::defrag::{DefragDestination, DefragOptions, defrag};
 use coldbolt::ops::restore::{Bump, Destination, KeyFilter, RestoreOptions, RestoreReport, restore};
@@ -18,9 +17,10 @@ use coldbolt::words::monitor::Quiet;
 use proptest::prelude::*;
 use prost::Message;
 
+use support::buckets::Buckets;
+use support::content::Items;
 use support::key_value::KeyValue;
-
-type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+use support::model::{Model, Op, mark};
 
 /// A change: which key, and a value and lease, or none to delete it.
 type Change = (u8, Option<(Vec<u8>, i64)>);
@@ -31,41 +31,20 @@ fn name(key: u8) -> Vec<u8> {
 
 /// The elements of the key bucket after these transactions, each of which is one revision if it changes something;
 /// and the last.
-fn rows(transactions: &[Vec<Change>]) -> (Rows, i64) {
-    let (mut rows, mut live, mut main) = (Rows::new(), BTreeMap::<u8, KeyValue>::new(), 1);
+fn rows(transactions: &[Vec<Change>]) -> (Items, i64) {
+    let mut model = Model::default();
     for transaction in transactions {
-        let (mut sub, mut seen) = (0, BTreeSet::new());
-        for (key, change) in transaction {
-            if !seen.insert(*key) || (change.is_none() && !live.contains_key(key)) {
-                continue;
-            }
-            let revision = Revision { main: main + 1, sub };
-            let stored = BucketKey { revision, tombstone: change.is_none() }.to_bytes();
-            let kv = match change {
-                Some((value, lease)) => {
-                    let before = live.get(key);
-                    let kv = KeyValue {
-                        key: name(*key),
-                        create_revision: before.map_or(revision.main, |kv| kv.create_revision),
-                        mod_revision: revision.main,
-                        version: before.map_or(1, |kv| kv.version + 1),
-                        value: value.clone(),
-                        lease: *lease,
-                    };
-                    live.insert(*key, kv.clone());
-                    kv
-                }
-                None => {
-                    live.remove(key);
-                    KeyValue { key: name(*key), ..KeyValue::default() }
-                }
-            };
-            rows.insert(stored, kv.encode_to_vec());
-            sub += 1;
-        }
-        main += i64::from(sub > 0);
+        let mut seen = BTreeSet::new();
+        let once = transaction.iter().filter(|(key, _)| seen.insert(*key));
+        let ops: Vec<Op> = once
+            .map(|(key, change)| match change {
+                Some((value, lease)) => Op::Put(name(*key), value.clone(), *lease),
+                None => Op::Delete(name(*key)),
+            })
+            .collect();
+        model.txn(&ops);
     }
-    (rows, main)
+    (model.rows(), model.last())
 }
 
 fn main_of(key: &[u8]) -> i64 {
@@ -77,7 +56,7 @@ fn user_key(value: &[u8]) -> Vec<u8> {
 }
 
 /// What a compaction at `at` leaves.
-fn compacted(rows: &Rows, at: i64) -> Rows {
+fn compacted(rows: &Items, at: i64) -> Items {
     let newer = |key: &[u8], value: &[u8]| {
         rows.iter().any(|(other, stored)| {
             other.as_slice() > key && main_of(other) <= at && user_key(stored) == user_key(value)
@@ -92,48 +71,26 @@ fn compacted(rows: &Rows, at: i64) -> Rows {
         .collect()
 }
 
-fn mark(main: i64) -> Vec<u8> {
-    BucketKey { revision: Revision { main, sub: 0 }, tombstone: false }.to_bytes()
-}
-
 /// A database of one member with these keys, compacted at `finished`, with a compaction at `scheduled` asked for.
-fn database(rows: &Rows, finished: Option<i64>, scheduled: Option<i64>) -> Source {
-    let mut buckets: BTreeMap<&str, Rows> =
-        ["alarm", "auth", "authRoles", "authUsers", "cluster", "lease", "members", "members_removed", "meta"]
-            .map(|name| (name, Rows::new()))
-            .into();
-    buckets.insert("key", rows.clone());
-    let mut put = |bucket: &str, key: &[u8], value: &[u8]| {
-        buckets.get_mut(bucket).unwrap().insert(key.to_vec(), value.to_vec())
-    };
-    put("cluster", b"clusterVersion", b"3.6.0");
-    put("meta", b"consistent_index", &14u64.to_be_bytes());
-    put("meta", b"term", &2u64.to_be_bytes());
-    put("meta", b"storageVersion", b"3.6.0");
-    put("members", b"1", br#"{"id":1,"peerURLs":["http://localhost:2380"],"name":"m"}"#);
-    put("auth", b"authRevision", &1u64.to_be_bytes());
+fn database(rows: &Items, finished: Option<i64>, scheduled: Option<i64>) -> Source {
+    let mut all = Buckets::alone("m", "3.6.0", 14);
+    all.0.insert("key".to_owned(), rows.clone());
     for id in 1..4i64 {
-        put("lease", &id.to_be_bytes(), &Lease { id, ttl: 60, remaining_ttl: 0 }.encode_to_vec());
+        all.put("lease", &id.to_be_bytes(), &Lease { id, ttl: 60, remaining_ttl: 0 }.encode_to_vec());
     }
     for (name, at) in [("finishedCompactRev", finished), ("scheduledCompactRev", scheduled.or(finished))] {
-        at.map(|at| put("meta", name.as_bytes(), &mark(at)));
+        if let Some(at) = at {
+            all.put("meta", name.as_bytes(), &mark(at));
+        }
     }
-    let mut file = Cursor::new(Vec::new());
-    let mut writer = Writer::new(&mut file, Options { page_size: 1024, ..Options::default() }).unwrap();
-    for (name, items) in &buckets {
-        writer.begin_bucket(name.as_bytes(), 0).unwrap();
-        items.iter().for_each(|(key, value)| writer.put(key, value).unwrap());
-        writer.end_bucket().unwrap();
-    }
-    writer.finish().unwrap();
-    Source::from_bytes("model", file.into_inner())
+    Source::from_bytes("model", all.database(Options { page_size: 1024, ..Options::default() }))
 }
 
-fn keys_of(path: &Path) -> Rows {
+fn keys_of(path: &Path) -> Items {
     let source = Source::open(path).unwrap();
     let db = Db::open(&source).unwrap();
     let bucket = db.root().bucket(b"key").unwrap().unwrap();
-    let (mut cursor, mut rows) = (bucket.cursor(), Rows::new());
+    let (mut cursor, mut rows) = (bucket.cursor(), Items::new());
     while let Some(item) = cursor.next().unwrap() {
         rows.insert(item.key.to_vec(), item.value.to_vec());
     }
@@ -141,7 +98,7 @@ fn keys_of(path: &Path) -> Rows {
 }
 
 /// Restores into `dir`, and has the result verified.
-fn restored(source: &Source, dir: &Path, revision: Option<i64>, keys: KeyFilter) -> (Rows, RestoreReport) {
+fn restored(source: &Source, dir: &Path, revision: Option<i64>, keys: KeyFilter) -> (Items, RestoreReport) {
     let options = RestoreOptions {
         initial_cluster: "m=http://localhost:2380".to_owned(),
         token: "t".to_owned(),
@@ -175,12 +132,12 @@ fn a_store_that_holds_no_revision_is_at_its_compaction_or_at_1() {
     let temp = tempfile::tempdir().unwrap();
     for (finished, due) in [(None, 1), (Some(7), 7)] {
         let (rows, report) = restored(
-            &database(&Rows::new(), finished, None),
+            &database(&Items::new(), finished, None),
             &temp.path().join(due.to_string()),
             None,
             KeyFilter::default(),
         );
-        assert_eq!((rows, report.revision), (Rows::new(), due));
+        assert_eq!((rows, report.revision), (Items::new(), due));
     }
 }
 
@@ -222,7 +179,7 @@ proptest! {
 
         let keys = KeyFilter { prefixes: vec![b"/a/".to_vec(), b"/b/1".to_vec()], excluded: vec![b"/a/3".to_vec()] };
         let (ours, report) = restored(&source, &temp.path().join("part"), Some(at), keys.clone());
-        let due: Rows = there
+        let due: Items = there
             .iter()
             .filter(|(key, value)| main_of(key) <= at && keys.matches(&user_key(value)))
             .map(|(key, value)| (key.clone(), value.clone()))

@@ -152,7 +152,7 @@ fn every_option_is_rehearsed_by_a_dry_run() {
         assert!(report["dry_run"] == true && says(&report[field], due), "{flags:?}: {report}");
         assert_eq!(fs::read_dir(temp.path()).unwrap().count(), before, "{flags:?}");
         let table = coldbolt(
-            &[
+            [
                 args!["restore", input, "--data-dir", dir, "--dry-run"],
                 &flags.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
             ]

@@ -4,11 +4,13 @@ use std::fs::File;
 use std::path::Path;
 
 use coldbolt::codec::checksum::{hex, sha256};
-use support::{Input, Run, VERSIONS, coldbolt, command, fixture, unpack};
+use support::run::run;
+use support::{Input, Run, VERSIONS, command, fixture, unpack};
 
 const WAL: &str = "member/wal/0000000000000000-0000000000000000.wal";
 fn asked(args: &[&str], path: &Path) -> Run {
-    coldbolt(args.iter().map(Path::new).chain([path]))
+    let command = command(args.iter().map(Path::new).chain([path]));
+    if args.contains(&"--show-secrets") { Run::of(command) } else { run(command) }
 }
 
 fn answer(args: &[&str], path: &Path) -> String {
@@ -204,8 +206,8 @@ fn damage_prints_what_is_before_it_and_then_says_where() {
             .map(str::to_owned)
             .collect::<Vec<_>>()
     };
-    assert_eq!(rows(&text).len(), 7, "the first value-3- is in the eighth entry");
-    assert_eq!(rows(&text), rows(&whole)[..7]);
+    assert_eq!(rows(text).len(), 7, "the first value-3- is in the eighth entry");
+    assert_eq!(rows(text), rows(&whole)[..7]);
     let said = output.err;
     assert!(
         said.starts_with("damage: ")

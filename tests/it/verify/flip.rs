@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::Path;
 
 use coldbolt::Code;
 use coldbolt::etcd::BucketKey;
@@ -12,11 +11,6 @@ use coldbolt::ops::verify::{Level, Verdict, Verification, VerifyOptions, verify_
 use coldbolt::words::monitor::Quiet;
 
 use support::image::{self, Image};
-
-fn small() -> Image {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/small-3.5.1/snapshot.db");
-    Image::snapshot(std::fs::read(path).unwrap())
-}
 
 fn run(image: &Image, level: Level) -> Verification {
     let options = VerifyOptions { level, ..VerifyOptions::default() };
@@ -112,7 +106,7 @@ fn each(
 
 #[test]
 fn a_flip_in_any_byte_of_any_users_value_is_caught_at_level_bytes() {
-    let image = small();
+    let image = Image::pristine();
     let count = each(&image, values(&image, |_| true), Level::Bytes, |at, report| {
         assert_eq!(report.verdict, Verdict::Bad, "byte {at:#x}");
         assert_eq!(
@@ -126,7 +120,7 @@ fn a_flip_in_any_byte_of_any_users_value_is_caught_at_level_bytes() {
 
 #[test]
 fn a_flip_in_any_byte_of_the_file_is_caught_at_level_bytes() {
-    let image = small();
+    let image = Image::pristine();
     each(&image, (0..image.bytes.len()).step_by(7), Level::Bytes, |at, report| {
         assert_eq!(report.verdict, Verdict::Bad, "byte {at:#x}");
     });
@@ -137,7 +131,7 @@ fn a_flip_in_any_byte_of_the_file_is_caught_at_level_bytes() {
 /// covers everything.
 #[test]
 fn a_flip_in_a_users_value_under_a_trailer_that_fits_is_invisible_but_for_the_hashes() {
-    let image = small();
+    let image = Image::pristine();
     let good = run(&image, Level::Restore).measured;
     assert_eq!((good.hashkv, good.compact_revision), (Some(3_594_300_538), Some(COMPACTED)));
     let hashed = each(&image, values(&image, |row| row.hashed), Level::Restore, |at, report| {
@@ -158,7 +152,7 @@ fn a_flip_in_a_users_value_under_a_trailer_that_fits_is_invisible_but_for_the_ha
 /// number; the status hash differs.
 #[test]
 fn a_flip_in_what_the_history_says_of_itself_is_caught_under_a_trailer_that_fits() {
-    let image = small();
+    let image = Image::pristine();
     let good = run(&image, Level::Restore).measured;
     // Flips and those that are caught, by field of the KeyValue and whether it is above the compaction.
     let mut seen: BTreeMap<(u8, bool), (u32, u32)> = BTreeMap::new();
@@ -183,7 +177,7 @@ fn a_flip_in_what_the_history_says_of_itself_is_caught_under_a_trailer_that_fits
 /// may be gone.
 #[test]
 fn a_flip_in_a_revisions_key_is_caught_under_a_trailer_that_fits() {
-    let image = small();
+    let image = Image::pristine();
     let good = run(&image, Level::Restore).measured;
     for row in stored(&image) {
         let sub = row.key.start + 9..row.key.end;

@@ -65,7 +65,7 @@ fn exit_codes_say_how_it_ended() {
         (&["text", "--strict"], 3),
         (&["bare.db", "--strict", "--trailer", "optional"], 0),
     ] {
-        let output = coldbolt_in(dir.path(), &[&["verify"], args].concat());
+        let output = coldbolt_in(dir.path(), [&["verify"], args].concat());
         assert_eq!(output.code, due, "{args:?}: {}", output.err);
     }
     assert_eq!(contents(dir.path()), before, "an input changed");
@@ -78,7 +78,7 @@ fn reports_are_written_whatever_the_verdict_and_replace_those_of_the_last_run() 
         for (_, file) in REPORTS.chunks(2).map(|pair| (pair[0], pair[1])) {
             fs::write(dir.path().join(file), "of the last run").unwrap();
         }
-        coldbolt_in(dir.path(), &[&["verify"], input, &REPORTS].concat());
+        coldbolt_in(dir.path(), [&["verify"], input, &REPORTS].concat());
         let now = contents(dir.path());
         for file in ["out.xml", "out.sarif", "out.md", "out.prom"] {
             let text = String::from_utf8(now[file].clone()).unwrap();
@@ -107,7 +107,7 @@ fn no_report_costs_a_file() {
         (&["--junit", "sub"], "not a regular file"),
         (&["--manifest", "old.json"], "never overwritten"),
     ] {
-        let output = coldbolt_in(dir.path(), &[&["verify", "good.db"], args].concat());
+        let output = coldbolt_in(dir.path(), [&["verify", "good.db"], args].concat());
         assert_eq!((output.code, output.out.len()), (2, 0), "{args:?}");
         assert!(output.err.contains(due), "{args:?}: {}", output.err);
     }
@@ -118,7 +118,7 @@ fn no_report_costs_a_file() {
 fn ndjson_is_findings_and_then_the_verdict() {
     let dir = files();
     let output =
-        coldbolt_in(dir.path(), &["verify", "bad.db", "bare.db", "text", "--ndjson", "--min-revision", "1"]);
+        coldbolt_in(dir.path(), ["verify", "bad.db", "bare.db", "text", "--ndjson", "--min-revision", "1"]);
     let lines: Vec<Value> = output.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let kinds: Vec<&str> = lines.iter().map(|l| l["type"].as_str().unwrap()).collect();
     assert_eq!((output.code, kinds), (1, vec!["finding", "finding", "unreadable", "verdict"]));
@@ -149,7 +149,7 @@ fn junit_has_a_test_for_each_level_and_rule() {
     let rules = ["--min-revision", "100", "--cluster-id", "1", "--require-prefix", "<\"&'>"];
     coldbolt_in(
         dir.path(),
-        &[&["verify", "bad.db", "bare.db", "none.db", "--junit", "out.xml"], &rules[..]].concat(),
+        [&["verify", "bad.db", "bare.db", "none.db", "--junit", "out.xml"], &rules[..]].concat(),
     );
     let xml = fs::read_to_string(dir.path().join("out.xml")).unwrap();
     let lines: Vec<&str> = xml.lines().map(str::trim).collect();
@@ -186,7 +186,7 @@ fn sarif_has_a_rule_for_each_result_and_the_byte() {
         "--cluster-id",
         "1",
     ];
-    coldbolt_in(dir.path(), &args);
+    coldbolt_in(dir.path(), args);
     let log: Value = serde_json::from_slice(&fs::read(dir.path().join("out.sarif")).unwrap()).unwrap();
     let run = &log["runs"][0];
     let rules: Vec<&str> = run["tool"]["driver"]["rules"]
@@ -228,7 +228,7 @@ fn prometheus_has_each_series_once() {
     let rules = ["--min-revision", "100", "--cluster-id", "1", "--require-prefix", "a\"b\\c"];
     coldbolt_in(
         dir.path(),
-        &[
+        [
             &["verify", "bad.db", "./bad.db", "bad.db", "bare.db", "none.db", "--prometheus", "out.prom"],
             &rules[..],
         ]
@@ -256,7 +256,7 @@ fn prometheus_has_each_series_once() {
     once.sort_unstable();
     once.dedup();
     assert_eq!(once.len(), series.len());
-    coldbolt_in(dir.path(), &["verify", "good.db", "--prometheus", "out.prom"]);
+    coldbolt_in(dir.path(), ["verify", "good.db", "--prometheus", "out.prom"]);
     assert!(
         fs::read_to_string(dir.path().join("out.prom"))
             .unwrap()
@@ -267,10 +267,7 @@ fn prometheus_has_each_series_once() {
 #[test]
 fn markdown_says_what_was_checked_and_what_to_do() {
     let dir = files();
-    coldbolt_in(
-        dir.path(),
-        &["verify", "bad.db", "none.db", "--markdown", "out.md", "--min-revision", "100"],
-    );
+    coldbolt_in(dir.path(), ["verify", "bad.db", "none.db", "--markdown", "out.md", "--min-revision", "100"]);
     let text = fs::read_to_string(dir.path().join("out.md")).unwrap();
     for due in [
         "## coldbolt verify: 0 good, 1 bad, 0 inconclusive, 1 unreadable",
@@ -300,7 +297,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 fn a_manifest_is_evidence_of_the_bytes() {
     let dir = files();
     let bytes = fs::read(dir.path().join("good.db")).unwrap();
-    let output = coldbolt_in(dir.path(), &["verify", "good.db", "--manifest", "m.json"]);
+    let output = coldbolt_in(dir.path(), ["verify", "good.db", "--manifest", "m.json"]);
     assert_eq!(output.code, 0, "{}", output.err);
     let manifest: Value = serde_json::from_slice(&fs::read(dir.path().join("m.json")).unwrap()).unwrap();
     assert_eq!(manifest["schema"], "coldbolt.manifest/1");
@@ -342,7 +339,7 @@ fn brief(answer: &Value) -> (Vec<String>, String) {
 fn a_file_is_held_against_its_manifest() {
     let dir = files();
     let at = |name: &str| dir.path().join(name);
-    assert_eq!(coldbolt_in(dir.path(), &["verify", "good.db", "bare.db", "--manifest", "m.json"]).code, 4);
+    assert_eq!(coldbolt_in(dir.path(), ["verify", "good.db", "bare.db", "--manifest", "m.json"]).code, 4);
     fs::remove_file(at("bad.db")).unwrap();
     let two = ["good.db", "bare.db", "--check-manifest", "m.json"];
     // The manifest stands in for the trailer that a member's own database lacks.
@@ -393,7 +390,7 @@ fn a_manifest_beside_a_file_is_used_and_said() {
     let at = |name: &str| dir.path().join(name);
     fs::create_dir(at("backups")).unwrap();
     fs::copy(at("bare.db"), at("backups/bare.db")).unwrap();
-    coldbolt_in(&at("backups"), &["verify", "bare.db", "--manifest", "bare.db.manifest.json"]);
+    coldbolt_in(&at("backups"), ["verify", "bare.db", "--manifest", "bare.db.manifest.json"]);
     for path in ["backups/bare.db", "backups"] {
         let (exit, answer) = verify(dir.path(), &[path]);
         let detail = answer["files"][0]["levels"][1]["detail"].as_str().unwrap();
@@ -433,7 +430,7 @@ fn no_control_character_of_a_file_name_reaches_an_output() {
     for mode in
         [&["--manifest", "out.json"][..], &["-w", "json"], &["--ndjson"], &["--check-manifest", "out.json"]]
     {
-        let output = coldbolt_in(dir.path(), &[&["verify", "."], mode, &REPORTS].concat());
+        let output = coldbolt_in(dir.path(), [&["verify", "."], mode, &REPORTS].concat());
         let texts = contents(dir.path())
             .into_iter()
             .filter(|(name, _)| name.starts_with("out."))

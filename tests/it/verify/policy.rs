@@ -367,7 +367,7 @@ fn a_policy_file_that_cannot_be_used_is_a_usage_error_with_its_place() {
         ("min-revision = ", &["line 1"]),
     ] {
         fs::write(dir.path().join("p.toml"), text).unwrap();
-        let output = coldbolt_in(dir.path(), &["verify", "now.db", "--policy", "p.toml"]);
+        let output = coldbolt_in(dir.path(), ["verify", "now.db", "--policy", "p.toml"]);
         let said = output.err;
         assert_eq!((output.code, output.out.len()), (2, 0), "{text}: {said}");
         due.iter().for_each(|due| assert!(said.contains(due), "{text}: no {due} in {said}"));
@@ -375,7 +375,7 @@ fn a_policy_file_that_cannot_be_used_is_a_usage_error_with_its_place() {
     }
     fs::write(dir.path().join("p.toml"), b"a = \"\xff\"").unwrap();
     assert!(
-        coldbolt_in(dir.path(), &["verify", "now.db", "--policy", "p.toml"])
+        coldbolt_in(dir.path(), ["verify", "now.db", "--policy", "p.toml"])
             .err
             .contains("line 1, column 6: is not UTF-8")
     );
@@ -386,7 +386,7 @@ fn a_policy_file_that_cannot_be_used_is_a_usage_error_with_its_place() {
         (&["--max-age", "5"], "26h"),
         (&["--trailer", "maybe"], "optional"),
     ] {
-        let output = coldbolt_in(dir.path(), &[&["verify", "now.db"], args].concat());
+        let output = coldbolt_in(dir.path(), [&["verify", "now.db"], args].concat());
         assert_eq!(output.code, 2, "{args:?}");
         assert!(output.err.contains(due), "{args:?}: {}", output.err);
     }
@@ -412,7 +412,7 @@ fn names_from_the_file_reach_no_output_raw() {
         "--prometheus",
         "p",
     ];
-    let output = coldbolt_in(dir.path(), &args);
+    let output = coldbolt_in(dir.path(), args);
     let files = ["j", "s", "m", "p"].map(|name| fs::read_to_string(dir.path().join(name)).unwrap());
     for text in [output.text().to_owned(), output.err.clone()].iter().chain(&files) {
         assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");

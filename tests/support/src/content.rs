@@ -1,15 +1,19 @@
 //! All that a database holds, read by its cursors and written by the writer.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs;
+use std::io::Cursor;
 use std::path::Path;
 
 use coldbolt::bolt::Db;
 use coldbolt::bolt::writer::{Options, Writer};
 use coldbolt::io::Source;
 
+/// Keys and values.
+pub type Items = BTreeMap<Vec<u8>, Vec<u8>>;
+
 /// The keys of each bucket with their values.
-pub type Content = BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, Vec<u8>>>;
+pub type Content = BTreeMap<Vec<u8>, Items>;
 
 /// All keys of all buckets.
 pub fn content(db: &Path) -> Content {
@@ -31,11 +35,26 @@ pub fn content(db: &Path) -> Content {
 
 /// Writes a database that holds it.
 pub fn write(content: &Content, to: &Path) {
-    let mut writer = Writer::new(File::create(to).unwrap(), Options::default()).unwrap();
-    for (name, keys) in content {
-        writer.begin_bucket(name, 0).unwrap();
-        keys.iter().for_each(|(key, value)| writer.put(key, value).unwrap());
+    fs::write(to, database(content, Options::default())).unwrap();
+}
+
+/// A database of these buckets, which come in their order, each with its keys in theirs.
+pub fn database<N, B, K, V>(buckets: impl IntoIterator<Item = (N, B)>, options: Options) -> Vec<u8>
+where
+    N: AsRef<[u8]>,
+    B: IntoIterator<Item = (K, V)>,
+    K: AsRef<[u8]>,
+    V: AsRef<[u8]>,
+{
+    let mut file = Cursor::new(Vec::new());
+    let mut writer = Writer::new(&mut file, options).unwrap();
+    for (name, items) in buckets {
+        writer.begin_bucket(name.as_ref(), 0).unwrap();
+        for (key, value) in items {
+            writer.put(key.as_ref(), value.as_ref()).unwrap();
+        }
         writer.end_bucket().unwrap();
     }
     writer.finish().unwrap();
+    file.into_inner()
 }

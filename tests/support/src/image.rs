@@ -1,15 +1,12 @@
 //! A bbolt file in memory, made by coldbolt's own writer or read from a fixture, and taken apart byte by byte.
 
-use std::collections::BTreeMap;
 use std::io::Cursor;
 
 use coldbolt::bolt::writer::{Freelist, Options, Writer};
 use coldbolt::codec::checksum::{fnv1a64, sha256};
-use coldbolt::etcd::{BucketKey, Revision};
 use coldbolt::words::error::At;
-use prost::Message;
 
-pub use crate::key_value::KeyValue;
+use crate::fixture;
 
 pub const BRANCH: u16 = 1;
 pub const LEAF: u16 = 2;
@@ -37,6 +34,12 @@ pub struct Element {
 impl Image {
     pub fn snapshot(bytes: Vec<u8>) -> Image {
         Image { bytes, page_size: 4096, trailer: true }
+    }
+
+    /// `fixtures/small-3.5.1/snapshot.db`: a root leaf with ten buckets, nine of them inline, and `key`: a branch
+    /// with four leaves, the third of them with an overflow page.
+    pub fn pristine() -> Image {
+        Image::snapshot(std::fs::read(fixture("small-3.5.1/snapshot.db")).unwrap())
     }
 
     pub fn u16(&self, at: usize) -> u16 {
@@ -277,126 +280,4 @@ pub fn plain_without_freelist() -> Image {
     let mut image = plain();
     image.set_metas(48, u64::MAX);
     image
-}
-
-/// The key of a stored revision.
-pub fn revision(main: i64, sub: i64, tombstone: bool) -> Vec<u8> {
-    BucketKey { revision: Revision { main, sub }, tombstone }.to_bytes()
-}
-
-pub const MEMBER: u64 = 0x8e9e_05c5_2164_694d;
-pub const LEASE: i64 = 0x7000_0000_0000_0001;
-
-/// What etcd stores, bucket by bucket.
-#[derive(Debug, Clone, Default)]
-pub struct Buckets(pub BTreeMap<String, BTreeMap<Vec<u8>, Vec<u8>>>);
-
-impl Buckets {
-    /// A small store as etcd 3.6 leaves it: revisions 2 to 9, compacted at 4, a transaction of three changes at 7, a
-    /// deletion at 8; a lease, a user, an index of 20 at term 2.
-    pub fn good() -> Buckets {
-        let mut all = Buckets::default();
-        for name in coldbolt::etcd::schema::BUCKETS {
-            all.0.insert(name.to_owned(), BTreeMap::new());
-        }
-        // At 2 and 3 `b` was put; 4 is what the compaction left of `a`.
-        all.kv(3, 0, "b", 2, 2, 0);
-        all.kv(4, 0, "a", 4, 1, 0);
-        all.kv(5, 0, "c", 5, 1, LEASE);
-        all.kv(6, 0, "a", 4, 2, 0);
-        all.kv(7, 0, "b", 2, 3, 0);
-        all.kv(7, 1, "d", 7, 1, 0);
-        all.kv(7, 2, "e", 7, 1, 0);
-        all.tombstone(8, 0, "d");
-        all.kv(9, 0, "d", 9, 1, 0);
-        all.put(
-            "lease",
-            &LEASE.to_be_bytes(),
-            &coldbolt::etcd::lease::Lease { id: LEASE, ttl: 60, remaining_ttl: 0 }.encode_to_vec(),
-        );
-        all.put("cluster", b"clusterVersion", b"3.6.0");
-        let urls =
-            r#""peerURLs":["http://localhost:2380"],"name":"n1","clientURLs":["http://localhost:2379"]"#;
-        all.put(
-            "members",
-            format!("{MEMBER:x}").as_bytes(),
-            format!(r#"{{"id":{MEMBER},{urls}}}"#).as_bytes(),
-        );
-        all.put("meta", b"confState", format!(r#"{{"voters":[{MEMBER}],"auto_leave":false}}"#).as_bytes());
-        all.index(20, 2);
-        all.put("meta", b"finishedCompactRev", &revision(4, 0, false));
-        all.put("meta", b"scheduledCompactRev", &revision(4, 0, false));
-        all.put("meta", b"storageVersion", b"3.6.0");
-        all.put("auth", b"authEnabled", &[1]);
-        all.put("auth", b"authRevision", &3u64.to_be_bytes());
-        all.user("root", &["root"]);
-        all.user("ann", &["reader"]);
-        let role = coldbolt::etcd::auth::Role { name: b"reader".to_vec(), key_permission: Vec::new() };
-        all.put("authRoles", b"reader", &role.encode_to_vec());
-        all
-    }
-
-    pub fn put(&mut self, bucket: &str, key: &[u8], value: &[u8]) {
-        self.0.entry(bucket.to_owned()).or_default().insert(key.to_vec(), value.to_vec());
-    }
-
-    pub fn remove(&mut self, bucket: &str, key: &[u8]) {
-        self.0.get_mut(bucket).unwrap().remove(key).unwrap();
-    }
-
-    pub fn index(&mut self, index: u64, term: u64) {
-        self.put("meta", b"consistent_index", &index.to_be_bytes());
-        self.put("meta", b"term", &term.to_be_bytes());
-    }
-
-    pub fn user(&mut self, name: &str, roles: &[&str]) {
-        let roles = roles.iter().map(|r| (*r).to_owned()).collect();
-        let user =
-            coldbolt::etcd::auth::User { name: name.into(), password: b"x".to_vec(), roles, options: None };
-        self.put("authUsers", name.as_bytes(), &user.encode_to_vec());
-    }
-
-    /// A put of `key`, as it is stored.
-    pub fn kv(&mut self, main: i64, sub: i64, key: &str, create_revision: i64, version: i64, lease: i64) {
-        let value = format!("value {main}.{sub}").into_bytes();
-        let kv = KeyValue { key: key.into(), create_revision, mod_revision: main, version, value, lease };
-        self.put("key", &revision(main, sub, false), &kv.encode_to_vec());
-    }
-
-    pub fn tombstone(&mut self, main: i64, sub: i64, key: &str) {
-        let kv = KeyValue { key: key.into(), ..KeyValue::default() };
-        self.put("key", &revision(main, sub, true), &kv.encode_to_vec());
-    }
-
-    /// Changes a stored revision.
-    pub fn edit(&mut self, main: i64, sub: i64, tombstone: bool, change: impl FnOnce(&mut KeyValue)) {
-        let place = self.0.get_mut("key").unwrap().get_mut(&revision(main, sub, tombstone)).unwrap();
-        let mut kv = KeyValue::decode(place.as_slice()).unwrap();
-        change(&mut kv);
-        *place = kv.encode_to_vec();
-    }
-
-    /// The file, with a trailer.
-    pub fn file(&self) -> Image {
-        let mut image = self.bare();
-        image.bytes.extend([0; 32]);
-        image.trailer = true;
-        image.seal();
-        image
-    }
-
-    /// The file as a member keeps it.
-    pub fn bare(&self) -> Image {
-        let mut file = Cursor::new(Vec::new());
-        let mut writer = Writer::new(&mut file, Options { txid: 9, ..Options::default() }).unwrap();
-        for (name, items) in &self.0 {
-            writer.begin_bucket(name.as_bytes(), 0).unwrap();
-            for (key, value) in items {
-                writer.put(key, value).unwrap();
-            }
-            writer.end_bucket().unwrap();
-        }
-        writer.finish().unwrap();
-        Image { bytes: file.into_inner(), page_size: 4096, trailer: false }
-    }
 }

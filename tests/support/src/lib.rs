@@ -1,6 +1,7 @@
 //! What the test programs share.
 
 pub mod backup;
+pub mod buckets;
 pub mod content;
 pub mod history;
 pub mod image;
@@ -8,6 +9,7 @@ pub mod key_value;
 pub mod member;
 pub mod model;
 pub mod mutate;
+pub mod nested;
 pub mod peers;
 pub mod restored;
 pub mod run;

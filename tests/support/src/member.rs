@@ -11,7 +11,7 @@ use coldbolt::wal::frame::FrameSize;
 use coldbolt::wal::{self, Metadata};
 use prost::Message;
 
-use crate::image::{Buckets, MEMBER};
+use crate::buckets::{Buckets, MEMBER};
 
 pub const CLUSTER: u64 = 0xcdf8_18c6_6ba4_5f01;
 

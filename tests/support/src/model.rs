@@ -1,14 +1,16 @@
 //! A naive model of etcd's store: a list of everything that was written, and what a compaction removes from it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use coldbolt::bolt::writer::{Options, Writer};
+use coldbolt::bolt::writer::Options;
 use coldbolt::etcd::{BucketKey, Revision};
 use coldbolt::io::Source;
 use coldbolt::store::OwnedKeyValue;
 use proptest::prelude::*;
 use prost::Message;
 
+use crate::buckets::{Buckets, revision};
+use crate::content::Items;
 use crate::key_value::KeyValue;
 
 #[derive(Debug, Clone)]
@@ -66,14 +68,15 @@ impl Model {
     /// `keep_at`: as etcd does since 3.4.34, 3.5.16 and 3.6, a deletion exactly at the revision stays. `left`: how
     /// many an unfinished one has not come to; it goes from the oldest on (`scheduleCompaction`).
     pub fn compact(&mut self, at: i64, keep_at: bool, left: Option<usize>) {
-        let removed = |(key, kv): &Entry| {
-            let newest = Model::newest(&self.log, &kv.key, at).is_some_and(|(newest, _)| newest == *key);
-            key.revision.main <= at && !(newest && (!key.tombstone || (keep_at && key.revision.main == at)))
-        };
-        let removed: Vec<BucketKey> =
-            self.log.iter().filter(|entry| removed(entry)).map(|(key, _)| *key).collect();
-        let removed = &removed[..removed.len() - left.unwrap_or(0).min(removed.len())];
-        self.log.retain(|(key, _)| !removed.contains(key));
+        let within = self.log.iter().filter(|(key, _)| key.revision.main <= at);
+        let newest: BTreeMap<&[u8], BucketKey> =
+            within.clone().map(|(key, kv)| (kv.key.as_slice(), *key)).collect();
+        let stays = |key: &BucketKey| !key.tombstone || (keep_at && key.revision.main == at);
+        let removed = within.filter(|(key, kv)| newest[kv.key.as_slice()] != *key || !stays(key));
+        let removed: Vec<BucketKey> = removed.map(|(key, _)| *key).collect();
+        let gone = removed.len() - left.unwrap_or(0).min(removed.len());
+        let gone: BTreeSet<BucketKey> = removed.into_iter().take(gone).collect();
+        self.log.retain(|(key, _)| !gone.contains(key));
         self.scheduled = Some(at);
         self.finished = if left.is_none() { Some(at) } else { self.finished };
     }
@@ -91,34 +94,28 @@ impl Model {
     }
 
     /// The bucket `key`.
-    pub fn rows(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
-        let mut keys: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
-        for (at, kv) in &self.log {
+    pub fn rows(&self) -> Items {
+        let row = |(at, kv): &Entry| {
             let OwnedKeyValue { key, create_revision, mod_revision, version, value, lease } = kv.clone();
-            keys.insert(
-                at.to_bytes(),
-                KeyValue { key, create_revision, mod_revision, version, value, lease }.encode_to_vec(),
-            );
-        }
-        keys.extend(self.marker.map(|main| (mark(main), Vec::new())));
-        keys
+            let kv = KeyValue { key, create_revision, mod_revision, version, value, lease };
+            (at.to_bytes(), kv.encode_to_vec())
+        };
+        let mut rows: Items = self.log.iter().map(row).collect();
+        rows.extend(self.marker.map(|main| (mark(main), Vec::new())));
+        rows
+    }
+
+    /// The two buckets that etcd's store makes (`server/storage/mvcc/kvstore.go NewStore`).
+    pub fn buckets(&self) -> Buckets {
+        let marks = [("finishedCompactRev", self.finished), ("scheduledCompactRev", self.scheduled)];
+        let marks = marks.into_iter().filter_map(|(name, main)| Some((name.into(), mark(main?))));
+        Buckets([("key".to_owned(), self.rows()), ("meta".to_owned(), marks.collect())].into())
     }
 
     pub fn file(&self, page_size: u32) -> Source {
-        let keys = self.rows();
-        let mut meta: BTreeMap<Vec<u8>, Vec<u8>> =
-            [(b"consistent_index".to_vec(), 9u64.to_be_bytes().to_vec())].into();
-        meta.extend(self.finished.map(|main| (b"finishedCompactRev".to_vec(), mark(main))));
-        meta.extend(self.scheduled.map(|main| (b"scheduledCompactRev".to_vec(), mark(main))));
-        let mut file = std::io::Cursor::new(Vec::new());
-        let mut writer = Writer::new(&mut file, Options { page_size, ..Options::default() }).unwrap();
-        for (name, items) in [("key", keys), ("meta", meta)] {
-            writer.begin_bucket(name.as_bytes(), 0).unwrap();
-            items.iter().for_each(|(key, value)| writer.put(key, value).unwrap());
-            writer.end_bucket().unwrap();
-        }
-        writer.finish().unwrap();
-        Source::from_bytes("model", file.into_inner())
+        let mut buckets = self.buckets();
+        buckets.put("meta", b"consistent_index", &9u64.to_be_bytes());
+        Source::from_bytes("model", buckets.database(Options { page_size, ..Options::default() }))
     }
 }
 
@@ -166,7 +163,24 @@ pub fn model(steps: &[Step]) -> Model {
     model
 }
 
+/// A history, and after it a compaction that was asked for and not finished: how far back from the last revision it
+/// is, and how many revisions it has not come to.
+pub fn made(steps: &[Step], left: Option<(i64, usize)>) -> Model {
+    let mut model = model(steps);
+    if let Some((back, left)) = left
+        && model.last() - back > model.scheduled.unwrap_or(0)
+    {
+        // It was asked for, and not finished.
+        model.compact(model.last() - back, true, Some(left));
+    }
+    model
+}
+
+pub fn left() -> impl Strategy<Value = Option<(i64, usize)>> {
+    proptest::option::of((0..4i64, 0..9usize))
+}
+
 /// A revision as a key of the bucket `key`.
 pub fn mark(main: i64) -> Vec<u8> {
-    BucketKey { revision: Revision { main, sub: 0 }, tombstone: false }.to_bytes()
+    revision(main, 0, false)
 }

@@ -1,12 +1,10 @@
 //! Damaged files: a pristine one and one named change, or a few pages laid by hand.
 
-use coldbolt::codec::checksum::{fnv1a64, sha256};
+use crate::image::Image;
+pub use crate::image::{BRANCH, LEAF};
 
 /// Bytes in a page of the small fixture and of the files made here.
 pub const PAGE: usize = 4096;
-/// Flags of a page.
-pub const BRANCH: u16 = 1;
-pub const LEAF: u16 = 2;
 /// The flag of a leaf element that is a bucket.
 pub const BUCKET: u32 = 1;
 /// In place of a freelist's page number.
@@ -33,64 +31,23 @@ pub const BRANCH_POS: usize = 0;
 pub const BRANCH_KSIZE: usize = 4;
 pub const CHILD: usize = 8;
 
-/// A snapshot file that may be changed.
-#[derive(Clone)]
-pub struct Image(pub Vec<u8>);
-
 impl Image {
-    /// `fixtures/small-3.5.1/snapshot.db`: a root leaf with ten buckets, nine of them inline, and `key`: a branch
-    /// with four leaves, the third of them with an overflow page.
-    pub fn pristine() -> Image {
-        Image(std::fs::read(super::fixture("small-3.5.1/snapshot.db")).unwrap())
-    }
-
-    pub fn u16(&self, at: usize) -> u16 {
-        u16::from_le_bytes(self.0[at..at + 2].try_into().unwrap())
-    }
-
-    pub fn u32(&self, at: usize) -> u32 {
-        u32::from_le_bytes(self.0[at..at + 4].try_into().unwrap())
-    }
-
-    pub fn u64(&self, at: usize) -> u64 {
-        u64::from_le_bytes(self.0[at..at + 8].try_into().unwrap())
-    }
-
-    pub fn put(&mut self, at: usize, bytes: &[u8]) {
-        self.0[at..at + bytes.len()].copy_from_slice(bytes);
-    }
-
-    /// Sets a field of both meta pages.
+    /// Sets a field of both meta pages, and leaves their checksums as they are.
     pub fn put_metas(&mut self, field: usize, bytes: &[u8]) {
-        self.put(field, bytes);
-        self.put(PAGE + field, bytes);
-    }
-
-    /// Makes the checksums of both metas hold.
-    pub fn fix_metas(&mut self) {
-        for meta in [0, PAGE] {
-            let checksum = fnv1a64(&self.0[meta + 16..meta + 72]);
-            self.put(meta + 72, &checksum.to_le_bytes());
-        }
-    }
-
-    /// Makes the trailer the SHA-256 of what is before it.
-    pub fn fix_trailer(&mut self) {
-        let payload = self.0.len() - 32;
-        let digest = sha256(&self.0[..payload]);
-        self.put(payload, &digest);
+        self.set(field, bytes);
+        self.set(PAGE + field, bytes);
     }
 
     /// Makes everything hold that a checksum covers.
-    pub fn seal(mut self) -> Vec<u8> {
-        self.fix_metas();
-        self.fix_trailer();
-        self.0
+    pub fn sealed(mut self) -> Vec<u8> {
+        self.seal_metas();
+        self.seal();
+        self.bytes
     }
 
     /// The byte offset of the page that is the root bucket's.
-    pub fn root(&self) -> usize {
-        self.u64(ROOT) as usize * PAGE
+    pub fn root_page(&self) -> usize {
+        self.page(self.root())
     }
 
     /// The byte offset of element `index` of the page at `page`.
@@ -107,23 +64,17 @@ impl Image {
 
     /// The element of the root leaf that is bucket `name`.
     pub fn bucket(&self, name: &str) -> usize {
-        let root = self.root();
-        let count = self.u16(root + COUNT) as usize;
-        let mut elements = (0..count).map(|index| self.element(root, index));
-        elements
-            .find(|element| &self.0[self.item(*element).0[0]..self.item(*element).0[1]] == name.as_bytes())
-            .unwrap()
+        self.entry(name).at
     }
 
     /// The byte offset of the branch page at the top of `key`.
     pub fn key_root(&self) -> usize {
-        let [value, _] = self.item(self.bucket("key")).1;
-        self.u64(value) as usize * PAGE
+        self.page(self.top("key"))
     }
 
     /// The byte offset of a leaf page of `key`.
     pub fn key_leaf(&self, index: usize) -> usize {
-        self.u64(self.element(self.key_root(), index) + CHILD) as usize * PAGE
+        self.page(self.u64(self.element(self.key_root(), index) + CHILD))
     }
 }
 
@@ -163,14 +114,14 @@ pub enum Owner {
 
 /// What every byte of a snapshot file with a root leaf is for.
 pub fn owners(image: &Image) -> Vec<Owner> {
-    let mut owners = vec![Owner::Slack; image.0.len()];
-    let trailer = image.0.len() - 32;
+    let mut owners = vec![Owner::Slack; image.bytes.len()];
+    let trailer = image.bytes.len() - 32;
     owners[trailer..].fill(Owner::Trailer);
     for meta in [0, PAGE] {
         owners[meta..meta + 16].fill(Owner::MetaHeader);
         owners[meta + 16..meta + 80].fill(Owner::Meta);
     }
-    let root = image.root();
+    let root = image.root_page();
     owners[root..root + 16].fill(Owner::Header);
     for index in 0..image.u16(root + COUNT) as usize {
         let element = image.element(root, index);
@@ -179,7 +130,7 @@ pub fn owners(image: &Image) -> Vec<Owner> {
         owners[key..key_end].fill(Owner::BucketName);
         owners[value..value + 8].fill(Owner::BucketRoot);
         owners[value + 8..value + 16].fill(Owner::BucketSequence);
-        let fact = if &image.0[key..key_end] == b"meta" { Owner::MetaFact } else { Owner::Fact };
+        let fact = if &image.bytes[key..key_end] == b"meta" { Owner::MetaFact } else { Owner::Fact };
         match image.u64(value) as usize {
             0 => own_leaf(image, value + 16, [fact, fact], &mut owners),
             branch => {
@@ -223,21 +174,21 @@ pub fn lay(pages: &[Vec<u8>]) -> Vec<u8> {
         body.resize(body.len().next_multiple_of(PAGE), 0);
     }
     let high_water = 2 + (body.len() / PAGE) as u64;
-    let mut image = Image(vec![0; 2 * PAGE]);
+    let mut image = Image { bytes: vec![0; 2 * PAGE], page_size: PAGE, trailer: false };
     for (number, txid) in [(0u64, 9u64), (1, 8)] {
         let at = number as usize * PAGE;
-        image.put(at, &number.to_le_bytes());
-        image.put(at + FLAGS, &4u16.to_le_bytes());
+        image.set(at, &number.to_le_bytes());
+        image.set(at + FLAGS, &4u16.to_le_bytes());
         for (i, word) in [0xED0C_DAED_u32, 2, PAGE as u32, 0].into_iter().enumerate() {
-            image.put(at + 16 + 4 * i, &word.to_le_bytes());
+            image.set(at + 16 + 4 * i, &word.to_le_bytes());
         }
         for (i, word) in [2, 0, NO_FREELIST, high_water, txid].into_iter().enumerate() {
-            image.put(at + 32 + 8 * i, &word.to_le_bytes());
+            image.set(at + 32 + 8 * i, &word.to_le_bytes());
         }
     }
-    image.0.extend_from_slice(&body);
-    image.fix_metas();
-    image.0
+    image.bytes.extend_from_slice(&body);
+    image.seal_metas();
+    image.bytes
 }
 
 /// A page header.

@@ -3,6 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// The versions of bbolt that are installed.
+pub const BBOLTS: [&str; 3] = ["1.3.12", "1.4.3", "1.5.0"];
+
+/// The bbolts that are there.
+pub fn bbolts() -> Vec<PathBuf> {
+    BBOLTS.iter().filter_map(|version| find(&format!("bbolt-{version}/bbolt"))).collect()
+}
+
 /// The program, as `etcd-3.7.1/etcdutl`. Where it is missing the caller's test has nothing to do: the reason is
 /// printed, and is a failure if `COLDBOLT_INTEROP=required`.
 pub fn find(program: &str) -> Option<PathBuf> {

@@ -3,7 +3,7 @@
 use coldbolt::etcd::request::{InternalRaftRequest, PutRequest, RequestHeader};
 use prost::Message;
 
-use crate::image::MEMBER;
+use crate::buckets::MEMBER;
 use crate::member::{Member, Record, entry};
 
 /// Their ids.

@@ -19,7 +19,7 @@ use coldbolt::{Code, Error};
 use prost::Message;
 
 use super::{Break, Due, Entry, due, entry, options};
-use support::image::MEMBER;
+use support::buckets::MEMBER;
 use support::member::{Member, Record, entry as raft_entry, snap_path, state};
 use support::trio::{IDS, one};
 

@@ -6,7 +6,7 @@ use coldbolt::words::error::At;
 use coldbolt::{Code, Severity};
 
 use super::{Break, Due, Entry, due, entry, nowhere, verify_files};
-use support::image::MEMBER;
+use support::buckets::MEMBER;
 use support::member::{
     Files, Member, Record, conf_change, entry as raft_entry, member_json, snap, snap_path, state,
 };

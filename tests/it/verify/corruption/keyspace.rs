@@ -6,7 +6,8 @@ use coldbolt::{Code, Severity};
 use prost::Message;
 
 use super::{Break, Due, Entry, due, entry, nowhere, verify_image};
-use support::image::{Buckets, Image, LEASE, MEMBER, revision};
+use support::buckets::{Buckets, LEASE, MEMBER, revision};
+use support::image::Image;
 
 fn one(code: Code, at: At) -> Vec<Due> {
     vec![due(code, at)]

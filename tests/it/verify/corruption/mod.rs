@@ -18,9 +18,10 @@ mod directories;
 mod keyspace;
 mod pages;
 
-use support::image::{self, Buckets, Image};
+use support::buckets::Buckets;
+use support::image::{self, Image};
 use support::member::{Files, Member};
-use support::{fixture, unpack};
+use support::{VERSIONS, fixture, unpack};
 
 /// A finding that is due.
 #[derive(Debug, Clone)]
@@ -91,10 +92,6 @@ impl Entry {
     }
 }
 
-fn small() -> Image {
-    Image::snapshot(fs::read(fixture("small-3.5.1/snapshot.db")).unwrap())
-}
-
 fn options() -> VerifyOptions<'static> {
     VerifyOptions { max_findings: 1000, ..VerifyOptions::default() }
 }
@@ -156,8 +153,8 @@ impl Break {
         match self {
             Break::Plain(change) => of_image(image::plain_without_freelist(), change, false),
             Break::Listed(change) => of_image(image::plain(), change, false),
-            Break::Snapshot(change) => of_image(small(), change, true),
-            Break::Raw(change) => of_image(small(), change, false),
+            Break::Snapshot(change) => of_image(Image::pristine(), change, true),
+            Break::Raw(change) => of_image(Image::pristine(), change, false),
             Break::Store(change) => {
                 let mut buckets = Buckets::good();
                 let dues = change(&mut buckets);
@@ -288,7 +285,7 @@ fn what_the_entries_break_is_good() {
     };
     clean(verify_image(&image::plain()), "plain");
     clean(verify_image(&image::plain_without_freelist()), "plain without a freelist");
-    clean(verify_image(&small()), "small-3.5.1");
+    clean(verify_image(&Image::pristine()), "small-3.5.1");
     clean(verify_image(&Buckets::good().file()), "store");
     clean(verify_files(&Member::good().files()), "member");
 }
@@ -296,7 +293,7 @@ fn what_the_entries_break_is_good() {
 #[test]
 fn files_of_real_etcds_are_good() {
     let directory = tempfile::tempdir().unwrap();
-    for version in ["3.4.23", "3.5.1", "3.6.14", "3.7.1"] {
+    for version in VERSIONS {
         let into = directory.path().join(version);
         let snapshot = fixture(&format!("etcd-{version}/snapshot.db"));
         for path in [snapshot, unpack(version, "cold", &into), unpack(version, "clean", &into)] {
@@ -338,7 +335,7 @@ fn contents(path: &Path) -> BTreeMap<PathBuf, [u8; 32]> {
 
 #[test]
 fn no_limit_on_what_is_shown_changes_the_verdict() {
-    let mut image = small();
+    let mut image = Image::pristine();
     let leaf = image.leaves("key")[0];
     image.set_u64(image.page(leaf), 999);
     image.seal();

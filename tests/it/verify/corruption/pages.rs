@@ -10,7 +10,7 @@ use coldbolt::words::error::At;
 use coldbolt::words::monitor::Quiet;
 use coldbolt::{Code, Severity};
 
-use super::{Break, Due, Entry, due, entry, nowhere, options, small};
+use super::{Break, Due, Entry, due, entry, nowhere, options};
 use support::image::{BRANCH, FREELIST, Image, LEAF, plain_without_freelist};
 
 /// A leaf in the middle of the tree of three levels.
@@ -87,9 +87,9 @@ pub fn entries() -> Vec<Entry> {
             "the trailer is gone after the file was opened",
             Other(|| {
                 let place = tempfile::NamedTempFile::new().unwrap();
-                std::fs::write(place.path(), &small().bytes).unwrap();
+                std::fs::write(place.path(), &Image::pristine().bytes).unwrap();
                 let source = Source::open(place.path()).unwrap();
-                let payload = small().payload() as u64;
+                let payload = Image::pristine().payload() as u64;
                 File::options().write(true).open(place.path()).unwrap().set_len(payload).unwrap();
                 let dues = vec![due(Code::Unreadable, At::offset(payload)), due(Code::InUse, nowhere())];
                 (verify_file(&source, options(), &Quiet).unwrap(), dues)
@@ -100,7 +100,7 @@ pub fn entries() -> Vec<Entry> {
             "a process holds the lock",
             Other(|| {
                 let place = tempfile::NamedTempFile::new().unwrap();
-                std::fs::write(place.path(), &small().bytes).unwrap();
+                std::fs::write(place.path(), &Image::pristine().bytes).unwrap();
                 let etcd = File::options().read(true).write(true).open(place.path()).unwrap();
                 etcd.lock().unwrap();
                 let report = verify_file(&Source::open(place.path()).unwrap(), options(), &Quiet).unwrap();
@@ -853,7 +853,7 @@ pub fn entries() -> Vec<Entry> {
             Code::ManifestMismatch,
             "another length than the manifest says",
             Other(|| {
-                let image = small();
+                let image = Image::pristine();
                 let source = Source::from_bytes("file.db", image.bytes.clone());
                 let good =
                     verify_file(&source, VerifyOptions { digests: true, ..options() }, &Quiet).unwrap();
