@@ -56,7 +56,7 @@ impl Model {
                     mod_revision: main,
                     version: before.as_ref().map_or(1, |(_, kv)| kv.version + 1),
                     value: value.clone(),
-                    lease: *lease,
+                    lease: (*lease).into(),
                 },
                 Op::Delete(_) if before.is_none() => continue,
                 Op::Delete(key) => OwnedKeyValue { key: key.clone(), ..OwnedKeyValue::default() },
@@ -101,7 +101,8 @@ impl Model {
             let OwnedKeyValue { key, create_revision, mod_revision, version, value, lease } = kv.clone();
             keys.insert(
                 at.to_bytes(),
-                KeyValue { key, create_revision, mod_revision, version, value, lease }.encode_to_vec(),
+                KeyValue { key, create_revision, mod_revision, version, value, lease: lease.get() }
+                    .encode_to_vec(),
             );
         }
         keys.extend(self.marker.map(|main| (mark(main), Vec::new())));
