@@ -4,7 +4,6 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use coldbolt::LeaseId;
 use coldbolt::etcd::KeyRange;
 use coldbolt::io::Window;
 use coldbolt::store::diff::{DiffOptions, Difference, DifferenceKind, diff};
@@ -205,7 +204,7 @@ fn line(out: &mut dyn Write, difference: &Difference<'_>, changes: &[String]) ->
 }
 
 fn lease(state: &KeyState) -> String {
-    if state.lease == 0 { "none".to_owned() } else { LeaseId::new(state.lease).padded() }
+    if state.lease.is_none() { "none".to_owned() } else { state.lease.padded() }
 }
 
 fn json_of(difference: &Difference<'_>, changes: Option<Vec<String>>) -> Value {
@@ -213,7 +212,7 @@ fn json_of(difference: &Difference<'_>, changes: Option<Vec<String>>) -> Value {
         state.map(|s| {
             json!({
                 "create_revision": s.create_revision, "mod_revision": s.revision.main, "version": s.version,
-                "lease": (s.lease != 0).then(|| lease(s)), "value_len": s.value_len,
+                "lease": (!s.lease.is_none()).then(|| lease(s)), "value_len": s.value_len,
             })
         })
     };

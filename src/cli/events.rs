@@ -6,7 +6,7 @@ use coldbolt::codec::checksum::{hex, sha256};
 use coldbolt::etcd::{KeyRange, Revision};
 use coldbolt::replay::fold::Raised;
 use coldbolt::store::{Event, EventKind};
-use coldbolt::{LeaseId, RaftIndex, Term};
+use coldbolt::{RaftIndex, Term};
 use serde::Serialize;
 
 use super::keyspace::{File, base64, keep, show_key, show_value};
@@ -93,8 +93,7 @@ pub fn kind(kind: EventKind) -> &'static str {
 /// What a put carries, for people: its place in the key's life, its size, its lease.
 pub fn carries(event: &Event<'_>) -> String {
     let kv = event.kv;
-    let lease =
-        if kv.lease == 0 { String::new() } else { format!(", lease {}", LeaseId::new(kv.lease).padded()) };
+    let lease = if kv.lease == 0 { String::new() } else { format!(", lease {}", kv.lease_id().padded()) };
     format!("create {}, version {}, {}{lease}", kv.create_revision, kv.version, size(kv.value.len() as u64))
 }
 
@@ -199,7 +198,7 @@ impl<'e> EventJson<'e> {
                 create_revision: kv.create_revision,
                 mod_revision: kv.mod_revision,
                 version: kv.version,
-                lease: (kv.lease != 0).then(|| LeaseId::new(kv.lease).padded()),
+                lease: (kv.lease != 0).then(|| kv.lease_id().padded()),
                 value_len: kv.value.len(),
                 value,
                 value_base64,

@@ -4,7 +4,6 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use coldbolt::LeaseId;
 use coldbolt::etcd::{KeyRange, KeyValue};
 use coldbolt::io::Window;
 use coldbolt::io::dest::{Dest, Existing};
@@ -112,7 +111,7 @@ impl<'r> Row<'r> {
             create_revision: kv.create_revision,
             mod_revision: kv.mod_revision,
             version: kv.version,
-            lease: (kv.lease != 0).then(|| LeaseId::new(kv.lease).padded()),
+            lease: (kv.lease != 0).then(|| kv.lease_id().padded()),
             value_len,
             value: values.then_some(value),
             value_base64: values.then_some(value_base64),
@@ -251,7 +250,7 @@ fn with_value(
     row: impl FnOnce(KeyValue<'_>, usize) -> io::Result<()>,
 ) -> Result<(), Fail> {
     let (create_revision, mod_revision, version, lease) =
-        (state.create_revision, state.revision.main, state.version, state.lease);
+        (state.create_revision, state.revision.main, state.version, state.lease.get());
     let kv = KeyValue { key: &state.key, create_revision, mod_revision, version, value: &[], lease };
     if args.no_values {
         row(kv, usize::try_from(state.value_len).unwrap_or(usize::MAX))?;

@@ -2,7 +2,6 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 
 use clap::ValueEnum;
-use coldbolt::LeaseId;
 use coldbolt::codec::proto::message::go_quote;
 use coldbolt::etcd::{KeyRange, KeyValue};
 use coldbolt::store::{Order, RangeRequest, RangeTotals, SortBy, Store};
@@ -240,7 +239,7 @@ impl Writer<'_> {
                 writeln!(out, "\"Version\" : {}", kv.version)?;
                 writeln!(out, "\"Value\" : {}", go_quote(kv.value))?;
                 if self.args.hex {
-                    writeln!(out, "\"Lease\" : {:#}", LeaseId::new(kv.lease))
+                    writeln!(out, "\"Lease\" : {:#}", kv.lease_id())
                 } else {
                     writeln!(out, "\"Lease\" : {}", kv.lease)
                 }

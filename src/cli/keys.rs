@@ -2,7 +2,6 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 
 use clap::ValueEnum;
-use coldbolt::LeaseId;
 use coldbolt::etcd::KeyRange;
 use coldbolt::store::{KeyState, View};
 use serde_json::{Map, Value, json};
@@ -91,7 +90,7 @@ fn live_size(state: &KeyState) -> u64 {
 }
 
 fn lease(state: &KeyState) -> Option<String> {
-    (state.lease != 0).then(|| LeaseId::new(state.lease).padded())
+    (!state.lease.is_none()).then(|| state.lease.padded())
 }
 
 const HEADER: &str = "  MODIFIED    CREATED  VERSION     SIZE   STORED    REVS  LEASE             KEY";

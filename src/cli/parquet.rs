@@ -10,7 +10,6 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use coldbolt::LeaseId;
 use coldbolt::etcd::KeyValue;
 use parquet::basic::Compression;
 use parquet::column::writer::ColumnWriter;
@@ -114,7 +113,7 @@ impl Writer {
         columns.version.push(kv.version);
         columns.has_lease.push(i16::from(kv.lease != 0));
         if kv.lease != 0 {
-            columns.lease.push(LeaseId::new(kv.lease).padded().into_bytes().into());
+            columns.lease.push(kv.lease_id().padded().into_bytes().into());
         }
         columns.value_len.push(i64::try_from(value_len).unwrap_or(i64::MAX));
         if self.values {

@@ -101,7 +101,8 @@ mod tests {
         fn the_members_are_read_back(members in proptest::collection::btree_map(0u64.., (proptest::collection::vec(".{0,9}", 0..3), proptest::bool::ANY), 1..6)) {
             let json = store(members.iter().map(|(id, (urls, learner))| NewMember { id: MemberId::new(*id), peer_urls: urls, learner: *learner }), Some("3.4.0"), 0);
             let read = Membership::from_v2(json.as_bytes()).unwrap();
-            let mut read: Vec<_> = read.members.into_iter().map(|m| (m.id.get(), (m.peer_urls, m.is_learner))).collect();
+            let member = |m: crate::snap::file::SnapMember| (m.id.get(), (m.peer_urls, m.is_learner));
+            let mut read: Vec<_> = read.members.into_iter().map(member).collect();
             read.sort();
             proptest::prop_assert_eq!(read, members.into_iter().collect::<Vec<_>>());
         }

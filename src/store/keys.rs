@@ -11,6 +11,7 @@ use crate::store::pass::{Each, Span};
 use crate::store::runs::{Buffer, Merge, Run, RunWriter, Slot};
 use crate::store::{Position, View};
 use crate::words::error::Result;
+use crate::words::ids::LeaseId;
 
 /// What is known of a key at a revision: its newest version, live or a deletion, and how much is stored of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +26,8 @@ pub struct KeyState {
     pub create_revision: i64,
     /// How often it was put since; 0 for a deletion.
     pub version: i64,
-    /// The lease it is attached to; 0 is none.
-    pub lease: i64,
+    /// The lease it is attached to.
+    pub lease: LeaseId,
     /// Length of its value.
     pub value_len: u64,
     /// Versions of it that are stored, up to the revision, deletions included.
@@ -47,7 +48,7 @@ impl KeyState {
             deleted: slot.sub_and_mark & 1 == 1,
             create_revision: slot.create_revision,
             version: slot.version,
-            lease: slot.lease,
+            lease: LeaseId::new(slot.lease),
             value_len: slot.value_len,
             revisions: slot.revisions,
             bytes: slot.bytes,

@@ -72,6 +72,7 @@ use crate::etcd::{BucketKey, Facts, KeyRange, KeyValue, Revision};
 use crate::io::{Source, Window};
 use crate::words::error::{At, Corrupt, Error, Result};
 use crate::words::finding::{Code, Finding};
+use crate::words::ids::LeaseId;
 use crate::words::monitor::Monitor;
 
 pub use events::{Event, EventKind};
@@ -141,13 +142,14 @@ pub struct OwnedKeyValue {
     pub version: i64,
     /// The value.
     pub value: Vec<u8>,
-    /// The lease it is attached to; 0 is none.
-    pub lease: i64,
+    /// The lease it is attached to.
+    pub lease: LeaseId,
 }
 
 impl From<KeyValue<'_>> for OwnedKeyValue {
     fn from(kv: KeyValue<'_>) -> OwnedKeyValue {
         let KeyValue { key, create_revision, mod_revision, version, value, lease } = kv;
+        let lease = LeaseId::new(lease);
         OwnedKeyValue {
             key: key.to_vec(),
             create_revision,

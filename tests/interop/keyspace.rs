@@ -32,7 +32,7 @@ fn kv(kv: &Value) -> OwnedKeyValue {
         mod_revision: number(&kv["mod_revision"]),
         version: number(&kv["version"]),
         value: bytes(&kv["value"]),
-        lease: number(&kv["lease"]),
+        lease: number(&kv["lease"]).into(),
     }
 }
 

@@ -95,7 +95,7 @@ fn a_killed_member_is_copied_as_it_answered_when_it_had_started_again() {
         assert_eq!(facts.members.len(), members.as_array().unwrap().len());
         for (ours, theirs) in facts.members.iter().zip(members.as_array().unwrap()) {
             assert_eq!(
-                (json!(ours.id), json!(ours.name), json!(ours.peer_urls)),
+                (json!(ours.id.get()), json!(ours.name), json!(ours.peer_urls)),
                 (theirs["ID"].clone(), theirs["name"].clone(), theirs["peerURLs"].clone())
             );
         }

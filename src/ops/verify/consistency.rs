@@ -11,7 +11,7 @@ use crate::store::scan::Scan;
 use crate::words::collector::Teller;
 use crate::words::error::At;
 use crate::words::finding::{Code, Finding, Severity};
-use crate::words::ids::{LeaseId, MemberId};
+use crate::words::ids::MemberId;
 
 /// Checks everything. Returns whether the storage version is newer than what is known here.
 pub fn check(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Teller<'_>) -> bool {
@@ -192,7 +192,7 @@ fn leases(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Teller<'_>) {
             Code::LeaseMissing,
             name,
             at,
-            format!("lease {:#} is not in bucket lease", LeaseId::new(orphan.lease)),
+            format!("lease {:#} is not in bucket lease", orphan.lease),
         ));
     }
 }

@@ -16,6 +16,7 @@ use crate::etcd::{Facts, Revision, schema};
 use crate::io::Gate;
 use crate::words::error::{At, Corrupt, Error, Result};
 use crate::words::finding::Code;
+use crate::words::ids::LeaseId;
 use crate::words::monitor::Monitor;
 
 /// Buckets inside buckets inside buckets: etcd uses one level, and a hostile file must end somewhere.
@@ -144,7 +145,7 @@ pub struct Orphan {
     /// Its newest revision.
     pub revision: Revision,
     /// The lease it names.
-    pub lease: i64,
+    pub lease: LeaseId,
     /// The page it lies in.
     pub page: Pgid,
     /// Where its KeyValue lies: byte offset in the file and length.

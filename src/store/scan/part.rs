@@ -89,7 +89,7 @@ impl<'c> Chronicle<'c> {
             if kv.lease != 0 && !key.tombstone && !leases.contains(&kv.lease) {
                 let value =
                     (page.offset.saturating_add(to_u64(item.element.value_at)), item.element.value.len());
-                let orphan = Orphan { revision: key.revision, lease: kv.lease, page: page.id, value };
+                let orphan = Orphan { revision: key.revision, lease: kv.lease_id(), page: page.id, value };
                 self.orphans.insert(hash, orphan);
             } else if before.is_some() && !self.orphans.is_empty() {
                 self.orphans.remove(&hash);

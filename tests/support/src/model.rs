@@ -54,7 +54,7 @@ impl Model {
                     mod_revision: main,
                     version: before.as_ref().map_or(1, |(_, kv)| kv.version + 1),
                     value: value.clone(),
-                    lease: *lease,
+                    lease: (*lease).into(),
                 },
                 Op::Delete(_) if before.is_none() => continue,
                 Op::Delete(key) => OwnedKeyValue { key: key.clone(), ..OwnedKeyValue::default() },
@@ -97,7 +97,7 @@ impl Model {
     pub fn rows(&self) -> Items {
         let row = |(at, kv): &Entry| {
             let OwnedKeyValue { key, create_revision, mod_revision, version, value, lease } = kv.clone();
-            let kv = KeyValue { key, create_revision, mod_revision, version, value, lease };
+            let kv = KeyValue { key, create_revision, mod_revision, version, value, lease: lease.get() };
             (at.to_bytes(), kv.encode_to_vec())
         };
         let mut rows: Items = self.log.iter().map(row).collect();
