@@ -8,13 +8,13 @@ use coldbolt::etcd::KeyRange;
 use coldbolt::etcd::member::hex16;
 use coldbolt::io::Window;
 use coldbolt::store::diff::{DiffOptions, Difference, DifferenceKind, diff};
+use coldbolt::store::tree::levels;
+use coldbolt::store::value_diff::value_diff;
 use coldbolt::store::{KeyState, View};
 use serde_json::{Map, Value, json};
 
-use super::keys::levels;
 use super::keyspace::{Damage, Fold, Opened, bytes, json_bytes, keep, open, show_key};
 use super::out::{List, Listing, count, json as print_json, plain_table, size};
-use super::value_diff::value_diff;
 use super::{Context, Done, Fail, Verdict};
 
 /// Print which keys differ between two files, or in one file between two revisions. Exit code 1 when some do.

@@ -32,7 +32,6 @@ mod restore;
 mod seal;
 mod snap;
 mod status;
-mod value_diff;
 mod verify;
 mod wal;
 
