@@ -228,6 +228,10 @@ fn json_of(difference: &Difference<'_>, changes: Option<Vec<String>>) -> Value {
     Value::Object(item)
 }
 
+fn numbers([added, removed, changed, recreated]: [u64; 4]) -> Value {
+    json!({ "added": added, "removed": removed, "changed": changed, "recreated": recreated })
+}
+
 /// Prefixes that are counted apart; what comes after them is counted together.
 const MOST_PREFIXES: usize = 10_000;
 
@@ -262,14 +266,6 @@ fn summary(
         }
         return Ok(differ);
     }
-    let numbers = |[added, removed, changed, recreated]: [u64; 4]| {
-        json!({
-            "added": added,
-            "removed": removed,
-            "changed": changed,
-            "recreated": recreated,
-        })
-    };
     let prefixes: Vec<Value> = by_prefix
         .iter()
         .map(|(prefix, n)| {
