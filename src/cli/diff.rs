@@ -7,13 +7,13 @@ use std::path::PathBuf;
 use coldbolt::etcd::KeyRange;
 use coldbolt::io::Window;
 use coldbolt::store::diff::{DiffOptions, Difference, DifferenceKind, diff};
+use coldbolt::store::tree::levels;
+use coldbolt::store::value_diff::value_diff;
 use coldbolt::store::{KeyState, View};
 use serde_json::{Map, Value, json};
 
-use super::keys::levels;
 use super::keyspace::{Damage, Fold, Opened, bytes, json_bytes, keep, open, show_key};
 use super::out::{List, Listing, count, json as print_json, plain_table, size};
-use super::value_diff::value_diff;
 use super::{Context, Done, Fail, Verdict};
 
 /// Print which keys differ between two files, or in one file between two revisions. Exit code 1 when some do.
@@ -227,6 +227,10 @@ fn json_of(difference: &Difference<'_>, changes: Option<Vec<String>>) -> Value {
     Value::Object(item)
 }
 
+fn numbers([added, removed, changed, recreated]: [u64; 4]) -> Value {
+    json!({ "added": added, "removed": removed, "changed": changed, "recreated": recreated })
+}
+
 /// Prefixes that are counted apart; what comes after them is counted together.
 const MOST_PREFIXES: usize = 10_000;
 
@@ -261,14 +265,6 @@ fn summary(
         }
         return Ok(differ);
     }
-    let numbers = |[added, removed, changed, recreated]: [u64; 4]| {
-        json!({
-            "added": added,
-            "removed": removed,
-            "changed": changed,
-            "recreated": recreated,
-        })
-    };
     let prefixes: Vec<Value> = by_prefix
         .iter()
         .map(|(prefix, n)| {

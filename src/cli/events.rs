@@ -82,14 +82,6 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     })
 }
 
-pub fn kind(kind: EventKind) -> &'static str {
-    match kind {
-        EventKind::Put => "put",
-        EventKind::Delete => "delete",
-        EventKind::Marker => "marker",
-    }
-}
-
 /// What a put carries, for people: its place in the key's life, its size, its lease.
 pub fn carries(event: &Event<'_>) -> String {
     let kv = event.kv;

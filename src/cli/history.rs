@@ -4,6 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use coldbolt::etcd::KeyRange;
 use coldbolt::store::events::{Change, Version};
+use coldbolt::store::value_diff::value_diff;
 use coldbolt::store::{EventKind, KeyState, Store};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -11,7 +12,6 @@ use serde_json::{Map, Value};
 use super::events::{EventJson, carries, digest};
 use super::keyspace::{File, json_bytes, keep, show_key, show_value};
 use super::out::{List, Listing, count};
-use super::value_diff::value_diff;
 use super::{Context, Done, Fail, Verdict};
 
 /// Print every stored version of a key, oldest first, life by life; or with --prefix the keys that have a history.

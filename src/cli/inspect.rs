@@ -2,6 +2,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use coldbolt::etcd::Facts;
 use coldbolt::io::source::Lock;
 use coldbolt::ops::inspect::{DatabaseReport, EtcdReport, MetaReport, WalReport, inspect_file};
 use coldbolt::ops::{InspectOptions, InspectReport, inspect};
@@ -151,6 +152,22 @@ fn meta(meta: &MetaReport) -> String {
     )
 }
 
+fn trailer(db: &DatabaseReport) -> String {
+    match (&db.trailer, &db.sha256) {
+        (Trailer::Absent, _) => "absent: a database, not made by snapshot save".to_owned(),
+        (Trailer::Lost { missing }, _) => {
+            format!("unknown: the file ends {} bytes before its database does", count(*missing))
+        }
+        (Trailer::Cut { bytes }, _) => format!("CUT: {bytes} bytes of 32"),
+        (Trailer::Zeroed { .. }, _) => "32 zero bytes where a SHA-256 is due".to_owned(),
+        (Trailer::Present { .. }, None) => "SHA-256 present, not checked (--hash checks it)".to_owned(),
+        (Trailer::Present { .. }, Some(hash)) if hash.matches == Some(true) => {
+            format!("SHA-256 {} is right", hash.digest)
+        }
+        (Trailer::Present { .. }, Some(hash)) => format!("SHA-256 WRONG: the bytes give {}", hash.digest),
+    }
+}
+
 fn show_database(out: &mut dyn Write, db: &DatabaseReport) -> io::Result<()> {
     let total = db.pages.total;
     line(
@@ -165,20 +182,7 @@ fn show_database(out: &mut dyn Write, db: &DatabaseReport) -> io::Result<()> {
             lock(db.lock)
         ),
     )?;
-    let trailer = match (&db.trailer, &db.sha256) {
-        (Trailer::Absent, _) => "absent: a database, not made by snapshot save".to_owned(),
-        (Trailer::Lost { missing }, _) => {
-            format!("unknown: the file ends {} bytes before its database does", count(*missing))
-        }
-        (Trailer::Cut { bytes }, _) => format!("CUT: {bytes} bytes of 32"),
-        (Trailer::Zeroed { .. }, _) => "32 zero bytes where a SHA-256 is due".to_owned(),
-        (Trailer::Present { .. }, None) => "SHA-256 present, not checked (--hash checks it)".to_owned(),
-        (Trailer::Present { .. }, Some(hash)) if hash.matches == Some(true) => {
-            format!("SHA-256 {} is right", hash.digest)
-        }
-        (Trailer::Present { .. }, Some(hash)) => format!("SHA-256 WRONG: the bytes give {}", hash.digest),
-    };
-    line(out, "trailer", &trailer)?;
+    line(out, "trailer", &trailer(db))?;
     for m in &db.metas {
         line(out, &format!("meta {}", m.number), &meta(m))?;
     }
@@ -214,6 +218,19 @@ fn show_database(out: &mut dyn Write, db: &DatabaseReport) -> io::Result<()> {
 }
 
 fn show_etcd(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
+    show_versions(out, etcd)?;
+    show_keyspace(out, etcd)?;
+    show_cluster(out, &etcd.facts)?;
+    show_leases(out, &etcd.facts)?;
+    show_auth(out, &etcd.facts)
+}
+
+/// A number, or that there is none.
+fn number(n: Option<u64>) -> String {
+    n.map_or_else(|| "none".to_owned(), |n| n.to_string())
+}
+
+fn show_versions(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
     let facts = &etcd.facts;
     let version = etcd.storage.version.as_deref().unwrap_or("unknown");
     let how = if etcd.storage.stated { "stated" } else { "inferred" };
@@ -226,12 +243,15 @@ fn show_etcd(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
         out,
         "storage",
         &format!("version {version} ({how}: {}), cluster version {cluster}{downgrade}", etcd.storage.reason),
-    )?;
+    )
+}
+
+fn show_keyspace(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
     let revision =
         |r: Option<coldbolt::etcd::Revision>| r.map_or_else(|| "none".to_owned(), |r| r.main.to_string());
     let compact =
         etcd.compact_revision.map_or_else(|| "never compacted".to_owned(), |r| format!("compacted at {r}"));
-    let unfinished = match (etcd.compaction_unfinished, facts.finished_compact_revision) {
+    let unfinished = match (etcd.compaction_unfinished, etcd.facts.finished_compact_revision) {
         (true, Some(done)) => {
             format!(" (UNFINISHED: the last finished one is {done}; etcd resumes it at start)")
         }
@@ -257,7 +277,10 @@ fn show_etcd(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
             count(etcd.tombstones),
             size(etcd.user_bytes)
         ),
-    )?;
+    )
+}
+
+fn show_cluster(out: &mut dyn Write, facts: &Facts) -> io::Result<()> {
     let conf = facts.conf_state.as_ref().map_or_else(
         || "no conf state".to_owned(),
         |c| {
@@ -296,6 +319,10 @@ fn show_etcd(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
             &facts.removed_members.iter().map(MemberId::to_string).collect::<Vec<_>>().join(", "),
         )?;
     }
+    Ok(())
+}
+
+fn show_leases(out: &mut dyn Write, facts: &Facts) -> io::Result<()> {
     for lease in facts.leases.iter().take(5) {
         let keys = lease.attached.map_or_else(|| "unknown".to_owned(), count);
         line(out, "lease", &format!("{:#}, {} s, {keys} keys attached", lease.id, lease.ttl))?;
@@ -307,6 +334,10 @@ fn show_etcd(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
             &format!("and {} more (-w json lists all)", count(facts.leases.len() as u64 - 5)),
         )?;
     }
+    Ok(())
+}
+
+fn show_auth(out: &mut dyn Write, facts: &Facts) -> io::Result<()> {
     for alarm in &facts.alarms {
         let what = alarm.alarm.map_or_else(|| "UNKNOWN".to_owned(), |a| format!("{a:?}").to_uppercase());
         line(out, "ALARM", &format!("{what} raised by member {}", alarm.member_id))?;

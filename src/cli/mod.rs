@@ -32,7 +32,6 @@ mod restore;
 mod seal;
 mod snap;
 mod status;
-mod value_diff;
 mod verify;
 mod wal;
 
@@ -224,8 +223,14 @@ fn run(cli: &Cli) -> u8 {
     let monitor = Terminal::new(cli.global.progress);
     let mut out = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
     let mut context = Context { out: &mut out, monitor: &monitor };
-    let context = &mut context;
-    let done = match &cli.command {
+    let done = dispatch(&cli.command, &mut context);
+    let done = done.and_then(|verdict| out.flush().map(|()| verdict).map_err(Fail::Output));
+    monitor.close();
+    exit_code(done, &monitor)
+}
+
+fn dispatch(command: &Command, context: &mut Context<'_>) -> Done {
+    match command {
         Command::Status(args) | Command::Snapshot(Snapshot::Status(args)) => status::run(args, context),
         Command::Hashkv(args) => hashkv::run(args, context),
         Command::Inspect(args) => inspect::run(args, context),
@@ -256,9 +261,10 @@ fn run(cli: &Cli) -> u8 {
         Command::Version(args) => misc::version(args, context),
         Command::Completion(args) => misc::completion(args, context),
         Command::Man(args) => misc::man(args, context),
-    };
-    let done = done.and_then(|verdict| out.flush().map(|()| verdict).map_err(Fail::Output));
-    monitor.close();
+    }
+}
+
+fn exit_code(done: Done, monitor: &Terminal) -> u8 {
     match done {
         Ok(Verdict::Good) => 0,
         Ok(Verdict::Bad) => 1,

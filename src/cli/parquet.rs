@@ -11,6 +11,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use coldbolt::etcd::KeyValue;
+use coldbolt::store::export::RowChange;
 use parquet::basic::Compression;
 use parquet::column::writer::ColumnWriter;
 use parquet::data_type::ByteArray;
@@ -19,8 +20,6 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::ColumnPath;
-
-use super::export::ChangeFields;
 
 /// Rows and bytes of a group: what is held in memory.
 const GROUP: usize = 1 << 17;
@@ -75,7 +74,8 @@ impl Writer {
         let change = "required binary type (UTF8); required int64 sub; required boolean compacted;";
         let schema = format!(
             "message keyspace {{ {} required binary key; required int64 create_revision; \
-             required int64 mod_revision; required int64 version; optional binary lease (UTF8); required int64 value_len; {} }}",
+             required int64 mod_revision; required int64 version; optional binary lease (UTF8); \
+             required int64 value_len; {} }}",
             if changes { change } else { "" },
             if values { "required binary value;" } else { "" }
         );
@@ -97,13 +97,13 @@ impl Writer {
     pub fn row(
         &mut self,
         kv: KeyValue<'_>,
-        value_len: usize,
-        change: Option<ChangeFields>,
+        value_len: u64,
+        change: Option<RowChange>,
         out: &mut dyn Write,
     ) -> io::Result<()> {
         let columns = &mut self.columns;
         if let Some(change) = change {
-            columns.kind.push(change.r#type.into());
+            columns.kind.push(change.kind.name().into());
             columns.sub.push(change.sub);
             columns.compacted.push(change.compacted);
         }

@@ -41,14 +41,20 @@ pub fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
     let notifications: Vec<Value> = answer
         .unreadable
         .iter()
-        .map(|u| json!({"level": "error", "message": text(&u.error), "locations": [{"physicalLocation": {"artifactLocation": {"uri": uri(&u.path)}}}]}))
+        .map(|u| json!({"level": "error", "message": text(&u.error), "locations": [whole(&u.path)]}))
         .collect();
     let counts: Map<String, Value> = answer
         .files
         .iter()
         .map(|f| {
             let v = &f.verification;
-            (v.path.clone(), json!({"verdict": v.verdict, "levels": v.levels, "findings": v.finding_counts, "notListed": unlisted(v)}))
+            let counted = json!({
+                "verdict": v.verdict,
+                "levels": v.levels,
+                "findings": v.finding_counts,
+                "notListed": unlisted(v),
+            });
+            (v.path.clone(), counted)
         })
         .collect();
     let log = json!({
@@ -91,7 +97,11 @@ fn code(code: Code) -> Value {
 }
 
 fn rule(rule: Rule) -> Value {
-    json!({"id": rule_id(rule), "shortDescription": text(rule.meaning()), "help": text("A rule of the policy that verify was given.")})
+    json!({
+        "id": rule_id(rule),
+        "shortDescription": text(rule.meaning()),
+        "help": text("A rule of the policy that verify was given."),
+    })
 }
 
 fn rule_id(rule: Rule) -> String {
@@ -126,9 +136,14 @@ fn breach(result: &RuleResult, path: &str) -> Value {
         "kind": kind,
         "level": level,
         "message": text(&result.message),
-        "locations": [{"physicalLocation": {"artifactLocation": {"uri": uri(path)}}}],
+        "locations": [whole(path)],
         "properties": {"measured": result.measured, "limit": result.limit},
     })
+}
+
+/// The location of a whole file.
+fn whole(path: &str) -> Value {
+    json!({"physicalLocation": {"artifactLocation": {"uri": uri(path)}}})
 }
 
 /// A path as a URI reference: relative paths stay relative.

@@ -33,6 +33,18 @@ pub enum EventKind {
     Marker,
 }
 
+impl EventKind {
+    /// Its name, as `put`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            EventKind::Put => "put",
+            EventKind::Delete => "delete",
+            EventKind::Marker => "marker",
+        }
+    }
+}
+
 /// What a put was to its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -41,6 +41,12 @@ pub struct KeyState {
 }
 
 impl KeyState {
+    /// Bytes of its key and value; 0 when it is deleted.
+    #[must_use]
+    pub fn live_size(&self) -> u64 {
+        if self.deleted { 0 } else { to_u64(self.key.len()).saturating_add(self.value_len) }
+    }
+
     fn new(key: Box<[u8]>, slot: Slot) -> KeyState {
         KeyState {
             key,

@@ -53,6 +53,7 @@ pub mod compare;
 pub mod diff;
 pub mod digest;
 pub mod events;
+pub mod export;
 pub mod facts;
 pub mod hashkv;
 pub mod keep;
@@ -63,6 +64,8 @@ pub mod range;
 pub mod rewrite;
 mod runs;
 pub mod scan;
+pub mod tree;
+pub mod value_diff;
 
 use std::sync::{Mutex, PoisonError};
 

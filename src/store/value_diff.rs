@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use coldbolt::codec::checksum::{hex, sha256};
-use coldbolt::codec::proto::message::{go_quote, is_print};
+use crate::codec::checksum::{hex, sha256};
+use crate::codec::proto::message::{go_quote, is_print};
 use serde_json::Value;
 
 /// Changes shown of one value.
 const SHOWN: usize = 100;
 
-/// One change a line, each beginning with `+`, `-` or `~`.
+/// What became of a value: one change a line, each beginning with `+`, `-` or `~`.
+#[must_use]
 pub fn value_diff(before: &[u8], after: &[u8]) -> Vec<String> {
     if before == after {
         return vec!["= the same value".to_owned()];
@@ -28,7 +29,7 @@ pub fn value_diff(before: &[u8], after: &[u8]) -> Vec<String> {
         lines.push(format!("~ {} -> {}", digest(before), digest(after)));
     }
     if lines.len() > SHOWN {
-        let more = lines.len() - SHOWN;
+        let more = lines.len().saturating_sub(SHOWN);
         lines.truncate(SHOWN);
         lines.push(format!("... {more} more"));
     }
@@ -36,7 +37,7 @@ pub fn value_diff(before: &[u8], after: &[u8]) -> Vec<String> {
 }
 
 /// Length and the beginning of the SHA-256.
-pub fn digest(value: &[u8]) -> String {
+fn digest(value: &[u8]) -> String {
     let digest = hex(&sha256(value));
     format!("{} B sha256 {}", value.len(), digest.get(..16).unwrap_or(&digest))
 }
@@ -94,9 +95,11 @@ fn show(value: &Value) -> String {
 fn text_lines(before: &str, after: &str, lines: &mut Vec<String>) {
     let (a, b): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
     let head = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
-    let tail = a[head..].iter().rev().zip(b[head..].iter().rev()).take_while(|(a, b)| a == b).count();
-    lines.extend(a[head..a.len() - tail].iter().map(|line| format!("- {line}")));
-    lines.extend(b[head..b.len() - tail].iter().map(|line| format!("+ {line}")));
+    let (a, b) = (a.get(head..).unwrap_or_default(), b.get(head..).unwrap_or_default());
+    let tail = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
+    let changed = |lines: &[&str]| lines.len().saturating_sub(tail);
+    lines.extend(a.iter().take(changed(a)).map(|line| format!("- {line}")));
+    lines.extend(b.iter().take(changed(b)).map(|line| format!("+ {line}")));
     if lines.is_empty() {
         lines.push("~ the end of the last line".to_owned());
     }
