@@ -100,7 +100,7 @@ impl Run<'_> {
                 self.take_scan(scan, &db);
                 scan.faults.kept.clone()
             }
-            None => identity_faults(&db),
+            None => db.faults().collect(),
         };
         for corrupt in faults {
             // Undecodable values belong to a level that may not have been asked for.
@@ -472,10 +472,4 @@ fn pages_are_missing(scan: &Scan) -> bool {
         .counts
         .keys()
         .any(|code| lost(*code) || (Level::of(*code) == Level::Pages && code.severity() == Severity::Damage))
-}
-
-/// What a walk would say about the meta pages and the length, without one.
-fn identity_faults(db: &Db<'_>) -> Vec<Corrupt> {
-    let slots = db.slots().iter().flat_map(|s| [&s.fault, &s.header_fault]).flatten().map(|f| (**f).clone());
-    slots.chain(crate::bolt::db::check_length(db).err().map(|c| *c)).collect()
 }
