@@ -1,7 +1,8 @@
 //! A bbolt file: its two meta pages, which of them counts, and its pages.
 
-use super::page::{self, ELEMENT, HEADER, Header};
-use super::{Bucket, Kind, Meta, Page, Pgid, Root, meta};
+use super::limits::{ELEMENT, HEADER};
+use super::page::{self, Header};
+use super::{Kind, Meta, Page, Pgid, meta};
 use crate::codec::to_usize;
 use crate::io::{Source, Window};
 use crate::words::error::{At, Corrupt};
@@ -70,6 +71,16 @@ impl<'s> Db<'s> {
         &self.slots
     }
 
+    /// What is wrong with the meta pages: it leaves the file readable, though perhaps a commit older.
+    pub fn meta_faults(&self) -> impl Iterator<Item = Corrupt> {
+        self.slots.iter().flat_map(|slot| [&slot.fault, &slot.header_fault]).flatten().map(|c| (**c).clone())
+    }
+
+    /// What is wrong with the meta pages and with the file's length: what no walk over the pages meets.
+    pub fn faults(&self) -> impl Iterator<Item = Corrupt> {
+        self.meta_faults().chain(check_length(self).err().map(|corrupt| *corrupt))
+    }
+
     /// The meta page in use.
     #[must_use]
     pub fn meta(&self) -> &Meta {
@@ -111,18 +122,6 @@ impl<'s> Db<'s> {
     #[must_use]
     pub fn offset_of(&self, id: Pgid) -> u64 {
         id.0.saturating_mul(self.page_size())
-    }
-
-    /// The root bucket.
-    #[must_use]
-    pub fn root(&self) -> Bucket<'_, 's> {
-        Bucket {
-            db: self,
-            name: Vec::new(),
-            root: Root::Tree(self.live.root),
-            sequence: self.live.sequence,
-            page: self.live.root,
-        }
     }
 
     /// A page of the tree or the freelist, with its overflow pages.

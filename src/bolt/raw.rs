@@ -1,6 +1,7 @@
 //! Any page of a file by its number, shown as far as it can be read: what a person needs who looks at a damaged file.
 
-use super::page::{ELEMENT, HEADER, Header};
+use super::limits::{ELEMENT, HEADER};
+use super::page::Header;
 use super::{Kind, Page, Pgid};
 use crate::codec::{to_u64, to_usize};
 use crate::io::{Source, Window};

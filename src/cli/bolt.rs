@@ -149,9 +149,7 @@ type Out<'o> = &'o mut dyn io::Write;
 /// Opens the tree of a file. A bad meta page is told: the other one may be a commit older.
 fn open<'s>(source: &'s Source, monitor: &dyn Monitor) -> Result<Db<'s>, Error> {
     let db = Db::open(source).map_err(|c| Error::damaged(source.path(), c))?;
-    for fault in db.slots().iter().flat_map(|slot| [&slot.fault, &slot.header_fault]).flatten() {
-        monitor.finding(Finding::from_corrupt(&source.name(), (**fault).clone()));
-    }
+    db.meta_faults().for_each(|fault| monitor.finding(Finding::from_corrupt(&source.name(), fault)));
     Ok(db)
 }
 

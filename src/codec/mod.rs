@@ -28,3 +28,23 @@ pub fn array_at<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> 
 pub fn slice_at(bytes: &[u8], offset: usize, len: usize) -> Option<&[u8]> {
     bytes.get(offset..offset.checked_add(len)?)
 }
+
+/// The same memory, with nothing in it, for items that borrow from something else.
+pub(crate) fn emptied<A, B>(mut items: Vec<A>) -> Vec<B> {
+    items.clear();
+    // A vector that is collected from another one of items as large stays where that was.
+    items.into_iter().map_while(|_| None).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_emptied_keeps_its_memory() {
+        let full: Vec<&'static [u8]> = vec![b"item"; 100];
+        let before = full.as_ptr();
+        let empty: Vec<&[u8]> = emptied(full);
+        assert_eq!((empty.len(), empty.capacity(), empty.as_ptr()), (0, 100, before));
+    }
+}

@@ -76,9 +76,9 @@ pub fn elements(
         bucket: &'v [u8],
     }
     impl Visitor for Each<'_, '_> {
-        fn leaf(&mut self, page: &Page<'_>, _: Option<usize>) {
-            for element in page.leaves() {
-                if self.monitor.cancelled() || (self.each)(page, &element).is_break() {
+        fn leaf<'p>(&mut self, page: &Page<'p>, elements: &[LeafElement<'p>], _: Option<usize>) {
+            for element in elements {
+                if self.monitor.cancelled() || (self.each)(page, element).is_break() {
                     self.brake.store(true, Ordering::Relaxed);
                     return;
                 }
@@ -194,9 +194,9 @@ struct Trees<'d, 's> {
 }
 
 impl Visitor for Trees<'_, '_> {
-    fn leaf(&mut self, page: &Page<'_>, _: Option<usize>) {
-        for element in page.leaves().filter(|e| e.is_bucket) {
-            match Bucket::parse(self.db, page, &element) {
+    fn leaf<'p>(&mut self, page: &Page<'p>, elements: &[LeafElement<'p>], _: Option<usize>) {
+        for element in elements.iter().filter(|e| e.is_bucket) {
+            match Bucket::parse(self.db, page, element) {
                 Ok(bucket) if matches!(bucket.root, Root::Tree(_)) => self.found.push(bucket),
                 Ok(_) => {}
                 Err(corrupt) => drop(self.faults.push(*corrupt)),

@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, PoisonError, RwLock};
 
 use crate::codec::{to_u64, to_usize};
+use crate::etcd::stored::{Revisions, Stored};
 use crate::etcd::{BucketKey, KeyRange, KeyValue, Revision};
-use crate::store::pass::{Each, Span};
 use crate::store::runs::{Buffer, Merge, Run, RunWriter, Slot};
 use crate::store::{Position, View};
 use crate::words::error::Result;
@@ -110,8 +110,7 @@ impl<'v, 'r, 's> Keys<'v, 'r, 's> {
             bounded: AtomicBool::new(false),
             upper: RwLock::default(),
         };
-        let span = Span { first: 0, last: self.view.revision };
-        self.view.store.parallel(span, || Note { table: &table, buffer: None })?;
+        self.view.store.parallel(0..=self.view.revision, || Note { table: &table, buffer: None })?;
         (self.ready, self.upper) = table.finish();
         Ok(())
     }
@@ -260,14 +259,15 @@ struct Note<'n, 't> {
     buffer: Option<Buffer>,
 }
 
-impl Each for Note<'_, '_> {
-    fn each(&mut self, at: BucketKey, kv: &KeyValue<'_>, position: Position) {
+impl Revisions for Note<'_, '_> {
+    fn each(&mut self, stored: &Stored<'_>) {
         let table = self.table;
         let buffer = self.buffer.get_or_insert_with(|| {
             let free = table.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop();
             free.unwrap_or_default()
         });
-        table.see(buffer, at, kv, position);
+        let position = Position::new(stored.page, stored.element.index);
+        table.see(buffer, stored.key, &stored.kv, position);
     }
 
     fn page_ends(&mut self) {

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use coldbolt::bolt::Db;
 use coldbolt::bolt::walk::{Shared, Visited, Visitor, walk};
 use coldbolt::bolt::writer::Options;
-use coldbolt::bolt::{Page, Pgid};
+use coldbolt::bolt::{LeafElement, Page, Pgid};
 use coldbolt::etcd::KeyRange;
 use coldbolt::io::Source;
 use coldbolt::store::diff::{DiffOptions, diff};
@@ -537,7 +537,7 @@ fn key_pages(bytes: &[u8]) -> Vec<(u64, usize)> {
         fn branch(&mut self, page: &Page<'_>, _: usize) {
             self.0.push((page.id, page.offset, page.bytes.len()));
         }
-        fn leaf(&mut self, page: &Page<'_>, _: Option<usize>) {
+        fn leaf<'p>(&mut self, page: &Page<'p>, _: &[LeafElement<'p>], _: Option<usize>) {
             self.0.push((page.id, page.offset, page.bytes.len()));
         }
         fn fault(&mut self, corrupt: coldbolt::Corrupt) {

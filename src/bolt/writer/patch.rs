@@ -294,7 +294,13 @@ mod tests {
     struct Sound;
 
     impl Visitor for Sound {
-        fn leaf(&mut self, _: &crate::bolt::Page<'_>, _: Option<usize>) {}
+        fn leaf<'p>(
+            &mut self,
+            _: &crate::bolt::Page<'p>,
+            _: &[crate::bolt::LeafElement<'p>],
+            _: Option<usize>,
+        ) {
+        }
         fn fault(&mut self, corrupt: Corrupt) {
             panic!("{corrupt}");
         }

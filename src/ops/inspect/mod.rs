@@ -11,13 +11,12 @@ pub use report::{
     MetaReport, PagesReport, RaftSnapshotReport, SegmentReport, SnapshotRecord, WalReport,
 };
 
-use crate::bolt::walk::{Shared, Visited, Visitor, walk};
-use crate::bolt::{Db, Page};
+use crate::bolt::Db;
 use crate::codec::{checksum, to_u64};
 use crate::etcd::datadir::{self, DataDir, FileKind};
 use crate::etcd::facts::LeaseFact;
 use crate::etcd::schema::storage_version;
-use crate::etcd::{BucketKey, KeyValue};
+use crate::etcd::stored::{self, Revisions, Stored};
 use crate::io::Source;
 use crate::io::gate::with_read_ahead;
 use crate::io::source::Lock;
@@ -285,29 +284,19 @@ fn attached(db: &Db<'_>, scan: &Scan, monitor: &dyn Monitor) -> BTreeMap<i64, (u
         scan: &'s Scan,
         leases: BTreeMap<i64, (u64, Vec<String>)>,
     }
-    impl Visitor for Attached<'_> {
-        fn leaf(&mut self, page: &Page<'_>, _: Option<usize>) {
-            for element in page.leaves() {
-                let (Ok(key), Ok(kv)) = (BucketKey::parse(element.key), KeyValue::decode(element.value))
-                else {
-                    continue;
-                };
-                if kv.lease != 0 && !key.tombstone && self.scan.newest.is_newest(key, &kv) {
-                    let (count, names) = self.leases.entry(kv.lease).or_default();
-                    *count = count.saturating_add(1);
-                    if names.len() < LEASE_KEYS {
-                        names.push(kv.key.escape_ascii().to_string());
-                    }
+    impl Revisions for Attached<'_> {
+        fn each(&mut self, stored: &Stored<'_>) {
+            let Stored { key, kv, .. } = stored;
+            if kv.lease != 0 && !key.tombstone && self.scan.newest.is_newest(*key, kv) {
+                let (count, names) = self.leases.entry(kv.lease).or_default();
+                *count = count.saturating_add(1);
+                if names.len() < LEASE_KEYS {
+                    names.push(kv.key.escape_ascii().to_string());
                 }
             }
         }
-        fn fault(&mut self, _: Corrupt) {}
     }
-    let mut attached = Attached { scan, leases: BTreeMap::new() };
-    if let Ok(Some(keys)) = db.root().bucket(b"key") {
-        walk(&keys, Shared::new(&Visited::new(db), monitor), &mut attached);
-    }
-    attached.leases
+    stored::skim(db, monitor, Attached { scan, leases: BTreeMap::new() }).leases
 }
 
 fn hash(source: &Source, trailer: Trailer, found: &mut Teller<'_>) -> Result<HashReport> {

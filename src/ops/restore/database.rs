@@ -23,10 +23,11 @@ use crate::etcd::alarm::AlarmType;
 use crate::etcd::facts::AlarmFact;
 use crate::etcd::identity::NewCluster;
 use crate::etcd::schema::Minor;
-use crate::etcd::{BucketKey, Facts, Revision, bootstrap};
+use crate::etcd::{BucketKey, Facts, Revision, bootstrap, small, stored};
 use crate::store::keep::Selection;
 use crate::store::rewrite::{self, Edit, write_anew};
 use crate::words::error::{Error, Result};
+use crate::words::finding::Code;
 use crate::words::monitor::Monitor;
 
 /// The changes to a database.
@@ -171,21 +172,13 @@ fn mark(main: i64) -> Vec<u8> {
 /// Everything the small buckets say but `lease` and those of users, and the last stored revision.
 pub(in crate::ops) fn facts(db: &Db<'_>) -> Result<(Facts, i64)> {
     let damaged = |corrupt| Error::damaged(db.source().path(), corrupt);
-    let root = db.root();
-    let mut facts = Facts::default();
-    for name in [&b"alarm"[..], b"cluster", b"members", b"members_removed", b"meta"] {
-        let Some(bucket) = root.bucket(name).map_err(damaged)? else { continue };
-        let mut cursor = bucket.cursor();
-        while let Some(item) = cursor.next().map_err(damaged)? {
-            // What does not decode was reported when the source was verified.
-            let _ = facts.take(name, item.key, item.value);
-        }
-    }
-    let mut last = 0;
-    if let Some(keys) = root.bucket(b"key").map_err(damaged)?
-        && let Some(item) = keys.cursor().last().map_err(damaged)?
-    {
-        last = BucketKey::parse(item.key).map_or(0, |key| key.revision.main);
-    }
-    Ok((facts, last))
+    // What does not decode was reported when the source was verified.
+    let names = ["alarm", "cluster", "members", "members_removed", "meta"];
+    let facts = small::facts(db, &names, &mut |_, _, _| Ok(())).map_err(damaged)?;
+    let Some(keys) = db.root().bucket(stored::BUCKET).map_err(damaged)? else { return Ok((facts, 0)) };
+    let last = match stored::last(&keys) {
+        Err(corrupt) if corrupt.code == Code::RevisionKey => None,
+        last => last.map_err(damaged)?,
+    };
+    Ok((facts, last.map_or(0, |key| key.revision.main)))
 }

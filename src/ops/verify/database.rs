@@ -87,7 +87,7 @@ impl Run<'_> {
                 self.take_scan(scan, &db);
                 scan.faults.kept.clone()
             }
-            None => identity_faults(&db),
+            None => db.faults().collect(),
         };
         for corrupt in faults {
             // Undecodable values belong to a level that may not have been asked for.
@@ -227,9 +227,12 @@ impl Run<'_> {
             return;
         }
         let facts = &scan.facts;
-        measured.revision = scan.keyspace.last.map(|r| r.main);
-        measured.compact_revision = facts.compact_revision();
         let counted = matches!(keys, Keys::Live | Keys::History);
+        measured.compact_revision = facts.compact_revision();
+        // Of a store in which a compaction has left nothing, the compaction is all that tells.
+        let last = scan.keyspace.last.map(|r| r.main);
+        measured.revision =
+            last.or(measured.compact_revision.filter(|_| counted)).map(|last| facts.current_revision(last));
         measured.live_keys = counted.then(|| scan.newest.live());
         measured.revisions = counted.then_some(scan.keyspace.revisions);
         measured.storage_version = storage_version(facts).version.map(|v| printable(&v));
@@ -390,13 +393,8 @@ impl Run<'_> {
         let hash = match &scan.hashkv {
             Some(Ok(hash)) if !pages_are_missing(scan) => {
                 self.verification.measured.hashkv = Some(*hash);
-                let last = scan
-                    .keyspace
-                    .last
-                    .map_or(0, |r| r.main)
-                    .max(scan.facts.compact_revision().unwrap_or(-1))
-                    .max(1);
-                format!("HashKV {hash} at {last}")
+                let last = scan.keyspace.last.map_or(0, |r| r.main);
+                format!("HashKV {hash} at {}", scan.facts.current_revision(last))
             }
             Some(Err(corrupt)) if !pages_are_missing(scan) => format!("no HashKV, {corrupt}"),
             _ => "no HashKV, pages are missing".to_owned(),
@@ -461,10 +459,4 @@ fn pages_are_missing(scan: &Scan) -> bool {
         .counts
         .keys()
         .any(|code| lost(*code) || (Level::of(*code) == Level::Pages && code.severity() == Severity::Damage))
-}
-
-/// What a walk would say about the meta pages and the length, without one.
-fn identity_faults(db: &Db<'_>) -> Vec<Corrupt> {
-    let slots = db.slots().iter().flat_map(|s| [&s.fault, &s.header_fault]).flatten().map(|f| (**f).clone());
-    slots.chain(crate::bolt::db::check_length(db).err().map(|c| *c)).collect()
 }

@@ -274,7 +274,7 @@ impl<'m> Run<'m> {
             return (*outcome, format!("restore refuses it: {detail}"));
         }
         let measured = &self.verification.measured;
-        let Some(revision) = measured.revision.or(measured.compact_revision) else {
+        let Some(revision) = measured.revision else {
             return (Outcome::NotApplicable, "there is no revision to restore".to_owned());
         };
         let version = measured.storage_version.as_deref();

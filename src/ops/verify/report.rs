@@ -133,7 +133,7 @@ pub struct Measured {
     pub metas: Vec<MetaReport>,
     /// Transaction of the meta page in use.
     pub txid: u64,
-    /// Last revision.
+    /// The revision the store is at: the last one stored, or the compaction, whichever is greater.
     pub revision: Option<i64>,
     /// Compact revision.
     pub compact_revision: Option<i64>,

@@ -132,7 +132,7 @@ pub fn check(
 /// The last revision; a store that was never written to is at 1.
 fn revision(verification: &Verification) -> Option<i64> {
     let measured = &verification.measured;
-    measured.live_keys.map(|_| measured.revision.or(measured.compact_revision).unwrap_or(1))
+    measured.live_keys.map(|_| measured.revision.unwrap_or(1))
 }
 
 struct Judge<'p> {

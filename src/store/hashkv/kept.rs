@@ -2,13 +2,13 @@
 //!
 //! What it hashes of the revisions up to the compaction is decided by those after it: a revision counts as long as
 //! its key has no newer one. So a checksum of each is kept, in 8 bytes, struck out when a newer one comes, and they
-//! are joined at the end. Of what comes after the compaction everything counts. Source: `server/storage/mvcc/hash.go
-//! unsafeHashByRev @ v3.6`.
+//! are joined at the end. Of what comes after the compaction everything counts.
 
+use super::rule::{self, Counts, counts};
 use crate::codec::checksum::{crc32c, crc32c_combine};
 use crate::codec::to_usize;
 use crate::etcd::BucketKey;
-use crate::store::scan::Crc;
+use crate::store::crc::Crc;
 use crate::words::error::Corrupt;
 
 /// A place where nothing is kept.
@@ -16,7 +16,7 @@ const NOWHERE: u32 = u32::MAX;
 /// Bit of a length: a deletion, or no longer the newest of its key.
 const STRUCK: u32 = 1 << 31;
 
-pub(super) struct Kept {
+pub(crate) struct Kept {
     compact: i64,
     /// Checksum and length of each revision up to the compaction.
     items: Vec<(u32, u32)>,
@@ -49,9 +49,7 @@ impl Kept {
 
     /// One more revision. Returns where it is kept.
     pub fn add(&mut self, key: BucketKey, raw_key: &[u8], value: &[u8]) -> u32 {
-        let main = key.revision.main;
-        // A deletion at the compaction itself is removed by it, whatever else is kept.
-        if main > self.compact || (main == self.compact && key.tombstone) {
+        if counts(key, self.compact) != Counts::IfKept {
             return NOWHERE;
         }
         let place = u32::try_from(self.items.len()).unwrap_or(NOWHERE);
@@ -75,18 +73,18 @@ impl Kept {
             return Err(Box::new(corrupt));
         }
         // etcd skips nothing when its keep set is empty.
-        let counts = |len: u32| live == 0 || len & STRUCK == 0;
-        let mut hash = crc32c(0, b"key");
-        for (crc, len) in self.items.into_iter().filter(|(_, len)| counts(*len)) {
-            hash = crc32c_combine(hash, crc, u64::from(len & !STRUCK));
+        let kept = |len: u32| live == 0 || len & STRUCK == 0;
+        let mut hash = rule::empty();
+        for (crc, len) in self.items.into_iter().filter(|(_, len)| kept(*len)) {
+            hash.join(Crc { crc, len: u64::from(len & !STRUCK) });
         }
         if let Some(before) = self.crossing {
             let len = all.len.saturating_sub(before.len);
             // A checksum of two parts, less that of the first.
             let tail = all.crc ^ crc32c_combine(before.crc, 0, len);
-            hash = crc32c_combine(hash, tail, len);
+            hash.join(Crc { crc: tail, len });
         }
-        Ok(hash)
+        Ok(hash.crc)
     }
 }
 
