@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use coldbolt::codec::checksum::{hex, sha256};
-use coldbolt::codec::proto::message::{go_quote, is_print};
+use coldbolt::codec::go::{go_quote, is_print};
 use serde_json::Value;
 
 /// Changes shown of one value.
