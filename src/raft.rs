@@ -7,7 +7,7 @@
 
 use prost::{Enumeration, Message};
 
-use crate::codec::proto::message::{self, Kind, Label, field};
+use crate::codec::proto::message::{self, Field, Kind, Label, field};
 use crate::codec::wire::{BadField, Value, fields};
 use crate::words::ids::{MemberId, RaftIndex, Term};
 
@@ -244,65 +244,60 @@ pub struct Snapshot {
 }
 
 /// The fields of [`Entry`], as etcd's tools print them.
-pub static ENTRY: message::Message = message::Message {
-    fields: &[
-        field(2, "Term", Kind::Uint),
-        field(3, "Index", Kind::Uint),
-        field(1, "Type", Kind::Enum(&["EntryNormal", "EntryConfChange", "EntryConfChangeV2"])),
-        field(4, "Data", Kind::Bytes).label(Label::Optional),
-    ],
-};
+pub static ENTRY: message::Message = message::Message::new(&[
+    field(2, "Term", Kind::Uint64),
+    field(3, "Index", Kind::Uint64),
+    field(1, "Type", Kind::Enum(&["EntryNormal", "EntryConfChange", "EntryConfChangeV2"])),
+    field(4, "Data", Kind::Bytes).label(Label::Optional),
+]);
 
 /// The fields of [`HardState`].
-pub static HARD_STATE: message::Message = message::Message {
-    fields: &[field(1, "term", Kind::Uint), field(2, "vote", Kind::Id), field(3, "commit", Kind::Uint)],
-};
+pub static HARD_STATE: message::Message = message::Message::new(&[
+    field(1, "term", Kind::Uint64),
+    field(2, "vote", Kind::Uint64).with(Field::HEX),
+    field(3, "commit", Kind::Uint64),
+]);
 
 /// The fields of [`ConfState`].
-pub static CONF_STATE: message::Message = message::Message {
-    fields: &[
-        field(1, "voters", Kind::Id).label(Label::Repeated),
-        field(2, "learners", Kind::Id).label(Label::Repeated),
-        field(3, "voters_outgoing", Kind::Id).label(Label::Repeated),
-        field(4, "learners_next", Kind::Id).label(Label::Repeated),
-        field(5, "auto_leave", Kind::Bool),
-    ],
-};
+pub static CONF_STATE: message::Message = message::Message::new(&[
+    field(1, "voters", Kind::Uint64).with(Field::HEX).label(Label::Repeated),
+    field(2, "learners", Kind::Uint64).with(Field::HEX).label(Label::Repeated),
+    field(3, "voters_outgoing", Kind::Uint64).with(Field::HEX).label(Label::Repeated),
+    field(4, "learners_next", Kind::Uint64).with(Field::HEX).label(Label::Repeated),
+    field(5, "auto_leave", Kind::Bool),
+]);
 
 /// Go's names of the [`ConfChangeType`]s.
 pub const CONF_CHANGE_TYPES: &[&str] =
     &["ConfChangeAddNode", "ConfChangeRemoveNode", "ConfChangeUpdateNode", "ConfChangeAddLearnerNode"];
 
 /// The fields of [`ConfChange`].
-pub static CONF_CHANGE: message::Message = message::Message {
-    fields: &[
-        field(2, "type", Kind::Enum(CONF_CHANGE_TYPES)),
-        field(3, "node_id", Kind::Id),
-        field(4, "context", Kind::Bytes).label(Label::Optional),
-        field(1, "id", Kind::Id),
-    ],
-};
+pub static CONF_CHANGE: message::Message = message::Message::new(&[
+    field(2, "type", Kind::Enum(CONF_CHANGE_TYPES)),
+    field(3, "node_id", Kind::Uint64).with(Field::HEX),
+    field(4, "context", Kind::Bytes).label(Label::Optional),
+    field(1, "id", Kind::Uint64).with(Field::HEX),
+]);
 
-static CONF_CHANGE_SINGLE: message::Message = message::Message {
-    fields: &[field(1, "type", Kind::Enum(CONF_CHANGE_TYPES)), field(2, "node_id", Kind::Id)],
-};
+static CONF_CHANGE_SINGLE: message::Message = message::Message::new(&[
+    field(1, "type", Kind::Enum(CONF_CHANGE_TYPES)),
+    field(2, "node_id", Kind::Uint64).with(Field::HEX),
+]);
 
 /// The fields of [`ConfChangeV2`].
-pub static CONF_CHANGE_V2: message::Message = message::Message {
-    fields: &[
-        field(
-            1,
-            "transition",
-            Kind::Enum(&[
-                "ConfChangeTransitionAuto",
-                "ConfChangeTransitionJointImplicit",
-                "ConfChangeTransitionJointExplicit",
-            ]),
-        ),
-        field(2, "changes", Kind::Message(&CONF_CHANGE_SINGLE)).label(Label::Repeated),
-        field(3, "context", Kind::Bytes).label(Label::Optional),
-    ],
-};
+pub static CONF_CHANGE_V2: message::Message = message::Message::new(&[
+    field(
+        1,
+        "transition",
+        Kind::Enum(&[
+            "ConfChangeTransitionAuto",
+            "ConfChangeTransitionJointImplicit",
+            "ConfChangeTransitionJointExplicit",
+        ]),
+    ),
+    field(2, "changes", Kind::Message(&CONF_CHANGE_SINGLE)).label(Label::Repeated),
+    field(3, "context", Kind::Bytes).label(Label::Optional),
+]);
 
 #[cfg(test)]
 mod tests {

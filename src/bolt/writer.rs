@@ -39,6 +39,7 @@ use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use super::meta::{MAGIC, NO_FREELIST, VERSION};
 use crate::codec::checksum::fnv1a64;
 use crate::codec::to_u64;
+use crate::words::error::show_start;
 
 mod node;
 pub mod pack;
@@ -333,10 +334,7 @@ impl<W: Write + Seek> Writer<W> {
 
 /// A key for a message.
 fn show(key: &[u8]) -> String {
-    match key.get(..64) {
-        Some(start) if key.len() > 64 => format!("{}... ({} bytes)", start.escape_ascii(), key.len()),
-        _ => key.escape_ascii().to_string(),
-    }
+    show_start(key, 64)
 }
 
 /// Header and body of a meta page.

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use clap::{Subcommand, ValueEnum};
 use coldbolt::bolt::{Bucket, Db, LeafElement, Page, Pgid, Root};
 use coldbolt::codec::checksum::hex;
-use coldbolt::codec::proto::message::go_quote;
+use coldbolt::codec::go::go_quote;
 use coldbolt::io::{Source, Window};
 use coldbolt::ops::bolt::{Use, bucket_at, elements, page_use, value_of};
 use coldbolt::words::error::Error;

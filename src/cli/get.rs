@@ -2,7 +2,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 
 use clap::ValueEnum;
-use coldbolt::codec::proto::message::go_quote;
+use coldbolt::codec::go::go_quote;
 use coldbolt::etcd::{KeyRange, KeyValue};
 use coldbolt::store::{Order, RangeRequest, RangeTotals, SortBy, Store};
 

@@ -225,11 +225,6 @@ fn show_etcd(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
     show_auth(out, &etcd.facts)
 }
 
-/// A number, or that there is none.
-fn number(n: Option<u64>) -> String {
-    n.map_or_else(|| "none".to_owned(), |n| n.to_string())
-}
-
 fn show_versions(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
     let facts = &etcd.facts;
     let version = etcd.storage.version.as_deref().unwrap_or("unknown");

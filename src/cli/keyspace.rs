@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use coldbolt::codec::proto::message::{go_quote, is_print};
+use coldbolt::codec::go::{go_quote, is_print};
 use coldbolt::etcd::{DataDir, KeyValue};
 use coldbolt::io::Source;
 use coldbolt::ops::copy::CopyOptions;

@@ -7,7 +7,9 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
-use coldbolt::codec::proto::message::{Node, REDACTED, go_quote};
+use coldbolt::codec::go::go_quote;
+use coldbolt::codec::proto::decode::Node;
+use coldbolt::codec::proto::message::{Message, REDACTED};
 use coldbolt::ops::wal_dump::{EntryFilter, Payload, Row, Start, WalDumpOptions, WalDumpReport, wal_dump};
 use coldbolt::raft::{self, ConfState, EntryView};
 use coldbolt::wal::{Body, End, Kind, TornReason, record};
@@ -205,7 +207,8 @@ fn text(out: &mut dyn Write, row: &Row<'_>, secrets: bool) -> std::io::Result<()
         }
         Row::Record { crc, data, body, kind, .. } => {
             let data = data.unwrap_or_default();
-            let node = |message| Node::decode(message, data).map(|node| node.text(true)).unwrap_or_default();
+            let node =
+                |message: &Message<'_>| message.decode(data).map(|node| node.text(true)).unwrap_or_default();
             match body {
                 Body::Metadata(_) => writeln!(out, "Metadata: {}", node(&record::METADATA)),
                 Body::Crc => writeln!(out, "CRC: {crc}"),
@@ -285,11 +288,11 @@ fn go_conf_state(conf_state: &ConfState) -> Value {
 /// The `type` and `data` columns.
 fn entry_text(payload: &Payload<'_>, secrets: bool) -> String {
     match payload {
-        Payload::Request(node) => match node.message("v2") {
+        Payload::Request(node) => match node.root().message("v2") {
             Some(_) if !secrets && payload.has_secret() => format!("norm\tv2:<{REDACTED}> "),
             _ => format!("norm\t{}", node.text(secrets)),
         },
-        Payload::V2(node) => format!("norm\t{}", v2_text(node, !secrets && payload.has_secret())),
+        Payload::V2(node) => format!("norm\t{}", v2_text(node.root(), !secrets && payload.has_secret())),
         Payload::Unknown => "norm\t???".to_owned(),
         Payload::ConfChange(None) => "conf\t???".to_owned(),
         Payload::ConfChange(Some(change)) => {
@@ -305,7 +308,7 @@ fn entry_text(payload: &Payload<'_>, secrets: bool) -> String {
     }
 }
 
-fn v2_text(node: &Node<'_>, redact: bool) -> String {
+fn v2_text(node: Node<'_, '_>, redact: bool) -> String {
     let (path, method) = (excerpt(node.bytes("Path"), 64, 64), node.bytes("Method"));
     let name = String::from_utf8_lossy(method).escape_debug().to_string();
     match method {
@@ -384,7 +387,8 @@ fn json_row(row: &Row<'_>, secrets: bool) -> Value {
             object.insert("crc".to_owned(), format!("{crc:08x}").into());
             object.insert("crcOk".to_owned(), (*crc_ok).into());
             let data = data.unwrap_or_default();
-            let node = |message| Node::decode(message, data).map_or(Value::Null, |node| node.json(true));
+            let node =
+                |message: &Message<'_>| message.decode(data).map_or(Value::Null, |node| node.json(true));
             match body {
                 Body::Metadata(_) => drop(object.insert("metadata".to_owned(), node(&record::METADATA))),
                 Body::State(_) => drop(object.insert("hardState".to_owned(), node(&raft::HARD_STATE))),
@@ -431,8 +435,7 @@ fn entry_json(object: &mut Map<String, Value>, entry: &EntryView<'_>, payload: &
         }
         Payload::V2(node) => object.insert("v2Request".to_owned(), hide(node.json(secrets), &["Val"])),
         Payload::ConfChange(Some(change)) => {
-            let node =
-                Node::decode(&raft::CONF_CHANGE, entry.bytes()).map_or(Value::Null, |node| node.json(true));
+            let node = raft::CONF_CHANGE.decode(entry.bytes()).map_or(Value::Null, |node| node.json(true));
             if let Ok(mut member) = serde_json::from_slice::<Value>(change.context()) {
                 if let Some(id) = member.get_mut("id")
                     && let Some(number) = id.as_u64()

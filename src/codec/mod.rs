@@ -1,6 +1,7 @@
-//! Bytes in memory: numbers, checksums, protobuf, and Go's way of writing JSON.
+//! Bytes in memory: numbers, checksums, protobuf, and Go's way of writing text and JSON.
 
 pub mod checksum;
+pub mod go;
 pub mod json;
 pub mod proto;
 pub mod wire;

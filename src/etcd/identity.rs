@@ -12,8 +12,9 @@ use std::collections::BTreeMap;
 
 use sha1::{Digest, Sha1};
 
-use super::peer_url::{go_quote, peer_urls};
+use super::peer_url::peer_urls;
 use crate::codec::array_at;
+use crate::codec::go::go_quote;
 use crate::codec::json::{quote, strings};
 use crate::words::error::{Error, Result};
 use crate::words::ids::{ClusterId, MemberId};
@@ -104,7 +105,7 @@ impl NewCluster {
         for name in names {
             let missing = format!(
                 "--learner {}: no such member in --initial-cluster={}",
-                go_quote(name),
+                go_quote(name.as_bytes()),
                 self.to_text()
             );
             let member = self.members.iter_mut().find(|m| m.name == *name).ok_or(Error::Refused(missing))?;
@@ -135,8 +136,12 @@ impl NewCluster {
     /// [`Error::Refused`] in etcd's words when it is not there or its URLs are others.
     pub fn member(&self, name: &str, advertised: &str) -> Result<&NewMember> {
         let advertised = peer_urls(advertised.split(',')).map_err(Error::Refused)?;
-        let missing_name =
-            || format!("couldn't find local name {} in the initial cluster configuration", go_quote(name));
+        let missing_name = || {
+            format!(
+                "couldn't find local name {} in the initial cluster configuration",
+                go_quote(name.as_bytes())
+            )
+        };
         let member =
             self.members.iter().find(|m| m.name == name).ok_or_else(|| Error::Refused(missing_name()))?;
         if member.peer_urls == advertised {

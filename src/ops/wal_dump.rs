@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use prost::Message;
 
-use crate::codec::proto::message::Node;
+use crate::codec::proto::decode::{Decoded, Node};
 use crate::codec::to_u64;
 use crate::etcd::datadir::{self, FileKind};
 use crate::etcd::request::{Tree, tree};
@@ -76,7 +76,7 @@ impl EntryFilter {
             | (EntryFilter::Normal, Payload::Request(_) | Payload::V2(_) | Payload::Unknown)
             | (EntryFilter::Request, Payload::V2(_))
             | (EntryFilter::InternalRaftRequest, Payload::Request(_)) => true,
-            (EntryFilter::Having(name), Payload::Request(node)) => node.has(name),
+            (EntryFilter::Having(name), Payload::Request(node)) => node.root().has(name),
             _ => false,
         }
     }
@@ -102,9 +102,9 @@ pub struct WalDumpOptions {
 #[derive(Debug, Clone)]
 pub enum Payload<'a> {
     /// An `InternalRaftRequest`; an empty one for a new leader's first entry.
-    Request(Node<'a>),
+    Request(Decoded<'a>),
     /// A bare v2 request.
-    V2(Node<'a>),
+    V2(Decoded<'a>),
     /// A membership change; `None` when it does not decode.
     ConfChange(Option<ConfChange>),
     /// A normal entry whose data is neither request.
@@ -132,15 +132,15 @@ impl Payload<'_> {
     #[must_use]
     pub fn has_secret(&self) -> bool {
         match self {
-            Payload::Request(node) => node.has_secret() || node.message("v2").is_some_and(is_v2_user),
-            Payload::V2(node) => is_v2_user(node),
+            Payload::Request(node) => node.has_secret() || node.root().message("v2").is_some_and(is_v2_user),
+            Payload::V2(node) => is_v2_user(node.root()),
             _ => false,
         }
     }
 }
 
 /// The v2 store kept users, with their password hashes, under this path.
-fn is_v2_user(node: &Node<'_>) -> bool {
+fn is_v2_user(node: Node<'_, '_>) -> bool {
     node.bytes("Path").starts_with(b"/2/users") && node.has("Val")
 }
 

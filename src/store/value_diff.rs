@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::codec::checksum::{hex, sha256};
-use crate::codec::proto::message::{go_quote, is_print};
+use crate::codec::go::{go_quote, is_print};
 use serde_json::Value;
 
 /// Changes shown of one value.

@@ -2,7 +2,7 @@
 
 use prost::Message;
 
-use crate::codec::proto::message::{self, Label, field};
+use crate::codec::proto::message::{self, Field, Label, field};
 use crate::codec::wire::{BadField, Value, fields};
 use crate::raft::{CONF_STATE, ConfState};
 use crate::words::ids::{ClusterId, MemberId, RaftIndex, Term};
@@ -140,18 +140,17 @@ impl Snapshot {
 }
 
 /// The fields of [`Metadata`], as etcd's tools print them.
-pub static METADATA: message::Message = message::Message {
-    fields: &[field(1, "NodeID", message::Kind::Id), field(2, "ClusterID", message::Kind::Id)],
-};
+pub static METADATA: message::Message = message::Message::new(&[
+    field(1, "NodeID", message::Kind::Uint64).with(Field::HEX),
+    field(2, "ClusterID", message::Kind::Uint64).with(Field::HEX),
+]);
 
 /// The fields of [`Snapshot`].
-pub static SNAPSHOT: message::Message = message::Message {
-    fields: &[
-        field(1, "index", message::Kind::Uint),
-        field(2, "term", message::Kind::Uint),
-        field(3, "conf_state", message::Kind::Message(&CONF_STATE)).label(Label::Optional),
-    ],
-};
+pub static SNAPSHOT: message::Message = message::Message::new(&[
+    field(1, "index", message::Kind::Uint64),
+    field(2, "term", message::Kind::Uint64),
+    field(3, "conf_state", message::Kind::Message(&CONF_STATE)).label(Label::Optional),
+]);
 
 #[cfg(test)]
 mod tests {

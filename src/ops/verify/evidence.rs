@@ -1,7 +1,5 @@
-//! What a policy wants to know of the live keys: how many there are of some, and when the newest of them was written.
-//!
-//! Kubernetes renews a Lease for every node and controller each few seconds, so the newest `renewTime` under
-//! `/registry/leases/` tells when the snapshot was taken, whatever time a copy of the file carries.
+//! What a policy wants to know of the live keys: how many there are of some, and when the newest of them was written,
+//! as the Leases of Kubernetes tell.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -11,9 +9,6 @@ use crate::etcd::stored::{self, Revisions, Stored};
 use crate::kube::times::renewed;
 use crate::store::scan::Scan;
 use crate::words::monitor::Quiet;
-
-/// Where Kubernetes keeps its Leases.
-const LEASES: &[u8] = b"/registry/leases/";
 
 /// Which live keys are meant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -98,10 +93,8 @@ impl Revisions for Look<'_> {
         for counted in self.seen.counts.iter_mut().filter(|c| c.keys.matches(kv.key)) {
             counted.count = counted.count.saturating_add(1);
         }
-        if !self.times || !kv.key.starts_with(LEASES) {
-            return;
-        }
-        if let Some(time) = renewed(kv.value)
+        if self.times
+            && let Some(time) = renewed(kv.key, kv.value)
             && self.seen.newest.as_ref().is_none_or(|newest| time > newest.time)
         {
             self.seen.newest = Some(Evidence { time, key: kv.key.escape_ascii().to_string() });
