@@ -310,8 +310,8 @@ fn the_command_line_sees_only_the_public_library() {
 }
 
 #[test]
-fn nothing_is_unsafe() {
-    for (file, source) in sources() {
+fn nothing_is_unsafe_but_the_map() {
+    for (file, source) in sources().into_iter().filter(|(file, _)| file != "io/map.rs") {
         let found = tokens(&source).into_iter().find(|token| token.text == "unsafe");
         assert_eq!(found, None, "{file}");
     }

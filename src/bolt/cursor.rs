@@ -319,7 +319,11 @@ enum Want<'k> {
     AtLeast(&'k [u8]),
 }
 
-fn page<'l>(db: &Db<'_>, bucket: &'l Bucket<'_, '_>, level: &'l mut Level) -> Result<Page<'l>, Box<Corrupt>> {
+fn page<'l>(
+    db: &'l Db<'_>,
+    bucket: &'l Bucket<'_, '_>,
+    level: &'l mut Level,
+) -> Result<Page<'l>, Box<Corrupt>> {
     match bucket.inline_page() {
         Some(page) => page,
         None => db.page(level.id, &mut level.window),

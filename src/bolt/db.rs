@@ -128,7 +128,10 @@ impl<'s> Db<'s> {
     ///
     /// # Errors
     /// `page-out-of-range`, `file-too-short`, `unreadable`, and those of [`Page::parse`].
-    pub fn page<'w>(&self, id: Pgid, window: &'w mut Window) -> Result<Page<'w>, Box<Corrupt>> {
+    pub fn page<'w>(&self, id: Pgid, window: &'w mut Window) -> Result<Page<'w>, Box<Corrupt>>
+    where
+        's: 'w,
+    {
         self.page_if(id, window, |_, _| Ok(()))
     }
 
@@ -139,7 +142,10 @@ impl<'s> Db<'s> {
         id: Pgid,
         window: &'w mut Window,
         admit: impl FnOnce(Kind, u64) -> Result<(), Box<Corrupt>>,
-    ) -> Result<Page<'w>, Box<Corrupt>> {
+    ) -> Result<Page<'w>, Box<Corrupt>>
+    where
+        's: 'w,
+    {
         let offset = self.offset_of(id);
         let at = || At::page(id.0, offset);
         let high = self.live.high_water;

@@ -29,7 +29,7 @@ impl<'w> RawPage<'w> {
     /// # Errors
     /// `file-too-short` when the file ends before the page does, `unreadable` when it cannot be read.
     pub fn read(
-        source: &Source,
+        source: &'w Source,
         page_size: u64,
         id: Pgid,
         window: &'w mut Window,

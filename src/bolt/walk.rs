@@ -12,9 +12,6 @@ mod free;
 mod stats;
 mod visitor;
 
-use rayon::iter::ParallelIterator;
-use rayon::slice::ParallelSlice;
-
 use self::bounds::{Bounds, NamedBy, Subtree, children};
 use self::elements::check;
 pub use self::faults::Faults;
@@ -25,6 +22,7 @@ use super::cursor::MAX_DEPTH;
 use super::{Bucket, Db, Kind, LeafElement, Page, Pgid, Root};
 use crate::codec::{emptied, to_u64};
 use crate::io::Window;
+use crate::io::parallel::{map_chunks, threads};
 use crate::io::window::READ_AHEAD;
 use crate::words::error::{At, Corrupt, Result};
 use crate::words::finding::Code;
@@ -77,7 +75,7 @@ pub fn walk_parallel<V: Visitor + Send>(
         return vec![first];
     }
     let mut walk = Walk::new(bucket.db, shared, root);
-    let units = rayon::current_num_threads().saturating_mul(UNITS_PER_CORE);
+    let units = threads().saturating_mul(UNITS_PER_CORE);
     let subtrees = walk.split(
         Subtree { id: root, depth: 0, lower: None, upper: None, named_by: NamedBy::of(bucket) },
         units,
@@ -86,18 +84,15 @@ pub fn walk_parallel<V: Visitor + Send>(
     let leaf_depth = walk.leaf_depth;
     // Few visitors, however many children a page claims to have.
     let together = subtrees.len().div_ceil(units.saturating_mul(4)).max(1);
-    let rest: Vec<V> = subtrees
-        .par_chunks(together)
-        .map(|subtrees| {
-            let mut visitor = make();
-            let mut walk = Walk { leaf_depth, ..Walk::unmeasured(bucket.db, shared) };
-            for subtree in subtrees {
-                walk.visit(subtree.id, subtree.depth, subtree.bounds(), &mut visitor);
-            }
-            walk.say();
-            visitor
-        })
-        .collect();
+    let rest = map_chunks(&subtrees, together, |subtrees| {
+        let mut visitor = make();
+        let mut walk = Walk { leaf_depth, ..Walk::unmeasured(bucket.db, shared) };
+        for subtree in subtrees {
+            walk.visit(subtree.id, subtree.depth, subtree.bounds(), &mut visitor);
+        }
+        walk.say();
+        visitor
+    });
     let mut all = vec![first];
     all.extend(rest);
     all
@@ -131,7 +126,7 @@ pub fn walk_back<V: Visitor + Send>(
         enough(first);
         return;
     };
-    let threads = if shared.alone { 1 } else { rayon::current_num_threads() };
+    let threads = if shared.alone { 1 } else { threads() };
     let mut walk = Walk::new(bucket.db, shared, root);
     let top = Subtree { id: root, depth: 0, lower: None, upper: None, named_by: NamedBy::of(bucket) };
     let mut subtrees = walk.split(top, threads.saturating_mul(UNITS_PER_CORE), &mut first);
@@ -142,18 +137,15 @@ pub fn walk_back<V: Visitor + Send>(
     let mut together = 1;
     while !subtrees.is_empty() && !shared.monitor.cancelled() {
         let wave = subtrees.split_off(subtrees.len().saturating_sub(together));
-        let visitors: Vec<V> = wave
-            .par_chunks(1)
-            .map(|subtrees| {
-                let mut visitor = make();
-                let mut walk = Walk { leaf_depth, backwards: true, ..Walk::unmeasured(bucket.db, shared) };
-                for subtree in subtrees {
-                    walk.visit(subtree.id, subtree.depth, subtree.bounds(), &mut visitor);
-                }
-                walk.say();
-                visitor
-            })
-            .collect();
+        let visitors = map_chunks(&wave, 1, |subtrees| {
+            let mut visitor = make();
+            let mut walk = Walk { leaf_depth, backwards: true, ..Walk::unmeasured(bucket.db, shared) };
+            for subtree in subtrees {
+                walk.visit(subtree.id, subtree.depth, subtree.bounds(), &mut visitor);
+            }
+            walk.say();
+            visitor
+        });
         for visitor in visitors.into_iter().rev() {
             if enough(visitor) {
                 return;
@@ -235,7 +227,10 @@ impl<'w> Walk<'w> {
         bounds: Bounds<'_>,
         (window, elements): (&'p mut Window, &mut Vec<LeafElement<'p>>),
         visitor: &mut dyn Visitor,
-    ) -> Option<Page<'p>> {
+    ) -> Option<Page<'p>>
+    where
+        'w: 'p,
+    {
         if self.unsaid >= STRIDE {
             self.say();
         }

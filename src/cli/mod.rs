@@ -82,10 +82,10 @@ struct Global {
     /// Threads to use; 0 is one for each core.
     #[arg(short, long, global = true, default_value_t = 0, value_name = "N")]
     jobs: usize,
-    /// Read files instead of mapping them: this is always so, as a mapped file that shrinks or has a bad sector ends
-    /// the program.
+    /// Map files into memory instead of reading them: only for files that nobody writes to, on a good disk; one that
+    /// shrinks meanwhile or has a bad sector ends the program.
     #[arg(long, global = true)]
-    no_mmap: bool,
+    mmap: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -216,6 +216,7 @@ pub fn main() -> ExitCode {
         // Fails only if the pool exists already, and this is the first use.
         let _ = rayon::ThreadPoolBuilder::new().num_threads(cli.global.jobs).build_global();
     }
+    coldbolt::io::map_all_files(cli.global.mmap);
     panic::catch_unwind(|| run(&cli)).map_or(ExitCode::from(5), ExitCode::from)
 }
 

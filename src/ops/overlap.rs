@@ -1,9 +1,9 @@
 //! A source that is checked while something is made of it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::ScopedJoinHandle;
 
-use crate::words::error::{Error, Result};
+use crate::io::parallel::{THREADS, join};
+use crate::words::error::Result;
 use crate::words::finding::Finding;
 use crate::words::monitor::Monitor;
 
@@ -16,26 +16,21 @@ pub(crate) fn beside<C: Send, W>(
     check: impl FnOnce(&dyn Monitor) -> Result<C> + Send,
     work: impl FnOnce(&dyn Monitor) -> Result<W>,
 ) -> Result<(C, W)> {
-    if first {
+    if first || !THREADS {
         return Ok((check(monitor)?, work(monitor)?));
     }
     let stop = AtomicBool::new(false);
     let (silent, speaking) =
         (Aside { monitor, speaks: false, stop: &stop }, Aside { monitor, speaks: true, stop: &stop });
-    std::thread::scope(|scope| {
-        let checking: ScopedJoinHandle<'_, Result<C>> = scope.spawn(|| {
-            let checked = check(&silent);
-            if checked.is_err() {
-                stop.store(true, Ordering::Relaxed);
-            }
-            checked
-        });
-        let worked = work(&speaking);
-        let checked = checking
-            .join()
-            .unwrap_or_else(|_| Err(Error::Refused("the thread that checks the source has died".to_owned())));
-        Ok((checked?, worked?))
-    })
+    let checking = || {
+        let checked = check(&silent);
+        if checked.is_err() {
+            stop.store(true, Ordering::Relaxed);
+        }
+        checked
+    };
+    let (checked, worked) = join(checking, || work(&speaking));
+    Ok((checked?, worked?))
 }
 
 /// Reads what was written while it is brought to the disk.
@@ -43,16 +38,7 @@ pub(crate) fn while_syncing<R>(
     sync: impl FnOnce() -> Result<()> + Send,
     read: impl FnOnce() -> Result<R>,
 ) -> Result<R> {
-    let (synced, read) = std::thread::scope(|scope| {
-        let syncing = scope.spawn(sync);
-        let read = read();
-        (
-            syncing
-                .join()
-                .unwrap_or_else(|_| Err(Error::Refused("the thread that syncs has died".to_owned()))),
-            read,
-        )
-    });
+    let (synced, read) = join(sync, read);
     synced?;
     read
 }

@@ -57,11 +57,13 @@ pub mod events;
 pub mod export;
 pub mod facts;
 pub mod hashkv;
+#[cfg(feature = "fs")]
 pub mod keep;
 pub mod keys;
 mod log;
 mod pass;
 pub mod range;
+#[cfg(feature = "fs")]
 pub mod rewrite;
 mod runs;
 pub mod scan;

@@ -270,7 +270,10 @@ impl<'a> Log<'a> {
     ///
     /// # Errors
     /// When the file is not what it was.
-    pub fn read<'w>(&self, entry: &EntryRef, cursor: &'w mut Cursor) -> Result<EntryView<'w>, Box<Corrupt>> {
+    pub fn read<'w>(&self, entry: &EntryRef, cursor: &'w mut Cursor) -> Result<EntryView<'w>, Box<Corrupt>>
+    where
+        'a: 'w,
+    {
         let gone = || {
             Corrupt::new(
                 Code::Unreadable,

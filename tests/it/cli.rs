@@ -492,3 +492,15 @@ fn wrong_usage_is_exit_code_2() {
         assert_eq!(coldbolt(args).code, 2, "{args:?}");
     }
 }
+
+#[test]
+fn a_mapped_file_has_the_same_answers() {
+    for version in VERSIONS {
+        let input = snapshot(version);
+        for verb in ["status", "hashkv", "verify", "inspect", "keys"] {
+            let read = coldbolt([verb, input.name()]);
+            assert_eq!(coldbolt(["--mmap", verb, input.name()]).good(), read.good(), "{verb} {version}");
+        }
+        input.unchanged();
+    }
+}

@@ -318,3 +318,13 @@ fn nothing_is_said_of_a_file_that_is_only_read() {
     }
     input.unchanged();
 }
+
+#[test]
+fn a_mapped_file_is_not_read() {
+    let input = Input::new(fixture("small-3.5.1/snapshot.db"));
+    let unreadable = "inject=pread64:error=EIO:when=1+";
+    let files = [fixture("small-3.5.1/snapshot.db")];
+    let Some(run) = traced(unreadable, &files, &["--mmap", "status", input.name()]) else { return };
+    assert_eq!(run.good(), coldbolt(["status", input.name()]).good());
+    input.unchanged();
+}

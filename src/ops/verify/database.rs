@@ -8,6 +8,7 @@ use crate::bolt::{Db, Pgid};
 use crate::codec::checksum;
 use crate::etcd::schema::storage_version;
 use crate::io::gate::{OpenAtEnd, is_cold};
+use crate::io::parallel::join;
 use crate::io::source::Lock;
 use crate::io::{Gate, Source};
 use crate::ops::inspect::metas;
@@ -189,32 +190,18 @@ impl Run<'_> {
         let part = Relay::new(self.monitor).as_part().without_findings();
         let gate = (walking && is_cold(source)).then(Gate::default);
         let payload = trailer.payload(source);
-        std::thread::scope(|scope| {
-            let reader = (hashing || gate.is_some()).then(|| {
-                let (gate, part) = (gate.as_ref(), &part);
-                scope.spawn(move || {
-                    let _open = gate.map(OpenAtEnd);
-                    let wanted = if !hashing { None } else { Some(self.digesting()) };
-                    digests(source, payload, wanted, gate, part)
-                })
-            });
-            let scan = walking
-                .then(|| {
-                    // One of each is needed for the verdict, even if none is to be shown.
-                    scan(
-                        db,
-                        Options {
-                            limit: self.options.max_findings.max(1),
-                            gate: gate.as_ref(),
-                            keys: self.keys(),
-                        },
-                        &part,
-                    )
-                })
-                .transpose();
-            let digest = reader.and_then(|r| r.join().ok()).filter(|_| hashing);
-            Ok(Read { digest, scan: scan? })
-        })
+        let (needed, digesting) = (hashing || gate.is_some(), self.digesting());
+        let reader = || {
+            let _open = gate.as_ref().map(OpenAtEnd);
+            let wanted = hashing.then_some(digesting);
+            needed.then(|| digests(source, payload, wanted, gate.as_ref(), &part))
+        };
+        // One of each is needed for the verdict, even if none is to be shown.
+        let limit = self.options.max_findings.max(1);
+        let walker =
+            || walking.then(|| scan(db, Options { limit, gate: gate.as_ref(), keys: self.keys() }, &part));
+        let (digest, scan) = join(reader, walker);
+        Ok(Read { digest: digest.filter(|_| hashing), scan: scan.transpose()? })
     }
 
     fn take_scan(&mut self, scan: &Scan, db: &Db<'_>) {

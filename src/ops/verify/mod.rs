@@ -27,7 +27,7 @@ use crate::io::Source;
 use crate::snap::backup::Trailer;
 use crate::store::scan::Keys;
 use crate::words::collector::Teller;
-use crate::words::error::{Corrupt, Error, Result, show};
+use crate::words::error::{Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::monitor::Monitor;
 
@@ -108,13 +108,15 @@ pub fn targets(path: &Path) -> Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// [`Error::Damaged`].
+#[cfg(feature = "fs")]
 pub(in crate::ops) fn refuse_damage(findings: &[Finding], allowed: bool) -> Result<()> {
     let refused = |finding: &&Finding| {
         finding.severity == Severity::Damage && (!allowed || finding.code == Code::PageShared)
     };
     match findings.iter().find(refused) {
         Some(Finding { file, at, code, detail, .. }) => {
-            let corrupt = Corrupt { at: at.clone(), code: *code, detail: detail.clone() };
+            let corrupt =
+                crate::words::error::Corrupt { at: at.clone(), code: *code, detail: detail.clone() };
             Err(Error::damaged(Path::new(file), Box::new(corrupt)))
         }
         None => Ok(()),
