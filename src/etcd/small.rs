@@ -48,15 +48,15 @@ pub fn read<'d, 's>(
     Small { top, missing, facts, faults }
 }
 
+/// Gets an item of a small bucket, and whether it could be taken in; may end the reading.
+pub type Each<'e, 'n> =
+    dyn FnMut(&'n str, &Item<'_>, Result<(), Box<Corrupt>>) -> Result<(), Box<Corrupt>> + 'e;
+
 /// What these small buckets say. `each` gets every item, by bucket, and whether it could be taken in.
 ///
 /// # Errors
 /// Damage on the way to them and in their pages, and what `each` returns.
-pub fn facts<'n>(
-    db: &Db<'_>,
-    names: &[&'n str],
-    each: &mut dyn FnMut(&'n str, &Item<'_>, Result<(), Box<Corrupt>>) -> Result<(), Box<Corrupt>>,
-) -> Result<Facts, Box<Corrupt>> {
+pub fn facts<'n>(db: &Db<'_>, names: &[&'n str], each: &mut Each<'_, 'n>) -> Result<Facts, Box<Corrupt>> {
     let mut facts = Facts::default();
     let root = db.root();
     for name in names {
