@@ -15,7 +15,7 @@ pub use self::auth::*;
 pub use self::cluster::*;
 pub use self::kv::*;
 pub use self::lease::*;
-use crate::codec::proto::decode::Decoded;
+use crate::codec::proto::tree::Decoded;
 use crate::codec::wire::{Value, fields};
 
 /// The methods of v2 requests: what tells a bare one from an [`InternalRaftRequest`], whose field 2 is a message.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use prost::Message;
 
-use crate::codec::proto::decode::{Decoded, Node};
+use crate::codec::proto::tree::{Decoded, Node};
 use crate::codec::to_u64;
 use crate::etcd::datadir::{self, FileKind};
 use crate::etcd::request::{Tree, tree};

@@ -8,9 +8,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value as Json};
 
-use super::decode::{Decoded, Key, Node, Value, map};
 use super::message::{Field, Kind, Label, REDACTED};
-use super::text::enum_name;
+use super::tree::{Decoded, Key, Node, Value, map};
 
 impl Decoded<'_> {
     /// The message as a JSON object. Without `secrets` they are [`REDACTED`].
@@ -64,7 +63,7 @@ fn value(field: &Field<'_>, value: Value<'_, '_>, secrets: bool) -> Json {
         // The digits of a float32 are those of its own shortest text, not of the double it becomes.
         Value::Float(f) => float(f.to_string().parse().unwrap_or(f64::from(f))),
         Value::Double(f) => float(f),
-        Value::Enum(n) => enum_name(field.kind, n).map_or_else(|| n.into(), Into::into),
+        Value::Enum(n) => field.kind.value_name(n).map_or_else(|| n.into(), Into::into),
     }
 }
 

@@ -4,9 +4,6 @@
 //! ([`Kind::Message`]). A table that is loaded when the program runs is a [`Schema`], whose messages refer to one
 //! another by position ([`Kind::Indexed`]); its names may borrow the bytes it is loaded from.
 
-use super::decode::Decoded;
-use crate::codec::wire::BadField;
-
 /// What is printed instead of a secret.
 pub const REDACTED: &str = "<redacted>";
 
@@ -67,14 +64,6 @@ impl<'t> Message<'t> {
         let mut others = fields.iter().enumerate().skip(usize::from(INDEXED));
         others.find(|(_, field)| field.number == number)
     }
-
-    /// Decodes `bytes` as this message; see [`decode`](super::decode).
-    ///
-    /// # Errors
-    /// The offset of the first field that cannot be.
-    pub fn decode<'a>(&'a self, bytes: &'a [u8]) -> Result<Decoded<'a>, BadField> {
-        Decoded::new(&[], self, bytes)
-    }
 }
 
 /// Where the search for a number begins.
@@ -124,18 +113,16 @@ impl<'t> Schema<'t> {
         all.then_some(Schema { messages })
     }
 
+    /// All of them.
+    #[must_use]
+    pub fn messages(&self) -> &[Message<'t>] {
+        &self.messages
+    }
+
     /// The message at a position.
     #[must_use]
     pub fn message(&self, at: u32) -> Option<&Message<'t>> {
         self.messages.get(usize::try_from(at).ok()?)
-    }
-
-    /// Decodes `bytes` as the message at a position; `None` if there is no such message.
-    ///
-    /// # Errors
-    /// The offset of the first field that cannot be.
-    pub fn decode<'a>(&'a self, at: u32, bytes: &'a [u8]) -> Option<Result<Decoded<'a>, BadField>> {
-        Some(Decoded::new(&self.messages, self.message(at)?, bytes))
     }
 }
 
@@ -227,6 +214,15 @@ pub enum Kind<'t> {
     Message(&'t Message<'t>),
     /// A message, by its position in the [`Schema`].
     Indexed(u32),
+}
+
+impl<'t> Kind<'t> {
+    /// The name of an enum's value, if it has one.
+    #[must_use]
+    pub fn value_name(self, n: i32) -> Option<&'t str> {
+        let Kind::Enum(names) = self else { return None };
+        names.get(usize::try_from(n).ok()?).copied().filter(|name| !name.is_empty())
+    }
 }
 
 /// How often a field occurs and when it counts as set.

@@ -3,6 +3,7 @@
 //! | File | Holds |
 //! |---|---|
 //! | [`message`] | the tables: messages, fields, kinds, labels |
+//! | [`tree`] | a message that was read: its fields, those of the messages in it |
 //! | [`decode`] | bytes to a tree by a table, for bytes that anyone may have made |
 //! | [`text`] | the compact text of golang/protobuf, which etcd's tools print |
 //! | [`json`] | JSON by the names of protobuf's JSON mapping |
@@ -13,6 +14,7 @@ pub mod decode;
 pub mod json;
 pub mod message;
 pub mod text;
+pub mod tree;
 
 #[cfg(test)]
 mod tests;

@@ -7,8 +7,9 @@
 
 use std::fmt::Write;
 
-use super::decode::{Decoded, Key, Node, Token, Value, map, token};
-use super::message::{Field, Kind, Label, REDACTED};
+use super::decode::{Token, token};
+use super::message::{Field, Label, REDACTED};
+use super::tree::{Decoded, Key, Node, Value, map};
 use crate::codec::go::{go_float32, go_float64, go_quote};
 use crate::codec::wire;
 
@@ -87,17 +88,11 @@ fn value(out: &mut String, field: &Field<'_>, value: Value<'_, '_>, secrets: boo
         Value::Double(f) if f.is_infinite() => out.write_str(if f > 0.0 { "inf" } else { "-inf" }),
         Value::Double(f) if f.is_nan() => out.write_str("nan"),
         Value::Double(f) => out.write_str(&go_float64(f)),
-        Value::Enum(n) => match enum_name(field.kind, n) {
+        Value::Enum(n) => match field.kind.value_name(n) {
             Some(name) => out.write_str(name),
             None => write!(out, "{n}"),
         },
     };
-}
-
-/// The name of an enum's value.
-pub(super) fn enum_name<'t>(kind: Kind<'t>, n: i32) -> Option<&'t str> {
-    let Kind::Enum(names) = kind else { return None };
-    names.get(usize::try_from(n).ok()?).copied().filter(|name| !name.is_empty())
 }
 
 /// `writeUnknownFields`.
