@@ -6,6 +6,7 @@ pub mod copy;
 pub mod defrag;
 pub mod fold;
 pub mod inspect;
+mod log_fault;
 mod overlap;
 pub mod rank;
 pub mod restore;
