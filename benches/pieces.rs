@@ -15,7 +15,7 @@ use coldbolt::etcd::{BucketKey, KeyValue, Revision};
 use coldbolt::io::Source;
 use coldbolt::raft::Entry;
 use coldbolt::store::scan::{self, Keys, scan};
-use coldbolt::wal::log::Scan;
+use coldbolt::wal::Scan;
 use coldbolt::wal::{Log, Metadata, Snapshot, writer};
 use coldbolt::words::monitor::Quiet;
 use criterion::{Criterion, Throughput};

@@ -8,12 +8,12 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let source = Source::from_bytes("0000000000000000-0000000000000000.wal", data.to_vec());
     let log = Log::new([("0000000000000000-0000000000000000.wal", &source)]);
     for scan in [Scan { after: Some(0), raw: false }, Scan { after: None, raw: true }] {
-        let (entries, summary) = log.entries(scan, &mut |finding| drop(finding.to_string()));
+        let (entries, summary) = log.entries(scan, &mut |fault| drop(fault.to_string()));
         assert!(entries.windows(2).all(|pair| pair[0].index < pair[1].index));
         assert!(summary.segments.iter().all(|segment| segment.used <= source.len()));
         let mut cursor = Cursor::default();
         for entry in &entries {
-            assert_eq!(log.read(entry, &mut cursor).unwrap().index, entry.index);
+            assert_eq!(log.reread(entry, &mut cursor).unwrap().index, entry.index);
         }
     }
 });

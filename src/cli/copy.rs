@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use coldbolt::io::dest::{self, Existing};
 use coldbolt::ops::copy::directory::{DirectoryReport, copy_directory};
-use coldbolt::ops::copy::{CopyOptions, CopyReport, copy, copy_into};
+use coldbolt::ops::copy::{Content, CopyOptions, CopyReport, Damage, Live, Uncommitted, copy, copy_into};
 use coldbolt::replay::apply::Version;
 use coldbolt::replay::fold::FoldReport;
 use coldbolt::replay::time::{Moment, TimeReport};
@@ -78,12 +78,15 @@ enum As {
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let options = CopyOptions {
         wal_dir: args.wal_dir.as_deref(),
-        no_wal: args.no_wal,
-        exact: args.exact,
+        content: match (args.exact, args.no_wal) {
+            (true, _) => Content::Exact,
+            (false, true) => Content::Database,
+            (false, false) => Content::Folded,
+        },
         version: args.etcd_version,
-        include_uncommitted: args.include_uncommitted,
-        allow_damage: args.allow_damage,
-        allow_live: args.allow_live,
+        uncommitted: if args.include_uncommitted { Uncommitted::Include } else { Uncommitted::Leave },
+        damage: if args.allow_damage { Damage::Allow } else { Damage::Refuse },
+        live: if args.allow_live { Live::Allow } else { Live::Refuse },
         until: None,
         changes: &[],
         digests: args.manifest.is_some(),

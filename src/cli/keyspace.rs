@@ -11,8 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use coldbolt::codec::go::{go_quote, is_print};
 use coldbolt::etcd::{DataDir, KeyValue};
 use coldbolt::io::Source;
-use coldbolt::ops::copy::CopyOptions;
-use coldbolt::ops::fold::{Folded, fold_in_memory};
+use coldbolt::ops::fold::{self, FoldInMemoryOptions, Folded, fold_in_memory};
 use coldbolt::replay::apply::Version;
 use coldbolt::store::{Store, StoreOptions};
 use coldbolt::words::error::Error;
@@ -118,14 +117,15 @@ pub fn open(
                 "--fold needs a directory or file with a log beside it, not standard input".to_owned(),
             ));
         }
-        let copy = CopyOptions {
+        let uncommitted = fold.include_uncommitted;
+        let options = FoldInMemoryOptions {
             wal_dir,
             version: fold.etcd_version,
-            include_uncommitted: fold.include_uncommitted,
-            allow_damage,
-            ..CopyOptions::default()
+            uncommitted: if uncommitted { fold::Uncommitted::Include } else { fold::Uncommitted::Leave },
+            damage: if allow_damage { fold::Damage::Allow } else { fold::Damage::Refuse },
+            ..FoldInMemoryOptions::default()
         };
-        return opened(What::Folded(Box::new(fold_in_memory(path, copy, monitor)?)));
+        return opened(What::Folded(Box::new(fold_in_memory(path, options, monitor)?)));
     }
     if stdin || !path.is_dir() {
         return opened(What::File(input::database(path)?));

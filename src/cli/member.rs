@@ -4,8 +4,8 @@ use coldbolt::MemberId;
 use coldbolt::etcd::identity::member_id;
 use coldbolt::etcd::member::Member;
 use coldbolt::etcd::peer_url::peer_urls;
-use coldbolt::ops::copy::CopyOptions;
 use coldbolt::ops::copy::directory::{copy_directory, members};
+use coldbolt::ops::copy::{CopyOptions, Uncommitted};
 use coldbolt::raft::ConfChange;
 use coldbolt::replay::apply::Version;
 use serde_json::json;
@@ -126,7 +126,7 @@ fn change(args: &Change, changes: &[ConfChange], schema: &str, context: &mut Con
     let options = CopyOptions {
         wal_dir: args.wal_dir.as_deref(),
         version: args.etcd_version,
-        include_uncommitted: true,
+        uncommitted: Uncommitted::Include,
         changes,
         ..CopyOptions::default()
     };

@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use coldbolt::ops::copy::{CopyOptions, copy, copy_into};
+use coldbolt::ops::copy::{CopyOptions, Uncommitted, copy, copy_into};
 use coldbolt::replay::Until;
 use coldbolt::replay::apply::Version;
 use jiff::Timestamp;
@@ -65,7 +65,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let options = CopyOptions {
         wal_dir: args.base.is_some().then_some(args.dir.as_path()),
         version: args.etcd_version,
-        include_uncommitted: args.include_uncommitted,
+        uncommitted: if args.include_uncommitted { Uncommitted::Include } else { Uncommitted::Leave },
         until,
         ..CopyOptions::default()
     };

@@ -236,10 +236,7 @@ fn bare_entry(entry: &EntryView<'_>) -> String {
     format!("Term:{} Index:{} {kind}", entry.term, entry.index)
 }
 
-fn write_raw_end(
-    out: &mut dyn Write,
-    last: Option<&coldbolt::wal::log::SegmentSummary>,
-) -> std::io::Result<()> {
+fn write_raw_end(out: &mut dyn Write, last: Option<&coldbolt::wal::SegmentSummary>) -> std::io::Result<()> {
     let Some(segment) = last else { return Ok(()) };
     match &segment.end {
         Some(End::CleanEof | End::ZeroWord) => writeln!(out, "EOF: All entries were processed."),

@@ -9,7 +9,7 @@ pub mod defrag;
 #[cfg(feature = "fs")]
 pub mod fold;
 pub mod inspect;
-#[cfg(feature = "fs")]
+mod log_fault;
 mod overlap;
 #[cfg(feature = "fs")]
 pub mod rank;

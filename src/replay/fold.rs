@@ -6,41 +6,23 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::apply::{self, Done, Interest, Overlay, Replayed, Replayer, Version};
+use super::member_log::MemberLog;
+use super::options::{FoldOptions, Uncommitted};
+use super::tail::Tail;
+use super::time::{CutPoint, EntryTime, EntryTimes, Moment, TimeReport, time_of};
+use super::until::Until;
+use super::version::{infer, version_in};
 use crate::bolt::Db;
 use crate::codec::to_u64;
-use crate::etcd::Facts;
 use crate::etcd::member::Member;
-use crate::etcd::request::{Request, decode};
-use crate::etcd::schema::{Minor, storage_version};
-use crate::raft::{ConfChange, ConfState, Entry, EntryType, EntryView, HardState};
-use crate::replay::Until;
-use crate::replay::apply::{self, Done, Interest, Overlay, Replayer, Version};
-use crate::replay::time::{Moment, TimeReport, Times, Told, told};
-use crate::wal::log::{Body, Cursor, EntryRef, Scan, Summary};
-use crate::wal::segment::End;
-use crate::wal::{Log, Metadata, Snapshot};
-use crate::words::error::{At, Corrupt, Error, Result};
-use crate::words::finding::{Code, Finding, Severity};
+use crate::etcd::schema::Minor;
+use crate::raft::{ConfState, Entry, EntryView, HardState};
+use crate::wal::{EntryRef, Metadata};
+use crate::words::error::{At, Error, Result, show, show_bytes};
+use crate::words::finding::{Code, Finding};
 use crate::words::ids::{ClusterId, MemberId, RaftIndex, Term};
 use crate::words::monitor::Monitor;
-
-/// Segments are made this long; only a finished one ends with its last record.
-const SEGMENT: u64 = crate::wal::writer::SEGMENT_SIZE;
-
-/// How to apply a log.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct FoldOptions<'o> {
-    /// By whose rules; `None` is inferred.
-    pub version: Option<Version>,
-    /// Also what is not known to be committed.
-    pub include_uncommitted: bool,
-    /// Go on as far as the log can be read.
-    pub allow_damage: bool,
-    /// Stop here.
-    pub until: Option<Until>,
-    /// What is changed about the members in the end.
-    pub changes: &'o [ConfChange],
-}
 
 /// What was applied.
 #[derive(Debug, Clone, Serialize)]
@@ -140,164 +122,289 @@ pub struct Position {
 /// # Errors
 /// [`Error::Damaged`] when entries are missing, damaged, or cannot be applied; [`Error::Refused`] when the version is
 /// not known.
-pub fn fold(
-    db: &Db<'_>,
-    log: &Log<'_>,
-    place: &Path,
-    options: FoldOptions<'_>,
-    monitor: &dyn Monitor,
-) -> Result<Fold> {
-    let damaged = |corrupt: Box<Corrupt>| Error::damaged(db.source().path(), corrupt);
-    let in_log = |corrupt: Box<Corrupt>| Error::damaged(place, corrupt);
-    let facts = apply::facts(db).map_err(damaged)?;
-    let from = facts.consistent_index.map_or(0, RaftIndex::get);
-    let log = log.select(from).map_err(in_log)?;
-    let tail = Tail::read(&log, from, place, options)?;
-    let mut findings: Vec<Finding> = tail.short(&log).into_iter().collect();
-
-    let mut interest = Interest::default();
-    let (mut versions, mut times) = (Vec::new(), Times::default());
+pub fn fold(db: &Db<'_>, log: &MemberLog, options: FoldOptions<'_>, monitor: &dyn Monitor) -> Result<Fold> {
+    let facts = apply::facts(db).map_err(|corrupt| Error::damaged(db.source().path(), corrupt))?;
+    let from = facts.consistent_index.unwrap_or_default();
+    let tail = Tail::after(from, log, options.damage, monitor)?;
+    let mut findings: Vec<Finding> = tail.short().into_iter().collect();
+    let named = Named::of(&tail, options)?;
     let moment = options.until.and_then(Until::time);
-    tail.each(&log, &tail.entries, place, |entry| {
-        interest.add(entry.bytes());
-        versions.extend(version_in(entry));
-        if moment.is_some() {
-            times.add(entry);
-        }
-        Ok(true)
-    })?;
-    interest.close();
-    let limit = if options.include_uncommitted { u64::MAX } else { tail.commit };
-    let cut = moment.map(|to| times.cut(to, from, limit)).transpose()?;
-    let options = FoldOptions {
-        until: cut.map(|cut| Until::Index(cut.last.index.into())).or(options.until),
-        ..options
+    let limit = match options.uncommitted {
+        Uncommitted::Include => u64::MAX,
+        Uncommitted::Leave => tail.summary.commit(),
     };
+    let cut = moment.map(|to| named.times.cut(to, from.get(), limit)).transpose()?;
+    let until = cut.as_ref().map(|cut| Until::Index(cut.last.index)).or(options.until);
     let (version, reason) = match options.version {
         Some(version) => (version, "as asked for".to_owned()),
-        None => infer(&facts, &versions, place, &mut findings)?,
+        None => infer(&facts, &named.versions, tail.place, &mut findings)?,
     };
 
     monitor.begin("applying the log", to_u64(tail.entries.len()));
-    let mut replayer =
-        Replayer::open(db, &interest, version, &crate::words::error::show(place)).map_err(damaged)?;
-    let before = replayer.revision();
-    let metadata = tail.summary.metadata.unwrap_or_default();
-    let mut report = FoldReport {
-        etcd_version: version.to_string(),
-        etcd_version_reason: reason,
-        member: metadata.member(),
-        cluster: metadata.cluster(),
-        voters: 0,
-        database_index: from.into(),
-        commit_index: tail.commit.into(),
-        last_index: tail.entries.last().map_or(from.into(), |entry| entry.index),
-        first_applied: None,
-        last_applied: None,
-        applied: 0,
-        nothing: 0,
-        rejected: BTreeMap::new(),
-        beyond_commit: 0,
-        left_out: 0,
-        revision_before: before,
-        revision_after: before,
-        raised: Vec::new(),
-        time: None,
-    };
-    if let Some(until) = options.until {
-        check_start(until, from.into(), before)?;
+    let options = FoldOptions { version: Some(version), until, ..options };
+    let mut folding = Folding::open(db, &tail, (&named, version), options, monitor)?;
+    folding.report.etcd_version_reason = reason;
+    if let Some(until) = until {
+        refuse_going_back(until, from, folding.replayer.revision())?;
     }
-    let mut promised = Vec::new();
-    let (known, beyond) =
-        tail.entries.split_at(tail.entries.partition_point(|entry| entry.index.get() <= tail.commit));
-    let mut stopped = tail.apply(&log, known, place, options, &mut replayer, &mut report, monitor)?;
-    // A single voter commits its whole log as soon as it starts.
-    let whole = tail.summary.complete && !tail.summary.discarded;
-    let alone = whole && replayer.votes_alone(metadata.member());
-    if !stopped && (alone || options.include_uncommitted) {
-        let had = report.last_applied;
-        stopped = tail.apply(&log, beyond, place, options, &mut replayer, &mut report, monitor)?;
-        report.beyond_commit = report
-            .last_applied
-            .filter(|last| had != Some(*last))
-            .map_or(0, |last| last.get().saturating_sub(tail.commit.max(from)));
-    } else if !stopped {
-        report.left_out = to_u64(beyond.len());
-        tail.each(&log, beyond, place, |entry| {
-            let data = entry.data.map(<[u8]>::to_vec);
-            promised.push(Entry {
-                kind: Some(entry.kind),
-                term: Some(entry.term.get()),
-                index: Some(entry.index.get()),
-                data,
-            });
-            Ok(true)
-        })?;
-    }
+    folding.apply_all()?;
     monitor.end();
-    if let Some(until) = options.until.filter(|_| !stopped) {
-        check_end(until, &replayer)?;
+    if let Some(until) = until.filter(|_| !folding.stopped) {
+        refuse_short_log(until, &folding.replayer)?;
     }
     if let (Some(to), Some(cut)) = (moment, cut) {
-        let last = tail.moment(&log, cut.last, place, Some(replayer.revision()))?;
-        let next = cut.next.map(|next| {
-            // The engine once more, to tell how far it is to the next one.
-            let mut probe =
-                Replayer::open(db, &interest, version, &crate::words::error::show(place)).map_err(damaged)?;
-            let until = FoldOptions { until: Some(Until::Index(next.index.into())), ..options };
-            let applied =
-                tail.apply(&log, &tail.entries, place, until, &mut probe, &mut report.clone(), monitor);
-            tail.moment(&log, next, place, applied.ok().map(|_| probe.revision()))
-        });
-        let end = cut.next.map_or(report.last_index.get(), |next| next.index.saturating_sub(1));
-        let (between, ahead) = (end.saturating_sub(cut.last.index), cut.ahead.map_or(0, |ahead| ahead.count));
-        findings
-            .extend(cut.ahead.map(|ahead| ahead.finding(&crate::words::error::show(place), cut.evidence)));
-        report.time =
-            Some(TimeReport { to, last, next: next.transpose()?, between, evidence: cut.evidence, ahead });
+        folding.report.time = Some(folding.time(to, &cut)?);
+        findings.extend(cut.ahead.map(|ahead| ahead.finding(&show(tail.place), cut.evidence)));
     }
-    for change in options.changes {
-        if let Done::Rejected(why) = replayer.change_members(change).map_err(in_log)? {
-            return Err(Error::Refused(format!("member {}: {why}", change.member())));
+    folding.change_members()?;
+    findings.extend(folding.removed());
+    findings.extend(folding.uncommitted());
+    Ok(folding.finish(findings))
+}
+
+/// What the entries name, for which they are gone through before they are applied.
+#[derive(Default)]
+struct Named {
+    interest: Interest,
+    versions: Vec<Minor>,
+    times: EntryTimes,
+}
+
+impl Named {
+    fn of(tail: &Tail<'_>, options: FoldOptions<'_>) -> Result<Named> {
+        let mut named = Named::default();
+        let timed = options.until.and_then(Until::time).is_some();
+        tail.each(&tail.entries, |entry| {
+            named.interest.add(entry.bytes());
+            named.versions.extend(version_in(entry));
+            if timed {
+                named.times.add(entry, options.clock);
+            }
+        })?;
+        named.interest.close();
+        Ok(named)
+    }
+}
+
+/// A log that is being applied to a database.
+struct Folding<'f, 'd, 's> {
+    db: &'d Db<'s>,
+    tail: &'f Tail<'f>,
+    named: &'f Named,
+    version: Version,
+    options: FoldOptions<'f>,
+    monitor: &'f dyn Monitor,
+    replayer: Replayer<'d, 's>,
+    report: FoldReport,
+    /// Whether it ended before the log, as that was asked for.
+    stopped: bool,
+    /// Whether this member alone votes, and its log is whole: then all of it is committed as soon as it starts.
+    alone: bool,
+    /// Entries that were left out.
+    promised: Vec<Entry>,
+}
+
+impl<'f, 'd, 's> Folding<'f, 'd, 's> {
+    fn open(
+        db: &'d Db<'s>,
+        tail: &'f Tail<'f>,
+        (named, version): (&'f Named, Version),
+        options: FoldOptions<'f>,
+        monitor: &'f dyn Monitor,
+    ) -> Result<Folding<'f, 'd, 's>> {
+        let replayer = Replayer::open(db, &named.interest, version, &show(tail.place))
+            .map_err(|corrupt| Error::damaged(db.source().path(), corrupt))?;
+        let report = FoldReport::before(&replayer, version, tail);
+        let (stopped, alone, promised) = (false, false, Vec::new());
+        Ok(Folding { db, tail, named, version, options, monitor, replayer, report, stopped, alone, promised })
+    }
+
+    /// Whose log it is.
+    fn metadata(&self) -> Metadata {
+        self.tail.summary.metadata.unwrap_or_default()
+    }
+
+    /// Applies what is known to be committed, and what is past it where that counts.
+    fn apply_all(&mut self) -> Result<()> {
+        let (known, beyond) = self.tail.by_commit();
+        self.stopped = self.apply(known)?.is_break();
+        // A single voter commits its whole log as soon as it starts.
+        self.alone = self.tail.summary.is_whole() && self.replayer.votes_alone(self.metadata().member());
+        if self.stopped {
+            return Ok(());
+        }
+        if !self.alone && self.options.uncommitted == Uncommitted::Leave {
+            self.report.left_out = to_u64(beyond.len());
+            self.promised = self.tail.copies(beyond)?;
+            return Ok(());
+        }
+        let had = self.report.last_applied;
+        self.stopped = self.apply(beyond)?.is_break();
+        let from = self.report.commit_index.max(self.report.database_index);
+        let last = self.report.last_applied.filter(|last| had != Some(*last));
+        self.report.beyond_commit = last.and_then(|last| last.since(from)).unwrap_or(0);
+        Ok(())
+    }
+
+    /// Applies entries up to where it is to stop.
+    fn apply(&mut self, entries: &[EntryRef]) -> Result<ControlFlow<()>> {
+        let tail = self.tail;
+        tail.each_until(entries, |entry| {
+            if self.monitor.cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let there = match self.options.until {
+                Some(Until::Index(until)) => entry.index > until,
+                Some(Until::Revision(until)) => self.replayer.revision() >= until,
+                // A time was made an index.
+                Some(Until::Time(_)) | None => false,
+            };
+            if there {
+                return Ok(ControlFlow::Break(()));
+            }
+            let before = self.replayer.revision();
+            let done = self.replayer.apply(entry).map_err(|corrupt| Error::damaged(tail.place, corrupt))?;
+            self.report.count(entry, done, before, self.replayer.revision());
+            self.monitor.advance(1);
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+
+    /// Where the log was cut for a moment's sake.
+    fn time(&self, to: jiff::Timestamp, cut: &CutPoint) -> Result<TimeReport> {
+        let last = self.moment(cut.last, Some(self.replayer.revision()))?;
+        let next = cut.next.map(|next| {
+            let revision = self.revision_after(next.index);
+            self.moment(next, revision)
+        });
+        let end = cut.next.map_or(self.report.last_index.get(), |next| next.index.get().saturating_sub(1));
+        Ok(TimeReport {
+            to,
+            last,
+            next: next.transpose()?,
+            between: end.saturating_sub(cut.last.index.get()),
+            evidence: cut.evidence,
+            ahead: cut.ahead.map_or(0, |ahead| ahead.count),
+        })
+    }
+
+    /// The revision after an entry further on, by applying all once more; `None` if it cannot be applied.
+    fn revision_after(&self, index: RaftIndex) -> Option<i64> {
+        let options = FoldOptions { until: Some(Until::Index(index)), ..self.options };
+        let named = (self.named, self.version);
+        let mut probe = Folding::open(self.db, self.tail, named, options, self.monitor).ok()?;
+        probe.apply(&self.tail.entries).ok().map(|_| probe.replayer.revision())
+    }
+
+    /// What an entry tells of the time.
+    fn moment(&self, at: EntryTime, revision: Option<i64>) -> Result<Moment> {
+        let mut key = String::new();
+        let entries = &self.tail.entries;
+        let one = entries.get(entries.partition_point(|entry| entry.index < at.index));
+        self.tail.each(one.map(std::slice::from_ref).unwrap_or_default(), |entry| {
+            key = time_of(entry, self.options.clock).map_or_else(String::new, |(_, key)| show_bytes(&key));
+        })?;
+        Ok(Moment { time: at.time, index: at.index, revision, key })
+    }
+
+    /// Makes the changes of members that were asked for.
+    fn change_members(&mut self) -> Result<()> {
+        for change in self.options.changes {
+            let done = self.replayer.change_members(change);
+            if let Done::Rejected(why) = done.map_err(|corrupt| Error::damaged(self.tail.place, corrupt))? {
+                return Err(Error::Refused(format!("member {}: {why}", change.member())));
+            }
+        }
+        self.report.voters = self.replayer.voters();
+        Ok(())
+    }
+
+    /// The log of a member that is none any more.
+    fn removed(&self) -> Option<Finding> {
+        let node = self.metadata().member();
+        (self.options.changes.is_empty() && self.replayer.was_removed(node)).then(|| {
+            let what = format!(
+                "member {node}, whose log it is, was removed from the cluster: others have gone on without it"
+            );
+            Finding::new(Code::MembersDisagree, &show(self.tail.place), At::default(), what)
+        })
+    }
+
+    /// Entries past the commit index, whatever became of them.
+    fn uncommitted(&self) -> Option<Finding> {
+        let report = &self.report;
+        let some = report.beyond_commit.max(report.left_out) > 0;
+        (some && !self.alone && !self.stopped).then(|| uncommitted(report, self.tail.place))
+    }
+
+    fn finish(self, mut findings: Vec<Finding>) -> Fold {
+        let metadata = self.metadata();
+        let Folding { tail, version, replayer, mut report, promised, .. } = self;
+        let Replayed { overlay, findings: told, revision, index, term, members, cluster_version, conf_state } =
+            replayer.finish();
+        report.revision_after = revision;
+        findings.extend(told);
+        let raft = Position {
+            version,
+            metadata,
+            index,
+            term: if term > Term::default() { term } else { tail.term_of(index) },
+            state: tail.summary.hard_state.unwrap_or_default(),
+            members,
+            cluster_version,
+            conf_state,
+            promised,
+        };
+        Fold { raft, overlay, report, findings }
+    }
+}
+
+impl FoldReport {
+    /// Before anything is applied.
+    fn before(replayer: &Replayer<'_, '_>, version: Version, tail: &Tail<'_>) -> FoldReport {
+        let metadata = tail.summary.metadata.unwrap_or_default();
+        let (from, revision) = (replayer.index(), replayer.revision());
+        FoldReport {
+            etcd_version: version.to_string(),
+            etcd_version_reason: String::new(),
+            member: metadata.member(),
+            cluster: metadata.cluster(),
+            voters: 0,
+            database_index: from,
+            commit_index: tail.summary.commit().into(),
+            last_index: tail.entries.last().map_or(from, |entry| entry.index),
+            first_applied: None,
+            last_applied: None,
+            applied: 0,
+            nothing: 0,
+            rejected: BTreeMap::new(),
+            beyond_commit: 0,
+            left_out: 0,
+            revision_before: revision,
+            revision_after: revision,
+            time: None,
+            raised: Vec::new(),
         }
     }
-    report.voters = replayer.voters();
-    if options.changes.is_empty() && replayer.was_removed(metadata.member()) {
-        let what = format!(
-            "member {}, whose log it is, was removed from the cluster: others have gone on without it",
-            metadata.member()
-        );
-        findings.push(Finding::new(
-            Code::MembersDisagree,
-            &crate::words::error::show(place),
-            At::default(),
-            what,
-        ));
+
+    /// Counts an entry that was applied.
+    fn count(&mut self, entry: &EntryView<'_>, done: Done, before: i64, revision: i64) {
+        let count = match done {
+            Done::Applied => &mut self.applied,
+            Done::Nothing => &mut self.nothing,
+            Done::Rejected(why) => self.rejected.entry(why.to_owned()).or_default(),
+        };
+        *count = count.saturating_add(1);
+        if revision > before {
+            self.raised.push(Raised { revision, index: entry.index, term: entry.term });
+        }
+        self.first_applied.get_or_insert(entry.index);
+        self.last_applied = Some(entry.index);
     }
-    if report.beyond_commit.max(report.left_out) > 0 && !alone && !stopped {
-        findings.push(uncommitted(&report, place));
-    }
-    let replayed = replayer.finish();
-    report.revision_after = replayed.revision;
-    findings.extend(replayed.findings);
-    let term =
-        if replayed.term > Term::default() { replayed.term } else { tail.term_of(&log, replayed.index) };
-    let raft = Position {
-        version,
-        metadata,
-        index: replayed.index,
-        term,
-        state: tail.summary.hard_state.unwrap_or_default(),
-        members: replayed.members,
-        cluster_version: replayed.cluster_version,
-        conf_state: replayed.conf_state,
-        promised,
-    };
-    Ok(Fold { raft, overlay: replayed.overlay, report, findings })
 }
 
 /// Refuses what would be backwards.
-fn check_start(until: Until, index: RaftIndex, revision: i64) -> Result<()> {
+fn refuse_going_back(until: Until, index: RaftIndex, revision: i64) -> Result<()> {
     let (what, has, wanted) = match until {
         Until::Index(wanted) if index > wanted => ("raft index", index.to_string(), wanted.to_string()),
         Until::Revision(wanted) if revision > wanted => {
@@ -311,7 +418,7 @@ fn check_start(until: Until, index: RaftIndex, revision: i64) -> Result<()> {
 }
 
 /// Refuses a log that does not come so far.
-fn check_end(until: Until, replayer: &Replayer<'_, '_>) -> Result<()> {
+fn refuse_short_log(until: Until, replayer: &Replayer<'_, '_>) -> Result<()> {
     let (what, ends, wanted) = match until {
         Until::Index(wanted) if replayer.index() < wanted => {
             ("raft index", replayer.index().to_string(), wanted.to_string())
@@ -334,211 +441,5 @@ fn uncommitted(report: &FoldReport, place: &Path) -> Finding {
         "the log goes to index {}, {} is the last known to be committed, and {} members vote: the last {count} entries are {verb}",
         report.last_index, report.commit_index, report.voters
     );
-    Finding::new(
-        Code::WalUncommitted,
-        &crate::words::error::show(place),
-        At::default().index(report.commit_index),
-        what,
-    )
-}
-
-/// The part of a log after the database.
-struct Tail {
-    entries: Vec<EntryRef>,
-    summary: Summary,
-    commit: u64,
-}
-
-impl Tail {
-    fn read(log: &Log<'_>, from: u64, place: &Path, options: FoldOptions<'_>) -> Result<Tail> {
-        let mut damage: Option<Finding> = None;
-        let scan = Scan { after: Some(from), raw: false };
-        let (entries, summary) = log.entries(scan, &mut |finding| {
-            if finding.severity == Severity::Damage {
-                damage.get_or_insert(finding);
-            }
-        });
-        if let Some(finding) = damage.filter(|_| !options.allow_damage) {
-            let corrupt = Corrupt { at: finding.at, code: finding.code, detail: finding.detail };
-            return Err(Error::damaged(Path::new(&finding.file), Box::new(corrupt)));
-        }
-        let commit = summary.hard_state.map_or(0, |state| state.commit());
-        let first = entries.first().map(|entry| entry.index.get());
-        let next = from.saturating_add(1);
-        let missing = match first {
-            Some(first) => (first != next).then_some(first.saturating_sub(1)),
-            None => (commit > from && summary.complete).then_some(commit),
-        };
-        if let Some(to) = missing {
-            let what = format!(
-                "the database is at index {from}, and the log does not hold the entries {next} to {to}"
-            );
-            return Err(Error::damaged(place, Corrupt::new(Code::WalStart, At::default().index(next), what)));
-        }
-        Ok(Tail { entries, summary, commit })
-    }
-
-    /// The end of a log that may have been cut off between two records.
-    fn short(&self, log: &Log<'_>) -> Option<Finding> {
-        let last = log.segments().last()?;
-        let clean = matches!(self.summary.end(), Some(End::CleanEof));
-        (clean && last.source.len() < SEGMENT).then(|| {
-            let what = format!(
-                "the segment ends with its last record at {} bytes; etcd makes segments of {SEGMENT}",
-                last.source.len()
-            );
-            Finding::new(Code::WalShort, &last.source.name(), At::offset(last.source.len()), what)
-        })
-    }
-
-    /// The term of an entry, 0 when it is not there.
-    fn term_of(&self, log: &Log<'_>, index: RaftIndex) -> Term {
-        let recorded = self.summary.snapshots.iter().find(|s| s.last_index() == index);
-        let mut term = recorded.map(Snapshot::last_term).unwrap_or_default();
-        log.scan(Scan::default(), &mut |_| {}, &mut |visit| {
-            if let Body::Entry { entry, .. } = visit.body
-                && entry.index == index
-            {
-                term = entry.term;
-            }
-            ControlFlow::Continue(())
-        });
-        term
-    }
-
-    /// Reads entries again, in order; `each` tells whether to go on.
-    fn each(
-        &self,
-        log: &Log<'_>,
-        entries: &[EntryRef],
-        place: &Path,
-        mut each: impl FnMut(&EntryView<'_>) -> Result<bool>,
-    ) -> Result<bool> {
-        let mut cursor = Cursor::default();
-        for entry in entries {
-            let view = log.read(entry, &mut cursor).map_err(|corrupt| Error::damaged(place, corrupt))?;
-            if !each(&view)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// What an entry tells of the time.
-    fn moment(&self, log: &Log<'_>, at: Told, place: &Path, revision: Option<i64>) -> Result<Moment> {
-        let mut key = String::new();
-        let from = self.entries.partition_point(|entry| entry.index.get() < at.index);
-        self.each(log, self.entries.get(from..).unwrap_or_default(), place, |entry| {
-            key = told(entry).map_or_else(String::new, |(_, key)| crate::words::error::show_bytes(&key));
-            Ok(false)
-        })?;
-        Ok(Moment { time: at.time, index: at.index.into(), revision, key })
-    }
-
-    /// Applies entries; whether it stopped because that was asked for.
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "they are one state, taken apart by the borrow of the database"
-    )]
-    fn apply(
-        &self,
-        log: &Log<'_>,
-        entries: &[EntryRef],
-        place: &Path,
-        options: FoldOptions<'_>,
-        replayer: &mut Replayer<'_, '_>,
-        report: &mut FoldReport,
-        monitor: &dyn Monitor,
-    ) -> Result<bool> {
-        let went_on = self.each(log, entries, place, |entry| {
-            if monitor.cancelled() {
-                return Err(Error::Cancelled);
-            }
-            let there = match options.until {
-                Some(Until::Index(until)) => entry.index > until,
-                Some(Until::Revision(until)) => replayer.revision() >= until,
-                // A time was made an index.
-                Some(Until::Time(_)) | None => false,
-            };
-            if there {
-                return Ok(false);
-            }
-            let before = replayer.revision();
-            let done = replayer.apply(entry).map_err(|corrupt| Error::damaged(place, corrupt))?;
-            match done {
-                Done::Applied => report.applied = report.applied.saturating_add(1),
-                Done::Nothing => report.nothing = report.nothing.saturating_add(1),
-                Done::Rejected(why) => {
-                    let count = report.rejected.entry(why.to_owned()).or_default();
-                    *count = count.saturating_add(1);
-                }
-            }
-            if replayer.revision() > before {
-                report.raised.push(Raised {
-                    revision: replayer.revision(),
-                    index: entry.index,
-                    term: entry.term,
-                });
-            }
-            report.first_applied.get_or_insert(entry.index);
-            report.last_applied = Some(entry.index);
-            monitor.advance(1);
-            Ok(true)
-        })?;
-        Ok(!went_on)
-    }
-}
-
-/// A cluster version that an entry sets.
-fn version_in(entry: &EntryView<'_>) -> Option<Minor> {
-    if entry.entry_type() != Some(EntryType::Normal) {
-        return None;
-    }
-    match decode(entry.bytes()) {
-        Request::V3(request) => Minor::of(&request.cluster_version_set?.ver),
-        Request::V2(request) if request.path == "/0/version" => Minor::of(&request.val),
-        _ => None,
-    }
-}
-
-/// The version that wrote the files, as far as they tell: the newest that the database or the log names.
-fn infer(
-    facts: &Facts,
-    in_log: &[Minor],
-    place: &Path,
-    findings: &mut Vec<Finding>,
-) -> Result<(Version, String)> {
-    let storage = storage_version(facts);
-    let schema = storage.version.as_deref().and_then(Minor::of);
-    let cluster = facts.cluster_version.as_deref().and_then(Minor::of);
-    let logged = in_log.iter().copied().max();
-    let named = [
-        (schema, storage.reason),
-        (cluster, "cluster/clusterVersion names it"),
-        (logged, "an entry of the log sets the cluster to it"),
-    ];
-    // Of equal ones the first.
-    let newest = named.iter().rev().max_by_key(|(minor, _)| *minor);
-    let Some((Some(minor), reason)) = newest else {
-        let stated = storage
-            .version
-            .map_or_else(String::new, |stated| format!(" {}", crate::words::error::printable(&stated)));
-        let what = format!(
-            "which etcd{stated} wrote the files, and by whose rules the log is to be applied, is not known: say --etcd-version"
-        );
-        return Err(Error::Refused(what));
-    };
-    if cluster.is_none() && logged.is_none() && !storage.stated {
-        let what = format!(
-            "the cluster had not agreed on a version yet; it is taken for {}, say --etcd-version if it was newer",
-            minor.name()
-        );
-        findings.push(Finding::new(
-            Code::ReplayVersion,
-            &crate::words::error::show(place),
-            At::default(),
-            what,
-        ));
-    }
-    Ok((Version { minor: *minor, patch: None }, (*reason).to_owned()))
+    Finding::new(Code::WalUncommitted, &show(place), At::default().index(report.commit_index), what)
 }

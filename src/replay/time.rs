@@ -12,7 +12,6 @@ use crate::codec::to_u64;
 use crate::etcd::request::{
     Compare, PutRequest, Request, TxnRequest, compare::TargetUnion, decode, request_op,
 };
-use crate::kube::times::written;
 use crate::raft::{EntryType, EntryView};
 use crate::words::error::{At, Error, Result};
 use crate::words::finding::{Code, Finding};
@@ -57,22 +56,25 @@ fn text<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Erro
     serializer.collect_str(time)
 }
 
+/// When a value that is put was written at the earliest, as far as it tells; the flag says that the key is new.
+pub type Clock = fn(&[u8], bool) -> Option<Timestamp>;
+
 /// An entry and the time it tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Told {
-    pub index: u64,
+pub(crate) struct EntryTime {
+    pub index: RaftIndex,
     pub time: Timestamp,
 }
 
-/// The times of a log.
+/// The times that the entries of a log tell.
 #[derive(Debug, Default)]
-pub(crate) struct Times(Vec<Told>);
+pub(crate) struct EntryTimes(Vec<EntryTime>);
 
-/// Where to cut.
+/// Where to cut a log for a moment's sake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Cut {
-    pub last: Told,
-    pub next: Option<Told>,
+pub(crate) struct CutPoint {
+    pub last: EntryTime,
+    pub next: Option<EntryTime>,
     pub evidence: u64,
     pub ahead: Option<Ahead>,
 }
@@ -82,8 +84,8 @@ pub(crate) struct Cut {
 pub(crate) struct Ahead {
     pub count: u64,
     /// The one that is furthest off, and the later one.
-    worst: Told,
-    later: Told,
+    worst: EntryTime,
+    later: EntryTime,
 }
 
 impl Ahead {
@@ -102,16 +104,16 @@ impl Ahead {
     }
 }
 
-impl Times {
+impl EntryTimes {
     /// Takes in an entry; they come in order.
-    pub fn add(&mut self, entry: &EntryView<'_>) {
-        if let Some((time, _)) = told(entry) {
-            self.0.push(Told { index: entry.index.get(), time });
+    pub fn add(&mut self, entry: &EntryView<'_>, clock: Clock) {
+        if let Some((time, _)) = time_of(entry, clock) {
+            self.0.push(EntryTime { index: entry.index, time });
         }
     }
 
     /// Finds the last entry up to `limit` that is not after `to`. `from` is where the database ends.
-    pub fn cut(&self, to: Timestamp, from: u64, limit: u64) -> Result<Cut> {
+    pub fn cut(&self, to: Timestamp, from: u64, limit: u64) -> Result<CutPoint> {
         let remedy = "say --to-revision or --to-index";
         let chain = self.rising();
         let Some(first) = chain.first() else {
@@ -120,7 +122,7 @@ impl Times {
                  is put there; {remedy}"
             )));
         };
-        let before = chain.partition_point(|told| told.time <= to && told.index <= limit);
+        let before = chain.partition_point(|timed| timed.time <= to && timed.index.get() <= limit);
         let Some(last) = before.checked_sub(1).and_then(|at| chain.get(at)) else {
             return Err(Error::Refused(format!(
                 "the log after raft index {from}, where the database ends, begins to tell times at {} (entry {}), past {to}: give an older \
@@ -128,31 +130,33 @@ impl Times {
                 first.time, first.index
             )));
         };
-        let next = chain.iter().find(|told| told.time > to).copied();
-        Ok(Cut { last: *last, next, evidence: to_u64(self.0.len()), ahead: self.ahead(&chain) })
+        let next = chain.iter().find(|timed| timed.time > to).copied();
+        Ok(CutPoint { last: *last, next, evidence: to_u64(self.0.len()), ahead: self.ahead(&chain) })
     }
 
     /// The most times that rise with the log (the longest increasing subsequence): of several such, the one that ends
     /// earliest, and up to its end tells the most.
-    fn rising(&self) -> Vec<Told> {
+    fn rising(&self) -> Vec<EntryTime> {
         // By the length of the longest chain that ends with a time: in each group times only fall.
-        let mut groups: Vec<Vec<Told>> = Vec::new();
-        for told in &self.0 {
-            let length = groups.partition_point(|group| group.last().is_some_and(|end| end.time < told.time));
+        let mut groups: Vec<Vec<EntryTime>> = Vec::new();
+        for timed in &self.0 {
+            let length =
+                groups.partition_point(|group| group.last().is_some_and(|end| end.time < timed.time));
             match groups.get_mut(length) {
-                Some(group) => group.push(*told),
-                None => groups.push(vec![*told]),
+                Some(group) => group.push(*timed),
+                None => groups.push(vec![*timed]),
             }
         }
-        let mut chain: Vec<Told> = Vec::with_capacity(groups.len());
+        let mut chain: Vec<EntryTime> = Vec::with_capacity(groups.len());
         for group in groups.iter().rev() {
             let best = match chain.last() {
                 None => group.last(),
                 Some(next) => {
-                    let newest =
-                        group.get(group.partition_point(|told| told.time >= next.time)).map(|told| told.time);
+                    let newest = group
+                        .get(group.partition_point(|timed| timed.time >= next.time))
+                        .map(|timed| timed.time);
                     let until =
-                        group.partition_point(|told| told.index < next.index && Some(told.time) >= newest);
+                        group.partition_point(|timed| timed.index < next.index && Some(timed.time) >= newest);
                     until.checked_sub(1).and_then(|at| group.get(at))
                 }
             };
@@ -163,14 +167,14 @@ impl Times {
     }
 
     /// Those that are ahead of a later one that is believed.
-    fn ahead(&self, chain: &[Told]) -> Option<Ahead> {
+    fn ahead(&self, chain: &[EntryTime]) -> Option<Ahead> {
         let mut found: Option<Ahead> = None;
-        for told in &self.0 {
-            let Some(later) = chain.get(chain.partition_point(|believed| believed.index <= told.index))
+        for timed in &self.0 {
+            let Some(later) = chain.get(chain.partition_point(|believed| believed.index <= timed.index))
             else {
                 break;
             };
-            let one = Ahead { count: 1, worst: *told, later: *later };
+            let one = Ahead { count: 1, worst: *timed, later: *later };
             if one.by() <= TOLERATED {
                 continue;
             }
@@ -185,30 +189,30 @@ impl Times {
 }
 
 /// The newest time in the objects that an entry puts, and the key.
-pub(crate) fn told(entry: &EntryView<'_>) -> Option<(Timestamp, Vec<u8>)> {
+pub(crate) fn time_of(entry: &EntryView<'_>, clock: Clock) -> Option<(Timestamp, Vec<u8>)> {
     if entry.entry_type() != Some(EntryType::Normal) {
         return None;
     }
     let Request::V3(request) = decode(entry.bytes()) else { return None };
     let mut newest = None;
     if let Some(put) = &request.put {
-        take(put, false, &mut newest);
+        take(put, false, clock, &mut newest);
     }
     if let Some(txn) = &request.txn {
-        in_txn(txn, &mut newest);
+        in_txn(txn, clock, &mut newest);
     }
     newest.map(|(time, key)| (time, key.to_vec()))
 }
 
-fn take<'r>(put: &'r PutRequest, new: bool, newest: &mut Option<(Timestamp, &'r [u8])>) {
-    if let Some(time) = written(&put.value, new)
+fn take<'r>(put: &'r PutRequest, new: bool, clock: Clock, newest: &mut Option<(Timestamp, &'r [u8])>) {
+    if let Some(time) = clock(&put.value, new)
         && newest.is_none_or(|(newest, _)| time > newest)
     {
         *newest = Some((time, &put.key));
     }
 }
 
-fn in_txn<'r>(txn: &'r TxnRequest, newest: &mut Option<(Timestamp, &'r [u8])>) {
+fn in_txn<'r>(txn: &'r TxnRequest, clock: Clock, newest: &mut Option<(Timestamp, &'r [u8])>) {
     let branches = txn.success.iter().map(|op| (op, true)).chain(txn.failure.iter().map(|op| (op, false)));
     for (op, holds) in branches {
         match &op.request {
@@ -216,9 +220,9 @@ fn in_txn<'r>(txn: &'r TxnRequest, newest: &mut Option<(Timestamp, &'r [u8])>) {
             Some(request_op::Request::Put(put)) => {
                 let new =
                     holds && txn.compare.iter().any(|compare| compare.key == put.key && is_none(compare));
-                take(put, new, newest);
+                take(put, new, clock, newest);
             }
-            Some(request_op::Request::Txn(inner)) => in_txn(inner, newest),
+            Some(request_op::Request::Txn(inner)) => in_txn(inner, clock, newest),
             _ => {}
         }
     }
@@ -241,14 +245,17 @@ mod tests {
     use super::*;
 
     /// Entries 11, 12 and so on tell these seconds.
-    fn times(seconds: &[i64]) -> Times {
-        let told = |(index, second): (u64, &i64)| Told { index, time: Timestamp::new(*second, 0).unwrap() };
-        Times((11..).zip(seconds).map(told).collect())
+    fn times(seconds: &[i64]) -> EntryTimes {
+        let timed = |(index, second): (u64, &i64)| EntryTime {
+            index: index.into(),
+            time: Timestamp::new(*second, 0).unwrap(),
+        };
+        EntryTimes((11..).zip(seconds).map(timed).collect())
     }
 
     fn cut(seconds: &[i64], to: i64) -> (u64, Option<u64>) {
         let cut = times(seconds).cut(Timestamp::new(to, 0).unwrap(), 10, u64::MAX).unwrap();
-        (cut.last.index, cut.next.map(|next| next.index))
+        (cut.last.index.get(), cut.next.map(|next| next.index.get()))
     }
 
     #[test]
@@ -266,7 +273,10 @@ mod tests {
             "{none}"
         );
         // What is not known to be committed is no place to stop at.
-        assert_eq!(times(&seconds).cut(Timestamp::new(900, 0).unwrap(), 10, 13).unwrap().last.index, 13);
+        assert_eq!(
+            times(&seconds).cut(Timestamp::new(900, 0).unwrap(), 10, 13).unwrap().last.index.get(),
+            13
+        );
     }
 
     #[test]
@@ -285,7 +295,7 @@ mod tests {
         assert_eq!((cut(&seconds, 125), cut(&seconds, 3600)), ((14, Some(15)), (20, None)));
         let cut = times(&seconds).cut(Timestamp::new(125, 0).unwrap(), 10, u64::MAX).unwrap();
         let ahead = cut.ahead.unwrap();
-        assert_eq!((ahead.count, ahead.worst.index, ahead.later.index), (3, 16, 17));
+        assert_eq!((ahead.count, ahead.worst.index.get(), ahead.later.index.get()), (3, 16, 17));
         let finding = ahead.finding("wal", cut.evidence).to_string();
         assert!(
             finding.contains(
@@ -302,12 +312,7 @@ mod tests {
 
     #[test]
     fn a_creation_is_of_now_only_if_the_object_is_new() {
-        let value = br#"{"kind":"Pod","metadata":{"creationTimestamp":"2026-03-01T00:00:00Z"}}"#;
-        let put = PutRequest {
-            key: b"/registry/pods/a/b".to_vec(),
-            value: value.to_vec(),
-            ..PutRequest::default()
-        };
+        let put = PutRequest { key: b"/registry/pods/a/b".to_vec(), ..PutRequest::default() };
         let op = request_op::Request::Put(put.clone());
         let compare = |revision| Compare {
             result: 0,
@@ -316,15 +321,16 @@ mod tests {
             target_union: Some(TargetUnion::ModRevision(revision)),
             range_end: Vec::new(),
         };
-        let told = |compare: Vec<Compare>| {
+        let time = |compare: Vec<Compare>| {
             let success = vec![crate::etcd::request::RequestOp { request: Some(op.clone()) }];
             let txn = TxnRequest { compare, success, failure: Vec::new() };
             let request = crate::etcd::request::InternalRaftRequest { txn: Some(txn), ..Default::default() };
             let data = prost::Message::encode_to_vec(&request);
-            told(&EntryView { kind: 0, term: 1.into(), index: 1.into(), data: Some(&data) })
+            let created = |_: &[u8], new: bool| new.then(|| Timestamp::new(7, 0).unwrap());
+            time_of(&EntryView { kind: 0, term: 1.into(), index: 1.into(), data: Some(&data) }, created)
                 .map(|(time, key)| (time.to_string(), key))
         };
-        assert_eq!(told(vec![compare(0)]), Some(("2026-03-01T00:00:00Z".to_owned(), put.key.clone())));
-        assert_eq!((told(vec![compare(5)]), told(Vec::new())), (None, None));
+        assert_eq!(time(vec![compare(0)]), Some(("1970-01-01T00:00:07Z".to_owned(), put.key.clone())));
+        assert_eq!((time(vec![compare(5)]), time(Vec::new())), (None, None));
     }
 }

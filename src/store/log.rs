@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use crate::etcd::DataDir;
 use crate::io::Source;
 use crate::store::Store;
-use crate::wal::{Log, log};
+use crate::wal::{Log, Scan};
 use crate::words::error::{At, Result};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::ids::RaftIndex;
@@ -18,17 +18,13 @@ impl Store<'_> {
     /// [`Error::Unreadable`](crate::Error::Unreadable) when a segment cannot be opened.
     pub fn warn_of_log(&self, dir: &DataDir) -> Result<()> {
         let sources = dir.wals.iter().map(|path| Source::open(path)).collect::<Result<Vec<_>>>()?;
-        let named: Vec<_> =
-            sources.iter().map(|s| (s.path().file_name().unwrap_or_default().to_string_lossy(), s)).collect();
-        let log = Log::new(named.iter().map(|(name, source)| (&**name, *source)));
-        let summary = log.scan(log::Scan::default(), &mut |_| {}, &mut |_| {
+        let summary = Log::of(&sources).scan(Scan::default(), &mut |_| {}, &mut |_| {
             if self.monitor.cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         let held = self.meta.consistent_index.map_or(0, RaftIndex::get);
-        let last =
-            summary.last.unwrap_or(0).max(summary.snapshots.iter().map(|s| s.index()).max().unwrap_or(0));
+        let last = summary.reach();
         if last > held {
-            let committed = summary.hard_state.map_or(0, |state| state.commit()).saturating_sub(held);
+            let committed = summary.commit().saturating_sub(held);
             let what = format!(
                 "the database is at index {held}, the log goes to {last}: {} entries are only in the WAL, {committed} of them known to be \
                  committed; this answer is without what they change, with --fold it has that",

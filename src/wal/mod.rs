@@ -23,18 +23,32 @@
 //! with. A length word of zero ends a file: etcd preallocates 64,000,000 bytes. Sources: `server/storage/wal` @
 //! v3.6.14, the same since 3.4.
 
+mod body;
+mod end;
+mod fault;
 pub mod frame;
 pub mod log;
 pub mod name;
+mod read;
+mod reader;
 pub mod record;
 mod rules;
 pub mod segment;
+mod summary;
+mod terms;
 pub mod writer;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use log::{Body, Cursor, EntryRef, Log, Scan, Summary, Visit};
+pub use body::Body;
+pub use end::{AtBoot, End, Torn, TornReason};
+pub use fault::Fault;
+pub use log::{Cursor, EntryRef, Log, LogSegment};
 pub use name::{FileKind, SegmentName};
+pub use read::Read;
+pub use reader::{Scan, Visit};
 pub use record::{Kind, Metadata, Snapshot};
-pub use segment::{AtBoot, End, Record, Segment, Torn, TornReason};
+pub use segment::{Record, Segment};
+pub use summary::{Counts, SegmentSummary, Summary};
+pub use terms::{TermRun, Terms};

@@ -1,18 +1,11 @@
 //! What etcd never writes, though a checksum cannot tell: the checksum covers a record's data, not its type.
 
-use super::log::Body;
+use super::body::Body;
 use super::record::Kind;
 use super::segment::Record;
 use crate::codec::wire::fields;
-use crate::words::finding::{Code, Severity};
+use crate::raft::{EntryView, HardState};
 use crate::words::ids::{RaftIndex, Term};
-
-/// A rule that a record breaks.
-pub(super) struct Broken {
-    pub code: Code,
-    pub severity: Severity,
-    pub detail: String,
-}
 
 /// The state the rules need, over a whole log.
 #[derive(Debug, Default)]
@@ -31,80 +24,74 @@ impl Rules {
         self.place = 0;
     }
 
-    /// Looks at one record.
-    pub fn record(&mut self, body: &Body<'_>, record: &Record<'_>) -> Option<Broken> {
-        let (place, empty) = (self.place, record.data.is_none());
+    /// Looks at one record; gives the rule that it breaks, in words.
+    pub fn record(&mut self, body: &Body<'_>, record: &Record<'_>) -> Option<String> {
+        let place = self.place;
         self.place = place.saturating_add(1);
-        let wrong =
-            |detail: String| Some(Broken { code: Code::WalRecord, severity: Severity::Damage, detail });
-        match (place, body) {
-            (_, Body::Unreadable) => return None,
-            (0, Body::Crc) | (1, Body::Metadata(_)) => {}
-            (0, _) => return wrong("the segment does not begin with a checksum record".to_owned()),
-            (1, _) => return wrong("the segment's second record is not its metadata".to_owned()),
-            (_, Body::Crc | Body::Metadata(_)) => {
-                return wrong(format!("a record of a segment's head in the middle of it (record {place})"));
-            }
-            _ => {}
+        if matches!(body, Body::Unreadable) {
+            return None;
         }
-        // A record under another's type decodes, with fields that its type does not have.
-        let known = match record.kind {
-            Kind::Metadata => 2,
-            Kind::Entry => 4,
-            Kind::State | Kind::Snapshot => 3,
-            Kind::Crc | Kind::Other(_) => u32::MAX,
-        };
-        if let Some((number, _)) = fields(record.bytes()).flatten().find(|(number, _)| *number > known) {
-            return wrong(format!(
-                "record type {}: it has a field {number}, which etcd never writes there",
-                record.kind.number()
+        misplaced(place, body).or_else(|| unknown_field(record)).or_else(|| match body {
+            Body::Entry { entry, .. } => self.entry(entry),
+            Body::State(state) => self.state(state, record.data.is_none()),
+            Body::Snapshot(_) => record.data.is_none().then(|| "a snapshot record without data".to_owned()),
+            _ => None,
+        })
+    }
+
+    fn entry(&mut self, entry: &EntryView<'_>) -> Option<String> {
+        if entry.index == RaftIndex::default() {
+            return Some("an entry with index 0".to_owned());
+        }
+        if entry.entry_type().is_none() || (entry.kind != 0 && entry.bytes().is_empty()) {
+            let (kind, len) = (entry.kind, entry.bytes().len());
+            return Some(format!(
+                "raft index {}: an entry of type {kind} with {len} bytes of data",
+                entry.index
             ));
         }
-        match body {
-            Body::Entry { entry, .. } => {
-                if entry.index == RaftIndex::default() {
-                    return wrong("an entry with index 0".to_owned());
-                }
-                if entry.entry_type().is_none() || (entry.kind != 0 && entry.bytes().is_empty()) {
-                    let (kind, len) = (entry.kind, entry.bytes().len());
-                    return wrong(format!(
-                        "raft index {}: an entry of type {kind} with {len} bytes of data",
-                        entry.index
-                    ));
-                }
-                let before = self.entry.replace((entry.index, entry.term));
-                match before {
-                    Some((index, term)) if entry.index.since(index) == Some(1) && term > entry.term => {
-                        wrong(format!(
-                            "raft index {}: term {} after index {index} of term {term}",
-                            entry.index, entry.term
-                        ))
-                    }
-                    _ => None,
-                }
-            }
-            Body::State(state) => {
-                let (term, commit) = (state.term(), state.commit());
-                if empty || (term == 0 && commit == 0) {
-                    return wrong("an empty hard state".to_owned());
-                }
-                if let Some((old_term, old_commit)) = self.state.replace((term, commit))
-                    && (term < old_term || commit < old_commit)
-                {
-                    let what = format!(
-                        "the hard state goes back from term {old_term}, commit {old_commit} to term {term}, commit {commit}"
-                    );
-                    return wrong(what);
-                }
-                None
-            }
-            Body::Snapshot(_) => {
-                if empty {
-                    return wrong("a snapshot record without data".to_owned());
-                }
-                None
-            }
-            _ => None,
-        }
+        let (index, term) = self.entry.replace((entry.index, entry.term))?;
+        (index.next() == entry.index && term > entry.term).then(|| {
+            format!("raft index {}: term {} after index {index} of term {term}", entry.index, entry.term)
+        })
     }
+
+    fn state(&mut self, state: &HardState, empty: bool) -> Option<String> {
+        let (term, commit) = (state.term(), state.commit());
+        if empty || (term == 0 && commit == 0) {
+            return Some("an empty hard state".to_owned());
+        }
+        let (old_term, old_commit) = self.state.replace((term, commit))?;
+        (term < old_term || commit < old_commit).then(|| {
+            format!(
+                "the hard state goes back from term {old_term}, commit {old_commit} to term {term}, commit {commit}"
+            )
+        })
+    }
+}
+
+/// A segment begins with a checksum record and its metadata, and has no other of them.
+fn misplaced(place: u64, body: &Body<'_>) -> Option<String> {
+    match (place, body) {
+        (0, Body::Crc) | (1, Body::Metadata(_)) => None,
+        (0, _) => Some("the segment does not begin with a checksum record".to_owned()),
+        (1, _) => Some("the segment's second record is not its metadata".to_owned()),
+        (_, Body::Crc | Body::Metadata(_)) => {
+            Some(format!("a record of a segment's head in the middle of it (record {place})"))
+        }
+        _ => None,
+    }
+}
+
+/// A record under another's type decodes, with fields that its type does not have.
+fn unknown_field(record: &Record<'_>) -> Option<String> {
+    let known = match record.kind {
+        Kind::Metadata => 2,
+        Kind::Entry => 4,
+        Kind::State | Kind::Snapshot => 3,
+        Kind::Crc | Kind::Other(_) => u32::MAX,
+    };
+    let (number, _) = fields(record.bytes()).flatten().find(|(number, _)| *number > known)?;
+    let kind = record.kind.number();
+    Some(format!("record type {kind}: it has a field {number}, which etcd never writes there"))
 }

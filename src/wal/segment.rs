@@ -2,7 +2,8 @@
 
 use prost::Message;
 
-use super::frame::{FrameSize, HEADER, MAX_RECORD, MAX_RECORD_BEFORE_3_5_5};
+use super::end::{End, Torn, TornReason};
+use super::frame::{FrameSize, HEADER, MAX_RECORD};
 use super::record::{Envelope, Kind};
 use crate::codec::checksum::crc32c;
 use crate::codec::wire::{Value, field, varint};
@@ -14,137 +15,6 @@ use crate::words::finding::Code;
 
 /// A write that was cut off by a crash shows as whole sectors of zeros.
 const SECTOR: u64 = 512;
-
-/// How the records of a segment ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
-    /// The file ends where a frame would begin: a finished segment.
-    CleanEof,
-    /// A length word of zero: the preallocated rest of a segment in use.
-    ZeroWord,
-    /// The last write of the log was cut off. Only the last segment ends so.
-    Torn(Torn),
-    /// What follows is not a record that etcd wrote.
-    Damaged(Box<Corrupt>),
-}
-
-/// A record that was cut off while it was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Torn {
-    /// Where its frame begins: the end of what is good.
-    pub offset: u64,
-    /// How it shows.
-    pub reason: TornReason,
-}
-
-/// How a cut-off record shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TornReason {
-    /// Fewer than the 8 bytes of a length word are left.
-    LengthWord {
-        /// Bytes that are left.
-        left: u64,
-    },
-    /// The length is more than the file has left.
-    LengthBeyondEnd {
-        /// The record's length by its length word.
-        record: u64,
-        /// The padding by its length word.
-        padding: u64,
-        /// Bytes left in the file, from the length word on, less the padding: etcd's limit.
-        limit: u64,
-        /// The length of the file.
-        file: u64,
-    },
-    /// The record fits, but not with its length word and padding.
-    Short {
-        /// Bytes wanted after the length word.
-        wanted: u64,
-        /// Bytes that are left there.
-        left: u64,
-    },
-    /// A 512-byte sector of it is all zeros, and it does not decode.
-    ZeroSectorUndecodable,
-    /// A 512-byte sector of it is all zeros, and its checksum is wrong.
-    ZeroSectorChecksum {
-        /// The checksum in the record.
-        stored: u32,
-        /// The checksum the chain gives.
-        computed: u32,
-    },
-}
-
-/// What etcd does at boot with the end of a log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AtBoot {
-    /// Starts.
-    Starts,
-    /// Copies the segment to `.broken`, cuts it at the last whole record, starts.
-    Repairs,
-    /// Does not start.
-    Refuses,
-}
-
-impl Torn {
-    /// What etcd does with it, by version.
-    #[must_use]
-    pub fn at_boot(&self) -> &'static [(&'static str, AtBoot)] {
-        match self.reason {
-            TornReason::LengthBeyondEnd { record, padding, .. }
-                if record >= MAX_RECORD_BEFORE_3_5_5.saturating_sub(padding) =>
-            {
-                &[("3.4.0 to 3.5.6", AtBoot::Refuses), ("3.5.7 and newer", AtBoot::Repairs)]
-            }
-            TornReason::LengthBeyondEnd { .. } => &[
-                ("3.4.0 to 3.5.4", AtBoot::Repairs),
-                ("3.5.5 and 3.5.6", AtBoot::Refuses),
-                ("3.5.7 and newer", AtBoot::Repairs),
-            ],
-            _ => &[("every version", AtBoot::Repairs)],
-        }
-    }
-}
-
-impl std::fmt::Display for Torn {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.reason {
-            TornReason::LengthWord { left } => {
-                write!(f, "the last record is cut off: {left} of the 8 bytes of its length are there")
-            }
-            TornReason::LengthBeyondEnd { record, limit, .. } => {
-                write!(
-                    f,
-                    "the last record is cut off: {record} bytes long, {limit} bytes are left in the file"
-                )
-            }
-            TornReason::Short { wanted, left } => {
-                write!(f, "the last record is cut off: {left} of its {wanted} bytes are there")
-            }
-            TornReason::ZeroSectorUndecodable => {
-                write!(
-                    f,
-                    "the last record was only partly written: a 512-byte sector of it is zeros, it does not decode"
-                )
-            }
-            TornReason::ZeroSectorChecksum { stored, computed } => write!(
-                f,
-                "the last record was only partly written: a 512-byte sector of it is zeros, checksum {computed:08x} instead of {stored:08x}"
-            ),
-        }
-    }
-}
-
-impl End {
-    /// What etcd does with a log that ends so, by version.
-    #[must_use]
-    pub fn at_boot(&self) -> &'static [(&'static str, AtBoot)] {
-        match self {
-            End::CleanEof | End::ZeroWord => &[("every version", AtBoot::Starts)],
-            End::Torn(torn) => torn.at_boot(),
-            End::Damaged(_) => &[("every version", AtBoot::Refuses)],
-        }
-    }
-}
 
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,9 +47,7 @@ pub struct Segment<'a> {
     source: &'a Source,
     window: Window,
     offset: u64,
-    crc: u32,
-    /// After a wrong checksum in raw mode: what the chain is if the record's own checksum is right.
-    or_crc: Option<u32>,
+    chain: Chain,
     last: bool,
     raw: bool,
     end: Option<End>,
@@ -189,12 +57,38 @@ pub struct Segment<'a> {
     padded: Option<bool>,
 }
 
-/// A checked frame.
-struct Checked {
-    size: FrameSize,
-    frame: u64,
+/// The checksum chain.
+#[derive(Debug, Clone, Copy)]
+struct Chain {
+    /// The CRC-32C over all data so far.
     crc: u32,
-    fault: Option<Box<Corrupt>>,
+    /// After a wrong checksum in raw mode: what the chain is if the record's own checksum is right.
+    or_crc: Option<u32>,
+}
+
+/// A frame that the file has room for.
+#[derive(Debug, Clone, Copy)]
+struct Frame {
+    offset: u64,
+    size: FrameSize,
+    /// Bytes after the length word: record and padding.
+    body: u64,
+}
+
+impl Frame {
+    /// Where its record begins.
+    fn record(&self) -> u64 {
+        self.offset.saturating_add(HEADER)
+    }
+
+    /// Bytes of all of it.
+    fn len(&self) -> u64 {
+        HEADER.saturating_add(self.body)
+    }
+
+    fn damaged(&self, code: Code, detail: impl Into<String>) -> End {
+        End::Damaged(Corrupt::new(code, At::offset(self.offset), detail))
+    }
 }
 
 impl<'a> Segment<'a> {
@@ -206,8 +100,7 @@ impl<'a> Segment<'a> {
             source,
             window: Window::new(),
             offset: 0,
-            crc,
-            or_crc: None,
+            chain: Chain { crc, or_crc: None },
             last,
             raw: false,
             end: None,
@@ -261,7 +154,7 @@ impl<'a> Segment<'a> {
     /// The checksum chain so far.
     #[must_use]
     pub fn crc(&self) -> u32 {
-        self.crc
+        self.chain.crc
     }
 
     /// How the records ended; `None` while there are more.
@@ -276,23 +169,34 @@ impl<'a> Segment<'a> {
         if self.end.is_some() {
             return None;
         }
-        let checked = match self.check() {
-            Ok(checked) => checked,
+        let frame = match self.frame() {
+            Ok(frame) => frame,
             Err(end) => {
                 self.end = Some(end);
                 return None;
             }
         };
-        let offset = self.offset;
-        self.offset = offset.saturating_add(checked.frame);
-        // The bytes are in the window: this neither reads nor fails again.
-        let bytes = self
-            .window
-            .get(self.source, offset.saturating_add(HEADER), to_usize(checked.size.record))
-            .unwrap_or_default();
-        let data = Envelope::decode(bytes).ok().and_then(|envelope| envelope.data);
-        let kind = Envelope::decode(bytes).map_or(Kind::Other(0), |envelope| envelope.kind);
-        Some(Record { offset, frame: checked.frame, kind, crc: checked.crc, data, fault: checked.fault })
+        let body = match self.window.get(self.source, frame.record(), to_usize(frame.body)) {
+            Ok(body) => body,
+            Err(corrupt) => {
+                self.end = Some(End::Damaged(corrupt));
+                return None;
+            }
+        };
+        let zero_sector = self.last && has_zero_sector(body, frame.record());
+        match check(frame, body, zero_sector, self.raw, &mut self.chain) {
+            Ok(record) => {
+                self.offset = self.offset.saturating_add(frame.len());
+                Some(record)
+            }
+            Err(end) => {
+                if matches!(end, End::Torn(_)) {
+                    self.beyond = self.offset.saturating_add(frame.len());
+                }
+                self.end = Some(end);
+                None
+            }
+        }
     }
 
     fn damaged(&self, code: Code, detail: impl Into<String>) -> End {
@@ -311,8 +215,9 @@ impl<'a> Segment<'a> {
         }
     }
 
-    /// Looks at the frame at `self.offset`: the tests of `wal.decoder.decodeRecord` @ v3.6.14, in its order.
-    fn check(&mut self) -> Result<Checked, End> {
+    /// Looks at the length word at `self.offset`: the first tests of `wal.decoder.decodeRecord` @ v3.6.14, in its
+    /// order.
+    fn frame(&mut self) -> Result<Frame, End> {
         let (offset, file) = (self.offset, self.source.len());
         let left = file.saturating_sub(offset);
         if left == 0 {
@@ -327,12 +232,8 @@ impl<'a> Segment<'a> {
         };
         let limit = left.saturating_sub(size.padding);
         if size.record > limit {
-            return Err(self.torn(TornReason::LengthBeyondEnd {
-                record: size.record,
-                padding: size.padding,
-                limit,
-                file,
-            }));
+            let (record, padding) = (size.record, size.padding);
+            return Err(self.torn(TornReason::LengthBeyondEnd { record, padding, limit, file }));
         }
         if size.record > MAX_RECORD {
             return Err(self.damaged(
@@ -340,85 +241,17 @@ impl<'a> Segment<'a> {
                 format!("a record of {} bytes, more than {MAX_RECORD} are not read", size.record),
             ));
         }
+        // A record of a padded file is followed by its padding whatever a flipped bit in the top byte says.
         let padding = match size.regular_padding() {
             0 => 0,
-            // A record of a padded file is followed by its padding whatever a flipped bit in the top byte says.
-            padding => {
-                if *self.padded.get_or_insert(size.top != 0) {
-                    padding
-                } else {
-                    0
-                }
-            }
+            padding if *self.padded.get_or_insert(size.top != 0) => padding,
+            _ => 0,
         };
-        let (wanted, left) = (size.record.saturating_add(padding), left.saturating_sub(HEADER));
-        if wanted > left {
-            return Err(self.torn(TornReason::Short { wanted, left }));
+        let (body, left) = (size.record.saturating_add(padding), left.saturating_sub(HEADER));
+        if body > left {
+            return Err(self.torn(TornReason::Short { wanted: body, left }));
         }
-
-        let body = self
-            .window
-            .get(self.source, offset.saturating_add(HEADER), to_usize(wanted))
-            .map_err(End::Damaged)?;
-        let (record, padding) = body.split_at_checked(to_usize(size.record)).unwrap_or((body, &[]));
-        let zero_sector = self.last && has_zero_sector(body, offset.saturating_add(HEADER));
-        let beyond = offset.saturating_add(HEADER).saturating_add(wanted);
-        let padded = padding.iter().all(|byte| *byte == 0);
-        let envelope = match Envelope::decode(record) {
-            Ok(envelope) => envelope,
-            Err(bad) => {
-                return Err(if zero_sector {
-                    self.beyond = beyond;
-                    self.torn(TornReason::ZeroSectorUndecodable)
-                } else {
-                    let what = format!(
-                        "a record of {} bytes that cannot be decoded past its byte {}",
-                        size.record, bad.0
-                    );
-                    self.damaged(Code::WalRecord, what)
-                });
-            }
-        };
-        let at = At::offset(offset);
-        let stored = envelope.crc;
-        let regular = size.is_regular() || (size.top == 0 && padding.is_empty());
-        let mut fault = (!regular || !padded).then(|| {
-            let what = format!(
-                "a record of {} bytes has top byte {:#04x} and padding {padding:02x?}",
-                size.record, size.top
-            );
-            Corrupt::new(Code::WalRecord, at.clone(), what)
-        });
-        // The checksum a record should carry, and what it would be had the record before carried the right one.
-        let data = envelope.data.unwrap_or_default();
-        let (computed, or_computed) = if envelope.kind == Kind::Crc {
-            (self.crc, self.or_crc)
-        } else {
-            (crc32c(self.crc, data), self.or_crc.map(|crc| crc32c(crc, data)))
-        };
-        let fits = computed == stored
-            || or_computed == Some(stored)
-            || (envelope.kind == Kind::Crc && self.crc == 0);
-        if fits {
-            (self.crc, self.or_crc) = (stored, None);
-        } else if envelope.kind != Kind::Crc && zero_sector {
-            self.beyond = beyond;
-            return Err(self.torn(TornReason::ZeroSectorChecksum { stored, computed }));
-        } else {
-            let what = format!(
-                "record type {}: its checksum is {stored:08x}, its data gives {computed:08x}",
-                envelope.kind.number()
-            );
-            let corrupt = Corrupt::new(Code::WalCrc, at, what);
-            if !self.raw {
-                return Err(End::Damaged(corrupt));
-            }
-            fault = Some(corrupt);
-            (self.crc, self.or_crc) =
-                if envelope.kind == Kind::Crc { (stored, None) } else { (computed, Some(stored)) };
-        }
-        let frame = HEADER.saturating_add(wanted);
-        Ok(Checked { size, frame, crc: stored, fault })
+        Ok(Frame { offset, size, body })
     }
 
     /// After a cut-off record: its length by what it begins with, if that is not the length its length word says.
@@ -489,6 +322,85 @@ impl<'a> Segment<'a> {
             at = at.saturating_add(to_u64(len));
         }
         Ok(None)
+    }
+}
+
+/// Looks at what is in a frame: the other tests of `wal.decoder.decodeRecord`. With a zero sector in it, a wrong
+/// record is a torn one.
+fn check<'w>(
+    frame: Frame,
+    body: &'w [u8],
+    zero_sector: bool,
+    raw: bool,
+    chain: &mut Chain,
+) -> Result<Record<'w>, End> {
+    let torn = |reason| End::Torn(Torn { offset: frame.offset, reason });
+    let (record, padding) = body.split_at_checked(to_usize(frame.size.record)).unwrap_or((body, &[]));
+    let envelope = match Envelope::decode(record) {
+        Ok(envelope) => envelope,
+        Err(_) if zero_sector => return Err(torn(TornReason::ZeroSectorUndecodable)),
+        Err(bad) => {
+            let len = frame.size.record;
+            let what = format!("a record of {len} bytes that cannot be decoded past its byte {}", bad.0);
+            return Err(frame.damaged(Code::WalRecord, what));
+        }
+    };
+    let mut fault = irregular(frame, padding);
+    if let Err((stored, computed)) = chain.follow(&envelope) {
+        if envelope.kind != Kind::Crc && zero_sector {
+            return Err(torn(TornReason::ZeroSectorChecksum { stored, computed }));
+        }
+        let what = format!(
+            "record type {}: its checksum is {stored:08x}, its data gives {computed:08x}",
+            envelope.kind.number()
+        );
+        if !raw {
+            return Err(frame.damaged(Code::WalCrc, what));
+        }
+        fault = Some(Corrupt::new(Code::WalCrc, At::offset(frame.offset), what));
+        chain.resume(&envelope, computed);
+    }
+    let Envelope { kind, crc, data } = envelope;
+    Ok(Record { offset: frame.offset, frame: frame.len(), kind, crc, data, fault })
+}
+
+/// Padding that etcd does not write.
+fn irregular(frame: Frame, padding: &[u8]) -> Option<Box<Corrupt>> {
+    let size = frame.size;
+    let regular = size.is_regular() || (size.top == 0 && padding.is_empty());
+    (!regular || padding.iter().any(|byte| *byte != 0)).then(|| {
+        let what = format!(
+            "a record of {} bytes has top byte {:#04x} and padding {padding:02x?}",
+            size.record, size.top
+        );
+        Corrupt::new(Code::WalRecord, At::offset(frame.offset), what)
+    })
+}
+
+impl Chain {
+    /// Goes on over a record; its checksum and the one it should carry, if it does not fit.
+    fn follow(&mut self, envelope: &Envelope<'_>) -> Result<(), (u32, u32)> {
+        let (stored, data) = (envelope.crc, envelope.data.unwrap_or_default());
+        let due = |crc| if envelope.kind == Kind::Crc { crc } else { crc32c(crc, data) };
+        let computed = due(self.crc);
+        // What it would be had the record before carried the right one.
+        let fits = computed == stored
+            || self.or_crc.map(due) == Some(stored)
+            || (envelope.kind == Kind::Crc && self.crc == 0);
+        if !fits {
+            return Err((stored, computed));
+        }
+        *self = Chain { crc: stored, or_crc: None };
+        Ok(())
+    }
+
+    /// Goes on after a record that does not fit.
+    fn resume(&mut self, envelope: &Envelope<'_>, computed: u32) {
+        *self = if envelope.kind == Kind::Crc {
+            Chain { crc: envelope.crc, or_crc: None }
+        } else {
+            Chain { crc: computed, or_crc: Some(envelope.crc) }
+        };
     }
 }
 

@@ -1,6 +1,5 @@
 //! What etcd's own tests of its WAL state, on logs written here.
 
-use super::segment::Torn;
 use super::*;
 use crate::codec::checksum::crc32c;
 use crate::io::Source;
@@ -86,7 +85,11 @@ impl Written {
         let sources = self.sources();
         let mut findings = Vec::new();
         let log = Log::new(sources.iter().map(|(name, source)| (name.as_str(), source)));
-        let (entries, summary) = log.entries(scan, &mut |finding| findings.push(finding));
+        let (entries, summary) = log.entries(scan, &mut |fault| {
+            let severity = if fault.harmless { Severity::Warning } else { Severity::Damage };
+            let finding = Finding::from_corrupt(&sources[fault.segment].0, fault.corrupt);
+            findings.push(Finding { severity, ..finding });
+        });
         (entries, summary, findings)
     }
 }
@@ -327,14 +330,14 @@ fn a_later_entry_replaces_those_from_its_index_on() {
     assert_eq!(summary.hard_state.unwrap().commit(), 4);
     assert_eq!(
         summary.counts,
-        log::Counts { metadata: 2, entries: 7, states: 1, crcs: 2, snapshots: 1, other: 0 }
+        Counts { metadata: 2, entries: 7, states: 1, crcs: 2, snapshots: 1, other: 0 }
     );
 
     let sources = log.sources();
     let read = Log::new(sources.iter().map(|(name, source)| (name.as_str(), source)));
     let mut cursor = Cursor::default();
-    assert_eq!(read.read(&entries[0], &mut cursor).unwrap().bytes(), b"old");
-    assert_eq!(read.read(&entries[3], &mut cursor).unwrap().bytes(), b"new");
+    assert_eq!(read.reread(&entries[0], &mut cursor).unwrap().bytes(), b"old");
+    assert_eq!(read.reread(&entries[3], &mut cursor).unwrap().bytes(), b"new");
 }
 
 #[test]
@@ -422,14 +425,14 @@ fn raw_reading_names_the_one_record_whose_checksum_is_wrong() {
 }
 
 /// What a reader makes of a log: the entries with their data, and whether it had anything to say.
-fn reading(log: &Written) -> (Vec<Entry>, Summary, Vec<Finding>) {
+fn reading(log: &Written) -> (Vec<Entry>, Summary, Vec<Fault>) {
     let sources = log.sources();
     let log = Log::new(sources.iter().map(|(name, source)| (name.as_str(), source)));
-    let mut findings = Vec::new();
-    let (entries, summary) = log.entries(ALL, &mut |finding| findings.push(finding));
+    let mut faults = Vec::new();
+    let (entries, summary) = log.entries(ALL, &mut |fault| faults.push(fault));
     let mut cursor = Cursor::default();
     let read = |entry: &EntryRef| {
-        let view = log.read(entry, &mut cursor).unwrap();
+        let view = log.reread(entry, &mut cursor).unwrap();
         Entry {
             kind: Some(view.kind),
             term: Some(view.term.get()),
@@ -437,7 +440,7 @@ fn reading(log: &Written) -> (Vec<Entry>, Summary, Vec<Finding>) {
             data: view.data.map(<[u8]>::to_vec),
         }
     };
-    (entries.iter().map(read).collect(), summary, findings)
+    (entries.iter().map(read).collect(), summary, faults)
 }
 
 /// A log with every type of record, two segments and a preallocated rest.

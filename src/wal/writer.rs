@@ -93,7 +93,7 @@ impl Writer {
 mod tests {
     use super::*;
     use crate::io::Source;
-    use crate::wal::segment::{End, Segment};
+    use crate::wal::{End, Segment};
 
     proptest::proptest! {
         #[test]

@@ -11,8 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use coldbolt::etcd::{KeyRange, KeyValue};
 use coldbolt::io::Source;
-use coldbolt::ops::copy::CopyOptions;
-use coldbolt::ops::fold::fold_in_memory;
+use coldbolt::ops::fold::{FoldInMemoryOptions, fold_in_memory};
 use coldbolt::store::diff::{DiffOptions, diff};
 use coldbolt::store::{EventKind, OwnedKeyValue, RangeRequest, Store, StoreOptions};
 use coldbolt::words::monitor::Quiet;
@@ -275,7 +274,7 @@ fn every_revision_is_the_servers_and_the_events_are_a_watchs() {
         let now = served(&history.server, &["get", "", "--from-key", "--rev", &last.to_string()]);
         let then = served(&history.server, &["get", "", "--from-key", "--rev", &(last - 20).to_string()]);
         let data = history.server.kill();
-        let folded = fold_in_memory(&data, CopyOptions::default(), &Quiet).unwrap();
+        let folded = fold_in_memory(&data, FoldInMemoryOptions::default(), &Quiet).unwrap();
         let report = folded.report.as_ref().unwrap();
         assert_eq!(report.left_out, 0, "{version}");
         let store = Store::open(&folded.source, StoreOptions::default(), &Quiet).unwrap();

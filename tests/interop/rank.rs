@@ -16,7 +16,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use coldbolt::io::Source;
 use coldbolt::wal::Log;
-use coldbolt::wal::log::Scan;
+use coldbolt::wal::Scan;
 use serde_json::{Value, json};
 
 use crate::cluster::{Member, members};

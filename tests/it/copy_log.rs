@@ -11,7 +11,7 @@ use coldbolt::etcd::request::{
     RequestHeader, RequestOp, TxnRequest, request_op,
 };
 use coldbolt::io::Source;
-use coldbolt::ops::copy::{CopyOptions, copy};
+use coldbolt::ops::copy::{CopyOptions, Damage, Uncommitted, copy};
 use coldbolt::words::finding::{Finding, Severity};
 use coldbolt::words::monitor::Quiet;
 use coldbolt::{Code, Error};
@@ -278,13 +278,13 @@ fn a_damaged_log_is_applied_up_to_the_damage_if_that_is_allowed() {
     let refused = copied(&files, by("3.6.14")).unwrap_err();
     assert!(matches!(&refused, Error::Damaged { corrupt, .. } if corrupt.code == Code::WalCrc), "{refused}");
     // The state before it commits index 14 only, so that nothing after the database is known to be.
-    let (content, findings) = copied(&files, CopyOptions { allow_damage: true, ..by("3.6.14") }).unwrap();
+    let (content, findings) = copied(&files, CopyOptions { damage: Damage::Allow, ..by("3.6.14") }).unwrap();
     assert!(content == truth.0[&20]);
     assert!(
         findings.iter().any(|finding| finding.code == Code::WalCrc && finding.severity == Severity::Damage),
         "{findings:?}"
     );
-    let options = CopyOptions { allow_damage: true, include_uncommitted: true, ..by("3.6.14") };
+    let options = CopyOptions { damage: Damage::Allow, uncommitted: Uncommitted::Include, ..by("3.6.14") };
     assert!(copied(&files, options).unwrap().0 == truth.0[&22]);
 }
 
@@ -304,7 +304,7 @@ fn what_others_may_have_replaced_is_taken_only_if_asked_for() {
     let (content, findings) = copied(&member.files(), by("3.6.14")).unwrap();
     assert_eq!((index(&content), findings.len(), findings[0].code), (23, 1, Code::WalUncommitted));
     let (content, findings) =
-        copied(&member.files(), CopyOptions { include_uncommitted: true, ..by("3.6.14") }).unwrap();
+        copied(&member.files(), CopyOptions { uncommitted: Uncommitted::Include, ..by("3.6.14") }).unwrap();
     assert_eq!((index(&content), findings.len(), findings[0].code), (24, 1, Code::WalUncommitted));
 }
 

@@ -15,13 +15,14 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{CopyOptions, Gather, make, read_back};
+use super::{CopyOptions, Live, make, read_back};
 use crate::bolt::db::{Db, check_length};
 use crate::bolt::writer::pack::pack;
 use crate::etcd::member::Member;
 use crate::etcd::schema::Minor;
 use crate::io::dest::dir::{self, DestDir, Steps};
 use crate::io::{Source, dest};
+use crate::ops::fold::check::WithoutFindings;
 use crate::ops::fold::input::Input;
 use crate::ops::overlap::while_syncing;
 use crate::raft::{self, ConfState, HardState, SnapshotMetadata};
@@ -70,7 +71,7 @@ pub fn copy_directory(
 ) -> Result<DirectoryReport> {
     dir::check(to)?;
     dest::outside(source, to)?;
-    let input = Input::open(source, options)?;
+    let input = Input::open(source, options.input())?;
     if !input.folds() {
         let what = "a data directory is made from a data directory with its log: that tells whose it is";
         return Err(Error::Refused(format!("{}: {what}", input.name)));
@@ -83,7 +84,7 @@ pub fn copy_directory(
     let path = dest.partial().join(snap).join("db");
     let measured = while_syncing(
         || file.finish(),
-        || read_back(&Source::open(&path)?, &made, options, &Gather { to: monitor }),
+        || read_back(&Source::open(&path)?, &made, options, &WithoutFindings(monitor)),
     )?;
     let Some(fold) = made.fold else {
         return Err(Error::Refused(format!("{}: its log was not applied", input.name)));
@@ -108,7 +109,7 @@ pub fn copy_directory(
     file.reserve(SEGMENT_SIZE)?;
     file.put(&log(raft))?;
     file.finish()?;
-    if !input.unchanged() && !options.allow_live {
+    if !input.unchanged() && options.live == Live::Refuse {
         return Err(Error::unreadable(source, "changed while it was read: it is in use. Nothing was kept"));
     }
     dest.place()?;
@@ -129,11 +130,11 @@ pub fn copy_directory(
 /// # Errors
 /// As [`copy`](super::copy); nothing is written.
 pub fn members(source: &Path, options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<Vec<Member>> {
-    let input = Input::open(source, options)?;
+    let input = Input::open(source, options.input())?;
     let damaged = |c| Error::damaged(input.database.path(), c);
     let db = Db::open(&input.database).map_err(damaged)?;
     check_length(&db).map_err(damaged)?;
-    match input.fold(&db, options, &Gather { to: monitor })? {
+    match input.fold(&db, options.fold(), &WithoutFindings(monitor))? {
         Some(fold) => Ok(fold.raft.members),
         None => Ok(apply::facts(&db).map_err(damaged)?.members),
     }

@@ -6,6 +6,8 @@
 
 pub mod directory;
 
+pub use crate::ops::fold::{Damage, InFile, Live, Uncommitted};
+
 use std::fs::File;
 use std::io::{Seek, Write};
 use std::path::Path;
@@ -24,15 +26,17 @@ use crate::io::dest::hashed::while_writing;
 use crate::io::dest::writeback::Writeback;
 use crate::io::dest::{self, Dest, Existing};
 use crate::io::gate::is_cold;
-use crate::ops::fold::input::Input;
+use crate::kube::times::written;
+use crate::ops::fold::check::{WithoutFindings, tell, verified};
+use crate::ops::fold::input::{Input, InputOptions};
 use crate::ops::overlap::{beside, while_syncing};
 use crate::raft::ConfChange;
-use crate::replay::Until;
 use crate::replay::apply::{Overlay, Version};
-use crate::replay::fold::{Fold, FoldOptions, FoldReport};
+use crate::replay::fold::{Fold, FoldReport};
+use crate::replay::{FoldOptions, Until};
 use crate::snap::backup::TRAILER;
 use crate::store::scan::Keys;
-use crate::words::error::{At, Error, Result, show};
+use crate::words::error::{Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::ids::RaftIndex;
 use crate::words::monitor::Monitor;
@@ -40,23 +44,33 @@ use crate::words::monitor::Monitor;
 /// How often a copy of a file in use is begun anew before it is taken as it is.
 const ATTEMPTS: usize = 5;
 
+/// What a copy holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Content {
+    /// The database with what its log holds beyond it, without free pages.
+    #[default]
+    Folded,
+    /// The database alone, without free pages.
+    Database,
+    /// The database's bytes as they are.
+    Exact,
+}
+
 /// What to copy, and how.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CopyOptions<'o> {
     /// The log, if it is not in the directory.
     pub wal_dir: Option<&'o Path>,
-    /// The database alone.
-    pub no_wal: bool,
-    /// The database's bytes as they are; implies that nothing is applied.
-    pub exact: bool,
+    /// What the copy is to hold.
+    pub content: Content,
     /// By whose rules entries are applied; `None` is inferred.
     pub version: Option<Version>,
-    /// Also apply what is not known to be committed.
-    pub include_uncommitted: bool,
-    /// Copy a damaged source as far as it can be read whole.
-    pub allow_damage: bool,
-    /// Copy although a running etcd holds the files.
-    pub allow_live: bool,
+    /// Whether what is not known to be committed counts.
+    pub uncommitted: Uncommitted,
+    /// Whether a damaged source is copied as far as it can be read whole.
+    pub damage: Damage,
+    /// Whether it is copied although a running etcd holds the files.
+    pub live: Live,
     /// Stop somewhere on the way: then the database may be of an earlier time than the directory that the log is from.
     pub until: Option<Until>,
     /// What is changed about the members in the end.
@@ -65,15 +79,22 @@ pub struct CopyOptions<'o> {
     pub digests: bool,
 }
 
-/// A file of the source; it was the same before and after.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct InFile {
-    /// Where.
-    pub path: String,
-    /// Its length in bytes.
-    pub bytes: u64,
-    /// Its SHA-256, if digests were wanted.
-    pub sha256: Option<String>,
+impl<'o> CopyOptions<'o> {
+    fn input(&self) -> InputOptions<'o> {
+        let folds = self.content == Content::Folded;
+        InputOptions { wal_dir: self.wal_dir, folds, live: self.live }
+    }
+
+    fn fold(&self) -> FoldOptions<'o> {
+        FoldOptions {
+            version: self.version,
+            uncommitted: self.uncommitted,
+            damage: self.damage,
+            until: self.until,
+            changes: self.changes,
+            clock: written,
+        }
+    }
 }
 
 /// What was copied.
@@ -113,7 +134,7 @@ pub struct CopyReport {
 pub fn copy(source: &Path, to: &Path, options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<CopyReport> {
     dest::claim(to, Existing::Keep)?;
     dest::outside(source, to)?;
-    let input = Input::open(source, options)?;
+    let input = Input::open(source, options.input())?;
     let dest = Dest::create(to, Existing::Keep)?;
     let (mut file, path) = dest.file()?;
     let report = attempts(input, source, (&mut file, path), options, monitor)?;
@@ -132,7 +153,7 @@ pub fn copy_into(
     options: CopyOptions<'_>,
     monitor: &dyn Monitor,
 ) -> Result<CopyReport> {
-    attempts(Input::open(source, options)?, source, (file, name), options, monitor)
+    attempts(Input::open(source, options.input())?, source, (file, name), options, monitor)
 }
 
 /// One attempt, or several where the files may change.
@@ -150,8 +171,8 @@ fn attempts(
         match outcome {
             Ok(report) if unchanged => return Ok(report),
             Err(error) if unchanged || matches!(error, Error::Cancelled) => return Err(error),
-            Err(error @ Error::Output { .. }) if !options.allow_live => return Err(error),
-            _ if !options.allow_live => {
+            Err(error @ Error::Output { .. }) if options.live == Live::Refuse => return Err(error),
+            _ if options.live == Live::Refuse => {
                 let what = "changed while it was read: it is in use. Nothing was kept; stop etcd, or say --allow-live";
                 return Err(Error::unreadable(source, what));
             }
@@ -162,64 +183,9 @@ fn attempts(
         file.set_len(0)
             .and_then(|()| file.rewind())
             .map_err(|source| Error::Output { what: show(name), source })?;
-        input = Input::open(source, options)?;
+        input = Input::open(source, options.input())?;
     }
     Err(Error::unreadable(source, "changed each time it was read"))
-}
-
-/// Passes everything on but findings, which are gathered.
-pub(crate) struct Gather<'m> {
-    pub(crate) to: &'m dyn Monitor,
-}
-
-impl Monitor for Gather<'_> {
-    fn begin(&self, what: &str, total: u64) {
-        self.to.begin(what, total);
-    }
-    fn advance(&self, bytes: u64) {
-        self.to.advance(bytes);
-    }
-    fn end(&self) {
-        self.to.end();
-    }
-    fn cancelled(&self) -> bool {
-        self.to.cancelled()
-    }
-}
-
-/// Verifies the source, its keys so closely; gives what there is to say, which is damage only if that is allowed.
-pub(crate) fn verified(
-    input: &Input,
-    keys: Keys,
-    options: CopyOptions<'_>,
-    gather: &Gather<'_>,
-) -> Result<(Verification, Vec<Finding>)> {
-    let mut findings = input.findings.clone();
-    let verification = input.verify(keys, gather)?;
-    for finding in &verification.findings {
-        // A member's own database has no trailer, and that the log is ahead is what is made good here.
-        let expected = match finding.code {
-            Code::TrailerAbsent | Code::CompactionUnfinished => true,
-            Code::DbLag => input.folds(),
-            // An older database with a newer log: whether no entry is missing between them is told when they are
-            // applied.
-            Code::DbBehindSnapshot | Code::SnapMissing => options.until.is_some(),
-            _ => false,
-        };
-        if !expected {
-            findings.push(finding.clone());
-        }
-    }
-    heed(&findings, options, gather)?;
-    Ok((verification, findings))
-}
-
-/// Passes findings on. Damage among them is an error unless it is allowed.
-fn heed(findings: &[Finding], options: CopyOptions<'_>, gather: &Gather<'_>) -> Result<()> {
-    for finding in findings {
-        gather.to.finding(finding.clone());
-    }
-    if options.allow_damage { Ok(()) } else { refuse_damage(findings, false) }
 }
 
 /// What was written.
@@ -245,10 +211,10 @@ fn make_exact<W>(
     let ((source, mut findings), (left_behind, written)) = beside(
         is_cold(&input.database),
         monitor,
-        |monitor| verified(input, Keys::History, options, &Gather { to: monitor }),
+        |monitor| verified(input, Keys::History, options.fold(), monitor),
         |monitor| {
             let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
-            let left_behind = input.left_behind(&db, &Gather { to: monitor });
+            let left_behind = input.left_behind(&db, &WithoutFindings(monitor));
             Ok((left_behind, write(&db, monitor)?))
         },
     )?;
@@ -271,12 +237,12 @@ fn make<W>(
     let ((source, mut findings), (patched, fold, left_behind)) = beside(
         is_cold(&input.database),
         monitor,
-        |monitor| verified(input, keys, options, &Gather { to: monitor }),
+        |monitor| verified(input, keys, options.fold(), monitor),
         |monitor| {
-            let gather = Gather { to: monitor };
+            let silent = WithoutFindings(monitor);
             let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
-            let fold = input.fold(&db, options, &gather)?;
-            let left_behind = if fold.is_none() { input.left_behind(&db, &gather) } else { None };
+            let fold = input.fold(&db, options.fold(), &silent)?;
+            let left_behind = if fold.is_none() { input.left_behind(&db, &silent) } else { None };
             let none = Overlay::new();
             Ok((patch(&db, fold.as_ref().map_or(&none, |fold| &fold.overlay))?, fold, left_behind))
         },
@@ -295,12 +261,12 @@ fn make<W>(
             if input.live {
                 return Ok(None);
             }
-            let gather = Gather { to: monitor };
+            let silent = WithoutFindings(monitor);
             let how = VerifyOptions { level: Level::Mvcc, ..VerifyOptions::default() };
-            let mut content = verify_file(&patched.source, how, &gather)?;
+            let mut content = verify_file(&patched.source, how, &silent)?;
             let expected = |code| matches!(code, Code::TrailerAbsent | Code::CompactionUnfinished);
             content.findings.retain(|finding| !expected(finding.code) && !source.findings.contains(finding));
-            heed(&content.findings, options, &gather)?;
+            tell(&content.findings, options.damage, monitor)?;
             Ok(Some(content))
         },
         |monitor| write(&db, &places, monitor),
@@ -318,11 +284,11 @@ fn once(
     options: CopyOptions<'_>,
     monitor: &dyn Monitor,
 ) -> Result<CopyReport> {
-    let gather = Gather { to: monitor };
-    let files = input.files(options.digests, &gather)?;
-    let written = |source| Error::Output { what: show(name), source };
-    let mut out = Writeback::new(file.try_clone().map_err(written)?);
-    let made = if options.exact {
+    let silent = WithoutFindings(monitor);
+    let files = input.files(options.digests, &silent)?;
+    let failed = |source| Error::Output { what: show(name), source };
+    let mut out = Writeback::new(file.try_clone().map_err(failed)?);
+    let made = if options.content == Content::Exact {
         make_exact(input, options, monitor, |db, monitor| {
             while_writing((file, name), &mut out, |out| {
                 pour(&input.database, db.size(), (out, name), monitor)
@@ -334,11 +300,11 @@ fn once(
         })
     }?;
     let ((), sha256) = made.written;
-    let copy = file.try_clone().map_err(written).and_then(|file| Source::from_file(name, file))?;
+    let copy = file.try_clone().map_err(failed).and_then(|file| Source::from_file(name, file))?;
     let measured =
-        while_syncing(|| out.sync().map_err(written), || read_back(&copy, &made, options, &gather))?;
-    (&*file).write_all(&sha256).map_err(written)?;
-    if options.digests && !input.live && input.files(true, &gather)? != files {
+        while_syncing(|| out.sync().map_err(failed), || read_back(&copy, &made, options, &silent))?;
+    (&*file).write_all(&sha256).map_err(failed)?;
+    if options.digests && !input.live && input.files(true, &silent)? != files {
         return Err(Error::unreadable(
             Path::new(&input.name),
             "changed while it was read: its SHA-256 before and after differ",
@@ -379,12 +345,12 @@ fn read_back<W>(
     let how = VerifyOptions { level: Level::Mvcc, keys, ..VerifyOptions::default() };
     let result = verify_file(copy, how, monitor)?;
     let damage = result.findings.iter().find(|finding| finding.severity == Severity::Damage);
-    if let Some(damage) = damage.filter(|_| !options.allow_damage) {
+    if let Some(damage) = damage.filter(|_| options.damage == Damage::Refuse) {
         return wrong(damage.to_string());
     }
     let Some(due) = &made.content else { return Ok(result.measured) };
     let ours = &result.measured;
-    if ours.status_hash != due.status_hash || (ours.free_bytes > 0 && !options.exact) {
+    if ours.status_hash != due.status_hash || (ours.free_bytes > 0 && options.content != Content::Exact) {
         let (hash, free) = (ours.status_hash, ours.free_bytes);
         return wrong(format!(
             "its status hash is {hash:x?}, of what was written {:x?}; {free} bytes of it are free",
@@ -405,27 +371,4 @@ fn read_back<W>(
         }
     }
     Ok(due.clone())
-}
-
-/// The finding for entries that a copy of the database alone leaves behind.
-pub(crate) fn behind(file: &str, from: u64, committed: u64, last: u64) -> Finding {
-    let what = format!(
-        "the database is at index {from}, the log beside it at {last}: {} entries are left behind, {committed} of them known to be committed",
-        last.saturating_sub(from)
-    );
-    Finding {
-        severity: Severity::Warning,
-        ..Finding::new(Code::DbLag, file, At::default().index(from), what)
-    }
-}
-
-/// The options of [`fold`](crate::replay::fold::fold) among these.
-pub(crate) fn fold_options(options: CopyOptions<'_>) -> FoldOptions<'_> {
-    FoldOptions {
-        version: options.version,
-        include_uncommitted: options.include_uncommitted,
-        allow_damage: options.allow_damage,
-        until: options.until,
-        changes: options.changes,
-    }
 }

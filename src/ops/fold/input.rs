@@ -1,24 +1,55 @@
-//! What is copied: a database, and the log that belongs to it. Everything is opened read-only and stays open.
+//! What is copied or folded: a database, and the log that belongs to it. Everything is opened read-only and stays open.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use serde::Serialize;
 
 use crate::bolt::Db;
 use crate::codec::checksum;
 use crate::etcd::datadir::{self, DataDir};
 use crate::io::Source;
 use crate::io::source::{Lock, Stamp};
-use crate::ops::copy::{CopyOptions, InFile, behind, fold_options};
-use crate::ops::verify::{Level, Verification, VerifyOptions, verify_dir, verify_file};
-use crate::replay::apply;
+use crate::ops::verify::{Level, Verification, VerifyOptions, verify_dir_and_log, verify_file};
 use crate::replay::fold::{Fold, fold};
+use crate::replay::{FoldOptions, MemberLog, apply};
 use crate::store::digest::sha256;
 use crate::store::scan::Keys;
-use crate::wal::Log;
-use crate::wal::log::Scan;
+use crate::wal::Snapshot;
 use crate::words::error::{At, Error, Result, show};
-use crate::words::finding::{Code, Finding};
+use crate::words::finding::{Code, Finding, Severity};
 use crate::words::ids::RaftIndex;
-use crate::words::monitor::Monitor;
+use crate::words::monitor::{Monitor, Quiet};
+
+/// Whether files that a running etcd holds are read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Live {
+    /// They are not.
+    #[default]
+    Refuse,
+    /// They are, as well as can be: nothing is sure then.
+    Allow,
+}
+
+/// What is opened.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InputOptions<'o> {
+    /// The log, if it is not in the directory.
+    pub wal_dir: Option<&'o Path>,
+    /// Whether the log is applied.
+    pub folds: bool,
+    pub live: Live,
+}
+
+/// A file of the source; it was the same before and after.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InFile {
+    /// Where.
+    pub path: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Its SHA-256, if digests were wanted.
+    pub sha256: Option<String>,
+}
 
 /// The source, open.
 pub(crate) struct Input {
@@ -30,14 +61,13 @@ pub(crate) struct Input {
     received: bool,
     /// The directory, if it is one or a log was given.
     dir: Option<DataDir>,
-    /// The segments of its log.
-    wals: Vec<(String, Source)>,
-    /// Where they are.
-    place: PathBuf,
+    /// Its log.
+    pub log: MemberLog,
     stamps: Vec<Option<Stamp>>,
     /// The database's last transaction.
     txid: Option<u64>,
-    no_wal: bool,
+    /// Whether the log is applied, if there is one.
+    folds: bool,
     /// Whether a running etcd holds it.
     pub live: bool,
     pub findings: Vec<Finding>,
@@ -49,160 +79,91 @@ fn file_name(path: &Path) -> String {
 
 impl Input {
     /// Opens everything, and refuses at once what a running etcd holds.
-    pub fn open(path: &Path, options: CopyOptions<'_>) -> Result<Input> {
-        let mut dir = listed(path, options)?;
+    pub fn open(path: &Path, options: InputOptions<'_>) -> Result<Input> {
+        let mut dir = listed(path, options.wal_dir)?;
         let own = match &dir {
             Some(dir) => dir.db.clone().filter(|db| db.is_file()),
             None => Some(path.to_path_buf()),
         };
-        let wal_files = dir.as_ref().map(|dir| dir.wals.clone()).unwrap_or_default();
-        let mut wals = Vec::new();
-        for wal in wal_files {
-            wals.push((file_name(&wal), Source::open(&wal)?));
-        }
+        let log = dir.as_ref().map(MemberLog::open).transpose()?.unwrap_or_default();
         let own = own.map(|own| Source::open(&own)).transpose()?;
         let live = own.as_ref().is_some_and(|own| own.flock() == Lock::Held)
-            || wals.iter().any(|(_, wal)| wal.ofd_lock() == Lock::Held);
-        if live && !options.allow_live {
+            || log.files().iter().any(|wal| wal.ofd_lock() == Lock::Held);
+        if live && options.live == Live::Refuse {
             let what = "is in use: a running etcd holds its lock. Stop it, take a snapshot with `etcdctl snapshot save`, or copy it with --allow-live";
             return Err(Error::unreadable(path, what));
         }
+        let reached = own.as_ref().filter(|_| !log.files().is_empty()).and_then(last_entry_in);
+        let log = log.keep_after(reached.unwrap_or(RaftIndex::new(u64::MAX)));
+        let received = received(dir.as_ref(), &log, reached.unwrap_or_default())?;
+        let mut findings = Vec::new();
+        let (database, is_received) = match (received, own) {
+            (Some((received, finding)), _) => {
+                findings.push(finding);
+                (received, true)
+            }
+            (None, Some(own)) => (own, false),
+            (None, None) => return Err(Error::unreadable(path, without_database(&log)?)),
+        };
+        datadir::require_database(&database)?;
+        if let Some(dir) = dir.as_mut().filter(|_| is_received) {
+            // What is verified is what is copied.
+            dir.db = Some(database.path().to_path_buf());
+        }
+        let name = show(path);
+        if dir.is_none() && options.folds {
+            findings.extend(log_not_read(path, &name));
+        }
         let mut input = Input {
-            name: show(path),
-            database: Source::from_bytes("", Vec::new()),
-            received: false,
-            place: dir.as_ref().and_then(|dir| dir.wal_dir.clone()).unwrap_or_default(),
-            dir: None,
-            wals,
+            name,
+            database,
+            received: is_received,
+            dir,
+            log,
             stamps: Vec::new(),
             txid: None,
-            no_wal: options.no_wal || options.exact,
+            folds: options.folds,
             live,
-            findings: Vec::new(),
+            findings,
         };
-        input.database = match (input.received(dir.as_ref(), own.as_ref())?, own) {
-            (Some(received), _) => received,
-            (None, Some(own)) => own,
-            (None, None) => return Err(Error::unreadable(path, input.without_database())),
-        };
-        datadir::require_database(&input.database)?;
-        if input.received
-            && let Some(dir) = &mut dir
-        {
-            // What is verified is what is copied.
-            dir.db = Some(input.database.path().to_path_buf());
-        }
         input.stamps = input.sources().map(Source::stamp).collect();
         input.txid = input.transaction();
-        let beside = path.parent().and_then(Path::parent).map(|member| member.join("wal"));
-        if dir.is_none() && !input.no_wal && beside.is_some_and(|wal| wal.is_dir()) {
-            let what = "the log beside this database is not read: to copy what the database lacks, name the directory instead";
-            input.findings.push(Finding {
-                severity: crate::Severity::Warning,
-                ..Finding::new(Code::DbLag, &input.name, At::default(), what)
-            });
-        }
-        input.dir = dir;
         Ok(input)
-    }
-
-    /// The database that etcd would put in the place of the member's own: one received for the newest snapshot that
-    /// the log records.
-    fn received(&mut self, dir: Option<&DataDir>, own: Option<&Source>) -> Result<Option<Source>> {
-        let Some(dir) = dir.filter(|dir| !dir.snap_dbs.is_empty()) else { return Ok(None) };
-        let index = |source: &Source| {
-            let db = Db::open(source).ok()?;
-            apply::facts(&db).ok()?.consistent_index
-        };
-        let reached = own.and_then(index).unwrap_or_default();
-        let summary =
-            self.log().scan(Scan::default(), &mut |_| {}, &mut |_| std::ops::ControlFlow::Continue(()));
-        let recorded =
-            summary.valid_snapshots().map(crate::wal::Snapshot::last_index).max().unwrap_or_default();
-        if recorded <= reached {
-            return Ok(None);
-        }
-        let wanted = format!("{:016x}.snap.db", recorded.get());
-        let Some(path) = dir.snap_dbs.iter().find(|path| file_name(path) == wanted) else { return Ok(None) };
-        let received = Source::open(path)?;
-        self.received = true;
-        let what = format!(
-            "it was received at raft index {recorded}, the member's own database is at {reached}: it is copied in its place"
-        );
-        self.findings.push(Finding::new(
-            Code::SnapDbPending,
-            &received.name(),
-            At::default().index(recorded),
-            what,
-        ));
-        Ok(Some(received))
-    }
-
-    /// What a directory without a database is good for.
-    fn without_database(&self) -> String {
-        let summary =
-            self.log().scan(Scan::default(), &mut |_| {}, &mut |_| std::ops::ControlFlow::Continue(()));
-        let snapshot = summary.valid_snapshots().any(|snapshot| snapshot.index() > 0);
-        let what = match summary.first {
-            None => "to copy".to_owned(),
-            // etcd starts from the first entry then (`wal.ReadAll` @ v3.6).
-            Some(1) if summary.complete && !summary.discarded && !snapshot => {
-                "to copy. Its log is whole from the first entry on, and etcd makes the database anew from it: start etcd on a copy of the \
-                 directory, stop it, and copy that"
-                    .to_owned()
-            }
-            Some(first) => format!(
-                "to copy, and its log alone does not make it: it begins at entry {first}{}. Find the database, or copy another member",
-                if snapshot { ", after a raft snapshot that the database was to hold" } else { ", or is damaged" }
-            ),
-        };
-        format!("holds no member/snap/db {what}")
-    }
-
-    pub fn log(&self) -> Log<'_> {
-        Log::new(self.wals.iter().map(|(name, source)| (name.as_str(), source)))
     }
 
     /// Whether a log is applied.
     pub fn folds(&self) -> bool {
-        self.dir.is_some() && !self.no_wal && !self.wals.is_empty()
+        self.dir.is_some() && self.folds && !self.log.files().is_empty()
     }
 
     /// Verifies all that is read, the keys so closely.
     pub fn verify(&self, keys: Keys, monitor: &dyn Monitor) -> Result<Verification> {
-        let level = if self.no_wal { Level::Mvcc } else { Level::Restore };
+        let level = if self.folds { Level::Restore } else { Level::Mvcc };
         let options = VerifyOptions { level, keys, ..VerifyOptions::default() };
         match &self.dir {
-            Some(dir) => verify_dir(dir, options, monitor),
+            Some(dir) => verify_dir_and_log(dir, Some(&self.log), options, monitor),
             None => verify_file(&self.database, options, monitor),
         }
     }
 
     /// Applies the log, if there is one and it is to be applied.
-    pub fn fold(&self, db: &Db<'_>, options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<Option<Fold>> {
+    pub fn fold(&self, db: &Db<'_>, options: FoldOptions<'_>, monitor: &dyn Monitor) -> Result<Option<Fold>> {
         if !self.folds() {
             return Ok(None);
         }
-        fold(db, &self.log(), &self.place, fold_options(options), monitor).map(Some)
+        fold(db, &self.log, options, monitor).map(Some)
     }
 
     /// What of a log is not applied.
     pub fn left_behind(&self, db: &Db<'_>, monitor: &dyn Monitor) -> Option<Finding> {
-        if self.wals.is_empty() {
+        if self.log.files().is_empty() {
             return None;
         }
-        let from = apply::facts(db).ok()?.consistent_index.map_or(0, RaftIndex::get);
-        let flow = || {
-            if monitor.cancelled() {
-                std::ops::ControlFlow::Break(())
-            } else {
-                std::ops::ControlFlow::Continue(())
-            }
-        };
-        let summary = self.log().scan(Scan::default(), &mut |_| {}, &mut |_| flow());
+        let from = apply::facts(db).ok()?.consistent_index.unwrap_or_default().get();
+        let summary = &self.log.read(monitor).ok()?.summary;
         let last = summary.last.unwrap_or(0);
-        let committed = summary.hard_state.map_or(0, |state| state.commit()).min(last).saturating_sub(from);
-        (last > from).then(|| behind(&self.database.name(), from, committed, last))
+        let committed = summary.commit().min(last).saturating_sub(from);
+        (last > from).then(|| left_behind(&self.database.name(), from, committed, last))
     }
 
     fn transaction(&self) -> Option<u64> {
@@ -244,16 +205,80 @@ impl Input {
     }
 
     fn sources(&self) -> impl Iterator<Item = &Source> {
-        std::iter::once(&self.database).chain(self.wals.iter().map(|(_, wal)| wal))
+        std::iter::once(&self.database).chain(self.log.files())
     }
 }
 
-/// The directory that is meant: the one that was named, or, for a database whose log was named, the two together.
-fn listed(path: &Path, options: CopyOptions<'_>) -> Result<Option<DataDir>> {
-    if path.is_dir() {
-        return DataDir::list(path, options.wal_dir).map(Some);
+/// The last raft entry in a database that can be read.
+fn last_entry_in(source: &Source) -> Option<RaftIndex> {
+    let db = Db::open(source).ok()?;
+    Some(apply::facts(&db).ok()?.consistent_index.unwrap_or_default())
+}
+
+/// The database that etcd would put in the place of the member's own: one received for the newest snapshot that the
+/// log records, if the member's own has not `reached` that.
+fn received(dir: Option<&DataDir>, log: &MemberLog, reached: RaftIndex) -> Result<Option<(Source, Finding)>> {
+    let Some(dir) = dir.filter(|dir| !dir.snap_dbs.is_empty()) else { return Ok(None) };
+    let summary = &log.read(&Quiet)?.summary;
+    let recorded = summary.valid_snapshots().map(Snapshot::last_index).max().unwrap_or_default();
+    if recorded <= reached {
+        return Ok(None);
     }
-    let Some(wal_dir) = options.wal_dir else { return Ok(None) };
+    let wanted = format!("{:016x}.snap.db", recorded.get());
+    let Some(path) = dir.snap_dbs.iter().find(|path| file_name(path) == wanted) else { return Ok(None) };
+    let received = Source::open(path)?;
+    let what = format!(
+        "it was received at raft index {recorded}, the member's own database is at {reached}: it is copied in its place"
+    );
+    let finding = Finding::new(Code::SnapDbPending, &received.name(), At::default().index(recorded), what);
+    Ok(Some((received, finding)))
+}
+
+/// What a directory without a database is good for.
+fn without_database(log: &MemberLog) -> Result<String> {
+    let summary = &log.read(&Quiet)?.summary;
+    let snapshot = summary.valid_snapshots().any(|snapshot| snapshot.index() > 0);
+    let what = match summary.first {
+        None => "to copy".to_owned(),
+        // etcd starts from the first entry then (`wal.ReadAll` @ v3.6).
+        Some(1) if summary.is_whole() && !snapshot => {
+            "to copy. Its log is whole from the first entry on, and etcd makes the database anew from it: start etcd on a copy of the \
+             directory, stop it, and copy that"
+                .to_owned()
+        }
+        Some(first) => format!(
+            "to copy, and its log alone does not make it: it begins at entry {first}{}. Find the database, or copy another member",
+            if snapshot { ", after a raft snapshot that the database was to hold" } else { ", or is damaged" }
+        ),
+    };
+    Ok(format!("holds no member/snap/db {what}"))
+}
+
+/// For a database that was named by itself: that there is a log beside it.
+fn log_not_read(path: &Path, name: &str) -> Option<Finding> {
+    let beside = path.parent().and_then(Path::parent).map(|member| member.join("wal"));
+    beside.filter(|wal| wal.is_dir())?;
+    let what = "the log beside this database is not read: to copy what the database lacks, name the directory instead";
+    let finding = Finding::new(Code::DbLag, name, At::default(), what);
+    Some(Finding { severity: Severity::Warning, ..finding })
+}
+
+/// The finding for entries that a copy of the database alone leaves behind.
+fn left_behind(file: &str, from: u64, committed: u64, last: u64) -> Finding {
+    let what = format!(
+        "the database is at index {from}, the log beside it at {last}: {} entries are left behind, {committed} of them known to be committed",
+        last.saturating_sub(from)
+    );
+    let finding = Finding::new(Code::DbLag, file, At::default().index(from), what);
+    Finding { severity: Severity::Warning, ..finding }
+}
+
+/// The directory that is meant: the one that was named, or, for a database whose log was named, the two together.
+fn listed(path: &Path, wal_dir: Option<&Path>) -> Result<Option<DataDir>> {
+    if path.is_dir() {
+        return DataDir::list(path, wal_dir).map(Some);
+    }
+    let Some(wal_dir) = wal_dir else { return Ok(None) };
     let log = DataDir::list(wal_dir, None)?;
     let snaps = path.parent().and_then(|parent| DataDir::list(parent, None).ok()).unwrap_or_default();
     Ok(Some(DataDir {

@@ -1,22 +1,57 @@
 //! A stopped member's database with what its log holds beyond it, without a copy: the changes are laid over the file
 //! in memory.
 
+pub(crate) mod check;
 pub(crate) mod input;
-pub(crate) mod standing;
+pub(crate) mod member_state;
 
 use std::path::{Path, PathBuf};
 
+pub use self::input::{InFile, Live};
+pub use crate::replay::{Damage, Uncommitted};
+
+use self::check::{WithoutFindings, verified};
+use self::input::{Input, InputOptions};
 use crate::bolt::Db;
 use crate::bolt::writer::patch::patch;
 use crate::io::Source;
-use crate::ops::copy::{CopyOptions, Gather, verified};
-use crate::ops::fold::input::Input;
+use crate::kube::times::written;
 use crate::ops::verify::refuse_damage;
+use crate::replay::FoldOptions;
+use crate::replay::apply::Version;
 use crate::replay::fold::{FoldReport, Raised};
 use crate::store::scan::Keys;
 use crate::words::error::{At, Error, Result};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::monitor::Monitor;
+
+/// How to apply a log in memory.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FoldInMemoryOptions<'o> {
+    /// The log, if it is neither in the directory nor beside the file.
+    pub wal_dir: Option<&'o Path>,
+    /// By whose rules entries are applied; `None` is inferred.
+    pub version: Option<Version>,
+    /// Whether what is not known to be committed counts.
+    pub uncommitted: Uncommitted,
+    /// Whether a damaged source is read as far as it can be.
+    pub damage: Damage,
+    /// Whether it is read although a running etcd holds the files.
+    pub live: Live,
+}
+
+impl FoldInMemoryOptions<'_> {
+    fn fold(&self) -> FoldOptions<'static> {
+        FoldOptions {
+            version: self.version,
+            uncommitted: self.uncommitted,
+            damage: self.damage,
+            until: None,
+            changes: &[],
+            clock: written,
+        }
+    }
+}
 
 /// A database as a member that starts would have it.
 pub struct Folded {
@@ -53,14 +88,13 @@ impl Folded {
 }
 
 /// Applies a log to a database in memory, with all that [`copy`](crate::ops::copy::copy) checks, refuses and warns
-/// of. A file is taken with the log that was named or lies beside it; one that has none is left as it is. `no_wal`
-/// and `exact` are not looked at.
+/// of. A file is taken with the log that was named or lies beside it; one that has none is left as it is.
 ///
 /// ```no_run
 /// # use std::path::Path;
-/// # use coldbolt::{ops::copy::CopyOptions, ops::fold::fold_in_memory, store::{Store, StoreOptions}, words::monitor::Quiet};
+/// # use coldbolt::{ops::fold::{FoldInMemoryOptions, fold_in_memory}, store::{Store, StoreOptions}, words::monitor::Quiet};
 /// # fn main() -> coldbolt::Result<()> {
-/// let folded = fold_in_memory(Path::new("/var/lib/etcd"), CopyOptions::default(), &Quiet)?;
+/// let folded = fold_in_memory(Path::new("/var/lib/etcd"), FoldInMemoryOptions::default(), &Quiet)?;
 /// let store = Store::open(&folded.source, StoreOptions::default(), &Quiet)?;
 /// println!("revision {}", store.revision());
 /// folded.check_unchanged()?;
@@ -70,26 +104,24 @@ impl Folded {
 ///
 /// # Errors
 /// As [`copy`](crate::ops::copy::copy); nothing is written.
-pub fn fold_in_memory(path: &Path, options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<Folded> {
+pub fn fold_in_memory(
+    path: &Path,
+    options: FoldInMemoryOptions<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Folded> {
     let beside = if path.is_dir() { None } else { log_beside(path) };
-    let options = CopyOptions {
-        wal_dir: options.wal_dir.or(beside.as_deref()),
-        no_wal: false,
-        exact: false,
-        ..options
-    };
-    let input = Input::open(path, options)?;
-    let gather = Gather { to: monitor };
+    let wal_dir = options.wal_dir.or(beside.as_deref());
+    let input = Input::open(path, InputOptions { wal_dir, folds: true, live: options.live })?;
     if !input.folds() {
         let what = "no log belongs to it: nothing is applied";
         monitor.finding(Finding::new(Code::DbLag, &input.name, At::default(), what));
         let source = input.database.clone();
         return Ok(Folded { source, report: None, input });
     }
-    let (verification, _) = verified(&input, Keys::History, options, &gather)?;
+    let (verification, _) = verified(&input, Keys::History, options.fold(), monitor)?;
     refuse_damage(&verification.findings, true)?;
     let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
-    let fold = input.fold(&db, options, &gather)?;
+    let fold = input.fold(&db, options.fold(), &WithoutFindings(monitor))?;
     let (overlay, report) = match fold {
         Some(fold) => {
             fold.findings.into_iter().for_each(|finding| monitor.finding(finding));
@@ -101,7 +133,7 @@ pub fn fold_in_memory(path: &Path, options: CopyOptions<'_>, monitor: &dyn Monit
     let folded = Folded { source, report, input };
     folded.check_unchanged()?;
     if let Some(report) = &folded.report {
-        monitor.finding(told(report, &folded.input.name));
+        monitor.finding(what_was_applied(report, &folded.input.name));
     }
     Ok(folded)
 }
@@ -115,7 +147,7 @@ fn log_beside(path: &Path) -> Option<PathBuf> {
 }
 
 /// What was applied, in words.
-fn told(report: &FoldReport, name: &str) -> Finding {
+fn what_was_applied(report: &FoldReport, name: &str) -> Finding {
     let FoldReport {
         database_index: from,
         first_applied,

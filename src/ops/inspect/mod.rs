@@ -20,11 +20,11 @@ use crate::etcd::stored::{self, Revisions, Stored};
 use crate::io::Source;
 use crate::io::gate::with_read_ahead;
 use crate::io::source::Lock;
+use crate::ops::log_fault::log_finding;
 use crate::snap::backup::Trailer;
 use crate::snap::file::{Membership, SnapFile};
 use crate::store::scan::{Keys, Options, Scan, scan};
-use crate::wal::log::{self, Body, Log};
-use crate::wal::segment::End;
+use crate::wal::{self, Body, End, Log};
 use crate::words::collector::Teller;
 use crate::words::error::{At, Corrupt, Error, Result};
 use crate::words::finding::{Code, Finding};
@@ -355,15 +355,16 @@ fn wal(dir: &Path, files: &[(String, &Source)], found: &mut Teller<'_>) -> WalRe
     let mut findings = Vec::new();
     let monitor = found.monitor;
     let mut unsaid = 0u64;
-    let summary = log.scan(log::Scan::default(), &mut |f| findings.push(f), &mut |visit| {
-        if !matches!(visit.body, Body::Crc) {
-            unsaid = unsaid.saturating_add(to_u64(visit.record.bytes().len()));
-        }
-        if unsaid > 1 << 20 {
-            monitor.advance(std::mem::take(&mut unsaid));
-        }
-        if monitor.cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    });
+    let summary =
+        log.scan(wal::Scan::default(), &mut |fault| findings.push(log_finding(&log, fault)), &mut |visit| {
+            if !matches!(visit.body, Body::Crc) {
+                unsaid = unsaid.saturating_add(to_u64(visit.record.bytes().len()));
+            }
+            if unsaid > 1 << 20 {
+                monitor.advance(std::mem::take(&mut unsaid));
+            }
+            if monitor.cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
     monitor.end();
     findings.into_iter().for_each(|f| found.push(f));
     let segments = log.segments().iter().enumerate().map(|(i, segment)| {

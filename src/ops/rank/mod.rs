@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use self::log::{Fate, RaftLog, Voice, fate};
-use super::copy::CopyOptions;
+use self::log::{Evidence, LogAndCommit, RaftLog, ask_others};
 use crate::etcd::DataDir;
-use crate::ops::fold::standing::Standing;
+use crate::ops::fold::FoldInMemoryOptions;
+use crate::ops::fold::member_state::MemberState;
+use crate::replay::MemberLog;
 use crate::replay::apply::Version;
 use crate::store::compare::{CompareReport, compare};
 use crate::store::{Store, StoreOptions};
@@ -148,32 +149,35 @@ impl RankReport {
 }
 
 /// A member and what is kept of it while all are read.
-struct Entrant {
+struct Member {
     candidate: Candidate,
     log: RaftLog,
-    standing: Option<Standing>,
+    state: Option<MemberState>,
 }
 
-impl Entrant {
-    fn read(path: &Path, options: RankOptions, monitor: &dyn Monitor) -> Result<Entrant> {
-        // A log tells who has which entries even if the database is gone.
-        let log = DataDir::list(path, None).and_then(|dir| RaftLog::read(&dir)).unwrap_or_default();
-        let options = CopyOptions { version: options.version, ..CopyOptions::default() };
-        let (standing, error) = match Standing::read(path, options, monitor) {
-            Ok(standing) => (Some(standing), None),
+impl Member {
+    fn read(path: &Path, options: RankOptions, monitor: &dyn Monitor) -> Result<Member> {
+        let options = FoldInMemoryOptions { version: options.version, ..FoldInMemoryOptions::default() };
+        let (state, error) = match MemberState::read(path, options, monitor) {
+            Ok(state) => (Some(state), None),
             Err(Error::Cancelled) => return Err(Error::Cancelled),
             Err(Error::Unreadable { path: file, what }) if file == path => (None, Some(what)),
             Err(error) => (None, Some(error.to_string())),
         };
-        let findings = standing.as_ref().map_or_else(Vec::new, |standing| standing.findings.clone());
+        let log = match &state {
+            Some(state) => RaftLog::of(state.log(monitor)?),
+            // A log tells who has which entries even if the database is gone.
+            None => read_log(path, monitor).unwrap_or_default(),
+        };
+        let findings = state.as_ref().map_or_else(Vec::new, |state| state.findings.clone());
         let health = match findings.iter().map(|finding| finding.severity).max() {
-            _ if standing.is_none() => Health::Unreadable,
+            _ if state.is_none() => Health::Unreadable,
             Some(Severity::Damage) => Health::Damaged,
             Some(Severity::Warning) => Health::Warned,
             Some(Severity::Note) | None => Health::Good,
         };
         let (last_term, last_index) = log.last();
-        let database_index = standing.as_ref().and_then(|standing| standing.database_index);
+        let database_index = state.as_ref().and_then(|state| state.database_index);
         let mut candidate = Candidate {
             directory: show(path),
             member: log.metadata.node_id.map(MemberId::new),
@@ -187,20 +191,20 @@ impl Entrant {
             last_term: last_term.into(),
             database_index,
             revision: None,
-            revision_with_all: standing.as_ref().and_then(|standing| standing.whole),
+            revision_with_all: state.as_ref().and_then(|state| state.revision_with_all),
             uncommitted: 0,
             voters: Vec::new(),
             health,
             error,
             findings,
         };
-        if let Some((report, raft)) = standing.as_ref().and_then(|standing| standing.fold.as_ref()) {
+        if let Some((report, raft)) = state.as_ref().and_then(|state| state.fold.as_ref()) {
             let own = raft.members.iter().find(|member| Some(member.id) == candidate.member);
             candidate.name = own.map(|member| member.name.clone()).filter(|name| !name.is_empty());
             (candidate.revision, candidate.uncommitted) = (Some(report.revision_after), report.left_out);
             candidate.voters = raft.conf_state.voters.iter().copied().map(MemberId::new).collect();
         }
-        Ok(Entrant { candidate, log, standing })
+        Ok(Member { candidate, log, state })
     }
 
     /// Greater is better. Of those that are not whole, damaged before unreadable.
@@ -218,9 +222,15 @@ impl Entrant {
         self.candidate.commit_index.max(self.candidate.database_index.unwrap_or_default())
     }
 
-    fn voice(&self) -> Voice<'_> {
-        Voice { log: &self.log, known: self.known().get() }
+    fn log_and_commit(&self) -> LogAndCommit<'_> {
+        LogAndCommit { log: &self.log, committed: self.known().get() }
     }
+}
+
+/// Reads the log of a directory whose database cannot be read.
+fn read_log(path: &Path, monitor: &dyn Monitor) -> Result<RaftLog> {
+    let log = MemberLog::open(&DataDir::list(path, None)?)?;
+    Ok(RaftLog::of(log.read(monitor)?))
 }
 
 /// Ranks members by their directories. Nothing is written.
@@ -228,29 +238,28 @@ impl Entrant {
 /// # Errors
 /// [`Error::Cancelled`]. What is wrong with a directory is in the report.
 pub fn rank(directories: &[PathBuf], options: RankOptions, monitor: &dyn Monitor) -> Result<RankReport> {
-    let mut entrants =
-        directories.iter().map(|path| Entrant::read(path, options, monitor)).collect::<Result<Vec<_>>>()?;
+    let mut members =
+        directories.iter().map(|path| Member::read(path, options, monitor)).collect::<Result<Vec<_>>>()?;
     // Of equal ones the one that was named first.
-    entrants.sort_by_key(|entrant| std::cmp::Reverse(entrant.worth()));
-    let mut findings = clusters(&entrants);
+    members.sort_by_key(|member| std::cmp::Reverse(member.worth()));
+    let mut findings = clusters(&members);
     let strangers = !findings.is_empty();
-    findings.extend(conflicts(&entrants));
-    let comparisons = if strangers { Vec::new() } else { keyspaces(&entrants, monitor)? };
+    findings.extend(conflicts(&members));
+    let comparisons = if strangers { Vec::new() } else { keyspaces(&members, monitor)? };
     findings.extend(comparisons.iter().flat_map(divergences));
     findings.iter().for_each(|finding| monitor.finding(finding.clone()));
-    let best = entrants.first().filter(|best| best.is_whole() && !strangers);
-    let uncommitted = best.and_then(|best| uncommitted(best, &entrants));
+    let best = members.first().filter(|best| best.is_whole() && !strangers);
+    let uncommitted = best.and_then(|best| uncommitted(best, &members));
     let advice = best.map(|_| advice(uncommitted.as_ref()));
-    let (clear, reason) = (best.is_some(), reason(&entrants, strangers));
-    let members = entrants.into_iter().map(|entrant| entrant.candidate).collect();
+    let (clear, reason) = (best.is_some(), reason(&members, strangers));
+    let members = members.into_iter().map(|member| member.candidate).collect();
     Ok(RankReport { members, clear, reason, uncommitted, advice, comparisons, findings })
 }
 
 /// Members of different clusters.
-fn clusters(entrants: &[Entrant]) -> Vec<Finding> {
-    let known =
-        |entrant: &Entrant| entrant.candidate.cluster.map(|id| (id, entrant.candidate.directory.clone()));
-    let mut ids = entrants.iter().filter_map(known);
+fn clusters(members: &[Member]) -> Vec<Finding> {
+    let known = |member: &Member| member.candidate.cluster.map(|id| (id, member.candidate.directory.clone()));
+    let mut ids = members.iter().filter_map(known);
     let Some((first, directory)) = ids.next() else { return Vec::new() };
     let other = |(id, other): (ClusterId, String)| {
         let what = format!("its log is of cluster {id:#}, that of {directory} is of {first:#}");
@@ -260,10 +269,10 @@ fn clusters(entrants: &[Entrant]) -> Vec<Finding> {
 }
 
 /// Pairs whose logs cannot be of one history.
-fn conflicts(entrants: &[Entrant]) -> Vec<Finding> {
+fn conflicts(members: &[Member]) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (at, one) in entrants.iter().enumerate() {
-        let others = entrants.iter().skip(at.saturating_add(1));
+    for (at, one) in members.iter().enumerate() {
+        let others = members.iter().skip(at.saturating_add(1));
         for other in others.filter(|other| other.candidate.cluster == one.candidate.cluster) {
             if let Some((index, ours, theirs)) =
                 one.log.conflict(&other.log, one.known().min(other.known()).get())
@@ -280,14 +289,13 @@ fn conflicts(entrants: &[Entrant]) -> Vec<Finding> {
 }
 
 /// Compares the databases of those that are whole, each with that of the best: at the greatest revision that both have.
-fn keyspaces(entrants: &[Entrant], monitor: &dyn Monitor) -> Result<Vec<CompareReport>> {
-    let whole =
-        entrants.iter().filter(|entrant| entrant.is_whole()).filter_map(|entrant| entrant.standing.as_ref());
-    let whole: Vec<&Standing> = whole.collect();
+fn keyspaces(members: &[Member], monitor: &dyn Monitor) -> Result<Vec<CompareReport>> {
+    let whole = members.iter().filter(|member| member.is_whole()).filter_map(|member| member.state.as_ref());
+    let whole: Vec<&MemberState> = whole.collect();
     let Some((best, others)) = whole.split_first() else { return Ok(Vec::new()) };
-    let open = |standing: &&Standing| -> Result<_> {
-        let stores = [best, standing]
-            .map(|standing| Store::open(standing.database(), StoreOptions::default(), monitor));
+    let open = |other: &&MemberState| -> Result<_> {
+        let stores =
+            [best, other].map(|member| Store::open(member.database(), StoreOptions::default(), monitor));
         compare(&stores.into_iter().collect::<Result<Vec<_>>>()?)
     };
     others.iter().map(open).collect()
@@ -319,32 +327,32 @@ fn divergences(report: &CompareReport) -> Vec<Finding> {
 }
 
 /// What the others say of the best member's last entries.
-fn uncommitted(best: &Entrant, entrants: &[Entrant]) -> Option<Uncommitted> {
+fn uncommitted(best: &Member, members: &[Member]) -> Option<Uncommitted> {
     if best.candidate.uncommitted == 0 {
         return None;
     }
     let voters: BTreeSet<MemberId> = best.candidate.voters.iter().copied().collect();
-    let others: Vec<&Entrant> = entrants.iter().skip(1).filter(|other| other.log.whole).collect();
-    let voices: Vec<Voice<'_>> = others.iter().map(|other| other.voice()).collect();
-    let fate = fate(&best.voice(), &voices, &voters);
-    let heard =
-        std::iter::once(best).chain(others.iter().copied()).filter_map(|entrant| entrant.candidate.member);
-    let heard: BTreeSet<MemberId> = heard.filter(|id| voters.contains(id)).collect();
-    let absent = voters.len().saturating_sub(heard.len());
+    let others: Vec<&Member> = members.iter().skip(1).filter(|other| other.log.whole).collect();
+    let logs: Vec<LogAndCommit<'_>> = others.iter().map(|other| other.log_and_commit()).collect();
+    let evidence = ask_others(&best.log_and_commit(), &logs, &voters);
+    let asked =
+        std::iter::once(best).chain(others.iter().copied()).filter_map(|member| member.candidate.member);
+    let asked: BTreeSet<MemberId> = asked.filter(|id| voters.contains(id)).collect();
+    let absent = voters.len().saturating_sub(asked.len());
     let (first, last) = (best.known().next(), best.candidate.last_index);
-    // Those that have the first entry that is not settled, and those that may have it.
-    let open = fate.settled().map_or(first, |settled| RaftIndex::new(settled).next());
+    // Those that have the first entry that is not certain, and those that may have it.
+    let open = evidence.certain().map_or(first, |certain| RaftIndex::new(certain).next());
     let term = best.log.term_at(open.get());
     let have = others
         .iter()
         .filter(|other| other.log.term_at(open.get()) == term)
         .chain([&best])
-        .filter_map(|entrant| entrant.candidate.member);
+        .filter_map(|member| member.candidate.member);
     let have: BTreeSet<MemberId> = have.filter(|id| voters.contains(id)).collect();
     let majority = voters.len().checked_div(2).unwrap_or(0);
     let rest_possible =
-        open <= last && fate.replaced.is_none() && have.len().saturating_add(absent) > majority;
-    let Fate { known, majority: majority_to, holders, replaced } = fate;
+        open <= last && evidence.replaced.is_none() && have.len().saturating_add(absent) > majority;
+    let Evidence { known, majority: majority_to, holders, replaced } = evidence;
     Some(Uncommitted {
         first,
         last,
@@ -361,7 +369,7 @@ fn uncommitted(best: &Entrant, entrants: &[Entrant]) -> Option<Uncommitted> {
 fn advice(uncommitted: Option<&Uncommitted>) -> Advice {
     let Some(entries) = uncommitted else { return Advice::Copy };
     match (entries.committed_to.max(entries.majority_to), entries.replaced_from) {
-        (Some(settled), Some(_)) => Advice::ReplayTo(settled),
+        (Some(certain), Some(_)) => Advice::ReplayTo(certain),
         (None, Some(_)) => Advice::Copy,
         (Some(_), None) => Advice::CopyAll,
         (None, None) if entries.rest_possible => Advice::CopyAll,
@@ -370,9 +378,9 @@ fn advice(uncommitted: Option<&Uncommitted>) -> Advice {
 }
 
 /// Why the first is the first, against the best of the others.
-fn reason(entrants: &[Entrant], strangers: bool) -> String {
+fn reason(members: &[Member], strangers: bool) -> String {
     let whole: Vec<&Candidate> =
-        entrants.iter().filter(|entrant| entrant.is_whole()).map(|entrant| &entrant.candidate).collect();
+        members.iter().filter(|member| member.is_whole()).map(|member| &member.candidate).collect();
     let Some(best) = whole.first() else {
         return "none of them is whole; the furthest is named first".to_owned();
     };
@@ -380,7 +388,7 @@ fn reason(entrants: &[Entrant], strangers: bool) -> String {
         return "they are of different clusters, and none can stand for all".to_owned();
     }
     let mut reason = match whole.get(1) {
-        None if entrants.len() == 1 => "it is whole".to_owned(),
+        None if members.len() == 1 => "it is whole".to_owned(),
         None => "it is the only one that is whole".to_owned(),
         Some(next) => {
             let other = &next.directory;
@@ -409,7 +417,7 @@ fn reason(entrants: &[Entrant], strangers: bool) -> String {
             }
         }
     };
-    let further = entrants.iter().map(|entrant| &entrant.candidate).find(|other| {
+    let further = members.iter().map(|member| &member.candidate).find(|other| {
         other.health >= Health::Damaged
             && (other.last_term, other.last_index) > (best.last_term, best.last_index)
     });

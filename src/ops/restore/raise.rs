@@ -10,9 +10,8 @@ use crate::bolt::Db;
 use crate::etcd::{DataDir, Facts, datadir};
 use crate::io::Source;
 use crate::io::source::Lock;
-use crate::wal::log::{Log, Scan};
+use crate::wal::{Log, Scan};
 use crate::words::error::{Error, Result, show};
-use crate::words::finding::Finding;
 use crate::words::ids::RaftIndex;
 
 /// What is added when nothing tells how far the cluster went: as the Kubernetes documentation recommends.
@@ -101,13 +100,8 @@ fn newest(path: &Path) -> Result<(i64, String)> {
         return Ok((revision, format!("{told}, and has no log beside it")));
     }
     let sources = dir.wals.iter().map(|wal| Source::open(wal)).collect::<Result<Vec<_>>>()?;
-    let names: Vec<String> =
-        dir.wals.iter().filter_map(|wal| Some(wal.file_name()?.to_string_lossy().into_owned())).collect();
-    let log = Log::new(names.iter().map(String::as_str).zip(&sources));
-    let mut faults: Vec<Finding> = Vec::new();
-    let summary = log.scan(Scan::default(), &mut |finding| faults.push(finding), &mut |_| {
-        std::ops::ControlFlow::Continue(())
-    });
+    let summary =
+        Log::of(&sources).scan(Scan::default(), &mut |_| {}, &mut |_| std::ops::ControlFlow::Continue(()));
     // An entry is at most one revision; most of raft's own are none.
     let behind = summary.last.unwrap_or(0).saturating_sub(facts.consistent_index.map_or(0, RaftIndex::get));
     let reach = revision.saturating_add(i64::try_from(behind).unwrap_or(i64::MAX));

@@ -1,30 +1,33 @@
 //! The write-ahead log and the raft snapshots of a directory, against its database.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::membership::Peers;
 use super::{Database, Run};
-use crate::codec::to_u64;
 use crate::etcd::datadir::{DataDir, RAFT_SNAPSHOT_LIMIT};
 use crate::etcd::schema::storage_version;
 use crate::io::Source;
-use crate::raft::EntryType;
+use crate::ops::log_fault::log_finding;
+use crate::replay::MemberLog;
 use crate::snap::file::{Membership, SnapFile, SnapName};
-use crate::wal::Snapshot;
-use crate::wal::log::{Body, Log, Scan, Summary};
-use crate::words::error::{At, Error, Result};
+use crate::wal::{Read, Snapshot, Summary};
+use crate::words::error::{At, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::ids::{MemberId, RaftIndex, Term};
 
 /// Checks everything; returns what was checked, in words.
-pub fn check(dir: &DataDir, database: &Database, run: &mut Run<'_>) -> Result<String> {
+pub fn check(
+    dir: &DataDir,
+    log: Option<&MemberLog>,
+    database: &Database,
+    run: &mut Run<'_>,
+) -> Result<String> {
     let snaps = raft_snapshots(dir, run)?;
-    let wal = crate::words::error::show(dir.wal_dir.as_deref().unwrap_or(&dir.path));
-    let sources = dir.wals.iter().map(|path| Source::open(path)).collect::<Result<Vec<_>>>()?;
-    let names: Vec<String> = dir.wals.iter().map(|path| file_name(path)).collect();
-    let log = Log::new(names.iter().map(String::as_str).zip(&sources));
+    let wal = show(dir.wal_dir.as_deref().unwrap_or(&dir.path));
+    let opened = if log.is_none() { Some(MemberLog::open(dir)?) } else { None };
+    let Some(member_log) = log.or(opened.as_ref()) else { return Ok(String::new()) };
+    let log = member_log.log();
     if log.segments().is_empty() {
         database_is_there(dir, &snaps, None, run);
         run.found.say(
@@ -34,18 +37,19 @@ pub fn check(dir: &DataDir, database: &Database, run: &mut Run<'_>) -> Result<St
         );
         return Ok(format!("no WAL, {} raft snapshots", snaps.good.len()));
     }
-    let read = read(&log, &sources, database, run)?;
+    let read = member_log.read(run.monitor)?;
+    read.faults.iter().for_each(|fault| run.found.push(log_finding(&log, fault.clone())));
     let summary = &read.summary;
     run.verification.measured.cluster_id = summary.metadata.map(|m| m.cluster());
 
     database_is_there(dir, &snaps, Some(summary), run);
     snapshot_records(summary, &snaps, database, &wal, run);
-    positions(dir, &read, &snaps, database, &wal, run);
-    identity(&read, &snaps, database, &wal, run);
+    positions(dir, read, &snaps, database, &wal, run);
+    identity(read, &snaps, database, &wal, run);
     Ok(format!(
         "{} segments, {} entries, {} raft snapshots",
         log.segments().len(),
-        read.entries,
+        summary.counts.entries,
         snaps.good.len()
     ))
 }
@@ -100,55 +104,6 @@ fn raft_snapshots(dir: &DataDir, run: &mut Run<'_>) -> Result<Snaps> {
     Ok(snaps)
 }
 
-/// What one pass over the log gives.
-struct Read {
-    summary: Summary,
-    /// Entries, overridden ones included.
-    entries: u64,
-    /// The term the log gives the last entry that is in the database.
-    term: Option<Term>,
-    /// The conf changes up to that entry, by index.
-    changes: BTreeMap<RaftIndex, Vec<u8>>,
-}
-
-fn read(log: &Log<'_>, sources: &[Source], database: &Database, run: &mut Run<'_>) -> Result<Read> {
-    let monitor = run.monitor;
-    let db_index = database.facts.as_ref().and_then(|f| f.consistent_index);
-    monitor.begin("reading the WAL", sources.iter().map(Source::len).fold(0, u64::saturating_add));
-    let (mut findings, mut entries, mut unsaid) = (Vec::new(), 0u64, 0u64);
-    let (mut term, mut changes) = (None, BTreeMap::new());
-    let summary = log.scan(Scan::default(), &mut |f| findings.push(f), &mut |visit| {
-        unsaid = unsaid.saturating_add(to_u64(visit.record.bytes().len()));
-        if unsaid > 1 << 20 {
-            monitor.advance(std::mem::take(&mut unsaid));
-        }
-        if let Body::Entry { entry, kept } = visit.body {
-            entries = entries.saturating_add(1);
-            // A later entry replaces those from its index on.
-            changes.split_off(&entry.index);
-            if *kept
-                && entry.entry_type() == Some(EntryType::ConfChange)
-                && db_index.is_some_and(|db| entry.index <= db)
-            {
-                changes.insert(entry.index, entry.bytes().to_vec());
-            }
-            if *kept && Some(entry.index) == db_index {
-                term = Some(entry.term);
-            }
-        }
-        if monitor.cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    });
-    monitor.end();
-    if monitor.cancelled() {
-        return Err(Error::Cancelled);
-    }
-    findings.into_iter().for_each(|f| run.found.push(f));
-    let term = term.or_else(|| {
-        summary.snapshots.iter().rfind(|s| Some(s.last_index()) == db_index).map(Snapshot::last_term)
-    });
-    Ok(Read { summary, entries, term, changes })
-}
-
 /// A data directory has a database; a WAL directory by itself has none.
 fn database_is_there(dir: &DataDir, snaps: &Snaps, summary: Option<&Summary>, run: &mut Run<'_>) {
     if dir.db.is_some() || (dir.snap_dir.is_none() && dir.wal_dir.as_ref() == Some(&dir.path)) {
@@ -167,7 +122,7 @@ fn database_is_there(dir: &DataDir, snaps: &Snaps, summary: Option<&Summary>, ru
         severity,
         ..Finding::new(
             Code::DbMissing,
-            &crate::words::error::show(dir.snap_dir.as_deref().unwrap_or(&dir.path)),
+            &show(dir.snap_dir.as_deref().unwrap_or(&dir.path)),
             At::default(),
             what,
         )
@@ -203,12 +158,11 @@ fn positions(dir: &DataDir, read: &Read, snaps: &Snaps, database: &Database, wal
     let Some(db_index) = facts.consistent_index.map(RaftIndex::get) else { return };
     let summary = &read.summary;
     let (commit, hard_term) =
-        summary.hard_state.map_or((0, Term::default()), |s| (s.commit(), s.newest_term()));
-    let recorded = summary.snapshots.iter().map(Snapshot::index).max().unwrap_or(0);
-    let last = summary.last.unwrap_or(0).max(recorded);
+        (summary.commit(), summary.hard_state.map_or_else(Term::default, |s| s.newest_term()));
+    let last = summary.reach();
     let lag = last.saturating_sub(db_index);
     let here = || At::default().index(db_index);
-    let whole = summary.complete && !summary.discarded;
+    let whole = summary.is_whole();
     run.verification.measured.wal_lag = Some(lag);
     if lag > 0 && summary.complete {
         let committed = commit.saturating_sub(db_index);
@@ -233,7 +187,8 @@ fn positions(dir: &DataDir, read: &Read, snaps: &Snaps, database: &Database, wal
         });
     }
     if let Some(term) = facts.term.filter(|_| whole && db_index <= last) {
-        let what = match read.term {
+        let recorded = summary.snapshots.iter().rfind(|s| s.index() == db_index).map(Snapshot::last_term);
+        let what = match read.terms.at(db_index).map(Term::new).or(recorded) {
             Some(other) if other != term => {
                 format!("the database has index {db_index} in term {term}, the log has it in term {other}")
             }
@@ -294,7 +249,8 @@ fn identity(read: &Read, snaps: &Snaps, database: &Database, wal: &str, run: &mu
         _ if first == Some(1) => (RaftIndex::default(), wal, Peers::default()),
         _ => return,
     };
-    for (_, change) in read.changes.range(from.next()..) {
+    let later = read.conf_changes.range(from.next()..);
+    for (_, change) in later.take_while(|(index, _)| **index <= db_index) {
         peers.apply(change);
     }
     let due = |id: &MemberId| peers.members.get(id).map(|peer| peer.is_learner);

@@ -24,6 +24,7 @@ use crate::etcd::Facts;
 use crate::etcd::datadir::{self, DataDir};
 use crate::etcd::schema::Minor;
 use crate::io::Source;
+use crate::replay::MemberLog;
 use crate::snap::backup::Trailer;
 use crate::store::scan::Keys;
 use crate::words::collector::Teller;
@@ -150,6 +151,19 @@ pub fn verify_file(
 /// # Errors
 /// As [`verify`].
 pub fn verify_dir(dir: &DataDir, options: VerifyOptions<'_>, monitor: &dyn Monitor) -> Result<Verification> {
+    verify_dir_and_log(dir, None, options, monitor)
+}
+
+/// Verifies a directory whose log may be open already, and read by others too.
+///
+/// # Errors
+/// As [`verify`].
+pub(in crate::ops) fn verify_dir_and_log(
+    dir: &DataDir,
+    log: Option<&MemberLog>,
+    options: VerifyOptions<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Verification> {
     let mut run = Run::new(show(&dir.path), options, monitor);
     run.verification.kind = "data directory".to_owned();
     let mut database = Database::default();
@@ -169,7 +183,7 @@ pub fn verify_dir(dir: &DataDir, options: VerifyOptions<'_>, monitor: &dyn Monit
     if options.level < Level::Wal {
         run.level(Level::Wal, Outcome::NotRun, "not asked for");
     } else {
-        let detail = log::check(dir, &database, &mut run)?;
+        let detail = log::check(dir, log, &database, &mut run)?;
         run.judge(Level::Wal, detail);
     }
     Ok(run.done())

@@ -118,22 +118,11 @@ impl Replayer<'_, '_> {
         let change = ConfChange::decode(data)
             .map_err(|_| self.refuse("a conf change that does not decode: etcd panics"))?;
         let (id, kind) = (change.member(), change.kind());
-        let cluster = &mut self.cluster;
-        if cluster.removed.contains(&id) {
+        if self.cluster.removed.contains(&id) {
             return Ok(Done::Rejected("the member was removed"));
         }
         if kind == ConfChangeType::RemoveNode {
-            if cluster.members.remove(&id).is_none() {
-                return Ok(Done::Rejected("the member does not exist"));
-            }
-            cluster.removed.insert(id);
-            cluster.voters.remove(&id);
-            cluster.learners.remove(&id);
-            let key = id.to_string().into_bytes();
-            self.buckets.delete("members", &key);
-            self.buckets.put("members_removed", &key, b"removed".to_vec());
-            self.conf_state();
-            return Ok(Done::Applied);
+            return Ok(self.remove_member(id));
         }
         let context: Context = serde_json::from_slice(change.context())
             .map_err(|_| self.refuse("a conf change whose member does not decode: etcd panics"))?;
@@ -180,6 +169,21 @@ impl Replayer<'_, '_> {
         self.save(member);
         self.conf_state();
         Ok(Done::Applied)
+    }
+
+    fn remove_member(&mut self, id: MemberId) -> Done {
+        let cluster = &mut self.cluster;
+        if cluster.members.remove(&id).is_none() {
+            return Done::Rejected("the member does not exist");
+        }
+        cluster.removed.insert(id);
+        cluster.voters.remove(&id);
+        cluster.learners.remove(&id);
+        let key = id.to_string().into_bytes();
+        self.buckets.delete("members", &key);
+        self.buckets.put("members_removed", &key, b"removed".to_vec());
+        self.conf_state();
+        Done::Applied
     }
 
     fn save(&mut self, member: Member) {

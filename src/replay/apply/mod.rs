@@ -14,6 +14,7 @@ mod auth;
 mod bcrypt;
 mod buckets;
 mod cluster;
+mod dispatch;
 mod interest;
 mod keyspace;
 mod lease;
@@ -26,14 +27,13 @@ pub use self::buckets::Overlay;
 pub use self::interest::{End, Interest};
 pub use self::version::Version;
 
-use self::auth::Who;
 use self::buckets::Buckets;
 use self::cluster::Cluster;
 use self::keyspace::Keyspace;
 use crate::bolt::Db;
 use crate::etcd::alarm::AlarmType;
 use crate::etcd::member::Member;
-use crate::etcd::request::{self, InternalRaftRequest, Request};
+use crate::etcd::request::{self, Request};
 use crate::etcd::schema::Minor;
 use crate::etcd::{BucketKey, Facts, Revision};
 use crate::raft::{ConfChange, ConfState, EntryType, EntryView};
@@ -208,96 +208,6 @@ impl<'d, 's> Replayer<'d, 's> {
                 Err(self.refuse(format!("an entry of type {}, which no etcd makes or takes", entry.kind)))
             }
         }
-    }
-
-    /// In the order of `applierV3backend.Apply`: of several requests in one, which none makes, the first counts.
-    fn request(&mut self, r: &InternalRaftRequest) -> Replied {
-        if self.version.minor > Minor::V34 {
-            if let Some(set) = &r.cluster_version_set {
-                return self.cluster_version(&set.ver);
-            }
-            if let Some(set) = &r.cluster_member_attr_set {
-                return Ok(self.member_attributes(
-                    set.member_id.into(),
-                    set.member_attributes.clone().unwrap_or_default(),
-                ));
-            }
-            if let Some(set) = &r.downgrade_info_set {
-                return Ok(self.downgrade(set));
-            }
-            if r.downgrade_version_test.is_some() {
-                return Ok(Done::Nothing);
-            }
-        }
-        let who = Who::of(r);
-        if self.chain.auth && auth::needs_admin(r) && !auth::is_admin(&self.buckets, &who) {
-            return Ok(Done::Rejected("permission denied"));
-        }
-        let stored = r.range.is_some()
-            || r.put.is_some()
-            || r.delete_range.is_some()
-            || r.txn.is_some()
-            || r.compaction.is_some()
-            || r.lease_grant.is_some()
-            || r.lease_revoke.is_some();
-        if self.chain.corrupt && stored {
-            return Ok(Done::Rejected("the alarm CORRUPT is raised"));
-        }
-        Ok(if r.range.is_some() {
-            Done::Nothing
-        } else if let Some(put) = &r.put {
-            return self.put(&who, put);
-        } else if let Some(delete) = &r.delete_range {
-            return self.delete_range(&who, delete);
-        } else if let Some(txn) = &r.txn {
-            return self.txn(&who, txn);
-        } else if let Some(compaction) = &r.compaction {
-            self.compact(compaction.revision)
-        } else if let Some(grant) = &r.lease_grant {
-            self.lease_grant(grant)
-        } else if let Some(revoke) = &r.lease_revoke {
-            self.lease_revoke(&who, revoke.id)
-        } else if let Some(checkpoint) = &r.lease_checkpoint {
-            self.lease_checkpoint(checkpoint)
-        } else if let Some(alarm) = &r.alarm {
-            return self.alarm(alarm);
-        } else if r.authenticate.is_some() {
-            Done::Nothing
-        } else if r.auth_enable.is_some() {
-            self.auth_enable()
-        } else if r.auth_disable.is_some() {
-            self.auth_disable()
-        } else if r.auth_status.is_some() {
-            Done::Nothing
-        } else if let Some(add) = &r.auth_user_add {
-            self.user_add(add)
-        } else if let Some(delete) = &r.auth_user_delete {
-            self.user_delete(&delete.name)
-        } else if let Some(change) = &r.auth_user_change_password {
-            self.user_change_password(change)
-        } else if let Some(grant) = &r.auth_user_grant_role {
-            self.user_grant_role(grant)
-        } else if r.auth_user_get.is_some() {
-            Done::Nothing
-        } else if let Some(revoke) = &r.auth_user_revoke_role {
-            self.user_revoke_role(revoke)
-        } else if let Some(add) = &r.auth_role_add {
-            self.role_add(&add.name)
-        } else if let Some(grant) = &r.auth_role_grant_permission {
-            self.role_grant_permission(grant)
-        } else if r.auth_role_get.is_some() {
-            Done::Nothing
-        } else if let Some(revoke) = &r.auth_role_revoke_permission {
-            self.role_revoke_permission(revoke)
-        } else if let Some(delete) = &r.auth_role_delete {
-            self.role_delete(&delete.role)
-        } else if r.auth_user_list.is_some() || r.auth_role_list.is_some() {
-            Done::Nothing
-        } else {
-            return Err(
-                self.refuse(format!("a request that etcd {} does not know: it panics at it", self.version))
-            );
-        })
     }
 
     /// A compaction is only asked for here; etcd finishes it when it starts.

@@ -1,0 +1,60 @@
+//! Whether a member's files are good enough to be copied or folded.
+
+use super::input::Input;
+use crate::ops::verify::{Verification, refuse_damage};
+use crate::replay::{Damage, FoldOptions};
+use crate::store::scan::Keys;
+use crate::words::error::Result;
+use crate::words::finding::{Code, Finding};
+use crate::words::monitor::Monitor;
+
+/// Passes everything on but findings: those are gathered and told by whoever made them.
+pub(crate) struct WithoutFindings<'m>(pub &'m dyn Monitor);
+
+impl Monitor for WithoutFindings<'_> {
+    fn begin(&self, what: &str, total: u64) {
+        self.0.begin(what, total);
+    }
+    fn advance(&self, bytes: u64) {
+        self.0.advance(bytes);
+    }
+    fn end(&self) {
+        self.0.end();
+    }
+    fn cancelled(&self) -> bool {
+        self.0.cancelled()
+    }
+}
+
+/// Verifies the source, its keys so closely; gives what there is to say, which is damage only if that is allowed.
+pub(crate) fn verified(
+    input: &Input,
+    keys: Keys,
+    options: FoldOptions<'_>,
+    monitor: &dyn Monitor,
+) -> Result<(Verification, Vec<Finding>)> {
+    let mut findings = input.findings.clone();
+    let verification = input.verify(keys, &WithoutFindings(monitor))?;
+    for finding in &verification.findings {
+        // A member's own database has no trailer, and that the log is ahead is what is made good here.
+        let expected = match finding.code {
+            Code::TrailerAbsent | Code::CompactionUnfinished => true,
+            Code::DbLag => input.folds(),
+            // An older database with a newer log: whether no entry is missing between them is told when they are
+            // applied.
+            Code::DbBehindSnapshot | Code::SnapMissing => options.until.is_some(),
+            _ => false,
+        };
+        if !expected {
+            findings.push(finding.clone());
+        }
+    }
+    tell(&findings, options.damage, monitor)?;
+    Ok((verification, findings))
+}
+
+/// Passes findings on. Damage among them is an error unless it is allowed.
+pub(crate) fn tell(findings: &[Finding], damage: Damage, monitor: &dyn Monitor) -> Result<()> {
+    findings.iter().for_each(|finding| monitor.finding(finding.clone()));
+    if damage == Damage::Allow { Ok(()) } else { refuse_damage(findings, false) }
+}

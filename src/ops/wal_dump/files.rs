@@ -1,0 +1,102 @@
+//! The files that a dump reads.
+
+use std::path::{Path, PathBuf};
+
+use crate::etcd::datadir::{self, FileKind};
+use crate::io::Source;
+use crate::snap::file::{SnapFile, SnapName};
+use crate::wal::SegmentName;
+use crate::words::error::{Error, Result, show};
+use crate::words::ids::RaftIndex;
+
+/// A raft snapshot longer than this is not read.
+const MAX_SNAP: u64 = 1 << 30;
+
+/// Where a member keeps its files.
+pub(super) struct WalFiles {
+    wal: PathBuf,
+    snap: Option<PathBuf>,
+    /// A single segment was named.
+    pub single: bool,
+}
+
+impl WalFiles {
+    /// `path` may be a data directory, its `member`, its WAL directory, or one segment.
+    pub fn find(path: &Path, wal_dir: Option<&Path>) -> Result<WalFiles> {
+        let metadata = std::fs::metadata(path).map_err(|error| Error::unreadable(path, error))?;
+        if metadata.is_file() && wal_dir.is_none() {
+            return Ok(WalFiles { wal: path.to_path_buf(), snap: None, single: true });
+        }
+        let dir = |parts: &[&str]| {
+            Some(parts.iter().fold(path.to_path_buf(), |p, part| p.join(part))).filter(|p| p.is_dir())
+        };
+        let wal =
+            wal_dir.map(Path::to_path_buf).or_else(|| dir(&["member", "wal"])).or_else(|| dir(&["wal"]));
+        let beside = || {
+            path.parent().filter(|_| wal.is_none()).map(|parent| parent.join("snap")).filter(|p| p.is_dir())
+        };
+        let snap = dir(&["member", "snap"]).or_else(|| dir(&["snap"])).or_else(beside);
+        Ok(WalFiles { wal: wal.unwrap_or_else(|| path.to_path_buf()), snap, single: false })
+    }
+
+    pub fn wal_name(&self) -> String {
+        show(&self.wal)
+    }
+
+    pub fn segments(&self) -> Result<Vec<(String, Source)>> {
+        if self.single {
+            // The name tells the place in the log; under another name the file is taken for a first segment.
+            let name =
+                self.wal.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let name =
+                SegmentName::parse(&name).unwrap_or(SegmentName { sequence: 0, index: RaftIndex::default() });
+            let source = Source::open(&self.wal)?;
+            datadir::refuse_other_kind(&source, FileKind::Wal)?;
+            return Ok(vec![(name.to_string(), source)]);
+        }
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(&self.wal).map_err(|error| Error::unreadable(&self.wal, error))? {
+            let entry = entry.map_err(|error| Error::unreadable(&self.wal, error))?;
+            let name = entry.file_name().into_string().ok();
+            names.extend(name.filter(|name| SegmentName::parse(name).is_some()));
+        }
+        if names.is_empty() {
+            let what = "holds no WAL segment (*.wal); give a data directory, its member/wal, or --wal-dir";
+            return Err(Error::unreadable(&self.wal, what));
+        }
+        names.sort();
+        names
+            .into_iter()
+            .map(|name| Source::open(&self.wal.join(&name)).map(|source| (name, source)))
+            .collect()
+    }
+
+    /// The raft snapshots, newest first.
+    pub fn snaps(&self) -> Vec<PathBuf> {
+        let Some(dir) = &self.snap else { return Vec::new() };
+        let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
+        let mut names: Vec<SnapName> = entries
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter_map(|name| SnapName::parse(&name))
+            .collect();
+        names.sort();
+        names.iter().rev().map(|name| dir.join(name.to_string())).collect()
+    }
+
+    pub fn snap_path(&self, name: &Path) -> PathBuf {
+        match &self.snap {
+            Some(dir) if !name.exists() => dir.join(name),
+            _ => name.to_path_buf(),
+        }
+    }
+}
+
+/// Reads one raft snapshot file.
+pub(super) fn read_snap(path: &Path) -> Result<SnapFile> {
+    let source = Source::open(path)?;
+    datadir::refuse_other_kind(&source, FileKind::RaftSnapshot)?;
+    source
+        .read_all(MAX_SNAP)
+        .and_then(|bytes| SnapFile::decode(&bytes))
+        .map_err(|corrupt| Error::damaged(path, corrupt))
+}

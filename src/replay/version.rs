@@ -1,0 +1,58 @@
+//! By which etcd's rules a log is applied.
+
+use std::path::Path;
+
+use super::apply::Version;
+use crate::etcd::Facts;
+use crate::etcd::request::{Request, decode};
+use crate::etcd::schema::{Minor, storage_version};
+use crate::raft::{EntryType, EntryView};
+use crate::words::error::{At, Error, Result, printable, show};
+use crate::words::finding::{Code, Finding};
+
+/// A cluster version that an entry sets.
+pub(super) fn version_in(entry: &EntryView<'_>) -> Option<Minor> {
+    if entry.entry_type() != Some(EntryType::Normal) {
+        return None;
+    }
+    match decode(entry.bytes()) {
+        Request::V3(request) => Minor::of(&request.cluster_version_set?.ver),
+        Request::V2(request) if request.path == "/0/version" => Minor::of(&request.val),
+        _ => None,
+    }
+}
+
+/// The version that wrote the files, as far as they tell: the newest that the database or the log names.
+pub(super) fn infer(
+    facts: &Facts,
+    in_log: &[Minor],
+    place: &Path,
+    findings: &mut Vec<Finding>,
+) -> Result<(Version, String)> {
+    let storage = storage_version(facts);
+    let schema = storage.version.as_deref().and_then(Minor::of);
+    let cluster = facts.cluster_version.as_deref().and_then(Minor::of);
+    let logged = in_log.iter().copied().max();
+    let named = [
+        (schema, storage.reason),
+        (cluster, "cluster/clusterVersion names it"),
+        (logged, "an entry of the log sets the cluster to it"),
+    ];
+    // Of equal ones the first.
+    let newest = named.iter().rev().max_by_key(|(minor, _)| *minor);
+    let Some((Some(minor), reason)) = newest else {
+        let stated = storage.version.map_or_else(String::new, |stated| format!(" {}", printable(&stated)));
+        let what = format!(
+            "which etcd{stated} wrote the files, and by whose rules the log is to be applied, is not known: say --etcd-version"
+        );
+        return Err(Error::Refused(what));
+    };
+    if cluster.is_none() && logged.is_none() && !storage.stated {
+        let what = format!(
+            "the cluster had not agreed on a version yet; it is taken for {}, say --etcd-version if it was newer",
+            minor.name()
+        );
+        findings.push(Finding::new(Code::ReplayVersion, &show(place), At::default(), what));
+    }
+    Ok((Version { minor: *minor, patch: None }, (*reason).to_owned()))
+}
