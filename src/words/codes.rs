@@ -1,5 +1,6 @@
 // The list of finding codes: variant, name, severity, meaning, what etcd does, remedy. `finding.rs` makes the enum of
-// it. A name is never reused and never changes its meaning. tests/it/verify/corruption proves each one on a damaged file.
+// it. A name is never reused and never changes its meaning. tests/it/verify/corruption proves each one on a damaged
+// file.
 codes! {
     // ---- the file itself ---------------------------------------------------------------------------------------
     Unreadable, "unreadable", Damage,
