@@ -259,7 +259,7 @@ fn tree(args: &Args, view: View<'_, '_>, out: &mut dyn Write) -> Result<(), Fail
                         "more than {MOST_NODES} prefixes at depth {}; ask for fewer levels with --depth",
                         args.depth
                     );
-                    return Err(Fail::Library(coldbolt::Error::Refused(what)));
+                    return Err(Fail::Refused(what));
                 }
                 node.children.push(Node { name: level.to_vec(), ..Node::default() });
             }

@@ -15,6 +15,7 @@ use coldbolt::ops::copy::CopyOptions;
 use coldbolt::ops::fold::{Folded, fold_in_memory};
 use coldbolt::replay::apply::Version;
 use coldbolt::store::{Store, StoreOptions};
+use coldbolt::words::cause::Cause;
 use coldbolt::words::error::Error;
 use coldbolt::words::monitor::Monitor;
 use serde::Serialize;
@@ -133,7 +134,7 @@ pub fn open(
     }
     let directory = DataDir::list(path, None)?;
     let Some(db) = &directory.db else {
-        return Err(Error::unreadable(path, "holds no database (member/snap/db)").into());
+        return Err(Error::unreadable(path, Cause::lacks("holds no database (member/snap/db)")).into());
     };
     opened(What::Directory(input::database(db)?, Box::new(directory)))
 }
@@ -159,9 +160,9 @@ impl Opened {
     /// now.
     pub fn steady(&self) -> Result<(), Error> {
         match &self.what {
-            What::File(source) | What::Directory(source, _) => {
-                source.changed().map_or(Ok(()), |what| Err(Error::unreadable(source.path(), what)))
-            }
+            What::File(source) | What::Directory(source, _) => source
+                .changed()
+                .map_or(Ok(()), |what| Err(Error::unreadable(source.path(), Cause::changed(what)))),
             What::Folded(folded) => folded.check_unchanged(),
         }
     }

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::copy::directory;
 use super::out::{Form, clean, json, plain_table};
-use super::{Context, Done, Fail, Verdict};
+use super::{Context, Done, Fail, Verdict, hint};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
@@ -126,7 +126,8 @@ fn change(args: &Change, changes: &[ConfChange], schema: &str, context: &mut Con
         changes,
         ..CopyOptions::default()
     };
-    let report = copy_directory(&args.data_dir, &args.output, options, context.monitor)?;
+    let mut report = copy_directory(&args.data_dir, &args.output, options, context.monitor)?;
+    hint::findings(&mut report.findings);
     directory(&args.output, args.write_out, schema, &report, context)
 }
 

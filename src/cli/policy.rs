@@ -140,7 +140,10 @@ impl PolicyArgs {
         let options = VerifyOptions { level: Level::Mvcc, ..VerifyOptions::default() };
         Ok(Some(match verify(path, options, &Quiet) {
             Ok(verification) => Previous::of(&verification),
-            Err(error) => Previous { path: show(path), state: Err(format!("could not be read ({error})")) },
+            Err(error) => Previous {
+                path: show(path),
+                state: Err(format!("could not be read ({})", super::hint::error(&error))),
+            },
         }))
     }
 

@@ -118,6 +118,7 @@ impl Monitor for Terminal {
     }
 
     fn finding(&self, finding: Finding) {
+        let finding = super::hint::finding(finding);
         self.say(&format!("{}: {finding}", finding.severity));
     }
 }

@@ -16,7 +16,7 @@ use coldbolt::words::monitor::Monitor;
 use super::out::{Form, json, plain_table};
 use super::policy::PolicyArgs;
 use super::report::{Answer, Judged, Reports, Unreadable, kept, ndjson, summary, verdict, word};
-use super::{Context, Done, Fail, Verdict, input};
+use super::{Context, Done, Fail, Verdict, hint, input};
 
 /// Say exactly how good a backup is: which levels were checked, and everything that is wrong.
 ///
@@ -129,7 +129,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
             Some((path, Ok(manifest))) => Some((path.as_path(), manifest)),
             Some((path, Err(error))) => {
                 refuse(
-                    Unreadable { path: show(path), error: error.to_string() },
+                    Unreadable { path: show(path), error: hint::error(error) },
                     args,
                     &mut answer,
                     context,
@@ -147,7 +147,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
             Ok(verification) => answer.files.push(Judged { verification, took: begun.elapsed() }),
             Err(Error::Cancelled) => return Err(Error::Cancelled.into()),
             Err(error) => refuse(
-                Unreadable { path: show(&file), error: error.to_string() },
+                Unreadable { path: show(&file), error: hint::error(&error) },
                 args,
                 &mut answer,
                 context,
@@ -207,7 +207,7 @@ fn inputs(args: &Args) -> (Vec<PathBuf>, Vec<Unreadable>) {
                     |file: &PathBuf| listed && file.canonicalize().is_ok_and(|file| named.contains(&file));
                 files.extend(found.into_iter().filter(|file| !other(file) && seen.insert(file.clone())));
             }
-            Err(error) => lost.push(Unreadable { path: show(path), error: error.to_string() }),
+            Err(error) => lost.push(Unreadable { path: show(path), error: hint::error(&error) }),
         }
     }
     (files, lost)
@@ -250,6 +250,7 @@ impl Work<'_> {
             ask: self.ask.as_ref(),
             against,
         };
+        let monitor = &hint::Worded(monitor);
         let mut verification = if file == Path::new("-") {
             let mut verification = verify_file(&input::any_file(file)?, options, monitor)?;
             // Of the copy that was made of it.
@@ -258,6 +259,7 @@ impl Work<'_> {
         } else {
             verify(file, options, monitor)?
         };
+        hint::verification(&mut verification);
         if let Some(policy) = &self.policy {
             apply(policy, &mut verification, self.previous.as_ref(), jiff::Timestamp::now());
         }

@@ -15,7 +15,7 @@ use coldbolt::wal::{Body, End, Kind, TornReason, record};
 use coldbolt::words::monitor::Collect;
 use serde_json::{Map, Value, json};
 
-use super::{finish, output};
+use super::{finish, hint, output};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -106,7 +106,8 @@ pub fn run(args: &DumpArgs, out: &mut dyn Write) -> Result<u8> {
         };
         written.map_err(output)
     });
-    let findings = monitor.into_findings();
+    let mut findings = monitor.into_findings();
+    hint::findings(&mut findings);
     let report = match report {
         Ok(report) => report,
         Err(error) => {

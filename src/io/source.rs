@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Advice, Mode, OFlags};
 
 use crate::codec::to_u64;
+use crate::words::cause::Cause;
 use crate::words::error::{At, Corrupt, Error, Result, show};
 use crate::words::finding::{Code, Finding};
 use crate::words::monitor::Monitor;
+use crate::words::refusal::Refusal;
 
 /// An input, opened read-only.
 #[derive(Debug)]
@@ -120,9 +122,9 @@ impl Source {
             use std::io::Seek;
             (&file).seek(std::io::SeekFrom::End(0)).map_err(|e| Error::unreadable(path, e))?
         } else if kind.is_dir() {
-            return Err(Error::unreadable(path, "is a directory, a file is needed here"));
+            return Err(Error::unreadable(path, Cause::Directory { database: None }));
         } else {
-            return Err(Error::unreadable(path, "is not a regular file"));
+            return Err(Error::unreadable(path, Cause::NotAFile));
         };
         let opened = Some(Stamp::of(&metadata));
         Ok(Source { path: path.to_path_buf(), inner: Inner::File(file), len, opened })
@@ -145,7 +147,7 @@ impl Source {
             Inner::File(file) => Inner::File(file.try_clone().map_err(|e| Error::unreadable(&self.path, e))?),
             Inner::Memory(bytes) => Inner::Memory(bytes.clone()),
             Inner::Overlaid(_) => {
-                return Err(Error::Refused(format!("{}: is overlaid already", self.name())));
+                return Err(Refusal::Overlaid { file: self.name() }.into());
             }
         };
         let (path, opened) = (self.path.clone(), self.opened);
@@ -322,7 +324,7 @@ impl Source {
     pub fn steady<T>(&self, monitor: &dyn Monitor, answer: Result<T>) -> Result<T> {
         let Some(what) = self.changed() else { return answer };
         if answer.is_ok() {
-            return Err(Error::unreadable(&self.path, what));
+            return Err(Error::unreadable(&self.path, Cause::changed(what)));
         }
         monitor.finding(Finding::new(Code::InUse, &self.name(), At::default(), what));
         answer

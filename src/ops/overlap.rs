@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::ScopedJoinHandle;
 
-use crate::words::error::{Error, Result};
+use crate::words::error::Result;
 use crate::words::finding::Finding;
 use crate::words::monitor::Monitor;
+use crate::words::refusal::Refusal;
 
 /// Checks and works at once, or checks before anything else if `first`. Work ends when the check fails, whose error
 /// explains what went wrong with the work; the check goes on when the work fails, so that the same source always gets
@@ -31,9 +32,8 @@ pub(crate) fn beside<C: Send, W>(
             checked
         });
         let worked = work(&speaking);
-        let checked = checking
-            .join()
-            .unwrap_or_else(|_| Err(Error::Refused("the thread that checks the source has died".to_owned())));
+        let checked =
+            checking.join().unwrap_or_else(|_| Err(Refusal::ThreadDied { work: "checks the source" }.into()));
         Ok((checked?, worked?))
     })
 }
@@ -46,12 +46,7 @@ pub(crate) fn while_syncing<R>(
     let (synced, read) = std::thread::scope(|scope| {
         let syncing = scope.spawn(sync);
         let read = read();
-        (
-            syncing
-                .join()
-                .unwrap_or_else(|_| Err(Error::Refused("the thread that syncs has died".to_owned()))),
-            read,
-        )
+        (syncing.join().unwrap_or_else(|_| Err(Refusal::ThreadDied { work: "syncs" }.into())), read)
     });
     synced?;
     read

@@ -12,8 +12,10 @@ use crate::io::Source;
 use crate::raft::{self, ConfChange, EntryType, EntryView, HardState};
 use crate::snap::file::{SnapFile, SnapName};
 use crate::wal::{Body, Cursor, EntryRef, Kind, Log, Metadata, Scan, Snapshot, Summary};
+use crate::words::cause::Cause;
 use crate::words::error::{At, Error, Result};
 use crate::words::finding::{Code, Finding, Severity};
+use crate::words::hint::Hint;
 use crate::words::monitor::Monitor;
 
 /// A raft snapshot longer than this is not read.
@@ -403,13 +405,10 @@ fn choose<'a>(
                     Err(Error::Damaged { path, corrupt }) => {
                         monitor.finding(Finding::from_corrupt(&crate::words::error::show(&path), *corrupt))
                     }
-                    Err(Error::Unreadable { path, what }) => {
-                        monitor.finding(Finding::new(
-                            Code::Unreadable,
-                            &crate::words::error::show(&path),
-                            At::default(),
-                            what,
-                        ));
+                    Err(Error::Unreadable { path, cause }) => {
+                        let (file, what) = (crate::words::error::show(&path), cause.to_string());
+                        let finding = Finding::new(Code::Unreadable, &file, At::default(), what);
+                        monitor.finding(finding.hint(cause.hint()));
                     }
                     Err(error) => return Err(error),
                 }
@@ -552,8 +551,8 @@ impl Places {
             );
         }
         if names.is_empty() {
-            let what = "holds no WAL segment (*.wal); give a data directory, its member/wal, or --wal-dir";
-            return Err(Error::unreadable(&self.wal, what));
+            let (told, hint) = ("holds no WAL segment (*.wal)".to_owned(), Some(Hint::NameLog));
+            return Err(Error::unreadable(&self.wal, Cause::Lacks { told, hint }));
         }
         names.sort();
         names

@@ -21,7 +21,9 @@ use crate::wal::segment::End;
 use crate::wal::{Log, Metadata, Snapshot};
 use crate::words::error::{At, Corrupt, Error, Result};
 use crate::words::finding::{Code, Finding, Severity};
+use crate::words::hint::Hint;
 use crate::words::monitor::Monitor;
+use crate::words::refusal::{Mark, Refusal};
 
 /// Segments are made this long; only a finished one ends with its last record.
 const SEGMENT: u64 = crate::wal::writer::SEGMENT_SIZE;
@@ -257,7 +259,7 @@ pub fn fold(
     }
     for change in options.changes {
         if let Done::Rejected(why) = replayer.change_members(change).map_err(in_log)? {
-            return Err(Error::Refused(format!("member {:x}: {why}", change.node_id())));
+            return Err(Refusal::MemberChange { id: change.node_id(), why }.into());
         }
     }
     report.voters = replayer.voters();
@@ -296,30 +298,26 @@ pub fn fold(
 
 /// Refuses what would be backwards.
 fn check_start(until: Until, index: u64, revision: i64) -> Result<()> {
-    let (what, has, wanted) = match until {
-        Until::Index(wanted) if index > wanted => ("raft index", index.to_string(), wanted.to_string()),
-        Until::Revision(wanted) if revision > wanted => {
-            ("revision", revision.to_string(), wanted.to_string())
-        }
+    let (has, asked) = match until {
+        Until::Index(wanted) if index > wanted => (Mark::Index(index), Mark::Index(wanted)),
+        Until::Revision(wanted) if revision > wanted => (Mark::Revision(revision), Mark::Revision(wanted)),
         _ => return Ok(()),
     };
-    Err(Error::Refused(format!(
-        "the database is at {what} {has} already, past {wanted}: a log is not undone; give an older snapshot as --base"
-    )))
+    Err(Refusal::AlreadyPast { has, asked }.into())
 }
 
 /// Refuses a log that does not come so far.
 fn check_end(until: Until, replayer: &Replayer<'_, '_>) -> Result<()> {
-    let (what, ends, wanted) = match until {
+    let (ends, asked) = match until {
         Until::Index(wanted) if replayer.index() < wanted => {
-            ("raft index", replayer.index().to_string(), wanted.to_string())
+            (Mark::Index(replayer.index()), Mark::Index(wanted))
         }
         Until::Revision(wanted) if replayer.revision() < wanted => {
-            ("revision", replayer.revision().to_string(), wanted.to_string())
+            (Mark::Revision(replayer.revision()), Mark::Revision(wanted))
         }
         _ => return Ok(()),
     };
-    Err(Error::Refused(format!("what of the log can be applied ends at {what} {ends}, before {wanted}")))
+    Err(Refusal::EndsBefore { ends, asked }.into())
 }
 
 fn uncommitted(report: &FoldReport, place: &Path) -> Finding {
@@ -517,25 +515,13 @@ fn infer(
     // Of equal ones the first.
     let newest = named.iter().rev().max_by_key(|(minor, _)| *minor);
     let Some((Some(minor), reason)) = newest else {
-        let stated = storage
-            .version
-            .map_or_else(String::new, |stated| format!(" {}", crate::words::error::printable(&stated)));
-        let what = format!(
-            "which etcd{stated} wrote the files, and by whose rules the log is to be applied, is not known: say --etcd-version"
-        );
-        return Err(Error::Refused(what));
+        return Err(Refusal::RulesUnknown { stated: storage.version }.into());
     };
     if cluster.is_none() && logged.is_none() && !storage.stated {
-        let what = format!(
-            "the cluster had not agreed on a version yet; it is taken for {}, say --etcd-version if it was newer",
-            minor.name()
-        );
-        findings.push(Finding::new(
-            Code::ReplayVersion,
-            &crate::words::error::show(place),
-            At::default(),
-            what,
-        ));
+        let what = format!("the cluster had not agreed on a version yet; it is taken for {}", minor.name());
+        let file = crate::words::error::show(place);
+        let finding = Finding::new(Code::ReplayVersion, &file, At::default(), what);
+        findings.push(finding.hint(Hint::EtcdVersionIfNewer));
     }
     Ok((Version { minor: *minor, patch: None }, (*reason).to_owned()))
 }

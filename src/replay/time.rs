@@ -14,8 +14,9 @@ use crate::etcd::request::{
 };
 use crate::kube::times::written;
 use crate::raft::{EntryType, EntryView};
-use crate::words::error::{At, Error, Result};
+use crate::words::error::{At, Result};
 use crate::words::finding::{Code, Finding};
+use crate::words::refusal::Refusal;
 
 /// Clocks may differ so much without a word.
 const TOLERATED: SignedDuration = SignedDuration::from_secs(5);
@@ -111,21 +112,14 @@ impl Times {
 
     /// Finds the last entry up to `limit` that is not after `to`. `from` is where the database ends.
     pub fn cut(&self, to: Timestamp, from: u64, limit: u64) -> Result<Cut> {
-        let remedy = "say --to-revision or --to-index";
         let chain = self.rising();
         let Some(first) = chain.first() else {
-            return Err(Error::Refused(format!(
-                "no entry of the log after raft index {from}, where the database ends, tells a time: no Kubernetes object that can be read \
-                 is put there; {remedy}"
-            )));
+            return Err(Refusal::NoTime { from }.into());
         };
         let before = chain.partition_point(|told| told.time <= to && told.index <= limit);
         let Some(last) = before.checked_sub(1).and_then(|at| chain.get(at)) else {
-            return Err(Error::Refused(format!(
-                "the log after raft index {from}, where the database ends, begins to tell times at {} (entry {}), past {to}: give an older \
-                 snapshot as --base, or {remedy}",
-                first.time, first.index
-            )));
+            let (first, index) = (first.time, first.index);
+            return Err(Refusal::BeginsLater { from, first, index, asked: to }.into());
         };
         let next = chain.iter().find(|told| told.time > to).copied();
         Ok(Cut { last: *last, next, evidence: to_u64(self.0.len()), ahead: self.ahead(&chain) })

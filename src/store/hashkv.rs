@@ -7,6 +7,7 @@ use crate::bolt::walk::{Buckets, Shared, Visited, Visitor, settled, walk, walk_p
 use crate::bolt::{Bucket, Db, Page, db};
 use crate::codec::checksum::{crc32c, crc32c_combine};
 use crate::codec::to_u64;
+use crate::etcd::datadir;
 use crate::etcd::newest::{Gatherer, Gathering, Newest};
 use crate::etcd::{BucketKey, Facts, KeyValue, Revision, schema};
 use crate::io::gate::with_read_ahead;
@@ -14,6 +15,7 @@ use crate::io::{Gate, Source};
 use crate::words::error::{At, Corrupt, Error, Result};
 use crate::words::finding::{Code, Finding};
 use crate::words::monitor::Monitor;
+use crate::words::refusal::{Refusal, Revisions};
 
 /// What to hash.
 #[derive(Debug, Clone, Copy, Default)]
@@ -42,14 +44,14 @@ pub struct HashKvReport {
 ///
 /// # Errors
 /// [`Error::Refused`] in etcd's words for a compacted or future revision, [`Error::Damaged`] when a page or record
-/// cannot be read, [`Error::Unreadable`] when the file changed meanwhile.
+/// cannot be read, [`Error::Unreadable`] when it is another kind of file, or changed meanwhile.
 pub fn hashkv(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) -> Result<HashKvReport> {
     source.steady(monitor, hash(source, options, monitor))
 }
 
 fn hash(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) -> Result<HashKvReport> {
     let damaged = |c| Error::damaged(source.path(), c);
-    let db = Db::open(source).map_err(damaged)?;
+    let db = datadir::database(source)?;
     let faults = db
         .slots()
         .iter()
@@ -80,20 +82,15 @@ fn hash(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) -> Resul
     let current = last.max(in_file).max(1);
     let revision = options.revision.filter(|r| *r != 0).unwrap_or(current);
     let compact = options.compact_revision.unwrap_or(in_file);
+    let there = Revisions { file: None, first: compact, last: current };
     if revision > current {
-        return Err(Error::Refused(format!(
-            "mvcc: required revision is a future revision ({revision} was asked for, the file ends at {current})"
-        )));
+        return Err(Refusal::Future { asked: revision, there }.into());
     }
     if revision < 0 || (revision > 0 && revision < compact) {
-        return Err(Error::Refused(format!(
-            "mvcc: required revision has been compacted ({revision} was asked for, the file starts at {compact})"
-        )));
+        return Err(Refusal::Compacted { asked: revision, there }.into());
     }
     if compact < in_file {
-        return Err(Error::Refused(format!(
-            "the file is compacted at {in_file}; it cannot be hashed as if compacted at {compact}"
-        )));
+        return Err(Refusal::CompactedFurther { asked: compact, compacted: in_file }.into());
     }
 
     let mut hash = crc32c(0, b"key");

@@ -8,6 +8,7 @@ use crate::etcd::{BucketKey, Facts, KeyValue, Revision, schema};
 use crate::io::gate::with_read_ahead;
 use crate::store::{OwnedKeyValue, TOLD};
 use crate::store::{Position, Store};
+use crate::words::cause::Cause;
 use crate::words::error::{At, Corrupt, Error, Result};
 use crate::words::finding::Code;
 
@@ -289,11 +290,8 @@ impl<'s> Store<'s> {
         let names = || top.found.iter().map(|b| b.name.as_slice());
         let missing = schema::missing(names(), &root_at);
         if missing.is_empty() && top.faults.is_empty() && !schema::is_etcd(names()) {
-            let what = format!(
-                "is a bbolt database, but not etcd's: bucket key is not among its {} buckets",
-                top.found.len()
-            );
-            return Err(Error::unreadable(self.source().path(), what));
+            let cause = Cause::NotEtcds { buckets: top.found.len() };
+            return Err(Error::unreadable(self.source().path(), cause));
         }
         let mut faults: Vec<Corrupt> = top.faults.into_iter().chain(missing).collect();
         let mut facts = Facts::default();

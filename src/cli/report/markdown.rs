@@ -29,7 +29,7 @@ fn one(out: &mut String, file: &Verification) {
         out,
         "\n### {mark} {}\n\n{}, {}\n",
         text(&file.path),
-        text(&file.kind),
+        text(&file.kind.to_string()),
         text(&verdict(file))
     );
     let _ = writeln!(out, "| Check | Outcome | Detail |\n|---|---|---|");

@@ -10,6 +10,7 @@ use std::path::{Component, Path, PathBuf};
 
 use coldbolt::etcd::schema::Minor;
 use coldbolt::io::Source;
+use coldbolt::words::cause::Cause;
 use coldbolt::words::error::{Error, printable, show};
 use serde::{Deserialize, Serialize};
 
@@ -95,13 +96,13 @@ impl Manifest {
     pub fn read(path: &Path) -> Result<Manifest, Error> {
         let source = Source::open(path)?;
         let bytes =
-            source.read_all(LIMIT).map_err(|corrupt| Error::unreadable(path, corrupt.detail.clone()))?;
+            source.read_all(LIMIT).map_err(|c| Error::unreadable(path, Cause::Content(c.detail.clone())))?;
         Manifest::parse(path, bytes)
     }
 
     /// The manifest that these bytes are; the path is for messages.
     pub fn parse(path: &Path, bytes: Vec<u8>) -> Result<Manifest, Error> {
-        let wrong = |what: String| Error::unreadable(path, what);
+        let wrong = |what: String| Error::unreadable(path, Cause::Content(what));
         let text = String::from_utf8(bytes).map_err(|_| wrong("is not UTF-8: no manifest".to_owned()))?;
         let pod: Pod = serde_saphyr::from_str(&text).map_err(|error| {
             wrong(format!(
@@ -133,13 +134,11 @@ impl Manifest {
                 "--{flag} is {}, which the kubelet fills in; give the flag to restore",
                 printable(value)
             );
-            return Err(Error::unreadable(&self.path, what));
+            return Err(Error::unreadable(&self.path, Cause::Content(what)));
         }
         if value.chars().any(char::is_control) {
-            return Err(Error::unreadable(
-                &self.path,
-                format!("--{flag} is {}: it holds control characters", printable(value)),
-            ));
+            let what = format!("--{flag} is {}: it holds control characters", printable(value));
+            return Err(Error::unreadable(&self.path, Cause::Content(what)));
         }
         Ok(Some(Taken { flag, value: value.clone(), from: format!("{}: {from}", show(&self.path)) }))
     }
@@ -147,10 +146,8 @@ impl Manifest {
     /// The same, for what a restore cannot do without.
     pub fn needed(&self, flag: &'static str) -> Result<Taken, Error> {
         let missing = || {
-            Error::unreadable(
-                &self.path,
-                format!("its container etcd has no --{flag}; give the flag to restore"),
-            )
+            let what = format!("its container etcd has no --{flag}; give the flag to restore");
+            Error::unreadable(&self.path, Cause::Content(what))
         };
         self.flag(flag)?.ok_or_else(missing)
     }
@@ -190,7 +187,8 @@ impl Manifest {
     fn on_host(&self, taken: Taken) -> Result<Taken, Error> {
         let inside = Path::new(&taken.value);
         let wrong = |what: String| {
-            Error::unreadable(&self.path, format!("--{} is {}, {what}", taken.flag, printable(&taken.value)))
+            let what = format!("--{} is {}, {what}", taken.flag, printable(&taken.value));
+            Error::unreadable(&self.path, Cause::Content(what))
         };
         let up = |path: &Path| path.components().any(|part| part == Component::ParentDir);
         if !inside.is_absolute() || up(inside) {

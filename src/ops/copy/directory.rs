@@ -31,9 +31,11 @@ use crate::snap::file::{SnapFile, SnapName};
 use crate::snap::v2::{self, NewMember};
 use crate::wal::writer::{SEGMENT_SIZE, Writer};
 use crate::wal::{SegmentName, Snapshot};
+use crate::words::cause::Cause;
 use crate::words::error::{Error, Result};
 use crate::words::finding::Finding;
 use crate::words::monitor::Monitor;
+use crate::words::refusal::Refusal;
 
 /// What was made.
 #[derive(Debug, Clone, Serialize)]
@@ -71,8 +73,7 @@ pub fn copy_directory(
     dest::outside(source, to)?;
     let input = Input::open(source, options)?;
     if !input.folds() {
-        let what = "a data directory is made from a data directory with its log: that tells whose it is";
-        return Err(Error::Refused(format!("{}: {what}", input.name)));
+        return Err(Refusal::NoLog { file: input.name }.into());
     }
     let dest = DestDir::create(to, Steps::free())?;
     let (snap, wal) = (Path::new("member/snap"), Path::new("member/wal"));
@@ -85,16 +86,12 @@ pub fn copy_directory(
         || read_back(&Source::open(&path)?, &made, options, &Gather { to: monitor }),
     )?;
     let Some(fold) = made.fold else {
-        return Err(Error::Refused(format!("{}: its log was not applied", input.name)));
+        return Err(Refusal::LogNotApplied { file: input.name }.into());
     };
     let raft = &fold.raft;
     let node = raft.metadata.node_id();
     if raft.index == 0 || raft.term == 0 || !raft.members.iter().any(|member| member.id == node) {
-        let what = format!(
-            "member {node:x} is not among the members at raft index {}: etcd would not start from it",
-            raft.index
-        );
-        return Err(Error::Refused(format!("{}: {what}", input.name)));
+        return Err(Refusal::NotAMember { file: input.name, id: node, index: raft.index }.into());
     }
     let (name, bytes) = snapshot(raft);
     let mut file = dest.file(&snap.join(name.to_string()), 0o666)?;
@@ -107,7 +104,10 @@ pub fn copy_directory(
     file.put(&log(raft))?;
     file.finish()?;
     if !input.unchanged() && !options.allow_live {
-        return Err(Error::unreadable(source, "changed while it was read: it is in use. Nothing was kept"));
+        return Err(Error::unreadable(
+            source,
+            Cause::changed("changed while it was read: it is in use. Nothing was kept"),
+        ));
     }
     dest.place()?;
     Ok(DirectoryReport {

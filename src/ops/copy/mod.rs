@@ -13,7 +13,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::seal::pour;
-use super::verify::{Level, Measured, Verification, VerifyOptions, refuse_damage, verify_file};
+use super::verify::{InputKind, Level, Measured, Verification, VerifyOptions, refuse_damage, verify_file};
 use crate::bolt::Db;
 use crate::bolt::writer::pack::{Places, pack};
 use crate::bolt::writer::patch::patch;
@@ -32,8 +32,10 @@ use crate::replay::fold::{Fold, FoldOptions, FoldReport};
 use crate::snap::backup::TRAILER;
 use crate::store::digest::while_writing;
 use crate::store::scan::Keys;
+use crate::words::cause::Cause;
 use crate::words::error::{At, Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
+use crate::words::hint::Hint;
 use crate::words::monitor::Monitor;
 
 /// How often a copy of a file in use is begun anew before it is taken as it is.
@@ -81,7 +83,7 @@ pub struct CopyReport {
     /// The source, as named.
     pub source: String,
     /// What it is, in words.
-    pub kind: String,
+    pub kind: InputKind,
     /// The files that were read: the database first.
     pub files: Vec<InFile>,
     /// What of the log was applied; `None` without a log, or if it was not to be.
@@ -151,8 +153,8 @@ fn attempts(
             Err(error) if unchanged || matches!(error, Error::Cancelled) => return Err(error),
             Err(error @ Error::Output { .. }) if !options.allow_live => return Err(error),
             _ if !options.allow_live => {
-                let what = "changed while it was read: it is in use. Nothing was kept; stop etcd, or say --allow-live";
-                return Err(Error::unreadable(source, what));
+                let told = "changed while it was read: it is in use. Nothing was kept".to_owned();
+                return Err(Error::unreadable(source, Cause::Changed { told, hint: Some(Hint::CopyLive) }));
             }
             Ok(report) if left == 0 => return Ok(report),
             Err(error) if left == 0 => return Err(error),
@@ -163,7 +165,7 @@ fn attempts(
             .map_err(|source| Error::Output { what: show(name), source })?;
         input = Input::open(source, options)?;
     }
-    Err(Error::unreadable(source, "changed each time it was read"))
+    Err(Error::unreadable(source, Cause::changed("changed each time it was read")))
 }
 
 /// Passes everything on but findings, which are gathered.
@@ -340,7 +342,7 @@ fn once(
     if options.digests && !input.live && input.files(true, &gather)? != files {
         return Err(Error::unreadable(
             Path::new(&input.name),
-            "changed while it was read: its SHA-256 before and after differ",
+            Cause::changed("changed while it was read: its SHA-256 before and after differ"),
         ));
     }
     Ok(CopyReport {

@@ -8,15 +8,17 @@ use crate::etcd::datadir::{self, DataDir};
 use crate::io::Source;
 use crate::io::source::{Lock, Stamp};
 use crate::ops::copy::{CopyOptions, InFile, behind, fold_options};
-use crate::ops::verify::{Level, Verification, VerifyOptions, verify_dir, verify_file};
+use crate::ops::verify::{InputKind, Level, Verification, VerifyOptions, verify_dir, verify_file};
 use crate::replay::apply;
 use crate::replay::fold::{Fold, fold};
 use crate::store::digest::sha256;
 use crate::store::scan::Keys;
 use crate::wal::Log;
 use crate::wal::log::Scan;
+use crate::words::cause::Cause;
 use crate::words::error::{At, Error, Result, show};
 use crate::words::finding::{Code, Finding};
+use crate::words::hint::Hint;
 use crate::words::monitor::Monitor;
 
 /// The source, open.
@@ -63,8 +65,7 @@ impl Input {
         let live = own.as_ref().is_some_and(|own| own.flock() == Lock::Held)
             || wals.iter().any(|(_, wal)| wal.ofd_lock() == Lock::Held);
         if live && !options.allow_live {
-            let what = "is in use: a running etcd holds its lock. Stop it, take a snapshot with `etcdctl snapshot save`, or copy it with --allow-live";
-            return Err(Error::unreadable(path, what));
+            return Err(Error::unreadable(path, Cause::InUse(Some(Hint::SnapshotOrCopyLive))));
         }
         let mut input = Input {
             name: show(path),
@@ -82,7 +83,7 @@ impl Input {
         input.database = match (input.received(dir.as_ref(), own.as_ref())?, own) {
             (Some(received), _) => received,
             (None, Some(own)) => own,
-            (None, None) => return Err(Error::unreadable(path, input.without_database())),
+            (None, None) => return Err(Error::unreadable(path, Cause::lacks(input.without_database()))),
         };
         datadir::require_database(&input.database)?;
         if input.received
@@ -219,11 +220,11 @@ impl Input {
     }
 
     /// What it is, in words.
-    pub fn kind(&self, verification: &Verification) -> String {
+    pub fn kind(&self, verification: &Verification) -> InputKind {
         match (&self.dir, self.received) {
-            (_, true) => "data directory, its received database".to_owned(),
-            (Some(_), false) => "data directory".to_owned(),
-            (None, false) => verification.kind.clone(),
+            (_, true) => InputKind::Received,
+            (Some(_), false) => InputKind::Directory,
+            (None, false) => verification.kind,
         }
     }
 

@@ -14,6 +14,7 @@ use crate::ops::fold::input::Input;
 use crate::ops::verify::refuse_damage;
 use crate::replay::fold::{FoldReport, Raised};
 use crate::store::scan::Keys;
+use crate::words::cause::Cause;
 use crate::words::error::{At, Error, Result};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::monitor::Monitor;
@@ -47,7 +48,7 @@ impl Folded {
         }
         Err(Error::unreadable(
             Path::new(&self.input.name),
-            "changed while it was read: it is in use. Stop etcd, and ask again",
+            Cause::changed("changed while it was read: it is in use. Stop etcd, and ask again"),
         ))
     }
 }

@@ -75,8 +75,10 @@ impl Standing {
                     self.findings.push(finding);
                 }
             }
-            Err(Error::Refused(what)) => {
-                let finding = Finding::new(Code::ReplayVersion, &self.input.name, At::default(), what);
+            Err(Error::Refused(refusal)) => {
+                let (file, what) = (&self.input.name, refusal.to_string());
+                let finding =
+                    Finding::new(Code::ReplayVersion, file, At::default(), what).hint(refusal.hint());
                 gather.to.finding(finding.clone());
                 self.findings.push(finding);
             }

@@ -138,13 +138,9 @@ pub fn inspect_dir(dir: &DataDir, options: InspectOptions, monitor: &dyn Monitor
             Err(Error::Damaged { path, corrupt }) => {
                 found.corrupt(&crate::words::error::show(&path), *corrupt)
             }
-            Err(Error::Unreadable { path, what }) => {
-                found.push(Finding::new(
-                    Code::Unreadable,
-                    &crate::words::error::show(&path),
-                    At::default(),
-                    what,
-                ));
+            Err(Error::Unreadable { path, cause }) => {
+                let (file, what) = (crate::words::error::show(&path), cause.to_string());
+                found.push(Finding::new(Code::Unreadable, &file, At::default(), what).hint(cause.hint()));
             }
             Err(other) => return Err(other),
         }

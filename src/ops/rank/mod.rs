@@ -21,6 +21,7 @@ use crate::store::compare::{CompareReport, compare};
 use crate::store::{Store, StoreOptions};
 use crate::words::error::{At, Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
+use crate::words::hint::Note;
 use crate::words::monitor::Monitor;
 
 /// How to rank.
@@ -82,7 +83,7 @@ pub struct Candidate {
     /// How well it is.
     pub health: Health,
     /// Why it cannot be read.
-    pub error: Option<String>,
+    pub error: Option<Note>,
     /// What was found in its files.
     pub findings: Vec<Finding>,
 }
@@ -170,8 +171,10 @@ impl Entrant {
         let (standing, error) = match Standing::read(path, options, monitor) {
             Ok(standing) => (Some(standing), None),
             Err(Error::Cancelled) => return Err(Error::Cancelled),
-            Err(Error::Unreadable { path: file, what }) if file == path => (None, Some(what)),
-            Err(error) => (None, Some(error.to_string())),
+            Err(Error::Unreadable { path: file, cause }) if file == path => {
+                (None, Some(Note { text: cause.to_string(), hint: cause.hint() }))
+            }
+            Err(error) => (None, Some(Note { text: error.to_string(), hint: error.hint() })),
         };
         let findings = standing.as_ref().map_or_else(Vec::new, |standing| standing.findings.clone());
         let health = match findings.iter().map(|finding| finding.severity).max() {
