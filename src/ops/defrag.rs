@@ -65,6 +65,7 @@ pub struct FileSize {
 
 /// What was done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct DefragReport {
     /// The source, as named.
     pub source: String,

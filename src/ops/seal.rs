@@ -24,6 +24,7 @@ use crate::words::refusal::Refusal;
 
 /// What was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct SealReport {
     /// The source, as named.
     pub source: String,

@@ -39,6 +39,7 @@ use crate::words::refusal::Refusal;
 
 /// What was made.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct DirectoryReport {
     /// The source, as named.
     pub source: String,

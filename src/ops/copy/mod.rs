@@ -79,6 +79,7 @@ pub struct InFile {
 
 /// What was copied.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct CopyReport {
     /// The source, as named.
     pub source: String,

@@ -171,19 +171,19 @@ pub fn inspect_dir(dir: &DataDir, options: InspectOptions, monitor: &dyn Monitor
 }
 
 fn database_kind(database: &DatabaseReport) -> String {
-    let owner = if database.etcd.is_some() { "etcd" } else { "bbolt" };
+    let owner = if database.etcd.is_some() { "an etcd" } else { "a bbolt" };
     match database.trailer {
         Trailer::Present { .. } | Trailer::Zeroed { .. } => {
-            format!("an {owner} snapshot file").replace("an bbolt", "a bbolt")
+            format!("{owner} snapshot file")
         }
         _ if database.path.ends_with(".snap.db") => {
             "a database that an etcd leader sent (.snap.db)".to_owned()
         }
-        Trailer::Cut { .. } => format!("an {owner} snapshot file, cut off").replace("an bbolt", "a bbolt"),
+        Trailer::Cut { .. } => format!("{owner} snapshot file, cut off"),
         Trailer::Lost { .. } => {
-            format!("an {owner} database or snapshot file, cut off").replace("an bbolt", "a bbolt")
+            format!("{owner} database or snapshot file, cut off")
         }
-        Trailer::Absent => format!("an {owner} database").replace("an bbolt", "a bbolt"),
+        Trailer::Absent => format!("{owner} database"),
     }
 }
 

@@ -14,6 +14,7 @@ use crate::words::finding::{Code, Finding, Severity};
 
 /// What a path is and holds.
 #[derive(Debug, Clone, Default, Serialize)]
+#[non_exhaustive]
 pub struct InspectReport {
     /// The path, as given.
     pub path: String,

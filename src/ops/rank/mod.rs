@@ -47,6 +47,7 @@ pub enum Health {
 
 /// One member.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct Candidate {
     /// Its directory, as named.
     pub directory: String,
@@ -126,6 +127,7 @@ pub enum Advice {
 
 /// The members, best first.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct RankReport {
     /// All of them.
     pub members: Vec<Candidate>,

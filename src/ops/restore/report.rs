@@ -69,6 +69,7 @@ pub struct OutFile {
 
 /// A member and its directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct MemberReport {
     /// Its name.
     pub name: String,
@@ -91,6 +92,7 @@ pub struct MemberReport {
 
 /// What was restored, or would be.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct RestoreReport {
     /// The source, as named.
     pub source: String,

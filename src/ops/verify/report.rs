@@ -36,6 +36,7 @@ pub enum Outcome {
 
 /// One level of a report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct LevelReport {
     /// Which.
     pub level: Level,
@@ -214,6 +215,7 @@ pub struct OtherMeta {
 
 /// The result for one input.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct Verification {
     /// The input, as named.
     pub path: String,
