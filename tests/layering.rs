@@ -53,10 +53,96 @@ const DEEPEST: usize = 4;
 /// An exception, and why it is one.
 type Exception = (&'static str, &'static str);
 
-const FILES: &[Exception] = &[];
-const FUNCTIONS: &[Exception] = &[];
+/// Older than this test, and not cut yet.
+const OLD: &str = "older than this test, and not cut yet";
+
+const LINES: &[Exception] = &[
+    ("bolt/mod.rs", OLD),
+    ("bolt/writer/patch.rs", OLD),
+    ("bolt/writer/tests.rs", OLD),
+    ("cli/compare.rs", OLD),
+    ("cli/diff.rs", OLD),
+    ("cli/facts.rs", OLD),
+    ("cli/progress.rs", OLD),
+    ("cli/report/sarif.rs", OLD),
+    ("cli/restore.rs", OLD),
+    ("cli/seal.rs", OLD),
+    ("cli/wal.rs", OLD),
+    ("etcd/bootstrap.rs", OLD),
+    ("etcd/key_range.rs", OLD),
+    ("etcd/newest.rs", OLD),
+    ("ops/copy/directory.rs", OLD),
+    ("ops/fold/input.rs", OLD),
+    ("ops/fold/mod.rs", OLD),
+    ("ops/verify/database.rs", OLD),
+    ("replay/apply/interest.rs", OLD),
+    ("snap/file.rs", OLD),
+    ("snap/v2.rs", OLD),
+    ("store/compare.rs", OLD),
+    ("store/facts.rs", OLD),
+    ("store/range.rs", OLD),
+    ("store/runs.rs", OLD),
+    ("store/scan/kept.rs", OLD),
+    ("wal/writer.rs", OLD),
+    ("words/codes.rs", OLD),
+    ("words/refusal.rs", OLD),
+];
+const FILES: &[Exception] = &[
+    ("bolt/page.rs", OLD),
+    ("bolt/walk.rs", OLD),
+    ("codec/proto/message.rs", OLD),
+    ("etcd/request.rs", OLD),
+    ("ops/restore/mod.rs", OLD),
+    ("ops/verify/policy/mod.rs", OLD),
+    ("ops/wal_dump.rs", OLD),
+    ("replay/fold.rs", OLD),
+    ("wal/log.rs", OLD),
+    ("wal/segment.rs", OLD),
+    ("wal/tests.rs", "tests of one reader, each a few lines"),
+];
+const FUNCTIONS: &[Exception] = &[
+    ("bolt/walk.rs::check_elements", OLD),
+    ("bolt/walk.rs::enter", OLD),
+    ("cli/inspect.rs::show_etcd", OLD),
+    ("cli/keys.rs::tree", OLD),
+    ("cli/mod.rs::run", OLD),
+    ("cli/verify.rs::run", OLD),
+    ("etcd/facts.rs::take", OLD),
+    ("etcd/history.rs::check", OLD),
+    ("ops/restore/cut.rs::tell", OLD),
+    ("ops/verify/database.rs::bytes", OLD),
+    ("ops/verify/database.rs::database", OLD),
+    ("ops/verify/database.rs::judge_scan", OLD),
+    ("ops/verify/log.rs::positions", OLD),
+    ("ops/verify/policy/mod.rs::identity", OLD),
+    ("ops/wal_dump.rs::choose", OLD),
+    ("replay/apply/cluster.rs::conf_change", OLD),
+    ("replay/apply/mod.rs::request", OLD),
+    ("replay/fold.rs::fold", OLD),
+    ("store/hashkv.rs::hash", OLD),
+    ("store/scan/mod.rs::bucket", OLD),
+    ("store/scan/mod.rs::pass", OLD),
+    ("store/scan/part.rs::key_value", OLD),
+    ("wal/log.rs::keep", OLD),
+    ("wal/log.rs::segment", OLD),
+    ("wal/rules.rs::record", OLD),
+    ("wal/segment.rs::check", OLD),
+];
 const NESTED: &[Exception] = &[];
-const CIRCLES: &[Exception] = &[];
+const CIRCLES: &[Exception] = &[
+    ("bolt/bucket.rs bolt/cursor.rs bolt/db.rs", OLD),
+    ("bolt/meta.rs bolt/page.rs", OLD),
+    ("bolt/writer.rs bolt/writer/node.rs", OLD),
+    ("cli/*", "the table of commands, and what every command is given, are one file"),
+    ("ops/copy/mod.rs ops/fold/input.rs", OLD),
+    ("ops/restore/cut.rs ops/restore/database.rs ops/restore/raise.rs ops/restore/report.rs", OLD),
+    ("ops/verify/log.rs ops/verify/mod.rs", OLD),
+    ("ops/verify/policy/mod.rs ops/verify/report.rs", OLD),
+    ("replay/apply/auth.rs replay/apply/cluster.rs replay/apply/mod.rs", OLD),
+    ("store/scan/kept.rs store/scan/mod.rs store/scan/part.rs", OLD),
+    ("wal/log.rs wal/rules.rs", OLD),
+];
+const FOLDERS: &[Exception] = &[("ops/copy ops/fold", OLD)];
 
 // ---- reading ------------------------------------------------------------------------------------------------------
 
@@ -475,7 +561,10 @@ fn no_two_files_need_each_other() {
             let to = graph.edges[*from].iter().filter(|(to, _)| group.contains(to));
             to.map(|(to, line)| format!("    {}:{line} -> {}", files[*from].name, files[*to].name))
         });
-        wrong.insert(names.join(" "), inside.collect::<Vec<_>>().join("\n"));
+        // A circle of many is called by its folder.
+        let first = names[0].rsplit_once('/').map_or("", |(folder, _)| folder);
+        let name = if names.len() > 4 { format!("{first}/*") } else { names.join(" ") };
+        wrong.insert(name, inside.collect::<Vec<_>>().join("\n"));
     }
     hold("a circle of files", wrong, CIRCLES);
 }
@@ -515,7 +604,7 @@ fn no_two_folders_need_each_other() {
             wrong.insert(list.join(" "), said.join("\n"));
         }
     }
-    hold("a circle of folders", wrong, &[]);
+    hold("a circle of folders", wrong, FOLDERS);
 }
 
 // ---- words --------------------------------------------------------------------------------------------------------
@@ -577,22 +666,27 @@ fn hold(what: &str, wrong: BTreeMap<String, String>, exceptions: &[Exception]) {
 
 #[test]
 fn lines_are_short() {
-    let mut wrong = Vec::new();
+    let mut wrong = BTreeMap::new();
     for file in sources() {
         let literals = Walk::over(&file, Reach::All).literals;
         for (line, text) in (1..).zip(file.text.lines()) {
             let comment = text.trim_start().starts_with("//");
+            // A row of a table cannot be broken.
+            if comment && text.trim_start_matches(['/', '!', ' ']).starts_with('|') {
+                continue;
+            }
             let limit = if comment { LONGEST_COMMENT } else { LONGEST_LINE };
             let message = |(first, last, text): &&(usize, usize, String)| {
                 (*first..=*last).contains(&line) && text.len() > MESSAGE
             };
             let len = text.chars().count();
             if len > limit && !literals.iter().any(|literal| message(&literal)) {
-                wrong.push(format!("{}:{line}: {len} characters, at most {limit}", file.name));
+                let said: &mut String = wrong.entry(file.name.clone()).or_default();
+                *said += &format!("    line {line}: {len} characters, at most {limit}\n");
             }
         }
     }
-    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    hold("long lines", wrong, LINES);
 }
 
 #[test]
@@ -650,7 +744,7 @@ impl<'ast> Visit<'ast> for Functions<'_> {
     }
 }
 
-/// How deep conditions, matches and loops lie in one another; `else if` is as deep as its `if`.
+/// How deep conditions, matches, loops and closures of several lines lie in one another; `else if` is as deep as its `if`.
 #[derive(Default)]
 struct Depth {
     now: usize,
@@ -686,6 +780,9 @@ impl<'ast> Visit<'ast> for Depth {
         match expr {
             syn::Expr::If(branch) => self.branch(branch),
             syn::Expr::Match(_) | syn::Expr::ForLoop(_) | syn::Expr::While(_) | syn::Expr::Loop(_) => {
+                self.deeper(line, |depth| visit::visit_expr(depth, expr));
+            }
+            syn::Expr::Closure(closure) if matches!(&*closure.body, syn::Expr::Block(_)) => {
                 self.deeper(line, |depth| visit::visit_expr(depth, expr));
             }
             _ => visit::visit_expr(self, expr),
@@ -776,4 +873,14 @@ fn a_circle_is_found_and_what_is_passed_on_is_none() {
     assert_eq!(circles(&[lib, calls, ("a/b.rs", "use super::P;")]), 1);
     assert_eq!(circles(&[lib, calls, ("a/b.rs", "#[cfg(test)] mod tests { use super::super::P; }")]), 0);
     assert_eq!(circles(&[lib, ("a/mod.rs", "mod b; pub struct P;"), ("a/b.rs", "use super::P;")]), 0);
+}
+
+#[test]
+fn what_is_long_or_deep_is_found() {
+    let deep = "fn f() { for a in b { if c { match d { _ => { while e { if g { h(); } } } } } } }\n";
+    let long = format!("fn g() {{\n{}}}\n", "    h();\n".repeat(60));
+    let mut found = Functions { file: "x.rs", long: BTreeMap::new(), deep: BTreeMap::new() };
+    found.visit_file(&syn::parse_str(&(deep.to_owned() + &long)).unwrap());
+    assert_eq!(found.deep.keys().collect::<Vec<_>>(), ["x.rs::f"]);
+    assert_eq!(found.long.keys().collect::<Vec<_>>(), ["x.rs::g"]);
 }

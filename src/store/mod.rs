@@ -165,7 +165,8 @@ impl<'s> Store<'s> {
     /// Opens a snapshot file or database. Reads the meta bucket and the last page.
     ///
     /// # Errors
-    /// [`Error::Unreadable`] when it is another kind of file, [`Error::Damaged`] when it has no `key` bucket, or a page on the way cannot be read.
+    /// [`Error::Unreadable`] when it is another kind of file, [`Error::Damaged`] when it has no `key` bucket, or a
+    /// page on the way cannot be read.
     pub fn open(source: &'s Source, options: StoreOptions, monitor: &'s dyn Monitor) -> Result<Store<'s>> {
         let db = datadir::database(source)?;
         let mut store = Store {

@@ -75,7 +75,9 @@ impl Level {
 }
 
 macro_rules! codes {
-    ($($variant:ident, $name:literal, $severity:ident, $level:ident, $meaning:literal, $etcd:literal, $remedy:literal;)*) => {
+    ($(
+        $variant:ident, $name:literal, $severity:ident, $level:ident, $meaning:literal, $etcd:literal, $remedy:literal;
+    )*) => {
         /// The stable name of a kind of finding. [`meaning`](Code::meaning), [`etcd`](Code::etcd) and
         /// [`remedy`](Code::remedy) explain it.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

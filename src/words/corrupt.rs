@@ -112,7 +112,8 @@ impl fmt::Display for At {
 }
 
 /// Bytes that are not what the format demands at that place. It is never printed raw: strict callers turn it into an
-/// [`Error`](crate::words::error::Error), verify turns it into a [`Finding`](crate::words::finding::Finding), salvage into a finding and a skip.
+/// [`Error`](crate::words::error::Error), verify turns it into a [`Finding`](crate::words::finding::Finding), salvage
+/// into a finding and a skip.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Corrupt {
     /// Where.
