@@ -20,9 +20,8 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::Advice;
 use sha2::{Digest, Sha256};
+use support::peers;
 
-#[path = "../tests/common/peers.rs"]
-mod peers;
 #[path = "compare/server.rs"]
 mod server;
 

@@ -12,6 +12,7 @@
 //! uses what is public here and nothing else.
 //!
 //! ```text
+//! report              answers for other programs: JUnit, SARIF, Markdown, metrics
 //! ops                 verbs: what a command does
 //! kube                Kubernetes objects
 //! replay              what a log does to a database
@@ -21,16 +22,28 @@
 //! raft                messages
 //! io                  files
 //! codec               bytes in memory
-//! words               errors, findings, progress
+//! words               errors, findings, ids, progress
 //! ```
 //!
 //! | To | Start at |
 //! |---|---|
 //! | do what a command does | [`ops`]: [`ops::status()`], [`ops::inspect()`], [`ops::verify()`] |
+//! | verify many backups and tell other programs | [`ops::verify::fleet::verify_all`], then [`report`] |
 //! | get keys at a revision, histories, differences | [`store::Store`] |
 //! | walk a bbolt file of any program | [`bolt::Db`] |
 //! | read a log | [`wal::Log`] |
 //! | show progress, hear findings, cancel | [`words::monitor::Monitor`] |
+//!
+//! # Features
+//!
+//! | Feature | Gives |
+//! |---|---|
+//! | `fs` | opening files, their locks, and the verbs that write; without it a [`Source`](io::Source) is bytes in memory |
+//! | `threads` | every core; without it the same answers on one |
+//! | `mmap` | maps of files that nobody changes: [`io::Source::open_mapped`] |
+//! | `cli` (default) | the binary, and all of these |
+//!
+//! With none of them it builds for `wasm32-unknown-unknown`.
 //!
 //! # Example
 //!
@@ -80,6 +93,7 @@ pub mod kube;
 pub mod ops;
 pub mod raft;
 pub mod replay;
+pub mod report;
 pub mod snap;
 pub mod store;
 pub mod wal;
@@ -87,3 +101,4 @@ pub mod words;
 
 pub use words::error::{At, Corrupt, Error, Result};
 pub use words::finding::{Code, Finding, Severity};
+pub use words::ids::{ClusterId, LeaseId, MemberId, RaftIndex, Term};

@@ -1,13 +1,15 @@
 //! The messages of raft (`raftpb`), as etcd keeps them in its WAL and its raft snapshots.
 //!
 //! They are proto2: a field is there or it is not. etcd up to 3.6 writes every number, even 0; from 3.7 on only those
-//! that were set. The accessor of each field (`entry.term()`) gives 0 for a missing one. Source: `raft.proto` of
-//! go.etcd.io/raft v3.6.
+//! that were set. The accessor of each field (`entry.term()`) gives 0 for a missing one. The fields are bare numbers, as
+//! the encoding has them; what they name is said by accessors of another name (`state.voted_for()`). Source:
+//! `raft.proto` of go.etcd.io/raft v3.6.
 
 use prost::{Enumeration, Message};
 
-use crate::codec::proto::message::{self, Kind, Label, field};
+use crate::codec::proto::message::{self, Field, Kind, Label, field};
 use crate::codec::wire::{BadField, Value, fields};
+use crate::words::ids::{MemberId, RaftIndex, Term};
 
 /// What an [`Entry`]'s data is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Enumeration)]
@@ -44,9 +46,9 @@ pub struct EntryView<'a> {
     /// The number of the [`EntryType`].
     pub kind: i32,
     /// The term in which the leader made it.
-    pub term: u64,
+    pub term: Term,
     /// Its place in the log, from 1.
-    pub index: u64,
+    pub index: RaftIndex,
     /// The request or the configuration change.
     pub data: Option<&'a [u8]>,
 }
@@ -57,12 +59,12 @@ impl<'a> EntryView<'a> {
     /// # Errors
     /// The offset of the first field that cannot be.
     pub fn decode(bytes: &'a [u8]) -> Result<EntryView<'a>, BadField> {
-        let mut entry = EntryView { kind: 0, term: 0, index: 0, data: None };
+        let mut entry = EntryView { kind: 0, term: Term::default(), index: RaftIndex::default(), data: None };
         for item in fields(bytes) {
             match item? {
                 (1, Value::Varint(n)) => entry.kind = i32::try_from(n).unwrap_or(-1),
-                (2, Value::Varint(n)) => entry.term = n,
-                (3, Value::Varint(n)) => entry.index = n,
+                (2, Value::Varint(n)) => entry.term = Term::new(n),
+                (3, Value::Varint(n)) => entry.index = RaftIndex::new(n),
                 (4, Value::Bytes(data)) => entry.data = Some(data),
                 (1..=4, _) => return Err(BadField(0)),
                 _ => {}
@@ -96,6 +98,26 @@ pub struct HardState {
     /// The highest index it knows to be committed.
     #[prost(uint64, optional, tag = "3")]
     pub commit: Option<u64>,
+}
+
+impl HardState {
+    /// The member it voted for; 0 for none.
+    #[must_use]
+    pub fn voted_for(&self) -> MemberId {
+        MemberId::new(self.vote())
+    }
+
+    /// The newest term it knows.
+    #[must_use]
+    pub fn newest_term(&self) -> Term {
+        Term::new(self.term())
+    }
+
+    /// The highest index it knows to be committed.
+    #[must_use]
+    pub fn committed(&self) -> RaftIndex {
+        RaftIndex::new(self.commit())
+    }
 }
 
 /// `raftpb.ConfState`: who votes.
@@ -149,6 +171,14 @@ pub struct ConfChange {
     pub context: Option<Vec<u8>>,
 }
 
+impl ConfChange {
+    /// The member that joins, leaves or changes.
+    #[must_use]
+    pub fn member(&self) -> MemberId {
+        MemberId::new(self.node_id())
+    }
+}
+
 /// One change of a [`ConfChangeV2`].
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
 pub struct ConfChangeSingle {
@@ -188,6 +218,20 @@ pub struct SnapshotMetadata {
     pub term: Option<u64>,
 }
 
+impl SnapshotMetadata {
+    /// The last index whose effect is in the snapshot.
+    #[must_use]
+    pub fn last_index(&self) -> RaftIndex {
+        RaftIndex::new(self.index())
+    }
+
+    /// The term of that entry.
+    #[must_use]
+    pub fn last_term(&self) -> Term {
+        Term::new(self.term())
+    }
+}
+
 /// `raftpb.Snapshot`: the content of a `.snap` file.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct Snapshot {
@@ -200,65 +244,60 @@ pub struct Snapshot {
 }
 
 /// The fields of [`Entry`], as etcd's tools print them.
-pub static ENTRY: message::Message = message::Message {
-    fields: &[
-        field(2, "Term", Kind::Uint),
-        field(3, "Index", Kind::Uint),
-        field(1, "Type", Kind::Enum(&["EntryNormal", "EntryConfChange", "EntryConfChangeV2"])),
-        field(4, "Data", Kind::Bytes).label(Label::Optional),
-    ],
-};
+pub static ENTRY: message::Message = message::Message::new(&[
+    field(2, "Term", Kind::Uint64),
+    field(3, "Index", Kind::Uint64),
+    field(1, "Type", Kind::Enum(&["EntryNormal", "EntryConfChange", "EntryConfChangeV2"])),
+    field(4, "Data", Kind::Bytes).label(Label::Optional),
+]);
 
 /// The fields of [`HardState`].
-pub static HARD_STATE: message::Message = message::Message {
-    fields: &[field(1, "term", Kind::Uint), field(2, "vote", Kind::Id), field(3, "commit", Kind::Uint)],
-};
+pub static HARD_STATE: message::Message = message::Message::new(&[
+    field(1, "term", Kind::Uint64),
+    field(2, "vote", Kind::Uint64).with(Field::HEX),
+    field(3, "commit", Kind::Uint64),
+]);
 
 /// The fields of [`ConfState`].
-pub static CONF_STATE: message::Message = message::Message {
-    fields: &[
-        field(1, "voters", Kind::Id).label(Label::Repeated),
-        field(2, "learners", Kind::Id).label(Label::Repeated),
-        field(3, "voters_outgoing", Kind::Id).label(Label::Repeated),
-        field(4, "learners_next", Kind::Id).label(Label::Repeated),
-        field(5, "auto_leave", Kind::Bool),
-    ],
-};
+pub static CONF_STATE: message::Message = message::Message::new(&[
+    field(1, "voters", Kind::Uint64).with(Field::HEX).label(Label::Repeated),
+    field(2, "learners", Kind::Uint64).with(Field::HEX).label(Label::Repeated),
+    field(3, "voters_outgoing", Kind::Uint64).with(Field::HEX).label(Label::Repeated),
+    field(4, "learners_next", Kind::Uint64).with(Field::HEX).label(Label::Repeated),
+    field(5, "auto_leave", Kind::Bool),
+]);
 
 /// Go's names of the [`ConfChangeType`]s.
 pub const CONF_CHANGE_TYPES: &[&str] =
     &["ConfChangeAddNode", "ConfChangeRemoveNode", "ConfChangeUpdateNode", "ConfChangeAddLearnerNode"];
 
 /// The fields of [`ConfChange`].
-pub static CONF_CHANGE: message::Message = message::Message {
-    fields: &[
-        field(2, "type", Kind::Enum(CONF_CHANGE_TYPES)),
-        field(3, "node_id", Kind::Id),
-        field(4, "context", Kind::Bytes).label(Label::Optional),
-        field(1, "id", Kind::Id),
-    ],
-};
+pub static CONF_CHANGE: message::Message = message::Message::new(&[
+    field(2, "type", Kind::Enum(CONF_CHANGE_TYPES)),
+    field(3, "node_id", Kind::Uint64).with(Field::HEX),
+    field(4, "context", Kind::Bytes).label(Label::Optional),
+    field(1, "id", Kind::Uint64).with(Field::HEX),
+]);
 
-static CONF_CHANGE_SINGLE: message::Message = message::Message {
-    fields: &[field(1, "type", Kind::Enum(CONF_CHANGE_TYPES)), field(2, "node_id", Kind::Id)],
-};
+static CONF_CHANGE_SINGLE: message::Message = message::Message::new(&[
+    field(1, "type", Kind::Enum(CONF_CHANGE_TYPES)),
+    field(2, "node_id", Kind::Uint64).with(Field::HEX),
+]);
 
 /// The fields of [`ConfChangeV2`].
-pub static CONF_CHANGE_V2: message::Message = message::Message {
-    fields: &[
-        field(
-            1,
-            "transition",
-            Kind::Enum(&[
-                "ConfChangeTransitionAuto",
-                "ConfChangeTransitionJointImplicit",
-                "ConfChangeTransitionJointExplicit",
-            ]),
-        ),
-        field(2, "changes", Kind::Message(&CONF_CHANGE_SINGLE)).label(Label::Repeated),
-        field(3, "context", Kind::Bytes).label(Label::Optional),
-    ],
-};
+pub static CONF_CHANGE_V2: message::Message = message::Message::new(&[
+    field(
+        1,
+        "transition",
+        Kind::Enum(&[
+            "ConfChangeTransitionAuto",
+            "ConfChangeTransitionJointImplicit",
+            "ConfChangeTransitionJointExplicit",
+        ]),
+    ),
+    field(2, "changes", Kind::Message(&CONF_CHANGE_SINGLE)).label(Label::Repeated),
+    field(3, "context", Kind::Bytes).label(Label::Optional),
+]);
 
 #[cfg(test)]
 mod tests {
@@ -288,7 +327,10 @@ mod tests {
         let owned = Entry { kind: Some(1), term: Some(7), index: Some(9), data: Some(b"abc".to_vec()) };
         let bytes = owned.encode_to_vec();
         let view = EntryView::decode(&bytes).unwrap();
-        assert_eq!(view, EntryView { kind: 1, term: 7, index: 9, data: Some(b"abc") });
+        assert_eq!(
+            view,
+            EntryView { kind: 1, term: Term::new(7), index: RaftIndex::new(9), data: Some(b"abc") }
+        );
         assert!(EntryView::decode(&[0x12, 0x01, 0x00]).is_err(), "the term must be a varint");
     }
 }

@@ -1,17 +1,14 @@
 //! `export -w parquet`, read back with Parquet's own reader. Only in a build with the feature `parquet`.
 
-mod common;
-
 use std::fs;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use common::bounded::{coldbolt, command};
-use common::{Input, VERSIONS, fixture};
 use parquet::basic::{ConvertedType, Type};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::{Field, Row};
 use serde_json::{Map, Value};
+use support::{Input, VERSIONS, coldbolt, command, fixture};
 
 /// A row as ndjson has it. What is text there is told from what is not.
 fn json(row: Row) -> Value {
@@ -58,7 +55,7 @@ fn parquet_has_the_rows_that_ndjson_has() {
         ] {
             let args = [&["export", input.name()], flags].concat();
             let due: Vec<Value> =
-                coldbolt(&args).stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+                coldbolt(&args).text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
             let bytes = command([&args[..], &["-w", "parquet"]].concat()).output().unwrap().stdout;
             let again = command([&args[..], &["-w", "parquet"]].concat()).output().unwrap().stdout;
             assert_eq!(bytes, again, "the same twice");

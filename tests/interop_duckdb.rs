@@ -1,25 +1,20 @@
 //! The queries that the README tells, run by DuckDB on what is exported of a fixture, against what coldbolt itself
 //! answers.
 
-#[path = "common/peers.rs"]
-mod peers;
-
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::Value;
+use support::{coldbolt_in, peers};
 
 const SNAPSHOT: &str = "fixtures/etcd-3.7.1/snapshot.db";
 
-fn coldbolt(dir: &Path, args: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_coldbolt")).current_dir(dir).args(args).output().unwrap();
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+fn answer(dir: &Path, args: &[&str]) -> String {
+    coldbolt_in(dir, args).says(0, &[]).text().to_owned()
 }
 
 fn lines(dir: &Path, args: &[&str]) -> Vec<Value> {
-    coldbolt(dir, args).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    answer(dir, args).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// The commands and queries of the README's section.
@@ -59,10 +54,9 @@ fn the_queries_of_the_readme_answer_what_coldbolt_answers() {
             continue;
         }
         let args: Vec<&str> = args.split(' ').collect();
-        let output =
-            Command::new(env!("CARGO_BIN_EXE_coldbolt")).current_dir(dir).args(&args).output().unwrap();
-        assert!(output.status.success(), "{command}");
-        std::fs::write(dir.join(to), output.stdout).unwrap();
+        let run = coldbolt_in(dir, args);
+        run.says(0, &[]);
+        std::fs::write(dir.join(to), run.out).unwrap();
     }
     let mut asked_of = Vec::new();
     for query in queries {
@@ -108,7 +102,7 @@ fn the_queries_of_the_readme_answer_what_coldbolt_answers() {
     let leased = rows("lease IS NOT NULL")
         .iter()
         .map(|row| (row["lease"].as_str().unwrap().to_owned(), row["keys"].as_array().unwrap().len()));
-    let leases: Value = serde_json::from_str(&coldbolt(dir, &["leases", SNAPSHOT, "-w", "json"])).unwrap();
+    let leases: Value = serde_json::from_str(&answer(dir, &["leases", SNAPSHOT, "-w", "json"])).unwrap();
     let due = leases["leases"].as_array().unwrap().iter().filter(|lease| lease["attached"] != 0);
     let due = due.map(|lease| {
         (

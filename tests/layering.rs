@@ -11,7 +11,7 @@ use syn::visit::{self, Visit};
 
 /// From the lowest up. A module may use those of the rows above it in this list; those of one row do not know one
 /// another.
-const LAYERS: [&[&str]; 10] = [
+const LAYERS: [&[&str]; 11] = [
     &["words"],
     &["codec"],
     &["io"],
@@ -22,6 +22,7 @@ const LAYERS: [&[&str]; 10] = [
     &["replay"],
     &["kube"],
     &["ops"],
+    &["report"],
 ];
 
 /// Flags of etcd itself, which the library may name: a message is etcd's own, or tells how a member was started.
@@ -41,6 +42,9 @@ const ETCDS: [&str; 12] = [
 ];
 /// Its remedies are read by people who look a code up on the command line.
 const EXPLAINED: &str = "words/codes.rs";
+
+/// The one file that may be unsafe.
+const MAP: (&str, &str) = ("io/map.rs", "unsafe");
 
 const LONGEST_LINE: usize = 110;
 const LONGEST_COMMENT: usize = 120;
@@ -443,10 +447,10 @@ fn the_command_line_sees_only_the_public_library() {
 }
 
 #[test]
-fn nothing_is_unsafe_and_nothing_comes_from_another_place() {
+fn nothing_is_unsafe_but_the_map_and_nothing_comes_from_another_place() {
     for file in sources() {
         let words = Walk::over(&file, Reach::All).words;
-        for word in ["unsafe", "include"] {
+        for word in ["unsafe", "include"].into_iter().filter(|word| (file.name.as_str(), *word) != MAP) {
             let found = words.iter().find(|(_, found)| found == word);
             assert_eq!(found, None, "{}", file.name);
         }

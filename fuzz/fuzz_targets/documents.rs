@@ -4,16 +4,13 @@
 
 use std::path::Path;
 
+use coldbolt::kube::manifest as pod;
 use coldbolt::ops::verify::manifest::Manifest;
 use coldbolt::ops::verify::policy::Policy;
 
-#[path = "../../src/cli/restore/manifest.rs"]
-#[allow(dead_code, reason = "what is of use to restore")]
-mod pod;
-
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    if let Ok(pod) = pod::Manifest::parse(Path::new("etcd.yaml"), data.to_vec()) {
-        let _ = (pod.name(), pod.token(), pod.wal_dir(), pod.version());
+    if let Ok(pod) = pod::Manifest::parse(data) {
+        let _ = (pod.setting("name"), pod.wal_dir(), pod.version());
         if let Ok(dir) = pod.data_dir() {
             assert!(Path::new(&dir.value).is_absolute() && !dir.value.contains("/../"), "{dir:?}");
         }

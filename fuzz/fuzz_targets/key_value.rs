@@ -2,7 +2,7 @@
 //! we refuse: protobuf gave them up before etcd was written, so one in a stored value is damage.
 #![no_main]
 
-#[path = "../../tests/common/key_value.rs"]
+#[path = "../../tests/support/src/key_value.rs"]
 mod oracle;
 
 use coldbolt::etcd::KeyValue;

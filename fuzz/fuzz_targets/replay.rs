@@ -262,7 +262,7 @@ fn replay(db: &Db<'_>, version: Version, entries: &[Entry]) -> Option<(Overlay, 
             drop(corrupt.to_string());
             return None;
         }
-        assert_eq!(replayer.index(), before.0 + 1);
+        assert_eq!(replayer.index(), before.0.next());
         assert!(
             (before.1..=before.1 + 1).contains(&replayer.revision()),
             "{before:?} {}",

@@ -1,7 +1,7 @@
 //! Protobuf fields of no known schema: iteration ends, and values lie inside the message.
 #![no_main]
 
-use coldbolt::codec::proto::message::go_quote;
+use coldbolt::codec::go::go_quote;
 use coldbolt::codec::wire::{Value, fields};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {

@@ -1,6 +1,6 @@
 //! Buckets: named trees inside the tree.
 
-use super::{Cursor, Db, LeafElement, Page, Pgid};
+use super::{Db, LeafElement, Meta, Page, Pgid};
 use crate::codec::{array_at, to_u64};
 use crate::words::error::{At, Corrupt};
 use crate::words::finding::Code;
@@ -34,6 +34,15 @@ pub struct Bucket<'d, 's> {
     pub sequence: u64,
     /// The leaf page its entry lies in; for the root bucket its own top page.
     pub page: Pgid,
+}
+
+impl<'s> Db<'s> {
+    /// The root bucket.
+    #[must_use]
+    pub fn root(&self) -> Bucket<'_, 's> {
+        let Meta { root, sequence, .. } = *self.meta();
+        Bucket { db: self, name: Vec::new(), root: Root::Tree(root), sequence, page: root }
+    }
 }
 
 impl<'d, 's> Bucket<'d, 's> {
@@ -101,12 +110,6 @@ impl<'d, 's> Bucket<'d, 's> {
         self.db
     }
 
-    /// A cursor, before the first element.
-    #[must_use]
-    pub fn cursor(&self) -> Cursor<'_, 's> {
-        Cursor::new(self)
-    }
-
     /// The page of an inline bucket.
     ///
     /// # Errors
@@ -121,31 +124,6 @@ impl<'d, 's> Bucket<'d, 's> {
                 }))
             }
         }
-    }
-
-    /// The bucket of that name inside this one.
-    ///
-    /// # Errors
-    /// Damage on the way to it.
-    pub fn bucket(&self, name: &[u8]) -> Result<Option<Bucket<'d, 's>>, Box<Corrupt>> {
-        let mut cursor = self.cursor();
-        let found = cursor.seek(name)?.is_some_and(|item| item.key == name && item.is_bucket);
-        if !found {
-            return Ok(None);
-        }
-        cursor.bucket_here(self.db)
-    }
-
-    /// The value of that key, copied.
-    ///
-    /// # Errors
-    /// Damage on the way to it.
-    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Box<Corrupt>> {
-        let mut cursor = self.cursor();
-        Ok(cursor
-            .seek(key)?
-            .filter(|item| item.key == key && !item.is_bucket)
-            .map(|item| item.value.to_vec()))
     }
 }
 

@@ -52,8 +52,41 @@ enum State {
     AfterLast,
 }
 
+impl<'d, 's> Bucket<'d, 's> {
+    /// A cursor, before the first element.
+    #[must_use]
+    pub fn cursor(&self) -> Cursor<'_, 's> {
+        Cursor::new(self)
+    }
+
+    /// The bucket of that name inside this one.
+    ///
+    /// # Errors
+    /// Damage on the way to it.
+    pub fn bucket(&self, name: &[u8]) -> Result<Option<Bucket<'d, 's>>, Box<Corrupt>> {
+        let mut cursor = self.cursor();
+        let found = cursor.seek(name)?.is_some_and(|item| item.key == name && item.is_bucket);
+        if !found {
+            return Ok(None);
+        }
+        cursor.bucket_here(self.db)
+    }
+
+    /// The value of that key, copied.
+    ///
+    /// # Errors
+    /// Damage on the way to it.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Box<Corrupt>> {
+        let mut cursor = self.cursor();
+        Ok(cursor
+            .seek(key)?
+            .filter(|item| item.key == key && !item.is_bucket)
+            .map(|item| item.value.to_vec()))
+    }
+}
+
 impl<'b, 's> Cursor<'b, 's> {
-    pub(super) fn new(bucket: &'b Bucket<'_, 's>) -> Cursor<'b, 's> {
+    fn new(bucket: &'b Bucket<'_, 's>) -> Cursor<'b, 's> {
         Cursor {
             db: bucket.db,
             bucket,
@@ -164,7 +197,7 @@ impl<'b, 's> Cursor<'b, 's> {
         Ok(Some(Item { key: element.key, value: element.value, is_bucket: element.is_bucket }))
     }
 
-    pub(super) fn bucket_here<'d>(&mut self, db: &'d Db<'s>) -> Result<Option<Bucket<'d, 's>>, Box<Corrupt>> {
+    fn bucket_here<'d>(&mut self, db: &'d Db<'s>) -> Result<Option<Bucket<'d, 's>>, Box<Corrupt>> {
         let bucket = self.bucket;
         let Some(level) = self.levels.last_mut() else { return Ok(None) };
         let index = level.index;
@@ -286,7 +319,11 @@ enum Want<'k> {
     AtLeast(&'k [u8]),
 }
 
-fn page<'l>(db: &Db<'_>, bucket: &'l Bucket<'_, '_>, level: &'l mut Level) -> Result<Page<'l>, Box<Corrupt>> {
+fn page<'l>(
+    db: &'l Db<'_>,
+    bucket: &'l Bucket<'_, '_>,
+    level: &'l mut Level,
+) -> Result<Page<'l>, Box<Corrupt>> {
     match bucket.inline_page() {
         Some(page) => page,
         None => db.page(level.id, &mut level.window),

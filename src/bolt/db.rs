@@ -1,7 +1,8 @@
 //! A bbolt file: its two meta pages, which of them counts, and its pages.
 
-use super::page::{self, ELEMENT, HEADER, Header};
-use super::{Bucket, Kind, Meta, Page, Pgid, Root, meta};
+use super::limits::{ELEMENT, HEADER};
+use super::page::{self, Header};
+use super::{Kind, Meta, Page, Pgid, meta};
 use crate::codec::to_usize;
 use crate::io::{Source, Window};
 use crate::words::error::{At, Corrupt};
@@ -70,6 +71,16 @@ impl<'s> Db<'s> {
         &self.slots
     }
 
+    /// What is wrong with the meta pages: it leaves the file readable, though perhaps a commit older.
+    pub fn meta_faults(&self) -> impl Iterator<Item = Corrupt> {
+        self.slots.iter().flat_map(|slot| [&slot.fault, &slot.header_fault]).flatten().map(|c| (**c).clone())
+    }
+
+    /// What is wrong with the meta pages and with the file's length: what no walk over the pages meets.
+    pub fn faults(&self) -> impl Iterator<Item = Corrupt> {
+        self.meta_faults().chain(check_length(self).err().map(|corrupt| *corrupt))
+    }
+
     /// The meta page in use.
     #[must_use]
     pub fn meta(&self) -> &Meta {
@@ -113,23 +124,14 @@ impl<'s> Db<'s> {
         id.0.saturating_mul(self.page_size())
     }
 
-    /// The root bucket.
-    #[must_use]
-    pub fn root(&self) -> Bucket<'_, 's> {
-        Bucket {
-            db: self,
-            name: Vec::new(),
-            root: Root::Tree(self.live.root),
-            sequence: self.live.sequence,
-            page: self.live.root,
-        }
-    }
-
     /// A page of the tree or the freelist, with its overflow pages.
     ///
     /// # Errors
     /// `page-out-of-range`, `file-too-short`, `unreadable`, and those of [`Page::parse`].
-    pub fn page<'w>(&self, id: Pgid, window: &'w mut Window) -> Result<Page<'w>, Box<Corrupt>> {
+    pub fn page<'w>(&self, id: Pgid, window: &'w mut Window) -> Result<Page<'w>, Box<Corrupt>>
+    where
+        's: 'w,
+    {
         self.page_if(id, window, |_, _| Ok(()))
     }
 
@@ -140,7 +142,10 @@ impl<'s> Db<'s> {
         id: Pgid,
         window: &'w mut Window,
         admit: impl FnOnce(Kind, u64) -> Result<(), Box<Corrupt>>,
-    ) -> Result<Page<'w>, Box<Corrupt>> {
+    ) -> Result<Page<'w>, Box<Corrupt>>
+    where
+        's: 'w,
+    {
         let offset = self.offset_of(id);
         let at = || At::page(id.0, offset);
         let high = self.live.high_water;

@@ -1,6 +1,6 @@
 //! The stored list of free pages. etcd on Linux stores none.
 
-use super::page::HEADER;
+use super::limits::HEADER;
 use super::{Db, Kind, Page, Pgid};
 use crate::codec::{array_at, to_u64, to_usize};
 use crate::io::Window;

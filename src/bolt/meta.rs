@@ -1,13 +1,11 @@
 //! Meta pages: where a commit becomes visible.
 
-use super::page::HEADER;
+use super::limits::{HEADER, MAX_PAGE_SIZE, META_BODY, MIN_PAGE_SIZE};
 use super::{Pgid, Txid};
 use crate::codec::{array_at, checksum, slice_at};
 
-/// Length of the body after the page header, checksum included.
-pub const BODY: usize = 64;
 /// Length of what a meta page needs: header and body.
-pub const LEN: usize = HEADER + BODY;
+pub const LEN: usize = HEADER + META_BODY;
 /// The first four bytes of the body.
 pub const MAGIC: u32 = 0xED0C_DAED;
 /// The only version there is.
@@ -73,6 +71,6 @@ impl Meta {
     /// Whether coldbolt can follow a page size: a power of two from 1 KiB to 64 KiB.
     #[must_use]
     pub fn page_size_is_possible(&self) -> bool {
-        self.page_size.is_power_of_two() && (1024..=65536).contains(&self.page_size)
+        self.page_size.is_power_of_two() && (MIN_PAGE_SIZE..=MAX_PAGE_SIZE).contains(&self.page_size)
     }
 }

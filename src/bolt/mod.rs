@@ -17,6 +17,7 @@ pub mod cursor;
 pub mod db;
 pub mod freelist;
 pub mod id;
+pub mod limits;
 pub mod meta;
 pub mod page;
 pub mod raw;

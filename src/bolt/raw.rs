@@ -1,6 +1,7 @@
 //! Any page of a file by its number, shown as far as it can be read: what a person needs who looks at a damaged file.
 
-use super::page::{ELEMENT, HEADER, Header};
+use super::limits::{ELEMENT, HEADER};
+use super::page::Header;
 use super::{Kind, Page, Pgid};
 use crate::codec::{to_u64, to_usize};
 use crate::io::{Source, Window};
@@ -28,7 +29,7 @@ impl<'w> RawPage<'w> {
     /// # Errors
     /// `file-too-short` when the file ends before the page does, `unreadable` when it cannot be read.
     pub fn read(
-        source: &Source,
+        source: &'w Source,
         page_size: u64,
         id: Pgid,
         window: &'w mut Window,

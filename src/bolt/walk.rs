@@ -5,166 +5,32 @@
 //! equal depth, page numbers at the high water mark. A fault is handed to the [`Visitor`] and the walk goes on with
 //! what can still be reached.
 
+mod bounds;
+mod elements;
+mod faults;
 mod free;
 mod stats;
+mod visitor;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use rayon::iter::ParallelIterator;
-use rayon::slice::ParallelSlice;
-
+use self::bounds::{Bounds, NamedBy, Subtree, children};
+use self::elements::check;
+pub use self::faults::Faults;
 pub use self::free::check_freelist;
 pub use self::stats::{Buckets, Stats};
+pub use self::visitor::{Shared, Visited, Visitor};
 use super::cursor::MAX_DEPTH;
-use super::page::{ELEMENT, HEADER};
-use super::{Bucket, Db, Kind, Page, Pgid, Root};
-use crate::codec::{to_u64, to_usize};
+use super::{Bucket, Db, Kind, LeafElement, Page, Pgid, Root};
+use crate::codec::{emptied, to_u64};
+use crate::io::Window;
+use crate::io::parallel::{map_chunks, threads};
 use crate::io::window::READ_AHEAD;
-use crate::io::{Gate, Window};
-use crate::words::error::{At, Corrupt, Result, show_bytes};
+use crate::words::error::{At, Corrupt, Result};
 use crate::words::finding::Code;
-use crate::words::monitor::Monitor;
 
 /// How many bytes are walked between two words to the monitor.
 const STRIDE: u64 = 1 << 20;
 /// Subtrees for each core: enough that an uneven tree still keeps all of them busy.
 const UNITS_PER_CORE: usize = 16;
-
-/// Sees the pages of a tree, in key order.
-pub trait Visitor {
-    /// A branch page.
-    fn branch(&mut self, page: &Page<'_>, depth: usize) {
-        let _ = (page, depth);
-    }
-    /// A leaf page; `depth` is `None` for the page inside an inline bucket. Damaged elements have been reported: use
-    /// [`Page::leaves`].
-    fn leaf(&mut self, page: &Page<'_>, depth: Option<usize>);
-    /// A rule that is broken.
-    fn fault(&mut self, corrupt: Corrupt);
-    /// Asked between pages: `true` ends this visitor's part of the walk.
-    fn enough(&self) -> bool {
-        false
-    }
-}
-
-/// Which pages have been visited: one bit a page. Shared by all threads of a walk.
-#[derive(Debug, Default)]
-pub struct Visited {
-    bits: Vec<AtomicU64>,
-}
-
-impl Visited {
-    /// Nothing visited but the two meta pages. Memory is bounded by the file's length, whatever its high water mark
-    /// claims.
-    #[must_use]
-    pub fn new(db: &Db<'_>) -> Visited {
-        let words = to_usize(db.pages_present() / 64).saturating_add(1);
-        let visited = Visited { bits: std::iter::repeat_with(|| AtomicU64::new(0)).take(words).collect() };
-        visited.mark(Pgid(0), 2);
-        visited
-    }
-
-    /// Marks a run of pages; `false` if one of them was marked before.
-    pub fn mark(&self, first: Pgid, run: u64) -> bool {
-        (first.0..first.0.saturating_add(run)).all(|id| {
-            let bit = 1u64 << (id % 64);
-            self.bits
-                .get(to_usize(id / 64))
-                .is_some_and(|word| word.fetch_or(bit, Ordering::Relaxed) & bit == 0)
-        })
-    }
-
-    /// Whether a page was visited.
-    #[must_use]
-    pub fn has(&self, id: Pgid) -> bool {
-        self.bits
-            .get(to_usize(id.0 / 64))
-            .is_some_and(|word| word.load(Ordering::Relaxed) & 1u64 << (id.0 % 64) != 0)
-    }
-}
-
-/// A page whose subtree is still to be walked, and what its parents say about its keys.
-#[derive(Debug, Clone)]
-struct Subtree {
-    id: Pgid,
-    depth: usize,
-    lower: Option<Vec<u8>>,
-    upper: Option<Vec<u8>>,
-    named_by: NamedBy,
-}
-
-impl Subtree {
-    fn bounds(&self) -> Bounds<'_> {
-        Bounds { lower: self.lower.as_deref(), upper: self.upper.as_deref(), named_by: self.named_by }
-    }
-}
-
-/// What leads to a page: half of what there is to say about a page number that is wrong.
-#[derive(Debug, Clone, Copy)]
-enum NamedBy {
-    Meta,
-    Bucket(Pgid),
-    Branch { page: Pgid, offset: u64, element: usize },
-}
-
-impl NamedBy {
-    fn of(bucket: &Bucket<'_, '_>) -> NamedBy {
-        if bucket.name.is_empty() { NamedBy::Meta } else { NamedBy::Bucket(bucket.page) }
-    }
-
-    /// A page that cannot be there is a fault of whatever names it; for any other it is told how it was reached.
-    fn blame(self, db: &Db<'_>, corrupt: &mut Corrupt) {
-        if corrupt.code == Code::PageOutOfRange && corrupt.at.offset.is_none() {
-            corrupt.at = match self {
-                NamedBy::Meta => {
-                    At::page(u64::from(db.meta_number()), db.offset_of(Pgid(u64::from(db.meta_number()))))
-                }
-                NamedBy::Bucket(page) => At::page(page.0, db.offset_of(page)),
-                NamedBy::Branch { page, offset, element } => At::page(page.0, offset).element(element),
-            };
-            return;
-        }
-        let from = match self {
-            NamedBy::Meta => format!("meta page {}", db.meta_number()),
-            NamedBy::Bucket(page) => format!("the bucket's entry in page {page}"),
-            NamedBy::Branch { page, element, .. } => format!("page {page}, element {element}"),
-        };
-        corrupt.detail = format!("{} ({from} leads here)", corrupt.detail);
-    }
-}
-
-/// What a page's parents say about its keys: the first one equals `lower`, all are less than `upper`.
-#[derive(Clone, Copy)]
-struct Bounds<'b> {
-    lower: Option<&'b [u8]>,
-    upper: Option<&'b [u8]>,
-    named_by: NamedBy,
-}
-
-/// What the threads of a walk share.
-#[derive(Clone, Copy)]
-pub struct Shared<'w> {
-    /// Which pages have been visited.
-    pub visited: &'w Visited,
-    /// Who hears how far it is.
-    pub monitor: &'w dyn Monitor,
-    /// The reader that leaf pages wait for, when the file is cold.
-    pub gate: Option<&'w Gate>,
-    /// Pages whose keys all come before this one are left out.
-    pub from: Option<&'w [u8]>,
-    /// Pages that begin at this key or after it are left out.
-    pub until: Option<&'w [u8]>,
-    /// One thread does it all, see [`settled`].
-    pub alone: bool,
-}
-
-impl<'w> Shared<'w> {
-    /// A walk over everything.
-    #[must_use]
-    pub fn new(visited: &'w Visited, monitor: &'w dyn Monitor) -> Shared<'w> {
-        Shared { visited, monitor, gate: None, from: None, until: None, alone: false }
-    }
-}
 
 /// Walks trees of one file, one thread.
 struct Walk<'w> {
@@ -173,6 +39,8 @@ struct Walk<'w> {
     leaf_depth: Option<usize>,
     /// One window a level, so that neighbouring pages are read ahead.
     windows: Vec<Window>,
+    /// Memory for the elements of one leaf page.
+    elements: Vec<LeafElement<'static>>,
     unsaid: u64,
     cancelled: bool,
     /// Whether the last child of a page comes first.
@@ -207,7 +75,7 @@ pub fn walk_parallel<V: Visitor + Send>(
         return vec![first];
     }
     let mut walk = Walk::new(bucket.db, shared, root);
-    let units = rayon::current_num_threads().saturating_mul(UNITS_PER_CORE);
+    let units = threads().saturating_mul(UNITS_PER_CORE);
     let subtrees = walk.split(
         Subtree { id: root, depth: 0, lower: None, upper: None, named_by: NamedBy::of(bucket) },
         units,
@@ -216,18 +84,15 @@ pub fn walk_parallel<V: Visitor + Send>(
     let leaf_depth = walk.leaf_depth;
     // Few visitors, however many children a page claims to have.
     let together = subtrees.len().div_ceil(units.saturating_mul(4)).max(1);
-    let rest: Vec<V> = subtrees
-        .par_chunks(together)
-        .map(|subtrees| {
-            let mut visitor = make();
-            let mut walk = Walk { leaf_depth, ..Walk::unmeasured(bucket.db, shared) };
-            for subtree in subtrees {
-                walk.visit(subtree.id, subtree.depth, subtree.bounds(), &mut visitor);
-            }
-            walk.say();
-            visitor
-        })
-        .collect();
+    let rest = map_chunks(&subtrees, together, |subtrees| {
+        let mut visitor = make();
+        let mut walk = Walk { leaf_depth, ..Walk::unmeasured(bucket.db, shared) };
+        for subtree in subtrees {
+            walk.visit(subtree.id, subtree.depth, subtree.bounds(), &mut visitor);
+        }
+        walk.say();
+        visitor
+    });
     let mut all = vec![first];
     all.extend(rest);
     all
@@ -261,7 +126,7 @@ pub fn walk_back<V: Visitor + Send>(
         enough(first);
         return;
     };
-    let threads = if shared.alone { 1 } else { rayon::current_num_threads() };
+    let threads = if shared.alone { 1 } else { threads() };
     let mut walk = Walk::new(bucket.db, shared, root);
     let top = Subtree { id: root, depth: 0, lower: None, upper: None, named_by: NamedBy::of(bucket) };
     let mut subtrees = walk.split(top, threads.saturating_mul(UNITS_PER_CORE), &mut first);
@@ -272,18 +137,15 @@ pub fn walk_back<V: Visitor + Send>(
     let mut together = 1;
     while !subtrees.is_empty() && !shared.monitor.cancelled() {
         let wave = subtrees.split_off(subtrees.len().saturating_sub(together));
-        let visitors: Vec<V> = wave
-            .par_chunks(1)
-            .map(|subtrees| {
-                let mut visitor = make();
-                let mut walk = Walk { leaf_depth, backwards: true, ..Walk::unmeasured(bucket.db, shared) };
-                for subtree in subtrees {
-                    walk.visit(subtree.id, subtree.depth, subtree.bounds(), &mut visitor);
-                }
-                walk.say();
-                visitor
-            })
-            .collect();
+        let visitors = map_chunks(&wave, 1, |subtrees| {
+            let mut visitor = make();
+            let mut walk = Walk { leaf_depth, backwards: true, ..Walk::unmeasured(bucket.db, shared) };
+            for subtree in subtrees {
+                walk.visit(subtree.id, subtree.depth, subtree.bounds(), &mut visitor);
+            }
+            walk.say();
+            visitor
+        });
         for visitor in visitors.into_iter().rev() {
             if enough(visitor) {
                 return;
@@ -296,13 +158,10 @@ pub fn walk_back<V: Visitor + Send>(
 fn inline(bucket: &Bucket<'_, '_>, visitor: &mut dyn Visitor) {
     match bucket.inline_page() {
         Some(Ok(page)) => {
-            check_elements(
-                &page,
-                true,
-                Bounds { lower: None, upper: None, named_by: NamedBy::of(bucket) },
-                &mut |c| visitor.fault(c),
-            );
-            for element in page.leaves() {
+            let mut elements = Vec::new();
+            let bounds = Bounds { lower: None, upper: None, named_by: NamedBy::of(bucket) };
+            check(&page, true, bounds, &mut elements, &mut |c| visitor.fault(c));
+            for element in &elements {
                 if element.is_bucket {
                     let what = "a bucket inside an inline bucket";
                     visitor.fault(*Corrupt::new(
@@ -312,89 +171,10 @@ fn inline(bucket: &Bucket<'_, '_>, visitor: &mut dyn Visitor) {
                     ));
                 }
             }
-            visitor.leaf(&page, None);
+            visitor.leaf(&page, &elements, None);
         }
         Some(Err(corrupt)) => visitor.fault(*corrupt),
         None => {}
-    }
-}
-
-/// Keys ascending, elements inside the page and one behind the other, within what the parents say.
-fn check_elements(page: &Page<'_>, inline: bool, bounds: Bounds<'_>, fault: &mut dyn FnMut(Corrupt)) {
-    let mut before: Option<&[u8]> = None;
-    // Go writes the data without gaps, in the order of the elements (`node.write`): a length or a count that was
-    // altered shows.
-    let mut due = Some(page.count.saturating_mul(ELEMENT).saturating_add(HEADER));
-    let mut budget = page.budget();
-    for index in 0..page.count {
-        let element = match page.kind {
-            Kind::Leaf => page.leaf(index).map(|e| {
-                if let Err(corrupt) = Bucket::check_length(page, &e) {
-                    fault(*corrupt);
-                }
-                (e.key, e.value_at.saturating_sub(e.key.len()), e.value.len())
-            }),
-            _ => page.branch(index).map(|e| (e.key, e.key_at, 0)),
-        };
-        let (key, key_at, value) = match element {
-            Ok(element) => element,
-            Err(corrupt) => {
-                fault(*corrupt);
-                due = None;
-                continue;
-            }
-        };
-        let at = || page.element_at(index).key(key);
-        if let Some(due) = due
-            && due != key_at
-        {
-            let what =
-                format!("key lies at byte {key_at} of the page, what comes before it ends at byte {due}");
-            fault(*Corrupt::new(Code::ElementGap, at(), what));
-        }
-        due = Some(key_at.saturating_add(key.len()).saturating_add(value));
-        if !budget.spend(key.len().saturating_add(value)) {
-            let what = format!(
-                "elements overlap: those up to here claim more than twice the page's {} bytes",
-                page.bytes.len()
-            );
-            return fault(*Corrupt::new(Code::ElementGap, at(), what));
-        }
-        if let Some(before) = before
-            && key <= before
-        {
-            let what = format!("key is not greater than the one before it, {}", show_bytes(before));
-            fault(*Corrupt::new(Code::KeyOrder, at(), what));
-        }
-        if let Some(lower) = bounds.lower.filter(|_| index == 0)
-            && key != lower
-        {
-            let (code, word) =
-                if key < lower { (Code::KeyOrder, "less than") } else { (Code::BranchKey, "not") };
-            let what = format!(
-                "first key of the page is {word} the key its parent has for it, {}",
-                show_bytes(lower)
-            );
-            fault(*Corrupt::new(code, at(), what));
-        }
-        if let Some(upper) = bounds.upper
-            && key >= upper
-        {
-            let what = format!("key is not less than the parent's next key, {}", show_bytes(upper));
-            fault(*Corrupt::new(Code::KeyOrder, at(), what));
-        }
-        before = Some(key);
-    }
-    // The page in an inline bucket ends with its last element.
-    if let Some(due) = due
-        && inline
-        && due != page.bytes.len()
-    {
-        let what = format!(
-            "the elements end at byte {due} of the inline page, its bucket's value at {}",
-            page.bytes.len()
-        );
-        fault(*Corrupt::new(Code::ElementGap, page.at(), what));
     }
 }
 
@@ -405,6 +185,7 @@ impl<'w> Walk<'w> {
             shared,
             leaf_depth: None,
             windows: Vec::new(),
+            elements: Vec::new(),
             unsaid: 0,
             cancelled: false,
             backwards: false,
@@ -437,15 +218,19 @@ impl<'w> Walk<'w> {
         self.cancelled |= self.shared.monitor.cancelled();
     }
 
-    /// Reads and marks a page of the tree, and checks its elements. `None` when there is nothing to follow.
+    /// Reads and marks a page of the tree, and checks its elements; those of a leaf that can be read are added to
+    /// `elements`. `None` when there is nothing to follow.
     fn enter<'p>(
         &mut self,
         id: Pgid,
         depth: usize,
         bounds: Bounds<'_>,
-        window: &'p mut Window,
+        (window, elements): (&'p mut Window, &mut Vec<LeafElement<'p>>),
         visitor: &mut dyn Visitor,
-    ) -> Option<Page<'p>> {
+    ) -> Option<Page<'p>>
+    where
+        'w: 'p,
+    {
         if self.unsaid >= STRIDE {
             self.say();
         }
@@ -505,7 +290,7 @@ impl<'w> Walk<'w> {
             ));
             return None;
         }
-        check_elements(&page, false, bounds, &mut |c| visitor.fault(c));
+        check(&page, false, bounds, elements, &mut |c| visitor.fault(c));
         Some(page)
     }
 
@@ -514,21 +299,23 @@ impl<'w> Walk<'w> {
             self.windows.resize_with(depth.saturating_add(1), Window::new);
         }
         let mut window = self.windows.get_mut(depth).map(std::mem::take).unwrap_or_default();
-        if let Some(page) = self.enter(id, depth, bounds, &mut window, visitor) {
-            if page.kind == Kind::Leaf {
-                visitor.leaf(&page, Some(depth));
-            } else {
-                visitor.branch(&page, depth);
-                let mut below: Vec<_> = children(&page, bounds, self.shared).collect();
-                if self.backwards {
-                    below.reverse();
+        let mut elements: Vec<LeafElement<'_>> = std::mem::take(&mut self.elements);
+        let page = self.enter(id, depth, bounds, (&mut window, &mut elements), visitor);
+        if let Some(page) = page.filter(|page| page.kind == Kind::Leaf) {
+            visitor.leaf(&page, &elements, Some(depth));
+        }
+        self.elements = emptied(elements);
+        if let Some(page) = page.filter(|page| page.kind == Kind::Branch) {
+            visitor.branch(&page, depth);
+            let mut below: Vec<_> = children(&page, bounds, self.shared).collect();
+            if self.backwards {
+                below.reverse();
+            }
+            for (child, bounds) in below {
+                if visitor.enough() {
+                    break;
                 }
-                for (child, bounds) in below {
-                    if visitor.enough() {
-                        break;
-                    }
-                    self.visit(child, depth.saturating_add(1), bounds, visitor);
-                }
+                self.visit(child, depth.saturating_add(1), bounds, visitor);
             }
         }
         if let Some(place) = self.windows.get_mut(depth) {
@@ -557,7 +344,9 @@ impl<'w> Walk<'w> {
                     below.push(subtree);
                     continue;
                 }
-                let Some(page) = self.enter(subtree.id, depth, subtree.bounds(), &mut window, visitor) else {
+                let Some(page) =
+                    self.enter(subtree.id, depth, subtree.bounds(), (&mut window, &mut Vec::new()), visitor)
+                else {
                     continue;
                 };
                 visitor.branch(&page, depth);
@@ -574,45 +363,6 @@ impl<'w> Walk<'w> {
         self.say();
         subtrees
     }
-}
-
-/// The children of a branch page that can be read, with what this page and its parents say about their keys.
-///
-/// A key that is out of order among its neighbours was reported as such: it says nothing about the children.
-fn children<'p>(
-    page: &Page<'p>,
-    bounds: Bounds<'p>,
-    shared: Shared<'p>,
-) -> impl Iterator<Item = (Pgid, Bounds<'p>)> {
-    let page = *page;
-    let Shared { from, until, .. } = shared;
-    let within = move |key: &[u8]| until.is_none_or(|until| key < until);
-    let reaches = move |upper: Option<&[u8]>| from.is_none_or(|from| upper.is_none_or(|upper| upper > from));
-    let key = move |index: usize| page.branch(index).ok().map(|element| element.key);
-    let trusted = move |index: usize| {
-        let own = key(index)?;
-        let after = index.checked_sub(1).and_then(key).is_none_or(|before| before < own);
-        let before = key(index.saturating_add(1)).or(bounds.upper).is_none_or(|next| own < next);
-        (after && before).then_some(own)
-    };
-    // From the last to the first, so that a page of nothing but wrong keys costs no more than others.
-    let mut uppers: Vec<Option<&[u8]>> = (0..page.count)
-        .rev()
-        .scan(bounds.upper, |next, index| {
-            let upper = *next;
-            *next = trusted(index).or(upper);
-            Some(upper)
-        })
-        .collect();
-    uppers.reverse();
-    page.branches().filter(move |element| within(element.key)).filter_map(move |element| {
-        let index = element.index;
-        let lower = bounds.lower.filter(|_| index == 0).or_else(|| trusted(index));
-        let upper = uppers.get(index).copied().flatten();
-        let offset = page.element_at(index).offset.unwrap_or(page.offset);
-        let named_by = NamedBy::Branch { page: page.id, offset, element: index };
-        reaches(upper).then_some((element.child, Bounds { lower, upper, named_by }))
-    })
 }
 
 #[cfg(test)]

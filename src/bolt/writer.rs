@@ -36,30 +36,20 @@
 
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 
+use super::meta::{MAGIC, NO_FREELIST, VERSION};
 use crate::codec::checksum::fnv1a64;
 use crate::codec::to_u64;
+use crate::words::error::show_start;
 
 mod node;
 pub mod pack;
 pub mod patch;
 use node::{Branch, Kind, Node};
 
-/// The longest key, in bytes (`MaxKeySize`). Here it is the longest bucket name too.
-pub const MAX_KEY: usize = 32_768;
-/// The longest key and value together, in bytes. Go's `Put` takes values up to 2^31 - 2, but it reads an item from a
-/// window of 2^31 - 1 bytes that begins with the item's element (`unsafeByteSlice`): what does not fit, Go dies of
-/// when it meets it.
-pub const MAX_ITEM: usize = 0x7fff_ffff - 16;
+pub use super::limits::{MAX_ITEM, MAX_KEY, MAX_PAGE_SIZE, MIN_PAGE_SIZE};
+
 /// How deep buckets may be nested; etcd's are 1 deep.
 pub const MAX_DEPTH: usize = 64;
-/// The page sizes that can be written are the powers of two from here ...
-pub const MIN_PAGE_SIZE: u32 = 1024;
-/// ... to here.
-pub const MAX_PAGE_SIZE: u32 = 65_536;
-
-const MAGIC: u32 = 0xED0C_DAED;
-const VERSION: u32 = 2;
-const NO_FREELIST: u64 = u64::MAX;
 const BUCKET: u64 = 1;
 const BUFFER: usize = 1 << 20;
 
@@ -344,10 +334,7 @@ impl<W: Write + Seek> Writer<W> {
 
 /// A key for a message.
 fn show(key: &[u8]) -> String {
-    match key.get(..64) {
-        Some(start) if key.len() > 64 => format!("{}... ({} bytes)", start.escape_ascii(), key.len()),
-        _ => key.escape_ascii().to_string(),
-    }
+    show_start(key, 64)
 }
 
 /// Header and body of a meta page.

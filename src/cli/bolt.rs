@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use clap::{Subcommand, ValueEnum};
 use coldbolt::bolt::{Bucket, Db, LeafElement, Page, Pgid, Root};
 use coldbolt::codec::checksum::hex;
-use coldbolt::codec::proto::message::go_quote;
+use coldbolt::codec::go::go_quote;
 use coldbolt::io::{Source, Window};
 use coldbolt::ops::bolt::{Use, bucket_at, elements, page_use, value_of};
 use coldbolt::words::error::Error;
@@ -21,7 +21,6 @@ use serde_json::{Value, json};
 
 use super::format::{Format, printable};
 use super::out::{List, Listing};
-use super::progress::Heard;
 use super::{Context, Done, Fail, Verdict, input};
 
 #[derive(Debug, Subcommand)]
@@ -36,9 +35,10 @@ pub enum Command {
 
 /// Print the names of the buckets, or of those inside a bucket.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  coldbolt bolt buckets backup.db\n  coldbolt bolt buckets backup.db -w json"
-)]
+#[command(after_help = "\
+Examples:
+  coldbolt bolt buckets backup.db
+  coldbolt bolt buckets backup.db -w json")]
 pub struct BucketsArgs {
     #[command(flatten)]
     file: File,
@@ -51,9 +51,10 @@ pub struct BucketsArgs {
 
 /// Print the keys of a bucket, one a line.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  coldbolt bolt keys backup.db key\n  coldbolt bolt keys any.db outer inner --format ascii-encoded"
-)]
+#[command(after_help = "\
+Examples:
+  coldbolt bolt keys backup.db key
+  coldbolt bolt keys any.db outer inner --format ascii-encoded")]
 pub struct KeysArgs {
     #[command(flatten)]
     file: File,
@@ -71,7 +72,10 @@ pub struct KeysArgs {
 #[derive(Debug, clap::Args)]
 #[command(
     override_usage = "coldbolt bolt get [OPTIONS] <FILE> <BUCKET>... <KEY>",
-    after_help = "Examples:\n  coldbolt bolt get backup.db cluster clusterVersion\n  coldbolt bolt get backup.db key 00000000000000025f0000000000000000 --parse-format hex"
+    after_help = "\
+Examples:
+  coldbolt bolt get backup.db cluster clusterVersion
+  coldbolt bolt get backup.db key 00000000000000025f0000000000000000 --parse-format hex"
 )]
 pub struct GetArgs {
     #[command(flatten)]
@@ -101,9 +105,10 @@ enum ParseFormat {
 /// Where damage hides part of a tree, the type of a page that no readable tree has is followed by a question mark, if
 /// it has one.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  coldbolt bolt pages backup.db\n  coldbolt bolt pages backup.db -w ndjson | jq 'select(.use == \"lost\")'"
-)]
+#[command(after_help = "\
+Examples:
+  coldbolt bolt pages backup.db
+  coldbolt bolt pages backup.db -w ndjson | jq 'select(.use == \"lost\")'")]
 pub struct PagesArgs {
     #[command(flatten)]
     file: File,
@@ -126,17 +131,17 @@ struct Written {
 }
 
 pub fn run(command: &Command, context: &mut Context<'_>) -> Done {
-    let heard = Heard::new(context.monitor);
+    let monitor = context.monitor;
     let out = &mut *context.out;
     match command {
-        Command::Buckets(args) => buckets(args, out, &heard)?,
-        Command::Keys(args) => keys(args, out, &heard)?,
-        Command::Get(args) => get(args, out, &heard)?,
-        Command::Pages(args) => pages(args, out, &heard)?,
-        Command::Page(args) => page::pages(args, out, &heard)?,
-        Command::PageItem(args) => page::item(args, out, &heard)?,
+        Command::Buckets(args) => buckets(args, out, monitor)?,
+        Command::Keys(args) => keys(args, out, monitor)?,
+        Command::Get(args) => get(args, out, monitor)?,
+        Command::Pages(args) => pages(args, out, monitor)?,
+        Command::Page(args) => page::pages(args, out, monitor)?,
+        Command::PageItem(args) => page::item(args, out, monitor)?,
     }
-    Ok(if heard.damage() { Verdict::Bad } else { Verdict::Good })
+    Ok(if monitor.damage() { Verdict::Bad } else { Verdict::Good })
 }
 
 type Out<'o> = &'o mut dyn io::Write;
@@ -144,9 +149,7 @@ type Out<'o> = &'o mut dyn io::Write;
 /// Opens the tree of a file. A bad meta page is told: the other one may be a commit older.
 fn open<'s>(source: &'s Source, monitor: &dyn Monitor) -> Result<Db<'s>, Error> {
     let db = Db::open(source).map_err(|c| Error::damaged(source.path(), c))?;
-    for fault in db.slots().iter().flat_map(|slot| [&slot.fault, &slot.header_fault]).flatten() {
-        monitor.finding(Finding::from_corrupt(&source.name(), (**fault).clone()));
-    }
+    db.meta_faults().for_each(|fault| monitor.finding(Finding::from_corrupt(&source.name(), fault)));
     Ok(db)
 }
 

@@ -5,7 +5,6 @@ use serde_json::{Map, Value, json};
 
 use super::keyspace::{Damage, Fold, Opened, json_bytes, open, show_key};
 use super::out::{Form, count, json as print_json, plain_table};
-use super::progress::Heard;
 use super::{Context, Done, Verdict};
 
 /// Compare members of one cluster, which should agree: by HashKV at the greatest revision that all have.
@@ -14,7 +13,9 @@ use super::{Context, Done, Verdict};
 /// the first PATH. Exit codes: 0 they agree, 1 they do not, 4 there is no revision that all have and none has
 /// compacted.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  coldbolt compare m1.db m2.db m3.db")]
+#[command(after_help = "\
+Example:
+  coldbolt compare m1.db m2.db m3.db")]
 pub struct Args {
     /// Snapshot files, databases or data directories.
     #[arg(value_name = "PATH", num_args = 2.., required = true)]
@@ -27,21 +28,21 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
-    let heard = Heard::new(context.monitor);
+    let monitor = context.monitor;
     // A file with damage cannot be hashed.
     let opened = args
         .paths
         .iter()
-        .map(|path| open(path, &Damage::refused(), &args.fold, None, &heard))
+        .map(|path| open(path, &Damage::refused(), &args.fold, None, monitor))
         .collect::<Result<Vec<_>, _>>()?;
-    let stores = opened.iter().map(|opened| opened.store(&heard)).collect::<Result<Vec<_>, _>>()?;
+    let stores = opened.iter().map(|opened| opened.store(monitor)).collect::<Result<Vec<_>, _>>()?;
     let report = compare(&stores)?;
     match args.write_out {
         Form::Json => print_json(context.out, &document(&report))?,
         Form::Table => writeln!(context.out, "{}", text(&report))?,
     }
     opened.iter().try_for_each(Opened::steady)?;
-    Ok(if !report.divergences.is_empty() || heard.damage() {
+    Ok(if !report.divergences.is_empty() || monitor.damage() {
         Verdict::Bad
     } else if report.comparable() {
         Verdict::Good
@@ -106,7 +107,14 @@ pub fn document(report: &CompareReport) -> Value {
     let members: Vec<Value> = report
         .members
         .iter()
-        .map(|m| json!({ "file": m.file, "revision": m.revision, "compact_revision": m.compact_revision, "hash": m.hash }))
+        .map(|m| {
+            json!({
+                "file": m.file,
+                "revision": m.revision,
+                "compact_revision": m.compact_revision,
+                "hash": m.hash,
+            })
+        })
         .collect();
     let divergences: Vec<Value> = report
         .divergences

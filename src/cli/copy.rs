@@ -13,7 +13,6 @@ use serde_json::json;
 
 use super::out::{Form, count, json, size};
 use super::{Context, Done, Fail, Verdict, hint};
-use coldbolt::etcd::member::hex16;
 
 /// Make a snapshot file of a stopped member that lacks nothing the member had acknowledged.
 ///
@@ -24,9 +23,11 @@ use coldbolt::etcd::member::hex16;
 /// locked or repaired. Entries past the last index known to be committed are applied if the member is the only voter,
 /// as etcd does; else they are left out and reported.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  coldbolt copy /var/lib/etcd backup.db\n  coldbolt copy /mnt/volume/member backup.db --etcd-version 3.5.12\n  coldbolt copy /var/lib/etcd - | ssh backup 'cat > etcd.db'"
-)]
+#[command(after_help = "\
+Examples:
+  coldbolt copy /var/lib/etcd backup.db
+  coldbolt copy /mnt/volume/member backup.db --etcd-version 3.5.12
+  coldbolt copy /var/lib/etcd - | ssh backup 'cat > etcd.db'")]
 pub struct Args {
     /// Data directory, member directory, db or snapshot file.
     #[arg(value_name = "SRC")]
@@ -168,7 +169,7 @@ pub fn directory(
     for member in &report.members {
         let role = if member.is_learner { ", learns" } else { "" };
         let (name, urls) = (super::out::clean(&member.name), super::out::clean(&member.peer_urls.join(",")));
-        writeln!(out, "member       {} {name} {urls}{role}", hex16(member.id))?;
+        writeln!(out, "member       {:#} {name} {urls}{role}", member.id)?;
     }
     writeln!(out, "revision     {}", report.revision)?;
     if let Some(hash) = report.hashkv {
@@ -206,14 +207,15 @@ fn screen(out: &mut dyn Write, to: &Path, report: &CopyReport) -> io::Result<()>
     if report.best_effort {
         writeln!(
             out,
-            "\nA running etcd held the files: this copy is best effort. `etcdctl snapshot save` makes a sure one."
+            "\nA running etcd held the files: this copy is best effort. \
+             `etcdctl snapshot save` makes a sure one."
         )?;
     }
     Ok(())
 }
 
 fn applied(out: &mut dyn Write, fold: &FoldReport) -> io::Result<()> {
-    writeln!(out, "member       {} of cluster {}", hex16(fold.member), hex16(fold.cluster))?;
+    writeln!(out, "member       {:#} of cluster {:#}", fold.member, fold.cluster)?;
     writeln!(out, "by etcd      {} ({})", fold.etcd_version, fold.etcd_version_reason)?;
     let (Some(first), Some(last)) = (fold.first_applied, fold.last_applied) else {
         return writeln!(
@@ -222,7 +224,7 @@ fn applied(out: &mut dyn Write, fold: &FoldReport) -> io::Result<()> {
             fold.database_index
         );
     };
-    let entries = last.saturating_sub(first).saturating_add(1);
+    let entries = last.next().since(first).unwrap_or(0);
     let gained = fold.revision_after.saturating_sub(fold.revision_before);
     let refused: u64 = fold.rejected.values().sum();
     write!(out, "applied      {} entries, {first} to {last}: {gained} revisions gained", count(entries))?;

@@ -14,9 +14,11 @@ use super::{Context, Done, Fail, Verdict, hint, input};
 /// With --data-dir, as `etcdutl defrag` spells it, the new database is written beside the old one and takes its place
 /// at the end; a directory that a running etcd uses is refused, and mode and owner are kept.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  coldbolt defrag backup.db -o small.db\n  coldbolt defrag backup.db -o small.db --live-only\n  coldbolt defrag --data-dir /var/lib/etcd"
-)]
+#[command(after_help = "\
+Examples:
+  coldbolt defrag backup.db -o small.db
+  coldbolt defrag backup.db -o small.db --live-only
+  coldbolt defrag --data-dir /var/lib/etcd")]
 pub struct Args {
     /// Snapshot file or database; - is standard input.
     #[arg(

@@ -5,17 +5,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use coldbolt::etcd::KeyRange;
-use coldbolt::etcd::member::hex16;
 use coldbolt::io::Window;
 use coldbolt::store::diff::{DiffOptions, Difference, DifferenceKind, diff};
+use coldbolt::store::tree::levels;
+use coldbolt::store::value_diff::value_diff;
 use coldbolt::store::{KeyState, View};
 use serde_json::{Map, Value, json};
 
-use super::keys::levels;
 use super::keyspace::{Damage, Fold, Opened, bytes, json_bytes, keep, open, show_key};
 use super::out::{List, Listing, count, json as print_json, plain_table, size};
-use super::progress::Heard;
-use super::value_diff::value_diff;
 use super::{Context, Done, Fail, Verdict};
 
 /// Print which keys differ between two files, or in one file between two revisions. Exit code 1 when some do.
@@ -23,9 +21,11 @@ use super::{Context, Done, Fail, Verdict};
 /// `+` added, `-` removed, `~` written again, `!` deleted and created again. Each side is taken as of its last
 /// revision, or of --from-rev (the first PATH) and --to-rev (the second PATH, or the only one).
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  coldbolt diff monday.db tuesday.db --ignore-prefix /registry/events/ --ignore-prefix /registry/leases/\n  coldbolt diff backup.db --from-rev 1000 --to-rev 1010 --values\n  coldbolt diff old-cluster.db new-cluster.db --content-only --summary --depth 2"
-)]
+#[command(after_help = "\
+Examples:
+  coldbolt diff monday.db tuesday.db --ignore-prefix /registry/events/ --ignore-prefix /registry/leases/
+  coldbolt diff backup.db --from-rev 1000 --to-rev 1010 --values
+  coldbolt diff old-cluster.db new-cluster.db --content-only --summary --depth 2")]
 pub struct Args {
     /// Snapshot file, database or data directory.
     #[arg(value_name = "PATH")]
@@ -67,12 +67,12 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
-    let heard = Heard::new(context.monitor);
-    let open = |path| open(path, &args.damage, &args.fold, None, &heard);
+    let monitor = context.monitor;
+    let open = |path| open(path, &args.damage, &args.fold, None, monitor);
     let opened = open(&args.a)?;
     let other = args.b.as_deref().map(open).transpose()?;
-    let first = opened.store(&heard)?;
-    let second = other.as_ref().map(|opened| opened.store(&heard)).transpose()?;
+    let first = opened.store(monitor)?;
+    let second = other.as_ref().map(|opened| opened.store(monitor)).transpose()?;
     let before = first.at(args.from_rev)?;
     let after = second.as_ref().unwrap_or(&first).at(args.to_rev)?;
     let options = DiffOptions {
@@ -87,7 +87,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     };
     opened.steady()?;
     other.as_ref().map_or(Ok(()), Opened::steady)?;
-    Ok(if differ || heard.damage() { Verdict::Bad } else { Verdict::Good })
+    Ok(if differ || monitor.damage() { Verdict::Bad } else { Verdict::Good })
 }
 
 fn sign(kind: DifferenceKind) -> char {
@@ -204,7 +204,7 @@ fn line(out: &mut dyn Write, difference: &Difference<'_>, changes: &[String]) ->
 }
 
 fn lease(state: &KeyState) -> String {
-    if state.lease == 0 { "none".to_owned() } else { hex16(state.lease.cast_unsigned()) }
+    if state.lease.is_none() { "none".to_owned() } else { state.lease.padded() }
 }
 
 fn json_of(difference: &Difference<'_>, changes: Option<Vec<String>>) -> Value {
@@ -212,7 +212,7 @@ fn json_of(difference: &Difference<'_>, changes: Option<Vec<String>>) -> Value {
         state.map(|s| {
             json!({
                 "create_revision": s.create_revision, "mod_revision": s.revision.main, "version": s.version,
-                "lease": (s.lease != 0).then(|| lease(s)), "value_len": s.value_len,
+                "lease": (!s.lease.is_none()).then(|| lease(s)), "value_len": s.value_len,
             })
         })
     };
@@ -225,6 +225,10 @@ fn json_of(difference: &Difference<'_>, changes: Option<Vec<String>>) -> Value {
         item.insert("changes".to_owned(), changes.into());
     }
     Value::Object(item)
+}
+
+fn numbers([added, removed, changed, recreated]: [u64; 4]) -> Value {
+    json!({ "added": added, "removed": removed, "changed": changed, "recreated": recreated })
 }
 
 /// Prefixes that are counted apart; what comes after them is counted together.
@@ -261,7 +265,6 @@ fn summary(
         }
         return Ok(differ);
     }
-    let numbers = |[added, removed, changed, recreated]: [u64; 4]| json!({ "added": added, "removed": removed, "changed": changed, "recreated": recreated });
     let prefixes: Vec<Value> = by_prefix
         .iter()
         .map(|(prefix, n)| {
@@ -272,7 +275,11 @@ fn summary(
         })
         .collect();
     let document = json!({
-        "schema": "coldbolt.diff-summary/1", "before": side(before), "after": side(after), "counts": numbers(all), "prefixes": prefixes,
+        "schema": "coldbolt.diff-summary/1",
+        "before": side(before),
+        "after": side(after),
+        "counts": numbers(all),
+        "prefixes": prefixes,
     });
     if args.write_out == Listing::Json {
         print_json(out, &document)?

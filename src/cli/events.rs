@@ -3,10 +3,10 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 
 use coldbolt::codec::checksum::{hex, sha256};
-use coldbolt::etcd::member::hex16;
 use coldbolt::etcd::{KeyRange, Revision};
 use coldbolt::replay::fold::Raised;
 use coldbolt::store::{Event, EventKind};
+use coldbolt::{RaftIndex, Term};
 use serde::Serialize;
 
 use super::keyspace::{File, base64, keep, show_key, show_value};
@@ -23,9 +23,11 @@ use super::{Context, Done, Verdict};
 /// index and term. What a compaction removed is not brought back from older entries of the WAL: they do not tell
 /// their revisions (`coldbolt wal dump` prints them).
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  coldbolt events backup.db --since-rev 1000\n  coldbolt events backup.db --prefix /registry/pods/ -w ndjson | jq -c 'select(.type == \"delete\")'\n  coldbolt events /var/lib/etcd --fold -w ndjson | jq -c 'select(.source == \"wal\")'"
-)]
+#[command(after_help = "\
+Examples:
+  coldbolt events backup.db --since-rev 1000
+  coldbolt events backup.db --prefix /registry/pods/ -w ndjson | jq -c 'select(.type == \"delete\")'
+  coldbolt events /var/lib/etcd --fold -w ndjson | jq -c 'select(.source == \"wal\")'")]
 pub struct Args {
     #[command(flatten)]
     file: File,
@@ -80,19 +82,10 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     })
 }
 
-pub fn kind(kind: EventKind) -> &'static str {
-    match kind {
-        EventKind::Put => "put",
-        EventKind::Delete => "delete",
-        EventKind::Marker => "marker",
-    }
-}
-
 /// What a put carries, for people: its place in the key's life, its size, its lease.
 pub fn carries(event: &Event<'_>) -> String {
     let kv = event.kv;
-    let lease =
-        if kv.lease == 0 { String::new() } else { format!(", lease {}", hex16(kv.lease.cast_unsigned())) };
+    let lease = if kv.lease == 0 { String::new() } else { format!(", lease {}", kv.lease_id().padded()) };
     format!("create {}, version {}, {}{lease}", kv.create_revision, kv.version, size(kv.value.len() as u64))
 }
 
@@ -149,8 +142,8 @@ struct SourceJson {
 
 #[derive(Serialize)]
 struct EntryJson {
-    index: u64,
-    term: u64,
+    index: RaftIndex,
+    term: Term,
 }
 
 impl SourceJson {
@@ -197,7 +190,7 @@ impl<'e> EventJson<'e> {
                 create_revision: kv.create_revision,
                 mod_revision: kv.mod_revision,
                 version: kv.version,
-                lease: (kv.lease != 0).then(|| hex16(kv.lease.cast_unsigned())),
+                lease: (kv.lease != 0).then(|| kv.lease_id().padded()),
                 value_len: kv.value.len(),
                 value,
                 value_base64,

@@ -9,7 +9,10 @@ use super::{Context, Done, Verdict};
 ///
 /// A finding's code stands in brackets at the end of its line. Without a code, all of them are listed.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  coldbolt explain page-shared\n  coldbolt explain -w json")]
+#[command(after_help = "\
+Examples:
+  coldbolt explain page-shared
+  coldbolt explain -w json")]
 pub struct Args {
     /// The code.
     #[arg(value_name = "CODE", value_parser = codes(), hide_possible_values = true)]

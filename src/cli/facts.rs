@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
+use coldbolt::MemberId;
 use coldbolt::etcd::Facts;
-use coldbolt::etcd::member::hex16;
 use serde_json::{Value, json};
 
 use super::keyspace::File;
@@ -12,7 +12,10 @@ use super::{Context, Done, Fail, Verdict};
 
 /// List the leases, and how many live keys are attached to each.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  coldbolt leases backup.db\n  coldbolt leases backup.db --keys")]
+#[command(after_help = "\
+Examples:
+  coldbolt leases backup.db
+  coldbolt leases backup.db --keys")]
 pub struct LeasesArgs {
     #[command(flatten)]
     common: Common,
@@ -23,7 +26,9 @@ pub struct LeasesArgs {
 
 /// Show whether authentication is on, the users and their roles, the roles and what they permit. Never password hashes.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  coldbolt auth backup.db")]
+#[command(after_help = "\
+Example:
+  coldbolt auth backup.db")]
 pub struct AuthArgs {
     #[command(flatten)]
     common: Common,
@@ -31,7 +36,9 @@ pub struct AuthArgs {
 
 /// List the alarms that are raised.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  coldbolt alarms backup.db")]
+#[command(after_help = "\
+Example:
+  coldbolt alarms backup.db")]
 pub struct AlarmsArgs {
     #[command(flatten)]
     common: Common,
@@ -42,7 +49,9 @@ pub struct AlarmsArgs {
 /// Databases of etcd 3.5.1 to 3.5.19 may have outdated URLs here; up to 3.5 the raft snapshot is what counts
 /// (`coldbolt snap show`).
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  coldbolt members backup.db")]
+#[command(after_help = "\
+Example:
+  coldbolt members backup.db")]
 pub struct MembersArgs {
     #[command(flatten)]
     common: Common,
@@ -89,7 +98,7 @@ pub fn leases(args: &LeasesArgs, context: &mut Context<'_>) -> Done {
                 let left =
                     if lease.remaining_ttl == 0 { "-".to_owned() } else { lease.remaining_ttl.to_string() };
                 [
-                    hex16(lease.id.cast_unsigned()),
+                    lease.id.padded(),
                     lease.ttl.to_string(),
                     left,
                     count(lease.attached.unwrap_or(0)),
@@ -151,7 +160,7 @@ pub fn alarms(args: &AlarmsArgs, context: &mut Context<'_>) -> Done {
             let rows = alarms.iter().map(|alarm| {
                 [
                     alarm.alarm.map_or_else(|| "UNKNOWN".to_owned(), |a| format!("{a:?}").to_uppercase()),
-                    hex16(alarm.member_id),
+                    alarm.member_id.padded(),
                 ]
             });
             plain_table(["ALARM", "MEMBER"], rows)
@@ -162,11 +171,14 @@ pub fn alarms(args: &AlarmsArgs, context: &mut Context<'_>) -> Done {
 pub fn members(args: &MembersArgs, context: &mut Context<'_>) -> Done {
     args.common.file.with(context, |store, out| {
         let Facts { members, removed_members, conf_state, cluster_version, .. } = store.facts()?;
-        let removed: Vec<String> = removed_members.iter().map(|id| hex16(*id)).collect();
-        let fields =
-            json!({ "cluster_version": cluster_version, "members": members, "removed_members": removed, "conf_state": conf_state });
+        let fields = json!({
+            "cluster_version": cluster_version,
+            "members": members,
+            "removed_members": removed_members,
+            "conf_state": conf_state,
+        });
         show(&args.common, out, "coldbolt.members/1", fields, || {
-            let role = |id: u64, learner: bool| match &conf_state {
+            let role = |id: MemberId, learner: bool| match &conf_state {
                 _ if learner => "learner",
                 Some(conf) if conf.voters.contains(&id) => "voter",
                 Some(conf) if conf.learners.contains(&id) => "learner",
@@ -177,9 +189,10 @@ pub fn members(args: &MembersArgs, context: &mut Context<'_>) -> Done {
                 let name = if m.name.is_empty() { "(unnamed)" } else { &m.name };
                 let urls = [m.peer_urls.join(","), m.client_urls.join(",")];
                 let [peers, clients] = urls;
-                [hex16(m.id), name.to_owned(), role(m.id, m.is_learner).to_owned(), peers, clients]
+                [m.id.padded(), name.to_owned(), role(m.id, m.is_learner).to_owned(), peers, clients]
             });
             let mut text = plain_table(["MEMBER", "NAME", "ROLE", "PEER URLS", "CLIENT URLS"], rows);
+            let removed: Vec<String> = removed_members.iter().map(|id| id.padded()).collect();
             if !removed.is_empty() {
                 text += &format!("\nremoved: {}", removed.join(", "));
             }

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::ValueEnum;
 use coldbolt::codec::checksum::{hex, sha256};
-use coldbolt::codec::proto::message::{go_quote, is_print};
+use coldbolt::codec::go::{go_quote, is_print};
 use serde::{Serialize, Serializer};
 
 /// How to print bytes.

@@ -2,7 +2,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 
 use clap::ValueEnum;
-use coldbolt::codec::proto::message::go_quote;
+use coldbolt::codec::go::go_quote;
 use coldbolt::etcd::{KeyRange, KeyValue};
 use coldbolt::store::{Order, RangeRequest, RangeTotals, SortBy, Store};
 
@@ -16,9 +16,12 @@ use super::{Context, Done, Fail, Verdict};
 /// database does not tell whose it is. Of keys that are equal in --sort-by the lesser comes first, where etcd
 /// promises nothing. On a terminal, keys and values that are not text are quoted; in a pipe they are what they are.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  coldbolt get backup.db /registry/namespaces/default --print-value-only > value\n  coldbolt get backup.db --prefix /registry/pods/ --keys-only --rev 1000\n  coldbolt get backup.db \"\" --from-key -w json | jq .count\n  coldbolt get /var/lib/etcd --prefix \"\" --sort-by modify --order descend --limit 10 --keys-only"
-)]
+#[command(after_help = "\
+Examples:
+  coldbolt get backup.db /registry/namespaces/default --print-value-only > value
+  coldbolt get backup.db --prefix /registry/pods/ --keys-only --rev 1000
+  coldbolt get backup.db \"\" --from-key -w json | jq .count
+  coldbolt get /var/lib/etcd --prefix \"\" --sort-by modify --order descend --limit 10 --keys-only")]
 pub struct Args {
     #[command(flatten)]
     file: File,
@@ -236,7 +239,7 @@ impl Writer<'_> {
                 writeln!(out, "\"Version\" : {}", kv.version)?;
                 writeln!(out, "\"Value\" : {}", go_quote(kv.value))?;
                 if self.args.hex {
-                    writeln!(out, "\"Lease\" : {:016x}", kv.lease)
+                    writeln!(out, "\"Lease\" : {:#}", kv.lease_id())
                 } else {
                     writeln!(out, "\"Lease\" : {}", kv.lease)
                 }

@@ -10,9 +10,10 @@ use super::{Context, Done, Verdict, input};
 ///
 /// The number is that of `etcdutl hashkv` and of a server's `etcdctl endpoint hashkv`. The file is only read.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  coldbolt hashkv backup.db\n  coldbolt hashkv backup.db --rev 1000 -w json"
-)]
+#[command(after_help = "\
+Examples:
+  coldbolt hashkv backup.db
+  coldbolt hashkv backup.db --rev 1000 -w json")]
 pub struct Args {
     /// Snapshot file or database; - is standard input.
     #[arg(value_name = "FILE")]
@@ -30,9 +31,9 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let source = input::database(&args.path)?;
-    let heard = super::progress::Heard::new(context.monitor);
+    let monitor = context.monitor;
     let options = HashKvOptions { revision: Some(args.rev), compact_revision: args.compact_rev };
-    let HashKvReport { hash, revision, compact_revision: compact } = hashkv(&source, options, &heard)?;
+    let HashKvReport { hash, revision, compact_revision: compact } = hashkv(&source, options, monitor)?;
     let out = &mut *context.out;
     match args.write_out {
         WriteOut::Simple => writeln!(out, "{hash}, {revision}, {compact}")?,
@@ -48,5 +49,5 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
             writeln!(out, "{}", table(["HASH", "HASH REVISION", "COMPACT REVISION"], [row]))?;
         }
     }
-    Ok(if heard.damage() { Verdict::Bad } else { Verdict::Good })
+    Ok(if monitor.damage() { Verdict::Bad } else { Verdict::Good })
 }

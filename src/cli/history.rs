@@ -4,6 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use coldbolt::etcd::KeyRange;
 use coldbolt::store::events::{Change, Version};
+use coldbolt::store::value_diff::value_diff;
 use coldbolt::store::{EventKind, KeyState, Store};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -11,7 +12,6 @@ use serde_json::{Map, Value};
 use super::events::{EventJson, carries, digest};
 use super::keyspace::{File, json_bytes, keep, show_key, show_value};
 use super::out::{List, Listing, count};
-use super::value_diff::value_diff;
 use super::{Context, Done, Fail, Verdict};
 
 /// Print every stored version of a key, oldest first, life by life; or with --prefix the keys that have a history.
@@ -20,9 +20,10 @@ use super::{Context, Done, Fail, Verdict};
 /// but for the newest version then. With --prefix one line a key: what is stored of it; with --deleted only of keys
 /// that are deleted now.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  coldbolt history backup.db /registry/deployments/default/web --diff\n  coldbolt history backup.db --prefix /registry/secrets/ --deleted"
-)]
+#[command(after_help = "\
+Examples:
+  coldbolt history backup.db /registry/deployments/default/web --diff
+  coldbolt history backup.db --prefix /registry/secrets/ --deleted")]
 pub struct Args {
     #[command(flatten)]
     file: File,

@@ -41,10 +41,16 @@ pub fn any_file(path: &Path) -> Result<Source, Error> {
     let unreadable = |e: io::Error| Error::unreadable(name, e);
     let stdin = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(unreadable)?);
     if stdin.metadata().map_err(unreadable)?.is_file() {
-        return Source::from_file(name, stdin);
+        return if coldbolt::io::all_files() {
+            Source::map(name, stdin)
+        } else {
+            Source::from_file(name, stdin)
+        };
     }
     let mut spool = tempfile::tempfile().map_err(unreadable)?;
     io::copy(&mut &stdin, &mut spool).map_err(unreadable)?;
     spool.rewind().map_err(unreadable)?;
-    Source::from_file(name, spool)
+    // It has no name, so nobody else can reach it: this one may be mapped.
+    let mapped = Source::map(name, spool.try_clone().map_err(unreadable)?);
+    mapped.or_else(|_| Source::from_file(name, spool))
 }

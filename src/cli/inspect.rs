@@ -1,11 +1,13 @@
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use coldbolt::Severity;
+use coldbolt::etcd::Facts;
 use coldbolt::io::source::Lock;
 use coldbolt::ops::inspect::{DatabaseReport, EtcdReport, MetaReport, WalReport, inspect_file};
 use coldbolt::ops::{InspectOptions, InspectReport, inspect};
 use coldbolt::snap::backup::Trailer;
+use coldbolt::{MemberId, Severity};
 use serde::Serialize;
 
 use super::out::{Form, clean, count, json, plain_table, size};
@@ -17,9 +19,11 @@ use super::{Context, Done, Verdict, hint, input};
 /// its member, snap or wal directory). A damaged file still shows all that can be read; what is wrong goes to
 /// standard error, and the exit code is 1.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  coldbolt inspect backup.db\n  coldbolt inspect /var/lib/etcd\n  coldbolt inspect backup.db --hash -w json | jq .database.sha256"
-)]
+#[command(after_help = "\
+Examples:
+  coldbolt inspect backup.db
+  coldbolt inspect /var/lib/etcd
+  coldbolt inspect backup.db --hash -w json | jq .database.sha256")]
 pub struct Args {
     /// File or directory; - is standard input.
     #[arg(value_name = "PATH")]
@@ -61,6 +65,11 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     Ok(if report.worst() == Some(Severity::Damage) { Verdict::Bad } else { Verdict::Good })
 }
 
+/// What is known, an id in all its digits.
+fn known(value: Option<impl Display>, otherwise: &str) -> String {
+    value.map_or_else(|| otherwise.to_owned(), |value| format!("{value:#}"))
+}
+
 /// One labelled line.
 fn line(out: &mut dyn Write, label: &str, text: &str) -> io::Result<()> {
     writeln!(out, "{label:<12} {text}")
@@ -80,14 +89,13 @@ fn screen(out: &mut dyn Write, report: &InspectReport) -> io::Result<()> {
     if !report.raft_snapshots.is_empty() {
         writeln!(out)?;
         let rows = report.raft_snapshots.iter().map(|s| {
-            let number = |n: Option<u64>| n.map_or_else(|| "-".to_owned(), |n| n.to_string());
             let verdict = s.fault.clone().unwrap_or_else(|| "checksum holds".to_owned());
             [
                 file_name(&s.path),
-                number(s.term),
-                number(s.index),
+                known(s.term, "-"),
+                known(s.index, "-"),
                 s.voters.len().to_string(),
-                number(s.members),
+                known(s.members, "-"),
                 verdict,
             ]
         });
@@ -145,6 +153,22 @@ fn meta(meta: &MetaReport) -> String {
     )
 }
 
+fn trailer(db: &DatabaseReport) -> String {
+    match (&db.trailer, &db.sha256) {
+        (Trailer::Absent, _) => "absent: a database, not made by snapshot save".to_owned(),
+        (Trailer::Lost { missing }, _) => {
+            format!("unknown: the file ends {} bytes before its database does", count(*missing))
+        }
+        (Trailer::Cut { bytes }, _) => format!("CUT: {bytes} bytes of 32"),
+        (Trailer::Zeroed { .. }, _) => "32 zero bytes where a SHA-256 is due".to_owned(),
+        (Trailer::Present { .. }, None) => "SHA-256 present, not checked (--hash checks it)".to_owned(),
+        (Trailer::Present { .. }, Some(hash)) if hash.matches == Some(true) => {
+            format!("SHA-256 {} is right", hash.digest)
+        }
+        (Trailer::Present { .. }, Some(hash)) => format!("SHA-256 WRONG: the bytes give {}", hash.digest),
+    }
+}
+
 fn show_database(out: &mut dyn Write, db: &DatabaseReport) -> io::Result<()> {
     let total = db.pages.total;
     line(
@@ -159,20 +183,7 @@ fn show_database(out: &mut dyn Write, db: &DatabaseReport) -> io::Result<()> {
             lock(db.lock)
         ),
     )?;
-    let trailer = match (&db.trailer, &db.sha256) {
-        (Trailer::Absent, _) => "absent: a database, not made by snapshot save".to_owned(),
-        (Trailer::Lost { missing }, _) => {
-            format!("unknown: the file ends {} bytes before its database does", count(*missing))
-        }
-        (Trailer::Cut { bytes }, _) => format!("CUT: {bytes} bytes of 32"),
-        (Trailer::Zeroed { .. }, _) => "32 zero bytes where a SHA-256 is due".to_owned(),
-        (Trailer::Present { .. }, None) => "SHA-256 present, not checked (--hash checks it)".to_owned(),
-        (Trailer::Present { .. }, Some(hash)) if hash.matches == Some(true) => {
-            format!("SHA-256 {} is right", hash.digest)
-        }
-        (Trailer::Present { .. }, Some(hash)) => format!("SHA-256 WRONG: the bytes give {}", hash.digest),
-    };
-    line(out, "trailer", &trailer)?;
+    line(out, "trailer", &trailer(db))?;
     for m in &db.metas {
         line(out, &format!("meta {}", m.number), &meta(m))?;
     }
@@ -184,7 +195,8 @@ fn show_database(out: &mut dyn Write, db: &DatabaseReport) -> io::Result<()> {
         out,
         "pages",
         &format!(
-            "{} branch, {} leaf, {} overflow, 2 meta{freelist}, {} free ({free_bytes}, {}){missing}; tree pages {} full",
+            "{} branch, {} leaf, {} overflow, 2 meta{freelist}, {} free ({free_bytes}, {}){missing}; \
+             tree pages {} full",
             count(p.branch),
             count(p.leaf),
             count(p.overflow),
@@ -207,8 +219,15 @@ fn show_database(out: &mut dyn Write, db: &DatabaseReport) -> io::Result<()> {
 }
 
 fn show_etcd(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
+    show_versions(out, etcd)?;
+    show_keyspace(out, etcd)?;
+    show_cluster(out, &etcd.facts)?;
+    show_leases(out, &etcd.facts)?;
+    show_auth(out, &etcd.facts)
+}
+
+fn show_versions(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
     let facts = &etcd.facts;
-    let number = |n: Option<u64>| n.map_or_else(|| "none".to_owned(), |n| n.to_string());
     let version = etcd.storage.version.as_deref().unwrap_or("unknown");
     let how = if etcd.storage.stated { "stated" } else { "inferred" };
     let cluster = facts.cluster_version.as_deref().unwrap_or("not set");
@@ -220,12 +239,15 @@ fn show_etcd(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
         out,
         "storage",
         &format!("version {version} ({how}: {}), cluster version {cluster}{downgrade}", etcd.storage.reason),
-    )?;
+    )
+}
+
+fn show_keyspace(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
     let revision =
         |r: Option<coldbolt::etcd::Revision>| r.map_or_else(|| "none".to_owned(), |r| r.main.to_string());
     let compact =
         etcd.compact_revision.map_or_else(|| "never compacted".to_owned(), |r| format!("compacted at {r}"));
-    let unfinished = match (etcd.compaction_unfinished, facts.finished_compact_revision) {
+    let unfinished = match (etcd.compaction_unfinished, etcd.facts.finished_compact_revision) {
         (true, Some(done)) => {
             format!(" (UNFINISHED: the last finished one is {done}; etcd resumes it at start)")
         }
@@ -251,7 +273,10 @@ fn show_etcd(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
             count(etcd.tombstones),
             size(etcd.user_bytes)
         ),
-    )?;
+    )
+}
+
+fn show_cluster(out: &mut dyn Write, facts: &Facts) -> io::Result<()> {
     let conf = facts.conf_state.as_ref().map_or_else(
         || "no conf state".to_owned(),
         |c| {
@@ -262,7 +287,11 @@ fn show_etcd(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
     line(
         out,
         "raft",
-        &format!("consistent index {}, term {}, {conf}", number(facts.consistent_index), number(facts.term)),
+        &format!(
+            "consistent index {}, term {}, {conf}",
+            known(facts.consistent_index, "none"),
+            known(facts.term, "none")
+        ),
     )?;
     for m in &facts.members {
         let learner = if m.is_learner { ", learner" } else { "" };
@@ -272,7 +301,7 @@ fn show_etcd(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
             out,
             "member",
             &format!(
-                "{:x} {name}{learner}, peers {}, clients {}",
+                "{} {name}{learner}, peers {}, clients {}",
                 m.id,
                 urls(&m.peer_urls),
                 urls(&m.client_urls)
@@ -283,12 +312,16 @@ fn show_etcd(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
         line(
             out,
             "removed",
-            &facts.removed_members.iter().map(|id| format!("{id:x}")).collect::<Vec<_>>().join(", "),
+            &facts.removed_members.iter().map(MemberId::to_string).collect::<Vec<_>>().join(", "),
         )?;
     }
+    Ok(())
+}
+
+fn show_leases(out: &mut dyn Write, facts: &Facts) -> io::Result<()> {
     for lease in facts.leases.iter().take(5) {
         let keys = lease.attached.map_or_else(|| "unknown".to_owned(), count);
-        line(out, "lease", &format!("{:016x}, {} s, {keys} keys attached", lease.id, lease.ttl))?;
+        line(out, "lease", &format!("{:#}, {} s, {keys} keys attached", lease.id, lease.ttl))?;
     }
     if facts.leases.len() > 5 {
         line(
@@ -297,9 +330,13 @@ fn show_etcd(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
             &format!("and {} more (-w json lists all)", count(facts.leases.len() as u64 - 5)),
         )?;
     }
+    Ok(())
+}
+
+fn show_auth(out: &mut dyn Write, facts: &Facts) -> io::Result<()> {
     for alarm in &facts.alarms {
         let what = alarm.alarm.map_or_else(|| "UNKNOWN".to_owned(), |a| format!("{a:?}").to_uppercase());
-        line(out, "ALARM", &format!("{what} raised by member {:x}", alarm.member_id))?;
+        line(out, "ALARM", &format!("{what} raised by member {}", alarm.member_id))?;
     }
     let auth = &facts.auth;
     let names = |list: Vec<&str>| if list.is_empty() { "none".to_owned() } else { list.join(", ") };
@@ -309,7 +346,7 @@ fn show_etcd(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
     line(
         out,
         "auth",
-        &format!("{state}, revision {}; users: {users}; roles: {roles}", number(auth.revision)),
+        &format!("{state}, revision {}; users: {users}; roles: {roles}", known(auth.revision, "none")),
     )?;
     if !facts.unknown_keys.is_empty() {
         line(out, "unknown", &facts.unknown_keys.join(", "))?;
@@ -319,23 +356,39 @@ fn show_etcd(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
 
 fn show_wal(out: &mut dyn Write, wal: &WalReport, report: &InspectReport) -> io::Result<()> {
     writeln!(out)?;
-    let text = |s: &Option<String>| s.clone().unwrap_or_else(|| "unknown".to_owned());
-    let number = |n: Option<u64>| n.map_or_else(|| "none".to_owned(), |n| n.to_string());
     let in_use = report
         .directory
         .as_ref()
         .and_then(|d| d.wal_lock)
         .map_or_else(String::new, |l| format!("; {}", lock(l)));
-    line(out, "wal", &format!("node {}, cluster {}{in_use}", text(&wal.node_id), text(&wal.cluster_id)))?;
+    line(
+        out,
+        "wal",
+        &format!(
+            "node {}, cluster {}{in_use}",
+            known(wal.node_id, "unknown"),
+            known(wal.cluster_id, "unknown")
+        ),
+    )?;
     line(
         out,
         "hard state",
-        &format!("term {}, vote {}, commit {}", number(wal.term), text(&wal.vote), number(wal.commit)),
+        &format!(
+            "term {}, vote {}, commit {}",
+            known(wal.term, "none"),
+            known(wal.vote, "unknown"),
+            known(wal.commit, "none")
+        ),
     )?;
     line(
         out,
         "entries",
-        &format!("{} to {}; the log ends {}", number(wal.first_entry), number(wal.last_entry), wal.end),
+        &format!(
+            "{} to {}; the log ends {}",
+            known(wal.first_entry, "none"),
+            known(wal.last_entry, "none"),
+            wal.end
+        ),
     )?;
     let snapshots: Vec<String> =
         wal.snapshots.iter().map(|s| format!("{} (term {})", s.index, s.term)).collect();

@@ -3,7 +3,7 @@ use std::io::{self, Write};
 
 use clap::ValueEnum;
 use coldbolt::etcd::KeyRange;
-use coldbolt::etcd::member::hex16;
+use coldbolt::store::tree::{Node, TreeOptions, tree};
 use coldbolt::store::{KeyState, View};
 use serde_json::{Map, Value, json};
 
@@ -19,9 +19,11 @@ const MOST_NODES: usize = 100_000;
 /// SIZE is what the live version takes (key and value), STORED what all its stored versions take, deletions included.
 /// Compaction and defrag give back the difference: that is the churn.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  coldbolt keys backup.db --prefix /registry/events/\n  coldbolt keys backup.db --tree --depth 3\n  coldbolt keys backup.db --top 20 --by churn"
-)]
+#[command(after_help = "\
+Examples:
+  coldbolt keys backup.db --prefix /registry/events/
+  coldbolt keys backup.db --tree --depth 3
+  coldbolt keys backup.db --top 20 --by churn")]
 pub struct Args {
     #[command(flatten)]
     file: File,
@@ -70,7 +72,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     args.file.with(context, |store, out| {
         let view = store.at(Some(args.rev))?;
         match (args.tree, args.top) {
-            (true, _) => tree(args, view, out)?,
+            (true, _) => show_tree(args, view, out)?,
             (_, Some(n)) => top(args, n as usize, view, out)?,
             (false, None) => list(args, view, out)?,
         }
@@ -84,12 +86,8 @@ impl Args {
     }
 }
 
-fn live_size(state: &KeyState) -> u64 {
-    if state.deleted { 0 } else { state.key.len() as u64 + state.value_len }
-}
-
 fn lease(state: &KeyState) -> Option<String> {
-    (state.lease != 0).then(|| hex16(state.lease.cast_unsigned()))
+    (!state.lease.is_none()).then(|| state.lease.padded())
 }
 
 const HEADER: &str = "  MODIFIED    CREATED  VERSION     SIZE   STORED    REVS  LEASE             KEY";
@@ -105,7 +103,7 @@ fn line(out: &mut dyn Write, state: &KeyState) -> io::Result<()> {
         out,
         "{:>10} {created:>10} {version:>8} {:>8} {:>8} {:>7}  {lease:<16}  {}",
         state.revision.main,
-        size(live_size(state)),
+        size(state.live_size()),
         size(state.bytes),
         state.revisions,
         show_key(&state.key)
@@ -152,10 +150,10 @@ fn list(args: &Args, view: View<'_, '_>, out: &mut dyn Write) -> Result<(), Fail
 
 fn top(args: &Args, n: usize, view: View<'_, '_>, out: &mut dyn Write) -> Result<(), Fail> {
     let measure = |state: &KeyState| match args.by {
-        By::Size => live_size(state),
+        By::Size => state.live_size(),
         By::Stored => state.bytes,
         By::Revisions => state.revisions,
-        By::Churn => state.bytes.saturating_sub(live_size(state)),
+        By::Churn => state.bytes.saturating_sub(state.live_size()),
     };
     let mut greatest: Vec<(u64, KeyState)> = Vec::new();
     let mut total = 0u64;
@@ -202,135 +200,60 @@ fn percent(part: u64, whole: u64) -> String {
     if whole == 0 { "-".to_owned() } else { format!("{:.1} %", part as f64 * 100.0 / whole as f64) }
 }
 
-/// A prefix and what lies under it.
-#[derive(Default)]
-struct Node {
-    name: Vec<u8>,
-    live: u64,
-    size: u64,
-    stored: u64,
-    revisions: u64,
-    children: Vec<Node>,
-}
-
-impl Node {
-    fn add(&mut self, state: &KeyState) {
-        self.live += u64::from(!state.deleted);
-        self.size = self.size.saturating_add(live_size(state));
-        self.stored = self.stored.saturating_add(state.bytes);
-        self.revisions = self.revisions.saturating_add(state.revisions);
-    }
-
-    fn sort(&mut self) {
-        self.children.sort_by_key(|child| std::cmp::Reverse(child.stored));
-        self.children.iter_mut().for_each(Node::sort);
-    }
-}
-
-/// The levels of a key: up to and with each separator; one at the start belongs to the first.
-pub fn levels<'k>(key: &'k [u8], separator: &[u8], depth: usize) -> Vec<&'k [u8]> {
-    let mut levels = Vec::new();
-    let (mut from, mut at) = (0, separator.len().min(key.len()));
-    while levels.len() < depth {
-        let Some(found) = key[at..].windows(separator.len()).position(|window| window == separator) else {
-            break;
-        };
-        let end = at + found + separator.len();
-        levels.push(&key[from..end]);
-        (from, at) = (end, end);
-    }
-    levels
-}
-
-fn tree(args: &Args, view: View<'_, '_>, out: &mut dyn Write) -> Result<(), Fail> {
-    let mut root = Node::default();
-    let mut nodes = 0;
+fn show_tree(args: &Args, view: View<'_, '_>, out: &mut dyn Write) -> Result<(), Fail> {
     let separator = args.separator.to_string();
-    for state in view.keys(args.range()) {
-        let state = state?;
-        root.add(&state);
-        let mut node = &mut root;
-        for level in levels(&state.key, separator.as_bytes(), args.depth) {
-            // Keys come in order, so what a prefix has comes together.
-            if node.children.last().is_none_or(|last| last.name != level) {
-                nodes += 1;
-                if nodes > MOST_NODES {
-                    let what = format!(
-                        "more than {MOST_NODES} prefixes at depth {}; ask for fewer levels with --depth",
-                        args.depth
-                    );
-                    return Err(Fail::Refused(what));
-                }
-                node.children.push(Node { name: level.to_vec(), ..Node::default() });
-            }
-            let Some(last) = node.children.last_mut() else { break };
-            node = last;
-            node.add(&state);
-        }
-    }
-    root.sort();
+    let (range, separator, depth) = (args.range(), separator.as_bytes(), args.depth);
+    let Some(root) = tree(view, &TreeOptions { range, separator, depth, most: MOST_NODES })? else {
+        let what =
+            format!("more than {MOST_NODES} prefixes at depth {depth}; ask for fewer levels with --depth");
+        return Err(Fail::Refused(what));
+    };
     let simple = args.write_out == Listing::Simple;
     let bars = Bars::new();
     if simple {
         writeln!(out, "    KEYS     SIZE   STORED     REVS   SHARE  {}PREFIX", bars.header())?;
     }
-    let most = root.stored;
     let mut list =
         List::begin(out, args.write_out, "coldbolt.keys-tree/1", &view.store().source().name(), "prefixes")?;
     let mut pending = vec![(0usize, Vec::new(), &root)];
     while let Some((depth, above, node)) = pending.pop() {
         let path = [above.as_slice(), &node.name].concat();
         if simple {
-            let name = if depth == 0 { "(all)".into() } else { show_key(&node.name) };
-            list.item(&(), |out| {
-                writeln!(
-                    out,
-                    "{:>8} {:>8} {:>8} {:>8} {:>7}  {}{}{name}",
-                    count(node.live),
-                    size(node.size),
-                    size(node.stored),
-                    count(node.revisions),
-                    percent(node.stored, most),
-                    bars.bar(node.stored, most),
-                    "  ".repeat(depth),
-                )
-            })?;
+            list.item(&(), |out| node_line(out, node, depth, root.stored, &bars))?;
         } else {
-            let mut item = Map::new();
-            json_bytes(&mut item, "prefix", &path);
-            for (name, n) in [
-                ("depth", depth as u64),
-                ("keys", node.live),
-                ("bytes", node.size),
-                ("stored_bytes", node.stored),
-                ("stored_versions", node.revisions),
-            ] {
-                item.insert(name.to_owned(), n.into());
-            }
-            list.item(&Value::Object(item), |_| Ok(()))?;
+            list.item(&node_json(node, depth, &path), |_| Ok(()))?;
         }
         pending.extend(node.children.iter().rev().map(|child| (depth + 1, path.clone(), child)));
     }
     Ok(list.end()?)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::levels;
+fn node_line(out: &mut dyn Write, node: &Node, depth: usize, most: u64, bars: &Bars) -> io::Result<()> {
+    let name = if depth == 0 { "(all)".into() } else { show_key(&node.name) };
+    writeln!(
+        out,
+        "{:>8} {:>8} {:>8} {:>8} {:>7}  {}{}{name}",
+        count(node.live),
+        size(node.size),
+        size(node.stored),
+        count(node.revisions),
+        percent(node.stored, most),
+        bars.bar(node.stored, most),
+        "  ".repeat(depth),
+    )
+}
 
-    #[test]
-    fn a_key_has_a_level_for_each_separator_but_one_at_its_start() {
-        let text = |key: &str, depth| -> Vec<String> {
-            levels(key.as_bytes(), b"/", depth)
-                .into_iter()
-                .map(|level| String::from_utf8(level.to_vec()).unwrap())
-                .collect()
-        };
-        assert_eq!(text("/registry/pods/default/web", 9), ["/registry/", "pods/", "default/"]);
-        assert_eq!(text("/registry/pods/default/web", 1), ["/registry/"]);
-        assert_eq!(text("a/b", 9), ["a/"]);
-        assert_eq!(text("/a", 9), [""; 0]);
-        assert_eq!(text("//a", 9), ["//"]);
-        assert_eq!(text("", 9), [""; 0]);
+fn node_json(node: &Node, depth: usize, path: &[u8]) -> Value {
+    let mut item = Map::new();
+    json_bytes(&mut item, "prefix", path);
+    for (name, n) in [
+        ("depth", depth as u64),
+        ("keys", node.live),
+        ("bytes", node.size),
+        ("stored_bytes", node.stored),
+        ("stored_versions", node.revisions),
+    ] {
+        item.insert(name.to_owned(), n.into());
     }
+    Value::Object(item)
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use coldbolt::codec::proto::message::{go_quote, is_print};
+use coldbolt::codec::go::{go_quote, is_print};
 use coldbolt::etcd::{DataDir, KeyValue};
 use coldbolt::io::Source;
 use coldbolt::ops::copy::CopyOptions;
@@ -21,7 +21,6 @@ use coldbolt::words::monitor::Monitor;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::progress::Heard;
 use super::{Context, Done, Fail, Verdict, input};
 
 #[derive(Debug, clap::Args)]
@@ -94,11 +93,11 @@ impl File {
         context: &mut Context<'c>,
         work: impl FnOnce(Option<&Folded>, &Store<'_>, &mut dyn Write) -> Result<Verdict, Fail>,
     ) -> Done {
-        let heard = Heard::new(context.monitor);
-        let opened = open(&self.path, &self.damage, &self.fold, self.wal_dir.as_deref(), &heard)?;
-        let verdict = work(opened.folded(), &opened.store(&heard)?, context.out)?;
+        let monitor = context.monitor;
+        let opened = open(&self.path, &self.damage, &self.fold, self.wal_dir.as_deref(), monitor)?;
+        let verdict = work(opened.folded(), &opened.store(monitor)?, context.out)?;
         opened.steady()?;
-        Ok(if heard.damage() { Verdict::Bad } else { verdict })
+        Ok(if monitor.damage() { Verdict::Bad } else { verdict })
     }
 }
 

@@ -1,7 +1,8 @@
 use std::path::PathBuf;
 
+use coldbolt::MemberId;
 use coldbolt::etcd::identity::member_id;
-use coldbolt::etcd::member::{Member, hex16};
+use coldbolt::etcd::member::Member;
 use coldbolt::etcd::peer_url::peer_urls;
 use coldbolt::ops::copy::CopyOptions;
 use coldbolt::ops::copy::directory::{copy_directory, members};
@@ -22,7 +23,9 @@ pub enum Command {
 
 /// Print who is a member by a member's database and log.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  coldbolt member list --data-dir /var/lib/etcd")]
+#[command(after_help = "\
+Example:
+  coldbolt member list --data-dir /var/lib/etcd")]
 pub struct ListArgs {
     /// The member's data directory.
     #[arg(long, value_name = "DIR")]
@@ -61,13 +64,13 @@ struct Change {
 /// also what the lost members may not have had; the cluster and the member keep their ids, and etcd starts from the
 /// new directory with the flags it had. Never start a removed member again.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Example:\n  coldbolt member remove 8211f1d0f64f3269 91bc3c398fb3c146 --data-dir /var/lib/etcd -o /var/lib/etcd-alone"
-)]
+#[command(after_help = "\
+Example:
+  coldbolt member remove 8211f1d0f64f3269 91bc3c398fb3c146 --data-dir /var/lib/etcd -o /var/lib/etcd-alone")]
 pub struct RemoveArgs {
     /// The members' ids, in hex as etcdctl prints them.
-    #[arg(value_name = "ID", required = true, value_parser = id)]
-    ids: Vec<u64>,
+    #[arg(value_name = "ID", required = true)]
+    ids: Vec<MemberId>,
     #[command(flatten)]
     change: Change,
 }
@@ -76,9 +79,9 @@ pub struct RemoveArgs {
 ///
 /// As `etcdctl member add` does while there is a leader: a voter that has not started counts for the quorum.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Example:\n  coldbolt member add --peer-urls http://10.0.0.2:2380 --data-dir /var/lib/etcd -o /var/lib/etcd-new"
-)]
+#[command(after_help = "\
+Example:
+  coldbolt member add --peer-urls http://10.0.0.2:2380 --data-dir /var/lib/etcd -o /var/lib/etcd-new")]
 pub struct AddArgs {
     /// Where the other members reach it, separated by commas.
     #[arg(long, value_name = "URLS", value_delimiter = ',', required = true)]
@@ -87,21 +90,22 @@ pub struct AddArgs {
     #[arg(long)]
     learner: bool,
     /// Its id, in hex: needed when a member with these URLs was removed before [default: made of the URLs].
-    #[arg(long, value_name = "ID", value_parser = id)]
-    id: Option<u64>,
+    #[arg(long, value_name = "ID")]
+    id: Option<MemberId>,
     #[command(flatten)]
     change: Change,
-}
-
-fn id(text: &str) -> Result<u64, String> {
-    u64::from_str_radix(text, 16).map_err(|error| error.to_string())
 }
 
 pub fn run(command: &Command, context: &mut Context<'_>) -> Done {
     match command {
         Command::List(args) => list(args, context),
         Command::Remove(args) => {
-            let remove = |id: &u64| ConfChange { id: None, kind: Some(1), node_id: Some(*id), context: None };
+            let remove = |id: &MemberId| ConfChange {
+                id: None,
+                kind: Some(1),
+                node_id: Some(id.get()),
+                context: None,
+            };
             let changes: Vec<ConfChange> = args.ids.iter().map(remove).collect();
             change(&args.change, &changes, "coldbolt.member-remove/1", context)
         }
@@ -109,10 +113,10 @@ pub fn run(command: &Command, context: &mut Context<'_>) -> Done {
             let urls = peer_urls(args.peer_urls.iter().map(String::as_str)).map_err(Fail::Usage)?;
             // etcd takes the time into it; any id that none has had will do.
             let id = args.id.unwrap_or_else(|| member_id(&urls, ""));
-            let member = json!({ "id": id, "peerURLs": urls, "isLearner": args.learner }).to_string();
+            let member = json!({ "id": id.get(), "peerURLs": urls, "isLearner": args.learner }).to_string();
             let kind = Some(if args.learner { 3 } else { 0 });
             let changes =
-                [ConfChange { id: None, kind, node_id: Some(id), context: Some(member.into_bytes()) }];
+                [ConfChange { id: None, kind, node_id: Some(id.get()), context: Some(member.into_bytes()) }];
             change(&args.change, &changes, "coldbolt.member-add/1", context)
         }
     }
@@ -141,7 +145,7 @@ fn list(args: &ListArgs, context: &mut Context<'_>) -> Done {
     let row = |m: &Member| {
         let learns = if m.is_learner { "learns" } else { "votes" };
         [
-            hex16(m.id),
+            m.id.padded(),
             clean(&m.name),
             clean(&m.peer_urls.join(",")),
             clean(&m.client_urls.join(",")),

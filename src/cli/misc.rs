@@ -7,7 +7,9 @@ use super::{Cli, Context, Done, Fail, Verdict};
 
 /// Print the version.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  coldbolt version")]
+#[command(after_help = "\
+Example:
+  coldbolt version")]
 pub struct VersionArgs {}
 
 pub fn version(_: &VersionArgs, context: &mut Context<'_>) -> Done {
@@ -17,7 +19,9 @@ pub fn version(_: &VersionArgs, context: &mut Context<'_>) -> Done {
 
 /// Print a completion script for a shell.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  coldbolt completion bash > /etc/bash_completion.d/coldbolt")]
+#[command(after_help = "\
+Example:
+  coldbolt completion bash > /etc/bash_completion.d/coldbolt")]
 pub struct CompletionArgs {
     /// The shell.
     shell: Shell,
@@ -33,9 +37,10 @@ pub fn completion(args: &CompletionArgs, context: &mut Context<'_>) -> Done {
 
 /// Print the manual page, of coldbolt or of one command.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  coldbolt man | man -l -\n  coldbolt man snapshot status > coldbolt-snapshot-status.1"
-)]
+#[command(after_help = "\
+Examples:
+  coldbolt man | man -l -
+  coldbolt man snapshot status > coldbolt-snapshot-status.1")]
 pub struct ManArgs {
     /// The command, by its words; none for the overview.
     #[arg(value_name = "COMMAND")]

@@ -20,6 +20,7 @@ mod keys;
 mod keyspace;
 mod member;
 mod misc;
+mod named;
 mod out;
 #[cfg(feature = "parquet")]
 mod parquet;
@@ -32,7 +33,6 @@ mod restore;
 mod seal;
 mod snap;
 mod status;
-mod value_diff;
 mod verify;
 mod wal;
 
@@ -41,6 +41,8 @@ use std::panic;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use coldbolt::Finding;
+use coldbolt::words::monitor::Monitor;
 
 use self::progress::Terminal;
 
@@ -58,7 +60,11 @@ use self::progress::Terminal;
     max_term_width = 110,
     propagate_version = true,
     disable_help_subcommand = true,
-    after_help = "Examples:\n  coldbolt status backup.db\n  coldbolt inspect /var/lib/etcd\n  coldbolt verify backup.db"
+    after_help = "\
+Examples:
+  coldbolt status backup.db
+  coldbolt inspect /var/lib/etcd
+  coldbolt verify backup.db"
 )]
 struct Cli {
     #[command(flatten)]
@@ -77,10 +83,10 @@ struct Global {
     /// Threads to use; 0 is one for each core.
     #[arg(short, long, global = true, default_value_t = 0, value_name = "N")]
     jobs: usize,
-    /// Read files instead of mapping them: this is always so, as a mapped file that shrinks or has a bad sector ends
-    /// the program.
+    /// Map files into memory instead of reading them: only for files that nobody writes to, on a good disk; one that
+    /// shrinks meanwhile or has a bad sector ends the program.
     #[arg(long, global = true)]
-    no_mmap: bool,
+    mmap: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -191,11 +197,21 @@ struct Context<'c> {
 
 type Done = Result<Verdict, Fail>;
 
+impl Context<'_> {
+    /// Writes everything out, then tells what was found; bad if damage is among it.
+    fn tell(&mut self, findings: Vec<Finding>) -> Done {
+        self.out.flush()?;
+        findings.into_iter().for_each(|finding| self.monitor.finding(finding));
+        Ok(if self.monitor.damage() { Verdict::Bad } else { Verdict::Good })
+    }
+}
+
 pub fn main() -> ExitCode {
     panic::set_hook(Box::new(|info| {
         let _ = writeln!(
             io::stderr(),
-            "coldbolt: internal error: {info}\nThis is a fault in coldbolt, your input was not changed. Please report it."
+            "coldbolt: internal error: {info}\n\
+             This is a fault in coldbolt, your input was not changed. Please report it."
         );
     }));
     let cli = Cli::parse();
@@ -203,6 +219,7 @@ pub fn main() -> ExitCode {
         // Fails only if the pool exists already, and this is the first use.
         let _ = rayon::ThreadPoolBuilder::new().num_threads(cli.global.jobs).build_global();
     }
+    coldbolt::io::map_all_files(cli.global.mmap);
     panic::catch_unwind(|| run(&cli)).map_or(ExitCode::from(5), ExitCode::from)
 }
 
@@ -210,8 +227,14 @@ fn run(cli: &Cli) -> u8 {
     let monitor = Terminal::new(cli.global.progress);
     let mut out = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
     let mut context = Context { out: &mut out, monitor: &monitor };
-    let context = &mut context;
-    let done = match &cli.command {
+    let done = dispatch(&cli.command, &mut context);
+    let done = done.and_then(|verdict| out.flush().map(|()| verdict).map_err(Fail::Output));
+    monitor.close();
+    exit_code(done, &monitor)
+}
+
+fn dispatch(command: &Command, context: &mut Context<'_>) -> Done {
+    match command {
         Command::Status(args) | Command::Snapshot(Snapshot::Status(args)) => status::run(args, context),
         Command::Hashkv(args) => hashkv::run(args, context),
         Command::Inspect(args) => inspect::run(args, context),
@@ -235,16 +258,17 @@ fn run(cli: &Cli) -> u8 {
         Command::Members(args) => facts::members(args, context),
         Command::History(args) => history::run(args, context),
         Command::Events(args) => events::run(args, context),
-        Command::Wal(Wal::Dump(args)) => wal::run(args, context.out).map(verdict).map_err(Fail::Library),
-        Command::Snap(Snap::Show(args)) => snap::run(args, context.out).map(verdict).map_err(Fail::Library),
+        Command::Wal(Wal::Dump(args)) => wal::run(args, context),
+        Command::Snap(Snap::Show(args)) => snap::run(args, context),
         Command::Bolt(command) => bolt::run(command, context),
         Command::Explain(args) => explain::run(args, context),
         Command::Version(args) => misc::version(args, context),
         Command::Completion(args) => misc::completion(args, context),
         Command::Man(args) => misc::man(args, context),
-    };
-    let done = done.and_then(|verdict| out.flush().map(|()| verdict).map_err(Fail::Output));
-    monitor.close();
+    }
+}
+
+fn exit_code(done: Done, monitor: &Terminal) -> u8 {
     match done {
         Ok(Verdict::Good) => 0,
         Ok(Verdict::Bad) => 1,
@@ -278,23 +302,4 @@ fn run(cli: &Cli) -> u8 {
             }
         }
     }
-}
-
-fn verdict(code: u8) -> Verdict {
-    if code == 0 { Verdict::Good } else { Verdict::Bad }
-}
-
-/// What a failed write to standard output is.
-fn output(source: io::Error) -> coldbolt::Error {
-    coldbolt::Error::Output { what: "standard output".to_owned(), source }
-}
-
-/// Writes everything out, then the findings on standard error; 1 if one of them is damage.
-fn finish(out: &mut dyn Write, findings: &[coldbolt::Finding]) -> coldbolt::Result<u8> {
-    out.flush().map_err(output)?;
-    let mut stderr = io::stderr().lock();
-    for finding in findings {
-        let _ = writeln!(stderr, "{}: {finding}", finding.severity);
-    }
-    Ok(u8::from(findings.iter().any(|finding| finding.severity == coldbolt::Severity::Damage)))
 }

@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use coldbolt::etcd::KeyValue;
-use coldbolt::etcd::member::hex16;
+use coldbolt::store::export::RowChange;
 use parquet::basic::Compression;
 use parquet::column::writer::ColumnWriter;
 use parquet::data_type::ByteArray;
@@ -20,8 +20,6 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::ColumnPath;
-
-use super::export::ChangeFields;
 
 /// Rows and bytes of a group: what is held in memory.
 const GROUP: usize = 1 << 17;
@@ -75,8 +73,9 @@ impl Writer {
     pub fn new(changes: bool, values: bool) -> io::Result<Writer> {
         let change = "required binary type (UTF8); required int64 sub; required boolean compacted;";
         let schema = format!(
-            "message keyspace {{ {} required binary key; required int64 create_revision; required int64 mod_revision; required int64 version;
-             optional binary lease (UTF8); required int64 value_len; {} }}",
+            "message keyspace {{ {} required binary key; required int64 create_revision; \
+             required int64 mod_revision; required int64 version; optional binary lease (UTF8); \
+             required int64 value_len; {} }}",
             if changes { change } else { "" },
             if values { "required binary value;" } else { "" }
         );
@@ -98,13 +97,13 @@ impl Writer {
     pub fn row(
         &mut self,
         kv: KeyValue<'_>,
-        value_len: usize,
-        change: Option<ChangeFields>,
+        value_len: u64,
+        change: Option<RowChange>,
         out: &mut dyn Write,
     ) -> io::Result<()> {
         let columns = &mut self.columns;
         if let Some(change) = change {
-            columns.kind.push(change.r#type.into());
+            columns.kind.push(change.kind.name().into());
             columns.sub.push(change.sub);
             columns.compacted.push(change.compacted);
         }
@@ -114,7 +113,7 @@ impl Writer {
         columns.version.push(kv.version);
         columns.has_lease.push(i16::from(kv.lease != 0));
         if kv.lease != 0 {
-            columns.lease.push(hex16(kv.lease.cast_unsigned()).into_bytes().into());
+            columns.lease.push(kv.lease_id().padded().into_bytes().into());
         }
         columns.value_len.push(i64::try_from(value_len).unwrap_or(i64::MAX));
         if self.values {

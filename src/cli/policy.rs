@@ -4,12 +4,8 @@ use std::path::{Path, PathBuf};
 
 use coldbolt::io::Source;
 use coldbolt::ops::verify::evidence::Selector;
-use coldbolt::ops::verify::policy::{
-    Age, Forbidden, Id, Percent, Policy, Previous, Required, TrailerRule, Version,
-};
-use coldbolt::ops::verify::{Level, VerifyOptions, verify};
+use coldbolt::ops::verify::policy::{Age, Forbidden, Id, Percent, Policy, Required, TrailerRule, Version};
 use coldbolt::words::error::{Error, printable, show};
-use coldbolt::words::monitor::Quiet;
 
 use super::Fail;
 
@@ -134,17 +130,9 @@ impl PolicyArgs {
         Ok((policy != Policy::default() || self.previous.is_some()).then_some(policy))
     }
 
-    /// What the previous snapshot is. It is verified itself; what is wrong with it is no finding of ours.
-    pub fn previous(&self) -> Result<Option<Previous>, Fail> {
-        let Some(path) = &self.previous else { return Ok(None) };
-        let options = VerifyOptions { level: Level::Mvcc, ..VerifyOptions::default() };
-        Ok(Some(match verify(path, options, &Quiet) {
-            Ok(verification) => Previous::of(&verification),
-            Err(error) => Previous {
-                path: show(path),
-                state: Err(format!("could not be read ({})", super::hint::error(&error))),
-            },
-        }))
+    /// The earlier snapshot.
+    pub fn previous(&self) -> Option<&Path> {
+        self.previous.as_deref()
     }
 
     /// The files that are read besides the inputs.

@@ -18,6 +18,7 @@ const PACE: Duration = Duration::from_millis(500);
 
 pub struct Terminal {
     mode: ProgressMode,
+    damage: AtomicBool,
     work: Mutex<Option<Work>>,
 }
 
@@ -37,7 +38,12 @@ impl Terminal {
         } else {
             mode
         };
-        Terminal { mode, work: Mutex::new(None) }
+        Terminal { mode, damage: AtomicBool::new(false), work: Mutex::new(None) }
+    }
+
+    /// Whether damage was heard of.
+    pub fn damage(&self) -> bool {
+        self.damage.load(Ordering::Relaxed)
     }
 
     fn work(&self) -> MutexGuard<'_, Option<Work>> {
@@ -72,7 +78,9 @@ impl Work {
             ProgressMode::Json => {
                 if now.duration_since(self.said) >= PACE {
                     self.said = now;
-                    let line = serde_json::json!({"progress": {"what": self.what, "done": self.done, "total": self.total}});
+                    let progress =
+                        serde_json::json!({"what": self.what, "done": self.done, "total": self.total});
+                    let line = serde_json::json!({"progress": progress});
                     let _ = writeln!(io::stderr(), "{line}");
                 }
             }
@@ -119,41 +127,7 @@ impl Monitor for Terminal {
 
     fn finding(&self, finding: Finding) {
         let finding = super::hint::finding(finding);
-        self.say(&format!("{}: {finding}", finding.severity));
-    }
-}
-
-/// Passes everything on and remembers whether damage was heard of.
-pub struct Heard<'t> {
-    to: &'t Terminal,
-    damage: AtomicBool,
-}
-
-impl<'t> Heard<'t> {
-    pub fn new(to: &'t Terminal) -> Heard<'t> {
-        Heard { to, damage: AtomicBool::new(false) }
-    }
-
-    pub fn damage(&self) -> bool {
-        self.damage.load(Ordering::Relaxed)
-    }
-}
-
-impl Monitor for Heard<'_> {
-    fn begin(&self, what: &str, total: u64) {
-        self.to.begin(what, total);
-    }
-
-    fn advance(&self, bytes: u64) {
-        self.to.advance(bytes);
-    }
-
-    fn end(&self) {
-        self.to.end();
-    }
-
-    fn finding(&self, finding: Finding) {
         self.damage.fetch_or(finding.severity == Severity::Damage, Ordering::Relaxed);
-        self.to.finding(finding);
+        self.say(&format!("{}: {finding}", finding.severity));
     }
 }

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use coldbolt::etcd::member::hex16;
+use coldbolt::MemberId;
 use coldbolt::ops::rank::{Advice, Candidate, Health, RankOptions, RankReport, Uncommitted, rank};
 use coldbolt::replay::apply::Version;
 use coldbolt::store::compare::CompareReport;
@@ -19,7 +19,9 @@ use super::{Context, Done, Verdict, compare, hint};
 /// Exit codes: 0 it is clear, and the members agree; 1 one is damaged or missing, or they do not agree; 3 none could
 /// be read; 4 they cannot be compared.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  coldbolt rank m1/data m2/data m3/data")]
+#[command(after_help = "\
+Example:
+  coldbolt rank m1/data m2/data m3/data")]
 pub struct Args {
     /// The members' data directories.
     #[arg(value_name = "DIR", required = true)]
@@ -113,7 +115,6 @@ fn text(report: &RankReport, command: Option<String>) -> String {
 }
 
 fn row(member: &Candidate) -> [String; 9] {
-    let number = |n: Option<u64>| n.map_or_else(|| "-".to_owned(), |n| n.to_string());
     let revision = match (member.revision, member.revision_with_all) {
         (Some(known), Some(all)) if all > known => format!("{known}, {all} with all"),
         (known, _) => known.map_or_else(|| "-".to_owned(), |known| known.to_string()),
@@ -126,13 +127,13 @@ fn row(member: &Candidate) -> [String; 9] {
     };
     [
         member.directory.clone(),
-        member.member.map_or_else(|| "-".to_owned(), hex16),
+        member.member.map_or_else(|| "-".to_owned(), MemberId::padded),
         clean(member.name.as_deref().unwrap_or("-")),
         format!("{} of term {}", member.last_index, member.last_term),
         member.commit_index.to_string(),
-        number(member.database_index),
+        member.database_index.map_or_else(|| "-".to_owned(), |index| index.to_string()),
         revision,
-        format!("{}, {}", member.term, hex16(member.vote)),
+        format!("{}, {:#}", member.term, member.vote),
         health.to_owned(),
     ]
 }
@@ -147,7 +148,8 @@ fn fate(entries: &Uncommitted) -> String {
     if let Some(to) = entries.majority_to.filter(|to| entries.committed_to.is_none_or(|known| *to > known)) {
         let holders = entries.holders;
         said += &format!(
-            "; up to {to} it is on {holders} of {voters} voters, a majority: nothing else was committed in its place"
+            "; up to {to} it is on {holders} of {voters} voters, a majority: \
+             nothing else was committed in its place"
         );
     }
     let settled = entries.committed_to.max(entries.majority_to);
@@ -187,8 +189,8 @@ mod tests {
     #[test]
     fn what_became_of_the_last_entries_is_said_in_full() {
         let none = Uncommitted {
-            first: 4,
-            last: 9,
+            first: 4.into(),
+            last: 9.into(),
             committed_to: None,
             majority_to: None,
             holders: 0,
@@ -203,8 +205,8 @@ mod tests {
             format!("{head}; it may have been acknowledged: 1 of 3 voters cannot be asked")
         );
         let some = Uncommitted {
-            committed_to: Some(5),
-            majority_to: Some(7),
+            committed_to: Some(5.into()),
+            majority_to: Some(7.into()),
             holders: 2,
             absent: 0,
             rest_possible: false,
@@ -218,7 +220,7 @@ mod tests {
                 "{head}; {known}; {majority}; the rest was never acknowledged: most voters do not have it"
             )
         );
-        let replaced = Uncommitted { majority_to: None, replaced_from: Some(6), ..some };
+        let replaced = Uncommitted { majority_to: None, replaced_from: Some(6.into()), ..some };
         assert_eq!(fate(&replaced), format!("{head}; {known}; from 6 on others were committed in its place"));
     }
 }

@@ -20,9 +20,11 @@ use super::{Context, Done, Fail, hint};
 /// the moment, so that nothing later is in the result, and says how far it is to the next entry that tells a time.
 /// Clocks may differ: the most times that rise with the log are believed.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  coldbolt replay /var/lib/etcd --base yesterday.db --to-revision 1234 -o before-delete.db\n  coldbolt replay /var/lib/etcd --base yesterday.db --to-time 2026-11-22T13:59:00Z -o before-delete.db\n  coldbolt replay /var/lib/etcd --to-index 5678 -o at.db"
-)]
+#[command(after_help = "\
+Examples:
+  coldbolt replay /var/lib/etcd --base yesterday.db --to-revision 1234 -o before-delete.db
+  coldbolt replay /var/lib/etcd --base yesterday.db --to-time 2026-11-22T13:59:00Z -o before-delete.db
+  coldbolt replay /var/lib/etcd --to-index 5678 -o at.db")]
 #[command(group(clap::ArgGroup::new("until").required(true)))]
 pub struct Args {
     /// The directory whose log is applied: a data directory or a wal directory.
@@ -57,7 +59,7 @@ pub struct Args {
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let until = args
         .to_index
-        .map(Until::Index)
+        .map(|index| Until::Index(index.into()))
         .or_else(|| args.to_revision.map(Until::Revision))
         .or_else(|| args.to_time.map(Until::Time));
     let options = CopyOptions {

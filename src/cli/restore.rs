@@ -5,15 +5,13 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
-use coldbolt::etcd::member::hex16;
 use coldbolt::etcd::schema::Minor;
 use coldbolt::ops::restore::{Bump, Destination, KeyFilter, RestoreOptions, RestoreReport, Warning, restore};
 use serde_json::json;
 
 use self::manifest::{Manifest, Taken};
 use super::out::{Form, json};
-use super::{Context, Done, Fail, Verdict, hint, input};
+use super::{Context, Done, Fail, Verdict, hint, input, named};
 
 const DEFAULT_CLUSTER: &str = "default=http://localhost:2380";
 const DEFAULT_URL: &str = "http://localhost:2380";
@@ -31,9 +29,15 @@ const DEFAULT_URL: &str = "http://localhost:2380";
 /// --all-members does that in one run. Nothing is written on standard output unless --dry-run or --write-out asks for
 /// it.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  coldbolt restore backup.db --data-dir /var/lib/etcd-new\n  coldbolt restore backup.db --dry-run --all-members out --initial-cluster a=https://10.0.0.1:2380,b=https://10.0.0.2:2380\n  coldbolt restore backup.db --from-manifest etcd.yaml --bump-revision auto --mark-compacted --newer /var/lib/etcd.old\n  coldbolt restore backup.db --data-dir new --revision 12345\n  coldbolt restore backup.db --data-dir new --prefix /registry/ --exclude-prefix /registry/events/"
-)]
+#[command(after_help = "\
+Examples:
+  coldbolt restore backup.db --data-dir /var/lib/etcd-new
+  coldbolt restore backup.db --dry-run --all-members out --initial-cluster \
+a=https://10.0.0.1:2380,b=https://10.0.0.2:2380
+  coldbolt restore backup.db --from-manifest etcd.yaml --bump-revision auto --mark-compacted \
+--newer /var/lib/etcd.old
+  coldbolt restore backup.db --data-dir new --revision 12345
+  coldbolt restore backup.db --data-dir new --prefix /registry/ --exclude-prefix /registry/events/")]
 pub struct Args {
     /// Snapshot file or database; - is standard input.
     #[arg(value_name = "FILE")]
@@ -62,7 +66,14 @@ pub struct Args {
     #[arg(long, value_name = "etcd.yaml")]
     from_manifest: Option<PathBuf>,
     /// Restore even if the file's SHA-256 trailer is wrong. Not needed for a db without one.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", value_name = "BOOL")]
+    #[arg(
+        long,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "false",
+        default_missing_value = "true",
+        value_name = "BOOL"
+    )]
     skip_hash_check: bool,
     /// Raise the revision by that much, so that clients do not see it fall; wants --mark-compacted. auto: past the
     /// highest revision in the --newer files and 10,000,000 more, or by 1,000,000,000 if there are none.
@@ -73,16 +84,27 @@ pub struct Args {
     #[arg(long, value_name = "PATH", num_args = 1..)]
     newer: Vec<PathBuf>,
     /// Mark everything before the raised revision as compacted, so that watchers start anew.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", value_name = "BOOL")]
+    #[arg(
+        long,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "false",
+        default_missing_value = "true",
+        value_name = "BOOL"
+    )]
     mark_compacted: bool,
     /// Taken for etcdutl's sake; nothing is mapped.
     #[arg(long, value_name = "BYTES")]
     initial_memory_map_size: Option<u64>,
     /// The etcd that will read the directories [default: the version that the source was written by].
-    #[arg(long, value_enum, value_name = "VERSION")]
-    target_version: Option<Target>,
+    #[arg(long, value_parser = named::minor(), value_name = "VERSION")]
+    target_version: Option<Minor>,
     /// Write a directory for every member of --initial-cluster into this one, which must not exist.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["data_dir", "wal_dir", "name", "initial_advertise_peer_urls"])]
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with_all = ["data_dir", "wal_dir", "name", "initial_advertise_peer_urls"]
+    )]
     all_members: Option<PathBuf>,
     /// Restore the keyspace as it was at this revision, which must not be compacted. What came after it is left out.
     #[arg(long, value_name = "N")]
@@ -114,29 +136,6 @@ pub struct Args {
     /// Print what was done, or would be.
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     write_out: Option<Form>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Target {
-    #[value(name = "3.4")]
-    V34,
-    #[value(name = "3.5")]
-    V35,
-    #[value(name = "3.6")]
-    V36,
-    #[value(name = "3.7")]
-    V37,
-}
-
-impl From<Target> for Minor {
-    fn from(target: Target) -> Minor {
-        match target {
-            Target::V34 => Minor::V34,
-            Target::V35 => Minor::V35,
-            Target::V36 => Minor::V36,
-            Target::V37 => Minor::V37,
-        }
-    }
 }
 
 fn bump(text: &str) -> Result<Bump, String> {
@@ -261,7 +260,7 @@ impl Member {
                 }
             }
         };
-        let mut target = args.target_version.map(Minor::from);
+        let mut target = args.target_version;
         if target.is_none()
             && let Some((version, found)) = manifest.as_ref().and_then(Manifest::version)
         {
@@ -284,8 +283,8 @@ fn say(report: &RestoreReport, taken: &[Taken], context: &Context<'_>) {
     }
     for member in &report.members {
         let fields = json!({
-            "cluster-id": hex16(report.cluster_id),
-            "added-peer-id": hex16(member.id),
+            "cluster-id": report.cluster_id,
+            "added-peer-id": member.id,
             "added-peer-peer-urls": member.peer_urls,
         });
         context.monitor.say(&format!("info\tadded member\t{fields}"));
@@ -322,16 +321,10 @@ fn screen(out: &mut dyn Write, report: &RestoreReport, taken: &[Taken]) -> io::R
         _ => writeln!(out, "HashKV         {hashkv}")?,
     }
     writeln!(out, "for etcd       {}", report.target_version.name())?;
-    writeln!(out, "cluster id     {}", hex16(*cluster_id))?;
+    writeln!(out, "cluster id     {cluster_id:#}")?;
     for member in &report.members {
         let learner = if member.learner { " (learner)" } else { "" };
-        writeln!(
-            out,
-            "\nmember {} {} {}{learner}",
-            member.name,
-            hex16(member.id),
-            member.peer_urls.join(",")
-        )?;
+        writeln!(out, "\nmember {} {:#} {}{learner}", member.name, member.id, member.peer_urls.join(","))?;
         for file in &member.files {
             writeln!(
                 out,
@@ -361,7 +354,8 @@ fn screen(out: &mut dyn Write, report: &RestoreReport, taken: &[Taken]) -> io::R
     if report.dry_run {
         writeln!(
             out,
-            "\nNothing was written. Client URLs and certificates are to be added to the commands; they are not in the snapshot."
+            "\nNothing was written. Client URLs and certificates are to be added to the commands; \
+             they are not in the snapshot."
         )?;
     }
     Ok(())

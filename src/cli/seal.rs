@@ -15,7 +15,9 @@ use super::{Context, Done, Fail, Verdict, input};
 /// etcdutl restores a copied db only with --skip-hash-check. Sealed right after it was copied, it can be checked ever
 /// after.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  coldbolt seal member/snap/db -o backup.db")]
+#[command(after_help = "\
+Example:
+  coldbolt seal member/snap/db -o backup.db")]
 pub struct SealArgs {
     #[command(flatten)]
     both: Both,
@@ -25,7 +27,9 @@ pub struct SealArgs {
 ///
 /// The trailer must be right: a wrong one is refused, for it is the evidence that a byte has changed.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  coldbolt unseal backup.db -o db")]
+#[command(after_help = "\
+Example:
+  coldbolt unseal backup.db -o db")]
 pub struct UnsealArgs {
     #[command(flatten)]
     both: Both,
@@ -71,7 +75,13 @@ fn run(args: &Both, work: Work, schema: &str, context: &mut Context<'_>) -> Done
         let SealReport { source, bytes, sha256, .. } = report;
         json(
             context.out,
-            &json!({ "schema": schema, "source": source, "output": output, "bytes": bytes, "sha256": sha256 }),
+            &json!({
+                "schema": schema,
+                "source": source,
+                "output": output,
+                "bytes": bytes,
+                "sha256": sha256,
+            }),
         )?;
     } else {
         writeln!(context.out, "{} ({}), SHA-256 {}", clean(&output), size(report.bytes), report.sha256)?;

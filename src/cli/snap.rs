@@ -7,10 +7,10 @@ use clap::{Args, ValueEnum};
 use coldbolt::ops::wal_dump::snap_show;
 use coldbolt::raft::SnapshotMetadata;
 use coldbolt::snap::file::{Membership, SnapFile};
-use coldbolt::{Error, Finding, Result};
-use serde_json::{Value, json};
+use coldbolt::{Error, Finding, MemberId};
+use serde_json::{Map, Value, json};
 
-use super::{finish, output};
+use super::{Context, Done};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -37,13 +37,13 @@ enum WriteOut {
 }
 
 /// Runs the command.
-pub fn run(args: &ShowArgs, out: &mut dyn Write) -> Result<u8> {
+pub fn run(args: &ShowArgs, context: &mut Context<'_>) -> Done {
     let (file, mut findings) = match snap_show(&args.file) {
         Ok(file) => (Some(file), Vec::new()),
         Err(Error::Damaged { path, corrupt }) => {
             (None, vec![Finding::from_corrupt(&coldbolt::words::error::show(&path), *corrupt)])
         }
-        Err(error) => return Err(error),
+        Err(error) => return Err(error.into()),
     };
     let membership = file.as_ref().and_then(|file| match file.membership() {
         Ok(membership) => Some(membership),
@@ -54,35 +54,37 @@ pub fn run(args: &ShowArgs, out: &mut dyn Write) -> Result<u8> {
     });
     match args.write_out {
         WriteOut::Json => {
-            let mut object = json!({"schema": "coldbolt/snap-show/1"});
-            if let (Some(object), Some(file)) = (object.as_object_mut(), &file) {
-                object.insert("term".to_owned(), file.term().into());
-                object.insert("index".to_owned(), file.index().into());
-                object.insert("crc".to_owned(), format!("{:08x}", file.crc).into());
-                object.insert("crcOk".to_owned(), true.into());
-                object.insert("dataBytes".to_owned(), file.snapshot.data().len().into());
-                object.insert(
-                    "confState".to_owned(),
-                    file.snapshot.metadata.as_ref().map_or(Value::Null, conf_state),
-                );
-                if let Some(membership) = &membership {
-                    object.insert("members".to_owned(), json!(membership.members));
-                    object.insert("removedMembers".to_owned(), hex_ids(&membership.removed));
-                    object.insert("clusterVersion".to_owned(), json!(membership.cluster_version));
-                }
-            }
-            if let Some(object) = object.as_object_mut() {
-                object.insert("findings".to_owned(), json!(findings));
-            }
-            writeln!(out, "{object:#}").map_err(output)?;
+            let document = document(file.as_ref(), membership.as_ref(), &findings);
+            writeln!(context.out, "{document:#}")?;
         }
         WriteOut::Text => {
             if let Some(file) = &file {
-                text(out, file, membership.as_ref()).map_err(output)?;
+                text(context.out, file, membership.as_ref())?;
             }
         }
     }
-    finish(out, &findings)
+    context.tell(findings)
+}
+
+fn document(file: Option<&SnapFile>, membership: Option<&Membership>, findings: &[Finding]) -> Value {
+    let mut object = Map::new();
+    let mut put = |name: &str, value: Value| object.insert(name.to_owned(), value);
+    put("schema", "coldbolt/snap-show/1".into());
+    if let Some(file) = file {
+        put("term", json!(file.term()));
+        put("index", json!(file.index()));
+        put("crc", format!("{:08x}", file.crc).into());
+        put("crcOk", true.into());
+        put("dataBytes", file.snapshot.data().len().into());
+        put("confState", file.snapshot.metadata.as_ref().map_or(Value::Null, conf_state));
+    }
+    if let Some(membership) = membership {
+        put("members", json!(membership.members));
+        put("removedMembers", json!(membership.removed));
+        put("clusterVersion", json!(membership.cluster_version));
+    }
+    put("findings", json!(findings));
+    object.into()
 }
 
 fn text(out: &mut dyn Write, file: &SnapFile, membership: Option<&Membership>) -> std::io::Result<()> {
@@ -94,7 +96,7 @@ fn text(out: &mut dyn Write, file: &SnapFile, membership: Option<&Membership>) -
         file.snapshot.metadata.as_ref().and_then(|metadata| metadata.conf_state.as_ref())
     {
         let mut line = |name: &str, ids: &[u64]| {
-            let ids: Vec<String> = ids.iter().map(|id| format!("{id:016x}")).collect();
+            let ids: Vec<String> = ids.iter().map(|id| format!("{:#}", MemberId::new(*id))).collect();
             if ids.is_empty() { Ok(()) } else { writeln!(out, "{name:<15} {}", ids.join(" ")) }
         };
         line("voters", &conf_state.voters)?;
@@ -112,14 +114,14 @@ fn text(out: &mut dyn Write, file: &SnapFile, membership: Option<&Membership>) -
         let (peers, clients) = (member.peer_urls.join(","), member.client_urls.join(","));
         writeln!(
             out,
-            "member          {:016x} {name}{learner} peers {} clients {}",
+            "member          {:#} {name}{learner} peers {} clients {}",
             member.id,
             peers.escape_debug(),
             clients.escape_debug()
         )?;
     }
     for id in &membership.removed {
-        writeln!(out, "removed member  {id:016x}")?;
+        writeln!(out, "removed member  {id:#}")?;
     }
     Ok(())
 }
@@ -138,5 +140,5 @@ pub fn conf_state(metadata: &SnapshotMetadata) -> Value {
 }
 
 fn hex_ids(ids: &[u64]) -> Value {
-    ids.iter().map(|id| format!("{id:016x}")).collect()
+    ids.iter().map(|id| json!(MemberId::new(*id))).collect()
 }

@@ -1,19 +1,21 @@
 use std::path::PathBuf;
 
-use clap::ValueEnum;
+use coldbolt::etcd::schema::Minor;
 use coldbolt::ops::{StatusReport, status};
 
 use super::out::{WriteOut, clean, size, table};
-use super::{Context, Done, Verdict, input};
+use super::{Context, Done, Verdict, input, named};
 
 /// Print a snapshot's hash, revision, number of keys, size and storage version.
 ///
 /// The numbers and their formats are those of `etcdutl snapshot status`. Unlike it, every page of the file is checked
 /// and nothing a file contains can crash it. It does not compare the SHA-256 trailer.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  coldbolt status backup.db\n  coldbolt status backup.db -w json\n  coldbolt status /var/lib/etcd/member/snap/db --compat 3.5 -w table"
-)]
+#[command(after_help = "\
+Examples:
+  coldbolt status backup.db
+  coldbolt status backup.db -w json
+  coldbolt status /var/lib/etcd/member/snap/db --compat 3.5 -w table")]
 pub struct Args {
     /// Snapshot file or database; - is standard input.
     #[arg(value_name = "FILE")]
@@ -23,27 +25,15 @@ pub struct Args {
     write_out: WriteOut,
     /// Answer as the tools of that etcd version do: up to 3.5 they count the elements of all buckets and print no
     /// version, since 3.6 the live user keys.
-    #[arg(long, value_enum, default_value = "3.6", value_name = "VERSION")]
-    compat: Compat,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Compat {
-    #[value(name = "3.4")]
-    V34,
-    #[value(name = "3.5")]
-    V35,
-    #[value(name = "3.6")]
-    V36,
-    #[value(name = "3.7")]
-    V37,
+    #[arg(long, value_parser = named::minor(), default_value = "3.6", value_name = "VERSION")]
+    compat: Minor,
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let source = input::database(&args.path)?;
-    let heard = super::progress::Heard::new(context.monitor);
-    let report = status(&source, &heard)?;
-    let versioned = matches!(args.compat, Compat::V36 | Compat::V37);
+    let monitor = context.monitor;
+    let report = status(&source, monitor)?;
+    let versioned = args.compat >= Minor::V36;
     let StatusReport { hash, revision, live_keys, all_keys, total_size, version } = report;
     let keys = if versioned { live_keys } else { all_keys };
     let version = if args.write_out == WriteOut::Json { version } else { clean(&version) };
@@ -85,5 +75,5 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
             writeln!(out, "{table}")?;
         }
     }
-    Ok(if heard.damage() { Verdict::Bad } else { Verdict::Good })
+    Ok(if monitor.damage() { Verdict::Bad } else { Verdict::Good })
 }

@@ -1,21 +1,26 @@
 //! `coldbolt wal dump`.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
-use coldbolt::Result;
-use coldbolt::codec::proto::message::{Node, REDACTED, go_quote};
-use coldbolt::ops::wal_dump::{EntryFilter, Payload, Row, Start, WalDumpOptions, wal_dump};
+use coldbolt::codec::go::go_quote;
+use coldbolt::codec::proto::message::{Message, REDACTED};
+use coldbolt::codec::proto::tree::Node;
+use coldbolt::ops::wal_dump::{EntryFilter, Payload, Row, Start, WalDumpOptions, WalDumpReport, wal_dump};
 use coldbolt::raft::{self, ConfState, EntryView};
 use coldbolt::wal::{Body, End, Kind, TornReason, record};
-use coldbolt::words::monitor::Collect;
+use coldbolt::words::monitor::{Collect, Monitor, Relay};
+use coldbolt::{Error, Finding, MemberId};
 use serde_json::{Map, Value, json};
 
-use super::{finish, hint, output};
+use super::{Context, Done, hint};
+
+/// How a JSON document begins.
+const JSON_HEAD: &str = "{\"schema\":\"coldbolt/wal-dump/1\",\"rows\":[";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,8 +29,10 @@ Examples:
   coldbolt wal dump /backup/etcd-data/member/wal --raw
   coldbolt wal dump /backup/etcd-data -w ndjson | jq -r 'select(.request.put) | .request.put.key | @base64d'
 
-The log is read as etcd reads it: entries that a later one replaced are not shown (--raw shows them). What is wrong with it is printed to
-standard error after the entries before it. Exit code 1 means damage; a torn last record, which etcd repairs, is a warning and exit code 0.";
+The log is read as etcd reads it: entries that a later one replaced are not shown (--raw shows them). \
+What is wrong with it is printed to
+standard error after the entries before it. Exit code 1 means damage; a torn last record, which etcd repairs, \
+is a warning and exit code 0.";
 
 /// Print the entries of a member's write-ahead log.
 ///
@@ -51,7 +58,13 @@ pub struct DumpArgs {
     start_snap: Option<PathBuf>,
     /// Only entries of these types, comma-separated. `Normal` is everything but membership changes, `Request` a bare
     /// v2 request.
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = entry_types(), conflicts_with = "raw")]
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        value_parser = entry_types(),
+        conflicts_with = "raw"
+    )]
     entry_type: Vec<String>,
     /// Every record of every segment in file order, past wrong checksums, without interpreting requests.
     #[arg(long)]
@@ -76,7 +89,7 @@ fn entry_types() -> PossibleValuesParser {
 }
 
 /// Runs the command.
-pub fn run(args: &DumpArgs, out: &mut dyn Write) -> Result<u8> {
+pub fn run(args: &DumpArgs, context: &mut Context<'_>) -> Done {
     let start = match (&args.start_snap, args.start_index) {
         (Some(snap), _) => Start::Snapshot(snap.clone()),
         (None, Some(index)) => Start::After(index),
@@ -89,33 +102,49 @@ pub fn run(args: &DumpArgs, out: &mut dyn Write) -> Result<u8> {
         types: args.entry_type.iter().filter_map(|name| EntryFilter::from_name(name)).collect(),
         raw: args.raw,
     };
-    let monitor = Collect::default();
+    let out = &mut *context.out;
+    let found = Collect::default();
+    let keep = |finding| found.finding(finding);
+    let monitor = Relay::new(context.monitor).findings_to(&keep);
     let mut first = true;
     let report = wal_dump(&args.path, &options, &monitor, &mut |row| {
-        let written = match args.write_out {
-            WriteOut::Text => text(out, &row, args.show_secrets),
-            WriteOut::Ndjson => writeln!(out, "{}", json_row(&row, args.show_secrets)),
-            WriteOut::Json => {
-                let lead = if std::mem::take(&mut first) {
-                    "{\"schema\":\"coldbolt/wal-dump/1\",\"rows\":[\n"
-                } else {
-                    ",\n"
-                };
-                write!(out, "{lead}{}", json_row(&row, args.show_secrets))
-            }
-        };
-        written.map_err(output)
+        row_out(args, &row, std::mem::take(&mut first), out)
+            .map_err(|source| Error::Output { what: "standard output".to_owned(), source })
     });
-    let mut findings = monitor.into_findings();
+    let mut findings = found.into_findings();
     hint::findings(&mut findings);
-    let report = match report {
-        Ok(report) => report,
-        Err(error) => {
-            finish(out, &findings)?;
-            return Err(error);
+    match report {
+        Ok(report) => {
+            end(args, &report, first, &findings, out)?;
+            context.tell(findings)
         }
-    };
-    let written = match args.write_out {
+        Err(error) => {
+            context.tell(findings)?;
+            Err(error.into())
+        }
+    }
+}
+
+fn row_out(args: &DumpArgs, row: &Row<'_>, first: bool, out: &mut dyn Write) -> io::Result<()> {
+    match args.write_out {
+        WriteOut::Text => text(out, row, args.show_secrets),
+        WriteOut::Ndjson => writeln!(out, "{}", json_row(row, args.show_secrets)),
+        WriteOut::Json => {
+            let lead = if first { JSON_HEAD } else { "," };
+            write!(out, "{lead}\n{}", json_row(row, args.show_secrets))
+        }
+    }
+}
+
+/// What comes after the last row; `first` when there was none.
+fn end(
+    args: &DumpArgs,
+    report: &WalDumpReport,
+    first: bool,
+    findings: &[Finding],
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    match args.write_out {
         WriteOut::Text if args.raw => write_raw_end(out, report.summary.segments.last()),
         WriteOut::Text => {
             let types = if args.entry_type.is_empty() {
@@ -126,15 +155,13 @@ pub fn run(args: &DumpArgs, out: &mut dyn Write) -> Result<u8> {
             writeln!(out, "\nEntry types ({types}) count is : {}", report.entries)
         }
         WriteOut::Json => {
-            let lead = if first { "{\"schema\":\"coldbolt/wal-dump/1\",\"rows\":[" } else { "" };
+            let lead = if first { JSON_HEAD } else { "" };
             writeln!(out, "{lead}\n],\"findings\":{}}}", json!(findings))
         }
         WriteOut::Ndjson => findings
             .iter()
             .try_for_each(|finding| writeln!(out, "{}", json!({"type": "finding", "finding": finding}))),
-    };
-    written.map_err(output)?;
-    finish(out, &findings)
+    }
 }
 
 fn text(out: &mut dyn Write, row: &Row<'_>, secrets: bool) -> std::io::Result<()> {
@@ -148,10 +175,12 @@ fn text(out: &mut dyn Write, row: &Row<'_>, secrets: bool) -> std::io::Result<()
         Row::Start { snapshot: Some(snapshot), .. } => {
             let empty = ConfState::default();
             let conf_state = snapshot.conf_state.as_ref().unwrap_or(&empty);
-            let nodes: Vec<String> = conf_state.voters.iter().map(|id| format!("{id:x}")).collect();
+            let nodes: Vec<String> =
+                conf_state.voters.iter().map(|id| MemberId::new(*id).to_string()).collect();
             writeln!(
                 out,
-                "Snapshot:\nterm={} index={} nodes=[{}] confstate={}\nStart dumping log entries from snapshot.",
+                "Snapshot:\nterm={} index={} nodes=[{}] confstate={}\n\
+                 Start dumping log entries from snapshot.",
                 snapshot.term(),
                 snapshot.index(),
                 nodes.join(" "),
@@ -161,12 +190,13 @@ fn text(out: &mut dyn Write, row: &Row<'_>, secrets: bool) -> std::io::Result<()
         Row::Head { metadata, hard_state, entries, last } => {
             writeln!(
                 out,
-                "WAL metadata:\nnodeID={:x} clusterID={:x} term={} commitIndex={} vote={:x}\nWAL entries: {entries}",
-                metadata.node_id(),
-                metadata.cluster_id(),
-                hard_state.term(),
-                hard_state.commit(),
-                hard_state.vote()
+                "WAL metadata:\nnodeID={} clusterID={} term={} commitIndex={} vote={}\n\
+                 WAL entries: {entries}",
+                metadata.member(),
+                metadata.cluster(),
+                hard_state.newest_term(),
+                hard_state.committed(),
+                hard_state.voted_for()
             )?;
             if let Some(last) = last {
                 writeln!(out, "lastIndex={last}")?;
@@ -178,7 +208,8 @@ fn text(out: &mut dyn Write, row: &Row<'_>, secrets: bool) -> std::io::Result<()
         }
         Row::Record { crc, data, body, kind, .. } => {
             let data = data.unwrap_or_default();
-            let node = |message| Node::decode(message, data).map(|node| node.text(true)).unwrap_or_default();
+            let node =
+                |message: &Message<'_>| message.decode(data).map(|node| node.text(true)).unwrap_or_default();
             match body {
                 Body::Metadata(_) => writeln!(out, "Metadata: {}", node(&record::METADATA)),
                 Body::Crc => writeln!(out, "CRC: {crc}"),
@@ -217,8 +248,8 @@ fn write_raw_end(
             // As Go words it.
             let more = match torn.reason {
                 TornReason::LengthBeyondEnd { record, padding, limit, file } => format!(
-                    ": [wal] max entry size limit exceeded when reading \"{}\", recBytes: {record}, fileSize({file}) - offset({}) - \
-                     padBytes({padding}) = entryLimit({limit})",
+                    ": [wal] max entry size limit exceeded when reading \"{}\", recBytes: {record}, \
+                     fileSize({file}) - offset({}) - padBytes({padding}) = entryLimit({limit})",
                     segment.name, torn.offset
                 ),
                 TornReason::ZeroSectorChecksum { .. } => {
@@ -258,27 +289,27 @@ fn go_conf_state(conf_state: &ConfState) -> Value {
 /// The `type` and `data` columns.
 fn entry_text(payload: &Payload<'_>, secrets: bool) -> String {
     match payload {
-        Payload::Request(node) => match node.message("v2") {
+        Payload::Request(node) => match node.root().message("v2") {
             Some(_) if !secrets && payload.has_secret() => format!("norm\tv2:<{REDACTED}> "),
             _ => format!("norm\t{}", node.text(secrets)),
         },
-        Payload::V2(node) => format!("norm\t{}", v2_text(node, !secrets && payload.has_secret())),
+        Payload::V2(node) => format!("norm\t{}", v2_text(node.root(), !secrets && payload.has_secret())),
         Payload::Unknown => "norm\t???".to_owned(),
         Payload::ConfChange(None) => "conf\t???".to_owned(),
         Payload::ConfChange(Some(change)) => {
             let kind = change.kind.unwrap_or(0);
             let name = usize::try_from(kind).ok().and_then(|kind| raft::CONF_CHANGE_TYPES.get(kind)).copied();
             format!(
-                "conf\tmethod={} id={:x}",
+                "conf\tmethod={} id={}",
                 name.map_or_else(|| kind.to_string(), str::to_owned),
-                change.node_id()
+                change.member()
             )
         }
         Payload::Other => "????\t???".to_owned(),
     }
 }
 
-fn v2_text(node: &Node<'_>, redact: bool) -> String {
+fn v2_text(node: Node<'_, '_>, redact: bool) -> String {
     let (path, method) = (excerpt(node.bytes("Path"), 64, 64), node.bytes("Method"));
     let name = String::from_utf8_lossy(method).escape_debug().to_string();
     match method {
@@ -331,8 +362,12 @@ fn json_row(row: &Row<'_>, secrets: bool) -> Value {
         }
         Row::Head { metadata, hard_state, entries, last } => json!({
             "type": "wal",
-            "metadata": {"nodeID": hex(metadata.node_id()), "clusterID": hex(metadata.cluster_id())},
-            "hardState": {"term": hard_state.term(), "vote": hex(hard_state.vote()), "commit": hard_state.commit()},
+            "metadata": {"nodeID": metadata.member(), "clusterID": metadata.cluster()},
+            "hardState": {
+                "term": hard_state.term(),
+                "vote": hard_state.voted_for(),
+                "commit": hard_state.commit(),
+            },
             "entries": entries,
             "lastIndex": last,
         }),
@@ -353,7 +388,8 @@ fn json_row(row: &Row<'_>, secrets: bool) -> Value {
             object.insert("crc".to_owned(), format!("{crc:08x}").into());
             object.insert("crcOk".to_owned(), (*crc_ok).into());
             let data = data.unwrap_or_default();
-            let node = |message| Node::decode(message, data).map_or(Value::Null, |node| node.json(true));
+            let node =
+                |message: &Message<'_>| message.decode(data).map_or(Value::Null, |node| node.json(true));
             match body {
                 Body::Metadata(_) => drop(object.insert("metadata".to_owned(), node(&record::METADATA))),
                 Body::State(_) => drop(object.insert("hardState".to_owned(), node(&raft::HARD_STATE))),
@@ -381,8 +417,8 @@ fn record_type(kind: Kind) -> Value {
 }
 
 fn entry_json(object: &mut Map<String, Value>, entry: &EntryView<'_>, payload: &Payload<'_>, secrets: bool) {
-    object.insert("term".to_owned(), entry.term.into());
-    object.insert("index".to_owned(), entry.index.into());
+    object.insert("term".to_owned(), json!(entry.term));
+    object.insert("index".to_owned(), json!(entry.index));
     let kind =
         entry.entry_type().map_or_else(|| entry.kind.into(), |kind| Value::from(format!("Entry{kind:?}")));
     object.insert("entryType".to_owned(), kind);
@@ -400,13 +436,12 @@ fn entry_json(object: &mut Map<String, Value>, entry: &EntryView<'_>, payload: &
         }
         Payload::V2(node) => object.insert("v2Request".to_owned(), hide(node.json(secrets), &["Val"])),
         Payload::ConfChange(Some(change)) => {
-            let node =
-                Node::decode(&raft::CONF_CHANGE, entry.bytes()).map_or(Value::Null, |node| node.json(true));
+            let node = raft::CONF_CHANGE.decode(entry.bytes()).map_or(Value::Null, |node| node.json(true));
             if let Ok(mut member) = serde_json::from_slice::<Value>(change.context()) {
                 if let Some(id) = member.get_mut("id")
                     && let Some(number) = id.as_u64()
                 {
-                    *id = hex(number).into();
+                    *id = json!(MemberId::new(number));
                 }
                 object.insert("member".to_owned(), member);
             }
@@ -419,10 +454,6 @@ fn entry_json(object: &mut Map<String, Value>, entry: &EntryView<'_>, payload: &
     let text = entry_text(payload, secrets);
     let text = text.split_once('\t').map_or(text.as_str(), |(_, data)| data).trim_end();
     object.insert("text".to_owned(), text.into());
-}
-
-fn hex(id: u64) -> String {
-    format!("{id:016x}")
 }
 
 #[cfg(test)]

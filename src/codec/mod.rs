@@ -1,6 +1,7 @@
-//! Bytes in memory: numbers, checksums, protobuf, and Go's way of writing JSON.
+//! Bytes in memory: numbers, checksums, protobuf, and Go's way of writing text and JSON.
 
 pub mod checksum;
+pub mod go;
 pub mod json;
 pub mod proto;
 pub mod wire;
@@ -27,4 +28,24 @@ pub fn array_at<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> 
 #[must_use]
 pub fn slice_at(bytes: &[u8], offset: usize, len: usize) -> Option<&[u8]> {
     bytes.get(offset..offset.checked_add(len)?)
+}
+
+/// The same memory, with nothing in it, for items that borrow from something else.
+pub(crate) fn emptied<A, B>(mut items: Vec<A>) -> Vec<B> {
+    items.clear();
+    // A vector that is collected from another one of items as large stays where that was.
+    items.into_iter().map_while(|_| None).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_emptied_keeps_its_memory() {
+        let full: Vec<&'static [u8]> = vec![b"item"; 100];
+        let before = full.as_ptr();
+        let empty: Vec<&[u8]> = emptied(full);
+        assert_eq!((empty.len(), empty.capacity(), empty.as_ptr()), (0, 100, before));
+    }
 }

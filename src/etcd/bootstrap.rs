@@ -23,21 +23,22 @@ use crate::snap::file::{SnapFile, SnapName};
 use crate::snap::v2;
 use crate::wal::writer::Writer;
 use crate::wal::{Metadata, SegmentName, Snapshot};
+use crate::words::ids::{RaftIndex, Term};
 
 /// The term in which a new cluster begins.
-pub const TERM: u64 = 1;
+pub const TERM: Term = Term::new(1);
 
 /// The last index of the log: one entry for each member.
 #[must_use]
-pub fn commit(cluster: &NewCluster) -> u64 {
-    to_u64(cluster.members.len())
+pub fn commit(cluster: &NewCluster) -> RaftIndex {
+    RaftIndex::new(to_u64(cluster.members.len()))
 }
 
 /// The only segment of a member's log: its name, and its bytes without the zeros that follow.
 #[must_use]
 pub fn log(cluster: &NewCluster, member: &NewMember, version: Minor) -> (SegmentName, Vec<u8>) {
     let mut log = Writer::new(0);
-    log.metadata(&Metadata { node_id: Some(member.id), cluster_id: Some(cluster.id) });
+    log.metadata(&Metadata { node_id: Some(member.id.get()), cluster_id: Some(cluster.id.get()) });
     log.snapshot(&Snapshot { index: Some(0), term: Some(0), conf_state: None });
     for (member, index) in cluster.voters().chain(cluster.learners()).zip(1..) {
         let kind = if member.learner { ConfChangeType::AddLearnerNode } else { ConfChangeType::AddNode };
@@ -45,17 +46,22 @@ pub fn log(cluster: &NewCluster, member: &NewMember, version: Minor) -> (Segment
             id: zero(version),
             // All versions write it, even where it is 0.
             kind: Some(i32::from(kind)),
-            node_id: Some(member.id),
+            node_id: Some(member.id.get()),
             context: Some(member.json().into_bytes()),
         };
         let kind = Some(i32::from(EntryType::ConfChange));
-        log.entry(&Entry { kind, term: Some(TERM), index: Some(index), data: Some(change.encode_to_vec()) });
+        log.entry(&Entry {
+            kind,
+            term: Some(TERM.get()),
+            index: Some(index),
+            data: Some(change.encode_to_vec()),
+        });
     }
-    let vote = cluster.voters().next().map_or(0, |member| member.id);
-    log.state(&HardState { term: Some(TERM), vote: Some(vote), commit: Some(commit(cluster)) });
+    let vote = cluster.voters().next().map_or(0, |member| member.id.get());
+    log.state(&HardState { term: Some(TERM.get()), vote: Some(vote), commit: Some(commit(cluster).get()) });
     let conf_state = (version > Minor::V34).then(|| conf_state(cluster, version));
-    log.snapshot(&Snapshot { index: Some(commit(cluster)), term: Some(TERM), conf_state });
-    (SegmentName { sequence: 0, index: 0 }, log.into_bytes())
+    log.snapshot(&Snapshot { index: Some(commit(cluster).get()), term: Some(TERM.get()), conf_state });
+    (SegmentName { sequence: 0, index: RaftIndex::default() }, log.into_bytes())
 }
 
 /// The raft snapshot, the same for all members.
@@ -70,8 +76,8 @@ pub fn snapshot(cluster: &NewCluster, version: Minor) -> (SnapName, Vec<u8>) {
     let index = commit(cluster);
     let metadata = SnapshotMetadata {
         conf_state: Some(conf_state(cluster, version)),
-        index: Some(index),
-        term: Some(TERM),
+        index: Some(index.get()),
+        term: Some(TERM.get()),
     };
     let snapshot = raft::Snapshot { data: Some(data.into_bytes()), metadata: Some(metadata) };
     (SnapName { term: TERM, index }, SnapFile::encode(&snapshot))
@@ -79,7 +85,7 @@ pub fn snapshot(cluster: &NewCluster, version: Minor) -> (SnapName, Vec<u8>) {
 
 fn conf_state(cluster: &NewCluster, version: Minor) -> ConfState {
     let (voters, learners) =
-        (cluster.voters().map(|m| m.id).collect(), cluster.learners().map(|m| m.id).collect());
+        (cluster.voters().map(|m| m.id.get()).collect(), cluster.learners().map(|m| m.id.get()).collect());
     ConfState { voters, learners, auto_leave: zero(version).map(|_| false), ..ConfState::default() }
 }
 

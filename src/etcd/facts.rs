@@ -7,16 +7,19 @@ use crate::codec::array_at;
 use crate::etcd::alarm::{AlarmMember, AlarmType};
 use crate::etcd::auth::{PermissionType, Role, User};
 use crate::etcd::lease::Lease;
-use crate::etcd::member::{ConfState, Downgrade, Member, hex_id, hex_ids};
+use crate::etcd::member::{ConfState, Downgrade, Member};
 use crate::etcd::revision::BucketKey;
+use crate::words::error::{At, Corrupt};
+use crate::words::finding::Code;
+use crate::words::ids::{LeaseId, MemberId, RaftIndex, Term};
 
 /// The content of the buckets other than `key`.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Facts {
     /// The last raft entry whose effect is in the file.
-    pub consistent_index: Option<u64>,
+    pub consistent_index: Option<RaftIndex>,
     /// That entry's term; kept since 3.5.
-    pub term: Option<u64>,
+    pub term: Option<Term>,
     /// Raft membership; kept since 3.5.
     pub conf_state: Option<ConfState>,
     /// The compaction that was asked for last.
@@ -32,8 +35,7 @@ pub struct Facts {
     /// Members.
     pub members: Vec<Member>,
     /// Ids of members that were removed.
-    #[serde(serialize_with = "hex_ids")]
-    pub removed_members: Vec<u64>,
+    pub removed_members: Vec<MemberId>,
     /// Leases.
     pub leases: Vec<LeaseFact>,
     /// Alarms.
@@ -48,8 +50,7 @@ pub struct Facts {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LeaseFact {
     /// Its id.
-    #[serde(serialize_with = "hex_lease")]
-    pub id: i64,
+    pub id: LeaseId,
     /// Seconds it lives after each renewal.
     pub ttl: i64,
     /// Seconds left at the last checkpoint, if checkpoints are kept.
@@ -64,8 +65,7 @@ pub struct LeaseFact {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AlarmFact {
     /// The member that raised it.
-    #[serde(serialize_with = "hex_id")]
-    pub member_id: u64,
+    pub member_id: MemberId,
     /// Which.
     pub alarm: Option<AlarmType>,
 }
@@ -114,12 +114,21 @@ pub struct PermissionFact {
     pub range_end: String,
 }
 
-fn hex_lease<S: serde::Serializer>(id: &i64, serializer: S) -> Result<S::Ok, S::Error> {
-    hex_id(&id.cast_unsigned(), serializer)
-}
-
 fn show(bytes: &[u8]) -> String {
     bytes.escape_ascii().to_string()
+}
+
+/// Why an item of a small bucket cannot be taken in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Undecodable(String);
+
+impl Undecodable {
+    /// What is said of it; `at` is where the item lies.
+    #[must_use]
+    pub fn corrupt(self, at: At) -> Box<Corrupt> {
+        Corrupt::new(Code::ValueUndecodable, at, self.0)
+    }
 }
 
 impl Facts {
@@ -127,100 +136,104 @@ impl Facts {
     ///
     /// # Errors
     /// Why it does not decode.
-    pub fn take(&mut self, bucket: &[u8], key: &[u8], value: &[u8]) -> Result<(), String> {
-        match bucket {
+    pub fn take(&mut self, bucket: &[u8], key: &[u8], value: &[u8]) -> Result<(), Undecodable> {
+        let taken = match bucket {
             b"meta" => self.take_meta(key, value),
-            b"cluster" => match key {
-                b"clusterVersion" => text(value).map(|v| self.cluster_version = Some(v)),
-                b"downgrade" => json(value).map(|d| self.downgrade = Some(d)),
-                _ => self.unknown(bucket, key),
-            },
-            b"members" => {
-                let id = member_id(key)?;
-                let mut member: Member = json(value)?;
-                if member.id == 0 {
-                    member.id = id;
-                }
-                if member.id != id {
-                    return Err(format!("the value names member {:x}, its key {id:x}", member.id));
-                }
-                self.members.push(member);
-                Ok(())
-            }
+            b"cluster" => self.take_cluster(key, value),
+            b"members" => self.take_member(key, value),
             b"members_removed" => member_id(key).map(|id| self.removed_members.push(id)),
-            b"lease" => {
-                let key_id = array_at(key, 0).map(i64::from_be_bytes).filter(|_| key.len() == 8);
-                let key_id =
-                    key_id.ok_or_else(|| format!("a lease's key has 8 bytes, this one has {}", key.len()))?;
-                let lease = Lease::decode(value).map_err(|e| e.to_string())?;
-                if lease.id != key_id {
-                    return Err(format!("the value names lease {:016x}, its key {key_id:016x}", lease.id));
-                }
-                let (ttl, remaining_ttl) = (lease.ttl, lease.remaining_ttl);
-                self.leases.push(LeaseFact {
-                    id: key_id,
-                    ttl,
-                    remaining_ttl,
-                    attached: None,
-                    keys: Vec::new(),
-                });
-                Ok(())
-            }
-            b"alarm" => {
-                let alarm = AlarmMember::decode(key).map_err(|e| e.to_string())?;
-                self.alarms.push(AlarmFact {
-                    member_id: alarm.member_id,
-                    alarm: AlarmType::try_from(alarm.alarm).ok(),
-                });
-                Ok(())
-            }
-            b"auth" => match key {
-                b"authEnabled" => {
-                    self.auth.enabled = value == [1];
-                    if matches!(value, [0 | 1]) {
-                        Ok(())
-                    } else {
-                        Err(format!("one byte 0 or 1 is due, {} bytes are there", value.len()))
-                    }
-                }
-                b"authRevision" => number(value).map(|n| self.auth.revision = Some(n)),
-                _ => self.unknown(bucket, key),
-            },
-            b"authUsers" => {
-                let user = User::decode(value).map_err(|e| e.to_string())?;
-                self.auth.users.push(UserFact {
-                    name: show(key),
-                    roles: user.roles,
-                    has_password: !user.password.is_empty(),
-                });
-                if user.name == key {
-                    Ok(())
-                } else {
-                    Err(format!("the value names user {}", show(&user.name)))
-                }
-            }
-            b"authRoles" => {
-                let role = Role::decode(value).map_err(|e| e.to_string())?;
-                let permissions = role.key_permission.iter().map(|p| PermissionFact {
-                    permission: PermissionType::try_from(p.perm_type).ok(),
-                    key: show(&p.key),
-                    range_end: show(&p.range_end),
-                });
-                self.auth.roles.push(RoleFact { name: show(key), permissions: permissions.collect() });
-                if role.name == key {
-                    Ok(())
-                } else {
-                    Err(format!("the value names role {}", show(&role.name)))
-                }
-            }
+            b"lease" => self.take_lease(key, value),
+            b"alarm" => self.take_alarm(key),
+            b"auth" => self.take_auth(key, value),
+            b"authUsers" => self.take_user(key, value),
+            b"authRoles" => self.take_role(key, value),
             _ => Ok(()),
+        };
+        taken.map_err(Undecodable)
+    }
+
+    fn take_cluster(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
+        match key {
+            b"clusterVersion" => text(value).map(|v| self.cluster_version = Some(v)),
+            b"downgrade" => json(value).map(|d| self.downgrade = Some(d)),
+            _ => self.unknown(b"cluster", key),
         }
+    }
+
+    fn take_member(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
+        let id = member_id(key)?;
+        let mut member: Member = json(value)?;
+        if member.id == MemberId::default() {
+            member.id = id;
+        }
+        if member.id != id {
+            return Err(format!("the value names member {}, its key {id}", member.id));
+        }
+        self.members.push(member);
+        Ok(())
+    }
+
+    fn take_lease(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
+        let id = array_at(key, 0).map(i64::from_be_bytes).filter(|_| key.len() == 8);
+        let id = id
+            .map(LeaseId::new)
+            .ok_or_else(|| format!("a lease's key has 8 bytes, this one has {}", key.len()))?;
+        let lease = Lease::decode(value).map_err(|e| e.to_string())?;
+        if lease.lease_id() != id {
+            return Err(format!("the value names lease {:#}, its key {id:#}", lease.lease_id()));
+        }
+        let (ttl, remaining_ttl) = (lease.ttl, lease.remaining_ttl);
+        self.leases.push(LeaseFact { id, ttl, remaining_ttl, attached: None, keys: Vec::new() });
+        Ok(())
+    }
+
+    fn take_alarm(&mut self, key: &[u8]) -> Result<(), String> {
+        let AlarmMember { member_id, alarm, .. } = AlarmMember::decode(key).map_err(|e| e.to_string())?;
+        let alarm = AlarmType::try_from(alarm).ok();
+        self.alarms.push(AlarmFact { member_id: MemberId::new(member_id), alarm });
+        Ok(())
+    }
+
+    fn take_auth(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
+        match key {
+            b"authEnabled" => {
+                self.auth.enabled = value == [1];
+                if matches!(value, [0 | 1]) {
+                    Ok(())
+                } else {
+                    Err(format!("one byte 0 or 1 is due, {} bytes are there", value.len()))
+                }
+            }
+            b"authRevision" => number(value).map(|n| self.auth.revision = Some(n)),
+            _ => self.unknown(b"auth", key),
+        }
+    }
+
+    fn take_user(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
+        let user = User::decode(value).map_err(|e| e.to_string())?;
+        self.auth.users.push(UserFact {
+            name: show(key),
+            roles: user.roles,
+            has_password: !user.password.is_empty(),
+        });
+        if user.name == key { Ok(()) } else { Err(format!("the value names user {}", show(&user.name))) }
+    }
+
+    fn take_role(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
+        let role = Role::decode(value).map_err(|e| e.to_string())?;
+        let permissions = role.key_permission.iter().map(|p| PermissionFact {
+            permission: PermissionType::try_from(p.perm_type).ok(),
+            key: show(&p.key),
+            range_end: show(&p.range_end),
+        });
+        self.auth.roles.push(RoleFact { name: show(key), permissions: permissions.collect() });
+        if role.name == key { Ok(()) } else { Err(format!("the value names role {}", show(&role.name))) }
     }
 
     fn take_meta(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
         match key {
-            b"consistent_index" => number(value).map(|n| self.consistent_index = Some(n)),
-            b"term" => number(value).map(|n| self.term = Some(n)),
+            b"consistent_index" => number(value).map(|n| self.consistent_index = Some(n.into())),
+            b"term" => number(value).map(|n| self.term = Some(n.into())),
             b"confState" => json(value).map(|c| self.conf_state = Some(c)),
             b"scheduledCompactRev" => revision(value).map(|r| self.scheduled_compact_revision = Some(r)),
             b"finishedCompactRev" => revision(value).map(|r| self.finished_compact_revision = Some(r)),
@@ -272,7 +285,7 @@ fn json<'v, T: serde::Deserialize<'v>>(value: &'v [u8]) -> Result<T, String> {
     serde_json::from_slice(value).map_err(|e| e.to_string())
 }
 
-fn member_id(key: &[u8]) -> Result<u64, String> {
-    let id = std::str::from_utf8(key).ok().and_then(|hex| u64::from_str_radix(hex, 16).ok());
+fn member_id(key: &[u8]) -> Result<MemberId, String> {
+    let id = std::str::from_utf8(key).ok().and_then(|hex| hex.parse().ok());
     id.ok_or_else(|| "the key is not a member id in hex".to_owned())
 }

@@ -12,17 +12,19 @@ use std::collections::BTreeMap;
 
 use sha1::{Digest, Sha1};
 
-use super::peer_url::{go_quote, peer_urls};
+use super::peer_url::peer_urls;
 use crate::codec::array_at;
+use crate::codec::go::go_quote;
 use crate::codec::json::{quote, strings};
 use crate::words::error::Result;
+use crate::words::ids::{ClusterId, MemberId};
 use crate::words::refusal::Refusal;
 
 /// A member of a new cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewMember {
     /// Its id.
-    pub id: u64,
+    pub id: MemberId,
     /// Its name.
     pub name: String,
     /// Where the other members reach it, sorted.
@@ -38,7 +40,7 @@ impl NewMember {
         let name =
             if self.name.is_empty() { String::new() } else { format!(",\"name\":{}", quote(&self.name)) };
         let learner = if self.learner { ",\"isLearner\":true" } else { "" };
-        format!("{{\"id\":{},\"peerURLs\":{}{learner}{name}}}", self.id, strings(&self.peer_urls))
+        format!("{{\"id\":{},\"peerURLs\":{}{learner}{name}}}", self.id.get(), strings(&self.peer_urls))
     }
 }
 
@@ -46,7 +48,7 @@ impl NewMember {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewCluster {
     /// Its id.
-    pub id: u64,
+    pub id: ClusterId,
     /// The token its ids were made with.
     pub token: String,
     /// Its members, in ascending order of their ids.
@@ -102,7 +104,7 @@ impl NewCluster {
     /// [`Error::Refused`](crate::Error::Refused) when there is no such member, or none would be left to vote.
     pub fn make_learners(&mut self, names: &[String]) -> Result<()> {
         for name in names {
-            let missing = Refusal::NoSuchLearner { name: go_quote(name), cluster: self.to_text() };
+            let missing = Refusal::NoSuchLearner { name: go_quote(name.as_bytes()), cluster: self.to_text() };
             let member = self.members.iter_mut().find(|m| m.name == *name).ok_or(missing)?;
             member.learner = true;
         }
@@ -129,7 +131,7 @@ impl NewCluster {
     /// [`Error::Refused`](crate::Error::Refused) in etcd's words when it is not there or its URLs are others.
     pub fn member(&self, name: &str, advertised: &str) -> Result<&NewMember> {
         let advertised = peer_urls(advertised.split(',')).map_err(Refusal::PeerUrl)?;
-        let no_such = || Refusal::NoSuchMember { name: go_quote(name) };
+        let no_such = || Refusal::NoSuchMember { name: go_quote(name.as_bytes()) };
         let member = self.members.iter().find(|m| m.name == name).ok_or_else(no_such)?;
         if member.peer_urls == advertised {
             return Ok(member);
@@ -163,19 +165,19 @@ impl NewCluster {
 
 /// The id of the member with these peer URLs, which are sorted.
 #[must_use]
-pub fn member_id(peer_urls: &[String], token: &str) -> u64 {
+pub fn member_id(peer_urls: &[String], token: &str) -> MemberId {
     let mut hash = Sha1::new();
     peer_urls.iter().for_each(|url| hash.update(url));
     hash.update(token);
-    first_8(hash)
+    MemberId::new(first_8(hash))
 }
 
 /// The id of the cluster with these members, whose ids ascend.
 #[must_use]
-pub fn cluster_id(member_ids: impl Iterator<Item = u64>) -> u64 {
+pub fn cluster_id(member_ids: impl Iterator<Item = MemberId>) -> ClusterId {
     let mut hash = Sha1::new();
-    member_ids.for_each(|id| hash.update(id.to_be_bytes()));
-    first_8(hash)
+    member_ids.for_each(|id| hash.update(id.get().to_be_bytes()));
+    ClusterId::new(first_8(hash))
 }
 
 fn first_8(hash: Sha1) -> u64 {
@@ -189,19 +191,19 @@ mod tests {
     #[test]
     fn ids_are_etcds() {
         let one = NewCluster::parse("n1=http://127.0.0.1:23980", "tok").unwrap();
-        assert_eq!((one.members[0].id, one.id), (0x6835_60a5_2490_4f92, 0x4803_8086_7a1a_cc88));
+        assert_eq!((one.members[0].id.get(), one.id.get()), (0x6835_60a5_2490_4f92, 0x4803_8086_7a1a_cc88));
         let two = NewCluster::parse("x=http://127.0.0.1:32390,y=http://127.0.0.1:32391", "newtok").unwrap();
         assert_eq!(
-            two.members.iter().map(|m| m.id).collect::<Vec<_>>(),
+            two.members.iter().map(|m| m.id.get()).collect::<Vec<_>>(),
             [0x22e2_1fb7_2780_2ba6, 0x52d6_4a12_abd1_ed91]
         );
-        assert_eq!(two.id, 0x43a5_1be7_bd29_34b3);
+        assert_eq!(two.id.get(), 0x43a5_1be7_bd29_34b3);
     }
 
     #[test]
     fn a_member_is_stored_as_go_stores_it() {
         let one = NewCluster::parse("n1=http://127.0.0.1:23980,n1=http://a:1?b&c", "tok").unwrap();
-        let id = one.members[0].id;
+        let id = one.members[0].id.get();
         assert_eq!(
             one.members[0].json(),
             format!(

@@ -9,6 +9,7 @@ use super::BucketKey;
 use crate::codec::to_u64;
 use crate::codec::wire::{BadField, Value, fields};
 use crate::words::finding::Code;
+use crate::words::ids::LeaseId;
 
 /// One stored version of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,6 +48,12 @@ impl<'a> KeyValue<'a> {
             }
         }
         Ok(kv)
+    }
+
+    /// The lease it is attached to.
+    #[must_use]
+    pub fn lease_id(&self) -> LeaseId {
+        LeaseId::new(self.lease)
     }
 
     /// The bytes it is stored as: fields in order, zero values left out, as every etcd writes it.

@@ -2,12 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::words::ids::MemberId;
+
 /// A member.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Member {
     /// Its id.
-    #[serde(default, serialize_with = "hex_id")]
-    pub id: u64,
+    #[serde(default, deserialize_with = "id")]
+    pub id: MemberId,
     /// Its name; empty until it has published itself.
     #[serde(default)]
     pub name: String,
@@ -26,17 +28,17 @@ pub struct Member {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ConfState {
     /// Members that vote.
-    #[serde(default, serialize_with = "hex_ids", deserialize_with = "null_is_empty")]
-    pub voters: Vec<u64>,
+    #[serde(default, deserialize_with = "ids")]
+    pub voters: Vec<MemberId>,
     /// Members that learn.
-    #[serde(default, serialize_with = "hex_ids", deserialize_with = "null_is_empty")]
-    pub learners: Vec<u64>,
+    #[serde(default, deserialize_with = "ids")]
+    pub learners: Vec<MemberId>,
     /// Voters of the configuration that is being left.
-    #[serde(default, serialize_with = "hex_ids", deserialize_with = "null_is_empty")]
-    pub voters_outgoing: Vec<u64>,
+    #[serde(default, deserialize_with = "ids")]
+    pub voters_outgoing: Vec<MemberId>,
     /// Learners once it is left.
-    #[serde(default, serialize_with = "hex_ids", deserialize_with = "null_is_empty")]
-    pub learners_next: Vec<u64>,
+    #[serde(default, deserialize_with = "ids")]
+    pub learners_next: Vec<MemberId>,
     /// Whether it is left by itself.
     #[serde(default)]
     pub auto_leave: bool,
@@ -53,26 +55,14 @@ pub struct Downgrade {
     pub enabled: bool,
 }
 
-/// A 64-bit id as etcdctl prints it.
-#[must_use]
-pub fn hex16(id: u64) -> String {
-    format!("{id:016x}")
+/// etcd's JSON has the number.
+fn id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<MemberId, D::Error> {
+    u64::deserialize(deserializer).map(MemberId::new)
 }
 
-/// Serializes an id as 16 hex digits: JSON numbers lose bits past 2^53.
-///
-/// # Errors
-/// The serializer's.
-pub fn hex_id<S: serde::Serializer>(id: &u64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&hex16(*id))
-}
-
-/// Serializes ids as 16 hex digits each.
-///
-/// # Errors
-/// The serializer's.
-pub fn hex_ids<S: serde::Serializer>(ids: &[u64], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(ids.iter().map(|id| hex16(*id)))
+fn ids<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<MemberId>, D::Error> {
+    let numbers: Vec<u64> = null_is_empty(deserializer)?;
+    Ok(numbers.into_iter().map(MemberId::new).collect())
 }
 
 fn null_is_empty<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(

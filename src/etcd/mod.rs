@@ -16,6 +16,8 @@ pub mod peer_url;
 pub mod request;
 pub mod revision;
 pub mod schema;
+pub mod small;
+pub mod stored;
 
 pub use datadir::DataDir;
 pub use facts::Facts;

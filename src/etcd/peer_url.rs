@@ -2,6 +2,8 @@
 //!
 //! `client/pkg/types/urls.go NewURLs` @ v3.6, with its messages. A name is never looked up.
 
+use crate::codec::go::go_quote;
+
 /// The URLs of one member, sorted.
 ///
 /// # Errors
@@ -14,7 +16,7 @@ pub fn peer_urls<'u>(texts: impl IntoIterator<Item = &'u str>) -> Result<Vec<Str
 
 fn peer_url(text: &str) -> Result<String, String> {
     let text = text.trim();
-    let url = Url::parse(text).map_err(|why| format!("parse {}: {why}", go_quote(text)))?;
+    let url = Url::parse(text).map_err(|why| format!("parse {}: {why}", go_quote(text.as_bytes())))?;
     match url.scheme.as_str() {
         "http" | "https" => {
             if !has_port(url.host.unwrap_or_default()) {
@@ -28,14 +30,6 @@ fn peer_url(text: &str) -> Result<String, String> {
         _ => return Err(format!("URL scheme must be http, https, unix, or unixs: {text}")),
     }
     Ok(url.to_text())
-}
-
-/// `%q` of the texts that people type.
-pub(super) fn go_quote(text: &str) -> String {
-    format!(
-        "\"{}\"",
-        text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").replace('\t', "\\t")
-    )
 }
 
 #[derive(Debug, Clone, Default)]
@@ -152,12 +146,12 @@ fn check_host(host: &str) -> Result<(), String> {
     };
     let digits = port.strip_prefix(':').unwrap_or(if port.is_empty() { "" } else { "x" });
     if !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(format!("invalid port {} after host", go_quote(port)));
+        return Err(format!("invalid port {} after host", go_quote(port.as_bytes())));
     }
     let allowed =
         |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || "-_.~!$&'()*+,;=:[]<>\"%".contains(c);
     if let Some(bad) = host.chars().find(|c| !allowed(*c)) {
-        return Err(format!("invalid character {} in host name", go_quote(&bad.to_string())));
+        return Err(format!("invalid character {} in host name", go_quote(bad.to_string().as_bytes())));
     }
     Ok(())
 }
@@ -190,7 +184,7 @@ fn escaped_path(path: &str) -> Result<String, String> {
             let Some(byte) = byte else {
                 let shown: String =
                     std::iter::once('%').chain(rest.iter().take(2).map(|b| char::from(*b))).collect();
-                return Err(format!("invalid URL escape {}", go_quote(&shown)));
+                return Err(format!("invalid URL escape {}", go_quote(shown.as_bytes())));
             };
             bytes.push(byte);
             rest = rest.get(2..).unwrap_or_default();

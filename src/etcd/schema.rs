@@ -1,5 +1,6 @@
 //! The buckets of etcd's database and the keys of its `meta` bucket, and which storage version they amount to.
 
+use crate::bolt::Db;
 use crate::etcd::facts::Facts;
 use crate::words::error::{At, Corrupt};
 use crate::words::finding::Code;
@@ -64,13 +65,16 @@ pub fn is_etcd<'n>(names: impl Iterator<Item = &'n [u8]>) -> bool {
     known.len() >= 3 || (known.contains(&b"key".as_slice()) && known.contains(&b"meta".as_slice()))
 }
 
-/// Which of the two buckets are missing without which an etcd database says nothing. `at` is the root page.
-pub fn missing<'n>(names: impl Iterator<Item = &'n [u8]>, at: &At) -> Vec<Corrupt> {
+/// Which of the two buckets are missing without which an etcd database says nothing. `names` are those of all buckets
+/// of `db`.
+pub fn missing<'n>(names: impl Iterator<Item = &'n [u8]>, db: &Db<'_>) -> Vec<Corrupt> {
     let names: Vec<_> = names.collect();
     if !is_etcd(names.iter().copied()) {
         return Vec::new();
     }
     let lost = ["key", "meta"].into_iter().filter(|lost| !names.contains(&lost.as_bytes()));
+    let root = db.meta().root;
+    let at = At::page(root.0, db.offset_of(root));
     let what = |lost| format!("bucket {lost} is not among the {} buckets", names.len());
     lost.map(|lost| *Corrupt::new(Code::BucketMissing, at.clone().bucket(lost.as_bytes()), what(lost)))
         .collect()

@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
+use super::parallel::{THREADS, join};
 use crate::codec::to_usize;
 use crate::io::Source;
 
@@ -66,14 +67,15 @@ impl Drop for OpenAtEnd<'_> {
     }
 }
 
-/// Whether parts of the file would have to come from the disk.
+/// Whether parts of the file would have to come from the disk, and there are threads to read it ahead.
 #[must_use]
 pub fn is_cold(source: &Source) -> bool {
     let step = (source.len() / SAMPLES).max(1);
-    (0..SAMPLES)
-        .map(|i| i.saturating_mul(step))
-        .take_while(|at| *at < source.len())
-        .any(|at| !source.is_cached(at))
+    THREADS
+        && (0..SAMPLES)
+            .map(|i| i.saturating_mul(step))
+            .take_while(|at| *at < source.len())
+            .any(|at| !source.is_cached(at))
 }
 
 /// Does some work while another thread reads a cold file in file order, so that the kernel holds what the work asks
@@ -84,24 +86,29 @@ pub fn with_read_ahead<R>(source: &Source, work: impl FnOnce(Option<&Gate>) -> R
 
 fn beside_reader<R>(source: &Source, work: impl FnOnce(&Gate) -> R) -> R {
     let gate = Gate::default();
-    std::thread::scope(|scope| {
-        scope.spawn(|| read_ahead(source, &gate));
+    let here = || {
         let done = work(&gate);
         gate.stop();
         done
-    })
+    };
+    join(|| read_ahead(source, &gate), here).1
 }
 
 fn read_ahead(source: &Source, gate: &Gate) {
-    let _open = OpenAtEnd(gate);
     source.advise_sequential();
-    let mut buffer = vec![0; to_usize(CHUNK.min(source.len()))];
+    // What cannot be read is reported by whoever needs it.
+    each_chunk(source.len(), gate, |at, chunk| drop(source.read_exact_at(at, chunk)));
+}
+
+/// Has `read` fill a buffer chunk by chunk, and moves the gate along behind it.
+fn each_chunk(len: u64, gate: &Gate, mut read: impl FnMut(u64, &mut [u8])) {
+    let _open = OpenAtEnd(gate);
+    let mut buffer = vec![0; to_usize(CHUNK.min(len))];
     let mut at = 0u64;
-    while at < source.len() && !gate.is_stopped() {
-        let wanted = source.len().saturating_sub(at).min(CHUNK);
+    while at < len && !gate.is_stopped() {
+        let wanted = len.saturating_sub(at).min(CHUNK);
         let Some(chunk) = buffer.get_mut(..to_usize(wanted)) else { return };
-        // What cannot be read is reported by whoever needs it.
-        let _ = source.read_exact_at(at, chunk);
+        read(at, chunk);
         at = at.saturating_add(wanted);
         gate.pass(at);
     }
@@ -116,12 +123,33 @@ mod tests {
 
     const LEN: u64 = 3 * CHUNK + 5;
 
+    fn passed(gate: &Gate) -> u64 {
+        *gate.passed.lock().unwrap()
+    }
+
     #[test]
-    fn who_waits_goes_on_when_the_reader_has_passed() {
-        let source = Source::from_bytes("file", vec![7; to_usize(LEN)]);
-        beside_reader(&source, |gate| {
-            (0..=LEN).step_by(1000).chain([LEN]).for_each(|offset| gate.wait(offset))
+    fn the_gate_has_passed_what_was_read_before_the_next_is() {
+        let gate = Gate::default();
+        let mut read = Vec::new();
+        each_chunk(LEN, &gate, |at, chunk| {
+            assert_eq!(passed(&gate), at, "whoever needs the bytes before {at} still waits");
+            read.push((at, chunk.len() as u64));
         });
+        assert_eq!(read, [(0, CHUNK), (CHUNK, CHUNK), (2 * CHUNK, CHUNK), (3 * CHUNK, 5)]);
+        assert_eq!(passed(&gate), u64::MAX);
+    }
+
+    #[test]
+    fn a_reader_that_nobody_needs_ends_at_the_next_chunk_and_opens_the_gate() {
+        let gate = Gate::default();
+        let mut chunks = 0;
+        each_chunk(1 << 60, &gate, |_, _| {
+            chunks += 1;
+            if chunks == 3 {
+                gate.stop();
+            }
+        });
+        assert_eq!((chunks, passed(&gate)), (3, u64::MAX));
     }
 
     #[test]
@@ -130,15 +158,21 @@ mod tests {
         file.write_all(&vec![7; to_usize(LEN)]).unwrap();
         let source = Source::from_file(Path::new("file"), file.try_clone().unwrap()).unwrap();
         file.set_len(CHUNK).unwrap();
-        beside_reader(&source, |gate| [LEN, u64::MAX].map(|offset| gate.wait(offset)));
+        let gate = Gate::default();
+        read_ahead(&source, &gate);
+        assert_eq!(passed(&gate), u64::MAX);
     }
 
     #[test]
-    fn a_reader_that_nobody_needs_ends() {
+    fn the_work_is_done_beside_the_reader_which_ends_with_it() {
         let file = tempfile::tempfile().unwrap();
         // Minutes to read, all of it a hole.
         file.set_len(1 << 40).unwrap();
         let source = Source::from_file(Path::new("file"), file).unwrap();
-        assert!(beside_reader(&source, |gate| !gate.is_stopped()));
+        let far = beside_reader(&source, |gate| {
+            gate.wait(CHUNK);
+            passed(gate)
+        });
+        assert!((CHUNK..1 << 40).contains(&far), "{far}");
     }
 }

@@ -1,13 +1,26 @@
 //! Where bytes come from and go to: the only place that opens files.
+//!
+//! With the feature `fs` files are opened, locked and written, with `mmap` they may be mapped, with `threads` work is
+//! done on several threads. Without any of them there are sources in memory and windows over them.
 
+#[cfg(feature = "fs")]
 pub mod dest;
+#[cfg(feature = "fs")]
+mod file;
 pub mod gate;
+#[cfg(feature = "mmap")]
+mod map;
+#[cfg(not(feature = "fs"))]
+mod no_file;
+pub mod overlay;
+pub mod parallel;
 pub mod source;
+mod state;
 pub mod window;
 
 pub use gate::Gate;
+#[cfg(feature = "mmap")]
+pub use map::{all_files, map_all_files};
+pub use overlay::Spans;
 pub use source::Source;
 pub use window::Window;
-
-// Offsets and counts are u64 on disk and usize in memory; on the 64-bit targets we support they are the same.
-const _: () = assert!(usize::BITS == 64, "coldbolt needs a 64-bit target");

@@ -1,164 +1,130 @@
-//! A read-only input: a regular file, a block device, bytes in memory, or a file with bytes in memory over parts of it.
+//! A read-only input: a regular file, a block device, bytes in memory, a file that is mapped into memory, or any of
+//! these with other bytes over parts of it.
 //!
-//! Files are read with `pread` into buffers of ours, never mapped: a file that shrinks or a bad sector under a
+//! Files are read with `pread`, unless who opens them asks for a map: a file that shrinks or a bad sector under a
 //! mapping arrives as a signal that kills the process, under `pread` it is an error with an offset.
 
-use std::fs::File;
-use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use rustix::fs::{Advice, Mode, OFlags};
-
-use crate::codec::to_u64;
+#[cfg(feature = "fs")]
+use super::file::InputFile;
+#[cfg(feature = "mmap")]
+use super::map::{self, Map};
+#[cfg(not(feature = "fs"))]
+use super::no_file::InputFile;
+use super::overlay::{Piece, Spans};
+pub use super::state::{Lock, Stamp};
+use crate::codec::{slice_at, to_u64, to_usize};
 use crate::words::cause::Cause;
 use crate::words::error::{At, Corrupt, Error, Result, show};
 use crate::words::finding::{Code, Finding};
 use crate::words::monitor::Monitor;
-use crate::words::refusal::Refusal;
 
-/// An input, opened read-only.
-#[derive(Debug)]
+/// An input, opened read-only. A clone reads the same open file or the same bytes.
+#[derive(Debug, Clone)]
 pub struct Source {
     path: PathBuf,
     inner: Inner,
     len: u64,
-    /// Its state when it was opened.
-    opened: Option<Stamp>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Inner {
-    File(File),
-    Memory(Vec<u8>),
-    Overlaid(Box<Overlaid>),
-}
-
-/// A source with other bytes over its beginning, and others from some place on.
-#[derive(Debug)]
-struct Overlaid {
-    base: Source,
-    head: Vec<u8>,
-    tail_at: u64,
-    tail: Vec<u8>,
-}
-
-impl Overlaid {
-    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Box<Corrupt>> {
-        let until = |end: u64| crate::codec::to_usize(end.saturating_sub(offset));
-        let (head, rest) = buf.split_at_mut(until(to_u64(self.head.len())).min(buf.len()));
-        let (base, tail) = rest.split_at_mut(until(self.tail_at).saturating_sub(head.len()).min(rest.len()));
-        if !head.is_empty() {
-            copy_at(&self.head, offset, head)?;
-        }
-        let from_base = offset.saturating_add(to_u64(head.len()));
-        if !base.is_empty() {
-            self.base.read_exact_at(from_base, base)?;
-        }
-        if tail.is_empty() {
-            return Ok(());
-        }
-        let from_tail = from_base.saturating_add(to_u64(base.len()));
-        copy_at(&self.tail, from_tail.saturating_sub(self.tail_at), tail)
-    }
-}
-
-fn copy_at(bytes: &[u8], offset: u64, buf: &mut [u8]) -> Result<(), Box<Corrupt>> {
-    let Some(from) = usize::try_from(offset).ok().and_then(|o| crate::codec::slice_at(bytes, o, buf.len()))
-    else {
-        let what = format!("{} bytes wanted here, but there are only {}", buf.len(), bytes.len());
-        return Err(Corrupt::new(Code::Unreadable, At::offset(offset), what));
-    };
-    buf.copy_from_slice(from);
-    Ok(())
-}
-
-/// Whether some process holds a file's lock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Lock {
-    /// Nobody holds it.
-    Free,
-    /// A process holds it: etcd is running on this file.
-    Held,
-    /// The file system does not tell.
-    Unknown,
-}
-
-/// What identifies one state of a file: if it differs afterwards, the file changed under us.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp {
-    device: u64,
-    inode: u64,
-    /// Length in bytes.
-    pub len: u64,
-    /// Modification time: seconds since 1970 and nanoseconds.
-    pub modified: (i64, i64),
+    File(Arc<InputFile>),
+    Memory(Arc<Vec<u8>>),
+    #[cfg(feature = "mmap")]
+    Map(Arc<Map>),
+    Overlaid(Arc<(Source, Spans)>),
 }
 
 impl Source {
-    /// Opens a file for reading, and never waits for one: a FIFO or a directory is an error.
+    /// Opens a file for reading, and never waits for one: a FIFO or a directory is an error. It is read with `pread`,
+    /// unless [`map_all_files`](super::map_all_files) was called or it is a memory file that is sealed for good.
     ///
     /// # Errors
-    /// [`Error::Unreadable`] with what the operating system said, or what the path is instead.
+    /// [`Error::Unreadable`] with what the operating system said, or what the path is instead; always, in a build
+    /// without the feature `fs`.
     pub fn open(path: &Path) -> Result<Source> {
-        // O_NONBLOCK so that a FIFO does not hang; O_NOATIME leaves no trace, where the owner allows it.
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let fd = rustix::fs::open(path, flags | OFlags::NOATIME, Mode::empty())
-            .or_else(|_| rustix::fs::open(path, flags, Mode::empty()))
-            .map_err(|errno| Error::unreadable(path, std::io::Error::from(errno)))?;
-        Source::from_file(path, File::from(fd))
+        let file = InputFile::open(path)?;
+        #[cfg(feature = "mmap")]
+        if map::all_files() {
+            return Source::mapped(path, file);
+        }
+        Ok(Source::of(path, file))
     }
 
     /// An already open file, which must be a regular file or a block device.
     ///
     /// # Errors
     /// [`Error::Unreadable`] for a directory, pipe, socket or terminal.
-    pub fn from_file(path: &Path, file: File) -> Result<Source> {
-        let metadata = file.metadata().map_err(|e| Error::unreadable(path, e))?;
-        let kind = metadata.file_type();
-        let len = if kind.is_file() {
-            metadata.len()
-        } else if kind.is_block_device() {
-            use std::io::Seek;
-            (&file).seek(std::io::SeekFrom::End(0)).map_err(|e| Error::unreadable(path, e))?
-        } else if kind.is_dir() {
-            return Err(Error::unreadable(path, Cause::Directory { database: None }));
-        } else {
-            return Err(Error::unreadable(path, Cause::NotAFile));
-        };
-        let opened = Some(Stamp::of(&metadata));
-        Ok(Source { path: path.to_path_buf(), inner: Inner::File(file), len, opened })
+    #[cfg(feature = "fs")]
+    pub fn from_file(path: &Path, file: std::fs::File) -> Result<Source> {
+        Ok(Source::of(path, InputFile::of(path, file)?))
+    }
+
+    /// Opens a file as [`Source::open`] does and maps it into memory, if it is a regular one.
+    ///
+    /// # What the caller promises
+    /// **Nobody writes to the file or shortens it while there is a `Source` of it, and the disk below has no bad
+    /// sector in it.** A read past the end of a file that was shortened, or of a sector that cannot be read, ends
+    /// the whole process with SIGBUS: no error, no finding. Bytes that change while they are looked at are worse, as
+    /// Rust takes what a slice holds to be constant. The promise cannot be checked, which is why `pread` is the
+    /// default and this is a feature (`mmap`) of its own. Locks do not help: etcd's are advisory.
+    ///
+    /// It holds for a file that only this process can reach, and where whoever starts the program says so.
+    ///
+    /// # Errors
+    /// As [`Source::open`], and when the system cannot map it.
+    #[cfg(feature = "mmap")]
+    pub fn open_mapped(path: &Path) -> Result<Source> {
+        Source::mapped(path, InputFile::open(path)?)
+    }
+
+    /// An already open file, mapped into memory if it is a regular one; the promise is that of
+    /// [`Source::open_mapped`].
+    ///
+    /// # Errors
+    /// As [`Source::from_file`], and when the system cannot map it.
+    #[cfg(feature = "mmap")]
+    pub fn map(path: &Path, file: std::fs::File) -> Result<Source> {
+        Source::mapped(path, InputFile::of(path, file)?)
+    }
+
+    #[cfg(feature = "mmap")]
+    fn mapped(path: &Path, file: InputFile) -> Result<Source> {
+        if !file.is_regular {
+            return Ok(Source::of(path, file));
+        }
+        let len = file.len();
+        let map = Map::of(file);
+        let map = map.map_err(|(_, e)| Error::unreadable(path, Cause::Unmappable(e)))?;
+        Ok(Source { path: path.to_path_buf(), inner: Inner::Map(Arc::new(map)), len })
+    }
+
+    fn of(path: &Path, file: InputFile) -> Source {
+        let (path, len) = (path.to_path_buf(), file.len());
+        #[cfg(feature = "mmap")]
+        let file =
+            match if map::is_constant(&file) { Map::of(file).map_err(|(file, _)| file) } else { Err(file) } {
+                Ok(map) => return Source { path, inner: Inner::Map(Arc::new(map)), len },
+                Err(file) => file,
+            };
+        Source { path, inner: Inner::File(Arc::new(file)), len }
     }
 
     /// Bytes in memory, under a name for messages.
     #[must_use]
     pub fn from_bytes(name: impl Into<PathBuf>, bytes: Vec<u8>) -> Source {
         let len = to_u64(bytes.len());
-        Source { path: name.into(), inner: Inner::Memory(bytes), len, opened: None }
+        Source { path: name.into(), inner: Inner::Memory(Arc::new(bytes)), len }
     }
 
-    /// The same source with `head` over its beginning and, from `tail_at` on, `tail` and its end. Both stay in
-    /// memory; the file is only read.
-    ///
-    /// # Errors
-    /// [`Error::Unreadable`] when the operating system has no more file handles.
-    pub fn overlaid(&self, head: Vec<u8>, tail_at: u64, tail: Vec<u8>) -> Result<Source> {
-        let inner = match &self.inner {
-            Inner::File(file) => Inner::File(file.try_clone().map_err(|e| Error::unreadable(&self.path, e))?),
-            Inner::Memory(bytes) => Inner::Memory(bytes.clone()),
-            Inner::Overlaid(_) => {
-                return Err(Refusal::Overlaid { file: self.name() }.into());
-            }
-        };
-        let (path, opened) = (self.path.clone(), self.opened);
-        let base = Source { path: path.clone(), inner, len: self.len, opened };
-        let len = tail_at.saturating_add(to_u64(tail.len()));
-        Ok(Source {
-            path,
-            inner: Inner::Overlaid(Box::new(Overlaid { base, head, tail_at, tail })),
-            len,
-            opened,
-        })
+    /// The same source with `spans` over it, `len` bytes long. The spans stay in memory; the file is only read. What
+    /// lies past its end and under no span cannot be read.
+    #[must_use]
+    pub fn overlaid(&self, spans: Spans, len: u64) -> Source {
+        Source { path: self.path.clone(), inner: Inner::Overlaid(Arc::new((self.clone(), spans))), len }
     }
 
     /// The path it was opened by.
@@ -185,24 +151,47 @@ impl Source {
         self.len == 0
     }
 
+    /// All of its bytes, where they are in memory as one: bytes in memory, or a map.
+    #[must_use]
+    pub fn as_slice(&self) -> Option<&[u8]> {
+        match &self.inner {
+            Inner::Memory(bytes) => Some(bytes),
+            #[cfg(feature = "mmap")]
+            Inner::Map(map) => Some(map.bytes()),
+            Inner::File(_) | Inner::Overlaid(_) => None,
+        }
+    }
+
+    /// The `len` bytes at `offset`, where they are in memory as one and need not be copied.
+    #[must_use]
+    pub fn slice(&self, offset: u64, len: usize) -> Option<&[u8]> {
+        match &self.inner {
+            Inner::File(_) => None,
+            Inner::Overlaid(overlaid) => {
+                let (base, spans) = &**overlaid;
+                let range = offset..offset.saturating_add(to_u64(len));
+                if spans.touch(range) { spans.slice(offset, len) } else { base.slice(offset, len) }
+            }
+            _ => slice_at(self.as_slice()?, usize::try_from(offset).ok()?, len),
+        }
+    }
+
     /// Fills `buf` from `offset` on.
     ///
     /// # Errors
     /// `unreadable`, at the offset where reading stopped: past the end, a bad sector, a file that shrank.
     pub fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Box<Corrupt>> {
-        let wanted = to_u64(buf.len());
         match &self.inner {
-            Inner::File(file) => file.read_exact_at(buf, offset).map_err(|error| {
-                let what = if error.kind() == std::io::ErrorKind::UnexpectedEof {
-                    let now = file.metadata().map_or(0, |m| m.len());
-                    format!("{wanted} bytes wanted here, but the file ends at byte {now} (it had {} when it was opened)", self.len)
-                } else {
-                    format!("{wanted} bytes wanted here: {error}")
+            Inner::File(file) => file.read_exact_at(offset, buf),
+            Inner::Overlaid(overlaid) => read_overlaid(&overlaid.0, &overlaid.1, offset, buf),
+            _ => {
+                let Some(from) = self.slice(offset, buf.len()) else {
+                    let what = format!("{} bytes wanted here, but there are only {}", buf.len(), self.len);
+                    return Err(Corrupt::new(Code::Unreadable, At::offset(offset), what));
                 };
-                Corrupt::new(Code::Unreadable, At::offset(offset), what)
-            }),
-            Inner::Memory(bytes) => copy_at(bytes, offset, buf),
-            Inner::Overlaid(overlaid) => overlaid.read_exact_at(offset, buf),
+                buf.copy_from_slice(from);
+                Ok(())
+            }
         }
     }
 
@@ -211,7 +200,7 @@ impl Source {
     /// # Errors
     /// As [`Source::read_exact_at`].
     pub fn head(&self, at_most: usize) -> Result<Vec<u8>, Box<Corrupt>> {
-        let mut head = vec![0; at_most.min(crate::codec::to_usize(self.len))];
+        let mut head = vec![0; at_most.min(to_usize(self.len))];
         self.read_exact_at(0, &mut head)?;
         Ok(head)
     }
@@ -225,81 +214,61 @@ impl Source {
             let what = format!("{} bytes are more than such a file can have ({limit})", self.len);
             return Err(Corrupt::new(Code::Unreadable, At::default(), what));
         }
-        self.head(crate::codec::to_usize(self.len))
+        self.head(to_usize(self.len))
     }
 
     /// The file that is read, if one is.
-    fn file(&self) -> Option<&File> {
+    fn file(&self) -> Option<&InputFile> {
         match &self.inner {
             Inner::File(file) => Some(file),
             Inner::Memory(_) => None,
-            Inner::Overlaid(overlaid) => overlaid.base.file(),
+            #[cfg(feature = "mmap")]
+            Inner::Map(map) => Some(map.file()),
+            Inner::Overlaid(overlaid) => overlaid.0.file(),
         }
     }
 
     /// Tells the kernel that the whole file will be read from front to back.
     pub fn advise_sequential(&self) {
         if let Some(file) = self.file() {
-            let _ = rustix::fs::fadvise(file, 0, None, Advice::Sequential);
+            file.advise_sequential();
         }
     }
 
     /// Whether the kernel holds the byte at `offset` in memory; `true` where it does not tell.
     #[must_use]
     pub fn is_cached(&self, offset: u64) -> bool {
-        let Some(file) = self.file() else { return true };
-        if let Inner::Overlaid(overlaid) = &self.inner
-            && offset >= overlaid.tail_at
-        {
-            return true;
+        match &self.inner {
+            Inner::Overlaid(overlaid) => {
+                let (base, spans) = &**overlaid;
+                spans.slice(offset, 1).is_some() || base.is_cached(offset)
+            }
+            _ => self.file().is_none_or(|file| file.is_cached(offset)),
         }
-        let mut byte = [0];
-        let read = rustix::io::preadv2(
-            file,
-            &mut [std::io::IoSliceMut::new(&mut byte)],
-            offset,
-            rustix::io::ReadWriteFlags::NOWAIT,
-        );
-        read != Err(rustix::io::Errno::AGAIN)
     }
 
     /// Tests bbolt's lock (`flock`), without waiting and without keeping it.
     #[must_use]
     pub fn flock(&self) -> Lock {
-        let Some(file) = self.file() else { return Lock::Free };
-        match file.try_lock_shared() {
-            Ok(()) => {
-                let _ = file.unlock();
-                Lock::Free
-            }
-            Err(std::fs::TryLockError::WouldBlock) => Lock::Held,
-            Err(std::fs::TryLockError::Error(_)) => Lock::Unknown,
-        }
+        self.file().map_or(Lock::Free, InputFile::flock)
     }
 
     /// Tests the lock etcd takes on WAL segments (open file description locks), without taking it.
     #[must_use]
     pub fn ofd_lock(&self) -> Lock {
-        let Some(file) = self.file() else { return Lock::Free };
-        let wanted = rustix::process::Flock::from(rustix::process::FlockType::ReadLock);
-        match rustix::process::fcntl_getlk(file, &wanted) {
-            Ok(None) => Lock::Free,
-            Ok(Some(_)) => Lock::Held,
-            Err(_) => Lock::Unknown,
-        }
+        self.file().map_or(Lock::Free, InputFile::ofd_lock)
     }
 
     /// The state of the file now; `None` for bytes in memory.
     #[must_use]
     pub fn stamp(&self) -> Option<Stamp> {
-        let file = self.file()?;
-        file.metadata().ok().as_ref().map(Stamp::of)
+        self.file()?.stamp()
     }
 
     /// What has changed about the file since it was opened, in words.
     #[must_use]
     pub fn changed(&self) -> Option<String> {
-        let (then, now) = (self.opened?, self.stamp());
+        let (then, now) = (self.file()?.opened(), self.stamp());
         let what = match now {
             Some(now) if now == then => return None,
             Some(now) if now.len != then.len => format!("it had {} bytes, now it has {}", then.len, now.len),
@@ -331,10 +300,22 @@ impl Source {
     }
 }
 
-impl Stamp {
-    fn of(m: &std::fs::Metadata) -> Stamp {
-        Stamp { device: m.dev(), inode: m.ino(), len: m.len(), modified: (m.mtime(), m.mtime_nsec()) }
+fn read_overlaid(base: &Source, spans: &Spans, offset: u64, buf: &mut [u8]) -> Result<(), Box<Corrupt>> {
+    let range = offset..offset.saturating_add(to_u64(buf.len()));
+    let mut rest = buf;
+    for piece in spans.pieces(range) {
+        let len = match &piece {
+            Piece::Span(bytes) => bytes.len(),
+            Piece::Base(range) => to_usize(range.end.saturating_sub(range.start)),
+        };
+        let Some((part, after)) = std::mem::take(&mut rest).split_at_mut_checked(len) else { break };
+        match piece {
+            Piece::Span(bytes) => part.copy_from_slice(bytes),
+            Piece::Base(range) => base.read_exact_at(range.start, part)?,
+        }
+        rest = after;
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -344,7 +325,8 @@ mod tests {
     #[test]
     fn what_is_overlaid_is_read_as_one_wherever_a_read_begins_and_ends() {
         let base = Source::from_bytes("db", b"abcdefghij".to_vec());
-        let source = base.overlaid(b"AB".to_vec(), 7, b"HIJKL".to_vec()).unwrap();
+        let spans = Spans::new().with(0, b"AB".to_vec()).with(7, b"HIJKL".to_vec());
+        let source = base.overlaid(spans, 12);
         let whole = b"ABcdefgHIJKL";
         assert_eq!(source.len(), 12);
         for from in 0..=12 {
@@ -356,7 +338,23 @@ mod tests {
             assert!(source.read_exact_at(from as u64, &mut vec![0; 13 - from]).is_err());
         }
         // A base that ends before the tail begins: what is not there is not made up.
-        let source = base.overlaid(Vec::new(), 12, b"xy".to_vec()).unwrap();
+        let source = base.overlaid(Spans::new().with(12, b"xy".to_vec()), 14);
         assert!(source.read_exact_at(8, &mut [0; 4]).is_err());
+    }
+
+    #[test]
+    fn what_is_overlaid_can_be_overlaid_again() {
+        let base = Source::from_bytes("db", b"abcdefghij".to_vec());
+        let once = base.overlaid(Spans::new().with(2, b"CDE".to_vec()), 10);
+        let twice = once.overlaid(Spans::new().with(4, b"5678".to_vec()), 9);
+        assert_eq!(once.read_all(99).unwrap(), b"abCDEfghij");
+        assert_eq!(twice.read_all(99).unwrap(), b"abCD5678i");
+        // What lies in one piece is not copied, whichever of them it is of.
+        assert_eq!(
+            (twice.slice(0, 2), twice.slice(2, 2), twice.slice(4, 4)),
+            (Some(&b"ab"[..]), Some(&b"CD"[..]), Some(&b"5678"[..]),)
+        );
+        assert_eq!((twice.slice(1, 2), twice.slice(3, 2), twice.slice(9, 2)), (None, None, None));
+        assert_eq!((base.as_slice(), twice.as_slice()), (Some(&b"abcdefghij"[..]), None));
     }
 }

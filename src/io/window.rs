@@ -1,5 +1,5 @@
 //! A buffer over a [`Source`] that is refilled as it is read: what lets one core read a file of any size in flat
-//! memory.
+//! memory. Over a source whose bytes are in memory it holds nothing, and gives those.
 
 use crate::codec::{slice_at, to_u64, to_usize};
 use crate::io::Source;
@@ -33,16 +33,24 @@ impl Window {
         Window { scattered: true, ..Window::default() }
     }
 
-    /// The `len` bytes at `offset`. They stay until the next call.
+    /// The `len` bytes at `offset`. They stay until the next call. What the source has in memory is not copied.
     ///
     /// # Errors
-    /// `unreadable` when the source does not have them.
-    pub fn get(&mut self, source: &Source, offset: u64, len: usize) -> Result<&[u8], Box<Corrupt>> {
+    /// `unreadable` when the source does not have them, or memory has no room for them.
+    pub fn get<'w>(
+        &'w mut self,
+        source: &'w Source,
+        offset: u64,
+        len: usize,
+    ) -> Result<&'w [u8], Box<Corrupt>> {
         let end = offset.checked_add(to_u64(len)).filter(|end| *end <= source.len());
         let Some(end) = end else {
             let what = format!("{len} bytes wanted here, but the file has {} bytes", source.len());
             return Err(Corrupt::new(Code::Unreadable, At::offset(offset), what));
         };
+        if let Some(bytes) = source.slice(offset, len) {
+            return Ok(bytes);
+        }
         let held = self.start.saturating_add(to_u64(self.bytes.len()));
         if offset < self.start || end > held {
             self.fill(source, offset, end)?;
@@ -76,7 +84,12 @@ impl Window {
 
     fn read(&mut self, source: &Source, start: u64, stop: u64) -> Result<(), Box<Corrupt>> {
         self.bytes.clear();
-        self.bytes.resize(to_usize(stop.saturating_sub(start)), 0);
+        let len = to_usize(stop.saturating_sub(start));
+        if self.bytes.try_reserve(len).is_err() {
+            let what = format!("{len} bytes wanted here are more than memory has room for");
+            return Err(Corrupt::new(Code::Unreadable, At::offset(start), what));
+        }
+        self.bytes.resize(len, 0);
         self.start = start;
         let read = source.read_exact_at(start, &mut self.bytes);
         if read.is_err() {
@@ -93,7 +106,9 @@ mod tests {
     #[test]
     fn any_order_of_requests_gives_the_sources_bytes() {
         let data: Vec<u8> = (0..3_000_000u32).map(|i| (i ^ (i >> 7)) as u8).collect();
-        let source = Source::from_bytes("memory", data.clone());
+        let mut file = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut file, &data).unwrap();
+        let source = Source::from_file("file".as_ref(), file).unwrap();
         let mut window = Window::new();
         let mut scattered = Window::scattered();
         let mut at = |offset: usize, len: usize| {
@@ -106,5 +121,15 @@ mod tests {
         (0..700).for_each(|i| at((i * 7919 * 13) % 2_900_000, 100 + i * 100));
         assert_eq!(window.get(&source, 2_999_999, 2).unwrap_err().code, Code::Unreadable);
         assert_eq!(window.get(&source, u64::MAX, 2).unwrap_err().code, Code::Unreadable);
+    }
+
+    #[test]
+    fn bytes_in_memory_are_borrowed_and_not_copied() {
+        let source = Source::from_bytes("memory", vec![7; 10_000]);
+        let mut window = Window::new();
+        let got = window.get(&source, 4096, 4096).unwrap();
+        assert!(std::ptr::eq(got, &source.as_slice().unwrap()[4096..8192]));
+        assert_eq!(window.get(&source, 8192, 4096).unwrap_err().code, Code::Unreadable);
+        assert_eq!(window.bytes.capacity(), 0);
     }
 }

@@ -1,3 +1,29 @@
-//! Kubernetes objects, as its API server stores them.
+//! Kubernetes objects, as its API server stores them, and what else Kubernetes knows of an etcd.
+//!
+//! | File | Holds |
+//! |---|---|
+//! | [`envelope`] | what is around an object that is stored as protobuf |
+//! | [`times`] | when an object was written at the earliest, and when a Lease was renewed, as its value tells |
+//! | [`manifest`] | the static-pod manifest of an etcd (feature `yaml`) |
+//!
+//! A value is told by its first bytes, and never by bytes inside it:
+//!
+//! ```text
+//! 6b 38 73 00             k8s\0      protobuf: an envelope, the built-in kinds
+//! 7b                      {         JSON: custom resources and their definitions, API services
+//! d9 d9 f7                          CBOR, tag 55799: custom resources, if turned on (alpha since 1.32)
+//! 6b 38 73 3a 65 6e 63 3a k8s:enc:  encrypted: provider, version and name of the key in text, then bytes
+//! ```
+//!
+//! The envelope, `runtime.Unknown`; its last two fields are empty, but always written:
+//!
+//! ```text
+//! k8s\0 | 0a len typeMeta { 0a len apiVersion | 12 len kind } | 12 len raw | 1a 00 | 22 00
+//! ```
+//!
+//! Source: `k8s.io/apimachinery/pkg/runtime/serializer/{protobuf,cbor}`, `k8s.io/apiserver/pkg/storage/value`.
 
+pub mod envelope;
+#[cfg(feature = "yaml")]
+pub mod manifest;
 pub mod times;

@@ -1,9 +1,8 @@
 //! When a Kubernetes object was written at the earliest, as its value tells: the newest time in it that is of a
 //! moment before the write. Times to come (a deletion's, a certificate's) and times of conditions are left alone. The
-//! value is JSON or, behind `k8s\0`, protobuf:
+//! value is JSON or, in an [`Envelope`], protobuf:
 //!
 //! ```text
-//! runtime.Unknown     1 typeMeta { 1 apiVersion | 2 kind } | 2 raw: the object
 //! any object          1 metadata
 //! ObjectMeta          8 creationTimestamp | 17 managedFields (each: 4 time)
 //! Lease               2 spec
@@ -14,17 +13,26 @@
 //! ```
 //!
 //! Source: `k8s.io/api/{core,coordination,events}/v1/generated.proto`,
-//! `k8s.io/apimachinery/pkg/{apis/meta/v1,runtime}/generated.proto`.
+//! `k8s.io/apimachinery/pkg/apis/meta/v1/generated.proto`.
 
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::envelope::Envelope;
 use crate::codec::wire::{Value, fields};
 
-/// When a Lease was renewed last, as far as its value tells; an encrypted one does not.
-pub(crate) fn renewed(value: &[u8]) -> Option<Timestamp> {
-    match value.strip_prefix(b"k8s\0") {
-        Some(unknown) => time(message(message(unknown, 2)?, 2)?, 4),
+/// What the keys of Leases begin with. Kubernetes renews one for every node and controller each few seconds, so the
+/// newest time in them tells when a snapshot was taken, whatever time a copy of the file carries.
+const LEASES: &[u8] = b"/registry/leases/";
+
+/// When the Lease under a key was renewed last (`renewTime`), as far as its value tells; an encrypted one does not, nor
+/// does what is no Lease.
+pub(crate) fn renewed(key: &[u8], value: &[u8]) -> Option<Timestamp> {
+    if !key.starts_with(LEASES) {
+        return None;
+    }
+    match Envelope::parse(value).ok()? {
+        Some(envelope) => time(message(envelope.raw, 2)?, 4),
         None => parse(serde_json::from_slice::<Lease>(value).ok()?.spec.renew_time.as_deref()),
     }
 }
@@ -32,18 +40,16 @@ pub(crate) fn renewed(value: &[u8]) -> Option<Timestamp> {
 /// When an object was written at the earliest. Its creation counts only if it is `new`: an old object that is written
 /// again has it still.
 pub(crate) fn written(value: &[u8], new: bool) -> Option<Timestamp> {
-    let found = match value.strip_prefix(b"k8s\0") {
-        Some(unknown) => written_protobuf(unknown, new),
+    let found = match Envelope::parse(value).ok()? {
+        Some(envelope) => written_protobuf(&envelope, new),
         None => written_json(value, new),
     };
     // Go writes a time that was not set as one of the year 1.
     found.filter(|time| time.as_second() > 0)
 }
 
-fn written_protobuf(unknown: &[u8], new: bool) -> Option<Timestamp> {
-    let meta = message(unknown, 1).unwrap_or_default();
-    let (version, kind) = (message(meta, 1).unwrap_or_default(), message(meta, 2).unwrap_or_default());
-    let object = message(unknown, 2)?;
+fn written_protobuf(envelope: &Envelope<'_>, new: bool) -> Option<Timestamp> {
+    let object = envelope.raw;
     let mut newest = None;
     let mut take = |time: Option<Timestamp>| newest = newest.max(time);
     if let Some(metadata) = message(object, 1) {
@@ -56,7 +62,7 @@ fn written_protobuf(unknown: &[u8], new: bool) -> Option<Timestamp> {
             }
         }
     }
-    match (version, kind) {
+    match (envelope.api_version, envelope.kind) {
         (_, b"Lease") => {
             let spec = message(object, 2).unwrap_or_default();
             take(time(spec, 3));
@@ -201,6 +207,8 @@ mod tests {
         Some(text.parse().unwrap())
     }
 
+    const KEY: &[u8] = b"/registry/leases/kube-node-lease/n1";
+
     /// A field of a protobuf message.
     fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
@@ -232,7 +240,7 @@ mod tests {
         let due = at("2026-03-04T05:06:07.000008Z");
         let json =
             br#"{"kind":"Lease","spec":{"holderIdentity":"n1","renewTime":"2026-03-04T05:06:07.000008Z"}}"#;
-        assert_eq!((renewed(json), written(json, false)), (due, due));
+        assert_eq!((renewed(KEY, json), written(json, false)), (due, due));
         let spec = [
             field(1, b"n1"),
             vec![0x10, 40],
@@ -241,7 +249,8 @@ mod tests {
         ];
         let lease =
             envelope("coordination.k8s.io/v1", "Lease", &[field(1, b"\x0a\x02n1"), field(2, &spec.concat())]);
-        assert_eq!((renewed(&lease), written(&lease, false)), (due, due));
+        assert_eq!((renewed(KEY, &lease), written(&lease, false)), (due, due));
+        assert_eq!(renewed(b"/registry/pods/default/n1", &lease), None);
     }
 
     #[test]
@@ -296,7 +305,7 @@ mod tests {
             b"[]",
             b"7",
         ] {
-            assert_eq!((renewed(value), written(value, true)), (None, None), "{}", value.escape_ascii());
+            assert_eq!((renewed(KEY, value), written(value, true)), (None, None), "{}", value.escape_ascii());
         }
     }
 }

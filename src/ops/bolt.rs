@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::bolt::walk::{Shared, Visited, Visitor, check_freelist, settled, walk, walk_parallel};
 use crate::bolt::{Bucket, Db, Freelist, LeafElement, Page, Pgid, Root, db};
-use crate::store::scan::Faults;
-use crate::words::error::{At, Corrupt, Error, Result};
-use crate::words::finding::{Code, Finding};
-use crate::words::monitor::Monitor;
+use crate::words::collector::{Collector, Teller};
+use crate::words::error::{Corrupt, Error, Result};
+use crate::words::finding::Code;
+use crate::words::monitor::{Monitor, Relay};
 use crate::words::refusal::Refusal;
 
 /// Findings of one kind that are told one by one; of the rest only the number.
@@ -48,65 +48,6 @@ pub fn value_of(bucket: &Bucket<'_, '_>, key: &[u8]) -> Result<Vec<u8>> {
     }
 }
 
-/// Passes findings on: each of the first hundred of a kind, then only how many more there were.
-struct Teller<'m> {
-    file: String,
-    monitor: &'m dyn Monitor,
-    faults: Faults,
-}
-
-impl<'m> Teller<'m> {
-    fn new(db: &Db<'_>, monitor: &'m dyn Monitor) -> Teller<'m> {
-        Teller::of(db, Faults::new(TOLD), monitor)
-    }
-
-    /// These have been found already.
-    fn of(db: &Db<'_>, faults: Faults, monitor: &'m dyn Monitor) -> Teller<'m> {
-        let teller = Teller { file: db.source().name(), monitor, faults };
-        teller.tell_from(0);
-        teller
-    }
-
-    fn tell(&mut self, corrupt: Corrupt) {
-        let kept = self.faults.kept.len();
-        self.faults.push(corrupt);
-        self.tell_from(kept);
-    }
-
-    fn tell_from(&self, first: usize) {
-        for corrupt in self.faults.kept.iter().skip(first) {
-            self.monitor.finding(Finding::from_corrupt(&self.file, corrupt.clone()));
-        }
-    }
-
-    fn close(self) -> Faults {
-        for (code, count) in &self.faults.counts {
-            let more = count.saturating_sub(TOLD);
-            if more > 0 {
-                self.monitor.finding(Finding::new(
-                    *code,
-                    &self.file,
-                    At::default(),
-                    format!("{more} more of this kind"),
-                ));
-            }
-        }
-        self.faults
-    }
-}
-
-/// Ends a walk early.
-struct Brake<'m> {
-    monitor: &'m dyn Monitor,
-    pulled: AtomicBool,
-}
-
-impl Monitor for Brake<'_> {
-    fn cancelled(&self) -> bool {
-        self.pulled.load(Ordering::Relaxed) || self.monitor.cancelled()
-    }
-}
-
 /// Hands out the elements of a bucket that can be read, in the order of the tree, until `each` breaks off. What
 /// cannot be read goes to the monitor as findings, and the walk goes on behind it.
 pub fn elements(
@@ -116,29 +57,33 @@ pub fn elements(
 ) {
     struct Each<'v, 'm> {
         each: &'v mut dyn FnMut(&Page<'_>, &LeafElement<'_>) -> ControlFlow<()>,
-        brake: &'v Brake<'m>,
+        monitor: &'v Relay<'m>,
+        brake: &'v AtomicBool,
+        file: String,
         teller: Teller<'m>,
         bucket: &'v [u8],
     }
     impl Visitor for Each<'_, '_> {
-        fn leaf(&mut self, page: &Page<'_>, _: Option<usize>) {
-            for element in page.leaves() {
-                if self.brake.cancelled() || (self.each)(page, &element).is_break() {
-                    self.brake.pulled.store(true, Ordering::Relaxed);
+        fn leaf<'p>(&mut self, page: &Page<'p>, elements: &[LeafElement<'p>], _: Option<usize>) {
+            for element in elements {
+                if self.monitor.cancelled() || (self.each)(page, element).is_break() {
+                    self.brake.store(true, Ordering::Relaxed);
                     return;
                 }
             }
         }
         fn fault(&mut self, mut corrupt: Corrupt) {
             corrupt.at = if self.bucket.is_empty() { corrupt.at } else { corrupt.at.bucket(self.bucket) };
-            self.teller.tell(corrupt);
+            self.teller.corrupt(&self.file, corrupt);
         }
     }
     let db = bucket.db();
-    let brake = Brake { monitor, pulled: AtomicBool::new(false) };
-    let mut visitor = Each { each, brake: &brake, teller: Teller::new(db, monitor), bucket: &bucket.name };
-    walk(bucket, Shared::new(&Visited::new(db), &brake), &mut visitor);
-    visitor.teller.close();
+    let brake = AtomicBool::new(false);
+    let relay = Relay::new(monitor).without_findings().without_progress().stopped_by(&brake);
+    let (file, teller) = (db.source().name(), Teller::new(TOLD, monitor));
+    let mut visitor = Each { each, monitor: &relay, brake: &brake, file, teller, bucket: &bucket.name };
+    walk(bucket, Shared::new(&Visited::new(db), &relay), &mut visitor);
+    visitor.teller.tell_rest(&visitor.file);
 }
 
 /// What a page is for.
@@ -182,19 +127,21 @@ impl PageUse {
 /// # Errors
 /// [`Error::Cancelled`] only.
 pub fn page_use(db: &Db<'_>, monitor: &dyn Monitor) -> Result<PageUse> {
-    let reached_twice = |(_, faults): &(Visited, Faults)| faults.counts.contains_key(&Code::PageShared);
+    let reached_twice =
+        |(_, faults): &(Visited, Collector<Corrupt>)| faults.counts.contains_key(&Code::PageShared);
     let (reached, faults) = settled(|alone| trees(db, alone, monitor), reached_twice)?;
-    let mut teller = Teller::of(db, faults, monitor);
     // These leave nothing unread.
     let harmless = |code: &Code| matches!(code, Code::KeyOrder | Code::BranchKey | Code::PageShared);
-    let complete = teller.faults.counts.keys().all(harmless);
+    let complete = faults.counts.keys().all(harmless);
+    let (file, mut teller) = (db.source().name(), Teller::new(TOLD, monitor));
+    teller.absorb(&file, faults);
     if let Err(corrupt) = db::check_length(db) {
-        teller.tell(*corrupt);
+        teller.corrupt(&file, *corrupt);
     }
     // Before the freelist's own pages are marked, so that one that is also a tree's is found.
     check_freelist(db, &reached, &mut |corrupt| {
         if complete || corrupt.code != Code::PageLeaked {
-            teller.tell(corrupt);
+            teller.corrupt(&file, corrupt);
         }
     });
     let listed = Freelist::read(db).ok().flatten().map(|list| {
@@ -205,19 +152,19 @@ pub fn page_use(db: &Db<'_>, monitor: &dyn Monitor) -> Result<PageUse> {
         listed
     });
     let unlisted = db.meta().freelist.is_some() && listed.is_none();
-    teller.close();
+    teller.tell_rest(&file);
     Ok(PageUse { reached, listed, complete: complete && !unlisted })
 }
 
 /// The pages that all trees reach, and what is wrong with them.
-fn trees(db: &Db<'_>, alone: bool, monitor: &dyn Monitor) -> Result<(Visited, Faults)> {
-    let (reached, mut faults) = (Visited::new(db), Faults::new(TOLD));
+fn trees(db: &Db<'_>, alone: bool, monitor: &dyn Monitor) -> Result<(Visited, Collector<Corrupt>)> {
+    let (reached, mut faults) = (Visited::new(db), Collector::new(TOLD));
     monitor.begin("walking pages", db.pages_present().saturating_mul(db.page_size()));
     let shared = Shared { alone, ..Shared::new(&reached, monitor) };
     let mut pending = vec![db.root()];
     while let Some(bucket) = pending.pop() {
         for part in
-            walk_parallel(&bucket, shared, || Trees { db, found: Vec::new(), faults: Faults::new(TOLD) })
+            walk_parallel(&bucket, shared, || Trees { db, found: Vec::new(), faults: Collector::new(TOLD) })
         {
             pending.extend(part.found);
             faults.extend(part.faults);
@@ -231,16 +178,16 @@ fn trees(db: &Db<'_>, alone: bool, monitor: &dyn Monitor) -> Result<(Visited, Fa
 struct Trees<'d, 's> {
     db: &'d Db<'s>,
     found: Vec<Bucket<'d, 's>>,
-    faults: Faults,
+    faults: Collector<Corrupt>,
 }
 
 impl Visitor for Trees<'_, '_> {
-    fn leaf(&mut self, page: &Page<'_>, _: Option<usize>) {
-        for element in page.leaves().filter(|e| e.is_bucket) {
-            match Bucket::parse(self.db, page, &element) {
+    fn leaf<'p>(&mut self, page: &Page<'p>, elements: &[LeafElement<'p>], _: Option<usize>) {
+        for element in elements.iter().filter(|e| e.is_bucket) {
+            match Bucket::parse(self.db, page, element) {
                 Ok(bucket) if matches!(bucket.root, Root::Tree(_)) => self.found.push(bucket),
                 Ok(_) => {}
-                Err(corrupt) => self.faults.push(*corrupt),
+                Err(corrupt) => drop(self.faults.push(*corrupt)),
             }
         }
     }

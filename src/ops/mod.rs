@@ -2,22 +2,33 @@
 //! [`Monitor`](crate::words::monitor::Monitor), and returns a plain report; printing it is the caller's.
 
 pub mod bolt;
+#[cfg(feature = "fs")]
 pub mod copy;
+#[cfg(feature = "fs")]
 pub mod defrag;
+#[cfg(feature = "fs")]
 pub mod fold;
 pub mod inspect;
+#[cfg(feature = "fs")]
 mod overlap;
+#[cfg(feature = "fs")]
 pub mod rank;
+#[cfg(feature = "fs")]
 pub mod restore;
+#[cfg(feature = "fs")]
 pub mod seal;
 pub mod status;
 pub mod verify;
 pub mod wal_dump;
 
+#[cfg(feature = "fs")]
 pub use copy::{CopyOptions, CopyReport, copy};
+#[cfg(feature = "fs")]
 pub use defrag::{DefragOptions, DefragReport, defrag};
 pub use inspect::{InspectOptions, InspectReport, inspect};
+#[cfg(feature = "fs")]
 pub use rank::{RankOptions, RankReport, rank};
+#[cfg(feature = "fs")]
 pub use restore::{RestoreOptions, RestoreReport, restore};
 pub use status::{StatusReport, status};
 pub use verify::{Verification, VerifyOptions, verify};

@@ -1,12 +1,11 @@
 //! A source that is checked while something is made of it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::ScopedJoinHandle;
 
+use crate::io::parallel::{THREADS, join};
 use crate::words::error::Result;
 use crate::words::finding::Finding;
 use crate::words::monitor::Monitor;
-use crate::words::refusal::Refusal;
 
 /// Checks and works at once, or checks before anything else if `first`. Work ends when the check fails, whose error
 /// explains what went wrong with the work; the check goes on when the work fails, so that the same source always gets
@@ -17,25 +16,21 @@ pub(crate) fn beside<C: Send, W>(
     check: impl FnOnce(&dyn Monitor) -> Result<C> + Send,
     work: impl FnOnce(&dyn Monitor) -> Result<W>,
 ) -> Result<(C, W)> {
-    if first {
+    if first || !THREADS {
         return Ok((check(monitor)?, work(monitor)?));
     }
     let stop = AtomicBool::new(false);
     let (silent, speaking) =
         (Aside { monitor, speaks: false, stop: &stop }, Aside { monitor, speaks: true, stop: &stop });
-    std::thread::scope(|scope| {
-        let checking: ScopedJoinHandle<'_, Result<C>> = scope.spawn(|| {
-            let checked = check(&silent);
-            if checked.is_err() {
-                stop.store(true, Ordering::Relaxed);
-            }
-            checked
-        });
-        let worked = work(&speaking);
-        let checked =
-            checking.join().unwrap_or_else(|_| Err(Refusal::ThreadDied { work: "checks the source" }.into()));
-        Ok((checked?, worked?))
-    })
+    let checking = || {
+        let checked = check(&silent);
+        if checked.is_err() {
+            stop.store(true, Ordering::Relaxed);
+        }
+        checked
+    };
+    let (checked, worked) = join(checking, || work(&speaking));
+    Ok((checked?, worked?))
 }
 
 /// Reads what was written while it is brought to the disk.
@@ -43,11 +38,7 @@ pub(crate) fn while_syncing<R>(
     sync: impl FnOnce() -> Result<()> + Send,
     read: impl FnOnce() -> Result<R>,
 ) -> Result<R> {
-    let (synced, read) = std::thread::scope(|scope| {
-        let syncing = scope.spawn(sync);
-        let read = read();
-        (syncing.join().unwrap_or_else(|_| Err(Refusal::ThreadDied { work: "syncs" }.into())), read)
-    });
+    let (synced, read) = join(sync, read);
     synced?;
     read
 }

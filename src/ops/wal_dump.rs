@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use prost::Message;
 
-use crate::codec::proto::message::Node;
+use crate::codec::proto::tree::{Decoded, Node};
+use crate::codec::to_u64;
 use crate::etcd::datadir::{self, FileKind};
 use crate::etcd::request::{Tree, tree};
 use crate::io::Source;
@@ -77,7 +78,7 @@ impl EntryFilter {
             | (EntryFilter::Normal, Payload::Request(_) | Payload::V2(_) | Payload::Unknown)
             | (EntryFilter::Request, Payload::V2(_))
             | (EntryFilter::InternalRaftRequest, Payload::Request(_)) => true,
-            (EntryFilter::Having(name), Payload::Request(node)) => node.has(name),
+            (EntryFilter::Having(name), Payload::Request(node)) => node.root().has(name),
             _ => false,
         }
     }
@@ -103,9 +104,9 @@ pub struct WalDumpOptions {
 #[derive(Debug, Clone)]
 pub enum Payload<'a> {
     /// An `InternalRaftRequest`; an empty one for a new leader's first entry.
-    Request(Node<'a>),
+    Request(Decoded<'a>),
     /// A bare v2 request.
-    V2(Node<'a>),
+    V2(Decoded<'a>),
     /// A membership change; `None` when it does not decode.
     ConfChange(Option<ConfChange>),
     /// A normal entry whose data is neither request.
@@ -133,15 +134,15 @@ impl Payload<'_> {
     #[must_use]
     pub fn has_secret(&self) -> bool {
         match self {
-            Payload::Request(node) => node.has_secret() || node.message("v2").is_some_and(is_v2_user),
-            Payload::V2(node) => is_v2_user(node),
+            Payload::Request(node) => node.has_secret() || node.root().message("v2").is_some_and(is_v2_user),
+            Payload::V2(node) => is_v2_user(node.root()),
             _ => false,
         }
     }
 }
 
 /// The v2 store kept users, with their password hashes, under this path.
-fn is_v2_user(node: &Node<'_>) -> bool {
+fn is_v2_user(node: Node<'_, '_>) -> bool {
     node.bytes("Path").starts_with(b"/2/users") && node.has("Val")
 }
 
@@ -245,8 +246,9 @@ fn dump_raw(
     let mut findings = Capped::new(monitor);
     let summary =
         log.scan(Scan { after: None, raw: true }, &mut |finding| findings.add(finding), &mut |visit| {
+            monitor.advance(to_u64(visit.record.bytes().len()));
             let pass = match visit.body {
-                Body::Entry { entry, .. } => wanted(entry.index),
+                Body::Entry { entry, .. } => wanted(entry.index.get()),
                 Body::State(state) => wanted(state.commit()),
                 Body::Snapshot(snapshot) => wanted(snapshot.index()),
                 _ => true,
@@ -296,13 +298,13 @@ fn dump_entries(
     let metadata = snapshot.as_ref().and_then(|file| file.snapshot.metadata.as_ref());
     sink(Row::Start { after, snapshot: metadata, by_index: matches!(options.start, Start::After(_)) })?;
     if let Some(end) = options.end_index {
-        entries.truncate(entries.partition_point(|entry| entry.index < end));
+        entries.truncate(entries.partition_point(|entry| entry.index.get() < end));
     }
     sink(Row::Head {
         metadata: summary.metadata.unwrap_or_default(),
         hard_state: summary.hard_state.unwrap_or_default(),
         entries: entries.len(),
-        last: entries.last().map(|entry| entry.index),
+        last: entries.last().map(|entry| entry.index.get()),
     })?;
     let mut cursor = Cursor::default();
     let mut given = 0usize;
@@ -313,6 +315,7 @@ fn dump_entries(
         let Some(segment) = log.segments().get(at.segment) else { continue };
         let entry =
             log.read(at, &mut cursor).map_err(|corrupt| Error::damaged(segment.source.path(), corrupt))?;
+        monitor.advance(to_u64(entry.bytes().len()));
         let payload = Payload::of(&entry);
         let types: &[EntryFilter] = &options.types;
         let default = &[EntryFilter::Normal, EntryFilter::ConfigChange];
@@ -344,7 +347,7 @@ fn choose<'a>(
     options: &WalDumpOptions,
     monitor: &dyn Monitor,
 ) -> Result<Chosen<'a>> {
-    let first = log.segments().first().map_or(0, |segment| segment.name.index);
+    let first = log.segments().first().map_or(0, |segment| segment.name.index.get());
     let read_from = |after: u64, begins: u64, snapshot: Option<SnapFile>| {
         let mut findings = Vec::new();
         // Without its beginning a log is read from where it starts.
@@ -359,16 +362,16 @@ fn choose<'a>(
     let read = |after: u64, snapshot: Option<SnapFile>| read_from(after, 0, snapshot);
     let known = |chosen: &Chosen<'_>| {
         let here = |snapshot: &Snapshot| {
-            chosen
-                .snapshot
-                .as_ref()
-                .is_some_and(|file| (file.term(), file.index()) == (snapshot.term(), snapshot.index()))
+            chosen.snapshot.as_ref().is_some_and(|file| {
+                (file.term(), file.index()) == (snapshot.last_term(), snapshot.last_index())
+            })
         };
         chosen.summary.snapshots.iter().any(here)
     };
     let unknown = |chosen: &mut Chosen<'_>| {
         if chosen.summary.complete && !chosen.summary.discarded {
-            let (term, index) = chosen.snapshot.as_ref().map_or((0, 0), |file| (file.term(), file.index()));
+            let file = chosen.snapshot.as_ref();
+            let (term, index) = file.map(|file| (file.term(), file.index())).unwrap_or_default();
             let what = format!("the WAL has no record of the raft snapshot at term {term}, index {index}");
             let at = At::default().index(index);
             chosen.findings.push(Finding::new(Code::WalSequence, &places.wal_name(), at, what));
@@ -379,7 +382,7 @@ fn choose<'a>(
         Start::Snapshot(name) => {
             let path = places.snap_path(name);
             let file = read_snap(&path)?;
-            let mut chosen = read(file.index(), Some(file));
+            let mut chosen = read(file.index().get(), Some(file));
             if !known(&chosen) {
                 unknown(&mut chosen);
             }
@@ -392,7 +395,7 @@ fn choose<'a>(
             for path in places.snaps() {
                 match read_snap(&path) {
                     Ok(file) => {
-                        let chosen = read(file.index(), Some(file));
+                        let chosen = read(file.index().get(), Some(file));
                         if !known(&chosen) {
                             newest.get_or_insert(chosen);
                             continue;
@@ -534,7 +537,7 @@ impl Places {
             let name =
                 self.wal.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             let name = crate::wal::SegmentName::parse(&name)
-                .unwrap_or(crate::wal::SegmentName { sequence: 0, index: 0 });
+                .unwrap_or(crate::wal::SegmentName { sequence: 0, index: 0.into() });
             let source = Source::open(&self.wal)?;
             datadir::refuse_other_kind(&source, FileKind::Wal)?;
             return Ok(vec![(name.to_string(), source)]);
@@ -609,7 +612,8 @@ mod tests {
             let metadata = SnapshotMetadata { conf_state: None, index: Some(index), term: Some(term) };
             let bytes =
                 SnapFile::encode(&raft::Snapshot { data: Some(b"{}".to_vec()), metadata: Some(metadata) });
-            std::fs::write(snap.join(SnapName { term, index }.to_string()), bytes).unwrap();
+            std::fs::write(snap.join(SnapName { term: term.into(), index: index.into() }.to_string()), bytes)
+                .unwrap();
         }
         (dir, log)
     }
@@ -620,7 +624,7 @@ mod tests {
         wal_dump(path, options, &monitor, &mut |row| {
             match row {
                 Row::Start { after, .. } => start = after,
-                Row::Entry { entry, .. } => entries.push((entry.index, entry.term)),
+                Row::Entry { entry, .. } => entries.push((entry.index.get(), entry.term.get())),
                 _ => {}
             }
             Ok(())

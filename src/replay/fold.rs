@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::bolt::Db;
 use crate::codec::to_u64;
 use crate::etcd::Facts;
-use crate::etcd::member::{Member, hex_id};
+use crate::etcd::member::Member;
 use crate::etcd::request::{Request, decode};
 use crate::etcd::schema::{Minor, storage_version};
 use crate::raft::{ConfChange, ConfState, Entry, EntryType, EntryView, HardState};
@@ -22,6 +22,7 @@ use crate::wal::{Log, Metadata, Snapshot};
 use crate::words::error::{At, Corrupt, Error, Result};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::hint::Hint;
+use crate::words::ids::{ClusterId, MemberId, RaftIndex, Term};
 use crate::words::monitor::Monitor;
 use crate::words::refusal::{Mark, Refusal};
 
@@ -51,23 +52,21 @@ pub struct FoldReport {
     /// How that is known.
     pub etcd_version_reason: String,
     /// Whose log it is.
-    #[serde(serialize_with = "hex_id")]
-    pub member: u64,
+    pub member: MemberId,
     /// Its cluster.
-    #[serde(serialize_with = "hex_id")]
-    pub cluster: u64,
+    pub cluster: ClusterId,
     /// How many members vote.
     pub voters: usize,
     /// The last entry that is in the database.
-    pub database_index: u64,
+    pub database_index: RaftIndex,
     /// The last entry known to be committed.
-    pub commit_index: u64,
+    pub commit_index: RaftIndex,
     /// The last entry in the log.
-    pub last_index: u64,
+    pub last_index: RaftIndex,
     /// The first entry that was applied.
-    pub first_applied: Option<u64>,
+    pub first_applied: Option<RaftIndex>,
     /// The last entry that was applied.
-    pub last_applied: Option<u64>,
+    pub last_applied: Option<RaftIndex>,
     /// Entries that changed something.
     pub applied: u64,
     /// Entries that had nothing to change.
@@ -96,9 +95,9 @@ pub struct Raised {
     /// The revision (main).
     pub revision: i64,
     /// The entry.
-    pub index: u64,
+    pub index: RaftIndex,
     /// Its term.
-    pub term: u64,
+    pub term: Term,
 }
 
 /// What is to be written over the database, and what a person should know.
@@ -122,9 +121,9 @@ pub struct Position {
     /// Whose log it is.
     pub metadata: Metadata,
     /// The last entry in the database.
-    pub index: u64,
+    pub index: RaftIndex,
     /// Its term.
-    pub term: u64,
+    pub term: Term,
     /// Term and vote, which a member must remember.
     pub state: HardState,
     /// Who is a member.
@@ -153,7 +152,7 @@ pub fn fold(
     let damaged = |corrupt: Box<Corrupt>| Error::damaged(db.source().path(), corrupt);
     let in_log = |corrupt: Box<Corrupt>| Error::damaged(place, corrupt);
     let facts = apply::facts(db).map_err(damaged)?;
-    let from = facts.consistent_index.unwrap_or(0);
+    let from = facts.consistent_index.map_or(0, RaftIndex::get);
     let log = log.select(from).map_err(in_log)?;
     let tail = Tail::read(&log, from, place, options)?;
     let mut findings: Vec<Finding> = tail.short(&log).into_iter().collect();
@@ -172,8 +171,10 @@ pub fn fold(
     interest.close();
     let limit = if options.include_uncommitted { u64::MAX } else { tail.commit };
     let cut = moment.map(|to| times.cut(to, from, limit)).transpose()?;
-    let options =
-        FoldOptions { until: cut.map(|cut| Until::Index(cut.last.index)).or(options.until), ..options };
+    let options = FoldOptions {
+        until: cut.map(|cut| Until::Index(cut.last.index.into())).or(options.until),
+        ..options
+    };
     let (version, reason) = match options.version {
         Some(version) => (version, "as asked for".to_owned()),
         None => infer(&facts, &versions, place, &mut findings)?,
@@ -187,12 +188,12 @@ pub fn fold(
     let mut report = FoldReport {
         etcd_version: version.to_string(),
         etcd_version_reason: reason,
-        member: metadata.node_id(),
-        cluster: metadata.cluster_id(),
+        member: metadata.member(),
+        cluster: metadata.cluster(),
         voters: 0,
-        database_index: from,
-        commit_index: tail.commit,
-        last_index: tail.entries.last().map_or(from, |entry| entry.index),
+        database_index: from.into(),
+        commit_index: tail.commit.into(),
+        last_index: tail.entries.last().map_or(from.into(), |entry| entry.index),
         first_applied: None,
         last_applied: None,
         applied: 0,
@@ -206,30 +207,30 @@ pub fn fold(
         time: None,
     };
     if let Some(until) = options.until {
-        check_start(until, from, before)?;
+        check_start(until, from.into(), before)?;
     }
     let mut promised = Vec::new();
     let (known, beyond) =
-        tail.entries.split_at(tail.entries.partition_point(|entry| entry.index <= tail.commit));
+        tail.entries.split_at(tail.entries.partition_point(|entry| entry.index.get() <= tail.commit));
     let mut stopped = tail.apply(&log, known, place, options, &mut replayer, &mut report, monitor)?;
     // A single voter commits its whole log as soon as it starts.
     let whole = tail.summary.complete && !tail.summary.discarded;
-    let alone = whole && replayer.votes_alone(metadata.node_id());
+    let alone = whole && replayer.votes_alone(metadata.member());
     if !stopped && (alone || options.include_uncommitted) {
         let had = report.last_applied;
         stopped = tail.apply(&log, beyond, place, options, &mut replayer, &mut report, monitor)?;
         report.beyond_commit = report
             .last_applied
             .filter(|last| had != Some(*last))
-            .map_or(0, |last| last.saturating_sub(tail.commit.max(from)));
+            .map_or(0, |last| last.get().saturating_sub(tail.commit.max(from)));
     } else if !stopped {
         report.left_out = to_u64(beyond.len());
         tail.each(&log, beyond, place, |entry| {
             let data = entry.data.map(<[u8]>::to_vec);
             promised.push(Entry {
                 kind: Some(entry.kind),
-                term: Some(entry.term),
-                index: Some(entry.index),
+                term: Some(entry.term.get()),
+                index: Some(entry.index.get()),
                 data,
             });
             Ok(true)
@@ -245,12 +246,12 @@ pub fn fold(
             // The engine once more, to tell how far it is to the next one.
             let mut probe =
                 Replayer::open(db, &interest, version, &crate::words::error::show(place)).map_err(damaged)?;
-            let until = FoldOptions { until: Some(Until::Index(next.index)), ..options };
+            let until = FoldOptions { until: Some(Until::Index(next.index.into())), ..options };
             let applied =
                 tail.apply(&log, &tail.entries, place, until, &mut probe, &mut report.clone(), monitor);
             tail.moment(&log, next, place, applied.ok().map(|_| probe.revision()))
         });
-        let end = cut.next.map_or(report.last_index, |next| next.index.saturating_sub(1));
+        let end = cut.next.map_or(report.last_index.get(), |next| next.index.saturating_sub(1));
         let (between, ahead) = (end.saturating_sub(cut.last.index), cut.ahead.map_or(0, |ahead| ahead.count));
         findings
             .extend(cut.ahead.map(|ahead| ahead.finding(&crate::words::error::show(place), cut.evidence)));
@@ -259,14 +260,14 @@ pub fn fold(
     }
     for change in options.changes {
         if let Done::Rejected(why) = replayer.change_members(change).map_err(in_log)? {
-            return Err(Refusal::MemberChange { id: change.node_id(), why }.into());
+            return Err(Refusal::MemberChange { id: change.member(), why }.into());
         }
     }
     report.voters = replayer.voters();
-    if options.changes.is_empty() && replayer.was_removed(metadata.node_id()) {
+    if options.changes.is_empty() && replayer.was_removed(metadata.member()) {
         let what = format!(
-            "member {:x}, whose log it is, was removed from the cluster: others have gone on without it",
-            metadata.node_id()
+            "member {}, whose log it is, was removed from the cluster: others have gone on without it",
+            metadata.member()
         );
         findings.push(Finding::new(
             Code::MembersDisagree,
@@ -281,7 +282,8 @@ pub fn fold(
     let replayed = replayer.finish();
     report.revision_after = replayed.revision;
     findings.extend(replayed.findings);
-    let term = if replayed.term > 0 { replayed.term } else { tail.term_of(&log, replayed.index) };
+    let term =
+        if replayed.term > Term::default() { replayed.term } else { tail.term_of(&log, replayed.index) };
     let raft = Position {
         version,
         metadata,
@@ -297,7 +299,7 @@ pub fn fold(
 }
 
 /// Refuses what would be backwards.
-fn check_start(until: Until, index: u64, revision: i64) -> Result<()> {
+fn check_start(until: Until, index: RaftIndex, revision: i64) -> Result<()> {
     let (has, asked) = match until {
         Until::Index(wanted) if index > wanted => (Mark::Index(index), Mark::Index(wanted)),
         Until::Revision(wanted) if revision > wanted => (Mark::Revision(revision), Mark::Revision(wanted)),
@@ -359,7 +361,7 @@ impl Tail {
             return Err(Error::damaged(Path::new(&finding.file), Box::new(corrupt)));
         }
         let commit = summary.hard_state.map_or(0, |state| state.commit());
-        let first = entries.first().map(|entry| entry.index);
+        let first = entries.first().map(|entry| entry.index.get());
         let next = from.saturating_add(1);
         let missing = match first {
             Some(first) => (first != next).then_some(first.saturating_sub(1)),
@@ -388,8 +390,9 @@ impl Tail {
     }
 
     /// The term of an entry, 0 when it is not there.
-    fn term_of(&self, log: &Log<'_>, index: u64) -> u64 {
-        let mut term = self.summary.snapshots.iter().find(|s| s.index() == index).map_or(0, Snapshot::term);
+    fn term_of(&self, log: &Log<'_>, index: RaftIndex) -> Term {
+        let recorded = self.summary.snapshots.iter().find(|s| s.last_index() == index);
+        let mut term = recorded.map(Snapshot::last_term).unwrap_or_default();
         log.scan(Scan::default(), &mut |_| {}, &mut |visit| {
             if let Body::Entry { entry, .. } = visit.body
                 && entry.index == index
@@ -422,12 +425,12 @@ impl Tail {
     /// What an entry tells of the time.
     fn moment(&self, log: &Log<'_>, at: Told, place: &Path, revision: Option<i64>) -> Result<Moment> {
         let mut key = String::new();
-        let from = self.entries.partition_point(|entry| entry.index < at.index);
+        let from = self.entries.partition_point(|entry| entry.index.get() < at.index);
         self.each(log, self.entries.get(from..).unwrap_or_default(), place, |entry| {
             key = told(entry).map_or_else(String::new, |(_, key)| crate::words::error::show_bytes(&key));
             Ok(false)
         })?;
-        Ok(Moment { time: at.time, index: at.index, revision, key })
+        Ok(Moment { time: at.time, index: at.index.into(), revision, key })
     }
 
     /// Applies entries; whether it stopped because that was asked for.

@@ -16,6 +16,7 @@ use crate::kube::times::written;
 use crate::raft::{EntryType, EntryView};
 use crate::words::error::{At, Result};
 use crate::words::finding::{Code, Finding};
+use crate::words::ids::RaftIndex;
 use crate::words::refusal::Refusal;
 
 /// Clocks may differ so much without a word.
@@ -46,7 +47,7 @@ pub struct Moment {
     #[serde(serialize_with = "text")]
     pub time: Timestamp,
     /// Its raft index.
-    pub index: u64,
+    pub index: RaftIndex,
     /// The revision after it; `None` if it cannot be applied.
     pub revision: Option<i64>,
     /// The key whose value tells, escaped.
@@ -106,7 +107,7 @@ impl Times {
     /// Takes in an entry; they come in order.
     pub fn add(&mut self, entry: &EntryView<'_>) {
         if let Some((time, _)) = told(entry) {
-            self.0.push(Told { index: entry.index, time });
+            self.0.push(Told { index: entry.index.get(), time });
         }
     }
 
@@ -114,11 +115,11 @@ impl Times {
     pub fn cut(&self, to: Timestamp, from: u64, limit: u64) -> Result<Cut> {
         let chain = self.rising();
         let Some(first) = chain.first() else {
-            return Err(Refusal::NoTime { from }.into());
+            return Err(Refusal::NoTime { from: from.into() }.into());
         };
         let before = chain.partition_point(|told| told.time <= to && told.index <= limit);
         let Some(last) = before.checked_sub(1).and_then(|at| chain.get(at)) else {
-            let (first, index) = (first.time, first.index);
+            let (from, first, index) = (from.into(), first.time, first.index.into());
             return Err(Refusal::BeginsLater { from, first, index, asked: to }.into());
         };
         let next = chain.iter().find(|told| told.time > to).copied();
@@ -313,7 +314,7 @@ mod tests {
             let txn = TxnRequest { compare, success, failure: Vec::new() };
             let request = crate::etcd::request::InternalRaftRequest { txn: Some(txn), ..Default::default() };
             let data = prost::Message::encode_to_vec(&request);
-            told(&EntryView { kind: 0, term: 1, index: 1, data: Some(&data) })
+            told(&EntryView { kind: 0, term: 1.into(), index: 1.into(), data: Some(&data) })
                 .map(|(time, key)| (time.to_string(), key))
         };
         assert_eq!(told(vec![compare(0)]), Some(("2026-03-01T00:00:00Z".to_owned(), put.key.clone())));

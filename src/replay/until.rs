@@ -2,11 +2,13 @@
 
 use jiff::Timestamp;
 
+use crate::words::ids::RaftIndex;
+
 /// Where to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Until {
     /// After the raft entry with this index.
-    Index(u64),
+    Index(RaftIndex),
     /// As soon as this is the current revision.
     Revision(i64),
     /// Before anything that may be later, as the Kubernetes objects tell that were put.

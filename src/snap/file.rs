@@ -16,17 +16,18 @@ use serde::Deserialize;
 
 use crate::codec::checksum::crc32c;
 use crate::codec::wire::{Value, fields};
-use crate::raft::Snapshot;
+use crate::raft::{Snapshot, SnapshotMetadata};
 use crate::words::error::{At, Corrupt};
 use crate::words::finding::Code;
+use crate::words::ids::{MemberId, RaftIndex, Term};
 
 /// The name of a raft snapshot file. Ordered from oldest to newest, as etcd orders the names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SnapName {
     /// The term of the last entry in it.
-    pub term: u64,
+    pub term: Term,
     /// The index of that entry.
-    pub index: u64,
+    pub index: RaftIndex,
 }
 
 impl SnapName {
@@ -38,13 +39,13 @@ impl SnapName {
             let good = digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_hexdigit());
             good.then(|| u64::from_str_radix(digits, 16).ok()).flatten()
         };
-        Some(SnapName { term: hex(term)?, index: hex(index)? })
+        Some(SnapName { term: hex(term)?.into(), index: hex(index)?.into() })
     }
 }
 
 impl fmt::Display for SnapName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}-{:016x}.snap", self.term, self.index)
+        write!(f, "{:016x}-{:016x}.snap", self.term.get(), self.index.get())
     }
 }
 
@@ -119,14 +120,14 @@ impl SnapFile {
 
     /// The index of the last entry in it.
     #[must_use]
-    pub fn index(&self) -> u64 {
-        self.snapshot.metadata.as_ref().map_or(0, |metadata| metadata.index())
+    pub fn index(&self) -> RaftIndex {
+        self.snapshot.metadata.as_ref().map(SnapshotMetadata::last_index).unwrap_or_default()
     }
 
     /// The term of that entry.
     #[must_use]
-    pub fn term(&self) -> u64 {
-        self.snapshot.metadata.as_ref().map_or(0, |metadata| metadata.term())
+    pub fn term(&self) -> Term {
+        self.snapshot.metadata.as_ref().map(SnapshotMetadata::last_term).unwrap_or_default()
     }
 
     /// Who is a member, by the v2 store in it.
@@ -143,8 +144,7 @@ impl SnapFile {
 #[serde(rename_all = "camelCase")]
 pub struct SnapMember {
     /// Its id.
-    #[serde(serialize_with = "hex_id")]
-    pub id: u64,
+    pub id: MemberId,
     /// Its name; absent until it has published it.
     pub name: Option<String>,
     /// Where the other members reach it.
@@ -157,17 +157,13 @@ pub struct SnapMember {
     pub is_learner: bool,
 }
 
-fn hex_id<S: serde::Serializer>(id: &u64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&format!("{id:016x}"))
-}
-
 /// Who is a member, out of `/0` of a v2 store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Membership {
     /// The members, by id.
     pub members: Vec<SnapMember>,
     /// Ids of members that left; they may not come back.
-    pub removed: Vec<u64>,
+    pub removed: Vec<MemberId>,
     /// The cluster version, as `3.5.0`.
     pub cluster_version: Option<String>,
 }
@@ -249,8 +245,7 @@ impl Membership {
             .and_then(|dir| dir.children);
         let Some(nodes) = nodes else { return Ok(Membership::default()) };
         let id = |text: &str| {
-            u64::from_str_radix(text, 16)
-                .map_err(|_| invalid(format!("a member id is not hex: {}", text.escape_default())))
+            text.parse().map_err(|_| invalid(format!("a member id is not hex: {}", text.escape_default())))
         };
         let mut members = Vec::new();
         for (name, node) in nodes.members.and_then(|dir| dir.children).unwrap_or_default() {
@@ -272,7 +267,7 @@ impl Membership {
         }
         members.sort_by_key(|member| member.id);
         let removed = nodes.removed_members.and_then(|dir| dir.children).unwrap_or_default();
-        let mut removed = removed.keys().map(|name| id(name)).collect::<Result<Vec<u64>, _>>()?;
+        let mut removed = removed.keys().map(|name| id(name)).collect::<Result<Vec<MemberId>, _>>()?;
         removed.sort_unstable();
         Ok(Membership { members, removed, cluster_version: nodes.version.map(|leaf| leaf.value) })
     }
@@ -285,7 +280,7 @@ fn parse<'de, T: Deserialize<'de>>(leaf: &'de Leaf) -> serde_json::Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::{ConfState, SnapshotMetadata};
+    use crate::raft::ConfState;
 
     fn snapshot() -> Snapshot {
         let conf_state = ConfState { voters: vec![1, 2, 3], auto_leave: Some(false), ..ConfState::default() };
@@ -297,14 +292,14 @@ mod tests {
     fn what_is_encoded_decodes_to_the_same() {
         let bytes = SnapFile::encode(&snapshot());
         let file = SnapFile::decode(&bytes).unwrap();
-        assert_eq!((file.index(), file.term()), (1, 1));
+        assert_eq!((file.index().get(), file.term().get()), (1, 1));
         assert_eq!(file.snapshot, snapshot());
         assert_eq!(SnapFile::encode(&file.snapshot), bytes);
     }
 
     #[test]
     fn the_name_has_the_term_first() {
-        let name = SnapName { term: 2, index: 0x7a };
+        let name = SnapName { term: Term::new(2), index: RaftIndex::new(0x7a) };
         assert_eq!(name.to_string(), "0000000000000002-000000000000007a.snap");
         assert_eq!(SnapName::parse("0000000000000002-000000000000007a.snap"), Some(name));
         for bad in
@@ -313,7 +308,8 @@ mod tests {
             assert_eq!(SnapName::parse(bad), None, "{bad}");
         }
         assert!(
-            SnapName { term: 1, index: 9 } < SnapName { term: 2, index: 1 },
+            SnapName { term: Term::new(1), index: RaftIndex::new(9) }
+                < SnapName { term: Term::new(2), index: RaftIndex::new(1) },
             "the newest has the highest term"
         );
     }
@@ -353,14 +349,14 @@ mod tests {
             "version":{"Value":"3.5.0","Children":null}}},
             "1":{"Children":{}}}},"CurrentIndex":4,"CurrentVersion":2}"#;
         let membership = Membership::from_v2(json).unwrap();
-        assert_eq!(membership.members.iter().map(|m| m.id).collect::<Vec<_>>(), [10, 11]);
+        assert_eq!(membership.members.iter().map(|m| m.id.get()).collect::<Vec<_>>(), [10, 11]);
         let member = &membership.members[1];
         assert_eq!((member.name.as_deref(), member.is_learner), (Some("n1"), true));
         assert_eq!(
             (&member.peer_urls[..], &member.client_urls[..]),
             (&["http://p".to_owned()][..], &["http://c".to_owned()][..])
         );
-        assert_eq!(membership.removed, [255]);
+        assert_eq!(membership.removed, [MemberId::new(255)]);
         assert_eq!(membership.cluster_version.as_deref(), Some("3.5.0"));
     }
 

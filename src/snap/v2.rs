@@ -13,6 +13,7 @@
 use std::fmt::Write;
 
 use crate::codec::json::{quote, strings};
+use crate::words::ids::MemberId;
 
 /// Slots for events (`watcherHub` of `v2store.newStore`).
 const EVENTS: usize = 1000;
@@ -21,7 +22,7 @@ const EVENTS: usize = 1000;
 #[derive(Debug, Clone, Copy)]
 pub struct NewMember<'m> {
     /// Its id.
-    pub id: u64,
+    pub id: MemberId,
     /// Where the other members reach it.
     pub peer_urls: &'m [String],
     /// Whether it only learns.
@@ -40,13 +41,13 @@ pub fn store<'m>(
     let (mut children, mut events, mut count) = (Vec::new(), Vec::new(), 0usize);
     for NewMember { id, peer_urls, learner } in members {
         count = count.saturating_add(1);
-        let path = format!("/0/members/{id:x}");
+        let path = format!("/0/members/{id}");
         let attributes = format!("{path}/raftAttributes");
         let learner = if learner { ",\"isLearner\":true" } else { "" };
         let value = quote(&format!("{{\"peerURLs\":{}{learner}}}", strings(peer_urls)));
         let leaf = node(&attributes, count, &value, None);
         children.push(format!(
-            "\"{id:x}\":{}",
+            "\"{id}\":{}",
             node(&path, count, "\"\"", Some(&format!("\"raftAttributes\":{leaf}")))
         ));
         events.push(format!(
@@ -98,9 +99,10 @@ mod tests {
         #![proptest_config(proptest::prelude::ProptestConfig::with_cases(16))]
         #[test]
         fn the_members_are_read_back(members in proptest::collection::btree_map(0u64.., (proptest::collection::vec(".{0,9}", 0..3), proptest::bool::ANY), 1..6)) {
-            let json = store(members.iter().map(|(id, (urls, learner))| NewMember { id: *id, peer_urls: urls, learner: *learner }), Some("3.4.0"), 0);
+            let json = store(members.iter().map(|(id, (urls, learner))| NewMember { id: MemberId::new(*id), peer_urls: urls, learner: *learner }), Some("3.4.0"), 0);
             let read = Membership::from_v2(json.as_bytes()).unwrap();
-            let mut read: Vec<_> = read.members.into_iter().map(|m| (m.id, (m.peer_urls, m.is_learner))).collect();
+            let member = |m: crate::snap::file::SnapMember| (m.id.get(), (m.peer_urls, m.is_learner));
+            let mut read: Vec<_> = read.members.into_iter().map(member).collect();
             read.sort();
             proptest::prop_assert_eq!(read, members.into_iter().collect::<Vec<_>>());
         }

@@ -2,9 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use crate::etcd::{BucketKey, KeyRange, KeyValue, Revision};
-use crate::store::pass::{Each, Span};
-use crate::store::{Position, Store};
+use crate::etcd::stored::{Revisions, Stored};
+use crate::etcd::{KeyRange, KeyValue, Revision};
+use crate::store::Store;
 use crate::words::error::Result;
 
 /// One change.
@@ -31,6 +31,18 @@ pub enum EventKind {
     Delete,
     /// No change at all: the mark that a restore with `--bump-revision` leaves at the revision it went up to.
     Marker,
+}
+
+impl EventKind {
+    /// Its name, as `put`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            EventKind::Put => "put",
+            EventKind::Delete => "delete",
+            EventKind::Marker => "marker",
+        }
+    }
 }
 
 /// What a put was to its key.
@@ -65,8 +77,9 @@ struct Hand<'t, 'r> {
     stopped: bool,
 }
 
-impl Each for Hand<'_, '_> {
-    fn each(&mut self, at: BucketKey, kv: &KeyValue<'_>, _: Position) {
+impl Revisions for Hand<'_, '_> {
+    fn each(&mut self, stored: &Stored<'_>) {
+        let Stored { key: at, kv, .. } = *stored;
         if self.stopped || self.range.is_some_and(|range| !range.contains(kv.key)) {
             return;
         }
@@ -75,8 +88,7 @@ impl Each for Hand<'_, '_> {
             (false, true) => EventKind::Marker,
             (false, false) => EventKind::Put,
         };
-        let event =
-            Event { revision: at.revision, kind, kv: *kv, compacted: at.revision.main <= self.compact };
+        let event = Event { revision: at.revision, kind, kv, compacted: at.revision.main <= self.compact };
         self.stopped = (self.take)(event).is_break();
     }
 
@@ -120,7 +132,7 @@ impl Store<'_> {
         if let Some(since) = since.filter(|since| *since > 0 && *since <= self.revision()) {
             self.at(Some(since))?;
         }
-        let span = Span { first: since.unwrap_or(0), last: until.unwrap_or(i64::MAX) };
+        let span = since.unwrap_or(0)..=until.unwrap_or(i64::MAX);
         let compact = self.compact_revision().unwrap_or(0);
         self.in_order(span, Hand { range, compact, take, stopped: false })?;
         Ok(())

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::etcd::{Facts, KeyRange};
 use crate::store::Store;
 use crate::words::error::Result;
+use crate::words::ids::LeaseId;
 
 impl Store<'_> {
     /// All that the buckets other than `key` say.
@@ -34,7 +35,7 @@ impl Store<'_> {
     /// As [`Store::facts`].
     pub fn facts_with_leases(&self, names: usize) -> Result<Facts> {
         let mut facts = self.facts()?;
-        let places: HashMap<i64, usize> =
+        let places: HashMap<LeaseId, usize> =
             facts.leases.iter().enumerate().map(|(place, lease)| (lease.id, place)).collect();
         for lease in &mut facts.leases {
             lease.attached = Some(0);
@@ -42,7 +43,7 @@ impl Store<'_> {
         for state in self.at(None)?.keys(KeyRange::all()) {
             let state = state?;
             let lease = places.get(&state.lease).and_then(|place| facts.leases.get_mut(*place));
-            if let Some(lease) = lease.filter(|_| !state.deleted && state.lease != 0) {
+            if let Some(lease) = lease.filter(|_| !state.deleted && !state.lease.is_none()) {
                 lease.attached = Some(lease.attached.unwrap_or(0).saturating_add(1));
                 if lease.keys.len() < names {
                     lease.keys.push(state.key.escape_ascii().to_string());

@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 
 use crate::bolt::Db;
 use crate::codec::array_at;
-use crate::codec::checksum::crc32c;
 use crate::etcd::newest::Newest;
-use crate::etcd::{BucketKey, KeyValue};
+use crate::etcd::{BucketKey, KeyValue, stored};
+use crate::store::hashkv::rule;
 use crate::words::error::{Error, Result};
 use crate::words::monitor::Monitor;
 
@@ -86,15 +86,16 @@ impl Selection {
         })?;
         let leases = leases(db)?;
         let mut all = Selection { rule, newest, counts: Counts::default() };
-        let mut counts = Counts { hash: crc32c(0, b"key"), ..Counts::default() };
+        let (mut counts, mut hash) = (Counts::default(), rule::empty());
         rows(db, "counting keys", monitor, |key, kv, (raw_key, raw_value)| {
             if !all.keeps_row(key, kv) {
                 counts.dropped = counts.dropped.saturating_add(1);
                 return;
             }
             counts.kept = counts.kept.saturating_add(1);
-            if all.rule.compact.is_none_or(|compact| !key.tombstone || key.revision.main != compact) {
-                counts.hash = crc32c(crc32c(counts.hash, raw_key), raw_value);
+            if rule::counts(key, all.rule.compact.unwrap_or(-1)) != rule::Counts::No {
+                hash.add(raw_key);
+                hash.add(raw_value);
             }
             // What a restore with a raised revision leaves names no key.
             if key.tombstone || kv.key.is_empty() || !all.newest.is_newest(key, kv) {
@@ -108,16 +109,14 @@ impl Selection {
                 }
             }
         })?;
+        counts.hash = hash.crc;
         all.counts = counts;
         Ok(all)
     }
 
     /// Whether this element of the key bucket is kept. What cannot be read is not: nobody can tell what it belongs to.
     pub(crate) fn keeps(&self, raw_key: &[u8], raw_value: &[u8]) -> bool {
-        match (BucketKey::parse(raw_key), KeyValue::decode(raw_value)) {
-            (Ok(key), Ok(kv)) => self.keeps_row(key, &kv),
-            _ => false,
-        }
+        stored::read(raw_key, raw_value).is_ok_and(|(key, kv)| self.keeps_row(key, &kv))
     }
 
     fn keeps_row(&self, key: BucketKey, kv: &KeyValue<'_>) -> bool {
@@ -162,7 +161,7 @@ fn rows(
     monitor.begin(what, db.size());
     let (mut count, mut bytes) = (0u64, 0u64);
     while let Some(item) = cursor.next().map_err(damaged)? {
-        if let (Ok(key), Ok(kv)) = (BucketKey::parse(item.key), KeyValue::decode(item.value)) {
+        if let Ok((key, kv)) = stored::read(item.key, item.value) {
             each(key, &kv, (item.key, item.value));
         }
         bytes = bytes.saturating_add(crate::codec::to_u64(item.key.len().saturating_add(item.value.len())));

@@ -6,11 +6,12 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, PoisonError, RwLock};
 
 use crate::codec::{to_u64, to_usize};
+use crate::etcd::stored::{Revisions, Stored};
 use crate::etcd::{BucketKey, KeyRange, KeyValue, Revision};
-use crate::store::pass::{Each, Span};
 use crate::store::runs::{Buffer, Merge, Run, RunWriter, Slot};
 use crate::store::{Position, View};
 use crate::words::error::Result;
+use crate::words::ids::LeaseId;
 
 /// What is known of a key at a revision: its newest version, live or a deletion, and how much is stored of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +26,8 @@ pub struct KeyState {
     pub create_revision: i64,
     /// How often it was put since; 0 for a deletion.
     pub version: i64,
-    /// The lease it is attached to; 0 is none.
-    pub lease: i64,
+    /// The lease it is attached to.
+    pub lease: LeaseId,
     /// Length of its value.
     pub value_len: u64,
     /// Versions of it that are stored, up to the revision, deletions included.
@@ -40,6 +41,12 @@ pub struct KeyState {
 }
 
 impl KeyState {
+    /// Bytes of its key and value; 0 when it is deleted.
+    #[must_use]
+    pub fn live_size(&self) -> u64 {
+        if self.deleted { 0 } else { to_u64(self.key.len()).saturating_add(self.value_len) }
+    }
+
     fn new(key: Box<[u8]>, slot: Slot) -> KeyState {
         KeyState {
             key,
@@ -47,7 +54,7 @@ impl KeyState {
             deleted: slot.sub_and_mark & 1 == 1,
             create_revision: slot.create_revision,
             version: slot.version,
-            lease: slot.lease,
+            lease: LeaseId::new(slot.lease),
             value_len: slot.value_len,
             revisions: slot.revisions,
             bytes: slot.bytes,
@@ -103,8 +110,7 @@ impl<'v, 'r, 's> Keys<'v, 'r, 's> {
             bounded: AtomicBool::new(false),
             upper: RwLock::default(),
         };
-        let span = Span { first: 0, last: self.view.revision };
-        self.view.store.parallel(span, || Note { table: &table, buffer: None })?;
+        self.view.store.parallel(0..=self.view.revision, || Note { table: &table, buffer: None })?;
         (self.ready, self.upper) = table.finish();
         Ok(())
     }
@@ -253,14 +259,15 @@ struct Note<'n, 't> {
     buffer: Option<Buffer>,
 }
 
-impl Each for Note<'_, '_> {
-    fn each(&mut self, at: BucketKey, kv: &KeyValue<'_>, position: Position) {
+impl Revisions for Note<'_, '_> {
+    fn each(&mut self, stored: &Stored<'_>) {
         let table = self.table;
         let buffer = self.buffer.get_or_insert_with(|| {
             let free = table.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop();
             free.unwrap_or_default()
         });
-        table.see(buffer, at, kv, position);
+        let position = Position::new(stored.page, stored.element.index);
+        table.see(buffer, stored.key, &stored.kv, position);
     }
 
     fn page_ends(&mut self) {

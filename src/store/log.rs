@@ -9,6 +9,7 @@ use crate::wal::{Log, log};
 use crate::words::error::{At, Result};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::hint::Hint;
+use crate::words::ids::RaftIndex;
 
 impl Store<'_> {
     /// Warns when the log of this store's data directory goes past the database: what is answered is without these
@@ -24,7 +25,7 @@ impl Store<'_> {
         let summary = log.scan(log::Scan::default(), &mut |_| {}, &mut |_| {
             if self.monitor.cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        let held = self.meta.consistent_index.unwrap_or(0);
+        let held = self.meta.consistent_index.map_or(0, RaftIndex::get);
         let last =
             summary.last.unwrap_or(0).max(summary.snapshots.iter().map(|s| s.index()).max().unwrap_or(0));
         if last > held {

@@ -50,31 +50,37 @@
 //! ```
 
 pub mod compare;
+mod crc;
 pub mod diff;
 pub mod digest;
 pub mod events;
+pub mod export;
 pub mod facts;
 pub mod hashkv;
+#[cfg(feature = "fs")]
 pub mod keep;
 pub mod keys;
 mod log;
 mod pass;
 pub mod range;
+#[cfg(feature = "fs")]
 pub mod rewrite;
 mod runs;
 pub mod scan;
+pub mod tree;
+pub mod value_diff;
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::bolt::{Bucket, Db, Page, Pgid, Root, db};
-use crate::codec::to_usize;
-use crate::etcd::datadir;
-use crate::etcd::{BucketKey, Facts, KeyRange, KeyValue, Revision};
+use crate::bolt::{Bucket, Db, Page, Pgid, Root};
+use crate::codec::{to_u64, to_usize};
+use crate::etcd::{BucketKey, Facts, KeyRange, KeyValue, Revision, datadir, stored};
 use crate::io::{Source, Window};
 use crate::words::error::{At, Corrupt, Error, Result};
 use crate::words::finding::{Code, Finding};
+use crate::words::ids::LeaseId;
 use crate::words::monitor::Monitor;
-use crate::words::refusal::{Refusal, Revisions};
+use crate::words::refusal::{self, Refusal};
 
 pub use events::{Event, EventKind};
 pub use hashkv::{HashKvOptions, HashKvReport, hashkv};
@@ -82,7 +88,7 @@ pub use keys::{KeyState, Keys};
 pub use range::{Order, RangeRequest, RangeTotals, SortBy};
 
 /// Findings told of each kind.
-const TOLD: usize = 20;
+const TOLD: u64 = 20;
 
 /// How to read a keyspace.
 #[derive(Debug, Clone, Copy)]
@@ -143,13 +149,14 @@ pub struct OwnedKeyValue {
     pub version: i64,
     /// The value.
     pub value: Vec<u8>,
-    /// The lease it is attached to; 0 is none.
-    pub lease: i64,
+    /// The lease it is attached to.
+    pub lease: LeaseId,
 }
 
 impl From<KeyValue<'_>> for OwnedKeyValue {
     fn from(kv: KeyValue<'_>) -> OwnedKeyValue {
         let KeyValue { key, create_revision, mod_revision, version, value, lease } = kv;
+        let lease = LeaseId::new(lease);
         OwnedKeyValue {
             key: key.to_vec(),
             create_revision,
@@ -180,15 +187,8 @@ impl<'s> Store<'s> {
         };
         // These leave the keyspace whole: the other meta page is good, or what is missing is behind the pages that
         // are needed.
-        let faults = store
-            .db
-            .slots()
-            .iter()
-            .flat_map(|slot| [&slot.fault, &slot.header_fault])
-            .flatten()
-            .map(|fault| (**fault).clone());
-        let faults: Vec<_> = faults.chain(db::check_length(&store.db).err().map(|c| *c)).collect();
-        store.tell(faults.iter());
+        let faults: Vec<_> = store.db.faults().collect();
+        store.tell(&faults);
         store.meta = store.small_buckets(&[b"meta"])?;
         store.inline =
             store.keys_bucket()?.map(|keys| keys.root).filter(|root| matches!(root, Root::Inline { .. }));
@@ -199,7 +199,7 @@ impl<'s> Store<'s> {
     /// The last revision there is: what a server that starts on this file would say. 1 for an empty store.
     #[must_use]
     pub fn revision(&self) -> i64 {
-        self.last.max(self.meta.compact_revision().unwrap_or(0)).max(1)
+        self.meta.current_revision(self.last)
     }
 
     /// The revision up to which history is gone, or was going when the file was made; `None` before the first
@@ -229,7 +229,7 @@ impl<'s> Store<'s> {
         let current = self.revision();
         let first = self.compact_revision().unwrap_or(1);
         let revision = revision.filter(|r| *r > 0).unwrap_or(current);
-        let there = Revisions { file: Some(self.source().name()), first, last: current };
+        let there = refusal::Revisions { file: Some(self.source().name()), first, last: current };
         if revision > current {
             return Err(Refusal::Future { asked: revision, there }.into());
         }
@@ -241,7 +241,7 @@ impl<'s> Store<'s> {
     }
 
     fn keys_bucket(&self) -> Result<Option<Bucket<'_, 's>>> {
-        self.db.root().bucket(b"key").map_err(|c| Error::damaged(self.source().path(), c))
+        self.db.root().bucket(stored::BUCKET).map_err(|c| Error::damaged(self.source().path(), c))
     }
 
     /// Reads a stored version again.
@@ -253,10 +253,7 @@ impl<'s> Store<'s> {
         let damaged = |c| Error::damaged(self.source().path(), c);
         let page = page.map_err(damaged)?;
         let element = page.leaf(position.element()).map_err(damaged)?;
-        match (BucketKey::parse(element.key), KeyValue::decode(element.value)) {
-            (Ok(key), Ok(kv)) => Ok((key, kv)),
-            _ => Err(self.changed(page.element_at(element.index))),
-        }
+        stored::read(element.key, element.value).map_err(|_| self.changed(page.element_at(element.index)))
     }
 
     fn check_cancelled(&self) -> Result<()> {
@@ -276,7 +273,9 @@ impl<'s> Store<'s> {
         let mut first = None;
         for corrupt in faults {
             first.get_or_insert_with(|| corrupt.clone());
-            if !told.contains(corrupt) && told.iter().filter(|t| t.code == corrupt.code).count() < TOLD {
+            if !told.contains(corrupt)
+                && to_u64(told.iter().filter(|t| t.code == corrupt.code).count()) < TOLD
+            {
                 told.push(corrupt.clone());
                 self.monitor.finding(Finding::from_corrupt(&self.source().name(), corrupt.clone()));
             }

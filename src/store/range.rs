@@ -142,7 +142,7 @@ impl View<'_, '_> {
             let Some(kv) = self.get(key)? else { return Ok(RangeTotals::default()) };
             if !request.count_only && request.passes(kv.create_revision, kv.mod_revision) {
                 let (create_revision, mod_revision, version, lease) =
-                    (kv.create_revision, kv.mod_revision, kv.version, kv.lease);
+                    (kv.create_revision, kv.mod_revision, kv.version, kv.lease.get());
                 let value: &[u8] = if request.keys_only { &[] } else { &kv.value };
                 let _ = take(KeyValue { key: &kv.key, create_revision, mod_revision, version, value, lease });
             }
@@ -202,7 +202,7 @@ impl View<'_, '_> {
     ) -> Result<ControlFlow<()>> {
         if request.keys_only {
             let KeyState { key, revision, create_revision, version, lease, .. } = state;
-            let (create_revision, version, lease) = (*create_revision, *version, *lease);
+            let (create_revision, version, lease) = (*create_revision, *version, lease.get());
             return Ok(take(KeyValue {
                 key,
                 create_revision,

@@ -1,6 +1,7 @@
 //! The length word in front of every record, and the padding behind it.
 
-use nom::IResult;
+use nom::Parser;
+use nom::combinator::map_opt;
 use nom::number::complete::le_u64;
 
 /// Bytes of the length word.
@@ -31,6 +32,13 @@ impl FrameSize {
         (word != 0).then_some(FrameSize { record: word & 0x00ff_ffff_ffff_ffff, padding, top })
     }
 
+    /// What the length word that `bytes` begin with says; `None` too when fewer than its 8 bytes are there.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<FrameSize> {
+        let parsed: nom::IResult<_, _, ()> = map_opt(le_u64, FrameSize::of).parse(bytes);
+        parsed.ok().map(|(_, size)| size)
+    }
+
     /// The word for a record of `record` bytes (`wal.encodeFrameSize`).
     #[must_use]
     pub fn word(record: u64) -> u64 {
@@ -57,25 +65,18 @@ pub fn padding(record: u64) -> u64 {
     record.wrapping_neg() & 7
 }
 
-/// The length word.
-///
-/// # Errors
-/// When there are fewer than 8 bytes.
-pub fn length_word(input: &[u8]) -> IResult<&[u8], u64> {
-    le_u64(input)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_length_word_holds_length_and_padding() {
-        let of = |bytes: [u8; 8]| FrameSize::of(length_word(&bytes).unwrap().1).unwrap();
+        let of = |bytes: [u8; 8]| FrameSize::parse(&bytes).unwrap();
         assert_eq!(of([4, 0, 0, 0, 0, 0, 0, 0x84]), FrameSize { record: 4, padding: 4, top: 0x84 });
         assert_eq!(of([0x18, 0, 0, 0, 0, 0, 0, 0]), FrameSize { record: 24, padding: 0, top: 0 });
         assert_eq!(FrameSize::of(0), None);
-        assert!(length_word(&[1, 2, 3, 4, 5, 6, 7]).is_err());
+        assert_eq!(FrameSize::parse(&[0; 8]), None);
+        assert_eq!(FrameSize::parse(&[1, 2, 3, 4, 5, 6, 7]), None);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::io::{Source, Window};
 use crate::raft::{EntryView, HardState};
 use crate::words::error::{At, Corrupt};
 use crate::words::finding::{Code, Finding, Severity};
+use crate::words::ids::{RaftIndex, Term};
 
 /// One segment of a log.
 #[derive(Debug, Clone, Copy)]
@@ -80,9 +81,9 @@ pub struct EntryRef {
     /// Where its record's frame begins.
     pub offset: u64,
     /// Raft index.
-    pub index: u64,
+    pub index: RaftIndex,
     /// Raft term.
-    pub term: u64,
+    pub term: Term,
 }
 
 /// How one segment was read.
@@ -192,8 +193,8 @@ impl<'a> Log<'a> {
     /// # Errors
     /// `wal-sequence` when every segment begins later.
     pub fn select(&self, index: u64) -> Result<Log<'a>, Box<Corrupt>> {
-        let Some(from) = search(&self.names(), index) else {
-            let first = self.segments.first().map_or(0, |segment| segment.name.index);
+        let Some(from) = search(&self.names(), index.into()) else {
+            let first = self.segments.first().map_or(0, |segment| segment.name.index.get());
             let what = format!(
                 "no segment holds the entries after raft index {index}: the oldest begins at {first}"
             );
@@ -233,7 +234,8 @@ impl<'a> Log<'a> {
         }
         let commit = summary.hard_state.map_or(0, |state| state.commit());
         let reach = summary.last.max(summary.snapshots.iter().map(Snapshot::index).max()).unwrap_or(0);
-        let reach = reach.max(self.segments.last().map_or(0, |segment| segment.name.index.saturating_sub(1)));
+        let reach =
+            reach.max(self.segments.last().map_or(0, |segment| segment.name.index.get().saturating_sub(1)));
         if summary.complete && !summary.discarded && commit > reach && commit > scan.after.unwrap_or(0) {
             let file = self.segments.last().map(|segment| segment.source.name()).unwrap_or_default();
             let what = format!(
@@ -268,7 +270,10 @@ impl<'a> Log<'a> {
     ///
     /// # Errors
     /// When the file is not what it was.
-    pub fn read<'w>(&self, entry: &EntryRef, cursor: &'w mut Cursor) -> Result<EntryView<'w>, Box<Corrupt>> {
+    pub fn read<'w>(&self, entry: &EntryRef, cursor: &'w mut Cursor) -> Result<EntryView<'w>, Box<Corrupt>>
+    where
+        'a: 'w,
+    {
         let gone = || {
             Corrupt::new(
                 Code::Unreadable,
@@ -326,7 +331,7 @@ impl Reader {
         found: &mut dyn FnMut(Finding),
     ) {
         let Some((entry, highest)) = self.saved.filter(|_| position > 0 && summary.complete) else { return };
-        let (name, due) = (segment.name.index, entry.saturating_add(1));
+        let (name, due) = (segment.name.index.get(), entry.saturating_add(1));
         if name == due || name == highest.saturating_add(1) {
             return;
         }
@@ -464,11 +469,11 @@ impl Reader {
                     Some(first) if first != record.bytes() => {
                         let old = summary.metadata.unwrap_or_default();
                         let what = format!(
-                            "member {:016x} of cluster {:016x}, but the segment before is of member {:016x} of cluster {:016x}",
-                            metadata.node_id(),
-                            metadata.cluster_id(),
-                            old.node_id(),
-                            old.cluster_id()
+                            "member {:#} of cluster {:#}, but the segment before is of member {:#} of cluster {:#}",
+                            metadata.member(),
+                            metadata.cluster(),
+                            old.member(),
+                            old.cluster()
                         );
                         found(Finding::new(Code::WalMetadata, file, at, what));
                         summary.complete = false;
@@ -483,19 +488,20 @@ impl Reader {
             }
             Body::Entry { entry, kept } => {
                 counts.entries = counts.entries.saturating_add(1);
-                self.saved = Some((entry.index, entry.index));
+                let index = entry.index.get();
+                self.saved = Some((index, index));
                 let first = self.scan.after.is_none() && summary.last.is_none();
                 let next = summary.last.unwrap_or(0).max(self.window).saturating_add(1);
-                if self.scan.after.is_some_and(|after| entry.index <= after) {
+                if self.scan.after.is_some_and(|after| index <= after) {
                     return;
                 }
-                if entry.index > next && !first && !self.gap {
+                if index > next && !first && !self.gap {
                     let what = format!(
                         "the entry before has index {}: {} are missing",
                         next.saturating_sub(1),
-                        entry.index.saturating_sub(next)
+                        index.saturating_sub(next)
                     );
-                    found(Finding::new(Code::WalEntryGap, file, at.index(entry.index), what));
+                    found(Finding::new(Code::WalEntryGap, file, at.index(index), what));
                     summary.complete = false;
                     self.gap = true;
                 }
@@ -503,13 +509,13 @@ impl Reader {
                 if self.gap {
                     return;
                 }
-                if let Some(last) = summary.last.filter(|last| *last >= entry.index) {
+                if let Some(last) = summary.last.filter(|last| *last >= index) {
                     let replaced =
-                        last.saturating_sub(entry.index.max(summary.first.unwrap_or(0))).saturating_add(1);
+                        last.saturating_sub(index.max(summary.first.unwrap_or(0))).saturating_add(1);
                     summary.overridden = summary.overridden.saturating_add(replaced);
                 }
-                summary.first = Some(summary.first.map_or(entry.index, |first| first.min(entry.index)));
-                summary.last = Some(entry.index);
+                summary.first = Some(summary.first.map_or(index, |first| first.min(index)));
+                summary.last = Some(index);
             }
             Body::State(state) => {
                 counts.states = counts.states.saturating_add(1);

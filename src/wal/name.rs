@@ -2,13 +2,15 @@
 
 use std::fmt;
 
+use crate::words::ids::RaftIndex;
+
 /// The name of a segment, `%016x-%016x.wal`. Ordered as etcd orders the names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SegmentName {
     /// Counts the segments of a member, from 0.
     pub sequence: u64,
     /// The first raft index expected in the segment: the last saved one plus 1; 0 in the first segment.
-    pub index: u64,
+    pub index: RaftIndex,
 }
 
 impl SegmentName {
@@ -16,7 +18,7 @@ impl SegmentName {
     #[must_use]
     pub fn parse(name: &str) -> Option<SegmentName> {
         let (sequence, index) = name.strip_suffix(".wal")?.split_once('-')?;
-        Some(SegmentName { sequence: hex16(sequence)?, index: hex16(index)? })
+        Some(SegmentName { sequence: hex16(sequence)?, index: hex16(index)?.into() })
     }
 }
 
@@ -27,7 +29,7 @@ fn hex16(digits: &str) -> Option<u64> {
 
 impl fmt::Display for SegmentName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}-{:016x}.wal", self.sequence, self.index)
+        write!(f, "{:016x}-{:016x}.wal", self.sequence, self.index.get())
     }
 }
 
@@ -61,7 +63,7 @@ pub fn classify(name: &str) -> FileKind {
 /// The position of the last segment whose index is at most `index`: where reading for that index starts
 /// (`wal.searchIndex`).
 #[must_use]
-pub fn search(names: &[SegmentName], index: u64) -> Option<usize> {
+pub fn search(names: &[SegmentName], index: RaftIndex) -> Option<usize> {
     names.iter().rposition(|name| name.index <= index)
 }
 
@@ -81,7 +83,7 @@ mod tests {
     use super::*;
 
     fn name(sequence: u64, index: u64) -> SegmentName {
-        SegmentName { sequence, index }
+        SegmentName { sequence, index: RaftIndex::new(index) }
     }
 
     #[test]
@@ -123,11 +125,11 @@ mod tests {
     #[test]
     fn reading_starts_in_the_last_segment_at_or_before_the_index() {
         let even = [name(0, 0), name(1, 0x1000), name(2, 0x2000)];
-        assert_eq!(search(&even, 0x1000), Some(1));
-        assert_eq!(search(&even, 0xfff), Some(0));
+        assert_eq!(search(&even, RaftIndex::new(0x1000)), Some(1));
+        assert_eq!(search(&even, RaftIndex::new(0xfff)), Some(0));
         let same = [name(1, 0), name(2, 0), name(3, 0)];
-        assert_eq!(search(&same, 0), Some(2));
-        assert_eq!(search(&[name(1, 0x10), name(2, 0x20)], 0xf), None);
+        assert_eq!(search(&same, RaftIndex::new(0)), Some(2));
+        assert_eq!(search(&[name(1, 0x10), name(2, 0x20)], RaftIndex::new(0xf)), None);
     }
 
     #[test]

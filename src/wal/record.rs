@@ -2,9 +2,10 @@
 
 use prost::Message;
 
-use crate::codec::proto::message::{self, Label, field};
+use crate::codec::proto::message::{self, Field, Label, field};
 use crate::codec::wire::{BadField, Value, fields};
 use crate::raft::{CONF_STATE, ConfState};
+use crate::words::ids::{ClusterId, MemberId, RaftIndex, Term};
 
 /// The type of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -96,6 +97,20 @@ pub struct Metadata {
     pub cluster_id: Option<u64>,
 }
 
+impl Metadata {
+    /// Whose log it is; 0 if the record does not say.
+    #[must_use]
+    pub fn member(&self) -> MemberId {
+        MemberId::new(self.node_id())
+    }
+
+    /// Of which cluster; 0 if the record does not say.
+    #[must_use]
+    pub fn cluster(&self) -> ClusterId {
+        ClusterId::new(self.cluster_id())
+    }
+}
+
 /// `walpb.Snapshot`: up to which index a snapshot holds everything.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct Snapshot {
@@ -110,19 +125,32 @@ pub struct Snapshot {
     pub conf_state: Option<ConfState>,
 }
 
+impl Snapshot {
+    /// The last index in the snapshot.
+    #[must_use]
+    pub fn last_index(&self) -> RaftIndex {
+        RaftIndex::new(self.index())
+    }
+
+    /// The term of that entry.
+    #[must_use]
+    pub fn last_term(&self) -> Term {
+        Term::new(self.term())
+    }
+}
+
 /// The fields of [`Metadata`], as etcd's tools print them.
-pub static METADATA: message::Message = message::Message {
-    fields: &[field(1, "NodeID", message::Kind::Id), field(2, "ClusterID", message::Kind::Id)],
-};
+pub static METADATA: message::Message = message::Message::new(&[
+    field(1, "NodeID", message::Kind::Uint64).with(Field::HEX),
+    field(2, "ClusterID", message::Kind::Uint64).with(Field::HEX),
+]);
 
 /// The fields of [`Snapshot`].
-pub static SNAPSHOT: message::Message = message::Message {
-    fields: &[
-        field(1, "index", message::Kind::Uint),
-        field(2, "term", message::Kind::Uint),
-        field(3, "conf_state", message::Kind::Message(&CONF_STATE)).label(Label::Optional),
-    ],
-};
+pub static SNAPSHOT: message::Message = message::Message::new(&[
+    field(1, "index", message::Kind::Uint64),
+    field(2, "term", message::Kind::Uint64),
+    field(3, "conf_state", message::Kind::Message(&CONF_STATE)).label(Label::Optional),
+]);
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,7 @@ use super::record::Kind;
 use super::segment::Record;
 use crate::codec::wire::fields;
 use crate::words::finding::{Code, Severity};
+use crate::words::ids::{RaftIndex, Term};
 
 /// A rule that a record breaks.
 pub(super) struct Broken {
@@ -21,7 +22,7 @@ pub(super) struct Rules {
     /// Term and commit index of the last hard state.
     state: Option<(u64, u64)>,
     /// Index and term of the last entry.
-    entry: Option<(u64, u64)>,
+    entry: Option<(RaftIndex, Term)>,
 }
 
 impl Rules {
@@ -61,7 +62,7 @@ impl Rules {
         }
         match body {
             Body::Entry { entry, .. } => {
-                if entry.index == 0 {
+                if entry.index == RaftIndex::default() {
                     return wrong("an entry with index 0".to_owned());
                 }
                 if entry.entry_type().is_none() || (entry.kind != 0 && entry.bytes().is_empty()) {
@@ -73,7 +74,7 @@ impl Rules {
                 }
                 let before = self.entry.replace((entry.index, entry.term));
                 match before {
-                    Some((index, term)) if index.checked_add(1) == Some(entry.index) && term > entry.term => {
+                    Some((index, term)) if entry.index.since(index) == Some(1) && term > entry.term => {
                         wrong(format!(
                             "raft index {}: term {} after index {index} of term {term}",
                             entry.index, entry.term

@@ -228,7 +228,7 @@ impl<'a> Segment<'a> {
     /// # Errors
     /// When the source does not give the same bytes any more.
     pub fn reread<'w>(
-        source: &Source,
+        source: &'w Source,
         window: &'w mut Window,
         offset: u64,
     ) -> Result<Record<'w>, Box<Corrupt>> {
@@ -322,7 +322,7 @@ impl<'a> Segment<'a> {
             return Err(self.torn(TornReason::LengthWord { left }));
         }
         let word = self.window.get(self.source, offset, to_usize(HEADER)).map_err(End::Damaged)?;
-        let Some(size) = array_at::<8>(word, 0).map(u64::from_le_bytes).and_then(FrameSize::of) else {
+        let Some(size) = FrameSize::parse(word) else {
             return Err(End::ZeroWord);
         };
         let limit = left.saturating_sub(size.padding);

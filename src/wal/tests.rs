@@ -30,7 +30,7 @@ impl Written {
 
     /// A new segment that expects `index`.
     pub fn cut(&mut self, index: u64) {
-        let name = SegmentName { sequence: self.files.len() as u64, index };
+        let name = SegmentName { sequence: self.files.len() as u64, index: index.into() };
         self.files.push((name.to_string(), Vec::new()));
         let crc = self.crc;
         self.frame(4, crc, None);
@@ -95,7 +95,7 @@ const ALL: Scan = Scan { after: Some(0), raw: false };
 const RAW: Scan = Scan { after: None, raw: true };
 
 fn indexes(entries: &[EntryRef]) -> Vec<u64> {
-    entries.iter().map(|entry| entry.index).collect()
+    entries.iter().map(|entry| entry.index.get()).collect()
 }
 
 /// A log of `count` entries as etcd's repair tests write it.
@@ -320,7 +320,7 @@ fn a_later_entry_replaces_those_from_its_index_on() {
     let (entries, summary, findings) = log.read(ALL);
     assert_eq!(findings, []);
     assert_eq!(
-        entries.iter().map(|e| (e.index, e.term)).collect::<Vec<_>>(),
+        entries.iter().map(|e| (e.index.get(), e.term.get())).collect::<Vec<_>>(),
         [(1, 1), (2, 1), (3, 2), (4, 2)]
     );
     assert_eq!((summary.first, summary.last, summary.overridden), (Some(1), Some(4), 3));
@@ -432,8 +432,8 @@ fn reading(log: &Written) -> (Vec<Entry>, Summary, Vec<Finding>) {
         let view = log.read(entry, &mut cursor).unwrap();
         Entry {
             kind: Some(view.kind),
-            term: Some(view.term),
-            index: Some(view.index),
+            term: Some(view.term.get()),
+            index: Some(view.index.get()),
             data: view.data.map(<[u8]>::to_vec),
         }
     };

@@ -40,6 +40,12 @@ pub enum Cause {
     /// A pipe, a socket or a terminal.
     #[error("is not a regular file")]
     NotAFile,
+    /// It cannot be mapped into memory; what the operating system said.
+    #[error("cannot be mapped: {0}")]
+    Unmappable(#[source] io::Error),
+    /// This build opens no files.
+    #[error("this program was built without the ability to open files")]
+    NoFiles,
     /// A running etcd holds its lock.
     #[error("is in use: a running etcd holds its lock")]
     InUse(Option<Hint>),

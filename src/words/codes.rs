@@ -1,7 +1,7 @@
 //! The codes of findings: a table with a row for each, from which the enum is made.
 //!
 //! A row is the variant, its name, how bad it is, the level of a verification that it belongs to, what it means, what
-//! etcd does about it, and a remedy. A name is never reused and never changes its meaning. `tests/corruption.rs`
+//! etcd does about it, and a remedy. A name is never reused and never changes its meaning. `tests/it/verify/corruption`
 //! proves each one on a damaged file.
 //!
 //! The remedies name commands of coldbolt: they are read by people who look a code up (`coldbolt explain`). No other

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::words::codes::Code;
+use crate::words::ids::RaftIndex;
 use crate::words::text::show_bytes;
 
 /// A place inside one file. Every part is optional; what is known is printed.
@@ -28,7 +29,7 @@ pub struct At {
     pub revision: Option<String>,
     /// Raft index.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub index: Option<u64>,
+    pub index: Option<RaftIndex>,
 }
 
 impl At {
@@ -67,8 +68,8 @@ impl At {
 
     /// The same place, at raft index `index`.
     #[must_use]
-    pub fn index(mut self, index: u64) -> At {
-        self.index = Some(index);
+    pub fn index(mut self, index: impl Into<RaftIndex>) -> At {
+        self.index = Some(index.into());
         self
     }
 }

@@ -4,13 +4,14 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::words::hint::Hint;
+use crate::words::ids::{MemberId, RaftIndex};
 use crate::words::text::{printable, show};
 
 /// How far a database or a log has come: by raft index or by revision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
     /// Raft index.
-    Index(u64),
+    Index(RaftIndex),
     /// Revision.
     Revision(i64),
 }
@@ -104,7 +105,7 @@ pub enum Refusal {
     )]
     NoTime {
         /// The raft index at which the database ends.
-        from: u64,
+        from: RaftIndex,
     },
     /// The times that the log tells begin after the one that was asked for.
     #[error(
@@ -113,11 +114,11 @@ pub enum Refusal {
     )]
     BeginsLater {
         /// The raft index at which the database ends.
-        from: u64,
+        from: RaftIndex,
         /// The first time that is told.
         first: jiff::Timestamp,
         /// The entry that tells it.
-        index: u64,
+        index: RaftIndex,
         /// The time that was asked for.
         asked: jiff::Timestamp,
     },
@@ -137,24 +138,24 @@ pub enum Refusal {
         stated: Option<String>,
     },
     /// A change of the members does not fit.
-    #[error("member {id:x}: {why}")]
+    #[error("member {id}: {why}")]
     MemberChange {
         /// The member.
-        id: u64,
+        id: MemberId,
         /// Why, in etcd's words.
         why: &'static str,
     },
     /// The member whose directory it is to be is not one of the cluster.
     #[error(
-        "{file}: member {id:x} is not among the members at raft index {index}: etcd would not start from it"
+        "{file}: member {id} is not among the members at raft index {index}: etcd would not start from it"
     )]
     NotAMember {
         /// The source, as named.
         file: String,
         /// The member.
-        id: u64,
+        id: MemberId,
         /// Where the log was applied to.
-        index: u64,
+        index: RaftIndex,
     },
     /// A data directory was to be made of something that has no log.
     #[error("{file}: a data directory is made from a data directory with its log: that tells whose it is")]
@@ -229,12 +230,6 @@ pub enum Refusal {
     /// There is no trailer.
     #[error("{file}: has no SHA-256 trailer to take off")]
     NotSealed {
-        /// The file, as named.
-        file: String,
-    },
-    /// A source that is laid over another cannot be laid over once more.
-    #[error("{file}: is overlaid already")]
-    Overlaid {
         /// The file, as named.
         file: String,
     },
@@ -358,12 +353,6 @@ pub enum Refusal {
     /// The database cannot be written: an item does not fit into one.
     #[error(transparent)]
     Unwritable(Box<dyn std::error::Error + Send + Sync>),
-    /// A thread of this program ended without an answer.
-    #[error("the thread that {work} has died")]
-    ThreadDied {
-        /// What it did.
-        work: &'static str,
-    },
 }
 
 impl Refusal {

@@ -5,8 +5,14 @@ use std::path::Path;
 /// Bytes as one printable line. Of more than 256, the first 256 and how many there are.
 #[must_use]
 pub fn show_bytes(bytes: &[u8]) -> String {
-    match bytes.get(..256) {
-        Some(start) if bytes.len() > 256 => format!("{}... ({} bytes)", start.escape_ascii(), bytes.len()),
+    show_start(bytes, 256)
+}
+
+/// Bytes as one printable line. Of more than `limit`, the first of them and how many there are.
+#[must_use]
+pub fn show_start(bytes: &[u8], limit: usize) -> String {
+    match bytes.get(..limit) {
+        Some(start) if bytes.len() > limit => format!("{}... ({} bytes)", start.escape_ascii(), bytes.len()),
         _ => bytes.escape_ascii().to_string(),
     }
 }

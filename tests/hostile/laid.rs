@@ -1,9 +1,10 @@
 //! Files laid out to cost far more than their size: time or memory that grows with the square of the file, or without
 //! end.
 
-use crate::common::Input;
-use crate::common::bounded::coldbolt_within_limits;
-use crate::common::mutate::*;
+use support::Input;
+use support::image::Image;
+use support::mutate::*;
+use support::run::coldbolt_within_limits;
 
 /// Elements that a page can claim.
 const MANY: usize = 65_535;
@@ -28,7 +29,7 @@ fn ends(bytes: &[u8], what: &str) {
         if ["status", "inspect", "verify"].contains(&args[0]) {
             assert_eq!(run.code, 1, "{}", args.join(" "));
         }
-        assert!(run.stderr.len() < 1 << 20, "{} bytes of messages", run.stderr.len());
+        assert!(run.err.len() < 1 << 20, "{} bytes of messages", run.err.len());
     }
     coldbolt_within_limits(["bolt", "keys", input.name(), "key"]);
     input.unchanged();
@@ -137,8 +138,8 @@ fn many_children_out_of_range_are_counted_and_not_all_told() {
     let dir = tempfile::tempdir().unwrap();
     let input = Input::write(dir.path(), "hostile.db", &bytes);
     let run = coldbolt_within_limits(["inspect", input.name()]);
-    assert!(run.stdout.contains("page-out-of-range: 65,535"), "{run}");
-    assert_eq!(run.stderr.lines().count(), 20, "{run}");
+    assert!(run.text().contains("page-out-of-range: 65,535"), "{run}");
+    assert_eq!(run.err.lines().count(), 20, "{run}");
     input.unchanged();
 }
 
@@ -161,8 +162,8 @@ fn a_long_run_of_free_pages_in_a_freelist_is_bounded_by_its_page() {
     let mut list = header(4, 0x10, MANY, PAGE);
     list.extend_from_slice(&u64::MAX.to_le_bytes());
     let keys = leaf(3, &[]);
-    let mut image = Image(lay(&[root(), keys, list]));
+    let mut image = Image { bytes: lay(&[root(), keys, list]), page_size: PAGE, trailer: false };
     image.put_metas(FREELIST, &4u64.to_le_bytes());
-    image.fix_metas();
-    ends(&image.0, "freelist");
+    image.seal_metas();
+    ends(&image.bytes, "freelist");
 }

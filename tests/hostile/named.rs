@@ -1,12 +1,14 @@
 //! One named change for each way a database can be wrong, through the binary: exit code, message, and what is still
 //! shown.
 
-use coldbolt::bolt::writer::{Options, Writer};
+use coldbolt::bolt::writer::Options;
 use coldbolt::etcd::{BucketKey, Revision};
 
-use crate::common::Input;
-use crate::common::bounded::{Run, coldbolt, coldbolt_within_limits};
-use crate::common::mutate::*;
+use support::content::database;
+use support::image::Image;
+use support::mutate::*;
+use support::run::coldbolt_within_limits;
+use support::{Input, Run, coldbolt};
 
 const BIG: u32 = i32::MAX as u32;
 
@@ -23,7 +25,7 @@ fn ask(bytes: &[u8]) -> Asked {
     let run = |args: &[&str]| {
         let run = coldbolt_within_limits(args.iter().copied().chain([input.name()]));
         if run.code != 0 {
-            assert!(run.stderr.contains(input.name()), "the file is not named by {run}");
+            assert!(run.err.contains(input.name()), "the file is not named by {run}");
         }
         run
     };
@@ -45,7 +47,7 @@ fn ask(bytes: &[u8]) -> Asked {
 fn changed(change: impl FnOnce(&mut Image)) -> Asked {
     let mut image = Image::pristine();
     change(&mut image);
-    ask(&image.seal())
+    ask(&image.sealed())
 }
 
 impl Asked {
@@ -63,12 +65,7 @@ impl Asked {
     fn hashkv_answers(&self, parts: &[&str]) -> &Asked {
         self.status.says(1, parts);
         self.inspect.says(1, parts);
-        assert_eq!(
-            (self.hashkv.code, self.hashkv.stdout.as_str()),
-            (0, "3594300538, 41, 29\n"),
-            "{}",
-            self.hashkv
-        );
+        assert_eq!((self.hashkv.code, self.hashkv.text()), (0, "3594300538, 41, 29\n"), "{}", self.hashkv);
         self
     }
 
@@ -76,7 +73,7 @@ impl Asked {
     #[track_caller]
     fn shows(&self, parts: &[&str]) {
         for part in parts {
-            assert!(self.inspect.stdout.contains(part), "`{part}` is not shown by {}", self.inspect);
+            assert!(self.inspect.text().contains(part), "`{part}` is not shown by {}", self.inspect);
         }
     }
 }
@@ -84,7 +81,7 @@ impl Asked {
 #[test]
 fn a_file_cut_in_half_is_too_short() {
     let image = Image::pristine();
-    let asked = ask(&image.0[..image.0.len() / 2]);
+    let asked = ask(&image.bytes[..image.bytes.len() / 2]);
     asked.all_say(&[
         "byte 0x7810",
         "the file has 30736 bytes, 15 pages of 4096 need 61440: 8 pages are missing or cut",
@@ -99,21 +96,21 @@ fn a_file_cut_in_half_is_too_short() {
 #[test]
 fn without_a_good_meta_page_nothing_can_be_read() {
     let mut image = Image::pristine();
-    image.put(MAGIC, &[0; 4]);
-    image.put(PAGE + ROOT, &[77]);
+    image.set(MAGIC, &[0; 4]);
+    image.set(PAGE + ROOT, &[77]);
     let words = [
         "neither meta page can be used",
         "meta 0 (byte 0x0): magic is 0x00000000, 0xed0cdaed is due",
         "meta 1 (byte 0x1000): checksum is 0x",
     ];
-    ask(&image.0).all_say(&words);
+    ask(&image.bytes).all_say(&words);
 }
 
 #[test]
 fn without_any_magic_it_is_not_a_database() {
     let mut image = Image::pristine();
     image.put_metas(MAGIC, &[0; 4]);
-    let asked = ask(&image.0);
+    let asked = ask(&image.bytes);
     for run in [&asked.status, &asked.hashkv, &asked.inspect] {
         run.says(3, &["is not an etcd snapshot or database: no bbolt meta page in its 61472 bytes"]);
     }
@@ -122,12 +119,12 @@ fn without_any_magic_it_is_not_a_database() {
 #[test]
 fn with_one_bad_meta_page_the_numbers_are_right_and_damage_is_told() {
     let mut image = Image::pristine();
-    image.put(0x48, &[0xaa; 8]);
-    let asked = ask(&image.0);
+    image.set(0x48, &[0xaa; 8]);
+    let asked = ask(&image.bytes);
     asked
         .all_say(&["page 0 (byte 0x0): checksum is 0xaaaaaaaaaaaaaaaa, its bytes give 0x", "[meta-invalid]"]);
-    assert_eq!(asked.status.stdout, "4f637741, 41, 24, 61 kB, \n");
-    assert_eq!(asked.hashkv.stdout, "3594300538, 41, 29\n");
+    assert_eq!(asked.status.text(), "4f637741, 41, 24, 61 kB, \n");
+    assert_eq!(asked.hashkv.text(), "3594300538, 41, 29\n");
     asked.shows(&["meta 0       txid 27", "INVALID", "24 live"]);
 }
 
@@ -140,7 +137,7 @@ fn an_impossible_page_size_is_named() {
         let words = format!(
             "page 0 (byte 0x0): page size is {size}; a power of two from 1024 to 65536 is due [meta-unusable]"
         );
-        changed(|image| image.put(PAGE_SIZE, &size.to_le_bytes())).all_say(&[&words]).shows(&["24 live"]);
+        changed(|image| image.set(PAGE_SIZE, &size.to_le_bytes())).all_say(&[&words]).shows(&["24 live"]);
     }
     // A possible one that is not this file's.
     let asked = changed(|image| image.put_metas(PAGE_SIZE, &8192u32.to_le_bytes()));
@@ -165,10 +162,10 @@ fn a_child_out_of_range_is_named_with_the_branch_that_names_it() {
             "page 9, element 1 (byte 0x9020), bucket key: page number {child} is not between 2 and the high water mark 15"
         );
         let asked =
-            changed(|image| image.put(image.element(image.key_root(), 1) + CHILD, &u64::to_le_bytes(child)));
+            changed(|image| image.set(image.element(image.key_root(), 1) + CHILD, &u64::to_le_bytes(child)));
         asked.all_say(&[&words]).shows(&["page-out-of-range: 1", "2 to 41", "member       c21d7d6276a29c9"]);
     }
-    let asked = changed(|image| image.put(image.item(image.bucket("key")).1[0], &999_999u64.to_le_bytes()));
+    let asked = changed(|image| image.set(image.item(image.bucket("key")).1[0], &999_999u64.to_le_bytes()));
     asked.all_say(&[
         "page 11 (byte 0xb000), bucket key: page number 999999 is not between 2 and the high water mark 15",
     ]);
@@ -208,23 +205,23 @@ fn a_high_water_mark_past_the_file_is_named() {
 #[test]
 fn a_cycle_and_a_shared_page_are_named() {
     let child = |image: &Image, index| image.element(image.key_root(), index) + CHILD;
-    let asked = changed(|image| image.put(child(image, 0), &[9]));
+    let asked = changed(|image| image.set(child(image, 0), &[9]));
     asked.all_say(&[
         "page 9 (byte 0x9000), bucket key: page 9 is reached a second time (page 9, element 0 leads here)",
     ]);
-    let asked = changed(|image| image.put(child(image, 1), &[5]));
+    let asked = changed(|image| image.set(child(image, 1), &[5]));
     asked.all_say(&[
         "page 5 (byte 0x5000), bucket key: page 5 is reached a second time (page 9, element 1 leads here)",
     ]);
     // Page 7 belongs to page 6.
     let asked = changed(|image| {
-        image.put(7 * PAGE, &header(7, LEAF, 0, PAGE));
-        image.put(child(image, 3), &[7]);
+        image.set(7 * PAGE, &header(7, LEAF, 0, PAGE));
+        image.set(child(image, 3), &[7]);
     });
     asked.all_say(&[
         "page 7 (byte 0x7000), bucket key: page 7 is reached a second time (page 9, element 3 leads here)",
     ]);
-    let asked = changed(|image| image.put(image.item(image.bucket("key")).1[0], &[11]));
+    let asked = changed(|image| image.set(image.item(image.bucket("key")).1[0], &[11]));
     for run in [asked.status, asked.inspect] {
         run.says(1, &["page 11 (byte 0xb000), bucket key: page 11 is reached a second time (the bucket's entry in page 11 leads here)"]);
     }
@@ -236,21 +233,21 @@ fn a_cycle_and_a_shared_page_are_named() {
 #[test]
 fn a_count_past_the_page_is_named() {
     let count = 65535u16.to_le_bytes();
-    let asked = changed(|image| image.put(image.key_leaf(0) + COUNT, &count));
+    let asked = changed(|image| image.set(image.key_leaf(0) + COUNT, &count));
     asked.all_say(&["page 5 (byte 0x5000), bucket key: 65535 elements are claimed, the page's 4096 bytes have room for 255"]);
-    let asked = changed(|image| image.put(image.key_root() + COUNT, &count));
+    let asked = changed(|image| image.set(image.key_root() + COUNT, &count));
     asked.all_say(&["page 9 (byte 0x9000), bucket key: 65535 elements are claimed, the page's 4096 bytes have room for 255"]);
-    let asked = changed(|image| image.put(image.root() + COUNT, &count));
+    let asked = changed(|image| image.set(image.root_page() + COUNT, &count));
     asked.all_say(&[
         "page 11 (byte 0xb000): 65535 elements are claimed, the page's 4096 bytes have room for 255",
     ]);
-    let asked = changed(|image| image.put(image.item(image.bucket("members")).1[0] + 16 + COUNT, &count));
+    let asked = changed(|image| image.set(image.item(image.bucket("members")).1[0] + 16 + COUNT, &count));
     asked.hashkv_answers(&[
         "page 11",
         "bucket members: 65535 elements are claimed, the page's 127 bytes have room for 6",
     ]);
     // Fewer elements than were written are missed by every other reader.
-    let asked = changed(|image| image.put(image.key_leaf(0) + COUNT, &7u16.to_le_bytes()));
+    let asked = changed(|image| image.set(image.key_leaf(0) + COUNT, &7u16.to_le_bytes()));
     asked.all_say(&[
         "page 5, element 0 (byte 0x5010)",
         "key lies at byte 144 of the page, what comes before it ends at byte 128",
@@ -262,20 +259,20 @@ fn a_position_or_length_past_the_page_is_named() {
     let big = BIG.to_le_bytes();
     let first = |image: &Image| image.element(image.key_leaf(0), 0);
     let place = "page 5, element 0 (byte 0x5010)";
-    changed(|image| image.put(first(image) + POS, &big))
+    changed(|image| image.set(first(image) + POS, &big))
         .all_say(&[place, "key lies at bytes 2147483663 to 2147483680 of the page, which has 4096"]);
-    changed(|image| image.put(first(image) + KSIZE, &big))
+    changed(|image| image.set(first(image) + KSIZE, &big))
         .all_say(&[place, "key lies at bytes 144 to 2147483791 of the page, which has 4096"]);
-    changed(|image| image.put(first(image) + VSIZE, &big))
+    changed(|image| image.set(first(image) + VSIZE, &big))
         .all_say(&[place, "value lies at bytes 144 to 2147483808 of the page, which has 4096"]);
     let child = |image: &Image| image.element(image.key_root(), 2);
     let place = "page 9, element 2 (byte 0x9030)";
-    changed(|image| image.put(child(image) + BRANCH_POS, &big))
+    changed(|image| image.set(child(image) + BRANCH_POS, &big))
         .all_say(&[place, "key lies at bytes 2147483695 to 2147483712 of the page"]);
-    changed(|image| image.put(child(image) + BRANCH_KSIZE, &big))
+    changed(|image| image.set(child(image) + BRANCH_KSIZE, &big))
         .all_say(&[place, "key lies at bytes 114 to 2147483761 of the page"]);
     // One more or less than was written.
-    let asked = changed(|image| image.put(first(image) + VSIZE, &[42]));
+    let asked = changed(|image| image.set(first(image) + VSIZE, &[42]));
     asked.all_say(&[
         "page 5, element 1 (byte 0x5020)",
         "key lies at byte 202 of the page, what comes before it ends at byte 203",
@@ -284,9 +281,9 @@ fn a_position_or_length_past_the_page_is_named() {
 
 #[test]
 fn an_overflow_past_the_file_is_named() {
-    let asked = changed(|image| image.put(image.key_leaf(0) + OVERFLOW, &(u32::MAX - 15).to_le_bytes()));
+    let asked = changed(|image| image.set(image.key_leaf(0) + OVERFLOW, &(u32::MAX - 15).to_le_bytes()));
     asked.all_say(&["page 5 (byte 0x5000), bucket key: 4294967280 overflow pages run to page 4294967286, past the high water mark 15"]);
-    let asked = changed(|image| image.put(image.key_leaf(0) + OVERFLOW, &[4]));
+    let asked = changed(|image| image.set(image.key_leaf(0) + OVERFLOW, &[4]));
     asked.all_say(&["page 5 (byte 0x5000), bucket key: one of the pages 5 to 9 is reached a second time"]);
 }
 
@@ -294,19 +291,19 @@ fn an_overflow_past_the_file_is_named() {
 fn a_page_that_is_not_the_one_is_named() {
     let asked = changed(|image| {
         let leaf = image.key_leaf(0);
-        image.put(leaf, &[0; PAGE]);
+        image.set(leaf, &[0; PAGE]);
     });
     asked.all_say(&[
         "page 5 (byte 0x5000), bucket key: the page's header says it is page 0, its place says 5 (page 9, element 0 leads here)",
     ]);
     asked.shows(&["page-id: 1", "25 revisions stored"]);
-    let asked = changed(|image| image.put(image.key_leaf(0), &4u64.to_le_bytes()));
+    let asked = changed(|image| image.set(image.key_leaf(0), &4u64.to_le_bytes()));
     asked.all_say(&[
         "page 5 (byte 0x5000), bucket key: the page's header says it is page 4, its place says 5 (page 9, element 0 leads here)",
     ]);
-    let asked = changed(|image| image.put(image.key_leaf(0) + FLAGS, &[0, 0]));
+    let asked = changed(|image| image.set(image.key_leaf(0) + FLAGS, &[0, 0]));
     asked.all_say(&["page 5 (byte 0x5000), bucket key: type flags are 0x0000; 1 branch, 2 leaf, 4 meta or 0x10 freelist is due"]);
-    let asked = changed(|image| image.put(image.key_leaf(0) + FLAGS, &[0x10, 0]));
+    let asked = changed(|image| image.set(image.key_leaf(0) + FLAGS, &[0x10, 0]));
     asked.all_say(&[
         "page 5 (byte 0x5000), bucket key: a freelist page stands where a branch or leaf is due (page 9, element 0 leads here)",
     ]);
@@ -316,7 +313,7 @@ fn a_page_that_is_not_the_one_is_named() {
 fn keys_out_of_order_or_not_the_parents_are_named() {
     let asked = changed(|image| {
         let key = image.item(image.element(image.key_leaf(0), 3)).0[0];
-        image.put(key + 7, &[1]);
+        image.set(key + 7, &[1]);
     });
     asked.all_say(&[
         "page 5, element 3 (byte 0x5040), bucket key",
@@ -325,7 +322,7 @@ fn keys_out_of_order_or_not_the_parents_are_named() {
     let asked = changed(|image| {
         let element = image.element(image.key_root(), 1);
         let key = element + image.u32(element) as usize;
-        image.put(key + 7, &[14]);
+        image.set(key + 7, &[14]);
     });
     asked.hashkv.says(
         1,
@@ -344,7 +341,7 @@ fn keys_out_of_order_or_not_the_parents_are_named() {
 
 #[test]
 fn a_bucket_that_is_none_is_named() {
-    let asked = changed(|image| image.put(image.bucket("members") + VSIZE, &[15]));
+    let asked = changed(|image| image.set(image.bucket("members") + VSIZE, &[15]));
     for run in [&asked.status, &asked.inspect] {
         run.says(
             1,
@@ -352,39 +349,29 @@ fn a_bucket_that_is_none_is_named() {
         );
     }
     asked.hashkv.says(1, &["page 11, element 8 (byte 0xb090)"]);
-    let asked = changed(|image| image.put(image.item(image.bucket("members")).1[0] + 16 + FLAGS, &[1]));
+    let asked = changed(|image| image.set(image.item(image.bucket("members")).1[0] + 16 + FLAGS, &[1]));
     asked.hashkv_answers(&[
         "page 11",
         "bucket members: inline page header has id 0, flags 0x1, overflow 0; 0, 0x2 and 0 are due",
     ]);
-    let asked = changed(|image| image.put(image.bucket("members"), &[0]));
+    let asked = changed(|image| image.set(image.bucket("members"), &[0]));
     asked.all_say(&["page 11, element 7 (byte 0xb080)", "the element's flags are 0, a value's; 1 is due"]);
-    let asked = changed(|image| image.put(image.bucket("members"), &[3]));
+    let asked = changed(|image| image.set(image.bucket("members"), &[3]));
     asked.all_say(&["page 11, element 7 (byte 0xb080)", "element flags are 0x3; only 0 and 1 are defined"]);
 }
 
 #[test]
 fn a_lost_key_or_meta_bucket_is_named() {
     for (bucket, other) in [("key", b"kez".as_slice()), ("meta", b"metb")] {
-        let asked = changed(|image| image.put(image.item(image.bucket(bucket)).0[0], other));
+        let asked = changed(|image| image.set(image.item(image.bucket(bucket)).0[0], other));
         asked.all_say(&["page 11 (byte 0xb000)", &format!("bucket {bucket} is not among the 10 buckets")]);
     }
 }
 
 /// A sound bbolt file whose `key` bucket holds these rows.
 fn store(rows: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
-    let mut file = std::io::Cursor::new(Vec::new());
-    let mut writer = Writer::new(&mut file, Options::default()).unwrap();
-    writer.begin_bucket(b"key", 0).unwrap();
-    for (key, value) in rows {
-        writer.put(key, value).unwrap();
-    }
-    writer.end_bucket().unwrap();
-    writer.begin_bucket(b"meta", 0).unwrap();
-    writer.put(b"consistent_index", &7u64.to_be_bytes()).unwrap();
-    writer.end_bucket().unwrap();
-    writer.finish().unwrap();
-    file.into_inner()
+    let meta = vec![(b"consistent_index".to_vec(), 7u64.to_be_bytes().to_vec())];
+    database([("key", rows.to_vec()), ("meta", meta)], Options::default())
 }
 
 fn revision(main: i64, sub: i64) -> Vec<u8> {
@@ -429,7 +416,7 @@ fn rows_that_etcd_cannot_have_written_are_named() {
 
 #[test]
 fn a_key_of_no_bytes_is_named() {
-    let asked = changed(|image| image.put(image.element(image.key_leaf(0), 0) + KSIZE, &[0]));
+    let asked = changed(|image| image.set(image.element(image.key_leaf(0), 0) + KSIZE, &[0]));
     asked.all_say(&["page 5, element 0 (byte 0x5010), bucket key: the key's length is 0, 1 is the least"]);
 }
 
@@ -437,9 +424,9 @@ fn a_key_of_no_bytes_is_named() {
 fn a_trailer_that_is_wrong_is_told_when_asked() {
     let mut image = Image::pristine();
     let value = image.item(image.element(image.key_leaf(0), 0)).1[1];
-    image.put(value - 1, b"!");
+    image.set(value - 1, b"!");
     let dir = tempfile::tempdir().unwrap();
-    let input = Input::write(dir.path(), "backup.db", &image.0);
+    let input = Input::write(dir.path(), "backup.db", &image.bytes);
     coldbolt(["inspect", input.name()]).says(0, &[]);
     let run = coldbolt(["inspect", "--hash", input.name()]);
     run.says(
@@ -452,7 +439,7 @@ fn a_trailer_that_is_wrong_is_told_when_asked() {
             "[trailer-mismatch]",
         ],
     );
-    assert!(run.stdout.contains("SHA-256 WRONG"), "{run}");
+    assert!(run.text().contains("SHA-256 WRONG"), "{run}");
     let json = coldbolt(["inspect", "--hash", "-w", "json", input.name()]).json();
     assert_eq!(json["database"]["sha256"]["matches"], false);
     input.unchanged();

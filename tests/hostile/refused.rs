@@ -15,9 +15,9 @@ use coldbolt::words::finding::Code;
 use coldbolt::words::monitor::Collect;
 use coldbolt::{Error, Severity};
 
-use crate::common::bounded::{Run, coldbolt, command, run, wait};
-use crate::common::mutate::Image;
-use crate::common::{Input, fixture, unpack};
+use support::image::Image;
+use support::run::{run, wait};
+use support::{Input, Run, binary, coldbolt, command, fixture, unpack};
 
 /// The commands that need a database.
 const OF_A_FILE: [&[&str]; 5] =
@@ -29,7 +29,7 @@ fn all_refuse(input: &Input, what: &str) {
     for args in OF_A_FILE.into_iter().chain([&["inspect"][..]]) {
         let run = coldbolt(args.iter().chain([&name]));
         run.says(3, &[&format!("{name}: "), what]);
-        assert_eq!(run.stdout, "", "{run}");
+        assert_eq!(run.text(), "", "{run}");
     }
     input.unchanged();
 }
@@ -109,7 +109,10 @@ fn what_is_something_else_is_named_by_what_it_is() {
     }
     let mut swapped = Image::pristine();
     swapped.put_metas(16, &0xED0C_DAED_u32.to_be_bytes());
-    all_refuse(&Input::write(dir.path(), "s390x.db", &swapped.0), "written by a big-endian machine (s390x)");
+    all_refuse(
+        &Input::write(dir.path(), "s390x.db", &swapped.bytes),
+        "written by a big-endian machine (s390x)",
+    );
 }
 
 #[test]
@@ -141,15 +144,15 @@ fn as_ordinary_user(dir: &Path, args: &[&str]) -> Run {
         return coldbolt(args);
     }
     // The binary is where nobody need be allowed to go.
-    let binary = dir.join("coldbolt");
-    if !binary.exists() {
-        fs::copy(env!("CARGO_BIN_EXE_coldbolt"), &binary).unwrap();
-        fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
+    let copy = dir.join("coldbolt");
+    if !copy.exists() {
+        fs::copy(binary(), &copy).unwrap();
+        fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
     }
     let mut setpriv = Command::new("setpriv");
     setpriv
         .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
-        .arg(&binary)
+        .arg(&copy)
         .args(args)
         .stdin(Stdio::null());
     assert!(
@@ -168,7 +171,7 @@ fn rustix_is_root() -> bool {
 fn a_file_that_may_not_be_read_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let input = Input::write(dir.path(), "backup.db", &Image::pristine().0);
+    let input = Input::write(dir.path(), "backup.db", &Image::pristine().bytes);
     fs::set_permissions(&input.path, fs::Permissions::from_mode(0o000)).unwrap();
     let input = Input::new(&input.path);
     for args in OF_A_FILE.into_iter().chain([&["inspect"][..]]) {
@@ -184,7 +187,7 @@ fn a_read_only_file_in_a_read_only_directory_is_read_by_an_ordinary_user() {
     fs::set_permissions(outer.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let dir = outer.path().join("backups");
     fs::create_dir(&dir).unwrap();
-    let path = Input::write(&dir, "backup.db", &Image::pristine().0).path;
+    let path = Input::write(&dir, "backup.db", &Image::pristine().bytes).path;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).unwrap();
     fs::set_permissions(&dir, fs::Permissions::from_mode(0o555)).unwrap();
     let (input, name) = (Input::new(&dir), path.to_str().unwrap());
@@ -199,7 +202,7 @@ fn a_read_only_file_in_a_read_only_directory_is_read_by_an_ordinary_user() {
 #[test]
 fn a_database_that_is_in_use_is_refused_at_once_by_status_and_still_inspected() {
     let dir = tempfile::tempdir().unwrap();
-    let input = Input::write(dir.path(), "db", &Image::pristine().0);
+    let input = Input::write(dir.path(), "db", &Image::pristine().bytes);
     let held = File::options().read(true).write(true).open(&input.path).unwrap();
     held.lock().unwrap();
     for args in [&["status"][..], &["hashkv"]] {
@@ -209,7 +212,7 @@ fn a_database_that_is_in_use_is_refused_at_once_by_status_and_still_inspected() 
     }
     let run = coldbolt(["inspect", input.name()]);
     run.says(0, &["warning", "a running etcd holds the lock of this database", "[in-use]"]);
-    assert!(run.stdout.contains("IN USE") && run.stdout.contains("24 live"), "{run}");
+    assert!(run.text().contains("IN USE") && run.text().contains("24 live"), "{run}");
     assert_eq!(coldbolt(["inspect", "-w", "json", input.name()]).json()["database"]["lock"], "held");
     drop(held);
     assert_eq!(coldbolt(["status", input.name()]).good(), "4f637741, 41, 24, 61 kB, \n");
@@ -219,7 +222,7 @@ fn a_database_that_is_in_use_is_refused_at_once_by_status_and_still_inspected() 
 #[test]
 fn our_own_test_of_the_lock_does_not_keep_it() {
     let dir = tempfile::tempdir().unwrap();
-    let input = Input::write(dir.path(), "db", &Image::pristine().0);
+    let input = Input::write(dir.path(), "db", &Image::pristine().bytes);
     let source = Source::open(&input.path).unwrap();
     assert_eq!(source.flock(), Lock::Free);
     File::open(&input.path).unwrap().try_lock().unwrap();
@@ -230,7 +233,7 @@ fn our_own_test_of_the_lock_does_not_keep_it() {
 fn a_file_that_shrinks_while_it_is_read_is_unreadable_where_it_ends() {
     for len in [0, 4096, 30_000, 45_000] {
         let dir = tempfile::tempdir().unwrap();
-        let input = Input::write(dir.path(), "db", &Image::pristine().0);
+        let input = Input::write(dir.path(), "db", &Image::pristine().bytes);
         let source = Source::open(&input.path).unwrap();
         File::options().write(true).open(&input.path).unwrap().set_len(len).unwrap();
         let mut told = Vec::new();
@@ -278,7 +281,7 @@ fn a_file_that_changes_while_it_is_inspected_is_said_to() {
     }
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("db");
-    fs::write(&path, Image::pristine().0).unwrap();
+    fs::write(&path, Image::pristine().bytes).unwrap();
     let report = inspect(&path, InspectOptions::default(), &Touch(path.clone())).unwrap();
     assert!(
         report
@@ -349,12 +352,12 @@ fn a_damaged_part_of_a_directory_leaves_the_rest_to_be_shown() {
         let input = Input::new(&cold);
         let run = coldbolt(["inspect", input.name()]);
         run.says(1, &["member/snap/db", what]);
-        assert!(run.stdout.contains("WAL SEGMENT") && run.stdout.contains("RAFT SNAPSHOT"), "{run}");
+        assert!(run.text().contains("WAL SEGMENT") && run.text().contains("RAFT SNAPSHOT"), "{run}");
         input.unchanged();
     }
     fs::remove_file(&db).unwrap();
     fs::create_dir(&db).unwrap();
     let run = coldbolt(["inspect", cold.to_str().unwrap()]);
     run.says(1, &["member/snap/db", "is a directory"]);
-    assert!(run.stdout.contains("WAL SEGMENT"), "{run}");
+    assert!(run.text().contains("WAL SEGMENT"), "{run}");
 }

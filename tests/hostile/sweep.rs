@@ -16,7 +16,8 @@ use coldbolt::words::finding::{Code, Finding, Severity};
 use coldbolt::words::monitor::Collect;
 use coldbolt::{Error, Result};
 
-use crate::common::mutate::{FREELIST, HIGH_WATER, Image, MAGIC, Owner, PAGE, PAGE_SIZE, ROOT, owners};
+use support::image::Image;
+use support::mutate::{FREELIST, HIGH_WATER, MAGIC, Owner, PAGE, PAGE_SIZE, ROOT, owners};
 
 /// Milliseconds on an idle machine. A loaded one may take a while; a hang takes longer.
 const SLOWEST: Duration = Duration::from_secs(10);
@@ -98,7 +99,7 @@ fn damage(report: &InspectReport) -> bool {
 
 fn sound() -> (Image, (StatusReport, HashKvReport)) {
     let image = Image::pristine();
-    let answers = ask(image.0.clone());
+    let answers = ask(image.bytes.clone());
     assert_eq!((answers.status.1.len(), answers.hashkv.1.len()), (0, 0));
     (image, (answers.status.0.unwrap(), answers.hashkv.0.unwrap()))
 }
@@ -205,8 +206,8 @@ fn every_byte_changed(
     let (image, sound) = sound();
     let owners = owners(&image);
     let tally = Tally::default();
-    sweep(0..image.0.len(), |at, wrong| {
-        let mut bytes = image.0.clone();
+    sweep(0..image.bytes.len(), |at, wrong| {
+        let mut bytes = image.bytes.clone();
         bytes[at] = change(at, bytes[at]);
         let answers = ask(bytes);
         tally.time(answers.took);
@@ -260,10 +261,10 @@ fn every_byte_with_one_bit_flipped_is_damage_or_data_and_the_trailer_always_tell
 #[test]
 fn every_truncation_is_told_until_only_the_trailer_is_cut() {
     let (image, sound) = sound();
-    let payload = image.0.len() - 32;
+    let payload = image.bytes.len() - 32;
     let tally = Tally::default();
-    sweep(0..image.0.len(), |len, wrong| {
-        let answers = ask(image.0[..len].to_vec());
+    sweep(0..image.bytes.len(), |len, wrong| {
+        let answers = ask(image.bytes[..len].to_vec());
         tally.time(answers.took);
         let [of_status, of_hashkv] = outcomes(&answers, &sound);
         if len < payload {
@@ -292,8 +293,8 @@ fn every_byte_of_the_meta_pages_changed_under_a_checksum_that_holds_is_told_or_m
     for bits in [0xff, 0x01, 0x10] {
         sweep(0..2 * PAGE, |at, wrong| {
             let mut changed = image.clone();
-            changed.0[at] ^= bits;
-            let answers = ask(changed.seal());
+            changed.bytes[at] ^= bits;
+            let answers = ask(changed.sealed());
             tally.time(answers.took);
             let [of_status, of_hashkv] = outcomes(&answers, &sound);
             let field = at % PAGE;

@@ -1,6 +1,7 @@
 //! Opening files: which meta page counts, page sizes, cut and foreign files.
 
 use super::*;
+use crate::bolt::Root;
 use crate::codec::checksum::fnv1a64;
 
 fn put(bytes: &mut [u8], at: usize, field: &[u8]) {

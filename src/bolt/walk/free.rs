@@ -1,6 +1,6 @@
 //! The pages that no tree holds.
 
-use super::Visited;
+use super::visitor::Visited;
 use crate::bolt::{Db, Freelist, Pgid};
 use crate::codec::to_u64;
 use crate::words::error::{At, Corrupt};

@@ -1,7 +1,8 @@
 //! What a walk gathers: the buckets of a database, and how big a tree is.
 
-use super::Visitor;
-use crate::bolt::{Bucket, Db, Page};
+use super::visitor::Visitor;
+use crate::bolt::limits::{ELEMENT, HEADER};
+use crate::bolt::{Bucket, Db, LeafElement, Page};
 use crate::codec::to_u64;
 use crate::words::error::Corrupt;
 use crate::words::finding::Code;
@@ -33,9 +34,9 @@ impl Visitor for Buckets<'_, '_> {
         self.stats.branch(page, depth);
     }
 
-    fn leaf(&mut self, page: &Page<'_>, depth: Option<usize>) {
-        self.stats.leaf(page, depth);
-        for element in page.leaves() {
+    fn leaf<'p>(&mut self, page: &Page<'p>, elements: &[LeafElement<'p>], depth: Option<usize>) {
+        self.stats.leaf(page, elements, depth);
+        for element in elements {
             if !element.is_bucket {
                 // bbolt has no way to put one here.
                 let what = "the element's flags are 0, a value's; 1 is due: the root holds buckets only";
@@ -46,7 +47,7 @@ impl Visitor for Buckets<'_, '_> {
                 ));
                 continue;
             }
-            match Bucket::parse(self.db, page, &element) {
+            match Bucket::parse(self.db, page, element) {
                 Ok(bucket) => self.found.push(bucket),
                 Err(corrupt) => {
                     self.lost.push(element.key.to_vec());
@@ -83,25 +84,27 @@ pub struct Stats {
 }
 
 impl Stats {
-    fn page(&mut self, page: &Page<'_>, depth: usize) {
+    fn page(&mut self, page: &Page<'_>, used: u64, depth: usize) {
         self.depth = self.depth.max(to_u64(depth).saturating_add(1));
         self.overflow_pages = self.overflow_pages.saturating_add(u64::from(page.overflow));
         self.bytes = self.bytes.saturating_add(to_u64(page.bytes.len()));
-        self.bytes_used = self.bytes_used.saturating_add(page.used());
+        self.bytes_used = self.bytes_used.saturating_add(used);
     }
 
     /// Counts a branch page.
     pub fn branch(&mut self, page: &Page<'_>, depth: usize) {
-        self.page(page, depth);
+        self.page(page, page.used(), depth);
         self.branch_pages = self.branch_pages.saturating_add(1);
     }
 
-    /// Counts a leaf page.
-    pub fn leaf(&mut self, page: &Page<'_>, depth: Option<usize>) {
+    /// Counts a leaf page, of which these elements can be read.
+    pub fn leaf(&mut self, page: &Page<'_>, elements: &[LeafElement<'_>], depth: Option<usize>) {
         self.elements = self.elements.saturating_add(to_u64(page.count));
         match depth {
             Some(depth) => {
-                self.page(page, depth);
+                let fixed = page.count.saturating_mul(ELEMENT).saturating_add(HEADER);
+                let data = elements.iter().map(|e| e.key.len().saturating_add(e.value.len()));
+                self.page(page, to_u64(data.fold(fixed, usize::saturating_add)), depth);
                 self.leaf_pages = self.leaf_pages.saturating_add(1);
             }
             None => self.inline_bytes = self.inline_bytes.saturating_add(to_u64(page.bytes.len())),

@@ -1,10 +1,13 @@
 //! Walks in every direction, over all of a tree or a part, and what they tell the monitor and wait for.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::*;
 use crate::bolt::writer::{Options, Writer};
 use crate::codec::checksum::fnv1a64;
-use crate::io::Source;
-use crate::words::monitor::Quiet;
+use crate::codec::to_usize;
+use crate::io::{Gate, Source};
+use crate::words::monitor::{Monitor, Quiet};
 
 /// Keys of the leaf pages, page by page; `most` pages are enough.
 struct Leaves {
@@ -13,8 +16,8 @@ struct Leaves {
 }
 
 impl Visitor for Leaves {
-    fn leaf(&mut self, page: &Page<'_>, _: Option<usize>) {
-        self.pages.push(page.leaves().map(|element| element.key.to_vec()).collect());
+    fn leaf<'p>(&mut self, _: &Page<'p>, elements: &[LeafElement<'p>], _: Option<usize>) {
+        self.pages.push(elements.iter().map(|element| element.key.to_vec()).collect());
     }
     fn fault(&mut self, corrupt: Corrupt) {
         panic!("{corrupt}");
@@ -168,8 +171,8 @@ impl Visitor for Counted {
     fn branch(&mut self, page: &Page<'_>, depth: usize) {
         self.stats.branch(page, depth);
     }
-    fn leaf(&mut self, page: &Page<'_>, depth: Option<usize>) {
-        self.stats.leaf(page, depth);
+    fn leaf<'p>(&mut self, page: &Page<'p>, elements: &[LeafElement<'p>], depth: Option<usize>) {
+        self.stats.leaf(page, elements, depth);
     }
     fn fault(&mut self, corrupt: Corrupt) {
         self.faults.push(corrupt);
@@ -260,10 +263,10 @@ struct Waiting<'w> {
 
 impl Visitor for Waiting<'_> {
     fn branch(&mut self, page: &Page<'_>, depth: usize) {
-        self.leaf(page, Some(depth));
+        self.leaf(page, &[], Some(depth));
         self.branches.fetch_add(1, Ordering::SeqCst);
     }
-    fn leaf(&mut self, page: &Page<'_>, depth: Option<usize>) {
+    fn leaf<'p>(&mut self, page: &Page<'p>, _: &[LeafElement<'p>], depth: Option<usize>) {
         self.seen.push((depth.unwrap(), page.offset + 1024, self.passed.load(Ordering::SeqCst)));
     }
     fn fault(&mut self, corrupt: Corrupt) {

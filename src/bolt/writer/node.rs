@@ -2,10 +2,8 @@
 
 use std::io::{Seek, Write};
 
-use super::{MAX_PAGE_SIZE, Pages, WriteError};
-
-const HEADER: usize = 16;
-const ELEMENT: usize = 16;
+use super::{Pages, WriteError};
+use crate::bolt::limits::{ELEMENT, HEADER, MAX_PAGE_SIZE};
 
 /// The most pages of a leaf with more than one item.
 pub(super) const LONGEST_SHARED_RUN: usize = 4;

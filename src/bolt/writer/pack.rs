@@ -13,7 +13,7 @@
 use std::io::Write;
 
 use super::{NO_FREELIST, WriteError, meta};
-use crate::bolt::page::{ELEMENT, HEADER};
+use crate::bolt::limits::{ELEMENT, HEADER};
 use crate::bolt::{Db, Kind, Page, Pgid};
 use crate::codec::{array_at, to_u64, to_usize};
 use crate::io::Window;

@@ -19,8 +19,8 @@ use crate::bolt::cursor::MAX_DEPTH;
 use crate::bolt::db::check_length;
 use crate::bolt::walk::Visited;
 use crate::bolt::{Bucket, Db, Freelist, Pgid, Root};
-use crate::codec::to_usize;
-use crate::io::{Source, Window};
+use crate::codec::{to_u64, to_usize};
+use crate::io::{Source, Spans, Window};
 use crate::words::error::{Corrupt, Error, Result};
 use crate::words::finding::Code;
 
@@ -117,7 +117,8 @@ pub fn patch(db: &Db<'_>, changes: &Changes) -> Result<Patched> {
         page.resize(page_size, 0);
         head.extend_from_slice(&page);
     }
-    let source = db.source().overlaid(head, db.size(), tail)?;
+    let len = db.size().saturating_add(to_u64(tail.len()));
+    let source = db.source().overlaid(Spans::new().with(0, head).with(db.size(), tail), len);
     Ok(Patched { source, high: db.meta().high_water, replaced: patch.replaced })
 }
 
@@ -294,7 +295,13 @@ mod tests {
     struct Sound;
 
     impl Visitor for Sound {
-        fn leaf(&mut self, _: &crate::bolt::Page<'_>, _: Option<usize>) {}
+        fn leaf<'p>(
+            &mut self,
+            _: &crate::bolt::Page<'p>,
+            _: &[crate::bolt::LeafElement<'p>],
+            _: Option<usize>,
+        ) {
+        }
         fn fault(&mut self, corrupt: Corrupt) {
             panic!("{corrupt}");
         }

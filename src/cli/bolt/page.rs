@@ -21,9 +21,11 @@ use crate::cli::{Fail, input};
 ///
 /// Damaged pages are shown as far as they can be read, with what is wrong in place.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  coldbolt bolt page backup.db 0 1\n  coldbolt bolt page backup.db --all --format-value redacted\n  coldbolt bolt page broken.db --page-size 4096 --all"
-)]
+#[command(after_help = "\
+Examples:
+  coldbolt bolt page backup.db 0 1
+  coldbolt bolt page backup.db --all --format-value redacted
+  coldbolt bolt page broken.db --page-size 4096 --all")]
 pub struct PageArgs {
     #[command(flatten)]
     file: File,
@@ -44,7 +46,9 @@ pub struct PageArgs {
 
 /// Print the key and the value of one element of a leaf page.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  coldbolt bolt page-item backup.db 7 0 --key-only --format hex")]
+#[command(after_help = "\
+Example:
+  coldbolt bolt page-item backup.db 7 0 --key-only --format hex")]
 pub struct ItemArgs {
     #[command(flatten)]
     file: File,

@@ -292,7 +292,7 @@ fn every_request_prints_as_etcd_dump_logs_prints_it_and_decodes_to_what_it_was()
         .flat_map(|(request, _)| fields(&request.encode_to_vec()).map(|f| f.unwrap().0).collect::<Vec<_>>())
         .collect();
     let known: std::collections::BTreeSet<u32> =
-        schema::INTERNAL_RAFT_REQUEST.fields.iter().map(|field| field.number).collect();
+        schema::INTERNAL_RAFT_REQUEST.fields().iter().map(|field| field.number).collect();
     assert_eq!(seen, known);
 }
 
@@ -327,7 +327,10 @@ fn a_bare_v2_request_is_told_from_a_v3_one() {
         };
         let bytes = request.encode_to_vec();
         assert_eq!(decode(&bytes), Request::V2(Box::new(request)), "{method}");
-        assert!(matches!(tree(&bytes), Tree::V2(node) if node.bytes("Path") == b"/0/version"), "{method}");
+        assert!(
+            matches!(tree(&bytes), Tree::V2(node) if node.root().bytes("Path") == b"/0/version"),
+            "{method}"
+        );
     }
     assert_eq!(decode(b""), Request::Noop);
     assert_eq!(decode(b"?"), Request::Unknown);

@@ -4,6 +4,7 @@
 //! leaves a file that ends in `.partial`, which nobody takes for the real one.
 
 pub mod dir;
+pub(crate) mod hashed;
 pub mod writeback;
 
 use std::fs::{self, File, OpenOptions};

@@ -7,6 +7,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use crate::codec::to_u64;
+use crate::io::parallel::THREADS;
 
 /// Bytes that are written between two words to the disk.
 const STRIDE: u64 = 64 << 20;
@@ -48,6 +49,9 @@ impl Writeback {
 
     fn said(&mut self) -> io::Result<()> {
         self.unsaid = 0;
+        if !THREADS {
+            return Ok(());
+        }
         if self.syncing.is_none() {
             let file = self.file.try_clone()?;
             let (say, heard) = sync_channel(1);

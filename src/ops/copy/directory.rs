@@ -34,6 +34,7 @@ use crate::wal::{SegmentName, Snapshot};
 use crate::words::cause::Cause;
 use crate::words::error::{Error, Result};
 use crate::words::finding::Finding;
+use crate::words::ids::{RaftIndex, Term};
 use crate::words::monitor::Monitor;
 use crate::words::refusal::Refusal;
 
@@ -46,9 +47,9 @@ pub struct DirectoryReport {
     /// What of the log was applied.
     pub fold: FoldReport,
     /// The raft entry that the directory begins after.
-    pub index: u64,
+    pub index: RaftIndex,
     /// Its term.
-    pub term: u64,
+    pub term: Term,
     /// Who is a member now.
     pub members: Vec<Member>,
     /// The last revision.
@@ -90,8 +91,9 @@ pub fn copy_directory(
         return Err(Refusal::LogNotApplied { file: input.name }.into());
     };
     let raft = &fold.raft;
-    let node = raft.metadata.node_id();
-    if raft.index == 0 || raft.term == 0 || !raft.members.iter().any(|member| member.id == node) {
+    let node = raft.metadata.member();
+    let begun = raft.index > RaftIndex::default() && raft.term > Term::default();
+    if !begun || !raft.members.iter().any(|member| member.id == node) {
         return Err(Refusal::NotAMember { file: input.name, id: node, index: raft.index }.into());
     }
     let (name, bytes) = snapshot(raft);
@@ -99,7 +101,7 @@ pub fn copy_directory(
     file.put(&bytes)?;
     file.finish()?;
     dest.dir(wal)?;
-    let name = SegmentName { sequence: 0, index: 0 };
+    let name = SegmentName { sequence: 0, index: RaftIndex::default() };
     let mut file = dest.file(&wal.join(name.to_string()), 0o600)?;
     file.reserve(SEGMENT_SIZE)?;
     file.put(&log(raft))?;
@@ -148,10 +150,10 @@ fn log(raft: &Position) -> Vec<u8> {
     log.metadata(&raft.metadata);
     log.snapshot(&Snapshot { index: Some(0), term: Some(0), conf_state: None });
     let conf_state = (raft.version.minor > Minor::V34).then(|| conf_state(raft));
-    log.snapshot(&Snapshot { index: Some(raft.index), term: Some(raft.term), conf_state });
+    log.snapshot(&Snapshot { index: Some(raft.index.get()), term: Some(raft.term.get()), conf_state });
     raft.promised.iter().for_each(|entry| log.entry(entry));
-    let (term, vote) = (raft.state.term().max(raft.term), raft.state.vote());
-    log.state(&HardState { term: Some(term), vote: Some(vote), commit: Some(raft.index) });
+    let (term, vote) = (raft.state.newest_term().max(raft.term), raft.state.vote());
+    log.state(&HardState { term: Some(term.get()), vote: Some(vote), commit: Some(raft.index.get()) });
     log.into_bytes()
 }
 
@@ -161,8 +163,11 @@ fn snapshot(raft: &Position) -> (SnapName, Vec<u8>) {
     let data =
         v2::store(members, raft.cluster_version.as_deref(), u64::from(raft.version.minor > Minor::V35));
     let (index, term) = (raft.index, raft.term);
-    let metadata =
-        SnapshotMetadata { conf_state: Some(conf_state(raft)), index: Some(index), term: Some(term) };
+    let metadata = SnapshotMetadata {
+        conf_state: Some(conf_state(raft)),
+        index: Some(index.get()),
+        term: Some(term.get()),
+    };
     let snapshot = raft::Snapshot { data: Some(data.into_bytes()), metadata: Some(metadata) };
     (SnapName { term, index }, SnapFile::encode(&snapshot))
 }

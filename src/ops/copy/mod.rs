@@ -20,6 +20,7 @@ use crate::bolt::writer::patch::patch;
 use crate::codec::checksum;
 use crate::etcd::BucketKey;
 use crate::io::Source;
+use crate::io::dest::hashed::while_writing;
 use crate::io::dest::writeback::Writeback;
 use crate::io::dest::{self, Dest, Existing};
 use crate::io::gate::is_cold;
@@ -30,12 +31,12 @@ use crate::replay::Until;
 use crate::replay::apply::{Overlay, Version};
 use crate::replay::fold::{Fold, FoldOptions, FoldReport};
 use crate::snap::backup::TRAILER;
-use crate::store::digest::while_writing;
 use crate::store::scan::Keys;
 use crate::words::cause::Cause;
 use crate::words::error::{At, Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::hint::Hint;
+use crate::words::ids::RaftIndex;
 use crate::words::monitor::Monitor;
 
 /// How often a copy of a file in use is begun anew before it is taken as it is.
@@ -98,7 +99,7 @@ pub struct CopyReport {
     /// HashKV of the copy.
     pub hashkv: Option<u32>,
     /// The last raft entry in the copy.
-    pub consistent_index: Option<u64>,
+    pub consistent_index: Option<RaftIndex>,
     /// Live keys in the copy.
     pub live_keys: Option<u64>,
     /// Whether a running etcd may have changed the files while they were read, so that nothing is sure.
@@ -396,12 +397,13 @@ fn read_back<W>(
     if let Some(Fold { overlay, raft, .. }) = &made.fold {
         let last = overlay.get(b"key".as_slice()).and_then(|rows| rows.keys().next_back());
         let last = last.and_then(|row| BucketKey::parse(row).ok()).map(|key| key.revision.main);
-        if due.consistent_index.unwrap_or(0) != raft.index
+        if due.consistent_index.unwrap_or_default() != raft.index
             || last.is_some_and(|last| due.revision != Some(last))
         {
             return wrong(format!(
                 "it ends at revision {:?} and index {:?}",
-                due.revision, due.consistent_index
+                due.revision,
+                due.consistent_index.map(RaftIndex::get)
             ));
         }
     }

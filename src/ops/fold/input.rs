@@ -19,6 +19,7 @@ use crate::words::cause::Cause;
 use crate::words::error::{At, Error, Result, show};
 use crate::words::finding::{Code, Finding};
 use crate::words::hint::Hint;
+use crate::words::ids::RaftIndex;
 use crate::words::monitor::Monitor;
 
 /// The source, open.
@@ -114,14 +115,15 @@ impl Input {
             let db = Db::open(source).ok()?;
             apply::facts(&db).ok()?.consistent_index
         };
-        let reached = own.and_then(index).unwrap_or(0);
+        let reached = own.and_then(index).unwrap_or_default();
         let summary =
             self.log().scan(Scan::default(), &mut |_| {}, &mut |_| std::ops::ControlFlow::Continue(()));
-        let recorded = summary.valid_snapshots().map(crate::wal::Snapshot::index).max().unwrap_or(0);
+        let recorded =
+            summary.valid_snapshots().map(crate::wal::Snapshot::last_index).max().unwrap_or_default();
         if recorded <= reached {
             return Ok(None);
         }
-        let wanted = format!("{recorded:016x}.snap.db");
+        let wanted = format!("{:016x}.snap.db", recorded.get());
         let Some(path) = dir.snap_dbs.iter().find(|path| file_name(path) == wanted) else { return Ok(None) };
         let received = Source::open(path)?;
         self.received = true;
@@ -190,7 +192,7 @@ impl Input {
         if self.wals.is_empty() {
             return None;
         }
-        let from = apply::facts(db).ok()?.consistent_index.unwrap_or(0);
+        let from = apply::facts(db).ok()?.consistent_index.map_or(0, RaftIndex::get);
         let flow = || {
             if monitor.cancelled() {
                 std::ops::ControlFlow::Break(())

@@ -84,7 +84,7 @@ pub fn fold_in_memory(path: &Path, options: CopyOptions<'_>, monitor: &dyn Monit
     if !input.folds() {
         let what = "no log belongs to it: nothing is applied";
         monitor.finding(Finding::new(Code::DbLag, &input.name, At::default(), what));
-        let source = input.database.overlaid(Vec::new(), input.database.len(), Vec::new())?;
+        let source = input.database.clone();
         return Ok(Folded { source, report: None, input });
     }
     let (verification, _) = verified(&input, Keys::History, options, &gather)?;

@@ -11,6 +11,7 @@ use crate::replay::fold::{FoldReport, Position};
 use crate::store::scan::Keys;
 use crate::words::error::{At, Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
+use crate::words::ids::RaftIndex;
 use crate::words::monitor::Monitor;
 
 /// A member's files, read as a copy reads them.
@@ -21,7 +22,7 @@ pub(crate) struct Standing {
     /// The revision if everything in its log counted.
     pub whole: Option<i64>,
     /// The last entry that is in the database.
-    pub database_index: Option<u64>,
+    pub database_index: Option<RaftIndex>,
     /// Everything that a copy would say, and what would end it.
     pub findings: Vec<Finding>,
 }

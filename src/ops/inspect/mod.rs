@@ -11,13 +11,12 @@ pub use report::{
     MetaReport, PagesReport, RaftSnapshotReport, SegmentReport, SnapshotRecord, WalReport,
 };
 
-use crate::bolt::walk::{Shared, Visited, Visitor, walk};
-use crate::bolt::{Db, Page};
+use crate::bolt::Db;
 use crate::codec::{checksum, to_u64};
 use crate::etcd::datadir::{self, DataDir, FileKind};
 use crate::etcd::facts::LeaseFact;
 use crate::etcd::schema::storage_version;
-use crate::etcd::{BucketKey, KeyValue, member};
+use crate::etcd::stored::{self, Revisions, Stored};
 use crate::io::Source;
 use crate::io::gate::with_read_ahead;
 use crate::io::source::Lock;
@@ -26,8 +25,10 @@ use crate::snap::file::{Membership, SnapFile};
 use crate::store::scan::{Keys, Options, Scan, scan};
 use crate::wal::log::{self, Body, Log};
 use crate::wal::segment::End;
+use crate::words::collector::Teller;
 use crate::words::error::{At, Corrupt, Error, Result};
 use crate::words::finding::{Code, Finding};
+use crate::words::ids::{MemberId, RaftIndex};
 use crate::words::monitor::Monitor;
 
 /// Attached keys that are named for each lease.
@@ -45,28 +46,6 @@ pub struct InspectOptions {
 impl Default for InspectOptions {
     fn default() -> InspectOptions {
         InspectOptions { hash: false, max_findings: 20 }
-    }
-}
-
-/// Findings on their way into a report: all counted, the first of each code kept.
-struct Found<'m> {
-    report: InspectReport,
-    limit: u64,
-    monitor: &'m dyn Monitor,
-}
-
-impl Found<'_> {
-    fn push(&mut self, finding: Finding) {
-        let count = self.report.finding_counts.entry(finding.code).or_default();
-        *count = count.saturating_add(1);
-        if *count <= self.limit {
-            self.monitor.finding(finding.clone());
-            self.report.findings.push(finding);
-        }
-    }
-
-    fn corrupt(&mut self, file: &str, corrupt: Corrupt) {
-        self.push(Finding::from_corrupt(file, corrupt));
     }
 }
 
@@ -90,28 +69,28 @@ pub fn inspect_file(
     options: InspectOptions,
     monitor: &dyn Monitor,
 ) -> Result<InspectReport> {
-    let report = InspectReport { path: source.name(), ..InspectReport::default() };
-    let mut found = Found { report, limit: options.max_findings, monitor };
+    let mut report = InspectReport { path: source.name(), ..InspectReport::default() };
+    let mut found = Teller::new(options.max_findings, monitor);
     match datadir::file_kind(source)? {
         FileKind::Wal => {
-            found.report.kind = "a WAL segment".to_owned();
+            report.kind = "a WAL segment".to_owned();
             let name = source.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
             let dir = source.path().parent().unwrap_or(Path::new("."));
-            found.report.wal = Some(wal(dir, &[(name, source)], &mut found));
+            report.wal = Some(wal(dir, &[(name, source)], &mut found));
         }
         FileKind::RaftSnapshot => {
-            found.report.kind = "a raft snapshot".to_owned();
+            report.kind = "a raft snapshot".to_owned();
             let snap = raft_snapshot(source, &mut found);
-            found.report.raft_snapshots.push(snap);
+            report.raft_snapshots.push(snap);
         }
         _ => {
             datadir::require_database(source)?;
             let database = database(source, options, &mut found)?;
-            found.report.kind = database_kind(&database);
-            found.report.database = Some(database);
+            report.kind = database_kind(&database);
+            report.database = Some(database);
         }
     }
-    Ok(found.report)
+    Ok(told(report, found))
 }
 
 /// Looks at a directory.
@@ -119,9 +98,9 @@ pub fn inspect_file(
 /// # Errors
 /// [`Error::Unreadable`] when a file in it cannot be opened.
 pub fn inspect_dir(dir: &DataDir, options: InspectOptions, monitor: &dyn Monitor) -> Result<InspectReport> {
-    let report = InspectReport { path: crate::words::error::show(&dir.path), ..InspectReport::default() };
-    let mut found = Found { report, limit: options.max_findings, monitor };
-    found.report.kind = match (&dir.db, dir.wals.is_empty()) {
+    let mut report = InspectReport { path: crate::words::error::show(&dir.path), ..InspectReport::default() };
+    let mut found = Teller::new(options.max_findings, monitor);
+    report.kind = match (&dir.db, dir.wals.is_empty()) {
         (Some(_), false) => "a member's data directory",
         (Some(_), true) => "a member's data directory without its WAL",
         (None, false) => "a WAL directory",
@@ -133,7 +112,7 @@ pub fn inspect_dir(dir: &DataDir, options: InspectOptions, monitor: &dyn Monitor
             datadir::require_database(&source)?;
             database(&source, options, &mut found)
         }) {
-            Ok(database) => found.report.database = Some(database),
+            Ok(database) => report.database = Some(database),
             // The rest of the directory can still be told.
             Err(Error::Damaged { path, corrupt }) => {
                 found.corrupt(&crate::words::error::show(&path), *corrupt)
@@ -147,7 +126,7 @@ pub fn inspect_dir(dir: &DataDir, options: InspectOptions, monitor: &dyn Monitor
     }
     for path in &dir.snaps {
         let snap = raft_snapshot(&Source::open(path)?, &mut found);
-        found.report.raft_snapshots.push(snap);
+        report.raft_snapshots.push(snap);
     }
     let sources = dir.wals.iter().map(|path| Source::open(path)).collect::<Result<Vec<_>>>()?;
     let named: Vec<(String, &Source)> = sources
@@ -157,17 +136,22 @@ pub fn inspect_dir(dir: &DataDir, options: InspectOptions, monitor: &dyn Monitor
     if let Some(wal_dir) = &dir.wal_dir
         && !named.is_empty()
     {
-        found.report.wal = Some(wal(wal_dir, &named, &mut found));
+        report.wal = Some(wal(wal_dir, &named, &mut found));
     }
     let names = |paths: &[std::path::PathBuf]| paths.iter().map(|p| crate::words::error::show(p)).collect();
-    found.report.directory = Some(DirectoryReport {
+    report.directory = Some(DirectoryReport {
         snap_dbs: names(&dir.snap_dbs),
         leftovers: names(&dir.leftovers),
         strangers: names(&dir.strangers),
         wal_lock: sources.last().map(Source::ofd_lock),
     });
-    found.report.lag = lag(&found.report);
-    Ok(found.report)
+    report.lag = lag(&report);
+    Ok(told(report, found))
+}
+
+/// The report with what was found on the way.
+fn told(report: InspectReport, found: Teller<'_>) -> InspectReport {
+    InspectReport { findings: found.all.kept, finding_counts: found.all.counts, ..report }
 }
 
 fn database_kind(database: &DatabaseReport) -> String {
@@ -187,7 +171,7 @@ fn database_kind(database: &DatabaseReport) -> String {
     }
 }
 
-fn database(source: &Source, options: InspectOptions, found: &mut Found<'_>) -> Result<DatabaseReport> {
+fn database(source: &Source, options: InspectOptions, found: &mut Teller<'_>) -> Result<DatabaseReport> {
     let report = read(source, options, found);
     if let Some(what) = source.changed() {
         found.push(Finding::new(Code::InUse, &source.name(), At::default(), format!("the file {what}")));
@@ -195,7 +179,7 @@ fn database(source: &Source, options: InspectOptions, found: &mut Found<'_>) -> 
     report
 }
 
-fn read(source: &Source, options: InspectOptions, found: &mut Found<'_>) -> Result<DatabaseReport> {
+fn read(source: &Source, options: InspectOptions, found: &mut Teller<'_>) -> Result<DatabaseReport> {
     let name = source.name();
     let lock = source.flock();
     if lock == Lock::Held {
@@ -204,13 +188,13 @@ fn read(source: &Source, options: InspectOptions, found: &mut Found<'_>) -> Resu
     }
     let db = Db::open(source).map_err(|c| Error::damaged(source.path(), c))?;
     let scan = with_read_ahead(source, |gate| {
-        scan(&db, Options { limit: found.limit, gate, keys: Keys::Live }, found.monitor)
+        scan(&db, Options { limit: found.all.limit(), gate, keys: Keys::Live }, found.monitor)
     })?;
     for corrupt in &scan.faults.kept {
         found.corrupt(&name, corrupt.clone());
     }
     for (code, count) in &scan.faults.counts {
-        found.report.finding_counts.insert(*code, *count);
+        found.all.counts.insert(*code, *count);
     }
     let trailer = Trailer::read(source, db.size()).map_err(|c| Error::damaged(source.path(), c))?;
     let sha256 = options.hash.then(|| hash(source, trailer, found)).transpose()?;
@@ -273,7 +257,7 @@ fn etcd(scan: Scan, mut leases: BTreeMap<i64, (u64, Vec<String>)>) -> EtcdReport
     let mut facts = scan.facts;
     for lease in &mut facts.leases {
         let LeaseFact { id, attached, keys, .. } = lease;
-        let (count, names) = leases.remove(id).unwrap_or_default();
+        let (count, names) = leases.remove(&id.get()).unwrap_or_default();
         (*attached, *keys) = (Some(count), names);
     }
     EtcdReport {
@@ -296,32 +280,22 @@ fn attached(db: &Db<'_>, scan: &Scan, monitor: &dyn Monitor) -> BTreeMap<i64, (u
         scan: &'s Scan,
         leases: BTreeMap<i64, (u64, Vec<String>)>,
     }
-    impl Visitor for Attached<'_> {
-        fn leaf(&mut self, page: &Page<'_>, _: Option<usize>) {
-            for element in page.leaves() {
-                let (Ok(key), Ok(kv)) = (BucketKey::parse(element.key), KeyValue::decode(element.value))
-                else {
-                    continue;
-                };
-                if kv.lease != 0 && !key.tombstone && self.scan.newest.is_newest(key, &kv) {
-                    let (count, names) = self.leases.entry(kv.lease).or_default();
-                    *count = count.saturating_add(1);
-                    if names.len() < LEASE_KEYS {
-                        names.push(kv.key.escape_ascii().to_string());
-                    }
+    impl Revisions for Attached<'_> {
+        fn each(&mut self, stored: &Stored<'_>) {
+            let Stored { key, kv, .. } = stored;
+            if kv.lease != 0 && !key.tombstone && self.scan.newest.is_newest(*key, kv) {
+                let (count, names) = self.leases.entry(kv.lease).or_default();
+                *count = count.saturating_add(1);
+                if names.len() < LEASE_KEYS {
+                    names.push(kv.key.escape_ascii().to_string());
                 }
             }
         }
-        fn fault(&mut self, _: Corrupt) {}
     }
-    let mut attached = Attached { scan, leases: BTreeMap::new() };
-    if let Ok(Some(keys)) = db.root().bucket(b"key") {
-        walk(&keys, Shared::new(&Visited::new(db), monitor), &mut attached);
-    }
-    attached.leases
+    stored::skim(db, monitor, Attached { scan, leases: BTreeMap::new() }).leases
 }
 
-fn hash(source: &Source, trailer: Trailer, found: &mut Found<'_>) -> Result<HashReport> {
+fn hash(source: &Source, trailer: Trailer, found: &mut Teller<'_>) -> Result<HashReport> {
     let payload = trailer.payload(source);
     let digest = crate::store::digest::sha256(source, payload, found.monitor)
         .map_err(|c| Error::damaged(source.path(), c))?;
@@ -341,7 +315,7 @@ fn hash(source: &Source, trailer: Trailer, found: &mut Found<'_>) -> Result<Hash
     Ok(HashReport { digest: checksum::hex(&digest), matches: stored.map(|s| s == digest) })
 }
 
-fn raft_snapshot(source: &Source, found: &mut Found<'_>) -> RaftSnapshotReport {
+fn raft_snapshot(source: &Source, found: &mut Teller<'_>) -> RaftSnapshotReport {
     let mut report = RaftSnapshotReport {
         path: source.name(),
         file_size: source.len(),
@@ -357,8 +331,9 @@ fn raft_snapshot(source: &Source, found: &mut Found<'_>) -> RaftSnapshotReport {
             report.term = Some(snap.term());
             report.index = Some(snap.index());
             let conf = snap.snapshot.metadata.as_ref().and_then(|m| m.conf_state.as_ref());
-            report.voters = conf.map(|c| c.voters.clone()).unwrap_or_default();
-            report.learners = conf.map(|c| c.learners.clone()).unwrap_or_default();
+            let ids = |ids: &[u64]| ids.iter().copied().map(MemberId::new).collect();
+            report.voters = conf.map(|c| ids(&c.voters)).unwrap_or_default();
+            report.learners = conf.map(|c| ids(&c.learners)).unwrap_or_default();
             report.members = snap.membership().ok().map(|m: Membership| to_u64(m.members.len()));
         }
         Err(corrupt) => {
@@ -369,7 +344,7 @@ fn raft_snapshot(source: &Source, found: &mut Found<'_>) -> RaftSnapshotReport {
     report
 }
 
-fn wal(dir: &Path, files: &[(String, &Source)], found: &mut Found<'_>) -> WalReport {
+fn wal(dir: &Path, files: &[(String, &Source)], found: &mut Teller<'_>) -> WalReport {
     let log = Log::new(files.iter().map(|(name, source)| (name.as_str(), *source)));
     let total = files.iter().map(|(_, s)| s.len()).fold(0, u64::saturating_add);
     found.monitor.begin("reading the WAL", total);
@@ -387,7 +362,6 @@ fn wal(dir: &Path, files: &[(String, &Source)], found: &mut Found<'_>) -> WalRep
     });
     monitor.end();
     findings.into_iter().for_each(|f| found.push(f));
-    let id = |n: u64| member::hex16(n);
     let segments = log.segments().iter().enumerate().map(|(i, segment)| {
         let read = summary.segments.get(i);
         SegmentReport {
@@ -409,17 +383,17 @@ fn wal(dir: &Path, files: &[(String, &Source)], found: &mut Found<'_>) -> WalRep
     WalReport {
         path: crate::words::error::show(dir),
         segments: segments.collect(),
-        node_id: summary.metadata.map(|m| id(m.node_id())),
-        cluster_id: summary.metadata.map(|m| id(m.cluster_id())),
-        term: summary.hard_state.map(|s| s.term()),
-        vote: summary.hard_state.map(|s| id(s.vote())),
-        commit: summary.hard_state.map(|s| s.commit()),
-        first_entry: summary.first,
-        last_entry: summary.last,
+        node_id: summary.metadata.map(|m| m.member()),
+        cluster_id: summary.metadata.map(|m| m.cluster()),
+        term: summary.hard_state.map(|s| s.newest_term()),
+        vote: summary.hard_state.map(|s| s.voted_for()),
+        commit: summary.hard_state.map(|s| s.committed()),
+        first_entry: summary.first.map(RaftIndex::new),
+        last_entry: summary.last.map(RaftIndex::new),
         snapshots: summary
             .snapshots
             .iter()
-            .map(|s| SnapshotRecord { term: s.term(), index: s.index() })
+            .map(|s| SnapshotRecord { term: s.last_term(), index: s.last_index() })
             .collect(),
         complete: summary.complete,
         end,
@@ -428,27 +402,25 @@ fn wal(dir: &Path, files: &[(String, &Source)], found: &mut Found<'_>) -> WalRep
 
 fn lag(report: &InspectReport) -> Option<LagReport> {
     let wal = report.wal.as_ref()?;
-    let consistent_index = report.database.as_ref()?.etcd.as_ref()?.facts.consistent_index.unwrap_or(0);
-    let commit = wal.commit.unwrap_or(0);
-    let last_entry =
-        wal.last_entry.unwrap_or(0).max(wal.snapshots.iter().map(|s| s.index).max().unwrap_or(0));
-    let committed_not_in_db = commit.saturating_sub(consistent_index);
-    let uncommitted = last_entry.saturating_sub(commit.max(consistent_index));
+    let consistent_index =
+        report.database.as_ref()?.etcd.as_ref()?.facts.consistent_index.unwrap_or_default();
+    let commit = wal.commit.unwrap_or_default();
+    let last_entry = wal.last_entry.max(wal.snapshots.iter().map(|s| s.index).max()).unwrap_or_default();
+    let committed_not_in_db = commit.since(consistent_index).unwrap_or(0);
+    let uncommitted = last_entry.since(commit.max(consistent_index)).unwrap_or(0);
     let etcd = report.database.as_ref()?.etcd.as_ref()?;
     let voters = etcd.facts.conf_state.as_ref().map_or(etcd.facts.members.len(), |c| c.voters.len());
     let entries = |n: u64| if n == 1 { "1 entry".to_owned() } else { format!("{n} entries") };
-    let span =
-        |from: u64, to: u64| if from == to { format!("index {to}") } else { format!("index {from} to {to}") };
+    let span = |from: RaftIndex, to: RaftIndex| {
+        if from == to { format!("index {to}") } else { format!("index {from} to {to}") }
+    };
     let mut parts = Vec::new();
     if committed_not_in_db > 0 {
-        parts.push(format!(
-            "{committed_not_in_db} committed ({})",
-            span(consistent_index.saturating_add(1), commit)
-        ));
+        parts.push(format!("{committed_not_in_db} committed ({})", span(consistent_index.next(), commit)));
     }
     if uncommitted > 0 {
         let fate = if voters == 1 { ", which a sole voter commits when it starts" } else { "" };
-        let from = commit.max(consistent_index).saturating_add(1);
+        let from = commit.max(consistent_index).next();
         parts.push(format!("{uncommitted} logged without a commit mark ({}){fate}", span(from, last_entry)));
     }
     let sentence = if parts.is_empty() {

@@ -7,10 +7,11 @@ use serde::Serialize;
 use crate::bolt::Meta;
 use crate::bolt::walk::Stats;
 use crate::etcd::schema::StorageVersion;
-use crate::etcd::{Facts, Revision, member};
+use crate::etcd::{Facts, Revision};
 use crate::io::source::Lock;
 use crate::snap::backup::Trailer;
 use crate::words::finding::{Code, Finding, Severity};
+use crate::words::ids::{ClusterId, MemberId, RaftIndex, Term};
 
 /// What a path is and holds.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -181,15 +182,13 @@ pub struct RaftSnapshotReport {
     /// Its length in bytes.
     pub file_size: u64,
     /// Term of the last entry in it.
-    pub term: Option<u64>,
+    pub term: Option<Term>,
     /// Index of that entry.
-    pub index: Option<u64>,
+    pub index: Option<RaftIndex>,
     /// Members that vote.
-    #[serde(serialize_with = "member::hex_ids")]
-    pub voters: Vec<u64>,
+    pub voters: Vec<MemberId>,
     /// Members that learn.
-    #[serde(serialize_with = "member::hex_ids")]
-    pub learners: Vec<u64>,
+    pub learners: Vec<MemberId>,
     /// How many members its v2 store names.
     pub members: Option<u64>,
     /// Why it cannot be used.
@@ -204,19 +203,19 @@ pub struct WalReport {
     /// Segments, oldest first.
     pub segments: Vec<SegmentReport>,
     /// Whose log it is.
-    pub node_id: Option<String>,
+    pub node_id: Option<MemberId>,
     /// Of which cluster.
-    pub cluster_id: Option<String>,
+    pub cluster_id: Option<ClusterId>,
     /// Term of the last hard state.
-    pub term: Option<u64>,
+    pub term: Option<Term>,
     /// For whom the member voted in it.
-    pub vote: Option<String>,
+    pub vote: Option<MemberId>,
     /// The index up to which entries are known to be committed.
-    pub commit: Option<u64>,
+    pub commit: Option<RaftIndex>,
     /// First entry.
-    pub first_entry: Option<u64>,
+    pub first_entry: Option<RaftIndex>,
     /// Last entry.
-    pub last_entry: Option<u64>,
+    pub last_entry: Option<RaftIndex>,
     /// Snapshot records.
     pub snapshots: Vec<SnapshotRecord>,
     /// Whether every record could be read.
@@ -229,9 +228,9 @@ pub struct WalReport {
 #[derive(Debug, Clone, Serialize)]
 pub struct SnapshotRecord {
     /// Its term.
-    pub term: u64,
+    pub term: Term,
     /// Its index.
-    pub index: u64,
+    pub index: RaftIndex,
 }
 
 /// A WAL segment.
@@ -242,7 +241,7 @@ pub struct SegmentReport {
     /// Sequence number.
     pub sequence: u64,
     /// The first index expected in it.
-    pub first_index: u64,
+    pub first_index: RaftIndex,
     /// Length of the file in bytes.
     pub file_size: u64,
     /// Bytes that hold records.
@@ -255,11 +254,11 @@ pub struct SegmentReport {
 #[derive(Debug, Clone, Serialize)]
 pub struct LagReport {
     /// The database's consistent index.
-    pub consistent_index: u64,
+    pub consistent_index: RaftIndex,
     /// The log's commit index.
-    pub commit: u64,
+    pub commit: RaftIndex,
     /// The log's last entry.
-    pub last_entry: u64,
+    pub last_entry: RaftIndex,
     /// Committed entries that the database does not hold.
     pub committed_not_in_db: u64,
     /// Logged entries past both, whose fate this member's files do not tell.

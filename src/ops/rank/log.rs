@@ -9,6 +9,7 @@ use crate::raft::HardState;
 use crate::wal::log::{Body, Scan};
 use crate::wal::{Log, Metadata, Snapshot};
 use crate::words::error::Result;
+use crate::words::ids::MemberId;
 
 /// Entries that follow each other, of one term.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +45,7 @@ impl RaftLog {
         let mut stretches = Vec::new();
         let summary = log.scan(Scan::default(), &mut |_| {}, &mut |visit| {
             if let Body::Entry { entry, kept: true } = visit.body {
-                add(&mut stretches, entry.index, entry.term);
+                add(&mut stretches, entry.index.get(), entry.term.get());
             }
             ControlFlow::Continue(())
         });
@@ -142,7 +143,7 @@ impl Fate {
 
 /// Asks the other members about the entries after `voice.known`. An entry's index and term name it: those of the same
 /// name, and all before them, are the same in every log (raft's log matching).
-pub(super) fn fate(voice: &Voice<'_>, others: &[Voice<'_>], voters: &BTreeSet<u64>) -> Fate {
+pub(super) fn fate(voice: &Voice<'_>, others: &[Voice<'_>], voters: &BTreeSet<MemberId>) -> Fate {
     let mut fate = Fate::default();
     let last = voice.log.last().1;
     let mine = |index: u64| voice.log.term_at(index);
@@ -159,7 +160,7 @@ pub(super) fn fate(voice: &Voice<'_>, others: &[Voice<'_>], voters: &BTreeSet<u6
             let have = |other: &&Voice<'_>| other.log.term_at(index) == Some(term);
             let holders = std::iter::once(voice)
                 .chain(others.iter().filter(have))
-                .map(|voice| voice.log.metadata.node_id());
+                .map(|voice| voice.log.metadata.member());
             let holders = holders.filter(|id| voters.contains(id)).collect::<BTreeSet<_>>().len();
             if holders > voters.len().checked_div(2).unwrap_or(0) {
                 (fate.majority, fate.holders) = (Some(index), holders);
@@ -187,7 +188,7 @@ mod tests {
     fn ask(one: (&RaftLog, u64), others: &[(&RaftLog, u64)], voters: &[u64]) -> Fate {
         let voice = |(log, known)| Voice { log, known };
         let others: Vec<_> = others.iter().copied().map(voice).collect();
-        fate(&voice(one), &others, &voters.iter().copied().collect())
+        fate(&voice(one), &others, &voters.iter().copied().map(MemberId::new).collect())
     }
 
     #[test]

@@ -9,12 +9,11 @@ mod log;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use self::log::{Fate, RaftLog, Voice, fate};
 use super::copy::CopyOptions;
 use crate::etcd::DataDir;
-use crate::etcd::member::{hex_id, hex_ids, hex16};
 use crate::ops::fold::standing::Standing;
 use crate::replay::apply::Version;
 use crate::store::compare::{CompareReport, compare};
@@ -22,6 +21,7 @@ use crate::store::{Store, StoreOptions};
 use crate::words::error::{At, Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::hint::Note;
+use crate::words::ids::{ClusterId, MemberId, RaftIndex, Term};
 use crate::words::monitor::Monitor;
 
 /// How to rank.
@@ -52,26 +52,23 @@ pub struct Candidate {
     /// Its directory, as named.
     pub directory: String,
     /// Whose log it is.
-    #[serde(serialize_with = "hex_or_none")]
-    pub member: Option<u64>,
+    pub member: Option<MemberId>,
     /// Its cluster.
-    #[serde(serialize_with = "hex_or_none")]
-    pub cluster: Option<u64>,
+    pub cluster: Option<ClusterId>,
     /// Its name, if the members' list has it.
     pub name: Option<String>,
     /// The newest term it knows.
-    pub term: u64,
+    pub term: Term,
     /// For whom it voted in that term; 0 for nobody.
-    #[serde(serialize_with = "hex_id")]
-    pub vote: u64,
+    pub vote: MemberId,
     /// The last entry it wrote down as committed.
-    pub commit_index: u64,
+    pub commit_index: RaftIndex,
     /// The last entry in its log.
-    pub last_index: u64,
+    pub last_index: RaftIndex,
     /// That entry's term.
-    pub last_term: u64,
+    pub last_term: Term,
     /// The last entry in its database.
-    pub database_index: Option<u64>,
+    pub database_index: Option<RaftIndex>,
     /// The revision once its log is applied as far as it is known to be committed.
     pub revision: Option<i64>,
     /// The revision if all of its log counted.
@@ -79,8 +76,7 @@ pub struct Candidate {
     /// Entries in its log past those.
     pub uncommitted: u64,
     /// Who votes, by its database and log.
-    #[serde(serialize_with = "hex_ids")]
-    pub voters: Vec<u64>,
+    pub voters: Vec<MemberId>,
     /// How well it is.
     pub health: Health,
     /// Why it cannot be read.
@@ -94,17 +90,17 @@ pub struct Candidate {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Uncommitted {
     /// The first of them.
-    pub first: u64,
+    pub first: RaftIndex,
     /// The last of them.
-    pub last: u64,
+    pub last: RaftIndex,
     /// Up to this index another member knows them to be committed.
-    pub committed_to: Option<u64>,
+    pub committed_to: Option<RaftIndex>,
     /// Up to this index a majority of the voters have them: nothing else was committed in their place.
-    pub majority_to: Option<u64>,
+    pub majority_to: Option<RaftIndex>,
     /// How many voters have the last of those.
     pub holders: usize,
     /// From this index on another member knows other entries to be committed.
-    pub replaced_from: Option<u64>,
+    pub replaced_from: Option<RaftIndex>,
     /// How many vote.
     pub voters: usize,
     /// How many of the voters' logs were not among those given, or cannot be read whole.
@@ -122,7 +118,7 @@ pub enum Advice {
     /// `copy --include-uncommitted`.
     CopyAll,
     /// `replay --to-index --include-uncommitted`: what follows was replaced.
-    ReplayTo(u64),
+    ReplayTo(RaftIndex),
 }
 
 /// The members, best first.
@@ -152,10 +148,6 @@ impl RankReport {
     pub fn agree(&self) -> bool {
         self.findings.is_empty() && self.members.iter().all(|member| member.health < Health::Damaged)
     }
-}
-
-fn hex_or_none<S: Serializer>(id: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
-    id.map(hex16).serialize(serializer)
 }
 
 /// A member and what is kept of it while all are read.
@@ -189,15 +181,15 @@ impl Entrant {
         let database_index = standing.as_ref().and_then(|standing| standing.database_index);
         let mut candidate = Candidate {
             directory: show(path),
-            member: log.metadata.node_id,
-            cluster: log.metadata.cluster_id,
+            member: log.metadata.node_id.map(MemberId::new),
+            cluster: log.metadata.cluster_id.map(ClusterId::new),
             name: None,
-            term: log.state.term(),
-            vote: log.state.vote(),
-            commit_index: log.state.commit(),
+            term: log.state.newest_term(),
+            vote: log.state.voted_for(),
+            commit_index: log.state.committed(),
             // Without a log there is the database.
-            last_index: last_index.max(database_index.unwrap_or(0)),
-            last_term,
+            last_index: RaftIndex::new(last_index).max(database_index.unwrap_or_default()),
+            last_term: last_term.into(),
             database_index,
             revision: None,
             revision_with_all: standing.as_ref().and_then(|standing| standing.whole),
@@ -211,13 +203,13 @@ impl Entrant {
             let own = raft.members.iter().find(|member| Some(member.id) == candidate.member);
             candidate.name = own.map(|member| member.name.clone()).filter(|name| !name.is_empty());
             (candidate.revision, candidate.uncommitted) = (Some(report.revision_after), report.left_out);
-            candidate.voters.clone_from(&raft.conf_state.voters);
+            candidate.voters = raft.conf_state.voters.iter().copied().map(MemberId::new).collect();
         }
         Ok(Entrant { candidate, log, standing })
     }
 
     /// Greater is better. Of those that are not whole, damaged before unreadable.
-    fn worth(&self) -> (bool, bool, u64, u64, Option<i64>) {
+    fn worth(&self) -> (bool, bool, Term, RaftIndex, Option<i64>) {
         let Candidate { health, last_term, last_index, revision_with_all, .. } = self.candidate;
         (self.is_whole(), health < Health::Unreadable, last_term, last_index, revision_with_all)
     }
@@ -227,12 +219,12 @@ impl Entrant {
     }
 
     /// The last entry known to be committed: what is in the database was.
-    fn known(&self) -> u64 {
-        self.candidate.commit_index.max(self.candidate.database_index.unwrap_or(0))
+    fn known(&self) -> RaftIndex {
+        self.candidate.commit_index.max(self.candidate.database_index.unwrap_or_default())
     }
 
     fn voice(&self) -> Voice<'_> {
-        Voice { log: &self.log, known: self.known() }
+        Voice { log: &self.log, known: self.known().get() }
     }
 }
 
@@ -265,8 +257,8 @@ fn clusters(entrants: &[Entrant]) -> Vec<Finding> {
         |entrant: &Entrant| entrant.candidate.cluster.map(|id| (id, entrant.candidate.directory.clone()));
     let mut ids = entrants.iter().filter_map(known);
     let Some((first, directory)) = ids.next() else { return Vec::new() };
-    let other = |(id, other): (u64, String)| {
-        let what = format!("its log is of cluster {}, that of {directory} is of {}", hex16(id), hex16(first));
+    let other = |(id, other): (ClusterId, String)| {
+        let what = format!("its log is of cluster {id:#}, that of {directory} is of {first:#}");
         Finding::new(Code::ClusterDiffers, &other, At::default(), what)
     };
     ids.filter(|(id, _)| *id != first).map(other).collect()
@@ -278,7 +270,8 @@ fn conflicts(entrants: &[Entrant]) -> Vec<Finding> {
     for (at, one) in entrants.iter().enumerate() {
         let others = entrants.iter().skip(at.saturating_add(1));
         for other in others.filter(|other| other.candidate.cluster == one.candidate.cluster) {
-            if let Some((index, ours, theirs)) = one.log.conflict(&other.log, one.known().min(other.known()))
+            if let Some((index, ours, theirs)) =
+                one.log.conflict(&other.log, one.known().min(other.known()).get())
             {
                 let (directory, other) = (&one.candidate.directory, &other.candidate.directory);
                 let what = format!(
@@ -335,24 +328,24 @@ fn uncommitted(best: &Entrant, entrants: &[Entrant]) -> Option<Uncommitted> {
     if best.candidate.uncommitted == 0 {
         return None;
     }
-    let voters: BTreeSet<u64> = best.candidate.voters.iter().copied().collect();
+    let voters: BTreeSet<MemberId> = best.candidate.voters.iter().copied().collect();
     let others: Vec<&Entrant> = entrants.iter().skip(1).filter(|other| other.log.whole).collect();
     let voices: Vec<Voice<'_>> = others.iter().map(|other| other.voice()).collect();
     let fate = fate(&best.voice(), &voices, &voters);
     let heard =
         std::iter::once(best).chain(others.iter().copied()).filter_map(|entrant| entrant.candidate.member);
-    let heard: BTreeSet<u64> = heard.filter(|id| voters.contains(id)).collect();
+    let heard: BTreeSet<MemberId> = heard.filter(|id| voters.contains(id)).collect();
     let absent = voters.len().saturating_sub(heard.len());
-    let (first, last) = (best.known().saturating_add(1), best.candidate.last_index);
+    let (first, last) = (best.known().next(), best.candidate.last_index);
     // Those that have the first entry that is not settled, and those that may have it.
-    let open = fate.settled().map_or(first, |settled| settled.saturating_add(1));
-    let term = best.log.term_at(open);
+    let open = fate.settled().map_or(first, |settled| RaftIndex::new(settled).next());
+    let term = best.log.term_at(open.get());
     let have = others
         .iter()
-        .filter(|other| other.log.term_at(open) == term)
+        .filter(|other| other.log.term_at(open.get()) == term)
         .chain([&best])
         .filter_map(|entrant| entrant.candidate.member);
-    let have: BTreeSet<u64> = have.filter(|id| voters.contains(id)).collect();
+    let have: BTreeSet<MemberId> = have.filter(|id| voters.contains(id)).collect();
     let majority = voters.len().checked_div(2).unwrap_or(0);
     let rest_possible =
         open <= last && fate.replaced.is_none() && have.len().saturating_add(absent) > majority;
@@ -360,10 +353,10 @@ fn uncommitted(best: &Entrant, entrants: &[Entrant]) -> Option<Uncommitted> {
     Some(Uncommitted {
         first,
         last,
-        committed_to: known,
-        majority_to,
+        committed_to: known.map(RaftIndex::new),
+        majority_to: majority_to.map(RaftIndex::new),
         holders,
-        replaced_from: replaced,
+        replaced_from: replaced.map(RaftIndex::new),
         voters: voters.len(),
         absent,
         rest_possible,

@@ -22,12 +22,12 @@ use crate::bolt::writer::{Freelist, Summary};
 use crate::etcd::alarm::AlarmType;
 use crate::etcd::facts::AlarmFact;
 use crate::etcd::identity::NewCluster;
-use crate::etcd::member::hex16;
 use crate::etcd::schema::Minor;
-use crate::etcd::{BucketKey, Facts, Revision, bootstrap};
+use crate::etcd::{BucketKey, Facts, Revision, bootstrap, small, stored};
 use crate::store::keep::Selection;
 use crate::store::rewrite::{self, Edit, write_anew};
 use crate::words::error::{Error, Result};
+use crate::words::finding::Code;
 use crate::words::monitor::Monitor;
 
 /// The changes to a database.
@@ -52,7 +52,7 @@ impl Edits {
         let mut edits = Edits::default();
         edits.buckets.insert(b"key", Edit::default());
         let members =
-            cluster.members.iter().map(|m| (format!("{:x}", m.id).into_bytes(), Some(m.json().into_bytes())));
+            cluster.members.iter().map(|m| (m.id.to_string().into_bytes(), Some(m.json().into_bytes())));
         edits.buckets.insert(b"members", Edit { clear: true, keys: Cow::Owned(members.collect()) });
         edits.buckets.insert(b"members_removed", Edit { clear: true, ..Edit::default() });
         edits.buckets.insert(b"cluster", Edit::default());
@@ -62,10 +62,10 @@ impl Edits {
             "members: the {old} of the source are left out, the {new} of the new cluster are in"
         ));
         let index = bootstrap::commit(cluster);
-        edits.put(b"meta", b"consistent_index", Some(index.to_be_bytes().to_vec()));
+        edits.put(b"meta", b"consistent_index", Some(index.get().to_be_bytes().to_vec()));
         let was = facts.consistent_index.map_or("absent".to_owned(), |index| index.to_string());
         edits.changes.push(format!("meta/consistent_index: {was} becomes {index}"));
-        let term = (version > Minor::V34).then(|| bootstrap::TERM.to_be_bytes().to_vec());
+        let term = (version > Minor::V34).then(|| bootstrap::TERM.get().to_be_bytes().to_vec());
         edits.put(b"meta", b"term", term);
         edits.put(b"meta", b"confState", None);
         if facts.conf_state.is_some() {
@@ -144,7 +144,7 @@ impl Edits {
                 Some(AlarmType::Corrupt) => "CORRUPT",
                 Some(AlarmType::None) | None => "one that no etcd knows",
             };
-            self.changes.push(format!("alarm: {name} of member {} is left out", hex16(*member_id)));
+            self.changes.push(format!("alarm: {name} of member {member_id:#} is left out"));
         }
     }
 
@@ -172,21 +172,13 @@ fn mark(main: i64) -> Vec<u8> {
 /// Everything the small buckets say but `lease` and those of users, and the last stored revision.
 pub(in crate::ops) fn facts(db: &Db<'_>) -> Result<(Facts, i64)> {
     let damaged = |corrupt| Error::damaged(db.source().path(), corrupt);
-    let root = db.root();
-    let mut facts = Facts::default();
-    for name in [&b"alarm"[..], b"cluster", b"members", b"members_removed", b"meta"] {
-        let Some(bucket) = root.bucket(name).map_err(damaged)? else { continue };
-        let mut cursor = bucket.cursor();
-        while let Some(item) = cursor.next().map_err(damaged)? {
-            // What does not decode was reported when the source was verified.
-            let _ = facts.take(name, item.key, item.value);
-        }
-    }
-    let mut last = 0;
-    if let Some(keys) = root.bucket(b"key").map_err(damaged)?
-        && let Some(item) = keys.cursor().last().map_err(damaged)?
-    {
-        last = BucketKey::parse(item.key).map_or(0, |key| key.revision.main);
-    }
-    Ok((facts, last))
+    // What does not decode was reported when the source was verified.
+    let names = ["alarm", "cluster", "members", "members_removed", "meta"];
+    let facts = small::facts(db, &names, &mut |_, _, _| Ok(())).map_err(damaged)?;
+    let Some(keys) = db.root().bucket(stored::BUCKET).map_err(damaged)? else { return Ok((facts, 0)) };
+    let last = match stored::last(&keys) {
+        Err(corrupt) if corrupt.code == Code::RevisionKey => None,
+        last => last.map_err(damaged)?,
+    };
+    Ok((facts, last.map_or(0, |key| key.revision.main)))
 }

@@ -38,6 +38,7 @@ use crate::words::cause::Cause;
 use crate::words::error::{Error, Result, show};
 use crate::words::finding::{Code, Severity};
 use crate::words::hint::{Hint, Note};
+use crate::words::ids::MemberId;
 use crate::words::monitor::Monitor;
 use crate::words::refusal::Refusal;
 
@@ -300,9 +301,9 @@ fn read_back(path: &Path, plan: &Plan<'_, '_>, hash: u32, monitor: &dyn Monitor)
     }
     let (facts, last) = database::facts(&db).map_err(|e| wrong(e.to_string()))?;
     let last = facts.current_revision(last);
-    let members: Vec<u64> = facts.members.iter().map(|member| member.id).collect();
-    let mut ids: Vec<u64> = plan.cluster.members.iter().map(|member| member.id).collect();
-    ids.sort_by_key(|id| format!("{id:x}"));
+    let members: Vec<MemberId> = facts.members.iter().map(|member| member.id).collect();
+    let mut ids: Vec<MemberId> = plan.cluster.members.iter().map(|member| member.id).collect();
+    ids.sort_by_key(MemberId::to_string);
     let due = plan.revision();
     if last != due || facts.consistent_index != Some(bootstrap::commit(plan.cluster)) || members != ids {
         let (ours, theirs) = (members.len(), ids.len());

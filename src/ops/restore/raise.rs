@@ -15,6 +15,7 @@ use crate::words::cause::Cause;
 use crate::words::error::{Error, Result, show};
 use crate::words::finding::Finding;
 use crate::words::hint::Hint;
+use crate::words::ids::RaftIndex;
 use crate::words::refusal::Refusal;
 
 /// What is added when nothing tells how far the cluster went: as the Kubernetes documentation recommends.
@@ -112,7 +113,7 @@ fn newest(path: &Path) -> Result<(i64, String)> {
         std::ops::ControlFlow::Continue(())
     });
     // An entry is at most one revision; most of raft's own are none.
-    let behind = summary.last.unwrap_or(0).saturating_sub(facts.consistent_index.unwrap_or(0));
+    let behind = summary.last.unwrap_or(0).saturating_sub(facts.consistent_index.map_or(0, RaftIndex::get));
     let reach = revision.saturating_add(i64::try_from(behind).unwrap_or(i64::MAX));
     let partial = if summary.complete { "" } else { "; the log could not be read to its end" };
     Ok((reach, format!("{told}, and {behind} entries in its log come after it: at most {reach}{partial}")))

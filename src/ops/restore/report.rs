@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::{Bump, KeyFilter, Raise};
-use crate::etcd::member::hex_id;
 use crate::etcd::schema::Minor;
 use crate::ops::verify::InputKind;
 use crate::words::finding::Finding;
 use crate::words::hint::Note;
+use crate::words::ids::{ClusterId, MemberId};
 
 /// Whose directories are written, and where.
 #[derive(Debug, Clone)]
@@ -74,8 +74,7 @@ pub struct MemberReport {
     /// Its name.
     pub name: String,
     /// Its id.
-    #[serde(serialize_with = "hex_id")]
-    pub id: u64,
+    pub id: MemberId,
     /// Its peer URLs.
     pub peer_urls: Vec<String>,
     /// Whether it learns and does not vote.
@@ -111,8 +110,7 @@ pub struct RestoreReport {
     /// How far the revision is raised, and why.
     pub raised: Option<Raise>,
     /// The new cluster's id.
-    #[serde(serialize_with = "hex_id")]
-    pub cluster_id: u64,
+    pub cluster_id: ClusterId,
     /// Its members, ascending by id.
     pub members: Vec<MemberReport>,
     /// How many members the source names.

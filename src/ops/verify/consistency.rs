@@ -2,18 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use super::Found;
 use crate::bolt::Db;
 use crate::etcd::KeyValue;
 use crate::etcd::datadir::NEWEST_STORAGE;
 use crate::etcd::schema::{BUCKETS, storage_version};
 use crate::io::Window;
 use crate::store::scan::Scan;
+use crate::words::collector::Teller;
 use crate::words::error::At;
 use crate::words::finding::{Code, Finding, Severity};
+use crate::words::ids::MemberId;
 
 /// Checks everything. Returns whether the storage version is newer than what is known here.
-pub fn check(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Found<'_>) -> bool {
+pub fn check(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Teller<'_>) -> bool {
     buckets(scan, name, found);
     compaction(scan, name, found);
     members(scan, name, found);
@@ -21,7 +22,7 @@ pub fn check(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Found<'_>) -> boo
     for alarm in &scan.facts.alarms {
         let what =
             alarm.alarm.map_or_else(|| "an unknown alarm".to_owned(), |a| format!("{a:?}").to_uppercase());
-        found.say(Code::AlarmActive, name, format!("{what}, raised by member {:x}", alarm.member_id));
+        found.say(Code::AlarmActive, name, format!("{what}, raised by member {}", alarm.member_id));
     }
     let facts = &scan.facts;
     if !scan.knows("meta") {
@@ -57,7 +58,7 @@ fn newer(version: &str, than: &str) -> bool {
     parts(version) > parts(than)
 }
 
-fn buckets(scan: &Scan, name: &str, found: &mut Found<'_>) {
+fn buckets(scan: &Scan, name: &str, found: &mut Teller<'_>) {
     let there: BTreeSet<&[u8]> = scan.names().chain(scan.lost.iter().map(Vec::as_slice)).collect();
     // Of the two that cannot be made anew the walk tells.
     for due in BUCKETS.into_iter().filter(|due| scan.root_is_whole && !matches!(*due, "key" | "meta")) {
@@ -81,7 +82,7 @@ fn buckets(scan: &Scan, name: &str, found: &mut Found<'_>) {
     }
 }
 
-fn compaction(scan: &Scan, name: &str, found: &mut Found<'_>) {
+fn compaction(scan: &Scan, name: &str, found: &mut Teller<'_>) {
     let facts = &scan.facts;
     if !scan.knows("meta") {
         return;
@@ -107,12 +108,12 @@ fn compaction(scan: &Scan, name: &str, found: &mut Found<'_>) {
     }
 }
 
-fn members(scan: &Scan, name: &str, found: &mut Found<'_>) {
+fn members(scan: &Scan, name: &str, found: &mut Teller<'_>) {
     let facts = &scan.facts;
-    let listed: BTreeSet<u64> = facts.members.iter().map(|m| m.id).collect();
-    let removed: BTreeSet<u64> = facts.removed_members.iter().copied().collect();
-    let show = |ids: &BTreeSet<u64>| ids.iter().map(|id| format!("{id:x}")).collect::<Vec<_>>().join(", ");
-    let both: BTreeSet<u64> = listed.intersection(&removed).copied().collect();
+    let listed: BTreeSet<MemberId> = facts.members.iter().map(|m| m.id).collect();
+    let removed: BTreeSet<MemberId> = facts.removed_members.iter().copied().collect();
+    let show = |ids: &BTreeSet<MemberId>| ids.iter().map(MemberId::to_string).collect::<Vec<_>>().join(", ");
+    let both: BTreeSet<MemberId> = listed.intersection(&removed).copied().collect();
     if !both.is_empty() {
         found.say(
             Code::MembersDisagree,
@@ -121,9 +122,9 @@ fn members(scan: &Scan, name: &str, found: &mut Found<'_>) {
         );
     }
     let Some(conf) = facts.conf_state.as_ref().filter(|_| scan.knows("members")) else { return };
-    let voters: BTreeSet<u64> = conf.voters.iter().chain(&conf.voters_outgoing).copied().collect();
-    let learners: BTreeSet<u64> = conf.learners.iter().chain(&conf.learners_next).copied().collect();
-    let raft: BTreeSet<u64> = voters.union(&learners).copied().collect();
+    let voters: BTreeSet<MemberId> = conf.voters.iter().chain(&conf.voters_outgoing).copied().collect();
+    let learners: BTreeSet<MemberId> = conf.learners.iter().chain(&conf.learners_next).copied().collect();
+    let raft: BTreeSet<MemberId> = voters.union(&learners).copied().collect();
     if raft != listed {
         let what = format!("bucket members has {{{}}}, meta/confState {{{}}}", show(&listed), show(&raft));
         // A restore makes new members and leaves the old cluster's conf state, which no etcd reads.
@@ -139,7 +140,7 @@ fn members(scan: &Scan, name: &str, found: &mut Found<'_>) {
         if m.is_learner == voters.contains(&m.id) {
             let word = |learner| if learner { "a learner" } else { "a voter" };
             let what = format!(
-                "member {:x} is {} in bucket members and {} in meta/confState",
+                "member {} is {} in bucket members and {} in meta/confState",
                 m.id,
                 word(m.is_learner),
                 word(!m.is_learner)
@@ -149,7 +150,7 @@ fn members(scan: &Scan, name: &str, found: &mut Found<'_>) {
     }
 }
 
-fn auth(scan: &Scan, name: &str, found: &mut Found<'_>) {
+fn auth(scan: &Scan, name: &str, found: &mut Teller<'_>) {
     let auth = &scan.facts.auth;
     let roles: BTreeSet<&str> = auth.roles.iter().map(|r| r.name.as_str()).collect();
     for user in auth.users.iter().filter(|_| scan.knows("authRoles")) {
@@ -173,7 +174,7 @@ fn auth(scan: &Scan, name: &str, found: &mut Found<'_>) {
 }
 
 /// Live keys whose lease is not there.
-fn leases(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Found<'_>) {
+fn leases(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Teller<'_>) {
     let mut window = Window::new();
     for (orphan, nth) in scan.orphans.iter().zip(0u64..) {
         let mut at = At {
@@ -181,7 +182,7 @@ fn leases(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Found<'_>) {
             ..At::page(orphan.page.0, db.offset_of(orphan.page))
         };
         // Of the others only the number is shown.
-        if nth < found.limit.max(1)
+        if nth < found.all.limit().max(1)
             && let Ok(value) = window.get(db.source(), orphan.value.0, orphan.value.1)
             && let Ok(kv) = KeyValue::decode(value)
         {
@@ -191,7 +192,7 @@ fn leases(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Found<'_>) {
             Code::LeaseMissing,
             name,
             at,
-            format!("lease {:016x} is not in bucket lease", orphan.lease),
+            format!("lease {:#} is not in bucket lease", orphan.lease),
         ));
     }
 }

@@ -6,9 +6,9 @@ use super::manifest::Against;
 use super::{Database, Level, OtherMeta, Outcome, Run, consistency, evidence};
 use crate::bolt::{Db, Pgid};
 use crate::codec::checksum;
-use crate::etcd::member;
 use crate::etcd::schema::storage_version;
 use crate::io::gate::{OpenAtEnd, is_cold};
+use crate::io::parallel::join;
 use crate::io::source::Lock;
 use crate::io::{Gate, Source};
 use crate::ops::inspect::metas;
@@ -17,19 +17,7 @@ use crate::store::digest::{Digests, digests};
 use crate::store::scan::{Keys, Options, Scan, scan};
 use crate::words::error::{At, Corrupt, Result, printable};
 use crate::words::finding::{Code, Finding, Severity};
-use crate::words::monitor::Monitor;
-
-/// The part of a monitor that a piece of a larger work may use.
-struct Part<'m>(&'m dyn Monitor);
-
-impl Monitor for Part<'_> {
-    fn advance(&self, bytes: u64) {
-        self.0.advance(bytes);
-    }
-    fn cancelled(&self) -> bool {
-        self.0.cancelled()
-    }
-}
+use crate::words::monitor::Relay;
 
 /// What one pass over a file gives, as far as it was asked for.
 struct Read {
@@ -94,7 +82,7 @@ impl Run<'_> {
                 self.take_scan(scan, &db);
                 scan.faults.kept.clone()
             }
-            None => identity_faults(&db),
+            None => db.faults().collect(),
         };
         for corrupt in faults {
             // Undecodable values belong to a level that may not have been asked for.
@@ -104,7 +92,7 @@ impl Run<'_> {
         }
         if let Some(scan) = &scan {
             for (code, count) in &scan.faults.counts {
-                if let Some(found) = self.found.counts.get_mut(code) {
+                if let Some(found) = self.found.all.counts.get_mut(code) {
                     *found = (*count).max(*found);
                 }
             }
@@ -193,35 +181,21 @@ impl Run<'_> {
     /// Hashes on one thread and walks on the others, both in the same pass over the file.
     fn read(&self, db: &Db<'_>, trailer: Trailer, hashing: bool, walking: bool) -> Result<Read> {
         let source = db.source();
-        let part = Part(self.monitor);
+        let part = Relay::new(self.monitor).as_part().without_findings();
         let gate = (walking && is_cold(source)).then(Gate::default);
         let payload = trailer.payload(source);
-        std::thread::scope(|scope| {
-            let reader = (hashing || gate.is_some()).then(|| {
-                let (gate, part) = (gate.as_ref(), &part);
-                scope.spawn(move || {
-                    let _open = gate.map(OpenAtEnd);
-                    let wanted = if !hashing { None } else { Some(self.digesting()) };
-                    digests(source, payload, wanted, gate, part)
-                })
-            });
-            let scan = walking
-                .then(|| {
-                    // One of each is needed for the verdict, even if none is to be shown.
-                    scan(
-                        db,
-                        Options {
-                            limit: self.options.max_findings.max(1),
-                            gate: gate.as_ref(),
-                            keys: self.keys(),
-                        },
-                        &part,
-                    )
-                })
-                .transpose();
-            let digest = reader.and_then(|r| r.join().ok()).filter(|_| hashing);
-            Ok(Read { digest, scan: scan? })
-        })
+        let (needed, digesting) = (hashing || gate.is_some(), self.digesting());
+        let reader = || {
+            let _open = gate.as_ref().map(OpenAtEnd);
+            let wanted = hashing.then_some(digesting);
+            needed.then(|| digests(source, payload, wanted, gate.as_ref(), &part))
+        };
+        // One of each is needed for the verdict, even if none is to be shown.
+        let limit = self.options.max_findings.max(1);
+        let walker =
+            || walking.then(|| scan(db, Options { limit, gate: gate.as_ref(), keys: self.keys() }, &part));
+        let (digest, scan) = join(reader, walker);
+        Ok(Read { digest: digest.filter(|_| hashing), scan: scan.transpose()? })
     }
 
     fn take_scan(&mut self, scan: &Scan, db: &Db<'_>) {
@@ -234,15 +208,18 @@ impl Run<'_> {
             return;
         }
         let facts = &scan.facts;
-        measured.revision = scan.keyspace.last.map(|r| r.main);
-        measured.compact_revision = facts.compact_revision();
         let counted = matches!(keys, Keys::Live | Keys::History);
+        measured.compact_revision = facts.compact_revision();
+        // Of a store in which a compaction has left nothing, the compaction is all that tells.
+        let last = scan.keyspace.last.map(|r| r.main);
+        measured.revision =
+            last.or(measured.compact_revision.filter(|_| counted)).map(|last| facts.current_revision(last));
         measured.live_keys = counted.then(|| scan.newest.live());
         measured.revisions = counted.then_some(scan.keyspace.revisions);
         measured.storage_version = storage_version(facts).version.map(|v| printable(&v));
         measured.cluster_version = facts.cluster_version.as_deref().map(printable);
         measured.consistent_index = facts.consistent_index;
-        measured.members = facts.members.iter().map(|m| member::hex16(m.id)).collect();
+        measured.members = facts.members.iter().map(|m| m.id).collect();
         measured.member_names = facts.members.iter().map(|m| printable(&m.name)).collect();
         measured.alarms = facts
             .alarms
@@ -305,13 +282,13 @@ impl Run<'_> {
                 return self
                     .judge(Level::Bytes, hashed.map_or(compared.clone(), |h| format!("{h}; {compared}")));
             }
-            Some(Err(why)) if self.found.worst(Level::Bytes).is_none() => {
+            Some(Err(why)) if self.worst(Level::Bytes).is_none() => {
                 return self.level(Level::Bytes, Outcome::Inconclusive, why);
             }
             Some(Err(_)) | None => {}
         }
         match trailer {
-            _ if self.found.worst(Level::Bytes).is_some()
+            _ if self.worst(Level::Bytes).is_some()
                 && !matches!(trailer, Trailer::Present { .. } | Trailer::Zeroed { .. }) =>
             {
                 self.judge(Level::Bytes, "not all bytes could be read");
@@ -369,8 +346,9 @@ impl Run<'_> {
             scan.buckets.len(),
             scan.free_pages
         );
-        let cut =
-            [Code::FileTooShort, Code::Unreadable].iter().any(|code| self.found.counts.contains_key(code));
+        let cut = [Code::FileTooShort, Code::Unreadable]
+            .iter()
+            .any(|code| self.found.all.counts.contains_key(code));
         if cut {
             self.level(Level::Pages, Outcome::Failed, format!("{detail}; others cannot be read"));
         } else {
@@ -396,20 +374,15 @@ impl Run<'_> {
         let hash = match &scan.hashkv {
             Some(Ok(hash)) if !pages_are_missing(scan) => {
                 self.verification.measured.hashkv = Some(*hash);
-                let last = scan
-                    .keyspace
-                    .last
-                    .map_or(0, |r| r.main)
-                    .max(scan.facts.compact_revision().unwrap_or(-1))
-                    .max(1);
-                format!("HashKV {hash} at {last}")
+                let last = scan.keyspace.last.map_or(0, |r| r.main);
+                format!("HashKV {hash} at {}", scan.facts.current_revision(last))
             }
             Some(Err(corrupt)) if !pages_are_missing(scan) => format!("no HashKV, {corrupt}"),
             _ => "no HashKV, pages are missing".to_owned(),
         };
         let detail =
             format!("{} revisions of {} live keys; {hash}", scan.keyspace.revisions, scan.newest.live());
-        if unknown && self.found.worst(Level::Mvcc) != Some(Severity::Damage) {
+        if unknown && self.worst(Level::Mvcc) != Some(Severity::Damage) {
             self.level(
                 Level::Mvcc,
                 Outcome::Inconclusive,
@@ -424,7 +397,7 @@ impl Run<'_> {
     fn other_meta(&mut self, db: &Db<'_>, name: &str) -> Result<()> {
         let damaged = [Level::Identity, Level::Pages, Level::Mvcc]
             .into_iter()
-            .any(|level| self.found.worst(level) == Some(Severity::Damage));
+            .any(|level| self.worst(level) == Some(Severity::Damage));
         let other = db.slots().iter().find(|s| s.number != db.meta_number()).map_or(0, |s| s.number);
         let Some(other) = db.with_meta(other).filter(|o| damaged && o.meta().root != db.meta().root) else {
             return Ok(());
@@ -432,7 +405,8 @@ impl Run<'_> {
         if self.options.level < Level::Pages {
             return Ok(());
         }
-        let scan = scan(&other, Options { limit: 1, gate: None, keys: Keys::Live }, &Part(self.monitor))?;
+        let part = Relay::new(self.monitor).as_part().without_findings();
+        let scan = scan(&other, Options { limit: 1, gate: None, keys: Keys::Live }, &part)?;
         // A bad first meta page is no fault of the other one's tree.
         let faults = scan
             .faults
@@ -466,10 +440,4 @@ fn pages_are_missing(scan: &Scan) -> bool {
         .counts
         .keys()
         .any(|code| lost(*code) || (Level::of(*code) == Level::Pages && code.severity() == Severity::Damage))
-}
-
-/// What a walk would say about the meta pages and the length, without one.
-fn identity_faults(db: &Db<'_>) -> Vec<Corrupt> {
-    let slots = db.slots().iter().flat_map(|s| [&s.fault, &s.header_fault]).flatten().map(|f| (**f).clone());
-    slots.chain(crate::bolt::db::check_length(db).err().map(|c| *c)).collect()
 }

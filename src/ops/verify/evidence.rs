@@ -1,21 +1,14 @@
-//! What a policy wants to know of the live keys: how many there are of some, and when the newest of them was written.
-//!
-//! Kubernetes renews a Lease for every node and controller each few seconds, so the newest `renewTime` under
-//! `/registry/leases/` tells when the snapshot was taken, whatever time a copy of the file carries.
+//! What a policy wants to know of the live keys: how many there are of some, and when the newest of them was written,
+//! as the Leases of Kubernetes tell.
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::bolt::walk::{Shared, Visited, Visitor, walk};
-use crate::bolt::{Db, Page};
-use crate::etcd::{BucketKey, KeyValue};
+use crate::bolt::Db;
+use crate::etcd::stored::{self, Revisions, Stored};
 use crate::kube::times::renewed;
 use crate::store::scan::Scan;
-use crate::words::error::Corrupt;
 use crate::words::monitor::Quiet;
-
-/// Where Kubernetes keeps its Leases.
-const LEASES: &[u8] = b"/registry/leases/";
 
 /// Which live keys are meant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -81,12 +74,8 @@ pub struct Seen {
 #[must_use]
 pub fn look(scan: &Scan, db: &Db<'_>, ask: &Ask) -> Seen {
     let counts = ask.keys.iter().map(|keys| KeyCount { keys: keys.clone(), count: 0 }).collect();
-    let mut look = Look { scan, times: ask.times, seen: Seen { counts, newest: None } };
-    if let Ok(Some(keys)) = db.root().bucket(b"key") {
-        let visited = Visited::new(db);
-        walk(&keys, Shared::new(&visited, &Quiet), &mut look);
-    }
-    look.seen
+    let look = Look { scan, times: ask.times, seen: Seen { counts, newest: None } };
+    stored::skim(db, &Quiet, look).seen
 }
 
 struct Look<'s> {
@@ -95,28 +84,20 @@ struct Look<'s> {
     seen: Seen,
 }
 
-impl Visitor for Look<'_> {
-    fn leaf(&mut self, page: &Page<'_>, _: Option<usize>) {
-        for element in page.leaves() {
-            let (Ok(key), Ok(kv)) = (BucketKey::parse(element.key), KeyValue::decode(element.value)) else {
-                continue;
-            };
-            if key.tombstone || !self.scan.newest.is_newest(key, &kv) {
-                continue;
-            }
-            for counted in self.seen.counts.iter_mut().filter(|c| c.keys.matches(kv.key)) {
-                counted.count = counted.count.saturating_add(1);
-            }
-            if !self.times || !kv.key.starts_with(LEASES) {
-                continue;
-            }
-            if let Some(time) = renewed(kv.value)
-                && self.seen.newest.as_ref().is_none_or(|newest| time > newest.time)
-            {
-                self.seen.newest = Some(Evidence { time, key: kv.key.escape_ascii().to_string() });
-            }
+impl Revisions for Look<'_> {
+    fn each(&mut self, stored: &Stored<'_>) {
+        let Stored { key, kv, .. } = stored;
+        if key.tombstone || !self.scan.newest.is_newest(*key, kv) {
+            return;
+        }
+        for counted in self.seen.counts.iter_mut().filter(|c| c.keys.matches(kv.key)) {
+            counted.count = counted.count.saturating_add(1);
+        }
+        if self.times
+            && let Some(time) = renewed(kv.key, kv.value)
+            && self.seen.newest.as_ref().is_none_or(|newest| time > newest.time)
+        {
+            self.seen.newest = Some(Evidence { time, key: kv.key.escape_ascii().to_string() });
         }
     }
-
-    fn fault(&mut self, _: Corrupt) {}
 }

@@ -8,7 +8,6 @@ use super::membership::Peers;
 use super::{Database, Run};
 use crate::codec::to_u64;
 use crate::etcd::datadir::{DataDir, RAFT_SNAPSHOT_LIMIT};
-use crate::etcd::member;
 use crate::etcd::schema::storage_version;
 use crate::io::Source;
 use crate::raft::EntryType;
@@ -17,6 +16,7 @@ use crate::wal::Snapshot;
 use crate::wal::log::{Body, Log, Scan, Summary};
 use crate::words::error::{At, Error, Result};
 use crate::words::finding::{Code, Finding, Severity};
+use crate::words::ids::{MemberId, RaftIndex, Term};
 
 /// Checks everything; returns what was checked, in words.
 pub fn check(dir: &DataDir, database: &Database, run: &mut Run<'_>) -> Result<String> {
@@ -36,7 +36,7 @@ pub fn check(dir: &DataDir, database: &Database, run: &mut Run<'_>) -> Result<St
     }
     let read = read(&log, &sources, database, run)?;
     let summary = &read.summary;
-    run.verification.measured.cluster_id = summary.metadata.map(|m| member::hex16(m.cluster_id()));
+    run.verification.measured.cluster_id = summary.metadata.map(|m| m.cluster());
 
     database_is_there(dir, &snaps, Some(summary), run);
     snapshot_records(summary, &snaps, database, &wal, run);
@@ -106,9 +106,9 @@ struct Read {
     /// Entries, overridden ones included.
     entries: u64,
     /// The term the log gives the last entry that is in the database.
-    term: Option<u64>,
+    term: Option<Term>,
     /// The conf changes up to that entry, by index.
-    changes: BTreeMap<u64, Vec<u8>>,
+    changes: BTreeMap<RaftIndex, Vec<u8>>,
 }
 
 fn read(log: &Log<'_>, sources: &[Source], database: &Database, run: &mut Run<'_>) -> Result<Read> {
@@ -143,8 +143,9 @@ fn read(log: &Log<'_>, sources: &[Source], database: &Database, run: &mut Run<'_
         return Err(Error::Cancelled);
     }
     findings.into_iter().for_each(|f| run.found.push(f));
-    let term =
-        term.or_else(|| summary.snapshots.iter().rfind(|s| Some(s.index()) == db_index).map(Snapshot::term));
+    let term = term.or_else(|| {
+        summary.snapshots.iter().rfind(|s| Some(s.last_index()) == db_index).map(Snapshot::last_term)
+    });
     Ok(Read { summary, entries, term, changes })
 }
 
@@ -153,8 +154,8 @@ fn database_is_there(dir: &DataDir, snaps: &Snaps, summary: Option<&Summary>, ru
     if dir.db.is_some() || (dir.snap_dir.is_none() && dir.wal_dir.as_ref() == Some(&dir.path)) {
         return;
     }
-    let recorded = summary.and_then(|s| s.valid_snapshots().map(Snapshot::index).max()).unwrap_or(0);
-    let taken = snaps.good.iter().map(|s| s.content.index()).max().unwrap_or(0).max(recorded);
+    let recorded = summary.and_then(|s| s.valid_snapshots().map(Snapshot::last_index).max());
+    let taken = snaps.good.iter().map(|s| s.content.index()).max().max(recorded).map_or(0, RaftIndex::get);
     let rebuilt = taken == 0 && summary.is_some();
     let what = match (taken, rebuilt) {
         (_, true) => "there is no database; etcd would build one anew from the log".to_owned(),
@@ -176,7 +177,7 @@ fn database_is_there(dir: &DataDir, snaps: &Snaps, summary: Option<&Summary>, ru
 /// Snapshot records etcd may start from need their file, up to 3.6; the newest one decides.
 fn snapshot_records(summary: &Summary, snaps: &Snaps, database: &Database, wal: &str, run: &mut Run<'_>) {
     let Some(newest) = summary.valid_snapshots().rfind(|s| s.index() > 0) else { return };
-    let (term, index) = (newest.term(), newest.index());
+    let (term, index) = (newest.last_term(), newest.last_index());
     let found = snaps.good.iter().any(|s| (s.content.term(), s.content.index()) == (term, index));
     // One that is there and damaged was reported as that.
     if found || snaps.bad.iter().any(|s| (s.term, s.index) == (term, index)) {
@@ -199,9 +200,10 @@ fn snapshot_records(summary: &Summary, snaps: &Snaps, database: &Database, wal: 
 fn positions(dir: &DataDir, read: &Read, snaps: &Snaps, database: &Database, wal: &str, run: &mut Run<'_>) {
     let Some(facts) = &database.facts else { return };
     // Without it nothing can be told; that it is not there was said.
-    let Some(db_index) = facts.consistent_index else { return };
+    let Some(db_index) = facts.consistent_index.map(RaftIndex::get) else { return };
     let summary = &read.summary;
-    let (commit, hard_term) = summary.hard_state.map_or((0, 0), |s| (s.commit(), s.term()));
+    let (commit, hard_term) =
+        summary.hard_state.map_or((0, Term::default()), |s| (s.commit(), s.newest_term()));
     let recorded = summary.snapshots.iter().map(Snapshot::index).max().unwrap_or(0);
     let last = summary.last.unwrap_or(0).max(recorded);
     let lag = last.saturating_sub(db_index);
@@ -244,7 +246,8 @@ fn positions(dir: &DataDir, read: &Read, snaps: &Snaps, database: &Database, wal
             run.found.push(Finding::new(Code::DbTerm, &database.name, here(), what));
         }
     }
-    let taken = snaps.good.iter().map(|s| s.content.index()).filter(|i| *i <= commit).max().unwrap_or(0);
+    let taken =
+        snaps.good.iter().map(|s| s.content.index().get()).filter(|i| *i <= commit).max().unwrap_or(0);
     let recorded = summary.valid_snapshots().map(Snapshot::index).max().unwrap_or(0);
     let newest = taken.max(recorded);
     let pending = dir.snap_dbs.iter().any(|p| file_name(p) == format!("{newest:016x}.snap.db"));
@@ -269,12 +272,12 @@ fn positions(dir: &DataDir, read: &Read, snaps: &Snaps, database: &Database, wal
 /// Whether the database, the log and the raft snapshots name the same members.
 fn identity(read: &Read, snaps: &Snaps, database: &Database, wal: &str, run: &mut Run<'_>) {
     let Some(facts) = database.facts.as_ref().filter(|_| database.knows_members) else { return };
-    let listed: BTreeMap<u64, bool> = facts.members.iter().map(|m| (m.id, m.is_learner)).collect();
-    let node = read.summary.metadata.map(|m| m.node_id());
+    let listed: BTreeMap<MemberId, bool> = facts.members.iter().map(|m| (m.id, m.is_learner)).collect();
+    let node = read.summary.metadata.map(|m| m.member());
     if let Some(node) = node.filter(|n| !listed.is_empty() && !listed.contains_key(n)) {
         let removed =
             if facts.removed_members.contains(&node) { "it was removed" } else { "it is not listed" };
-        let what = format!("the log is of member {node:x}; in the database's members {removed}");
+        let what = format!("the log is of member {node}; in the database's members {removed}");
         return run.found.say(Code::MembersDisagree, wal, what);
     }
     let Some(db_index) = facts.consistent_index.filter(|_| read.summary.complete) else { return };
@@ -283,19 +286,19 @@ fn identity(read: &Read, snaps: &Snaps, database: &Database, wal: &str, run: &mu
     let first = read.summary.first;
     let (from, file, mut peers) = match base {
         Some(snap)
-            if first.is_none_or(|first| first <= snap.content.index().saturating_add(1))
+            if first.is_none_or(|first| first <= snap.content.index().next().get())
                 || snap.content.index() == db_index =>
         {
             (snap.content.index(), snap.file.as_str(), Peers::of(snap.membership.clone().unwrap_or_default()))
         }
-        _ if first == Some(1) => (0, wal, Peers::default()),
+        _ if first == Some(1) => (RaftIndex::default(), wal, Peers::default()),
         _ => return,
     };
-    for (_, change) in read.changes.range(from.saturating_add(1)..) {
+    for (_, change) in read.changes.range(from.next()..) {
         peers.apply(change);
     }
-    let due = |id: &u64| peers.members.get(id).map(|peer| peer.is_learner);
-    let ids: BTreeSet<u64> = listed.keys().chain(peers.members.keys()).copied().collect();
+    let due = |id: &MemberId| peers.members.get(id).map(|peer| peer.is_learner);
+    let ids: BTreeSet<MemberId> = listed.keys().chain(peers.members.keys()).copied().collect();
     for id in ids.into_iter().filter(|id| due(id) != listed.get(id).copied()) {
         let word = |learner: Option<bool>| match learner {
             None => "not there",
@@ -303,7 +306,7 @@ fn identity(read: &Read, snaps: &Snaps, database: &Database, wal: &str, run: &mu
             Some(false) => "a voter",
         };
         let what = format!(
-            "member {id:x} is {} by the raft snapshot and the log up to index {db_index}, and {} in the database",
+            "member {id} is {} by the raft snapshot and the log up to index {db_index}, and {} in the database",
             word(due(&id)),
             word(listed.get(&id).copied())
         );

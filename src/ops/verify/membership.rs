@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::raft::{ConfChange, ConfChangeType};
 use crate::snap::file::Membership;
+use crate::words::ids::MemberId;
 
 /// A member, as far as raft is concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +21,8 @@ pub struct Peer {
 #[derive(Debug, Clone, Default)]
 pub struct Peers {
     /// By id.
-    pub members: BTreeMap<u64, Peer>,
-    removed: BTreeSet<u64>,
+    pub members: BTreeMap<MemberId, Peer>,
+    removed: BTreeSet<MemberId>,
 }
 
 /// What etcd puts into a conf change: the member, and whether a learner becomes a voter.
@@ -52,7 +53,7 @@ impl Peers {
     /// @ v3.6).
     pub fn apply(&mut self, data: &[u8]) {
         let Ok(change) = ConfChange::decode(data) else { return };
-        let id = change.node_id();
+        let id = change.member();
         if self.removed.contains(&id) {
             return;
         }

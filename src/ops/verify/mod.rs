@@ -3,6 +3,7 @@
 mod consistency;
 mod database;
 pub mod evidence;
+pub mod fleet;
 mod log;
 pub mod manifest;
 mod membership;
@@ -15,7 +16,8 @@ use std::path::{Path, PathBuf};
 use self::evidence::Ask;
 use self::manifest::{Against, SIDECAR};
 pub use self::report::{
-    InputKind, LevelReport, Measured, OtherMeta, Outcome, TrailerState, Verdict, Verification,
+    Answer, InputKind, Judged, LevelReport, Measured, OtherMeta, Outcome, TrailerState, Unreadable, Verdict,
+    Verification,
 };
 use crate::etcd::Facts;
 use crate::etcd::datadir::{self, DataDir};
@@ -25,7 +27,8 @@ use crate::snap::backup::Trailer;
 use crate::store::scan::Keys;
 use crate::words::cause::Cause;
 pub use crate::words::codes::Level;
-use crate::words::error::{At, Corrupt, Error, Result, show};
+use crate::words::collector::Teller;
+use crate::words::error::{At, Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::hint::{Hint, Note};
 use crate::words::monitor::Monitor;
@@ -60,37 +63,6 @@ impl Default for VerifyOptions<'_> {
             ask: None,
             against: None,
         }
-    }
-}
-
-/// Where findings gather: all counted, the first of each code kept and passed on at once.
-struct Found<'m> {
-    findings: Vec<Finding>,
-    counts: BTreeMap<Code, u64>,
-    /// The worst of each code, of those too that were not kept.
-    worst: BTreeMap<Code, Severity>,
-    limit: u64,
-    monitor: &'m dyn Monitor,
-}
-
-impl Found<'_> {
-    fn push(&mut self, finding: Finding) {
-        let count = self.counts.entry(finding.code).or_default();
-        *count = count.saturating_add(1);
-        let worst = self.worst.entry(finding.code).or_insert(finding.severity);
-        *worst = finding.severity.max(*worst);
-        if *count <= self.limit {
-            self.monitor.finding(finding.clone());
-            self.findings.push(finding);
-        }
-    }
-
-    fn say(&mut self, code: Code, file: &str, detail: impl Into<String>) {
-        self.push(Finding::new(code, file, At::default(), detail));
-    }
-
-    fn worst(&self, level: Level) -> Option<Severity> {
-        self.worst.iter().filter(|(code, _)| Level::of(**code) == level).map(|(_, severity)| *severity).max()
     }
 }
 
@@ -138,13 +110,15 @@ pub fn targets(path: &Path) -> Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// [`Error::Damaged`].
+#[cfg(feature = "fs")]
 pub(in crate::ops) fn refuse_damage(findings: &[Finding], allowed: bool) -> Result<()> {
     let refused = |finding: &&Finding| {
         finding.severity == Severity::Damage && (!allowed || finding.code == Code::PageShared)
     };
     match findings.iter().find(refused) {
         Some(Finding { file, at, code, detail, .. }) => {
-            let corrupt = Corrupt { at: at.clone(), code: *code, detail: detail.clone() };
+            let corrupt =
+                crate::words::error::Corrupt { at: at.clone(), code: *code, detail: detail.clone() };
             Err(Error::damaged(Path::new(file), Box::new(corrupt)))
         }
         None => Ok(()),
@@ -218,15 +192,12 @@ struct Database {
 struct Run<'m> {
     options: VerifyOptions<'m>,
     monitor: &'m dyn Monitor,
-    found: Found<'m>,
+    found: Teller<'m>,
     verification: Verification,
 }
 
 impl<'m> Run<'m> {
     fn new(path: String, options: VerifyOptions<'m>, monitor: &'m dyn Monitor) -> Run<'m> {
-        let limit = options.max_findings;
-        let found =
-            Found { findings: Vec::new(), counts: BTreeMap::new(), worst: BTreeMap::new(), limit, monitor };
         let verification = Verification {
             path,
             kind: InputKind::default(),
@@ -240,7 +211,7 @@ impl<'m> Run<'m> {
             policy: Vec::new(),
             reached: None,
         };
-        Run { options, monitor, found, verification }
+        Run { options, monitor, found: Teller::new(options.max_findings, monitor), verification }
     }
 
     fn level(&mut self, level: Level, outcome: Outcome, detail: impl Into<Note>) {
@@ -248,9 +219,14 @@ impl<'m> Run<'m> {
         self.verification.levels.push(LevelReport { level, outcome, detail, hint });
     }
 
+    /// The worst that was found of a level.
+    fn worst(&self, level: Level) -> Option<Severity> {
+        self.found.all.worst(|code| Level::of(code) == level)
+    }
+
     /// Ends a level that ran by what was found in it.
     fn judge(&mut self, level: Level, detail: impl Into<String>) {
-        let outcome = match self.found.worst(level) {
+        let outcome = match self.worst(level) {
             Some(Severity::Damage) => Outcome::Failed,
             Some(Severity::Warning) => Outcome::Warned,
             Some(Severity::Note) | None => Outcome::Passed,
@@ -274,9 +250,10 @@ impl<'m> Run<'m> {
         self.level(Level::Restore, outcome, detail);
         let mut verification = self.verification;
         verification.levels.sort_by_key(|l| l.level);
-        verification.worst = self.found.worst.values().copied().max();
-        verification.findings = self.found.findings;
-        verification.finding_counts = self.found.counts;
+        let found = self.found.all;
+        verification.worst = found.worst(|_| true);
+        verification.findings = found.kept;
+        verification.finding_counts = found.counts;
         verification.verdict = verification.judge();
         verification
     }
@@ -288,7 +265,7 @@ impl<'m> Run<'m> {
         }
         let database = || [Level::Identity, Level::Bytes, Level::Pages, Level::Mvcc].into_iter();
         let damage: Vec<&str> =
-            database().filter(|l| self.found.worst(*l) == Some(Severity::Damage)).map(Level::name).collect();
+            database().filter(|l| self.worst(*l) == Some(Severity::Damage)).map(Level::name).collect();
         if !damage.is_empty() {
             let what = format!("damage at {}: restore refuses it", damage.join(", "));
             return (Outcome::Failed, Note::with(what, Hint::AllowDamage));
@@ -303,7 +280,7 @@ impl<'m> Run<'m> {
             return (*outcome, format!("restore refuses it: {detail}").into());
         }
         let measured = &self.verification.measured;
-        let Some(revision) = measured.revision.or(measured.compact_revision) else {
+        let Some(revision) = measured.revision else {
             return (Outcome::NotApplicable, "there is no revision to restore".into());
         };
         let version = measured.storage_version.as_deref();

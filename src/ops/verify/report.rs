@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -15,6 +16,55 @@ use crate::store::digest::{self, Digests};
 use crate::store::scan::Crc;
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::hint::Hint;
+use crate::words::ids::{ClusterId, MemberId, RaftIndex};
+
+/// The answer on all inputs.
+#[derive(Debug, Clone, Serialize)]
+pub struct Answer {
+    /// The schema of its JSON form.
+    pub schema: &'static str,
+    /// The worst verdict.
+    pub verdict: Verdict,
+    /// Inputs that were verified.
+    pub files: Vec<Judged>,
+    /// Inputs that could not be read at all.
+    pub unreadable: Vec<Unreadable>,
+    /// The command line that asked for it, if one did; a manifest names it.
+    #[serde(skip)]
+    pub command: Vec<String>,
+}
+
+impl Default for Answer {
+    fn default() -> Answer {
+        Answer {
+            schema: "coldbolt.verify/1",
+            verdict: Verdict::Good,
+            files: Vec::new(),
+            unreadable: Vec::new(),
+            command: Vec::new(),
+        }
+    }
+}
+
+/// An input that was verified.
+#[derive(Debug, Clone, Serialize)]
+pub struct Judged {
+    /// The result.
+    #[serde(flatten)]
+    pub verification: Verification,
+    /// How long it took.
+    #[serde(skip)]
+    pub took: Duration,
+}
+
+/// An input that could not be read at all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unreadable {
+    /// The input, as named.
+    pub path: String,
+    /// Why.
+    pub error: String,
+}
 
 /// How a level ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -163,7 +213,7 @@ pub struct Measured {
     pub metas: Vec<MetaReport>,
     /// Transaction of the meta page in use.
     pub txid: u64,
-    /// Last revision.
+    /// The revision the store is at: the last one stored, or the compaction, whichever is greater.
     pub revision: Option<i64>,
     /// Compact revision.
     pub compact_revision: Option<i64>,
@@ -183,11 +233,11 @@ pub struct Measured {
     /// Cluster version.
     pub cluster_version: Option<String>,
     /// Consistent index.
-    pub consistent_index: Option<u64>,
-    /// Cluster id, in hex; only a WAL tells.
-    pub cluster_id: Option<String>,
-    /// Member ids, in hex.
-    pub members: Vec<String>,
+    pub consistent_index: Option<RaftIndex>,
+    /// Cluster id; only a WAL tells.
+    pub cluster_id: Option<ClusterId>,
+    /// Member ids.
+    pub members: Vec<MemberId>,
     /// Their names, in the same order.
     pub member_names: Vec<String>,
     /// Raised alarms, as `NOSPACE` or `CORRUPT`.

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::bolt::Db;
 use crate::codec::array_at;
-use crate::etcd::Facts;
-use crate::words::error::{At, Corrupt};
-use crate::words::finding::Code;
+use crate::etcd::{Facts, small};
+use crate::words::error::Corrupt;
 
 /// For each bucket its keys that get a value, or none any more.
 pub type Overlay = BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, Option<Vec<u8>>>>;
@@ -27,20 +26,12 @@ const SMALL: [&str; 9] =
 impl Buckets {
     /// Reads them, and what they say.
     pub fn open(db: &Db<'_>) -> Result<(Buckets, Facts), Box<Corrupt>> {
-        let (mut buckets, mut facts) = (Buckets::default(), Facts::default());
-        let root = db.root();
-        for name in SMALL {
-            let items = buckets.now.entry(name).or_default();
-            let Some(bucket) = root.bucket(name.as_bytes())? else { continue };
-            let mut cursor = bucket.cursor();
-            while let Some(item) = cursor.next()? {
-                if let Err(why) = facts.take(name.as_bytes(), item.key, item.value) {
-                    let at = At::default().bucket(name.as_bytes()).key(item.key);
-                    return Err(Corrupt::new(Code::ValueUndecodable, at, why));
-                }
-                items.insert(item.key.to_vec(), item.value.to_vec());
-            }
-        }
+        let mut buckets = Buckets::default();
+        let facts = small::facts(db, &SMALL, &mut |name, item, taken| {
+            taken?;
+            buckets.now.entry(name).or_default().insert(item.key.to_vec(), item.value.to_vec());
+            Ok(())
+        })?;
         Ok((buckets, facts))
     }
 

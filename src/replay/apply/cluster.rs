@@ -16,6 +16,7 @@ use crate::etcd::schema::Minor;
 use crate::raft::{ConfChange, ConfChangeType};
 use crate::replay::apply::{Done, Replayer, Replied};
 use crate::words::finding::{Code, Severity};
+use crate::words::ids::MemberId;
 
 /// How many members may learn at a time; a flag changes it since 3.6.
 const MOST_LEARNERS: usize = 1;
@@ -24,10 +25,10 @@ const TOO_MANY_LEARNERS: &str = "there is a learner already";
 /// Who is a member and who votes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Cluster {
-    members: BTreeMap<u64, Member>,
-    removed: BTreeSet<u64>,
-    voters: BTreeSet<u64>,
-    learners: BTreeSet<u64>,
+    members: BTreeMap<MemberId, Member>,
+    removed: BTreeSet<MemberId>,
+    voters: BTreeSet<MemberId>,
+    learners: BTreeSet<MemberId>,
 }
 
 /// What a conf change says of a member.
@@ -50,7 +51,7 @@ struct V2Attributes {
 
 impl Cluster {
     pub fn of(facts: &Facts) -> Cluster {
-        let mut members: BTreeMap<u64, Member> =
+        let mut members: BTreeMap<MemberId, Member> =
             facts.members.iter().map(|member| (member.id, member.clone())).collect();
         let conf_state = facts.conf_state.as_ref();
         for (id, member) in &mut members {
@@ -70,20 +71,20 @@ impl Cluster {
     }
 
     /// Whether this member alone votes, by everything that is known.
-    pub fn votes_alone(&self, id: u64) -> bool {
-        let listed: Vec<u64> = self.members.values().filter(|m| !m.is_learner).map(|m| m.id).collect();
+    pub fn votes_alone(&self, id: MemberId) -> bool {
+        let listed: Vec<MemberId> = self.members.values().filter(|m| !m.is_learner).map(|m| m.id).collect();
         listed == [id] && self.voters.iter().eq([&id])
     }
 
-    pub fn was_removed(&self, id: u64) -> bool {
+    pub fn was_removed(&self, id: MemberId) -> bool {
         self.removed.contains(&id)
     }
 
-    pub fn voters(&self) -> &BTreeSet<u64> {
+    pub fn voters(&self) -> &BTreeSet<MemberId> {
         &self.voters
     }
 
-    pub fn learners(&self) -> &BTreeSet<u64> {
+    pub fn learners(&self) -> &BTreeSet<MemberId> {
         &self.learners
     }
 
@@ -91,14 +92,14 @@ impl Cluster {
         self.members.into_values().collect()
     }
 
-    fn urls_are_taken(&self, id: u64, urls: &[String]) -> bool {
+    fn urls_are_taken(&self, id: MemberId, urls: &[String]) -> bool {
         self.members.values().any(|m| m.id != id && m.peer_urls.iter().any(|url| urls.contains(url)))
     }
 }
 
 /// As Go writes a member (`membership.Member`).
 fn json(member: &Member) -> Vec<u8> {
-    let mut out = format!("{{\"id\":{},\"peerURLs\":{}", member.id, strings(&member.peer_urls));
+    let mut out = format!("{{\"id\":{},\"peerURLs\":{}", member.id.get(), strings(&member.peer_urls));
     if member.is_learner {
         out.push_str(",\"isLearner\":true");
     }
@@ -116,7 +117,7 @@ impl Replayer<'_, '_> {
     pub(super) fn conf_change(&mut self, data: &[u8]) -> Replied {
         let change = ConfChange::decode(data)
             .map_err(|_| self.refuse("a conf change that does not decode: etcd panics"))?;
-        let (id, kind) = (change.node_id(), change.kind());
+        let (id, kind) = (change.member(), change.kind());
         let cluster = &mut self.cluster;
         if cluster.removed.contains(&id) {
             return Ok(Done::Rejected("the member was removed"));
@@ -128,7 +129,7 @@ impl Replayer<'_, '_> {
             cluster.removed.insert(id);
             cluster.voters.remove(&id);
             cluster.learners.remove(&id);
-            let key = format!("{id:x}").into_bytes();
+            let key = id.to_string().into_bytes();
             self.buckets.delete("members", &key);
             self.buckets.put("members_removed", &key, b"removed".to_vec());
             self.conf_state();
@@ -182,7 +183,7 @@ impl Replayer<'_, '_> {
     }
 
     fn save(&mut self, member: Member) {
-        let key = format!("{:x}", member.id).into_bytes();
+        let key = member.id.to_string().into_bytes();
         if !(self.version.members_stay_as_they_were() && self.buckets.has("members", &key)) {
             self.buckets.put("members", &key, json(&member));
         }
@@ -194,7 +195,9 @@ impl Replayer<'_, '_> {
         if self.version.minor == Minor::V34 {
             return;
         }
-        let list = |ids: &BTreeSet<u64>| ids.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
+        let list = |ids: &BTreeSet<MemberId>| {
+            ids.iter().map(|id| id.get().to_string()).collect::<Vec<_>>().join(",")
+        };
         let Cluster { voters, learners, .. } = &self.cluster;
         let learners =
             if learners.is_empty() { String::new() } else { format!(",\"learners\":[{}]", list(learners)) };
@@ -202,7 +205,7 @@ impl Replayer<'_, '_> {
         self.buckets.put("meta", b"confState", json.into_bytes());
     }
 
-    pub(super) fn member_attributes(&mut self, id: u64, attributes: Attributes) -> Done {
+    pub(super) fn member_attributes(&mut self, id: MemberId, attributes: Attributes) -> Done {
         let Some(member) = self.cluster.members.get(&id) else {
             return Done::Rejected("the member does not exist");
         };
@@ -245,7 +248,7 @@ impl Replayer<'_, '_> {
             return self.cluster_version(&r.val);
         }
         let member = r.path.strip_prefix("/0/members/").and_then(|rest| rest.strip_suffix("/attributes"));
-        let member = member.and_then(|id| u64::from_str_radix(id, 16).ok()).filter(|_| plain);
+        let member = member.and_then(|id| id.parse().ok()).filter(|_| plain);
         if let Some(id) = member {
             let attributes: V2Attributes = serde_json::from_str(&r.val)
                 .map_err(|_| self.refuse("a member's attributes do not decode: etcd panics"))?;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use crate::bolt::Bucket;
-use crate::etcd::{BucketKey, Facts, KeyValue, Revision};
+use crate::etcd::{BucketKey, Facts, KeyValue, Revision, stored};
 use crate::replay::apply::interest::{End, Interest};
 use crate::replay::apply::version::{Holds, Version};
 use crate::words::error::{At, Corrupt};
@@ -73,13 +73,13 @@ impl<'d, 's> Keyspace<'d, 's> {
     /// Fills in the live keys; gives the main part of the last revision.
     fn read(&mut self, interest: &Interest) -> Result<i64, Box<Corrupt>> {
         let Some(base) = &self.base else { return Ok(0) };
+        if interest.is_empty() {
+            return Ok(stored::last(base)?.map_or(0, |key| key.revision.main));
+        }
         let mut last = 0;
         let mut cursor = base.cursor();
-        if interest.is_empty() {
-            return cursor.last()?.map_or(Ok(0), |item| Ok(parse(item.key, item.value)?.0.revision.main));
-        }
         while let Some(item) = cursor.next()? {
-            let (key, kv) = parse(item.key, item.value)?;
+            let (key, kv) = stored::read_item(item.key, item.value)?;
             last = key.revision.main;
             if key.tombstone {
                 self.live.remove(kv.key);
@@ -117,13 +117,13 @@ impl<'d, 's> Keyspace<'d, 's> {
     /// The value of a live key.
     pub fn value(&self, live: Live) -> Result<Vec<u8>, Box<Corrupt>> {
         let row = BucketKey { revision: live.modified, tombstone: false }.to_bytes();
-        if let Some(stored) = self.changes.get(&row) {
-            return Ok(parse(&row, stored)?.1.value.to_vec());
+        if let Some(value) = self.changes.get(&row) {
+            return Ok(stored::read_item(&row, value)?.1.value.to_vec());
         }
         let mut cursor = self.base.as_ref().map(Bucket::cursor);
         let item = cursor.as_mut().map(|cursor| cursor.seek(&row)).transpose()?.flatten();
         match item.filter(|item| item.key == row) {
-            Some(item) => Ok(parse(item.key, item.value)?.1.value.to_vec()),
+            Some(item) => Ok(stored::read_item(item.key, item.value)?.1.value.to_vec()),
             None => {
                 let at = At { revision: Some(live.modified.to_string()), ..At::default() }.bucket(b"key");
                 Err(Corrupt::new(Code::Unreadable, at, "the revision that was read here before is gone"))
@@ -197,18 +197,4 @@ impl<'d, 's> Keyspace<'d, 's> {
         }
         changed
     }
-}
-
-fn parse<'i>(key: &[u8], value: &'i [u8]) -> Result<(BucketKey, KeyValue<'i>), Box<Corrupt>> {
-    let at = || At::default().bucket(b"key").key(key);
-    let row = BucketKey::parse(key).map_err(|why| Corrupt::new(Code::RevisionKey, at(), why.to_string()))?;
-    let kv = KeyValue::decode(value);
-    let kv = kv.map_err(|bad| {
-        Corrupt::new(
-            Code::ValueUndecodable,
-            at(),
-            format!("the KeyValue cannot be read past its byte {}", bad.0),
-        )
-    })?;
-    Ok((row, kv))
 }

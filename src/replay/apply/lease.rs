@@ -108,8 +108,8 @@ impl Replayer<'_, '_> {
                     differs from every member's";
         self.say(Code::ReplayPassword, Severity::Warning, what);
         let digest = Sha256::new()
-            .chain_update(self.index.to_be_bytes())
-            .chain_update(self.term.to_be_bytes())
+            .chain_update(self.index.get().to_be_bytes())
+            .chain_update(self.term.get().to_be_bytes())
             .chain_update(user)
             .finalize();
         let salt = array_at(&digest, 0).unwrap_or_default();

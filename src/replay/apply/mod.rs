@@ -40,6 +40,7 @@ use crate::raft::{ConfChange, ConfState, EntryType, EntryView};
 use crate::words::error::{At, Corrupt};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::hint::Hint;
+use crate::words::ids::{MemberId, RaftIndex, Term};
 
 /// What became of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,8 +74,8 @@ pub struct Replayer<'d, 's> {
     cluster: Cluster,
     chain: Chain,
     /// The entry at hand or the last one applied.
-    index: u64,
-    term: u64,
+    index: RaftIndex,
+    term: Term,
     findings: Vec<Finding>,
     said: BTreeSet<(Code, String)>,
 }
@@ -89,9 +90,9 @@ pub struct Replayed {
     /// The last revision.
     pub revision: i64,
     /// The index of the last entry in the database.
-    pub index: u64,
+    pub index: RaftIndex,
     /// Its term; 0 where it is not known: of a database of 3.4 to which nothing was applied.
-    pub term: u64,
+    pub term: Term,
     /// Who is a member.
     pub members: Vec<Member>,
     /// The version that they agreed on, if they have.
@@ -121,7 +122,7 @@ impl<'d, 's> Replayer<'d, 's> {
         log: &str,
     ) -> Result<Replayer<'d, 's>, Box<Corrupt>> {
         let (buckets, facts) = Buckets::open(db)?;
-        let leases = facts.leases.iter().map(|lease| lease.id).collect();
+        let leases = facts.leases.iter().map(|lease| lease.id.get()).collect();
         let keys = Keyspace::open(db.root().bucket(b"key")?, &facts, &leases, interest, version)?;
         let mut replayer = Replayer {
             version,
@@ -130,8 +131,8 @@ impl<'d, 's> Replayer<'d, 's> {
             leases,
             cluster: Cluster::of(&facts),
             chain: Chain { corrupt: false, capped: false, auth: true },
-            index: facts.consistent_index.unwrap_or(0),
-            term: facts.term.unwrap_or(0),
+            index: facts.consistent_index.unwrap_or_default(),
+            term: facts.term.unwrap_or_default(),
             findings: Vec::new(),
             said: BTreeSet::new(),
             buckets,
@@ -185,7 +186,7 @@ impl<'d, 's> Replayer<'d, 's> {
     /// `replay-refused` for what etcd would panic of or what is not known here, `wal-entry-gap`, or damage in the
     /// database. Nothing of the replayer is of use afterwards.
     pub fn apply(&mut self, entry: &EntryView<'_>) -> Replied {
-        if entry.index != self.index.saturating_add(1) {
+        if entry.index != self.index.next() {
             let what = format!("entry {} comes after entry {}", entry.index, self.index);
             return Err(Corrupt::new(Code::WalEntryGap, At::default().index(entry.index), what));
         }
@@ -217,9 +218,10 @@ impl<'d, 's> Replayer<'d, 's> {
                 return self.cluster_version(&set.ver);
             }
             if let Some(set) = &r.cluster_member_attr_set {
-                return Ok(
-                    self.member_attributes(set.member_id, set.member_attributes.clone().unwrap_or_default())
-                );
+                return Ok(self.member_attributes(
+                    set.member_id.into(),
+                    set.member_attributes.clone().unwrap_or_default(),
+                ));
             }
             if let Some(set) = &r.downgrade_info_set {
                 return Ok(self.downgrade(set));
@@ -386,7 +388,7 @@ impl<'d, 's> Replayer<'d, 's> {
 
     /// The index of the last entry applied, or that of the database.
     #[must_use]
-    pub fn index(&self) -> u64 {
+    pub fn index(&self) -> RaftIndex {
         self.index
     }
 
@@ -398,7 +400,7 @@ impl<'d, 's> Replayer<'d, 's> {
 
     /// Whether this member alone votes, so that everything in its log is committed as soon as it starts.
     #[must_use]
-    pub fn votes_alone(&self, member: u64) -> bool {
+    pub fn votes_alone(&self, member: MemberId) -> bool {
         self.cluster.votes_alone(member)
     }
 
@@ -418,17 +420,17 @@ impl<'d, 's> Replayer<'d, 's> {
 
     /// Whether this member was removed from the cluster.
     #[must_use]
-    pub fn was_removed(&self, member: u64) -> bool {
+    pub fn was_removed(&self, member: MemberId) -> bool {
         self.cluster.was_removed(member)
     }
 
     /// What all that was applied amounts to.
     #[must_use]
     pub fn finish(mut self) -> Replayed {
-        if self.buckets.number("meta", b"consistent_index") != self.index {
-            self.buckets.put("meta", b"consistent_index", self.index.to_be_bytes().to_vec());
-            if self.version.minor > Minor::V34 && self.term != 0 {
-                self.buckets.put("meta", b"term", self.term.to_be_bytes().to_vec());
+        if self.buckets.number("meta", b"consistent_index") != self.index.get() {
+            self.buckets.put("meta", b"consistent_index", self.index.get().to_be_bytes().to_vec());
+            if self.version.minor > Minor::V34 && self.term > Term::default() {
+                self.buckets.put("meta", b"term", self.term.get().to_be_bytes().to_vec());
             }
         }
         let (revision, index) = (self.keys.current, self.index);
@@ -442,7 +444,7 @@ impl<'d, 's> Replayer<'d, 's> {
         if !rows.is_empty() {
             overlay.insert(b"key".to_vec(), rows);
         }
-        let list = |ids: &BTreeSet<u64>| ids.iter().copied().collect();
+        let list = |ids: &BTreeSet<MemberId>| ids.iter().map(|id| id.get()).collect();
         let (voters, learners) = (list(self.cluster.voters()), list(self.cluster.learners()));
         let conf_state = ConfState { voters, learners, ..ConfState::default() };
         let (findings, term, members) = (self.findings, self.term, self.cluster.into_members());

@@ -14,6 +14,7 @@ use crate::replay::apply::keyspace::Live;
 use crate::replay::apply::version::Holds;
 use crate::replay::apply::{Done, Replayer, Replied};
 use crate::words::error::Corrupt;
+use crate::words::ids::LeaseId;
 
 type Checked = Result<Result<(), &'static str>, Box<Corrupt>>;
 
@@ -160,7 +161,8 @@ impl Replayer<'_, '_> {
         }
         if lease != 0 && !self.leases.contains(&lease) {
             return Err(self.refuse(format!(
-                "a put keeps lease {lease:x} of its key, and there is no such lease: etcd panics"
+                "a put keeps lease {} of its key, and there is no such lease: etcd panics",
+                LeaseId::new(lease)
             )));
         }
         self.keys.put(&r.key, kept.as_deref().unwrap_or(&r.value), lease);

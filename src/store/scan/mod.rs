@@ -1,80 +1,26 @@
 //! One walk over everything in a database: all page rules checked, all buckets read. What status, inspect and verify
 //! are made from.
 
-mod kept;
 mod part;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use self::part::{Chronicle, Content, Part};
+pub use crate::bolt::walk::Faults;
 use crate::bolt::walk::{Buckets, Shared, Stats, Visited, check_freelist, settled, walk, walk_parallel};
-use crate::bolt::{Bucket, Db, Pgid, Root, db};
+use crate::bolt::{Bucket, Db, Pgid, Root};
 use crate::codec::checksum::{crc32c, crc32c_combine};
-use crate::codec::to_u64;
 use crate::etcd::newest::{Gatherer, Gathering, Newest};
 use crate::etcd::{Facts, Revision, schema};
 use crate::io::Gate;
+pub use crate::store::crc::Crc;
 use crate::words::error::{At, Corrupt, Error, Result};
 use crate::words::finding::Code;
+use crate::words::ids::LeaseId;
 use crate::words::monitor::Monitor;
 
 /// Buckets inside buckets inside buckets: etcd uses one level, and a hostile file must end somewhere.
 const MAX_NESTING: usize = 64;
-
-/// What is wrong with a file: everything counted, the first of each kind kept.
-#[derive(Debug, Clone)]
-pub struct Faults {
-    /// The first of each kind, in the order they were found.
-    pub kept: Vec<Corrupt>,
-    /// How many of each kind there are.
-    pub counts: BTreeMap<Code, u64>,
-    limit: u64,
-}
-
-impl Faults {
-    /// None yet; `limit` of each kind will be kept.
-    #[must_use]
-    pub fn new(limit: u64) -> Faults {
-        Faults { kept: Vec::new(), counts: BTreeMap::new(), limit }
-    }
-
-    /// One more.
-    pub fn push(&mut self, corrupt: Corrupt) {
-        let count = self.counts.entry(corrupt.code).or_default();
-        *count = count.saturating_add(1);
-        if *count <= self.limit {
-            self.kept.push(corrupt);
-        }
-    }
-
-    /// All of another part of the same walk.
-    pub fn extend(&mut self, other: Faults) {
-        for (code, count) in other.counts {
-            let room = self.limit.saturating_sub(self.counts.get(&code).copied().unwrap_or(0));
-            let total = self.counts.entry(code).or_default();
-            *total = total.saturating_add(count);
-            let mut left = room;
-            self.kept.extend(
-                other
-                    .kept
-                    .iter()
-                    .filter(|c| c.code == code)
-                    .take_while(|_| {
-                        let keep = left > 0;
-                        left = left.saturating_sub(1);
-                        keep
-                    })
-                    .cloned(),
-            );
-        }
-    }
-
-    /// How many there are.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        self.counts.values().fold(0, |a, b| a.saturating_add(*b))
-    }
-}
 
 /// A bucket, by its path from the root.
 #[derive(Debug, Clone)]
@@ -117,34 +63,13 @@ impl Keyspace {
     }
 }
 
-/// A CRC-32C and how many bytes it is of: what it takes to join it to another.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Crc {
-    /// The checksum.
-    pub crc: u32,
-    /// Bytes.
-    pub len: u64,
-}
-
-impl Crc {
-    fn add(&mut self, bytes: &[u8]) {
-        self.crc = crc32c(self.crc, bytes);
-        self.len = self.len.saturating_add(to_u64(bytes.len()));
-    }
-
-    fn join(&mut self, next: Crc) {
-        self.crc = crc32c_combine(self.crc, next.crc, next.len);
-        self.len = self.len.saturating_add(next.len);
-    }
-}
-
 /// A live key whose lease is not there.
 #[derive(Debug, Clone, Copy)]
 pub struct Orphan {
     /// Its newest revision.
     pub revision: Revision,
     /// The lease it names.
-    pub lease: i64,
+    pub lease: LeaseId,
     /// The page it lies in.
     pub page: Pgid,
     /// Where its KeyValue lies: byte offset in the file and length.
@@ -253,14 +178,7 @@ fn pass(db: &Db<'_>, options: Options<'_>, alone: bool, monitor: &dyn Monitor) -
     let visited = Visited::new(db);
     let shared = Shared { gate: options.gate, alone, ..Shared::new(&visited, monitor) };
     let mut faults = Faults::new(options.limit);
-    for slot in db.slots() {
-        for fault in [&slot.fault, &slot.header_fault].into_iter().flatten() {
-            faults.push((**fault).clone());
-        }
-    }
-    if let Err(corrupt) = db::check_length(db) {
-        faults.push(*corrupt);
-    }
+    db.faults().for_each(|corrupt| faults.push(corrupt));
     monitor.begin("walking pages", db.pages_present().saturating_mul(db.page_size()));
 
     let root = db.root();
@@ -270,8 +188,7 @@ fn pass(db: &Db<'_>, options: Options<'_>, alone: bool, monitor: &dyn Monitor) -
     top.faults.drain(..).for_each(|c| faults.push(c));
 
     let names = || top.found.iter().map(|b| b.name.as_slice());
-    let root_at = At::page(db.meta().root.0, db.offset_of(db.meta().root));
-    schema::missing(names(), &root_at).into_iter().for_each(|c| faults.push(c));
+    schema::missing(names(), db).into_iter().for_each(|c| faults.push(c));
 
     let mut scan = Scan {
         is_etcd: schema::is_etcd(names().chain(top.lost.iter().map(Vec::as_slice))),
@@ -342,7 +259,7 @@ impl Scan {
         shared: Shared<'_>,
     ) -> Walked {
         let path: Vec<Vec<u8>> = above.iter().cloned().chain([bucket.name.clone()]).collect();
-        let limit = self.faults.limit;
+        let limit = self.faults.limit();
         let known = above.is_empty() && self.is_etcd;
         let keys = known && bucket.name == b"key";
         let small = known && !keys && schema::BUCKETS.iter().any(|b| b.as_bytes() == bucket.name);
@@ -358,7 +275,7 @@ impl Scan {
             let compact =
                 if self.knows("meta") { self.facts.compact_revision().unwrap_or(-1) } else { i64::MAX };
             let leases =
-                self.knows("lease").then(|| self.facts.leases.iter().map(|lease| lease.id).collect());
+                self.knows("lease").then(|| self.facts.leases.iter().map(|lease| lease.id.get()).collect());
             let mut part = Part::new(
                 bucket,
                 limit,

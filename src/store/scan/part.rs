@@ -5,13 +5,12 @@ use std::collections::{BTreeSet, HashMap};
 use crate::bolt::page::LeafElement;
 use crate::bolt::walk::{Stats, Visitor};
 use crate::bolt::{Bucket, Page};
-use crate::codec::wire::BadField;
-use crate::codec::{slice_at, to_u64};
+use crate::codec::{emptied, slice_at, to_u64};
 use crate::etcd::history::History;
 use crate::etcd::newest::{Gatherer, KeyHash, Newer, Newest};
-use crate::etcd::revision::BadRevision;
+use crate::etcd::stored::{self, Fault};
 use crate::etcd::{BucketKey, Facts, KeyValue};
-use crate::store::scan::kept::Kept;
+use crate::store::hashkv::kept::Kept;
 use crate::store::scan::{Crc, Faults, Keyspace, Orphan, Orphans, loses};
 use crate::words::error::{At, Corrupt};
 use crate::words::finding::Code;
@@ -89,7 +88,7 @@ impl<'c> Chronicle<'c> {
             if kv.lease != 0 && !key.tombstone && !leases.contains(&kv.lease) {
                 let value =
                     (page.offset.saturating_add(to_u64(item.element.value_at)), item.element.value.len());
-                let orphan = Orphan { revision: key.revision, lease: kv.lease, page: page.id, value };
+                let orphan = Orphan { revision: key.revision, lease: kv.lease_id(), page: page.id, value };
                 self.orphans.insert(hash, orphan);
             } else if before.is_some() && !self.orphans.is_empty() {
                 self.orphans.remove(&hash);
@@ -102,14 +101,22 @@ impl<'c> Chronicle<'c> {
 /// An element, and what it means in the key bucket.
 struct Item<'p> {
     element: LeafElement<'p>,
-    key: Result<BucketKey, BadRevision>,
-    kv: Result<KeyValue<'p>, BadField>,
+    stored: Result<(BucketKey, KeyValue<'p>), Fault>,
     hash: Option<KeyHash>,
 }
 
 impl<'p> Item<'p> {
-    fn of(element: LeafElement<'p>) -> Item<'p> {
-        Item { element, key: BucketKey::parse(element.key), kv: KeyValue::decode(element.value), hash: None }
+    fn of(element: &LeafElement<'p>) -> Item<'p> {
+        let stored = match element.is_bucket {
+            true => Err(Fault::Bucket),
+            false => stored::read(element.key, element.value),
+        };
+        Item { element: *element, stored, hash: None }
+    }
+
+    /// Its revision, as far as it can be read.
+    fn key(&self) -> Option<BucketKey> {
+        self.stored.as_ref().map_or_else(Fault::key, |(key, _)| Some(*key))
     }
 }
 
@@ -119,6 +126,8 @@ pub(super) struct Part<'c, 'd, 's> {
     pub seen: Seen<'d, 's>,
     /// Elements of the page to come whose keys are out of order.
     disordered: BTreeSet<u64>,
+    /// Memory for the items of one page, where they are wanted all at once.
+    items: Vec<Item<'static>>,
 }
 
 pub(super) struct Seen<'d, 's> {
@@ -133,68 +142,73 @@ impl<'c, 'd, 's> Part<'c, 'd, 's> {
     pub fn new(bucket: &'c Bucket<'d, 's>, limit: u64, content: Content<'c>) -> Part<'c, 'd, 's> {
         let (stats, keyspace, faults) = (Stats::default(), Keyspace::default(), Faults::new(limit));
         let seen = Seen { stats, crc: Crc::default(), keyspace, faults, nested: Vec::new() };
-        Part { bucket, content, seen, disordered: BTreeSet::new() }
+        Part { bucket, content, seen, disordered: BTreeSet::new(), items: Vec::new() }
     }
 
     /// A page of the key bucket.
-    fn keys(&mut self, page: &Page<'_>, depth: Option<usize>) {
+    fn keys<'p>(&mut self, page: &Page<'p>, elements: &[LeafElement<'p>], depth: Option<usize>) {
         let disordered = std::mem::take(&mut self.disordered);
-        let mut items: Vec<Item<'_>> = page.leaves().map(Item::of).collect();
+        let mut items: Vec<Item<'p>> = std::mem::take(&mut self.items);
         if let Content::History(chronicle) = &self.content {
+            items.extend(elements.iter().map(Item::of));
             for item in &mut items {
-                item.hash = item.kv.ok().map(|kv| chronicle.newest.hashers().hash(kv.key));
+                let kv = item.stored.as_ref().ok().map(|(_, kv)| kv);
+                item.hash = kv.map(|kv| chronicle.newest.hashers().hash(kv.key));
             }
             chronicle.newest.fetch(items.iter().filter_map(|item| item.hash));
         }
-        let mut run = Run::new(page);
-        let mut due = 0;
-        for item in &items {
-            let element = &item.element;
+        let (mut run, mut due) = (Run::new(page), 0);
+        for (nth, element) in elements.iter().enumerate() {
             if element.index != due {
                 self.content.lost();
             }
             due = element.index.saturating_add(1);
-            if element.is_bucket {
-                run.add(element, false, &mut self.seen.crc);
-                let what = "a bucket where a revision is due";
-                self.content.broken(&Corrupt::new(
-                    Code::RevisionKey,
-                    page.element_at(element.index).key(element.key),
-                    what,
-                ));
-                self.nested(page, depth, element);
-                continue;
-            }
-            if let (Content::History(chronicle), Ok(key)) = (&mut self.content, item.key)
-                && chronicle.kept.crosses(key)
-            {
-                run.end(&mut self.seen.crc);
-                chronicle.kept.cross(self.seen.crc);
-            }
-            run.add(element, true, &mut self.seen.crc);
             let at = to_u64(element.index);
             let sure = !disordered.contains(&at) && !disordered.contains(&at.saturating_add(1));
-            let place = || page.element_at(element.index).bucket(&self.bucket.name).key(element.key);
-            self.seen.key_value(&mut self.content, sure, page, item, &place);
+            match items.get(nth) {
+                Some(item) => self.key(page, depth, item, sure, &mut run),
+                None => self.key(page, depth, &Item::of(element), sure, &mut run),
+            }
         }
         run.end(&mut self.seen.crc);
         if due < page.count {
             self.content.lost();
         }
+        self.items = emptied(items);
+    }
+
+    /// An element of the key bucket. `sure` is false where keys are out of order.
+    fn key(&mut self, page: &Page<'_>, depth: Option<usize>, item: &Item<'_>, sure: bool, run: &mut Run<'_>) {
+        let element = &item.element;
+        if element.is_bucket {
+            run.add(element, false, &mut self.seen.crc);
+            let at = page.element_at(element.index).key(element.key);
+            self.content.broken(&Fault::Bucket.corrupt(at));
+            return self.nested(page, depth, element);
+        }
+        if let (Content::History(chronicle), Some(key)) = (&mut self.content, item.key())
+            && chronicle.kept.crosses(key)
+        {
+            run.end(&mut self.seen.crc);
+            chronicle.kept.cross(self.seen.crc);
+        }
+        run.add(element, true, &mut self.seen.crc);
+        let place = || page.element_at(element.index).bucket(&self.bucket.name).key(element.key);
+        self.seen.key_value(&mut self.content, sure, page, item, &place);
     }
 
     /// A page of another bucket.
-    fn others(&mut self, page: &Page<'_>, depth: Option<usize>) {
+    fn others(&mut self, page: &Page<'_>, elements: &[LeafElement<'_>], depth: Option<usize>) {
         let mut run = Run::new(page);
-        for element in page.leaves() {
-            run.add(&element, !element.is_bucket, &mut self.seen.crc);
+        for element in elements {
+            run.add(element, !element.is_bucket, &mut self.seen.crc);
             if element.is_bucket {
-                self.nested(page, depth, &element);
+                self.nested(page, depth, element);
             } else if let Content::Facts(facts) = &mut self.content
                 && let Err(why) = facts.take(&self.bucket.name, element.key, element.value)
             {
                 let at = page.element_at(element.index).bucket(&self.bucket.name).key(element.key);
-                self.seen.faults.push(*Corrupt::new(Code::ValueUndecodable, at, why));
+                self.seen.faults.push(*why.corrupt(at));
             }
         }
         run.end(&mut self.seen.crc);
@@ -217,15 +231,15 @@ impl Visitor for Part<'_, '_, '_> {
         self.seen.stats.branch(page, depth);
     }
 
-    fn leaf(&mut self, page: &Page<'_>, depth: Option<usize>) {
-        self.seen.stats.leaf(page, depth);
+    fn leaf<'p>(&mut self, page: &Page<'p>, elements: &[LeafElement<'p>], depth: Option<usize>) {
+        self.seen.stats.leaf(page, elements, depth);
         match &self.content {
-            Content::Keys(_) | Content::History(_) => self.keys(page, depth),
-            Content::Nothing => page
-                .leaves()
+            Content::Keys(_) | Content::History(_) => self.keys(page, elements, depth),
+            Content::Nothing => elements
+                .iter()
                 .filter(|element| element.is_bucket)
-                .for_each(|element| self.nested(page, depth, &element)),
-            Content::Plain | Content::Facts(_) => self.others(page, depth),
+                .for_each(|element| self.nested(page, depth, element)),
+            Content::Plain | Content::Facts(_) => self.others(page, elements, depth),
         }
     }
 
@@ -257,48 +271,22 @@ impl Seen<'_, '_> {
         item: &Item<'_>,
         place: &dyn Fn() -> At,
     ) {
-        let key = match item.key {
-            Ok(key) => key,
-            Err(why) => {
-                content.lost();
-                let corrupt = *Corrupt::new(Code::RevisionKey, place(), why.to_string());
-                content.broken(&corrupt);
-                return self.faults.push(corrupt);
-            }
-        };
-        let kv = match item.kv {
-            Ok(kv) => kv,
-            Err(bad) => {
-                let at = || At { revision: Some(key.revision.to_string()), ..place() };
-                let corrupt = *Corrupt::new(
-                    Code::ValueUndecodable,
-                    at(),
-                    format!("the KeyValue cannot be read past its byte {}", bad.0),
-                );
-                content.broken(&corrupt);
-                self.faults.push(corrupt);
-                match content {
-                    Content::History(chronicle) if sure => {
-                        let fault = &mut |code, what| self.faults.push(*Corrupt::new(code, at(), what));
-                        chronicle.history.unreadable(key.revision, fault);
-                    }
-                    content => content.lost(),
-                }
-                return;
-            }
+        let (key, kv) = match &item.stored {
+            Ok((key, kv)) => (*key, kv),
+            Err(fault) => return self.unreadable(content, sure, fault, place()),
         };
         // The history compares the revisions itself.
-        if let Err((code, what)) = kv.check(key, item.element.value)
-            && (code != Code::ModRevision || matches!(content, Content::Keys(_)))
+        if let Err(fault) = stored::check(key, kv, item.element.value)
+            && (fault.code() != Code::ModRevision || matches!(content, Content::Keys(_)))
         {
-            self.faults.push(*Corrupt::new(code, place(), what));
+            self.faults.push(*fault.corrupt(place()));
         }
         match content {
-            Content::Keys(gatherer) => gatherer.see(key, &kv),
+            Content::Keys(gatherer) => gatherer.see(key, kv),
             Content::History(chronicle) => {
-                let before = item.hash.and_then(|hash| chronicle.see(hash, page, item, key, &kv));
+                let before = item.hash.and_then(|hash| chronicle.see(hash, page, item, key, kv));
                 if sure {
-                    chronicle.history.check(before, key, &kv, &mut |code, what| {
+                    chronicle.history.check(before, key, kv, &mut |code, what| {
                         let at = At { revision: Some(key.revision.to_string()), ..place().key(kv.key) };
                         self.faults.push(*Corrupt::new(code, at, what));
                     });
@@ -316,6 +304,21 @@ impl Seen<'_, '_> {
         space.leased |= kv.lease != 0;
         space.user_bytes =
             space.user_bytes.saturating_add(to_u64(kv.key.len().saturating_add(kv.value.len())));
+    }
+
+    /// An element that is no stored version of a key.
+    fn unreadable(&mut self, content: &mut Content<'_>, sure: bool, fault: &Fault, at: At) {
+        let corrupt = *fault.corrupt(at);
+        content.broken(&corrupt);
+        let at = corrupt.at.clone();
+        self.faults.push(corrupt);
+        match (content, fault.key()) {
+            (Content::History(chronicle), Some(key)) if sure => {
+                let told = &mut |code, what| self.faults.push(*Corrupt::new(code, at.clone(), what));
+                chronicle.history.unreadable(key.revision, told);
+            }
+            (content, _) => content.lost(),
+        }
     }
 }
 

@@ -3,19 +3,21 @@
 //! A rule compares one measured value with a limit. Broken, it makes the verdict bad; where the file does not tell
 //! the value, the verdict is inconclusive. A rule whose severity is `warning` is reported and changes no verdict.
 
+mod rule;
 mod value;
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
+pub use self::rule::{Rule, RuleResult, RuleSeverity};
 pub use self::value::{Age, Forbidden, Id, Percent, Required, TrailerRule, Version};
 use super::evidence::{Ask, Selector};
 use super::{Level, Outcome, TrailerState, Verdict, Verification};
 use crate::words::error::printable;
+use crate::words::ids::{ClusterId, MemberId};
 
 /// How far a clock may be ahead of ours before its time counts for nothing, in seconds.
 const SKEW: i64 = 600;
@@ -56,155 +58,6 @@ pub struct Policy {
     pub no_pending_compaction: Option<bool>,
     /// Severities other than `error`, by rule.
     pub severity: BTreeMap<Rule, RuleSeverity>,
-}
-
-/// A rule's id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[allow(missing_docs, reason = "each is the part of the policy of that name")]
-pub enum Rule {
-    MinRevision,
-    MaxRevision,
-    RevisionNotBelowPrevious,
-    KeysNotFewerThan,
-    MaxAgeContent,
-    MaxAgeFile,
-    Required,
-    Forbidden,
-    MinStorageVersion,
-    MaxStorageVersion,
-    Trailer,
-    ClusterId,
-    Members,
-    MaxFragmentation,
-    NoAlarms,
-    NoPendingCompaction,
-}
-
-impl Rule {
-    /// All of them.
-    pub const ALL: [Rule; 16] = [
-        Rule::MinRevision,
-        Rule::MaxRevision,
-        Rule::RevisionNotBelowPrevious,
-        Rule::KeysNotFewerThan,
-        Rule::MaxAgeContent,
-        Rule::MaxAgeFile,
-        Rule::Required,
-        Rule::Forbidden,
-        Rule::MinStorageVersion,
-        Rule::MaxStorageVersion,
-        Rule::Trailer,
-        Rule::ClusterId,
-        Rule::Members,
-        Rule::MaxFragmentation,
-        Rule::NoAlarms,
-        Rule::NoPendingCompaction,
-    ];
-
-    /// Its stable kebab-case name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Rule::MinRevision => "min-revision",
-            Rule::MaxRevision => "max-revision",
-            Rule::RevisionNotBelowPrevious => "revision-not-below-previous",
-            Rule::KeysNotFewerThan => "keys-not-fewer-than",
-            Rule::MaxAgeContent => "max-age-content",
-            Rule::MaxAgeFile => "max-age-file",
-            Rule::Required => "required",
-            Rule::Forbidden => "forbidden",
-            Rule::MinStorageVersion => "min-storage-version",
-            Rule::MaxStorageVersion => "max-storage-version",
-            Rule::Trailer => "trailer",
-            Rule::ClusterId => "cluster-id",
-            Rule::Members => "members",
-            Rule::MaxFragmentation => "max-fragmentation",
-            Rule::NoAlarms => "no-alarms",
-            Rule::NoPendingCompaction => "no-pending-compaction",
-        }
-    }
-
-    /// One sentence: what it asks for.
-    #[must_use]
-    pub fn meaning(self) -> &'static str {
-        match self {
-            Rule::MinRevision => "The last revision is at least this.",
-            Rule::MaxRevision => "The last revision is at most this.",
-            Rule::RevisionNotBelowPrevious => "The last revision is not below that of the previous snapshot.",
-            Rule::KeysNotFewerThan => {
-                "There are at least this many percent of the previous snapshot's live keys."
-            }
-            Rule::MaxAgeContent => {
-                "The newest time that something inside the file tells is at most this long ago."
-            }
-            Rule::MaxAgeFile => "The file's modification time is at most this long ago.",
-            Rule::Required => "At least so many live keys are there.",
-            Rule::Forbidden => "At most so many live keys are there.",
-            Rule::MinStorageVersion => "The storage version is at least this.",
-            Rule::MaxStorageVersion => "The storage version is at most this.",
-            Rule::Trailer => "The file ends with a SHA-256 of what is before it.",
-            Rule::ClusterId => "The files are of this cluster.",
-            Rule::Members => "The cluster has exactly these members.",
-            Rule::MaxFragmentation => "At most this part of the database is free pages.",
-            Rule::NoAlarms => "No alarm is raised.",
-            Rule::NoPendingCompaction => "No compaction was left unfinished.",
-        }
-    }
-}
-
-impl fmt::Display for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-/// What a broken rule does to the verdict.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RuleSeverity {
-    /// Nothing: it is reported only.
-    Warning,
-    /// The verdict is bad, or inconclusive where the value cannot be measured.
-    #[default]
-    Error,
-}
-
-impl fmt::Display for RuleSeverity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            RuleSeverity::Warning => "warning",
-            RuleSeverity::Error => "error",
-        })
-    }
-}
-
-/// How one rule ended for one file.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct RuleResult {
-    /// Which rule.
-    pub id: Rule,
-    /// What a breach means.
-    pub severity: RuleSeverity,
-    /// Which keys it is about, of the rules about keys, escaped.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub keys: Option<String>,
-    /// Whether it is kept; `None` when that could not be measured.
-    pub passed: Option<bool>,
-    /// What was measured: ages in seconds.
-    pub measured: Value,
-    /// What it was held against.
-    pub limit: Value,
-    /// Both in words, or why nothing was measured.
-    pub message: String,
-}
-
-impl RuleResult {
-    /// The rule's name, and the keys it is about.
-    #[must_use]
-    pub fn title(&self) -> String {
-        self.keys.as_ref().map_or_else(|| self.id.to_string(), |keys| format!("{} {keys}", self.id))
-    }
 }
 
 /// What another, earlier snapshot was.
@@ -270,7 +123,9 @@ pub fn check(
     judge.age(now);
     judge.keys();
     judge.versions();
-    judge.identity();
+    judge.trailer();
+    judge.cluster();
+    judge.members();
     judge.state();
     judge.results
 }
@@ -278,7 +133,7 @@ pub fn check(
 /// The last revision; a store that was never written to is at 1.
 fn revision(verification: &Verification) -> Option<i64> {
     let measured = &verification.measured;
-    measured.live_keys.map(|_| measured.revision.or(measured.compact_revision).unwrap_or(1))
+    measured.live_keys.map(|_| measured.revision.unwrap_or(1))
 }
 
 struct Judge<'p> {
@@ -460,7 +315,7 @@ impl Judge<'_> {
         }
     }
 
-    fn identity(&mut self) {
+    fn trailer(&mut self) {
         let measured = &self.verification.measured;
         if let Some(rule) = self.policy.trailer {
             let (is, limit) = (measured.trailer, json!(rule));
@@ -483,17 +338,22 @@ impl Judge<'_> {
                 }
             }
         }
+    }
+
+    fn cluster(&mut self) {
+        let measured = &self.verification.measured;
         if let Some(Id(due)) = self.policy.cluster_id {
-            let limit = json!(format!("{due:016x}"));
-            match measured.cluster_id.as_deref() {
+            let due = ClusterId::new(due);
+            let limit = json!(due);
+            match measured.cluster_id {
                 Some(is) => {
-                    let passed = is.parse() == Ok(Id(due));
+                    let passed = is == due;
                     self.result(
                         Rule::ClusterId,
                         Some(passed),
                         json!(is),
                         limit,
-                        format!("the cluster is {is}, {due:016x} is due"),
+                        format!("the cluster is {is:#}, {due:#} is due"),
                     );
                 }
                 None => self.unmeasured(
@@ -503,21 +363,25 @@ impl Judge<'_> {
                 ),
             }
         }
+    }
+
+    fn members(&mut self) {
+        let measured = &self.verification.measured;
         if let Some(due) = &self.policy.members {
             let limit = json!(due);
             if measured.live_keys.is_none() {
                 return self.unmeasured(Rule::Members, limit, self.nothing());
             }
-            let there: Vec<(&String, &String)> =
+            let there: Vec<(&MemberId, &String)> =
                 measured.members.iter().zip(&measured.member_names).collect();
-            let is = |due: &str, (id, name): (&String, &String)| {
-                due == name || due.parse::<Id>().is_ok_and(|due| id.parse() == Ok(due))
+            let is = |due: &str, (id, name): (&MemberId, &String)| {
+                due == name || due.parse::<Id>().is_ok_and(|Id(due)| id.get() == due)
             };
             let passed = due.len() == there.len()
                 && due.iter().all(|due| there.iter().any(|there| is(due, *there)))
                 && there.iter().all(|there| due.iter().any(|due| is(due, *there)));
             let words =
-                there.iter().map(|(id, name)| format!("{name} ({id})")).collect::<Vec<_>>().join(", ");
+                there.iter().map(|(id, name)| format!("{name} ({id:#})")).collect::<Vec<_>>().join(", ");
             let due = printable(&due.join(", "));
             self.result(
                 Rule::Members,
@@ -570,18 +434,6 @@ impl Judge<'_> {
                 };
                 self.result(id, Some(!pending), json!(pending), json!(false), message.to_owned());
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rules_are_called_what_the_file_calls_them() {
-        for rule in Rule::ALL {
-            assert_eq!(serde_json::to_value(rule).unwrap(), rule.name());
         }
     }
 }

@@ -1,0 +1,115 @@
+//! Requests about the cluster: alarms, versions, what members tell about themselves, the v2 store
+//! (`api/etcdserverpb/{rpc,etcdserver}.proto`, `api/membershippb`).
+
+use prost::Message;
+
+/// `AlarmRequest`.
+#[derive(Clone, PartialEq, Message)]
+pub struct AlarmRequest {
+    /// 0 get, 1 activate, 2 deactivate.
+    #[prost(int32, tag = "1")]
+    pub action: i32,
+    /// The member.
+    #[prost(uint64, tag = "2")]
+    pub member_id: u64,
+    /// 0 none, 1 no space, 2 corrupt.
+    #[prost(int32, tag = "3")]
+    pub alarm: i32,
+}
+
+/// A request that names a version: `cluster_version_set`, `downgrade_version_test`.
+#[derive(Clone, PartialEq, Message)]
+pub struct VersionRequest {
+    /// As `3.5.0`.
+    #[prost(string, tag = "1")]
+    pub ver: String,
+}
+
+/// `membershippb.Attributes`: what a member tells about itself.
+#[derive(Clone, PartialEq, Message)]
+pub struct Attributes {
+    /// Its name.
+    #[prost(string, tag = "1")]
+    pub name: String,
+    /// Where clients reach it.
+    #[prost(string, repeated, tag = "2")]
+    pub client_urls: Vec<String>,
+}
+
+/// `membershippb.ClusterMemberAttrSetRequest`.
+#[derive(Clone, PartialEq, Message)]
+pub struct ClusterMemberAttrSetRequest {
+    /// The member.
+    #[prost(uint64, tag = "1")]
+    pub member_id: u64,
+    /// Its attributes.
+    #[prost(message, optional, tag = "2")]
+    pub member_attributes: Option<Attributes>,
+}
+
+/// `membershippb.DowngradeInfoSetRequest`.
+#[derive(Clone, PartialEq, Message)]
+pub struct DowngradeInfoSetRequest {
+    /// A downgrade is under way.
+    #[prost(bool, tag = "1")]
+    pub enabled: bool,
+    /// To this version.
+    #[prost(string, tag = "2")]
+    pub ver: String,
+}
+
+/// `Request`: the legacy v2 request, bare or as field 2 (3.4 to 3.6).
+#[derive(Clone, PartialEq, Message)]
+pub struct V2Request {
+    /// The request id.
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    /// PUT, POST, DELETE, QGET, SYNC.
+    #[prost(string, tag = "2")]
+    pub method: String,
+    /// The node.
+    #[prost(string, tag = "3")]
+    pub path: String,
+    /// Its value.
+    #[prost(string, tag = "4")]
+    pub val: String,
+    /// A directory.
+    #[prost(bool, tag = "5")]
+    pub dir: bool,
+    /// Condition.
+    #[prost(string, tag = "6")]
+    pub prev_value: String,
+    /// Condition.
+    #[prost(uint64, tag = "7")]
+    pub prev_index: u64,
+    /// Condition.
+    #[prost(bool, optional, tag = "8")]
+    pub prev_exist: Option<bool>,
+    /// Unix time in nanoseconds.
+    #[prost(int64, tag = "9")]
+    pub expiration: i64,
+    /// Watch.
+    #[prost(bool, tag = "10")]
+    pub wait: bool,
+    /// Watch from this index.
+    #[prost(uint64, tag = "11")]
+    pub since: u64,
+    /// Below it too.
+    #[prost(bool, tag = "12")]
+    pub recursive: bool,
+    /// In order.
+    #[prost(bool, tag = "13")]
+    pub sorted: bool,
+    /// Through the log.
+    #[prost(bool, tag = "14")]
+    pub quorum: bool,
+    /// Unix time in nanoseconds.
+    #[prost(int64, tag = "15")]
+    pub time: i64,
+    /// Keep watching.
+    #[prost(bool, tag = "16")]
+    pub stream: bool,
+    /// Only the expiration.
+    #[prost(bool, optional, tag = "17")]
+    pub refresh: Option<bool>,
+}

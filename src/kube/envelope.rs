@@ -1,0 +1,157 @@
+//! What is around an object that is stored as protobuf: `runtime.Unknown` behind a magic number.
+//!
+//! ```text
+//! 6b 38 73 00             k8s\0
+//! 0a len                  1 typeMeta
+//!    0a len apiVersion      1 apiVersion, as apps/v1
+//!    12 len kind            2 kind, as Deployment
+//! 12 len raw              2 raw: the object, itself protobuf
+//! 1a len contentEncoding  3 contentEncoding: empty, but written
+//! 22 len contentType      4 contentType: empty, but written
+//! ```
+//!
+//! Source: `k8s.io/apimachinery/pkg/runtime/generated.proto`, `pkg/runtime/serializer/protobuf/protobuf.go`.
+
+use nom::bytes::complete::tag;
+use nom::multi::fold_many0;
+use nom::{Err, IResult, Parser};
+
+use crate::codec::wire::{self, BadField, Value};
+
+/// What a stored object begins with when it is protobuf.
+pub const MAGIC: &[u8] = b"k8s\0";
+
+/// `runtime.Unknown`, all of it borrowed. What is not on the wire is empty.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Envelope<'a> {
+    /// The group and version of the kind, as `apps/v1`; of the core group only the version.
+    pub api_version: &'a [u8],
+    /// The kind, as `Deployment`.
+    pub kind: &'a [u8],
+    /// The object: a message of that kind.
+    pub raw: &'a [u8],
+    /// How `raw` is encoded beyond its type; no version of Kubernetes sets it in a store.
+    pub content_encoding: &'a [u8],
+    /// What `raw` is, if not protobuf.
+    pub content_type: &'a [u8],
+}
+
+impl<'a> Envelope<'a> {
+    /// Parses a stored value; `None` if it does not begin with [`MAGIC`] and so is something else.
+    ///
+    /// # Errors
+    /// The offset in the value of the first field that cannot be.
+    pub fn parse(value: &'a [u8]) -> Result<Option<Envelope<'a>>, BadField> {
+        let magic: IResult<_, _, ()> = tag(MAGIC).parse(value);
+        let Ok((fields, _)) = magic else { return Ok(None) };
+        match fold_many0(unknown_field, Envelope::default, Envelope::with).parse(fields) {
+            Ok(([], envelope)) => Ok(Some(envelope)),
+            // It stops before the field that it does not take.
+            Ok((rest, _)) => Err(BadField(value.len().saturating_sub(rest.len()))),
+            Err(_) => Err(BadField(MAGIC.len())),
+        }
+    }
+
+    /// Of a field that comes twice the last counts.
+    fn with(self, part: Part<'a>) -> Envelope<'a> {
+        match part {
+            Part::TypeMeta { api_version, kind } => Envelope { api_version, kind, ..self },
+            Part::Raw(raw) => Envelope { raw, ..self },
+            Part::ContentEncoding(content_encoding) => Envelope { content_encoding, ..self },
+            Part::ContentType(content_type) => Envelope { content_type, ..self },
+            Part::Other => self,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Part<'a> {
+    TypeMeta {
+        api_version: &'a [u8],
+        kind: &'a [u8],
+    },
+    Raw(&'a [u8]),
+    ContentEncoding(&'a [u8]),
+    ContentType(&'a [u8]),
+    /// Of a number that no version has.
+    Other,
+}
+
+/// One field of `runtime.Unknown`.
+fn unknown_field(input: &[u8]) -> IResult<&[u8], Part<'_>, ()> {
+    let (rest, (number, bytes)) = field(4).parse(input)?;
+    let part = match number {
+        1 => {
+            let ([], (api_version, kind)) = type_meta(bytes)? else { return Err(Err::Error(())) };
+            Part::TypeMeta { api_version, kind }
+        }
+        2 => Part::Raw(bytes),
+        3 => Part::ContentEncoding(bytes),
+        4 => Part::ContentType(bytes),
+        _ => Part::Other,
+    };
+    Ok((rest, part))
+}
+
+/// `runtime.TypeMeta`.
+fn type_meta(input: &[u8]) -> IResult<&[u8], (&[u8], &[u8]), ()> {
+    let empty = || (&[][..], &[][..]);
+    let with = |(api_version, kind), (number, bytes)| match number {
+        1 => (bytes, kind),
+        2 => (api_version, bytes),
+        _ => (api_version, kind),
+    };
+    fold_many0(field(2), empty, with).parse(input)
+}
+
+/// A field, which must have bytes if its number is one of the first `known`.
+fn field<'a>(known: u32) -> impl Parser<&'a [u8], Output = (u32, &'a [u8]), Error = ()> {
+    move |input| match wire::field(input) {
+        Ok((rest, (number, Value::Bytes(bytes)))) => Ok((rest, (number, bytes))),
+        Ok((rest, (number, _))) if number > known => Ok((rest, (number, &[][..]))),
+        _ => Err(Err::Error(())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POD: &[u8] = b"k8s\0\x0a\x09\x0a\x02v1\x12\x03Pod\x12\x03raw\x1a\x00\x22\x00";
+
+    #[test]
+    fn a_stored_object_says_what_it_is() {
+        let pod = Envelope { api_version: b"v1", kind: b"Pod", raw: b"raw", ..Envelope::default() };
+        assert_eq!(Envelope::parse(POD), Ok(Some(pod)));
+        let more = [POD, b"\x1a\x04gzip\x22\x01t\x28\x07\x32\x01x"].concat();
+        let due = Envelope { content_encoding: b"gzip", content_type: b"t", ..pod };
+        assert_eq!(Envelope::parse(&more), Ok(Some(due)), "fields to come are passed over");
+        assert_eq!(Envelope::parse(MAGIC), Ok(Some(Envelope::default())));
+    }
+
+    #[test]
+    fn what_has_no_magic_is_no_envelope() {
+        for value in [&b""[..], b"k8s", b"k8s:enc:aescbc:v1:k:", b"{}", b"\xd9\xd9\xf7"] {
+            assert_eq!(Envelope::parse(value), Ok(None), "{}", value.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_field_that_cannot_be_is_told_by_its_place() {
+        for (fields, at) in [
+            (&b"\x12\x05ab"[..], 4),
+            (b"\x1a\x00\x12", 6),
+            (b"\x1a\x00\x10\x01", 6),
+            (b"\x0a\x03\x0a\x05a", 4),
+            (b"\x0a\x02\x08\x01", 4),
+            (b"\x00", 4),
+        ] {
+            let value = [MAGIC, fields].concat();
+            assert_eq!(Envelope::parse(&value), Err(BadField(at)), "{}", fields.escape_ascii());
+        }
+        for len in 4..POD.len() {
+            let parsed = Envelope::parse(&POD[..len]);
+            assert!(parsed.is_err() || matches!(len, 4 | 15 | 20 | 22), "{len}: {parsed:?}");
+        }
+    }
+}

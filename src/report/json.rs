@@ -1,0 +1,14 @@
+//! JSON: everything, indented.
+
+use std::io::{self, Write};
+
+use crate::ops::verify::Answer;
+
+/// Writes one document.
+///
+/// # Errors
+/// What `out` fails with.
+pub fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, answer)?;
+    writeln!(out)
+}

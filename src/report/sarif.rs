@@ -1,0 +1,177 @@
+//! SARIF 2.1.0: a rule for each finding code and policy rule that occurs, a result for each finding and each rule
+//! that is not kept.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+
+use crate::ops::verify::policy::{Rule, RuleResult, RuleSeverity};
+use crate::ops::verify::{Answer, Judged, Verdict};
+use crate::words::finding::{Code, Finding, Severity};
+use serde_json::{Map, Value, json};
+
+use super::unlisted;
+
+const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+
+/// Writes one run.
+///
+/// # Errors
+/// What `out` fails with.
+pub fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
+    let codes: BTreeSet<Code> =
+        answer.files.iter().flat_map(|f| f.verification.findings.iter().map(|f| f.code)).collect();
+    let broken = |f: &Judged| {
+        f.verification.policy.iter().filter(|r| r.passed != Some(true)).map(|r| r.id).collect::<Vec<_>>()
+    };
+    let policy: BTreeSet<Rule> = answer.files.iter().flat_map(broken).collect();
+    let rules: Vec<Value> = codes.iter().map(|c| code(*c)).chain(policy.iter().map(|r| rule(*r))).collect();
+
+    let mut results = Vec::new();
+    for Judged { verification, .. } in &answer.files {
+        results.extend(verification.findings.iter().map(finding));
+        results.extend(
+            verification
+                .policy
+                .iter()
+                .filter(|r| r.passed != Some(true))
+                .map(|r| breach(r, &verification.path)),
+        );
+    }
+    let notifications: Vec<Value> = answer
+        .unreadable
+        .iter()
+        .map(|u| json!({"level": "error", "message": text(&u.error), "locations": [whole(&u.path)]}))
+        .collect();
+    let counts: Map<String, Value> = answer
+        .files
+        .iter()
+        .map(|f| {
+            let v = &f.verification;
+            let counted = json!({
+                "verdict": v.verdict,
+                "levels": v.levels,
+                "findings": v.finding_counts,
+                "notListed": unlisted(v),
+            });
+            (v.path.clone(), counted)
+        })
+        .collect();
+    let log = json!({
+        "$schema": SCHEMA,
+        "version": "2.1.0",
+        "runs": [{
+            "tool": {"driver": {"name": "coldbolt", "version": env!("CARGO_PKG_VERSION"), "rules": rules}},
+            "invocations": [{
+                "executionSuccessful": answer.verdict != Verdict::Unreadable && answer.unreadable.is_empty(),
+                "toolExecutionNotifications": notifications,
+            }],
+            "columnKind": "unicodeCodePoints",
+            "results": results,
+            "properties": {"verdict": answer.verdict, "files": counts},
+        }],
+    });
+    writeln!(out, "{log:#}")
+}
+
+fn text(text: &str) -> Value {
+    json!({"text": text})
+}
+
+fn level(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Note => "note",
+        Severity::Warning => "warning",
+        Severity::Damage => "error",
+    }
+}
+
+fn code(code: Code) -> Value {
+    json!({
+        "id": code.name(),
+        "shortDescription": text(code.meaning()),
+        "fullDescription": text(&format!("{} {}", code.meaning(), code.etcd())),
+        "help": text(&format!("What etcd does: {}\n\nWhat to do: {}", code.etcd(), code.remedy())),
+        "defaultConfiguration": {"level": level(code.severity())},
+    })
+}
+
+fn rule(rule: Rule) -> Value {
+    json!({
+        "id": rule_id(rule),
+        "shortDescription": text(rule.meaning()),
+        "help": text("A rule of the policy that verify was given."),
+    })
+}
+
+fn rule_id(rule: Rule) -> String {
+    format!("policy/{rule}")
+}
+
+fn finding(finding: &Finding) -> Value {
+    let mut location = json!({"artifactLocation": {"uri": uri(&finding.file)}});
+    if let (Some(offset), Some(location)) = (finding.at.offset, location.as_object_mut()) {
+        location.insert("region".to_owned(), json!({"byteOffset": offset}));
+    }
+    let at = finding.at.to_string();
+    let sep = if at.is_empty() { "" } else { ": " };
+    json!({
+        "ruleId": finding.code.name(),
+        "level": level(finding.severity),
+        "message": text(&format!("{at}{sep}{}", finding.detail)),
+        "locations": [{"physicalLocation": location}],
+        "properties": {"at": finding.at},
+    })
+}
+
+fn breach(result: &RuleResult, path: &str) -> Value {
+    // Only what fails has a level; what could not be measured is open.
+    let (kind, level) = match (result.passed == Some(false), result.severity) {
+        (true, RuleSeverity::Error) => ("fail", "error"),
+        (true, RuleSeverity::Warning) => ("fail", "warning"),
+        (false, _) => ("open", "none"),
+    };
+    json!({
+        "ruleId": rule_id(result.id),
+        "kind": kind,
+        "level": level,
+        "message": text(&result.message),
+        "locations": [whole(path)],
+        "properties": {"measured": result.measured, "limit": result.limit},
+    })
+}
+
+/// The location of a whole file.
+fn whole(path: &str) -> Value {
+    json!({"physicalLocation": {"artifactLocation": {"uri": uri(path)}}})
+}
+
+/// A path as a URI reference: relative paths stay relative.
+fn uri(path: &str) -> String {
+    let mut uri = String::from(if path.starts_with('/') { "file://" } else { "" });
+    for byte in path.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                uri.push(byte.into())
+            }
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_become_uris() {
+        for (path, due) in [
+            ("a b/c:d%é.db", "a%20b/c%3Ad%25%C3%A9.db"),
+            ("/x/y.db", "file:///x/y.db"),
+            ("(standard input)", "%28standard%20input%29"),
+        ] {
+            assert_eq!(uri(path), due);
+        }
+    }
+}

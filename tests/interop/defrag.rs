@@ -1,0 +1,201 @@
+//! What we defragment, in the real etcd, etcdutl and bbolt of every version.
+//!
+//! Without the programs there is nothing to do, unless `COLDBOLT_INTEROP=required`.
+
+use std::fs;
+use std::path::Path;
+
+use coldbolt::etcd::{BucketKey, Revision};
+use serde_json::Value;
+
+use support::content::{Content, content, write};
+use support::history::{History, Seed};
+use support::peers::{self, BBOLTS};
+use support::server::{Server, run};
+use support::{VERSIONS, coldbolt};
+
+fn good(args: &[&str]) -> String {
+    coldbolt(args).says(0, &[]).text().to_owned()
+}
+
+/// Answers of a server that tell two keyspaces apart.
+fn answers(server: &Server) -> [Value; 4] {
+    let mut leases: Vec<String> = server.ctl(&["lease", "list"]).lines().skip(1).map(str::to_owned).collect();
+    leases.sort();
+    [
+        server.ctl_json(&["get", "", "--from-key"], b"")["kvs"].clone(),
+        server.ctl_json(&["endpoint", "hashkv"], b"")[0]["HashKV"]["hash"].clone(),
+        server.ctl_json(&["user", "list"], b"")["users"].clone(),
+        leases.into(),
+    ]
+}
+
+/// A server with a history that has a compaction and deletions.
+fn grown(version: &str) -> Option<(History, Seed)> {
+    let all = peers::find("etcd-3.7.1/etcdutl").is_some()
+        && BBOLTS.iter().all(|v| peers::find(&format!("bbolt-{v}/bbolt")).is_some());
+    let server = Server::start(version, &[]).filter(|_| all)?;
+    let seed = Seed::draw();
+    let mut history = History::new(server, seed.0);
+    history.users();
+    history.steps(60);
+    history.compact(history.revision - 20);
+    history.steps(40);
+    Some((history, seed))
+}
+
+fn checked(db: &Path, home: &Path) {
+    for version in BBOLTS {
+        let bbolt = peers::find(&format!("bbolt-{version}/bbolt")).unwrap();
+        let output = run(peers::command(&bbolt, home).arg("check").arg(db), b"");
+        assert!(output.status.success() && output.stdout == b"OK\n", "bbolt {version}: {output:?}");
+    }
+    let copy = home.join("copy.db");
+    let etcdutl = |args: &[&str]| {
+        fs::copy(db, &copy).unwrap();
+        let output = run(
+            peers::command(&peers::find("etcd-3.7.1/etcdutl").unwrap(), home)
+                .env("ETCD_VERIFY", "all")
+                .args(args),
+            b"",
+        );
+        assert!(output.status.success(), "etcdutl {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let ours = |verb: &str| good(&[verb, db.to_str().unwrap(), "-w", "json"]);
+    let both = [("status", &["snapshot", "status"][..]), ("hashkv", &["hashkv"])];
+    for (verb, theirs) in both {
+        let theirs = etcdutl(&[theirs, &[copy.to_str().unwrap(), "-w", "json"]].concat());
+        assert_eq!(theirs.trim(), ours(verb).trim());
+    }
+}
+
+fn in_place(version: &str) {
+    let Some((mut history, _seed)) = grown(version) else { return };
+    let before = answers(&history.server);
+    let home = history.server.home().to_path_buf();
+    let data = home.join("data");
+    let refused = coldbolt(["defrag", "--data-dir", data.to_str().unwrap()]);
+    assert_eq!(refused.code, 3, "a running server's");
+    let db = history.server.stop();
+    let was = content(&db);
+    let report: Value =
+        serde_json::from_str(&good(&["defrag", "--data-dir", data.to_str().unwrap(), "-w", "json"])).unwrap();
+    assert!(content(&db) == was, "{version}: the content differs");
+    assert_eq!(report["after"]["free_bytes"], 0);
+    assert!(report["after"]["bytes"].as_u64() < report["before"]["bytes"].as_u64(), "{report}");
+    checked(&db, &home);
+    history.server.restart();
+    assert_eq!(answers(&history.server), before, "{version}");
+    history.steps(30);
+    for round in 0..20 {
+        history.large_txn(100 + round);
+    }
+    history.compact(history.revision - 5);
+    let before = answers(&history.server);
+    history.server.stop();
+    checked(&db, &home);
+    history.server.restart();
+    assert_eq!(answers(&history.server), before, "{version}");
+}
+
+/// What is left of a file in which a compaction is marked is what the server leaves when it has done that compaction.
+fn live_only(version: &str) {
+    let Some((mut history, _seed)) = grown(version) else { return };
+    let temp = tempfile::tempdir().unwrap();
+    let at = history.delete_one();
+    history.steps(10);
+    let saved = temp.path().join("saved.db");
+    history.server.save(&saved);
+    let live = answers(&history.server);
+    history.compact(at);
+    let mut due = content(&history.server.stop());
+
+    let mark = BucketKey { revision: Revision { main: at, sub: 0 }, tombstone: false }.to_bytes();
+    let mut marked = content(&saved);
+    marked.get_mut(&b"meta"[..]).unwrap().insert(b"scheduledCompactRev".to_vec(), mark.clone());
+    let (file, new) = (temp.path().join("marked.db"), temp.path().join("new.db"));
+    write(&marked, &file);
+    let report =
+        good(&["defrag", file.to_str().unwrap(), "-o", new.to_str().unwrap(), "--live-only", "-w", "json"]);
+    let report: Value = serde_json::from_str(&report).unwrap();
+    assert_eq!((&report["compacted"], report["after"]["free_bytes"].as_u64()), (&at.into(), Some(0)));
+    assert!(report["after"]["revisions"].as_u64() < report["before"]["revisions"].as_u64(), "{report}");
+
+    let mut left = content(&new);
+    if matches!(version, "3.4.23" | "3.5.1") {
+        // They remove a deletion at the compaction itself, too; newer patches of the same lines keep it.
+        let deletion = |key: &[u8]| key.len() == 18 && key.starts_with(&at.to_be_bytes());
+        let keys = left.get_mut(&b"key"[..]).unwrap();
+        assert!(keys.keys().any(|key| deletion(key)));
+        keys.retain(|key, _| !deletion(key));
+    }
+    assert!(left[&b"key"[..]] == due[&b"key"[..]], "{version}: not what etcd leaves");
+    let marks = |content: &mut Content| {
+        [&b"scheduledCompactRev"[..], b"finishedCompactRev"]
+            .map(|name| content.get_mut(&b"meta"[..]).unwrap().remove(name))
+    };
+    assert_eq!(
+        (marks(&mut left), marks(&mut due)),
+        ([Some(mark.clone()), Some(mark.clone())], [Some(mark.clone()), Some(mark)])
+    );
+    checked(&new, temp.path());
+
+    // And it is served.
+    let data = history.server.home().join("data");
+    fs::remove_dir_all(&data).unwrap();
+    let flags = [
+        "--name",
+        "interop",
+        "--data-dir",
+        data.to_str().unwrap(),
+        "--target-version",
+        version.rsplit_once('.').unwrap().0,
+    ];
+    let peer = history.server.peer();
+    let cluster = format!("interop={peer}");
+    good(
+        &[
+            &[
+                "restore",
+                new.to_str().unwrap(),
+                "--initial-cluster",
+                &cluster,
+                "--initial-advertise-peer-urls",
+                &peer,
+            ],
+            &flags[..],
+        ]
+        .concat(),
+    );
+    history.server.restart();
+    let served = answers(&history.server);
+    assert_eq!((&served[0], &served[2], &served[3]), (&live[0], &live[2], &live[3]), "{version}");
+}
+
+#[test]
+fn a_member_of_etcd_3_4_is_defragmented_and_starts_again() {
+    in_place("3.4.23");
+}
+
+#[test]
+fn a_member_of_etcd_3_5_is_defragmented_and_starts_again() {
+    in_place("3.5.1");
+}
+
+#[test]
+fn a_member_of_etcd_3_6_is_defragmented_and_starts_again() {
+    in_place("3.6.14");
+}
+
+#[test]
+fn a_member_of_etcd_3_7_is_defragmented_and_starts_again() {
+    in_place("3.7.1");
+}
+
+#[test]
+fn live_only_leaves_what_the_compaction_of_each_version_leaves() {
+    for version in VERSIONS {
+        live_only(version);
+    }
+}

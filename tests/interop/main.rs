@@ -1,0 +1,17 @@
+//! coldbolt and the real programs, both ways: what they write is read, what it writes they take, and both answer
+//! alike. Each test says `skipped` and passes where its programs are not installed, unless `COLDBOLT_INTEROP=required`.
+
+mod answers;
+mod bolt;
+mod bolt_writer;
+mod check;
+mod cluster;
+mod copy;
+mod defrag;
+mod keyspace;
+mod load;
+mod model;
+mod rank;
+mod reports;
+mod restore;
+mod restore_parts;

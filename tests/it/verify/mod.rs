@@ -1,0 +1,6 @@
+//! `verify`: each rule broken alone, one flipped bit, policies, and how the answer is written.
+
+mod corruption;
+mod flip;
+mod outputs;
+mod policy;
