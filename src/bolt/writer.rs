@@ -165,7 +165,7 @@ impl From<WriteError> for crate::Error {
     fn from(error: WriteError) -> crate::Error {
         match error {
             WriteError::Output(source) => crate::Error::Output { what: "bbolt file".to_owned(), source },
-            other => crate::Error::Refused(other.to_string()),
+            other => crate::words::refusal::Refusal::Unwritable(Box::new(other)).into(),
         }
     }
 }

@@ -12,7 +12,7 @@ use coldbolt::replay::time::{Moment, TimeReport};
 use serde_json::json;
 
 use super::out::{Form, count, json, size};
-use super::{Context, Done, Fail, Verdict};
+use super::{Context, Done, Fail, Verdict, hint};
 
 /// Make a snapshot file of a stopped member that lacks nothing the member had acknowledged.
 ///
@@ -98,7 +98,8 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
                     .to_owned(),
             ));
         }
-        let report = copy_directory(&args.source, &args.dest, options, context.monitor)?;
+        let mut report = copy_directory(&args.source, &args.dest, options, context.monitor)?;
+        hint::findings(&mut report.findings);
         return directory(&args.dest, args.write_out, "coldbolt.copy-directory/1", &report, context);
     }
     let stdout = args.dest == Path::new("-");
@@ -109,7 +110,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         dest::check(manifest, Existing::Replace)
             .map_err(|source| Fail::Usage(format!("--manifest {}: {source}", manifest.display())))?;
     }
-    let report = if stdout {
+    let mut report = if stdout {
         let mut file = tempfile::tempfile()?;
         let report =
             copy_into(&args.source, (&mut file, Path::new("(standard output)")), options, context.monitor)?;
@@ -118,6 +119,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     } else {
         copy(&args.source, &args.dest, options, context.monitor)?
     };
+    hint::findings(&mut report.findings);
     finish(&args.dest, args.manifest.as_deref(), args.write_out, "coldbolt.copy/1", &report, context)
 }
 

@@ -4,7 +4,7 @@ use coldbolt::ops::defrag::{DefragDestination, DefragOptions, DefragReport, defr
 use serde_json::json;
 
 use super::out::{Form, json, size};
-use super::{Context, Done, Fail, Verdict, input};
+use super::{Context, Done, Fail, Verdict, hint, input};
 
 /// Write a database anew: same content, no free pages, nothing left of what was deleted.
 ///
@@ -44,7 +44,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
-    let report = match (&args.data_dir, &args.path, &args.output) {
+    let mut report = match (&args.data_dir, &args.path, &args.output) {
         (Some(dir), ..) => defrag_dir(dir, args.live_only, context.monitor)?,
         (None, Some(path), Some(output)) => {
             let destination = DefragDestination::New(output.clone());
@@ -56,6 +56,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         }
         _ => return Err(Fail::Usage("FILE and --output, or --data-dir".to_owned())),
     };
+    hint::notes(&mut report.notes);
     match args.write_out {
         Form::Json => {
             let mut value = json!({ "schema": "coldbolt.defrag/1" });

@@ -8,7 +8,9 @@ use std::path::Path;
 use coldbolt::etcd::datadir;
 use coldbolt::io::Source;
 use coldbolt::io::source::Lock;
+use coldbolt::words::cause::Cause;
 use coldbolt::words::error::Error;
+use coldbolt::words::hint::Hint;
 
 /// Opens a snapshot file or database; `-` is standard input.
 pub fn database(path: &Path) -> Result<Source, Error> {
@@ -20,8 +22,7 @@ pub fn database(path: &Path) -> Result<Source, Error> {
 /// Refuses a file that a running etcd holds.
 pub fn idle(source: Source) -> Result<Source, Error> {
     if source.flock() == Lock::Held {
-        let what = "is in use: a running etcd holds its lock. Stop it, or take a snapshot with `etcdctl snapshot save` and read that";
-        return Err(Error::unreadable(source.path(), what));
+        return Err(Error::unreadable(source.path(), Cause::InUse(Some(Hint::SnapshotToRead))));
     }
     Ok(source)
 }
@@ -31,9 +32,8 @@ pub fn any_file(path: &Path) -> Result<Source, Error> {
     if path != Path::new("-") {
         if path.is_dir() {
             let db = path.join("member/snap/db");
-            let hint =
-                if db.is_file() { format!("; its database is {}", db.display()) } else { String::new() };
-            return Err(Error::unreadable(path, format!("is a directory, a file is needed here{hint}")));
+            let database = db.is_file().then_some(db);
+            return Err(Error::unreadable(path, Cause::Directory { database }));
         }
         return Source::open(path);
     }

@@ -11,7 +11,7 @@ use coldbolt::{MemberId, Severity};
 use serde::Serialize;
 
 use super::out::{Form, clean, count, json, plain_table, size};
-use super::{Context, Done, Verdict, input};
+use super::{Context, Done, Verdict, hint, input};
 
 /// Say what a file or directory is, and everything in it that identifies it.
 ///
@@ -48,11 +48,12 @@ struct Document<'r> {
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let options = InspectOptions { hash: args.hash, max_findings: args.max_findings };
-    let report = if args.path == Path::new("-") {
+    let mut report = if args.path == Path::new("-") {
         inspect_file(&input::any_file(&args.path)?, options, context.monitor)?
     } else {
         inspect(&args.path, options, context.monitor)?
     };
+    hint::findings(&mut report.findings);
     match args.write_out {
         Form::Json => json(context.out, &Document { schema: "coldbolt.inspect/1", report: &report })?,
         Form::Table => {

@@ -206,7 +206,7 @@ fn show_tree(args: &Args, view: View<'_, '_>, out: &mut dyn Write) -> Result<(),
     let Some(root) = tree(view, &TreeOptions { range, separator, depth, most: MOST_NODES })? else {
         let what =
             format!("more than {MOST_NODES} prefixes at depth {depth}; ask for fewer levels with --depth");
-        return Err(Fail::Library(coldbolt::Error::Refused(what)));
+        return Err(Fail::Refused(what));
     };
     let simple = args.write_out == Listing::Simple;
     let bars = Bars::new();

@@ -14,6 +14,7 @@ use coldbolt::io::Source;
 use coldbolt::ops::fold::{self, FoldInMemoryOptions, Folded, fold_in_memory};
 use coldbolt::replay::apply::Version;
 use coldbolt::store::{Store, StoreOptions};
+use coldbolt::words::cause::Cause;
 use coldbolt::words::error::Error;
 use coldbolt::words::monitor::Monitor;
 use serde::Serialize;
@@ -132,7 +133,7 @@ pub fn open(
     }
     let directory = DataDir::list(path, None)?;
     let Some(db) = &directory.db else {
-        return Err(Error::unreadable(path, "holds no database (member/snap/db)").into());
+        return Err(Error::unreadable(path, Cause::lacks("holds no database (member/snap/db)")).into());
     };
     opened(What::Directory(input::database(db)?, Box::new(directory)))
 }
@@ -158,9 +159,9 @@ impl Opened {
     /// now.
     pub fn steady(&self) -> Result<(), Error> {
         match &self.what {
-            What::File(source) | What::Directory(source, _) => {
-                source.changed().map_or(Ok(()), |what| Err(Error::unreadable(source.path(), what)))
-            }
+            What::File(source) | What::Directory(source, _) => source
+                .changed()
+                .map_or(Ok(()), |what| Err(Error::unreadable(source.path(), Cause::changed(what)))),
             What::Folded(folded) => folded.check_unchanged(),
         }
     }

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::copy::directory;
 use super::out::{Form, clean, json, plain_table};
-use super::{Context, Done, Fail, Verdict};
+use super::{Context, Done, Fail, Verdict, hint};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
@@ -130,7 +130,8 @@ fn change(args: &Change, changes: &[ConfChange], schema: &str, context: &mut Con
         changes,
         ..CopyOptions::default()
     };
-    let report = copy_directory(&args.data_dir, &args.output, options, context.monitor)?;
+    let mut report = copy_directory(&args.data_dir, &args.output, options, context.monitor)?;
+    hint::findings(&mut report.findings);
     directory(&args.output, args.write_out, schema, &report, context)
 }
 

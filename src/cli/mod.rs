@@ -12,6 +12,7 @@ mod facts;
 mod format;
 mod get;
 mod hashkv;
+mod hint;
 mod history;
 mod input;
 mod inspect;
@@ -170,6 +171,8 @@ enum Verdict {
 enum Fail {
     Library(coldbolt::Error),
     Output(io::Error),
+    /// What was asked for does not fit the data.
+    Refused(String),
     /// What was asked for makes no sense, where clap cannot tell.
     Usage(String),
 }
@@ -286,8 +289,12 @@ fn exit_code(done: Done, monitor: &Terminal) -> u8 {
             monitor.say(&format!("error: {what}\n\nFor more information, try '--help'."));
             2
         }
+        Err(Fail::Refused(what)) => {
+            monitor.say(&format!("Error: {what}"));
+            1
+        }
         Err(Fail::Library(error)) => {
-            monitor.say(&format!("Error: {error}"));
+            monitor.say(&format!("Error: {}", hint::error(&error)));
             match error {
                 coldbolt::Error::Unreadable { .. } => 3,
                 coldbolt::Error::Damaged { .. } | coldbolt::Error::Refused(_) => 1,

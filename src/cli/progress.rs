@@ -126,6 +126,7 @@ impl Monitor for Terminal {
     }
 
     fn finding(&self, finding: Finding) {
+        let finding = super::hint::finding(finding);
         self.damage.fetch_or(finding.severity == Severity::Damage, Ordering::Relaxed);
         self.say(&format!("{}: {finding}", finding.severity));
     }

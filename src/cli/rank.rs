@@ -7,7 +7,7 @@ use coldbolt::store::compare::CompareReport;
 use serde_json::{Value, json};
 
 use super::out::{Form, clean, json as print_json, plain_table};
-use super::{Context, Done, Verdict, compare};
+use super::{Context, Done, Verdict, compare, hint};
 
 /// Which member of a dead cluster to recover from.
 ///
@@ -35,7 +35,12 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
-    let report = rank(&args.directories, RankOptions { version: args.etcd_version }, context.monitor)?;
+    let mut report = rank(&args.directories, RankOptions { version: args.etcd_version }, context.monitor)?;
+    hint::findings(&mut report.findings);
+    for member in &mut report.members {
+        hint::findings(&mut member.findings);
+        hint::notes(&mut member.error);
+    }
     let command = command(&report, args.etcd_version.as_ref());
     match args.write_out {
         Form::Json => print_json(context.out, &document(&report, command))?,
@@ -84,7 +89,7 @@ fn text(report: &RankReport, command: Option<String>) -> String {
     let mut text = plain_table(header, rows);
     for member in &report.members {
         if let Some(error) = &member.error {
-            text += &format!("\n{}: {}", member.directory, clean(error));
+            text += &format!("\n{}: {}", member.directory, clean(&error.text));
         }
     }
     if let (true, Some(best)) = (report.clear, report.members.first()) {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::copy::{finish, pour};
 use super::out::Form;
-use super::{Context, Done, Fail};
+use super::{Context, Done, Fail, hint};
 
 /// Make a snapshot file of an earlier moment: a database with the log applied up to an index, a revision or a time.
 ///
@@ -70,7 +70,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         ..CopyOptions::default()
     };
     let source = args.base.as_deref().unwrap_or(&args.dir);
-    let report = if args.output == Path::new("-") {
+    let mut report = if args.output == Path::new("-") {
         if args.write_out.is_some() {
             return Err(Fail::Usage(
                 "--write-out and a snapshot cannot both go to standard output".to_owned(),
@@ -84,5 +84,6 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     } else {
         copy(source, &args.output, options, context.monitor)?
     };
+    hint::findings(&mut report.findings);
     finish(&args.output, None, args.write_out, "coldbolt.replay/1", &report, context)
 }

@@ -6,12 +6,12 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use coldbolt::etcd::schema::Minor;
-use coldbolt::ops::restore::{Bump, Destination, KeyFilter, RestoreOptions, RestoreReport, restore};
+use coldbolt::ops::restore::{Bump, Destination, KeyFilter, RestoreOptions, RestoreReport, Warning, restore};
 use serde_json::json;
 
 use self::manifest::{Manifest, Taken};
 use super::out::{Form, json};
-use super::{Context, Done, Fail, Verdict, input, named};
+use super::{Context, Done, Fail, Verdict, hint, input, named};
 
 const DEFAULT_CLUSTER: &str = "default=http://localhost:2380";
 const DEFAULT_URL: &str = "http://localhost:2380";
@@ -179,8 +179,10 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     {
         let (now, before) = (report.members.len(), report.members_before);
         let what = format!("the manifest names {now} members, the source had {before}");
-        report.advice.push(format!("{what}: see that --initial-cluster is what the new cluster shall be"));
+        let what = format!("{what}: see that --initial-cluster is what the new cluster shall be");
+        report.advice.push(what.into());
     }
+    hint::notes(&mut report.advice);
     if !report.dry_run {
         say(&report, &taken, context);
     }
@@ -296,10 +298,11 @@ fn say(report: &RestoreReport, taken: &[Taken], context: &Context<'_>) {
             context.monitor.say(&format!("revision: {why}"));
         }
     }
-    for warning in
-        report.warnings.iter().filter(|warning| warning.contains("the log beside")).chain(&report.advice)
-    {
+    for warning in report.warnings.iter().filter(|warning| matches!(warning, Warning::LogBeside { .. })) {
         context.monitor.say(&format!("warning: {warning}"));
+    }
+    for advice in &report.advice {
+        context.monitor.say(&format!("warning: {advice}"));
     }
 }
 
@@ -342,8 +345,11 @@ fn screen(out: &mut dyn Write, report: &RestoreReport, taken: &[Taken]) -> io::R
     for why in report.raised.iter().flat_map(|raised| &raised.why) {
         writeln!(out, "  revision: {why}")?;
     }
-    for warning in report.warnings.iter().chain(&report.advice) {
+    for warning in &report.warnings {
         writeln!(out, "warning: {warning}")?;
+    }
+    for advice in &report.advice {
+        writeln!(out, "warning: {advice}")?;
     }
     if report.dry_run {
         writeln!(

@@ -72,7 +72,7 @@ fn run(args: &Both, work: Work, schema: &str, context: &mut Context<'_>) -> Done
     let report = seal::to_file(&source, &args.output, context.monitor, work)?;
     let output = args.output.to_string_lossy();
     if args.write_out == Some(Form::Json) {
-        let SealReport { source, bytes, sha256 } = report;
+        let SealReport { source, bytes, sha256, .. } = report;
         json(
             context.out,
             &json!({

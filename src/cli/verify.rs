@@ -9,7 +9,7 @@ use coldbolt::words::error::printable;
 use super::out::{Form, plain_table};
 use super::policy::PolicyArgs;
 use super::report::Reports;
-use super::{Context, Done, Verdict, input, named};
+use super::{Context, Done, Verdict, hint, input, named};
 
 /// Say exactly how good a backup is: which levels were checked, and everything that is wrong.
 ///
@@ -76,13 +76,14 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         policy: policy.as_ref(),
         previous: args.policy.previous(),
         manifest: args.check_manifest.as_deref(),
+        say: hint::error,
         standard_input: Some(&|| input::any_file(Path::new("-"))),
     };
     let terminal = context.monitor;
     let say = |unreadable: &Unreadable| terminal.say(&format!("Error: {}", unreadable.error));
     let mut answer = if args.ndjson {
         ndjson::streamed(context.out, terminal, |monitor, refused| {
-            fleet.verify(&options, monitor, &mut |unreadable| {
+            fleet.verify(&options, &hint::Worded(monitor), &mut |unreadable| {
                 say(unreadable);
                 refused(unreadable);
             })
@@ -90,6 +91,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     } else {
         fleet.verify(&options, terminal, &mut |unreadable| say(unreadable))?
     };
+    answer.files.iter_mut().for_each(|file| hint::verification(&mut file.verification));
     answer.command = std::env::args_os().map(|arg| printable(&arg.to_string_lossy())).collect();
     let written = args.reports.write(&answer);
     match args.write_out {

@@ -17,7 +17,7 @@ use coldbolt::words::monitor::{Collect, Monitor, Relay};
 use coldbolt::{Error, Finding, MemberId};
 use serde_json::{Map, Value, json};
 
-use super::{Context, Done};
+use super::{Context, Done, hint};
 
 /// How a JSON document begins.
 const JSON_HEAD: &str = "{\"schema\":\"coldbolt/wal-dump/1\",\"rows\":[";
@@ -111,7 +111,8 @@ pub fn run(args: &DumpArgs, context: &mut Context<'_>) -> Done {
         row_out(args, &row, std::mem::take(&mut first), out)
             .map_err(|source| Error::Output { what: "standard output".to_owned(), source })
     });
-    let findings = found.into_findings();
+    let mut findings = found.into_findings();
+    hint::findings(&mut findings);
     match report {
         Ok(report) => {
             end(args, &report, first, &findings, out)?;

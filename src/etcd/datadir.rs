@@ -3,50 +3,32 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::bolt::{db, meta};
+use crate::bolt::{Db, db, meta};
 use crate::codec::slice_at;
 use crate::io::Source;
+use crate::words::cause::Cause;
 use crate::words::error::{Error, Result};
+pub use crate::words::kind::{FileKind, Foreign};
 
 /// The largest raft snapshot file that is read into memory: etcd's v2 store is a few megabytes at most.
 pub const RAFT_SNAPSHOT_LIMIT: u64 = 256 << 20;
 /// The newest storage version whose rules are known here.
 pub const NEWEST_STORAGE: &str = "3.7";
 
-/// What a file is, by its content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FileKind {
-    /// A bbolt file, with or without a trailer.
-    Bolt,
-    /// A bbolt file of a big-endian machine.
-    BoltBigEndian,
-    /// A WAL segment.
-    Wal,
-    /// A raft snapshot (`*.snap`).
-    RaftSnapshot,
-    /// No bytes at all.
-    Empty,
-    /// Compressed, packed or encrypted, or plainly something else: unpack it first.
-    Foreign(&'static str),
-    /// Nothing that is known.
-    Unknown,
-}
-
 /// First bytes of what people mistake for a snapshot, and what it is.
-const FOREIGN: [(usize, &[u8], &str); 12] = [
-    (0, b"\x1f\x8b", "a gzip file"),
-    (0, b"PK\x03\x04", "a zip file"),
-    (0, b"\x28\xb5\x2f\xfd", "a zstd file"),
-    (0, b"\xfd7zXZ\0", "an xz file"),
-    (0, b"BZh", "a bzip2 file"),
-    (0, b"\x04\x22\x4d\x18", "an lz4 file"),
-    (0, b"\x1f\x9d", "a compress (.Z) file"),
-    (0, b"age-encryption.org/", "an age-encrypted file"),
-    (0, b"-----BEGIN AGE", "an age-encrypted file"),
-    (257, b"ustar", "a tar file"),
-    (0, b"SQLite format 3\0", "an SQLite database, as k3s keeps without etcd"),
-    (0, b"\x7fELF", "a program"),
+const FOREIGN: [(usize, &[u8], Foreign); 12] = [
+    (0, b"\x1f\x8b", Foreign::Packed("a gzip file")),
+    (0, b"PK\x03\x04", Foreign::Packed("a zip file")),
+    (0, b"\x28\xb5\x2f\xfd", Foreign::Packed("a zstd file")),
+    (0, b"\xfd7zXZ\0", Foreign::Packed("an xz file")),
+    (0, b"BZh", Foreign::Packed("a bzip2 file")),
+    (0, b"\x04\x22\x4d\x18", Foreign::Packed("an lz4 file")),
+    (0, b"\x1f\x9d", Foreign::Packed("a compress (.Z) file")),
+    (0, b"age-encryption.org/", Foreign::Packed("an age-encrypted file")),
+    (0, b"-----BEGIN AGE", Foreign::Packed("an age-encrypted file")),
+    (257, b"ustar", Foreign::Packed("a tar file")),
+    (0, b"SQLite format 3\0", Foreign::Sqlite),
+    (0, b"\x7fELF", Foreign::Program),
 ];
 
 /// What a file is.
@@ -67,7 +49,7 @@ pub fn file_kind(source: &Source) -> Result<FileKind> {
     if let Some((.., what)) =
         FOREIGN.iter().find(|(at, magic, _)| slice_at(&head, *at, magic.len()) == Some(*magic))
     {
-        return Ok(FileKind::Foreign(what));
+        return Ok(FileKind::Foreign(*what));
     }
     let extension = source.path().extension().and_then(|e| e.to_str());
     // A WAL segment starts with a frame that holds a record of type 4, crc.
@@ -81,7 +63,7 @@ pub fn file_kind(source: &Source) -> Result<FileKind> {
     // The head may end inside a character.
     let utf8 = std::str::from_utf8(&head).map_or_else(|e| e.error_len().is_none(), |_| true);
     let text = utf8 && head.iter().all(|b| matches!(b, b'\t' | b'\n' | b'\r' | 0x20..=0x7e | 0x80..=0xff));
-    Ok(if text { FileKind::Foreign("a text file") } else { FileKind::Unknown })
+    Ok(if text { FileKind::Foreign(Foreign::Text) } else { FileKind::Unknown })
 }
 
 /// Opens a file that must be a bbolt database.
@@ -99,23 +81,23 @@ pub fn open_database(path: &Path) -> Result<Source> {
 /// # Errors
 /// [`Error::Unreadable`], saying what it is instead and what to do.
 pub fn require_database(source: &Source) -> Result<()> {
-    let what = match file_kind(source)? {
-        FileKind::Bolt => return Ok(()),
-        FileKind::BoltBigEndian => {
-            "is a bbolt database written by a big-endian machine (s390x); read it on one".to_owned()
-        }
-        FileKind::Wal => "is a WAL segment; use `coldbolt wal dump` on its directory".to_owned(),
-        FileKind::RaftSnapshot => "is a raft snapshot; use `coldbolt snap show`".to_owned(),
-        FileKind::Empty => "is empty (0 bytes)".to_owned(),
-        FileKind::Foreign(what) if what.ends_with("file") && what != "a text file" => {
-            format!("is {what}; unpack it first")
-        }
-        FileKind::Foreign(what) => format!("is {what}, not an etcd snapshot or database"),
-        FileKind::Unknown => {
-            format!("is not an etcd snapshot or database: no bbolt meta page in its {} bytes", source.len())
-        }
-    };
-    Err(Error::unreadable(source.path(), what))
+    match file_kind(source)? {
+        FileKind::Bolt => Ok(()),
+        is => Err(not_this(source, is, FileKind::Bolt)),
+    }
+}
+
+fn not_this(source: &Source, is: FileKind, due: FileKind) -> Error {
+    Error::unreadable(source.path(), Cause::NotThis { is, due, len: source.len() })
+}
+
+/// The bbolt database in a file that must be one: what is another kind of file is told as such, whoever asks.
+///
+/// # Errors
+/// As [`require_database`], and [`Error::Damaged`] when neither meta page can be used.
+pub fn database(source: &Source) -> Result<Db<'_>> {
+    require_database(source)?;
+    Db::open(source).map_err(|c| Error::damaged(source.path(), c))
 }
 
 /// Refuses what is plainly another kind of file than `due`: a database where a WAL segment or a raft snapshot is
@@ -124,19 +106,12 @@ pub fn require_database(source: &Source) -> Result<()> {
 /// # Errors
 /// [`Error::Unreadable`], saying what it is instead.
 pub fn refuse_other_kind(source: &Source, due: FileKind) -> Result<()> {
-    let wanted = if due == FileKind::Wal { "a WAL segment" } else { "a raft snapshot" };
-    let what = match file_kind(source)? {
-        FileKind::Bolt | FileKind::BoltBigEndian => "a bbolt database",
-        FileKind::Wal if due != FileKind::Wal => "a WAL segment",
-        FileKind::RaftSnapshot if due != FileKind::RaftSnapshot => "a raft snapshot",
-        FileKind::Foreign(what) => what,
-        FileKind::Empty if due == FileKind::Wal => "empty (0 bytes)",
-        _ => return Ok(()),
-    };
-    Err(Error::unreadable(
-        source.path(),
-        format!("is {what}, not {wanted}; `coldbolt inspect` tells what a file is"),
-    ))
+    match file_kind(source)? {
+        FileKind::Unknown => Ok(()),
+        FileKind::Empty if due != FileKind::Wal => Ok(()),
+        is if is == due => Ok(()),
+        is => Err(not_this(source, is, due)),
+    }
 }
 
 /// The files of a data directory, or of the part of one that was given. Nothing is opened yet.
@@ -193,10 +168,8 @@ impl DataDir {
             list.sort();
         }
         if dir.db.is_none() && dir.snaps.is_empty() && dir.snap_dbs.is_empty() && dir.wals.is_empty() {
-            return Err(Error::unreadable(
-                path,
-                "holds no etcd data: no member/snap/db, no *.snap, no *.wal",
-            ));
+            let what = "holds no etcd data: no member/snap/db, no *.snap, no *.wal";
+            return Err(Error::unreadable(path, Cause::lacks(what)));
         }
         Ok(dir)
     }

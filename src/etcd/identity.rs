@@ -16,8 +16,9 @@ use super::peer_url::peer_urls;
 use crate::codec::array_at;
 use crate::codec::go::go_quote;
 use crate::codec::json::{quote, strings};
-use crate::words::error::{Error, Result};
+use crate::words::error::Result;
 use crate::words::ids::{ClusterId, MemberId};
+use crate::words::refusal::Refusal;
 
 /// A member of a new cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +59,7 @@ impl NewCluster {
     /// Reads `name=url,name=url`. A name may come more than once.
     ///
     /// # Errors
-    /// [`Error::Refused`] in etcd's words: a URL that cannot be, or one that comes twice.
+    /// [`Error::Refused`](crate::Error::Refused) in etcd's words: a URL that cannot be, or one that comes twice.
     pub fn parse(initial_cluster: &str, token: &str) -> Result<NewCluster> {
         let mut by_name: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for item in initial_cluster.split(',').filter(|item| !item.is_empty()) {
@@ -67,7 +68,7 @@ impl NewCluster {
         }
         let mut members = Vec::new();
         for (name, urls) in by_name {
-            let peer_urls = peer_urls(urls).map_err(Error::Refused)?;
+            let peer_urls = peer_urls(urls).map_err(Refusal::PeerUrl)?;
             members.push(NewMember {
                 id: member_id(&peer_urls, token),
                 name: name.to_owned(),
@@ -82,17 +83,17 @@ impl NewCluster {
     /// Refuses what etcd refuses of a cluster that none of its members has seen.
     ///
     /// # Errors
-    /// [`Error::Refused`] in etcd's words.
+    /// [`Error::Refused`](crate::Error::Refused) in etcd's words.
     pub fn check(&self) -> Result<()> {
         let mut urls: Vec<_> = self.members.iter().flat_map(|m| &m.peer_urls).collect();
         let all = urls.len();
         urls.sort();
         urls.dedup();
         if urls.len() < all {
-            return Err(Error::Refused(format!("initial cluster {} has duplicate url", self.to_text())));
+            return Err(Refusal::DuplicateUrl { cluster: self.to_text() }.into());
         }
         if self.members.is_empty() {
-            return Err(Error::Refused("initial cluster unset and no discovery URL found".to_owned()));
+            return Err(Refusal::NoMembers.into());
         }
         Ok(())
     }
@@ -100,21 +101,15 @@ impl NewCluster {
     /// Makes learners of the members of these names.
     ///
     /// # Errors
-    /// [`Error::Refused`] when there is no such member, or none would be left to vote.
+    /// [`Error::Refused`](crate::Error::Refused) when there is no such member, or none would be left to vote.
     pub fn make_learners(&mut self, names: &[String]) -> Result<()> {
         for name in names {
-            let missing = format!(
-                "--learner {}: no such member in --initial-cluster={}",
-                go_quote(name.as_bytes()),
-                self.to_text()
-            );
-            let member = self.members.iter_mut().find(|m| m.name == *name).ok_or(Error::Refused(missing))?;
+            let missing = Refusal::NoSuchLearner { name: go_quote(name.as_bytes()), cluster: self.to_text() };
+            let member = self.members.iter_mut().find(|m| m.name == *name).ok_or(missing)?;
             member.learner = true;
         }
         if !names.is_empty() && self.members.iter().all(|m| m.learner) {
-            return Err(Error::Refused(
-                "--learner: every member would be a learner; at least one must vote".to_owned(),
-            ));
+            return Err(Refusal::NoVoter.into());
         }
         Ok(())
     }
@@ -133,21 +128,14 @@ impl NewCluster {
     /// they are written.
     ///
     /// # Errors
-    /// [`Error::Refused`] in etcd's words when it is not there or its URLs are others.
+    /// [`Error::Refused`](crate::Error::Refused) in etcd's words when it is not there or its URLs are others.
     pub fn member(&self, name: &str, advertised: &str) -> Result<&NewMember> {
-        let advertised = peer_urls(advertised.split(',')).map_err(Error::Refused)?;
-        let missing_name = || {
-            format!(
-                "couldn't find local name {} in the initial cluster configuration",
-                go_quote(name.as_bytes())
-            )
-        };
-        let member =
-            self.members.iter().find(|m| m.name == name).ok_or_else(|| Error::Refused(missing_name()))?;
+        let advertised = peer_urls(advertised.split(',')).map_err(Refusal::PeerUrl)?;
+        let no_such = || Refusal::NoSuchMember { name: go_quote(name.as_bytes()) };
+        let member = self.members.iter().find(|m| m.name == name).ok_or_else(no_such)?;
         if member.peer_urls == advertised {
             return Ok(member);
         }
-        let why = "URLs are compared as they are written: names are not looked up";
         let missing: Vec<_> = member
             .peer_urls
             .iter()
@@ -156,16 +144,10 @@ impl NewCluster {
             .collect();
         if !missing.is_empty() {
             let (missing, advertised) = (missing.join(","), advertised.join(","));
-            let what = format!(
-                "--initial-cluster has {missing} but missing from --initial-advertise-peer-urls={advertised} ({why})"
-            );
-            return Err(Error::Refused(what));
+            return Err(Refusal::NotAdvertised { missing, advertised }.into());
         }
         let extra: Vec<_> = advertised.into_iter().filter(|url| !member.peer_urls.contains(url)).collect();
-        let (extra, cluster) = (extra.join(","), self.to_text());
-        Err(Error::Refused(format!(
-            "--initial-advertise-peer-urls has {extra} but missing from --initial-cluster={cluster} ({why})"
-        )))
+        Err(Refusal::NotInCluster { extra: extra.join(","), cluster: self.to_text() }.into())
     }
 
     /// `name=url,name=url`, sorted.

@@ -11,6 +11,7 @@ use rustix::fs::{Advice, Mode, OFlags};
 
 use super::state::{Lock, Stamp};
 use crate::codec::to_u64;
+use crate::words::cause::Cause;
 use crate::words::error::{At, Corrupt, Error, Result};
 use crate::words::finding::Code;
 
@@ -45,9 +46,9 @@ impl InputFile {
             use std::io::Seek;
             (&file).seek(std::io::SeekFrom::End(0)).map_err(|e| Error::unreadable(path, e))?
         } else if kind.is_dir() {
-            return Err(Error::unreadable(path, "is a directory, a file is needed here"));
+            return Err(Error::unreadable(path, Cause::Directory { database: None }));
         } else {
-            return Err(Error::unreadable(path, "is not a regular file"));
+            return Err(Error::unreadable(path, Cause::NotAFile));
         };
         Ok(InputFile { opened: stamp(&metadata), is_regular: kind.is_file(), file, len })
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::state::{Lock, Stamp};
+use crate::words::cause::Cause;
 use crate::words::error::{Corrupt, Error, Result};
 
 #[derive(Debug)]
@@ -10,7 +11,7 @@ pub(super) enum InputFile {}
 
 impl InputFile {
     pub(super) fn open(path: &Path) -> Result<InputFile> {
-        Err(Error::unreadable(path, "this program was built without the ability to open files"))
+        Err(Error::unreadable(path, Cause::NoFiles))
     }
 
     pub(super) fn len(&self) -> u64 {

@@ -16,6 +16,7 @@ use super::no_file::InputFile;
 use super::overlay::{Piece, Spans};
 pub use super::state::{Lock, Stamp};
 use crate::codec::{slice_at, to_u64, to_usize};
+use crate::words::cause::Cause;
 use crate::words::error::{At, Corrupt, Error, Result, show};
 use crate::words::finding::{Code, Finding};
 use crate::words::monitor::Monitor;
@@ -97,7 +98,7 @@ impl Source {
         }
         let len = file.len();
         let map = Map::of(file);
-        let map = map.map_err(|(_, e)| Error::unreadable(path, format!("cannot be mapped: {e}")))?;
+        let map = map.map_err(|(_, e)| Error::unreadable(path, Cause::Unmappable(e)))?;
         Ok(Source { path: path.to_path_buf(), inner: Inner::Map(Arc::new(map)), len })
     }
 
@@ -292,7 +293,7 @@ impl Source {
     pub fn steady<T>(&self, monitor: &dyn Monitor, answer: Result<T>) -> Result<T> {
         let Some(what) = self.changed() else { return answer };
         if answer.is_ok() {
-            return Err(Error::unreadable(&self.path, what));
+            return Err(Error::unreadable(&self.path, Cause::changed(what)));
         }
         monitor.finding(Finding::new(Code::InUse, &self.name(), At::default(), what));
         answer

@@ -10,6 +10,7 @@ use crate::words::collector::{Collector, Teller};
 use crate::words::error::{Corrupt, Error, Result};
 use crate::words::finding::Code;
 use crate::words::monitor::{Monitor, Relay};
+use crate::words::refusal::Refusal;
 
 /// Findings of one kind that are told one by one; of the rest only the number.
 const TOLD: u64 = 100;
@@ -23,12 +24,8 @@ pub fn bucket_at<'d, 's>(db: &'d Db<'s>, path: &[&[u8]]) -> Result<Bucket<'d, 's
     for name in path {
         let next = bucket.bucket(name).map_err(|c| Error::damaged(db.source().path(), c))?;
         bucket = next.ok_or_else(|| {
-            let within = if bucket.name.is_empty() {
-                String::new()
-            } else {
-                format!(" in bucket {}", quoted(&bucket.name))
-            };
-            Error::Refused(format!("{}: there is no bucket {}{within}", db.source().name(), quoted(name)))
+            let (file, parent) = (db.source().name(), bucket.name.to_vec());
+            Error::from(Refusal::NoBucket { file, bucket: name.to_vec(), parent })
         })?;
     }
     Ok(bucket)
@@ -43,21 +40,12 @@ pub fn value_of(bucket: &Bucket<'_, '_>, key: &[u8]) -> Result<Vec<u8>> {
     let mut cursor = bucket.cursor();
     let found =
         cursor.seek(key).map_err(|c| Error::damaged(source.path(), c))?.filter(|item| item.key == key);
-    let what = match found {
-        Some(item) if !item.is_bucket => return Ok(item.value.to_vec()),
-        Some(_) => "is a bucket, not a value",
-        None => "is not there",
-    };
-    Err(Error::Refused(format!(
-        "{}: key {} in bucket {} {what}",
-        source.name(),
-        quoted(key),
-        quoted(&bucket.name)
-    )))
-}
-
-fn quoted(name: &[u8]) -> String {
-    format!("\"{}\"", name.escape_ascii())
+    let (file, bucket, key) = (source.name(), bucket.name.to_vec(), key.to_vec());
+    match found {
+        Some(item) if !item.is_bucket => Ok(item.value.to_vec()),
+        Some(_) => Err(Refusal::IsABucket { file, bucket, key }.into()),
+        None => Err(Refusal::NoKey { file, bucket, key }.into()),
+    }
 }
 
 /// Hands out the elements of a bucket that can be read, in the order of the tree, until `each` breaks off. What

@@ -14,9 +14,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::restore::database::facts;
-use super::verify::{Level, Verification, VerifyOptions, refuse_damage, verify_file};
+use super::verify::{Level, TrailerState, Verification, VerifyOptions, refuse_damage, verify_file};
 use crate::bolt::Db;
 use crate::bolt::writer::Freelist;
+use crate::etcd::datadir;
 use crate::etcd::{BucketKey, Facts, Revision};
 use crate::io::Source;
 use crate::io::dest::{self, Dest, Existing};
@@ -26,7 +27,9 @@ use crate::ops::overlap::{beside, while_syncing};
 use crate::snap::backup::TRAILER;
 use crate::store::keep::{Rule, Selection};
 use crate::store::rewrite::{Edit, Edits, write_anew};
+use crate::words::cause::Cause;
 use crate::words::error::{Error, Result, show};
+use crate::words::hint::{Hint, Note};
 use crate::words::monitor::Monitor;
 
 /// Where the new file goes.
@@ -62,6 +65,7 @@ pub struct FileSize {
 
 /// What was done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct DefragReport {
     /// The source, as named.
     pub source: String,
@@ -80,7 +84,7 @@ pub struct DefragReport {
     /// The compaction that was finished.
     pub compacted: Option<i64>,
     /// What a person should know.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
 }
 
 /// Defragments the database of a data directory in its place.
@@ -108,7 +112,7 @@ pub fn defrag(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -
     // What is in the way is told before the source is read for minutes.
     dest::claim(path, existing)?;
     let stamp = source.stamp();
-    let db = Db::open(source).map_err(|c| Error::damaged(source.path(), c))?;
+    let db = datadir::database(source)?;
     // Reading a cold file for two ends at once would have its disk go back and forth.
     let (before, (plan, mut dest, due)) = beside(
         is_cold(source),
@@ -128,7 +132,7 @@ pub fn defrag(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -
             Ok((plan, dest, due))
         },
     )?;
-    let trailer = before.measured.trailer == "present";
+    let trailer = before.measured.trailer == TrailerState::Present;
     let partial = dest.partial().to_path_buf();
     let (after, digest) =
         while_syncing(|| dest.sync(), || read_back(&partial, (due, &before), trailer, monitor))?;
@@ -139,7 +143,10 @@ pub fn defrag(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -
     let held =
         (options.destination == DefragDestination::InPlace).then(|| lock(source.path())).transpose()?;
     if stamp != source.stamp() {
-        return Err(Error::unreadable(source.path(), "changed while it was read; nothing was kept"));
+        return Err(Error::unreadable(
+            source.path(),
+            Cause::changed("changed while it was read; nothing was kept"),
+        ));
     }
     dest.finish()?;
     drop(held);
@@ -158,8 +165,7 @@ pub fn defrag(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -
 
 fn idle(source: &Source) -> Result<()> {
     if source.flock() == Lock::Held {
-        let what = "is in use: a running etcd holds its lock. Stop it, or use `etcdctl defrag`";
-        return Err(Error::unreadable(source.path(), what));
+        return Err(Error::unreadable(source.path(), Cause::InUse(Some(Hint::DefragLive))));
     }
     Ok(())
 }
@@ -168,7 +174,8 @@ fn lock(path: &Path) -> Result<File> {
     let file = File::open(path).map_err(|e| Error::unreadable(path, e))?;
     match file.try_lock() {
         Err(fs::TryLockError::WouldBlock) => {
-            Err(Error::unreadable(path, "came into use while it was read; nothing was changed"))
+            let what = "came into use while it was read; nothing was changed";
+            Err(Error::unreadable(path, Cause::changed(what)))
         }
         // A file system without locks has none that etcd could hold.
         Ok(()) | Err(fs::TryLockError::Error(_)) => Ok(file),
@@ -193,7 +200,7 @@ struct Plan<'d, 's> {
     keep: Option<Selection>,
     compact: Option<i64>,
     revision: i64,
-    notes: Vec<String>,
+    notes: Vec<Note>,
 }
 
 impl<'d, 's> Plan<'d, 's> {
@@ -205,10 +212,11 @@ impl<'d, 's> Plan<'d, 's> {
         match facts.compact_revision().filter(|_| live_only) {
             Some(compact) => plan.finish_compaction(&facts, compact, monitor)?,
             None if live_only => {
-                plan.notes.push("no compaction was ever asked for: all history stays".to_owned())
+                plan.notes.push("no compaction was ever asked for: all history stays".into())
             }
             None if facts.compaction_is_unfinished() => {
-                plan.notes.push("a compaction is marked and not finished: --live-only finishes it, or etcd when it starts".to_owned());
+                let what = "a compaction is marked and not finished";
+                plan.notes.push(Note::with(what, Hint::FinishCompaction));
             }
             None => {}
         }
@@ -225,13 +233,20 @@ impl<'d, 's> Plan<'d, 's> {
             let keys = Cow::Owned([(b"finishedCompactRev".to_vec(), Some(mark))].into());
             self.edits.insert(b"meta", Edit { clear: false, keys });
         }
-        self.notes.push(match (unfinished, keep.counts.dropped) {
-            (true, dropped) => format!("the compaction at revision {compact} is finished: {dropped} stored revisions are left out"),
-            (false, 0) => format!("the compaction at revision {compact} was finished already: there was nothing to leave out"),
+        let what = match (unfinished, keep.counts.dropped) {
+            (true, dropped) => format!(
+                "the compaction at revision {compact} is finished: {dropped} stored revisions are left out"
+            ),
+            (false, 0) => format!(
+                "the compaction at revision {compact} was finished already: there was nothing to leave out"
+            ),
             (false, dropped) => {
-                format!("the compaction at revision {compact} had left {dropped} stored revisions behind: they are left out")
+                format!(
+                    "the compaction at revision {compact} had left {dropped} stored revisions behind: they are left out"
+                )
             }
-        });
+        };
+        self.notes.push(what.into());
         self.compact = Some(compact);
         self.keep = Some(keep);
         Ok(())

@@ -15,12 +15,16 @@ use crate::io::dest::{Dest, Existing};
 use crate::io::source::Lock;
 use crate::snap::backup::{TRAILER, Trailer};
 use crate::store::digest::sha256;
+use crate::words::cause::Cause;
 use crate::words::error::{At, Corrupt, Error, Result, show};
 use crate::words::finding::Code;
+use crate::words::hint::Hint;
 use crate::words::monitor::Monitor;
+use crate::words::refusal::Refusal;
 
 /// What was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct SealReport {
     /// The source, as named.
     pub source: String,
@@ -44,8 +48,7 @@ fn put_on(source: &Source, (out, name): (&mut File, &Path), monitor: &dyn Monito
     match trailer {
         Trailer::Absent => {}
         Trailer::Present { .. } | Trailer::Zeroed { .. } => {
-            let what = "ends with a trailer already; `coldbolt verify` tells whether it is right, `coldbolt unseal` takes it off";
-            return Err(Error::Refused(format!("{}: {what}", source.name())));
+            return Err(Refusal::Sealed { file: source.name() }.into());
         }
         Trailer::Cut { .. } | Trailer::Lost { .. } => {
             let corrupt = Corrupt::new(
@@ -65,7 +68,10 @@ fn put_on(source: &Source, (out, name): (&mut File, &Path), monitor: &dyn Monito
         out.try_clone().map_err(|source| Error::Output { what: show(name), source })?,
     )?;
     if sha256(&written, size, monitor).ok() != Some(digest) {
-        return Err(Error::unreadable(source.path(), "changed while it was read; nothing was kept"));
+        return Err(Error::unreadable(
+            source.path(),
+            Cause::changed("changed while it was read; nothing was kept"),
+        ));
     }
     Ok(SealReport {
         source: source.name(),
@@ -84,7 +90,7 @@ pub fn unseal(source: &Source, out: (&mut File, &Path), monitor: &dyn Monitor) -
 
 fn take_off(source: &Source, (out, name): (&mut File, &Path), monitor: &dyn Monitor) -> Result<SealReport> {
     let (Trailer::Present { digest, payload }, _) = trailer(source)? else {
-        return Err(Error::Refused(format!("{}: has no SHA-256 trailer to take off", source.name())));
+        return Err(Refusal::NotSealed { file: source.name() }.into());
     };
     let computed = sha256(source, payload, monitor).map_err(|c| Error::damaged(source.path(), c))?;
     if computed != digest {
@@ -124,10 +130,7 @@ pub fn to_file(
 fn trailer(source: &Source) -> Result<(Trailer, u64)> {
     datadir::require_database(source)?;
     if source.flock() == Lock::Held {
-        return Err(Error::unreadable(
-            source.path(),
-            "is in use: a running etcd holds its lock. Stop it, or use `etcdctl snapshot save`",
-        ));
+        return Err(Error::unreadable(source.path(), Cause::InUse(Some(Hint::Snapshot))));
     }
     let damaged = |corrupt| Error::damaged(source.path(), corrupt);
     let db = Db::open(source).map_err(damaged)?;

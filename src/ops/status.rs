@@ -1,6 +1,6 @@
 //! `status`: the numbers `etcdutl snapshot status` prints, from a walk that also checks every page.
 
-use crate::bolt::Db;
+use crate::etcd::datadir;
 use crate::io::Source;
 use crate::io::gate::with_read_ahead;
 use crate::store::scan::{Keys, Options, scan};
@@ -31,13 +31,13 @@ pub struct StatusReport {
 ///
 /// # Errors
 /// [`Error::Damaged`] with the first broken rule when the numbers could not be right, after all of them went to the
-/// monitor; [`Error::Unreadable`] when the file changed meanwhile.
+/// monitor; [`Error::Unreadable`] when it is another kind of file, or changed meanwhile.
 pub fn status(source: &Source, monitor: &dyn Monitor) -> Result<StatusReport> {
     source.steady(monitor, numbers(source, monitor))
 }
 
 fn numbers(source: &Source, monitor: &dyn Monitor) -> Result<StatusReport> {
-    let db = Db::open(source).map_err(|c| Error::damaged(source.path(), c))?;
+    let db = datadir::database(source)?;
     let scan =
         with_read_ahead(source, |gate| scan(&db, Options { limit: 100, gate, keys: Keys::Live }, monitor))?;
     let name = source.name();

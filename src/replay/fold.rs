@@ -23,6 +23,7 @@ use crate::words::error::{At, Error, Result, show, show_bytes};
 use crate::words::finding::{Code, Finding};
 use crate::words::ids::{ClusterId, MemberId, RaftIndex, Term};
 use crate::words::monitor::Monitor;
+use crate::words::refusal::{Mark, Refusal};
 
 /// What was applied.
 #[derive(Debug, Clone, Serialize)]
@@ -312,7 +313,7 @@ impl<'f, 'd, 's> Folding<'f, 'd, 's> {
         for change in self.options.changes {
             let done = self.replayer.change_members(change);
             if let Done::Rejected(why) = done.map_err(|corrupt| Error::damaged(self.tail.place, corrupt))? {
-                return Err(Error::Refused(format!("member {}: {why}", change.member())));
+                return Err(Refusal::MemberChange { id: change.member(), why }.into());
             }
         }
         self.report.voters = self.replayer.voters();
@@ -405,30 +406,26 @@ impl FoldReport {
 
 /// Refuses what would be backwards.
 fn refuse_going_back(until: Until, index: RaftIndex, revision: i64) -> Result<()> {
-    let (what, has, wanted) = match until {
-        Until::Index(wanted) if index > wanted => ("raft index", index.to_string(), wanted.to_string()),
-        Until::Revision(wanted) if revision > wanted => {
-            ("revision", revision.to_string(), wanted.to_string())
-        }
+    let (has, asked) = match until {
+        Until::Index(wanted) if index > wanted => (Mark::Index(index), Mark::Index(wanted)),
+        Until::Revision(wanted) if revision > wanted => (Mark::Revision(revision), Mark::Revision(wanted)),
         _ => return Ok(()),
     };
-    Err(Error::Refused(format!(
-        "the database is at {what} {has} already, past {wanted}: a log is not undone; give an older snapshot as --base"
-    )))
+    Err(Refusal::AlreadyPast { has, asked }.into())
 }
 
 /// Refuses a log that does not come so far.
 fn refuse_short_log(until: Until, replayer: &Replayer<'_, '_>) -> Result<()> {
-    let (what, ends, wanted) = match until {
+    let (ends, asked) = match until {
         Until::Index(wanted) if replayer.index() < wanted => {
-            ("raft index", replayer.index().to_string(), wanted.to_string())
+            (Mark::Index(replayer.index()), Mark::Index(wanted))
         }
         Until::Revision(wanted) if replayer.revision() < wanted => {
-            ("revision", replayer.revision().to_string(), wanted.to_string())
+            (Mark::Revision(replayer.revision()), Mark::Revision(wanted))
         }
         _ => return Ok(()),
     };
-    Err(Error::Refused(format!("what of the log can be applied ends at {what} {ends}, before {wanted}")))
+    Err(Refusal::EndsBefore { ends, asked }.into())
 }
 
 fn uncommitted(report: &FoldReport, place: &Path) -> Finding {

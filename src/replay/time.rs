@@ -13,9 +13,10 @@ use crate::etcd::request::{
     Compare, PutRequest, Request, TxnRequest, compare::TargetUnion, decode, request_op,
 };
 use crate::raft::{EntryType, EntryView};
-use crate::words::error::{At, Error, Result};
+use crate::words::error::{At, Result};
 use crate::words::finding::{Code, Finding};
 use crate::words::ids::RaftIndex;
+use crate::words::refusal::Refusal;
 
 /// Clocks may differ so much without a word.
 const TOLERATED: SignedDuration = SignedDuration::from_secs(5);
@@ -114,21 +115,14 @@ impl EntryTimes {
 
     /// Finds the last entry up to `limit` that is not after `to`. `from` is where the database ends.
     pub fn cut(&self, to: Timestamp, from: u64, limit: u64) -> Result<CutPoint> {
-        let remedy = "say --to-revision or --to-index";
         let chain = self.rising();
         let Some(first) = chain.first() else {
-            return Err(Error::Refused(format!(
-                "no entry of the log after raft index {from}, where the database ends, tells a time: no Kubernetes object that can be read \
-                 is put there; {remedy}"
-            )));
+            return Err(Refusal::NoTime { from: from.into() }.into());
         };
         let before = chain.partition_point(|timed| timed.time <= to && timed.index.get() <= limit);
         let Some(last) = before.checked_sub(1).and_then(|at| chain.get(at)) else {
-            return Err(Error::Refused(format!(
-                "the log after raft index {from}, where the database ends, begins to tell times at {} (entry {}), past {to}: give an older \
-                 snapshot as --base, or {remedy}",
-                first.time, first.index
-            )));
+            let (from, first, index) = (from.into(), first.time, first.index.into());
+            return Err(Refusal::BeginsLater { from, first, index, asked: to }.into());
         };
         let next = chain.iter().find(|timed| timed.time > to).copied();
         Ok(CutPoint { last: *last, next, evidence: to_u64(self.0.len()), ahead: self.ahead(&chain) })
@@ -243,6 +237,7 @@ fn is_none(compare: &Compare) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::words::hint::Hint;
 
     /// Entries 11, 12 and so on tell these seconds.
     fn times(seconds: &[i64]) -> EntryTimes {
@@ -266,12 +261,10 @@ mod tests {
         assert_eq!(cut(&seconds, 300), (13, Some(14)));
         assert_eq!(cut(&seconds, 900), (14, None));
         let before = times(&seconds).cut(Timestamp::new(99, 0).unwrap(), 10, u64::MAX).unwrap_err();
-        assert!(before.to_string().contains("give an older snapshot as --base"), "{before}");
+        assert_eq!(before.hint(), Some(Hint::OlderBaseOrEndElsewhere), "{before}");
         let none = times(&[]).cut(Timestamp::new(99, 0).unwrap(), 10, u64::MAX).unwrap_err();
-        assert!(
-            none.to_string().contains("tells a time") && none.to_string().contains("say --to-revision"),
-            "{none}"
-        );
+        assert!(none.to_string().contains("tells a time"), "{none}");
+        assert_eq!(none.hint(), Some(Hint::EndElsewhere));
         // What is not known to be committed is no place to stop at.
         assert_eq!(
             times(&seconds).cut(Timestamp::new(900, 0).unwrap(), 10, 13).unwrap().last.index.get(),

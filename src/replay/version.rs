@@ -7,8 +7,10 @@ use crate::etcd::Facts;
 use crate::etcd::request::{Request, decode};
 use crate::etcd::schema::{Minor, storage_version};
 use crate::raft::{EntryType, EntryView};
-use crate::words::error::{At, Error, Result, printable, show};
+use crate::words::error::{At, Result, show};
 use crate::words::finding::{Code, Finding};
+use crate::words::hint::Hint;
+use crate::words::refusal::Refusal;
 
 /// A cluster version that an entry sets.
 pub(super) fn version_in(entry: &EntryView<'_>) -> Option<Minor> {
@@ -41,18 +43,12 @@ pub(super) fn infer(
     // Of equal ones the first.
     let newest = named.iter().rev().max_by_key(|(minor, _)| *minor);
     let Some((Some(minor), reason)) = newest else {
-        let stated = storage.version.map_or_else(String::new, |stated| format!(" {}", printable(&stated)));
-        let what = format!(
-            "which etcd{stated} wrote the files, and by whose rules the log is to be applied, is not known: say --etcd-version"
-        );
-        return Err(Error::Refused(what));
+        return Err(Refusal::RulesUnknown { stated: storage.version }.into());
     };
     if cluster.is_none() && logged.is_none() && !storage.stated {
-        let what = format!(
-            "the cluster had not agreed on a version yet; it is taken for {}, say --etcd-version if it was newer",
-            minor.name()
-        );
-        findings.push(Finding::new(Code::ReplayVersion, &show(place), At::default(), what));
+        let what = format!("the cluster had not agreed on a version yet; it is taken for {}", minor.name());
+        let finding = Finding::new(Code::ReplayVersion, &show(place), At::default(), what);
+        findings.push(finding.hint(Hint::EtcdVersionIfNewer));
     }
     Ok((Version { minor: *minor, patch: None }, (*reason).to_owned()))
 }

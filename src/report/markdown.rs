@@ -28,7 +28,8 @@ fn one(out: &mut dyn Write, file: &Verification) -> io::Result<()> {
         Verdict::Inconclusive => "❔",
         Verdict::Unreadable | Verdict::Bad => "❌",
     };
-    writeln!(out, "\n### {mark} {}\n\n{}, {}\n", text(&file.path), text(&file.kind), text(&verdict(file)))?;
+    let kind = file.kind.to_string();
+    writeln!(out, "\n### {mark} {}\n\n{}, {}\n", text(&file.path), text(&kind), text(&verdict(file)))?;
     writeln!(out, "| Check | Outcome | Detail |\n|---|---|---|")?;
     for level in file.levels.iter().filter(|l| l.outcome != Outcome::NotApplicable) {
         writeln!(

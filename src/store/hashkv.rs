@@ -7,18 +7,19 @@ pub(crate) mod kept;
 pub(crate) mod rule;
 
 use self::rule::{Counts, counts};
+use crate::bolt::Bucket;
 use crate::bolt::walk::{Shared, Visited, settled, walk_parallel};
-use crate::bolt::{Bucket, Db};
 use crate::etcd::newest::{Gatherer, Gathering, Newest};
 use crate::etcd::small::{self, Small};
 use crate::etcd::stored::{self, Policy, Reader, Revisions, Stored};
-use crate::etcd::{BucketKey, Facts, Revision};
+use crate::etcd::{BucketKey, Facts, Revision, datadir};
 use crate::io::gate::with_read_ahead;
 use crate::io::{Gate, Source};
 use crate::store::crc::Crc;
 use crate::words::error::{Error, Result};
 use crate::words::finding::{Code, Finding};
 use crate::words::monitor::Monitor;
+use crate::words::refusal::{self, Refusal};
 
 /// What to hash.
 #[derive(Debug, Clone, Copy, Default)]
@@ -47,14 +48,14 @@ pub struct HashKvReport {
 ///
 /// # Errors
 /// [`Error::Refused`] in etcd's words for a compacted or future revision, [`Error::Damaged`] when a page or record
-/// cannot be read, [`Error::Unreadable`] when the file changed meanwhile.
+/// cannot be read, [`Error::Unreadable`] when it is another kind of file, or changed meanwhile.
 pub fn hashkv(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) -> Result<HashKvReport> {
     source.steady(monitor, hash(source, options, monitor))
 }
 
 fn hash(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) -> Result<HashKvReport> {
     let damaged = |c| Error::damaged(source.path(), c);
-    let db = Db::open(source).map_err(damaged)?;
+    let db = datadir::database(source)?;
     for corrupt in db.faults() {
         monitor.finding(Finding::from_corrupt(&source.name(), corrupt));
     }
@@ -107,20 +108,15 @@ fn wanted(options: HashKvOptions, facts: &Facts, last: i64) -> Result<(i64, i64)
     let current = facts.current_revision(last);
     let revision = options.revision.filter(|r| *r != 0).unwrap_or(current);
     let compact = options.compact_revision.unwrap_or(in_file);
+    let there = refusal::Revisions { file: None, first: compact, last: current };
     if revision > current {
-        return Err(Error::Refused(format!(
-            "mvcc: required revision is a future revision ({revision} was asked for, the file ends at {current})"
-        )));
+        return Err(Refusal::Future { asked: revision, there }.into());
     }
     if revision < 0 || (revision > 0 && revision < compact) {
-        return Err(Error::Refused(format!(
-            "mvcc: required revision has been compacted ({revision} was asked for, the file starts at {compact})"
-        )));
+        return Err(Refusal::Compacted { asked: revision, there }.into());
     }
     if compact < in_file {
-        return Err(Error::Refused(format!(
-            "the file is compacted at {in_file}; it cannot be hashed as if compacted at {compact}"
-        )));
+        return Err(Refusal::CompactedFurther { asked: compact, compacted: in_file }.into());
     }
     Ok((revision, compact))
 }

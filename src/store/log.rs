@@ -8,6 +8,7 @@ use crate::store::Store;
 use crate::wal::{Log, Scan};
 use crate::words::error::{At, Result};
 use crate::words::finding::{Code, Finding, Severity};
+use crate::words::hint::Hint;
 use crate::words::ids::RaftIndex;
 
 impl Store<'_> {
@@ -27,11 +28,11 @@ impl Store<'_> {
             let committed = summary.commit().saturating_sub(held);
             let what = format!(
                 "the database is at index {held}, the log goes to {last}: {} entries are only in the WAL, {committed} of them known to be \
-                 committed; this answer is without what they change, with --fold it has that",
+                 committed; this answer is without what they change",
                 last.saturating_sub(held)
             );
             let lag = Finding::new(Code::DbLag, &self.source().name(), At::default().index(held), what);
-            self.monitor.finding(Finding { severity: Severity::Warning, ..lag });
+            self.monitor.finding(Finding { severity: Severity::Warning, hint: Some(Hint::Fold), ..lag });
         }
         Ok(())
     }

@@ -32,8 +32,8 @@
 //!
 //! // As of now.
 //! let now = store.at(None)?;
-//! let kv = now.get(b"/txn/a")?.ok_or_else(|| coldbolt::Error::Refused("no such key".to_owned()))?;
-//! assert_eq!((kv.value.as_slice(), kv.version), (b"1".as_slice(), 1));
+//! let kv = now.get(b"/txn/a")?;
+//! assert_eq!(kv.map(|kv| (kv.value, kv.version)), Some((b"1".to_vec(), 1)));
 //!
 //! // As of then.
 //! let then = store.at(Some(90))?;
@@ -74,12 +74,13 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::bolt::{Bucket, Db, Page, Pgid, Root};
 use crate::codec::{to_u64, to_usize};
-use crate::etcd::{BucketKey, Facts, KeyRange, KeyValue, Revision, stored};
+use crate::etcd::{BucketKey, Facts, KeyRange, KeyValue, Revision, datadir, stored};
 use crate::io::{Source, Window};
 use crate::words::error::{At, Corrupt, Error, Result};
 use crate::words::finding::{Code, Finding};
 use crate::words::ids::LeaseId;
 use crate::words::monitor::Monitor;
+use crate::words::refusal::{self, Refusal};
 
 pub use events::{Event, EventKind};
 pub use hashkv::{HashKvOptions, HashKvReport, hashkv};
@@ -171,9 +172,10 @@ impl<'s> Store<'s> {
     /// Opens a snapshot file or database. Reads the meta bucket and the last page.
     ///
     /// # Errors
-    /// [`Error::Damaged`] when it is no bbolt file, has no `key` bucket, or a page on the way cannot be read.
+    /// [`Error::Unreadable`] when it is another kind of file, [`Error::Damaged`] when it has no `key` bucket, or a
+    /// page on the way cannot be read.
     pub fn open(source: &'s Source, options: StoreOptions, monitor: &'s dyn Monitor) -> Result<Store<'s>> {
-        let db = Db::open(source).map_err(|c| Error::damaged(source.path(), c))?;
+        let db = datadir::database(source)?;
         let mut store = Store {
             db,
             options,
@@ -227,18 +229,13 @@ impl<'s> Store<'s> {
         let current = self.revision();
         let first = self.compact_revision().unwrap_or(1);
         let revision = revision.filter(|r| *r > 0).unwrap_or(current);
-        let refuse = |why: &str| {
-            let file = self.source().name();
-            Err(Error::Refused(format!(
-                "{why}: {revision} was asked for, {file} has revisions {first} to {current}"
-            )))
-        };
+        let there = refusal::Revisions { file: Some(self.source().name()), first, last: current };
         if revision > current {
-            return refuse("mvcc: required revision is a future revision");
+            return Err(Refusal::Future { asked: revision, there }.into());
         }
         // At the compacted revision itself everything that was live is kept (`rangeKeys`: rev < compactMainRev).
         if revision < first {
-            return refuse("mvcc: required revision has been compacted");
+            return Err(Refusal::Compacted { asked: revision, there }.into());
         }
         Ok(View { store: self, revision })
     }

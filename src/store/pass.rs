@@ -9,6 +9,7 @@ use crate::etcd::stored::{self, Policy, Reader, Revisions, Stored};
 use crate::etcd::{BucketKey, Facts, Revision, schema};
 use crate::io::gate::with_read_ahead;
 use crate::store::{OwnedKeyValue, Store, TOLD};
+use crate::words::cause::Cause;
 use crate::words::error::{Corrupt, Error, Result};
 use crate::words::finding::Code;
 
@@ -192,11 +193,8 @@ impl<'s> Store<'s> {
         let Small { top, missing, .. } = &small;
         let is_etcd = schema::is_etcd(top.found.iter().map(|bucket| bucket.name.as_slice()));
         if missing.is_empty() && top.faults.is_empty() && !is_etcd {
-            let what = format!(
-                "is a bbolt database, but not etcd's: bucket key is not among its {} buckets",
-                top.found.len()
-            );
-            return Err(Error::unreadable(self.source().path(), what));
+            let cause = Cause::NotEtcds { buckets: top.found.len() };
+            return Err(Error::unreadable(self.source().path(), cause));
         }
         let faults: Vec<Corrupt> = small.all_faults().cloned().collect();
         self.judge(&faults)?;

@@ -11,6 +11,7 @@ use crate::codec::checksum::crc32c;
 use crate::store::keep::Selection;
 use crate::words::error::{Error, Result};
 use crate::words::monitor::Monitor;
+use crate::words::refusal::Refusal;
 
 /// Keys that get this value, or none any more.
 pub(crate) type Keys = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
@@ -56,10 +57,7 @@ pub(crate) fn write_anew<W: Write + Seek>(
     let mut names = BTreeMap::new();
     while let Some(item) = cursor.next().map_err(|c| stream.damaged(c))? {
         if !item.is_bucket {
-            return Err(Error::Refused(format!(
-                "{}: a key outside every bucket: no etcd database",
-                db.source().name()
-            )));
+            return Err(Refusal::KeyOutside { file: db.source().name() }.into());
         }
         names.insert(item.key.to_vec(), true);
     }

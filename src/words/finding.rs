@@ -2,96 +2,10 @@
 
 use std::fmt;
 
-use crate::words::error::{At, Corrupt, printable};
-
-/// How bad a finding is. The order is the order of badness.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Worth knowing, nothing is wrong.
-    Note,
-    /// etcd would cope, a person should look.
-    Warning,
-    /// Data is lost or wrong.
-    Damage,
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Severity::Note => "note",
-            Severity::Warning => "warning",
-            Severity::Damage => "damage",
-        })
-    }
-}
-
-macro_rules! codes {
-    ($($variant:ident, $name:literal, $severity:ident, $meaning:literal, $etcd:literal, $remedy:literal;)*) => {
-        /// The stable name of a kind of finding. `coldbolt explain CODE` prints what it means.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Code {
-            $(#[doc = $meaning] $variant,)*
-        }
-
-        impl Code {
-            /// Every code, in the order of the layers they come from.
-            pub const ALL: &'static [Code] = &[$(Code::$variant),*];
-
-            /// The stable kebab-case name.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self { $(Code::$variant => $name),* }
-            }
-
-            /// How bad it is unless the place it is found in says otherwise.
-            #[must_use]
-            pub fn severity(self) -> Severity {
-                match self { $(Code::$variant => Severity::$severity),* }
-            }
-
-            /// One sentence: what it means.
-            #[must_use]
-            pub fn meaning(self) -> &'static str {
-                match self { $(Code::$variant => $meaning),* }
-            }
-
-            /// One sentence: what etcd and its tools do about it.
-            #[must_use]
-            pub fn etcd(self) -> &'static str {
-                match self { $(Code::$variant => $etcd),* }
-            }
-
-            /// One sentence: what to do.
-            #[must_use]
-            pub fn remedy(self) -> &'static str {
-                match self { $(Code::$variant => $remedy),* }
-            }
-        }
-    };
-}
-
-include!("codes.rs");
-
-impl Code {
-    /// The code of that kebab-case name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Code> {
-        Code::ALL.iter().copied().find(|code| code.name() == name)
-    }
-}
-
-impl fmt::Display for Code {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl serde::Serialize for Code {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
-    }
-}
+pub use crate::words::codes::{Code, Level, Severity};
+use crate::words::corrupt::{At, Corrupt};
+use crate::words::hint::Hint;
+use crate::words::text::printable;
 
 /// Something about the data in one file. The operation that found it went on.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -106,6 +20,9 @@ pub struct Finding {
     pub at: At,
     /// What was found and what was expected.
     pub detail: String,
+    /// What helps; a front end says it in its own words, after the detail.
+    #[serde(skip)]
+    pub hint: Option<Hint>,
 }
 
 impl Finding {
@@ -118,7 +35,14 @@ impl Finding {
             file: printable(file),
             at,
             detail: printable(&detail.into()),
+            hint: None,
         }
+    }
+
+    /// The same finding, and what helps.
+    #[must_use]
+    pub fn hint(self, hint: impl Into<Option<Hint>>) -> Finding {
+        Finding { hint: hint.into(), ..self }
     }
 
     /// A broken rule, bound to its file.

@@ -1,7 +1,14 @@
 //! What everything says: errors, findings and their codes, ids, progress.
 
+pub mod cause;
+pub mod codes;
 pub mod collector;
+pub mod corrupt;
 pub mod error;
 pub mod finding;
+pub mod hint;
 pub mod ids;
+pub mod kind;
 pub mod monitor;
+pub mod refusal;
+pub mod text;

@@ -10,6 +10,7 @@ use coldbolt::io::source::Lock;
 use coldbolt::ops::{InspectOptions, inspect, status};
 use coldbolt::store::hashkv;
 use coldbolt::store::hashkv::HashKvOptions;
+use coldbolt::words::cause::Cause;
 use coldbolt::words::finding::Code;
 use coldbolt::words::monitor::Collect;
 use coldbolt::{Error, Severity};
@@ -241,9 +242,13 @@ fn a_file_that_shrinks_while_it_is_read_is_unreadable_where_it_ends() {
             hashkv(&source, HashKvOptions::default(), &Collect::default()).map(|_| ()).unwrap_err(),
         ] {
             told.push(error.to_string());
-            assert!(
-                matches!(&error, Error::Damaged { corrupt, .. } if [Code::Unreadable, Code::MetaInvalid].contains(&corrupt.code))
-            );
+            let code = match &error {
+                Error::Damaged { corrupt, .. } | Error::Unreadable { cause: Cause::Corrupt(corrupt), .. } => {
+                    corrupt.code
+                }
+                other => panic!("{other}"),
+            };
+            assert!([Code::Unreadable, Code::MetaInvalid].contains(&code), "{error}");
         }
         let inspected =
             coldbolt::ops::inspect::inspect_file(&source, InspectOptions::default(), &Collect::default());

@@ -98,6 +98,34 @@ fn hashkv_is_what_etcdutl_prints() {
     }
 }
 
+#[test]
+fn library_and_command_say_the_same_of_a_text_file() {
+    use coldbolt::store::{HashKvOptions, Store, StoreOptions, hashkv};
+    use coldbolt::words::cause::Cause;
+    use coldbolt::words::kind::{FileKind, Foreign};
+    use coldbolt::words::monitor::Quiet;
+    let text = Input::new(fixture("README.md"));
+    let source = Source::open(&text.path).unwrap();
+    let errors = [
+        coldbolt::ops::status(&source, &Quiet).unwrap_err(),
+        hashkv(&source, HashKvOptions::default(), &Quiet).unwrap_err(),
+        Store::open(&source, StoreOptions::default(), &Quiet).map(drop).unwrap_err(),
+    ];
+    for error in errors {
+        let coldbolt::Error::Unreadable { cause: Cause::NotThis { is, due, .. }, .. } = &error else {
+            panic!("{error}")
+        };
+        assert_eq!((*is, *due), (FileKind::Foreign(Foreign::Text), FileKind::Bolt));
+        for command in ["status", "hashkv", "keys"] {
+            coldbolt([command, text.name()]).says(3, &[&format!("Error: {error}")]);
+        }
+    }
+    let absent = Source::open(Path::new("/nowhere")).unwrap_err();
+    let coldbolt::Error::Unreadable { cause: Cause::Io(why), .. } = absent else { panic!("{absent}") };
+    assert_eq!(why.kind(), std::io::ErrorKind::NotFound);
+    text.unchanged();
+}
+
 /// The last revision that the recorded answers of a member know.
 const LAST: i64 = 133;
 

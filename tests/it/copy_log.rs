@@ -248,7 +248,7 @@ fn a_log_without_its_database_is_refused_with_what_etcd_would_make_of_it() {
         let mut files = member.files();
         files.0.remove("member/snap/db");
         match copied(&files, by("3.6.14")).unwrap_err() {
-            Error::Unreadable { what, .. } => what,
+            Error::Unreadable { cause, .. } => cause.to_string(),
             other => panic!("{other}"),
         }
     };

@@ -148,8 +148,7 @@ pub fn item(args: &ItemArgs, out: Out<'_>, _: &dyn Monitor) -> Result<(), Fail> 
     if let Some(fault) = raw.faults.first() {
         return Err(damaged(Box::new(fault.clone())).into());
     }
-    let refuse =
-        |what: String| Fail::Library(Error::Refused(format!("{}: page {}: {what}", source.name(), args.id)));
+    let refuse = |what: String| Fail::Refused(format!("{}: page {}: {what}", source.name(), args.id));
     let page = raw.page.filter(|page| page.kind == Kind::Leaf);
     let page =
         page.ok_or_else(|| refuse(format!("it is a {} page, items are in leaf pages", kind(&raw.header))))?;

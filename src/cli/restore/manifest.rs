@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use coldbolt::etcd::schema::Minor;
 use coldbolt::io::Source;
 use coldbolt::kube::manifest::{self, ManifestError, Origin, Setting};
+use coldbolt::words::cause::Cause;
 use coldbolt::words::error::{Error, printable, show};
 use serde::Serialize;
 
@@ -32,10 +33,10 @@ impl Manifest {
         let source = Source::open(path)?;
         let bytes = source
             .read_all(manifest::LIMIT)
-            .map_err(|corrupt| Error::unreadable(path, corrupt.detail.clone()))?;
+            .map_err(|corrupt| Error::unreadable(path, Cause::Content(corrupt.detail.clone())))?;
         match manifest::Manifest::parse(&bytes) {
             Ok(manifest) => Ok(Manifest { path: path.to_path_buf(), manifest }),
-            Err(error) => Err(Error::unreadable(path, words(&error))),
+            Err(error) => Err(Error::unreadable(path, Cause::Content(words(&error)))),
         }
     }
 
@@ -78,7 +79,7 @@ impl Manifest {
 
     fn taken(&self, setting: Result<Setting, ManifestError>) -> Result<Taken, Error> {
         let Setting { flag, value, origin, volume } =
-            setting.map_err(|error| Error::unreadable(&self.path, words(&error)))?;
+            setting.map_err(|error| Error::unreadable(&self.path, Cause::Content(words(&error))))?;
         let place = match origin {
             Origin::Argument => format!("flag --{}", printable(&flag)),
             Origin::Variable(name) => format!("env {}", printable(&name)),

@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use crate::io::dest::writeback::Writeback;
 use crate::io::dest::{partial_of, refuse_unfinished};
 use crate::words::error::{Error, Result, show};
+use crate::words::refusal::Refusal;
 
 /// Mode of directories, as etcd makes them.
 const DIR_MODE: u32 = 0o700;
@@ -90,7 +91,7 @@ fn parent_of(path: &Path) -> &Path {
 pub fn check(path: &Path) -> Result<()> {
     refuse_unfinished(path)?;
     if path.symlink_metadata().is_ok() {
-        return Err(Error::Refused(format!("{}: exists already, and nothing is overwritten", show(path))));
+        return Err(Refusal::Exists { path: path.to_path_buf() }.into());
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ use rustix::io::Errno;
 
 use crate::io::dest::writeback::Writeback;
 use crate::words::error::{Error, Result, show};
+use crate::words::refusal::Refusal;
 
 /// What becomes of a file that is at the destination already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,8 +179,7 @@ pub fn refuse_unfinished(path: &Path) -> Result<()> {
     if partial.symlink_metadata().is_err() {
         return Ok(());
     }
-    let what = "is of a run that did not finish or is still at work; it is never used again. Look at it, remove it, and try again";
-    Err(Error::Refused(format!("{}: {what}", show(&partial))))
+    Err(Refusal::Unfinished { path: partial }.into())
 }
 
 /// Refuses a place where no file may be put.
@@ -187,7 +187,7 @@ pub fn refuse_unfinished(path: &Path) -> Result<()> {
 /// # Errors
 /// [`Error::Refused`].
 pub fn claim(path: &Path, existing: Existing) -> Result<()> {
-    check(path, existing).map_err(|why| Error::Refused(format!("{}: {why}", show(path))))?;
+    check(path, existing).map_err(|source| Refusal::Place { path: path.to_path_buf(), source })?;
     if existing == Existing::Keep { refuse_unfinished(path) } else { Ok(()) }
 }
 
@@ -229,12 +229,7 @@ pub fn outside(read: &Path, to: &Path) -> Result<()> {
     let parent = parents.map(fs::canonicalize).find_map(io::Result::ok);
     match (fs::canonicalize(read), parent) {
         (Ok(read), Some(parent)) if read.is_dir() && parent.starts_with(&read) => {
-            let what = format!(
-                "{}: lies in {}, which is only read; choose a place outside of it",
-                show(to),
-                show(&read)
-            );
-            Err(Error::Refused(what))
+            Err(Refusal::InsideInput { path: to.to_path_buf(), input: read }.into())
         }
         _ => Ok(()),
     }
@@ -315,7 +310,7 @@ mod tests {
         fs::write(dir.path().join("out.partial"), "half").unwrap();
         let error = Dest::create(&dir.path().join("out"), Existing::Keep).unwrap_err();
         assert!(
-            matches!(&error, Error::Refused(why) if why.contains("out.partial: is of a run that did not finish")),
+            matches!(&error, Error::Refused(Refusal::Unfinished { path }) if path.ends_with("out.partial")),
             "{error}"
         );
         assert_eq!(fs::read(dir.path().join("out.partial")).unwrap(), b"half");

@@ -32,13 +32,16 @@ use crate::snap::file::{SnapFile, SnapName};
 use crate::snap::v2::{self, NewMember};
 use crate::wal::writer::{SEGMENT_SIZE, Writer};
 use crate::wal::{SegmentName, Snapshot};
+use crate::words::cause::Cause;
 use crate::words::error::{Error, Result};
 use crate::words::finding::Finding;
 use crate::words::ids::{RaftIndex, Term};
 use crate::words::monitor::Monitor;
+use crate::words::refusal::Refusal;
 
 /// What was made.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct DirectoryReport {
     /// The source, as named.
     pub source: String,
@@ -73,8 +76,7 @@ pub fn copy_directory(
     dest::outside(source, to)?;
     let input = Input::open(source, options.input())?;
     if !input.folds() {
-        let what = "a data directory is made from a data directory with its log: that tells whose it is";
-        return Err(Error::Refused(format!("{}: {what}", input.name)));
+        return Err(Refusal::NoLog { file: input.name }.into());
     }
     let dest = DestDir::create(to, Steps::free())?;
     let (snap, wal) = (Path::new("member/snap"), Path::new("member/wal"));
@@ -87,17 +89,13 @@ pub fn copy_directory(
         || read_back(&Source::open(&path)?, &made, options, &WithoutFindings(monitor)),
     )?;
     let Some(fold) = made.fold else {
-        return Err(Error::Refused(format!("{}: its log was not applied", input.name)));
+        return Err(Refusal::LogNotApplied { file: input.name }.into());
     };
     let raft = &fold.raft;
     let node = raft.metadata.member();
     let begun = raft.index > RaftIndex::default() && raft.term > Term::default();
     if !begun || !raft.members.iter().any(|member| member.id == node) {
-        let what = format!(
-            "member {node} is not among the members at raft index {}: etcd would not start from it",
-            raft.index
-        );
-        return Err(Error::Refused(format!("{}: {what}", input.name)));
+        return Err(Refusal::NotAMember { file: input.name, id: node, index: raft.index }.into());
     }
     let (name, bytes) = snapshot(raft);
     let mut file = dest.file(&snap.join(name.to_string()), 0o666)?;
@@ -110,7 +108,10 @@ pub fn copy_directory(
     file.put(&log(raft))?;
     file.finish()?;
     if !input.unchanged() && options.live == Live::Refuse {
-        return Err(Error::unreadable(source, "changed while it was read: it is in use. Nothing was kept"));
+        return Err(Error::unreadable(
+            source,
+            Cause::changed("changed while it was read: it is in use. Nothing was kept"),
+        ));
     }
     dest.place()?;
     Ok(DirectoryReport {

@@ -15,7 +15,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::seal::pour;
-use super::verify::{Level, Measured, Verification, VerifyOptions, refuse_damage, verify_file};
+use super::verify::{InputKind, Level, Measured, Verification, VerifyOptions, refuse_damage, verify_file};
 use crate::bolt::Db;
 use crate::bolt::writer::pack::{Places, pack};
 use crate::bolt::writer::patch::patch;
@@ -36,8 +36,10 @@ use crate::replay::fold::{Fold, FoldReport};
 use crate::replay::{FoldOptions, Until};
 use crate::snap::backup::TRAILER;
 use crate::store::scan::Keys;
+use crate::words::cause::Cause;
 use crate::words::error::{Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
+use crate::words::hint::Hint;
 use crate::words::ids::RaftIndex;
 use crate::words::monitor::Monitor;
 
@@ -99,11 +101,12 @@ impl<'o> CopyOptions<'o> {
 
 /// What was copied.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct CopyReport {
     /// The source, as named.
     pub source: String,
     /// What it is, in words.
-    pub kind: String,
+    pub kind: InputKind,
     /// The files that were read: the database first.
     pub files: Vec<InFile>,
     /// What of the log was applied; `None` without a log, or if it was not to be.
@@ -173,8 +176,8 @@ fn attempts(
             Err(error) if unchanged || matches!(error, Error::Cancelled) => return Err(error),
             Err(error @ Error::Output { .. }) if options.live == Live::Refuse => return Err(error),
             _ if options.live == Live::Refuse => {
-                let what = "changed while it was read: it is in use. Nothing was kept; stop etcd, or say --allow-live";
-                return Err(Error::unreadable(source, what));
+                let told = "changed while it was read: it is in use. Nothing was kept".to_owned();
+                return Err(Error::unreadable(source, Cause::Changed { told, hint: Some(Hint::CopyLive) }));
             }
             Ok(report) if left == 0 => return Ok(report),
             Err(error) if left == 0 => return Err(error),
@@ -185,7 +188,7 @@ fn attempts(
             .map_err(|source| Error::Output { what: show(name), source })?;
         input = Input::open(source, options.input())?;
     }
-    Err(Error::unreadable(source, "changed each time it was read"))
+    Err(Error::unreadable(source, Cause::changed("changed each time it was read")))
 }
 
 /// What was written.
@@ -307,7 +310,7 @@ fn once(
     if options.digests && !input.live && input.files(true, &silent)? != files {
         return Err(Error::unreadable(
             Path::new(&input.name),
-            "changed while it was read: its SHA-256 before and after differ",
+            Cause::changed("changed while it was read: its SHA-256 before and after differ"),
         ));
     }
     Ok(CopyReport {

@@ -9,14 +9,16 @@ use crate::codec::checksum;
 use crate::etcd::datadir::{self, DataDir};
 use crate::io::Source;
 use crate::io::source::{Lock, Stamp};
-use crate::ops::verify::{Level, Verification, VerifyOptions, verify_dir_and_log, verify_file};
+use crate::ops::verify::{InputKind, Level, Verification, VerifyOptions, verify_dir_and_log, verify_file};
 use crate::replay::fold::{Fold, fold};
 use crate::replay::{FoldOptions, MemberLog, apply};
 use crate::store::digest::sha256;
 use crate::store::scan::Keys;
 use crate::wal::Snapshot;
+use crate::words::cause::Cause;
 use crate::words::error::{At, Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
+use crate::words::hint::Hint;
 use crate::words::ids::RaftIndex;
 use crate::words::monitor::{Monitor, Quiet};
 
@@ -90,8 +92,7 @@ impl Input {
         let live = own.as_ref().is_some_and(|own| own.flock() == Lock::Held)
             || log.files().iter().any(|wal| wal.ofd_lock() == Lock::Held);
         if live && options.live == Live::Refuse {
-            let what = "is in use: a running etcd holds its lock. Stop it, take a snapshot with `etcdctl snapshot save`, or copy it with --allow-live";
-            return Err(Error::unreadable(path, what));
+            return Err(Error::unreadable(path, Cause::InUse(Some(Hint::SnapshotOrCopyLive))));
         }
         let reached = own.as_ref().filter(|_| !log.files().is_empty()).and_then(last_entry_in);
         let log = log.keep_after(reached.unwrap_or(RaftIndex::new(u64::MAX)));
@@ -103,7 +104,7 @@ impl Input {
                 (received, true)
             }
             (None, Some(own)) => (own, false),
-            (None, None) => return Err(Error::unreadable(path, without_database(&log)?)),
+            (None, None) => return Err(Error::unreadable(path, Cause::lacks(without_database(&log)?))),
         };
         datadir::require_database(&database)?;
         if let Some(dir) = dir.as_mut().filter(|_| is_received) {
@@ -182,11 +183,11 @@ impl Input {
     }
 
     /// What it is, in words.
-    pub fn kind(&self, verification: &Verification) -> String {
+    pub fn kind(&self, verification: &Verification) -> InputKind {
         match (&self.dir, self.received) {
-            (_, true) => "data directory, its received database".to_owned(),
-            (Some(_), false) => "data directory".to_owned(),
-            (None, false) => verification.kind.clone(),
+            (_, true) => InputKind::Received,
+            (Some(_), false) => InputKind::Directory,
+            (None, false) => verification.kind,
         }
     }
 

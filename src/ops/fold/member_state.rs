@@ -67,9 +67,10 @@ impl MemberState {
                     self.tell(finding, monitor);
                 }
             }
-            Err(Error::Refused(what)) => {
-                let finding = Finding::new(Code::ReplayVersion, &self.input.name, At::default(), what);
-                self.tell(finding, monitor);
+            Err(Error::Refused(refusal)) => {
+                let (file, what) = (&self.input.name, refusal.to_string());
+                let finding = Finding::new(Code::ReplayVersion, file, At::default(), what);
+                self.tell(finding.hint(refusal.hint()), monitor);
             }
             Err(other) => return Err(other),
         }

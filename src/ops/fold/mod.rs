@@ -21,6 +21,7 @@ use crate::replay::FoldOptions;
 use crate::replay::apply::Version;
 use crate::replay::fold::{FoldReport, Raised};
 use crate::store::scan::Keys;
+use crate::words::cause::Cause;
 use crate::words::error::{At, Error, Result};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::monitor::Monitor;
@@ -82,7 +83,7 @@ impl Folded {
         }
         Err(Error::unreadable(
             Path::new(&self.input.name),
-            "changed while it was read: it is in use. Stop etcd, and ask again",
+            Cause::changed("changed while it was read: it is in use. Stop etcd, and ask again"),
         ))
     }
 }

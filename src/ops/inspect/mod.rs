@@ -117,13 +117,9 @@ pub fn inspect_dir(dir: &DataDir, options: InspectOptions, monitor: &dyn Monitor
             Err(Error::Damaged { path, corrupt }) => {
                 found.corrupt(&crate::words::error::show(&path), *corrupt)
             }
-            Err(Error::Unreadable { path, what }) => {
-                found.push(Finding::new(
-                    Code::Unreadable,
-                    &crate::words::error::show(&path),
-                    At::default(),
-                    what,
-                ));
+            Err(Error::Unreadable { path, cause }) => {
+                let (file, what) = (crate::words::error::show(&path), cause.to_string());
+                found.push(Finding::new(Code::Unreadable, &file, At::default(), what).hint(cause.hint()));
             }
             Err(other) => return Err(other),
         }
@@ -159,19 +155,19 @@ fn told(report: InspectReport, found: Teller<'_>) -> InspectReport {
 }
 
 fn database_kind(database: &DatabaseReport) -> String {
-    let owner = if database.etcd.is_some() { "etcd" } else { "bbolt" };
+    let owner = if database.etcd.is_some() { "an etcd" } else { "a bbolt" };
     match database.trailer {
         Trailer::Present { .. } | Trailer::Zeroed { .. } => {
-            format!("an {owner} snapshot file").replace("an bbolt", "a bbolt")
+            format!("{owner} snapshot file")
         }
         _ if database.path.ends_with(".snap.db") => {
             "a database that an etcd leader sent (.snap.db)".to_owned()
         }
-        Trailer::Cut { .. } => format!("an {owner} snapshot file, cut off").replace("an bbolt", "a bbolt"),
+        Trailer::Cut { .. } => format!("{owner} snapshot file, cut off"),
         Trailer::Lost { .. } => {
-            format!("an {owner} database or snapshot file, cut off").replace("an bbolt", "a bbolt")
+            format!("{owner} database or snapshot file, cut off")
         }
-        Trailer::Absent => format!("an {owner} database").replace("an bbolt", "a bbolt"),
+        Trailer::Absent => format!("{owner} database"),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::words::ids::{ClusterId, MemberId, RaftIndex, Term};
 
 /// What a path is and holds.
 #[derive(Debug, Clone, Default, Serialize)]
+#[non_exhaustive]
 pub struct InspectReport {
     /// The path, as given.
     pub path: String,

@@ -21,6 +21,7 @@ use crate::store::compare::{CompareReport, compare};
 use crate::store::{Store, StoreOptions};
 use crate::words::error::{At, Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
+use crate::words::hint::Note;
 use crate::words::ids::{ClusterId, MemberId, RaftIndex, Term};
 use crate::words::monitor::Monitor;
 
@@ -47,6 +48,7 @@ pub enum Health {
 
 /// One member.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct Candidate {
     /// Its directory, as named.
     pub directory: String,
@@ -79,7 +81,7 @@ pub struct Candidate {
     /// How well it is.
     pub health: Health,
     /// Why it cannot be read.
-    pub error: Option<String>,
+    pub error: Option<Note>,
     /// What was found in its files.
     pub findings: Vec<Finding>,
 }
@@ -122,6 +124,7 @@ pub enum Advice {
 
 /// The members, best first.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct RankReport {
     /// All of them.
     pub members: Vec<Candidate>,
@@ -161,8 +164,10 @@ impl Member {
         let (state, error) = match MemberState::read(path, options, monitor) {
             Ok(state) => (Some(state), None),
             Err(Error::Cancelled) => return Err(Error::Cancelled),
-            Err(Error::Unreadable { path: file, what }) if file == path => (None, Some(what)),
-            Err(error) => (None, Some(error.to_string())),
+            Err(Error::Unreadable { path: file, cause }) if file == path => {
+                (None, Some(Note { text: cause.to_string(), hint: cause.hint() }))
+            }
+            Err(error) => (None, Some(Note { text: error.to_string(), hint: error.hint() })),
         };
         let log = match &state {
             Some(state) => RaftLog::of(state.log(monitor)?),

@@ -15,8 +15,10 @@ use crate::bolt::Db;
 use crate::etcd::Facts;
 use crate::store::hashkv::{HashKvOptions, hashkv};
 use crate::store::keep::{KeyFilter, Rule, Selection};
-use crate::words::error::{Error, Result, show_bytes};
+use crate::words::error::{Result, show_bytes};
+use crate::words::hint::{Hint, Note};
 use crate::words::monitor::{Monitor, Quiet};
+use crate::words::refusal::{Refusal, Revisions};
 
 /// A part of the keyspace.
 #[derive(Debug)]
@@ -32,7 +34,7 @@ pub(super) struct Cut {
     /// What differs from the source.
     pub changes: Vec<String>,
     /// What a person should know.
-    pub advice: Vec<String>,
+    pub advice: Vec<Note>,
 }
 
 impl Cut {
@@ -78,8 +80,7 @@ impl Cut {
                 let what = format!(
                     "clients that saw revisions after {until} will see them again, with other content"
                 );
-                self.advice
-                    .push(format!("{what}; --bump-revision auto with --mark-compacted spares them that"));
+                self.advice.push(Note::with(what, Hint::RaiseRevision));
             }
         }
         if filtered {
@@ -108,9 +109,8 @@ impl Cut {
                 ));
             }
             if counts.live == 0 {
-                self.advice.push(
-                    "no live key is among those that were chosen: the restored store is empty".to_owned(),
-                );
+                self.advice
+                    .push("no live key is among those that were chosen: the restored store is empty".into());
             }
         }
         self.changes.push(format!(
@@ -124,22 +124,21 @@ impl Cut {
                 "{} live keys name leases that the source no longer has ({leases} leases)",
                 counts.orphans
             );
-            self.advice
-                .push(format!("{what}: they were revoked or ran out later, and the keys will not expire"));
+            let what = format!("{what}: they were revoked or ran out later, and the keys will not expire");
+            self.advice.push(what.into());
         }
     }
 }
 
 /// The revision, if the database still has it; refused in etcd's words.
 fn at(revision: i64, facts: &Facts, current: i64) -> Result<i64> {
-    let compact = facts.compact_revision().unwrap_or(0);
+    let first = facts.compact_revision().unwrap_or(0).max(1);
+    let there = Revisions { file: None, first, last: current };
     if revision > current {
-        let what = format!("({revision} was asked for, the file ends at {current})");
-        return Err(Error::Refused(format!("mvcc: required revision is a future revision {what}")));
+        return Err(Refusal::Future { asked: revision, there }.into());
     }
-    if revision < compact || revision < 1 {
-        let what = format!("({revision} was asked for, the file starts at {})", compact.max(1));
-        return Err(Error::Refused(format!("mvcc: required revision has been compacted {what}")));
+    if revision < first {
+        return Err(Refusal::Compacted { asked: revision, there }.into());
     }
     Ok(revision)
 }

@@ -16,11 +16,12 @@ use std::path::{Path, PathBuf};
 use self::cut::Cut;
 use self::database::Edits;
 pub use self::raise::{Bump, Raise};
-pub use self::report::{Destination, MemberReport, OutFile, RestoreOptions, RestoreReport};
-use super::verify::{Level, Outcome, Verification, VerifyOptions, refuse_damage, verify_file};
+pub use self::report::{Destination, MemberReport, OutFile, RestoreOptions, RestoreReport, Warning};
+use super::verify::{Level, LevelReport, Outcome, Verification, VerifyOptions, refuse_damage, verify_file};
 use crate::bolt::Db;
 use crate::codec::to_u64;
 use crate::etcd::bootstrap;
+use crate::etcd::datadir;
 use crate::etcd::identity::{NewCluster, NewMember};
 use crate::etcd::schema::{Minor, storage_version};
 use crate::io::Source;
@@ -33,10 +34,13 @@ use crate::store::hashkv::{HashKvOptions, hashkv};
 pub use crate::store::keep::KeyFilter;
 use crate::store::scan::{Crc, Keys, Options, scan};
 use crate::wal::writer::SEGMENT_SIZE;
+use crate::words::cause::Cause;
 use crate::words::error::{Error, Result, show};
 use crate::words::finding::{Code, Severity};
+use crate::words::hint::{Hint, Note};
 use crate::words::ids::MemberId;
 use crate::words::monitor::Monitor;
+use crate::words::refusal::Refusal;
 
 /// Mode of databases and logs.
 const PRIVATE: u32 = 0o600;
@@ -85,7 +89,7 @@ pub fn restore_with(
     };
     Ok(RestoreReport {
         source: source.name(),
-        kind: verification.kind.clone(),
+        kind: verification.kind,
         dry_run: options.dry_run,
         target_version: plan.version,
         revision: plan.revision(),
@@ -101,16 +105,11 @@ pub fn restore_with(
     })
 }
 
-fn own_version(stated: &Option<String>) -> Result<Minor> {
-    let Some(stated) = stated else {
-        let what = "the source does not tell which version of etcd wrote it; say --target-version";
-        return Err(Error::Refused(what.to_owned()));
-    };
-    Minor::of(stated).ok_or_else(|| {
-        Error::Refused(format!(
-            "the source is of etcd {stated}, which is not known here; say --target-version"
-        ))
-    })
+fn own_version(stated: Option<String>) -> Result<Minor> {
+    match stated.as_deref().and_then(Minor::of) {
+        Some(version) => Ok(version),
+        None => Err(Refusal::VersionUnknown { stated }.into()),
+    }
 }
 
 /// Verifies the source, and refuses it if it is damaged.
@@ -118,7 +117,7 @@ fn verified(
     source: &Source,
     options: &RestoreOptions,
     monitor: &dyn Monitor,
-) -> Result<(Verification, Vec<String>)> {
+) -> Result<(Verification, Vec<Warning>)> {
     let verification =
         verify_file(source, VerifyOptions { level: Level::Mvcc, ..VerifyOptions::default() }, monitor)?;
     let mut warnings = Vec::new();
@@ -129,19 +128,20 @@ fn verified(
             options.allow_damage || options.skip_hash_check && trailer,
         )?;
         if finding.severity > Severity::Note {
-            warnings.push(finding.to_string());
+            warnings.push(Warning::Finding(finding.clone()));
         }
     }
     let mvcc = verification.levels.iter().find(|l| l.level == Level::Mvcc);
-    let refused = |why: &str| Err(Error::Refused(format!("{}: {why}", source.name())));
-    match mvcc.map(|l| (l.outcome, &l.detail)) {
-        Some((Outcome::NotApplicable, why)) => return refused(&format!("is not a database of etcd: {why}")),
-        Some((Outcome::Inconclusive, why)) => return refused(why),
-        _ => {}
+    if let Some(LevelReport { outcome, detail, .. }) = mvcc {
+        let (file, why) = (source.name(), detail.clone());
+        match outcome {
+            Outcome::NotApplicable => return Err(Refusal::NotEtcds { file, why }.into()),
+            Outcome::Inconclusive => return Err(Refusal::Unchecked { file, why }.into()),
+            _ => {}
+        }
     }
     if source.path().parent().and_then(Path::parent).is_some_and(|member| has_log(&member.join("wal"))) {
-        let what = "the log beside this database (member/wal) is not read: what etcd had not yet written into the database is missing";
-        warnings.push(format!("{}: {what}", source.name()));
+        warnings.push(Warning::LogBeside { source: source.name() });
     }
     Ok((verification, warnings))
 }
@@ -167,7 +167,7 @@ struct Plan<'p, 's> {
     /// How far the revision is raised.
     raised: Option<Raise>,
     /// What follows from what was asked for.
-    advice: Vec<String>,
+    advice: Vec<Note>,
     /// The source as it was before anything was read.
     stamp: Option<Stamp>,
 }
@@ -180,11 +180,11 @@ impl<'p, 's> Plan<'p, 's> {
         monitor: &dyn Monitor,
     ) -> Result<Plan<'p, 's>> {
         let stamp = source.stamp();
-        let db = Db::open(source).map_err(|c| Error::damaged(source.path(), c))?;
+        let db = datadir::database(source)?;
         let (facts, last) = database::facts(&db)?;
         let version = match options.target {
             Some(version) => version,
-            None => own_version(&storage_version(&facts).version)?,
+            None => own_version(storage_version(&facts).version)?,
         };
         let mut edits = Edits::new(cluster, version, &facts);
         let (mut from, mut advice) = (last, Vec::new());
@@ -203,11 +203,8 @@ impl<'p, 's> Plan<'p, 's> {
                     (Bump::Auto(_), Destination::Member { .. })
                 )
             {
-                let what = format!(
-                    "the other members must be raised as far: restore them with --bump-revision {}",
-                    raised.by
-                );
-                advice.push(format!("{what}, or all of them at once with --all-members"));
+                let what = "the other members must be raised as far";
+                advice.push(Note::with(what, Hint::RaiseOthers(raised.by)));
             }
         }
         if options.clear_alarms {
@@ -257,7 +254,7 @@ impl Built<'_> {
         if plan.stamp != plan.db.source().stamp() {
             return Err(Error::unreadable(
                 plan.db.source().path(),
-                "changed while it was read; nothing was kept",
+                Cause::changed("changed while it was read; nothing was kept"),
             ));
         }
         let (ours, theirs) = (self.keys, source.measured.key_bucket);
@@ -356,9 +353,7 @@ impl<'c> Layout<'c> {
                         || name == ".."
                         || name.contains(|c: char| c == '/' || c.is_control())
                     {
-                        return Err(Error::Refused(format!(
-                            "member name {name:?} cannot be the name of a directory"
-                        )));
+                        return Err(Refusal::MemberName { name: name.clone() }.into());
                     }
                     let data_dir = dir.join(name);
                     let wal_dir = data_dir.join("member/wal");
@@ -375,19 +370,16 @@ impl<'c> Layout<'c> {
         let empty = || std::fs::read_dir(&self.data_dir).is_ok_and(|mut entries| entries.next().is_none());
         let whole = self.root == self.data_dir;
         if self.data_dir.symlink_metadata().is_ok() && (whole || !empty()) {
-            return Err(Error::Refused(format!(
-                "data-dir {:?} not empty or could not be read",
-                self.data_dir
-            )));
+            return Err(Refusal::NotEmpty { path: self.data_dir.clone() }.into());
         }
         if let Some(dir) = &self.log_root {
             if dir.symlink_metadata().is_ok() {
-                return Err(Error::Refused(format!("wal-dir {dir:?} exists")));
+                return Err(Refusal::LogExists { path: dir.clone() }.into());
             }
             dir::check(dir)?;
             if dir.starts_with(&self.data_dir) {
-                let what = format!("wal-dir {dir:?} is inside the data directory {:?}", self.data_dir);
-                return Err(Error::Refused(format!("{what}; leave --wal-dir out, or put it elsewhere")));
+                let (path, data_dir) = (dir.clone(), self.data_dir.clone());
+                return Err(Refusal::LogInside { path, data_dir }.into());
             }
         }
         Ok(())

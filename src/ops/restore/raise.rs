@@ -11,8 +11,11 @@ use crate::etcd::{DataDir, Facts, datadir};
 use crate::io::Source;
 use crate::io::source::Lock;
 use crate::wal::{Log, Scan};
+use crate::words::cause::Cause;
 use crate::words::error::{Error, Result, show};
+use crate::words::hint::Hint;
 use crate::words::ids::RaftIndex;
+use crate::words::refusal::Refusal;
 
 /// What is added when nothing tells how far the cluster went: as the Kubernetes documentation recommends.
 pub const BLIND: u64 = 1_000_000_000;
@@ -60,7 +63,7 @@ impl Raise {
             Bump::Auto(newer) if newer.is_empty() && from == current => (
                 BLIND,
                 vec![format!(
-                    "no --newer file tells how far the cluster went: {BLIND} more, as Kubernetes recommends"
+                    "no newer file tells how far the cluster went: {BLIND} more, as Kubernetes recommends"
                 )],
             ),
             Bump::Auto(newer) => {
@@ -77,9 +80,7 @@ impl Raise {
             }
         };
         let to = i64::try_from(by).ok().and_then(|by| from.checked_add(by));
-        let to = to.ok_or_else(|| {
-            Error::Refused(format!("--bump-revision {by}: revision {from} cannot be raised so far"))
-        })?;
+        let to = to.ok_or_else(|| Error::from(Refusal::CannotRaise { from, by }))?;
         Ok(Some(Raise { by, to, why }))
     }
 }
@@ -92,7 +93,10 @@ fn newest(path: &Path) -> Result<(i64, String)> {
     }
     let dir = DataDir::list(path, None)?;
     let Some(db) = &dir.db else {
-        return Err(Error::unreadable(path, "has no member/snap/db: nothing tells its revision"));
+        return Err(Error::unreadable(
+            path,
+            Cause::lacks("has no member/snap/db: nothing tells its revision"),
+        ));
     };
     let (revision, facts) = in_database(db)?;
     let told = format!("the database in {} is at revision {revision}", show(path));
@@ -112,10 +116,7 @@ fn newest(path: &Path) -> Result<(i64, String)> {
 fn in_database(path: &Path) -> Result<(i64, Facts)> {
     let source = datadir::open_database(path)?;
     if source.flock() == Lock::Held {
-        return Err(Error::unreadable(
-            path,
-            "is in use: a running etcd holds its lock; its revision is still rising",
-        ));
+        return Err(Error::unreadable(path, Cause::InUse(Some(Hint::StillRising))));
     }
     let db = Db::open(&source).map_err(|c| Error::damaged(path, c))?;
     let (facts, last) = facts(&db)?;

@@ -6,6 +6,9 @@ use serde::Serialize;
 
 use super::{Bump, KeyFilter, Raise};
 use crate::etcd::schema::Minor;
+use crate::ops::verify::InputKind;
+use crate::words::finding::Finding;
+use crate::words::hint::Note;
 use crate::words::ids::{ClusterId, MemberId};
 
 /// Whose directories are written, and where.
@@ -66,6 +69,7 @@ pub struct OutFile {
 
 /// A member and its directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct MemberReport {
     /// Its name.
     pub name: String,
@@ -87,11 +91,12 @@ pub struct MemberReport {
 
 /// What was restored, or would be.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct RestoreReport {
     /// The source, as named.
     pub source: String,
-    /// `snapshot file` or `database without a trailer`.
-    pub kind: String,
+    /// What it is.
+    pub kind: InputKind,
     /// Whether nothing was written.
     pub dry_run: bool,
     /// The version that will read it.
@@ -113,7 +118,39 @@ pub struct RestoreReport {
     /// What differs from the source.
     pub changes: Vec<String>,
     /// Damage that was allowed, and what else is wrong with the source.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
     /// What follows from what was asked for.
-    pub advice: Vec<String>,
+    pub advice: Vec<Note>,
+}
+
+/// What is wrong with a source that is restored all the same. It is serialized as its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// What its verification found.
+    Finding(Finding),
+    /// A log lies beside the database, and is not read.
+    LogBeside {
+        /// The database, as named.
+        source: String,
+    },
+}
+
+impl std::fmt::Display for Warning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Warning::Finding(finding) => finding.fmt(f),
+            Warning::LogBeside { source } => write!(
+                f,
+                "{source}: the log beside this database (member/wal) is not read: what etcd had not yet written into the \
+                 database is missing"
+            ),
+        }
+    }
+}
+
+impl Serialize for Warning {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }

@@ -60,13 +60,7 @@ impl Run<'_> {
         measured.db_size = db.size();
         measured.txid = db.meta().txid.0;
         measured.metas = metas(&db);
-        measured.trailer = match trailer {
-            Trailer::Absent => "absent",
-            Trailer::Present { .. } => "present",
-            Trailer::Zeroed { .. } => "zeroed",
-            Trailer::Cut { .. } => "cut",
-            Trailer::Lost { .. } => "lost",
-        };
+        measured.trailer = super::TrailerState::from(&trailer);
         self.trailer_form(&db, trailer, alone);
 
         let hashing = self.digesting()

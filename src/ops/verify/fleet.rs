@@ -30,6 +30,8 @@ pub struct FleetOptions<'o> {
     /// The manifest of all inputs: what it names and is not among them counts as unreadable. Without one each input is
     /// compared with the manifest that lies beside it, if there is one.
     pub manifest: Option<&'o Path>,
+    /// Puts into words why an input cannot be read, where the answer holds that as text.
+    pub say: fn(&Error) -> String,
     /// Opens standard input, which is what the path `-` stands for then.
     pub standard_input: Option<&'o (dyn Fn() -> Result<Source> + Sync)>,
 }
@@ -44,18 +46,19 @@ impl Default for FleetOptions<'_> {
             policy: None,
             previous: None,
             manifest: None,
+            say: |error| error.to_string(),
             standard_input: None,
         }
     }
 }
 
 /// The inputs behind some paths.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Fleet {
     /// Files and data directories, each once.
     pub files: Vec<PathBuf>,
-    /// Paths behind which there is none.
-    pub unreadable: Vec<Unreadable>,
+    /// Paths behind which there is none, and why.
+    pub unreadable: Vec<(PathBuf, Error)>,
 }
 
 /// Verifies everything that the paths lead to.
@@ -83,7 +86,7 @@ impl Fleet {
                     let files = found.into_iter().filter(|file| !other(file) && seen.insert(file.clone()));
                     fleet.files.extend(files);
                 }
-                Err(error) => fleet.unreadable.push(Unreadable::new(path, &error)),
+                Err(error) => fleet.unreadable.push((path.clone(), error)),
             }
         }
         fleet
@@ -101,14 +104,15 @@ impl Fleet {
         refused: &mut dyn FnMut(&Unreadable),
     ) -> Result<Answer> {
         let manifest = options.manifest.map(Manifest::read).transpose()?;
-        let mut lost = self.unreadable;
+        let say = |path: &Path, error: &Error| Unreadable { path: show(path), error: (options.say)(error) };
+        let mut lost: Vec<_> = self.unreadable.iter().map(|(path, error)| say(path, error)).collect();
         if let Some((path, manifest)) = options.manifest.zip(manifest.as_ref()) {
             lost.extend(missing(manifest, path, &self.files)?);
         }
         let work = Work {
             options,
             ask: options.policy.and_then(Policy::ask),
-            previous: options.previous.map(previous),
+            previous: options.previous.map(|path| previous(path, options.say)),
             manifest: options.manifest.zip(manifest.as_ref()),
         };
         let mut answer = Answer::default();
@@ -126,7 +130,7 @@ impl Fleet {
             let manifest = match &own {
                 Some((path, Ok(manifest))) => Some((path.as_path(), manifest)),
                 Some((path, Err(error))) => {
-                    refuse(&mut answer, Unreadable::new(path, error));
+                    refuse(&mut answer, say(path, error));
                     None
                 }
                 None => work.manifest,
@@ -134,7 +138,7 @@ impl Fleet {
             match work.one(&file, manifest, monitor) {
                 Ok(verification) => answer.files.push(Judged { verification, took: begun.elapsed() }),
                 Err(Error::Cancelled) => return Err(Error::Cancelled),
-                Err(error) => refuse(&mut answer, Unreadable::new(&file, &error)),
+                Err(error) => refuse(&mut answer, say(&file, &error)),
             }
         }
         let unreadable = answer.unreadable.iter().map(|_| Verdict::Unreadable);
@@ -144,18 +148,14 @@ impl Fleet {
     }
 }
 
-impl Unreadable {
-    fn new(path: &Path, error: &Error) -> Unreadable {
-        Unreadable { path: show(path), error: error.to_string() }
-    }
-}
-
 /// What the previous snapshot is. It is verified itself; what is wrong with it is no finding of ours.
-fn previous(path: &Path) -> Previous {
+fn previous(path: &Path, say: fn(&Error) -> String) -> Previous {
     let options = VerifyOptions { level: Level::Mvcc, ..VerifyOptions::default() };
     match verify(path, options, &Quiet) {
         Ok(verification) => Previous::of(&verification),
-        Err(error) => Previous { path: show(path), state: Err(format!("could not be read ({error})")) },
+        Err(error) => {
+            Previous { path: show(path), state: Err(format!("could not be read ({})", say(&error))) }
+        }
     }
 }
 

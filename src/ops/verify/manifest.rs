@@ -11,6 +11,7 @@ use super::{LevelReport, Measured, Verdict, Verification};
 use crate::codec::checksum;
 use crate::io::Source;
 use crate::store::digest::Digests;
+use crate::words::cause::Cause;
 use crate::words::error::{Error, Result, printable, show};
 
 /// The schema this version writes.
@@ -85,7 +86,7 @@ impl From<u32> for Crc {
 
 #[derive(Serialize)]
 struct Evidence<'v> {
-    kind: &'v str,
+    kind: super::InputKind,
     verdict: Verdict,
     levels: &'v [LevelReport],
     measured: &'v Measured,
@@ -98,7 +99,7 @@ impl Entry {
         let measured = &verification.measured;
         let digests = measured.digests.as_ref();
         let evidence = Evidence {
-            kind: &verification.kind,
+            kind: verification.kind,
             verdict: verification.verdict,
             levels: &verification.levels,
             measured,
@@ -166,15 +167,17 @@ impl Manifest {
         let source = Source::open(path)?;
         let bytes = source.read_all(LIMIT).map_err(|c| Error::unreadable(path, c))?;
         let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|e| {
-            Error::unreadable(path, format!("is not a manifest of coldbolt: {}", printable(&e.to_string())))
+            let what = format!("is not a manifest of coldbolt: {}", printable(&e.to_string()));
+            Error::unreadable(path, Cause::Content(what))
         })?;
         if manifest.schema != SCHEMA {
             let what = format!("is of schema {}, this coldbolt knows {SCHEMA}", printable(&manifest.schema));
-            return Err(Error::unreadable(path, what));
+            return Err(Error::unreadable(path, Cause::Content(what)));
         }
         // A manifest that names no checksum would pass any file of the right length.
         if let Some(entry) = manifest.files.iter().find(|e| e.sha256.is_none()) {
-            return Err(Error::unreadable(path, format!("gives no SHA-256 of {}", printable(&entry.path))));
+            let what = format!("gives no SHA-256 of {}", printable(&entry.path));
+            return Err(Error::unreadable(path, Cause::Content(what)));
         }
         Ok(manifest)
     }
@@ -197,7 +200,7 @@ impl Manifest {
                     "names {} files called {name}: give the path that stands in it",
                     more.saturating_add(1)
                 );
-                Err(Error::unreadable(manifest, what))
+                Err(Error::unreadable(manifest, Cause::Content(what)))
             }
         }
     }

@@ -4,7 +4,6 @@ mod consistency;
 mod database;
 pub mod evidence;
 pub mod fleet;
-mod level;
 mod log;
 pub mod manifest;
 mod membership;
@@ -15,10 +14,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use self::evidence::Ask;
-pub use self::level::Level;
 use self::manifest::{Against, SIDECAR};
 pub use self::report::{
-    Answer, Judged, LevelReport, Measured, OtherMeta, Outcome, Unreadable, Verdict, Verification,
+    Answer, InputKind, Judged, LevelReport, Measured, OtherMeta, Outcome, TrailerState, Unreadable, Verdict,
+    Verification,
 };
 use crate::etcd::Facts;
 use crate::etcd::datadir::{self, DataDir};
@@ -27,9 +26,12 @@ use crate::io::Source;
 use crate::replay::MemberLog;
 use crate::snap::backup::Trailer;
 use crate::store::scan::Keys;
+use crate::words::cause::Cause;
+pub use crate::words::codes::Level;
 use crate::words::collector::Teller;
-use crate::words::error::{Error, Result, show};
+use crate::words::error::{At, Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
+use crate::words::hint::{Hint, Note};
 use crate::words::monitor::Monitor;
 
 /// How to verify.
@@ -99,7 +101,7 @@ pub fn targets(path: &Path) -> Result<Vec<PathBuf>> {
     files.retain(|file| !sidecar(file));
     files.sort();
     if files.is_empty() {
-        return Err(Error::unreadable(path, "holds neither etcd data nor backup files"));
+        return Err(Error::unreadable(path, Cause::lacks("holds neither etcd data nor backup files")));
     }
     Ok(files)
 }
@@ -137,11 +139,10 @@ pub fn verify_file(
     let mut run = Run::new(source.name(), options, monitor);
     let database = run.database(source, true)?;
     run.verification.kind = match database.trailer {
-        Some(Trailer::Absent) | None => "database without a trailer",
-        Some(Trailer::Lost { .. }) => "database or snapshot file, cut off",
-        Some(_) => "snapshot file",
-    }
-    .to_owned();
+        Some(Trailer::Absent) | None => InputKind::Database,
+        Some(Trailer::Lost { .. }) => InputKind::CutOff,
+        Some(_) => InputKind::Snapshot,
+    };
     run.level(Level::Wal, Outcome::NotApplicable, "a file has no log; verify the data directory for that");
     Ok(run.done())
 }
@@ -165,14 +166,16 @@ pub(in crate::ops) fn verify_dir_and_log(
     monitor: &dyn Monitor,
 ) -> Result<Verification> {
     let mut run = Run::new(show(&dir.path), options, monitor);
-    run.verification.kind = "data directory".to_owned();
+    run.verification.kind = InputKind::Directory;
     let mut database = Database::default();
     if let Some(path) = &dir.db {
         let source = Source::open(path)?;
         match datadir::require_database(&source) {
             Ok(()) => database = run.database(&source, false)?,
-            Err(Error::Unreadable { what, .. }) => {
-                run.found.say(Code::MetaInvalid, &source.name(), format!("the database {what}"));
+            Err(Error::Unreadable { cause, .. }) => {
+                let what = format!("the database {cause}");
+                let finding = Finding::new(Code::MetaInvalid, &source.name(), At::default(), what);
+                run.found.push(finding.hint(cause.hint()));
                 run.no_database("the database cannot be opened");
             }
             Err(other) => return Err(other),
@@ -211,7 +214,7 @@ impl<'m> Run<'m> {
     fn new(path: String, options: VerifyOptions<'m>, monitor: &'m dyn Monitor) -> Run<'m> {
         let verification = Verification {
             path,
-            kind: String::new(),
+            kind: InputKind::default(),
             levels: Vec::new(),
             verdict: Verdict::Good,
             measured: Measured::default(),
@@ -225,8 +228,9 @@ impl<'m> Run<'m> {
         Run { options, monitor, found: Teller::new(options.max_findings, monitor), verification }
     }
 
-    fn level(&mut self, level: Level, outcome: Outcome, detail: impl Into<String>) {
-        self.verification.levels.push(LevelReport { level, outcome, detail: detail.into() });
+    fn level(&mut self, level: Level, outcome: Outcome, detail: impl Into<Note>) {
+        let Note { text: detail, hint } = detail.into();
+        self.verification.levels.push(LevelReport { level, outcome, detail, hint });
     }
 
     /// The worst that was found of a level.
@@ -269,16 +273,16 @@ impl<'m> Run<'m> {
     }
 
     /// What a restore would refuse: nothing that the levels before have not found out.
-    fn restorable(&self) -> (Outcome, String) {
+    fn restorable(&self) -> (Outcome, Note) {
         if self.options.level < Level::Restore {
-            return (Outcome::NotRun, "not asked for".to_owned());
+            return (Outcome::NotRun, "not asked for".into());
         }
         let database = || [Level::Identity, Level::Bytes, Level::Pages, Level::Mvcc].into_iter();
         let damage: Vec<&str> =
             database().filter(|l| self.worst(*l) == Some(Severity::Damage)).map(Level::name).collect();
         if !damage.is_empty() {
-            let what = "restore refuses it; with --allow-damage it takes what can be read";
-            return (Outcome::Failed, format!("damage at {}: {what}", damage.join(", ")));
+            let what = format!("damage at {}: restore refuses it", damage.join(", "));
+            return (Outcome::Failed, Note::with(what, Hint::AllowDamage));
         }
         let mvcc = self.verification.levels.iter().find(|l| l.level == Level::Mvcc);
         if let Some(LevelReport {
@@ -287,23 +291,22 @@ impl<'m> Run<'m> {
             ..
         }) = mvcc
         {
-            return (*outcome, format!("restore refuses it: {detail}"));
+            return (*outcome, format!("restore refuses it: {detail}").into());
         }
         let measured = &self.verification.measured;
         let Some(revision) = measured.revision else {
-            return (Outcome::NotApplicable, "there is no revision to restore".to_owned());
+            return (Outcome::NotApplicable, "there is no revision to restore".into());
         };
         let version = measured.storage_version.as_deref();
         let target = match version.and_then(Minor::of) {
             Some(version) => format!("as etcd {}", version.name()),
-            None => "with --target-version (the file does not tell its own)".to_owned(),
+            None => "with a target version (the file does not tell its own)".to_owned(),
         };
-        let lag = match measured.wal_lag {
-            Some(lag @ 1..) => format!(
-                "; {lag} entries of the log are not in the database: `coldbolt copy` folds them in first"
-            ),
-            _ => String::new(),
-        };
-        (Outcome::Passed, format!("nothing refuses a restore {target} at revision {revision}{lag}"))
+        let mut note = Note::from(format!("nothing refuses a restore {target} at revision {revision}"));
+        if let Some(lag @ 1..) = measured.wal_lag {
+            note.text += &format!("; {lag} entries of the log are not in the database");
+            note.hint = Some(Hint::CopyFirst);
+        }
+        (Outcome::Passed, note)
     }
 }

@@ -11,9 +11,11 @@ use super::evidence::{Evidence, KeyCount};
 use super::policy::{RuleResult, RuleSeverity};
 use crate::bolt::walk::Visited;
 use crate::ops::inspect::MetaReport;
+use crate::snap::backup::Trailer;
 use crate::store::digest::{self, Digests};
 use crate::store::scan::Crc;
 use crate::words::finding::{Code, Finding, Severity};
+use crate::words::hint::Hint;
 use crate::words::ids::{ClusterId, MemberId, RaftIndex};
 
 /// The answer on all inputs.
@@ -84,6 +86,7 @@ pub enum Outcome {
 
 /// One level of a report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct LevelReport {
     /// Which.
     pub level: Level,
@@ -91,6 +94,9 @@ pub struct LevelReport {
     pub outcome: Outcome,
     /// What was checked, or why it did not run.
     pub detail: String,
+    /// What helps; a front end says it in its own words, after the detail.
+    #[serde(skip)]
+    pub hint: Option<Hint>,
 }
 
 /// The verdict on one input, or on all.
@@ -107,6 +113,80 @@ pub enum Verdict {
     Bad,
 }
 
+/// What stands at the end of a file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum TrailerState {
+    /// It was not looked for.
+    #[default]
+    #[serde(rename = "")]
+    Unread,
+    /// Nothing: it is a database as a member keeps it.
+    Absent,
+    /// A SHA-256.
+    Present,
+    /// Zeros where the SHA-256 should be.
+    Zeroed,
+    /// Part of a SHA-256.
+    Cut,
+    /// Less than the database: there was a trailer or there was none.
+    Lost,
+}
+
+impl From<&Trailer> for TrailerState {
+    fn from(trailer: &Trailer) -> TrailerState {
+        match trailer {
+            Trailer::Absent => TrailerState::Absent,
+            Trailer::Present { .. } => TrailerState::Present,
+            Trailer::Zeroed { .. } => TrailerState::Zeroed,
+            Trailer::Cut { .. } => TrailerState::Cut,
+            Trailer::Lost { .. } => TrailerState::Lost,
+        }
+    }
+}
+
+impl std::fmt::Display for TrailerState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.serialize(f)
+    }
+}
+
+/// What an input is. It is serialized as its text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InputKind {
+    /// A database with a SHA-256 behind it.
+    #[default]
+    Snapshot,
+    /// A database as a member keeps it.
+    Database,
+    /// Less than a database: it may have had a trailer.
+    CutOff,
+    /// A member's directory.
+    Directory,
+    /// A member's directory, and in it the database that a leader sent.
+    Received,
+}
+
+impl std::fmt::Display for InputKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            InputKind::Snapshot => "snapshot file",
+            InputKind::Database => "database without a trailer",
+            InputKind::CutOff => "database or snapshot file, cut off",
+            InputKind::Directory => "data directory",
+            InputKind::Received => "data directory, its received database",
+        })
+    }
+}
+
+impl Serialize for InputKind {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// What was measured on the way; policies and reports are made from it.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Measured {
@@ -121,8 +201,8 @@ pub struct Measured {
     pub payload_size: u64,
     /// Digests of the whole file, if asked for.
     pub digests: Option<Digests>,
-    /// `present`, `absent`, `zeroed` or `cut`.
-    pub trailer: &'static str,
+    /// What stands at its end.
+    pub trailer: TrailerState,
     /// Bytes in a page.
     pub page_size: u64,
     /// High water mark times page size, in bytes.
@@ -185,11 +265,12 @@ pub struct OtherMeta {
 
 /// The result for one input.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct Verification {
     /// The input, as named.
     pub path: String,
-    /// What it is, in words.
-    pub kind: String,
+    /// What it is.
+    pub kind: InputKind,
     /// Every level, whether or not it ran.
     pub levels: Vec<LevelReport>,
     /// The verdict.

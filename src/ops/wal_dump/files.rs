@@ -6,7 +6,9 @@ use crate::etcd::datadir::{self, FileKind};
 use crate::io::Source;
 use crate::snap::file::{SnapFile, SnapName};
 use crate::wal::SegmentName;
+use crate::words::cause::Cause;
 use crate::words::error::{Error, Result, show};
+use crate::words::hint::Hint;
 use crate::words::ids::RaftIndex;
 
 /// A raft snapshot longer than this is not read.
@@ -61,8 +63,8 @@ impl WalFiles {
             names.extend(name.filter(|name| SegmentName::parse(name).is_some()));
         }
         if names.is_empty() {
-            let what = "holds no WAL segment (*.wal); give a data directory, its member/wal, or --wal-dir";
-            return Err(Error::unreadable(&self.wal, what));
+            let (told, hint) = ("holds no WAL segment (*.wal)".to_owned(), Some(Hint::NameLog));
+            return Err(Error::unreadable(&self.wal, Cause::Lacks { told, hint }));
         }
         names.sort();
         names

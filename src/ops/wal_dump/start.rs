@@ -134,8 +134,9 @@ impl<'a> FromStart<'a> {
 fn unreadable_snapshot(error: Error) -> Result<Finding> {
     match error {
         Error::Damaged { path, corrupt } => Ok(Finding::from_corrupt(&show(&path), *corrupt)),
-        Error::Unreadable { path, what } => {
-            Ok(Finding::new(Code::Unreadable, &show(&path), At::default(), what))
+        Error::Unreadable { path, cause } => {
+            let finding = Finding::new(Code::Unreadable, &show(&path), At::default(), cause.to_string());
+            Ok(finding.hint(cause.hint()))
         }
         error => Err(error),
     }

@@ -39,6 +39,7 @@ use crate::etcd::{BucketKey, Facts, Revision};
 use crate::raft::{ConfChange, ConfState, EntryType, EntryView};
 use crate::words::error::{At, Corrupt};
 use crate::words::finding::{Code, Finding, Severity};
+use crate::words::hint::Hint;
 use crate::words::ids::{MemberId, RaftIndex, Term};
 
 /// What became of an entry.
@@ -278,20 +279,21 @@ impl<'d, 's> Replayer<'d, 's> {
 
     /// A finding about the entry at hand; the same is not said again.
     fn say(&mut self, code: Code, severity: Severity, what: impl Into<String>) {
-        let what = what.into();
+        self.advise(code, severity, what.into(), None);
+    }
+
+    fn advise(&mut self, code: Code, severity: Severity, what: String, hint: Option<Hint>) {
         if self.said.insert((code, what.clone())) {
             let at = At::default().index(self.index);
-            self.findings.push(Finding { severity, ..Finding::new(code, &self.log, at, what) });
+            self.findings.push(Finding { severity, hint, ..Finding::new(code, &self.log, at, what) });
         }
     }
 
     /// The effect hangs on the patch version, which is not known.
     fn depends(&mut self, patch: u16, what: &str) {
         let minor = self.version.minor.name();
-        let what = format!(
-            "etcd {minor}.{patch} and newer {what}; it is taken for newer, say --etcd-version to be sure"
-        );
-        self.say(Code::ReplayVersion, Severity::Warning, what);
+        let what = format!("etcd {minor}.{patch} and newer {what}; it is taken for newer");
+        self.advise(Code::ReplayVersion, Severity::Warning, what, Some(Hint::EtcdPatchVersion));
     }
 
     /// The index of the last entry applied, or that of the database.

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 pub use self::rule::{Rule, RuleResult, RuleSeverity};
 pub use self::value::{Age, Forbidden, Id, Percent, Required, TrailerRule, Version};
 use super::evidence::{Ask, Selector};
-use super::{Level, Outcome, Verdict, Verification};
+use super::{Level, Outcome, TrailerState, Verdict, Verification};
 use crate::words::error::printable;
 use crate::words::ids::{ClusterId, MemberId};
 
@@ -96,7 +96,8 @@ impl Policy {
 /// Holds a file against the policy: the results and the verdict go into the verification.
 pub fn apply(policy: &Policy, verification: &mut Verification, previous: Option<&Previous>, now: Timestamp) {
     verification.policy = check(policy, verification, previous, now);
-    if policy.trailer == Some(TrailerRule::Optional) && verification.measured.trailer == "absent" {
+    if policy.trailer == Some(TrailerRule::Optional) && verification.measured.trailer == TrailerState::Absent
+    {
         for level in verification
             .levels
             .iter_mut()
@@ -319,13 +320,14 @@ impl Judge<'_> {
         if let Some(rule) = self.policy.trailer {
             let (is, limit) = (measured.trailer, json!(rule));
             match is {
-                "" => self.unmeasured(
+                TrailerState::Unread => self.unmeasured(
                     Rule::Trailer,
                     limit,
                     "not measured: no meta page tells where the database ends",
                 ),
                 _ => {
-                    let passed = is == "present" || (rule == TrailerRule::Optional && is == "absent");
+                    let passed = is == TrailerState::Present
+                        || (rule == TrailerRule::Optional && is == TrailerState::Absent);
                     self.result(
                         Rule::Trailer,
                         Some(passed),

@@ -1,0 +1,123 @@
+//! What the library hints at, in the words of this command line: which flag, which command.
+
+use coldbolt::Error;
+use coldbolt::ops::verify::Verification;
+use coldbolt::words::finding::Finding;
+use coldbolt::words::hint::{Hint, Note};
+use coldbolt::words::monitor::Monitor;
+use coldbolt::words::refusal::Refusal;
+
+/// How a text goes on that has this hint.
+fn text(hint: Hint) -> String {
+    match hint {
+        Hint::DumpWal => "; use `coldbolt wal dump` on its directory",
+        Hint::ShowRaftSnapshot => "; use `coldbolt snap show`",
+        Hint::Inspect => "; `coldbolt inspect` tells what a file is",
+        Hint::SnapshotToRead => ". Stop it, or take a snapshot with `etcdctl snapshot save` and read that",
+        Hint::Snapshot => ". Stop it, or use `etcdctl snapshot save`",
+        Hint::SnapshotOrCopyLive => {
+            ". Stop it, take a snapshot with `etcdctl snapshot save`, or copy it with --allow-live"
+        }
+        Hint::CopyLive => "; stop etcd, or say --allow-live",
+        Hint::DefragLive => ". Stop it, or use `etcdctl defrag`",
+        Hint::StillRising => "; its revision is still rising",
+        Hint::FinishCompaction => ": --live-only finishes it, or etcd when it starts",
+        Hint::NameLog => "; give a data directory, its member/wal, or --wal-dir",
+        Hint::TargetVersion => "; say --target-version",
+        Hint::RaiseRevision => "; --bump-revision auto with --mark-compacted spares them that",
+        Hint::RaiseOthers(by) => {
+            return format!(
+                ": restore them with --bump-revision {by}, or all of them at once with --all-members"
+            );
+        }
+        Hint::LogElsewhere => "; leave --wal-dir out, or put it elsewhere",
+        Hint::AllowDamage => "; with --allow-damage it takes what can be read",
+        Hint::CopyFirst => ": `coldbolt copy` folds them in first",
+        Hint::Unseal => "; `coldbolt verify` tells whether it is right, `coldbolt unseal` takes it off",
+        Hint::EtcdVersion => ": say --etcd-version",
+        Hint::EtcdVersionIfNewer => ", say --etcd-version if it was newer",
+        Hint::EtcdPatchVersion => ", say --etcd-version to be sure",
+        Hint::OlderBase => "; give an older snapshot as --base",
+        Hint::EndElsewhere => "; say --to-revision or --to-index",
+        Hint::OlderBaseOrEndElsewhere => {
+            ": give an older snapshot as --base, or say --to-revision or --to-index"
+        }
+        Hint::Fold => ", with --fold it has that",
+        // A hint of a newer library.
+        _ => "",
+    }
+    .to_owned()
+}
+
+/// An error, and what helps.
+pub fn error(error: &Error) -> String {
+    match error {
+        Error::Refused(Refusal::NoSuchLearner { name, cluster }) => {
+            format!("--learner {name}: no such member in --initial-cluster={cluster}")
+        }
+        Error::Refused(refusal @ Refusal::NoVoter) => format!("--learner: {refusal}"),
+        Error::Refused(Refusal::CannotRaise { from, by }) => {
+            format!("--bump-revision {by}: revision {from} cannot be raised so far")
+        }
+        _ => error.to_string() + &error.hint().map_or_else(String::new, text),
+    }
+}
+
+fn settle(detail: &mut String, hint: &mut Option<Hint>) {
+    if let Some(hint) = hint.take() {
+        *detail += &text(hint);
+    }
+}
+
+/// A finding whose detail says what helps.
+pub fn finding(mut finding: Finding) -> Finding {
+    settle(&mut finding.detail, &mut finding.hint);
+    finding
+}
+
+/// Has each finding say what helps.
+pub fn findings(findings: &mut [Finding]) {
+    for finding in findings {
+        settle(&mut finding.detail, &mut finding.hint);
+    }
+}
+
+/// Has each note say what helps.
+pub fn notes<'n>(notes: impl IntoIterator<Item = &'n mut Note>) {
+    for note in notes {
+        settle(&mut note.text, &mut note.hint);
+    }
+}
+
+/// Has each finding and each level say what helps.
+pub fn verification(verification: &mut Verification) {
+    findings(&mut verification.findings);
+    for level in &mut verification.levels {
+        settle(&mut level.detail, &mut level.hint);
+    }
+}
+
+/// Passes everything on, with findings that say what helps.
+pub struct Worded<'m>(pub &'m dyn Monitor);
+
+impl Monitor for Worded<'_> {
+    fn begin(&self, what: &str, total: u64) {
+        self.0.begin(what, total);
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.0.advance(bytes);
+    }
+
+    fn end(&self) {
+        self.0.end();
+    }
+
+    fn finding(&self, found: Finding) {
+        self.0.finding(finding(found));
+    }
+
+    fn cancelled(&self) -> bool {
+        self.0.cancelled()
+    }
+}

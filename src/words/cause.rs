@@ -1,0 +1,135 @@
+//! Why an input could not be read.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::words::corrupt::Corrupt;
+use crate::words::hint::Hint;
+use crate::words::kind::{FileKind, Foreign};
+use crate::words::text::show;
+
+/// Why an input could not be read at all. Its text follows the name of the input.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Cause {
+    /// What the operating system said: missing, no permission.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It is of another kind than was meant.
+    #[error("{}", not_this(*is, *due, *len))]
+    NotThis {
+        /// What it is.
+        is: FileKind,
+        /// What was meant.
+        due: FileKind,
+        /// Its length in bytes.
+        len: u64,
+    },
+    /// It is a bbolt database of another program.
+    #[error("is a bbolt database, but not etcd's: bucket key is not among its {buckets} buckets")]
+    NotEtcds {
+        /// How many buckets it has.
+        buckets: usize,
+    },
+    /// A directory, where a file is meant.
+    #[error("is a directory, a file is needed here{}", its_database(database.as_ref()))]
+    Directory {
+        /// The database in it, if it is a member's.
+        database: Option<PathBuf>,
+    },
+    /// A pipe, a socket or a terminal.
+    #[error("is not a regular file")]
+    NotAFile,
+    /// It cannot be mapped into memory; what the operating system said.
+    #[error("cannot be mapped: {0}")]
+    Unmappable(#[source] io::Error),
+    /// This build opens no files.
+    #[error("this program was built without the ability to open files")]
+    NoFiles,
+    /// A running etcd holds its lock.
+    #[error("is in use: a running etcd holds its lock")]
+    InUse(Option<Hint>),
+    /// Something wrote it while it was read; in words what was seen.
+    #[error("{told}")]
+    Changed {
+        /// What was seen, and what became of the work.
+        told: String,
+        /// What helps.
+        hint: Option<Hint>,
+    },
+    /// A directory that does not hold what is needed.
+    #[error("{told}")]
+    Lacks {
+        /// What is not there.
+        told: String,
+        /// What helps.
+        hint: Option<Hint>,
+    },
+    /// A manifest that is none, or does not say what is needed.
+    #[error("{0}")]
+    Content(String),
+    /// Its bytes could not be had.
+    #[error(transparent)]
+    Corrupt(#[from] Box<Corrupt>),
+}
+
+impl Cause {
+    /// What may be done about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<Hint> {
+        match self {
+            Cause::NotThis { is: FileKind::Wal, due: FileKind::Bolt, .. } => Some(Hint::DumpWal),
+            Cause::NotThis { is: FileKind::RaftSnapshot, due: FileKind::Bolt, .. } => {
+                Some(Hint::ShowRaftSnapshot)
+            }
+            Cause::NotThis { due: FileKind::Wal | FileKind::RaftSnapshot, .. } => Some(Hint::Inspect),
+            Cause::InUse(hint) | Cause::Changed { hint, .. } | Cause::Lacks { hint, .. } => *hint,
+            _ => None,
+        }
+    }
+
+    /// Something wrote it while it was read.
+    #[must_use]
+    pub fn changed(told: impl Into<String>) -> Cause {
+        Cause::Changed { told: told.into(), hint: None }
+    }
+
+    /// A directory that does not hold what is needed.
+    #[must_use]
+    pub fn lacks(told: impl Into<String>) -> Cause {
+        Cause::Lacks { told: told.into(), hint: None }
+    }
+}
+
+/// What a file is instead of what was meant.
+fn not_this(is: FileKind, due: FileKind, len: u64) -> String {
+    if due != FileKind::Bolt {
+        let due = if due == FileKind::Wal { "a WAL segment" } else { "a raft snapshot" };
+        let is = match is {
+            FileKind::Bolt | FileKind::BoltBigEndian => "a bbolt database".to_owned(),
+            FileKind::Wal => "a WAL segment".to_owned(),
+            FileKind::RaftSnapshot => "a raft snapshot".to_owned(),
+            FileKind::Foreign(what) => what.to_string(),
+            FileKind::Empty => "empty (0 bytes)".to_owned(),
+            FileKind::Unknown => "of no known kind".to_owned(),
+        };
+        return format!("is {is}, not {due}");
+    }
+    match is {
+        FileKind::BoltBigEndian => {
+            "is a bbolt database written by a big-endian machine (s390x); read it on one".to_owned()
+        }
+        FileKind::Wal => "is a WAL segment".to_owned(),
+        FileKind::RaftSnapshot => "is a raft snapshot".to_owned(),
+        FileKind::Empty => "is empty (0 bytes)".to_owned(),
+        FileKind::Foreign(what @ Foreign::Packed(_)) => format!("is {what}; unpack it first"),
+        FileKind::Foreign(what) => format!("is {what}, not an etcd snapshot or database"),
+        FileKind::Bolt | FileKind::Unknown => {
+            format!("is not an etcd snapshot or database: no bbolt meta page in its {len} bytes")
+        }
+    }
+}
+
+fn its_database(database: Option<&PathBuf>) -> String {
+    database.map_or_else(String::new, |database| format!("; its database is {}", show(database)))
+}

@@ -1,0 +1,93 @@
+//! What helps, said by its meaning: a front end says it in its own words. The command line names its flags and commands
+//! (`src/cli/hint.rs`).
+
+/// What the caller may do about an error, a finding or a note.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Hint {
+    /// The directory of this WAL segment can be printed.
+    DumpWal,
+    /// This raft snapshot can be printed.
+    ShowRaftSnapshot,
+    /// What a file is can be asked for.
+    Inspect,
+    /// Stop etcd, or have it make a snapshot, and read that.
+    SnapshotToRead,
+    /// Stop etcd, or have it make a snapshot.
+    Snapshot,
+    /// Stop etcd, have it make a snapshot, or copy its files as they are.
+    SnapshotOrCopyLive,
+    /// Stop etcd, or copy its files as they are.
+    CopyLive,
+    /// Stop etcd, or have it defragment its own database.
+    DefragLive,
+    /// Stop etcd: the revision that was asked for is still rising.
+    StillRising,
+    /// A finished compaction leaves nothing behind.
+    FinishCompaction,
+    /// Name a directory with a log, or the log's own.
+    NameLog,
+    /// Name the version that the restored files are for.
+    TargetVersion,
+    /// Raise the revision past those that clients saw, and mark what is before as compacted.
+    RaiseRevision,
+    /// Raise the other members as far as this one, by so much, or restore all of them at once.
+    RaiseOthers(u64),
+    /// Leave the log in the data directory, or put it elsewhere.
+    LogElsewhere,
+    /// Restore what can be read of a damaged source.
+    AllowDamage,
+    /// Copy the directory: that applies the log first.
+    CopyFirst,
+    /// Whether the trailer is right can be told, and it can be taken off.
+    Unseal,
+    /// Name the version that wrote the files.
+    EtcdVersion,
+    /// Name the version that wrote the files if it was newer than was taken.
+    EtcdVersionIfNewer,
+    /// Name the patch version that wrote the files.
+    EtcdPatchVersion,
+    /// Begin at an older snapshot.
+    OlderBase,
+    /// Say where to end by revision or raft index instead of by time.
+    EndElsewhere,
+    /// Begin at an older snapshot, or say where to end by revision or raft index.
+    OlderBaseOrEndElsewhere,
+    /// Have the log applied in memory.
+    Fold,
+}
+
+/// Something a person should know about what was done, and what helps. It is serialized as its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// What to know.
+    pub text: String,
+    /// What helps.
+    pub hint: Option<Hint>,
+}
+
+impl Note {
+    /// Something to know, and what helps.
+    #[must_use]
+    pub fn with(text: impl Into<String>, hint: Hint) -> Note {
+        Note { text: text.into(), hint: Some(hint) }
+    }
+}
+
+impl<T: Into<String>> From<T> for Note {
+    fn from(text: T) -> Note {
+        Note { text: text.into(), hint: None }
+    }
+}
+
+impl std::fmt::Display for Note {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl serde::Serialize for Note {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
