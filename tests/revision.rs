@@ -43,7 +43,7 @@ fn the_revision_is_the_last_stored_or_the_compacted_one_whichever_is_greater() {
         let path = dir.path().join(format!("{b}.db"));
         compacted(&path, b);
         let source = Source::open(&path).unwrap();
-        assert_eq!(Store::open(&source, StoreOptions::default(), &Quiet).unwrap().revision(), 8);
+        assert_eq!(Store::open(&source, &StoreOptions::default(), &Quiet).unwrap().revision(), 8);
         assert_eq!(hashkv(&source, HashKvOptions::default(), &Quiet).unwrap().revision, 8);
         let verified = verify(&path, VerifyOptions::default(), &Quiet).unwrap();
         assert_eq!((verified.measured.revision, verified.measured.compact_revision), (Some(8), Some(8)));

@@ -110,7 +110,7 @@ impl Args {
 fn parquet(
     args: &Args,
     store: &Store<'_>,
-    view: View<'_, '_>,
+    view: View<'_>,
     range: KeyRange<'_>,
     out: &mut dyn Write,
 ) -> Done {
@@ -127,7 +127,7 @@ fn parquet(
 }
 
 #[cfg(not(feature = "parquet"))]
-fn parquet(_: &Args, _: &Store<'_>, _: View<'_, '_>, _: KeyRange<'_>, _: &mut dyn Write) -> Done {
+fn parquet(_: &Args, _: &Store<'_>, _: View<'_>, _: KeyRange<'_>, _: &mut dyn Write) -> Done {
     let what = "this coldbolt was built without Parquet; \
                 build it with `cargo build --release --features parquet`";
     Err(Fail::Usage(what.to_owned()))

@@ -144,7 +144,7 @@ impl Opened {
             What::File(source) | What::Directory(source, _) => source,
             What::Folded(folded) => &folded.source,
         };
-        let store = Store::open(source, self.options, monitor)?;
+        let store = Store::open(source, &self.options, monitor)?;
         if let What::Directory(_, directory) = &self.what {
             store.warn_of_log(directory)?;
         }

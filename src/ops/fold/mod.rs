@@ -96,7 +96,7 @@ impl Folded {
 /// # use coldbolt::{ops::fold::{FoldInMemoryOptions, fold_in_memory}, store::{Store, StoreOptions}, words::monitor::Quiet};
 /// # fn main() -> coldbolt::Result<()> {
 /// let folded = fold_in_memory(Path::new("/var/lib/etcd"), FoldInMemoryOptions::default(), &Quiet)?;
-/// let store = Store::open(&folded.source, StoreOptions::default(), &Quiet)?;
+/// let store = Store::open(&folded.source, &StoreOptions::default(), &Quiet)?;
 /// println!("revision {}", store.revision());
 /// folded.check_unchanged()?;
 /// # Ok(())

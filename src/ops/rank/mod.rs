@@ -300,7 +300,7 @@ fn keyspaces(members: &[Member], monitor: &dyn Monitor) -> Result<Vec<CompareRep
     let Some((best, others)) = whole.split_first() else { return Ok(Vec::new()) };
     let open = |other: &&MemberState| -> Result<_> {
         let stores =
-            [best, other].map(|member| Store::open(member.database(), StoreOptions::default(), monitor));
+            [best, other].map(|member| Store::open(member.database(), &StoreOptions::default(), monitor));
         compare(&stores.into_iter().collect::<Result<Vec<_>>>()?)
     };
     others.iter().map(open).collect()

@@ -79,18 +79,16 @@ fn of_hashkv(source: &Source) -> coldbolt::Result<Value> {
 
 /// Every live key with its value, as text.
 fn of_keyspace(source: &Source) -> coldbolt::Result<Value> {
-    let store = Store::open(source, StoreOptions::default(), &Quiet)?;
+    let store = Store::open(source, &StoreOptions::default(), &Quiet)?;
     let now = store.at(None)?;
     let mut keys = serde_json::Map::new();
-    for state in now.keys(KeyRange::prefix(b"")) {
-        let key = state?.key;
-        if let Some(kv) = now.get(&key)? {
-            let value = String::from_utf8_lossy(&kv.value).into_owned();
-            keys.insert(
-                String::from_utf8_lossy(&key).into_owned(),
-                json!({ "value": value, "modRevision": kv.mod_revision, "version": kv.version }),
-            );
-        }
+    for kv in now.items(KeyRange::all()) {
+        let kv = kv?;
+        let value = String::from_utf8_lossy(&kv.value).into_owned();
+        keys.insert(
+            String::from_utf8_lossy(&kv.key).into_owned(),
+            json!({ "value": value, "modRevision": kv.mod_revision, "version": kv.version }),
+        );
     }
     Ok(json!({ "revision": store.revision(), "keys": keys }))
 }
