@@ -107,13 +107,7 @@ impl Args {
 }
 
 #[cfg(feature = "parquet")]
-fn parquet(
-    args: &Args,
-    store: &Store<'_>,
-    view: View<'_>,
-    range: KeyRange<'_>,
-    out: &mut dyn Write,
-) -> Done {
+fn parquet(args: &Args, store: &Store<'_>, view: View<'_>, range: KeyRange<'_>, out: &mut dyn Write) -> Done {
     let mut writer = super::parquet::Writer::new(args.all_revisions, !args.no_values)?;
     if args.all_revisions {
         export::change_rows(store, args.only(&range), &mut |kv, change| {

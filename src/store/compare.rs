@@ -117,7 +117,7 @@ pub fn compare(stores: &[Store<'_>]) -> Result<CompareReport> {
     let comparable = report.comparable();
     for store in stores {
         let options = HashKvOptions { revision: Some(revision), compact_revision: compact };
-        let hash = comparable.then(|| hashkv(store.source(), options, &Muted(store.monitor))).transpose()?;
+        let hash = comparable.then(|| hashkv(store.source(), &options, &Muted(store.monitor))).transpose()?;
         report.members.push(MemberHash {
             file: store.source().name(),
             revision: store.revision(),

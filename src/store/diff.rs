@@ -118,9 +118,9 @@ fn live<'a>(
 ) -> impl Iterator<Item = Result<KeyState>> + use<'a> {
     let keys = view.keys(options.range.clone()).hashed(digests.clone(), 3);
     keys.filter(move |state| {
-        state.as_ref().map_or(true, |state| {
-            !options.ignore.iter().any(|prefix| state.key.starts_with(prefix))
-        })
+        state
+            .as_ref()
+            .map_or(true, |state| !options.ignore.iter().any(|prefix| state.key.starts_with(prefix)))
     })
 }
 

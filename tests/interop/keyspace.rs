@@ -274,7 +274,7 @@ fn every_revision_is_the_servers_and_the_events_are_a_watchs() {
         let now = served(&history.server, &["get", "", "--from-key", "--rev", &last.to_string()]);
         let then = served(&history.server, &["get", "", "--from-key", "--rev", &(last - 20).to_string()]);
         let data = history.server.kill();
-        let folded = fold_in_memory(&data, FoldInMemoryOptions::default(), &Quiet).unwrap();
+        let folded = fold_in_memory(&data, &FoldInMemoryOptions::default(), &Quiet).unwrap();
         let report = folded.report.as_ref().unwrap();
         assert_eq!(report.left_out, 0, "{version}");
         let store = Store::open(&folded.source, &StoreOptions::default(), &Quiet).unwrap();

@@ -12,8 +12,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use coldbolt::etcd::KeyRange;
 use coldbolt::io::Source;
-use coldbolt::ops::inspect::inspect_file;
-use coldbolt::ops::verify::verify_file;
+use coldbolt::ops::inspect;
+use coldbolt::ops::verify;
 use coldbolt::ops::{InspectOptions, VerifyOptions, status};
 use coldbolt::store::{HashKvOptions, Store, StoreOptions, hashkv};
 use coldbolt::words::monitor::Quiet;
@@ -41,8 +41,8 @@ pub extern "C" fn ask(question: u32) -> usize {
     let given = match question {
         0 => of_status(&source),
         1 => of_hashkv(&source),
-        2 => verify_file(&source, VerifyOptions::default(), &Quiet).map(|report| json!(report)),
-        3 => inspect_file(&source, InspectOptions::default(), &Quiet).map(|report| json!(report)),
+        2 => verify(&source, &VerifyOptions::default(), &Quiet).map(|report| json!(report)),
+        3 => inspect(&source, &InspectOptions::default(), &Quiet).map(|report| json!(report)),
         4 => of_keyspace(&source),
         _ => Source::open("/etc/hostname".as_ref()).map(|source| json!(source.name())),
     };
@@ -71,7 +71,7 @@ fn of_status(source: &Source) -> coldbolt::Result<Value> {
 }
 
 fn of_hashkv(source: &Source) -> coldbolt::Result<Value> {
-    let report = hashkv(source, HashKvOptions::default(), &Quiet)?;
+    let report = hashkv(source, &HashKvOptions::default(), &Quiet)?;
     Ok(
         json!({ "hash": report.hash, "hashRevision": report.revision, "compactRevision": report.compact_revision }),
     )
