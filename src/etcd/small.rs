@@ -1,5 +1,6 @@
 //! The small buckets, which are all but `key`, read to what they say: by [`read`], which checks every page on the way
-//! and goes on behind what is wrong, or by [`facts`], which ends at the first page that cannot be read and asks no more.
+//! and goes on behind what is wrong, or by [`facts`], which ends at the first page that cannot be read and asks no
+//! more.
 
 use crate::bolt::walk::{Buckets, Faults, Shared, Visited, Visitor, walk};
 use crate::bolt::{Db, Item, LeafElement, Page};

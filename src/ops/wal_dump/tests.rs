@@ -1,3 +1,5 @@
+//! A dump of a log that a writer made, row by row.
+
 use super::*;
 use crate::raft::SnapshotMetadata;
 use crate::snap::file::SnapName;
