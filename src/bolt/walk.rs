@@ -7,14 +7,12 @@
 
 mod bounds;
 mod elements;
-mod faults;
 mod free;
 mod stats;
 mod visitor;
 
 use self::bounds::{Bounds, NamedBy, Subtree, children};
 use self::elements::check;
-pub use self::faults::Faults;
 pub use self::free::check_freelist;
 pub use self::stats::{Buckets, Stats};
 pub use self::visitor::{Shared, Visited, Visitor};

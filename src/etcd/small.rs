@@ -1,9 +1,10 @@
 //! The small buckets, which are all but `key`, read to what they say: by [`read`], which checks every page on the way
-//! and goes on behind what is wrong, or by [`facts`], which ends at the first page that cannot be read and asks no more.
+//! and goes on behind what is wrong, or by [`facts`], which ends at the first page that cannot be read.
 
-use crate::bolt::walk::{Buckets, Faults, Shared, Visited, Visitor, walk};
+use crate::bolt::walk::{Buckets, Shared, Visited, Visitor, walk};
 use crate::bolt::{Db, Item, LeafElement, Page};
 use crate::etcd::{Facts, schema};
+use crate::words::collector::Collector;
 use crate::words::error::{At, Corrupt};
 use crate::words::monitor::Monitor;
 
@@ -17,7 +18,7 @@ pub struct Small<'d, 's> {
     /// What the buckets that were wanted say.
     pub facts: Facts,
     /// What is wrong with them.
-    pub faults: Faults,
+    pub faults: Collector<Corrupt>,
 }
 
 impl Small<'_, '_> {
@@ -40,7 +41,7 @@ pub fn read<'d, 's>(
     let mut top = Buckets::new(db);
     walk(&db.root(), shared, &mut top);
     let missing = schema::missing(top.found.iter().map(|bucket| bucket.name.as_slice()), db);
-    let (mut facts, mut faults) = (Facts::default(), Faults::new(keep));
+    let (mut facts, mut faults) = (Facts::default(), Collector::new(keep));
     for bucket in top.found.iter().filter(|bucket| wanted(&bucket.name)) {
         let name = bucket.name.as_slice();
         walk(bucket, shared, &mut Reader { bucket: name, facts: &mut facts, faults: &mut faults });
@@ -74,7 +75,7 @@ pub fn facts<'n>(db: &Db<'_>, names: &[&'n str], each: &mut Each<'_, 'n>) -> Res
 struct Reader<'r> {
     bucket: &'r [u8],
     facts: &'r mut Facts,
-    faults: &'r mut Faults,
+    faults: &'r mut Collector<Corrupt>,
 }
 
 impl Visitor for Reader<'_> {

@@ -27,7 +27,7 @@ use crate::io::dest::writeback::Writeback;
 use crate::io::dest::{self, Dest, Existing};
 use crate::io::gate::is_cold;
 use crate::kube::times::written;
-use crate::ops::fold::check::{WithoutFindings, tell, verified};
+use crate::ops::fold::check::{tell, verified};
 use crate::ops::fold::input::{Input, InputOptions};
 use crate::ops::overlap::{beside, while_syncing};
 use crate::raft::ConfChange;
@@ -41,7 +41,7 @@ use crate::words::error::{Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::hint::Hint;
 use crate::words::ids::RaftIndex;
-use crate::words::monitor::Monitor;
+use crate::words::monitor::{Monitor, Relay};
 
 /// How often a copy of a file in use is begun anew before it is taken as it is.
 const ATTEMPTS: usize = 5;
@@ -217,7 +217,7 @@ fn make_exact<W>(
         |monitor| verified(input, Keys::History, options.fold(), monitor),
         |monitor| {
             let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
-            let left_behind = input.left_behind(&db, &WithoutFindings(monitor));
+            let left_behind = input.left_behind(&db, &Relay::new(monitor).without_findings());
             Ok((left_behind, write(&db, monitor)?))
         },
     )?;
@@ -242,7 +242,7 @@ fn make<W>(
         monitor,
         |monitor| verified(input, keys, options.fold(), monitor),
         |monitor| {
-            let silent = WithoutFindings(monitor);
+            let silent = Relay::new(monitor).without_findings();
             let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
             let fold = input.fold(&db, options.fold(), &silent)?;
             let left_behind = if fold.is_none() { input.left_behind(&db, &silent) } else { None };
@@ -264,7 +264,7 @@ fn make<W>(
             if input.live {
                 return Ok(None);
             }
-            let silent = WithoutFindings(monitor);
+            let silent = Relay::new(monitor).without_findings();
             let how = VerifyOptions { level: Level::Mvcc, ..VerifyOptions::default() };
             let mut content = verify_file(&patched.source, how, &silent)?;
             let expected = |code| matches!(code, Code::TrailerAbsent | Code::CompactionUnfinished);
@@ -287,7 +287,7 @@ fn once(
     options: CopyOptions<'_>,
     monitor: &dyn Monitor,
 ) -> Result<CopyReport> {
-    let silent = WithoutFindings(monitor);
+    let silent = Relay::new(monitor).without_findings();
     let files = input.files(options.digests, &silent)?;
     let failed = |source| Error::Output { what: show(name), source };
     let mut out = Writeback::new(file.try_clone().map_err(failed)?);

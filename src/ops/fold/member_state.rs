@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::FoldInMemoryOptions;
-use super::check::{WithoutFindings, verified};
+use super::check::verified;
 use super::input::{Input, InputOptions};
 use crate::bolt::Db;
 use crate::io::Source;
@@ -14,7 +14,7 @@ use crate::wal::Read;
 use crate::words::error::{At, Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::ids::RaftIndex;
-use crate::words::monitor::Monitor;
+use crate::words::monitor::{Monitor, Relay};
 
 /// A member's files, read as a copy reads them.
 pub(crate) struct MemberState {
@@ -79,7 +79,7 @@ impl MemberState {
 
     /// The log applied, and, where entries were left out, applied with those too.
     fn folds(&self, options: FoldOptions<'_>, monitor: &dyn Monitor) -> Result<(Option<Fold>, Option<Fold>)> {
-        let monitor = WithoutFindings(monitor);
+        let monitor = Relay::new(monitor).without_findings();
         let database = &self.input.database;
         let db = Db::open(database).map_err(|corrupt| Error::damaged(database.path(), corrupt))?;
         let fold = self.input.fold(&db, options, &monitor)?;

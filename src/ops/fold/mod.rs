@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 pub use self::input::{InFile, Live};
 pub use crate::replay::{Damage, Uncommitted};
 
-use self::check::{WithoutFindings, verified};
+use self::check::verified;
 use self::input::{Input, InputOptions};
 use crate::bolt::Db;
 use crate::bolt::writer::patch::patch;
@@ -24,7 +24,7 @@ use crate::store::scan::Keys;
 use crate::words::cause::Cause;
 use crate::words::error::{At, Error, Result};
 use crate::words::finding::{Code, Finding, Severity};
-use crate::words::monitor::Monitor;
+use crate::words::monitor::{Monitor, Relay};
 
 /// How to apply a log in memory.
 #[derive(Debug, Clone, Copy, Default)]
@@ -122,7 +122,7 @@ pub fn fold_in_memory(
     let (verification, _) = verified(&input, Keys::History, options.fold(), monitor)?;
     refuse_damage(&verification.findings, true)?;
     let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
-    let fold = input.fold(&db, options.fold(), &WithoutFindings(monitor))?;
+    let fold = input.fold(&db, options.fold(), &Relay::new(monitor).without_findings())?;
     let (overlay, report) = match fold {
         Some(fold) => {
             fold.findings.into_iter().for_each(|finding| monitor.finding(finding));

@@ -1,3 +1,5 @@
+//! What is dumped of logs as etcd leaves them, and of damaged ones.
+
 use super::*;
 use crate::raft::SnapshotMetadata;
 use crate::snap::file::SnapName;
