@@ -1,8 +1,8 @@
 //! The messages of raft (`raftpb`), as etcd keeps them in its WAL and its raft snapshots.
 //!
 //! They are proto2: a field is there or it is not. etcd up to 3.6 writes every number, even 0; from 3.7 on only those
-//! that were set. The accessor of each field (`entry.term()`) gives 0 for a missing one. The fields are bare numbers, as
-//! the encoding has them; what they name is said by accessors of another name (`state.voted_for()`). Source:
+//! that were set. The accessor of each field (`entry.term()`) gives 0 for a missing one. The fields are bare numbers,
+//! as the encoding has them; what they name is said by accessors of another name (`state.voted_for()`). Source:
 //! `raft.proto` of go.etcd.io/raft v3.6.
 
 use prost::{Enumeration, Message};

@@ -172,21 +172,7 @@ fn text(out: &mut dyn Write, row: &Row<'_>, secrets: bool) -> std::io::Result<()
         Row::Start { snapshot: None, .. } => {
             writeln!(out, "Snapshot:\nempty\nStart dumping log entries from snapshot.")
         }
-        Row::Start { snapshot: Some(snapshot), .. } => {
-            let empty = ConfState::default();
-            let conf_state = snapshot.conf_state.as_ref().unwrap_or(&empty);
-            let nodes: Vec<String> =
-                conf_state.voters.iter().map(|id| MemberId::new(*id).to_string()).collect();
-            writeln!(
-                out,
-                "Snapshot:\nterm={} index={} nodes=[{}] confstate={}\n\
-                 Start dumping log entries from snapshot.",
-                snapshot.term(),
-                snapshot.index(),
-                nodes.join(" "),
-                go_conf_state(conf_state)
-            )
-        }
+        Row::Start { snapshot: Some(snapshot), .. } => snapshot_text(out, snapshot),
         Row::Head { metadata, hard_state, entries, last } => {
             writeln!(
                 out,
@@ -225,6 +211,20 @@ fn text(out: &mut dyn Write, row: &Row<'_>, secrets: bool) -> std::io::Result<()
             }
         }
     }
+}
+
+fn snapshot_text(out: &mut dyn Write, snapshot: &raft::SnapshotMetadata) -> io::Result<()> {
+    let empty = ConfState::default();
+    let conf_state = snapshot.conf_state.as_ref().unwrap_or(&empty);
+    let nodes: Vec<String> = conf_state.voters.iter().map(|id| MemberId::new(*id).to_string()).collect();
+    writeln!(
+        out,
+        "Snapshot:\nterm={} index={} nodes=[{}] confstate={}\nStart dumping log entries from snapshot.",
+        snapshot.term(),
+        snapshot.index(),
+        nodes.join(" "),
+        go_conf_state(conf_state)
+    )
 }
 
 fn bare_entry(entry: &EntryView<'_>) -> String {

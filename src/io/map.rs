@@ -1,6 +1,7 @@
 //! A file that is mapped into memory (feature `mmap`), so that its bytes are borrowed and never copied.
 //!
-//! This is the only `unsafe` of the library. What it takes is told at [`Source::open_mapped`](super::Source::open_mapped).
+//! This is the only `unsafe` of the library. What it takes is told at
+//! [`Source::open_mapped`](super::Source::open_mapped).
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};

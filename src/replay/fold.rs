@@ -341,8 +341,9 @@ impl<'f, 'd, 's> Folding<'f, 'd, 's> {
     fn finish(self, mut findings: Vec<Finding>) -> Fold {
         let metadata = self.metadata();
         let Folding { tail, version, replayer, mut report, promised, .. } = self;
-        let Replayed { overlay, findings: told, revision, index, term, members, cluster_version, conf_state } =
-            replayer.finish();
+        let replayed = replayer.finish();
+        let Replayed { overlay, findings: told, revision, index, term, members, .. } = replayed;
+        let Replayed { cluster_version, conf_state, .. } = replayed;
         report.revision_after = revision;
         findings.extend(told);
         let raft = Position {

@@ -5,13 +5,12 @@ use std::io::{self, Write};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use rayon::iter::ParallelIterator;
-use rayon::slice::ParallelSlice;
 use serde::Serialize;
 
 use crate::codec::to_u64;
 use crate::etcd::{KeyRange, KeyValue};
 use crate::io::Window;
+use crate::io::parallel::map_chunks;
 use crate::store::{EventKind, KeyState, Store, View};
 use crate::words::error::Result;
 
@@ -151,7 +150,7 @@ pub fn live(
         return Ok(Err(error));
     }
     batches(view, range, values, &mut |batch| {
-        let parts = batch.par_chunks(PART).map(|states| -> Result<Vec<u8>> {
+        let parts = map_chunks(batch, PART, |states| -> Result<Vec<u8>> {
             let mut rows = Vec::new();
             let written = each(view, states, values, &mut |kv, len| {
                 Row::new(kv, len, values, None).write(format, &mut rows)
@@ -159,7 +158,7 @@ pub fn live(
             // A vector takes everything.
             written.map(|_| rows)
         });
-        let parts = parts.collect::<Result<Vec<_>>>()?;
+        let parts = parts.into_iter().collect::<Result<Vec<_>>>()?;
         Ok(parts.iter().try_for_each(|rows| out.write_all(rows)))
     })
 }

@@ -1,4 +1,4 @@
-//! What is dumped of logs as etcd leaves them, and of damaged ones.
+//! A dump of a log that a writer made, row by row.
 
 use super::*;
 use crate::raft::SnapshotMetadata;

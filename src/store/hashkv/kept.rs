@@ -96,7 +96,10 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn it_is_the_checksum_of_what_counts(
-            items in proptest::collection::vec((proptest::collection::vec(0u8.., 0..40), proptest::bool::ANY, proptest::bool::ANY), 0..40),
+            items in proptest::collection::vec(
+                (proptest::collection::vec(0u8.., 0..40), proptest::bool::ANY, proptest::bool::ANY),
+                0..40,
+            ),
             compact in -1i64..45, live in 0u64..2,
         ) {
             let (mut kept, mut all, mut due) = (Kept::new(compact), Crc::default(), b"key".to_vec());
