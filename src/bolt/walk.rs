@@ -235,14 +235,7 @@ impl<'w> Walk<'w> {
         if self.cancelled {
             return None;
         }
-        // The branch pages near the root are few and lead to all others: they do not wait.
-        if let Some(gate) = self.shared.gate
-            && self.leaf_depth.is_some_and(|leaf| depth >= leaf.saturating_sub(1) && depth > 0)
-        {
-            // As far as the window reads: what it asked for first would come from the disk out of turn.
-            let ahead = self.db.offset_of(Pgid(id.0.saturating_add(1))).saturating_add(to_u64(READ_AHEAD));
-            gate.wait(ahead.min(self.db.source().len()));
-        }
+        self.wait_for_reader(id, depth);
         let (db, visited) = (self.db, self.shared.visited);
         // Marked before the run is read: else a page of the file's length that is named often is read as often.
         let admit = |kind: Kind, run: u64| {
@@ -270,26 +263,37 @@ impl<'w> Walk<'w> {
             }
         };
         self.unsaid = self.unsaid.saturating_add(to_u64(page.bytes.len()));
-        if page.count == 0 && (depth > 0 || page.kind == Kind::Branch) {
-            visitor.fault(*Corrupt::new(Code::PageCount, page.at(), "the page holds no element"));
-        }
-        if page.kind == Kind::Leaf && self.leaf_depth.is_some_and(|due| due != depth) {
-            let what = format!(
-                "leaf at depth {depth}, the tree's first leaf is at depth {}",
-                self.leaf_depth.unwrap_or(0)
-            );
-            visitor.fault(*Corrupt::new(Code::DepthUneven, page.at(), what));
-        }
+        self.check_depth(&page, depth, visitor);
         if page.kind == Kind::Branch && depth >= MAX_DEPTH {
-            visitor.fault(*Corrupt::new(
-                Code::DepthUneven,
-                page.at(),
-                format!("the tree is deeper than {MAX_DEPTH} pages"),
-            ));
+            let what = format!("the tree is deeper than {MAX_DEPTH} pages");
+            visitor.fault(*Corrupt::new(Code::DepthUneven, page.at(), what));
             return None;
         }
         check(&page, false, bounds, elements, &mut |c| visitor.fault(c));
         Some(page)
+    }
+
+    /// When the file is cold, a page is not read before the one reader of it all has come by. The branch pages near
+    /// the root are few and lead to all others: they do not wait.
+    fn wait_for_reader(&self, id: Pgid, depth: usize) {
+        if let Some(gate) = self.shared.gate
+            && self.leaf_depth.is_some_and(|leaf| depth >= leaf.saturating_sub(1) && depth > 0)
+        {
+            // As far as the window reads: what it asked for first would come from the disk out of turn.
+            let ahead = self.db.offset_of(Pgid(id.0.saturating_add(1))).saturating_add(to_u64(READ_AHEAD));
+            gate.wait(ahead.min(self.db.source().len()));
+        }
+    }
+
+    /// Whether a page holds something, and a leaf lies as deep as the others.
+    fn check_depth(&self, page: &Page<'_>, depth: usize, visitor: &mut dyn Visitor) {
+        if page.count == 0 && (depth > 0 || page.kind == Kind::Branch) {
+            visitor.fault(*Corrupt::new(Code::PageCount, page.at(), "the page holds no element"));
+        }
+        if let Some(due) = self.leaf_depth.filter(|due| page.kind == Kind::Leaf && *due != depth) {
+            let what = format!("leaf at depth {depth}, the tree's first leaf is at depth {due}");
+            visitor.fault(*Corrupt::new(Code::DepthUneven, page.at(), what));
+        }
     }
 
     fn visit(&mut self, id: Pgid, depth: usize, bounds: Bounds<'_>, visitor: &mut dyn Visitor) {

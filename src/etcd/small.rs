@@ -3,9 +3,10 @@
 
 use crate::bolt::walk::{Buckets, Shared, Visited, Visitor, walk};
 use crate::bolt::{Db, Item, LeafElement, Page};
-use crate::etcd::{Facts, schema};
+use crate::etcd::{Facts, schema, stored};
 use crate::words::collector::Collector;
-use crate::words::error::{At, Corrupt};
+use crate::words::error::{At, Corrupt, Error, Result};
+use crate::words::finding::Code;
 use crate::words::monitor::Monitor;
 
 /// What was read of a database.
@@ -70,6 +71,23 @@ pub fn facts<'n>(db: &Db<'_>, names: &[&'n str], each: &mut Each<'_, 'n>) -> Res
         }
     }
     Ok(facts)
+}
+
+/// Everything the small buckets say but `lease` and those of users, and the last stored revision.
+///
+/// # Errors
+/// [`Error::Damaged`] when a page on the way cannot be read.
+pub fn facts_and_last(db: &Db<'_>) -> Result<(Facts, i64)> {
+    let damaged = |corrupt| Error::damaged(db.source().path(), corrupt);
+    // What does not decode was reported when the source was verified.
+    let names = ["alarm", "cluster", "members", "members_removed", "meta"];
+    let facts = facts(db, &names, &mut |_, _, _| Ok(())).map_err(damaged)?;
+    let Some(keys) = db.root().bucket(stored::BUCKET).map_err(damaged)? else { return Ok((facts, 0)) };
+    let last = match stored::last(&keys) {
+        Err(corrupt) if corrupt.code == Code::RevisionKey => None,
+        last => last.map_err(damaged)?,
+    };
+    Ok((facts, last.map_or(0, |key| key.revision.main)))
 }
 
 struct Reader<'r> {

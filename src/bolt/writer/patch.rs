@@ -78,14 +78,8 @@ pub fn patch(db: &Db<'_>, changes: &Changes) -> Result<Patched> {
     if high.saturating_sub(db.pages_present()) > db.pages_present().max(FEW) {
         check_length(db).map_err(|c| Error::damaged(path, c))?;
     }
-    let pages = Pages {
-        out: BufWriter::with_capacity(page_size, Cursor::new(Vec::new())),
-        page_size,
-        fill_percent: 100,
-        next: high,
-        scratch: Vec::new(),
-        failed: false,
-    };
+    let out = BufWriter::with_capacity(page_size, Cursor::new(Vec::new()));
+    let pages = Pages::new(out, page_size, 100, high);
     let mut patch = Patch { db, pages, replaced: BTreeSet::new() };
     if let Ok(Some(list)) = Freelist::read(db) {
         patch.replace(list.page, list.pages);

@@ -63,67 +63,68 @@ impl Cut {
             hashkv(db.source(), HashKvOptions { revision: until, ..HashKvOptions::default() }, &Quiet)?.hash
         };
         let mut cut = Cut { selection, revision, compact, hash, changes: Vec::new(), advice: Vec::new() };
-        cut.tell(options, until, current, filtered);
+        if let Some(until) = until {
+            cut.tell_end(until, current, options.bump.is_none());
+        }
+        if filtered {
+            cut.tell_keys(&options.keys);
+        }
+        cut.tell_counts();
         Ok(Some(cut))
     }
 
-    fn tell(&mut self, options: &RestoreOptions, until: Option<i64>, current: i64, filtered: bool) {
-        let counts = &self.selection.counts;
-        if let Some(until) = until {
-            self.changes.push(format!(
-                "key: what happened after revision {until} is left out; the source is at {current}"
-            ));
-            self.changes.push(
-                "leases, users, roles and alarms: as at the source's end, they have no history".to_owned(),
-            );
-            if options.bump.is_none() {
-                let what = format!(
-                    "clients that saw revisions after {until} will see them again, with other content"
-                );
-                self.advice.push(Note::with(what, Hint::RaiseRevision));
-            }
-        }
-        if filtered {
-            let keys = &options.keys;
-            let list = |all: &[Vec<u8>]| {
-                all.iter().map(|prefix| format!("{:?}", show_bytes(prefix))).collect::<Vec<_>>().join(", ")
-            };
-            let mut which = Vec::new();
-            if !keys.prefixes.is_empty() {
-                which.push(format!("that begin with {}", list(&keys.prefixes)));
-            }
-            if !keys.excluded.is_empty() {
-                which.push(format!("that do not begin with {}", list(&keys.excluded)));
-            }
-            self.changes.push(format!(
-                "PART OF THE KEYSPACE: only the keys {}, {} live ones",
-                which.join(" and "),
-                counts.live
-            ));
-            self.changes
-                .push("leases, users and roles: all of the source's; a lease whose keys are left out runs out by itself".to_owned());
-            if let Some(compact) = self.compact {
-                let why = "so that the revision does not fall, and clients are told to list anew";
-                self.changes.push(format!(
-                    "meta: compacted at revision {compact}, {why}; older revisions of these keys are left out"
-                ));
-            }
-            if counts.live == 0 {
-                self.advice
-                    .push("no live key is among those that were chosen: the restored store is empty".into());
-            }
-        }
+    /// What follows from an end before the source's.
+    fn tell_end(&mut self, until: i64, current: i64, falls: bool) {
         self.changes.push(format!(
-            "key: {} stored revisions of {}",
-            counts.kept,
-            counts.kept.saturating_add(counts.dropped)
+            "key: what happened after revision {until} is left out; the source is at {current}"
         ));
+        self.changes
+            .push("leases, users, roles and alarms: as at the source's end, they have no history".to_owned());
+        if falls {
+            let what =
+                format!("clients that saw revisions after {until} will see them again, with other content");
+            self.advice.push(Note::with(what, Hint::RaiseRevision));
+        }
+    }
+
+    /// What follows from a choice of keys.
+    fn tell_keys(&mut self, keys: &KeyFilter) {
+        let live = self.selection.counts.live;
+        let list = |all: &[Vec<u8>]| {
+            all.iter().map(|prefix| format!("{:?}", show_bytes(prefix))).collect::<Vec<_>>().join(", ")
+        };
+        let mut which = Vec::new();
+        if !keys.prefixes.is_empty() {
+            which.push(format!("that begin with {}", list(&keys.prefixes)));
+        }
+        if !keys.excluded.is_empty() {
+            which.push(format!("that do not begin with {}", list(&keys.excluded)));
+        }
+        let which = which.join(" and ");
+        self.changes.push(format!("PART OF THE KEYSPACE: only the keys {which}, {live} live ones"));
+        self.changes
+            .push("leases, users and roles: all of the source's; a lease whose keys are left out runs out by itself".to_owned());
+        if let Some(compact) = self.compact {
+            let why = "so that the revision does not fall, and clients are told to list anew";
+            self.changes.push(format!(
+                "meta: compacted at revision {compact}, {why}; older revisions of these keys are left out"
+            ));
+        }
+        if live == 0 {
+            self.advice
+                .push("no live key is among those that were chosen: the restored store is empty".into());
+        }
+    }
+
+    /// How much is kept.
+    fn tell_counts(&mut self) {
+        let counts = &self.selection.counts;
+        let all = counts.kept.saturating_add(counts.dropped);
+        self.changes.push(format!("key: {} stored revisions of {all}", counts.kept));
         if counts.orphans > 0 {
-            let leases = counts.lost_leases.len();
-            let what = format!(
-                "{} live keys name leases that the source no longer has ({leases} leases)",
-                counts.orphans
-            );
+            let (orphans, leases) = (counts.orphans, counts.lost_leases.len());
+            let what =
+                format!("{orphans} live keys name leases that the source no longer has ({leases} leases)");
             let what = format!("{what}: they were revoked or ran out later, and the keys will not expire");
             self.advice.push(what.into());
         }

@@ -23,11 +23,10 @@ use crate::etcd::alarm::AlarmType;
 use crate::etcd::facts::AlarmFact;
 use crate::etcd::identity::NewCluster;
 use crate::etcd::schema::Minor;
-use crate::etcd::{BucketKey, Facts, Revision, bootstrap, small, stored};
+use crate::etcd::{BucketKey, Facts, Revision, bootstrap};
 use crate::store::keep::Selection;
 use crate::store::rewrite::{self, Edit, write_anew};
-use crate::words::error::{Error, Result};
-use crate::words::finding::Code;
+use crate::words::error::Result;
 use crate::words::monitor::Monitor;
 
 /// The changes to a database.
@@ -167,18 +166,4 @@ impl Edits {
 /// A revision as the key bucket and the compaction marks store it.
 fn mark(main: i64) -> Vec<u8> {
     BucketKey { revision: Revision { main, sub: 0 }, tombstone: false }.to_bytes()
-}
-
-/// Everything the small buckets say but `lease` and those of users, and the last stored revision.
-pub(in crate::ops) fn facts(db: &Db<'_>) -> Result<(Facts, i64)> {
-    let damaged = |corrupt| Error::damaged(db.source().path(), corrupt);
-    // What does not decode was reported when the source was verified.
-    let names = ["alarm", "cluster", "members", "members_removed", "meta"];
-    let facts = small::facts(db, &names, &mut |_, _, _| Ok(())).map_err(damaged)?;
-    let Some(keys) = db.root().bucket(stored::BUCKET).map_err(damaged)? else { return Ok((facts, 0)) };
-    let last = match stored::last(&keys) {
-        Err(corrupt) if corrupt.code == Code::RevisionKey => None,
-        last => last.map_err(damaged)?,
-    };
-    Ok((facts, last.map_or(0, |key| key.revision.main)))
 }

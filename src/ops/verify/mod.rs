@@ -186,7 +186,7 @@ pub(in crate::ops) fn verify_dir_and_log(
     if options.level < Level::Wal {
         run.level(Level::Wal, Outcome::NotRun, "not asked for");
     } else {
-        let detail = log::check(dir, log, &database, &mut run)?;
+        let detail = run.log(dir, log, &database)?;
         run.judge(Level::Wal, detail);
     }
     Ok(run.done())
