@@ -39,7 +39,7 @@ struct Walk<'w> {
     windows: Vec<Window>,
     /// Memory for the elements of one leaf page.
     elements: Vec<LeafElement<'static>>,
-    unsaid: u64,
+    unreported: u64,
     cancelled: bool,
     /// Whether the last child of a page comes first.
     backwards: bool,
@@ -50,7 +50,7 @@ pub fn walk(bucket: &Bucket<'_, '_>, shared: Shared<'_>, visitor: &mut dyn Visit
     if let Root::Tree(root) = bucket.root {
         let mut walk = Walk::new(bucket.db, shared, root);
         walk.visit(root, 0, Bounds { lower: None, upper: None, named_by: NamedBy::of(bucket) }, visitor);
-        walk.say();
+        walk.report_progress();
     } else {
         inline(bucket, visitor);
     }
@@ -88,7 +88,7 @@ pub fn walk_parallel<V: Visitor + Send>(
         for subtree in subtrees {
             walk.visit(subtree.id, subtree.depth, subtree.bounds(), &mut visitor);
         }
-        walk.say();
+        walk.report_progress();
         visitor
     });
     let mut all = vec![first];
@@ -102,7 +102,10 @@ pub fn walk_parallel<V: Visitor + Send>(
 ///
 /// # Errors
 /// Those of `walked`.
-pub fn settled<T>(walked: impl Fn(bool) -> Result<T>, reached_twice: impl Fn(&T) -> bool) -> Result<T> {
+pub fn walk_or_rerun_alone<T>(
+    walked: impl Fn(bool) -> Result<T>,
+    reached_twice: impl Fn(&T) -> bool,
+) -> Result<T> {
     let first = walked(false)?;
     if reached_twice(&first) { walked(true) } else { Ok(first) }
 }
@@ -141,7 +144,7 @@ pub fn walk_back<V: Visitor + Send>(
             for subtree in subtrees {
                 walk.visit(subtree.id, subtree.depth, subtree.bounds(), &mut visitor);
             }
-            walk.say();
+            walk.report_progress();
             visitor
         });
         for visitor in visitors.into_iter().rev() {
@@ -184,7 +187,7 @@ impl<'w> Walk<'w> {
             leaf_depth: None,
             windows: Vec::new(),
             elements: Vec::new(),
-            unsaid: 0,
+            unreported: 0,
             cancelled: false,
             backwards: false,
         }
@@ -211,8 +214,8 @@ impl<'w> Walk<'w> {
         None
     }
 
-    fn say(&mut self) {
-        self.shared.monitor.advance(std::mem::take(&mut self.unsaid));
+    fn report_progress(&mut self) {
+        self.shared.monitor.advance(std::mem::take(&mut self.unreported));
         self.cancelled |= self.shared.monitor.cancelled();
     }
 
@@ -229,8 +232,8 @@ impl<'w> Walk<'w> {
     where
         'w: 'p,
     {
-        if self.unsaid >= STRIDE {
-            self.say();
+        if self.unreported >= STRIDE {
+            self.report_progress();
         }
         if self.cancelled {
             return None;
@@ -257,12 +260,12 @@ impl<'w> Walk<'w> {
         let page = match db.page_if(id, window, admit) {
             Ok(page) => page,
             Err(mut corrupt) => {
-                bounds.named_by.blame(db, &mut corrupt);
+                bounds.named_by.tell_how_reached(db, &mut corrupt);
                 visitor.fault(*corrupt);
                 return None;
             }
         };
-        self.unsaid = self.unsaid.saturating_add(to_u64(page.bytes.len()));
+        self.unreported = self.unreported.saturating_add(to_u64(page.bytes.len()));
         self.check_depth(&page, depth, visitor);
         if page.kind == Kind::Branch && depth >= MAX_DEPTH {
             let what = format!("the tree is deeper than {MAX_DEPTH} pages");
@@ -362,7 +365,7 @@ impl<'w> Walk<'w> {
             }
             subtrees = below;
         }
-        self.say();
+        self.report_progress();
         subtrees
     }
 }

@@ -5,7 +5,7 @@
 //! version 1; only a live key is deleted. Compaction at C removes, of each key, all up to C but the newest, so up to
 //! C nothing follows from what is missing. Source: `server/storage/mvcc/kvstore_txn.go put, delete @ v3.6`.
 
-use super::newest::Newer;
+use super::newest::NewestRevision;
 use super::{BucketKey, KeyValue, Revision};
 use crate::words::finding::Code;
 
@@ -49,7 +49,7 @@ impl History {
     /// One more revision; `before` is the newest one of the same key that went by.
     pub fn check(
         &mut self,
-        before: Option<Newer>,
+        before: Option<NewestRevision>,
         key: BucketKey,
         kv: &KeyValue<'_>,
         fault: &mut dyn FnMut(Code, String),
@@ -113,7 +113,7 @@ impl History {
 
 /// A deletion carries the key alone, and only a live key is deleted. `sure`: `before` is what came last.
 fn check_deletion(
-    before: Option<Newer>,
+    before: Option<NewestRevision>,
     kv: &KeyValue<'_>,
     sure: bool,
     compacted: bool,
@@ -145,7 +145,7 @@ fn check_deletion(
 
 /// A put goes on with the key as it was, or creates it. `sure`: `before` is what came last.
 fn check_put(
-    before: Option<Newer>,
+    before: Option<NewestRevision>,
     revision: Revision,
     kv: &KeyValue<'_>,
     sure: bool,

@@ -89,7 +89,11 @@ pub fn read_item<'v>(key: &[u8], value: &'v [u8]) -> Result<(BucketKey, KeyValue
     read(key, value).map_err(|fault| fault.corrupt(At::default().bucket(BUCKET).key(key)))
 }
 
-fn read_value(key: BucketKey, value: &[u8]) -> Result<KeyValue<'_>, Fault> {
+/// The KeyValue that is stored under `key`.
+///
+/// # Errors
+/// [`Fault::Value`].
+pub fn read_value(key: BucketKey, value: &[u8]) -> Result<KeyValue<'_>, Fault> {
     KeyValue::decode(value).map_err(|bad| Fault::Value(key, bad))
 }
 

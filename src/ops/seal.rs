@@ -40,7 +40,7 @@ pub struct SealReport {
 /// # Errors
 /// [`Error::Refused`] when there is one already; [`Error::Unreadable`] when the file is in use; [`Error::Damaged`].
 pub fn seal(source: &Source, out: (&mut File, &Path), monitor: &dyn Monitor) -> Result<SealReport> {
-    source.steady(monitor, put_on(source, out, monitor))
+    source.unchanged_or_error(monitor, put_on(source, out, monitor))
 }
 
 fn put_on(source: &Source, (out, name): (&mut File, &Path), monitor: &dyn Monitor) -> Result<SealReport> {
@@ -85,7 +85,7 @@ fn put_on(source: &Source, (out, name): (&mut File, &Path), monitor: &dyn Monito
 /// # Errors
 /// [`Error::Refused`] when there is none, [`Error::Damaged`] when it is not that of the file: a wrong one is evidence.
 pub fn unseal(source: &Source, out: (&mut File, &Path), monitor: &dyn Monitor) -> Result<SealReport> {
-    source.steady(monitor, take_off(source, out, monitor))
+    source.unchanged_or_error(monitor, take_off(source, out, monitor))
 }
 
 fn take_off(source: &Source, (out, name): (&mut File, &Path), monitor: &dyn Monitor) -> Result<SealReport> {

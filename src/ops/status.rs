@@ -33,7 +33,7 @@ pub struct StatusReport {
 /// [`Error::Damaged`] with the first broken rule when the numbers could not be right, after all of them went to the
 /// monitor; [`Error::Unreadable`] when it is another kind of file, or changed meanwhile.
 pub fn status(source: &Source, monitor: &dyn Monitor) -> Result<StatusReport> {
-    source.steady(monitor, numbers(source, monitor))
+    source.unchanged_or_error(monitor, numbers(source, monitor))
 }
 
 fn numbers(source: &Source, monitor: &dyn Monitor) -> Result<StatusReport> {

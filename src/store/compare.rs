@@ -6,7 +6,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::etcd::{BucketKey, KeyValue, Revision};
+use crate::etcd::{BucketKey, KeyValue, Revision, stored};
 use crate::store::diff::{DiffOptions, diff};
 use crate::store::hashkv::{HashKvOptions, hashkv};
 use crate::store::{Store, View};
@@ -172,7 +172,7 @@ fn first_difference(
     let (mut a, mut b) =
         (left.seek(&start).map_err(damaged(one))?, right.seek(&start).map_err(damaged(other))?);
     let main = |item: &Option<crate::bolt::Item<'_>>| {
-        let key = item.as_ref().and_then(|item| BucketKey::parse(item.key).ok());
+        let key = item.as_ref().and_then(|item| stored::read_key(item.key).ok());
         key.map(|key| key.revision.main).filter(|main| *main <= until)
     };
     loop {

@@ -285,7 +285,7 @@ impl<'s> Store<'s> {
     }
 
     /// Tells what is wrong, and fails with it unless damage is allowed.
-    fn judge(&self, faults: &[Corrupt]) -> Result<()> {
+    fn tell_or_fail(&self, faults: &[Corrupt]) -> Result<()> {
         match self.tell(faults) {
             Some(first) if !self.options.allow_damage => {
                 Err(Error::damaged(self.source().path(), Box::new(first)))

@@ -41,7 +41,7 @@ impl<'s> Store<'s> {
                 return self.judged(parts);
             }
         }
-        // On one thread the answer is the same each time, see `settled`.
+        // On one thread the answer is the same each time, see `walk_or_rerun_alone`.
         self.in_order(span, make())
     }
 
@@ -86,7 +86,7 @@ impl<'s> Store<'s> {
             faults.extend(part.faults.kept);
             all.push(part.to);
         }
-        self.judge(&faults)?;
+        self.tell_or_fail(&faults)?;
         self.check_cancelled()?;
         Ok(all)
     }
@@ -124,7 +124,7 @@ impl<'s> Store<'s> {
             );
             self.monitor.end();
             if alone || !faults.iter().any(|fault| fault.code == Code::PageShared) {
-                self.judge(&faults)?;
+                self.tell_or_fail(&faults)?;
                 break;
             }
         }
@@ -197,7 +197,7 @@ impl<'s> Store<'s> {
             return Err(Error::unreadable(self.source().path(), cause));
         }
         let faults: Vec<Corrupt> = small.all_faults().cloned().collect();
-        self.judge(&faults)?;
+        self.tell_or_fail(&faults)?;
         Ok(small.facts)
     }
 }

@@ -357,7 +357,9 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
         #[test]
         fn a_patched_database_holds_what_it_held_and_the_changes(
-            base in bucket(value(), 300), changes in bucket(proptest::option::weighted(0.7, value()), 120), page_size in prop_oneof![Just(1024u32), Just(4096)],
+            base in bucket(value(), 300),
+            changes in bucket(proptest::option::weighted(0.7, value()), 120),
+            page_size in prop_oneof![Just(1024u32), Just(4096)],
         ) {
             let source = file(&base, page_size);
             let patched = patch(&Db::open(&source).unwrap(), &changes).unwrap();

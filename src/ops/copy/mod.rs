@@ -20,7 +20,7 @@ use crate::bolt::Db;
 use crate::bolt::writer::pack::{Places, pack};
 use crate::bolt::writer::patch::patch;
 use crate::codec::checksum;
-use crate::etcd::BucketKey;
+use crate::etcd::stored;
 use crate::io::Source;
 use crate::io::dest::hashed::while_writing;
 use crate::io::dest::writeback::Writeback;
@@ -362,7 +362,7 @@ fn read_back<W>(
     }
     if let Some(Fold { overlay, raft, .. }) = &made.fold {
         let last = overlay.get(b"key".as_slice()).and_then(|rows| rows.keys().next_back());
-        let last = last.and_then(|row| BucketKey::parse(row).ok()).map(|key| key.revision.main);
+        let last = last.and_then(|row| stored::read_key(row).ok()).map(|key| key.revision.main);
         if due.consistent_index.unwrap_or_default() != raft.index
             || last.is_some_and(|last| due.revision != Some(last))
         {

@@ -93,7 +93,8 @@ impl Folded {
 ///
 /// ```no_run
 /// # use std::path::Path;
-/// # use coldbolt::{ops::fold::{FoldInMemoryOptions, fold_in_memory}, store::{Store, StoreOptions}, words::monitor::Quiet};
+/// # use coldbolt::ops::fold::{FoldInMemoryOptions, fold_in_memory};
+/// # use coldbolt::{store::{Store, StoreOptions}, words::monitor::Quiet};
 /// # fn main() -> coldbolt::Result<()> {
 /// let folded = fold_in_memory(Path::new("/var/lib/etcd"), FoldInMemoryOptions::default(), &Quiet)?;
 /// let store = Store::open(&folded.source, StoreOptions::default(), &Quiet)?;

@@ -8,7 +8,7 @@
 //! | `meta` | `consistent_index` is the last index of the new log, `term` its term (not for 3.4), `confState` is left out: it names the old voters |
 //! | `meta`, `cluster` | `storageVersion`, `clusterVersion` and `downgrade` lowered or left out where the target version would refuse them |
 //! | `key`, `meta` | with a bump: an empty marker at the new revision, and `scheduledCompactRev` there |
-//! | `key`, `meta` | with a [cut](super::cut): what is left out, and both compaction marks |
+//! | `key`, `meta` | with a [part](super::part) of the keyspace: what is left out, and both compaction marks |
 //! | `alarm` | empty, if that was asked for |
 //!
 //! Source: `etcdutl/snapshot/v3_snapshot.go saveDB, modifyLatestRevision, updateCIndex` @ v3.6.
@@ -16,7 +16,7 @@
 use std::borrow::Cow;
 use std::io::{Seek, Write};
 
-use super::cut::Cut;
+use super::part::Part;
 use crate::bolt::Db;
 use crate::bolt::writer::{Freelist, Summary};
 use crate::etcd::alarm::AlarmType;
@@ -114,14 +114,14 @@ impl Edits {
     }
 
     /// Leaves out what is not of this part of the keyspace.
-    pub(super) fn cut(&mut self, cut: Cut) {
-        if let Some(compact) = cut.compact {
+    pub(super) fn keep_only(&mut self, part: Part) {
+        if let Some(compact) = part.compact {
             for name in [&b"finishedCompactRev"[..], b"scheduledCompactRev"] {
                 self.put(b"meta", name, Some(mark(compact)));
             }
         }
-        self.changes.extend(cut.changes);
-        (self.keep, self.hash, self.revision) = (Some(cut.selection), Some(cut.hash), Some(cut.revision));
+        self.changes.extend(part.changes);
+        (self.keep, self.hash, self.revision) = (Some(part.selection), Some(part.hash), Some(part.revision));
     }
 
     /// Raises the revision and marks everything before it as compacted.

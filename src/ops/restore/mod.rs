@@ -5,8 +5,8 @@
 //! ([`bootstrap`]), all in a directory beside the destination that is renamed when everything is on the disk and was
 //! read back.
 
-mod cut;
 mod database;
+mod part;
 mod raise;
 mod report;
 mod start;
@@ -14,8 +14,8 @@ mod start;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use self::cut::Cut;
 use self::database::Edits;
+use self::part::Part;
 pub use self::raise::{Bump, Raise};
 pub use self::report::{Destination, MemberReport, OutFile, RestoreOptions, RestoreReport, Warning};
 use super::verify::{Level, LevelReport, Outcome, Verification, VerifyOptions, refuse_damage, verify_file};
@@ -191,10 +191,10 @@ impl<'p, 's> Plan<'p, 's> {
         let mut edits = Edits::new(cluster, version, &facts);
         let (mut from, mut advice) = (last, Vec::new());
         let current = facts.current_revision(last);
-        if let Some(mut cut) = Cut::new(&db, options, &facts, current, monitor)? {
-            advice.append(&mut cut.advice);
-            from = cut.revision;
-            edits.cut(cut);
+        if let Some(mut part) = Part::new(&db, options, &facts, current, monitor)? {
+            advice.append(&mut part.advice);
+            from = part.revision;
+            edits.keep_only(part);
         }
         let raised = Raise::new(&options.bump, from, current.max(from))?;
         if let Some(raised) = &raised {

@@ -56,14 +56,7 @@ impl Run<'_> {
             || (self.options.level >= Level::Bytes
                 && !matches!(trailer, Trailer::Absent | Trailer::Lost { .. }));
         let walking = self.options.level >= Level::Pages;
-        let total = if hashing { source.len() } else { 0 }.saturating_add(if walking {
-            db.size().min(source.len())
-        } else {
-            0
-        });
-        self.monitor.begin("verifying", total);
         let Read { digest, scan } = self.read(&db, trailer, hashing, walking)?;
-        self.monitor.end();
 
         match &scan {
             Some(scan) => {
@@ -174,6 +167,9 @@ impl Run<'_> {
     /// Hashes on one thread and walks on the others, both in the same pass over the file.
     fn read(&self, db: &Db<'_>, trailer: Trailer, hashing: bool, walking: bool) -> Result<Read> {
         let source = db.source();
+        let (hashed, walked) = (if hashing { source.len() } else { 0 }, db.size().min(source.len()));
+        let total = hashed.saturating_add(if walking { walked } else { 0 });
+        self.monitor.begin("verifying", total);
         let part = Relay::new(self.monitor).as_part().without_findings();
         let gate = (walking && is_cold(source)).then(Gate::default);
         let payload = trailer.payload(source);
@@ -188,7 +184,9 @@ impl Run<'_> {
         let walker =
             || walking.then(|| scan(db, Options { limit, gate: gate.as_ref(), keys: self.keys() }, &part));
         let (digest, scan) = join(reader, walker);
-        Ok(Read { digest: digest.filter(|_| hashing), scan: scan.transpose()? })
+        let scan = scan.transpose()?;
+        self.monitor.end();
+        Ok(Read { digest: digest.filter(|_| hashing), scan })
     }
 
     fn take_scan(&mut self, scan: &Scan, db: &Db<'_>) {

@@ -7,11 +7,11 @@ use crate::bolt::Page;
 use crate::bolt::page::LeafElement;
 use crate::codec::to_u64;
 use crate::etcd::history::History;
-use crate::etcd::newest::{KeyHash, Newer, Newest};
+use crate::etcd::newest::{KeyHash, Newest, NewestRevision};
 use crate::etcd::stored::{self, Fault};
 use crate::etcd::{BucketKey, KeyValue};
 use crate::store::crc::Crc;
-use crate::store::hashkv::kept::Kept;
+use crate::store::hashkv::compacted::CompactedCrcs;
 use crate::words::corrupt::Corrupt;
 
 /// An element, and what it means in the key bucket.
@@ -40,7 +40,7 @@ impl<'p> Item<'p> {
 pub(super) struct HistoryCheck<'c> {
     pub newest: &'c mut Newest,
     pub history: History,
-    pub kept: Kept,
+    pub kept: CompactedCrcs,
     /// The leases there are, if that is known.
     leases: Option<BTreeSet<i64>>,
     /// Keys whose newest revision names another one.
@@ -53,7 +53,7 @@ impl<'c> HistoryCheck<'c> {
         HistoryCheck {
             newest,
             history: History::new(compact),
-            kept: Kept::new(compact),
+            kept: CompactedCrcs::new(compact),
             leases,
             orphans: HashMap::new(),
         }
@@ -74,11 +74,11 @@ impl<'c> HistoryCheck<'c> {
         item: &Item<'_>,
         key: BucketKey,
         kv: &KeyValue<'_>,
-    ) -> Option<Newer> {
+    ) -> Option<NewestRevision> {
         let place = self.kept.add(key, item.element.key, item.element.value);
-        let before = self.newest.see(hash, Newer::new(key, kv, place));
+        let before = self.newest.see(hash, NewestRevision::new(key, kv, place));
         if let Some(before) = before {
-            self.kept.strike(before.place());
+            self.kept.superseded(before.place());
         }
         if let Some(leases) = &self.leases {
             if kv.lease != 0 && !key.tombstone && !leases.contains(&kv.lease) {

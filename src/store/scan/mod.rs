@@ -11,7 +11,9 @@ use self::history::HistoryCheck;
 use self::keyspace::loses;
 pub use self::keyspace::{Keyspace, Orphan, Orphans};
 use self::part::{Content, Part, Seen};
-use crate::bolt::walk::{Buckets, Shared, Stats, Visited, check_freelist, settled, walk, walk_parallel};
+use crate::bolt::walk::{
+    Buckets, Shared, Stats, Visited, check_freelist, walk, walk_or_rerun_alone, walk_parallel,
+};
 use crate::bolt::{Bucket, Db, Root};
 use crate::codec::checksum::{crc32c, crc32c_combine};
 use crate::etcd::newest::{Gatherer, Gathering, Newest};
@@ -128,7 +130,7 @@ pub enum Keys {
 /// # Errors
 /// [`Error::Cancelled`] only.
 pub fn scan(db: &Db<'_>, options: Options<'_>, monitor: &dyn Monitor) -> Result<Scan> {
-    settled(
+    walk_or_rerun_alone(
         |alone| pass(db, options, alone, monitor),
         |scan| scan.faults.counts.contains_key(&Code::PageShared),
     )
@@ -174,20 +176,7 @@ fn pass(db: &Db<'_>, options: Options<'_>, alone: bool, monitor: &dyn Monitor) -
         root_is_whole,
         whole: BTreeSet::new(),
     };
-    // The small buckets first: what they say about compaction decides what the key bucket may hold.
-    let mut walked: Vec<_> = top.found.iter().map(|_| None).collect();
-    for keys in [false, true] {
-        for (bucket, place) in top.found.iter().zip(&mut walked) {
-            if (bucket.name == b"key") == keys {
-                *place = Some(scan.bucket(bucket, &[], options.keys, shared));
-            }
-        }
-    }
-    for (bucket, done) in top.found.iter().zip(walked) {
-        let Some(done) = done else { continue };
-        scan.hash = crc32c_combine(crc32c(scan.hash, &bucket.name), done.crc.crc, done.crc.len);
-        scan.buckets.extend(done.buckets);
-    }
+    scan.top_buckets(&top.found, options.keys, shared);
     let Scan { faults, free_pages, .. } = &mut scan;
     *free_pages = check_freelist(db, &visited, &mut |corrupt| {
         faults.push(corrupt);
@@ -204,6 +193,24 @@ struct Walked {
 }
 
 impl Scan {
+    /// Walks the buckets at the top, and joins their checksums in the order of their names.
+    fn top_buckets(&mut self, top: &[Bucket<'_, '_>], how: Keys, shared: Shared<'_>) {
+        let mut walked: Vec<_> = top.iter().map(|_| None).collect();
+        // The small buckets first: what they say about compaction decides what the key bucket may hold.
+        for keys in [false, true] {
+            for (bucket, place) in top.iter().zip(&mut walked) {
+                if (bucket.name == b"key") == keys {
+                    *place = Some(self.bucket(bucket, &[], how, shared));
+                }
+            }
+        }
+        for (bucket, done) in top.iter().zip(walked) {
+            let Some(done) = done else { continue };
+            self.hash = crc32c_combine(crc32c(self.hash, &bucket.name), done.crc.crc, done.crc.len);
+            self.buckets.extend(done.buckets);
+        }
+    }
+
     /// Walks one bucket and those in it.
     fn bucket(
         &mut self,

@@ -108,10 +108,10 @@ impl<'c, 'd, 's> Part<'c, 'd, 's> {
             return self.nested(page, depth, element);
         }
         if let (Content::History(check), Some(key)) = (&mut self.content, item.key())
-            && check.kept.crosses(key)
+            && check.kept.is_first_after(key)
         {
             run.end(&mut self.seen.crc);
-            check.kept.cross(self.seen.crc);
+            check.kept.compaction_ends(self.seen.crc);
         }
         run.add(element, true, &mut self.seen.crc);
         let place = || page.element_at(element.index).bucket(&self.bucket.name).key(element.key);

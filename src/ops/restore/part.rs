@@ -22,7 +22,7 @@ use crate::words::refusal::{Refusal, Revisions};
 
 /// A part of the keyspace.
 #[derive(Debug)]
-pub(super) struct Cut {
+pub(super) struct Part {
     /// What is kept.
     pub selection: Selection,
     /// The revision it ends with.
@@ -37,7 +37,7 @@ pub(super) struct Cut {
     pub advice: Vec<Note>,
 }
 
-impl Cut {
+impl Part {
     /// The part that `options` want of a database that says `facts` and is at revision `current`; `None` is all of it.
     pub(super) fn new(
         db: &Db<'_>,
@@ -45,7 +45,7 @@ impl Cut {
         facts: &Facts,
         current: i64,
         monitor: &dyn Monitor,
-    ) -> Result<Option<Cut>> {
+    ) -> Result<Option<Part>> {
         let asked = options.revision.map(|revision| at(revision, facts, current)).transpose()?;
         let until = asked.filter(|revision| *revision < current);
         let filtered = options.keys != KeyFilter::default();
@@ -62,15 +62,15 @@ impl Cut {
             // What is wrong with the source is told when it is verified.
             hashkv(db.source(), HashKvOptions { revision: until, ..HashKvOptions::default() }, &Quiet)?.hash
         };
-        let mut cut = Cut { selection, revision, compact, hash, changes: Vec::new(), advice: Vec::new() };
+        let mut part = Part { selection, revision, compact, hash, changes: Vec::new(), advice: Vec::new() };
         if let Some(until) = until {
-            cut.tell_end(until, current, options.bump.is_none());
+            part.tell_end(until, current, options.bump.is_none());
         }
         if filtered {
-            cut.tell_keys(&options.keys);
+            part.tell_keys(&options.keys);
         }
-        cut.tell_counts();
-        Ok(Some(cut))
+        part.tell_counts();
+        Ok(Some(part))
     }
 
     /// What follows from an end before the source's.
