@@ -190,7 +190,7 @@ impl<'s> Db<'s> {
         let header = header.ok_or_else(|| {
             Corrupt::new(Code::PageCount, at(), format!("shorter than a page header of {HEADER} bytes"))
         })?;
-        let (kind, overflow) = (header.judge(id, offset)?, header.overflow);
+        let (kind, overflow) = (header.check(id, offset)?, header.overflow);
         if overflow == 0 {
             admit(kind, 1)?;
             return Page::parse(id, offset, window.get(self.source, offset, size)?);
@@ -226,7 +226,7 @@ impl<'s> Db<'s> {
         let table = usize::from(header.count).saturating_mul(ELEMENT).saturating_add(HEADER);
         let elements =
             window.get(self.source, offset, table.min(to_usize(bytes)))?.get(HEADER..).unwrap_or_default();
-        let kind = header.judge(id, offset)?;
+        let kind = header.check(id, offset)?;
         if kind == super::Kind::Freelist {
             return Ok(());
         }

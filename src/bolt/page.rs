@@ -80,7 +80,7 @@ impl Header {
     ///
     /// # Errors
     /// `page-id`, `page-type`.
-    pub fn judge(&self, id: Pgid, offset: u64) -> Result<Kind, Box<Corrupt>> {
+    pub fn check(&self, id: Pgid, offset: u64) -> Result<Kind, Box<Corrupt>> {
         if self.id != id {
             let what = format!("the page's header says it is page {}, its place says {id}", self.id);
             return Err(Corrupt::new(Code::PageId, At::page(id.0, offset), what));
@@ -186,7 +186,7 @@ impl<'a> Page<'a> {
         let at = || At::page(id.0, offset);
         let header = Header::parse(bytes)
             .ok_or_else(|| Corrupt::new(Code::PageCount, at(), "shorter than a page header"))?;
-        let kind = header.judge(id, offset)?;
+        let kind = header.check(id, offset)?;
         Page::of_header(header, kind, id, offset, bytes)
     }
 

@@ -50,7 +50,7 @@ impl<'w> RawPage<'w> {
             ));
         };
         let mut run = u64::from(header.overflow).saturating_add(1);
-        if let Err(corrupt) = header.judge(id, offset) {
+        if let Err(corrupt) = header.check(id, offset) {
             faults.push(*corrupt);
             run = 1;
         }

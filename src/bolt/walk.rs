@@ -7,14 +7,12 @@
 
 mod bounds;
 mod elements;
-mod faults;
 mod free;
 mod stats;
 mod visitor;
 
 use self::bounds::{Bounds, NamedBy, Subtree, children};
 use self::elements::check;
-pub use self::faults::Faults;
 pub use self::free::check_freelist;
 pub use self::stats::{Buckets, Stats};
 pub use self::visitor::{Shared, Visited, Visitor};
@@ -41,7 +39,7 @@ struct Walk<'w> {
     windows: Vec<Window>,
     /// Memory for the elements of one leaf page.
     elements: Vec<LeafElement<'static>>,
-    unsaid: u64,
+    unreported: u64,
     cancelled: bool,
     /// Whether the last child of a page comes first.
     backwards: bool,
@@ -52,7 +50,7 @@ pub fn walk(bucket: &Bucket<'_, '_>, shared: Shared<'_>, visitor: &mut dyn Visit
     if let Root::Tree(root) = bucket.root {
         let mut walk = Walk::new(bucket.db, shared, root);
         walk.visit(root, 0, Bounds { lower: None, upper: None, named_by: NamedBy::of(bucket) }, visitor);
-        walk.say();
+        walk.report_progress();
     } else {
         inline(bucket, visitor);
     }
@@ -90,7 +88,7 @@ pub fn walk_parallel<V: Visitor + Send>(
         for subtree in subtrees {
             walk.visit(subtree.id, subtree.depth, subtree.bounds(), &mut visitor);
         }
-        walk.say();
+        walk.report_progress();
         visitor
     });
     let mut all = vec![first];
@@ -104,7 +102,10 @@ pub fn walk_parallel<V: Visitor + Send>(
 ///
 /// # Errors
 /// Those of `walked`.
-pub fn settled<T>(walked: impl Fn(bool) -> Result<T>, reached_twice: impl Fn(&T) -> bool) -> Result<T> {
+pub fn walk_or_rerun_alone<T>(
+    walked: impl Fn(bool) -> Result<T>,
+    reached_twice: impl Fn(&T) -> bool,
+) -> Result<T> {
     let first = walked(false)?;
     if reached_twice(&first) { walked(true) } else { Ok(first) }
 }
@@ -143,7 +144,7 @@ pub fn walk_back<V: Visitor + Send>(
             for subtree in subtrees {
                 walk.visit(subtree.id, subtree.depth, subtree.bounds(), &mut visitor);
             }
-            walk.say();
+            walk.report_progress();
             visitor
         });
         for visitor in visitors.into_iter().rev() {
@@ -186,7 +187,7 @@ impl<'w> Walk<'w> {
             leaf_depth: None,
             windows: Vec::new(),
             elements: Vec::new(),
-            unsaid: 0,
+            unreported: 0,
             cancelled: false,
             backwards: false,
         }
@@ -213,8 +214,8 @@ impl<'w> Walk<'w> {
         None
     }
 
-    fn say(&mut self) {
-        self.shared.monitor.advance(std::mem::take(&mut self.unsaid));
+    fn report_progress(&mut self) {
+        self.shared.monitor.advance(std::mem::take(&mut self.unreported));
         self.cancelled |= self.shared.monitor.cancelled();
     }
 
@@ -231,20 +232,13 @@ impl<'w> Walk<'w> {
     where
         'w: 'p,
     {
-        if self.unsaid >= STRIDE {
-            self.say();
+        if self.unreported >= STRIDE {
+            self.report_progress();
         }
         if self.cancelled {
             return None;
         }
-        // The branch pages near the root are few and lead to all others: they do not wait.
-        if let Some(gate) = self.shared.gate
-            && self.leaf_depth.is_some_and(|leaf| depth >= leaf.saturating_sub(1) && depth > 0)
-        {
-            // As far as the window reads: what it asked for first would come from the disk out of turn.
-            let ahead = self.db.offset_of(Pgid(id.0.saturating_add(1))).saturating_add(to_u64(READ_AHEAD));
-            gate.wait(ahead.min(self.db.source().len()));
-        }
+        self.wait_for_reader(id, depth);
         let (db, visited) = (self.db, self.shared.visited);
         // Marked before the run is read: else a page of the file's length that is named often is read as often.
         let admit = |kind: Kind, run: u64| {
@@ -266,32 +260,43 @@ impl<'w> Walk<'w> {
         let page = match db.page_if(id, window, admit) {
             Ok(page) => page,
             Err(mut corrupt) => {
-                bounds.named_by.blame(db, &mut corrupt);
+                bounds.named_by.tell_how_reached(db, &mut corrupt);
                 visitor.fault(*corrupt);
                 return None;
             }
         };
-        self.unsaid = self.unsaid.saturating_add(to_u64(page.bytes.len()));
-        if page.count == 0 && (depth > 0 || page.kind == Kind::Branch) {
-            visitor.fault(*Corrupt::new(Code::PageCount, page.at(), "the page holds no element"));
-        }
-        if page.kind == Kind::Leaf && self.leaf_depth.is_some_and(|due| due != depth) {
-            let what = format!(
-                "leaf at depth {depth}, the tree's first leaf is at depth {}",
-                self.leaf_depth.unwrap_or(0)
-            );
-            visitor.fault(*Corrupt::new(Code::DepthUneven, page.at(), what));
-        }
+        self.unreported = self.unreported.saturating_add(to_u64(page.bytes.len()));
+        self.check_depth(&page, depth, visitor);
         if page.kind == Kind::Branch && depth >= MAX_DEPTH {
-            visitor.fault(*Corrupt::new(
-                Code::DepthUneven,
-                page.at(),
-                format!("the tree is deeper than {MAX_DEPTH} pages"),
-            ));
+            let what = format!("the tree is deeper than {MAX_DEPTH} pages");
+            visitor.fault(*Corrupt::new(Code::DepthUneven, page.at(), what));
             return None;
         }
         check(&page, false, bounds, elements, &mut |c| visitor.fault(c));
         Some(page)
+    }
+
+    /// When the file is cold, a page is not read before the one reader of it all has come by. The branch pages near
+    /// the root are few and lead to all others: they do not wait.
+    fn wait_for_reader(&self, id: Pgid, depth: usize) {
+        if let Some(gate) = self.shared.gate
+            && self.leaf_depth.is_some_and(|leaf| depth >= leaf.saturating_sub(1) && depth > 0)
+        {
+            // As far as the window reads: what it asked for first would come from the disk out of turn.
+            let ahead = self.db.offset_of(Pgid(id.0.saturating_add(1))).saturating_add(to_u64(READ_AHEAD));
+            gate.wait(ahead.min(self.db.source().len()));
+        }
+    }
+
+    /// Whether a page holds something, and a leaf lies as deep as the others.
+    fn check_depth(&self, page: &Page<'_>, depth: usize, visitor: &mut dyn Visitor) {
+        if page.count == 0 && (depth > 0 || page.kind == Kind::Branch) {
+            visitor.fault(*Corrupt::new(Code::PageCount, page.at(), "the page holds no element"));
+        }
+        if let Some(due) = self.leaf_depth.filter(|due| page.kind == Kind::Leaf && *due != depth) {
+            let what = format!("leaf at depth {depth}, the tree's first leaf is at depth {due}");
+            visitor.fault(*Corrupt::new(Code::DepthUneven, page.at(), what));
+        }
     }
 
     fn visit(&mut self, id: Pgid, depth: usize, bounds: Bounds<'_>, visitor: &mut dyn Visitor) {
@@ -360,7 +365,7 @@ impl<'w> Walk<'w> {
             }
             subtrees = below;
         }
-        self.say();
+        self.report_progress();
         subtrees
     }
 }

@@ -34,22 +34,26 @@
 //! # Ok::<(), coldbolt::bolt::writer::WriteError>(())
 //! ```
 
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::io::{BufWriter, Seek, SeekFrom, Write};
 
-use super::meta::{MAGIC, NO_FREELIST, VERSION};
-use crate::codec::checksum::fnv1a64;
-use crate::codec::to_u64;
+use super::meta::NO_FREELIST;
 use crate::words::error::show_start;
 
+mod branch;
+mod error;
 mod node;
 pub mod pack;
+mod pages;
 pub mod patch;
-use node::{Branch, Kind, Node};
+
+pub use self::error::{MAX_DEPTH, WriteError};
+
+use self::branch::Branch;
+use self::node::{Kind, Node};
+use self::pages::{Pages, meta};
 
 pub use super::limits::{MAX_ITEM, MAX_KEY, MAX_PAGE_SIZE, MIN_PAGE_SIZE};
 
-/// How deep buckets may be nested; etcd's are 1 deep.
-pub const MAX_DEPTH: usize = 64;
 const BUCKET: u64 = 1;
 const BUFFER: usize = 1 << 20;
 
@@ -96,80 +100,6 @@ pub struct Summary {
     pub txid: u64,
 }
 
-/// Why an item or a file could not be written.
-#[derive(Debug, thiserror::Error)]
-pub enum WriteError {
-    /// An [`Options`] field out of its range.
-    #[error("{option} {value}: must be {rule}")]
-    Option {
-        /// The field.
-        option: &'static str,
-        /// What it was.
-        value: u64,
-        /// What it must be.
-        rule: &'static str,
-    },
-    /// A key or bucket name that is not greater than the one before it in its bucket.
-    #[error("{bucket}: key {key} does not come after {previous}")]
-    Order {
-        /// The bucket, its parents before it, escaped for print.
-        bucket: String,
-        /// The key, escaped for print.
-        key: String,
-        /// The key before it, escaped for print.
-        previous: String,
-    },
-    /// A key or bucket name of no bytes.
-    #[error("{bucket}: an empty key")]
-    EmptyKey {
-        /// The bucket, its parents before it, escaped for print.
-        bucket: String,
-    },
-    /// A key or bucket name longer than [`MAX_KEY`].
-    #[error("{bucket}: a key of {len} bytes, the most is {MAX_KEY}")]
-    KeyTooLong {
-        /// The bucket, its parents before it, escaped for print.
-        bucket: String,
-        /// The key's length in bytes.
-        len: usize,
-    },
-    /// A key and value longer than [`MAX_ITEM`] together.
-    #[error("{bucket}: key and value of {len} bytes, the most is {MAX_ITEM}")]
-    ItemTooLong {
-        /// The bucket, its parents before it, escaped for print.
-        bucket: String,
-        /// The length of both in bytes.
-        len: usize,
-    },
-    /// A bucket more than [`MAX_DEPTH`] deep.
-    #[error("{bucket}: buckets nested more than {MAX_DEPTH} deep")]
-    TooDeep {
-        /// The bucket, its parents before it, escaped for print.
-        bucket: String,
-    },
-    /// A key outside every bucket, or the end of a bucket that was not begun.
-    #[error("no bucket is open")]
-    NoBucket,
-    /// The file was to be finished inside a bucket.
-    #[error("{bucket}: the bucket is still open")]
-    OpenBucket {
-        /// The bucket, its parents before it, escaped for print.
-        bucket: String,
-    },
-    /// The output failed. Whatever is tried with the writer afterwards fails too.
-    #[error("bbolt file: {0}")]
-    Output(#[from] io::Error),
-}
-
-impl From<WriteError> for crate::Error {
-    fn from(error: WriteError) -> crate::Error {
-        match error {
-            WriteError::Output(source) => crate::Error::Output { what: "bbolt file".to_owned(), source },
-            other => crate::words::refusal::Refusal::Unwritable(Box::new(other)).into(),
-        }
-    }
-}
-
 /// Writes one bbolt file. See [the module](self).
 ///
 /// An item that is refused leaves no trace: the caller may skip it and go on.
@@ -204,14 +134,9 @@ impl<W: Write + Seek> Writer<W> {
         if txid == 0 || txid == u64::MAX {
             return Err(WriteError::Option { option: "txid", value: txid, rule: "from 1 to 2^64 - 2" });
         }
-        let mut pages = Pages {
-            out: BufWriter::with_capacity(BUFFER, out),
-            page_size: usize::try_from(page_size).unwrap_or(usize::MAX),
-            fill_percent: fill_percent.into(),
-            next: 2,
-            scratch: Vec::new(),
-            failed: false,
-        };
+        let page_size = usize::try_from(page_size).unwrap_or(usize::MAX);
+        // The metas come last.
+        let mut pages = Pages::new(BufWriter::with_capacity(BUFFER, out), page_size, fill_percent.into(), 2);
         pages.zeros(pages.page_size.saturating_mul(2))?;
         Ok(Writer { pages, options, root: Open::default(), open: Vec::new() })
     }
@@ -337,22 +262,6 @@ fn show(key: &[u8]) -> String {
     show_start(key, 64)
 }
 
-/// Header and body of a meta page.
-fn meta(id: u64, page_size: u32, root: u64, freelist: u64, pages: u64, txid: u64) -> Vec<u8> {
-    let mut body = Vec::with_capacity(64);
-    for field in [MAGIC, VERSION, page_size, 0] {
-        body.extend_from_slice(&field.to_le_bytes());
-    }
-    for field in [root, 0, freelist, pages, txid] {
-        body.extend_from_slice(&field.to_le_bytes());
-    }
-    let checksum = fnv1a64(&body);
-    let mut page = node::header(id, Kind::Meta, 0, 0).to_vec();
-    page.extend_from_slice(&body);
-    page.extend_from_slice(&checksum.to_le_bytes());
-    page
-}
-
 /// A bucket that is being written.
 #[derive(Debug, Default)]
 struct Open {
@@ -407,77 +316,6 @@ impl Open {
             value.extend_from_slice(&sequence.to_le_bytes());
         }
         Ok(value)
-    }
-}
-
-/// The output, page after page.
-#[derive(Debug)]
-struct Pages<W: Write + Seek> {
-    out: BufWriter<W>,
-    page_size: usize,
-    fill_percent: usize,
-    next: u64,
-    scratch: Vec<u8>,
-    failed: bool,
-}
-
-impl<W: Write + Seek> Pages<W> {
-    /// Writes the first `count` elements of `node` as a page, or a run of pages, and gives its id.
-    fn write(&mut self, kind: Kind, node: &Node, count: usize) -> Result<u64, WriteError> {
-        let (id, size) = (self.next, node.size_of(count));
-        let run = self.run(size);
-        let mut head = std::mem::take(&mut self.scratch);
-        head.clear();
-        node.head(kind, id, count, run.saturating_sub(1), &mut head);
-        self.bytes(&head)?;
-        self.scratch = head;
-        self.bytes(node.data(count))?;
-        self.zeros(run.saturating_mul(self.page_size).saturating_sub(size))?;
-        self.next = self.next.saturating_add(to_u64(run));
-        Ok(id)
-    }
-
-    /// Where the next page begins.
-    fn end(&self) -> u64 {
-        self.next.saturating_mul(to_u64(self.page_size))
-    }
-
-    /// How many pages a node of `size` bytes takes.
-    fn run(&self, size: usize) -> usize {
-        size.div_ceil(self.page_size)
-    }
-
-    /// How much of a run of `run` pages is to be filled.
-    fn limit(&self, run: usize) -> usize {
-        run.saturating_mul(self.page_size).saturating_mul(self.fill_percent).saturating_div(100)
-    }
-
-    /// Whether a leaf of `size` bytes takes the item that makes it `grown` bytes. It ends where its run of pages
-    /// ends, but not where that would leave more than a quarter of it empty: items of somewhat more than half a page
-    /// would else waste nearly half the file. Then the run is extended, within bounds, because a writer that touches
-    /// any item of a leaf rewrites the leaf.
-    fn leaf_has_room(&self, size: usize, grown: usize) -> bool {
-        let limit = self.limit(self.run(size));
-        let sparse = size < limit.saturating_sub(limit >> 2);
-        // Beside the longest item there may be room on its last page, but none in Go's window.
-        (grown <= limit && grown <= MAX_ITEM) || (sparse && self.run(grown) <= node::LONGEST_SHARED_RUN)
-    }
-
-    fn zeros(&mut self, mut len: usize) -> Result<(), WriteError> {
-        static ZEROS: [u8; 4096] = [0; 4096];
-        while let Some(zeros) = ZEROS.get(..len.min(ZEROS.len())).filter(|zeros| !zeros.is_empty()) {
-            self.bytes(zeros)?;
-            len = len.saturating_sub(zeros.len());
-        }
-        Ok(())
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
-        if self.failed {
-            return Err(WriteError::Output(io::Error::other("an earlier write failed")));
-        }
-        self.out.write_all(bytes).inspect_err(|_| self.failed = true)?;
-        Ok(())
     }
 }
 

@@ -271,7 +271,7 @@ fn pages(args: &PagesArgs, out: Out<'_>, monitor: &dyn Monitor) -> Result<(), Fa
             }
         };
         // Outside the trees a header is whatever was left there.
-        let own = header.judge(Pgid(id), offset).is_ok();
+        let own = header.check(Pgid(id), offset).is_ok();
         let counted = purpose == Use::Used || (purpose == Use::Lost && own);
         let kind = match purpose {
             Use::Free => Some("free".to_owned()),

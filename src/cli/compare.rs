@@ -41,7 +41,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         Form::Json => print_json(context.out, &document(&report))?,
         Form::Table => writeln!(context.out, "{}", text(&report))?,
     }
-    opened.iter().try_for_each(Opened::steady)?;
+    opened.iter().try_for_each(Opened::check_unchanged)?;
     Ok(if !report.divergences.is_empty() || monitor.damage() {
         Verdict::Bad
     } else if report.comparable() {

@@ -85,8 +85,8 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     } else {
         list(args, before, after, &options, context.out)?
     };
-    opened.steady()?;
-    other.as_ref().map_or(Ok(()), Opened::steady)?;
+    opened.check_unchanged()?;
+    other.as_ref().map_or(Ok(()), Opened::check_unchanged)?;
     Ok(if differ || monitor.damage() { Verdict::Bad } else { Verdict::Good })
 }
 

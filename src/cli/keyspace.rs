@@ -95,7 +95,7 @@ impl File {
         let monitor = context.monitor;
         let opened = open(&self.path, &self.damage, &self.fold, self.wal_dir.as_deref(), monitor)?;
         let verdict = work(opened.folded(), &opened.store(monitor)?, context.out)?;
-        opened.steady()?;
+        opened.check_unchanged()?;
         Ok(if monitor.damage() { Verdict::Bad } else { verdict })
     }
 }
@@ -157,7 +157,7 @@ impl Opened {
 
     /// Fails if the files are not as they were when they were opened: then the answer may be neither of then nor of
     /// now.
-    pub fn steady(&self) -> Result<(), Error> {
+    pub fn check_unchanged(&self) -> Result<(), Error> {
         match &self.what {
             What::File(source) | What::Directory(source, _) => source
                 .changed()

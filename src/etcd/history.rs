@@ -5,7 +5,7 @@
 //! version 1; only a live key is deleted. Compaction at C removes, of each key, all up to C but the newest, so up to
 //! C nothing follows from what is missing. Source: `server/storage/mvcc/kvstore_txn.go put, delete @ v3.6`.
 
-use super::newest::Newer;
+use super::newest::NewestRevision;
 use super::{BucketKey, KeyValue, Revision};
 use crate::words::finding::Code;
 
@@ -49,7 +49,7 @@ impl History {
     /// One more revision; `before` is the newest one of the same key that went by.
     pub fn check(
         &mut self,
-        before: Option<Newer>,
+        before: Option<NewestRevision>,
         key: BucketKey,
         kv: &KeyValue<'_>,
         fault: &mut dyn FnMut(Code, String),
@@ -59,73 +59,10 @@ impl History {
         let compacted = revision.main <= self.compact;
         let sure = self.lost.is_none_or(|lost| before.is_some_and(|b| b.revision() > lost));
         if tombstone {
-            if kv.create_revision != 0
-                || kv.mod_revision != 0
-                || kv.version != 0
-                || kv.lease != 0
-                || !kv.value.is_empty()
-            {
-                fault(Code::Tombstone, "a deletion carries more than the key".to_owned());
-            }
-            match before {
-                Some(b) if b.tombstone() && sure => {
-                    fault(
-                        Code::Tombstone,
-                        format!(
-                            "the key is deleted here and was already deleted at revision {}",
-                            b.revision()
-                        ),
-                    );
-                }
-                None if !compacted && sure => {
-                    fault(
-                        Code::Tombstone,
-                        "the key is deleted here, but nothing says that it existed".to_owned(),
-                    );
-                }
-                _ => {}
-            }
-            return;
-        }
+            check_deletion(before, kv, sure, compacted, fault);
         // The marker that a restore with a bumped revision leaves has no KeyValue at all.
-        if kv.key.is_empty() && kv.mod_revision == 0 && kv.version == 0 {
-            return;
-        }
-        if kv.mod_revision != revision.main {
-            fault(
-                Code::ModRevision,
-                format!("the value says mod_revision {}, its key {}", kv.mod_revision, revision.main),
-            );
-        }
-        let (create, version) = (kv.create_revision, kv.version);
-        let due = match before.filter(|b| !b.tombstone()) {
-            _ if !sure => None,
-            Some(b) => Some((
-                b.create_revision(),
-                b.version().saturating_add(1),
-                format!("after version {} at {}", b.version(), b.revision()),
-            )),
-            None if before.is_some() || !compacted => {
-                Some((revision.main, 1, "of a key that did not exist".to_owned()))
-            }
-            None => None,
-        };
-        if let Some((due_create, due_version, why)) = due {
-            if (create, version) != (due_create, due_version) {
-                let what = format!(
-                    "create revision {create} and version {version}; {due_create} and {due_version} are due {why}"
-                );
-                fault(Code::VersionChain, what);
-            }
-        } else if version < 1 || create < 1 || create > revision.main || !possible(version, create, revision)
-        {
-            fault(
-                Code::VersionChain,
-                format!(
-                    "create revision {create} and version {version} cannot be at revision {}",
-                    revision.main
-                ),
-            );
+        } else if !kv.key.is_empty() || kv.mod_revision != 0 || kv.version != 0 {
+            check_put(before, revision, kv, sure, compacted, fault);
         }
     }
 
@@ -171,6 +108,80 @@ impl History {
         if hole {
             self.lost = Some(last.unwrap_or_default());
         }
+    }
+}
+
+/// A deletion carries the key alone, and only a live key is deleted. `sure`: `before` is what came last.
+fn check_deletion(
+    before: Option<NewestRevision>,
+    kv: &KeyValue<'_>,
+    sure: bool,
+    compacted: bool,
+    fault: &mut dyn FnMut(Code, String),
+) {
+    let bare = kv.create_revision == 0
+        && kv.mod_revision == 0
+        && kv.version == 0
+        && kv.lease == 0
+        && kv.value.is_empty();
+    if !bare {
+        fault(Code::Tombstone, "a deletion carries more than the key".to_owned());
+    }
+    match before {
+        Some(b) if b.tombstone() && sure => {
+            let when = b.revision();
+            fault(
+                Code::Tombstone,
+                format!("the key is deleted here and was already deleted at revision {when}"),
+            );
+        }
+        None if !compacted && sure => {
+            let what = "the key is deleted here, but nothing says that it existed";
+            fault(Code::Tombstone, what.to_owned());
+        }
+        _ => {}
+    }
+}
+
+/// A put goes on with the key as it was, or creates it. `sure`: `before` is what came last.
+fn check_put(
+    before: Option<NewestRevision>,
+    revision: Revision,
+    kv: &KeyValue<'_>,
+    sure: bool,
+    compacted: bool,
+    fault: &mut dyn FnMut(Code, String),
+) {
+    if kv.mod_revision != revision.main {
+        fault(
+            Code::ModRevision,
+            format!("the value says mod_revision {}, its key {}", kv.mod_revision, revision.main),
+        );
+    }
+    let (create, version) = (kv.create_revision, kv.version);
+    let due = match before.filter(|b| !b.tombstone()) {
+        _ if !sure => None,
+        Some(b) => Some((
+            b.create_revision(),
+            b.version().saturating_add(1),
+            format!("after version {} at {}", b.version(), b.revision()),
+        )),
+        None if before.is_some() || !compacted => {
+            Some((revision.main, 1, "of a key that did not exist".to_owned()))
+        }
+        None => None,
+    };
+    if let Some((due_create, due_version, why)) = due {
+        if (create, version) != (due_create, due_version) {
+            let what = format!(
+                "create revision {create} and version {version}; {due_create} and {due_version} are due {why}"
+            );
+            fault(Code::VersionChain, what);
+        }
+    } else if version < 1 || create < 1 || create > revision.main || !possible(version, create, revision) {
+        let main = revision.main;
+        let what = format!("create revision {create} and version {version} cannot be at revision {main}");
+        fault(Code::VersionChain, what);
     }
 }
 

@@ -114,7 +114,10 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn a_prefix_is_the_keys_that_begin_so(prefix in proptest::collection::vec(0xfdu8.., 0..4), key in proptest::collection::vec(0xfdu8.., 1..6)) {
+        fn a_prefix_is_the_keys_that_begin_so(
+            prefix in proptest::collection::vec(0xfdu8.., 0..4),
+            key in proptest::collection::vec(0xfdu8.., 1..6),
+        ) {
             proptest::prop_assert_eq!(KeyRange::prefix(&prefix).contains(&key), key.starts_with(&prefix));
         }
     }

@@ -20,7 +20,7 @@ const SHARDS: usize = 64;
 /// How many keys of one table a thread collects before it takes them there.
 const BATCH: usize = 16;
 
-type Shard = HashMap<KeyHash, Newer, BuildHasherDefault<Taken>>;
+type Shard = HashMap<KeyHash, NewestRevision, BuildHasherDefault<Taken>>;
 
 /// What a key is known by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,7 +53,7 @@ impl Hashers {
 /// The newest revision of a key, as far as it has been seen, in 28 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(Rust, packed(4))]
-pub struct Newer {
+pub struct NewestRevision {
     main: i64,
     create_revision: i64,
     version: u32,
@@ -61,13 +61,13 @@ pub struct Newer {
     place: u32,
 }
 
-impl Newer {
+impl NewestRevision {
     /// What is known of a key after this revision. `place` is the caller's: where it keeps more about it.
     #[must_use]
-    pub fn new(key: BucketKey, kv: &KeyValue<'_>, place: u32) -> Newer {
+    pub fn new(key: BucketKey, kv: &KeyValue<'_>, place: u32) -> NewestRevision {
         // Sub-revisions past 2^31 and versions past 2^32 are no transaction's: they saturate.
         let sub = u32::try_from(key.revision.sub).unwrap_or(u32::MAX).min(u32::MAX >> 1);
-        Newer {
+        NewestRevision {
             main: key.revision.main,
             create_revision: kv.create_revision,
             version: u32::try_from(kv.version).unwrap_or(u32::MAX),
@@ -144,12 +144,12 @@ impl Newest {
     }
 
     /// Takes note of one stored revision; returns the newest that was seen of that key before.
-    pub fn see_alone(&mut self, key: BucketKey, kv: &KeyValue<'_>) -> Option<Newer> {
-        self.see(self.hashers.hash(kv.key), Newer::new(key, kv, 0))
+    pub fn see_alone(&mut self, key: BucketKey, kv: &KeyValue<'_>) -> Option<NewestRevision> {
+        self.see(self.hashers.hash(kv.key), NewestRevision::new(key, kv, 0))
     }
 
     /// The same for a key that is hashed already.
-    pub fn see(&mut self, hash: KeyHash, new: Newer) -> Option<Newer> {
+    pub fn see(&mut self, hash: KeyHash, new: NewestRevision) -> Option<NewestRevision> {
         note(self.shards.get_mut(hash.shard())?, hash, new)
     }
 
@@ -163,7 +163,8 @@ impl Newest {
     #[must_use]
     pub fn is_newest_of(&self, hash: KeyHash, key: BucketKey) -> bool {
         let newest = self.shards.get(hash.shard()).and_then(|shard| shard.get(&hash));
-        newest.is_some_and(|newest| newest.order() == Newer::new(key, &KeyValue::default(), 0).order())
+        newest
+            .is_some_and(|newest| newest.order() == NewestRevision::new(key, &KeyValue::default(), 0).order())
     }
 
     /// Keys whose newest revision is not a deletion.
@@ -204,7 +205,7 @@ impl Gathering {
 #[derive(Debug)]
 pub struct Gatherer<'g> {
     to: &'g Gathering,
-    batches: Vec<Vec<(KeyHash, Newer)>>,
+    batches: Vec<Vec<(KeyHash, NewestRevision)>>,
 }
 
 impl<'g> Gatherer<'g> {
@@ -218,7 +219,7 @@ impl<'g> Gatherer<'g> {
     pub fn see(&mut self, key: BucketKey, kv: &KeyValue<'_>) {
         let hash = self.to.hashers.hash(kv.key);
         let Some(batch) = self.batches.get_mut(hash.shard()) else { return };
-        batch.push((hash, Newer::new(key, kv, 0)));
+        batch.push((hash, NewestRevision::new(key, kv, 0)));
         if batch.len() >= BATCH {
             bring(self.to.shards.get(hash.shard()), batch);
         }
@@ -233,7 +234,7 @@ impl Drop for Gatherer<'_> {
     }
 }
 
-fn bring(shard: Option<&Mutex<Shard>>, batch: &mut Vec<(KeyHash, Newer)>) {
+fn bring(shard: Option<&Mutex<Shard>>, batch: &mut Vec<(KeyHash, NewestRevision)>) {
     let Some(shard) = shard else { return };
     let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
     // Loads that do not wait for one another; the second time they are in the cache.
@@ -243,7 +244,7 @@ fn bring(shard: Option<&Mutex<Shard>>, batch: &mut Vec<(KeyHash, Newer)>) {
     }
 }
 
-fn note(shard: &mut Shard, hash: KeyHash, new: Newer) -> Option<Newer> {
+fn note(shard: &mut Shard, hash: KeyHash, new: NewestRevision) -> Option<NewestRevision> {
     match shard.entry(hash) {
         Entry::Vacant(place) => {
             place.insert(new);
@@ -288,7 +289,9 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn what_threads_gather_in_any_order_is_what_one_sees(keys in proptest::collection::vec((0u8..20, 1i64..500, proptest::bool::ANY), 0..400)) {
+        fn what_threads_gather_in_any_order_is_what_one_sees(
+            keys in proptest::collection::vec((0u8..20, 1i64..500, proptest::bool::ANY), 0..400),
+        ) {
             let (mut alone, gathering) = (Newest::default(), Gathering::default());
             let (mut one, mut other) = (Gatherer::new(&gathering), Gatherer::new(&gathering));
             for (i, (name, main, tombstone)) in keys.iter().enumerate() {

@@ -1,11 +1,12 @@
 //! The small buckets, which are all but `key`, read to what they say: by [`read`], which checks every page on the way
-//! and goes on behind what is wrong, or by [`facts`], which ends at the first page that cannot be read and asks no
-//! more.
+//! and goes on behind what is wrong, or by [`facts`], which ends at the first page that cannot be read.
 
-use crate::bolt::walk::{Buckets, Faults, Shared, Visited, Visitor, walk};
+use crate::bolt::walk::{Buckets, Shared, Visited, Visitor, walk};
 use crate::bolt::{Db, Item, LeafElement, Page};
-use crate::etcd::{Facts, schema};
-use crate::words::error::{At, Corrupt};
+use crate::etcd::{Facts, schema, stored};
+use crate::words::collector::Collector;
+use crate::words::error::{At, Corrupt, Error, Result};
+use crate::words::finding::Code;
 use crate::words::monitor::Monitor;
 
 /// What was read of a database.
@@ -18,7 +19,7 @@ pub struct Small<'d, 's> {
     /// What the buckets that were wanted say.
     pub facts: Facts,
     /// What is wrong with them.
-    pub faults: Faults,
+    pub faults: Collector<Corrupt>,
 }
 
 impl Small<'_, '_> {
@@ -41,7 +42,7 @@ pub fn read<'d, 's>(
     let mut top = Buckets::new(db);
     walk(&db.root(), shared, &mut top);
     let missing = schema::missing(top.found.iter().map(|bucket| bucket.name.as_slice()), db);
-    let (mut facts, mut faults) = (Facts::default(), Faults::new(keep));
+    let (mut facts, mut faults) = (Facts::default(), Collector::new(keep));
     for bucket in top.found.iter().filter(|bucket| wanted(&bucket.name)) {
         let name = bucket.name.as_slice();
         walk(bucket, shared, &mut Reader { bucket: name, facts: &mut facts, faults: &mut faults });
@@ -72,10 +73,27 @@ pub fn facts<'n>(db: &Db<'_>, names: &[&'n str], each: &mut Each<'_, 'n>) -> Res
     Ok(facts)
 }
 
+/// Everything the small buckets say but `lease` and those of users, and the last stored revision.
+///
+/// # Errors
+/// [`Error::Damaged`] when a page on the way cannot be read.
+pub fn facts_and_last(db: &Db<'_>) -> Result<(Facts, i64)> {
+    let damaged = |corrupt| Error::damaged(db.source().path(), corrupt);
+    // What does not decode was reported when the source was verified.
+    let names = ["alarm", "cluster", "members", "members_removed", "meta"];
+    let facts = facts(db, &names, &mut |_, _, _| Ok(())).map_err(damaged)?;
+    let Some(keys) = db.root().bucket(stored::BUCKET).map_err(damaged)? else { return Ok((facts, 0)) };
+    let last = match stored::last(&keys) {
+        Err(corrupt) if corrupt.code == Code::RevisionKey => None,
+        last => last.map_err(damaged)?,
+    };
+    Ok((facts, last.map_or(0, |key| key.revision.main)))
+}
+
 struct Reader<'r> {
     bucket: &'r [u8],
     facts: &'r mut Facts,
-    faults: &'r mut Faults,
+    faults: &'r mut Collector<Corrupt>,
 }
 
 impl Visitor for Reader<'_> {

@@ -6,11 +6,12 @@
 
 use std::ops::RangeInclusive;
 
-use crate::bolt::walk::{Faults, Shared, Visited, Visitor, walk};
+use crate::bolt::walk::{Shared, Visited, Visitor, walk};
 use crate::bolt::{Bucket, Db, LeafElement, Page, Pgid};
 use crate::codec::wire::BadField;
 use crate::etcd::revision::BadRevision;
 use crate::etcd::{BucketKey, KeyValue};
+use crate::words::collector::Collector;
 use crate::words::error::{At, Corrupt};
 use crate::words::finding::Code;
 use crate::words::monitor::Monitor;
@@ -88,7 +89,11 @@ pub fn read_item<'v>(key: &[u8], value: &'v [u8]) -> Result<(BucketKey, KeyValue
     read(key, value).map_err(|fault| fault.corrupt(At::default().bucket(BUCKET).key(key)))
 }
 
-fn read_value(key: BucketKey, value: &[u8]) -> Result<KeyValue<'_>, Fault> {
+/// The KeyValue that is stored under `key`.
+///
+/// # Errors
+/// [`Fault::Value`].
+pub fn read_value(key: BucketKey, value: &[u8]) -> Result<KeyValue<'_>, Fault> {
     KeyValue::decode(value).map_err(|bad| Fault::Value(key, bad))
 }
 
@@ -162,7 +167,7 @@ pub struct Reader<R> {
     /// Who gets it.
     pub to: R,
     /// What could not be read.
-    pub faults: Faults,
+    pub faults: Collector<Corrupt>,
     policy: Policy,
     span: RangeInclusive<i64>,
 }
@@ -179,7 +184,7 @@ impl<R: Revisions> Reader<R> {
             Policy::Strict(keep) | Policy::Tell(keep) => keep,
             Policy::Skip => 0,
         };
-        Reader { to, faults: Faults::new(keep), policy, span }
+        Reader { to, faults: Collector::new(keep), policy, span }
     }
 
     /// `None` when it is outside of the span.

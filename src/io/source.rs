@@ -290,7 +290,7 @@ impl Source {
     ///
     /// # Errors
     /// That of the answer, or [`Error::Unreadable`] with what has changed.
-    pub fn steady<T>(&self, monitor: &dyn Monitor, answer: Result<T>) -> Result<T> {
+    pub fn unchanged_or_error<T>(&self, monitor: &dyn Monitor, answer: Result<T>) -> Result<T> {
         let Some(what) = self.changed() else { return answer };
         if answer.is_ok() {
             return Err(Error::unreadable(&self.path, Cause::changed(what)));

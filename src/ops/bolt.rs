@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::bolt::walk::{Shared, Visited, Visitor, check_freelist, settled, walk, walk_parallel};
+use crate::bolt::walk::{Shared, Visited, Visitor, check_freelist, walk, walk_or_rerun_alone, walk_parallel};
 use crate::bolt::{Bucket, Db, Freelist, LeafElement, Page, Pgid, Root, db};
 use crate::words::collector::{Collector, Teller};
 use crate::words::error::{Corrupt, Error, Result};
@@ -129,7 +129,7 @@ impl PageUse {
 pub fn page_use(db: &Db<'_>, monitor: &dyn Monitor) -> Result<PageUse> {
     let reached_twice =
         |(_, faults): &(Visited, Collector<Corrupt>)| faults.counts.contains_key(&Code::PageShared);
-    let (reached, faults) = settled(|alone| trees(db, alone, monitor), reached_twice)?;
+    let (reached, faults) = walk_or_rerun_alone(|alone| trees(db, alone, monitor), reached_twice)?;
     // These leave nothing unread.
     let harmless = |code: &Code| matches!(code, Code::KeyOrder | Code::BranchKey | Code::PageShared);
     let complete = faults.counts.keys().all(harmless);

@@ -13,12 +13,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::restore::database::facts;
 use super::verify::{Closeness, Level, TrailerState, Verification, refuse_damage, verify_file};
 use crate::bolt::Db;
 use crate::bolt::writer::Freelist;
 use crate::etcd::datadir;
-use crate::etcd::{BucketKey, Facts, Input, Revision};
+use crate::etcd::{BucketKey, Facts, Input, Revision, small};
 use crate::io::Source;
 use crate::io::dest::{self, Dest, Existing};
 use crate::io::gate::is_cold;
@@ -217,7 +216,7 @@ struct Plan<'d, 's> {
 
 impl<'d, 's> Plan<'d, 's> {
     fn new(db: &'d Db<'s>, live_only: bool, monitor: &dyn Monitor) -> Result<Plan<'d, 's>> {
-        let (facts, last) = facts(db)?;
+        let (facts, last) = small::facts_and_last(db)?;
         let revision = facts.current_revision(last);
         let mut plan =
             Plan { db, edits: Edits::new(), keep: None, compact: None, revision, notes: Vec::new() };

@@ -55,7 +55,7 @@ pub fn seal_into(
     monitor: &dyn Monitor,
 ) -> Result<SealReport> {
     let source = input.into().open()?;
-    source.steady(monitor, put_on(&source, out, monitor))
+    source.unchanged_or_error(monitor, put_on(&source, out, monitor))
 }
 
 fn put_on(source: &Source, (out, name): (&mut File, &Path), monitor: &dyn Monitor) -> Result<SealReport> {
@@ -115,7 +115,7 @@ pub fn unseal_into(
     monitor: &dyn Monitor,
 ) -> Result<SealReport> {
     let source = input.into().open()?;
-    source.steady(monitor, take_off(&source, out, monitor))
+    source.unchanged_or_error(monitor, take_off(&source, out, monitor))
 }
 
 fn take_off(source: &Source, (out, name): (&mut File, &Path), monitor: &dyn Monitor) -> Result<SealReport> {

@@ -34,7 +34,7 @@ pub struct StatusReport {
 /// monitor; [`Error::Unreadable`] when it is another kind of file, or changed meanwhile.
 pub fn status(input: impl Into<Input>, monitor: &dyn Monitor) -> Result<StatusReport> {
     let source = input.into().open()?;
-    source.steady(monitor, numbers(&source, monitor))
+    source.unchanged_or_error(monitor, numbers(&source, monitor))
 }
 
 fn numbers(source: &Source, monitor: &dyn Monitor) -> Result<StatusReport> {

@@ -98,8 +98,15 @@ mod tests {
     proptest::proptest! {
         #![proptest_config(proptest::prelude::ProptestConfig::with_cases(16))]
         #[test]
-        fn the_members_are_read_back(members in proptest::collection::btree_map(0u64.., (proptest::collection::vec(".{0,9}", 0..3), proptest::bool::ANY), 1..6)) {
-            let json = store(members.iter().map(|(id, (urls, learner))| NewMember { id: MemberId::new(*id), peer_urls: urls, learner: *learner }), Some("3.4.0"), 0);
+        fn the_members_are_read_back(
+            members in proptest::collection::btree_map(
+                0u64.., (proptest::collection::vec(".{0,9}", 0..3), proptest::bool::ANY), 1..6
+            ),
+        ) {
+            let new = members.iter().map(|(id, (urls, learner))| {
+                NewMember { id: MemberId::new(*id), peer_urls: urls, learner: *learner }
+            });
+            let json = store(new, Some("3.4.0"), 0);
             let read = Membership::from_v2(json.as_bytes()).unwrap();
             let member = |m: crate::snap::file::SnapMember| (m.id.get(), (m.peer_urls, m.is_learner));
             let mut read: Vec<_> = read.members.into_iter().map(member).collect();

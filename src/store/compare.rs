@@ -6,12 +6,12 @@
 
 use std::ops::ControlFlow;
 
-use crate::etcd::{BucketKey, KeyValue, Revision};
+use crate::etcd::{BucketKey, KeyValue, Revision, stored};
 use crate::store::diff::{DiffOptions, diff};
 use crate::store::hashkv::{HashKvOptions, hashkv};
 use crate::store::{Store, View};
 use crate::words::error::{Error, Result};
-use crate::words::monitor::Monitor;
+use crate::words::monitor::Relay;
 
 /// Keys named in a report.
 const NAMED: usize = 100;
@@ -66,24 +66,6 @@ pub struct Divergence {
     pub keys: Vec<Vec<u8>>,
 }
 
-/// Passes on progress; findings were told when the stores were opened.
-struct Muted<'m>(&'m dyn Monitor);
-
-impl Monitor for Muted<'_> {
-    fn begin(&self, what: &str, total: u64) {
-        self.0.begin(what, total);
-    }
-    fn advance(&self, bytes: u64) {
-        self.0.advance(bytes);
-    }
-    fn end(&self) {
-        self.0.end();
-    }
-    fn cancelled(&self) -> bool {
-        self.0.cancelled()
-    }
-}
-
 /// Compares the keyspaces of members.
 ///
 /// ```
@@ -92,9 +74,8 @@ impl Monitor for Muted<'_> {
 /// # use coldbolt::store::{Store, StoreOptions, compare::compare};
 /// # fn main() -> coldbolt::Result<()> {
 /// // Two clusters that were written the same way: they part where the values do.
-/// let files = ["fixtures/etcd-3.6.14/snapshot.db", "fixtures/etcd-3.7.1/snapshot.db"].map(|path| Source::open(Path::new(path)));
-/// let [a, b] = files;
-/// let (a, b) = (a?, b?);
+/// let a = Source::open(Path::new("fixtures/etcd-3.6.14/snapshot.db"))?;
+/// let b = Source::open(Path::new("fixtures/etcd-3.7.1/snapshot.db"))?;
 /// let stores = [Store::open(&a, &StoreOptions::default(), &Quiet)?, Store::open(&b, &StoreOptions::default(), &Quiet)?];
 /// let report = compare(&stores)?;
 /// assert_eq!((report.revision, report.compact_revision), (106, 61));
@@ -117,7 +98,9 @@ pub fn compare(stores: &[Store<'_>]) -> Result<CompareReport> {
     let comparable = report.comparable();
     for store in stores {
         let options = HashKvOptions { revision: Some(revision), compact_revision: compact };
-        let hash = comparable.then(|| hashkv(store.source(), &options, &Muted(store.monitor))).transpose()?;
+        // Findings were told when the stores were opened.
+        let quieter = Relay::new(store.monitor).without_findings();
+        let hash = comparable.then(|| hashkv(store.source(), &options, &quieter)).transpose()?;
         report.members.push(MemberHash {
             file: store.source().name(),
             revision: store.revision(),
@@ -192,7 +175,7 @@ fn first_difference(
     let (mut a, mut b) =
         (left.seek(&start).map_err(damaged(one))?, right.seek(&start).map_err(damaged(other))?);
     let main = |item: &Option<crate::bolt::Item<'_>>| {
-        let key = item.as_ref().and_then(|item| BucketKey::parse(item.key).ok());
+        let key = item.as_ref().and_then(|item| stored::read_key(item.key).ok());
         key.map(|key| key.revision.main).filter(|main| *main <= until)
     };
     loop {

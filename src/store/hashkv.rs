@@ -3,12 +3,12 @@
 //! CRC-32C over the word `key` and every stored revision up to the one asked for, leaving out what a compaction at
 //! the compact revision has removed or will remove. Source: `server/storage/mvcc/hash.go unsafeHashByRev @ v3.6`.
 
-pub(crate) mod kept;
+pub(crate) mod compacted;
 pub(crate) mod rule;
 
 use self::rule::{Counts, counts};
 use crate::bolt::Bucket;
-use crate::bolt::walk::{Shared, Visited, settled, walk_parallel};
+use crate::bolt::walk::{Shared, Visited, walk_or_rerun_alone, walk_parallel};
 use crate::etcd::newest::{Gatherer, Gathering, Newest};
 use crate::etcd::small::{self, Small};
 use crate::etcd::stored::{self, Policy, Reader, Revisions, Stored};
@@ -55,7 +55,7 @@ pub fn hashkv(
     monitor: &dyn Monitor,
 ) -> Result<HashKvReport> {
     let source = input.into().open()?;
-    source.steady(monitor, hash(&source, *options, monitor))
+    source.unchanged_or_error(monitor, hash(&source, *options, monitor))
 }
 
 fn hash(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) -> Result<HashKvReport> {
@@ -213,7 +213,7 @@ fn pass<E: Revisions + Send>(
         if monitor.cancelled() { Err(Error::Cancelled) } else { Ok(parts) }
     };
     let reached_twice = |part: &Reader<E>| part.faults.counts.contains_key(&Code::PageShared);
-    let parts = settled(walked, |parts| parts.iter().any(reached_twice))?;
+    let parts = walk_or_rerun_alone(walked, |parts| parts.iter().any(reached_twice))?;
     let mut each = Vec::new();
     for part in parts {
         if let Some(corrupt) = part.faults.kept.into_iter().next() {

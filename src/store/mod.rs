@@ -74,9 +74,10 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::bolt::db::Metas;
 use crate::bolt::{Bucket, Db, Page, Pgid, Root};
-use crate::codec::{to_u64, to_usize};
+use crate::codec::to_usize;
 use crate::etcd::{BucketKey, Facts, Input, KeyRange, KeyValue, Revision, datadir, stored};
 use crate::io::{Source, Window};
+use crate::words::collector::Collector;
 use crate::words::error::{At, Corrupt, Error, Result};
 use crate::words::finding::{Code, Finding};
 use crate::words::ids::LeaseId;
@@ -117,7 +118,7 @@ pub struct Store<'m> {
     /// Where the keys are, when they are in the bucket's own entry.
     inline: Option<Root>,
     last: i64,
-    told: Mutex<Vec<Corrupt>>,
+    told: Mutex<Collector<Corrupt>>,
 }
 
 /// Where a stored version lies: a page and the number of an element in it.
@@ -203,7 +204,7 @@ impl<'m> Store<'m> {
             meta: Facts::default(),
             inline: None,
             last: 0,
-            told: Mutex::default(),
+            told: Mutex::new(Collector::new(TOLD)),
         };
         // These leave the keyspace whole: the other meta page is good, or what is missing is behind the pages that
         // are needed.
@@ -299,18 +300,18 @@ impl<'m> Store<'m> {
         let mut first = None;
         for corrupt in faults {
             first.get_or_insert_with(|| corrupt.clone());
-            if !told.contains(corrupt)
-                && to_u64(told.iter().filter(|t| t.code == corrupt.code).count()) < TOLD
-            {
-                told.push(corrupt.clone());
-                self.monitor.finding(Finding::from_corrupt(&self.source().name(), corrupt.clone()));
+            if told.kept.contains(corrupt) {
+                continue;
+            }
+            if let Some(kept) = told.push(corrupt.clone()) {
+                self.monitor.finding(Finding::from_corrupt(&self.source().name(), kept.clone()));
             }
         }
         first
     }
 
     /// Tells what is wrong, and fails with it unless damage is allowed.
-    fn judge(&self, faults: &[Corrupt]) -> Result<()> {
+    fn tell_or_fail(&self, faults: &[Corrupt]) -> Result<()> {
         match self.tell(faults) {
             Some(first) if !self.options.allow_damage => {
                 Err(Error::damaged(self.source().path(), Box::new(first)))

@@ -41,7 +41,7 @@ impl Store<'_> {
                 return self.judged(parts);
             }
         }
-        // On one thread the answer is the same each time, see `settled`.
+        // On one thread the answer is the same each time, see `walk_or_rerun_alone`.
         self.in_order(span, make())
     }
 
@@ -87,7 +87,7 @@ impl Store<'_> {
             faults.extend(part.faults.kept);
             all.push(part.to);
         }
-        self.judge(&faults)?;
+        self.tell_or_fail(&faults)?;
         self.check_cancelled()?;
         Ok(all)
     }
@@ -126,7 +126,7 @@ impl Store<'_> {
             );
             self.monitor.end();
             if alone || !faults.iter().any(|fault| fault.code == Code::PageShared) {
-                self.judge(&faults)?;
+                self.tell_or_fail(&faults)?;
                 break;
             }
         }
@@ -200,7 +200,7 @@ impl Store<'_> {
             return Err(Error::unreadable(self.source().path(), cause));
         }
         let faults: Vec<Corrupt> = small.all_faults().cloned().collect();
-        self.judge(&faults)?;
+        self.tell_or_fail(&faults)?;
         Ok(small.facts)
     }
 }

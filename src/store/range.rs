@@ -125,7 +125,8 @@ impl View<'_> {
     /// # fn main() -> coldbolt::Result<()> {
     /// let file = Source::open(Path::new("fixtures/etcd-3.7.1/snapshot.db"))?;
     /// let store = Store::open(&file, &StoreOptions::default(), &Quiet)?;
-    /// let newest = RangeRequest { limit: 1, order: Order::Descend, sort_by: SortBy::Modify, ..RangeRequest::new(KeyRange::all()) };
+    /// let all = RangeRequest::new(KeyRange::all());
+    /// let newest = RangeRequest { limit: 1, order: Order::Descend, sort_by: SortBy::Modify, ..all };
     /// let totals = store.at(None)?.range(&newest, &mut |kv| {
     ///     assert_eq!(kv.mod_revision, 106);
     ///     ControlFlow::Continue(())

@@ -349,7 +349,8 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn what_is_merged_is_what_was_put_in(
-            items in proptest::collection::vec((proptest::collection::vec(0..3u8, 0..5), 0..90i64), 0..60), parts in 1..5usize, chunk in 0..200usize,
+            items in proptest::collection::vec((proptest::collection::vec(0..3u8, 0..5), 0..90i64), 0..60),
+            parts in 1..5usize, chunk in 0..200usize,
         ) {
             let mut due: BTreeMap<Vec<u8>, Slot> = BTreeMap::new();
             let mut buffers: Vec<Buffer> = (0..parts).map(|_| Buffer::default()).collect();
@@ -358,7 +359,9 @@ mod tests {
                 buffers[n % parts].push(key, slot);
                 due.entry(key.clone()).and_modify(|known| known.add(slot)).or_insert(slot);
             }
-            let runs = |buffers: &mut Vec<Buffer>| buffers.iter_mut().map(|buffer| buffer.sort(chunk)).collect::<Vec<_>>();
+            let runs = |buffers: &mut Vec<Buffer>| {
+                buffers.iter_mut().map(|buffer| buffer.sort(chunk)).collect::<Vec<_>>()
+            };
             let due: Vec<_> = due.into_iter().collect();
             proptest::prop_assert_eq!(&all(runs(&mut buffers)), &due);
 

@@ -100,7 +100,8 @@ mod tests {
         fn what_is_written_is_read(first: u32, records: Vec<(u8, Option<Vec<u8>>)>, zeros in 0usize..40) {
             let mut writer = Writer::new(first);
             let kinds = [Kind::Metadata, Kind::Entry, Kind::State, Kind::Snapshot];
-            let records: Vec<_> = records.into_iter().map(|(kind, data)| (kinds[usize::from(kind) % 4], data)).collect();
+            let kind = |kind: u8| kinds[usize::from(kind) % 4];
+            let records: Vec<_> = records.into_iter().map(|(n, data)| (kind(n), data)).collect();
             for (kind, data) in &records {
                 writer.record(*kind, data.as_deref());
             }

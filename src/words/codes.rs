@@ -76,7 +76,8 @@ impl Level {
 
 macro_rules! codes {
     ($(
-        $variant:ident, $name:literal, $severity:ident, $level:ident, $meaning:literal, $etcd:literal, $remedy:literal;
+        $variant:ident, $name:literal, $severity:ident, $level:ident,
+        $meaning:literal, $etcd:literal, $remedy:literal;
     )*) => {
         /// The stable name of a kind of finding. [`meaning`](Code::meaning), [`etcd`](Code::etcd) and
         /// [`remedy`](Code::remedy) explain it.

@@ -71,6 +71,19 @@ impl<T: Coded> Collector<T> {
         self.kept.last()
     }
 
+    /// One more of this code, of which nothing is kept.
+    pub fn count(&mut self, code: Code) {
+        let count = self.counts.entry(code).or_default();
+        *count = count.saturating_add(1);
+        self.worsen(code, code.severity());
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
+
     /// All of another part of the same work.
     pub fn extend(&mut self, other: Collector<T>) {
         let mut room: BTreeMap<Code, u64> = BTreeMap::new();

@@ -91,7 +91,10 @@ pub enum Refusal {
         asked: Mark,
     },
     /// The log does not come as far as was asked for.
-    #[error("what of the log can be applied ends at {} {}, before {}", ends.name(), ends.number(), asked.number())]
+    #[error(
+        "what of the log can be applied ends at {} {}, before {}",
+        ends.name(), ends.number(), asked.number()
+    )]
     EndsBefore {
         /// Where it ends.
         ends: Mark,

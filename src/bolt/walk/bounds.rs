@@ -35,7 +35,7 @@ impl NamedBy {
     }
 
     /// A page that cannot be there is a fault of whatever names it; for any other it is told how it was reached.
-    pub fn blame(self, db: &Db<'_>, corrupt: &mut Corrupt) {
+    pub fn tell_how_reached(self, db: &Db<'_>, corrupt: &mut Corrupt) {
         if corrupt.code == Code::PageOutOfRange && corrupt.at.offset.is_none() {
             corrupt.at = match self {
                 NamedBy::Meta => {

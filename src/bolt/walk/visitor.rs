@@ -74,7 +74,7 @@ pub struct Shared<'w> {
     pub from: Option<&'w [u8]>,
     /// Pages that begin at this key or after it are left out.
     pub until: Option<&'w [u8]>,
-    /// One thread does it all, see [`settled`](super::settled).
+    /// One thread does it all, see [`walk_or_rerun_alone`](super::walk_or_rerun_alone).
     pub alone: bool,
 }
 

@@ -78,14 +78,8 @@ pub fn patch(db: &Db<'_>, changes: &Changes) -> Result<Patched> {
     if high.saturating_sub(db.pages_present()) > db.pages_present().max(FEW) {
         check_length(db).map_err(|c| Error::damaged(path, c))?;
     }
-    let pages = Pages {
-        out: BufWriter::with_capacity(page_size, Cursor::new(Vec::new())),
-        page_size,
-        fill_percent: 100,
-        next: high,
-        scratch: Vec::new(),
-        failed: false,
-    };
+    let out = BufWriter::with_capacity(page_size, Cursor::new(Vec::new()));
+    let pages = Pages::new(out, page_size, 100, high);
     let mut patch = Patch { db, pages, replaced: BTreeSet::new() };
     if let Ok(Some(list)) = Freelist::read(db) {
         patch.replace(list.page, list.pages);
@@ -363,7 +357,9 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
         #[test]
         fn a_patched_database_holds_what_it_held_and_the_changes(
-            base in bucket(value(), 300), changes in bucket(proptest::option::weighted(0.7, value()), 120), page_size in prop_oneof![Just(1024u32), Just(4096)],
+            base in bucket(value(), 300),
+            changes in bucket(proptest::option::weighted(0.7, value()), 120),
+            page_size in prop_oneof![Just(1024u32), Just(4096)],
         ) {
             let source = file(&base, page_size);
             let patched = patch(&Db::open(&source).unwrap(), &changes).unwrap();

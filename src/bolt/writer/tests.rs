@@ -5,8 +5,12 @@ use std::io::Cursor;
 
 use proptest::prelude::*;
 
+use std::io;
+
 use super::*;
+use crate::codec::checksum::fnv1a64;
 use crate::codec::checksum::{hex, sha256};
+use crate::codec::to_u64;
 
 type Items = BTreeMap<Vec<u8>, Item>;
 
@@ -485,7 +489,8 @@ proptest! {
 
     #[test]
     fn what_is_written_is_read_back_and_every_rule_holds(
-        items in items(), shift in 0u32..7, stored: bool, txid in 1u64..u64::MAX, fill_percent in prop_oneof![3 => Just(100u8), 1 => 25u8..=100]
+        items in items(), shift in 0u32..7, stored: bool, txid in 1u64..u64::MAX,
+        fill_percent in prop_oneof![3 => Just(100u8), 1 => 25u8..=100]
     ) {
         let freelist = if stored { Freelist::Stored } else { Freelist::Absent };
         let options = Options { page_size: 1024 << shift, freelist, txid, fill_percent };

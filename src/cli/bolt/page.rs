@@ -280,7 +280,7 @@ impl Printer<'_> {
         let offset = id.saturating_mul(self.page_size);
         let mut header = [0; 16];
         let read = self.source.read_exact_at(offset, &mut header).is_ok();
-        read && Header::parse(&header).is_some_and(|header| header.judge(Pgid(id), offset).is_ok())
+        read && Header::parse(&header).is_some_and(|header| header.check(Pgid(id), offset).is_ok())
     }
 
     fn view(&mut self, id: u64, purpose: Use) -> View {

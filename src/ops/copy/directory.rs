@@ -23,7 +23,6 @@ use crate::etcd::member::Member;
 use crate::etcd::schema::Minor;
 use crate::io::dest::dir::{self, DestDir, Steps};
 use crate::io::{Source, dest};
-use crate::ops::fold::check::WithoutFindings;
 use crate::ops::fold::input::Input;
 use crate::ops::overlap::while_syncing;
 use crate::raft::{self, ConfState, HardState, SnapshotMetadata};
@@ -37,7 +36,7 @@ use crate::words::cause::Cause;
 use crate::words::error::{Error, Result};
 use crate::words::finding::Finding;
 use crate::words::ids::{RaftIndex, Term};
-use crate::words::monitor::Monitor;
+use crate::words::monitor::{Monitor, Relay};
 use crate::words::refusal::Refusal;
 
 /// What was made.
@@ -96,7 +95,7 @@ fn directory(
     let path = dest.partial().join(snap).join("db");
     let measured = while_syncing(
         || file.finish(),
-        || read_back(&Source::open(&path)?, &made, options, &WithoutFindings(monitor)),
+        || read_back(&Source::open(&path)?, &made, options, &Relay::new(monitor).without_findings()),
     )?;
     let Some(fold) = made.fold else {
         return Err(Refusal::LogNotApplied { file: input.name }.into());
@@ -149,7 +148,7 @@ pub fn members(
     let damaged = |c| Error::damaged(input.database.path(), c);
     let db = Db::open(&input.database).map_err(damaged)?;
     check_length(&db).map_err(damaged)?;
-    match input.fold(&db, options.fold(), &WithoutFindings(monitor))? {
+    match input.fold(&db, options.fold(), &Relay::new(monitor).without_findings())? {
         Some(fold) => Ok(fold.raft.members),
         None => Ok(apply::facts(&db).map_err(damaged)?.members),
     }

@@ -20,15 +20,15 @@ use crate::bolt::Db;
 use crate::bolt::writer::pack::{Places, pack};
 use crate::bolt::writer::patch::patch;
 use crate::codec::checksum;
-use crate::etcd::BucketKey;
 use crate::etcd::Input as Given;
+use crate::etcd::stored;
 use crate::io::Source;
 use crate::io::dest::hashed::while_writing;
 use crate::io::dest::writeback::Writeback;
 use crate::io::dest::{self, Dest, Existing};
 use crate::io::gate::is_cold;
 use crate::kube::times::written;
-use crate::ops::fold::check::{WithoutFindings, tell, verified};
+use crate::ops::fold::check::{tell, verified};
 use crate::ops::fold::input::{Input, InputOptions};
 use crate::ops::overlap::{beside, while_syncing};
 use crate::raft::ConfChange;
@@ -42,7 +42,7 @@ use crate::words::error::{Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::hint::Hint;
 use crate::words::ids::RaftIndex;
-use crate::words::monitor::Monitor;
+use crate::words::monitor::{Monitor, Relay};
 
 /// How often a copy of a file in use is begun anew before it is taken as it is.
 const ATTEMPTS: usize = 5;
@@ -228,7 +228,7 @@ fn make_exact<W>(
         |monitor| verified(input, Keys::History, options.fold(), monitor),
         |monitor| {
             let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
-            let left_behind = input.left_behind(&db, &WithoutFindings(monitor));
+            let left_behind = input.left_behind(&db, &Relay::new(monitor).without_findings());
             Ok((left_behind, write(&db, monitor)?))
         },
     )?;
@@ -253,7 +253,7 @@ fn make<W>(
         monitor,
         |monitor| verified(input, keys, options.fold(), monitor),
         |monitor| {
-            let silent = WithoutFindings(monitor);
+            let silent = Relay::new(monitor).without_findings();
             let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
             let fold = input.fold(&db, options.fold(), &silent)?;
             let left_behind = if fold.is_none() { input.left_behind(&db, &silent) } else { None };
@@ -275,7 +275,7 @@ fn make<W>(
             if input.live {
                 return Ok(None);
             }
-            let silent = WithoutFindings(monitor);
+            let silent = Relay::new(monitor).without_findings();
             let mut content = verify_file(&patched.source, Level::Mvcc, Closeness::default(), &silent)?;
             let expected = |code| matches!(code, Code::TrailerAbsent | Code::CompactionUnfinished);
             content.findings.retain(|finding| !expected(finding.code) && !source.findings.contains(finding));
@@ -297,7 +297,7 @@ fn once(
     options: CopyOptions<'_>,
     monitor: &dyn Monitor,
 ) -> Result<CopyReport> {
-    let silent = WithoutFindings(monitor);
+    let silent = Relay::new(monitor).without_findings();
     let files = input.files(options.digests, &silent)?;
     let failed = |source| Error::Output { what: show(name), source };
     let mut out = Writeback::new(file.try_clone().map_err(failed)?);
@@ -371,7 +371,7 @@ fn read_back<W>(
     }
     if let Some(Fold { overlay, raft, .. }) = &made.fold {
         let last = overlay.get(b"key".as_slice()).and_then(|rows| rows.keys().next_back());
-        let last = last.and_then(|row| BucketKey::parse(row).ok()).map(|key| key.revision.main);
+        let last = last.and_then(|row| stored::read_key(row).ok()).map(|key| key.revision.main);
         if due.consistent_index.unwrap_or_default() != raft.index
             || last.is_some_and(|last| due.revision != Some(last))
         {

@@ -6,25 +6,7 @@ use crate::replay::{Damage, FoldOptions};
 use crate::store::scan::Keys;
 use crate::words::error::Result;
 use crate::words::finding::{Code, Finding};
-use crate::words::monitor::Monitor;
-
-/// Passes everything on but findings: those are gathered and told by whoever made them.
-pub(crate) struct WithoutFindings<'m>(pub &'m dyn Monitor);
-
-impl Monitor for WithoutFindings<'_> {
-    fn begin(&self, what: &str, total: u64) {
-        self.0.begin(what, total);
-    }
-    fn advance(&self, bytes: u64) {
-        self.0.advance(bytes);
-    }
-    fn end(&self) {
-        self.0.end();
-    }
-    fn cancelled(&self) -> bool {
-        self.0.cancelled()
-    }
-}
+use crate::words::monitor::{Monitor, Relay};
 
 /// Verifies the source, its keys so closely; gives what there is to say, which is damage only if that is allowed.
 pub(crate) fn verified(
@@ -34,7 +16,8 @@ pub(crate) fn verified(
     monitor: &dyn Monitor,
 ) -> Result<(Verification, Vec<Finding>)> {
     let mut findings = input.findings.clone();
-    let verification = input.verify(keys, &WithoutFindings(monitor))?;
+    // They are told below, as far as they are news.
+    let verification = input.verify(keys, &Relay::new(monitor).without_findings())?;
     for finding in &verification.findings {
         // A member's own database has no trailer, and that the log is ahead is what is made good here.
         let expected = match finding.code {

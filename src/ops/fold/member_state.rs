@@ -1,7 +1,7 @@
 //! How far a stopped member's log and database have come, and how well they are. Nothing is written.
 
 use super::FoldInMemoryOptions;
-use super::check::{WithoutFindings, verified};
+use super::check::verified;
 use super::input::{Input, InputOptions};
 use crate::bolt::Db;
 use crate::etcd::Input as Given;
@@ -13,7 +13,7 @@ use crate::wal::Read;
 use crate::words::error::{At, Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::ids::RaftIndex;
-use crate::words::monitor::Monitor;
+use crate::words::monitor::{Monitor, Relay};
 
 /// A member's files, read as a copy reads them.
 pub(crate) struct MemberState {
@@ -82,7 +82,7 @@ impl MemberState {
 
     /// The log applied, and, where entries were left out, applied with those too.
     fn folds(&self, options: FoldOptions<'_>, monitor: &dyn Monitor) -> Result<(Option<Fold>, Option<Fold>)> {
-        let monitor = WithoutFindings(monitor);
+        let monitor = Relay::new(monitor).without_findings();
         let database = &self.input.database;
         let db = Db::open(database).map_err(|corrupt| Error::damaged(database.path(), corrupt))?;
         let fold = self.input.fold(&db, options, &monitor)?;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 pub use self::input::{InFile, Live};
 pub use crate::replay::{Damage, Uncommitted};
 
-use self::check::{WithoutFindings, verified};
+use self::check::verified;
 use self::input::{Input, InputOptions};
 use crate::bolt::Db;
 use crate::bolt::writer::patch::patch;
@@ -25,7 +25,7 @@ use crate::store::scan::Keys;
 use crate::words::cause::Cause;
 use crate::words::error::{At, Error, Result};
 use crate::words::finding::{Code, Finding, Severity};
-use crate::words::monitor::Monitor;
+use crate::words::monitor::{Monitor, Relay};
 
 /// How to apply a log in memory.
 #[derive(Debug, Clone, Copy, Default)]
@@ -93,7 +93,8 @@ impl Folded {
 /// of. A file is taken with the log that was named or lies beside it; one that has none is left as it is.
 ///
 /// ```no_run
-/// # use coldbolt::{ops::fold::{FoldInMemoryOptions, fold_in_memory}, store::{Store, StoreOptions}, words::monitor::Quiet};
+/// # use coldbolt::ops::fold::{FoldInMemoryOptions, fold_in_memory};
+/// # use coldbolt::{store::{Store, StoreOptions}, words::monitor::Quiet};
 /// # fn main() -> coldbolt::Result<()> {
 /// let folded = fold_in_memory("/var/lib/etcd", &FoldInMemoryOptions::default(), &Quiet)?;
 /// let store = Store::open(&folded.source, &StoreOptions::default(), &Quiet)?;
@@ -127,7 +128,7 @@ fn folded(given: &Given, options: &FoldInMemoryOptions<'_>, monitor: &dyn Monito
     let (verification, _) = verified(&input, Keys::History, options.fold(), monitor)?;
     refuse_damage(&verification.findings, true)?;
     let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
-    let fold = input.fold(&db, options.fold(), &WithoutFindings(monitor))?;
+    let fold = input.fold(&db, options.fold(), &Relay::new(monitor).without_findings())?;
     let (overlay, report) = match fold {
         Some(fold) => {
             fold.findings.into_iter().for_each(|finding| monitor.finding(finding));

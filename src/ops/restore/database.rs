@@ -8,7 +8,7 @@
 //! | `meta` | `consistent_index` is the last index of the new log, `term` its term (not for 3.4), `confState` is left out: it names the old voters |
 //! | `meta`, `cluster` | `storageVersion`, `clusterVersion` and `downgrade` lowered or left out where the target version would refuse them |
 //! | `key`, `meta` | with a bump: an empty marker at the new revision, and `scheduledCompactRev` there |
-//! | `key`, `meta` | with a [cut](super::cut): what is left out, and both compaction marks |
+//! | `key`, `meta` | with a [part](super::part) of the keyspace: what is left out, and both compaction marks |
 //! | `alarm` | empty, if that was asked for |
 //!
 //! Source: `etcdutl/snapshot/v3_snapshot.go saveDB, modifyLatestRevision, updateCIndex` @ v3.6.
@@ -16,18 +16,17 @@
 use std::borrow::Cow;
 use std::io::{Seek, Write};
 
-use super::cut::Cut;
+use super::part::Part;
 use crate::bolt::Db;
 use crate::bolt::writer::{Freelist, Summary};
 use crate::etcd::alarm::AlarmType;
 use crate::etcd::facts::AlarmFact;
 use crate::etcd::identity::NewCluster;
 use crate::etcd::schema::Minor;
-use crate::etcd::{BucketKey, Facts, Revision, bootstrap, small, stored};
+use crate::etcd::{BucketKey, Facts, Revision, bootstrap};
 use crate::store::keep::Selection;
 use crate::store::rewrite::{self, Edit, write_anew};
-use crate::words::error::{Error, Result};
-use crate::words::finding::Code;
+use crate::words::error::Result;
 use crate::words::monitor::Monitor;
 
 /// The changes to a database.
@@ -115,14 +114,14 @@ impl Edits {
     }
 
     /// Leaves out what is not of this part of the keyspace.
-    pub(super) fn cut(&mut self, cut: Cut) {
-        if let Some(compact) = cut.compact {
+    pub(super) fn keep_only(&mut self, part: Part) {
+        if let Some(compact) = part.compact {
             for name in [&b"finishedCompactRev"[..], b"scheduledCompactRev"] {
                 self.put(b"meta", name, Some(mark(compact)));
             }
         }
-        self.changes.extend(cut.changes);
-        (self.keep, self.hash, self.revision) = (Some(cut.selection), Some(cut.hash), Some(cut.revision));
+        self.changes.extend(part.changes);
+        (self.keep, self.hash, self.revision) = (Some(part.selection), Some(part.hash), Some(part.revision));
     }
 
     /// Raises the revision and marks everything before it as compacted.
@@ -167,18 +166,4 @@ impl Edits {
 /// A revision as the key bucket and the compaction marks store it.
 fn mark(main: i64) -> Vec<u8> {
     BucketKey { revision: Revision { main, sub: 0 }, tombstone: false }.to_bytes()
-}
-
-/// Everything the small buckets say but `lease` and those of users, and the last stored revision.
-pub(in crate::ops) fn facts(db: &Db<'_>) -> Result<(Facts, i64)> {
-    let damaged = |corrupt| Error::damaged(db.source().path(), corrupt);
-    // What does not decode was reported when the source was verified.
-    let names = ["alarm", "cluster", "members", "members_removed", "meta"];
-    let facts = small::facts(db, &names, &mut |_, _, _| Ok(())).map_err(damaged)?;
-    let Some(keys) = db.root().bucket(stored::BUCKET).map_err(damaged)? else { return Ok((facts, 0)) };
-    let last = match stored::last(&keys) {
-        Err(corrupt) if corrupt.code == Code::RevisionKey => None,
-        last => last.map_err(damaged)?,
-    };
-    Ok((facts, last.map_or(0, |key| key.revision.main)))
 }

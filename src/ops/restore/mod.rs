@@ -5,16 +5,17 @@
 //! ([`bootstrap`]), all in a directory beside the destination that is renamed when everything is on the disk and was
 //! read back.
 
-mod cut;
-pub(in crate::ops) mod database;
+mod database;
+mod part;
 mod raise;
 mod report;
+mod start;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use self::cut::Cut;
 use self::database::Edits;
+use self::part::Part;
 pub use self::raise::{Bump, Raise};
 pub use self::report::{Destination, MemberReport, OutFile, RestoreOptions, RestoreReport, Warning};
 use super::verify::{Closeness, Level, LevelReport, Outcome, Verification, refuse_damage, verify_file};
@@ -25,6 +26,7 @@ use crate::etcd::bootstrap;
 use crate::etcd::datadir;
 use crate::etcd::identity::{NewCluster, NewMember};
 use crate::etcd::schema::{Minor, storage_version};
+use crate::etcd::small;
 use crate::io::Source;
 use crate::io::dest;
 use crate::io::dest::dir::{self, DestDir, Placed, Steps};
@@ -186,7 +188,7 @@ impl<'p, 's> Plan<'p, 's> {
     ) -> Result<Plan<'p, 's>> {
         let stamp = source.stamp();
         let db = datadir::database(source)?;
-        let (facts, last) = database::facts(&db)?;
+        let (facts, last) = small::facts_and_last(&db)?;
         let version = match options.target {
             Some(version) => version,
             None => own_version(storage_version(&facts).version)?,
@@ -194,10 +196,10 @@ impl<'p, 's> Plan<'p, 's> {
         let mut edits = Edits::new(cluster, version, &facts);
         let (mut from, mut advice) = (last, Vec::new());
         let current = facts.current_revision(last);
-        if let Some(mut cut) = Cut::new(&db, options, &facts, current, monitor)? {
-            advice.append(&mut cut.advice);
-            from = cut.revision;
-            edits.cut(cut);
+        if let Some(mut part) = Part::new(&db, options, &facts, current, monitor)? {
+            advice.append(&mut part.advice);
+            from = part.revision;
+            edits.keep_only(part);
         }
         let raised = Raise::new(&options.bump, from, current.max(from))?;
         if let Some(raised) = &raised {
@@ -304,7 +306,7 @@ fn read_back(path: &Path, plan: &Plan<'_, '_>, hash: u32, monitor: &dyn Monitor)
             return Err(wrong(format!("its HashKV is {ours}, {due} is due")));
         }
     }
-    let (facts, last) = database::facts(&db).map_err(|e| wrong(e.to_string()))?;
+    let (facts, last) = small::facts_and_last(&db).map_err(|e| wrong(e.to_string()))?;
     let last = facts.current_revision(last);
     let members: Vec<MemberId> = facts.members.iter().map(|member| member.id).collect();
     let mut ids: Vec<MemberId> = plan.cluster.members.iter().map(|member| member.id).collect();
@@ -454,57 +456,13 @@ impl<'c> Layout<'c> {
                 learner: member.learner,
                 data_dir: home.map(|home| show(&home.data_dir)),
                 wal_dir: home.map(|home| show(&home.wal_dir)),
-                start: home.map(|home| start(home, plan.cluster, self.log_root.is_some())),
+                start: home.map(|home| {
+                    let elsewhere = self.log_root.as_ref().map(|_| home.wal_dir.as_path());
+                    start::command(home.member, &home.data_dir, elsewhere, plan.cluster)
+                }),
                 files: files.unwrap_or_default(),
             }
         };
         self.cluster.members.iter().map(report).collect()
     }
-}
-
-/// The command that starts a member. The flags of a new cluster are ignored when there is a log, but etcd wants them
-/// to fit each other.
-fn start(home: &Home<'_>, cluster: &NewCluster, log_elsewhere: bool) -> String {
-    let urls = home.member.peer_urls.join(",");
-    let mut words = vec![
-        "etcd".to_owned(),
-        "--name".to_owned(),
-        home.member.name.clone(),
-        "--data-dir".to_owned(),
-        show(&home.data_dir),
-    ];
-    if log_elsewhere {
-        words.extend(["--wal-dir".to_owned(), show(&home.wal_dir)]);
-    }
-    let (listen, token) = (
-        home.member.peer_urls.iter().map(|url| listen(url)).collect::<Vec<_>>().join(","),
-        cluster.token.clone(),
-    );
-    for (flag, value) in [
-        ("--initial-advertise-peer-urls", urls),
-        ("--listen-peer-urls", listen),
-        ("--initial-cluster", cluster.to_text()),
-        ("--initial-cluster-token", token),
-    ] {
-        words.extend([flag.to_owned(), value]);
-    }
-    let quote = |word: &String| {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+[]".contains(c);
-        if !word.is_empty() && word.chars().all(plain) {
-            word.clone()
-        } else {
-            format!("'{}'", word.replace('\'', "'\\''"))
-        }
-    };
-    words.iter().map(quote).collect::<Vec<_>>().join(" ")
-}
-
-/// etcd listens on addresses, not on names.
-fn listen(url: &str) -> String {
-    let Some((scheme @ ("http" | "https"), rest)) = url.split_once("://") else { return url.to_owned() };
-    let Some((host, port)) = rest.rsplit_once(':') else { return url.to_owned() };
-    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-    let address = host == "localhost" || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok();
-    let port = port.split(['?', '#']).next().unwrap_or(port);
-    format!("{scheme}://{}:{port}", if address { host } else { "0.0.0.0" })
 }

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::database::facts;
 use crate::bolt::Db;
-use crate::etcd::{DataDir, Facts, datadir};
+use crate::etcd::{DataDir, Facts, datadir, small};
 use crate::io::Source;
 use crate::io::source::Lock;
 use crate::wal::{Log, Scan};
@@ -119,6 +118,6 @@ fn in_database(path: &Path) -> Result<(i64, Facts)> {
         return Err(Error::unreadable(path, Cause::InUse(Some(Hint::StillRising))));
     }
     let db = Db::open(&source).map_err(|c| Error::damaged(path, c))?;
-    let (facts, last) = facts(&db)?;
+    let (facts, last) = small::facts_and_last(&db)?;
     Ok((facts.current_revision(last), facts))
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::bolt::Db;
-use crate::etcd::KeyValue;
 use crate::etcd::datadir::NEWEST_STORAGE;
 use crate::etcd::schema::{BUCKETS, storage_version};
+use crate::etcd::{BucketKey, stored};
 use crate::io::Window;
 use crate::store::scan::Scan;
 use crate::words::collector::Teller;
@@ -184,7 +184,8 @@ fn leases(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Teller<'_>) {
         // Of the others only the number is shown.
         if nth < found.all.limit().max(1)
             && let Ok(value) = window.get(db.source(), orphan.value.0, orphan.value.1)
-            && let Ok(kv) = KeyValue::decode(value)
+            && let Ok(kv) =
+                stored::read_value(BucketKey { revision: orphan.revision, tombstone: false }, value)
         {
             at = at.key(kv.key);
         }

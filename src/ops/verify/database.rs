@@ -30,11 +30,8 @@ impl Run<'_> {
     pub(super) fn database(&mut self, source: &Source, alone: bool) -> Result<Database> {
         let name = source.name();
         if source.flock() == Lock::Held {
-            self.found.say(
-                Code::InUse,
-                &name,
-                "a running etcd holds the lock of this database: what is read here may be torn",
-            );
+            let what = "a running etcd holds the lock of this database: what is read here may be torn";
+            self.found.say(Code::InUse, &name, what);
         }
         let measured = &mut self.verification.measured;
         measured.file_size = source.len();
@@ -44,16 +41,7 @@ impl Run<'_> {
             Ok(db) => db,
             Err(corrupt) => return Ok(self.no_meta(source, *corrupt)),
         };
-        // A member's own database has none, whatever its last bytes look like.
-        let trailer = if alone { Trailer::read(source, db.size()) } else { Ok(Trailer::Absent) };
-        let (trailer, unreadable) = match trailer {
-            Ok(trailer) => (trailer, None),
-            Err(corrupt) => (Trailer::Absent, Some(corrupt)),
-        };
-        let alone = alone && unreadable.is_none();
-        if let Some(corrupt) = unreadable {
-            self.found.push(Finding::from_corrupt(&name, *corrupt));
-        }
+        let (trailer, alone) = self.trailer(&db, alone);
         let measured = &mut self.verification.measured;
         measured.payload_size = trailer.payload(source);
         measured.page_size = db.page_size();
@@ -68,49 +56,27 @@ impl Run<'_> {
             || (self.options.level >= Level::Bytes
                 && !matches!(trailer, Trailer::Absent | Trailer::Lost { .. }));
         let walking = self.options.level >= Level::Pages;
-        let total = if hashing { source.len() } else { 0 }.saturating_add(if walking {
-            db.size().min(source.len())
-        } else {
-            0
-        });
-        self.monitor.begin("verifying", total);
         let Read { digest, scan } = self.read(&db, trailer, hashing, walking)?;
-        self.monitor.end();
 
-        let faults = match &scan {
+        match &scan {
             Some(scan) => {
                 self.take_scan(scan, &db);
-                scan.faults.kept.clone()
-            }
-            None => db.faults().collect(),
-        };
-        for corrupt in faults {
-            // Undecodable values belong to a level that may not have been asked for.
-            if Level::of(corrupt.code) <= self.options.level {
-                self.found.push(Finding::from_corrupt(&name, corrupt));
-            }
-        }
-        if let Some(scan) = &scan {
-            for (code, count) in &scan.faults.counts {
-                if let Some(found) = self.found.all.counts.get_mut(code) {
-                    *found = (*count).max(*found);
+                self.take_faults(scan.faults.kept.iter().cloned(), &name);
+                for (code, count) in &scan.faults.counts {
+                    if let Some(found) = self.found.all.counts.get_mut(code) {
+                        *found = (*count).max(*found);
+                    }
                 }
             }
+            None => self.take_faults(db.faults(), &name),
         }
         if let Some(what) = source.changed() {
             self.found.say(Code::InUse, &name, format!("the file {what}"));
         }
         self.other_meta(&db, &name)?;
-        self.judge(
-            Level::Identity,
-            format!(
-                "{} pages of {} bytes, meta page {} of txid {}",
-                db.meta().high_water,
-                db.page_size(),
-                db.meta_number(),
-                db.meta().txid
-            ),
-        );
+        let (pages, size, meta) = (db.meta().high_water, db.page_size(), db.meta_number());
+        let what = format!("{pages} pages of {size} bytes, meta page {meta} of txid {}", db.meta().txid);
+        self.judge(Level::Identity, what);
         self.bytes(&db, trailer, digest, alone);
         self.judge_scan(&db, scan.as_ref(), &name);
         let knows_members = scan.as_ref().is_some_and(|s| s.knows("members"));
@@ -120,6 +86,26 @@ impl Run<'_> {
             facts = scan.is_etcd.then_some(scan.facts);
         }
         Ok(Database { name, trailer: Some(trailer), facts, knows_members })
+    }
+
+    /// The trailer, and whether one is still expected: a file whose end cannot be read is not without one.
+    fn trailer(&mut self, db: &Db<'_>, alone: bool) -> (Trailer, bool) {
+        // A member's own database has none, whatever its last bytes look like.
+        let trailer = if alone { Trailer::read(db.source(), db.size()) } else { Ok(Trailer::Absent) };
+        match trailer {
+            Ok(trailer) => (trailer, alone),
+            Err(corrupt) => {
+                self.found.push(Finding::from_corrupt(&db.source().name(), *corrupt));
+                (Trailer::Absent, false)
+            }
+        }
+    }
+
+    /// Undecodable values belong to a level that may not have been asked for.
+    fn take_faults(&mut self, faults: impl Iterator<Item = Corrupt>, name: &str) {
+        for corrupt in faults.filter(|corrupt| Level::of(corrupt.code) <= self.options.level) {
+            self.found.push(Finding::from_corrupt(name, corrupt));
+        }
     }
 
     fn no_meta(&mut self, source: &Source, corrupt: Corrupt) -> Database {
@@ -181,6 +167,9 @@ impl Run<'_> {
     /// Hashes on one thread and walks on the others, both in the same pass over the file.
     fn read(&self, db: &Db<'_>, trailer: Trailer, hashing: bool, walking: bool) -> Result<Read> {
         let source = db.source();
+        let (hashed, walked) = (if hashing { source.len() } else { 0 }, db.size().min(source.len()));
+        let total = hashed.saturating_add(if walking { walked } else { 0 });
+        self.monitor.begin("verifying", total);
         let part = Relay::new(self.monitor).as_part().without_findings();
         let gate = (walking && is_cold(source)).then(Gate::default);
         let payload = trailer.payload(source);
@@ -195,7 +184,9 @@ impl Run<'_> {
         let walker =
             || walking.then(|| scan(db, Options { limit, gate: gate.as_ref(), keys: self.keys() }, &part));
         let (digest, scan) = join(reader, walker);
-        Ok(Read { digest: digest.filter(|_| hashing), scan: scan.transpose()? })
+        let scan = scan.transpose()?;
+        self.monitor.end();
+        Ok(Read { digest: digest.filter(|_| hashing), scan })
     }
 
     fn take_scan(&mut self, scan: &Scan, db: &Db<'_>) {
@@ -252,7 +243,10 @@ impl Run<'_> {
         };
         let payload = digest.as_ref().map(|d| d.payload);
         // A file that ends early has lost its trailer: the 32 bytes at its end are none, unless they fit.
-        let matches = matches!((payload, trailer), (Some(computed), Trailer::Present { digest, .. }) if computed == digest);
+        let matches = match (payload, trailer) {
+            (Some(computed), Trailer::Present { digest, .. }) => computed == digest,
+            _ => false,
+        };
         let lost = trailer.payload(source) < size && !matches;
         if let (Some(computed), Trailer::Present { digest: stored, payload }) = (payload, trailer)
             && !matches
@@ -271,6 +265,11 @@ impl Run<'_> {
         if self.options.level < Level::Bytes {
             return self.level(Level::Bytes, Outcome::NotRun, "not asked for");
         }
+        self.judge_bytes(trailer, against, alone);
+    }
+
+    /// What was compared with a trailer or a manifest, or why nothing was.
+    fn judge_bytes(&mut self, trailer: Trailer, against: Option<Result<String, String>>, alone: bool) {
         let hashed = match trailer {
             Trailer::Present { payload, .. } | Trailer::Zeroed { payload } => {
                 Some(format!("SHA-256 of {payload} bytes against the trailer"))
@@ -294,11 +293,8 @@ impl Run<'_> {
                 self.judge(Level::Bytes, "not all bytes could be read");
             }
             Trailer::Lost { .. } => {
-                self.level(
-                    Level::Bytes,
-                    Outcome::NotRun,
-                    "the end of the file is missing, and with it the trailer if there was one",
-                );
+                let why = "the end of the file is missing, and with it the trailer if there was one";
+                self.level(Level::Bytes, Outcome::NotRun, why);
             }
             Trailer::Absent if alone => {
                 self.level(Level::Bytes, Outcome::Inconclusive, "no trailer to compare with")

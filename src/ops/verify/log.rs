@@ -16,42 +16,42 @@ use crate::words::error::{At, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::ids::{MemberId, RaftIndex, Term};
 
-/// Checks everything; returns what was checked, in words.
-pub fn check(
-    dir: &DataDir,
-    log: Option<&MemberLog>,
-    database: &Database,
-    run: &mut Run<'_>,
-) -> Result<String> {
-    let snaps = raft_snapshots(dir, run)?;
-    let wal = show(dir.wal_dir.as_deref().unwrap_or(&dir.path));
-    let opened = if log.is_none() { Some(MemberLog::open(dir)?) } else { None };
-    let Some(member_log) = log.or(opened.as_ref()) else { return Ok(String::new()) };
-    let log = member_log.log();
-    if log.segments().is_empty() {
-        database_is_there(dir, &snaps, None, run);
-        run.found.say(
-            Code::WalMissing,
-            &wal,
-            "there is no WAL segment: what the database lacks cannot be told",
-        );
-        return Ok(format!("no WAL, {} raft snapshots", snaps.good.len()));
-    }
-    let read = member_log.read(run.monitor)?;
-    read.faults.iter().for_each(|fault| run.found.push(log_finding(&log, fault.clone())));
-    let summary = &read.summary;
-    run.verification.measured.cluster_id = summary.metadata.map(|m| m.cluster());
+impl Run<'_> {
+    /// Checks everything; returns what was checked, in words.
+    pub(super) fn log(
+        &mut self,
+        dir: &DataDir,
+        log: Option<&MemberLog>,
+        database: &Database,
+    ) -> Result<String> {
+        let run = self;
+        let snaps = raft_snapshots(dir, run)?;
+        let wal = show(dir.wal_dir.as_deref().unwrap_or(&dir.path));
+        let opened = if log.is_none() { Some(MemberLog::open(dir)?) } else { None };
+        let Some(member_log) = log.or(opened.as_ref()) else { return Ok(String::new()) };
+        let log = member_log.log();
+        if log.segments().is_empty() {
+            database_is_there(dir, &snaps, None, run);
+            let what = "there is no WAL segment: what the database lacks cannot be told";
+            run.found.say(Code::WalMissing, &wal, what);
+            return Ok(format!("no WAL, {} raft snapshots", snaps.good.len()));
+        }
+        let read = member_log.read(run.monitor)?;
+        read.faults.iter().for_each(|fault| run.found.push(log_finding(&log, fault.clone())));
+        let summary = &read.summary;
+        run.verification.measured.cluster_id = summary.metadata.map(|m| m.cluster());
 
-    database_is_there(dir, &snaps, Some(summary), run);
-    snapshot_records(summary, &snaps, database, &wal, run);
-    positions(dir, read, &snaps, database, &wal, run);
-    identity(read, &snaps, database, &wal, run);
-    Ok(format!(
-        "{} segments, {} entries, {} raft snapshots",
-        log.segments().len(),
-        summary.counts.entries,
-        snaps.good.len()
-    ))
+        database_is_there(dir, &snaps, Some(summary), run);
+        snapshot_records(summary, &snaps, database, &wal, run);
+        positions(dir, read, &snaps, database, &wal, run);
+        identity(read, &snaps, database, &wal, run);
+        Ok(format!(
+            "{} segments, {} entries, {} raft snapshots",
+            log.segments().len(),
+            summary.counts.entries,
+            snaps.good.len()
+        ))
+    }
 }
 
 fn file_name(path: &Path) -> String {
@@ -155,70 +155,102 @@ fn snapshot_records(summary: &Summary, snaps: &Snaps, database: &Database, wal: 
 fn positions(dir: &DataDir, read: &Read, snaps: &Snaps, database: &Database, wal: &str, run: &mut Run<'_>) {
     let Some(facts) = &database.facts else { return };
     // Without it nothing can be told; that it is not there was said.
-    let Some(db_index) = facts.consistent_index.map(RaftIndex::get) else { return };
-    let summary = &read.summary;
-    let (commit, hard_term) =
-        (summary.commit(), summary.hard_state.map_or_else(Term::default, |s| s.newest_term()));
-    let last = summary.reach();
-    let lag = last.saturating_sub(db_index);
-    let here = || At::default().index(db_index);
-    let whole = summary.is_whole();
-    run.verification.measured.wal_lag = Some(lag);
-    if lag > 0 && summary.complete {
-        let committed = commit.saturating_sub(db_index);
-        let what = format!(
-            "the database is at index {db_index}, the log goes to {last}: {lag} entries are only in the WAL, {committed} of them known to be committed"
-        );
-        run.found.push(Finding::new(Code::DbLag, &database.name, here(), what));
+    let Some(index) = facts.consistent_index.map(RaftIndex::get) else { return };
+    let place = Place { index, file: &database.name };
+    run.verification.measured.wal_lag = Some(read.summary.reach().saturating_sub(index));
+    database_and_log(place, &read.summary, run);
+    if let Some(term) = facts.term {
+        database_term(place, term, read, run);
     }
-    if whole && db_index > last {
+    entries_between(place, dir, &read.summary, snaps, wal, run);
+}
+
+/// Where a database is.
+#[derive(Clone, Copy)]
+struct Place<'d> {
+    /// Its consistent index.
+    index: u64,
+    file: &'d str,
+}
+
+impl Place<'_> {
+    fn finding(self, code: Code, what: String) -> Finding {
+        Finding::new(code, self.file, At::default().index(self.index), what)
+    }
+}
+
+/// Whether the log goes on behind the database, or ends before it.
+fn database_and_log(db: Place<'_>, summary: &Summary, run: &mut Run<'_>) {
+    let (commit, last, index) = (summary.commit(), summary.reach(), db.index);
+    let (lag, whole) = (last.saturating_sub(index), summary.is_whole());
+    if lag > 0 && summary.complete {
+        let committed = commit.saturating_sub(index);
         let what = format!(
-            "the database is at index {db_index}, but the log ends at {last}: it is of another time or another member"
+            "the database is at index {index}, the log goes to {last}: {lag} entries are only in the WAL, {committed} of them known to be committed"
         );
-        run.found.push(Finding::new(Code::DbAhead, &database.name, here(), what));
-    } else if whole && db_index > commit {
+        run.found.push(db.finding(Code::DbLag, what));
+    }
+    if whole && index > last {
+        let what = format!(
+            "the database is at index {index}, but the log ends at {last}: it is of another time or another member"
+        );
+        run.found.push(db.finding(Code::DbAhead, what));
+    } else if whole && index > commit {
         // A commit index is written with the next entry only: a crash leaves the log behind what was applied.
         let what = format!(
-            "the database is at index {db_index}, the last commit index in the log is {commit}: as a crash leaves it"
+            "the database is at index {index}, the last commit index in the log is {commit}: as a crash leaves it"
         );
-        run.found.push(Finding {
-            severity: Severity::Note,
-            ..Finding::new(Code::DbAhead, &database.name, here(), what)
-        });
+        run.found.push(Finding { severity: Severity::Note, ..db.finding(Code::DbAhead, what) });
     }
-    if let Some(term) = facts.term.filter(|_| whole && db_index <= last) {
-        let recorded = summary.snapshots.iter().rfind(|s| s.index() == db_index).map(Snapshot::last_term);
-        let what = match read.terms.at(db_index).map(Term::new).or(recorded) {
-            Some(other) if other != term => {
-                format!("the database has index {db_index} in term {term}, the log has it in term {other}")
-            }
-            None if term > hard_term => {
-                format!("the database is in term {term}, the log has come to {hard_term}")
-            }
-            _ => String::new(),
-        };
-        if !what.is_empty() {
-            run.found.push(Finding::new(Code::DbTerm, &database.name, here(), what));
+}
+
+/// Whether the database and the log have the same entry at the database's index.
+fn database_term(db: Place<'_>, term: Term, read: &Read, run: &mut Run<'_>) {
+    let (summary, index) = (&read.summary, db.index);
+    if !summary.is_whole() || index > summary.reach() {
+        return;
+    }
+    let newest = summary.hard_state.map_or_else(Term::default, |s| s.newest_term());
+    let recorded = summary.snapshots.iter().rfind(|s| s.index() == index).map(Snapshot::last_term);
+    let what = match read.terms.at(index).map(Term::new).or(recorded) {
+        Some(other) if other != term => {
+            format!("the database has index {index} in term {term}, the log has it in term {other}")
         }
-    }
+        None if term > newest => format!("the database is in term {term}, the log has come to {newest}"),
+        _ => return,
+    };
+    run.found.push(db.finding(Code::DbTerm, what));
+}
+
+/// Whether entries are missing between the database and what comes after it.
+fn entries_between(
+    db: Place<'_>,
+    dir: &DataDir,
+    summary: &Summary,
+    snaps: &Snaps,
+    wal: &str,
+    run: &mut Run<'_>,
+) {
+    let (commit, index) = (summary.commit(), db.index);
     let taken =
         snaps.good.iter().map(|s| s.content.index().get()).filter(|i| *i <= commit).max().unwrap_or(0);
     let recorded = summary.valid_snapshots().map(Snapshot::index).max().unwrap_or(0);
     let newest = taken.max(recorded);
-    let pending = dir.snap_dbs.iter().any(|p| file_name(p) == format!("{newest:016x}.snap.db"));
-    if newest > db_index && !pending {
+    if dir.snap_dbs.iter().any(|p| file_name(p) == format!("{newest:016x}.snap.db")) {
+        return;
+    }
+    if newest > index {
         let what = format!(
-            "the database is at index {db_index}, but a raft snapshot is at {newest}: the entries between are gone"
+            "the database is at index {index}, but a raft snapshot is at {newest}: the entries between are gone"
         );
-        run.found.push(Finding::new(Code::DbBehindSnapshot, &database.name, here(), what));
+        run.found.push(db.finding(Code::DbBehindSnapshot, what));
     } else if let Some(first) = summary.first
-        && first > db_index.saturating_add(1)
-        && last > db_index
-        && !pending
+        && first > index.saturating_add(1)
+        && summary.reach() > index
     {
         let what = format!(
-            "the database is at index {db_index}, the log's first entry is {first}: {} entries are missing",
-            first.saturating_sub(db_index).saturating_sub(1)
+            "the database is at index {index}, the log's first entry is {first}: {} entries are missing",
+            first.saturating_sub(index).saturating_sub(1)
         );
         run.found.push(Finding::new(Code::WalStart, wal, At::default().index(first), what));
     }

@@ -254,7 +254,7 @@ impl<'m> Run<'m> {
         if self.options.level < Level::Wal {
             self.level(Level::Wal, Outcome::NotRun, "not asked for");
         } else {
-            let detail = log::check(dir, open.map(|(_, log)| log), &database, &mut self)?;
+            let detail = self.log(dir, open.map(|(_, log)| log), &database)?;
             self.judge(Level::Wal, detail);
         }
         Ok(self.done())

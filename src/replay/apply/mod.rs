@@ -19,6 +19,7 @@ mod interest;
 mod keyspace;
 mod lease;
 mod txn;
+mod users;
 mod version;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,22 +1,28 @@
 //! One walk over everything in a database: all page rules checked, all buckets read. What status, inspect and verify
 //! are made from.
 
+mod history;
+mod keyspace;
 mod part;
 
 use std::collections::BTreeSet;
 
-use self::part::{Chronicle, Content, Part};
-pub use crate::bolt::walk::Faults;
-use crate::bolt::walk::{Buckets, Shared, Stats, Visited, check_freelist, settled, walk, walk_parallel};
-use crate::bolt::{Bucket, Db, Pgid, Root};
+use self::history::HistoryCheck;
+use self::keyspace::loses;
+pub use self::keyspace::{Keyspace, Orphan, Orphans};
+use self::part::{Content, Part, Seen};
+use crate::bolt::walk::{
+    Buckets, Shared, Stats, Visited, check_freelist, walk, walk_or_rerun_alone, walk_parallel,
+};
+use crate::bolt::{Bucket, Db, Root};
 use crate::codec::checksum::{crc32c, crc32c_combine};
 use crate::etcd::newest::{Gatherer, Gathering, Newest};
-use crate::etcd::{Facts, Revision, schema};
+use crate::etcd::{Facts, schema};
 use crate::io::Gate;
 pub use crate::store::crc::Crc;
+use crate::words::collector::Collector;
 use crate::words::error::{At, Corrupt, Error, Result};
 use crate::words::finding::Code;
-use crate::words::ids::LeaseId;
 use crate::words::monitor::Monitor;
 
 /// Buckets inside buckets inside buckets: etcd uses one level, and a hostile file must end somewhere.
@@ -34,50 +40,6 @@ pub struct BucketScan {
     /// Its size.
     pub stats: Stats,
 }
-
-/// What the `key` bucket holds.
-#[derive(Debug, Clone, Default)]
-pub struct Keyspace {
-    /// Stored revisions, tombstones included.
-    pub revisions: u64,
-    /// Deletions among them.
-    pub tombstones: u64,
-    /// The first revision in the file.
-    pub first: Option<Revision>,
-    /// The last.
-    pub last: Option<Revision>,
-    /// Whether any stored version names a lease.
-    pub leased: bool,
-    /// Bytes of users' keys and values over all revisions.
-    pub user_bytes: u64,
-}
-
-impl Keyspace {
-    fn add(&mut self, other: &Keyspace) {
-        self.revisions = self.revisions.saturating_add(other.revisions);
-        self.tombstones = self.tombstones.saturating_add(other.tombstones);
-        self.first = self.first.or(other.first);
-        self.last = other.last.or(self.last);
-        self.leased |= other.leased;
-        self.user_bytes = self.user_bytes.saturating_add(other.user_bytes);
-    }
-}
-
-/// A live key whose lease is not there.
-#[derive(Debug, Clone, Copy)]
-pub struct Orphan {
-    /// Its newest revision.
-    pub revision: Revision,
-    /// The lease it names.
-    pub lease: LeaseId,
-    /// The page it lies in.
-    pub page: Pgid,
-    /// Where its KeyValue lies: byte offset in the file and length.
-    pub value: (u64, usize),
-}
-
-/// Live keys whose lease is not there, by revision.
-pub type Orphans = Vec<Orphan>;
 
 /// The result of a walk over everything.
 #[derive(Debug)]
@@ -109,7 +71,7 @@ pub struct Scan {
     /// The other pages.
     pub reached: Visited,
     /// Everything that is wrong.
-    pub faults: Faults,
+    pub faults: Collector<Corrupt>,
     /// Whether the root bucket could be read in full: if not, buckets may be missing from the list.
     pub root_is_whole: bool,
     /// Top-level buckets that could be read in full.
@@ -168,7 +130,7 @@ pub enum Keys {
 /// # Errors
 /// [`Error::Cancelled`] only.
 pub fn scan(db: &Db<'_>, options: Options<'_>, monitor: &dyn Monitor) -> Result<Scan> {
-    settled(
+    walk_or_rerun_alone(
         |alone| pass(db, options, alone, monitor),
         |scan| scan.faults.counts.contains_key(&Code::PageShared),
     )
@@ -177,18 +139,24 @@ pub fn scan(db: &Db<'_>, options: Options<'_>, monitor: &dyn Monitor) -> Result<
 fn pass(db: &Db<'_>, options: Options<'_>, alone: bool, monitor: &dyn Monitor) -> Result<Scan> {
     let visited = Visited::new(db);
     let shared = Shared { gate: options.gate, alone, ..Shared::new(&visited, monitor) };
-    let mut faults = Faults::new(options.limit);
-    db.faults().for_each(|corrupt| faults.push(corrupt));
+    let mut faults = Collector::new(options.limit);
+    for corrupt in db.faults() {
+        faults.push(corrupt);
+    }
     monitor.begin("walking pages", db.pages_present().saturating_mul(db.page_size()));
 
     let root = db.root();
     let mut top = Buckets::new(db);
     walk(&root, shared, &mut top);
     let root_is_whole = !top.faults.iter().any(|c| loses(c.code));
-    top.faults.drain(..).for_each(|c| faults.push(c));
+    for corrupt in top.faults.drain(..) {
+        faults.push(corrupt);
+    }
 
     let names = || top.found.iter().map(|b| b.name.as_slice());
-    schema::missing(names(), db).into_iter().for_each(|c| faults.push(c));
+    for corrupt in schema::missing(names(), db) {
+        faults.push(corrupt);
+    }
 
     let mut scan = Scan {
         is_etcd: schema::is_etcd(names().chain(top.lost.iter().map(Vec::as_slice))),
@@ -208,22 +176,11 @@ fn pass(db: &Db<'_>, options: Options<'_>, alone: bool, monitor: &dyn Monitor) -
         root_is_whole,
         whole: BTreeSet::new(),
     };
-    // The small buckets first: what they say about compaction decides what the key bucket may hold.
-    let mut walked: Vec<_> = top.found.iter().map(|_| None).collect();
-    for keys in [false, true] {
-        for (bucket, place) in top.found.iter().zip(&mut walked) {
-            if (bucket.name == b"key") == keys {
-                *place = Some(scan.bucket(bucket, &[], options.keys, shared));
-            }
-        }
-    }
-    for (bucket, done) in top.found.iter().zip(walked) {
-        let Some(done) = done else { continue };
-        scan.hash = crc32c_combine(crc32c(scan.hash, &bucket.name), done.crc.crc, done.crc.len);
-        scan.buckets.extend(done.buckets);
-    }
+    scan.top_buckets(&top.found, options.keys, shared);
     let Scan { faults, free_pages, .. } = &mut scan;
-    *free_pages = check_freelist(db, &visited, &mut |c| faults.push(c));
+    *free_pages = check_freelist(db, &visited, &mut |corrupt| {
+        faults.push(corrupt);
+    });
     scan.reached = visited;
     monitor.end();
     if monitor.cancelled() { Err(Error::Cancelled) } else { Ok(scan) }
@@ -235,22 +192,26 @@ struct Walked {
     buckets: Vec<BucketScan>,
 }
 
-/// Whether something with this fault cannot be read, so that what it holds is not known.
-fn loses(code: Code) -> bool {
-    !matches!(
-        code,
-        Code::KeyOrder
-            | Code::BranchKey
-            | Code::DepthUneven
-            | Code::ModRevision
-            | Code::VersionChain
-            | Code::Tombstone
-            | Code::SubRevision
-            | Code::RevisionGap
-    )
-}
-
 impl Scan {
+    /// Walks the buckets at the top, and joins their checksums in the order of their names.
+    fn top_buckets(&mut self, top: &[Bucket<'_, '_>], how: Keys, shared: Shared<'_>) {
+        let mut walked: Vec<_> = top.iter().map(|_| None).collect();
+        // The small buckets first: what they say about compaction decides what the key bucket may hold.
+        for keys in [false, true] {
+            for (bucket, place) in top.iter().zip(&mut walked) {
+                if (bucket.name == b"key") == keys {
+                    *place = Some(self.bucket(bucket, &[], how, shared));
+                }
+            }
+        }
+        for (bucket, done) in top.iter().zip(walked) {
+            let Some(done) = done else { continue };
+            self.hash = crc32c_combine(crc32c(self.hash, &bucket.name), done.crc.crc, done.crc.len);
+            self.buckets.extend(done.buckets);
+        }
+    }
+
+    /// Walks one bucket and those in it.
     fn bucket(
         &mut self,
         bucket: &Bucket<'_, '_>,
@@ -259,53 +220,30 @@ impl Scan {
         shared: Shared<'_>,
     ) -> Walked {
         let path: Vec<Vec<u8>> = above.iter().cloned().chain([bucket.name.clone()]).collect();
-        let limit = self.faults.limit();
-        let known = above.is_empty() && self.is_etcd;
-        let keys = known && bucket.name == b"key";
-        let small = known && !keys && schema::BUCKETS.iter().any(|b| b.as_bytes() == bucket.name);
-        let gathering = Gathering::default();
-        let live = keys && how == Keys::Live;
-        let pages = keys && how == Keys::Pages;
-        let content = || match how {
-            Keys::Live if keys => Content::Keys(Gatherer::new(&gathering)),
-            Keys::Pages if keys => Content::Nothing,
-            _ => Content::Plain,
-        };
-        let parts = if keys && how == Keys::History {
-            let compact =
-                if self.knows("meta") { self.facts.compact_revision().unwrap_or(-1) } else { i64::MAX };
-            let leases =
-                self.knows("lease").then(|| self.facts.leases.iter().map(|lease| lease.id.get()).collect());
-            let mut part = Part::new(
-                bucket,
-                limit,
-                Content::History(Box::new(Chronicle::new(&mut self.newest, compact, leases))),
-            );
-            walk(bucket, shared, &mut part);
-            let all = part.seen.crc;
-            if let Content::History(chronicle) = part.content {
-                let (hash, orphans) = chronicle.finish(all);
-                (self.hashkv, self.orphans) = (Some(hash), orphans);
+        let top = above.is_empty();
+        let keys = top && self.is_etcd && bucket.name == b"key";
+        let parts = match how {
+            Keys::History if keys => self.history(bucket, shared),
+            Keys::Live if keys => self.live(bucket, shared),
+            Keys::Pages if keys => {
+                vec![
+                    on_one_thread(Part::new(bucket, self.faults.limit(), Content::Nothing), bucket, shared)
+                        .seen,
+                ]
             }
-            vec![part.seen]
-        } else if small || pages {
-            let mut part =
-                Part::new(bucket, limit, if small { Content::Facts(&mut self.facts) } else { content() });
-            walk(bucket, shared, &mut part);
-            vec![part.seen]
-        } else {
-            walk_parallel(bucket, shared, || Part::new(bucket, limit, content()))
-                .into_iter()
-                .map(|part| part.seen)
-                .collect()
+            _ if top
+                && self.is_etcd
+                && !keys
+                && schema::BUCKETS.iter().any(|b| b.as_bytes() == bucket.name) =>
+            {
+                self.small(bucket, shared)
+            }
+            _ => self.on_all_threads(bucket, || Content::Plain, shared),
         };
-        if live {
-            self.newest = gathering.done();
-        }
         let mut walked = Walked { crc: Crc::default(), buckets: Vec::new() };
         let mut stats = Stats::default();
         let mut nested = Vec::new();
-        let mut whole = above.is_empty();
+        let mut whole = top;
         for part in parts {
             walked.crc.join(part.crc);
             stats.add(&part.stats);
@@ -325,15 +263,61 @@ impl Scan {
         for inner in &nested {
             if path.len() >= MAX_NESTING {
                 let at = At { page: Some(inner.page.0), ..At::default() }.bucket(&inner.name);
-                self.faults.push(*Corrupt::new(
-                    Code::BucketHeader,
-                    at,
-                    format!("buckets are nested deeper than {MAX_NESTING}"),
-                ));
+                let what = format!("buckets are nested deeper than {MAX_NESTING}");
+                self.faults.push(*Corrupt::new(Code::BucketHeader, at, what));
                 break;
             }
             walked.buckets.extend(self.bucket(inner, &path, how, shared).buckets);
         }
         walked
     }
+
+    /// The bucket `key`, every key's history checked.
+    fn history<'b, 's>(&mut self, bucket: &Bucket<'b, 's>, shared: Shared<'_>) -> Vec<Seen<'b, 's>> {
+        let compact = if self.knows("meta") { self.facts.compact_revision().unwrap_or(-1) } else { i64::MAX };
+        let leases = self.knows("lease");
+        let leases = leases.then(|| self.facts.leases.iter().map(|lease| lease.id.get()).collect());
+        let check = HistoryCheck::new(&mut self.newest, compact, leases);
+        let part = Part::new(bucket, self.faults.limit(), Content::History(Box::new(check)));
+        let part = on_one_thread(part, bucket, shared);
+        if let Content::History(check) = part.content {
+            let (hash, orphans) = check.finish(part.seen.crc);
+            (self.hashkv, self.orphans) = (Some(hash), orphans);
+        }
+        vec![part.seen]
+    }
+
+    /// The bucket `key`, what is live gathered.
+    fn live<'b, 's>(&mut self, bucket: &Bucket<'b, 's>, shared: Shared<'_>) -> Vec<Seen<'b, 's>> {
+        let gathering = Gathering::default();
+        let seen = self.on_all_threads(bucket, || Content::Keys(Gatherer::new(&gathering)), shared);
+        self.newest = gathering.done();
+        seen
+    }
+
+    /// A small bucket, read to what it says.
+    fn small<'b, 's>(&mut self, bucket: &Bucket<'b, 's>, shared: Shared<'_>) -> Vec<Seen<'b, 's>> {
+        let part = Part::new(bucket, self.faults.limit(), Content::Facts(&mut self.facts));
+        vec![on_one_thread(part, bucket, shared).seen]
+    }
+
+    fn on_all_threads<'b, 's, 'c>(
+        &self,
+        bucket: &'c Bucket<'b, 's>,
+        content: impl Fn() -> Content<'c> + Sync,
+        shared: Shared<'_>,
+    ) -> Vec<Seen<'b, 's>> {
+        let limit = self.faults.limit();
+        let parts = walk_parallel(bucket, shared, || Part::new(bucket, limit, content()));
+        parts.into_iter().map(|part| part.seen).collect()
+    }
+}
+
+fn on_one_thread<'c, 'b, 's>(
+    mut part: Part<'c, 'b, 's>,
+    bucket: &'c Bucket<'b, 's>,
+    shared: Shared<'_>,
+) -> Part<'c, 'b, 's> {
+    walk(bucket, shared, &mut part);
+    part
 }

@@ -1,17 +1,18 @@
 //! What one thread sees of one bucket.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
+use super::history::{HistoryCheck, Item};
+use super::keyspace::{Keyspace, loses};
 use crate::bolt::page::LeafElement;
 use crate::bolt::walk::{Stats, Visitor};
 use crate::bolt::{Bucket, Page};
 use crate::codec::{emptied, slice_at, to_u64};
-use crate::etcd::history::History;
-use crate::etcd::newest::{Gatherer, KeyHash, Newer, Newest};
+use crate::etcd::Facts;
+use crate::etcd::newest::Gatherer;
 use crate::etcd::stored::{self, Fault};
-use crate::etcd::{BucketKey, Facts, KeyValue};
-use crate::store::hashkv::kept::Kept;
-use crate::store::scan::{Crc, Faults, Keyspace, Orphan, Orphans, loses};
+use crate::store::crc::Crc;
+use crate::words::collector::Collector;
 use crate::words::error::{At, Corrupt};
 use crate::words::finding::Code;
 
@@ -21,102 +22,22 @@ pub(super) enum Content<'c> {
     Plain,
     Facts(&'c mut Facts),
     Keys(Gatherer<'c>),
-    History(Box<Chronicle<'c>>),
+    History(Box<HistoryCheck<'c>>),
 }
 
 impl Content<'_> {
     /// Something could not be read: of the history, what would follow from it is not known.
     fn lost(&mut self) {
-        if let Content::History(chronicle) = self {
-            chronicle.history.lost();
+        if let Content::History(check) = self {
+            check.history.lost();
         }
     }
 
     /// Something that HashKV cannot be made of.
     fn broken(&mut self, corrupt: &Corrupt) {
-        if let Content::History(chronicle) = self {
-            chronicle.kept.broken(corrupt);
+        if let Content::History(check) = self {
+            check.kept.broken(corrupt);
         }
-    }
-}
-
-/// The whole history, in the order of the revisions.
-pub(super) struct Chronicle<'c> {
-    newest: &'c mut Newest,
-    history: History,
-    kept: Kept,
-    /// The leases there are, if that is known.
-    leases: Option<BTreeSet<i64>>,
-    /// Keys whose newest revision names another one.
-    orphans: HashMap<KeyHash, Orphan>,
-}
-
-impl<'c> Chronicle<'c> {
-    /// `compact` is the file's compact revision: -1 for none, `i64::MAX` when it is not known.
-    pub fn new(newest: &'c mut Newest, compact: i64, leases: Option<BTreeSet<i64>>) -> Chronicle<'c> {
-        Chronicle {
-            newest,
-            history: History::new(compact),
-            kept: Kept::new(compact),
-            leases,
-            orphans: HashMap::new(),
-        }
-    }
-
-    /// HashKV and the keys without their lease. `all` is the checksum of the whole bucket.
-    pub fn finish(self, all: Crc) -> (Result<u32, Box<Corrupt>>, Orphans) {
-        let mut orphans: Orphans = self.orphans.into_values().collect();
-        orphans.sort_unstable_by_key(|orphan| orphan.revision);
-        (self.kept.finish(all, self.newest.live()), orphans)
-    }
-
-    /// One more revision; returns the newest one of the same key that went before.
-    fn see(
-        &mut self,
-        hash: KeyHash,
-        page: &Page<'_>,
-        item: &Item<'_>,
-        key: BucketKey,
-        kv: &KeyValue<'_>,
-    ) -> Option<Newer> {
-        let place = self.kept.add(key, item.element.key, item.element.value);
-        let before = self.newest.see(hash, Newer::new(key, kv, place));
-        if let Some(before) = before {
-            self.kept.strike(before.place());
-        }
-        if let Some(leases) = &self.leases {
-            if kv.lease != 0 && !key.tombstone && !leases.contains(&kv.lease) {
-                let value =
-                    (page.offset.saturating_add(to_u64(item.element.value_at)), item.element.value.len());
-                let orphan = Orphan { revision: key.revision, lease: kv.lease_id(), page: page.id, value };
-                self.orphans.insert(hash, orphan);
-            } else if before.is_some() && !self.orphans.is_empty() {
-                self.orphans.remove(&hash);
-            }
-        }
-        before
-    }
-}
-
-/// An element, and what it means in the key bucket.
-struct Item<'p> {
-    element: LeafElement<'p>,
-    stored: Result<(BucketKey, KeyValue<'p>), Fault>,
-    hash: Option<KeyHash>,
-}
-
-impl<'p> Item<'p> {
-    fn of(element: &LeafElement<'p>) -> Item<'p> {
-        let stored = match element.is_bucket {
-            true => Err(Fault::Bucket),
-            false => stored::read(element.key, element.value),
-        };
-        Item { element: *element, stored, hash: None }
-    }
-
-    /// Its revision, as far as it can be read.
-    fn key(&self) -> Option<BucketKey> {
-        self.stored.as_ref().map_or_else(Fault::key, |(key, _)| Some(*key))
     }
 }
 
@@ -134,13 +55,13 @@ pub(super) struct Seen<'d, 's> {
     pub stats: Stats,
     pub crc: Crc,
     pub keyspace: Keyspace,
-    pub faults: Faults,
+    pub faults: Collector<Corrupt>,
     pub nested: Vec<Bucket<'d, 's>>,
 }
 
 impl<'c, 'd, 's> Part<'c, 'd, 's> {
     pub fn new(bucket: &'c Bucket<'d, 's>, limit: u64, content: Content<'c>) -> Part<'c, 'd, 's> {
-        let (stats, keyspace, faults) = (Stats::default(), Keyspace::default(), Faults::new(limit));
+        let (stats, keyspace, faults) = (Stats::default(), Keyspace::default(), Collector::new(limit));
         let seen = Seen { stats, crc: Crc::default(), keyspace, faults, nested: Vec::new() };
         Part { bucket, content, seen, disordered: BTreeSet::new(), items: Vec::new() }
     }
@@ -149,13 +70,13 @@ impl<'c, 'd, 's> Part<'c, 'd, 's> {
     fn keys<'p>(&mut self, page: &Page<'p>, elements: &[LeafElement<'p>], depth: Option<usize>) {
         let disordered = std::mem::take(&mut self.disordered);
         let mut items: Vec<Item<'p>> = std::mem::take(&mut self.items);
-        if let Content::History(chronicle) = &self.content {
+        if let Content::History(check) = &self.content {
             items.extend(elements.iter().map(Item::of));
             for item in &mut items {
                 let kv = item.stored.as_ref().ok().map(|(_, kv)| kv);
-                item.hash = kv.map(|kv| chronicle.newest.hashers().hash(kv.key));
+                item.hash = kv.map(|kv| check.newest.hashers().hash(kv.key));
             }
-            chronicle.newest.fetch(items.iter().filter_map(|item| item.hash));
+            check.newest.fetch(items.iter().filter_map(|item| item.hash));
         }
         let (mut run, mut due) = (Run::new(page), 0);
         for (nth, element) in elements.iter().enumerate() {
@@ -186,11 +107,11 @@ impl<'c, 'd, 's> Part<'c, 'd, 's> {
             self.content.broken(&Fault::Bucket.corrupt(at));
             return self.nested(page, depth, element);
         }
-        if let (Content::History(chronicle), Some(key)) = (&mut self.content, item.key())
-            && chronicle.kept.crosses(key)
+        if let (Content::History(check), Some(key)) = (&mut self.content, item.key())
+            && check.kept.is_first_after(key)
         {
             run.end(&mut self.seen.crc);
-            chronicle.kept.cross(self.seen.crc);
+            check.kept.compaction_ends(self.seen.crc);
         }
         run.add(element, true, &mut self.seen.crc);
         let place = || page.element_at(element.index).bucket(&self.bucket.name).key(element.key);
@@ -220,7 +141,9 @@ impl<'c, 'd, 's> Part<'c, 'd, 's> {
             // without end.
             _ if depth.is_none() => {}
             Ok(bucket) => self.seen.nested.push(bucket),
-            Err(corrupt) => self.seen.faults.push(*corrupt),
+            Err(corrupt) => {
+                self.seen.faults.push(*corrupt);
+            }
         }
     }
 }
@@ -244,12 +167,12 @@ impl Visitor for Part<'_, '_, '_> {
     }
 
     fn fault(&mut self, mut corrupt: Corrupt) {
-        if let Content::History(chronicle) = &mut self.content {
+        if let Content::History(check) = &mut self.content {
             match (corrupt.code, corrupt.at.element) {
                 (Code::KeyOrder | Code::BranchKey, Some(element)) => {
                     self.disordered.insert(element);
                 }
-                (code, None) if loses(code) => chronicle.history.lost(),
+                (code, None) if loses(code) => check.history.lost(),
                 _ => {}
             }
         }
@@ -283,15 +206,15 @@ impl Seen<'_, '_> {
         }
         match content {
             Content::Keys(gatherer) => gatherer.see(key, kv),
-            Content::History(chronicle) => {
-                let before = item.hash.and_then(|hash| chronicle.see(hash, page, item, key, kv));
+            Content::History(check) => {
+                let before = item.hash.and_then(|hash| check.see(hash, page, item, key, kv));
                 if sure {
-                    chronicle.history.check(before, key, kv, &mut |code, what| {
+                    check.history.check(before, key, kv, &mut |code, what| {
                         let at = At { revision: Some(key.revision.to_string()), ..place().key(kv.key) };
                         self.faults.push(*Corrupt::new(code, at, what));
                     });
                 } else {
-                    chronicle.history.lost();
+                    check.history.lost();
                 }
             }
             Content::Nothing | Content::Plain | Content::Facts(_) => {}
@@ -313,9 +236,11 @@ impl Seen<'_, '_> {
         let at = corrupt.at.clone();
         self.faults.push(corrupt);
         match (content, fault.key()) {
-            (Content::History(chronicle), Some(key)) if sure => {
-                let told = &mut |code, what| self.faults.push(*Corrupt::new(code, at.clone(), what));
-                chronicle.history.unreadable(key.revision, told);
+            (Content::History(check), Some(key)) if sure => {
+                let told = &mut |code, what| {
+                    self.faults.push(*Corrupt::new(code, at.clone(), what));
+                };
+                check.history.unreadable(key.revision, told);
             }
             (content, _) => content.lost(),
         }

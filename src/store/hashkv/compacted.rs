@@ -14,22 +14,22 @@ use crate::words::error::Corrupt;
 /// A place where nothing is kept.
 const NOWHERE: u32 = u32::MAX;
 /// Bit of a length: a deletion, or no longer the newest of its key.
-const STRUCK: u32 = 1 << 31;
+const SUPERSEDED: u32 = 1 << 31;
 
-pub(crate) struct Kept {
+pub(crate) struct CompactedCrcs {
     compact: i64,
     /// Checksum and length of each revision up to the compaction.
     items: Vec<(u32, u32)>,
     /// The bucket's checksum where the compaction ends.
-    crossing: Option<Crc>,
+    before_end: Option<Crc>,
     /// What leaves no hash.
     broken: Option<Corrupt>,
 }
 
-impl Kept {
+impl CompactedCrcs {
     /// Nothing yet. `compact` is -1 for none.
-    pub fn new(compact: i64) -> Kept {
-        Kept { compact, items: Vec::new(), crossing: None, broken: None }
+    pub fn new(compact: i64) -> CompactedCrcs {
+        CompactedCrcs { compact, items: Vec::new(), before_end: None, broken: None }
     }
 
     /// Something that cannot be hashed.
@@ -38,13 +38,13 @@ impl Kept {
     }
 
     /// Whether this is the first revision after the compaction.
-    pub fn crosses(&self, key: BucketKey) -> bool {
-        self.crossing.is_none() && key.revision.main > self.compact
+    pub fn is_first_after(&self, key: BucketKey) -> bool {
+        self.before_end.is_none() && key.revision.main > self.compact
     }
 
     /// Everything after this is after the compaction. `so_far` is of all that lies before.
-    pub fn cross(&mut self, so_far: Crc) {
-        self.crossing = Some(so_far);
+    pub fn compaction_ends(&mut self, so_far: Crc) {
+        self.before_end = Some(so_far);
     }
 
     /// One more revision. Returns where it is kept.
@@ -54,16 +54,16 @@ impl Kept {
         }
         let place = u32::try_from(self.items.len()).unwrap_or(NOWHERE);
         // bbolt's elements are shorter than 2^31 bytes.
-        let len = u32::try_from(raw_key.len().saturating_add(value.len())).unwrap_or(0) & !STRUCK;
-        let struck = if key.tombstone { STRUCK } else { 0 };
-        self.items.push((crc32c(crc32c(0, raw_key), value), len | struck));
+        let len = u32::try_from(raw_key.len().saturating_add(value.len())).unwrap_or(0) & !SUPERSEDED;
+        let superseded = if key.tombstone { SUPERSEDED } else { 0 };
+        self.items.push((crc32c(crc32c(0, raw_key), value), len | superseded));
         place
     }
 
     /// A newer revision of the key that is kept there.
-    pub fn strike(&mut self, place: u32) {
+    pub fn superseded(&mut self, place: u32) {
         if let Some((_, len)) = self.items.get_mut(to_usize(u64::from(place))) {
-            *len |= STRUCK;
+            *len |= SUPERSEDED;
         }
     }
 
@@ -73,12 +73,12 @@ impl Kept {
             return Err(Box::new(corrupt));
         }
         // etcd skips nothing when its keep set is empty.
-        let kept = |len: u32| live == 0 || len & STRUCK == 0;
+        let kept = |len: u32| live == 0 || len & SUPERSEDED == 0;
         let mut hash = rule::empty();
         for (crc, len) in self.items.into_iter().filter(|(_, len)| kept(*len)) {
-            hash.join(Crc { crc, len: u64::from(len & !STRUCK) });
+            hash.join(Crc { crc, len: u64::from(len & !SUPERSEDED) });
         }
-        if let Some(before) = self.crossing {
+        if let Some(before) = self.before_end {
             let len = all.len.saturating_sub(before.len);
             // A checksum of two parts, less that of the first.
             let tail = all.crc ^ crc32c_combine(before.crc, 0, len);
@@ -102,16 +102,16 @@ mod tests {
             ),
             compact in -1i64..45, live in 0u64..2,
         ) {
-            let (mut kept, mut all, mut due) = (Kept::new(compact), Crc::default(), b"key".to_vec());
+            let (mut kept, mut all, mut due) = (CompactedCrcs::new(compact), Crc::default(), b"key".to_vec());
             for (main, (value, tombstone, superseded)) in (2..).zip(&items) {
                 let key = BucketKey { revision: Revision { main, sub: 0 }, tombstone: *tombstone };
                 let raw = key.to_bytes();
-                if kept.crosses(key) {
-                    kept.cross(all);
+                if kept.is_first_after(key) {
+                    kept.compaction_ends(all);
                 }
                 let place = kept.add(key, &raw, value);
                 if *superseded {
-                    kept.strike(place);
+                    kept.superseded(place);
                 }
                 all.add(&raw);
                 all.add(value);

@@ -22,7 +22,7 @@ use crate::words::refusal::{Refusal, Revisions};
 
 /// A part of the keyspace.
 #[derive(Debug)]
-pub(super) struct Cut {
+pub(super) struct Part {
     /// What is kept.
     pub selection: Selection,
     /// The revision it ends with.
@@ -37,7 +37,7 @@ pub(super) struct Cut {
     pub advice: Vec<Note>,
 }
 
-impl Cut {
+impl Part {
     /// The part that `options` want of a database that says `facts` and is at revision `current`; `None` is all of it.
     pub(super) fn new(
         db: &Db<'_>,
@@ -45,7 +45,7 @@ impl Cut {
         facts: &Facts,
         current: i64,
         monitor: &dyn Monitor,
-    ) -> Result<Option<Cut>> {
+    ) -> Result<Option<Part>> {
         let asked = options.revision.map(|revision| at(revision, facts, current)).transpose()?;
         let until = asked.filter(|revision| *revision < current);
         let filtered = options.keys != KeyFilter::default();
@@ -62,68 +62,69 @@ impl Cut {
             // What is wrong with the source is told when it is verified.
             hashkv(db.source(), &HashKvOptions { revision: until, ..HashKvOptions::default() }, &Quiet)?.hash
         };
-        let mut cut = Cut { selection, revision, compact, hash, changes: Vec::new(), advice: Vec::new() };
-        cut.tell(options, until, current, filtered);
-        Ok(Some(cut))
-    }
-
-    fn tell(&mut self, options: &RestoreOptions, until: Option<i64>, current: i64, filtered: bool) {
-        let counts = &self.selection.counts;
+        let mut part = Part { selection, revision, compact, hash, changes: Vec::new(), advice: Vec::new() };
         if let Some(until) = until {
-            self.changes.push(format!(
-                "key: what happened after revision {until} is left out; the source is at {current}"
-            ));
-            self.changes.push(
-                "leases, users, roles and alarms: as at the source's end, they have no history".to_owned(),
-            );
-            if options.bump.is_none() {
-                let what = format!(
-                    "clients that saw revisions after {until} will see them again, with other content"
-                );
-                self.advice.push(Note::with(what, Hint::RaiseRevision));
-            }
+            part.tell_end(until, current, options.bump.is_none());
         }
         if filtered {
-            let keys = &options.keys;
-            let list = |all: &[Vec<u8>]| {
-                all.iter().map(|prefix| format!("{:?}", show_bytes(prefix))).collect::<Vec<_>>().join(", ")
-            };
-            let mut which = Vec::new();
-            if !keys.prefixes.is_empty() {
-                which.push(format!("that begin with {}", list(&keys.prefixes)));
-            }
-            if !keys.excluded.is_empty() {
-                which.push(format!("that do not begin with {}", list(&keys.excluded)));
-            }
-            self.changes.push(format!(
-                "PART OF THE KEYSPACE: only the keys {}, {} live ones",
-                which.join(" and "),
-                counts.live
-            ));
-            self.changes
-                .push("leases, users and roles: all of the source's; a lease whose keys are left out runs out by itself".to_owned());
-            if let Some(compact) = self.compact {
-                let why = "so that the revision does not fall, and clients are told to list anew";
-                self.changes.push(format!(
-                    "meta: compacted at revision {compact}, {why}; older revisions of these keys are left out"
-                ));
-            }
-            if counts.live == 0 {
-                self.advice
-                    .push("no live key is among those that were chosen: the restored store is empty".into());
-            }
+            part.tell_keys(&options.keys);
         }
+        part.tell_counts();
+        Ok(Some(part))
+    }
+
+    /// What follows from an end before the source's.
+    fn tell_end(&mut self, until: i64, current: i64, falls: bool) {
         self.changes.push(format!(
-            "key: {} stored revisions of {}",
-            counts.kept,
-            counts.kept.saturating_add(counts.dropped)
+            "key: what happened after revision {until} is left out; the source is at {current}"
         ));
+        self.changes
+            .push("leases, users, roles and alarms: as at the source's end, they have no history".to_owned());
+        if falls {
+            let what =
+                format!("clients that saw revisions after {until} will see them again, with other content");
+            self.advice.push(Note::with(what, Hint::RaiseRevision));
+        }
+    }
+
+    /// What follows from a choice of keys.
+    fn tell_keys(&mut self, keys: &KeyFilter) {
+        let live = self.selection.counts.live;
+        let list = |all: &[Vec<u8>]| {
+            all.iter().map(|prefix| format!("{:?}", show_bytes(prefix))).collect::<Vec<_>>().join(", ")
+        };
+        let mut which = Vec::new();
+        if !keys.prefixes.is_empty() {
+            which.push(format!("that begin with {}", list(&keys.prefixes)));
+        }
+        if !keys.excluded.is_empty() {
+            which.push(format!("that do not begin with {}", list(&keys.excluded)));
+        }
+        let which = which.join(" and ");
+        self.changes.push(format!("PART OF THE KEYSPACE: only the keys {which}, {live} live ones"));
+        self.changes
+            .push("leases, users and roles: all of the source's; a lease whose keys are left out runs out by itself".to_owned());
+        if let Some(compact) = self.compact {
+            let why = "so that the revision does not fall, and clients are told to list anew";
+            self.changes.push(format!(
+                "meta: compacted at revision {compact}, {why}; older revisions of these keys are left out"
+            ));
+        }
+        if live == 0 {
+            self.advice
+                .push("no live key is among those that were chosen: the restored store is empty".into());
+        }
+    }
+
+    /// How much is kept.
+    fn tell_counts(&mut self) {
+        let counts = &self.selection.counts;
+        let all = counts.kept.saturating_add(counts.dropped);
+        self.changes.push(format!("key: {} stored revisions of {all}", counts.kept));
         if counts.orphans > 0 {
-            let leases = counts.lost_leases.len();
-            let what = format!(
-                "{} live keys name leases that the source no longer has ({leases} leases)",
-                counts.orphans
-            );
+            let (orphans, leases) = (counts.orphans, counts.lost_leases.len());
+            let what =
+                format!("{orphans} live keys name leases that the source no longer has ({leases} leases)");
             let what = format!("{what}: they were revoked or ran out later, and the keys will not expire");
             self.advice.push(what.into());
         }
