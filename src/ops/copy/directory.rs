@@ -174,8 +174,8 @@ fn log(raft: &Position) -> Vec<u8> {
 fn snapshot(raft: &Position) -> (SnapName, Vec<u8>) {
     let members =
         raft.members.iter().map(|m| NewMember { id: m.id, peer_urls: &m.peer_urls, learner: m.is_learner });
-    let data =
-        v2::store(members, raft.cluster_version.as_deref(), u64::from(raft.version.minor > Minor::V35));
+    let (version, gets_fail) = (raft.cluster_version.as_deref(), u64::from(raft.version.minor > Minor::V35));
+    let data = v2::store(members, &raft.removed, version, gets_fail);
     let (index, term) = (raft.index, raft.term);
     let metadata = SnapshotMetadata {
         conf_state: Some(conf_state(raft)),

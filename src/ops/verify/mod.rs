@@ -6,7 +6,6 @@ pub mod evidence;
 pub mod fleet;
 mod log;
 pub mod manifest;
-mod membership;
 pub mod policy;
 mod report;
 
