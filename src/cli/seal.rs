@@ -6,7 +6,7 @@ use coldbolt::ops::seal::{self, SealReport};
 use coldbolt::words::monitor::Monitor;
 use serde_json::json;
 
-use super::copy::pour;
+use super::copy::{pour, temporary};
 use super::out::{Form, clean, json, size};
 use super::{Context, Done, Fail, Verdict, input};
 
@@ -64,8 +64,8 @@ fn run(args: &Both, work: Work, schema: &str, context: &mut Context<'_>) -> Done
         if args.write_out.is_some() {
             return Err(Fail::Usage("--write-out and a file cannot both go to standard output".to_owned()));
         }
-        let mut file = tempfile::tempfile()?;
-        work(&source, (&mut file, Path::new("(standard output)")), context.monitor)?;
+        let mut file = temporary()?;
+        work(&source, (&mut file, Path::new("(temporary file)")), context.monitor)?;
         pour(file, context.out)?;
         return Ok(Verdict::Good);
     }
