@@ -9,6 +9,7 @@ use coldbolt::ops::copy::{Content, CopyOptions, CopyReport, Damage, Live, Uncomm
 use coldbolt::replay::apply::Version;
 use coldbolt::replay::fold::FoldReport;
 use coldbolt::replay::time::{Moment, TimeReport};
+use coldbolt::words::error::{Error, show};
 use serde_json::json;
 
 use super::out::{Form, count, json, size};
@@ -107,13 +108,15 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         return Err(Fail::Usage("--write-out and a snapshot cannot both go to standard output".to_owned()));
     }
     if let Some(manifest) = &args.manifest {
-        dest::check(manifest, Existing::Replace)
-            .map_err(|source| Fail::Usage(format!("--manifest {}: {source}", manifest.display())))?;
+        if manifest == Path::new("-") {
+            return Err(Fail::Usage("--manifest -: a manifest goes to a file".to_owned()));
+        }
+        dest::claim(manifest, Existing::Replace)?;
     }
     let mut report = if stdout {
-        let mut file = tempfile::tempfile()?;
+        let mut file = temporary()?;
         let report =
-            copy_into(&args.source, (&mut file, Path::new("(standard output)")), &options, context.monitor)?;
+            copy_into(&args.source, (&mut file, Path::new("(temporary file)")), &options, context.monitor)?;
         pour(file, context.out)?;
         report
     } else {
@@ -146,10 +149,19 @@ pub fn finish(
     Ok(Verdict::Good)
 }
 
-pub fn pour(mut file: File, out: &mut dyn Write) -> io::Result<()> {
-    file.rewind()?;
-    io::copy(&mut file, out)?;
-    Ok(())
+/// A file without a name, for what is checked before it goes to standard output.
+pub fn temporary() -> Result<File, Fail> {
+    let what = || format!("temporary file in {}", show(&std::env::temp_dir()));
+    tempfile::tempfile().map_err(|source| Fail::Library(Error::Output { what: what(), source }))
+}
+
+/// Writes it to standard output. Less than all of it is a failure: it is no answer of which somebody has read enough.
+pub fn pour(mut file: File, out: &mut dyn Write) -> Result<(), Fail> {
+    let poured = file.rewind().and_then(|()| io::copy(&mut file, out)).and_then(|_| out.flush());
+    poured.map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Fail::Cut,
+        _ => Fail::Output(error),
+    })
 }
 
 /// Prints what directory was made.

@@ -11,7 +11,7 @@ use super::{Context, Done, Fail, Verdict};
 
 /// Get a key or a range of keys, as `etcdctl get` does, at any revision that is not compacted.
 ///
-/// The flags, their meaning and the answer are etcdctl's; a key that is not there is an empty answer. In json the
+/// The flags, their meaning and the answer are etcdctl's; a key that is not there is an empty answer, and exit code 1 where no range was asked for. In json the
 /// header has the revision and the raft term of the file (3.4 files have none), but no cluster and member id: a
 /// database does not tell whose it is. Of keys that are equal in --sort-by the lesser comes first, where etcd
 /// promises nothing. On a terminal, keys and values that are not text are quoted; in a pipe they are what they are.
@@ -147,6 +147,11 @@ impl Args {
         Ok(())
     }
 
+    /// Whether one key is asked for, and no range.
+    fn one_key(&self) -> bool {
+        !self.prefix && !self.from_key && self.end.is_none() && self.range_end.is_none()
+    }
+
     fn request(&self) -> RangeRequest<'_> {
         let key = bytes(&self.key);
         let end = self.end.as_ref().or(self.range_end.as_ref());
@@ -193,7 +198,8 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         let totals = view.range(&args.request(), &mut |kv| keep(&mut done, writer.kv(kv)))?;
         done?;
         writer.end(totals)?;
-        Ok(Verdict::Good)
+        let missing = totals.count == 0 && args.one_key();
+        Ok(if missing { Verdict::Bad } else { Verdict::Good })
     })
 }
 

@@ -1,7 +1,11 @@
 //! What the library hints at, in the words of this command line: which flag, which command.
 
+use std::io::ErrorKind;
+use std::path::Path;
+
 use coldbolt::Error;
 use coldbolt::ops::verify::Verification;
+use coldbolt::words::error::show;
 use coldbolt::words::finding::Finding;
 use coldbolt::words::hint::{Hint, Note};
 use coldbolt::words::monitor::Monitor;
@@ -59,7 +63,25 @@ pub fn error(error: &Error) -> String {
         Error::Refused(Refusal::CannotRaise { from, by }) => {
             format!("--bump-revision {by}: revision {from} cannot be raised so far")
         }
+        Error::Output { what, source } if full(source.kind()) => error.to_string() + &room(Path::new(what)),
         _ => error.to_string() + &error.hint().map_or_else(String::new, text),
+    }
+}
+
+fn full(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
+}
+
+/// How much can still be written where a file was to be.
+fn room(path: &Path) -> String {
+    let existing = |dir: &&Path| dir.is_dir();
+    let Some(dir) = path.ancestors().skip(1).find(existing) else { return String::new() };
+    match rustix::fs::statvfs(dir) {
+        Ok(there) => {
+            let free = there.f_bavail.saturating_mul(there.f_frsize);
+            format!("; {free} bytes are free in {}", show(dir))
+        }
+        Err(_) => String::new(),
     }
 }
 

@@ -51,14 +51,14 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     args.file.with(context, |store, out| {
         match (&args.prefix, &args.key) {
             (Some(prefix), _) => list(args, prefix.as_bytes(), store, out)?,
-            (None, Some(key)) => one(args, key.as_bytes(), store, out)?,
+            (None, Some(key)) => return one(args, key.as_bytes(), store, out),
             (None, None) => {}
         }
         Ok(Verdict::Good)
     })
 }
 
-fn one(args: &Args, key: &[u8], store: &Store<'_>, out: &mut dyn Write) -> Result<(), Fail> {
+fn one(args: &Args, key: &[u8], store: &Store<'_>, out: &mut dyn Write) -> Done {
     let simple = args.write_out == Listing::Simple;
     let mut list =
         List::begin(out, args.write_out, "coldbolt.history/1", &store.source().name(), "versions")?;
@@ -86,7 +86,7 @@ fn one(args: &Args, key: &[u8], store: &Store<'_>, out: &mut dyn Write) -> Resul
     if simple && generation == 0 {
         writeln!(out, "{}: no version is stored", show_key(key))?;
     }
-    Ok(())
+    Ok(if generation == 0 { Verdict::Bad } else { Verdict::Good })
 }
 
 fn word(change: Change) -> &'static str {

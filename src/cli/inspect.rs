@@ -117,7 +117,9 @@ fn screen(out: &mut dyn Write, report: &InspectReport) -> io::Result<()> {
         }
     }
     for (code, n) in &report.finding_counts {
-        line(out, &code.severity().to_string(), &format!("{code}: {}", count(*n)))?;
+        let found = report.findings.iter().filter(|finding| finding.code == *code);
+        let severity = found.map(|finding| finding.severity).max().unwrap_or_else(|| code.severity());
+        line(out, &severity.to_string(), &format!("{code}: {}", count(*n)))?;
     }
     Ok(())
 }

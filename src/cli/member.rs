@@ -21,6 +21,13 @@ pub enum Command {
     Add(AddArgs),
 }
 
+impl Command {
+    /// Whether a directory is made.
+    pub fn writes(&self) -> bool {
+        !matches!(self, Command::List(_))
+    }
+}
+
 /// Print who is a member by a member's database and log.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

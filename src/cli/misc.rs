@@ -53,7 +53,7 @@ pub fn man(args: &ManArgs, context: &mut Context<'_>) -> Done {
     let mut name = String::from("coldbolt");
     for word in &args.words {
         let found = command.find_subcommand(word).cloned();
-        command = found.ok_or_else(|| Fail::Refused(format!("there is no command `{name} {word}`")))?;
+        command = found.ok_or_else(|| Fail::Usage(format!("there is no command `{name} {word}`")))?;
         name = format!("{name}-{word}");
     }
     clap_mangen::Man::new(command).title(name).render(context.out)?;

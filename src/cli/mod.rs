@@ -6,6 +6,7 @@ mod copy;
 mod defrag;
 mod diff;
 mod events;
+mod exit;
 mod explain;
 mod export;
 mod facts;
@@ -31,11 +32,13 @@ mod replay;
 mod report;
 mod restore;
 mod seal;
+mod signals;
 mod snap;
 mod status;
 mod verify;
 mod wal;
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::panic;
 use std::process::ExitCode;
@@ -51,8 +54,9 @@ use self::progress::Terminal;
 /// Every command opens its inputs read-only and leaves them byte-identical, but for `defrag --data-dir`. PATH may be
 /// a snapshot file, a member's db, a data directory, or - for standard input.
 ///
-/// Exit codes: 0 good; 1 checked and bad (damage, or the data does not hold what was asked for); 2 wrong usage; 3 the
-/// input could not be read at all; 4 inconclusive; 5 a fault in coldbolt itself.
+/// Exit codes: 0 good; 1 checked and bad, or refused (damage, the data does not hold what was asked for, the output
+/// exists already); 2 wrong usage; 3 the input could not be read at all, or the output not written; 4 inconclusive;
+/// 5 a fault in coldbolt itself; 130 and 143 interrupted while writing (SIGINT, SIGTERM): nothing is left.
 #[derive(Debug, Parser)]
 #[command(
     name = "coldbolt",
@@ -80,7 +84,7 @@ struct Global {
     /// Progress on standard error: a bar on a terminal for work over a second, JSON lines, or none.
     #[arg(long, global = true, value_enum, default_value = "auto", value_name = "HOW")]
     progress: ProgressMode,
-    /// Threads to use; 0 is one for each core.
+    /// Threads to use, at most four for each core; 0 is one for each core.
     #[arg(short, long, global = true, default_value_t = 0, value_name = "N")]
     jobs: usize,
     /// Map files into memory instead of reading them: only for files that nobody writes to, on a good disk; one that
@@ -171,6 +175,8 @@ enum Verdict {
 enum Fail {
     Library(coldbolt::Error),
     Output(io::Error),
+    /// Whoever reads a file on standard output went away before it had all of it.
+    Cut,
     /// What was asked for does not fit the data.
     Refused(String),
     /// What was asked for makes no sense, where clap cannot tell.
@@ -200,8 +206,9 @@ type Done = Result<Verdict, Fail>;
 impl Context<'_> {
     /// Writes everything out, then tells what was found; bad if damage is among it.
     fn tell(&mut self, findings: Vec<Finding>) -> Done {
-        self.out.flush()?;
+        let flushed = self.out.flush();
         findings.into_iter().for_each(|finding| self.monitor.finding(finding));
+        flushed?;
         Ok(if self.monitor.damage() { Verdict::Bad } else { Verdict::Good })
     }
 }
@@ -214,23 +221,110 @@ pub fn main() -> ExitCode {
              This is a fault in coldbolt, your input was not changed. Please report it."
         );
     }));
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(words(std::env::args_os().collect()));
     if cli.global.jobs > 0 {
         // Fails only if the pool exists already, and this is the first use.
-        let _ = rayon::ThreadPoolBuilder::new().num_threads(cli.global.jobs).build_global();
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads(cli.global.jobs)).build_global();
     }
     coldbolt::io::map_all_files(cli.global.mmap);
-    panic::catch_unwind(|| run(&cli)).map_or(ExitCode::from(5), ExitCode::from)
+    if writes(&cli.command) {
+        signals::tidy();
+    }
+    panic::catch_unwind(|| run(&cli)).map_or(ExitCode::from(exit::FAULT), ExitCode::from)
+}
+
+/// The command line; `help COMMAND` is `COMMAND --help`.
+fn words(mut given: Vec<OsString>) -> Vec<OsString> {
+    if given.get(1).is_some_and(|word| word == "help") {
+        given.remove(1);
+        given.push("--help".into());
+    }
+    given
+}
+
+/// Threads to start when that many are asked for: past a few for each core they only stand in each other's way.
+fn threads(asked: usize) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let most = cores.saturating_mul(4);
+    if asked > most {
+        let _ = writeln!(io::stderr(), "--jobs {asked}: {most} threads are used, four for each core");
+    }
+    asked.min(most)
 }
 
 fn run(cli: &Cli) -> u8 {
     let monitor = Terminal::new(cli.global.progress);
-    let mut out = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let answer = Answer { out: io::stdout().lock(), judged: judges(&cli.command), gone: false };
+    let mut out = io::BufWriter::with_capacity(1 << 16, answer);
     let mut context = Context { out: &mut out, monitor: &monitor };
     let done = dispatch(&cli.command, &mut context);
     let done = done.and_then(|verdict| out.flush().map(|()| verdict).map_err(Fail::Output));
     monitor.close();
-    exit_code(done, &monitor)
+    exit::code(done, &monitor)
+}
+
+/// Standard output. That its reader goes away is the reader's own choice: a verdict is not changed by it, so that the
+/// work goes on to its end where the exit code is one.
+struct Answer {
+    out: io::StdoutLock<'static>,
+    judged: bool,
+    gone: bool,
+}
+
+impl Answer {
+    fn heard<T>(&mut self, done: io::Result<T>, unheard: T) -> io::Result<T> {
+        match done {
+            Err(error) if self.judged && error.kind() == io::ErrorKind::BrokenPipe => {
+                self.gone = true;
+                Ok(unheard)
+            }
+            done => done,
+        }
+    }
+}
+
+impl Write for Answer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let done = if self.gone { Ok(bytes.len()) } else { self.out.write(bytes) };
+        self.heard(done, bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let done = if self.gone { Ok(()) } else { self.out.flush() };
+        self.heard(done, ())
+    }
+}
+
+/// Whether the exit code is a verdict that takes all the work.
+fn judges(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Verify(_)
+            | Command::Rank(_)
+            | Command::Compare(_)
+            | Command::Diff(_)
+            | Command::Inspect(_)
+            | Command::Status(_)
+            | Command::Snapshot(Snapshot::Status(_))
+            | Command::Hashkv(_)
+    )
+}
+
+/// Whether something may be under way that a signal has to remove.
+fn writes(command: &Command) -> bool {
+    match command {
+        Command::Copy(_)
+        | Command::Replay(_)
+        | Command::Seal(_)
+        | Command::Unseal(_)
+        | Command::Restore(_)
+        | Command::Snapshot(Snapshot::Restore(_))
+        | Command::Defrag(_)
+        | Command::Export(_)
+        | Command::Verify(_) => true,
+        Command::Member(command) => command.writes(),
+        _ => false,
+    }
 }
 
 fn dispatch(command: &Command, context: &mut Context<'_>) -> Done {
@@ -265,41 +359,5 @@ fn dispatch(command: &Command, context: &mut Context<'_>) -> Done {
         Command::Version(args) => misc::version(args, context),
         Command::Completion(args) => misc::completion(args, context),
         Command::Man(args) => misc::man(args, context),
-    }
-}
-
-fn exit_code(done: Done, monitor: &Terminal) -> u8 {
-    match done {
-        Ok(Verdict::Good) => 0,
-        Ok(Verdict::Bad) => 1,
-        Ok(Verdict::Unreadable) => 3,
-        Ok(Verdict::Inconclusive) => 4,
-        // Whoever read the answer has read enough.
-        Err(Fail::Library(coldbolt::Error::Output { source, .. }))
-            if source.kind() == io::ErrorKind::BrokenPipe =>
-        {
-            0
-        }
-        Err(Fail::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => 0,
-        Err(Fail::Output(error)) => {
-            monitor.say(&format!("Error: standard output: {error}"));
-            5
-        }
-        Err(Fail::Usage(what)) => {
-            monitor.say(&format!("error: {what}\n\nFor more information, try '--help'."));
-            2
-        }
-        Err(Fail::Refused(what)) => {
-            monitor.say(&format!("Error: {what}"));
-            1
-        }
-        Err(Fail::Library(error)) => {
-            monitor.say(&format!("Error: {}", hint::error(&error)));
-            match error {
-                coldbolt::Error::Unreadable { .. } => 3,
-                coldbolt::Error::Damaged { .. } | coldbolt::Error::Refused(_) => 1,
-                _ => 5,
-            }
-        }
     }
 }

@@ -22,10 +22,10 @@ pub struct PolicyArgs {
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// The last revision is at least N.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
     min_revision: Option<i64>,
     /// The last revision is at most N.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
     max_revision: Option<i64>,
     /// An earlier snapshot; the revision may not be below its own (revision-not-below-previous = false in the file
     /// turns that off).
@@ -39,8 +39,8 @@ pub struct PolicyArgs {
     #[arg(long, value_name = "AGE")]
     max_age: Option<Age>,
     /// Live keys with this prefix are there, at least N of them [in the file: [[required]] prefix, at-least].
-    #[arg(long, value_name = "PREFIX[>=N]")]
-    require_prefix: Vec<String>,
+    #[arg(long, value_name = "PREFIX[>=N]", value_parser = required)]
+    require_prefix: Vec<Required>,
     /// This live key is there [in the file: [[required]] key].
     #[arg(long, value_name = "KEY")]
     require_key: Vec<String>,
@@ -84,13 +84,20 @@ fn trailer(text: &str) -> Result<TrailerRule, &'static str> {
     }
 }
 
-/// `PREFIX` or `PREFIX>=N`; a prefix may itself hold such signs.
-fn required(text: &str) -> Required {
-    let (prefix, at_least) = text
-        .rsplit_once(">=")
-        .and_then(|(prefix, n)| Some((prefix, n.trim().parse().ok()?)))
-        .unwrap_or((text, 1));
-    Required { keys: Selector::Prefix(prefix.to_owned()), at_least }
+/// `PREFIX` or `PREFIX>=N`; a prefix may itself hold such signs, but not end like another comparison.
+fn required(text: &str) -> Result<Required, String> {
+    let number = |n: &str| n.trim().parse().ok();
+    if let Some((prefix, n)) = text.rsplit_once(">=")
+        && let Some(at_least) = number(n)
+    {
+        return Ok(Required { keys: Selector::Prefix(prefix.to_owned()), at_least });
+    }
+    let compared: Option<u64> =
+        text.rsplit_once(['<', '>']).and_then(|(_, n)| number(n.strip_prefix('=').unwrap_or(n)));
+    if compared.is_some() {
+        return Err("is PREFIX or PREFIX>=N; a prefix that ends like that goes into --policy FILE".to_owned());
+    }
+    Ok(Required { keys: Selector::Prefix(text.to_owned()), at_least: 1 })
 }
 
 fn set<T: Clone>(place: &mut Option<T>, flag: &Option<T>) {
@@ -118,7 +125,7 @@ impl PolicyArgs {
         let key = |key: &String| Selector::Key(key.clone());
         if !self.require_prefix.is_empty() || !self.require_key.is_empty() {
             let keys = self.require_key.iter().map(|name| Required { keys: key(name), at_least: 1 });
-            policy.required = self.require_prefix.iter().map(|text| required(text)).chain(keys).collect();
+            policy.required = self.require_prefix.iter().cloned().chain(keys).collect();
         }
         if !self.forbid_prefix.is_empty() || !self.forbid_key.is_empty() {
             let prefixes = self.forbid_prefix.iter().map(|prefix| Selector::Prefix(prefix.clone()));
@@ -168,7 +175,10 @@ mod tests {
         for (text, prefix, at_least) in
             [("/a/", "/a/", 1), ("/a/>=5", "/a/", 5), ("/a>=b", "/a>=b", 1), ("/a>=b>=2", "/a>=b", 2)]
         {
-            assert_eq!(required(text), Required { keys: Selector::Prefix(prefix.to_owned()), at_least });
+            assert_eq!(required(text), Ok(Required { keys: Selector::Prefix(prefix.to_owned()), at_least }));
+        }
+        for text in ["/p/>50", "/p/=>50", "/p/<5", "/p/<=5", "/p/> 50"] {
+            assert!(required(text).is_err(), "{text}");
         }
     }
 }

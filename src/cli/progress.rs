@@ -57,9 +57,18 @@ impl Terminal {
         }
     }
 
+    /// One line of fields with tabs between them, as etcdutl logs.
+    pub fn log(&self, fields: &[&str]) {
+        let fields: Vec<String> = fields.iter().map(|field| super::out::clean(field)).collect();
+        self.print(&fields.join("\t"));
+    }
+
     /// One line for the person at the terminal, which is only printed whatever text of a file is in it.
     pub fn say(&self, line: &str) {
-        let line = super::out::clean(line);
+        self.print(&super::out::clean(line));
+    }
+
+    fn print(&self, line: &str) {
         let print = || {
             let _ = writeln!(io::stderr(), "{line}");
         };

@@ -5,7 +5,7 @@ use coldbolt::replay::Until;
 use coldbolt::replay::apply::Version;
 use jiff::Timestamp;
 
-use super::copy::{finish, pour};
+use super::copy::{finish, pour, temporary};
 use super::out::Form;
 use super::{Context, Done, Fail, hint};
 
@@ -76,9 +76,9 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
                 "--write-out and a snapshot cannot both go to standard output".to_owned(),
             ));
         }
-        let mut file = tempfile::tempfile()?;
+        let mut file = temporary()?;
         let report =
-            copy_into(source, (&mut file, Path::new("(standard output)")), &options, context.monitor)?;
+            copy_into(source, (&mut file, Path::new("(temporary file)")), &options, context.monitor)?;
         pour(file, context.out)?;
         report
     } else {

@@ -57,10 +57,13 @@ impl Reports {
         let inputs: Vec<_> = inputs.filter_map(identity).collect();
         let mut seen: Vec<PathBuf> = Vec::new();
         for (path, existing) in self.each() {
+            if path == Path::new("-") {
+                return Err(usage(path, "standard output has the answer; a report goes to a file"));
+            }
             if identity(path).is_some_and(|id| inputs.contains(&id)) {
                 return Err(usage(path, "is an input, and inputs are never written"));
             }
-            dest::check(path, existing).map_err(|e| usage(path, &e.to_string()))?;
+            dest::claim(path, existing)?;
             let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
             let whole =
                 fs::canonicalize(parent).unwrap_or_default().join(path.file_name().unwrap_or_default());

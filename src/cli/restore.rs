@@ -21,9 +21,9 @@ const DEFAULT_URL: &str = "http://localhost:2380";
 /// Flags, defaults, ids, log and raft snapshot are those of `etcdutl snapshot restore`. Unlike it, the source is
 /// verified in full first, a db without a trailer is taken for what it is, and the directories appear when they are
 /// whole and on the disk, or not at all: they are built in a directory beside, with .partial at the end of its name,
-/// which is removed on failure. If the process is killed it stays, is reported by the next run, and never used. Names
-/// of hosts are never looked up: --initial-cluster and --initial-advertise-peer-urls are compared as they are
-/// written.
+/// which is removed on failure and when the process is ended by SIGINT or SIGTERM; what a killed one leaves, the next
+/// run removes. Names of hosts are never looked up: --initial-cluster and --initial-advertise-peer-urls are compared
+/// as they are written.
 ///
 /// Every member is restored from the same file with the same --initial-cluster and --initial-cluster-token;
 /// --all-members does that in one run. Nothing is written on standard output unless --dry-run or --write-out asks for
@@ -275,11 +275,10 @@ impl Member {
 
 /// What etcdutl logs, for the scripts that look for it.
 fn say(report: &RestoreReport, taken: &[Taken], context: &Context<'_>) {
+    let info =
+        |what: &str, fields: serde_json::Value| context.monitor.log(&["info", what, &fields.to_string()]);
     for Taken { flag, value, from } in taken {
-        context.monitor.say(&format!(
-            "info\ttaken from the manifest\t{}",
-            json!({ "flag": flag, "value": value, "from": from })
-        ));
+        info("taken from the manifest", json!({ "flag": flag, "value": value, "from": from }));
     }
     for member in &report.members {
         let fields = json!({
@@ -287,11 +286,11 @@ fn say(report: &RestoreReport, taken: &[Taken], context: &Context<'_>) {
             "added-peer-id": member.id,
             "added-peer-peer-urls": member.peer_urls,
         });
-        context.monitor.say(&format!("info\tadded member\t{fields}"));
+        info("added member", fields);
     }
     for member in report.members.iter().filter(|member| member.data_dir.is_some()) {
         let fields = json!({ "path": report.source, "wal-dir": member.wal_dir, "data-dir": member.data_dir });
-        context.monitor.say(&format!("info\trestored snapshot\t{fields}"));
+        info("restored snapshot", fields);
     }
     if let Some(raised) = &report.raised {
         for why in &raised.why {

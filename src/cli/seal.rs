@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use coldbolt::ops::seal::{self, SealReport, seal_into, unseal_into};
 use serde_json::json;
 
-use super::copy::pour;
+use super::copy::{pour, temporary};
 use super::out::{Form, clean, json, size};
 use super::{Context, Done, Fail, Verdict, input};
 
@@ -59,8 +59,8 @@ fn run(args: &Both, sealing: bool, context: &mut Context<'_>) -> Done {
         if args.write_out.is_some() {
             return Err(Fail::Usage("--write-out and a file cannot both go to standard output".to_owned()));
         }
-        let mut file = tempfile::tempfile()?;
-        let out = (&mut file, Path::new("(standard output)"));
+        let mut file = temporary()?;
+        let out = (&mut file, Path::new("(temporary file)"));
         if sealing {
             seal_into(source, out, context.monitor)?;
         } else {

@@ -124,10 +124,8 @@ fn screen(out: &mut dyn Write, answer: &Answer) -> io::Result<()> {
                 .map(|r| [format!("  {}", r.title()), kept(r).to_owned(), r.message.clone()]);
             writeln!(out, "{}", plain_table(["  RULE", "OUTCOME", "DETAIL"], rows))?;
         }
-        let mut codes: Vec<_> = file.finding_counts.iter().collect();
-        codes.sort_by_key(|(code, _)| std::cmp::Reverse(code.severity()));
-        for (code, count) in codes {
-            writeln!(out, "  {}: {code} ({count}): {}", code.severity(), code.remedy())?;
+        for (code, severity, count) in file.codes() {
+            writeln!(out, "  {severity}: {code} ({count}): {}", code.remedy())?;
         }
         writeln!(out)?;
     }

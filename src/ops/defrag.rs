@@ -142,7 +142,7 @@ fn anew(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -> Resu
                     dest.own(was.mode() & 0o7777, Some((was.uid(), was.gid())))?;
                 }
             }
-            let due = plan.write(&mut dest, monitor)?;
+            let due = plan.write(&mut dest, monitor).map_err(|e| e.of_output(dest.partial()))?;
             Ok((plan, dest, due))
         },
     )?;

@@ -61,10 +61,8 @@ fn one(out: &mut dyn Write, file: &Verification) -> io::Result<()> {
     if more > 0 {
         writeln!(out, "\n{more} more findings are counted and not listed.")?;
     }
-    let mut codes: Vec<_> = file.finding_counts.keys().collect();
-    codes.sort_by_key(|code| std::cmp::Reverse(code.severity()));
     writeln!(out)?;
-    for code in codes {
+    for (code, ..) in file.codes() {
         writeln!(out, "- {code}: {}", text(code.remedy()))?;
     }
     Ok(())

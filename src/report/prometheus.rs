@@ -127,8 +127,8 @@ fn levels(answer: &Answer) -> Metric {
 fn findings(answer: &Answer) -> Metric {
     let mut metric = Metric::new("findings", "Findings by code.");
     for file in &answer.files {
-        for (code, n) in &file.verification.finding_counts {
-            let severity = code.severity().to_string();
+        for (code, severity, n) in file.verification.codes() {
+            let severity = severity.to_string();
             let labels =
                 [("path", file.verification.path.as_str()), ("code", code.name()), ("severity", &severity)];
             metric.put("findings", &labels, n);

@@ -56,6 +56,15 @@ impl Error {
         Error::Unreadable { path: path.to_path_buf(), cause: cause.into() }
     }
 
+    /// The same of an output whose name was not known where it failed.
+    #[cfg(feature = "fs")]
+    pub(crate) fn of_output(self, path: &Path) -> Error {
+        match self {
+            Error::Output { source, .. } => Error::Output { what: show(path), source },
+            other => other,
+        }
+    }
+
     /// Binds a broken rule to the file it was found in.
     #[must_use]
     pub fn damaged(path: &Path, corrupt: Box<Corrupt>) -> Error {

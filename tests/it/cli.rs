@@ -504,7 +504,7 @@ fn version_completion_and_man_are_printed() {
         assert!(coldbolt(["completion", shell]).good().contains("hashkv"), "{shell}");
     }
     assert!(coldbolt(["man"]).good().starts_with(".ie"));
-    coldbolt(["man", "nothing"]).says(1, &["there is no command `coldbolt nothing`"]);
+    coldbolt(["man", "nothing"]).says(2, &["there is no command `coldbolt nothing`"]);
 }
 
 #[test]

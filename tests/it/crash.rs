@@ -122,9 +122,9 @@ fn all_members_are_restored_or_none() {
     dies_everywhere(temp.path(), &Destination::All(dir.clone()), &[dir], &files);
 }
 
-/// What a killed run left is named, and stays as it is.
+/// What is at the place of the `.partial` and has no lock file is of no run of ours: it is named, and stays.
 #[test]
-fn what_a_killed_run_left_is_reported_and_never_used() {
+fn a_partial_directory_of_no_run_of_ours_is_reported_and_never_used() {
     let temp = tempfile::tempdir().unwrap();
     let source = Source::open(&fixture("small-3.5.1/snapshot.db")).unwrap();
     for (there, left) in [(false, "data.partial"), (true, "data/member.partial")] {

@@ -17,6 +17,7 @@ mod keyspace;
 mod keyspace_fold;
 mod keyspace_model;
 mod model;
+mod outputs;
 mod rank;
 mod recorded;
 mod replay_time;

@@ -2,7 +2,7 @@
 //!
 //! Everything is built in `<path>.partial`; each file and directory is brought to the disk, then the whole is renamed
 //! to its place, which never replaces anything, and the parent is brought to the disk too. What fails leaves nothing;
-//! what is killed leaves the `.partial`, which the next run reports and does not touch.
+//! what is killed leaves the `.partial`, which the next run removes.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
@@ -12,13 +12,11 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, FallocateFlags, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
+use crate::io::dest::partial::{DIR_MODE, FILE_MODE, Partial, alone};
 use crate::io::dest::writeback::Writeback;
 use crate::io::dest::{partial_of, refuse_unfinished};
 use crate::words::error::{Error, Result, show};
 use crate::words::refusal::Refusal;
-
-/// Mode of directories, as etcd makes them.
-const DIR_MODE: u32 = 0o700;
 
 /// Something that is about to be done to a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,11 +67,21 @@ impl<'h> Steps<'h> {
 #[derive(Debug)]
 pub struct DestDir<'h> {
     path: PathBuf,
-    partial: PathBuf,
+    partial: Partial,
     steps: Steps<'h>,
-    /// The topmost directory that was made to hold it.
-    made: Option<PathBuf>,
-    placed: bool,
+    parents: Parents,
+}
+
+/// Directories that were made to hold another, the innermost first. Dropped, those that are empty are removed.
+#[derive(Debug, Default)]
+struct Parents(Vec<PathBuf>);
+
+impl Drop for Parents {
+    fn drop(&mut self) {
+        for parent in &self.0 {
+            let _ = fs::remove_dir(parent);
+        }
+    }
 }
 
 fn failed(path: &Path) -> impl Fn(io::Error) -> Error {
@@ -105,41 +113,24 @@ impl<'h> DestDir<'h> {
         check(path)?;
         let partial = partial_of(path);
         let parent = parent_of(path);
-        let mut missing = None;
-        for ancestor in parent.ancestors().filter(|a| !a.as_os_str().is_empty()) {
-            if ancestor.symlink_metadata().is_ok() {
-                break;
-            }
-            missing = Some(ancestor.to_path_buf());
+        let above = parent.ancestors().filter(|a| !a.as_os_str().is_empty());
+        let missing: Vec<PathBuf> = above
+            .take_while(|ancestor| ancestor.symlink_metadata().is_err())
+            .map(Path::to_path_buf)
+            .collect();
+        let parents = Parents(missing);
+        if !parents.0.is_empty() {
+            make(&steps, parent).map_err(failed(parent))?;
         }
-        let mut dir =
-            DestDir { path: path.components().collect(), partial, steps, made: missing, placed: true };
-        if let Err(error) = dir.begin(parent) {
-            dir.remove_made();
-            return Err(error);
-        }
-        dir.placed = false;
-        Ok(dir)
-    }
-
-    fn begin(&self, parent: &Path) -> Result<()> {
-        if self.made.is_some() {
-            self.make(parent).map_err(failed(parent))?;
-        }
-        self.steps.ask(Step::Create, &self.partial).map_err(failed(&self.partial))?;
-        // Not recursive: that it does not exist yet is part of what is asked.
-        DirBuilder::new().mode(DIR_MODE).create(&self.partial).map_err(failed(&self.partial))
-    }
-
-    fn make(&self, path: &Path) -> io::Result<()> {
-        self.steps.ask(Step::Create, path)?;
-        DirBuilder::new().mode(DIR_MODE).recursive(true).create(path)
+        steps.ask(Step::Create, &partial).map_err(failed(&partial))?;
+        let partial = Partial::dir(&partial, parents.0.clone())?;
+        Ok(DestDir { path: path.components().collect(), partial, steps, parents })
     }
 
     /// Where it is built.
     #[must_use]
     pub fn partial(&self) -> &Path {
-        &self.partial
+        self.partial.path()
     }
 
     /// Makes a directory in it, and those above.
@@ -147,19 +138,24 @@ impl<'h> DestDir<'h> {
     /// # Errors
     /// [`Error::Output`].
     pub fn dir(&self, relative: &Path) -> Result<()> {
-        let path = self.partial.join(relative);
-        self.make(&path).map_err(failed(&path))
+        let path = self.partial().join(relative);
+        make(&self.steps, &path).map_err(failed(&path))
     }
 
     /// Begins a file in it.
     ///
     /// # Errors
     /// [`Error::Output`].
-    pub fn file(&self, relative: &Path, mode: u32) -> Result<DestFile<'h>> {
-        let path = self.partial.join(relative);
+    pub fn file(&self, relative: &Path) -> Result<DestFile<'h>> {
+        let path = self.partial().join(relative);
         self.steps.ask(Step::Create, &path).map_err(failed(&path))?;
-        let file =
-            OpenOptions::new().write(true).create_new(true).mode(mode).open(&path).map_err(failed(&path))?;
+        let _alone = alone();
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(FILE_MODE)
+            .open(&path)
+            .map_err(failed(&path))?;
         Ok(DestFile { path, file: Writeback::new(file), steps: self.steps.clone() })
     }
 
@@ -168,19 +164,26 @@ impl<'h> DestDir<'h> {
     /// # Errors
     /// [`Error::Output`]: also when something has appeared in its place.
     pub fn place(mut self) -> Result<Placed> {
-        self.sync_dirs(&self.partial.clone()).map_err(failed(&self.partial))?;
+        self.sync_dirs(self.partial()).map_err(failed(self.partial()))?;
+        self.strip().map_err(failed(self.partial()))?;
         self.rename().map_err(failed(&self.path))?;
-        self.placed = true;
         let placed = Placed { path: self.path.clone() };
         let parent = parent_of(&self.path);
         // It is there and whole; only whether it will still be after a power failure is open.
         let synced = self.steps.ask(Step::Sync, parent).and_then(|()| File::open(parent)?.sync_all());
         if let Err(source) = synced {
             placed.remove();
-            self.remove_made();
             return Err(Error::Output { what: show(parent), source });
         }
+        self.parents.0.clear();
         Ok(placed)
+    }
+
+    /// The lock file goes at last: what is left without it is not known for ours.
+    fn strip(&mut self) -> io::Result<()> {
+        self.steps.ask(Step::Sync, self.partial.path())?;
+        self.partial.strip()?;
+        File::open(self.partial.path())?.sync_all()
     }
 
     fn sync_dirs(&self, dir: &Path) -> io::Result<()> {
@@ -194,36 +197,23 @@ impl<'h> DestDir<'h> {
         File::open(dir)?.sync_all()
     }
 
-    fn rename(&self) -> io::Result<()> {
+    fn rename(&mut self) -> io::Result<()> {
         self.steps.ask(Step::Rename, &self.path)?;
-        match renameat_with(CWD, &self.partial, CWD, &self.path, RenameFlags::NOREPLACE) {
+        let path = &self.path;
+        self.partial.put(|partial| match renameat_with(CWD, partial, CWD, path, RenameFlags::NOREPLACE) {
             // Some network file systems cannot. A directory replaces nothing but an empty directory there.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) if self.path.symlink_metadata().is_err() => {
-                fs::rename(&self.partial, &self.path)
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) if path.symlink_metadata().is_err() => {
+                fs::rename(partial, path)
             }
             done => Ok(done?),
-        }
-    }
-
-    /// Removes the parents that were made for it, if they are empty.
-    fn remove_made(&self) {
-        let Some(top) = &self.made else { return };
-        for parent in self.path.ancestors().skip(1) {
-            let removed = fs::remove_dir(parent);
-            if parent == top || removed.is_err_and(|error| error.kind() != ErrorKind::NotFound) {
-                break;
-            }
-        }
+        })
     }
 }
 
-impl Drop for DestDir<'_> {
-    fn drop(&mut self) {
-        if !self.placed {
-            let _ = fs::remove_dir_all(&self.partial);
-            self.remove_made();
-        }
-    }
+fn make(steps: &Steps<'_>, path: &Path) -> io::Result<()> {
+    steps.ask(Step::Create, path)?;
+    let _alone = alone();
+    DirBuilder::new().mode(DIR_MODE).recursive(true).create(path)
 }
 
 /// A directory in its place.
@@ -236,6 +226,7 @@ impl Placed {
     /// Takes it away again: what belongs to it could not be placed.
     pub fn remove(&self) {
         // Renamed first, so that nothing half is ever seen in its place.
+        let _alone = alone();
         let partial = partial_of(&self.path);
         if fs::rename(&self.path, &partial).is_ok() {
             let _ = fs::remove_dir_all(&partial);
@@ -320,7 +311,7 @@ mod tests {
     fn build<'h>(path: &Path, steps: Steps<'h>) -> Result<DestDir<'h>> {
         let dir = DestDir::create(path, steps)?;
         dir.dir(Path::new("a/b"))?;
-        let mut file = dir.file(Path::new("a/b/c"), 0o600)?;
+        let mut file = dir.file(Path::new("a/b/c"))?;
         file.reserve(100)?;
         file.put(b"whole")?;
         file.finish()?;

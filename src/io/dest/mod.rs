@@ -1,13 +1,15 @@
 //! A file that appears whole or not at all.
 //!
 //! It is written beside its place under another name, brought to the disk, and renamed. Whoever dies on the way
-//! leaves a file that ends in `.partial`, which nobody takes for the real one.
+//! leaves a file that ends in `.partial`, which nobody takes for the real one and the next run removes. What is made is
+//! for its owner alone, whatever the umask: files have mode 0600, directories 0700.
 
 pub mod dir;
 pub(crate) mod hashed;
+mod partial;
 pub mod writeback;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 use std::os::unix::fs::{PermissionsExt, fchown};
@@ -16,6 +18,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
+use crate::io::dest::partial::Partial;
+pub(in crate::io) use crate::io::dest::partial::is_ours;
+pub use crate::io::dest::partial::{abandon, hear_of_taken_over};
 use crate::io::dest::writeback::Writeback;
 use crate::words::error::{Error, Result, show};
 use crate::words::refusal::Refusal;
@@ -33,22 +38,18 @@ pub enum Existing {
 #[derive(Debug)]
 pub struct Dest {
     path: PathBuf,
-    partial: PathBuf,
+    partial: Partial,
     existing: Existing,
     file: Option<Writeback>,
 }
 
 impl Dest {
-    /// Begins a file that will be at `path`.
+    /// Begins a file that will be at `path`. One that it replaces gives it its mode.
     ///
     /// # Errors
-    /// [`Error::Refused`] when there is something that must stay, the directory is missing, or another run left or is
-    /// writing `<path>.partial`; [`Error::Output`] when the directory may not be written.
+    /// [`Error::Refused`] when there is something that must stay, or another run is writing `<path>.partial`;
+    /// [`Error::Output`] when the directory is missing or may not be written.
     pub fn create(path: &Path, existing: Existing) -> Result<Dest> {
-        let failed = |at: &Path| {
-            let what = show(at);
-            move |source| Error::Output { what, source }
-        };
         claim(path, existing)?;
         let partial =
             match existing {
@@ -59,19 +60,20 @@ impl Dest {
                     RandomState::new().hash_one(std::process::id())
                 ))),
             };
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&partial)
-            .map_err(failed(&partial))?;
-        Ok(Dest { path: path.to_path_buf(), partial, existing, file: Some(Writeback::new(file)) })
+        let (partial, file) = Partial::file(&partial)?;
+        let dest = Dest { path: path.to_path_buf(), partial, existing, file: Some(Writeback::new(file)) };
+        if existing == Existing::Replace
+            && let Ok(there) = fs::symlink_metadata(path)
+        {
+            dest.own(there.permissions().mode() & 0o7777, None)?;
+        }
+        Ok(dest)
     }
 
     /// Where it is until it is finished.
     #[must_use]
     pub fn partial(&self) -> &Path {
-        &self.partial
+        self.partial.path()
     }
 
     /// Gives it this mode, and this user and group.
@@ -82,7 +84,7 @@ impl Dest {
         let Some(file) = self.file.as_ref().map(Writeback::file) else { return Ok(()) };
         let owned = owner.map_or(Ok(()), |(user, group)| fchown(file, Some(user), Some(group)));
         let done = owned.and_then(|()| file.set_permissions(fs::Permissions::from_mode(mode)));
-        done.map_err(|source| Error::Output { what: show(&self.partial), source })
+        done.map_err(|source| Error::Output { what: show(self.partial.path()), source })
     }
 
     /// Brings what is written so far to the disk.
@@ -91,7 +93,7 @@ impl Dest {
     /// [`Error::Output`].
     pub fn sync(&mut self) -> Result<()> {
         let synced = self.file.as_mut().map_or(Ok(()), Writeback::sync);
-        synced.map_err(|source| Error::Output { what: show(&self.partial), source })
+        synced.map_err(|source| Error::Output { what: show(self.partial.path()), source })
     }
 
     /// The file, to be written and read back in any order before it is finished, and its path until then.
@@ -103,7 +105,10 @@ impl Dest {
             .file
             .as_ref()
             .map_or_else(|| Err(ErrorKind::NotFound.into()), |file| file.file().try_clone());
-        Ok((file.map_err(|source| Error::Output { what: show(&self.partial), source })?, &self.partial))
+        Ok((
+            file.map_err(|source| Error::Output { what: show(self.partial.path()), source })?,
+            self.partial.path(),
+        ))
     }
 
     /// Brings it to the disk and to its place.
@@ -118,11 +123,11 @@ impl Dest {
         if let Some(file) = &mut self.file {
             file.sync()?;
         }
-        match self.existing {
-            Existing::Replace => fs::rename(&self.partial, &self.path)?,
-            Existing::Keep => rename_to_nothing(&self.partial, &self.path)?,
-        }
-        self.file = None;
+        let (to, existing) = (&self.path, self.existing);
+        self.partial.put(|partial| match existing {
+            Existing::Replace => fs::rename(partial, to),
+            Existing::Keep => rename_to_nothing(partial, to),
+        })?;
         let parent = self.path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(parent)?.sync_all()
     }
@@ -144,14 +149,6 @@ impl Seek for Dest {
     }
 }
 
-impl Drop for Dest {
-    fn drop(&mut self) {
-        if self.file.take().is_some() {
-            let _ = fs::remove_file(&self.partial);
-        }
-    }
-}
-
 /// Writes a whole file.
 ///
 /// # Errors
@@ -163,31 +160,31 @@ pub fn write(path: &Path, existing: Existing, bytes: &[u8]) -> Result<()> {
 }
 
 /// Where what will be at `path` is made, if nothing is replaced by it.
-pub(super) fn partial_of(path: &Path) -> PathBuf {
+pub(crate) fn partial_of(path: &Path) -> PathBuf {
     // Components drop a slash at the end.
     let mut partial = path.components().collect::<PathBuf>().into_os_string();
     partial.push(".partial");
     PathBuf::from(partial)
 }
 
-/// Refuses a place beside which is what another run began there.
+/// Refuses a place beside which another run is making something. What one that died has left is no hindrance: it is
+/// removed when something is begun there.
 ///
 /// # Errors
 /// [`Error::Refused`].
 pub fn refuse_unfinished(path: &Path) -> Result<()> {
-    let partial = partial_of(path);
-    if partial.symlink_metadata().is_err() {
-        return Ok(());
-    }
-    Err(Refusal::Unfinished { path: partial }.into())
+    partial::refuse_living(&partial_of(path))
 }
 
 /// Refuses a place where no file may be put.
 ///
 /// # Errors
-/// [`Error::Refused`].
+/// [`Error::Refused`] when something is there, [`Error::Output`] when nothing can be put there.
 pub fn claim(path: &Path, existing: Existing) -> Result<()> {
-    check(path, existing).map_err(|source| Refusal::Place { path: path.to_path_buf(), source })?;
+    check(path, existing).map_err(|source| match source.kind() {
+        ErrorKind::AlreadyExists => Refusal::Place { path: path.to_path_buf(), source }.into(),
+        _ => Error::Output { what: show(path), source },
+    })?;
     if existing == Existing::Keep { refuse_unfinished(path) } else { Ok(()) }
 }
 
@@ -211,7 +208,7 @@ pub fn check(path: &Path, existing: Existing) -> io::Result<()> {
         }
         (Existing::Replace, Ok(there)) if there.is_file() => Ok(()),
         (Existing::Replace, Ok(_)) => {
-            Err(io::Error::new(ErrorKind::AlreadyExists, "is not a regular file, and only such are replaced"))
+            Err(io::Error::new(ErrorKind::InvalidInput, "is not a regular file, and only such are replaced"))
         }
     }
 }
@@ -305,9 +302,14 @@ mod tests {
     }
 
     #[test]
-    fn a_partial_file_of_another_run_is_reported_and_never_reused() {
+    fn a_partial_file_of_a_dead_run_is_taken_over_and_that_of_a_live_one_is_not() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("out.partial"), "half").unwrap();
+        drop(Dest::create(&dir.path().join("out"), Existing::Keep).unwrap());
+        assert_eq!(names(dir.path()), [""; 0]);
+        fs::write(dir.path().join("out.partial"), "half").unwrap();
+        let live = File::open(dir.path().join("out.partial")).unwrap();
+        live.lock().unwrap();
         let error = Dest::create(&dir.path().join("out"), Existing::Keep).unwrap_err();
         assert!(
             matches!(&error, Error::Refused(Refusal::Unfinished { path }) if path.ends_with("out.partial")),

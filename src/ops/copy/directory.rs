@@ -90,9 +90,11 @@ fn directory(
     let dest = DestDir::create(to, Steps::free())?;
     let (snap, wal) = (Path::new("member/snap"), Path::new("member/wal"));
     dest.dir(snap)?;
-    let mut file = dest.file(&snap.join("db"), 0o600)?;
-    let made = make(&input, options, monitor, |db, places, monitor| pack(db, places, &mut file, monitor))?;
+    let mut file = dest.file(&snap.join("db"))?;
     let path = dest.partial().join(snap).join("db");
+    let made = make(&input, options, monitor, |db, places, monitor| {
+        pack(db, places, &mut file, monitor).map_err(|e| e.of_output(&path))
+    })?;
     let measured = while_syncing(
         || file.finish(),
         || read_back(&Source::open(&path)?, &made, options, &Relay::new(monitor).without_findings()),
@@ -107,12 +109,12 @@ fn directory(
         return Err(Refusal::NotAMember { file: input.name, id: node, index: raft.index }.into());
     }
     let (name, bytes) = snapshot(raft);
-    let mut file = dest.file(&snap.join(name.to_string()), 0o666)?;
+    let mut file = dest.file(&snap.join(name.to_string()))?;
     file.put(&bytes)?;
     file.finish()?;
     dest.dir(wal)?;
     let name = SegmentName { sequence: 0, index: RaftIndex::default() };
-    let mut file = dest.file(&wal.join(name.to_string()), 0o600)?;
+    let mut file = dest.file(&wal.join(name.to_string()))?;
     file.reserve(SEGMENT_SIZE)?;
     file.put(&log(raft))?;
     file.finish()?;

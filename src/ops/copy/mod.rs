@@ -309,7 +309,9 @@ fn once(
         })
     } else {
         make(input, options, monitor, |db, places, monitor| {
-            while_writing((file, name), &mut out, |out| pack(db, places, out, monitor).map(drop))
+            while_writing((file, name), &mut out, |out| {
+                pack(db, places, out, monitor).map(drop).map_err(|e| e.of_output(name))
+            })
         })
     }?;
     let ((), sha256) = made.written;

@@ -45,11 +45,6 @@ use crate::words::ids::MemberId;
 use crate::words::monitor::Monitor;
 use crate::words::refusal::Refusal;
 
-/// Mode of databases and logs.
-const PRIVATE: u32 = 0o600;
-/// Mode of raft snapshots, before the umask.
-const PUBLIC: u32 = 0o666;
-
 /// Restores.
 ///
 /// # Errors
@@ -374,7 +369,11 @@ impl<'c> Layout<'c> {
     /// Refuses what is in the way, in etcd's words where etcd has some.
     fn check(&self) -> Result<()> {
         dest::refuse_unfinished(&self.root)?;
-        let empty = || std::fs::read_dir(&self.data_dir).is_ok_and(|mut entries| entries.next().is_none());
+        let empty = || {
+            std::fs::read_dir(&self.data_dir).is_ok_and(|mut entries| {
+                entries.all(|entry| entry.is_ok_and(|entry| entry.path() == dest::partial_of(&self.root)))
+            })
+        };
         let whole = self.root == self.data_dir;
         if self.data_dir.symlink_metadata().is_ok() && (whole || !empty()) {
             return Err(Refusal::NotEmpty { path: self.data_dir.clone() }.into());
@@ -400,7 +399,7 @@ impl<'c> Layout<'c> {
         for home in &self.homes {
             let snap = home.inside.join("snap");
             dest.dir(&snap)?;
-            let mut file = dest.file(&snap.join("db"), PRIVATE)?;
+            let mut file = dest.file(&snap.join("db"))?;
             let path = dest.partial().join(&snap).join("db");
             // The database is the same for all members.
             if let Some((first, ..)) = &written {
@@ -412,12 +411,13 @@ impl<'c> Layout<'c> {
                 copied.map_err(|source| Error::Output { what: show(&path), source })?;
                 file.finish()?;
             } else {
-                let (summary, hash) = plan.edits.write(&plan.db, &mut file, monitor)?;
+                let (summary, hash) =
+                    plan.edits.write(&plan.db, &mut file, monitor).map_err(|e| e.of_output(&path))?;
                 let keys = while_syncing(|| file.finish(), || read_back(&path, plan, hash, monitor))?;
                 written = Some((path, summary.bytes, keys));
             }
             let (name, bytes) = bootstrap::snapshot(plan.cluster, plan.version);
-            let mut file = dest.file(&snap.join(name.to_string()), PUBLIC)?;
+            let mut file = dest.file(&snap.join(name.to_string()))?;
             file.put(&bytes)?;
             file.finish()?;
             let (name, bytes) = bootstrap::log(plan.cluster, home.member, plan.version);
@@ -426,7 +426,7 @@ impl<'c> Layout<'c> {
                 None => (home.inside.join("wal"), &dest),
             };
             log_dest.dir(&log_dir)?;
-            let mut file = log_dest.file(&log_dir.join(name.to_string()), PRIVATE)?;
+            let mut file = log_dest.file(&log_dir.join(name.to_string()))?;
             file.reserve(SEGMENT_SIZE)?;
             file.put(&bytes)?;
             file.finish()?;

@@ -378,7 +378,11 @@ impl Run<'_> {
         };
         let detail =
             format!("{} revisions of {} live keys; {hash}", scan.keyspace.revisions, scan.newest.live());
-        if unknown && self.worst(Level::Mvcc) != Some(Severity::Damage) {
+        let damaged = self.worst(Level::Mvcc) == Some(Severity::Damage);
+        if pages_are_missing(scan) && !damaged {
+            let what = format!("pages are missing, and with them what is to be judged; read: {detail}");
+            self.level(Level::Mvcc, Outcome::NotRun, what);
+        } else if unknown && !damaged {
             self.level(
                 Level::Mvcc,
                 Outcome::Inconclusive,

@@ -11,6 +11,7 @@ use super::policy::{Policy, Previous, apply};
 use super::{Answer, Judged, Level, Unreadable, Verdict, Verification, VerifyOptions};
 use super::{targets, verify};
 use crate::io::Source;
+use crate::words::cause::Cause;
 use crate::words::error::{Error, Result, show};
 use crate::words::monitor::{Monitor, Quiet};
 
@@ -83,7 +84,12 @@ impl Fleet {
                     let other = |file: &PathBuf| {
                         listed && file.canonicalize().is_ok_and(|file| besides.contains(&file))
                     };
-                    let files = found.into_iter().filter(|file| !other(file) && seen.insert(file.clone()));
+                    let mut files: Vec<PathBuf> = found.into_iter().filter(|file| !other(file)).collect();
+                    if files.is_empty() {
+                        let why = Cause::lacks("holds no file but those that it is compared with");
+                        fleet.unreadable.push((path.clone(), Error::unreadable(path, why)));
+                    }
+                    files.retain(|file| seen.insert(file.clone()));
                     fleet.files.extend(files);
                 }
                 Err(error) => fleet.unreadable.push((path.clone(), error)),
@@ -143,7 +149,8 @@ impl Fleet {
         }
         let unreadable = answer.unreadable.iter().map(|_| Verdict::Unreadable);
         let verdicts = answer.files.iter().map(|f| f.verification.verdict).chain(unreadable);
-        answer.verdict = verdicts.max().unwrap_or(Verdict::Good);
+        // Where nothing was looked at, nothing was found good.
+        answer.verdict = verdicts.max().unwrap_or(Verdict::Unreadable);
         Ok(answer)
     }
 }

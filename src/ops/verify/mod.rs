@@ -207,6 +207,7 @@ impl<'m> Run<'m> {
             other_meta: None,
             findings: Vec::new(),
             finding_counts: BTreeMap::new(),
+            severities: BTreeMap::new(),
             worst: None,
             policy: Vec::new(),
             reached: None,
@@ -297,6 +298,11 @@ impl<'m> Run<'m> {
         verification.levels.sort_by_key(|l| l.level);
         let found = self.found.all;
         verification.worst = found.worst(|_| true);
+        verification.severities = found
+            .counts
+            .keys()
+            .filter_map(|code| Some((*code, found.worst(|other| other == *code)?)))
+            .collect();
         verification.findings = found.kept;
         verification.finding_counts = found.counts;
         verification.verdict = verification.judge();

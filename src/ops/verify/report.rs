@@ -283,6 +283,9 @@ pub struct Verification {
     pub findings: Vec<Finding>,
     /// How many there are of each code.
     pub finding_counts: BTreeMap<Code, u64>,
+    /// How bad the worst of each code is, of those too that are only counted.
+    #[serde(skip)]
+    pub severities: BTreeMap<Code, Severity>,
     /// The worst finding, of those too that are only counted.
     #[serde(skip)]
     pub worst: Option<Severity>,
@@ -294,6 +297,16 @@ pub struct Verification {
 }
 
 impl Verification {
+    /// The codes of the findings, how bad the worst of each is here and how many there are; the worst first.
+    #[must_use]
+    pub fn codes(&self) -> Vec<(Code, Severity, u64)> {
+        let severity = |code: Code| self.severities.get(&code).copied().unwrap_or_else(|| code.severity());
+        let mut codes: Vec<_> =
+            self.finding_counts.iter().map(|(code, count)| (*code, severity(*code), *count)).collect();
+        codes.sort_by_key(|(_, severity, _)| std::cmp::Reverse(*severity));
+        codes
+    }
+
     /// The verdict that the levels, the findings and the policy amount to.
     #[must_use]
     pub fn judge(&self) -> Verdict {

@@ -1,0 +1,218 @@
+//! What is under way: it stands beside its place with `.partial` at the end of its name, and who makes it holds a lock
+//! on it, so that what a run that died has left is told from what another run is making.
+//!
+//! A file is locked itself, a directory by the file [`LOCK`] in it, by which it is also known to be of this program:
+//! a directory without it is never removed. A lock counts only while its file is the one that has the name: who finds
+//! another there has come too late.
+
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use rustix::fs::{Mode, OFlags};
+
+use crate::words::error::{Error, Result, show};
+use crate::words::refusal::Refusal;
+
+/// Mode of every file that is made: what it holds are a cluster's secrets.
+pub(super) const FILE_MODE: u32 = 0o600;
+/// Mode of every directory.
+pub(super) const DIR_MODE: u32 = 0o700;
+
+/// Name of the file in a directory under way that is locked.
+const LOCK: &str = ".coldbolt.lock";
+
+/// All that this process has under way. Nothing is made or brought to its place without it.
+static UNDER_WAY: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
+/// Who hears of what is taken over.
+static HEARS: OnceLock<fn(&Path)> = OnceLock::new();
+
+#[derive(Debug)]
+struct Entry {
+    path: PathBuf,
+    lock: Id,
+    /// Directories that were made to hold it, the innermost first.
+    made: Vec<PathBuf>,
+}
+
+/// Device and inode.
+type Id = (u64, u64);
+
+fn id(of: &Metadata) -> Id {
+    (of.dev(), of.ino())
+}
+
+/// While it is held, nothing is made or brought to its place by anyone else.
+pub(super) fn alone() -> impl Sized {
+    under_way()
+}
+
+fn under_way() -> MutexGuard<'static, Vec<Entry>> {
+    UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Has `say` be told of each `.partial` of a run that died, which is removed. The first who asks is told.
+pub fn hear_of_taken_over(say: fn(&Path)) {
+    let _ = HEARS.set(say);
+}
+
+/// Removes everything that is under way in this process, for one that is being ended. Nothing is made or brought to
+/// its place afterwards: who wants to waits for the end.
+pub fn abandon() {
+    let under_way = under_way();
+    for entry in under_way.iter() {
+        remove(&entry.path);
+        for parent in &entry.made {
+            let _ = fs::remove_dir(parent);
+        }
+    }
+    // The lock is never given back.
+    std::mem::forget(under_way);
+}
+
+/// Whether a file is one that this process is making, and whose lock it holds therefore.
+pub(in crate::io) fn is_ours(device: u64, inode: u64) -> bool {
+    under_way().iter().any(|entry| entry.lock == (device, inode))
+}
+
+fn remove(path: &Path) {
+    let removed = fs::remove_file(path);
+    if removed.is_err() {
+        let _ = fs::remove_dir_all(path);
+    }
+}
+
+/// Something under way. Dropped before it is [in its place](Partial::put), nothing remains of it.
+#[derive(Debug)]
+pub(super) struct Partial {
+    path: PathBuf,
+    /// Holds the lock of a directory.
+    lock: Option<File>,
+    placed: bool,
+}
+
+fn failed(path: &Path) -> impl Fn(io::Error) -> Error {
+    move |source| Error::Output { what: show(path), source }
+}
+
+impl Partial {
+    /// Begins a file.
+    pub(super) fn file(path: &Path) -> Result<(Partial, File)> {
+        let mut under_way = under_way();
+        clear(path)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(FILE_MODE)
+            .open(path)
+            .map_err(failed(path))?;
+        let lock = hold(&file, path, path)?;
+        under_way.push(Entry { path: path.to_path_buf(), lock, made: Vec::new() });
+        Ok((Partial { path: path.to_path_buf(), lock: None, placed: false }, file))
+    }
+
+    /// Begins a directory; the directories `made` for it go with it.
+    pub(super) fn dir(path: &Path, made: Vec<PathBuf>) -> Result<Partial> {
+        let mut under_way = under_way();
+        clear(path)?;
+        // Not recursive: that it does not exist yet is part of what is asked.
+        DirBuilder::new().mode(DIR_MODE).create(path).map_err(failed(path))?;
+        let name = path.join(LOCK);
+        let locked = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&name);
+        let held = locked.map_err(failed(&name)).and_then(|file| Ok((hold(&file, &name, path)?, file)));
+        match held {
+            Ok((lock, file)) => {
+                under_way.push(Entry { path: path.to_path_buf(), lock, made });
+                Ok(Partial { path: path.to_path_buf(), lock: Some(file), placed: false })
+            }
+            Err(error) => {
+                if matches!(error, Error::Output { .. }) {
+                    let _ = fs::remove_dir(path);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Takes out of a directory what is not to be in its place.
+    pub(super) fn strip(&mut self) -> io::Result<()> {
+        if self.lock.is_some() { fs::remove_file(self.path.join(LOCK)) } else { Ok(()) }
+    }
+
+    /// Brings it to its place by `rename`.
+    pub(super) fn put(&mut self, rename: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+        let mut under_way = under_way();
+        rename(&self.path)?;
+        self.placed = true;
+        under_way.retain(|entry| entry.path != self.path);
+        Ok(())
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if !self.placed {
+            let mut under_way = under_way();
+            remove(&self.path);
+            under_way.retain(|entry| entry.path != self.path);
+        }
+    }
+}
+
+/// Takes the lock of what was just made. On a file system without locks there is none, and nothing is taken over.
+fn hold(file: &File, name: &Path, partial: &Path) -> Result<Id> {
+    let ours = id(&file.metadata().map_err(failed(name))?);
+    let held = !matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+    if held && fs::symlink_metadata(name).is_ok_and(|there| id(&there) == ours) {
+        Ok(ours)
+    } else {
+        Err(Refusal::Unfinished { path: partial.to_path_buf() }.into())
+    }
+}
+
+/// Refuses what is under way or not of this program; what a run that died has left is no hindrance.
+pub(super) fn refuse_living(partial: &Path) -> Result<()> {
+    dead(partial).map(drop)
+}
+
+/// Removes what a run that died has left.
+fn clear(partial: &Path) -> Result<()> {
+    let Some(_held) = dead(partial)? else { return Ok(()) };
+    let removed = if partial.is_dir() { fs::remove_dir_all(partial) } else { fs::remove_file(partial) };
+    removed.map_err(failed(partial))?;
+    if let Some(say) = HEARS.get() {
+        say(partial);
+    }
+    Ok(())
+}
+
+/// The lock of what a run that died has left, if there is something.
+fn dead(partial: &Path) -> Result<Option<File>> {
+    let refused = || Error::from(Refusal::Unfinished { path: partial.to_path_buf() });
+    let there = match fs::symlink_metadata(partial) {
+        Ok(there) => there,
+        // What is there is told by who makes something there.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(failed(partial)(error)),
+    };
+    let name = if there.is_dir() { partial.join(LOCK) } else { partial.to_path_buf() };
+    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = rustix::fs::open(&name, flags, Mode::empty()).map(File::from).map_err(|_| refused())?;
+    let opened = file.metadata().map_err(|_| refused())?;
+    let free = opened.is_file() && file.try_lock().is_ok();
+    if free && fs::symlink_metadata(&name).is_ok_and(|there| id(&there) == id(&opened)) {
+        Ok(Some(file))
+    } else {
+        Err(refused())
+    }
+}
