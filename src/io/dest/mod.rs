@@ -3,8 +3,10 @@
 //! It is written beside its place under another name, brought to the disk, and renamed. Whoever dies on the way
 //! leaves a file that ends in `.partial`, which nobody takes for the real one.
 
+#[doc(hidden)]
 pub mod dir;
 pub(crate) mod hashed;
+#[doc(hidden)]
 pub mod writeback;
 
 use std::fs::{self, File, OpenOptions};
