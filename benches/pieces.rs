@@ -105,8 +105,9 @@ fn walk(criterion: &mut Criterion) {
         ("newest revisions", Keys::Live),
         ("history and HashKV", Keys::History),
     ] {
-        let run =
-            || scan(&db, scan::Options { limit: 1, gate: None, keys }, &Quiet).expect("nobody cancels").hash;
+        let run = || {
+            scan(&db, scan::ScanOptions { limit: 1, gate: None, keys }, &Quiet).expect("nobody cancels").hash
+        };
         group.bench_function(name, |bench| bench.iter(run));
     }
     group.finish();

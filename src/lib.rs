@@ -27,9 +27,10 @@
 //!
 //! | To | Start at |
 //! |---|---|
-//! | do what a command does | [`ops`]: [`ops::status()`], [`ops::inspect()`], [`ops::verify()`] |
+//! | do what a command does | [`ops`]: [`ops::status()`], [`ops::inspect()`], [`ops::verify()`], [`ops::copy()`], [`ops::restore()`] |
 //! | verify many backups and tell other programs | [`ops::verify::fleet::verify_all`], then [`report`] |
-//! | get keys at a revision, histories, differences | [`store::Store`] |
+//! | list keys with their values, at any revision; histories, differences | [`store::Store`] |
+//! | read a stopped member through its log | [`ops::fold::fold_in_memory`], then a [`store::Store`] |
 //! | walk a bbolt file of any program | [`bolt::Db`] |
 //! | read a log | [`wal::Log`] |
 //! | show progress, hear findings, cancel | [`words::monitor::Monitor`] |
@@ -48,22 +49,54 @@
 //! # Example
 //!
 //! ```
-//! use std::path::Path;
-//!
-//! use coldbolt::io::Source;
+//! use coldbolt::etcd::KeyRange;
+//! use coldbolt::ops::restore::Destination;
+//! use coldbolt::ops::verify::Verdict;
+//! use coldbolt::ops::{RestoreOptions, VerifyOptions, restore, verify};
+//! use coldbolt::store::{Store, StoreOptions};
 //! use coldbolt::words::monitor::Quiet;
-//! use coldbolt::{ops, store};
 //!
 //! # fn main() -> coldbolt::Result<()> {
-//! let file = Source::open(Path::new("fixtures/small-3.5.1/snapshot.db"))?;
-//! let status = ops::status(&file, &Quiet)?;
-//! assert_eq!(status.revision, 41);
-//! assert_eq!(status.live_keys, 24);
+//! let backup = "fixtures/small-3.5.1/snapshot.db";
 //!
-//! let hash = store::hashkv(&file, store::HashKvOptions::default(), &Quiet)?;
-//! assert_eq!((hash.hash, hash.compact_revision), (3_594_300_538, 29));
+//! // How good is it?
+//! let verified = verify(backup, &VerifyOptions::default(), &Quiet)?;
+//! for finding in &verified.findings {
+//!     println!("{finding}");
+//! }
+//! assert_eq!(verified.verdict, Verdict::Good);
+//!
+//! // What is in it?
+//! let store = Store::open(backup, &StoreOptions::default(), &Quiet)?;
+//! for kv in store.at(None)?.items(KeyRange::prefix(b"/app/")) {
+//!     let kv = kv?;
+//!     println!("{} is {} bytes long", kv.key.escape_ascii(), kv.value.len());
+//! }
+//! assert_eq!(store.revision(), 41);
+//!
+//! // What would a cluster of one member be that starts from it?
+//! let members = Destination::All("nowhere-yet".into());
+//! let options = RestoreOptions { dry_run: true, ..RestoreOptions::new("a=http://127.0.0.1:2380", members) };
+//! assert_eq!(restore(backup, &options, &Quiet)?.revision, 41);
 //! # Ok(())
 //! # }
+//! ```
+//!
+//! A verb takes whatever becomes an [`Input`]: a path, or a [`Source`](io::Source) that is open already, which may be
+//! bytes in memory. Why an input cannot be read is told by type:
+//!
+//! ```
+//! use std::io::ErrorKind;
+//!
+//! use coldbolt::Error;
+//! use coldbolt::words::cause::Cause;
+//! use coldbolt::words::monitor::Quiet;
+//!
+//! match coldbolt::ops::status("no/such/file", &Quiet) {
+//!     Err(Error::Unreadable { cause: Cause::Io(error), .. }) => assert_eq!(error.kind(), ErrorKind::NotFound),
+//!     Err(Error::Unreadable { cause: Cause::NotThis { is, .. }, .. }) => panic!("this is something else: {is:?}"),
+//!     other => panic!("{other:?}"),
+//! }
 //! ```
 #![deny(
     clippy::indexing_slicing,
@@ -99,6 +132,7 @@ pub mod store;
 pub mod wal;
 pub mod words;
 
+pub use etcd::Input;
 pub use words::error::{At, Corrupt, Error, Result};
 pub use words::finding::{Code, Finding, Severity};
 pub use words::ids::{ClusterId, LeaseId, MemberId, RaftIndex, Term};

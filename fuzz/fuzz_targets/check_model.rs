@@ -209,7 +209,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
 
     let source = Source::from_bytes("file.db", file.clone());
     let db = Db::open(&source).expect("the meta pages fit");
-    let scan = scan(&db, scan::Options { limit: 100, gate: None, keys: Keys::History }, &Quiet).unwrap();
+    let scan = scan(&db, scan::ScanOptions { limit: 100, gate: None, keys: Keys::History }, &Quiet).unwrap();
     let of_pages = |code: &Code| {
         !matches!(
             code,
@@ -242,7 +242,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         let source = Source::from_bytes("packed.db", out);
         let again = scan::scan(
             &Db::open(&source).unwrap(),
-            scan::Options { limit: 9, gate: None, keys: Keys::Stored },
+            scan::ScanOptions { limit: 9, gate: None, keys: Keys::Stored },
             &Quiet,
         )
         .unwrap();

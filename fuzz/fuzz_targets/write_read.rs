@@ -100,7 +100,7 @@ fn run(u: &mut Unstructured) -> Result<()> {
     let db = Db::open(&source).unwrap();
     assert_eq!((db.page_size(), db.meta().txid.0), (options.page_size.into(), options.txid));
     assert_eq!(read(&db.root()), due);
-    let scan = scan(&db, scan::Options { limit: 9, gate: None, keys: Keys::History }, &Quiet).unwrap();
+    let scan = scan(&db, scan::ScanOptions { limit: 9, gate: None, keys: Keys::History }, &Quiet).unwrap();
     let pages: Vec<_> = scan
         .faults
         .kept

@@ -77,7 +77,7 @@ pub fn text(report: &CompareReport) -> String {
     } else {
         text += &format!("\nthey do not agree at revision {}{compacted}", report.revision);
     }
-    for Divergence { member, first_revision, first_keys, differing, keys } in &report.divergences {
+    for Divergence { member, first_revision, first_keys, differing, keys, .. } in &report.divergences {
         let file = |n: usize| report.members.get(n).map_or("", |member| member.file.as_str());
         text += &format!("\n\n{} against {}", file(*member), file(0));
         text += &match first_revision {

@@ -34,7 +34,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let monitor = context.monitor;
     let report = status(&source, monitor)?;
     let versioned = args.compat >= Minor::V36;
-    let StatusReport { hash, revision, live_keys, all_keys, total_size, version } = report;
+    let StatusReport { hash, revision, live_keys, all_keys, total_size, version, .. } = report;
     let keys = if versioned { live_keys } else { all_keys };
     let version = if args.write_out == WriteOut::Json { version } else { clean(&version) };
     let out = &mut *context.out;

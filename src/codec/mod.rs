@@ -1,30 +1,36 @@
 //! Bytes in memory: numbers, checksums, protobuf, and Go's way of writing text and JSON.
 
 pub mod checksum;
+#[doc(hidden)]
 pub mod go;
+#[doc(hidden)]
 pub mod json;
 pub mod proto;
 pub mod wire;
 
 /// A count or offset from disk as a length in memory.
+#[doc(hidden)]
 #[must_use]
 pub fn to_usize(n: u64) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
 }
 
 /// A length in memory as a count or offset on disk.
+#[doc(hidden)]
 #[must_use]
 pub fn to_u64(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
 }
 
 /// The `N` bytes at `offset`, if they are there.
+#[doc(hidden)]
 #[must_use]
 pub fn array_at<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
     bytes.get(offset..)?.first_chunk::<N>().copied()
 }
 
 /// The `len` bytes at `offset`, if they are there.
+#[doc(hidden)]
 #[must_use]
 pub fn slice_at(bytes: &[u8], offset: usize, len: usize) -> Option<&[u8]> {
     bytes.get(offset..offset.checked_add(len)?)

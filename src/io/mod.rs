@@ -7,17 +7,20 @@
 pub mod dest;
 #[cfg(feature = "fs")]
 mod file;
+#[doc(hidden)]
 pub mod gate;
 #[cfg(feature = "mmap")]
 mod map;
 #[cfg(not(feature = "fs"))]
 mod no_file;
 pub mod overlay;
+#[doc(hidden)]
 pub mod parallel;
 pub mod source;
 mod state;
 pub mod window;
 
+#[doc(hidden)]
 pub use gate::Gate;
 #[cfg(feature = "mmap")]
 pub use map::{all_files, map_all_files};

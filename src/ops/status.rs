@@ -3,13 +3,14 @@
 use crate::etcd::{Input, datadir};
 use crate::io::Source;
 use crate::io::gate::with_read_ahead;
-use crate::store::scan::{Keys, Options, scan};
+use crate::store::scan::{Keys, ScanOptions, scan};
 use crate::words::error::{Corrupt, Error, Result};
 use crate::words::finding::{Code, Finding};
 use crate::words::monitor::Monitor;
 
 /// The five numbers, and both meanings of "total keys".
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StatusReport {
     /// CRC-32C over the names, keys and values of all buckets.
     pub hash: u32,
@@ -39,8 +40,9 @@ pub fn status(input: impl Into<Input>, monitor: &dyn Monitor) -> Result<StatusRe
 
 fn numbers(source: &Source, monitor: &dyn Monitor) -> Result<StatusReport> {
     let db = datadir::database(source)?;
-    let scan =
-        with_read_ahead(source, |gate| scan(&db, Options { limit: 100, gate, keys: Keys::Live }, monitor))?;
+    let scan = with_read_ahead(source, |gate| {
+        scan(&db, ScanOptions { limit: 100, gate, keys: Keys::Live }, monitor)
+    })?;
     let name = source.name();
     let mut worst: Option<Corrupt> = None;
     for corrupt in &scan.faults.kept {

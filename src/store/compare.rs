@@ -18,6 +18,7 @@ const NAMED: usize = 100;
 
 /// What a comparison found.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct CompareReport {
     /// The revision at which all were hashed: the greatest that all have.
     pub revision: i64,
@@ -39,6 +40,7 @@ impl CompareReport {
 
 /// One input.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MemberHash {
     /// The file.
     pub file: String,
@@ -52,6 +54,7 @@ pub struct MemberHash {
 
 /// Where an input leaves the first one.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Divergence {
     /// Which input.
     pub member: usize,

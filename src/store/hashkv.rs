@@ -32,6 +32,7 @@ pub struct HashKvOptions {
 
 /// The hash and the two revisions it belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HashKvReport {
     /// CRC-32C.
     pub hash: u32,

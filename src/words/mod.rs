@@ -2,6 +2,7 @@
 
 pub mod cause;
 pub mod codes;
+#[doc(hidden)]
 pub mod collector;
 pub mod corrupt;
 pub mod error;
@@ -11,4 +12,5 @@ pub mod ids;
 pub mod kind;
 pub mod monitor;
 pub mod refusal;
+#[doc(hidden)]
 pub mod text;

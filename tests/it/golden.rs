@@ -66,7 +66,7 @@ impl Store {
 
     /// The hash, the compacted revision and the revision hashed, in the order etcd's tests list them.
     fn triple(&self, revision: i64) -> (u32, i64, i64) {
-        let HashKvReport { hash, revision, compact_revision } = self.hash(at(revision)).unwrap();
+        let HashKvReport { hash, revision, compact_revision, .. } = self.hash(at(revision)).unwrap();
         (hash, compact_revision, revision)
     }
 }

@@ -4,9 +4,11 @@
 //! leaves a file that ends in `.partial`, which nobody takes for the real one and the next run removes. What is made is
 //! for its owner alone, whatever the umask: files have mode 0600, directories 0700.
 
+#[doc(hidden)]
 pub mod dir;
 pub(crate) mod hashed;
 mod partial;
+#[doc(hidden)]
 pub mod writeback;
 
 use std::fs::{self, File};

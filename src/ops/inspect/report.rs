@@ -47,6 +47,7 @@ impl InspectReport {
 
 /// A bbolt file.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct DatabaseReport {
     /// The file.
     pub path: String,
@@ -74,6 +75,7 @@ pub struct DatabaseReport {
 
 /// A SHA-256 and its verdict.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct HashReport {
     /// Of the payload, in hex.
     pub digest: String,
@@ -83,6 +85,7 @@ pub struct HashReport {
 
 /// A meta page.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct MetaReport {
     /// 0 or 1.
     pub number: u8,
@@ -100,6 +103,7 @@ pub struct MetaReport {
 
 /// Pages by kind, and how full they are.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct PagesReport {
     /// Below the high water mark.
     pub total: u64,
@@ -123,6 +127,7 @@ pub struct PagesReport {
 
 /// A bucket.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct BucketReport {
     /// Its name, escaped; a nested one with the names above it, separated by `/`.
     pub name: String,
@@ -137,6 +142,7 @@ pub struct BucketReport {
 
 /// What etcd keeps in a database.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct EtcdReport {
     /// Storage version.
     pub storage: StorageVersion,
@@ -163,6 +169,7 @@ pub struct EtcdReport {
 
 /// A data directory, or the part of one that was given.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct DirectoryReport {
     /// Databases received from a leader.
     pub snap_dbs: Vec<String>,
@@ -176,6 +183,7 @@ pub struct DirectoryReport {
 
 /// A raft snapshot file.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct RaftSnapshotReport {
     /// The file.
     pub path: String,
@@ -197,6 +205,7 @@ pub struct RaftSnapshotReport {
 
 /// A write-ahead log.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct WalReport {
     /// Its directory.
     pub path: String,
@@ -235,6 +244,7 @@ pub struct SnapshotRecord {
 
 /// A WAL segment.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct SegmentReport {
     /// File name.
     pub name: String,
@@ -252,6 +262,7 @@ pub struct SegmentReport {
 
 /// How far a database lags its log.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct LagReport {
     /// The database's consistent index.
     pub consistent_index: RaftIndex,

@@ -14,7 +14,7 @@ use crate::io::{Gate, Source};
 use crate::ops::inspect::metas;
 use crate::snap::backup::Trailer;
 use crate::store::digest::{Digests, digests};
-use crate::store::scan::{Keys, Options, Scan, scan};
+use crate::store::scan::{Keys, Scan, ScanOptions, scan};
 use crate::words::error::{At, Corrupt, Result, printable};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::monitor::Relay;
@@ -181,8 +181,9 @@ impl Run<'_> {
         };
         // One of each is needed for the verdict, even if none is to be shown.
         let limit = self.options.max_findings.max(1);
-        let walker =
-            || walking.then(|| scan(db, Options { limit, gate: gate.as_ref(), keys: self.keys() }, &part));
+        let walker = || {
+            walking.then(|| scan(db, ScanOptions { limit, gate: gate.as_ref(), keys: self.keys() }, &part))
+        };
         let (digest, scan) = join(reader, walker);
         let scan = scan.transpose()?;
         self.monitor.end();
@@ -406,7 +407,7 @@ impl Run<'_> {
             return Ok(());
         }
         let part = Relay::new(self.monitor).as_part().without_findings();
-        let scan = scan(&other, Options { limit: 1, gate: None, keys: Keys::Live }, &part)?;
+        let scan = scan(&other, ScanOptions { limit: 1, gate: None, keys: Keys::Live }, &part)?;
         // A bad first meta page is no fault of the other one's tree.
         let faults = scan
             .faults

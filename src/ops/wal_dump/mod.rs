@@ -97,6 +97,7 @@ pub enum Row<'a> {
 
 /// What a dump found.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct WalDumpReport {
     /// What the WAL holds.
     pub summary: Summary,

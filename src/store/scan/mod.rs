@@ -103,7 +103,7 @@ impl Scan {
 
 /// How to walk.
 #[derive(Debug, Clone, Copy)]
-pub struct Options<'g> {
+pub struct ScanOptions<'g> {
     /// How many faults of each kind to keep.
     pub limit: u64,
     /// The reader that leaf pages wait for, when the file is cold.
@@ -129,14 +129,14 @@ pub enum Keys {
 ///
 /// # Errors
 /// [`Error::Cancelled`] only.
-pub fn scan(db: &Db<'_>, options: Options<'_>, monitor: &dyn Monitor) -> Result<Scan> {
+pub fn scan(db: &Db<'_>, options: ScanOptions<'_>, monitor: &dyn Monitor) -> Result<Scan> {
     walk_or_rerun_alone(
         |alone| pass(db, options, alone, monitor),
         |scan| scan.faults.counts.contains_key(&Code::PageShared),
     )
 }
 
-fn pass(db: &Db<'_>, options: Options<'_>, alone: bool, monitor: &dyn Monitor) -> Result<Scan> {
+fn pass(db: &Db<'_>, options: ScanOptions<'_>, alone: bool, monitor: &dyn Monitor) -> Result<Scan> {
     let visited = Visited::new(db);
     let shared = Shared { gate: options.gate, alone, ..Shared::new(&visited, monitor) };
     let mut faults = Collector::new(options.limit);
