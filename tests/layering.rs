@@ -240,7 +240,7 @@ impl Walk {
                     names.push(name.to_string());
                     at += 1;
                 }
-                Some(TokenTree::Punct(star)) if star.as_char() == '*' && names.len() > 0 => {
+                Some(TokenTree::Punct(star)) if star.as_char() == '*' && !names.is_empty() => {
                     line = star.span().start().line;
                     names.push("*".to_owned());
                     at += 1;

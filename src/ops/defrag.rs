@@ -103,7 +103,7 @@ pub fn defrag_dir(dir: &Path, live_only: bool, monitor: &dyn Monitor) -> Result<
 /// [`Error::Output`] when the new file could not be written or is not what it should be. Then nothing of it is left,
 /// and the source is as it was.
 pub fn defrag(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -> Result<DefragReport> {
-    idle(source)?;
+    refuse_locked(source)?;
     let (path, existing) = match &options.destination {
         DefragDestination::New(path) => (path.as_path(), Existing::Keep),
         DefragDestination::InPlace => (source.path(), Existing::Replace),
@@ -162,7 +162,7 @@ pub fn defrag(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -
     })
 }
 
-fn idle(source: &Source) -> Result<()> {
+fn refuse_locked(source: &Source) -> Result<()> {
     if source.flock() == Lock::Held {
         return Err(Error::unreadable(source.path(), Cause::InUse(Some(Hint::DefragLive))));
     }

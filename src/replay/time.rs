@@ -121,7 +121,7 @@ impl EntryTimes {
         };
         let before = chain.partition_point(|timed| timed.time <= to && timed.index.get() <= limit);
         let Some(last) = before.checked_sub(1).and_then(|at| chain.get(at)) else {
-            let (from, first, index) = (from.into(), first.time, first.index.into());
+            let (from, first, index) = (from.into(), first.time, first.index);
             return Err(Refusal::BeginsLater { from, first, index, asked: to }.into());
         };
         let next = chain.iter().find(|timed| timed.time > to).copied();

@@ -90,7 +90,7 @@ pub fn inspect_file(
             report.database = Some(database);
         }
     }
-    Ok(told(report, found))
+    Ok(with_findings(report, found))
 }
 
 /// Looks at a directory.
@@ -146,11 +146,11 @@ pub fn inspect_dir(dir: &DataDir, options: InspectOptions, monitor: &dyn Monitor
         wal_lock: sources.last().map(Source::ofd_lock),
     });
     report.lag = lag(&report);
-    Ok(told(report, found))
+    Ok(with_findings(report, found))
 }
 
 /// The report with what was found on the way.
-fn told(report: InspectReport, found: Teller<'_>) -> InspectReport {
+fn with_findings(report: InspectReport, found: Teller<'_>) -> InspectReport {
     InspectReport { findings: found.all.kept, finding_counts: found.all.counts, ..report }
 }
 
