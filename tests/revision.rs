@@ -43,16 +43,16 @@ fn the_revision_is_the_last_stored_or_the_compacted_one_whichever_is_greater() {
         let path = dir.path().join(format!("{b}.db"));
         compacted(&path, b);
         let source = Source::open(&path).unwrap();
-        assert_eq!(Store::open(&source, StoreOptions::default(), &Quiet).unwrap().revision(), 8);
-        assert_eq!(hashkv(&source, HashKvOptions::default(), &Quiet).unwrap().revision, 8);
-        let verified = verify(&path, VerifyOptions::default(), &Quiet).unwrap();
+        assert_eq!(Store::open(&source, &StoreOptions::default(), &Quiet).unwrap().revision(), 8);
+        assert_eq!(hashkv(&source, &HashKvOptions::default(), &Quiet).unwrap().revision, 8);
+        let verified = verify(&path, &VerifyOptions::default(), &Quiet).unwrap();
         assert_eq!((verified.measured.revision, verified.measured.compact_revision), (Some(8), Some(8)));
         let to = dir.path().join(format!("{b}.copy"));
-        assert_eq!(copy(&path, &to, CopyOptions::default(), &Quiet).unwrap().revision, 8);
+        assert_eq!(copy(&path, &to, &CopyOptions::default(), &Quiet).unwrap().revision, 8);
 
         // What a policy asks of it, and of one that was taken later.
         let policy = Policy { min_revision: Some(8), max_revision: Some(8), ..Policy::default() };
-        let later = verify(&to, VerifyOptions::default(), &Quiet).unwrap();
+        let later = verify(&to, &VerifyOptions::default(), &Quiet).unwrap();
         let previous = Previous::of(&verified);
         let now = jiff::Timestamp::UNIX_EPOCH;
         let judged = check(&policy, &later, Some(&previous), now);

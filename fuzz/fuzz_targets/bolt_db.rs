@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use coldbolt::codec::checksum::fnv1a64;
 use coldbolt::io::Source;
-use coldbolt::ops::inspect::inspect_file;
+use coldbolt::ops::inspect;
 use coldbolt::ops::{InspectOptions, status};
 use coldbolt::store::hashkv;
 use coldbolt::store::hashkv::HashKvOptions;
@@ -32,8 +32,8 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let stated = status(&source, &heard);
     let sound = stated.is_ok() && !heard.0.load(Ordering::Relaxed);
     let options = InspectOptions { hash: true, max_findings: 3 };
-    let inspected = inspect_file(&source, options, &Heard::default());
-    let hashed = hashkv(&source, HashKvOptions::default(), &Heard::default());
+    let inspected = inspect(&source, &options, &Heard::default());
+    let hashed = hashkv(&source, &HashKvOptions::default(), &Heard::default());
     if let (Ok(report), Ok(stated)) = (&inspected, &stated) {
         let database = report.database.as_ref().unwrap();
         let damage = report
@@ -54,7 +54,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         }
         drop(serde_json::to_string(report).unwrap());
     }
-    let _ = hashkv(&source, HashKvOptions { revision: Some(1), compact_revision: Some(1) }, &Quiet);
+    let _ = hashkv(&source, &HashKvOptions { revision: Some(1), compact_revision: Some(1) }, &Quiet);
 });
 
 fn with_good_metas(mut bytes: Vec<u8>) -> Vec<u8> {

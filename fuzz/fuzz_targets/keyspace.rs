@@ -37,17 +37,17 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let source = Source::from_bytes("file.db", bytes);
     let options = StoreOptions { memory: 500, ..StoreOptions::default() };
     // With damage: nothing but an end, and order.
-    if let Ok(store) = Store::open(&source, StoreOptions { allow_damage: true, ..options }, &Quiet) {
+    if let Ok(store) = Store::open(&source, &StoreOptions { allow_damage: true, ..options }, &Quiet) {
         if let Ok(view) = store.at(None) {
-            let keys: Vec<_> = view.keys(KeyRange::all()).map_while(Result::ok).collect();
+            let keys: Vec<_> = view.keys(KeyRange::all()).with_deleted().map_while(Result::ok).collect();
             assert!(keys.is_sorted_by(|a, b| a.key < b.key));
         }
         let _ = store.events(None, None, None, &mut |_| ControlFlow::Continue(()));
         let _ = store.facts_with_leases(10);
     }
-    let Ok(store) = Store::open(&source, options, &Quiet) else { return };
+    let Ok(store) = Store::open(&source, &options, &Quiet) else { return };
     let Some(kvs) = live(&store) else { return };
-    let roomy = Store::open(&source, StoreOptions::default(), &Quiet).unwrap();
+    let roomy = Store::open(&source, &StoreOptions::default(), &Quiet).unwrap();
     assert_eq!(live(&roomy).as_ref(), Some(&kvs));
     for kv in kvs.iter().take(20) {
         assert_eq!(store.at(None).unwrap().get(&kv.key).unwrap().as_ref(), Some(kv));

@@ -14,7 +14,7 @@ use coldbolt::etcd::request::request_op::Request;
 use coldbolt::etcd::request::*;
 use coldbolt::etcd::{BucketKey, KeyValue, Revision};
 use coldbolt::io::Source;
-use coldbolt::ops::verify::{VerifyOptions, verify_file};
+use coldbolt::ops::verify::{VerifyOptions, verify};
 use coldbolt::raft::{ConfChange, Entry, EntryView};
 use coldbolt::replay::apply::{Interest, Overlay, Replayer, Version};
 use coldbolt::store::scan::{self, scan};
@@ -300,7 +300,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let mut out = Vec::new();
     pack(&over, &patched.places(&over, &reached), &mut out, &Quiet).unwrap();
     let written = Source::from_bytes("written.db", out);
-    let report = verify_file(&written, VerifyOptions::default(), &Quiet).unwrap();
+    let report = verify(&written, &VerifyOptions::default(), &Quiet).unwrap();
     if !all_made {
         return;
     }

@@ -5,7 +5,7 @@
 use coldbolt::Severity;
 use coldbolt::codec::checksum::{fnv1a64, sha256};
 use coldbolt::io::Source;
-use coldbolt::ops::verify::{Verdict, VerifyOptions, verify_file};
+use coldbolt::ops::verify::{Verdict, VerifyOptions, verify};
 use coldbolt::words::monitor::Quiet;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
@@ -28,7 +28,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let source = Source::from_bytes("file.db", bytes);
     for max_findings in [0, 1000] {
         let options = VerifyOptions { max_findings, ..VerifyOptions::default() };
-        let Ok(report) = verify_file(&source, options, &Quiet) else { return };
+        let Ok(report) = verify(&source, &options, &Quiet) else { return };
         let damage = report.findings.iter().any(|finding| finding.severity == Severity::Damage);
         assert!(!damage || report.verdict == Verdict::Bad);
         assert!(

@@ -1,5 +1,7 @@
 //! A bbolt file: its two meta pages, which of them counts, and its pages.
 
+use std::sync::Arc;
+
 use super::limits::{ELEMENT, HEADER};
 use super::page::{self, Header};
 use super::{Kind, Meta, Page, Pgid, meta};
@@ -26,13 +28,29 @@ pub struct MetaSlot {
     pub header_fault: Option<Box<Corrupt>>,
 }
 
-/// A bbolt file, opened through one of its meta pages.
-#[derive(Debug)]
+/// A bbolt file, opened through one of its meta pages. A clone shares what is known of them.
+#[derive(Debug, Clone)]
 pub struct Db<'s> {
     source: &'s Source,
-    slots: [MetaSlot; 2],
+    slots: Arc<[MetaSlot; 2]>,
     live: Meta,
     live_number: u8,
+}
+
+/// What the meta pages of a file say, for whoever keeps the file and opens it again.
+#[derive(Debug, Clone)]
+pub(crate) struct Metas {
+    slots: Arc<[MetaSlot; 2]>,
+    live: Meta,
+    live_number: u8,
+}
+
+impl Metas {
+    /// The file whose meta pages these are, without reading them again.
+    pub(crate) fn db<'s>(&self, source: &'s Source) -> Db<'s> {
+        let Metas { slots, live, live_number } = self.clone();
+        Db { source, slots, live, live_number }
+    }
 }
 
 impl<'s> Db<'s> {
@@ -41,11 +59,11 @@ impl<'s> Db<'s> {
     /// # Errors
     /// `meta-invalid` when neither validates, `meta-unusable` when those that do name impossible pages.
     pub fn open(source: &'s Source) -> Result<Db<'s>, Box<Corrupt>> {
-        let slots = slots(source);
+        let slots = Arc::new(slots(source));
         // bbolt compares transactions before it validates (`DB.meta`); the higher one that validates wins, page 0
         // when equal.
         let mut best: Option<(u8, Meta)> = None;
-        for slot in &slots {
+        for slot in slots.iter() {
             if let (None, Some(meta)) = (&slot.fault, slot.meta)
                 && best.is_none_or(|(_, b)| meta.txid > b.txid)
             {
@@ -63,6 +81,10 @@ impl<'s> Db<'s> {
     pub fn with_meta(&self, number: u8) -> Option<Db<'s>> {
         let slot = self.slots.iter().find(|s| s.number == number && s.fault.is_none())?;
         Some(Db { source: self.source, slots: self.slots.clone(), live: slot.meta?, live_number: number })
+    }
+
+    pub(crate) fn metas(&self) -> Metas {
+        Metas { slots: self.slots.clone(), live: self.live, live_number: self.live_number }
     }
 
     /// Both meta pages.

@@ -98,7 +98,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
                     .to_owned(),
             ));
         }
-        let mut report = copy_directory(&args.source, &args.dest, options, context.monitor)?;
+        let mut report = copy_directory(&args.source, &args.dest, &options, context.monitor)?;
         hint::findings(&mut report.findings);
         return directory(&args.dest, args.write_out, "coldbolt.copy-directory/1", &report, context);
     }
@@ -113,11 +113,11 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let mut report = if stdout {
         let mut file = tempfile::tempfile()?;
         let report =
-            copy_into(&args.source, (&mut file, Path::new("(standard output)")), options, context.monitor)?;
+            copy_into(&args.source, (&mut file, Path::new("(standard output)")), &options, context.monitor)?;
         pour(file, context.out)?;
         report
     } else {
-        copy(&args.source, &args.dest, options, context.monitor)?
+        copy(&args.source, &args.dest, &options, context.monitor)?
     };
     hint::findings(&mut report.findings);
     finish(&args.dest, args.manifest.as_deref(), args.write_out, "coldbolt.copy/1", &report, context)

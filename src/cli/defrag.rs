@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use coldbolt::ops::defrag::{DefragDestination, DefragOptions, DefragReport, defrag, defrag_dir};
+use coldbolt::ops::defrag::{DefragOptions, DefragReport, defrag};
 use serde_json::json;
 
 use super::out::{Form, json, size};
@@ -44,15 +44,15 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
+    let live_only = args.live_only;
     let mut report = match (&args.data_dir, &args.path, &args.output) {
-        (Some(dir), ..) => defrag_dir(dir, args.live_only, context.monitor)?,
+        (Some(dir), ..) => {
+            let options = DefragOptions { live_only, ..DefragOptions::in_place() };
+            defrag(dir.join("member/snap/db"), &options, context.monitor)?
+        }
         (None, Some(path), Some(output)) => {
-            let destination = DefragDestination::New(output.clone());
-            defrag(
-                &input::database(path)?,
-                &DefragOptions { destination, live_only: args.live_only },
-                context.monitor,
-            )?
+            let options = DefragOptions { live_only, ..DefragOptions::to(output) };
+            defrag(input::database(path)?, &options, context.monitor)?
         }
         _ => return Err(Fail::Usage("FILE and --output, or --data-dir".to_owned())),
     };

@@ -99,14 +99,14 @@ fn sign(kind: DifferenceKind) -> char {
     }
 }
 
-fn side(view: View<'_, '_>) -> String {
+fn side(view: View<'_>) -> String {
     format!("{} at revision {}", view.store().source().name(), view.revision())
 }
 
 fn list(
     args: &Args,
-    before: View<'_, '_>,
-    after: View<'_, '_>,
+    before: View<'_>,
+    after: View<'_>,
     options: &DiffOptions<'_>,
     out: &mut dyn Write,
 ) -> Result<bool, Fail> {
@@ -157,8 +157,8 @@ fn words([added, removed, changed, recreated]: [u64; 4]) -> String {
 /// What changed in the value, where that was asked for and there are two.
 fn changes(
     args: &Args,
-    before: View<'_, '_>,
-    after: View<'_, '_>,
+    before: View<'_>,
+    after: View<'_>,
     difference: &Difference<'_>,
     windows: &mut [Window; 2],
 ) -> Result<Vec<String>, Fail> {
@@ -236,8 +236,8 @@ const MOST_PREFIXES: usize = 10_000;
 
 fn summary(
     args: &Args,
-    before: View<'_, '_>,
-    after: View<'_, '_>,
+    before: View<'_>,
+    after: View<'_>,
     options: &DiffOptions<'_>,
     out: &mut dyn Write,
 ) -> Result<bool, Fail> {

@@ -107,13 +107,7 @@ impl Args {
 }
 
 #[cfg(feature = "parquet")]
-fn parquet(
-    args: &Args,
-    store: &Store<'_>,
-    view: View<'_, '_>,
-    range: KeyRange<'_>,
-    out: &mut dyn Write,
-) -> Done {
+fn parquet(args: &Args, store: &Store<'_>, view: View<'_>, range: KeyRange<'_>, out: &mut dyn Write) -> Done {
     let mut writer = super::parquet::Writer::new(args.all_revisions, !args.no_values)?;
     if args.all_revisions {
         export::change_rows(store, args.only(&range), &mut |kv, change| {
@@ -127,7 +121,7 @@ fn parquet(
 }
 
 #[cfg(not(feature = "parquet"))]
-fn parquet(_: &Args, _: &Store<'_>, _: View<'_, '_>, _: KeyRange<'_>, _: &mut dyn Write) -> Done {
+fn parquet(_: &Args, _: &Store<'_>, _: View<'_>, _: KeyRange<'_>, _: &mut dyn Write) -> Done {
     let what = "this coldbolt was built without Parquet; \
                 build it with `cargo build --release --features parquet`";
     Err(Fail::Usage(what.to_owned()))

@@ -156,7 +156,7 @@ impl<'v> VersionJson<'v> {
 fn list(args: &Args, prefix: &[u8], store: &Store<'_>, out: &mut dyn Write) -> Result<(), Fail> {
     let mut list =
         List::begin(out, args.write_out, "coldbolt.history-keys/1", &store.source().name(), "keys")?;
-    for state in store.at(None)?.keys(KeyRange::prefix(prefix)) {
+    for state in store.at(None)?.keys(KeyRange::prefix(prefix)).with_deleted() {
         let state = state?;
         if state.deleted || !args.deleted {
             list.item(&key_json(&state), |out| key_line(out, &state))?;

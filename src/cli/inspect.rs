@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use coldbolt::etcd::Facts;
 use coldbolt::io::source::Lock;
-use coldbolt::ops::inspect::{DatabaseReport, EtcdReport, MetaReport, WalReport, inspect_file};
+use coldbolt::ops::inspect::{DatabaseReport, EtcdReport, MetaReport, WalReport};
 use coldbolt::ops::{InspectOptions, InspectReport, inspect};
 use coldbolt::snap::backup::Trailer;
 use coldbolt::{MemberId, Severity};
@@ -49,9 +49,9 @@ struct Document<'r> {
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let options = InspectOptions { hash: args.hash, max_findings: args.max_findings };
     let mut report = if args.path == Path::new("-") {
-        inspect_file(&input::any_file(&args.path)?, options, context.monitor)?
+        inspect(input::any_file(&args.path)?, &options, context.monitor)?
     } else {
-        inspect(&args.path, options, context.monitor)?
+        inspect(&args.path, &options, context.monitor)?
     };
     hint::findings(&mut report.findings);
     match args.write_out {

@@ -129,26 +129,25 @@ fn json_of(state: &KeyState) -> Value {
     Value::Object(item)
 }
 
-fn list(args: &Args, view: View<'_, '_>, out: &mut dyn Write) -> Result<(), Fail> {
+fn list(args: &Args, view: View<'_>, out: &mut dyn Write) -> Result<(), Fail> {
     if args.write_out == Listing::Simple {
         writeln!(out, "{HEADER}")?;
     }
     let mut list =
         List::begin(out, args.write_out, "coldbolt.keys/1", &view.store().source().name(), "keys")?;
-    for state in view.keys(args.range()) {
+    let keys = view.keys(args.range());
+    for state in if args.all { keys.with_deleted() } else { keys } {
         let state = state?;
-        if args.all || !state.deleted {
-            if args.write_out == Listing::Simple {
-                list.item(&(), |out| line(out, &state))?;
-            } else {
-                list.item(&json_of(&state), |_| Ok(()))?;
-            }
+        if args.write_out == Listing::Simple {
+            list.item(&(), |out| line(out, &state))?;
+        } else {
+            list.item(&json_of(&state), |_| Ok(()))?;
         }
     }
     Ok(list.end()?)
 }
 
-fn top(args: &Args, n: usize, view: View<'_, '_>, out: &mut dyn Write) -> Result<(), Fail> {
+fn top(args: &Args, n: usize, view: View<'_>, out: &mut dyn Write) -> Result<(), Fail> {
     let measure = |state: &KeyState| match args.by {
         By::Size => state.live_size(),
         By::Stored => state.bytes,
@@ -162,7 +161,7 @@ fn top(args: &Args, n: usize, view: View<'_, '_>, out: &mut dyn Write) -> Result
         greatest.sort_by_key(|(measured, _)| std::cmp::Reverse(*measured));
         greatest.truncate(n);
     };
-    for state in view.keys(args.range()) {
+    for state in view.keys(args.range()).with_deleted() {
         let state = state?;
         let measured = measure(&state);
         total = total.saturating_add(measured);
@@ -200,7 +199,7 @@ fn percent(part: u64, whole: u64) -> String {
     if whole == 0 { "-".to_owned() } else { format!("{:.1} %", part as f64 * 100.0 / whole as f64) }
 }
 
-fn show_tree(args: &Args, view: View<'_, '_>, out: &mut dyn Write) -> Result<(), Fail> {
+fn show_tree(args: &Args, view: View<'_>, out: &mut dyn Write) -> Result<(), Fail> {
     let separator = args.separator.to_string();
     let (range, separator, depth) = (args.range(), separator.as_bytes(), args.depth);
     let Some(root) = tree(view, &TreeOptions { range, separator, depth, most: MOST_NODES })? else {

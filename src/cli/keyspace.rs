@@ -126,7 +126,7 @@ pub fn open(
             damage: if allow_damage { fold::Damage::Allow } else { fold::Damage::Refuse },
             ..FoldInMemoryOptions::default()
         };
-        return opened(What::Folded(Box::new(fold_in_memory(path, options, monitor)?)));
+        return opened(What::Folded(Box::new(fold_in_memory(path, &options, monitor)?)));
     }
     if stdin || !path.is_dir() {
         return opened(What::File(input::database(path)?));
@@ -144,7 +144,7 @@ impl Opened {
             What::File(source) | What::Directory(source, _) => source,
             What::Folded(folded) => &folded.source,
         };
-        let store = Store::open(source, self.options, monitor)?;
+        let store = Store::open(source, &self.options, monitor)?;
         if let What::Directory(_, directory) = &self.what {
             store.warn_of_log(directory)?;
         }

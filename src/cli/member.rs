@@ -130,14 +130,14 @@ fn change(args: &Change, changes: &[ConfChange], schema: &str, context: &mut Con
         changes,
         ..CopyOptions::default()
     };
-    let mut report = copy_directory(&args.data_dir, &args.output, options, context.monitor)?;
+    let mut report = copy_directory(&args.data_dir, &args.output, &options, context.monitor)?;
     hint::findings(&mut report.findings);
     directory(&args.output, args.write_out, schema, &report, context)
 }
 
 fn list(args: &ListArgs, context: &mut Context<'_>) -> Done {
     let options = CopyOptions { version: args.etcd_version, ..CopyOptions::default() };
-    let members = members(&args.data_dir, options, context.monitor)?;
+    let members = members(&args.data_dir, &options, context.monitor)?;
     if args.write_out == Form::Json {
         json(context.out, &json!({ "schema": "coldbolt.member-list/1", "members": members }))?;
         return Ok(Verdict::Good);

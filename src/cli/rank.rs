@@ -35,7 +35,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
-    let mut report = rank(&args.directories, RankOptions { version: args.etcd_version }, context.monitor)?;
+    let mut report = rank(&args.directories, &RankOptions { version: args.etcd_version }, context.monitor)?;
     hint::findings(&mut report.findings);
     for member in &mut report.members {
         hint::findings(&mut member.findings);

@@ -78,11 +78,11 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         }
         let mut file = tempfile::tempfile()?;
         let report =
-            copy_into(source, (&mut file, Path::new("(standard output)")), options, context.monitor)?;
+            copy_into(source, (&mut file, Path::new("(standard output)")), &options, context.monitor)?;
         pour(file, context.out)?;
         report
     } else {
-        copy(source, &args.output, options, context.monitor)?
+        copy(source, &args.output, &options, context.monitor)?
     };
     hint::findings(&mut report.findings);
     finish(&args.output, None, args.write_out, "coldbolt.replay/1", &report, context)

@@ -1,9 +1,6 @@
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use coldbolt::io::Source;
-use coldbolt::ops::seal::{self, SealReport};
-use coldbolt::words::monitor::Monitor;
+use coldbolt::ops::seal::{self, SealReport, seal_into, unseal_into};
 use serde_json::json;
 
 use super::copy::pour;
@@ -48,28 +45,35 @@ struct Both {
     write_out: Option<Form>,
 }
 
-type Work = fn(&Source, (&mut File, &Path), &dyn Monitor) -> coldbolt::Result<SealReport>;
-
 pub fn seal(args: &SealArgs, context: &mut Context<'_>) -> Done {
-    run(&args.both, seal::seal, "coldbolt.seal/1", context)
+    run(&args.both, true, context)
 }
 
 pub fn unseal(args: &UnsealArgs, context: &mut Context<'_>) -> Done {
-    run(&args.both, seal::unseal, "coldbolt.unseal/1", context)
+    run(&args.both, false, context)
 }
 
-fn run(args: &Both, work: Work, schema: &str, context: &mut Context<'_>) -> Done {
+fn run(args: &Both, sealing: bool, context: &mut Context<'_>) -> Done {
     let source = input::database(&args.path)?;
     if args.output == Path::new("-") {
         if args.write_out.is_some() {
             return Err(Fail::Usage("--write-out and a file cannot both go to standard output".to_owned()));
         }
         let mut file = tempfile::tempfile()?;
-        work(&source, (&mut file, Path::new("(standard output)")), context.monitor)?;
+        let out = (&mut file, Path::new("(standard output)"));
+        if sealing {
+            seal_into(source, out, context.monitor)?;
+        } else {
+            unseal_into(source, out, context.monitor)?;
+        }
         pour(file, context.out)?;
         return Ok(Verdict::Good);
     }
-    let report = seal::to_file(&source, &args.output, context.monitor, work)?;
+    let (schema, report) = if sealing {
+        ("coldbolt.seal/1", seal::seal(source, &args.output, context.monitor)?)
+    } else {
+        ("coldbolt.unseal/1", seal::unseal(source, &args.output, context.monitor)?)
+    };
     let output = args.output.to_string_lossy();
     if args.write_out == Some(Form::Json) {
         let SealReport { source, bytes, sha256, .. } = report;

@@ -72,7 +72,7 @@ pub fn snapshot(cluster: &NewCluster, version: Minor) -> (SnapName, Vec<u8>) {
         peer_urls: &m.peer_urls,
         learner: m.learner,
     });
-    let data = v2::store(members, None, u64::from(version > Minor::V35));
+    let data = v2::store(members, &[], None, u64::from(version > Minor::V35));
     let index = commit(cluster);
     let metadata = SnapshotMetadata {
         conf_state: Some(conf_state(cluster, version)),

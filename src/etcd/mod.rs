@@ -7,6 +7,7 @@ pub mod datadir;
 pub mod facts;
 pub mod history;
 pub mod identity;
+pub mod input;
 pub mod key_range;
 pub mod kv;
 pub mod lease;
@@ -21,6 +22,7 @@ pub mod stored;
 
 pub use datadir::DataDir;
 pub use facts::Facts;
+pub use input::Input;
 pub use key_range::KeyRange;
 pub use kv::KeyValue;
 pub use revision::{BucketKey, Revision};

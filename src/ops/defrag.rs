@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::verify::{Level, TrailerState, Verification, VerifyOptions, refuse_damage, verify_file};
+use super::verify::{Closeness, Level, TrailerState, Verification, refuse_damage, verify_file};
 use crate::bolt::Db;
 use crate::bolt::writer::Freelist;
 use crate::etcd::datadir;
-use crate::etcd::{BucketKey, Facts, Revision, small};
+use crate::etcd::{BucketKey, Facts, Input, Revision, small};
 use crate::io::Source;
 use crate::io::dest::{self, Dest, Existing};
 use crate::io::gate::is_cold;
@@ -47,6 +47,20 @@ pub struct DefragOptions {
     pub destination: DefragDestination,
     /// Finish the compaction that the file has marked: drop what etcd would.
     pub live_only: bool,
+}
+
+impl DefragOptions {
+    /// To a new file, with all that the source holds.
+    #[must_use]
+    pub fn to(path: impl Into<PathBuf>) -> DefragOptions {
+        DefragOptions { destination: DefragDestination::New(path.into()), live_only: false }
+    }
+
+    /// In the place of the source, with all that it holds.
+    #[must_use]
+    pub fn in_place() -> DefragOptions {
+        DefragOptions { destination: DefragDestination::InPlace, live_only: false }
+    }
 }
 
 /// The size of a file.
@@ -86,23 +100,24 @@ pub struct DefragReport {
     pub notes: Vec<Note>,
 }
 
-/// Defragments the database of a data directory in its place.
-///
-/// # Errors
-/// As [`defrag`].
-pub fn defrag_dir(dir: &Path, live_only: bool, monitor: &dyn Monitor) -> Result<DefragReport> {
-    let path = dir.join("member/snap/db");
-    let source = Source::open(&path)?;
-    defrag(&source, &DefragOptions { destination: DefragDestination::InPlace, live_only }, monitor)
-}
-
-/// Writes a database or snapshot file anew.
+/// Writes a database or snapshot file anew, or the database of a data directory.
 ///
 /// # Errors
 /// [`Error::Unreadable`] when a running etcd holds the source, [`Error::Damaged`] when it is damaged,
 /// [`Error::Output`] when the new file could not be written or is not what it should be. Then nothing of it is left,
 /// and the source is as it was.
-pub fn defrag(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -> Result<DefragReport> {
+pub fn defrag(
+    input: impl Into<Input>,
+    options: &DefragOptions,
+    monitor: &dyn Monitor,
+) -> Result<DefragReport> {
+    let input = input.into();
+    let source =
+        if input.is_dir() { Source::open(&input.path().join("member/snap/db"))? } else { input.open()? };
+    anew(&source, options, monitor)
+}
+
+fn anew(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -> Result<DefragReport> {
     refuse_locked(source)?;
     let (path, existing) = match &options.destination {
         DefragDestination::New(path) => (path.as_path(), Existing::Keep),
@@ -183,11 +198,8 @@ fn lock(path: &Path) -> Result<File> {
 
 /// Verifies the source, which must be whole.
 fn whole(source: &Source, sealing: bool, monitor: &dyn Monitor) -> Result<Verification> {
-    let verification = verify_file(
-        source,
-        VerifyOptions { level: Level::Mvcc, sealing, ..VerifyOptions::default() },
-        monitor,
-    )?;
+    let closeness = Closeness { sealing, ..Closeness::default() };
+    let verification = verify_file(source, Level::Mvcc, closeness, monitor)?;
     refuse_damage(&verification.findings, false)?;
     Ok(verification)
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::bolt::Db;
 use crate::codec::{checksum, to_u64, to_usize};
-use crate::etcd::datadir;
+use crate::etcd::{Input, datadir};
 use crate::io::Source;
 use crate::io::dest::{Dest, Existing};
 use crate::io::source::Lock;
@@ -34,13 +34,28 @@ pub struct SealReport {
     pub sha256: String,
 }
 
-/// Adds the trailer; what the file reserves past its last page is left out, as `snapshot save` leaves it out. Into
-/// `out`, which is empty; `name` is for messages.
+/// Adds the trailer, in a file that does not exist; what the source reserves past its last page is left out, as
+/// `snapshot save` leaves it out.
 ///
 /// # Errors
-/// [`Error::Refused`] when there is one already; [`Error::Unreadable`] when the file is in use; [`Error::Damaged`].
-pub fn seal(source: &Source, out: (&mut File, &Path), monitor: &dyn Monitor) -> Result<SealReport> {
-    source.unchanged_or_error(monitor, put_on(source, out, monitor))
+/// [`Error::Refused`] when there is one already; [`Error::Unreadable`] when the file is in use; [`Error::Damaged`];
+/// [`Error::Output`].
+pub fn seal(input: impl Into<Input>, to: &Path, monitor: &dyn Monitor) -> Result<SealReport> {
+    let input = input.into();
+    to_file(to, |out| seal_into(input, out, monitor))
+}
+
+/// The same into a file that is open and empty; its name is for messages.
+///
+/// # Errors
+/// As [`seal`].
+pub fn seal_into(
+    input: impl Into<Input>,
+    out: (&mut File, &Path),
+    monitor: &dyn Monitor,
+) -> Result<SealReport> {
+    let source = input.into().open()?;
+    source.unchanged_or_error(monitor, put_on(&source, out, monitor))
 }
 
 fn put_on(source: &Source, (out, name): (&mut File, &Path), monitor: &dyn Monitor) -> Result<SealReport> {
@@ -80,12 +95,27 @@ fn put_on(source: &Source, (out, name): (&mut File, &Path), monitor: &dyn Monito
     })
 }
 
-/// Takes the trailer off.
+/// Takes the trailer off, in a file that does not exist.
 ///
 /// # Errors
-/// [`Error::Refused`] when there is none, [`Error::Damaged`] when it is not that of the file: a wrong one is evidence.
-pub fn unseal(source: &Source, out: (&mut File, &Path), monitor: &dyn Monitor) -> Result<SealReport> {
-    source.unchanged_or_error(monitor, take_off(source, out, monitor))
+/// [`Error::Refused`] when there is none, [`Error::Damaged`] when it is not that of the file: a wrong one is evidence;
+/// [`Error::Output`].
+pub fn unseal(input: impl Into<Input>, to: &Path, monitor: &dyn Monitor) -> Result<SealReport> {
+    let input = input.into();
+    to_file(to, |out| unseal_into(input, out, monitor))
+}
+
+/// The same into a file that is open and empty; its name is for messages.
+///
+/// # Errors
+/// As [`unseal`].
+pub fn unseal_into(
+    input: impl Into<Input>,
+    out: (&mut File, &Path),
+    monitor: &dyn Monitor,
+) -> Result<SealReport> {
+    let source = input.into().open()?;
+    source.unchanged_or_error(monitor, take_off(&source, out, monitor))
 }
 
 fn take_off(source: &Source, (out, name): (&mut File, &Path), monitor: &dyn Monitor) -> Result<SealReport> {
@@ -108,19 +138,10 @@ fn take_off(source: &Source, (out, name): (&mut File, &Path), monitor: &dyn Moni
     Ok(SealReport { source: source.name(), bytes: payload, sha256: checksum::hex(&digest) })
 }
 
-/// Either, to a file that does not exist.
-///
-/// # Errors
-/// As [`seal`] or [`unseal`], and [`Error::Output`].
-pub fn to_file(
-    source: &Source,
-    to: &Path,
-    monitor: &dyn Monitor,
-    work: fn(&Source, (&mut File, &Path), &dyn Monitor) -> Result<SealReport>,
-) -> Result<SealReport> {
+fn to_file(to: &Path, work: impl FnOnce((&mut File, &Path)) -> Result<SealReport>) -> Result<SealReport> {
     let dest = Dest::create(to, Existing::Keep)?;
     let (mut file, name) = dest.file()?;
-    let report = work(source, (&mut file, name), monitor)?;
+    let report = work((&mut file, name))?;
     drop(file);
     dest.finish()?;
     Ok(report)

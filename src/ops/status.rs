@@ -1,6 +1,6 @@
 //! `status`: the numbers `etcdutl snapshot status` prints, from a walk that also checks every page.
 
-use crate::etcd::datadir;
+use crate::etcd::{Input, datadir};
 use crate::io::Source;
 use crate::io::gate::with_read_ahead;
 use crate::store::scan::{Keys, Options, scan};
@@ -32,8 +32,9 @@ pub struct StatusReport {
 /// # Errors
 /// [`Error::Damaged`] with the first broken rule when the numbers could not be right, after all of them went to the
 /// monitor; [`Error::Unreadable`] when it is another kind of file, or changed meanwhile.
-pub fn status(source: &Source, monitor: &dyn Monitor) -> Result<StatusReport> {
-    source.unchanged_or_error(monitor, numbers(source, monitor))
+pub fn status(input: impl Into<Input>, monitor: &dyn Monitor) -> Result<StatusReport> {
+    let source = input.into().open()?;
+    source.unchanged_or_error(monitor, numbers(&source, monitor))
 }
 
 fn numbers(source: &Source, monitor: &dyn Monitor) -> Result<StatusReport> {

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::apply::{self, Done, Interest, Overlay, Replayed, Replayer, Version};
+use super::believed::Believed;
 use super::member_log::MemberLog;
 use super::options::{FoldOptions, Uncommitted};
 use super::tail::Tail;
@@ -109,6 +110,8 @@ pub struct Position {
     pub state: HardState,
     /// Who is a member.
     pub members: Vec<Member>,
+    /// Who was one, and may not come back.
+    pub removed: Vec<MemberId>,
     /// The version that they agreed on.
     pub cluster_version: Option<String>,
     /// Who votes.
@@ -129,21 +132,23 @@ pub fn fold(db: &Db<'_>, log: &MemberLog, options: FoldOptions<'_>, monitor: &dy
     let tail = Tail::after(from, log, options.damage, monitor)?;
     let mut findings: Vec<Finding> = tail.short().into_iter().collect();
     let named = Named::of(&tail, options)?;
-    let moment = options.until.and_then(Until::time);
-    let limit = match options.uncommitted {
-        Uncommitted::Include => u64::MAX,
-        Uncommitted::Leave => tail.summary.commit(),
-    };
-    let cut = moment.map(|to| named.times.cut(to, from.get(), limit)).transpose()?;
-    let until = cut.as_ref().map(|cut| Until::Index(cut.last.index)).or(options.until);
     let (version, reason) = match options.version {
         Some(version) => (version, "as asked for".to_owned()),
         None => infer(&facts, &named.versions, tail.place, &mut findings)?,
     };
+    let believed = Believed::of(&facts, log, log.read(monitor)?, &tail.summary, version);
+    let moment = options.until.and_then(Until::time);
+    let limit = match options.uncommitted {
+        Uncommitted::Include => u64::MAX,
+        Uncommitted::Leave => believed.committed(&tail.summary).get(),
+    };
+    let cut = moment.map(|to| named.times.cut(to, from.get(), limit)).transpose()?;
+    let until = cut.as_ref().map(|cut| Until::Index(cut.last.index)).or(options.until);
 
     monitor.begin("applying the log", to_u64(tail.entries.len()));
     let options = FoldOptions { version: Some(version), until, ..options };
-    let mut folding = Folding::open(db, &tail, (&named, version), options, monitor)?;
+    let known = Known { named: &named, version, believed: &believed };
+    let mut folding = Folding::open(db, &tail, known, options, monitor)?;
     folding.report.etcd_version_reason = reason;
     if let Some(until) = until {
         refuse_going_back(until, from, folding.replayer.revision())?;
@@ -187,20 +192,25 @@ impl Named {
     }
 }
 
+/// What is known before anything is applied.
+#[derive(Clone, Copy)]
+struct Known<'f> {
+    named: &'f Named,
+    version: Version,
+    believed: &'f Believed,
+}
+
 /// A log that is being applied to a database.
 struct Folding<'f, 'd, 's> {
     db: &'d Db<'s>,
     tail: &'f Tail<'f>,
-    named: &'f Named,
-    version: Version,
+    known: Known<'f>,
     options: FoldOptions<'f>,
     monitor: &'f dyn Monitor,
     replayer: Replayer<'d, 's>,
     report: FoldReport,
     /// Whether it ended before the log, as that was asked for.
     stopped: bool,
-    /// Whether this member alone votes, and its log is whole: then all of it is committed as soon as it starts.
-    alone: bool,
     /// Entries that were left out.
     promised: Vec<Entry>,
 }
@@ -209,15 +219,16 @@ impl<'f, 'd, 's> Folding<'f, 'd, 's> {
     fn open(
         db: &'d Db<'s>,
         tail: &'f Tail<'f>,
-        (named, version): (&'f Named, Version),
+        known: Known<'f>,
         options: FoldOptions<'f>,
         monitor: &'f dyn Monitor,
     ) -> Result<Folding<'f, 'd, 's>> {
-        let replayer = Replayer::open(db, &named.interest, version, &show(tail.place))
+        let mut replayer = Replayer::open(db, &known.named.interest, known.version, &show(tail.place))
             .map_err(|corrupt| Error::damaged(db.source().path(), corrupt))?;
-        let report = FoldReport::before(&replayer, version, tail);
-        let (stopped, alone, promised) = (false, false, Vec::new());
-        Ok(Folding { db, tail, named, version, options, monitor, replayer, report, stopped, alone, promised })
+        replayer.believe(known.believed.cluster.clone());
+        let report = FoldReport::before(&replayer, known.version, tail);
+        let (stopped, promised) = (false, Vec::new());
+        Ok(Folding { db, tail, known, options, monitor, replayer, report, stopped, promised })
     }
 
     /// Whose log it is.
@@ -229,12 +240,10 @@ impl<'f, 'd, 's> Folding<'f, 'd, 's> {
     fn apply_all(&mut self) -> Result<()> {
         let (known, beyond) = self.tail.by_commit();
         self.stopped = self.apply(known)?.is_break();
-        // A single voter commits its whole log as soon as it starts.
-        self.alone = self.tail.summary.is_whole() && self.replayer.votes_alone(self.metadata().member());
         if self.stopped {
             return Ok(());
         }
-        if !self.alone && self.options.uncommitted == Uncommitted::Leave {
+        if !self.known.believed.alone && self.options.uncommitted == Uncommitted::Leave {
             self.report.left_out = to_u64(beyond.len());
             self.promised = self.tail.copies(beyond)?;
             return Ok(());
@@ -292,8 +301,7 @@ impl<'f, 'd, 's> Folding<'f, 'd, 's> {
     /// The revision after an entry further on, by applying all once more; `None` if it cannot be applied.
     fn revision_after(&self, index: RaftIndex) -> Option<i64> {
         let options = FoldOptions { until: Some(Until::Index(index)), ..self.options };
-        let named = (self.named, self.version);
-        let mut probe = Folding::open(self.db, self.tail, named, options, self.monitor).ok()?;
+        let mut probe = Folding::open(self.db, self.tail, self.known, options, self.monitor).ok()?;
         probe.apply(&self.tail.entries).ok().map(|_| probe.replayer.revision())
     }
 
@@ -335,24 +343,24 @@ impl<'f, 'd, 's> Folding<'f, 'd, 's> {
     fn uncommitted(&self) -> Option<Finding> {
         let report = &self.report;
         let some = report.beyond_commit.max(report.left_out) > 0;
-        (some && !self.alone && !self.stopped).then(|| uncommitted(report, self.tail.place))
+        (some && !self.known.believed.alone && !self.stopped).then(|| uncommitted(report, self.tail.place))
     }
 
     fn finish(self, mut findings: Vec<Finding>) -> Fold {
         let metadata = self.metadata();
-        let Folding { tail, version, replayer, mut report, promised, .. } = self;
+        let Folding { tail, known, replayer, mut report, promised, .. } = self;
         let replayed = replayer.finish();
-        let Replayed { overlay, findings: told, revision, index, term, members, .. } = replayed;
-        let Replayed { cluster_version, conf_state, .. } = replayed;
-        report.revision_after = revision;
-        findings.extend(told);
+        let Replayed { overlay, index, term, members, removed, cluster_version, conf_state, .. } = replayed;
+        report.revision_after = replayed.revision;
+        findings.extend(replayed.findings);
         let raft = Position {
-            version,
+            version: known.version,
             metadata,
             index,
             term: if term > Term::default() { term } else { tail.term_of(index) },
             state: tail.summary.hard_state.unwrap_or_default(),
             members,
+            removed,
             cluster_version,
             conf_state,
             promised,

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use crate::etcd::DataDir;
+use crate::etcd::datadir::RAFT_SNAPSHOT_LIMIT;
 use crate::io::Source;
+use crate::snap::file::{SnapFile, SnapName};
 use crate::wal::{Log, Read};
 use crate::words::error::{Error, Result};
 use crate::words::ids::RaftIndex;
@@ -19,6 +21,8 @@ const STEP: u64 = 1 << 20;
 pub struct MemberLog {
     segments: Vec<Source>,
     place: PathBuf,
+    /// The raft snapshots beside it, oldest first.
+    snaps: Vec<PathBuf>,
     /// The index after which entries may be wanted.
     after: RaftIndex,
     read: OnceLock<Read>,
@@ -32,7 +36,8 @@ impl MemberLog {
     pub fn open(dir: &DataDir) -> Result<MemberLog> {
         let segments = dir.wals.iter().map(|path| Source::open(path)).collect::<Result<Vec<_>>>()?;
         let place = dir.wal_dir.clone().unwrap_or_default();
-        Ok(MemberLog { segments, place, after: RaftIndex::new(u64::MAX), read: OnceLock::new() })
+        let (snaps, after) = (dir.snaps.clone(), RaftIndex::new(u64::MAX));
+        Ok(MemberLog { segments, place, snaps, after, read: OnceLock::new() })
     }
 
     /// Keeps where the entries after this raft index are: those that a database lacks. Otherwise none are kept.
@@ -67,6 +72,22 @@ impl MemberLog {
     pub fn read(&self, monitor: &dyn Monitor) -> Result<&Read> {
         let read = self.read.get_or_init(|| self.read_through(monitor));
         if read.stopped || monitor.cancelled() { Err(Error::Cancelled) } else { Ok(read) }
+    }
+
+    /// The newest raft snapshot file up to this index that can be read and that the log knows: etcd starts from that
+    /// (`Snapshotter.LoadNewestAvailable`).
+    pub(super) fn raft_snapshot(&self, up_to: RaftIndex, read: &Read) -> Option<SnapFile> {
+        self.snaps.iter().rev().find_map(|path| {
+            let name = SnapName::parse(path.file_name()?.to_str()?)?;
+            let known = read
+                .summary
+                .valid_snapshots()
+                .any(|record| (record.last_term(), record.last_index()) == (name.term, name.index));
+            if name.index > up_to || !known {
+                return None;
+            }
+            SnapFile::decode(&Source::open(path).ok()?.read_all(RAFT_SNAPSHOT_LIMIT).ok()?).ok()
+        })
     }
 
     fn read_through(&self, monitor: &dyn Monitor) -> Read {

@@ -1,8 +1,10 @@
 //! What a log does to a database.
 
 pub mod apply;
+mod believed;
 pub mod fold;
 mod member_log;
+pub(crate) mod membership;
 mod options;
 mod tail;
 pub mod time;

@@ -30,11 +30,12 @@ pub struct NewMember<'m> {
 }
 
 /// The JSON of a store that knows these members, in ascending order of their ids, and the version that they agreed
-/// on, if they have: 3.4 lets nobody join who does not find it here. `gets_fail` is what the counter of that name
-/// says: 0 up to 3.5, 1 from 3.6 on.
+/// on, if they have: 3.4 lets nobody join who does not find it here. Who was `removed` is told so when it comes back,
+/// by 3.4 and 3.5. `gets_fail` is what the counter of that name says: 0 up to 3.5, 1 from 3.6 on.
 #[must_use]
 pub fn store<'m>(
     members: impl Iterator<Item = NewMember<'m>>,
+    removed: &[MemberId],
     version: Option<&str>,
     gets_fail: u64,
 ) -> String {
@@ -62,7 +63,8 @@ pub fn store<'m>(
     let version = version.map_or_else(String::new, |version| {
         format!(",\"version\":{}", node("/0/version", count, &quote(version), None))
     });
-    let cluster = node("/0", 0, "\"\"", Some(&format!("\"members\":{members}{version}")));
+    let removed = removed_members(removed, count);
+    let cluster = node("/0", 0, "\"\"", Some(&format!("\"members\":{members}{removed}{version}")));
     let users = node("/1", 0, "\"\"", Some(""));
     let root = node("/", 0, "\"\"", Some(&format!("\"0\":{cluster},\"1\":{users}")));
     let mut out = format!(
@@ -79,6 +81,18 @@ pub fn store<'m>(
          \"expireCount\":0,\"watchers\":0}},\"CurrentVersion\":2}}"
     );
     out
+}
+
+/// The members that left, each a leaf without a value; nothing where none did.
+fn removed_members(removed: &[MemberId], index: usize) -> String {
+    if removed.is_empty() {
+        return String::new();
+    }
+    let path = "/0/removed_members";
+    let leaf = |id: &MemberId| format!("\"{id}\":{}", node(&format!("{path}/{id}"), index, "\"\"", None));
+    let mut leaves: Vec<String> = removed.iter().map(leaf).collect();
+    leaves.sort();
+    format!(",\"removed_members\":{}", node(path, index, "\"\"", Some(&leaves.join(","))))
 }
 
 /// A node: a directory, or a leaf, which has no children.
@@ -106,8 +120,10 @@ mod tests {
             let new = members.iter().map(|(id, (urls, learner))| {
                 NewMember { id: MemberId::new(*id), peer_urls: urls, learner: *learner }
             });
-            let json = store(new, Some("3.4.0"), 0);
+            let removed = [MemberId::new(77), MemberId::new(8)];
+            let json = store(new, &removed, Some("3.4.0"), 0);
             let read = Membership::from_v2(json.as_bytes()).unwrap();
+            proptest::prop_assert_eq!(&read.removed, &[MemberId::new(8), MemberId::new(77)]);
             let member = |m: crate::snap::file::SnapMember| (m.id.get(), (m.peer_urls, m.is_learner));
             let mut read: Vec<_> = read.members.into_iter().map(member).collect();
             read.sort();

@@ -76,7 +76,7 @@ pub struct Divergence {
 /// // Two clusters that were written the same way: they part where the values do.
 /// let a = Source::open(Path::new("fixtures/etcd-3.6.14/snapshot.db"))?;
 /// let b = Source::open(Path::new("fixtures/etcd-3.7.1/snapshot.db"))?;
-/// let stores = [Store::open(&a, StoreOptions::default(), &Quiet)?, Store::open(&b, StoreOptions::default(), &Quiet)?];
+/// let stores = [Store::open(&a, &StoreOptions::default(), &Quiet)?, Store::open(&b, &StoreOptions::default(), &Quiet)?];
 /// let report = compare(&stores)?;
 /// assert_eq!((report.revision, report.compact_revision), (106, 61));
 /// assert_eq!(report.divergences[0].first_revision, Some(88));
@@ -100,7 +100,7 @@ pub fn compare(stores: &[Store<'_>]) -> Result<CompareReport> {
         let options = HashKvOptions { revision: Some(revision), compact_revision: compact };
         // Findings were told when the stores were opened.
         let quieter = Relay::new(store.monitor).without_findings();
-        let hash = comparable.then(|| hashkv(store.source(), options, &quieter)).transpose()?;
+        let hash = comparable.then(|| hashkv(store.source(), &options, &quieter)).transpose()?;
         report.members.push(MemberHash {
             file: store.source().name(),
             revision: store.revision(),
@@ -143,7 +143,7 @@ fn differing_at(one: &Store<'_>, other: &Store<'_>, revision: i64) -> Result<Vec
     Ok(differing(one.at(Some(revision))?, other.at(Some(revision))?)?.1)
 }
 
-fn differing(one: View<'_, '_>, other: View<'_, '_>) -> Result<(u64, Vec<Vec<u8>>)> {
+fn differing(one: View<'_>, other: View<'_>) -> Result<(u64, Vec<Vec<u8>>)> {
     let (mut count, mut keys) = (0u64, Vec::new());
     diff(one, other, &DiffOptions::default(), &mut |difference| {
         count = count.saturating_add(1);
@@ -162,7 +162,10 @@ fn first_difference(
     from: i64,
     until: i64,
 ) -> Result<Option<(i64, Vec<Vec<u8>>)>> {
-    let (Some(left), Some(right)) = (one.keys_bucket()?, other.keys_bucket()?) else { return Ok(None) };
+    let (left, right) = (one.db(), other.db());
+    let (Some(left), Some(right)) = (one.keys_bucket(&left)?, other.keys_bucket(&right)?) else {
+        return Ok(None);
+    };
     let start = BucketKey { revision: Revision { main: from, sub: 0 }, tombstone: false }.to_bytes();
     let (mut left, mut right) = (left.cursor(), right.cursor());
     let damaged = |store: &Store<'_>| {

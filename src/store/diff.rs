@@ -64,7 +64,7 @@ pub struct Difference<'d> {
 /// # use coldbolt::store::{Store, StoreOptions, diff::{DiffOptions, DifferenceKind, diff}};
 /// # fn main() -> coldbolt::Result<()> {
 /// let file = Source::open(Path::new("fixtures/etcd-3.7.1/snapshot.db"))?;
-/// let store = Store::open(&file, StoreOptions::default(), &Quiet)?;
+/// let store = Store::open(&file, &StoreOptions::default(), &Quiet)?;
 /// let mut added = Vec::new();
 /// diff(store.at(Some(90))?, store.at(Some(91))?, &DiffOptions::default(), &mut |difference| {
 ///     if difference.kind == DifferenceKind::Added {
@@ -80,8 +80,8 @@ pub struct Difference<'d> {
 /// # Errors
 /// [`Error::Damaged`](crate::Error::Damaged) when one of the two cannot be read.
 pub fn diff(
-    before: View<'_, '_>,
-    after: View<'_, '_>,
+    before: View<'_>,
+    after: View<'_>,
     options: &DiffOptions<'_>,
     take: &mut dyn FnMut(Difference<'_>) -> ControlFlow<()>,
 ) -> Result<()> {
@@ -112,15 +112,15 @@ pub fn diff(
 }
 
 fn live<'a>(
-    view: View<'a, 'a>,
+    view: View<'a>,
     options: &'a DiffOptions<'a>,
     digests: &RandomState,
 ) -> impl Iterator<Item = Result<KeyState>> + use<'a> {
     let keys = view.keys(options.range.clone()).hashed(digests.clone(), 3);
     keys.filter(move |state| {
-        state.as_ref().map_or(true, |state| {
-            !state.deleted && !options.ignore.iter().any(|prefix| state.key.starts_with(prefix))
-        })
+        state
+            .as_ref()
+            .map_or(true, |state| !options.ignore.iter().any(|prefix| state.key.starts_with(prefix)))
     })
 }
 

@@ -106,7 +106,7 @@ impl Store<'_> {
     /// # use coldbolt::{io::Source, words::monitor::Quiet, store::{Store, StoreOptions}};
     /// # fn main() -> coldbolt::Result<()> {
     /// let file = Source::open(Path::new("fixtures/etcd-3.7.1/snapshot.db"))?;
-    /// let store = Store::open(&file, StoreOptions::default(), &Quiet)?;
+    /// let store = Store::open(&file, &StoreOptions::default(), &Quiet)?;
     /// let mut changes = 0;
     /// store.events(Some(91), Some(91), None, &mut |event| {
     ///     assert_eq!(event.revision.main, 91);
@@ -145,7 +145,7 @@ impl Store<'_> {
     /// # use coldbolt::{io::Source, words::monitor::Quiet, store::{Store, StoreOptions, events::Change}};
     /// # fn main() -> coldbolt::Result<()> {
     /// let file = Source::open(Path::new("fixtures/etcd-3.7.1/snapshot.db"))?;
-    /// let store = Store::open(&file, StoreOptions::default(), &Quiet)?;
+    /// let store = Store::open(&file, &StoreOptions::default(), &Quiet)?;
     /// let mut life = Vec::new();
     /// store.history(b"/registry/configmaps/ns-0/cm-10", &mut |version| {
     ///     life.push((version.generation, version.change));

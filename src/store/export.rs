@@ -140,7 +140,7 @@ fn header(format: Format, changes: bool, values: bool, out: &mut dyn Write) -> i
 /// # Errors
 /// As [`View::keys`].
 pub fn live(
-    view: View<'_, '_>,
+    view: View<'_>,
     range: KeyRange<'_>,
     values: bool,
     format: Format,
@@ -168,7 +168,7 @@ pub fn live(
 /// # Errors
 /// As [`View::keys`]; what `row` fails with is the inner result.
 pub fn live_rows(
-    view: View<'_, '_>,
+    view: View<'_>,
     range: KeyRange<'_>,
     values: bool,
     row: &mut dyn FnMut(KeyValue<'_>, u64) -> io::Result<()>,
@@ -221,7 +221,7 @@ pub fn change_rows(
 
 /// Hands on the live keys of a range in order, as many at a time as are to be in memory together.
 fn batches(
-    view: View<'_, '_>,
+    view: View<'_>,
     range: KeyRange<'_>,
     values: bool,
     take: &mut dyn FnMut(&[KeyState]) -> Result<io::Result<()>>,
@@ -229,10 +229,8 @@ fn batches(
     let (mut batch, mut bytes) = (Vec::new(), 0u64);
     for state in view.keys(range) {
         let state = state?;
-        if !state.deleted {
-            bytes = bytes.saturating_add(if values { state.value_len } else { 0 });
-            batch.push(state);
-        }
+        bytes = bytes.saturating_add(if values { state.value_len } else { 0 });
+        batch.push(state);
         if batch.len() >= BATCH || bytes >= BATCH_BYTES {
             if let Err(error) = take(&std::mem::take(&mut batch))? {
                 return Ok(Err(error));
@@ -245,7 +243,7 @@ fn batches(
 
 /// Hands on keys, each with the length of its value, and with the value if it is wanted.
 fn each(
-    view: View<'_, '_>,
+    view: View<'_>,
     states: &[KeyState],
     values: bool,
     row: &mut dyn FnMut(KeyValue<'_>, u64) -> io::Result<()>,

@@ -24,7 +24,7 @@ impl Store<'_> {
     /// # use coldbolt::{io::Source, words::monitor::Quiet, store::{Store, StoreOptions}};
     /// # fn main() -> coldbolt::Result<()> {
     /// let file = Source::open(Path::new("fixtures/etcd-3.7.1/snapshot.db"))?;
-    /// let store = Store::open(&file, StoreOptions::default(), &Quiet)?;
+    /// let store = Store::open(&file, &StoreOptions::default(), &Quiet)?;
     /// let lease = &store.facts_with_leases(1)?.leases[0];
     /// assert_eq!((lease.ttl, lease.attached), (3600, Some(2)));
     /// assert_eq!(lease.keys, ["/leased/a"]);
@@ -44,7 +44,7 @@ impl Store<'_> {
         for state in self.at(None)?.keys(KeyRange::all()) {
             let state = state?;
             let lease = places.get(&state.lease).and_then(|place| facts.leases.get_mut(*place));
-            if let Some(lease) = lease.filter(|_| !state.deleted && !state.lease.is_none()) {
+            if let Some(lease) = lease.filter(|_| !state.lease.is_none()) {
                 lease.attached = Some(lease.attached.unwrap_or(0).saturating_add(1));
                 if lease.keys.len() < names {
                     lease.keys.push(state.key.escape_ascii().to_string());

@@ -12,7 +12,7 @@ use crate::bolt::walk::{Shared, Visited, walk_or_rerun_alone, walk_parallel};
 use crate::etcd::newest::{Gatherer, Gathering, Newest};
 use crate::etcd::small::{self, Small};
 use crate::etcd::stored::{self, Policy, Reader, Revisions, Stored};
-use crate::etcd::{BucketKey, Facts, Revision, datadir};
+use crate::etcd::{BucketKey, Facts, Input, Revision, datadir};
 use crate::io::gate::with_read_ahead;
 use crate::io::{Gate, Source};
 use crate::store::crc::Crc;
@@ -49,8 +49,13 @@ pub struct HashKvReport {
 /// # Errors
 /// [`Error::Refused`] in etcd's words for a compacted or future revision, [`Error::Damaged`] when a page or record
 /// cannot be read, [`Error::Unreadable`] when it is another kind of file, or changed meanwhile.
-pub fn hashkv(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) -> Result<HashKvReport> {
-    source.unchanged_or_error(monitor, hash(source, options, monitor))
+pub fn hashkv(
+    input: impl Into<Input>,
+    options: &HashKvOptions,
+    monitor: &dyn Monitor,
+) -> Result<HashKvReport> {
+    let source = input.into().open()?;
+    source.unchanged_or_error(monitor, hash(&source, *options, monitor))
 }
 
 fn hash(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) -> Result<HashKvReport> {

@@ -8,8 +8,9 @@ use std::sync::{Mutex, PoisonError, RwLock};
 use crate::codec::{to_u64, to_usize};
 use crate::etcd::stored::{Revisions, Stored};
 use crate::etcd::{BucketKey, KeyRange, KeyValue, Revision};
+use crate::io::Window;
 use crate::store::runs::{Buffer, Merge, Run, RunWriter, Slot};
-use crate::store::{Position, View};
+use crate::store::{OwnedKeyValue, Position, View};
 use crate::words::error::Result;
 use crate::words::ids::LeaseId;
 
@@ -64,10 +65,11 @@ impl KeyState {
     }
 }
 
-/// Goes through the keys of a range in order. The first call walks the file, and so does each that comes to the end
+/// Goes through the live keys of a range in order. The first call walks the file, and so does each that comes to the end
 /// of what fits into memory.
-pub struct Keys<'v, 'r, 's> {
-    view: View<'v, 's>,
+pub struct Keys<'v, 'r> {
+    view: View<'v>,
+    deleted: bool,
     range: KeyRange<'r>,
     memory: u64,
     digests: Option<RandomState>,
@@ -79,11 +81,12 @@ pub struct Keys<'v, 'r, 's> {
     begun: bool,
 }
 
-impl<'v, 'r, 's> Keys<'v, 'r, 's> {
-    pub(super) fn new(view: View<'v, 's>, range: KeyRange<'r>) -> Keys<'v, 'r, 's> {
+impl<'v, 'r> Keys<'v, 'r> {
+    pub(super) fn new(view: View<'v>, range: KeyRange<'r>) -> Keys<'v, 'r> {
         let memory = view.store.options.memory;
         Keys {
             view,
+            deleted: false,
             range,
             memory,
             digests: None,
@@ -94,8 +97,14 @@ impl<'v, 'r, 's> Keys<'v, 'r, 's> {
         }
     }
 
+    /// Also those that are deleted at the view's revision, as far as they are stored.
+    #[must_use]
+    pub fn with_deleted(self) -> Keys<'v, 'r> {
+        Keys { deleted: true, ..self }
+    }
+
     /// Hashes values too, and takes a part of the memory only.
-    pub(super) fn hashed(self, digests: RandomState, share: u64) -> Keys<'v, 'r, 's> {
+    pub(super) fn hashed(self, digests: RandomState, share: u64) -> Keys<'v, 'r> {
         Keys { digests: Some(digests), memory: self.memory.checked_div(share).unwrap_or(self.memory), ..self }
     }
 
@@ -116,7 +125,7 @@ impl<'v, 'r, 's> Keys<'v, 'r, 's> {
     }
 }
 
-impl Iterator for Keys<'_, '_, '_> {
+impl Iterator for Keys<'_, '_> {
     type Item = Result<KeyState>;
 
     fn next(&mut self) -> Option<Result<KeyState>> {
@@ -126,7 +135,11 @@ impl Iterator for Keys<'_, '_, '_> {
                 // A thread may have looked at the bound just before it sank: what it noted then is not all there is.
                 && self.upper.as_deref().is_none_or(|upper| *self.key < *upper)
             {
-                return Some(Ok(KeyState::new(self.key.as_slice().into(), slot)));
+                let live = slot.sub_and_mark & 1 == 0;
+                if live || self.deleted {
+                    return Some(Ok(KeyState::new(self.key.as_slice().into(), slot)));
+                }
+                continue;
             }
             let from =
                 if std::mem::replace(&mut self.begun, true) { self.upper.take()? } else { Box::default() };
@@ -135,6 +148,28 @@ impl Iterator for Keys<'_, '_, '_> {
                 return Some(Err(error));
             }
         }
+    }
+}
+
+/// Goes through the live keys of a range in order, and reads the value of each.
+pub struct Items<'v, 'r> {
+    keys: Keys<'v, 'r>,
+    window: Window,
+}
+
+impl<'v, 'r> Items<'v, 'r> {
+    pub(super) fn new(view: View<'v>, range: KeyRange<'r>) -> Items<'v, 'r> {
+        Items { keys: Keys::new(view, range), window: Window::scattered() }
+    }
+}
+
+impl Iterator for Items<'_, '_> {
+    type Item = Result<OwnedKeyValue>;
+
+    fn next(&mut self) -> Option<Result<OwnedKeyValue>> {
+        let Items { keys, window } = self;
+        let state = keys.next()?;
+        Some(state.and_then(|at| keys.view.read_with(at.position, at.revision, window, |kv| kv.into())))
     }
 }
 

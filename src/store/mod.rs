@@ -4,7 +4,7 @@
 //! | To | Use |
 //! |---|---|
 //! | get a key, or a range as etcd's `Range` does | [`Store::at`], then [`View::get`], [`View::range`] |
-//! | go through keys in order, newest version of each | [`View::keys`] |
+//! | go through the live keys in order, without or with their values | [`View::keys`], [`View::items`] |
 //! | go through everything that happened | [`Store::events`], [`Store::history`] |
 //! | compare two keyspaces, or members that should agree | [`diff()`](diff::diff), [`compare()`](compare::compare) |
 //! | read a stopped member through its log | [`fold_in_memory`](crate::ops::fold::fold_in_memory), then a [`Store`] over its source |
@@ -18,16 +18,12 @@
 //! [`Error::Damaged`] unless [`StoreOptions::allow_damage`] says that what can be read is wanted all the same.
 //!
 //! ```
-//! use std::path::Path;
-//!
-//! use coldbolt::io::Source;
 //! use coldbolt::etcd::KeyRange;
 //! use coldbolt::words::monitor::Quiet;
 //! use coldbolt::store::{Store, StoreOptions};
 //!
 //! # fn main() -> coldbolt::Result<()> {
-//! let file = Source::open(Path::new("fixtures/etcd-3.7.1/snapshot.db"))?;
-//! let store = Store::open(&file, StoreOptions::default(), &Quiet)?;
+//! let store = Store::open("fixtures/etcd-3.7.1/snapshot.db", &StoreOptions::default(), &Quiet)?;
 //! assert_eq!((store.compact_revision(), store.revision()), (Some(61), 106));
 //!
 //! // As of now.
@@ -40,7 +36,11 @@
 //! assert!(then.get(b"/txn/a")?.is_none());
 //! assert!(store.at(Some(60)).is_err(), "compacted");
 //!
-//! // In order of the keys, without their values.
+//! // In order of the keys, with their values.
+//! let items = now.items(KeyRange::prefix(b"/txn/")).collect::<coldbolt::Result<Vec<_>>>()?;
+//! assert_eq!((items[0].key.as_slice(), items[0].value.as_slice()), (&b"/txn/a"[..], &b"1"[..]));
+//!
+//! // Without them.
 //! for state in now.keys(KeyRange::prefix(b"/txn/")) {
 //!     let state = state?;
 //!     println!("{} {}", state.key.escape_ascii(), state.revision);
@@ -72,9 +72,10 @@ pub mod value_diff;
 
 use std::sync::{Mutex, PoisonError};
 
+use crate::bolt::db::Metas;
 use crate::bolt::{Bucket, Db, Page, Pgid, Root};
 use crate::codec::to_usize;
-use crate::etcd::{BucketKey, Facts, KeyRange, KeyValue, Revision, datadir, stored};
+use crate::etcd::{BucketKey, Facts, Input, KeyRange, KeyValue, Revision, datadir, stored};
 use crate::io::{Source, Window};
 use crate::words::collector::Collector;
 use crate::words::error::{At, Corrupt, Error, Result};
@@ -85,7 +86,7 @@ use crate::words::refusal::{self, Refusal};
 
 pub use events::{Event, EventKind};
 pub use hashkv::{HashKvOptions, HashKvReport, hashkv};
-pub use keys::{KeyState, Keys};
+pub use keys::{Items, KeyState, Keys};
 pub use range::{Order, RangeRequest, RangeTotals, SortBy};
 
 /// Findings told of each kind.
@@ -107,11 +108,12 @@ impl Default for StoreOptions {
     }
 }
 
-/// The keyspace of one file.
-pub struct Store<'s> {
-    db: Db<'s>,
+/// The keyspace of one file, which it keeps open. It lives as long as its monitor; with `&Quiet` that is for ever.
+pub struct Store<'m> {
+    source: Source,
+    metas: Metas,
     options: StoreOptions,
-    monitor: &'s dyn Monitor,
+    monitor: &'m dyn Monitor,
     meta: Facts,
     /// Where the keys are, when they are in the bucket's own entry.
     inline: Option<Root>,
@@ -169,16 +171,34 @@ impl From<KeyValue<'_>> for OwnedKeyValue {
     }
 }
 
-impl<'s> Store<'s> {
-    /// Opens a snapshot file or database. Reads the meta bucket and the last page.
+impl<'m> Store<'m> {
+    /// Opens a snapshot file or database, by its path or as it is open already. Reads the meta bucket and the last page.
+    ///
+    /// ```
+    /// # use coldbolt::{store::{Store, StoreOptions}, words::monitor::Quiet};
+    /// fn keyspace() -> coldbolt::Result<Store<'static>> {
+    ///     Store::open("fixtures/etcd-3.7.1/snapshot.db", &StoreOptions::default(), &Quiet)
+    /// }
+    /// # assert_eq!(keyspace()?.revision(), 106);
+    /// # Ok::<(), coldbolt::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Unreadable`] when it is another kind of file, [`Error::Damaged`] when it has no `key` bucket, or a
     /// page on the way cannot be read.
-    pub fn open(source: &'s Source, options: StoreOptions, monitor: &'s dyn Monitor) -> Result<Store<'s>> {
-        let db = datadir::database(source)?;
+    pub fn open(
+        input: impl Into<Input>,
+        options: &StoreOptions,
+        monitor: &'m dyn Monitor,
+    ) -> Result<Store<'m>> {
+        Store::of(input.into().open()?, *options, monitor)
+    }
+
+    fn of(source: Source, options: StoreOptions, monitor: &'m dyn Monitor) -> Result<Store<'m>> {
+        let metas = datadir::database(&source)?.metas();
         let mut store = Store {
-            db,
+            source,
+            metas,
             options,
             monitor,
             meta: Facts::default(),
@@ -188,11 +208,13 @@ impl<'s> Store<'s> {
         };
         // These leave the keyspace whole: the other meta page is good, or what is missing is behind the pages that
         // are needed.
-        let faults: Vec<_> = store.db.faults().collect();
+        let faults: Vec<_> = store.db().faults().collect();
         store.tell(&faults);
         store.meta = store.small_buckets(&[b"meta"])?;
-        store.inline =
-            store.keys_bucket()?.map(|keys| keys.root).filter(|root| matches!(root, Root::Inline { .. }));
+        store.inline = store
+            .keys_bucket(&store.db())?
+            .map(|keys| keys.root)
+            .filter(|root| matches!(root, Root::Inline { .. }));
         store.last = store.last_revision()?;
         Ok(store)
     }
@@ -218,15 +240,19 @@ impl<'s> Store<'s> {
 
     /// The file.
     #[must_use]
-    pub fn source(&self) -> &'s Source {
-        self.db.source()
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    fn db(&self) -> Db<'_> {
+        self.metas.db(&self.source)
     }
 
     /// The keyspace as it was at that revision; `None` or 0 is the last.
     ///
     /// # Errors
     /// [`Error::Refused`] in etcd's words for a revision that is compacted or has not been, with those that exist.
-    pub fn at(&self, revision: Option<i64>) -> Result<View<'_, 's>> {
+    pub fn at(&self, revision: Option<i64>) -> Result<View<'_>> {
         let current = self.revision();
         let first = self.compact_revision().unwrap_or(1);
         let revision = revision.filter(|r| *r > 0).unwrap_or(current);
@@ -241,15 +267,15 @@ impl<'s> Store<'s> {
         Ok(View { store: self, revision })
     }
 
-    fn keys_bucket(&self) -> Result<Option<Bucket<'_, 's>>> {
-        self.db.root().bucket(stored::BUCKET).map_err(|c| Error::damaged(self.source().path(), c))
+    fn keys_bucket<'d, 's>(&self, db: &'d Db<'s>) -> Result<Option<Bucket<'d, 's>>> {
+        db.root().bucket(stored::BUCKET).map_err(|c| Error::damaged(self.source().path(), c))
     }
 
     /// Reads a stored version again.
     fn read<'w>(&'w self, position: Position, window: &'w mut Window) -> Result<(BucketKey, KeyValue<'w>)> {
         let page = match &self.inline {
             Some(Root::Inline { offset, bytes }) => Page::parse_inline(position.page(), *offset, bytes),
-            _ => self.db.page(position.page(), window),
+            _ => self.db().page(position.page(), window),
         };
         let damaged = |c| Error::damaged(self.source().path(), c);
         let page = page.map_err(damaged)?;
@@ -297,12 +323,12 @@ impl<'s> Store<'s> {
 
 /// The keyspace at one revision.
 #[derive(Clone, Copy)]
-pub struct View<'v, 's> {
-    store: &'v Store<'s>,
+pub struct View<'v> {
+    store: &'v Store<'v>,
     revision: i64,
 }
 
-impl<'v, 's> View<'v, 's> {
+impl<'v> View<'v> {
     /// The revision.
     #[must_use]
     pub fn revision(&self) -> i64 {
@@ -311,7 +337,7 @@ impl<'v, 's> View<'v, 's> {
 
     /// The store it is a view of.
     #[must_use]
-    pub fn store(&self) -> &'v Store<'s> {
+    pub fn store(&self) -> &'v Store<'v> {
         self.store
     }
 
@@ -331,9 +357,15 @@ impl<'v, 's> View<'v, 's> {
         self.store.find(key, self.revision)
     }
 
-    /// What is in the range, live or deleted, in the order of the keys.
-    pub fn keys<'r>(&self, range: KeyRange<'r>) -> Keys<'v, 'r, 's> {
+    /// The live keys of the range in order, without their values; [`Keys::with_deleted`] gives those that were deleted
+    /// too.
+    pub fn keys<'r>(&self, range: KeyRange<'r>) -> Keys<'v, 'r> {
         Keys::new(*self, range)
+    }
+
+    /// The live keys of the range in order, with their values.
+    pub fn items<'r>(&self, range: KeyRange<'r>) -> Items<'v, 'r> {
+        Items::new(*self, range)
     }
 
     /// The version that a state tells of.

@@ -16,7 +16,7 @@ use crate::words::finding::Code;
 /// Main revisions, the first and the last one.
 pub(super) type Span = RangeInclusive<i64>;
 
-impl<'s> Store<'s> {
+impl Store<'_> {
     fn reader<R: Revisions>(&self, to: R, span: &Span) -> Reader<R> {
         let policy = if self.options.allow_damage { Policy::Tell(TOLD) } else { Policy::Strict(TOLD) };
         Reader::within(span.clone(), to, policy)
@@ -58,12 +58,13 @@ impl<'s> Store<'s> {
     fn forward<R>(
         &self,
         span: &Span,
-        walk: impl FnOnce(&Bucket<'_, 's>, Shared<'_>) -> Vec<Reader<R>>,
+        walk: impl FnOnce(&Bucket<'_, '_>, Shared<'_>) -> Vec<Reader<R>>,
     ) -> Result<Vec<Reader<R>>> {
-        let Some(keys) = self.keys_bucket()? else { return Ok(Vec::new()) };
+        let db = self.db();
+        let Some(keys) = self.keys_bucket(&db)? else { return Ok(Vec::new()) };
         let [from, until] = Self::bounds(span);
-        let visited = Visited::new(&self.db);
-        self.monitor.begin("reading keys", self.db.size());
+        let visited = Visited::new(&db);
+        self.monitor.begin("reading keys", db.size());
         let parts = with_read_ahead(self.source(), |gate| {
             walk(
                 &keys,
@@ -99,18 +100,19 @@ impl<'s> Store<'s> {
         make: impl Fn() -> R + Sync,
         mut enough: impl FnMut(R) -> bool,
     ) -> Result<()> {
-        let Some(keys) = self.keys_bucket()? else { return Ok(()) };
+        let db = self.db();
+        let Some(keys) = self.keys_bucket(&db)? else { return Ok(()) };
         let [from, until] = Self::bounds(&span);
         let strict = !self.options.allow_damage;
         for alone in [!strict, true] {
-            let visited = Visited::new(&self.db);
+            let visited = Visited::new(&db);
             let shared = Shared {
                 from: Some(&from),
                 until: Some(&until),
                 alone,
                 ..Shared::new(&visited, self.monitor)
             };
-            self.monitor.begin("reading keys backwards", self.db.size());
+            self.monitor.begin("reading keys backwards", db.size());
             let mut faults = Vec::new();
             walk_back(
                 &keys,
@@ -189,7 +191,8 @@ impl<'s> Store<'s> {
     /// What these of the small buckets say; none are all of them.
     pub(super) fn small_buckets(&self, wanted: &[&[u8]]) -> Result<Facts> {
         let wanted = |name: &[u8]| name != stored::BUCKET && (wanted.is_empty() || wanted.contains(&name));
-        let small = small::read(&self.db, &wanted, TOLD, self.monitor);
+        let db = self.db();
+        let small = small::read(&db, &wanted, TOLD, self.monitor);
         let Small { top, missing, .. } = &small;
         let is_etcd = schema::is_etcd(top.found.iter().map(|bucket| bucket.name.as_slice()));
         if missing.is_empty() && top.faults.is_empty() && !is_etcd {

@@ -115,7 +115,7 @@ struct Found {
 
 type Take<'t> = &'t mut dyn FnMut(KeyValue<'_>) -> ControlFlow<()>;
 
-impl View<'_, '_> {
+impl View<'_> {
     /// Answers as etcd does: `take` gets the keys in order, each with its value, until it breaks off.
     ///
     /// ```
@@ -124,7 +124,7 @@ impl View<'_, '_> {
     /// # use coldbolt::store::{Order, RangeRequest, SortBy, Store, StoreOptions};
     /// # fn main() -> coldbolt::Result<()> {
     /// let file = Source::open(Path::new("fixtures/etcd-3.7.1/snapshot.db"))?;
-    /// let store = Store::open(&file, StoreOptions::default(), &Quiet)?;
+    /// let store = Store::open(&file, &StoreOptions::default(), &Quiet)?;
     /// let all = RangeRequest::new(KeyRange::all());
     /// let newest = RangeRequest { limit: 1, order: Order::Descend, sort_by: SortBy::Modify, ..all };
     /// let totals = store.at(None)?.range(&newest, &mut |kv| {
@@ -157,9 +157,6 @@ impl View<'_, '_> {
         let cut = request.order == Order::None && !request.filters() && request.limit > 0;
         for state in self.keys(request.range.clone()) {
             let state = state?;
-            if state.deleted {
-                continue;
-            }
             totals.count = totals.count.saturating_add(1);
             if request.count_only || stopped || !request.passes(state.create_revision, state.revision.main) {
                 continue;

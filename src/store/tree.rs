@@ -61,9 +61,9 @@ impl Node {
 ///
 /// # Errors
 /// As [`View::keys`].
-pub fn tree(view: View<'_, '_>, options: &TreeOptions<'_>) -> Result<Option<Node>> {
+pub fn tree(view: View<'_>, options: &TreeOptions<'_>) -> Result<Option<Node>> {
     let (mut root, mut nodes) = (Node::default(), 0);
-    for state in view.keys(options.range.clone()) {
+    for state in view.keys(options.range.clone()).with_deleted() {
         let state = state?;
         root.add(&state);
         let mut node = &mut root;

@@ -239,7 +239,7 @@ fn a_file_that_shrinks_while_it_is_read_is_unreadable_where_it_ends() {
         let mut told = Vec::new();
         for error in [
             status(&source, &Collect::default()).map(|_| ()).unwrap_err(),
-            hashkv(&source, HashKvOptions::default(), &Collect::default()).map(|_| ()).unwrap_err(),
+            hashkv(&source, &HashKvOptions::default(), &Collect::default()).map(|_| ()).unwrap_err(),
         ] {
             told.push(error.to_string());
             let code = match &error {
@@ -250,8 +250,7 @@ fn a_file_that_shrinks_while_it_is_read_is_unreadable_where_it_ends() {
             };
             assert!([Code::Unreadable, Code::MetaInvalid].contains(&code), "{error}");
         }
-        let inspected =
-            coldbolt::ops::inspect::inspect_file(&source, InspectOptions::default(), &Collect::default());
+        let inspected = coldbolt::ops::inspect(&source, &InspectOptions::default(), &Collect::default());
         match inspected {
             Ok(report) => {
                 assert!(report.finding_counts.contains_key(&Code::Unreadable), "{:?}", report.findings);
@@ -282,7 +281,7 @@ fn a_file_that_changes_while_it_is_inspected_is_said_to() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("db");
     fs::write(&path, Image::pristine().bytes).unwrap();
-    let report = inspect(&path, InspectOptions::default(), &Touch(path.clone())).unwrap();
+    let report = inspect(&path, &InspectOptions::default(), &Touch(path.clone())).unwrap();
     assert!(
         report
             .findings

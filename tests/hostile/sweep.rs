@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use coldbolt::etcd::datadir::require_database;
 use coldbolt::io::Source;
-use coldbolt::ops::inspect::inspect_file;
+use coldbolt::ops::inspect;
 use coldbolt::ops::{InspectOptions, InspectReport, StatusReport, status};
 use coldbolt::store::hashkv;
 use coldbolt::store::hashkv::{HashKvOptions, HashKvReport};
@@ -57,11 +57,11 @@ fn ask(bytes: Vec<u8>) -> Answers {
     let status = (status, heard.into_findings());
     let heard = Collect::default();
     let started = Instant::now();
-    let hashkv = require_database(&source).and_then(|()| hashkv(&source, HashKvOptions::default(), &heard));
+    let hashkv = require_database(&source).and_then(|()| hashkv(&source, &HashKvOptions::default(), &heard));
     time(started);
     let hashkv = (hashkv, heard.into_findings());
     let started = Instant::now();
-    let inspect = inspect_file(&source, InspectOptions { hash: true, max_findings: 3 }, &Collect::default());
+    let inspect = inspect(&source, &InspectOptions { hash: true, max_findings: 3 }, &Collect::default());
     time(started);
     Answers { status, hashkv, inspect, took }
 }

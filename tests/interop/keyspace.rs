@@ -152,7 +152,7 @@ fn every_revision_is_the_servers_and_the_events_are_a_watchs() {
 
         let source = open(&second);
         let store =
-            Store::open(&source, StoreOptions { memory: 1000, ..StoreOptions::default() }, &Quiet).unwrap();
+            Store::open(&source, &StoreOptions { memory: 1000, ..StoreOptions::default() }, &Quiet).unwrap();
         assert_eq!((store.compact_revision(), store.revision()), (Some(compacted), last), "{version}");
         for revision in compacted..=last {
             let due = served(&history.server, &["get", "", "--from-key", "--rev", &revision.to_string()]);
@@ -246,7 +246,7 @@ fn every_revision_is_the_servers_and_the_events_are_a_watchs() {
 
         // Two snapshots differ in what the events between them changed.
         let before = open(&first);
-        let before = Store::open(&before, StoreOptions::default(), &Quiet).unwrap();
+        let before = Store::open(&before, &StoreOptions::default(), &Quiet).unwrap();
         assert_eq!(before.revision(), then);
         let mut state: BTreeMap<Vec<u8>, OwnedKeyValue> =
             found(&before, then).0.into_iter().map(|kv| (kv.key.clone(), kv)).collect();
@@ -274,10 +274,10 @@ fn every_revision_is_the_servers_and_the_events_are_a_watchs() {
         let now = served(&history.server, &["get", "", "--from-key", "--rev", &last.to_string()]);
         let then = served(&history.server, &["get", "", "--from-key", "--rev", &(last - 20).to_string()]);
         let data = history.server.kill();
-        let folded = fold_in_memory(&data, FoldInMemoryOptions::default(), &Quiet).unwrap();
+        let folded = fold_in_memory(&data, &FoldInMemoryOptions::default(), &Quiet).unwrap();
         let report = folded.report.as_ref().unwrap();
         assert_eq!(report.left_out, 0, "{version}");
-        let store = Store::open(&folded.source, StoreOptions::default(), &Quiet).unwrap();
+        let store = Store::open(&folded.source, &StoreOptions::default(), &Quiet).unwrap();
         assert_eq!(
             (store.compact_revision(), found(&store, last), found(&store, last - 20)),
             (Some(compacted), now, then),
@@ -310,9 +310,9 @@ fn the_mark_that_etcdutl_leaves_of_a_raised_revision_is_a_marker_and_everything_
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 
         let before = open(&snapshot);
-        let before = Store::open(&before, StoreOptions::default(), &Quiet).unwrap();
+        let before = Store::open(&before, &StoreOptions::default(), &Quiet).unwrap();
         let after = open(&directory.path().join("data/member/snap/db"));
-        let after = Store::open(&after, StoreOptions::default(), &Quiet).unwrap();
+        let after = Store::open(&after, &StoreOptions::default(), &Quiet).unwrap();
         let raised = before.revision() + 1000;
         assert_eq!((after.revision(), after.compact_revision()), (raised, Some(raised)), "{version}");
         assert_eq!(found(&after, raised), found(&before, before.revision()), "{version}: the mark is no key");

@@ -8,6 +8,7 @@ mod check;
 mod cluster;
 mod copy;
 mod defrag;
+mod histories;
 mod keyspace;
 mod load;
 mod model;

@@ -306,6 +306,38 @@ fn members_come_learn_vote_move_and_go_as_etcd_does_it() {
 }
 
 #[test]
+fn a_learner_that_moves_learns_as_long_as_its_version_lets_it_and_an_unknown_patch_is_told() {
+    let entries = [change(3, 9, "http://h:9", r#","isLearner":true"#), change(2, 9, "http://h:99", "")];
+    let (learns, is_none) =
+        (r#"{"id":9,"peerURLs":["http://h:99"],"isLearner":true}"#, r#"{"id":9,"peerURLs":["http://h:99"]}"#);
+    let as_it_was = r#"{"id":9,"peerURLs":["http://h:9"],"isLearner":true}"#;
+    for (version, due, told) in [
+        ("3.4.23", is_none, false),
+        ("3.5.1", as_it_was, false),
+        ("3.5.30", is_none, false),
+        ("3.5.31", learns, false),
+        ("3.5", learns, true),
+        ("3.6.11", is_none, false),
+        ("3.6", learns, true),
+        ("3.7.0", learns, false),
+    ] {
+        let made = Applied::of(version, &entries);
+        assert_eq!((made.done.as_str(), made.text("members", "9").as_str()), ("++", due), "{version}");
+        assert_eq!(made.said.contains(&Code::ReplayVersion), told, "{version}");
+    }
+    // What 3.5.1 to 3.5.19 leave as it was is told of 3.5.
+    let attributes = ClusterMemberAttrSetRequest {
+        member_id: MEMBER,
+        member_attributes: Some(Attributes { name: "new".into(), ..Attributes::default() }),
+    };
+    let set = InternalRaftRequest { cluster_member_attr_set: Some(attributes), ..Default::default() };
+    let said = |version| Applied::of(version, &[(0, set.encode_to_vec())]).said;
+    assert!(said("3.5").contains(&Code::ReplayVersion) && !said("3.5.20").contains(&Code::ReplayVersion));
+    // No etcd lives through the removal of the last voter.
+    assert_eq!(Applied::of("3.6.14", &[change(1, MEMBER, "", "")]).done, "!");
+}
+
+#[test]
 fn versions_and_attributes_are_set_by_either_api() {
     let v2 = |method: &str, path: &str, val: &str| {
         let request =

@@ -108,8 +108,8 @@ fn library_and_command_say_the_same_of_a_text_file() {
     let source = Source::open(&text.path).unwrap();
     let errors = [
         coldbolt::ops::status(&source, &Quiet).unwrap_err(),
-        hashkv(&source, HashKvOptions::default(), &Quiet).unwrap_err(),
-        Store::open(&source, StoreOptions::default(), &Quiet).map(drop).unwrap_err(),
+        hashkv(&source, &HashKvOptions::default(), &Quiet).unwrap_err(),
+        Store::open(&source, &StoreOptions::default(), &Quiet).map(drop).unwrap_err(),
     ];
     for error in errors {
         let coldbolt::Error::Unreadable { cause: Cause::NotThis { is, due, .. }, .. } = &error else {

@@ -413,7 +413,7 @@ fn a_directory_of_the_same_member_is_made_and_one_without_the_others() {
         assert_eq!(list(&back), list(&input.path));
         // Itself, one that is not there, and over what exists.
         for (what, to, due) in [
-            (&own[..], "none", "is not among the members"),
+            (&own[..], "none", "removed all voters"),
             ("77", "none", "member 77: the member does not exist"),
             (&other, "back", "exists already"),
         ] {

@@ -92,7 +92,7 @@ fn copied(files: &Files, options: CopyOptions<'_>) -> Result<(Content, Vec<Findi
     let (data, to) = (home.path().join("data"), home.path().join("copy.db"));
     files.write(&data);
     let before: Vec<_> = files.0.keys().map(|path| fs::read(data.join(path)).unwrap()).collect();
-    let done = copy(&data, &to, options, &Quiet);
+    let done = copy(&data, &to, &options, &Quiet);
     assert!(
         files.0.keys().map(|path| fs::read(data.join(path)).unwrap()).eq(before),
         "the source was written to"

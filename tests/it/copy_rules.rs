@@ -62,7 +62,7 @@ impl Case {
         let (data, to) = (home.path().join("data"), home.path().join("copy.db"));
         self.member.files().write(&data);
         let options = CopyOptions { version: Some(version.parse().unwrap()), ..CopyOptions::default() };
-        let report = copy(&data, &to, options, &Quiet).unwrap_or_else(|error| panic!("{version}: {error}"));
+        let report = copy(&data, &to, &options, &Quiet).unwrap_or_else(|error| panic!("{version}: {error}"));
         let source = Source::open(&to).unwrap();
         let db = Db::open(&source).unwrap();
         let (root, mut all) = (db.root(), BTreeMap::new());

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use coldbolt::io::Source;
 use coldbolt::io::dest::dir::{Step, Steps};
-use coldbolt::ops::restore::{Bump, Destination, KeyFilter, RestoreOptions, restore_with};
+use coldbolt::ops::restore::{Destination, RestoreOptions, restore_with};
 use coldbolt::words::monitor::Quiet;
 
 use support::{Input, fixture};
@@ -15,20 +15,7 @@ use support::{Input, fixture};
 const CLUSTER: &str = "a=http://127.0.0.1:1,b=http://127.0.0.1:2";
 
 fn options(destination: Destination) -> RestoreOptions {
-    RestoreOptions {
-        initial_cluster: CLUSTER.to_owned(),
-        token: "t".to_owned(),
-        destination,
-        skip_hash_check: false,
-        allow_damage: false,
-        learners: Vec::new(),
-        revision: None,
-        keys: KeyFilter::default(),
-        clear_alarms: false,
-        bump: Bump::None,
-        target: None,
-        dry_run: false,
-    }
+    RestoreOptions { token: "t".to_owned(), ..RestoreOptions::new(CLUSTER, destination) }
 }
 
 /// Every file and directory below, sorted.

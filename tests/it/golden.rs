@@ -61,7 +61,7 @@ impl Store {
     }
 
     fn hash(&self, options: HashKvOptions) -> Result<HashKvReport> {
-        hashkv(&file(&self.buckets()), options, &Quiet)
+        hashkv(&file(&self.buckets()), &options, &Quiet)
     }
 
     /// The hash, the compacted revision and the revision hashed, in the order etcd's tests list them.
@@ -159,7 +159,8 @@ fn a_key_that_is_no_revision_is_named_in_etcds_words() {
         store.put("0", [], 0);
         let mut buckets = store.buckets();
         buckets.put("key", &key, b"");
-        for error in [status_of(&buckets).unwrap_err(), hashkv(&file(&buckets), at(0), &Quiet).unwrap_err()] {
+        for error in [status_of(&buckets).unwrap_err(), hashkv(&file(&buckets), &at(0), &Quiet).unwrap_err()]
+        {
             assert!(
                 matches!(&error, Error::Damaged { .. }) && error.to_string().contains(due),
                 "{due}: {error}"
@@ -415,6 +416,6 @@ fn the_smallest_etcd_database_reads_as_written() {
         (status.hash, status.revision, status.all_keys, status.total_size),
         (2_414_719_545, 2, 3, 12288)
     );
-    let hash = hashkv(&source, HashKvOptions::default(), &Quiet).unwrap();
+    let hash = hashkv(&source, &HashKvOptions::default(), &Quiet).unwrap();
     assert_eq!(hash.hash, 3_305_255_506);
 }

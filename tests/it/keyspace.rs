@@ -613,9 +613,9 @@ fn a_page_that_is_lost_never_gives_a_wrong_answer_in_silence() {
 /// Everything that can be asked, in process; the keys that were found, for it to be about something.
 fn everything(source: &Source, options: StoreOptions) -> coldbolt::Result<usize> {
     let go = |_: Event<'_>| ControlFlow::Continue(());
-    let store = Store::open(source, options, &Quiet)?;
+    let store = Store::open(source, &options, &Quiet)?;
     let view = store.at(None)?;
-    let states = view.keys(KeyRange::all()).collect::<coldbolt::Result<Vec<_>>>()?;
+    let states = view.keys(KeyRange::all()).with_deleted().collect::<coldbolt::Result<Vec<_>>>()?;
     assert!(states.is_sorted_by(|a, b| a.key < b.key), "keys are not in order");
     for order in [Order::None, Order::Descend] {
         let request = RangeRequest { order, sort_by: SortBy::Value, ..RangeRequest::new(KeyRange::all()) };

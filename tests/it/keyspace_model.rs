@@ -12,8 +12,8 @@ use coldbolt::words::monitor::Quiet;
 use proptest::prelude::*;
 use support::model::{Step, key, model, steps};
 
-fn open(source: &Source, memory: u64) -> Store<'_> {
-    Store::open(source, StoreOptions { memory, ..StoreOptions::default() }, &Quiet).unwrap()
+fn open(source: &Source, memory: u64) -> Store<'static> {
+    Store::open(source, &StoreOptions { memory, ..StoreOptions::default() }, &Quiet).unwrap()
 }
 
 fn answer(store: &Store<'_>, revision: i64, request: &RangeRequest<'_>) -> (Vec<OwnedKeyValue>, u64, bool) {
@@ -182,7 +182,7 @@ proptest! {
         }
 
         // What is told of each key.
-        let states: Vec<_> = store.at(None).unwrap().keys(KeyRange::all()).map(Result::unwrap).collect();
+        let states: Vec<_> = store.at(None).unwrap().keys(KeyRange::all()).with_deleted().map(Result::unwrap).collect();
         prop_assert_eq!(states.iter().map(|s| s.key.to_vec()).collect::<Vec<_>>(), keys.into_iter().cloned().collect::<Vec<_>>());
         for state in states {
             let of_key: Vec<_> = model.log.iter().filter(|(_, kv)| kv.key == *state.key).collect();

@@ -6,9 +6,9 @@ use std::fs;
 use coldbolt::bolt::{Bucket, Db};
 use coldbolt::etcd::schema::Minor;
 use coldbolt::io::Source;
-use coldbolt::ops::defrag::{DefragDestination, DefragOptions, defrag};
-use coldbolt::ops::restore::{Bump, Destination, KeyFilter, RestoreOptions, restore};
-use coldbolt::ops::verify::{Level, Verification, VerifyOptions, verify_file};
+use coldbolt::ops::defrag::{DefragOptions, defrag};
+use coldbolt::ops::restore::{Destination, RestoreOptions, restore};
+use coldbolt::ops::verify::{Level, Verification, VerifyOptions, verify};
 use coldbolt::store::hashkv;
 use coldbolt::store::hashkv::HashKvOptions;
 use coldbolt::store::scan::{self, Keys, scan};
@@ -53,8 +53,7 @@ fn naive_hashkv(model: &Model, revision: i64) -> u32 {
 
 fn verified(source: &Source) -> Verification {
     let verification =
-        verify_file(source, VerifyOptions { level: Level::Mvcc, ..VerifyOptions::default() }, &Quiet)
-            .unwrap();
+        verify(source, &VerifyOptions { level: Level::Mvcc, ..VerifyOptions::default() }, &Quiet).unwrap();
     let damage: Vec<_> = verification.findings.iter().filter(|f| f.severity == Severity::Damage).collect();
     assert!(damage.is_empty(), "{damage:?}");
     verification
@@ -96,7 +95,7 @@ proptest! {
         prop_assert_eq!(measured.hashkv, Some(naive_hashkv(&model, last)));
         for revision in model.scheduled.unwrap_or(1)..=last {
             let options = HashKvOptions { revision: Some(revision), compact_revision: None };
-            prop_assert_eq!(hashkv(&source, options, &Quiet).unwrap().hash, naive_hashkv(&model, revision), "revision {}", revision);
+            prop_assert_eq!(hashkv(&source, &options, &Quiet).unwrap().hash, naive_hashkv(&model, revision), "revision {}", revision);
         }
     }
 
@@ -112,32 +111,19 @@ proptest! {
         let data_dir = dir.path().join("restored");
         let destination =
             Destination::Member { name: "a".into(), advertised: "http://127.0.0.1:2380".into(), data_dir: data_dir.clone(), wal_dir: None };
-        let options = RestoreOptions {
-            initial_cluster: "a=http://127.0.0.1:2380".into(),
-            destination,
-            target: Some(Minor::V36),
-            token: "model".into(),
-            skip_hash_check: false,
-            allow_damage: false,
-            learners: Vec::new(),
-            revision: None,
-            keys: KeyFilter::default(),
-            clear_alarms: false,
-            bump: Bump::None,
-            dry_run: false,
-        };
+        let options =
+            RestoreOptions { target: Some(Minor::V36), ..RestoreOptions::new("a=http://127.0.0.1:2380", destination) };
         restore(&source, &options, &Quiet).unwrap();
         let restored = Source::open(&data_dir.join("member/snap/db")).unwrap();
         prop_assert_eq!(rows(&restored), model.rows());
         verified(&restored);
 
         let new = dir.path().join("new.db");
-        let options = DefragOptions { destination: DefragDestination::New(new.clone()), live_only: false };
-        defrag(&source, &options, &Quiet).unwrap();
+        defrag(&source, &DefragOptions::to(&new), &Quiet).unwrap();
         prop_assert_eq!(rows(&Source::open(&new).unwrap()), model.rows());
 
         let live = dir.path().join("live.db");
-        defrag(&source, &DefragOptions { destination: DefragDestination::New(live.clone()), live_only: true }, &Quiet).unwrap();
+        defrag(&source, &DefragOptions { live_only: true, ..DefragOptions::to(&live) }, &Quiet).unwrap();
         let mut finished = model.clone();
         if let Some(at) = model.scheduled {
             finished.compact(at, true, None);

@@ -263,7 +263,7 @@ fn no_changed_byte_of_a_log_makes_a_damaged_member_the_best() {
         let mut bytes = good.clone();
         bytes[at] ^= 0xff;
         fs::write(&path, bytes).unwrap();
-        let report = rank_(&directories, options, &Quiet).unwrap();
+        let report = rank_(&directories, &options, &Quiet).unwrap();
         let best = &report.members[0];
         assert!(best.health < Health::Damaged, "byte {at:#x}: {best:#?}");
         let changed = best.directory.ends_with("m0");

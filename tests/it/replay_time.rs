@@ -94,6 +94,19 @@ fn replay(member: &Member, to: &str) -> (Run, Value) {
 }
 
 #[test]
+fn a_sole_voters_whole_log_counts_as_committed_up_to_a_time_too() {
+    let node = |second| put("/registry/leases/kube-node-lease/n1", &lease(second));
+    let mut member = with_log(vec![node(0), node(10)]);
+    let records = &mut member.segments[1].records;
+    records.pop();
+    // As a crash leaves it: the commit index is written down with the next entry.
+    records.push(Record::State { term: 2, commit: 21 });
+    let (ran, report) = replay(&member, &at(3600));
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert_eq!((&report["revision"], &report["consistent_index"]), (&json!(11), &json!(22)));
+}
+
+#[test]
 fn nothing_later_is_in_the_result_and_how_sure_it_is_is_said() {
     for lease in [lease as fn(i64) -> Vec<u8>, lease_protobuf] {
         let (ran, report) = replay(&history(lease), &at(15));

@@ -9,7 +9,7 @@ use coldbolt::etcd::BucketKey;
 use coldbolt::etcd::lease::Lease;
 use coldbolt::io::Source;
 use coldbolt::ops::defrag::{DefragDestination, DefragOptions, defrag};
-use coldbolt::ops::restore::{Bump, Destination, KeyFilter, RestoreOptions, RestoreReport, restore};
+use coldbolt::ops::restore::{Destination, KeyFilter, RestoreOptions, RestoreReport, restore};
 use coldbolt::ops::verify::{Verdict, VerifyOptions, verify};
 use coldbolt::store::hashkv;
 use coldbolt::store::hashkv::HashKvOptions;
@@ -99,30 +99,19 @@ fn keys_of(path: &Path) -> Items {
 
 /// Restores into `dir`, and has the result verified.
 fn restored(source: &Source, dir: &Path, revision: Option<i64>, keys: KeyFilter) -> (Items, RestoreReport) {
-    let options = RestoreOptions {
-        initial_cluster: "m=http://localhost:2380".to_owned(),
-        token: "t".to_owned(),
-        destination: Destination::Member {
-            name: "m".to_owned(),
-            advertised: "http://localhost:2380".to_owned(),
-            data_dir: dir.to_path_buf(),
-            wal_dir: None,
-        },
-        skip_hash_check: false,
-        allow_damage: false,
-        learners: Vec::new(),
-        revision,
-        keys,
-        clear_alarms: false,
-        bump: Bump::None,
-        target: None,
-        dry_run: false,
+    let destination = Destination::Member {
+        name: "m".to_owned(),
+        advertised: "http://localhost:2380".to_owned(),
+        data_dir: dir.to_path_buf(),
+        wal_dir: None,
     };
+    let options =
+        RestoreOptions { revision, keys, ..RestoreOptions::new("m=http://localhost:2380", destination) };
     let report = restore(source, &options, &Quiet).unwrap();
-    let verified = verify(dir, VerifyOptions::default(), &Quiet).unwrap();
+    let verified = verify(dir, &VerifyOptions::default(), &Quiet).unwrap();
     assert_eq!(verified.verdict, Verdict::Good, "{:?}", verified.findings);
     let db = Source::open(&dir.join("member/snap/db")).unwrap();
-    let hash = hashkv(&db, HashKvOptions::default(), &Quiet).unwrap();
+    let hash = hashkv(&db, &HashKvOptions::default(), &Quiet).unwrap();
     assert_eq!((Some(hash.hash), hash.revision), (report.result_hashkv, report.revision));
     (keys_of(&dir.join("member/snap/db")), report)
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use coldbolt::io::Source;
 use coldbolt::io::dest::dir::{Step, Steps};
-use coldbolt::ops::restore::{Bump, Destination, KeyFilter, RestoreOptions, restore_with};
+use coldbolt::ops::restore::{Destination, RestoreOptions, restore_with};
 use coldbolt::words::monitor::Quiet;
 use serde_json::Value;
 use support::content::{self, Content, content};
@@ -343,25 +343,13 @@ fn a_full_disk_leaves_nothing() {
                         Ok(())
                     }
                 };
-                let options = RestoreOptions {
-                    initial_cluster: "default=http://localhost:2380".to_owned(),
-                    token: "t".to_owned(),
-                    destination: Destination::Member {
-                        name: "default".to_owned(),
-                        advertised: "http://localhost:2380".to_owned(),
-                        data_dir: dir,
-                        wal_dir: None,
-                    },
-                    skip_hash_check: false,
-                    allow_damage: false,
-                    learners: Vec::new(),
-                    revision: None,
-                    keys: KeyFilter::default(),
-                    clear_alarms: false,
-                    bump: Bump::None,
-                    target: None,
-                    dry_run: false,
+                let destination = Destination::Member {
+                    name: "default".to_owned(),
+                    advertised: "http://localhost:2380".to_owned(),
+                    data_dir: dir,
+                    wal_dir: None,
                 };
+                let options = RestoreOptions::new("default=http://localhost:2380", destination);
                 let source = Source::open(&input.path).unwrap();
                 let done = restore_with(&source, &options, &Steps::hooked(&full), &Quiet);
                 assert!(matches!(done, Err(coldbolt::Error::Output { .. })));

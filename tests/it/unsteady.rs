@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use coldbolt::io::Source;
-use coldbolt::ops::seal::{to_file, unseal};
-use coldbolt::ops::verify::{VerifyOptions, verify_file};
+use coldbolt::ops::seal::unseal;
+use coldbolt::ops::verify::{VerifyOptions, verify};
 use coldbolt::ops::{InspectOptions, inspect, status};
 use coldbolt::store::hashkv;
 use coldbolt::store::hashkv::HashKvOptions;
@@ -209,20 +209,18 @@ fn told_of(change: impl Fn(&Path) + Sync) -> Vec<(&'static str, Result<String, E
     let works: [(&str, Work); 5] = [
         ("status", |source, monitor| status(source, monitor).map(|report| format!("{report:?}"))),
         ("hashkv", |source, monitor| {
-            hashkv(source, HashKvOptions::default(), monitor).map(|report| format!("{report:?}"))
+            hashkv(source, &HashKvOptions::default(), monitor).map(|report| format!("{report:?}"))
         }),
         ("inspect", |source, monitor| {
-            inspect::inspect_file(source, InspectOptions::default(), monitor)
+            inspect(source, &InspectOptions::default(), monitor)
                 .map(|report| format!("{:?}", report.findings))
         }),
         ("verify", |source, monitor| {
-            verify_file(source, VerifyOptions::default(), monitor)
-                .map(|report| format!("{:?}", report.findings))
+            verify(source, &VerifyOptions::default(), monitor).map(|report| format!("{:?}", report.findings))
         }),
         ("unseal", |source, monitor| {
             let dir = tempfile::tempdir().unwrap();
-            let done =
-                to_file(source, &dir.path().join("new"), monitor, unseal).map(|report| format!("{report:?}"));
+            let done = unseal(source, &dir.path().join("new"), monitor).map(|report| format!("{report:?}"));
             assert_eq!(empty(dir.path()), done.is_err());
             done
         }),

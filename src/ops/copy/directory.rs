@@ -18,6 +18,7 @@ use serde::Serialize;
 use super::{CopyOptions, Live, make, read_back};
 use crate::bolt::db::{Db, check_length};
 use crate::bolt::writer::pack::pack;
+use crate::etcd::Input as Given;
 use crate::etcd::member::Member;
 use crate::etcd::schema::Minor;
 use crate::io::dest::dir::{self, DestDir, Steps};
@@ -66,13 +67,22 @@ pub struct DirectoryReport {
 /// As [`copy`](super::copy), and [`Error::Refused`] when the source is no directory with a log, or a change does not
 /// fit.
 pub fn copy_directory(
-    source: &Path,
+    input: impl Into<Given>,
+    to: &Path,
+    options: &CopyOptions<'_>,
+    monitor: &dyn Monitor,
+) -> Result<DirectoryReport> {
+    directory(&input.into(), to, *options, monitor)
+}
+
+fn directory(
+    source: &Given,
     to: &Path,
     options: CopyOptions<'_>,
     monitor: &dyn Monitor,
 ) -> Result<DirectoryReport> {
     dir::check(to)?;
-    dest::outside(source, to)?;
+    dest::outside(source.path(), to)?;
     let input = Input::open(source, options.input())?;
     if !input.folds() {
         return Err(Refusal::NoLog { file: input.name }.into());
@@ -108,7 +118,7 @@ pub fn copy_directory(
     file.finish()?;
     if !input.unchanged() && options.live == Live::Refuse {
         return Err(Error::unreadable(
-            source,
+            source.path(),
             Cause::changed("changed while it was read: it is in use. Nothing was kept"),
         ));
     }
@@ -129,8 +139,12 @@ pub fn copy_directory(
 ///
 /// # Errors
 /// As [`copy`](super::copy); nothing is written.
-pub fn members(source: &Path, options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<Vec<Member>> {
-    let input = Input::open(source, options.input())?;
+pub fn members(
+    input: impl Into<Given>,
+    options: &CopyOptions<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Vec<Member>> {
+    let input = Input::open(&input.into(), options.input())?;
     let damaged = |c| Error::damaged(input.database.path(), c);
     let db = Db::open(&input.database).map_err(damaged)?;
     check_length(&db).map_err(damaged)?;
@@ -160,8 +174,8 @@ fn log(raft: &Position) -> Vec<u8> {
 fn snapshot(raft: &Position) -> (SnapName, Vec<u8>) {
     let members =
         raft.members.iter().map(|m| NewMember { id: m.id, peer_urls: &m.peer_urls, learner: m.is_learner });
-    let data =
-        v2::store(members, raft.cluster_version.as_deref(), u64::from(raft.version.minor > Minor::V35));
+    let (version, gets_fail) = (raft.cluster_version.as_deref(), u64::from(raft.version.minor > Minor::V35));
+    let data = v2::store(members, &raft.removed, version, gets_fail);
     let (index, term) = (raft.index, raft.term);
     let metadata = SnapshotMetadata {
         conf_state: Some(conf_state(raft)),

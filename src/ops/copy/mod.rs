@@ -15,11 +15,12 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::seal::pour;
-use super::verify::{InputKind, Level, Measured, Verification, VerifyOptions, refuse_damage, verify_file};
+use super::verify::{Closeness, InputKind, Level, Measured, Verification, refuse_damage, verify_file};
 use crate::bolt::Db;
 use crate::bolt::writer::pack::{Places, pack};
 use crate::bolt::writer::patch::patch;
 use crate::codec::checksum;
+use crate::etcd::Input as Given;
 use crate::etcd::stored;
 use crate::io::Source;
 use crate::io::dest::hashed::while_writing;
@@ -134,13 +135,19 @@ pub struct CopyReport {
 /// # Errors
 /// [`Error::Unreadable`] for a source that cannot be read or is in use, [`Error::Damaged`] for one that is damaged or
 /// whose log cannot be applied, [`Error::Refused`] for what does not fit, [`Error::Output`]. Then there is no copy.
-pub fn copy(source: &Path, to: &Path, options: CopyOptions<'_>, monitor: &dyn Monitor) -> Result<CopyReport> {
+pub fn copy(
+    input: impl Into<Given>,
+    to: &Path,
+    options: &CopyOptions<'_>,
+    monitor: &dyn Monitor,
+) -> Result<CopyReport> {
+    let source = input.into();
     dest::claim(to, Existing::Keep)?;
-    dest::outside(source, to)?;
-    let input = Input::open(source, options.input())?;
+    dest::outside(source.path(), to)?;
+    let input = Input::open(&source, options.input())?;
     let dest = Dest::create(to, Existing::Keep)?;
     let (mut file, path) = dest.file()?;
-    let report = attempts(input, source, (&mut file, path), options, monitor)?;
+    let report = attempts(input, &source, (&mut file, path), *options, monitor)?;
     drop(file);
     dest.finish()?;
     Ok(report)
@@ -151,18 +158,19 @@ pub fn copy(source: &Path, to: &Path, options: CopyOptions<'_>, monitor: &dyn Mo
 /// # Errors
 /// As [`copy`].
 pub fn copy_into(
-    source: &Path,
+    input: impl Into<Given>,
     (file, name): (&mut File, &Path),
-    options: CopyOptions<'_>,
+    options: &CopyOptions<'_>,
     monitor: &dyn Monitor,
 ) -> Result<CopyReport> {
-    attempts(Input::open(source, options.input())?, source, (file, name), options, monitor)
+    let source = input.into();
+    attempts(Input::open(&source, options.input())?, &source, (file, name), *options, monitor)
 }
 
 /// One attempt, or several where the files may change.
 fn attempts(
     first: Input,
-    source: &Path,
+    source: &Given,
     (file, name): (&mut File, &Path),
     options: CopyOptions<'_>,
     monitor: &dyn Monitor,
@@ -177,7 +185,10 @@ fn attempts(
             Err(error @ Error::Output { .. }) if options.live == Live::Refuse => return Err(error),
             _ if options.live == Live::Refuse => {
                 let told = "changed while it was read: it is in use. Nothing was kept".to_owned();
-                return Err(Error::unreadable(source, Cause::Changed { told, hint: Some(Hint::CopyLive) }));
+                return Err(Error::unreadable(
+                    source.path(),
+                    Cause::Changed { told, hint: Some(Hint::CopyLive) },
+                ));
             }
             Ok(report) if left == 0 => return Ok(report),
             Err(error) if left == 0 => return Err(error),
@@ -188,7 +199,7 @@ fn attempts(
             .map_err(|source| Error::Output { what: show(name), source })?;
         input = Input::open(source, options.input())?;
     }
-    Err(Error::unreadable(source, Cause::changed("changed each time it was read")))
+    Err(Error::unreadable(source.path(), Cause::changed("changed each time it was read")))
 }
 
 /// What was written.
@@ -265,8 +276,7 @@ fn make<W>(
                 return Ok(None);
             }
             let silent = Relay::new(monitor).without_findings();
-            let how = VerifyOptions { level: Level::Mvcc, ..VerifyOptions::default() };
-            let mut content = verify_file(&patched.source, how, &silent)?;
+            let mut content = verify_file(&patched.source, Level::Mvcc, Closeness::default(), &silent)?;
             let expected = |code| matches!(code, Code::TrailerAbsent | Code::CompactionUnfinished);
             content.findings.retain(|finding| !expected(finding.code) && !source.findings.contains(finding));
             tell(&content.findings, options.damage, monitor)?;
@@ -345,8 +355,7 @@ fn read_back<W>(
     };
     // Of pages and items that are those that were verified no history has to be gone through again.
     let keys = if made.content.is_some() { Keys::Stored } else { Keys::History };
-    let how = VerifyOptions { level: Level::Mvcc, keys, ..VerifyOptions::default() };
-    let result = verify_file(copy, how, monitor)?;
+    let result = verify_file(copy, Level::Mvcc, Closeness { keys, ..Closeness::default() }, monitor)?;
     let damage = result.findings.iter().find(|finding| finding.severity == Severity::Damage);
     if let Some(damage) = damage.filter(|_| options.damage == Damage::Refuse) {
         return wrong(damage.to_string());

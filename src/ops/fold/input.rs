@@ -6,10 +6,11 @@ use serde::Serialize;
 
 use crate::bolt::Db;
 use crate::codec::checksum;
+use crate::etcd::Input as Given;
 use crate::etcd::datadir::{self, DataDir};
 use crate::io::Source;
 use crate::io::source::{Lock, Stamp};
-use crate::ops::verify::{InputKind, Level, Verification, VerifyOptions, verify_dir_and_log, verify_file};
+use crate::ops::verify::{Closeness, InputKind, Level, Verification, verify_file, verify_member};
 use crate::replay::fold::{Fold, fold};
 use crate::replay::{FoldOptions, MemberLog, apply};
 use crate::store::digest::sha256;
@@ -81,14 +82,16 @@ fn file_name(path: &Path) -> String {
 
 impl Input {
     /// Opens everything, and refuses at once what a running etcd holds.
-    pub fn open(path: &Path, options: InputOptions<'_>) -> Result<Input> {
-        let mut dir = listed(path, options.wal_dir)?;
-        let own = match &dir {
-            Some(dir) => dir.db.clone().filter(|db| db.is_file()),
-            None => Some(path.to_path_buf()),
-        };
+    pub fn open(given: &Given, options: InputOptions<'_>) -> Result<Input> {
+        let path = given.path();
+        let mut dir = listed(given, options.wal_dir)?;
         let log = dir.as_ref().map(MemberLog::open).transpose()?.unwrap_or_default();
-        let own = own.map(|own| Source::open(&own)).transpose()?;
+        let own = match &dir {
+            Some(dir) if given.as_open().is_none() => {
+                dir.db.as_ref().filter(|db| db.is_file()).map(|db| Source::open(db)).transpose()?
+            }
+            _ => Some(given.open()?),
+        };
         let live = own.as_ref().is_some_and(|own| own.flock() == Lock::Held)
             || log.files().iter().any(|wal| wal.ofd_lock() == Lock::Held);
         if live && options.live == Live::Refuse {
@@ -140,10 +143,10 @@ impl Input {
     /// Verifies all that is read, the keys so closely.
     pub fn verify(&self, keys: Keys, monitor: &dyn Monitor) -> Result<Verification> {
         let level = if self.folds { Level::Restore } else { Level::Mvcc };
-        let options = VerifyOptions { level, keys, ..VerifyOptions::default() };
+        let closeness = Closeness { keys, ..Closeness::default() };
         match &self.dir {
-            Some(dir) => verify_dir_and_log(dir, Some(&self.log), options, monitor),
-            None => verify_file(&self.database, options, monitor),
+            Some(dir) => verify_member(dir, (&self.database, &self.log), level, closeness, monitor),
+            None => verify_file(&self.database, level, closeness, monitor),
         }
     }
 
@@ -275,8 +278,9 @@ fn left_behind(file: &str, from: u64, committed: u64, last: u64) -> Finding {
 }
 
 /// The directory that is meant: the one that was named, or, for a database whose log was named, the two together.
-fn listed(path: &Path, wal_dir: Option<&Path>) -> Result<Option<DataDir>> {
-    if path.is_dir() {
+fn listed(given: &Given, wal_dir: Option<&Path>) -> Result<Option<DataDir>> {
+    let path = given.path();
+    if given.is_dir() {
         return DataDir::list(path, wal_dir).map(Some);
     }
     let Some(wal_dir) = wal_dir else { return Ok(None) };

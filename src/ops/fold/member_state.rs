@@ -1,11 +1,10 @@
 //! How far a stopped member's log and database have come, and how well they are. Nothing is written.
 
-use std::path::Path;
-
 use super::FoldInMemoryOptions;
 use super::check::verified;
 use super::input::{Input, InputOptions};
 use crate::bolt::Db;
+use crate::etcd::Input as Given;
 use crate::io::Source;
 use crate::replay::fold::{Fold, FoldReport, Position};
 use crate::replay::{Damage, FoldOptions, Uncommitted};
@@ -34,9 +33,13 @@ impl MemberState {
     ///
     /// # Errors
     /// [`Error::Unreadable`] when there is nothing to read, or a running etcd holds it; [`Error::Cancelled`].
-    pub fn read(path: &Path, options: FoldInMemoryOptions<'_>, monitor: &dyn Monitor) -> Result<MemberState> {
+    pub fn read(
+        given: &Given,
+        options: FoldInMemoryOptions<'_>,
+        monitor: &dyn Monitor,
+    ) -> Result<MemberState> {
         let input =
-            Input::open(path, InputOptions { wal_dir: options.wal_dir, folds: true, live: options.live })?;
+            Input::open(given, InputOptions { wal_dir: options.wal_dir, folds: true, live: options.live })?;
         let fold = options.fold();
         let all = FoldOptions { damage: Damage::Allow, ..fold };
         let (verification, findings) = verified(&input, Keys::History, all, monitor)?;

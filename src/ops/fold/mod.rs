@@ -14,6 +14,7 @@ use self::check::verified;
 use self::input::{Input, InputOptions};
 use crate::bolt::Db;
 use crate::bolt::writer::patch::patch;
+use crate::etcd::Input as Given;
 use crate::io::Source;
 use crate::kube::times::written;
 use crate::ops::verify::refuse_damage;
@@ -92,12 +93,11 @@ impl Folded {
 /// of. A file is taken with the log that was named or lies beside it; one that has none is left as it is.
 ///
 /// ```no_run
-/// # use std::path::Path;
 /// # use coldbolt::ops::fold::{FoldInMemoryOptions, fold_in_memory};
 /// # use coldbolt::{store::{Store, StoreOptions}, words::monitor::Quiet};
 /// # fn main() -> coldbolt::Result<()> {
-/// let folded = fold_in_memory(Path::new("/var/lib/etcd"), FoldInMemoryOptions::default(), &Quiet)?;
-/// let store = Store::open(&folded.source, StoreOptions::default(), &Quiet)?;
+/// let folded = fold_in_memory("/var/lib/etcd", &FoldInMemoryOptions::default(), &Quiet)?;
+/// let store = Store::open(&folded.source, &StoreOptions::default(), &Quiet)?;
 /// println!("revision {}", store.revision());
 /// folded.check_unchanged()?;
 /// # Ok(())
@@ -107,13 +107,18 @@ impl Folded {
 /// # Errors
 /// As [`copy`](crate::ops::copy::copy); nothing is written.
 pub fn fold_in_memory(
-    path: &Path,
-    options: FoldInMemoryOptions<'_>,
+    input: impl Into<Given>,
+    options: &FoldInMemoryOptions<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Folded> {
-    let beside = if path.is_dir() { None } else { log_beside(path) };
+    folded(&input.into(), options, monitor)
+}
+
+fn folded(given: &Given, options: &FoldInMemoryOptions<'_>, monitor: &dyn Monitor) -> Result<Folded> {
+    // What is open already may have come from anywhere: only a path says what lies beside it.
+    let beside = if given.is_dir() || given.as_open().is_some() { None } else { log_beside(given.path()) };
     let wal_dir = options.wal_dir.or(beside.as_deref());
-    let input = Input::open(path, InputOptions { wal_dir, folds: true, live: options.live })?;
+    let input = Input::open(given, InputOptions { wal_dir, folds: true, live: options.live })?;
     if !input.folds() {
         let what = "no log belongs to it: nothing is applied";
         monitor.finding(Finding::new(Code::DbLag, &input.name, At::default(), what));

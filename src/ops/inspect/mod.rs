@@ -13,6 +13,7 @@ pub use report::{
 
 use crate::bolt::Db;
 use crate::codec::{checksum, to_u64};
+use crate::etcd::Input;
 use crate::etcd::datadir::{self, DataDir, FileKind};
 use crate::etcd::facts::LeaseFact;
 use crate::etcd::schema::storage_version;
@@ -53,22 +54,19 @@ impl Default for InspectOptions {
 ///
 /// # Errors
 /// [`Error::Unreadable`] when it is nothing of etcd's or bbolt's; damage is in the report.
-pub fn inspect(path: &Path, options: InspectOptions, monitor: &dyn Monitor) -> Result<InspectReport> {
-    if path.is_dir() {
-        return inspect_dir(&DataDir::list(path, None)?, options, monitor);
-    }
-    inspect_file(&Source::open(path)?, options, monitor)
-}
-
-/// Looks at a file that is open already.
-///
-/// # Errors
-/// As [`inspect`].
-pub fn inspect_file(
-    source: &Source,
-    options: InspectOptions,
+pub fn inspect(
+    input: impl Into<Input>,
+    options: &InspectOptions,
     monitor: &dyn Monitor,
 ) -> Result<InspectReport> {
+    let input = input.into();
+    if input.is_dir() {
+        return inspect_dir(&DataDir::list(input.path(), None)?, *options, monitor);
+    }
+    inspect_file(&input.open()?, *options, monitor)
+}
+
+fn inspect_file(source: &Source, options: InspectOptions, monitor: &dyn Monitor) -> Result<InspectReport> {
     let mut report = InspectReport { path: source.name(), ..InspectReport::default() };
     let mut found = Teller::new(options.max_findings, monitor);
     match datadir::file_kind(source)? {
@@ -93,11 +91,7 @@ pub fn inspect_file(
     Ok(with_findings(report, found))
 }
 
-/// Looks at a directory.
-///
-/// # Errors
-/// [`Error::Unreadable`] when a file in it cannot be opened.
-pub fn inspect_dir(dir: &DataDir, options: InspectOptions, monitor: &dyn Monitor) -> Result<InspectReport> {
+fn inspect_dir(dir: &DataDir, options: InspectOptions, monitor: &dyn Monitor) -> Result<InspectReport> {
     let mut report = InspectReport { path: crate::words::error::show(&dir.path), ..InspectReport::default() };
     let mut found = Teller::new(options.max_findings, monitor);
     report.kind = match (&dir.db, dir.wals.is_empty()) {

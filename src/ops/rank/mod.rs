@@ -7,12 +7,13 @@
 mod log;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 
 use self::log::{Evidence, LogAndCommit, RaftLog, ask_others};
 use crate::etcd::DataDir;
+use crate::etcd::Input;
 use crate::ops::fold::FoldInMemoryOptions;
 use crate::ops::fold::member_state::MemberState;
 use crate::replay::MemberLog;
@@ -159,9 +160,10 @@ struct Member {
 }
 
 impl Member {
-    fn read(path: &Path, options: RankOptions, monitor: &dyn Monitor) -> Result<Member> {
+    fn read(input: &Input, options: RankOptions, monitor: &dyn Monitor) -> Result<Member> {
+        let path = input.path();
         let options = FoldInMemoryOptions { version: options.version, ..FoldInMemoryOptions::default() };
-        let (state, error) = match MemberState::read(path, options, monitor) {
+        let (state, error) = match MemberState::read(input, options, monitor) {
             Ok(state) => (Some(state), None),
             Err(Error::Cancelled) => return Err(Error::Cancelled),
             Err(Error::Unreadable { path: file, cause }) if file == path => {
@@ -242,9 +244,16 @@ fn read_log(path: &Path, monitor: &dyn Monitor) -> Result<RaftLog> {
 ///
 /// # Errors
 /// [`Error::Cancelled`]. What is wrong with a directory is in the report.
-pub fn rank(directories: &[PathBuf], options: RankOptions, monitor: &dyn Monitor) -> Result<RankReport> {
-    let mut members =
-        directories.iter().map(|path| Member::read(path, options, monitor)).collect::<Result<Vec<_>>>()?;
+pub fn rank<I: Into<Input>>(
+    directories: impl IntoIterator<Item = I>,
+    options: &RankOptions,
+    monitor: &dyn Monitor,
+) -> Result<RankReport> {
+    let read = |input: I| Member::read(&input.into(), *options, monitor);
+    ranked(directories.into_iter().map(read).collect::<Result<Vec<_>>>()?, monitor)
+}
+
+fn ranked(mut members: Vec<Member>, monitor: &dyn Monitor) -> Result<RankReport> {
     // Of equal ones the one that was named first.
     members.sort_by_key(|member| std::cmp::Reverse(member.worth()));
     let mut findings = clusters(&members);
@@ -300,7 +309,7 @@ fn keyspaces(members: &[Member], monitor: &dyn Monitor) -> Result<Vec<CompareRep
     let Some((best, others)) = whole.split_first() else { return Ok(Vec::new()) };
     let open = |other: &&MemberState| -> Result<_> {
         let stores =
-            [best, other].map(|member| Store::open(member.database(), StoreOptions::default(), monitor));
+            [best, other].map(|member| Store::open(member.database(), &StoreOptions::default(), monitor));
         compare(&stores.into_iter().collect::<Result<Vec<_>>>()?)
     };
     others.iter().map(open).collect()

@@ -18,9 +18,10 @@ use self::database::Edits;
 use self::part::Part;
 pub use self::raise::{Bump, Raise};
 pub use self::report::{Destination, MemberReport, OutFile, RestoreOptions, RestoreReport, Warning};
-use super::verify::{Level, LevelReport, Outcome, Verification, VerifyOptions, refuse_damage, verify_file};
+use super::verify::{Closeness, Level, LevelReport, Outcome, Verification, refuse_damage, verify_file};
 use crate::bolt::Db;
 use crate::codec::to_u64;
+use crate::etcd::Input;
 use crate::etcd::bootstrap;
 use crate::etcd::datadir;
 use crate::etcd::identity::{NewCluster, NewMember};
@@ -54,14 +55,19 @@ const PUBLIC: u32 = 0o666;
 /// # Errors
 /// [`Error::Refused`] in etcd's words for what does not fit or exists already, [`Error::Damaged`] when the source is,
 /// [`Error::Output`] when the directories could not be written. Then nothing of them is left.
-pub fn restore(source: &Source, options: &RestoreOptions, monitor: &dyn Monitor) -> Result<RestoreReport> {
-    restore_with(source, options, &Steps::free(), monitor)
+pub fn restore(
+    input: impl Into<Input>,
+    options: &RestoreOptions,
+    monitor: &dyn Monitor,
+) -> Result<RestoreReport> {
+    restore_with(&input.into().open()?, options, &Steps::free(), monitor)
 }
 
 /// Restores, and asks `steps` before each thing that is done to the destination.
 ///
 /// # Errors
 /// As [`restore`].
+#[doc(hidden)]
 pub fn restore_with(
     source: &Source,
     options: &RestoreOptions,
@@ -120,8 +126,7 @@ fn verified(
     options: &RestoreOptions,
     monitor: &dyn Monitor,
 ) -> Result<(Verification, Vec<Warning>)> {
-    let verification =
-        verify_file(source, VerifyOptions { level: Level::Mvcc, ..VerifyOptions::default() }, monitor)?;
+    let verification = verify_file(source, Level::Mvcc, Closeness::default(), monitor)?;
     let mut warnings = Vec::new();
     for finding in &verification.findings {
         let trailer = matches!(finding.code, Code::TrailerMismatch | Code::TrailerZeroed | Code::TrailerCut);
@@ -296,7 +301,7 @@ fn read_back(path: &Path, plan: &Plan<'_, '_>, hash: u32, monitor: &dyn Monitor)
         return Err(wrong(format!("its status hash is {:x}, of what was written {hash:x}", scan.hash)));
     }
     if let Some(due) = plan.edits.hash.filter(|_| !plan.edits.bumped) {
-        let ours = hashkv(&result, HashKvOptions::default(), monitor)?.hash;
+        let ours = hashkv(&result, &HashKvOptions::default(), monitor)?.hash;
         if ours != due {
             return Err(wrong(format!("its HashKV is {ours}, {due} is due")));
         }

@@ -60,7 +60,7 @@ impl Part {
             selection.counts.hash
         } else {
             // What is wrong with the source is told when it is verified.
-            hashkv(db.source(), HashKvOptions { revision: until, ..HashKvOptions::default() }, &Quiet)?.hash
+            hashkv(db.source(), &HashKvOptions { revision: until, ..HashKvOptions::default() }, &Quiet)?.hash
         };
         let mut part = Part { selection, revision, compact, hash, changes: Vec::new(), advice: Vec::new() };
         if let Some(until) = until {

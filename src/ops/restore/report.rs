@@ -58,6 +58,27 @@ pub struct RestoreOptions {
     pub dry_run: bool,
 }
 
+impl RestoreOptions {
+    /// All of the source, as it is, for a cluster of these members (`name=url,name=url`) with etcd's own default token.
+    #[must_use]
+    pub fn new(initial_cluster: impl Into<String>, destination: Destination) -> RestoreOptions {
+        RestoreOptions {
+            initial_cluster: initial_cluster.into(),
+            token: "etcd-cluster".to_owned(),
+            destination,
+            skip_hash_check: false,
+            allow_damage: false,
+            learners: Vec::new(),
+            revision: None,
+            keys: KeyFilter::default(),
+            clear_alarms: false,
+            bump: Bump::None,
+            target: None,
+            dry_run: false,
+        }
+    }
+}
+
 /// One file that is written, or would be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OutFile {

@@ -52,7 +52,7 @@ impl Run<'_> {
         self.trailer_form(&db, trailer, alone);
 
         let hashing = self.digesting()
-            || self.options.sealing
+            || self.closeness.sealing
             || (self.options.level >= Level::Bytes
                 && !matches!(trailer, Trailer::Absent | Trailer::Lost { .. }));
         let walking = self.options.level >= Level::Pages;

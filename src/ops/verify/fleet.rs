@@ -9,7 +9,7 @@ use super::evidence::Ask;
 use super::manifest::{Against, Entry, Manifest, SIDECAR};
 use super::policy::{Policy, Previous, apply};
 use super::{Answer, Judged, Level, Unreadable, Verdict, Verification, VerifyOptions};
-use super::{targets, verify, verify_file};
+use super::{targets, verify};
 use crate::io::Source;
 use crate::words::error::{Error, Result, show};
 use crate::words::monitor::{Monitor, Quiet};
@@ -151,7 +151,7 @@ impl Fleet {
 /// What the previous snapshot is. It is verified itself; what is wrong with it is no finding of ours.
 fn previous(path: &Path, say: fn(&Error) -> String) -> Previous {
     let options = VerifyOptions { level: Level::Mvcc, ..VerifyOptions::default() };
-    match verify(path, options, &Quiet) {
+    match verify(path, &options, &Quiet) {
         Ok(verification) => Previous::of(&verification),
         Err(error) => {
             Previous { path: show(path), state: Err(format!("could not be read ({})", say(&error))) }
@@ -199,16 +199,15 @@ impl Work<'_> {
             digests: self.options.digests,
             ask: self.ask.as_ref(),
             against,
-            ..VerifyOptions::default()
         };
         let mut verification = match self.options.standard_input.filter(|_| file == Path::new("-")) {
             Some(open) => {
-                let mut verification = verify_file(&open()?, options, monitor)?;
+                let mut verification = verify(open()?, &options, monitor)?;
                 // Of the copy that was made of it.
                 verification.measured.modified = None;
                 verification
             }
-            None => verify(file, options, monitor)?,
+            None => verify(file, &options, monitor)?,
         };
         if let Some(policy) = self.options.policy {
             apply(policy, &mut verification, self.previous.as_ref(), jiff::Timestamp::now());

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::membership::Peers;
 use super::{Database, Run};
 use crate::etcd::datadir::{DataDir, RAFT_SNAPSHOT_LIMIT};
 use crate::etcd::schema::storage_version;
 use crate::io::Source;
 use crate::ops::log_fault::log_finding;
 use crate::replay::MemberLog;
+use crate::replay::membership::{Cluster, Rules};
 use crate::snap::file::{Membership, SnapFile, SnapName};
 use crate::wal::{Read, Snapshot, Summary};
 use crate::words::error::{At, Result, show};
@@ -271,22 +271,22 @@ fn identity(read: &Read, snaps: &Snaps, database: &Database, wal: &str, run: &mu
     // The members by raft, as of the last entry in the database: those of a raft snapshot, and the changes after it.
     let base = snaps.good.iter().rfind(|s| s.content.index() <= db_index && s.membership.is_some());
     let first = read.summary.first;
-    let (from, file, mut peers) = match base {
+    let (from, file, mut cluster) = match base {
         Some(snap)
             if first.is_none_or(|first| first <= snap.content.index().next().get())
                 || snap.content.index() == db_index =>
         {
-            (snap.content.index(), snap.file.as_str(), Peers::of(snap.membership.clone().unwrap_or_default()))
+            let membership = snap.membership.clone().unwrap_or_default();
+            (snap.content.index(), snap.file.as_str(), Cluster::of_snapshot(membership, None))
         }
-        _ if first == Some(1) => (RaftIndex::default(), wal, Peers::default()),
+        _ if first == Some(1) => (RaftIndex::default(), wal, Cluster::before_the_log()),
         _ => return,
     };
-    let later = read.conf_changes.range(from.next()..);
-    for (_, change) in later.take_while(|(index, _)| **index <= db_index) {
-        peers.apply(change);
-    }
-    let due = |id: &MemberId| peers.members.get(id).map(|peer| peer.is_learner);
-    let ids: BTreeSet<MemberId> = listed.keys().chain(peers.members.keys()).copied().collect();
+    // What flags and patch versions decide, the database may have as it will.
+    let rules = Rules { moved_learners_learn: None, outcome: Some(facts) };
+    cluster.follow(read, from, db_index, rules);
+    let due = |id: &MemberId| cluster.members.get(id).map(|member| member.is_learner);
+    let ids: BTreeSet<MemberId> = listed.keys().chain(cluster.members.keys()).copied().collect();
     for id in ids.into_iter().filter(|id| due(id) != listed.get(id).copied()) {
         let word = |learner: Option<bool>| match learner {
             None => "not there",

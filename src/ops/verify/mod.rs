@@ -6,7 +6,6 @@ pub mod evidence;
 pub mod fleet;
 mod log;
 pub mod manifest;
-mod membership;
 pub mod policy;
 mod report;
 
@@ -19,9 +18,9 @@ pub use self::report::{
     Answer, InputKind, Judged, LevelReport, Measured, OtherMeta, Outcome, TrailerState, Unreadable, Verdict,
     Verification,
 };
-use crate::etcd::Facts;
 use crate::etcd::datadir::{self, DataDir};
 use crate::etcd::schema::Minor;
+use crate::etcd::{Facts, Input};
 use crate::io::Source;
 use crate::replay::MemberLog;
 use crate::snap::backup::Trailer;
@@ -41,12 +40,8 @@ pub struct VerifyOptions<'o> {
     pub level: Level,
     /// Findings kept for each code.
     pub max_findings: u64,
-    /// How closely the keys are looked at for level `mvcc`; it is judged by their whole history only.
-    pub keys: Keys,
     /// Also compute the digests of the whole file, for a manifest.
     pub digests: bool,
-    /// Take the SHA-256 also of a database that has no trailer to compare it with: of one that is to get it.
-    pub sealing: bool,
     /// What a policy wants to know of the live keys.
     pub ask: Option<&'o Ask>,
     /// The manifest to compare with.
@@ -55,27 +50,53 @@ pub struct VerifyOptions<'o> {
 
 impl Default for VerifyOptions<'_> {
     fn default() -> Self {
-        VerifyOptions {
-            level: Level::Restore,
-            max_findings: 20,
-            keys: Keys::History,
-            digests: false,
-            sealing: false,
-            ask: None,
-            against: None,
-        }
+        VerifyOptions { level: Level::Restore, max_findings: 20, digests: false, ask: None, against: None }
+    }
+}
+
+/// What a verb that verifies what it reads and writes wants more, or needs less, than who only verifies.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::ops) struct Closeness {
+    /// How closely the keys are looked at for level `mvcc`; it is judged by their whole history only.
+    pub keys: Keys,
+    /// Take the SHA-256 also of a database that has no trailer to compare it with: of one that is to get it.
+    pub sealing: bool,
+}
+
+impl Default for Closeness {
+    fn default() -> Self {
+        Closeness { keys: Keys::History, sealing: false }
     }
 }
 
 /// Verifies a snapshot file, a database or a data directory.
 ///
+/// ```
+/// # use coldbolt::{ops::verify::{Verdict, VerifyOptions, verify}, words::monitor::Quiet};
+/// # fn main() -> coldbolt::Result<()> {
+/// let verified = verify("fixtures/etcd-3.7.1/snapshot.db", &VerifyOptions::default(), &Quiet)?;
+/// for finding in &verified.findings {
+///     println!("{finding}");
+/// }
+/// assert_eq!(verified.verdict, Verdict::Good);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// [`Error::Unreadable`] when the input is nothing of etcd's, [`Error::Cancelled`]. Damage is in the result.
-pub fn verify(path: &Path, options: VerifyOptions<'_>, monitor: &dyn Monitor) -> Result<Verification> {
-    if path.is_dir() {
-        return verify_dir(&DataDir::list(path, None)?, options, monitor);
+pub fn verify(
+    input: impl Into<Input>,
+    options: &VerifyOptions<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Verification> {
+    let input = input.into();
+    let run = Run::new(show(input.path()), *options, Closeness::default(), monitor);
+    if input.is_dir() {
+        run.directory(&DataDir::list(input.path(), None)?, None)
+    } else {
+        run.file(&input.open()?)
     }
-    verify_file(&Source::open(path)?, options, monitor)
 }
 
 /// What a path stands for: itself, or, for a directory that is no member's, the files in it.
@@ -126,70 +147,29 @@ pub(in crate::ops) fn refuse_damage(findings: &[Finding], allowed: bool) -> Resu
     }
 }
 
-/// Verifies a file that is open already.
-///
-/// # Errors
-/// As [`verify`].
-pub fn verify_file(
+/// Verifies a file so closely.
+#[cfg(feature = "fs")]
+pub(in crate::ops) fn verify_file(
     source: &Source,
-    options: VerifyOptions<'_>,
+    level: Level,
+    closeness: Closeness,
     monitor: &dyn Monitor,
 ) -> Result<Verification> {
-    datadir::require_database(source)?;
-    let mut run = Run::new(source.name(), options, monitor);
-    let database = run.database(source, true)?;
-    run.verification.kind = match database.trailer {
-        Some(Trailer::Absent) | None => InputKind::Database,
-        Some(Trailer::Lost { .. }) => InputKind::CutOff,
-        Some(_) => InputKind::Snapshot,
-    };
-    run.level(Level::Wal, Outcome::NotApplicable, "a file has no log; verify the data directory for that");
-    Ok(run.done())
+    let options = VerifyOptions { level, ..VerifyOptions::default() };
+    Run::new(source.name(), options, closeness, monitor).file(source)
 }
 
-/// Verifies a directory.
-///
-/// # Errors
-/// As [`verify`].
-pub fn verify_dir(dir: &DataDir, options: VerifyOptions<'_>, monitor: &dyn Monitor) -> Result<Verification> {
-    verify_dir_and_log(dir, None, options, monitor)
-}
-
-/// Verifies a directory whose log may be open already, and read by others too.
-///
-/// # Errors
-/// As [`verify`].
-pub(in crate::ops) fn verify_dir_and_log(
+/// Verifies a directory so closely; its database and its log are open already, and read by others too.
+#[cfg(feature = "fs")]
+pub(in crate::ops) fn verify_member(
     dir: &DataDir,
-    log: Option<&MemberLog>,
-    options: VerifyOptions<'_>,
+    open: (&Source, &MemberLog),
+    level: Level,
+    closeness: Closeness,
     monitor: &dyn Monitor,
 ) -> Result<Verification> {
-    let mut run = Run::new(show(&dir.path), options, monitor);
-    run.verification.kind = InputKind::Directory;
-    let mut database = Database::default();
-    if let Some(path) = &dir.db {
-        let source = Source::open(path)?;
-        match datadir::require_database(&source) {
-            Ok(()) => database = run.database(&source, false)?,
-            Err(Error::Unreadable { cause, .. }) => {
-                let what = format!("the database {cause}");
-                let finding = Finding::new(Code::MetaInvalid, &source.name(), At::default(), what);
-                run.found.push(finding.hint(cause.hint()));
-                run.no_database("the database cannot be opened");
-            }
-            Err(other) => return Err(other),
-        }
-    } else {
-        run.no_database("there is no member/snap/db");
-    }
-    if options.level < Level::Wal {
-        run.level(Level::Wal, Outcome::NotRun, "not asked for");
-    } else {
-        let detail = run.log(dir, log, &database)?;
-        run.judge(Level::Wal, detail);
-    }
-    Ok(run.done())
+    let options = VerifyOptions { level, ..VerifyOptions::default() };
+    Run::new(show(&dir.path), options, closeness, monitor).directory(dir, Some(open))
 }
 
 /// What later levels need to know about the database.
@@ -205,13 +185,19 @@ struct Database {
 /// One verification under way.
 struct Run<'m> {
     options: VerifyOptions<'m>,
+    closeness: Closeness,
     monitor: &'m dyn Monitor,
     found: Teller<'m>,
     verification: Verification,
 }
 
 impl<'m> Run<'m> {
-    fn new(path: String, options: VerifyOptions<'m>, monitor: &'m dyn Monitor) -> Run<'m> {
+    fn new(
+        path: String,
+        options: VerifyOptions<'m>,
+        closeness: Closeness,
+        monitor: &'m dyn Monitor,
+    ) -> Run<'m> {
         let verification = Verification {
             path,
             kind: InputKind::default(),
@@ -225,7 +211,52 @@ impl<'m> Run<'m> {
             policy: Vec::new(),
             reached: None,
         };
-        Run { options, monitor, found: Teller::new(options.max_findings, monitor), verification }
+        let found = Teller::new(options.max_findings, monitor);
+        Run { options, closeness, monitor, found, verification }
+    }
+
+    fn file(mut self, source: &Source) -> Result<Verification> {
+        datadir::require_database(source)?;
+        let database = self.database(source, true)?;
+        self.verification.kind = match database.trailer {
+            Some(Trailer::Absent) | None => InputKind::Database,
+            Some(Trailer::Lost { .. }) => InputKind::CutOff,
+            Some(_) => InputKind::Snapshot,
+        };
+        let why = "a file has no log; verify the data directory for that";
+        self.level(Level::Wal, Outcome::NotApplicable, why);
+        Ok(self.done())
+    }
+
+    fn directory(mut self, dir: &DataDir, open: Option<(&Source, &MemberLog)>) -> Result<Verification> {
+        self.verification.kind = InputKind::Directory;
+        let mut database = Database::default();
+        let source = match (open, &dir.db) {
+            (Some((source, _)), _) => Some(source.clone()),
+            (None, Some(path)) => Some(Source::open(path)?),
+            (None, None) => None,
+        };
+        if let Some(source) = source {
+            match datadir::require_database(&source) {
+                Ok(()) => database = self.database(&source, false)?,
+                Err(Error::Unreadable { cause, .. }) => {
+                    let what = format!("the database {cause}");
+                    let finding = Finding::new(Code::MetaInvalid, &source.name(), At::default(), what);
+                    self.found.push(finding.hint(cause.hint()));
+                    self.no_database("the database cannot be opened");
+                }
+                Err(other) => return Err(other),
+            }
+        } else {
+            self.no_database("there is no member/snap/db");
+        }
+        if self.options.level < Level::Wal {
+            self.level(Level::Wal, Outcome::NotRun, "not asked for");
+        } else {
+            let detail = self.log(dir, open.map(|(_, log)| log), &database)?;
+            self.judge(Level::Wal, detail);
+        }
+        Ok(self.done())
     }
 
     fn level(&mut self, level: Level, outcome: Outcome, detail: impl Into<Note>) {
@@ -250,7 +281,7 @@ impl<'m> Run<'m> {
 
     /// How closely the keys are looked at.
     fn keys(&self) -> Keys {
-        if self.options.level >= Level::Mvcc { self.options.keys } else { Keys::Live }
+        if self.options.level >= Level::Mvcc { self.closeness.keys } else { Keys::Live }
     }
 
     fn no_database(&mut self, why: &str) {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::etcd::Input;
 use crate::etcd::datadir::{self, FileKind};
 use crate::io::Source;
 use crate::snap::file::{SnapFile, SnapName};
@@ -18,16 +19,20 @@ const MAX_SNAP: u64 = 1 << 30;
 pub(super) struct WalFiles {
     wal: PathBuf,
     snap: Option<PathBuf>,
-    /// A single segment was named.
-    pub single: bool,
+    /// The single segment that was named.
+    pub single: Option<Source>,
 }
 
 impl WalFiles {
     /// `path` may be a data directory, its `member`, its WAL directory, or one segment.
-    pub fn find(path: &Path, wal_dir: Option<&Path>) -> Result<WalFiles> {
-        let metadata = std::fs::metadata(path).map_err(|error| Error::unreadable(path, error))?;
-        if metadata.is_file() && wal_dir.is_none() {
-            return Ok(WalFiles { wal: path.to_path_buf(), snap: None, single: true });
+    pub fn find(input: &Input, wal_dir: Option<&Path>) -> Result<WalFiles> {
+        let path = input.path();
+        let is_file = match input.as_open() {
+            Some(_) => true,
+            None => std::fs::metadata(path).map_err(|error| Error::unreadable(path, error))?.is_file(),
+        };
+        if is_file && wal_dir.is_none() {
+            return Ok(WalFiles { wal: path.to_path_buf(), snap: None, single: Some(input.open()?) });
         }
         let dir = |parts: &[&str]| {
             Some(parts.iter().fold(path.to_path_buf(), |p, part| p.join(part))).filter(|p| p.is_dir())
@@ -38,7 +43,7 @@ impl WalFiles {
             path.parent().filter(|_| wal.is_none()).map(|parent| parent.join("snap")).filter(|p| p.is_dir())
         };
         let snap = dir(&["member", "snap"]).or_else(|| dir(&["snap"])).or_else(beside);
-        Ok(WalFiles { wal: wal.unwrap_or_else(|| path.to_path_buf()), snap, single: false })
+        Ok(WalFiles { wal: wal.unwrap_or_else(|| path.to_path_buf()), snap, single: None })
     }
 
     pub fn wal_name(&self) -> String {
@@ -46,15 +51,14 @@ impl WalFiles {
     }
 
     pub fn segments(&self) -> Result<Vec<(String, Source)>> {
-        if self.single {
+        if let Some(source) = &self.single {
             // The name tells the place in the log; under another name the file is taken for a first segment.
             let name =
                 self.wal.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             let name =
                 SegmentName::parse(&name).unwrap_or(SegmentName { sequence: 0, index: RaftIndex::default() });
-            let source = Source::open(&self.wal)?;
-            datadir::refuse_other_kind(&source, FileKind::Wal)?;
-            return Ok(vec![(name.to_string(), source)]);
+            datadir::refuse_other_kind(source, FileKind::Wal)?;
+            return Ok(vec![(name.to_string(), source.clone())]);
         }
         let mut names = Vec::new();
         for entry in std::fs::read_dir(&self.wal).map_err(|error| Error::unreadable(&self.wal, error))? {

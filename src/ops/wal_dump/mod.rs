@@ -17,6 +17,7 @@ use self::capped::Capped;
 use self::files::{WalFiles, read_snap};
 use self::start::{FromStart, read_from_start};
 use crate::codec::to_u64;
+use crate::etcd::Input;
 use crate::ops::log_fault::log_finding;
 use crate::raft::{self, EntryView, HardState};
 use crate::snap::file::SnapFile;
@@ -110,12 +111,12 @@ pub struct WalDumpReport {
 /// # Errors
 /// When there is no WAL to read, or the sink fails.
 pub fn wal_dump(
-    path: &Path,
+    input: impl Into<Input>,
     options: &WalDumpOptions,
     monitor: &dyn Monitor,
     sink: &mut dyn FnMut(Row<'_>) -> Result<()>,
 ) -> Result<WalDumpReport> {
-    let files = WalFiles::find(path, options.wal_dir.as_deref())?;
+    let files = WalFiles::find(&input.into(), options.wal_dir.as_deref())?;
     let segments = files.segments()?;
     let log = Log::new(segments.iter().map(|(name, source)| (name.as_str(), source)));
     monitor.begin("reading the WAL", log.segments().iter().map(|segment| segment.source.len()).sum());

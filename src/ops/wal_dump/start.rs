@@ -82,7 +82,7 @@ fn newest_snapshot<'a>(files: &WalFiles, log: &Log<'a>, monitor: &dyn Monitor) -
         return Ok(read);
     }
     let first = log.segments().first().map_or(0, |segment| segment.name.index.get());
-    if first > 0 && !files.single {
+    if first > 0 && files.single.is_none() {
         monitor.finding(begins_late(&files.wal_name(), first));
     }
     Ok(FromStart::read(files, log, (first.saturating_sub(1), first), None))

@@ -3,43 +3,22 @@
 //! Source: `server/etcdserver/api/membership/cluster.go`, `server/etcdserver/{server.go applyConfChange,
 //! apply_v2.go}` @ v3.4, v3.5, v3.6.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use prost::Message;
 use serde::Deserialize;
 
 use crate::codec::json::{quote, strings};
-use crate::etcd::Facts;
 use crate::etcd::member::Member;
 use crate::etcd::request::{Attributes, DowngradeInfoSetRequest, V2Request};
 use crate::etcd::schema::Minor;
-use crate::raft::{ConfChange, ConfChangeType};
+use crate::raft::ConfChange;
+use crate::replay::apply::version::Holds;
 use crate::replay::apply::{Done, Replayer, Replied};
+use crate::replay::membership::{Changed, Cluster, Rules, TOO_MANY_LEARNERS, Unfit};
 use crate::words::finding::{Code, Severity};
+use crate::words::hint::Hint;
 use crate::words::ids::MemberId;
-
-/// How many members may learn at a time; a flag changes it since 3.6.
-const MOST_LEARNERS: usize = 1;
-const TOO_MANY_LEARNERS: &str = "there is a learner already";
-
-/// Who is a member and who votes.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Cluster {
-    members: BTreeMap<MemberId, Member>,
-    removed: BTreeSet<MemberId>,
-    voters: BTreeSet<MemberId>,
-    learners: BTreeSet<MemberId>,
-}
-
-/// What a conf change says of a member.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Context {
-    #[serde(flatten)]
-    member: Member,
-    #[serde(default)]
-    is_promote: bool,
-}
 
 #[derive(Deserialize)]
 struct V2Attributes {
@@ -47,54 +26,6 @@ struct V2Attributes {
     name: String,
     #[serde(default, rename = "clientURLs")]
     client_urls: Option<Vec<String>>,
-}
-
-impl Cluster {
-    pub fn of(facts: &Facts) -> Cluster {
-        let mut members: BTreeMap<MemberId, Member> =
-            facts.members.iter().map(|member| (member.id, member.clone())).collect();
-        let conf_state = facts.conf_state.as_ref();
-        for (id, member) in &mut members {
-            // 3.5.1 to 3.5.19 leave a promoted learner in the bucket as it was.
-            member.is_learner &= conf_state.is_none_or(|state| !state.voters.contains(id));
-        }
-        let (voters, learners) = match conf_state {
-            Some(state) => (state.voters.iter().copied().collect(), state.learners.iter().copied().collect()),
-            None => {
-                let of = |learner: bool| {
-                    members.values().filter(|m| m.is_learner == learner).map(|m| m.id).collect()
-                };
-                (of(false), of(true))
-            }
-        };
-        Cluster { members, removed: facts.removed_members.iter().copied().collect(), voters, learners }
-    }
-
-    /// Whether this member alone votes, by everything that is known.
-    pub fn votes_alone(&self, id: MemberId) -> bool {
-        let listed: Vec<MemberId> = self.members.values().filter(|m| !m.is_learner).map(|m| m.id).collect();
-        listed == [id] && self.voters.iter().eq([&id])
-    }
-
-    pub fn was_removed(&self, id: MemberId) -> bool {
-        self.removed.contains(&id)
-    }
-
-    pub fn voters(&self) -> &BTreeSet<MemberId> {
-        &self.voters
-    }
-
-    pub fn learners(&self) -> &BTreeSet<MemberId> {
-        &self.learners
-    }
-
-    pub fn into_members(self) -> Vec<Member> {
-        self.members.into_values().collect()
-    }
-
-    fn urls_are_taken(&self, id: MemberId, urls: &[String]) -> bool {
-        self.members.values().any(|m| m.id != id && m.peer_urls.iter().any(|url| urls.contains(url)))
-    }
 }
 
 /// As Go writes a member (`membership.Member`).
@@ -117,81 +48,51 @@ impl Replayer<'_, '_> {
     pub(super) fn conf_change(&mut self, data: &[u8]) -> Replied {
         let change = ConfChange::decode(data)
             .map_err(|_| self.refuse("a conf change that does not decode: etcd panics"))?;
-        let (id, kind) = (change.member(), change.kind());
-        if self.cluster.removed.contains(&id) {
-            return Ok(Done::Rejected("the member was removed"));
-        }
-        if kind == ConfChangeType::RemoveNode {
-            return Ok(self.remove_member(id));
-        }
-        let context: Context = serde_json::from_slice(change.context())
-            .map_err(|_| self.refuse("a conf change whose member does not decode: etcd panics"))?;
-        let cluster = &mut self.cluster;
-        let there = cluster.members.get(&id);
-        let taken = cluster.urls_are_taken(id, &context.member.peer_urls);
-        let learners = cluster.members.values().filter(|member| member.is_learner).count();
-        let refused = match (kind, there) {
-            (ConfChangeType::UpdateNode, None) => Some("the member does not exist"),
-            (ConfChangeType::UpdateNode, Some(_)) => taken.then_some("another member has the peer URL"),
-            (_, None) if context.is_promote => Some("the member does not exist"),
-            (_, Some(member)) if context.is_promote => {
-                (!member.is_learner).then_some("the member is no learner")
+        let id = change.member();
+        let keep = self.version.moved_learners_learn();
+        let rules = Rules { moved_learners_learn: Some(keep.newest()), outcome: None };
+        match self.cluster.apply(&change, rules) {
+            Err(Unfit::Panics(why)) => return Err(self.refuse(why)),
+            Err(Unfit::Refused(why)) => {
+                if why == TOO_MANY_LEARNERS && self.version.minor >= Minor::V36 {
+                    let what = "a second learner is refused, unless --max-learners was set";
+                    self.say(Code::ReplayFlags, Severity::Warning, what);
+                }
+                return Ok(Done::Rejected(why));
             }
-            (_, Some(_)) => Some("the member exists"),
-            (_, None) if taken => Some("another member has the peer URL"),
-            (_, None) => {
-                (context.member.is_learner && learners >= MOST_LEARNERS).then_some(TOO_MANY_LEARNERS)
+            Ok(Changed::Left) => {
+                let key = id.to_string().into_bytes();
+                self.buckets.delete("members", &key);
+                self.buckets.put("members_removed", &key, b"removed".to_vec());
             }
-        };
-        if let Some(why) = refused {
-            if why == TOO_MANY_LEARNERS && self.version.minor >= Minor::V36 {
-                let what = "a second learner is refused, unless --max-learners was set";
-                self.say(Code::ReplayFlags, Severity::Warning, what);
+            Ok(changed) => {
+                if let (Changed::Moved { learner: true }, Holds::Since(patch)) = (changed, keep) {
+                    self.depends(patch, "leaves a learner one whose peer URLs change");
+                }
+                self.save(id);
             }
-            return Ok(Done::Rejected(why));
         }
-        let member = match (kind, there.cloned()) {
-            (ConfChangeType::UpdateNode, Some(member)) => {
-                Member { peer_urls: context.member.peer_urls, ..member }
-            }
-            (_, Some(member)) => Member { is_learner: false, ..member },
-            (_, None) => Member { id, ..context.member },
-        };
-        if kind != ConfChangeType::UpdateNode {
-            let (to, from) = if kind == ConfChangeType::AddLearnerNode {
-                (&mut cluster.learners, &mut cluster.voters)
-            } else {
-                (&mut cluster.voters, &mut cluster.learners)
-            };
-            from.remove(&id);
-            to.insert(id);
-        }
-        self.save(member);
         self.conf_state();
         Ok(Done::Applied)
     }
 
-    fn remove_member(&mut self, id: MemberId) -> Done {
-        let cluster = &mut self.cluster;
-        if cluster.members.remove(&id).is_none() {
-            return Done::Rejected("the member does not exist");
+    /// Writes a member down as it is now.
+    fn save(&mut self, id: MemberId) {
+        let Some(member) = self.cluster.members.get(&id) else { return };
+        let (key, value) = (id.to_string().into_bytes(), json(member));
+        let there = self.buckets.get("members", &key);
+        let differs = there.is_some_and(|there| there != value);
+        match self.version.members_stay_as_they_were() {
+            Some(true) if there.is_some() => return,
+            None if differs => {
+                let what = format!(
+                    "etcd 3.5.1 to 3.5.19 leaves member {id} in its database as it was; it is taken for newer"
+                );
+                self.advise(Code::ReplayVersion, Severity::Warning, what, Some(Hint::EtcdPatchVersion));
+            }
+            _ => {}
         }
-        cluster.removed.insert(id);
-        cluster.voters.remove(&id);
-        cluster.learners.remove(&id);
-        let key = id.to_string().into_bytes();
-        self.buckets.delete("members", &key);
-        self.buckets.put("members_removed", &key, b"removed".to_vec());
-        self.conf_state();
-        Done::Applied
-    }
-
-    fn save(&mut self, member: Member) {
-        let key = member.id.to_string().into_bytes();
-        if !(self.version.members_stay_as_they_were() && self.buckets.has("members", &key)) {
-            self.buckets.put("members", &key, json(&member));
-        }
-        self.cluster.members.insert(member.id, member);
+        self.buckets.put("members", &key, value);
     }
 
     /// What raft makes of the change, in the words that 3.5 and newer keep.
@@ -214,7 +115,8 @@ impl Replayer<'_, '_> {
             return Done::Rejected("the member does not exist");
         };
         let member = Member { name: attributes.name, client_urls: attributes.client_urls, ..member.clone() };
-        self.save(member);
+        self.cluster.members.insert(id, member);
+        self.save(id);
         Done::Applied
     }
 

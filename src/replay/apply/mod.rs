@@ -26,10 +26,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use self::buckets::Overlay;
 pub use self::interest::{End, Interest};
+pub(crate) use self::version::Holds;
 pub use self::version::Version;
 
 use self::buckets::Buckets;
-use self::cluster::Cluster;
 use self::keyspace::Keyspace;
 use crate::bolt::Db;
 use crate::etcd::alarm::AlarmType;
@@ -37,7 +37,8 @@ use crate::etcd::member::Member;
 use crate::etcd::request::{self, Request};
 use crate::etcd::schema::Minor;
 use crate::etcd::{BucketKey, Facts, Revision};
-use crate::raft::{ConfChange, ConfState, EntryType, EntryView};
+use crate::raft::{ConfChange, ConfChangeType, ConfState, EntryType, EntryView};
+use crate::replay::membership::{Cluster, NO_VOTER_LEFT};
 use crate::words::error::{At, Corrupt};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::hint::Hint;
@@ -96,6 +97,8 @@ pub struct Replayed {
     pub term: Term,
     /// Who is a member.
     pub members: Vec<Member>,
+    /// Who was one, and may not come back.
+    pub removed: Vec<MemberId>,
     /// The version that they agreed on, if they have.
     pub cluster_version: Option<String>,
     /// Who votes, and who only learns.
@@ -309,16 +312,15 @@ impl<'d, 's> Replayer<'d, 's> {
         self.keys.current
     }
 
-    /// Whether this member alone votes, so that everything in its log is committed as soon as it starts.
-    #[must_use]
-    pub fn votes_alone(&self, member: MemberId) -> bool {
-        self.cluster.votes_alone(member)
+    /// Starts from these members and voters instead of what the database says by itself.
+    pub(crate) fn believe(&mut self, cluster: Cluster) {
+        self.cluster = cluster;
     }
 
     /// How many members vote.
     #[must_use]
     pub fn voters(&self) -> usize {
-        self.cluster.voters().len()
+        self.cluster.voters.len()
     }
 
     /// Changes who is a member, as a conf change in the log would, but without an entry.
@@ -326,13 +328,16 @@ impl<'d, 's> Replayer<'d, 's> {
     /// # Errors
     /// As [`Replayer::apply`].
     pub fn change_members(&mut self, change: &ConfChange) -> Result<Done, Box<Corrupt>> {
+        if change.kind() == ConfChangeType::RemoveNode && self.cluster.is_last_voter(change.member()) {
+            return Ok(Done::Rejected(NO_VOTER_LEFT));
+        }
         self.conf_change(&prost::Message::encode_to_vec(change))
     }
 
     /// Whether this member was removed from the cluster.
     #[must_use]
     pub fn was_removed(&self, member: MemberId) -> bool {
-        self.cluster.was_removed(member)
+        self.cluster.removed.contains(&member)
     }
 
     /// What all that was applied amounts to.
@@ -356,9 +361,11 @@ impl<'d, 's> Replayer<'d, 's> {
             overlay.insert(b"key".to_vec(), rows);
         }
         let list = |ids: &BTreeSet<MemberId>| ids.iter().map(|id| id.get()).collect();
-        let (voters, learners) = (list(self.cluster.voters()), list(self.cluster.learners()));
+        let (voters, learners) = (list(&self.cluster.voters), list(&self.cluster.learners));
         let conf_state = ConfState { voters, learners, ..ConfState::default() };
-        let (findings, term, members) = (self.findings, self.term, self.cluster.into_members());
-        Replayed { overlay, findings, revision, index, term, members, cluster_version, conf_state }
+        let (findings, term) = (self.findings, self.term);
+        let Cluster { members, removed, .. } = self.cluster;
+        let (members, removed) = (members.into_values().collect(), removed.into_iter().collect());
+        Replayed { overlay, findings, revision, index, term, members, removed, cluster_version, conf_state }
     }
 }

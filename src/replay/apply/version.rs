@@ -37,7 +37,7 @@ impl FromStr for Version {
 
 /// Whether a rule holds in a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Holds {
+pub(crate) enum Holds {
     Yes,
     No,
     /// Since this patch of the minor version; which patch it is is not known. It is taken for a newer one.
@@ -46,7 +46,7 @@ pub(super) enum Holds {
 
 impl Holds {
     /// Whether it holds, of an unknown patch version for all that is known.
-    pub(super) fn newest(self) -> bool {
+    pub(crate) fn newest(self) -> bool {
         self != Holds::No
     }
 }
@@ -104,9 +104,15 @@ impl Version {
         self.since(&[(Minor::V34, 20), (Minor::V35, 2), (Minor::V36, 0)])
     }
 
-    /// Whether what is known of a member is not changed once it is in the database (a fault of 3.5.1 to 3.5.19).
-    pub(super) fn members_stay_as_they_were(self) -> bool {
-        self.minor == Minor::V35 && self.patch.is_some_and(|patch| (1..=19).contains(&patch))
+    /// Whether what is known of a member is not changed once it is in the database (a fault of 3.5.1 to 3.5.19);
+    /// `None` where the patch version is not known.
+    pub(super) fn members_stay_as_they_were(self) -> Option<bool> {
+        if self.minor == Minor::V35 { Some((1..=19).contains(&self.patch?)) } else { Some(false) }
+    }
+
+    /// Whether a learner whose peer URLs change learns still; before, all that raft keeps of it was replaced.
+    pub(crate) fn moved_learners_learn(self) -> Holds {
+        self.since(&[(Minor::V35, 31), (Minor::V36, 12), (Minor::V37, 0)])
     }
 
     /// Whether reads in a transaction are passed over before it is checked, when nobody waits for the answer

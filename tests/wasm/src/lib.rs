@@ -12,8 +12,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use coldbolt::etcd::KeyRange;
 use coldbolt::io::Source;
-use coldbolt::ops::inspect::inspect_file;
-use coldbolt::ops::verify::verify_file;
+use coldbolt::ops::inspect;
+use coldbolt::ops::verify;
 use coldbolt::ops::{InspectOptions, VerifyOptions, status};
 use coldbolt::store::{HashKvOptions, Store, StoreOptions, hashkv};
 use coldbolt::words::monitor::Quiet;
@@ -41,8 +41,8 @@ pub extern "C" fn ask(question: u32) -> usize {
     let given = match question {
         0 => of_status(&source),
         1 => of_hashkv(&source),
-        2 => verify_file(&source, VerifyOptions::default(), &Quiet).map(|report| json!(report)),
-        3 => inspect_file(&source, InspectOptions::default(), &Quiet).map(|report| json!(report)),
+        2 => verify(&source, &VerifyOptions::default(), &Quiet).map(|report| json!(report)),
+        3 => inspect(&source, &InspectOptions::default(), &Quiet).map(|report| json!(report)),
         4 => of_keyspace(&source),
         _ => Source::open("/etc/hostname".as_ref()).map(|source| json!(source.name())),
     };
@@ -71,7 +71,7 @@ fn of_status(source: &Source) -> coldbolt::Result<Value> {
 }
 
 fn of_hashkv(source: &Source) -> coldbolt::Result<Value> {
-    let report = hashkv(source, HashKvOptions::default(), &Quiet)?;
+    let report = hashkv(source, &HashKvOptions::default(), &Quiet)?;
     Ok(
         json!({ "hash": report.hash, "hashRevision": report.revision, "compactRevision": report.compact_revision }),
     )
@@ -79,18 +79,16 @@ fn of_hashkv(source: &Source) -> coldbolt::Result<Value> {
 
 /// Every live key with its value, as text.
 fn of_keyspace(source: &Source) -> coldbolt::Result<Value> {
-    let store = Store::open(source, StoreOptions::default(), &Quiet)?;
+    let store = Store::open(source, &StoreOptions::default(), &Quiet)?;
     let now = store.at(None)?;
     let mut keys = serde_json::Map::new();
-    for state in now.keys(KeyRange::prefix(b"")) {
-        let key = state?.key;
-        if let Some(kv) = now.get(&key)? {
-            let value = String::from_utf8_lossy(&kv.value).into_owned();
-            keys.insert(
-                String::from_utf8_lossy(&key).into_owned(),
-                json!({ "value": value, "modRevision": kv.mod_revision, "version": kv.version }),
-            );
-        }
+    for kv in now.items(KeyRange::all()) {
+        let kv = kv?;
+        let value = String::from_utf8_lossy(&kv.value).into_owned();
+        keys.insert(
+            String::from_utf8_lossy(&kv.key).into_owned(),
+            json!({ "value": value, "modRevision": kv.mod_revision, "version": kv.version }),
+        );
     }
     Ok(json!({ "revision": store.revision(), "keys": keys }))
 }

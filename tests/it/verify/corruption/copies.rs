@@ -69,7 +69,7 @@ fn copied_with(
     also(&data);
     let heard = Collect::default();
     let copying = CopyOptions { version: Some(version.parse().unwrap()), ..options };
-    let done = copy(&data, &home.path().join("copy.db"), copying, &heard);
+    let done = copy(&data, &home.path().join("copy.db"), &copying, &heard);
     let mut findings = heard.into_findings();
     match done {
         Ok(report) => assert_eq!(report.findings.len(), findings.len(), "everything is heard and reported"),
@@ -89,7 +89,7 @@ fn copied_with(
 fn as_verified(data: &Path, findings: Vec<Finding>) -> Verification {
     let mut counts = BTreeMap::new();
     findings.iter().for_each(|finding| *counts.entry(finding.code).or_insert(0) += 1);
-    let mut report = verify(data, options(), &Quiet).unwrap();
+    let mut report = verify(data, &options(), &Quiet).unwrap();
     report.worst = findings.iter().map(|finding| finding.severity).max();
     (report.findings, report.finding_counts) = (findings, counts);
     report.verdict = report.judge();
@@ -110,7 +110,7 @@ fn ranked(members: &[Member], due: Vec<Due>) -> (Verification, Vec<Due>) {
     let home = tempfile::tempdir().unwrap();
     let directories: Vec<_> = (0..members.len()).map(|at| home.path().join(format!("m{at}"))).collect();
     members.iter().zip(&directories).for_each(|(member, directory)| member.files().write(directory));
-    let findings = rank(&directories, RankOptions { version: Some("3.6.14".parse().unwrap()) }, &Quiet)
+    let findings = rank(&directories, &RankOptions { version: Some("3.6.14".parse().unwrap()) }, &Quiet)
         .unwrap()
         .findings;
     (as_verified(&directories[0], findings), due)

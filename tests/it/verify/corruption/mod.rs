@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use coldbolt::etcd::schema::Minor;
 use coldbolt::io::Source;
-use coldbolt::ops::restore::{Bump, Destination, KeyFilter, RestoreOptions, restore};
-use coldbolt::ops::verify::{Level, Outcome, Verdict, Verification, VerifyOptions, verify, verify_file};
+use coldbolt::ops::restore::{Destination, RestoreOptions, restore};
+use coldbolt::ops::verify::{Level, Outcome, Verdict, Verification, VerifyOptions, verify};
 use coldbolt::words::error::{At, Error};
 use coldbolt::words::monitor::Quiet;
 use coldbolt::{Code, Severity};
@@ -98,7 +98,7 @@ fn options() -> VerifyOptions<'static> {
 
 fn verify_image(image: &Image) -> Verification {
     let source = Source::from_bytes("file.db", image.bytes.clone());
-    let report = verify_file(&source, options(), &Quiet).unwrap();
+    let report = verify(&source, &options(), &Quiet).unwrap();
     the_restore_level_tells_what_a_restore_does(&source, &report);
     report
 }
@@ -107,18 +107,9 @@ fn the_restore_level_tells_what_a_restore_does(source: &Source, report: &Verific
     let restored = restore(
         source,
         &RestoreOptions {
-            initial_cluster: "a=http://127.0.0.1:2380".to_owned(),
-            token: "token".to_owned(),
-            destination: Destination::All("nowhere-at-all".into()),
-            skip_hash_check: false,
-            allow_damage: false,
-            learners: Vec::new(),
-            revision: None,
-            keys: KeyFilter::default(),
-            clear_alarms: false,
-            bump: Bump::None,
             target: Some(Minor::V36),
             dry_run: true,
+            ..RestoreOptions::new("a=http://127.0.0.1:2380", Destination::All("nowhere-at-all".into()))
         },
         &Quiet,
     );
@@ -138,7 +129,7 @@ fn the_restore_level_tells_what_a_restore_does(source: &Source, report: &Verific
 fn verify_files(files: &Files) -> Verification {
     let directory = tempfile::tempdir().unwrap();
     files.write(directory.path());
-    verify(directory.path(), options(), &Quiet).unwrap()
+    verify(directory.path(), &options(), &Quiet).unwrap()
 }
 
 impl Break {
@@ -174,7 +165,7 @@ impl Break {
                 let directory = tempfile::tempdir().unwrap();
                 let path = unpack("3.6.14", "cold", directory.path());
                 let dues = change(&path);
-                (verify(&path, options(), &Quiet).unwrap(), dues)
+                (verify(&path, &options(), &Quiet).unwrap(), dues)
             }
             Break::Other(run) => run(),
         }
@@ -298,7 +289,7 @@ fn files_of_real_etcds_are_good() {
         let snapshot = fixture(&format!("etcd-{version}/snapshot.db"));
         for path in [snapshot, unpack(version, "cold", &into), unpack(version, "clean", &into)] {
             let before = contents(&path);
-            let report = verify(&path, options(), &Quiet).unwrap();
+            let report = verify(&path, &options(), &Quiet).unwrap();
             let said: BTreeMap<_, _> =
                 report.findings.iter().map(|f| (f.code.name(), (f.severity, f.to_string()))).collect();
             assert!(
@@ -319,7 +310,7 @@ fn files_of_real_etcds_are_good() {
             eprintln!("{}: lag {lags:?}, {:?}", path.display(), said.keys());
         }
     }
-    let report = verify(&fixture("small-3.5.1/snapshot.db"), options(), &Quiet).unwrap();
+    let report = verify(&fixture("small-3.5.1/snapshot.db"), &options(), &Quiet).unwrap();
     assert_eq!((report.verdict, report.findings.len()), (Verdict::Good, 0));
 }
 
@@ -341,8 +332,7 @@ fn no_limit_on_what_is_shown_changes_the_verdict() {
     image.seal();
     for max_findings in [0, 1] {
         let options = VerifyOptions { max_findings, ..VerifyOptions::default() };
-        let report =
-            verify_file(&Source::from_bytes("file.db", image.bytes.clone()), options, &Quiet).unwrap();
+        let report = verify(&Source::from_bytes("file.db", image.bytes.clone()), &options, &Quiet).unwrap();
         assert_eq!(report.verdict, Verdict::Bad);
         assert_eq!(report.finding_counts.get(&Code::PageId), Some(&1));
         assert_eq!(report.findings.len() as u64, max_findings);

@@ -5,7 +5,7 @@ use std::fs::File;
 use coldbolt::bolt::cursor::MAX_DEPTH;
 use coldbolt::io::Source;
 use coldbolt::ops::verify::manifest::{Against, Entry as ManifestEntry};
-use coldbolt::ops::verify::{VerifyOptions, verify_file};
+use coldbolt::ops::verify::{VerifyOptions, verify};
 use coldbolt::words::error::At;
 use coldbolt::words::monitor::Quiet;
 use coldbolt::{Code, Severity};
@@ -72,7 +72,7 @@ pub fn entries() -> Vec<Entry> {
                 let unread = image.pages(image.root(), BRANCH).len() + image.pages(image.root(), LEAF).len();
                 assert!(after >= 1 && unread >= 1);
                 // The root page is the last of the tree: without it nothing else is found.
-                let report = verify_file(&source, options(), &Quiet).unwrap();
+                let report = verify(&source, &options(), &Quiet).unwrap();
                 (
                     report,
                     vec![
@@ -92,7 +92,7 @@ pub fn entries() -> Vec<Entry> {
                 let payload = Image::pristine().payload() as u64;
                 File::options().write(true).open(place.path()).unwrap().set_len(payload).unwrap();
                 let dues = vec![due(Code::Unreadable, At::offset(payload)), due(Code::InUse, nowhere())];
-                (verify_file(&source, options(), &Quiet).unwrap(), dues)
+                (verify(&source, &options(), &Quiet).unwrap(), dues)
             }),
         ),
         entry(
@@ -103,7 +103,7 @@ pub fn entries() -> Vec<Entry> {
                 std::fs::write(place.path(), &Image::pristine().bytes).unwrap();
                 let etcd = File::options().read(true).write(true).open(place.path()).unwrap();
                 etcd.lock().unwrap();
-                let report = verify_file(&Source::open(place.path()).unwrap(), options(), &Quiet).unwrap();
+                let report = verify(&Source::open(place.path()).unwrap(), &options(), &Quiet).unwrap();
                 (report, one(Code::InUse, nowhere()))
             }),
         ),
@@ -855,12 +855,11 @@ pub fn entries() -> Vec<Entry> {
             Other(|| {
                 let image = Image::pristine();
                 let source = Source::from_bytes("file.db", image.bytes.clone());
-                let good =
-                    verify_file(&source, VerifyOptions { digests: true, ..options() }, &Quiet).unwrap();
+                let good = verify(&source, &VerifyOptions { digests: true, ..options() }, &Quiet).unwrap();
                 let mut entry = ManifestEntry::of(&good);
                 entry.size += 1;
                 let against = Some(Against { manifest: "file.db.manifest.json", entry: Some(&entry) });
-                let report = verify_file(&source, VerifyOptions { against, ..options() }, &Quiet).unwrap();
+                let report = verify(&source, &VerifyOptions { against, ..options() }, &Quiet).unwrap();
                 (report, one(Code::ManifestMismatch, nowhere()))
             }),
         ),

@@ -1,0 +1,114 @@
+//! What a verb reads: a path, or what is open already.
+
+use std::path::{Path, PathBuf};
+
+use super::datadir;
+use crate::io::Source;
+use crate::words::error::Result;
+
+/// What a verb is asked to read: the path of a file or directory, or a [`Source`] that is open already.
+///
+/// A verb takes whatever becomes one: `"backup.db"`, a path, a source or a borrowed source.
+#[derive(Debug, Clone)]
+pub struct Input(Given);
+
+#[derive(Debug, Clone)]
+enum Given {
+    Path(PathBuf),
+    Open(Source),
+}
+
+impl Input {
+    /// The path: of an open source, the name that it goes by.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match &self.0 {
+            Given::Path(path) => path,
+            Given::Open(source) => source.path(),
+        }
+    }
+
+    /// The source that was given, if it was one and not a path.
+    #[must_use]
+    pub fn as_open(&self) -> Option<&Source> {
+        match &self.0 {
+            Given::Path(_) => None,
+            Given::Open(source) => Some(source),
+        }
+    }
+
+    /// Whether it is the path of a directory.
+    #[must_use]
+    pub fn is_dir(&self) -> bool {
+        self.as_open().is_none() && self.path().is_dir()
+    }
+
+    /// Opens it, whatever kind of file it is.
+    ///
+    /// # Errors
+    /// As [`Source::open`]; none for what is open already.
+    pub fn open(&self) -> Result<Source> {
+        match &self.0 {
+            Given::Path(path) => Source::open(path),
+            Given::Open(source) => Ok(source.clone()),
+        }
+    }
+
+    /// Opens it, and refuses what is not a bbolt database.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`](crate::Error::Unreadable), saying why it cannot be opened or what it is instead.
+    pub fn open_database(&self) -> Result<Source> {
+        let source = self.open()?;
+        datadir::require_database(&source)?;
+        Ok(source)
+    }
+}
+
+impl From<PathBuf> for Input {
+    fn from(path: PathBuf) -> Input {
+        Input(Given::Path(path))
+    }
+}
+
+impl From<&PathBuf> for Input {
+    fn from(path: &PathBuf) -> Input {
+        path.clone().into()
+    }
+}
+
+impl From<&Path> for Input {
+    fn from(path: &Path) -> Input {
+        path.to_path_buf().into()
+    }
+}
+
+impl From<&str> for Input {
+    fn from(path: &str) -> Input {
+        PathBuf::from(path).into()
+    }
+}
+
+impl From<String> for Input {
+    fn from(path: String) -> Input {
+        PathBuf::from(path).into()
+    }
+}
+
+impl From<Source> for Input {
+    fn from(source: Source) -> Input {
+        Input(Given::Open(source))
+    }
+}
+
+impl From<&Source> for Input {
+    fn from(source: &Source) -> Input {
+        source.clone().into()
+    }
+}
+
+impl From<&Input> for Input {
+    fn from(input: &Input) -> Input {
+        input.clone()
+    }
+}
