@@ -98,7 +98,7 @@ fn write(criterion: &mut Criterion) {
 fn walk(criterion: &mut Criterion) {
     let source = Source::from_bytes("made", database());
     let db = Db::open(&source).expect("it was just made");
-    let mut group = criterion.benchmark_group("ops::scan");
+    let mut group = criterion.benchmark_group("store::scan");
     group.throughput(Throughput::Bytes(source.len()));
     for (name, keys) in [
         ("pages and names", Keys::Stored),

@@ -278,7 +278,7 @@ fn neither(slots: &[MetaSlot; 2]) -> Box<Corrupt> {
 /// `unreadable` when none is where it could be looked for, and not everywhere it could.
 pub fn looks_like_bolt(source: &Source) -> Result<bool, Box<Corrupt>> {
     let mut failed = None;
-    for offset in probes(source.len()).chain([0]) {
+    for offset in second_meta_positions(source.len()).chain([0]) {
         let mut word = [0; 4];
         match source.read_exact_at(offset.saturating_add(16), &mut word) {
             Ok(()) if [meta::MAGIC.to_le_bytes(), meta::MAGIC.to_be_bytes()].contains(&word) => {
@@ -293,7 +293,7 @@ pub fn looks_like_bolt(source: &Source) -> Result<bool, Box<Corrupt>> {
 }
 
 /// Where bbolt looks for the second meta page when the first is bad (`getPageSizeFromSecondMeta`).
-fn probes(len: u64) -> impl Iterator<Item = u64> {
+fn second_meta_positions(len: u64) -> impl Iterator<Item = u64> {
     (10..=24).map(|shift| 1u64 << shift).take_while(move |pos| *pos < len.saturating_sub(1024))
 }
 
@@ -304,7 +304,7 @@ fn slots(source: &Source) -> [MetaSlot; 2] {
     let size = first.meta.filter(|_| good(&first)).map(|m| m.page_size);
     let second_at = match size {
         Some(size) => u64::from(size),
-        None => probes(source.len())
+        None => second_meta_positions(source.len())
             .find(|pos| good(&slot(source, 1, *pos, None)))
             .or_else(|| first.meta.filter(Meta::page_size_is_possible).map(|m| u64::from(m.page_size)))
             .unwrap_or(4096),

@@ -16,11 +16,11 @@ use coldbolt::words::hint::Hint;
 pub fn database(path: &Path) -> Result<Source, Error> {
     let source = any_file(path)?;
     datadir::require_database(&source)?;
-    idle(source)
+    refuse_locked(source)
 }
 
 /// Refuses a file that a running etcd holds.
-pub fn idle(source: Source) -> Result<Source, Error> {
+pub fn refuse_locked(source: Source) -> Result<Source, Error> {
     if source.flock() == Lock::Held {
         return Err(Error::unreadable(source.path(), Cause::InUse(Some(Hint::SnapshotToRead))));
     }

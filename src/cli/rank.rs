@@ -98,7 +98,7 @@ fn text(report: &RankReport, command: Option<String>) -> String {
         text += &format!("\n\nno member is best: {}", report.reason);
     }
     if let Some(entries) = &report.uncommitted {
-        text += &format!("\n{}", fate(entries));
+        text += &format!("\n{}", uncommitted_entries(entries));
     }
     for comparison in &report.comparisons {
         text += &match &comparison.members[..] {
@@ -139,7 +139,7 @@ fn row(member: &Candidate) -> [String; 9] {
 }
 
 /// What became of its last entries, in a sentence.
-fn fate(entries: &Uncommitted) -> String {
+fn uncommitted_entries(entries: &Uncommitted) -> String {
     let Uncommitted { first, last, voters, absent, .. } = entries;
     let mut said = format!("its log from entry {first} to {last} is not known to it to be committed");
     if let Some(known) = entries.committed_to {
@@ -201,7 +201,7 @@ mod tests {
         };
         let head = "its log from entry 4 to 9 is not known to it to be committed";
         assert_eq!(
-            fate(&none),
+            uncommitted_entries(&none),
             format!("{head}; it may have been acknowledged: 1 of 3 voters cannot be asked")
         );
         let some = Uncommitted {
@@ -215,12 +215,15 @@ mod tests {
         let known = "up to 5 another member knows that it is";
         let majority = "up to 7 it is on 2 of 3 voters, a majority: nothing else was committed in its place";
         assert_eq!(
-            fate(&some),
+            uncommitted_entries(&some),
             format!(
                 "{head}; {known}; {majority}; the rest was never acknowledged: most voters do not have it"
             )
         );
         let replaced = Uncommitted { majority_to: None, replaced_from: Some(6.into()), ..some };
-        assert_eq!(fate(&replaced), format!("{head}; {known}; from 6 on others were committed in its place"));
+        assert_eq!(
+            uncommitted_entries(&replaced),
+            format!("{head}; {known}; from 6 on others were committed in its place")
+        );
     }
 }

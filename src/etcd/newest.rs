@@ -20,7 +20,7 @@ const SHARDS: usize = 64;
 /// How many keys of one table a thread collects before it takes them there.
 const BATCH: usize = 16;
 
-type Shard = HashMap<KeyHash, NewestRevision, BuildHasherDefault<Taken>>;
+type Shard = HashMap<KeyHash, NewestRevision, BuildHasherDefault<AlreadyHashed>>;
 
 /// What a key is known by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -221,7 +221,7 @@ impl<'g> Gatherer<'g> {
         let Some(batch) = self.batches.get_mut(hash.shard()) else { return };
         batch.push((hash, NewestRevision::new(key, kv, 0)));
         if batch.len() >= BATCH {
-            bring(self.to.shards.get(hash.shard()), batch);
+            merge_batch(self.to.shards.get(hash.shard()), batch);
         }
     }
 }
@@ -229,12 +229,12 @@ impl<'g> Gatherer<'g> {
 impl Drop for Gatherer<'_> {
     fn drop(&mut self) {
         for (shard, batch) in self.to.shards.iter().zip(&mut self.batches) {
-            bring(Some(shard), batch);
+            merge_batch(Some(shard), batch);
         }
     }
 }
 
-fn bring(shard: Option<&Mutex<Shard>>, batch: &mut Vec<(KeyHash, NewestRevision)>) {
+fn merge_batch(shard: Option<&Mutex<Shard>>, batch: &mut Vec<(KeyHash, NewestRevision)>) {
     let Some(shard) = shard else { return };
     let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
     // Loads that do not wait for one another; the second time they are in the cache.
@@ -262,9 +262,9 @@ fn note(shard: &mut Shard, hash: KeyHash, new: NewestRevision) -> Option<NewestR
 
 /// Takes part of a hash that is one already.
 #[derive(Debug, Default, Clone, Copy)]
-struct Taken(u64);
+struct AlreadyHashed(u64);
 
-impl Hasher for Taken {
+impl Hasher for AlreadyHashed {
     fn finish(&self) -> u64 {
         self.0
     }
@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn hashes_that_differ_fall_apart() {
-        let taken = |words| BuildHasherDefault::<Taken>::default().hash_one(KeyHash(words));
+        let taken = |words| BuildHasherDefault::<AlreadyHashed>::default().hash_one(KeyHash(words));
         assert_eq!(taken([1, 2, 3, 4]), 3 | 4 << 32);
         assert_ne!(taken([1, 2, 3, 4]), taken([1, 2, 3, 5]));
     }

@@ -118,7 +118,7 @@ pub fn defrag(
 }
 
 fn anew(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -> Result<DefragReport> {
-    idle(source)?;
+    refuse_locked(source)?;
     let (path, existing) = match &options.destination {
         DefragDestination::New(path) => (path.as_path(), Existing::Keep),
         DefragDestination::InPlace => (source.path(), Existing::Replace),
@@ -177,7 +177,7 @@ fn anew(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -> Resu
     })
 }
 
-fn idle(source: &Source) -> Result<()> {
+fn refuse_locked(source: &Source) -> Result<()> {
     if source.flock() == Lock::Held {
         return Err(Error::unreadable(source.path(), Cause::InUse(Some(Hint::DefragLive))));
     }

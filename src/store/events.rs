@@ -70,14 +70,14 @@ pub struct Version<'e> {
     pub event: Event<'e>,
 }
 
-struct Hand<'t, 'r> {
+struct EventReader<'t, 'r> {
     range: Option<&'t KeyRange<'r>>,
     compact: i64,
     take: &'t mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
     stopped: bool,
 }
 
-impl Revisions for Hand<'_, '_> {
+impl Revisions for EventReader<'_, '_> {
     fn each(&mut self, stored: &Stored<'_>) {
         let Stored { key: at, kv, .. } = *stored;
         if self.stopped || self.range.is_some_and(|range| !range.contains(kv.key)) {
@@ -134,7 +134,7 @@ impl Store<'_> {
         }
         let span = since.unwrap_or(0)..=until.unwrap_or(i64::MAX);
         let compact = self.compact_revision().unwrap_or(0);
-        self.in_order(span, Hand { range, compact, take, stopped: false })?;
+        self.in_order(span, EventReader { range, compact, take, stopped: false })?;
         Ok(())
     }
 

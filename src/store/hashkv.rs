@@ -80,7 +80,7 @@ fn hash(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) -> Resul
         let gathering = Gathering::default();
         with_read_ahead(source, |gate| {
             let see = || See { revision, gatherer: Gatherer::new(&gathering) };
-            pass(&keys, Reach { gate, until: None }, monitor, &see).map(drop)
+            pass(&keys, PagesRead { gate, until: None }, monitor, &see).map(drop)
         })?;
         Ok::<_, Error>(gathering.done())
     };
@@ -102,7 +102,7 @@ fn last(keys: &Bucket<'_, '_>, monitor: &dyn Monitor) -> Result<i64> {
         // A walk says more: what leads to the page.
         let nothing = Gathering::default();
         let see = || See { revision: -1, gatherer: Gatherer::new(&nothing) };
-        pass(keys, Reach::default(), monitor, &see)?;
+        pass(keys, PagesRead::default(), monitor, &see)?;
         Err(Error::damaged(keys.db().source().path(), corrupt))
     })
 }
@@ -135,7 +135,7 @@ fn hash_kept(
 ) -> Result<u32> {
     let end = Revision { main: bound.revision.saturating_add(1), sub: 0 };
     let end = BucketKey { revision: end, tombstone: false }.to_bytes();
-    let parts = pass(keys, Reach { gate: None, until: Some(&end) }, monitor, &|| Hash {
+    let parts = pass(keys, PagesRead { gate: None, until: Some(&end) }, monitor, &|| Hash {
         bound,
         keep_is_empty,
         crc: Crc::default(),
@@ -192,19 +192,19 @@ impl Revisions for Hash<'_> {
 
 /// Which pages are read, and when.
 #[derive(Default)]
-struct Reach<'r> {
+struct PagesRead<'r> {
     gate: Option<&'r Gate>,
     until: Option<&'r [u8]>,
 }
 
 fn pass<E: Revisions + Send>(
     keys: &Bucket<'_, '_>,
-    reach: Reach<'_>,
+    reach: PagesRead<'_>,
     monitor: &dyn Monitor,
     make: &(impl Fn() -> E + Sync),
 ) -> Result<Vec<E>> {
     let source = keys.db().source();
-    let Reach { gate, until } = reach;
+    let PagesRead { gate, until } = reach;
     let walked = |alone| {
         let visited = Visited::new(keys.db());
         monitor.begin("hashing keys", keys.db().size());

@@ -79,7 +79,7 @@ pub fn pack(db: &Db<'_>, places: &Places, mut out: impl Write, monitor: &dyn Mon
     monitor.begin("writing database", length);
     let mut chunk = Vec::with_capacity(CHUNK);
     let top = db.meta().root;
-    let root = places.of(top).ok_or_else(|| damaged(lost(At::page(0, 0), top)))?;
+    let root = places.of(top).ok_or_else(|| damaged(leads_nowhere(At::page(0, 0), top)))?;
     for (id, txid) in [(0, db.meta().txid.0), (1, db.meta().txid.0.saturating_sub(1))] {
         chunk.extend_from_slice(&meta(id, db.meta().page_size, root, NO_FREELIST, places.pages, txid));
         chunk.resize(to_usize(db.page_size().saturating_mul(id.saturating_add(1))), 0);
@@ -113,7 +113,7 @@ pub fn pack(db: &Db<'_>, places: &Places, mut out: impl Write, monitor: &dyn Mon
 }
 
 /// Something that leads to a page that is not to be written.
-fn lost(at: At, id: Pgid) -> Box<Corrupt> {
+fn leads_nowhere(at: At, id: Pgid) -> Box<Corrupt> {
     Corrupt::new(Code::PageOutOfRange, at, format!("it leads to page {id}, which is no page in use"))
 }
 
@@ -121,7 +121,7 @@ fn lost(at: At, id: Pgid) -> Box<Corrupt> {
 fn move_page(page: &Page<'_>, place: u64, places: &Places, out: &mut Vec<u8>) -> Result<(), Box<Corrupt>> {
     let last = Pgid(page.id.0.saturating_add(u64::from(page.overflow)));
     if places.of(last) != Some(place.saturating_add(u64::from(page.overflow))) {
-        return Err(lost(page.at(), last));
+        return Err(leads_nowhere(page.at(), last));
     }
     let start = out.len();
     out.extend_from_slice(page.bytes);
@@ -136,8 +136,9 @@ fn move_page(page: &Page<'_>, place: u64, places: &Places, out: &mut Vec<u8>) ->
     for index in 0..page.count {
         if page.kind == Kind::Branch {
             let element = page.branch(index)?;
-            let child =
-                places.of(element.child).ok_or_else(|| lost(page.element_at(index), element.child))?;
+            let child = places
+                .of(element.child)
+                .ok_or_else(|| leads_nowhere(page.element_at(index), element.child))?;
             // pos u32, key length u32, child u64.
             put(HEADER.saturating_add(index.saturating_mul(ELEMENT)).saturating_add(8), child);
             end = end.max(element.key_at.saturating_add(element.key.len()));
@@ -148,7 +149,8 @@ fn move_page(page: &Page<'_>, place: u64, places: &Places, out: &mut Vec<u8>) ->
                 && let Some(root) =
                     array_at(element.value, 0).map(u64::from_le_bytes).filter(|root| *root != 0)
             {
-                let moved = places.of(Pgid(root)).ok_or_else(|| lost(page.element_at(index), Pgid(root)))?;
+                let moved =
+                    places.of(Pgid(root)).ok_or_else(|| leads_nowhere(page.element_at(index), Pgid(root)))?;
                 put(element.value_at, moved);
             }
             end = end.max(element.value_at.saturating_add(element.value.len()));

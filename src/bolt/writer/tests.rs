@@ -1,11 +1,9 @@
 //! What is written, read back by a simple reader of its own, and the rules of the format counted after.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Cursor;
+use std::io::{self, Cursor};
 
 use proptest::prelude::*;
-
-use std::io;
 
 use super::*;
 use crate::codec::checksum::fnv1a64;

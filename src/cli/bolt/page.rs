@@ -92,7 +92,7 @@ pub fn kind(header: &Header) -> String {
 fn source(file: &File, size: &Size) -> Result<Source, Error> {
     match size.page_size {
         // Nothing in the file needs to be recognisable then.
-        Some(_) => input::idle(input::any_file(&file.path)?),
+        Some(_) => input::refuse_locked(input::any_file(&file.path)?),
         None => input::database(&file.path),
     }
 }

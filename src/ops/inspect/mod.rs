@@ -88,7 +88,7 @@ fn inspect_file(source: &Source, options: InspectOptions, monitor: &dyn Monitor)
             report.database = Some(database);
         }
     }
-    Ok(told(report, found))
+    Ok(with_findings(report, found))
 }
 
 fn inspect_dir(dir: &DataDir, options: InspectOptions, monitor: &dyn Monitor) -> Result<InspectReport> {
@@ -140,11 +140,11 @@ fn inspect_dir(dir: &DataDir, options: InspectOptions, monitor: &dyn Monitor) ->
         wal_lock: sources.last().map(Source::ofd_lock),
     });
     report.lag = lag(&report);
-    Ok(told(report, found))
+    Ok(with_findings(report, found))
 }
 
 /// The report with what was found on the way.
-fn told(report: InspectReport, found: Teller<'_>) -> InspectReport {
+fn with_findings(report: InspectReport, found: Teller<'_>) -> InspectReport {
     InspectReport { findings: found.all.kept, finding_counts: found.all.counts, ..report }
 }
 

@@ -50,7 +50,7 @@ pub struct Orphan {
 pub type Orphans = Vec<Orphan>;
 
 /// Whether something with this fault cannot be read, so that what it holds is not known.
-pub(super) fn loses(code: Code) -> bool {
+pub(super) fn loses_content(code: Code) -> bool {
     !matches!(
         code,
         Code::KeyOrder

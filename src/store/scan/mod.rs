@@ -8,7 +8,7 @@ mod part;
 use std::collections::BTreeSet;
 
 use self::history::HistoryCheck;
-use self::keyspace::loses;
+use self::keyspace::loses_content;
 pub use self::keyspace::{Keyspace, Orphan, Orphans};
 use self::part::{Content, Part, Seen};
 use crate::bolt::walk::{
@@ -148,7 +148,7 @@ fn pass(db: &Db<'_>, options: ScanOptions<'_>, alone: bool, monitor: &dyn Monito
     let root = db.root();
     let mut top = Buckets::new(db);
     walk(&root, shared, &mut top);
-    let root_is_whole = !top.faults.iter().any(|c| loses(c.code));
+    let root_is_whole = !top.faults.iter().any(|c| loses_content(c.code));
     for corrupt in top.faults.drain(..) {
         faults.push(corrupt);
     }
@@ -248,7 +248,7 @@ impl Scan {
             walked.crc.join(part.crc);
             stats.add(&part.stats);
             self.keyspace.add(&part.keyspace);
-            whole &= !part.faults.counts.keys().any(|code| loses(*code));
+            whole &= !part.faults.counts.keys().any(|code| loses_content(*code));
             self.faults.extend(part.faults);
             nested.extend(part.nested);
         }

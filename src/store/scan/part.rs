@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::history::{HistoryCheck, Item};
-use super::keyspace::{Keyspace, loses};
+use super::keyspace::{Keyspace, loses_content};
 use crate::bolt::page::LeafElement;
 use crate::bolt::walk::{Stats, Visitor};
 use crate::bolt::{Bucket, Page};
@@ -172,7 +172,7 @@ impl Visitor for Part<'_, '_, '_> {
                 (Code::KeyOrder | Code::BranchKey, Some(element)) => {
                     self.disordered.insert(element);
                 }
-                (code, None) if loses(code) => check.history.lost(),
+                (code, None) if loses_content(code) => check.history.lost(),
                 _ => {}
             }
         }
