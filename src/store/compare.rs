@@ -79,7 +79,8 @@ pub struct Divergence {
 /// // Two clusters that were written the same way: they part where the values do.
 /// let a = Source::open(Path::new("fixtures/etcd-3.6.14/snapshot.db"))?;
 /// let b = Source::open(Path::new("fixtures/etcd-3.7.1/snapshot.db"))?;
-/// let stores = [Store::open(&a, &StoreOptions::default(), &Quiet)?, Store::open(&b, &StoreOptions::default(), &Quiet)?];
+/// let options = StoreOptions::default();
+/// let stores = [Store::open(&a, &options, &Quiet)?, Store::open(&b, &options, &Quiet)?];
 /// let report = compare(&stores)?;
 /// assert_eq!((report.revision, report.compact_revision), (106, 61));
 /// assert_eq!(report.divergences[0].first_revision, Some(88));

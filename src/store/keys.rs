@@ -65,8 +65,8 @@ impl KeyState {
     }
 }
 
-/// Goes through the live keys of a range in order. The first call walks the file, and so does each that comes to the end
-/// of what fits into memory.
+/// Goes through the live keys of a range in order. The first call walks the file, and so does each that comes to the
+/// end of what fits into memory.
 pub struct Keys<'v, 'r> {
     view: View<'v>,
     deleted: bool,

@@ -172,7 +172,8 @@ impl From<KeyValue<'_>> for OwnedKeyValue {
 }
 
 impl<'m> Store<'m> {
-    /// Opens a snapshot file or database, by its path or as it is open already. Reads the meta bucket and the last page.
+    /// Opens a snapshot file or database, by its path or as it is open already. Reads the meta bucket and the last
+    /// page.
     ///
     /// ```
     /// # use coldbolt::{store::{Store, StoreOptions}, words::monitor::Quiet};

@@ -75,6 +75,9 @@ pub fn copy_directory(
     directory(&input.into(), to, *options, monitor)
 }
 
+/// Where a data directory has its database and its raft snapshots.
+const SNAP: &str = "member/snap";
+
 fn directory(
     source: &Given,
     to: &Path,
@@ -88,7 +91,7 @@ fn directory(
         return Err(Refusal::NoLog { file: input.name }.into());
     }
     let dest = DestDir::create(to, Steps::free())?;
-    let (snap, wal) = (Path::new("member/snap"), Path::new("member/wal"));
+    let snap = Path::new(SNAP);
     dest.dir(snap)?;
     let mut file = dest.file(&snap.join("db"))?;
     let path = dest.partial().join(snap).join("db");
@@ -108,16 +111,7 @@ fn directory(
     if !begun || !raft.members.iter().any(|member| member.id == node) {
         return Err(Refusal::NotAMember { file: input.name, id: node, index: raft.index }.into());
     }
-    let (name, bytes) = snapshot(raft);
-    let mut file = dest.file(&snap.join(name.to_string()))?;
-    file.put(&bytes)?;
-    file.finish()?;
-    dest.dir(wal)?;
-    let name = SegmentName { sequence: 0, index: RaftIndex::default() };
-    let mut file = dest.file(&wal.join(name.to_string()))?;
-    file.reserve(SEGMENT_SIZE)?;
-    file.put(&log(raft))?;
-    file.finish()?;
+    write_raft(&dest, raft)?;
     if !input.unchanged() && options.live == Live::Refuse {
         return Err(Error::unreadable(
             source.path(),
@@ -135,6 +129,21 @@ fn directory(
         fold: fold.report,
         findings: made.findings,
     })
+}
+
+/// The raft snapshot and the log that begins behind it.
+fn write_raft(dest: &DestDir<'_>, raft: &Position) -> Result<()> {
+    let (name, bytes) = snapshot(raft);
+    let mut file = dest.file(&Path::new(SNAP).join(name.to_string()))?;
+    file.put(&bytes)?;
+    file.finish()?;
+    let wal = Path::new("member/wal");
+    dest.dir(wal)?;
+    let name = SegmentName { sequence: 0, index: RaftIndex::default() };
+    let mut file = dest.file(&wal.join(name.to_string()))?;
+    file.reserve(SEGMENT_SIZE)?;
+    file.put(&log(raft))?;
+    file.finish()
 }
 
 /// Who is a member of a stopped member's cluster: by its database, and by its log where there is one.

@@ -351,6 +351,10 @@ impl Run<'_> {
         } else {
             self.judge(Level::Pages, detail);
         }
+        self.judge_history(db, scan, name);
+    }
+
+    fn judge_history(&mut self, db: &Db<'_>, scan: &Scan, name: &str) {
         if self.keys() != Keys::History {
             self.level(Level::Mvcc, Outcome::NotRun, "not asked for");
             return;
