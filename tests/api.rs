@@ -166,7 +166,7 @@ fn why_an_input_cannot_be_read_is_told_apart_by_types() {
     }
     let secret = home.path().join("secret.db");
     fs::copy(SNAPSHOT, &secret).unwrap();
-    fs::set_permissions(&secret, Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&secret, Permissions::from_mode(0o000)).unwrap();
     // Nobody is kept from anything who may do everything.
     if fs::File::open(&secret).is_err() {
         for cause in causes(&secret) {

@@ -76,7 +76,7 @@ fn a_restored_sole_member_keeps_every_acknowledged_write_in_copies_and_directori
         let member = &mut all[0];
         member.start(&[&["--initial-cluster", &cluster], &NEVER[..]].concat());
         member.caught_up();
-        let revision = (0..5).map(|n| put(member, &format!("000{n}"))).last().unwrap();
+        let revision = (0..5).map(|n| put(member, &format!("000{n}"))).max().unwrap();
         member.kill();
         let (copy, new) = (member.home.join("copy.db"), member.home.join("new"));
         let data = member.data();
@@ -102,7 +102,7 @@ fn one_restored_member_of_three_serves_alone_once_the_others_are_removed() {
             member.start(&[&["--initial-cluster", &cluster], &NEVER[..]].concat());
         });
         all.iter_mut().for_each(Member::caught_up);
-        let revision = (0..5).map(|n| put(&all[0], &format!("000{n}"))).last().unwrap();
+        let revision = (0..5).map(|n| put(&all[0], &format!("000{n}"))).max().unwrap();
         all.iter_mut().for_each(Member::caught_up);
         let listed = ids(&all[1]);
         all.iter_mut().for_each(Member::kill);

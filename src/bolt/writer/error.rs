@@ -10,7 +10,7 @@ pub const MAX_DEPTH: usize = 64;
 /// Why an item or a file could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// An [`Options`] field out of its range.
+    /// An [`Options`](super::Options) field out of its range.
     #[error("{option} {value}: must be {rule}")]
     Option {
         /// The field.
