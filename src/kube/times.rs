@@ -27,7 +27,7 @@ const LEASES: &[u8] = b"/registry/leases/";
 
 /// When the Lease under a key was renewed last (`renewTime`), as far as its value tells; an encrypted one does not, nor
 /// does what is no Lease.
-pub(crate) fn renewed(key: &[u8], value: &[u8]) -> Option<Timestamp> {
+pub fn renewed(key: &[u8], value: &[u8]) -> Option<Timestamp> {
     if !key.starts_with(LEASES) {
         return None;
     }
@@ -39,7 +39,7 @@ pub(crate) fn renewed(key: &[u8], value: &[u8]) -> Option<Timestamp> {
 
 /// When an object was written at the earliest. Its creation counts only if it is `new`: an old object that is written
 /// again has it still.
-pub(crate) fn written(value: &[u8], new: bool) -> Option<Timestamp> {
+pub fn written(value: &[u8], new: bool) -> Option<Timestamp> {
     let found = match Envelope::parse(value).ok()? {
         Some(envelope) => written_protobuf(&envelope, new),
         None => written_json(value, new),

@@ -61,7 +61,7 @@ impl Store {
     }
 
     fn hash(&self, options: HashKvOptions) -> Result<HashKvReport> {
-        hashkv(&file(&self.buckets()), &options, &Quiet)
+        hashkv(file(&self.buckets()), &options, &Quiet)
     }
 
     /// The hash, the compacted revision and the revision hashed, in the order etcd's tests list them.
@@ -84,7 +84,7 @@ fn file(buckets: &Buckets) -> Source {
 }
 
 fn status_of(buckets: &Buckets) -> Result<StatusReport> {
-    status(&file(buckets), &Quiet)
+    status(file(buckets), &Quiet)
 }
 
 /// All buckets of a member that was started alone, with the default name and URLs, and stopped.
@@ -159,8 +159,7 @@ fn a_key_that_is_no_revision_is_named_in_etcds_words() {
         store.put("0", [], 0);
         let mut buckets = store.buckets();
         buckets.put("key", &key, b"");
-        for error in [status_of(&buckets).unwrap_err(), hashkv(&file(&buckets), &at(0), &Quiet).unwrap_err()]
-        {
+        for error in [status_of(&buckets).unwrap_err(), hashkv(file(&buckets), &at(0), &Quiet).unwrap_err()] {
             assert!(
                 matches!(&error, Error::Damaged { .. }) && error.to_string().contains(due),
                 "{due}: {error}"

@@ -14,7 +14,7 @@ use support::image::{self, Image};
 
 fn run(image: &Image, level: Level) -> Verification {
     let options = VerifyOptions { level, ..VerifyOptions::default() };
-    verify(&Source::from_bytes("file.db", image.bytes.clone()), &options, &Quiet).unwrap()
+    verify(Source::from_bytes("file.db", image.bytes.clone()), &options, &Quiet).unwrap()
 }
 
 /// A field of a `KeyValue`: 1 key, 2 create revision, 3 mod revision, 4 version, 5 value, 6 lease; and where its

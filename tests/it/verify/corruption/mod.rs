@@ -310,7 +310,7 @@ fn files_of_real_etcds_are_good() {
             eprintln!("{}: lag {lags:?}, {:?}", path.display(), said.keys());
         }
     }
-    let report = verify(&fixture("small-3.5.1/snapshot.db"), &options(), &Quiet).unwrap();
+    let report = verify(fixture("small-3.5.1/snapshot.db"), &options(), &Quiet).unwrap();
     assert_eq!((report.verdict, report.findings.len()), (Verdict::Good, 0));
 }
 
@@ -332,7 +332,7 @@ fn no_limit_on_what_is_shown_changes_the_verdict() {
     image.seal();
     for max_findings in [0, 1] {
         let options = VerifyOptions { max_findings, ..VerifyOptions::default() };
-        let report = verify(&Source::from_bytes("file.db", image.bytes.clone()), &options, &Quiet).unwrap();
+        let report = verify(Source::from_bytes("file.db", image.bytes.clone()), &options, &Quiet).unwrap();
         assert_eq!(report.verdict, Verdict::Bad);
         assert_eq!(report.finding_counts.get(&Code::PageId), Some(&1));
         assert_eq!(report.findings.len() as u64, max_findings);

@@ -103,7 +103,7 @@ pub fn entries() -> Vec<Entry> {
                 std::fs::write(place.path(), &Image::pristine().bytes).unwrap();
                 let etcd = File::options().read(true).write(true).open(place.path()).unwrap();
                 etcd.lock().unwrap();
-                let report = verify(&Source::open(place.path()).unwrap(), &options(), &Quiet).unwrap();
+                let report = verify(Source::open(place.path()).unwrap(), &options(), &Quiet).unwrap();
                 (report, one(Code::InUse, nowhere()))
             }),
         ),
