@@ -10,6 +10,7 @@ pub mod defrag;
 pub mod fold;
 pub mod inspect;
 mod log_fault;
+#[cfg(feature = "fs")]
 mod overlap;
 #[cfg(feature = "fs")]
 pub mod rank;
