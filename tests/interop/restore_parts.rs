@@ -332,7 +332,7 @@ fn a_member_is_restored_as_a_learner_and_promoted() {
             let id = list.iter().find(learns).unwrap()["ID"].as_u64().unwrap();
             members[0].ctl(&["put", "/quorum", "yes"], b"");
             let joined = spawn(learner);
-            let deadline = Instant::now() + Duration::from_secs(60);
+            let deadline = Instant::now() + Duration::from_secs(180);
             while !members[0].try_ctl(&["member", "promote", &format!("{id:x}")], b"").status.success() {
                 assert!(Instant::now() < deadline, "{version}: not promoted");
                 std::thread::sleep(Duration::from_millis(200));

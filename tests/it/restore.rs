@@ -182,7 +182,7 @@ fn what_is_in_the_way_is_named_as_etcd_names_it_and_stays() {
         &temp.path().join("x.etcd"),
         &["--wal-dir", temp.path().join("x.etcd/wal").to_str().unwrap()],
     );
-    assert_eq!(ran.code, 1, "{}", ran.err);
+    assert_eq!(ran.code, 2, "{}", ran.err);
     assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 3, "nothing was written");
     assert_eq!(restore(&input, &empty, &[]).code, 0);
     assert!(empty.join(SEGMENT).is_file());
@@ -194,25 +194,25 @@ fn what_does_not_fit_is_refused_in_etcds_words() {
     let (input, temp) = (snapshot(), tempfile::tempdir().unwrap());
     let dir = temp.path().join("data");
     for (flags, code, message) in [
-        (&["--name", "x"][..], 1, "couldn't find local name \"x\" in the initial cluster configuration"),
+        (&["--name", "x"][..], 2, "couldn't find local name \"x\" in the initial cluster configuration"),
         (
             &["--initial-cluster", "default=localhost:2380"],
-            1,
+            2,
             "URL scheme must be http, https, unix, or unixs: localhost:2380",
         ),
         (
             &["--initial-advertise-peer-urls", "http://localhost"],
-            1,
+            2,
             "URL address does not have the form \"host:port\": http://localhost",
         ),
         (
             &["--initial-advertise-peer-urls", "http://other:2380"],
-            1,
+            2,
             "--initial-cluster has default=http://localhost:2380 but missing from --initial-advertise-peer-urls=http://other:2380",
         ),
         (
             &["--initial-cluster", "default=http://localhost:2380,b=http://localhost:2380"],
-            1,
+            2,
             "initial cluster b=http://localhost:2380,default=http://localhost:2380 has duplicate url",
         ),
         (&["--bump-revision", "5"], 2, "--mark-compacted required if --revision-bump > 0"),
