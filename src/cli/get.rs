@@ -14,7 +14,8 @@ use super::{Context, Done, Fail, Verdict};
 /// The flags, their meaning and the answer are etcdctl's; a key that is not there is an empty answer, and exit code 1
 /// where no range was asked for. In json the header has the revision and the raft term of the file (3.4 files have
 /// none), but no cluster and member id: a database does not tell whose it is. Of keys that are equal in --sort-by the
-/// lesser comes first, where etcd promises nothing. On a terminal, keys and values that are not text are quoted; in a pipe they are what they are.
+/// lesser comes first, where etcd promises nothing. On a terminal, keys and values that are not text are quoted; in a
+/// pipe they are what they are.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -15,7 +15,8 @@ pub enum Body<'r> {
     Entry {
         /// The entry.
         entry: EntryView<'r>,
-        /// Whether it belongs to the log as it stands here: after [`Scan::after`](super::Scan::after), no gap before it.
+        /// Whether it belongs to the log as it stands here: after [`Scan::after`](super::Scan::after), no gap before
+        /// it.
         kept: bool,
     },
     /// A hard state.
