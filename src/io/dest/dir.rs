@@ -299,14 +299,8 @@ impl Seek for DestFile<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::names;
     use super::*;
-
-    fn names(dir: &Path) -> Vec<String> {
-        let mut names: Vec<_> =
-            fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
 
     fn build<'h>(path: &Path, steps: Steps<'h>) -> Result<DestDir<'h>> {
         let dir = DestDir::create(path, steps)?;
