@@ -35,7 +35,8 @@ const USAGE: &str = "cargo bench --bench compare -- [options]
   --rounds N   how often each command runs                                     [5]
   --cold       drop the file from the page cache before each run
   --dir PATH   where the file and the copies are put                           [target/compare]
-  --only TEXT  only the rows whose name contains it";
+  --only TEXT  only the rows whose name contains it
+  --before EXE another coldbolt: each of our rows is measured beside that one's, which is then its peer";
 
 fn main() -> ExitCode {
     // cargo bench passes --bench; without a word of ours there is nothing to do.
@@ -61,6 +62,7 @@ struct Plan {
     cold: bool,
     dir: PathBuf,
     only: String,
+    before: Option<PathBuf>,
 }
 
 impl Plan {
@@ -75,6 +77,7 @@ impl Plan {
             cold: false,
             dir,
             only: String::new(),
+            before: None,
         };
         let mut args = args.into_iter();
         while let Some(arg) = args.next() {
@@ -87,6 +90,7 @@ impl Plan {
                 "--rounds" => plan.rounds = value()?.parse()?,
                 "--dir" => plan.dir = value()?.into(),
                 "--only" => plan.only = value()?,
+                "--before" => plan.before = Some(value()?.into()),
                 "--cold" => plan.cold = true,
                 _ => return Err(format!("unexpected {arg}").into()),
             }
@@ -111,10 +115,10 @@ enum Work {
 }
 
 struct Row {
-    name: &'static str,
+    name: String,
     work: Work,
     /// The row that is beaten or not.
-    peer: Option<&'static str>,
+    peer: Option<String>,
     limit: &'static str,
     times: Vec<Duration>,
     /// The most anonymous memory, in KiB.
@@ -176,7 +180,24 @@ fn made(plan: &Plan) -> Result<PathBuf, Failure> {
 fn rows(plan: &Plan) -> Vec<Row> {
     let coldbolt = || PathBuf::from(env!("CARGO_BIN_EXE_coldbolt"));
     let mut rows = Vec::new();
-    let mut row = |name: &'static str, work: Work, peer: Option<&'static str>, limit: &'static str| {
+    let mut row = |name: &str, work: Work, peer: Option<&str>, limit: &'static str| {
+        let (name, mut peer) = (name.to_owned(), peer.map(str::to_owned));
+        if let (Some(before), Work::Program { command, args, copy }) = (&plan.before, &work)
+            && *command == coldbolt()
+        {
+            let work = Work::Program { command: before.clone(), args, copy: *copy };
+            let twin = format!("{name}, before");
+            peer = Some(twin.clone());
+            rows.push(Row {
+                name: twin,
+                work,
+                peer: None,
+                limit,
+                times: Vec::new(),
+                anonymous: 0,
+                code: None,
+            });
+        }
         rows.push(Row { name, work, peer, limit, times: Vec::new(), anonymous: 0, code: None });
     };
     let ours = |args| Work::Program { command: coldbolt(), args, copy: false };
@@ -336,7 +357,8 @@ fn print(plan: &Plan, file: &Path, rows: &[Row]) -> Result<(), Failure> {
             ),
             _ => ("-".to_owned(), "-".to_owned()),
         };
-        let (rate, peer, limit) = (bytes as f64 / middle / 1e6, ratio(row.peer.and_then(of)), ratio(limit));
+        let (rate, peer, limit) =
+            (bytes as f64 / middle / 1e6, ratio(row.peer.as_deref().and_then(of)), ratio(limit));
         println!(
             "| {} | {middle:.3} | {least:.3} | {rate:.0} | {peer} | {limit} | {anonymous} | {code} |",
             row.name
