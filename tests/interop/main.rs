@@ -16,3 +16,4 @@ mod rank;
 mod reports;
 mod restore;
 mod restore_parts;
+mod stories;
