@@ -90,7 +90,7 @@ pub struct DefragReport {
     pub after: FileSize,
     /// Whether the new file ends with a SHA-256, as the source does.
     pub trailer: bool,
-    /// HashKV, before and after, as if the compaction were finished.
+    /// HashKV of the new file: that of the source too, unless no key is live and a compaction was finished.
     pub hashkv: Option<u32>,
     /// The last revision, before and after.
     pub revision: i64,
@@ -149,7 +149,7 @@ fn anew(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -> Resu
     let trailer = before.measured.trailer == TrailerState::Present;
     let partial = dest.partial().to_path_buf();
     let (after, digest) =
-        while_syncing(|| dest.sync(), || read_back(&partial, (due, &before), trailer, monitor))?;
+        while_syncing(|| dest.sync(), || read_back(&partial, (due, plan.hashkv(&before)), trailer, monitor))?;
     if let Some(digest) = digest {
         dest.write_all(&digest).map_err(|source| Error::Output { what: show(&partial), source })?;
     }
@@ -170,7 +170,7 @@ fn anew(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -> Resu
         before: size(&before),
         after: FileSize { bytes: after.bytes.saturating_add(if trailer { TRAILER } else { 0 }), ..after },
         trailer,
-        hashkv: before.measured.hashkv,
+        hashkv: plan.hashkv(&before),
         revision: plan.revision,
         compacted: plan.compact,
         notes: plan.notes,
@@ -263,6 +263,15 @@ impl<'d, 's> Plan<'d, 's> {
         Ok(())
     }
 
+    /// The HashKV that is due: the source's, as that is of the keyspace as if the compaction were finished. But of one
+    /// without a live key etcd's is of all that is stored (`rule`).
+    fn hashkv(&self, before: &Verification) -> Option<u32> {
+        match &self.keep {
+            Some(keep) if before.measured.live_keys == Some(0) => Some(keep.counts.hash),
+            _ => before.measured.hashkv,
+        }
+    }
+
     /// Writes it, and gives the status hash of what was written.
     fn write(&self, dest: &mut Dest, monitor: &dyn Monitor) -> Result<u32> {
         let meta = self.db.meta();
@@ -272,11 +281,11 @@ impl<'d, 's> Plan<'d, 's> {
     }
 }
 
-/// Opens what was written, verifies it, and compares it with the hash of what was written and with the source. Gives
-/// its SHA-256 if it is to get a trailer.
+/// Opens what was written, verifies it, and compares it with the status hash of what was written and the HashKV that is
+/// due. Gives its SHA-256 if it is to get a trailer.
 fn read_back(
     path: &Path,
-    (due, before): (u32, &Verification),
+    (due, hashkv): (u32, Option<u32>),
     sealing: bool,
     monitor: &dyn Monitor,
 ) -> Result<(FileSize, Option<[u8; 32]>)> {
@@ -289,10 +298,9 @@ fn read_back(
     if hash != due {
         return Err(wrong(format!("its status hash is {hash:x}, of what was written {due:x}")));
     }
-    // The same before and after: it is that of the keyspace as if the compaction were finished.
-    let (ours, theirs) = (after.measured.hashkv, before.measured.hashkv);
-    if ours != theirs {
-        return Err(wrong(format!("its HashKV is {ours:?}, the source's {theirs:?}")));
+    let ours = after.measured.hashkv;
+    if ours != hashkv {
+        return Err(wrong(format!("its HashKV is {ours:?}, {hashkv:?} is due")));
     }
     Ok((size(&after), after.measured.payload_sha256))
 }

@@ -7,6 +7,7 @@ mod bolt_writer;
 mod check;
 mod cluster;
 mod copy;
+mod corners;
 mod defrag;
 mod histories;
 mod keyspace;
