@@ -27,6 +27,18 @@ pub fn find(program: &str) -> Option<PathBuf> {
     None
 }
 
+/// `strace`, which changes what system calls do. Where it is missing, as [`find`].
+pub fn strace() -> Option<Command> {
+    if Command::new("strace").arg("-V").output().is_ok_and(|ran| ran.status.success()) {
+        let mut command = Command::new("strace");
+        command.args(["-f", "-qq", "-o", "/dev/null"]);
+        return Some(command);
+    }
+    assert!(std::env::var_os("COLDBOLT_INTEROP").is_none_or(|value| value != "required"), "no strace");
+    eprintln!("skipped: no strace");
+    None
+}
+
 /// Starts a program without the caller's environment: no `ETCD_*`, no `ETCDCTL_*`.
 pub fn command(program: &Path, home: &Path) -> Command {
     let mut command = Command::new(program);
