@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 use std::fs;
-use std::io::{self, Write};
+use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -291,10 +291,7 @@ fn read_back(
     sealing: bool,
     monitor: &dyn Monitor,
 ) -> Result<(FileSize, Option<[u8; 32]>)> {
-    let wrong = |what: String| Error::Output {
-        what: show(path),
-        source: io::Error::other(format!("read back, {what}")),
-    };
+    let wrong = |told: String| Error::Miswritten { what: show(path), told };
     let after = whole(&Source::open(path)?, sealing, monitor).map_err(|e| wrong(e.to_string()))?;
     let hash = after.measured.status_hash.unwrap_or(0);
     if hash != due {

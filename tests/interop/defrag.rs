@@ -108,7 +108,8 @@ fn started_meanwhile(version: &str) {
     (0..20).for_each(|n| drop(server.ctl(&["put", &format!("k{n}"), "before"])));
     let data = server.home().join("data");
     let db = server.stop();
-    let traced = traced.args(["-e", "trace=rename", "-e", "inject=rename:delay_enter=3000000"]);
+    let traced =
+        traced.args(["-o", "/dev/null", "-e", "trace=rename", "-e", "inject=rename:delay_enter=3000000"]);
     let mut ours = traced.arg(binary()).args(["defrag", "--data-dir"]).arg(&data).spawn().unwrap();
     let old = fs::File::open(&db).unwrap();
     while old.try_lock().is_ok() {
