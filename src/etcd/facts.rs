@@ -7,7 +7,7 @@ use crate::codec::array_at;
 use crate::etcd::alarm::{AlarmMember, AlarmType};
 use crate::etcd::auth::{PermissionType, Role, User};
 use crate::etcd::lease::Lease;
-use crate::etcd::member::{ConfState, Downgrade, Member};
+use crate::etcd::member::{Downgrade, Member, StoredConfState};
 use crate::etcd::revision::BucketKey;
 use crate::words::error::{At, Corrupt};
 use crate::words::finding::Code;
@@ -21,7 +21,7 @@ pub struct Facts {
     /// That entry's term; kept since 3.5.
     pub term: Option<Term>,
     /// Raft membership; kept since 3.5.
-    pub conf_state: Option<ConfState>,
+    pub conf_state: Option<StoredConfState>,
     /// The compaction that was asked for last.
     pub scheduled_compact_revision: Option<i64>,
     /// The compaction that was finished last.

@@ -16,7 +16,7 @@ pub use self::cluster::*;
 pub use self::kv::*;
 pub use self::lease::*;
 use crate::codec::proto::tree::Decoded;
-use crate::codec::wire::{Value, fields};
+use crate::codec::wire::{WireValue, fields};
 
 /// The methods of v2 requests: what tells a bare one from an [`InternalRaftRequest`], whose field 2 is a message.
 pub const V2_METHODS: &[&[u8]] = &[b"GET", b"PUT", b"POST", b"DELETE", b"QGET", b"SYNC", b"HEAD"];
@@ -79,7 +79,7 @@ pub fn tree(data: &[u8]) -> Tree<'_> {
 fn is_v2(data: &[u8]) -> bool {
     fields(data)
         .map_while(Result::ok)
-        .any(|field| matches!(field, (2, Value::Bytes(method)) if V2_METHODS.contains(&method)))
+        .any(|field| matches!(field, (2, WireValue::Bytes(method)) if V2_METHODS.contains(&method)))
 }
 
 /// `RequestHeader`: who asked.

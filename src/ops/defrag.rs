@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::verify::{Closeness, Level, TrailerState, Verification, refuse_damage, verify_file};
 use crate::bolt::Db;
-use crate::bolt::writer::Freelist;
+use crate::bolt::writer::FreelistPage;
 use crate::etcd::datadir;
 use crate::etcd::{BucketKey, Facts, Input, Revision, small};
 use crate::io::Source;
@@ -266,7 +266,7 @@ impl<'d, 's> Plan<'d, 's> {
     /// Writes it, and gives the status hash of what was written.
     fn write(&self, dest: &mut Dest, monitor: &dyn Monitor) -> Result<u32> {
         let meta = self.db.meta();
-        let freelist = if meta.freelist.is_some() { Freelist::Stored } else { Freelist::Absent };
+        let freelist = if meta.freelist.is_some() { FreelistPage::Stored } else { FreelistPage::Absent };
         let (_, hash) = write_anew(self.db, &self.edits, self.keep.as_ref(), freelist, &mut *dest, monitor)?;
         Ok(hash)
     }

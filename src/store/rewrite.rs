@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{Seek, Write};
 
-use crate::bolt::writer::{Freelist, MAX_DEPTH, Options, Summary, Writer};
+use crate::bolt::writer::{FreelistPage, MAX_DEPTH, Options, Summary, Writer};
 use crate::bolt::{Bucket, Db};
 use crate::codec::checksum::crc32c;
 use crate::store::keep::Selection;
@@ -39,7 +39,7 @@ pub(crate) fn write_anew<W: Write + Seek>(
     db: &Db<'_>,
     edits: &Edits<'_>,
     keep: Option<&Selection>,
-    freelist: Freelist,
+    freelist: FreelistPage,
     out: W,
     monitor: &dyn Monitor,
 ) -> Result<(Summary, u32)> {

@@ -14,8 +14,8 @@ use crate::ops::verify::{Closeness, InputKind, Level, Verification, verify_file,
 use crate::replay::fold::{Fold, fold};
 use crate::replay::{FoldOptions, MemberLog, apply};
 use crate::store::digest::sha256;
-use crate::store::scan::Keys;
-use crate::wal::Snapshot;
+use crate::store::scan::KeyDepth;
+use crate::wal::SnapshotRecord;
 use crate::words::cause::Cause;
 use crate::words::error::{At, Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
@@ -141,7 +141,7 @@ impl Input {
     }
 
     /// Verifies all that is read, the keys so closely.
-    pub fn verify(&self, keys: Keys, monitor: &dyn Monitor) -> Result<Verification> {
+    pub fn verify(&self, keys: KeyDepth, monitor: &dyn Monitor) -> Result<Verification> {
         let level = if self.folds { Level::Restore } else { Level::Mvcc };
         let closeness = Closeness { keys, ..Closeness::default() };
         match &self.dir {
@@ -224,7 +224,7 @@ fn last_entry_in(source: &Source) -> Option<RaftIndex> {
 fn received(dir: Option<&DataDir>, log: &MemberLog, reached: RaftIndex) -> Result<Option<(Source, Finding)>> {
     let Some(dir) = dir.filter(|dir| !dir.snap_dbs.is_empty()) else { return Ok(None) };
     let summary = &log.read(&Quiet)?.summary;
-    let recorded = summary.valid_snapshots().map(Snapshot::last_index).max().unwrap_or_default();
+    let recorded = summary.valid_snapshots().map(SnapshotRecord::last_index).max().unwrap_or_default();
     if recorded <= reached {
         return Ok(None);
     }

@@ -35,7 +35,7 @@ use crate::io::source::Stamp;
 use crate::ops::overlap::{beside, while_syncing};
 use crate::store::hashkv::{HashKvOptions, hashkv};
 pub use crate::store::keep::KeyFilter;
-use crate::store::scan::{Crc, Keys, ScanOptions, scan};
+use crate::store::scan::{Crc, KeyDepth, ScanOptions, scan};
 use crate::wal::writer::SEGMENT_SIZE;
 use crate::words::cause::Cause;
 use crate::words::error::{Error, Result, show};
@@ -288,7 +288,7 @@ fn read_back(path: &Path, plan: &Plan<'_, '_>, hash: u32, monitor: &dyn Monitor)
     };
     let result = Source::open(path)?;
     let db = Db::open(&result).map_err(|c| wrong(c.to_string()))?;
-    let scan = scan(&db, ScanOptions { limit: 1, gate: None, keys: Keys::Stored }, monitor)?;
+    let scan = scan(&db, ScanOptions { limit: 1, gate: None, keys: KeyDepth::Stored }, monitor)?;
     if let Some(fault) = scan.faults.kept.first() {
         return Err(wrong(fault.to_string()));
     }

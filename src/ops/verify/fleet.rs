@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::evidence::Ask;
-use super::manifest::{Against, Entry, Manifest, SIDECAR};
+use super::manifest::{Against, Manifest, ManifestEntry, SIDECAR};
 use super::policy::{Policy, Previous, apply};
 use super::targets::{Choice, PassedOver, Targets};
 use super::verify;
@@ -158,7 +158,7 @@ fn previous(path: &Path, say: fn(&Error) -> String) -> Previous {
 
 /// Files that a manifest names and that are not among the inputs.
 fn missing(manifest: &Manifest, path: &Path, files: &[PathBuf]) -> Result<Vec<Unreadable>> {
-    let mut found: Vec<&Entry> = Vec::new();
+    let mut found: Vec<&ManifestEntry> = Vec::new();
     for file in files {
         found.extend(manifest.entry(path, file)?);
     }

@@ -11,7 +11,7 @@ use crate::ops::log_fault::log_finding;
 use crate::replay::MemberLog;
 use crate::replay::membership::{Cluster, Rules};
 use crate::snap::file::{Membership, SnapFile, SnapName};
-use crate::wal::{Read, Snapshot, Summary};
+use crate::wal::{Read, SnapshotRecord, Summary};
 use crate::words::error::{At, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::ids::{MemberId, RaftIndex, Term};
@@ -109,7 +109,7 @@ fn database_is_there(dir: &DataDir, snaps: &Snaps, summary: Option<&Summary>, ru
     if dir.db.is_some() || (dir.snap_dir.is_none() && dir.wal_dir.as_ref() == Some(&dir.path)) {
         return;
     }
-    let recorded = summary.and_then(|s| s.valid_snapshots().map(Snapshot::last_index).max());
+    let recorded = summary.and_then(|s| s.valid_snapshots().map(SnapshotRecord::last_index).max());
     let taken = snaps.good.iter().map(|s| s.content.index()).max().max(recorded).map_or(0, RaftIndex::get);
     let rebuilt = taken == 0 && summary.is_some();
     let what = match (taken, rebuilt) {
@@ -211,7 +211,7 @@ fn database_term(db: Place<'_>, term: Term, read: &Read, run: &mut Run<'_>) {
         return;
     }
     let newest = summary.hard_state.map_or_else(Term::default, |s| s.newest_term());
-    let recorded = summary.snapshots.iter().rfind(|s| s.index() == index).map(Snapshot::last_term);
+    let recorded = summary.snapshots.iter().rfind(|s| s.index() == index).map(SnapshotRecord::last_term);
     let what = match read.terms.at(index).map(Term::new).or(recorded) {
         Some(other) if other != term => {
             format!("the database has index {index} in term {term}, the log has it in term {other}")
@@ -234,7 +234,7 @@ fn entries_between(
     let (commit, index) = (summary.commit(), db.index);
     let taken =
         snaps.good.iter().map(|s| s.content.index().get()).filter(|i| *i <= commit).max().unwrap_or(0);
-    let recorded = summary.valid_snapshots().map(Snapshot::index).max().unwrap_or(0);
+    let recorded = summary.valid_snapshots().map(SnapshotRecord::index).max().unwrap_or(0);
     let newest = taken.max(recorded);
     if dir.snap_dbs.iter().any(|p| file_name(p) == format!("{newest:016x}.snap.db")) {
         return;

@@ -27,7 +27,7 @@ use crate::etcd::{Facts, Input};
 use crate::io::Source;
 use crate::replay::MemberLog;
 use crate::snap::backup::Trailer;
-use crate::store::scan::Keys;
+use crate::store::scan::KeyDepth;
 pub use crate::words::codes::Level;
 use crate::words::collector::Teller;
 use crate::words::error::{At, Error, Result, show};
@@ -60,14 +60,14 @@ impl Default for VerifyOptions<'_> {
 #[derive(Debug, Clone, Copy)]
 pub(in crate::ops) struct Closeness {
     /// How closely the keys are looked at for level `mvcc`; it is judged by their whole history only.
-    pub keys: Keys,
+    pub keys: KeyDepth,
     /// Take the SHA-256 also of a database that has no trailer to compare it with: of one that is to get it.
     pub sealing: bool,
 }
 
 impl Default for Closeness {
     fn default() -> Self {
-        Closeness { keys: Keys::History, sealing: false }
+        Closeness { keys: KeyDepth::History, sealing: false }
     }
 }
 
@@ -255,8 +255,8 @@ impl<'m> Run<'m> {
     }
 
     /// How closely the keys are looked at.
-    fn keys(&self) -> Keys {
-        if self.options.level >= Level::Mvcc { self.closeness.keys } else { Keys::Live }
+    fn keys(&self) -> KeyDepth {
+        if self.options.level >= Level::Mvcc { self.closeness.keys } else { KeyDepth::Live }
     }
 
     fn no_database(&mut self, why: &str) {
