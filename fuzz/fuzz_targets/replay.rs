@@ -294,7 +294,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Some((overlay, _)) = whole else { return };
     // As a copy writes it: laid over the database, and the pages that are in use moved together.
     let patched = patch(&db, &overlay).unwrap();
-    let reached = scan(&db, scan::ScanOptions { limit: 1, gate: None, keys: scan::Keys::Pages }, &Quiet)
+    let reached = scan(&db, scan::ScanOptions { limit: 1, gate: None, keys: scan::KeyDepth::Pages }, &Quiet)
         .unwrap()
         .reached;
     let over = Db::open(&patched.source).unwrap();

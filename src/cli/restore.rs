@@ -9,7 +9,7 @@ use coldbolt::etcd::schema::Minor;
 use coldbolt::ops::restore::{Bump, Destination, KeyFilter, RestoreOptions, RestoreReport, Warning, restore};
 use serde_json::json;
 
-use self::manifest::{Manifest, Taken};
+use self::manifest::{StaticPod, Taken};
 use super::out::{Form, json};
 use super::{Context, Done, Fail, Verdict, hint, input, named};
 
@@ -214,29 +214,27 @@ struct Member {
 
 impl Member {
     fn of(args: &Args) -> Result<Member, coldbolt::Error> {
-        let manifest = args.from_manifest.as_deref().map(Manifest::read).transpose()?;
+        let manifest = args.from_manifest.as_deref().map(StaticPod::read).transpose()?;
         let mut taken = Vec::new();
         // A flag, or what the manifest says.
-        let mut or =
-            |flag: &Option<String>, ask: &dyn Fn(&Manifest) -> Result<Option<Taken>, coldbolt::Error>| match (
-                flag, &manifest,
-            ) {
-                (Some(value), _) => Ok::<_, coldbolt::Error>(Some(value.clone())),
-                (None, Some(manifest)) => Ok(ask(manifest)?.map(|found| {
-                    taken.push(found.clone());
-                    found.value
-                })),
-                (None, None) => Ok(None),
-            };
+        type Setting<'a> = &'a dyn Fn(&StaticPod) -> Result<Option<Taken>, coldbolt::Error>;
+        let mut or = |flag: &Option<String>, ask: Setting<'_>| match (flag, &manifest) {
+            (Some(value), _) => Ok::<_, coldbolt::Error>(Some(value.clone())),
+            (None, Some(manifest)) => Ok(ask(manifest)?.map(|found| {
+                taken.push(found.clone());
+                found.value
+            })),
+            (None, None) => Ok(None),
+        };
         let path = |path: &Option<PathBuf>| {
             path.as_deref().filter(|dir| !dir.as_os_str().is_empty()).map(Path::to_path_buf)
         };
         let initial_cluster = or(&args.initial_cluster, &|m| m.needed("initial-cluster").map(Some))?;
-        let token = or(&args.initial_cluster_token, &Manifest::token)?;
+        let token = or(&args.initial_cluster_token, &StaticPod::token)?;
         let destination = match &args.all_members {
             Some(dir) => Destination::All(dir.clone()),
             None => {
-                let name = or(&args.name, &Manifest::name)?.unwrap_or_else(|| "default".to_owned());
+                let name = or(&args.name, &StaticPod::name)?.unwrap_or_else(|| "default".to_owned());
                 let advertised = or(&args.initial_advertise_peer_urls, &|m| {
                     m.needed("initial-advertise-peer-urls").map(Some)
                 })?;
@@ -250,7 +248,7 @@ impl Member {
                     Some(dir) => Some(dir),
                     // A log apart belongs to the manifest's own data directory.
                     None if path(&args.data_dir).is_some() => None,
-                    None => or(&None, &Manifest::wal_dir)?.map(PathBuf::from),
+                    None => or(&None, &StaticPod::wal_dir)?.map(PathBuf::from),
                 };
                 Destination::Member {
                     name,
@@ -262,7 +260,7 @@ impl Member {
         };
         let mut target = args.target_version;
         if target.is_none()
-            && let Some((version, found)) = manifest.as_ref().and_then(Manifest::version)
+            && let Some((version, found)) = manifest.as_ref().and_then(StaticPod::version)
         {
             target = Some(version);
             taken.push(found);

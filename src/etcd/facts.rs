@@ -8,7 +8,7 @@ use crate::codec::json::quote;
 use crate::etcd::alarm::{AlarmMember, AlarmType};
 use crate::etcd::auth::{PermissionType, Role, User};
 use crate::etcd::lease::Lease;
-use crate::etcd::member::{ConfState, Downgrade, Member};
+use crate::etcd::member::{Downgrade, Member, StoredConfState};
 use crate::etcd::revision::BucketKey;
 use crate::etcd::semver::{NoVersion, Semver};
 use crate::words::error::{At, Corrupt};
@@ -23,7 +23,7 @@ pub struct Facts {
     /// That entry's term; kept since 3.5.
     pub term: Option<Term>,
     /// Raft membership; kept since 3.5.
-    pub conf_state: Option<ConfState>,
+    pub conf_state: Option<StoredConfState>,
     /// The compaction that was asked for last.
     pub scheduled_compact_revision: Option<i64>,
     /// The compaction that was finished last.
@@ -94,6 +94,9 @@ pub struct UserFact {
     pub roles: Vec<String>,
     /// Whether a password is set.
     pub has_password: bool,
+    /// Whether a role's name is other bytes than UTF-8.
+    #[serde(skip)]
+    pub has_role_not_utf8: bool,
 }
 
 /// A role.
@@ -226,7 +229,8 @@ impl Facts {
         let user = User::decode(value).map_err(|e| e.to_string())?;
         self.auth.users.push(UserFact {
             name: show(key),
-            roles: user.roles,
+            has_role_not_utf8: user.roles.iter().any(|role| std::str::from_utf8(role).is_err()),
+            roles: user.roles.iter().map(|role| show(role)).collect(),
             has_password: !user.password.is_empty(),
         });
         if user.name == key { Ok(()) } else { Err(format!("the value names user {}", show(&user.name))) }

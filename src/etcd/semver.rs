@@ -42,8 +42,9 @@ impl Semver {
     ///
     /// # Errors
     /// Why etcd panics at it.
-    pub fn parse(text: &str) -> Result<Semver, NoVersion> {
-        let (text, metadata) = text.split_once('+').unwrap_or((text, ""));
+    pub fn parse(text: impl AsRef<[u8]>) -> Result<Semver, NoVersion> {
+        let text = String::from_utf8_lossy(text.as_ref());
+        let (text, metadata) = text.split_once('+').unwrap_or((&text, ""));
         let (text, pre_release) = text.split_once('-').unwrap_or((text, ""));
         let mut parts = text.splitn(3, '.');
         let (Some(major), Some(minor), Some(patch)) = (parts.next(), parts.next(), parts.next()) else {

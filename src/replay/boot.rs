@@ -23,7 +23,7 @@ use crate::bolt::Db;
 use crate::etcd::Facts;
 use crate::etcd::schema::Minor;
 use crate::raft::{ConfChange, EntryView};
-use crate::wal::{Body, Read, Scan, Snapshot};
+use crate::wal::{Body, Read, Scan, SnapshotRecord};
 use crate::words::error::{At, Corrupt, Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::ids::{MemberId, RaftIndex};
@@ -102,7 +102,7 @@ struct Start {
 impl Start {
     fn of(facts: &Facts, log: &MemberLog, read: &Read, version: Version) -> Start {
         if version.minor >= Minor::V37 {
-            let record = read.summary.valid_snapshots().last().map(Snapshot::last_index);
+            let record = read.summary.valid_snapshots().last().map(SnapshotRecord::last_index);
             return Start { index: record.unwrap_or_default(), cluster: Cluster::listed(facts) };
         }
         let Some(snap) = log.raft_snapshot(RaftIndex::new(u64::MAX), read) else {
@@ -158,7 +158,7 @@ impl Seen<'_> {
             Held::ConfChange(change) => self.conf_change(&change),
             Held::V2(request) => match held::v2(&request, self.version.minor)? {
                 V2::Version(version) => held::cluster_version(&version).map(drop),
-                V2::Attributes(id, _) => self.knows(id),
+                V2::Attributes { id, .. } => self.knows(id),
                 V2::Store => Ok(()),
             },
             Held::V3(_) if self.version.minor == Minor::V34 => Ok(()),

@@ -12,7 +12,7 @@ use crate::bolt::writer::{Options, Writer};
 use crate::etcd::DataDir;
 use crate::etcd::schema::BUCKETS;
 use crate::io::Source;
-use crate::wal::{Read, Snapshot};
+use crate::wal::{Read, SnapshotRecord};
 use crate::words::error::{At, Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::ids::RaftIndex;
@@ -78,7 +78,7 @@ pub(crate) struct Missing {
 pub(crate) fn missing(dir: &DataDir, log: &MemberLog, monitor: &dyn Monitor) -> Result<Missing> {
     let read = log.read(monitor)?;
     let summary = &read.summary;
-    let recorded = summary.valid_snapshots().map(Snapshot::last_index).max().unwrap_or_default();
+    let recorded = summary.valid_snapshots().map(SnapshotRecord::last_index).max().unwrap_or_default();
     let file = log.raft_snapshot(RaftIndex::new(u64::MAX), read).map(|snap| snap.index());
     let made_anew = summary.first == Some(1) && summary.is_whole() && read.faults.iter().all(|f| f.harmless);
     let taken = file.unwrap_or_default().max(recorded);
@@ -132,7 +132,7 @@ fn received(dir: &DataDir, log: &MemberLog, reached: RaftIndex) -> Result<Option
         return Ok(None);
     }
     let read: &Read = log.read(&Quiet)?;
-    let recorded = read.summary.valid_snapshots().map(Snapshot::last_index).max().unwrap_or_default();
+    let recorded = read.summary.valid_snapshots().map(SnapshotRecord::last_index).max().unwrap_or_default();
     if recorded <= reached {
         return Ok(None);
     }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, Seek, SeekFrom, Write};
 
-use crate::bolt::writer::{Freelist, MAX_DEPTH, Options, Summary, Writer};
+use crate::bolt::writer::{FreelistPage, MAX_DEPTH, Options, Summary, Writer};
 use crate::bolt::{Bucket, Db};
 use crate::codec::checksum::crc32c;
 use crate::codec::to_u64;
@@ -40,7 +40,7 @@ pub(crate) fn write_anew<W: Write + Seek>(
     db: &Db<'_>,
     edits: &Edits<'_>,
     keep: Option<&Selection>,
-    freelist: Freelist,
+    freelist: FreelistPage,
     out: W,
     monitor: &dyn Monitor,
 ) -> Result<(Summary, u32)> {
@@ -88,7 +88,7 @@ pub(crate) fn write_anew<W: Write + Seek>(
 /// # Errors
 /// As [`write_anew`].
 pub(crate) fn can_be_written(db: &Db<'_>, monitor: &dyn Monitor) -> Result<()> {
-    write_anew(db, &Edits::new(), None, Freelist::Absent, Nowhere(0), monitor).map(drop)
+    write_anew(db, &Edits::new(), None, FreelistPage::Absent, Nowhere(0), monitor).map(drop)
 }
 
 /// Takes everything and keeps nothing but the place.

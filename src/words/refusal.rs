@@ -34,7 +34,7 @@ impl Mark {
 
 /// Which revisions there are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Revisions {
+pub struct RevisionRange {
     /// The file, as named, if it is to be told which.
     pub file: Option<String>,
     /// The first that can be read.
@@ -43,7 +43,7 @@ pub struct Revisions {
     pub last: i64,
 }
 
-impl Revisions {
+impl RevisionRange {
     fn told(&self, asked: i64, verb: &str, end: i64) -> String {
         match &self.file {
             Some(file) => {
@@ -64,7 +64,7 @@ pub enum Refusal {
         /// The revision that was asked for.
         asked: i64,
         /// Those that there are.
-        there: Revisions,
+        there: RevisionRange,
     },
     /// The revision is compacted.
     #[error("mvcc: required revision has been compacted{}", there.told(*asked, "starts at", there.first))]
@@ -72,7 +72,7 @@ pub enum Refusal {
         /// The revision that was asked for.
         asked: i64,
         /// Those that there are.
-        there: Revisions,
+        there: RevisionRange,
     },
     /// The keyspace cannot be hashed as if less of it were compacted than is.
     #[error("the file is compacted at {compacted}; it cannot be hashed as if compacted at {asked}")]
@@ -325,6 +325,18 @@ pub enum Refusal {
         /// What the other run made.
         path: PathBuf,
     },
+    /// What is to be replaced has other names.
+    #[error(
+        "{}: has {names} names (hard links), and what one of them is opened by must stay what the others find: it is not \
+         replaced",
+        show(path)
+    )]
+    OtherNames {
+        /// The file.
+        path: PathBuf,
+        /// How many names it has.
+        names: u64,
+    },
     /// The place is inside a directory that is only read.
     #[error("{}: lies in {}, which is only read; choose a place outside of it", show(path), show(input))]
     InsideInput {
@@ -370,6 +382,7 @@ impl Refusal {
             Refusal::VersionUnknown { .. } => Some(Hint::TargetVersion),
             Refusal::Sealed { .. } => Some(Hint::Unseal),
             Refusal::LogInside { .. } => Some(Hint::LogElsewhere),
+            Refusal::OtherNames { .. } => Some(Hint::DefragElsewhere),
             _ => None,
         }
     }

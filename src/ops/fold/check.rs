@@ -3,7 +3,7 @@
 use super::input::{Input, Origin};
 use crate::ops::verify::{Verification, refuse_damage};
 use crate::replay::{Damage, FoldOptions};
-use crate::store::scan::Keys;
+use crate::store::scan::KeyDepth;
 use crate::words::error::Result;
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::monitor::{Monitor, Relay};
@@ -11,7 +11,7 @@ use crate::words::monitor::{Monitor, Relay};
 /// Verifies the source, its keys so closely; gives what there is to say, which is damage only if that is allowed.
 pub(crate) fn verified(
     input: &Input,
-    keys: Keys,
+    keys: KeyDepth,
     options: FoldOptions<'_>,
     monitor: &dyn Monitor,
 ) -> Result<(Verification, Vec<Finding>)> {

@@ -16,7 +16,7 @@ use crate::replay::fold::{Fold, fold};
 use crate::replay::stand_in::{StandIn, stand_in, useless};
 use crate::replay::{FoldOptions, MemberLog, apply};
 use crate::store::digest::sha256;
-use crate::store::scan::Keys;
+use crate::store::scan::KeyDepth;
 use crate::words::cause::Cause;
 use crate::words::error::{At, Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
@@ -157,7 +157,7 @@ impl Input {
     }
 
     /// Verifies all that is read, the keys so closely.
-    pub fn verify(&self, keys: Keys, monitor: &dyn Monitor) -> Result<Verification> {
+    pub fn verify(&self, keys: KeyDepth, monitor: &dyn Monitor) -> Result<Verification> {
         let level = if self.folds { Level::Restore } else { Level::Mvcc };
         let closeness = Closeness { keys, ..Closeness::default() };
         match &self.dir {

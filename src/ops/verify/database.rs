@@ -9,13 +9,13 @@ use crate::codec::checksum;
 use crate::etcd::schema::storage_version;
 use crate::etcd::small::facts_and_last;
 use crate::io::gate::{OpenAtEnd, is_cold};
-use crate::io::parallel::join;
+use crate::io::parallel::behind;
 use crate::io::source::Lock;
 use crate::io::{Gate, Source};
 use crate::ops::inspect::metas;
 use crate::snap::backup::Trailer;
 use crate::store::digest::{Digests, digests};
-use crate::store::scan::{Keys, Scan, ScanOptions, scan};
+use crate::store::scan::{KeyDepth, Scan, ScanOptions, scan};
 use crate::words::error::{At, Corrupt, Error, Result, printable};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::monitor::Relay;
@@ -208,7 +208,7 @@ impl Run<'_> {
         let walker = || {
             walking.then(|| scan(db, ScanOptions { limit, gate: gate.as_ref(), keys: self.keys() }, &part))
         };
-        let (digest, scan) = join(reader, walker);
+        let (digest, scan) = behind(reader, walker);
         let scan = scan.transpose()?;
         self.monitor.end();
         Ok(Read { digest: digest.filter(|_| hashing), scan })
@@ -218,13 +218,13 @@ impl Run<'_> {
         let keys = self.keys();
         let measured = &mut self.verification.measured;
         measured.free_bytes = scan.free_pages.saturating_mul(db.page_size());
-        measured.status_hash = (keys != Keys::Pages).then_some(scan.hash);
+        measured.status_hash = (keys != KeyDepth::Pages).then_some(scan.hash);
         measured.key_bucket = scan.key_bucket;
         if !scan.is_etcd {
             return;
         }
         let facts = &scan.facts;
-        let counted = matches!(keys, Keys::Live | Keys::History);
+        let counted = matches!(keys, KeyDepth::Live | KeyDepth::History);
         measured.compact_revision = facts.compact_revision();
         // Of a store in which a compaction has left nothing, the compaction is all that tells.
         let last = scan.keyspace.last.map(|r| r.main);
@@ -379,7 +379,7 @@ impl Run<'_> {
     }
 
     fn judge_history(&mut self, db: &Db<'_>, scan: &Scan, name: &str) {
-        if self.keys() != Keys::History {
+        if self.keys() != KeyDepth::History {
             self.level(Level::Mvcc, Outcome::NotRun, "not asked for");
             return;
         }
@@ -435,7 +435,7 @@ impl Run<'_> {
             return Ok(());
         }
         let part = Relay::new(self.monitor).as_part().without_findings();
-        let scan = scan(&other, ScanOptions { limit: 1, gate: None, keys: Keys::Live }, &part)?;
+        let scan = scan(&other, ScanOptions { limit: 1, gate: None, keys: KeyDepth::Live }, &part)?;
         // A bad first meta page is no fault of the other one's tree.
         let faults = scan
             .faults

@@ -12,7 +12,7 @@ use crate::ops::log_fault::log_finding;
 use crate::replay::membership::{Cluster, Rules};
 use crate::replay::stand_in;
 use crate::snap::file::{Membership, SnapFile, SnapName};
-use crate::wal::{AtBoot, Read, Snapshot, Summary};
+use crate::wal::{AtBoot, Read, SnapshotRecord, Summary};
 use crate::words::error::{At, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::hint::{Hint, Note};
@@ -211,7 +211,7 @@ fn database_term(db: Place<'_>, term: Term, read: &Read, run: &mut Run<'_>) {
         return;
     }
     let newest = summary.hard_state.map_or_else(Term::default, |s| s.newest_term());
-    let recorded = summary.snapshots.iter().rfind(|s| s.index() == index).map(Snapshot::last_term);
+    let recorded = summary.snapshots.iter().rfind(|s| s.index() == index).map(SnapshotRecord::last_term);
     let what = match read.terms.at(index).map(Term::new).or(recorded) {
         Some(other) if other != term => {
             format!("the database has index {index} in term {term}, the log has it in term {other}")
@@ -228,7 +228,7 @@ fn entries_between(db: Place<'_>, dir: &DataDir, read: &Read, snaps: &Snaps, wal
     let (commit, index) = (summary.commit(), db.index);
     let taken =
         snaps.good.iter().map(|s| s.content.index().get()).filter(|i| *i <= commit).max().unwrap_or(0);
-    let recorded = summary.valid_snapshots().map(Snapshot::index).max().unwrap_or(0);
+    let recorded = summary.valid_snapshots().map(SnapshotRecord::index).max().unwrap_or(0);
     let newest = taken.max(recorded);
     if dir.snap_dbs.iter().any(|p| file_name(p) == format!("{newest:016x}.snap.db")) {
         return;

@@ -34,12 +34,12 @@ pub struct Manifest {
     #[serde(default)]
     pub command: Vec<String>,
     /// Every input that could be read.
-    pub files: Vec<Entry>,
+    pub files: Vec<ManifestEntry>,
 }
 
 /// One input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct ManifestEntry {
     /// Its path, as it was named.
     pub path: String,
     /// Length in bytes; of a directory, of its `member/snap/db`, as all that follows.
@@ -92,10 +92,10 @@ struct Evidence<'v> {
     measured: &'v Measured,
 }
 
-impl Entry {
+impl ManifestEntry {
     /// What a verification found; the digests are there if they were asked for.
     #[must_use]
-    pub fn of(verification: &Verification) -> Entry {
+    pub fn of(verification: &Verification) -> ManifestEntry {
         let measured = &verification.measured;
         let digests = measured.digests.as_ref();
         let evidence = Evidence {
@@ -104,7 +104,7 @@ impl Entry {
             levels: &verification.levels,
             measured,
         };
-        Entry {
+        ManifestEntry {
             path: verification.path.clone(),
             size: measured.file_size,
             modified: measured.modified.clone(),
@@ -186,7 +186,7 @@ impl Manifest {
     ///
     /// # Errors
     /// [`Error::Unreadable`] when several have the same name.
-    pub fn entry(&self, manifest: &Path, file: &Path) -> Result<Option<&Entry>> {
+    pub fn entry(&self, manifest: &Path, file: &Path) -> Result<Option<&ManifestEntry>> {
         let path = show(file);
         if let Some(entry) = self.files.iter().find(|e| e.path == path) {
             return Ok(Some(entry));
@@ -212,5 +212,5 @@ pub struct Against<'m> {
     /// Its path, for messages.
     pub manifest: &'m str,
     /// What it says about the file; `None` when it does not name it.
-    pub entry: Option<&'m Entry>,
+    pub entry: Option<&'m ManifestEntry>,
 }

@@ -9,25 +9,27 @@ mod log;
 pub mod manifest;
 pub mod policy;
 mod report;
+pub mod targets;
+mod verdict;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use self::boot::Files;
 use self::evidence::Ask;
-use self::manifest::{Against, SIDECAR};
+use self::manifest::Against;
 pub use self::report::{
-    Answer, InputKind, Judged, LevelReport, Measured, OtherMeta, Outcome, TrailerState, Unreadable, Verdict,
+    Answer, InputKind, Judged, LevelReport, Measured, OtherMeta, Outcome, TrailerState, Unreadable,
     Verification,
 };
+pub use self::verdict::{Sum, Verdict};
 use crate::etcd::datadir::{self, DataDir};
 use crate::etcd::schema::Minor;
 use crate::etcd::{Facts, Input};
 use crate::io::Source;
 use crate::replay::MemberLog;
 use crate::snap::backup::Trailer;
-use crate::store::scan::Keys;
-use crate::words::cause::Cause;
+use crate::store::scan::KeyDepth;
 pub use crate::words::codes::Level;
 use crate::words::collector::Teller;
 use crate::words::error::{At, Error, Result, show};
@@ -60,14 +62,14 @@ impl Default for VerifyOptions<'_> {
 #[derive(Debug, Clone, Copy)]
 pub(in crate::ops) struct Closeness {
     /// How closely the keys are looked at for level `mvcc`; it is judged by their whole history only.
-    pub keys: Keys,
+    pub keys: KeyDepth,
     /// Take the SHA-256 also of a database that has no trailer to compare it with: of one that is to get it.
     pub sealing: bool,
 }
 
 impl Default for Closeness {
     fn default() -> Self {
-        Closeness { keys: Keys::History, sealing: false }
+        Closeness { keys: KeyDepth::History, sealing: false }
     }
 }
 
@@ -99,34 +101,6 @@ pub fn verify(
     } else {
         run.file(&input.open()?)
     }
-}
-
-/// What a path stands for: itself, or, for a directory that is no member's, the files in it.
-///
-/// # Errors
-/// [`Error::Unreadable`] when the directory cannot be listed or holds no file.
-pub fn targets(path: &Path) -> Result<Vec<PathBuf>> {
-    if !path.is_dir() || DataDir::list(path, None).is_ok() {
-        return Ok(vec![path.to_path_buf()]);
-    }
-    let unreadable = |e: std::io::Error| Error::unreadable(path, e);
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?.path();
-        if entry.is_file() || DataDir::list(&entry, None).is_ok() {
-            files.push(entry);
-        }
-    }
-    // A manifest that belongs to one of the files is read together with it.
-    let sidecar = |file: &PathBuf| {
-        file.to_str().and_then(|f| f.strip_suffix(SIDECAR)).is_some_and(|f| Path::new(f).exists())
-    };
-    files.retain(|file| !sidecar(file));
-    files.sort();
-    if files.is_empty() {
-        return Err(Error::unreadable(path, Cause::lacks("holds neither etcd data nor backup files")));
-    }
-    Ok(files)
 }
 
 /// The first damage among findings, as the error that ends what needs a whole source; if damage is `allowed`, a page
@@ -205,7 +179,7 @@ impl<'m> Run<'m> {
             path,
             kind: InputKind::default(),
             levels: Vec::new(),
-            verdict: Verdict::Good,
+            verdict: Sum::default().verdict(),
             measured: Measured::default(),
             other_meta: None,
             findings: Vec::new(),
@@ -282,8 +256,8 @@ impl<'m> Run<'m> {
     }
 
     /// How closely the keys are looked at.
-    fn keys(&self) -> Keys {
-        if self.options.level >= Level::Mvcc { self.closeness.keys } else { Keys::Live }
+    fn keys(&self) -> KeyDepth {
+        if self.options.level >= Level::Mvcc { self.closeness.keys } else { KeyDepth::Live }
     }
 
     fn no_database(&mut self, why: &str) {

@@ -5,20 +5,21 @@
 
 use std::collections::BTreeSet;
 
+use crate::codec::go::go_text;
 use crate::codec::json::{quote, strings};
 use crate::etcd::member::Member;
-use crate::etcd::request::{Attributes, DowngradeInfoSetRequest, V2Request};
+use crate::etcd::request::{DowngradeInfoSetRequest, V2Request};
 use crate::etcd::schema::Minor;
 use crate::etcd::semver::Semver;
 use crate::raft::ConfChange;
-use crate::replay::apply::held::{self, NO_ATTRIBUTES, V2, unknown_member};
+use crate::replay::apply::held::{self, V2, unknown_member};
 use crate::replay::apply::version::Holds;
 use crate::replay::apply::{Done, Replayer, Replied};
 use crate::replay::membership::{Changed, Cluster, Rules, TOO_MANY_LEARNERS, Unfit};
-use crate::words::error::printable;
 use crate::words::finding::{Code, Severity};
 use crate::words::hint::Hint;
 use crate::words::ids::MemberId;
+use crate::words::text::show_bytes;
 
 /// As Go writes a member (`membership.Member`).
 fn json(member: &Member) -> Vec<u8> {
@@ -100,8 +101,12 @@ impl Replayer<'_, '_> {
         self.buckets.put("meta", b"confState", json.into_bytes());
     }
 
-    pub(super) fn member_attributes(&mut self, id: MemberId, attributes: Option<&Attributes>) -> Replied {
-        let Some(attributes) = attributes else { return Err(self.refuse(NO_ATTRIBUTES)) };
+    pub(super) fn member_attributes(
+        &mut self,
+        id: MemberId,
+        name: String,
+        client_urls: Vec<String>,
+    ) -> Replied {
         let Some(member) = self.cluster.members.get(&id) else {
             return if self.cluster.removed.contains(&id) {
                 Ok(Done::Rejected("the member was removed"))
@@ -109,24 +114,24 @@ impl Replayer<'_, '_> {
                 Err(self.refuse(unknown_member(id)))
             };
         };
-        let Attributes { name, client_urls } = attributes.clone();
-        self.cluster.members.insert(id, Member { name, client_urls, ..member.clone() });
+        let member = Member { name, client_urls, ..member.clone() };
+        self.cluster.members.insert(id, member);
         self.save(id);
         Ok(Done::Applied)
     }
 
-    pub(super) fn cluster_version(&mut self, version: &str) -> Replied {
+    pub(super) fn cluster_version(&mut self, version: &[u8]) -> Replied {
         held::cluster_version(version).map_err(|why| self.refuse(why))?;
-        self.buckets.put("cluster", b"clusterVersion", version.as_bytes().to_vec());
+        self.buckets.put("cluster", b"clusterVersion", version.to_vec());
         Ok(Done::Applied)
     }
 
     pub(super) fn downgrade(&mut self, r: &DowngradeInfoSetRequest) -> Replied {
         if r.enabled && Semver::parse(&r.ver).is_err() {
-            let what = format!("a downgrade to {}, which is no version: etcd panics", printable(&r.ver));
+            let what = format!("a downgrade to {}, which is no version: etcd panics", show_bytes(&r.ver));
             return Err(self.refuse(what));
         }
-        let target = if r.enabled { quote(&r.ver) } else { quote("") };
+        let target = if r.enabled { quote(&go_text(&r.ver)) } else { quote("") };
         let json = format!("{{\"target-version\":{target},\"enabled\":{}}}", r.enabled);
         self.buckets.put("cluster", b"downgrade", json.into_bytes());
         Ok(Done::Applied)
@@ -136,9 +141,9 @@ impl Replayer<'_, '_> {
     pub(super) fn v2(&mut self, r: &V2Request) -> Replied {
         match held::v2(r, self.version.minor).map_err(|why| self.refuse(why))? {
             V2::Version(version) => self.cluster_version(&version),
-            V2::Attributes(id, attributes) => self.member_attributes(id, Some(&attributes)),
+            V2::Attributes { id, name, client_urls } => self.member_attributes(id, name, client_urls),
             V2::Store => {
-                if r.method != "SYNC" && r.method != "QGET" {
+                if r.method != b"SYNC" && r.method != b"QGET" {
                     let what =
                         "a request of the v2 API: the v2 store is in raft snapshots only, and is not copied";
                     self.say(Code::ReplayV2, Severity::Warning, what);

@@ -7,11 +7,12 @@
 use prost::Message;
 use serde::Deserialize;
 
-use crate::etcd::request::{self, Attributes, InternalRaftRequest, Request, V2Request};
+use crate::codec::go::go_text;
+use crate::etcd::request::{self, InternalRaftRequest, Request, V2Request};
 use crate::etcd::schema::Minor;
 use crate::etcd::semver::Semver;
 use crate::raft::{ConfChange, EntryType, EntryView};
-use crate::words::error::printable;
+use crate::words::error::show_bytes;
 use crate::words::ids::MemberId;
 
 /// What is in an entry.
@@ -61,9 +62,9 @@ pub(in crate::replay) fn nameless(request: &InternalRaftRequest) -> Option<&'sta
 ///
 /// # Errors
 /// Why etcd panics at it.
-pub(in crate::replay) fn cluster_version(version: &str) -> Result<Semver, String> {
+pub(in crate::replay) fn cluster_version(version: &[u8]) -> Result<Semver, String> {
     Semver::parse(version)
-        .map_err(|_| format!("the cluster version {} is none: etcd panics", printable(version)))
+        .map_err(|_| format!("the cluster version {} is none: etcd panics", show_bytes(version)))
 }
 
 /// Why etcd panics at a member's attributes that are not there.
@@ -78,9 +79,9 @@ pub(in crate::replay) fn unknown_member(id: MemberId) -> String {
 /// What a request of the old API is for.
 pub(in crate::replay) enum V2 {
     /// The cluster's version.
-    Version(String),
+    Version(Vec<u8>),
     /// What a member tells of itself.
-    Attributes(MemberId, Attributes),
+    Attributes { id: MemberId, name: String, client_urls: Vec<String> },
     /// The v2 store.
     Store,
 }
@@ -101,16 +102,16 @@ pub(in crate::replay) fn v2(r: &V2Request, minor: Minor) -> Result<V2, &'static 
     if minor == Minor::V37 {
         return Err("a request of the v2 API, at which etcd 3.7 panics: it was written by an older version");
     }
-    let plain = r.method == "PUT" && r.prev_exist.is_none() && r.prev_index == 0 && r.prev_value.is_empty();
-    if plain && r.path == "/0/version" {
+    let plain = r.method == b"PUT" && r.prev_exist.is_none() && r.prev_index == 0 && r.prev_value.is_empty();
+    if plain && r.path == b"/0/version" {
         return Ok(V2::Version(r.val.clone()));
     }
-    let member = r.path.strip_prefix("/0/members/").and_then(|rest| rest.strip_suffix("/attributes"));
-    if let Some(id) = member.and_then(|id| id.parse().ok()).filter(|_| plain) {
-        let told: V2Attributes =
-            serde_json::from_str(&r.val).map_err(|_| "a member's attributes do not decode: etcd panics")?;
+    let member = r.path.strip_prefix(b"/0/members/").and_then(|rest| rest.strip_suffix(b"/attributes"));
+    if let Some(id) = member.and_then(|id| std::str::from_utf8(id).ok()?.parse().ok()).filter(|_| plain) {
+        let told: V2Attributes = serde_json::from_str(&go_text(&r.val))
+            .map_err(|_| "a member's attributes do not decode: etcd panics")?;
         let client_urls = told.client_urls.unwrap_or_default();
-        return Ok(V2::Attributes(id, Attributes { name: told.name, client_urls }));
+        return Ok(V2::Attributes { id, name: told.name, client_urls });
     }
     if minor == Minor::V36 {
         return Err("a request of the v2 API, at which etcd 3.6 panics: it was written by an older version");

@@ -176,9 +176,10 @@ fn payload(record: &Record) -> (u64, Vec<u8>) {
         Record::State { term, commit } => {
             (3, HardState { term: Some(*term), vote: Some(MEMBER), commit: Some(*commit) }.encode_to_vec())
         }
-        Record::Snapshot { index, term } => {
-            (5, wal::Snapshot { index: Some(*index), term: Some(*term), conf_state: None }.encode_to_vec())
-        }
+        Record::Snapshot { index, term } => (
+            5,
+            wal::SnapshotRecord { index: Some(*index), term: Some(*term), conf_state: None }.encode_to_vec(),
+        ),
         Record::Other(kind, data) => (*kind, data.clone()),
     }
 }

@@ -370,7 +370,7 @@ pub fn entries() -> Vec<Entry> {
             Code::ReplayRefused,
             "the attributes of a member that nobody knows, in the database already",
             Made(|member| {
-                let attributes = Attributes { name: "x".to_owned(), ..Attributes::default() };
+                let attributes = Attributes { name: b"x".to_vec(), ..Attributes::default() };
                 let set = ClusterMemberAttrSetRequest { member_id: 77, member_attributes: Some(attributes) };
                 let request = InternalRaftRequest {
                     id: 1,
