@@ -41,7 +41,7 @@ impl Run<'_> {
                 "no WAL, {} raft snapshots: what the database lacks cannot be told",
                 snaps.good.len()
             );
-            run.level(Level::Wal, Outcome::Inconclusive, Note::with(what, Hint::NameLog));
+            run.level(Level::Wal, Outcome::Inconclusive, Note::with(what, Hint::LogOfDirectory));
             return Ok(());
         }
         let read = files.log().read(run.monitor)?;

@@ -96,11 +96,7 @@ pub fn verify(
 ) -> Result<Verification> {
     let input = input.into();
     let run = Run::new(show(input.path()), *options, Closeness::default(), monitor);
-    if input.is_dir() {
-        run.directory(&DataDir::list(input.path(), None)?, None)
-    } else {
-        run.file(&input.open()?)
-    }
+    if input.is_dir() { run.directory(&input.directory()?, None) } else { run.file(&input.open()?) }
 }
 
 /// The first damage among findings, as the error that ends what needs a whole source; if damage is `allowed`, a page
