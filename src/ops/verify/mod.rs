@@ -309,18 +309,16 @@ impl<'m> Run<'m> {
             return (Outcome::NotApplicable, "there is no revision to restore".into());
         };
         let version = measured.storage_version.as_deref();
-        let mut note = match version.and_then(Minor::of) {
-            Some(version) => Note::from(format!(
-                "nothing refuses a restore as etcd {} at revision {revision}",
-                version.name()
-            )),
-            None => Note::with(
-                format!(
-                    "restore has to be told for which etcd, as the file does not tell its own; else nothing refuses it at revision {revision}"
-                ),
-                Hint::TargetVersion,
-            ),
+        let Some(version) = version.and_then(Minor::of) else {
+            let what = format!(
+                "restore has to be told for which etcd, as the file does not tell its own; else nothing refuses it at revision {revision}"
+            );
+            return (Outcome::Inconclusive, Note::with(what, Hint::TargetVersion));
         };
+        let mut note = Note::from(format!(
+            "nothing refuses a restore as etcd {} at revision {revision}",
+            version.name()
+        ));
         if let Some(lag @ 1..) = measured.wal_lag {
             note.text += &format!("; {lag} entries of the log are not in the database");
             note.hint = Some(Hint::CopyFirst);
