@@ -44,6 +44,10 @@ impl Run<'_> {
             run.level(Level::Wal, Outcome::Inconclusive, Note::with(what, Hint::LogOfDirectory));
             return Ok(());
         }
+        for segment in log.segments().iter().filter(|segment| segment.source.is_empty()) {
+            let what = "the segment has no bytes, as a power cut leaves it; etcd starts with it";
+            run.found.say(Code::WalShort, &segment.source.name(), what);
+        }
         let read = files.log().read(run.monitor)?;
         let summary = &read.summary;
         for fault in &read.faults {
