@@ -4,6 +4,7 @@ mod boot;
 mod consistency;
 mod database;
 pub mod evidence;
+mod files;
 pub mod fleet;
 mod log;
 pub mod manifest;
@@ -15,8 +16,8 @@ mod verdict;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use self::boot::Files;
 use self::evidence::Ask;
+use self::files::Files;
 use self::manifest::Against;
 pub use self::report::{
     Answer, InputKind, Judged, LevelReport, Measured, OtherMeta, Outcome, TrailerState, Unreadable,
