@@ -45,6 +45,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use coldbolt::Finding;
+use coldbolt::ops::verify::Verdict;
 use coldbolt::words::monitor::Monitor;
 
 use self::progress::Terminal;
@@ -161,15 +162,6 @@ enum Snap {
     Show(snap::ShowArgs),
 }
 
-/// How a command ended when nothing failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Good,
-    Bad,
-    Unreadable,
-    Inconclusive,
-}
-
 /// Why a command could not do its work.
 #[derive(Debug)]
 enum Fail {
@@ -223,8 +215,7 @@ pub fn main() -> ExitCode {
     }));
     let cli = Cli::parse_from(words(std::env::args_os().collect()));
     if cli.global.jobs > 0 {
-        // Fails only if the pool exists already, and this is the first use.
-        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads(cli.global.jobs)).build_global();
+        coldbolt::io::parallel::start(threads(cli.global.jobs));
     }
     coldbolt::io::map_all_files(cli.global.mmap);
     if writes(&cli.command) {

@@ -4,7 +4,7 @@
 //! offset then.
 
 use std::fs::File;
-use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::Path;
 
 use rustix::fs::{Advice, Mode, OFlags};
@@ -51,7 +51,7 @@ impl InputFile {
         } else {
             return Err(Error::unreadable(path, Cause::NotAFile));
         };
-        Ok(InputFile { opened: stamp(&metadata), is_regular: kind.is_file(), file, len })
+        Ok(InputFile { opened: Stamp::of(&metadata), is_regular: kind.is_file(), file, len })
     }
 
     #[cfg(feature = "mmap")]
@@ -123,10 +123,6 @@ impl InputFile {
     }
 
     pub(super) fn stamp(&self) -> Option<Stamp> {
-        self.file.metadata().ok().as_ref().map(stamp)
+        self.file.metadata().ok().as_ref().map(Stamp::of)
     }
-}
-
-fn stamp(m: &std::fs::Metadata) -> Stamp {
-    Stamp { device: m.dev(), inode: m.ino(), len: m.len(), modified: (m.mtime(), m.mtime_nsec()) }
 }

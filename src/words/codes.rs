@@ -103,6 +103,12 @@ macro_rules! codes {
                 match self { $(Code::$variant => Severity::$severity),* }
             }
 
+            /// Whether `bbolt check` and `etcdutl snapshot status` call a file bad for it, which etcd runs on.
+            #[must_use]
+            pub fn is_refused_elsewhere(self) -> bool {
+                matches!(self, Code::PageLeaked)
+            }
+
             /// The level of a verification that finds it.
             #[must_use]
             pub fn level(self) -> Level {
@@ -240,8 +246,8 @@ codes! {
         "Do not let etcd write to this file; rewrite it first.";
     PageLeaked, "page-leaked", Warning, Pages,
         "A page is neither in the tree nor in the stored freelist: its space is lost until the file is rewritten.",
-        "bbolt check reports 'unreachable unfreed'; nothing else happens.",
-        "Defragment the file when convenient.";
+        "Nothing happens; bbolt check and etcdutl snapshot status report 'unreachable unfreed'.",
+        "bbolt check and etcdutl snapshot status call the file bad for it, and so does verify --strict; a defragmented one is not.";
     // ---- snapshot file trailer -----------------------------------------------------------------------------------
     TrailerMismatch, "trailer-mismatch", Damage, Bytes,
         "The SHA-256 at the end of the snapshot file is not that of the bytes before it: some byte changed since it was saved.",

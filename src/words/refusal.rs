@@ -336,6 +336,18 @@ pub enum Refusal {
         /// What the other run made.
         path: PathBuf,
     },
+    /// What is to be replaced has other names.
+    #[error(
+        "{}: has {names} names (hard links), and what one of them is opened by must stay what the others find: it is not \
+         replaced",
+        show(path)
+    )]
+    OtherNames {
+        /// The file.
+        path: PathBuf,
+        /// How many names it has.
+        names: u64,
+    },
     /// The place is inside a directory that is only read.
     #[error("{}: lies in {}, which is only read; choose a place outside of it", show(path), show(input))]
     InsideInput {
@@ -383,6 +395,7 @@ impl Refusal {
             Refusal::NothingToCheck { log_beside: true, .. } => Some(Hint::CopyFirst),
             Refusal::NothingToCheck { .. } => Some(Hint::SkipHashCheck),
             Refusal::LogInside { .. } => Some(Hint::LogElsewhere),
+            Refusal::OtherNames { .. } => Some(Hint::DefragElsewhere),
             _ => None,
         }
     }

@@ -17,3 +17,4 @@ mod rank;
 mod reports;
 mod restore;
 mod restore_parts;
+mod stories;

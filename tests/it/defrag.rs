@@ -150,6 +150,26 @@ fn a_database_in_use_is_left_alone() {
 }
 
 #[test]
+fn a_database_whose_log_is_in_use_or_that_has_another_name_is_left_alone() {
+    let temp = tempfile::tempdir().unwrap();
+    let bytes = fs::read(fixture("small-3.5.1/snapshot.db")).unwrap();
+    let dir = member(temp.path(), &bytes[..bytes.len() - 32]);
+    let segment = dir.join("member/wal/0000000000000000-0000000000000000.wal");
+    fs::create_dir(dir.join("member/wal")).unwrap();
+    let log = fs::File::create(&segment).unwrap();
+    let input = Input::new(&dir);
+    // Closing any other handle of this process would give it back.
+    rustix::fs::fcntl_lock(&log, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    coldbolt(args!["defrag", "--data-dir", dir]).says(3, &[".wal: is in use: a running etcd holds its lock"]);
+    drop(log);
+    fs::hard_link(dir.join("member/snap/db"), temp.path().join("kept.db")).unwrap();
+    coldbolt(args!["defrag", "--data-dir", dir]).says(1, &["snap/db: has 2 names", "defrag FILE -o NEW"]);
+    input.unchanged();
+    fs::remove_file(temp.path().join("kept.db")).unwrap();
+    coldbolt(args!["defrag", "--data-dir", dir]).says(0, &[]);
+}
+
+#[test]
 fn damage_and_what_is_in_the_way_refuse() {
     let temp = tempfile::tempdir().unwrap();
     let good = Input::new(fixture("small-3.5.1/snapshot.db"));

@@ -8,16 +8,19 @@ mod log;
 pub mod manifest;
 pub mod policy;
 mod report;
+pub mod targets;
+mod verdict;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use self::evidence::Ask;
-use self::manifest::{Against, SIDECAR};
+use self::manifest::Against;
 pub use self::report::{
-    Answer, InputKind, Judged, LevelReport, Measured, OtherMeta, Outcome, TrailerState, Unreadable, Verdict,
+    Answer, InputKind, Judged, LevelReport, Measured, OtherMeta, Outcome, TrailerState, Unreadable,
     Verification,
 };
+pub use self::verdict::{Sum, Verdict};
 use crate::etcd::datadir::{self, DataDir};
 use crate::etcd::schema::Minor;
 use crate::etcd::{Facts, Input};
@@ -25,7 +28,6 @@ use crate::io::Source;
 use crate::replay::MemberLog;
 use crate::snap::backup::Trailer;
 use crate::store::scan::KeyDepth;
-use crate::words::cause::Cause;
 pub use crate::words::codes::Level;
 use crate::words::collector::Teller;
 use crate::words::error::{At, Error, Result, show};
@@ -97,34 +99,6 @@ pub fn verify(
     } else {
         run.file(&input.open()?)
     }
-}
-
-/// What a path stands for: itself, or, for a directory that is no member's, the files in it.
-///
-/// # Errors
-/// [`Error::Unreadable`] when the directory cannot be listed or holds no file.
-pub fn targets(path: &Path) -> Result<Vec<PathBuf>> {
-    if !path.is_dir() || DataDir::list(path, None).is_ok() {
-        return Ok(vec![path.to_path_buf()]);
-    }
-    let unreadable = |e: std::io::Error| Error::unreadable(path, e);
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?.path();
-        if entry.is_file() || DataDir::list(&entry, None).is_ok() {
-            files.push(entry);
-        }
-    }
-    // A manifest that belongs to one of the files is read together with it.
-    let sidecar = |file: &PathBuf| {
-        file.to_str().and_then(|f| f.strip_suffix(SIDECAR)).is_some_and(|f| Path::new(f).exists())
-    };
-    files.retain(|file| !sidecar(file));
-    files.sort();
-    if files.is_empty() {
-        return Err(Error::unreadable(path, Cause::lacks("holds neither etcd data nor backup files")));
-    }
-    Ok(files)
 }
 
 /// The first damage among findings, as the error that ends what needs a whole source; if damage is `allowed`, a page
@@ -202,7 +176,7 @@ impl<'m> Run<'m> {
             path,
             kind: InputKind::default(),
             levels: Vec::new(),
-            verdict: Verdict::Good,
+            verdict: Sum::default().verdict(),
             measured: Measured::default(),
             other_meta: None,
             findings: Vec::new(),
