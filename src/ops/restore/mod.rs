@@ -24,7 +24,7 @@ use crate::bolt::writer::Summary;
 use crate::codec::to_u64;
 use crate::etcd::Input;
 use crate::etcd::bootstrap;
-use crate::etcd::datadir;
+use crate::etcd::datadir::{self, DataDir};
 use crate::etcd::identity::{NewCluster, NewMember};
 use crate::etcd::schema::{Minor, storage_version};
 use crate::etcd::small;
@@ -34,6 +34,7 @@ use crate::io::dest::dir::{self, DestDir, Placed, Steps};
 use crate::io::gate::is_cold;
 use crate::io::source::Stamp;
 use crate::ops::overlap::{beside, while_syncing};
+use crate::snap::backup::Trailer;
 use crate::store::hashkv::{HashKvOptions, hashkv};
 pub use crate::store::keep::KeyFilter;
 use crate::store::scan::{Crc, KeyDepth, ScanOptions, scan};
@@ -56,7 +57,11 @@ pub fn restore(
     options: &RestoreOptions,
     monitor: &dyn Monitor,
 ) -> Result<RestoreReport> {
-    restore_with(&input.into().open()?, options, &Steps::free(), monitor)
+    let input = input.into();
+    if input.is_dir() && DataDir::list(input.path(), None)?.db.is_some() {
+        return Err(Error::unreadable(input.path(), Cause::DirectoryWithLog));
+    }
+    restore_with(&input.open()?, options, &Steps::free(), monitor)
 }
 
 /// Restores, and asks `steps` before each thing that is done to the destination.
@@ -75,6 +80,9 @@ pub fn restore_with(
     let layout = Layout::new(&cluster, &options.destination)?;
     cluster.check()?;
     layout.check()?;
+    if !options.skip_hash_check && !options.allow_damage {
+        refuse_unchecked(source)?;
+    }
     // Reading a cold file for two ends at once would have its disk go back and forth.
     let first = options.dry_run || is_cold(source);
     let ((verification, warnings), (plan, built, length)) = beside(
@@ -111,6 +119,17 @@ pub fn restore_with(
     })
 }
 
+/// Refuses a database without a trailer: what of it was cut off cannot be told.
+fn refuse_unchecked(source: &Source) -> Result<()> {
+    let db = datadir::database(source)?;
+    let trailer = Trailer::read(source, db.size()).map_err(|c| Error::damaged(source.path(), c))?;
+    if trailer == Trailer::Absent {
+        let (file, log_beside) = (source.name(), log_is_beside(source));
+        return Err(Refusal::NothingToCheck { file, log_beside }.into());
+    }
+    Ok(())
+}
+
 fn own_version(stated: Option<String>) -> Result<Minor> {
     match stated.as_deref().and_then(Minor::of) {
         Some(version) => Ok(version),
@@ -145,10 +164,15 @@ fn verified(
             _ => {}
         }
     }
-    if source.path().parent().and_then(Path::parent).is_some_and(|member| has_log(&member.join("wal"))) {
+    if log_is_beside(source) {
         warnings.push(Warning::LogBeside { source: source.name() });
     }
     Ok((verification, warnings))
+}
+
+/// Whether it is the database of a member, with its log.
+fn log_is_beside(source: &Source) -> bool {
+    source.path().parent().and_then(Path::parent).is_some_and(|member| has_log(&member.join("wal")))
 }
 
 fn has_log(dir: &Path) -> bool {

@@ -313,7 +313,10 @@ impl<'m> Run<'m> {
             Some(version) => format!("as etcd {}", version.name()),
             None => "with a target version (the file does not tell its own)".to_owned(),
         };
-        let mut note = Note::from(format!("nothing refuses a restore {target} at revision {revision}"));
+        let unchecked = self.verification.kind == InputKind::Database;
+        let but = if unchecked { " but the missing trailer" } else { "" };
+        let what = format!("nothing{but} refuses a restore {target} at revision {revision}");
+        let mut note = Note { text: what, hint: unchecked.then_some(Hint::SkipHashCheck) };
         if let Some(lag @ 1..) = measured.wal_lag {
             note.text += &format!("; {lag} entries of the log are not in the database");
             note.hint = Some(Hint::CopyFirst);
