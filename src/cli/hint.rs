@@ -36,6 +36,9 @@ fn text(hint: Hint) -> String {
             );
         }
         Hint::LogElsewhere => "; leave --wal-dir out, or put it elsewhere",
+        Hint::CopyToStart => {
+            "; `coldbolt copy` takes all of it, with --as data-dir as a directory that every etcd of the same version starts from"
+        }
         Hint::AllowDamage => "; with --allow-damage it takes what can be read",
         Hint::CopyFirst => ": `coldbolt copy` folds them in first",
         Hint::SkipHashCheck => ". Say --skip-hash-check if it was copied from a stopped member",

@@ -37,6 +37,8 @@ pub enum Hint {
     RaiseOthers(u64),
     /// Leave the log in the data directory, or put it elsewhere.
     LogElsewhere,
+    /// A copy has everything, also as a directory that etcd starts from.
+    CopyToStart,
     /// Restore what can be read of a damaged source.
     AllowDamage,
     /// Copy the directory: that applies the log first.

@@ -195,10 +195,10 @@ struct Plan<'p, 's> {
     members_before: usize,
     /// How far the revision is raised.
     raised: Option<Raise>,
+    /// Whether values may be as wrong as they are in the source.
+    allow_damage: bool,
     /// What follows from what was asked for.
     advice: Vec<Note>,
-    /// Whether what is damaged in the content is taken as it is.
-    damage_allowed: bool,
     /// The source as it was before anything was read.
     stamp: Option<Stamp>,
 }
@@ -242,7 +242,6 @@ impl<'p, 's> Plan<'p, 's> {
             edits.clear_alarms(&facts);
         }
         Ok(Plan {
-            damage_allowed: options.allow_damage,
             cluster,
             version,
             edits,
@@ -250,6 +249,7 @@ impl<'p, 's> Plan<'p, 's> {
             current,
             members_before: facts.members.len(),
             raised,
+            allow_damage: options.allow_damage,
             advice,
             stamp,
         })
@@ -318,9 +318,9 @@ fn read_back(path: &Path, plan: &Plan<'_, '_>, hash: u32, monitor: &dyn Monitor)
     let result = Source::open(path)?;
     let db = Db::open(&result).map_err(|c| wrong(c.to_string()))?;
     let scan = scan(&db, ScanOptions { limit: 1, gate: None, keys: KeyDepth::Stored }, monitor)?;
-    // Damage of the content that is allowed is there again: that it is the source's the hash tells.
-    let ours = |fault: &&Corrupt| !(plan.damage_allowed && fault.code.level() == Level::Mvcc);
-    if let Some(fault) = scan.faults.kept.iter().find(ours) {
+    // Values that were allowed to be wrong are as wrong as they were; pages are our own.
+    let allowed = |fault: &&Corrupt| plan.allow_damage && Level::of(fault.code) == Level::Mvcc;
+    if let Some(fault) = scan.faults.kept.iter().find(|fault| !allowed(fault)) {
         return Err(wrong(fault.to_string()));
     }
     if scan.hash != hash {
