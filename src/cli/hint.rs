@@ -42,6 +42,7 @@ fn text(hint: Hint) -> String {
         }
         Hint::AllowDamage => "; with --allow-damage it takes what can be read",
         Hint::CopyFirst => ": `coldbolt copy` folds them in first",
+        Hint::SkipHashCheck => ". Say --skip-hash-check if it was copied from a stopped member",
         Hint::Unseal => "; `coldbolt verify` tells whether it is right, `coldbolt unseal` takes it off",
         Hint::EtcdVersion => ": say --etcd-version",
         Hint::EtcdVersionIfNewer => ", say --etcd-version if it was newer",

@@ -112,5 +112,13 @@ pub fn storage_version(facts: &Facts) -> StorageVersion {
     if facts.consistent_index.is_some() {
         return inferred("3.4", "meta/consistent_index is there, meta/term is not");
     }
-    StorageVersion { version: None, stated: false, reason: "the meta bucket has no consistent index" }
+    let agreed = facts.cluster_version.as_deref().and_then(Minor::of);
+    match agreed {
+        Some(minor) => {
+            inferred(minor.name(), "nothing was ever written, and cluster/clusterVersion names it")
+        }
+        None => {
+            StorageVersion { version: None, stated: false, reason: "the meta bucket has no consistent index" }
+        }
+    }
 }

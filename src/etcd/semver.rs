@@ -38,13 +38,20 @@ impl fmt::Display for NoVersion {
 }
 
 impl Semver {
+    /// As [`Semver::parse`], of bytes; what is not UTF-8 is no number.
+    ///
+    /// # Errors
+    /// Why etcd panics at it.
+    pub fn of(bytes: &[u8]) -> Result<Semver, NoVersion> {
+        std::str::from_utf8(bytes).map_err(|_| NoVersion::NotANumber).and_then(Semver::parse)
+    }
+
     /// Parses a version as etcd 3.4 to 3.7 do; 3.8 takes two numbers as well.
     ///
     /// # Errors
     /// Why etcd panics at it.
-    pub fn parse(text: impl AsRef<[u8]>) -> Result<Semver, NoVersion> {
-        let text = String::from_utf8_lossy(text.as_ref());
-        let (text, metadata) = text.split_once('+').unwrap_or((&text, ""));
+    pub fn parse(text: &str) -> Result<Semver, NoVersion> {
+        let (text, metadata) = text.split_once('+').unwrap_or((text, ""));
         let (text, pre_release) = text.split_once('-').unwrap_or((text, ""));
         let mut parts = text.splitn(3, '.');
         let (Some(major), Some(minor), Some(patch)) = (parts.next(), parts.next(), parts.next()) else {

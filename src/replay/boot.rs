@@ -158,7 +158,7 @@ impl Seen<'_> {
             Held::ConfChange(change) => self.conf_change(&change),
             Held::V2(request) => match held::v2(&request, self.version.minor)? {
                 V2::Version(version) => held::cluster_version(&version).map(drop),
-                V2::Attributes { id, .. } => self.knows(id),
+                V2::Attributes(id, _) => self.knows(id),
                 V2::Store => Ok(()),
             },
             Held::V3(_) if self.version.minor == Minor::V34 => Ok(()),

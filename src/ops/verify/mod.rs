@@ -320,6 +320,10 @@ impl<'m> Run<'m> {
             "nothing refuses a restore as etcd {} at revision {revision}",
             version.name()
         ));
+        if self.verification.kind == InputKind::Database {
+            note.text += "; it has no trailer, which restore asks for";
+            note.hint = Some(Hint::SkipHashCheck);
+        }
         if let Some(lag @ 1..) = measured.wal_lag {
             note.text += &format!("; {lag} entries of the log are not in the database");
             note.hint = Some(Hint::CopyFirst);

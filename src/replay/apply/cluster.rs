@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 use crate::codec::go::go_text;
 use crate::codec::json::{quote, strings};
 use crate::etcd::member::Member;
-use crate::etcd::request::{DowngradeInfoSetRequest, V2Request};
+use crate::etcd::request::{Attributes, DowngradeInfoSetRequest, V2Request};
 use crate::etcd::schema::Minor;
 use crate::etcd::semver::Semver;
 use crate::raft::ConfChange;
-use crate::replay::apply::held::{self, V2, unknown_member};
+use crate::replay::apply::held::{self, NO_ATTRIBUTES, V2, unknown_member};
 use crate::replay::apply::version::Holds;
 use crate::replay::apply::{Done, Replayer, Replied};
 use crate::replay::membership::{Changed, Cluster, Rules, TOO_MANY_LEARNERS, Unfit};
@@ -101,12 +101,8 @@ impl Replayer<'_, '_> {
         self.buckets.put("meta", b"confState", json.into_bytes());
     }
 
-    pub(super) fn member_attributes(
-        &mut self,
-        id: MemberId,
-        name: String,
-        client_urls: Vec<String>,
-    ) -> Replied {
+    pub(super) fn member_attributes(&mut self, id: MemberId, attributes: Option<&Attributes>) -> Replied {
+        let Some(attributes) = attributes else { return Err(self.refuse(NO_ATTRIBUTES)) };
         let Some(member) = self.cluster.members.get(&id) else {
             return if self.cluster.removed.contains(&id) {
                 Ok(Done::Rejected("the member was removed"))
@@ -114,8 +110,10 @@ impl Replayer<'_, '_> {
                 Err(self.refuse(unknown_member(id)))
             };
         };
-        let member = Member { name, client_urls, ..member.clone() };
-        self.cluster.members.insert(id, member);
+        let Attributes { name, client_urls } = attributes;
+        // etcd keeps members in JSON, and Go's has no other bytes than those of UTF-8.
+        let client_urls = client_urls.iter().map(|url| go_text(url)).collect();
+        self.cluster.members.insert(id, Member { name: go_text(name), client_urls, ..member.clone() });
         self.save(id);
         Ok(Done::Applied)
     }
@@ -127,7 +125,7 @@ impl Replayer<'_, '_> {
     }
 
     pub(super) fn downgrade(&mut self, r: &DowngradeInfoSetRequest) -> Replied {
-        if r.enabled && Semver::parse(&r.ver).is_err() {
+        if r.enabled && Semver::of(&r.ver).is_err() {
             let what = format!("a downgrade to {}, which is no version: etcd panics", show_bytes(&r.ver));
             return Err(self.refuse(what));
         }
@@ -141,7 +139,7 @@ impl Replayer<'_, '_> {
     pub(super) fn v2(&mut self, r: &V2Request) -> Replied {
         match held::v2(r, self.version.minor).map_err(|why| self.refuse(why))? {
             V2::Version(version) => self.cluster_version(&version),
-            V2::Attributes { id, name, client_urls } => self.member_attributes(id, name, client_urls),
+            V2::Attributes(id, attributes) => self.member_attributes(id, Some(&attributes)),
             V2::Store => {
                 if r.method != b"SYNC" && r.method != b"QGET" {
                     let what =

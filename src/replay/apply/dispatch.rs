@@ -1,10 +1,8 @@
 //! Which request an entry holds, and who applies it: `applierV3backend.Apply` @ v3.6.14.
 
 use super::auth::{self, Who};
-use super::held::NO_ATTRIBUTES;
 use super::{Done, Replayer, Replied};
-use crate::codec::go::go_text;
-use crate::etcd::request::{Attributes, InternalRaftRequest};
+use crate::etcd::request::InternalRaftRequest;
 use crate::etcd::schema::Minor;
 use crate::words::ids::MemberId;
 
@@ -39,12 +37,7 @@ impl Replayer<'_, '_> {
         if let Some(set) = &r.cluster_version_set {
             Some(self.cluster_version(&set.ver))
         } else if let Some(set) = &r.cluster_member_attr_set {
-            let Some(Attributes { name, client_urls }) = set.member_attributes.clone() else {
-                return Some(Err(self.refuse(NO_ATTRIBUTES)));
-            };
-            // etcd keeps members in JSON, and Go's has no other bytes than those of UTF-8.
-            let urls = client_urls.iter().map(|url| go_text(url)).collect();
-            Some(self.member_attributes(MemberId::new(set.member_id), go_text(&name), urls))
+            Some(self.member_attributes(MemberId::new(set.member_id), set.member_attributes.as_ref()))
         } else if let Some(set) = &r.downgrade_info_set {
             Some(self.downgrade(set))
         } else {

@@ -8,12 +8,12 @@ use prost::Message;
 use serde::Deserialize;
 
 use crate::codec::go::go_text;
-use crate::etcd::request::{self, InternalRaftRequest, Request, V2Request};
+use crate::etcd::request::{self, Attributes, InternalRaftRequest, Request, V2Request};
 use crate::etcd::schema::Minor;
 use crate::etcd::semver::Semver;
 use crate::raft::{ConfChange, EntryType, EntryView};
-use crate::words::error::show_bytes;
 use crate::words::ids::MemberId;
+use crate::words::text::show_bytes;
 
 /// What is in an entry.
 pub(in crate::replay) enum Held {
@@ -63,7 +63,7 @@ pub(in crate::replay) fn nameless(request: &InternalRaftRequest) -> Option<&'sta
 /// # Errors
 /// Why etcd panics at it.
 pub(in crate::replay) fn cluster_version(version: &[u8]) -> Result<Semver, String> {
-    Semver::parse(version)
+    Semver::of(version)
         .map_err(|_| format!("the cluster version {} is none: etcd panics", show_bytes(version)))
 }
 
@@ -81,7 +81,7 @@ pub(in crate::replay) enum V2 {
     /// The cluster's version.
     Version(Vec<u8>),
     /// What a member tells of itself.
-    Attributes { id: MemberId, name: String, client_urls: Vec<String> },
+    Attributes(MemberId, Attributes),
     /// The v2 store.
     Store,
 }
@@ -110,8 +110,8 @@ pub(in crate::replay) fn v2(r: &V2Request, minor: Minor) -> Result<V2, &'static 
     if let Some(id) = member.and_then(|id| std::str::from_utf8(id).ok()?.parse().ok()).filter(|_| plain) {
         let told: V2Attributes = serde_json::from_str(&go_text(&r.val))
             .map_err(|_| "a member's attributes do not decode: etcd panics")?;
-        let client_urls = told.client_urls.unwrap_or_default();
-        return Ok(V2::Attributes { id, name: told.name, client_urls });
+        let client_urls = told.client_urls.unwrap_or_default().into_iter().map(String::into_bytes).collect();
+        return Ok(V2::Attributes(id, Attributes { name: told.name.into_bytes(), client_urls }));
     }
     if minor == Minor::V36 {
         return Err("a request of the v2 API, at which etcd 3.6 panics: it was written by an older version");
