@@ -114,7 +114,7 @@ fn txn(u: &mut Unstructured, depth: usize) -> Result<TxnRequest> {
         let request = match u.int_in_range(0..=4)? {
             0 => Request::Range(range(u)?),
             1 | 2 => Request::Put(put(u)?),
-            3 if depth < 4 => Request::Txn(txn(u, depth + 1)?),
+            3 if depth < 4 => Request::Txn(txn(u, depth + 1)?.into()),
             _ => Request::DeleteRange(delete(u)?),
         };
         Ok(RequestOp { request: (!u.ratio(1, 32)?).then_some(request) })

@@ -1,12 +1,13 @@
 //! What a raft entry of type normal holds: `etcdserverpb.InternalRaftRequest`, or a bare legacy `etcdserverpb.Request`.
 //!
 //! Source: `api/etcdserverpb/{raft_internal,rpc,etcdserver}.proto`, `api/membershippb`, `api/authpb` @ v3.6.14 and
-//! v3.7.1. Unknown fields are passed over; the nesting of transactions is bounded by prost (100).
+//! v3.7.1. Unknown fields are passed over; transactions may nest [`MOST_NESTED`] deep.
 
 mod auth;
 mod cluster;
 mod kv;
 mod lease;
+mod nested;
 pub mod schema;
 
 use prost::Message;
@@ -15,6 +16,7 @@ pub use self::auth::*;
 pub use self::cluster::*;
 pub use self::kv::*;
 pub use self::lease::*;
+pub use self::nested::*;
 use crate::codec::proto::tree::Decoded;
 use crate::codec::wire::{WireValue, fields};
 
@@ -46,6 +48,9 @@ pub fn decode(data: &[u8]) -> Request {
         && let Some(request) = v2()
     {
         return request;
+    }
+    if nested::too_deep(data) {
+        return Request::Unknown;
     }
     InternalRaftRequest::decode(data)
         .map(Box::new)

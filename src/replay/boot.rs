@@ -10,20 +10,18 @@
 //! Source: `server/etcdserver/{bootstrap.go recoverSnapshot, server.go apply}`, `server/etcdserver/apply/uber_apply.go
 //! dispatch`, `server/storage/wal/wal.go ReadAll` @ v3.6.14 and v3.7.1; `etcdserver/server.go` @ v3.4, v3.5.
 
-use std::collections::BTreeMap;
-use std::ops::ControlFlow;
-
-use super::apply::held::{self, Held, NO_ATTRIBUTES, V2, held, nameless, unknown_member};
+use super::apply::held::{self, V2, unknown_member};
 use super::apply::{self, Version};
 use super::fold::{self, Fold};
 use super::member_log::MemberLog;
 use super::membership::{Cluster, Rules, Unfit};
 use super::options::{Damage, FoldOptions};
+use super::remarks::{Remark, Remarks};
 use crate::bolt::Db;
 use crate::etcd::Facts;
 use crate::etcd::schema::Minor;
-use crate::raft::{ConfChange, EntryView};
-use crate::wal::{Body, Read, Scan, SnapshotRecord};
+use crate::raft::ConfChange;
+use crate::wal::{Read, SnapshotRecord};
 use crate::words::error::{At, Corrupt, Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::ids::{MemberId, RaftIndex};
@@ -43,8 +41,7 @@ pub fn fold_directory(
 ) -> Result<Fold> {
     let mut fold = fold::fold(db, log, options, monitor)?;
     let facts = apply::facts(db).map_err(|corrupt| Error::damaged(db.source().path(), corrupt))?;
-    let read = log.read(monitor)?;
-    match takes(&facts, log, read, fold.raft.version) {
+    match takes(&facts, log, log.remarked(monitor)?, fold.raft.version) {
         Ok(()) => {}
         Err(corrupt) if options.damage == Damage::Allow => {
             let finding = Finding::from_corrupt(&show(log.place()), *corrupt);
@@ -56,39 +53,29 @@ pub fn fold_directory(
 }
 
 /// Why etcd does not take the log.
-fn takes(facts: &Facts, log: &MemberLog, read: &Read, version: Version) -> Result<(), Box<Corrupt>> {
+fn takes(
+    facts: &Facts,
+    log: &MemberLog,
+    (read, remarks): &(Read, Remarks),
+    version: Version,
+) -> Result<(), Box<Corrupt>> {
     let from = facts.consistent_index.unwrap_or_default();
     let start = Start::of(facts, log, read, version);
     reaches_back(start.index, log, read)?;
     if start.index >= from {
         return Ok(());
     }
-    let (after, members) = (start.index, start.cluster);
-    let mut seen = Seen { facts, version, cluster: members };
-    let whole = log.log();
-    let rest = whole.select(after.get())?;
-    // A later entry replaces those from its index on.
-    let mut wrong: BTreeMap<RaftIndex, String> = BTreeMap::new();
-    rest.scan(Scan { after: Some(after.get()), raw: false }, &mut |_| {}, &mut |visit| {
-        if let Body::Entry { entry, kept: true } = &visit.body {
-            wrong.split_off(&entry.index);
-            if entry.index <= from
-                && let Err(why) = seen.entry(entry)
-            {
-                wrong.insert(entry.index, why);
-            }
-        }
-        ControlFlow::Continue(())
-    });
-    match wrong.pop_first() {
-        Some((index, why)) => {
+    let mut seen = Seen { facts, version, cluster: start.cluster };
+    for (index, remark) in remarks.0.range(start.index.next()..=from) {
+        if let Err(why) = seen.entry(remark) {
             let what = format!(
-                "{why}; the database has this entry already, but etcd takes every entry after raft index {after} when it starts"
+                "{why}; the database has this entry already, but etcd takes every entry after raft index {} when it starts",
+                start.index
             );
-            Err(Corrupt::new(Code::ReplayRefused, At::default().index(index), what))
+            return Err(Corrupt::new(Code::ReplayRefused, At::default().index(*index), what));
         }
-        None => Ok(()),
     }
+    Ok(())
 }
 
 /// Where etcd begins.
@@ -152,29 +139,18 @@ struct Seen<'f> {
 
 impl Seen<'_> {
     /// Why etcd panics at an entry.
-    fn entry(&mut self, entry: &EntryView<'_>) -> Result<(), String> {
-        match held(entry)? {
-            Held::Nothing => Ok(()),
-            Held::ConfChange(change) => self.conf_change(&change),
-            Held::V2(request) => match held::v2(&request, self.version.minor)? {
+    fn entry(&mut self, remark: &Remark) -> Result<(), String> {
+        match remark {
+            Remark::Wrong(why) => Err(why.clone()),
+            Remark::ConfChange(change) => self.conf_change(change),
+            Remark::V2(request) => match held::v2(request, self.version.minor)? {
                 V2::Version(version) => held::cluster_version(&version).map(drop),
                 V2::Attributes(id, _) => self.knows(id),
                 V2::Store => Ok(()),
             },
-            Held::V3(_) if self.version.minor == Minor::V34 => Ok(()),
-            Held::V3(request) => match (nameless(&request), &request) {
-                (Some(why), _) => Err(why.to_owned()),
-                (None, request) => {
-                    if let Some(set) = &request.cluster_version_set {
-                        held::cluster_version(&set.ver).map(drop)
-                    } else if let Some(set) = &request.cluster_member_attr_set {
-                        set.member_attributes.as_ref().ok_or(NO_ATTRIBUTES)?;
-                        self.knows(MemberId::new(set.member_id))
-                    } else {
-                        Ok(())
-                    }
-                }
-            },
+            _ if self.version.minor == Minor::V34 => Ok(()),
+            Remark::WrongSince35(why) => Err(why.clone()),
+            Remark::Tells(id) => self.knows(*id),
         }
     }
 

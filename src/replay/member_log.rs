@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use super::remarks::Remarks;
 use crate::etcd::DataDir;
 use crate::etcd::datadir::RAFT_SNAPSHOT_LIMIT;
 use crate::io::Source;
@@ -25,7 +26,7 @@ pub struct MemberLog {
     snaps: Vec<PathBuf>,
     /// The index after which entries may be wanted.
     after: RaftIndex,
-    read: OnceLock<Read>,
+    read: OnceLock<(Read, Remarks)>,
 }
 
 impl MemberLog {
@@ -70,8 +71,16 @@ impl MemberLog {
     /// # Errors
     /// [`Error::Cancelled`].
     pub fn read(&self, monitor: &dyn Monitor) -> Result<&Read> {
-        let read = self.read.get_or_init(|| self.read_through(monitor));
-        if read.stopped || monitor.cancelled() { Err(Error::Cancelled) } else { Ok(read) }
+        self.remarked(monitor).map(|(read, _)| read)
+    }
+
+    /// The same, and what is remarkable about its entries.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`].
+    pub(super) fn remarked(&self, monitor: &dyn Monitor) -> Result<&(Read, Remarks)> {
+        let all = self.read.get_or_init(|| self.read_through(monitor));
+        if all.0.stopped || monitor.cancelled() { Err(Error::Cancelled) } else { Ok(all) }
     }
 
     /// The newest raft snapshot file up to this index that can be read and that the log knows: etcd starts from that
@@ -89,18 +98,20 @@ impl MemberLog {
         })
     }
 
-    fn read_through(&self, monitor: &dyn Monitor) -> Read {
+    fn read_through(&self, monitor: &dyn Monitor) -> (Read, Remarks) {
         let total = self.segments.iter().map(Source::len).fold(0, u64::saturating_add);
         monitor.begin("reading the WAL", total);
         let mut untold = 0u64;
-        let read = self.log().read(self.after, &mut |bytes| {
+        let mut remarks = Remarks::default();
+        let mut each = |bytes| {
             untold = untold.saturating_add(bytes);
             if untold > STEP {
                 monitor.advance(std::mem::take(&mut untold));
             }
             if monitor.cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
+        };
+        let read = self.log().read(self.after, &mut each, &mut |entry| remarks.entry(entry));
         monitor.end();
-        read
+        (read, remarks)
     }
 }

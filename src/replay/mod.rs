@@ -7,6 +7,7 @@ pub mod fold;
 mod member_log;
 pub(crate) mod membership;
 mod options;
+mod remarks;
 pub(crate) mod stand_in;
 mod tail;
 pub mod time;

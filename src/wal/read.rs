@@ -77,12 +77,21 @@ impl Read {
 
 impl Log<'_> {
     /// Reads the log once, and keeps where the entries after index `after` are. `each` hears the bytes of every
-    /// record's payload, and may stop the reading.
-    pub fn read(&self, after: RaftIndex, each: &mut dyn FnMut(u64) -> ControlFlow<()>) -> Read {
+    /// record's payload, and may stop the reading; `entry` sees each entry that belongs to the log as it stands there: a
+    /// later one replaces those from its index on.
+    pub fn read(
+        &self,
+        after: RaftIndex,
+        each: &mut dyn FnMut(u64) -> ControlFlow<()>,
+        entry: &mut dyn FnMut(&EntryView<'_>),
+    ) -> Read {
         let mut read = Read { after, ..Read::default() };
         let mut faults = Vec::new();
         read.summary = self.scan(Scan::default(), &mut |fault| faults.push(fault), &mut |visit| {
             read.record(&visit);
+            if let Body::Entry { entry: seen, kept: true } = visit.body {
+                entry(seen);
+            }
             let flow = each(to_u64(visit.record.bytes().len()));
             read.stopped |= flow.is_break();
             flow

@@ -104,7 +104,7 @@ fn txn(ops: Vec<request_op::Request>) -> TxnRequest {
 }
 
 fn nested(inner: TxnRequest) -> TxnRequest {
-    txn(vec![request_op::Request::Txn(inner)])
+    txn(vec![request_op::Request::Txn(inner.into())])
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn no_permission_is_asked_for_reads_that_are_passed_over() {
     let case = Case::new(vec![request(vec![range.clone(), request_op::Request::Put(put("k"))])]);
     assert_eq!(["3.4.23", "3.5.33", "3.6.14", "3.7.1"].map(|version| case.gains(version)), [1, 1, 1, 0]);
     let inner = txn(vec![range, request_op::Request::Put(put("k"))]);
-    let case = Case::new(vec![request(vec![request_op::Request::Txn(inner)])]);
+    let case = Case::new(vec![request(vec![request_op::Request::Txn(inner.into())])]);
     assert_eq!(["3.5.27", "3.5.28", "3.6.14", "3.7.1"].map(|version| case.gains(version)), [1, 0, 0, 0]);
 }
 

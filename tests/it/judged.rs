@@ -48,7 +48,7 @@ fn a_database_behind_its_raft_snapshot_is_copied_where_the_log_has_the_rest() {
     assert_eq!(verified.code, 1, "etcd does not start from it: {verified}");
     assert!(verified.err.contains("the log has the entries 9 to 10: nothing is lost"), "{verified}");
     let copied = coldbolt(args!["copy", &data, &to, "-w", "json"]);
-    assert_eq!((copied.code, &copied.json()["consistentIndex"]), (0, &24.into()), "{copied}");
+    assert_eq!((copied.code, &copied.json()["consistent_index"]), (0, &24.into()), "{copied}");
     // Without those entries it is not.
     fs::remove_file(data.join("member/wal/0000000000000000-0000000000000000.wal")).unwrap();
     let refused = coldbolt(args!["copy", &data, home.path().join("none.db")]);

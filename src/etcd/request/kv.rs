@@ -4,7 +4,8 @@ use prost::{Message, Oneof};
 
 /// The operation of a [`RequestOp`].
 pub mod request_op {
-    use super::{DeleteRangeRequest, Oneof, PutRequest, RangeRequest, TxnRequest};
+    use super::super::NestedTxn;
+    use super::{DeleteRangeRequest, Oneof, PutRequest, RangeRequest};
 
     /// The operation.
     #[derive(Clone, PartialEq, Oneof)]
@@ -20,7 +21,7 @@ pub mod request_op {
         DeleteRange(DeleteRangeRequest),
         /// A transaction inside.
         #[prost(message, tag = "4")]
-        Txn(TxnRequest),
+        Txn(NestedTxn),
     }
 }
 

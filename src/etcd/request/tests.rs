@@ -64,11 +64,11 @@ fn samples() -> Vec<(InternalRaftRequest, &'static str)> {
         ],
         success: vec![
             op(request_op::Request::Range(RangeRequest { key: b("r"), ..RangeRequest::default() })),
-            op(request_op::Request::Txn(TxnRequest {
+            op(request_op::Request::Txn(NestedTxn(TxnRequest {
                 compare: vec![],
                 success: vec![op(request_op::Request::Put(PutRequest::default()))],
                 failure: vec![],
-            })),
+            }))),
             RequestOp { request: None },
         ],
         failure: vec![],
@@ -349,23 +349,36 @@ fn unknown_fields_are_passed_over_and_shown() {
     assert!(matches!(tree(&bytes), Tree::V3(node) if node.text(true) == "ID:1 7895:\"x\" 2500:5 "));
 }
 
+/// A request with transactions so many deep.
+fn nested(depth: usize) -> Vec<u8> {
+    // From the inside out: the encoder would go in.
+    let mut txn = Vec::new();
+    for _ in 1..depth {
+        let op = prost_field(4, &txn);
+        txn = prost_field(2, &op);
+    }
+    prost_field(6, &txn)
+}
+
+fn prost_field(tag: u32, bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    prost::encoding::bytes::encode(tag, &bytes.to_vec(), &mut out);
+    out
+}
+
+#[test]
+fn transactions_nest_deeper_than_prost_counts() {
+    for depth in [1, 50, 51, MOST_NESTED] {
+        let bytes = nested(depth);
+        let Request::V3(request) = decode(&bytes) else { panic!("{depth} deep is not decoded") };
+        assert_eq!(request.encode_to_vec(), bytes, "{depth}");
+    }
+    assert_eq!(decode(&nested(MOST_NESTED + 1)), Request::Unknown);
+}
+
 #[test]
 fn endless_nesting_is_refused() {
-    let mut op = RequestOp { request: None };
-    for _ in 0..3000 {
-        op = RequestOp {
-            request: Some(request_op::Request::Txn(TxnRequest {
-                compare: vec![],
-                success: vec![op],
-                failure: vec![],
-            })),
-        };
-    }
-    let bytes = InternalRaftRequest {
-        txn: Some(TxnRequest { compare: vec![], success: vec![op], failure: vec![] }),
-        ..irr()
-    }
-    .encode_to_vec();
+    let bytes = nested(3000);
     assert_eq!(decode(&bytes), Request::Unknown);
     assert!(!matches!(tree(&bytes), Tree::V3(_)));
 }

@@ -316,14 +316,13 @@ impl<'m> Run<'m> {
             );
             return (Outcome::Inconclusive, Note::with(what, Hint::TargetVersion));
         };
+        let bare = self.verification.kind == InputKind::Database;
+        let nothing = if bare { "nothing but the missing trailer" } else { "nothing" };
         let mut note = Note::from(format!(
-            "nothing refuses a restore as etcd {} at revision {revision}",
+            "{nothing} refuses a restore as etcd {} at revision {revision}",
             version.name()
         ));
-        if self.verification.kind == InputKind::Database {
-            note.text += "; it has no trailer, which restore asks for";
-            note.hint = Some(Hint::SkipHashCheck);
-        }
+        note.hint = bare.then_some(Hint::SkipHashCheck);
         if let Some(lag @ 1..) = measured.wal_lag {
             note.text += &format!("; {lag} entries of the log are not in the database");
             note.hint = Some(Hint::CopyFirst);

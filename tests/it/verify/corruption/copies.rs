@@ -225,7 +225,7 @@ pub fn entries() -> Vec<Entry> {
                     ..TxnRequest::default()
                 };
                 let txn = TxnRequest {
-                    success: vec![op(request_op::Request::Txn(inner))],
+                    success: vec![op(request_op::Request::Txn(inner.into()))],
                     ..TxnRequest::default()
                 };
                 set(&mut member, 22, InternalRaftRequest { txn: Some(txn), ..root() });
@@ -285,6 +285,9 @@ pub fn entries() -> Vec<Entry> {
                     ..V2Request::default()
                 };
                 member.entry(21).data = Some(request.encode_to_vec());
+                // 3.6 would not start on it.
+                member.buckets.remove("meta", b"storageVersion");
+                member.buckets.put("cluster", b"clusterVersion", b"3.5.0");
                 copied(&member, "3.5.12", |_| {}, here(Code::ReplayV2, 21))
             }),
         ),

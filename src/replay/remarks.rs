@@ -1,0 +1,59 @@
+//! What is remarkable about the entries of a log, noted while it is read: what etcd panics at, and what it does even
+//! for entries that its database has. Of most entries nothing is.
+
+use std::collections::BTreeMap;
+
+use super::apply::held::{self, Held, NO_ATTRIBUTES, held, nameless};
+use crate::etcd::request::V2Request;
+use crate::raft::{ConfChange, EntryView};
+use crate::words::ids::{MemberId, RaftIndex};
+
+/// What is remarkable about an entry.
+#[derive(Debug)]
+pub(super) enum Remark {
+    /// etcd panics at it.
+    Wrong(String),
+    /// etcd since 3.5 panics at it, even if its database has it.
+    WrongSince35(String),
+    /// It tells of this member.
+    Tells(MemberId),
+    /// A request of the old API.
+    V2(Box<V2Request>),
+    /// A change of members.
+    ConfChange(ConfChange),
+}
+
+/// By raft index.
+#[derive(Debug, Default)]
+pub(super) struct Remarks(pub BTreeMap<RaftIndex, Remark>);
+
+impl Remarks {
+    /// Takes in an entry; a later one replaces those from its index on.
+    pub fn entry(&mut self, entry: &EntryView<'_>) {
+        self.0.split_off(&entry.index);
+        if let Some(remark) = remark(entry) {
+            self.0.insert(entry.index, remark);
+        }
+    }
+}
+
+fn remark(entry: &EntryView<'_>) -> Option<Remark> {
+    let request = match held(entry) {
+        Err(why) => return Some(Remark::Wrong(why)),
+        Ok(Held::Nothing) => return None,
+        Ok(Held::V2(request)) => return Some(Remark::V2(request)),
+        Ok(Held::ConfChange(change)) => return Some(Remark::ConfChange(change)),
+        Ok(Held::V3(request)) => request,
+    };
+    if let Some(why) = nameless(&request) {
+        return Some(Remark::WrongSince35(why.to_owned()));
+    }
+    if let Some(set) = &request.cluster_version_set {
+        return held::cluster_version(&set.ver).err().map(Remark::WrongSince35);
+    }
+    let set = request.cluster_member_attr_set.as_ref()?;
+    Some(match set.member_attributes {
+        Some(_) => Remark::Tells(MemberId::new(set.member_id)),
+        None => Remark::WrongSince35(NO_ATTRIBUTES.to_owned()),
+    })
+}
