@@ -77,8 +77,8 @@ impl Read {
 
 impl Log<'_> {
     /// Reads the log once, and keeps where the entries after index `after` are. `each` hears the bytes of every
-    /// record's payload, and may stop the reading; `entry` sees each entry that belongs to the log as it stands there: a
-    /// later one replaces those from its index on.
+    /// record's payload, and may stop the reading; `entry` sees each entry that belongs to the log as it stands
+    /// there: a later one replaces those from its index on.
     pub fn read(
         &self,
         after: RaftIndex,

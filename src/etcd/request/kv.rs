@@ -1,11 +1,14 @@
 //! Requests about keys: reads, writes, transactions, compactions (`api/etcdserverpb/rpc.proto`).
 
-use prost::{Message, Oneof};
+use std::ops::Deref;
+
+use prost::bytes::{Buf, BufMut};
+use prost::encoding::{DecodeContext, WireType};
+use prost::{DecodeError, Message, Oneof};
 
 /// The operation of a [`RequestOp`].
 pub mod request_op {
-    use super::super::NestedTxn;
-    use super::{DeleteRangeRequest, Oneof, PutRequest, RangeRequest};
+    use super::{DeleteRangeRequest, NestedTxn, Oneof, PutRequest, RangeRequest};
 
     /// The operation.
     #[derive(Clone, PartialEq, Oneof)]
@@ -182,4 +185,47 @@ pub struct CompactionRequest {
     /// Answer after the space is free.
     #[prost(bool, tag = "2")]
     pub physical: bool,
+}
+
+/// A transaction that is an operation of another. prost decodes a hundred messages one inside the other; here each
+/// transaction counts anew.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct NestedTxn(pub TxnRequest);
+
+impl From<TxnRequest> for NestedTxn {
+    fn from(txn: TxnRequest) -> NestedTxn {
+        NestedTxn(txn)
+    }
+}
+
+impl Deref for NestedTxn {
+    type Target = TxnRequest;
+
+    fn deref(&self) -> &TxnRequest {
+        &self.0
+    }
+}
+
+impl Message for NestedTxn {
+    fn encode_raw(&self, buf: &mut impl BufMut) {
+        self.0.encode_raw(buf);
+    }
+
+    fn merge_field(
+        &mut self,
+        tag: u32,
+        wire_type: WireType,
+        buf: &mut impl Buf,
+        _: DecodeContext,
+    ) -> Result<(), DecodeError> {
+        self.0.merge_field(tag, wire_type, buf, DecodeContext::default())
+    }
+
+    fn encoded_len(&self) -> usize {
+        self.0.encoded_len()
+    }
+
+    fn clear(&mut self) {
+        self.0.clear();
+    }
 }
