@@ -189,8 +189,9 @@ impl Input {
     pub fn kind(&self, verification: &Verification) -> InputKind {
         match (&self.dir, self.received) {
             (_, true) => InputKind::Received,
-            (Some(_), false) => InputKind::Directory,
-            (None, false) => verification.kind,
+            // Another database may be what the log is applied to.
+            (Some(dir), false) if self.database.path().starts_with(&dir.path) => InputKind::Directory,
+            (_, false) => verification.kind,
         }
     }
 
