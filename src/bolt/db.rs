@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::limits::{ELEMENT, HEADER};
 use super::page::{self, Header};
-use super::{Kind, Meta, Page, Pgid, meta};
+use super::{Meta, Page, PageKind, Pgid, meta};
 use crate::codec::to_usize;
 use crate::io::{Source, Window};
 use crate::words::error::{At, Corrupt};
@@ -163,7 +163,7 @@ impl<'s> Db<'s> {
         &self,
         id: Pgid,
         window: &'w mut Window,
-        admit: impl FnOnce(Kind, u64) -> Result<(), Box<Corrupt>>,
+        admit: impl FnOnce(PageKind, u64) -> Result<(), Box<Corrupt>>,
     ) -> Result<Page<'w>, Box<Corrupt>>
     where
         's: 'w,
@@ -227,7 +227,7 @@ impl<'s> Db<'s> {
         let elements =
             window.get(self.source, offset, table.min(to_usize(bytes)))?.get(HEADER..).unwrap_or_default();
         let kind = header.check(id, offset)?;
-        if kind == super::Kind::Freelist {
+        if kind == super::PageKind::Freelist {
             return Ok(());
         }
         let end = elements

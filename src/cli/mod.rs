@@ -45,6 +45,7 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use coldbolt::Finding;
+use coldbolt::ops::verify::Verdict;
 use coldbolt::words::monitor::Monitor;
 
 use self::progress::Terminal;
@@ -155,15 +156,6 @@ enum Wal {
 #[derive(Debug, Subcommand)]
 enum Snap {
     Show(snap::ShowArgs),
-}
-
-/// How a command ended when nothing failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Good,
-    Bad,
-    Unreadable,
-    Inconclusive,
 }
 
 /// Why a command could not do its work.

@@ -26,7 +26,7 @@ pub struct Member {
 
 /// The raft membership as `meta/confState` keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct ConfState {
+pub struct StoredConfState {
     /// Members that vote.
     #[serde(default, deserialize_with = "ids")]
     pub voters: Vec<MemberId>,

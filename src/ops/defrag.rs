@@ -15,14 +15,14 @@ use serde::Serialize;
 
 use super::verify::{Closeness, Level, TrailerState, Verification, refuse_damage, verify_file};
 use crate::bolt::Db;
-use crate::bolt::writer::Freelist;
+use crate::bolt::writer::FreelistPage;
 use crate::etcd::datadir::{self, DataDir};
 use crate::etcd::{BucketKey, Facts, Input, Revision, small};
 use crate::io::Source;
 use crate::io::dest::predecessor::{Predecessor, refuse_other_names};
 use crate::io::dest::{self, Dest, Existing};
 use crate::io::gate::is_cold;
-use crate::io::source::Lock;
+use crate::io::source::{Lock, Stamp};
 use crate::ops::overlap::{beside, while_syncing};
 use crate::snap::backup::TRAILER;
 use crate::store::keep::{Rule, Selection};
@@ -94,7 +94,7 @@ pub struct DefragReport {
     pub after: FileSize,
     /// Whether the new file ends with a SHA-256, as the source does.
     pub trailer: bool,
-    /// HashKV, before and after, as if the compaction were finished.
+    /// HashKV of the new file: that of the source too, unless no key is live and a compaction was finished.
     pub hashkv: Option<u32>,
     /// The last revision, before and after.
     pub revision: i64,
@@ -155,22 +155,14 @@ fn anew(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -> Resu
     // What there is to say of it was said of the source.
     let silent = Relay::new(monitor).without_findings();
     let (after, digest) =
-        while_syncing(|| dest.sync(), || read_back(&partial, (due, &before), trailer, &silent))?;
+        while_syncing(|| dest.sync(), || read_back(&partial, (due, plan.hashkv(&before)), trailer, &silent))?;
     if let Some(digest) = digest {
         dest.write_all(&digest).map_err(|source| Error::Output { what: show(path), source })?;
     }
-    // An etcd that has begun to use the old file holds its lock; one that has used it meanwhile has changed it.
-    let old = (existing == Existing::Replace).then(|| Predecessor::lock(path, &log)).transpose()?;
-    let now = old.as_ref().map_or_else(|| source.stamp(), Predecessor::stamp);
-    if stamp != now || stamp != source.stamp() {
-        return Err(Error::unreadable(
-            source.path(),
-            Cause::changed("changed while it was read; nothing was kept"),
-        ));
-    }
-    match old {
-        Some(old) => dest.finish_after(&old, db.page_size().saturating_mul(METAS))?,
-        None => dest.finish()?,
+    match existing {
+        Existing::Replace => in_its_place(dest, source, stamp, &log, db.page_size())?,
+        _ if stamp == source.stamp() => dest.finish()?,
+        _ => return Err(changed(source)),
     }
     Ok(DefragReport {
         source: source.name(),
@@ -178,11 +170,31 @@ fn anew(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -> Resu
         before: size(&before),
         after: FileSize { bytes: after.bytes.saturating_add(if trailer { TRAILER } else { 0 }), ..after },
         trailer,
-        hashkv: before.measured.hashkv,
+        hashkv: plan.hashkv(&before),
         revision: plan.revision,
         compacted: plan.compact,
         notes: plan.notes,
     })
+}
+
+/// Puts the new file in the place of the source.
+fn in_its_place(
+    dest: Dest,
+    source: &Source,
+    stamp: Option<Stamp>,
+    log: &[PathBuf],
+    page_size: u64,
+) -> Result<()> {
+    // An etcd that has begun to use the old file holds its lock; one that has used it meanwhile has changed it.
+    let old = Predecessor::lock(source.path(), log)?;
+    if stamp != old.stamp() || stamp != source.stamp() {
+        return Err(changed(source));
+    }
+    dest.finish_after(&old, page_size.saturating_mul(METAS))
+}
+
+fn changed(source: &Source) -> Error {
+    Error::unreadable(source.path(), Cause::changed("changed while it was read; nothing was kept"))
 }
 
 fn refuse_locked(source: &Source) -> Result<()> {
@@ -274,20 +286,29 @@ impl<'d, 's> Plan<'d, 's> {
         Ok(())
     }
 
+    /// The HashKV that is due: the source's, as that is of the keyspace as if the compaction were finished. But of one
+    /// without a live key etcd's is of all that is stored (`rule`).
+    fn hashkv(&self, before: &Verification) -> Option<u32> {
+        match &self.keep {
+            Some(keep) if before.measured.live_keys == Some(0) => Some(keep.counts.hash),
+            _ => before.measured.hashkv,
+        }
+    }
+
     /// Writes it, and gives the status hash of what was written.
     fn write(&self, dest: &mut Dest, monitor: &dyn Monitor) -> Result<u32> {
         let meta = self.db.meta();
-        let freelist = if meta.freelist.is_some() { Freelist::Stored } else { Freelist::Absent };
+        let freelist = if meta.freelist.is_some() { FreelistPage::Stored } else { FreelistPage::Absent };
         let (_, hash) = write_anew(self.db, &self.edits, self.keep.as_ref(), freelist, &mut *dest, monitor)?;
         Ok(hash)
     }
 }
 
-/// Opens what was written, verifies it, and compares it with the hash of what was written and with the source. Gives
-/// its SHA-256 if it is to get a trailer.
+/// Opens what was written, verifies it, and compares it with the status hash of what was written and the HashKV that is
+/// due. Gives its SHA-256 if it is to get a trailer.
 fn read_back(
     path: &Path,
-    (due, before): (u32, &Verification),
+    (due, hashkv): (u32, Option<u32>),
     sealing: bool,
     monitor: &dyn Monitor,
 ) -> Result<(FileSize, Option<[u8; 32]>)> {
@@ -297,10 +318,9 @@ fn read_back(
     if hash != due {
         return Err(wrong(format!("its status hash is {hash:x}, of what was written {due:x}")));
     }
-    // The same before and after: it is that of the keyspace as if the compaction were finished.
-    let (ours, theirs) = (after.measured.hashkv, before.measured.hashkv);
-    if ours != theirs {
-        return Err(wrong(format!("its HashKV is {ours:?}, the source's {theirs:?}")));
+    let ours = after.measured.hashkv;
+    if ours != hashkv {
+        return Err(wrong(format!("its HashKV is {ours:?}, {hashkv:?} is due")));
     }
     Ok((size(&after), after.measured.payload_sha256))
 }

@@ -3,7 +3,7 @@
 use crate::etcd::{Input, datadir};
 use crate::io::Source;
 use crate::io::gate::with_read_ahead;
-use crate::store::scan::{Keys, ScanOptions, scan};
+use crate::store::scan::{KeyDepth, ScanOptions, scan};
 use crate::words::error::{Corrupt, Error, Result};
 use crate::words::finding::{Code, Finding};
 use crate::words::monitor::Monitor;
@@ -41,7 +41,7 @@ pub fn status(input: impl Into<Input>, monitor: &dyn Monitor) -> Result<StatusRe
 fn numbers(source: &Source, monitor: &dyn Monitor) -> Result<StatusReport> {
     let db = datadir::database(source)?;
     let scan = with_read_ahead(source, |gate| {
-        scan(&db, ScanOptions { limit: 100, gate, keys: Keys::Live }, monitor)
+        scan(&db, ScanOptions { limit: 100, gate, keys: KeyDepth::Live }, monitor)
     })?;
     let name = source.name();
     let mut worst: Option<Corrupt> = None;

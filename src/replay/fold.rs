@@ -90,14 +90,14 @@ pub struct Fold {
     /// The report.
     pub report: FoldReport,
     /// Where the raft log stands, for whoever writes a new one.
-    pub raft: Position,
+    pub raft: RaftPosition,
     /// Findings; those of reading the log are not among them.
     pub findings: Vec<Finding>,
 }
 
 /// Where a member stands in the raft log.
 #[derive(Debug, Clone)]
-pub struct Position {
+pub struct RaftPosition {
     /// By the rules of this version.
     pub version: Version,
     /// Whose log it is.
@@ -353,7 +353,7 @@ impl<'f, 'd, 's> Folding<'f, 'd, 's> {
         let Replayed { overlay, index, term, members, removed, cluster_version, conf_state, .. } = replayed;
         report.revision_after = replayed.revision;
         findings.extend(replayed.findings);
-        let raft = Position {
+        let raft = RaftPosition {
             version: known.version,
             metadata,
             index,

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use crate::ops::verify::Answer;
-use crate::ops::verify::manifest::{Entry, Manifest, SCHEMA};
+use crate::ops::verify::manifest::{Manifest, ManifestEntry, SCHEMA};
 
 /// Writes the manifest of the inputs that could be read. It holds their digests if they were asked for.
 ///
@@ -14,7 +14,7 @@ pub fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
         schema: SCHEMA.to_owned(),
         tool: concat!("coldbolt ", env!("CARGO_PKG_VERSION")).to_owned(),
         command: answer.command.clone(),
-        files: answer.files.iter().map(|f| Entry::of(&f.verification)).collect(),
+        files: answer.files.iter().map(|f| ManifestEntry::of(&f.verification)).collect(),
     };
     serde_json::to_writer_pretty(&mut *out, &manifest)?;
     writeln!(out)

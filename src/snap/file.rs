@@ -15,7 +15,7 @@ use prost::Message;
 use serde::Deserialize;
 
 use crate::codec::checksum::crc32c;
-use crate::codec::wire::{Value, fields};
+use crate::codec::wire::{WireValue, fields};
 use crate::raft::{Snapshot, SnapshotMetadata};
 use crate::words::error::{At, Corrupt};
 use crate::words::finding::Code;
@@ -72,8 +72,10 @@ impl SnapFile {
         for item in fields(bytes) {
             match item {
                 // A uint32 is the low 32 bits of its varint.
-                Ok((1, Value::Varint(n))) => crc = u32::try_from(n & u64::from(u32::MAX)).unwrap_or_default(),
-                Ok((2, Value::Bytes(bytes))) => data = bytes,
+                Ok((1, WireValue::Varint(n))) => {
+                    crc = u32::try_from(n & u64::from(u32::MAX)).unwrap_or_default()
+                }
+                Ok((2, WireValue::Bytes(bytes))) => data = bytes,
                 Ok((1 | 2, _)) => {
                     return Err(invalid(
                         "its checksum or content has another type than it should".to_owned(),

@@ -20,7 +20,7 @@ const EVENTS: usize = 1000;
 
 /// A member of a new cluster.
 #[derive(Debug, Clone, Copy)]
-pub struct NewMember<'m> {
+pub struct V2Member<'m> {
     /// Its id.
     pub id: MemberId,
     /// Where the other members reach it.
@@ -34,13 +34,13 @@ pub struct NewMember<'m> {
 /// by 3.4 and 3.5. `gets_fail` is what the counter of that name says: 0 up to 3.5, 1 from 3.6 on.
 #[must_use]
 pub fn store<'m>(
-    members: impl Iterator<Item = NewMember<'m>>,
+    members: impl Iterator<Item = V2Member<'m>>,
     removed: &[MemberId],
     version: Option<&str>,
     gets_fail: u64,
 ) -> String {
     let (mut children, mut events, mut count) = (Vec::new(), Vec::new(), 0usize);
-    for NewMember { id, peer_urls, learner } in members {
+    for V2Member { id, peer_urls, learner } in members {
         count = count.saturating_add(1);
         let path = format!("/0/members/{id}");
         let attributes = format!("{path}/raftAttributes");
@@ -118,7 +118,7 @@ mod tests {
             ),
         ) {
             let new = members.iter().map(|(id, (urls, learner))| {
-                NewMember { id: MemberId::new(*id), peer_urls: urls, learner: *learner }
+                V2Member { id: MemberId::new(*id), peer_urls: urls, learner: *learner }
             });
             let removed = [MemberId::new(77), MemberId::new(8)];
             let json = store(new, &removed, Some("3.4.0"), 0);

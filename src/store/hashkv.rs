@@ -11,7 +11,7 @@ use crate::bolt::Bucket;
 use crate::bolt::walk::{Shared, Visited, walk_or_rerun_alone, walk_parallel};
 use crate::etcd::newest::{Gatherer, Gathering, Newest};
 use crate::etcd::small::{self, Small};
-use crate::etcd::stored::{self, Policy, Reader, Revisions, Stored};
+use crate::etcd::stored::{self, OnFault, Reader, Revisions, Stored};
 use crate::etcd::{BucketKey, Facts, Input, Revision, datadir};
 use crate::io::gate::with_read_ahead;
 use crate::io::{Gate, Source};
@@ -114,7 +114,7 @@ fn wanted(options: HashKvOptions, facts: &Facts, last: i64) -> Result<(i64, i64)
     let current = facts.current_revision(last);
     let revision = options.revision.filter(|r| *r != 0).unwrap_or(current);
     let compact = options.compact_revision.unwrap_or(in_file);
-    let there = refusal::Revisions { file: None, first: compact, last: current };
+    let there = refusal::RevisionRange { file: None, first: compact, last: current };
     if revision > current {
         return Err(Refusal::Future { asked: revision, there }.into());
     }
@@ -209,7 +209,7 @@ fn pass<E: Revisions + Send>(
         let visited = Visited::new(keys.db());
         monitor.begin("hashing keys", keys.db().size());
         let shared = Shared { gate, until, alone, ..Shared::new(&visited, monitor) };
-        let parts = walk_parallel(keys, shared, || Reader::new(make(), Policy::Strict(1)));
+        let parts = walk_parallel(keys, shared, || Reader::new(make(), OnFault::Strict(1)));
         monitor.end();
         if monitor.cancelled() { Err(Error::Cancelled) } else { Ok(parts) }
     };

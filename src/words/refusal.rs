@@ -34,7 +34,7 @@ impl Mark {
 
 /// Which revisions there are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Revisions {
+pub struct RevisionRange {
     /// The file, as named, if it is to be told which.
     pub file: Option<String>,
     /// The first that can be read.
@@ -43,7 +43,7 @@ pub struct Revisions {
     pub last: i64,
 }
 
-impl Revisions {
+impl RevisionRange {
     fn told(&self, asked: i64) -> String {
         let file = self.file.as_deref().unwrap_or("the file");
         format!(": {asked} was asked for, {file} has revisions {} to {}", self.first, self.last)
@@ -60,7 +60,7 @@ pub enum Refusal {
         /// The revision that was asked for.
         asked: i64,
         /// Those that there are.
-        there: Revisions,
+        there: RevisionRange,
     },
     /// The revision is compacted.
     #[error("mvcc: required revision has been compacted{}", there.told(*asked))]
@@ -68,7 +68,7 @@ pub enum Refusal {
         /// The revision that was asked for.
         asked: i64,
         /// Those that there are.
-        there: Revisions,
+        there: RevisionRange,
     },
     /// The keyspace cannot be hashed as if less of it were compacted than is.
     #[error("the file is compacted at {compacted}; it cannot be hashed as if compacted at {asked}")]
@@ -232,6 +232,17 @@ pub enum Refusal {
         /// The file, as named.
         file: String,
     },
+    /// There is no trailer to check.
+    #[error(
+        "{file}: snapshot missing hash but --skip-hash-check=false{}",
+        if *log_beside { "; it lacks the entries that only the log beside it has" } else { "" }
+    )]
+    NothingToCheck {
+        /// The file, as named.
+        file: String,
+        /// Whether it is the database of a member, with its log.
+        log_beside: bool,
+    },
     /// No member has the name that was asked for.
     #[error("couldn't find local name {name} in the initial cluster configuration")]
     NoSuchMember {
@@ -377,6 +388,8 @@ impl Refusal {
             Refusal::RulesUnknown { .. } => Some(Hint::EtcdVersion),
             Refusal::VersionUnknown { .. } => Some(Hint::TargetVersion),
             Refusal::Sealed { .. } => Some(Hint::Unseal),
+            Refusal::NothingToCheck { log_beside: true, .. } => Some(Hint::CopyFirst),
+            Refusal::NothingToCheck { .. } => Some(Hint::SkipHashCheck),
             Refusal::LogInside { .. } => Some(Hint::LogElsewhere),
             Refusal::OtherNames { .. } => Some(Hint::DefragElsewhere),
             _ => None,

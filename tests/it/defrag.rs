@@ -4,7 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use coldbolt::codec::checksum::crc32c;
 use serde_json::Value;
+use support::buckets::{Buckets, revision};
 use support::{Input, Run, args, coldbolt, fixture};
 
 fn json(ran: &Run) -> Value {
@@ -73,6 +75,33 @@ fn the_content_stays_and_no_page_is_free() {
         assert_eq!(coldbolt(args!["verify", new]).code, if trailer { 0 } else { 4 });
         input.unchanged();
     }
+}
+
+#[test]
+fn a_compaction_is_finished_where_no_key_is_live() {
+    let temp = tempfile::tempdir().unwrap();
+    // `a` was put three times and deleted, then `b` once; the compaction at 6 drops all of `a`.
+    let mut all = Buckets::alone("m", "3.6.0", 20);
+    for (main, version) in [(2, 1), (3, 2), (4, 3)] {
+        all.kv(main, 0, "a", 2, version, 0);
+    }
+    all.tombstone(5, 0, "a");
+    all.kv(6, 0, "b", 6, 1, 0);
+    all.tombstone(7, 0, "b");
+    all.put("meta", b"scheduledCompactRev", &revision(6, 0, false));
+    let input = Input::write(temp.path(), "dead.db", &all.file().bytes);
+    let new = temp.path().join("new.db");
+    let report = json(&coldbolt(args!["defrag", input, "--live-only", "-o", new, "-w", "json"]));
+    assert_eq!((&report["before"]["revisions"], &report["after"]["revisions"]), (&6.into(), &2.into()));
+    // Nothing is live: etcd then hashes all that is stored.
+    let mut due = crc32c(0, b"key");
+    for (key, value) in all.0["key"].iter().filter(|(key, _)| **key >= revision(6, 0, false)) {
+        due = crc32c(crc32c(due, key), value);
+    }
+    assert_eq!(report["hashkv"], due);
+    assert_eq!(json(&coldbolt(args!["hashkv", new, "-w", "json"]))["hash"], due);
+    coldbolt(args!["verify", new]).says(0, &[]);
+    input.unchanged();
 }
 
 #[test]

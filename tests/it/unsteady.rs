@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -49,17 +50,50 @@ const OF_A_FILE: [&[&str]; 22] = [
 
 /// A command under strace, which does `what` to its reads of these files; `None` where strace cannot be used.
 fn traced(what: &str, files: &[PathBuf], args: &[&str]) -> Option<Run> {
+    let mut command = of_files(Path::new("/dev/null"), files)?;
+    command.args(["-e", what]).arg(binary()).args(args);
+    Some(run(command))
+}
+
+/// strace, which writes to `log` what is read of these files; `None` where it cannot be used.
+fn of_files(log: &Path, files: &[PathBuf]) -> Option<Command> {
     let mut command = strace()?;
-    command.args(["-o", "/dev/null", "-e", "trace=pread64", "-e", what]);
+    command.args(["-e", "trace=pread64", "-o"]).arg(log);
     for file in files {
         command.arg("-P").arg(file);
     }
-    command.arg(binary()).args(args);
-    Some(run(command))
+    Some(command)
 }
 
 fn empty(dir: &Path) -> bool {
     fs::read_dir(dir).unwrap().next().is_none()
+}
+
+#[test]
+fn a_log_is_read_once_by_every_command_that_replays_or_judges_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let cold = Input::new(unpack("3.6.14", "cold", dir.path()));
+    let segment = cold.path.join("member/wal/0000000000000000-0000000000000000.wal");
+    let (length, log, new) =
+        (fs::metadata(&segment).unwrap().len(), dir.path().join("log"), dir.path().join("new"));
+    for args in [
+        &["verify", "FILE"][..],
+        &["rank", "FILE"],
+        &["copy", "FILE", "NEW"],
+        &["get", "--fold", "FILE", "no such key"],
+        &["wal", "dump", "FILE"],
+    ] {
+        let Some(mut command) = of_files(&log, std::slice::from_ref(&segment)) else { return };
+        command.arg(binary()).args(filled(args, cold.name(), new.to_str().unwrap()));
+        let run = run(command);
+        assert!(matches!(run.code, 0 | 1), "{run}");
+        // 12 pread64(3, "..."..., 262144, 0) = 262144
+        let calls = fs::read_to_string(&log).unwrap();
+        let read: u64 = calls.lines().filter_map(|call| call.rsplit("= ").next()?.parse::<u64>().ok()).sum();
+        // Beside the whole of it, the windows in which the entries lie that are applied.
+        assert!((length..length + length / 50).contains(&read), "{read} bytes of {length} were read: {run}");
+    }
+    cold.unchanged();
 }
 
 #[test]

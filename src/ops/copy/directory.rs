@@ -28,11 +28,11 @@ use crate::ops::fold::input::Input;
 use crate::ops::overlap::while_syncing;
 use crate::raft::{self, ConfState, HardState, SnapshotMetadata};
 use crate::replay::apply;
-use crate::replay::fold::{FoldReport, Position};
+use crate::replay::fold::{FoldReport, RaftPosition};
 use crate::snap::file::{SnapFile, SnapName};
-use crate::snap::v2::{self, NewMember};
-use crate::wal::writer::{SEGMENT_SIZE, Writer};
-use crate::wal::{SegmentName, Snapshot};
+use crate::snap::v2::{self, V2Member};
+use crate::wal::writer::{LogWriter, SEGMENT_SIZE};
+use crate::wal::{SegmentName, SnapshotRecord};
 use crate::words::cause::Cause;
 use crate::words::error::{Error, Result};
 use crate::words::finding::Finding;
@@ -134,7 +134,7 @@ fn directory(
 }
 
 /// The raft snapshot and the log that begins behind it.
-fn write_raft(dest: &DestDir<'_>, raft: &Position) -> Result<()> {
+fn write_raft(dest: &DestDir<'_>, raft: &RaftPosition) -> Result<()> {
     let (name, bytes) = snapshot(raft);
     let mut file = dest.file(&Path::new(SNAP).join(name.to_string()))?;
     file.put(&bytes)?;
@@ -168,25 +168,25 @@ pub fn members(
 }
 
 /// The conf state in the words of the version.
-fn conf_state(raft: &Position) -> ConfState {
+fn conf_state(raft: &RaftPosition) -> ConfState {
     ConfState { auto_leave: (raft.version.minor < Minor::V37).then_some(false), ..raft.conf_state.clone() }
 }
 
-fn log(raft: &Position) -> Vec<u8> {
-    let mut log = Writer::new(0);
+fn log(raft: &RaftPosition) -> Vec<u8> {
+    let mut log = LogWriter::new(0);
     log.metadata(&raft.metadata);
-    log.snapshot(&Snapshot { index: Some(0), term: Some(0), conf_state: None });
+    log.snapshot(&SnapshotRecord { index: Some(0), term: Some(0), conf_state: None });
     let conf_state = (raft.version.minor > Minor::V34).then(|| conf_state(raft));
-    log.snapshot(&Snapshot { index: Some(raft.index.get()), term: Some(raft.term.get()), conf_state });
+    log.snapshot(&SnapshotRecord { index: Some(raft.index.get()), term: Some(raft.term.get()), conf_state });
     raft.promised.iter().for_each(|entry| log.entry(entry));
     let (term, vote) = (raft.state.newest_term().max(raft.term), raft.state.vote());
     log.state(&HardState { term: Some(term.get()), vote: Some(vote), commit: Some(raft.index.get()) });
     log.into_bytes()
 }
 
-fn snapshot(raft: &Position) -> (SnapName, Vec<u8>) {
+fn snapshot(raft: &RaftPosition) -> (SnapName, Vec<u8>) {
     let members =
-        raft.members.iter().map(|m| NewMember { id: m.id, peer_urls: &m.peer_urls, learner: m.is_learner });
+        raft.members.iter().map(|m| V2Member { id: m.id, peer_urls: &m.peer_urls, learner: m.is_learner });
     let (version, gets_fail) = (raft.cluster_version.as_deref(), u64::from(raft.version.minor > Minor::V35));
     let data = v2::store(members, &raft.removed, version, gets_fail);
     let (index, term) = (raft.index, raft.term);

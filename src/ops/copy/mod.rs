@@ -36,7 +36,7 @@ use crate::replay::apply::{Overlay, Version};
 use crate::replay::fold::{Fold, FoldReport};
 use crate::replay::{FoldOptions, Until};
 use crate::snap::backup::TRAILER;
-use crate::store::scan::Keys;
+use crate::store::scan::KeyDepth;
 use crate::words::cause::Cause;
 use crate::words::error::{Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
@@ -228,7 +228,7 @@ fn make_exact<W>(
     let ((source, mut findings), (left_behind, written)) = beside(
         is_cold(&input.database),
         monitor,
-        |monitor| verified(input, Keys::History, options.fold(), monitor),
+        |monitor| verified(input, KeyDepth::History, options.fold(), monitor),
         |monitor| {
             let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
             let left_behind = input.left_behind(&db, &Relay::new(monitor).without_findings());
@@ -250,7 +250,7 @@ fn make<W>(
     write: impl FnOnce(&Db<'_>, &Places, &dyn Monitor) -> Result<W>,
 ) -> Result<Made<W>> {
     // What may change after it was verified is not worth to be verified at once with what is laid over it.
-    let keys = if input.live { Keys::History } else { Keys::Pages };
+    let keys = if input.live { KeyDepth::History } else { KeyDepth::Pages };
     let ((source, mut findings), (patched, fold, left_behind)) = beside(
         is_cold(&input.database),
         monitor,
@@ -359,7 +359,7 @@ fn read_back<W>(
         Err(Error::Miswritten { what: copy.name(), told })
     };
     // Of pages and items that are those that were verified no history has to be gone through again.
-    let keys = if made.content.is_some() { Keys::Stored } else { Keys::History };
+    let keys = if made.content.is_some() { KeyDepth::Stored } else { KeyDepth::History };
     let result = verify_file(copy, Level::Mvcc, Closeness { keys, ..Closeness::default() }, monitor)?;
     let damage = result.findings.iter().find(|finding| finding.severity == Severity::Damage);
     if let Some(damage) = damage.filter(|_| options.damage == Damage::Refuse) {

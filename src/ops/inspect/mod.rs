@@ -24,7 +24,7 @@ use crate::io::source::Lock;
 use crate::ops::log_fault::log_finding;
 use crate::snap::backup::Trailer;
 use crate::snap::file::{Membership, SnapFile};
-use crate::store::scan::{Keys, Scan, ScanOptions, scan};
+use crate::store::scan::{KeyDepth, Scan, ScanOptions, scan};
 use crate::wal::{self, Body, End, Log};
 use crate::words::collector::Teller;
 use crate::words::error::{At, Corrupt, Error, Result};
@@ -182,7 +182,7 @@ fn read(source: &Source, options: InspectOptions, found: &mut Teller<'_>) -> Res
     }
     let db = Db::open(source).map_err(|c| Error::damaged(source.path(), c))?;
     let scan = with_read_ahead(source, |gate| {
-        scan(&db, ScanOptions { limit: found.all.limit(), gate, keys: Keys::Live }, found.monitor)
+        scan(&db, ScanOptions { limit: found.all.limit(), gate, keys: KeyDepth::Live }, found.monitor)
     })?;
     for corrupt in &scan.faults.kept {
         found.corrupt(&name, corrupt.clone());

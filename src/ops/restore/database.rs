@@ -18,7 +18,7 @@ use std::io::{Seek, Write};
 
 use super::part::Part;
 use crate::bolt::Db;
-use crate::bolt::writer::{Freelist, Summary};
+use crate::bolt::writer::{FreelistPage, Summary};
 use crate::etcd::alarm::AlarmType;
 use crate::etcd::facts::AlarmFact;
 use crate::etcd::identity::NewCluster;
@@ -159,7 +159,7 @@ impl Edits {
         out: W,
         monitor: &dyn Monitor,
     ) -> Result<(Summary, u32)> {
-        write_anew(db, &self.buckets, self.keep.as_ref(), Freelist::Absent, out, monitor)
+        write_anew(db, &self.buckets, self.keep.as_ref(), FreelistPage::Absent, out, monitor)
     }
 }
 

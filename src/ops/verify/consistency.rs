@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::bolt::Db;
+use crate::codec::json::quote;
 use crate::etcd::datadir::NEWEST_STORAGE;
 use crate::etcd::schema::{BUCKETS, storage_version};
+use crate::etcd::semver::Semver;
 use crate::etcd::{BucketKey, stored};
 use crate::io::Window;
 use crate::store::scan::Scan;
@@ -41,6 +43,18 @@ pub fn check(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Teller<'_>) -> bo
         );
     }
     leases(scan, db, name, found);
+    if let Some(stated) = facts.storage_version.as_deref()
+        && let Err(why) = Semver::parse(stated)
+    {
+        let what = format!(
+            "meta/storageVersion is {}, which {why}: etcd goes on as if it were not there",
+            quote(stated)
+        );
+        found.push(Finding {
+            severity: Severity::Warning,
+            ..Finding::new(Code::StorageVersionUnknown, name, At::default(), what)
+        });
+    }
     let version = storage_version(facts).version;
     let unknown = version.as_deref().is_some_and(|v| newer(v, NEWEST_STORAGE));
     if unknown {
@@ -162,6 +176,11 @@ fn auth(scan: &Scan, name: &str, found: &mut Teller<'_>) {
                 format!("user {} has role {role}, which does not exist", user.name),
             );
         }
+    }
+    for user in auth.users.iter().filter(|user| user.has_role_not_utf8) {
+        let what =
+            format!("user {} has roles whose names are not UTF-8: {}", user.name, user.roles.join(", "));
+        found.say(Code::RoleNotUtf8, name, what);
     }
     let root = auth.users.iter().any(|u| u.name == "root" && u.roles.iter().any(|r| r == "root"));
     if auth.enabled && !root && scan.knows("authUsers") {

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::manifest::Against;
-use super::{Database, Level, OtherMeta, Outcome, Run, consistency, evidence};
+use super::{Database, Level, OtherMeta, Outcome, Run, consistency, evidence, refuse_damage};
 use crate::bolt::{Db, Pgid};
 use crate::codec::checksum;
 use crate::etcd::schema::storage_version;
+use crate::etcd::small::facts_and_last;
 use crate::io::gate::{OpenAtEnd, is_cold};
 use crate::io::parallel::behind;
 use crate::io::source::Lock;
@@ -14,8 +15,8 @@ use crate::io::{Gate, Source};
 use crate::ops::inspect::metas;
 use crate::snap::backup::Trailer;
 use crate::store::digest::{Digests, digests};
-use crate::store::scan::{Keys, Scan, ScanOptions, scan};
-use crate::words::error::{At, Corrupt, Result, printable};
+use crate::store::scan::{KeyDepth, Scan, ScanOptions, scan};
+use crate::words::error::{At, Corrupt, Error, Result, printable};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::monitor::Relay;
 
@@ -79,6 +80,7 @@ impl Run<'_> {
         self.judge(Level::Identity, what);
         self.bytes(&db, trailer, digest, alone);
         self.judge_scan(&db, scan.as_ref(), &name);
+        self.can_be_restored(&db)?;
         let knows_members = scan.as_ref().is_some_and(|s| s.knows("members"));
         let mut facts = None;
         if let Some(scan) = scan {
@@ -108,9 +110,31 @@ impl Run<'_> {
         }
     }
 
+    /// Of a damaged database: whether a restore that allows damage takes it, which writes all of it anew.
+    fn can_be_restored(&mut self, db: &Db<'_>) -> Result<()> {
+        let damaged = self.found.all.worst(|code| Level::of(code) < Level::Wal) == Some(Severity::Damage);
+        if !damaged || self.options.level < Level::Restore {
+            return Ok(());
+        }
+        let taken = refuse_damage(&self.found.all.kept, true).and_then(|()| facts_and_last(db).map(drop));
+        #[cfg(feature = "fs")]
+        let taken = taken.and_then(|()| {
+            let part = Relay::new(self.monitor).as_part().without_findings();
+            crate::store::rewrite::can_be_written(db, &part)
+        });
+        match taken {
+            Err(Error::Cancelled) => return Err(Error::Cancelled),
+            Err(Error::Damaged { corrupt, .. }) => self.past_restoring = Some(corrupt.to_string()),
+            Err(other) => self.past_restoring = Some(other.to_string()),
+            Ok(()) => {}
+        }
+        Ok(())
+    }
+
     fn no_meta(&mut self, source: &Source, corrupt: Corrupt) -> Database {
         self.found.push(Finding::from_corrupt(&source.name(), corrupt));
         self.judge(Level::Identity, "no meta page can be used");
+        self.past_restoring = Some("no meta page can be used".to_owned());
         for level in [Level::Bytes, Level::Pages, Level::Mvcc] {
             self.level(level, Outcome::NotRun, "no meta page can be used");
         }
@@ -194,13 +218,13 @@ impl Run<'_> {
         let keys = self.keys();
         let measured = &mut self.verification.measured;
         measured.free_bytes = scan.free_pages.saturating_mul(db.page_size());
-        measured.status_hash = (keys != Keys::Pages).then_some(scan.hash);
+        measured.status_hash = (keys != KeyDepth::Pages).then_some(scan.hash);
         measured.key_bucket = scan.key_bucket;
         if !scan.is_etcd {
             return;
         }
         let facts = &scan.facts;
-        let counted = matches!(keys, Keys::Live | Keys::History);
+        let counted = matches!(keys, KeyDepth::Live | KeyDepth::History);
         measured.compact_revision = facts.compact_revision();
         // Of a store in which a compaction has left nothing, the compaction is all that tells.
         let last = scan.keyspace.last.map(|r| r.main);
@@ -355,7 +379,7 @@ impl Run<'_> {
     }
 
     fn judge_history(&mut self, db: &Db<'_>, scan: &Scan, name: &str) {
-        if self.keys() != Keys::History {
+        if self.keys() != KeyDepth::History {
             self.level(Level::Mvcc, Outcome::NotRun, "not asked for");
             return;
         }
@@ -411,7 +435,7 @@ impl Run<'_> {
             return Ok(());
         }
         let part = Relay::new(self.monitor).as_part().without_findings();
-        let scan = scan(&other, ScanOptions { limit: 1, gate: None, keys: Keys::Live }, &part)?;
+        let scan = scan(&other, ScanOptions { limit: 1, gate: None, keys: KeyDepth::Live }, &part)?;
         // A bad first meta page is no fault of the other one's tree.
         let faults = scan
             .faults

@@ -16,9 +16,6 @@ use crate::words::error::{Error, Result, printable, show};
 
 /// The schema this version writes.
 pub const SCHEMA: &str = "coldbolt.manifest/1";
-/// What is added to a file's name to make that of its own manifest.
-pub const SIDECAR: &str = ".manifest.json";
-/// Bytes of the longest manifest that is read: those of some thousand files. What it can grow to in memory is a good
 /// ten times that.
 const LIMIT: u64 = 8 << 20;
 
@@ -34,12 +31,12 @@ pub struct Manifest {
     #[serde(default)]
     pub command: Vec<String>,
     /// Every input that could be read.
-    pub files: Vec<Entry>,
+    pub files: Vec<ManifestEntry>,
 }
 
 /// One input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct ManifestEntry {
     /// Its path, as it was named.
     pub path: String,
     /// Length in bytes; of a directory, of its `member/snap/db`, as all that follows.
@@ -92,10 +89,10 @@ struct Evidence<'v> {
     measured: &'v Measured,
 }
 
-impl Entry {
+impl ManifestEntry {
     /// What a verification found; the digests are there if they were asked for.
     #[must_use]
-    pub fn of(verification: &Verification) -> Entry {
+    pub fn of(verification: &Verification) -> ManifestEntry {
         let measured = &verification.measured;
         let digests = measured.digests.as_ref();
         let evidence = Evidence {
@@ -104,7 +101,7 @@ impl Entry {
             levels: &verification.levels,
             measured,
         };
-        Entry {
+        ManifestEntry {
             path: verification.path.clone(),
             size: measured.file_size,
             modified: measured.modified.clone(),
@@ -186,7 +183,7 @@ impl Manifest {
     ///
     /// # Errors
     /// [`Error::Unreadable`] when several have the same name.
-    pub fn entry(&self, manifest: &Path, file: &Path) -> Result<Option<&Entry>> {
+    pub fn entry(&self, manifest: &Path, file: &Path) -> Result<Option<&ManifestEntry>> {
         let path = show(file);
         if let Some(entry) = self.files.iter().find(|e| e.path == path) {
             return Ok(Some(entry));
@@ -212,5 +209,5 @@ pub struct Against<'m> {
     /// Its path, for messages.
     pub manifest: &'m str,
     /// What it says about the file; `None` when it does not name it.
-    pub entry: Option<&'m Entry>,
+    pub entry: Option<&'m ManifestEntry>,
 }

@@ -109,12 +109,12 @@ pub struct ScanOptions<'g> {
     /// The reader that leaf pages wait for, when the file is cold.
     pub gate: Option<&'g Gate>,
     /// What is made of the bucket `key`.
-    pub keys: Keys,
+    pub keys: KeyDepth,
 }
 
 /// How closely the bucket `key` is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keys {
+pub enum KeyDepth {
     /// Its pages, on one thread. There is no hash then.
     Pages,
     /// As any bucket: its pages, and a checksum.
@@ -194,7 +194,7 @@ struct Walked {
 
 impl Scan {
     /// Walks the buckets at the top, and joins their checksums in the order of their names.
-    fn top_buckets(&mut self, top: &[Bucket<'_, '_>], how: Keys, shared: Shared<'_>) {
+    fn top_buckets(&mut self, top: &[Bucket<'_, '_>], how: KeyDepth, shared: Shared<'_>) {
         let mut walked: Vec<_> = top.iter().map(|_| None).collect();
         // The small buckets first: what they say about compaction decides what the key bucket may hold.
         for keys in [false, true] {
@@ -216,16 +216,16 @@ impl Scan {
         &mut self,
         bucket: &Bucket<'_, '_>,
         above: &[Vec<u8>],
-        how: Keys,
+        how: KeyDepth,
         shared: Shared<'_>,
     ) -> Walked {
         let path: Vec<Vec<u8>> = above.iter().cloned().chain([bucket.name.clone()]).collect();
         let top = above.is_empty();
         let keys = top && self.is_etcd && bucket.name == b"key";
         let parts = match how {
-            Keys::History if keys => self.history(bucket, shared),
-            Keys::Live if keys => self.live(bucket, shared),
-            Keys::Pages if keys => {
+            KeyDepth::History if keys => self.history(bucket, shared),
+            KeyDepth::Live if keys => self.live(bucket, shared),
+            KeyDepth::Pages if keys => {
                 vec![
                     on_one_thread(Part::new(bucket, self.faults.limit(), Content::Nothing), bucket, shared)
                         .seen,

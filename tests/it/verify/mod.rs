@@ -2,5 +2,7 @@
 
 mod corruption;
 mod flip;
+mod many;
 mod outputs;
 mod policy;
+mod sums;
