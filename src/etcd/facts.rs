@@ -12,6 +12,7 @@ use crate::etcd::revision::BucketKey;
 use crate::words::error::{At, Corrupt};
 use crate::words::finding::Code;
 use crate::words::ids::{LeaseId, MemberId, RaftIndex, Term};
+use crate::words::text::Told;
 
 /// The content of the buckets other than `key`.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -27,9 +28,9 @@ pub struct Facts {
     /// The compaction that was finished last.
     pub finished_compact_revision: Option<i64>,
     /// `meta/storageVersion`; kept since 3.6.
-    pub storage_version: Option<String>,
+    pub storage_version: Option<Told>,
     /// The version all members agreed on.
-    pub cluster_version: Option<String>,
+    pub cluster_version: Option<Told>,
     /// Whether the cluster is on its way to an older version.
     pub downgrade: Option<Downgrade>,
     /// Members.
@@ -157,7 +158,7 @@ impl Facts {
 
     fn take_cluster(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
         match key {
-            b"clusterVersion" => text(value).map(|v| self.cluster_version = Some(v)),
+            b"clusterVersion" => text(value).map(|v| self.cluster_version = Some(v.into())),
             b"downgrade" => json(value).map(|d| self.downgrade = Some(d)),
             _ => self.unknown(b"cluster", key),
         }
@@ -241,7 +242,7 @@ impl Facts {
             b"confState" => json(value).map(|c| self.conf_state = Some(c)),
             b"scheduledCompactRev" => revision(value).map(|r| self.scheduled_compact_revision = Some(r)),
             b"finishedCompactRev" => revision(value).map(|r| self.finished_compact_revision = Some(r)),
-            b"storageVersion" => text(value).map(|v| self.storage_version = Some(v)),
+            b"storageVersion" => text(value).map(|v| self.storage_version = Some(v.into())),
             _ => self.unknown(b"meta", key),
         }
     }

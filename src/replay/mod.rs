@@ -9,7 +9,7 @@ mod options;
 mod tail;
 pub mod time;
 pub mod until;
-mod version;
+pub(crate) mod version;
 
 pub use member_log::MemberLog;
 pub use options::{Damage, FoldOptions, Uncommitted};

@@ -42,7 +42,7 @@ pub fn check(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Teller<'_>) -> bo
     }
     leases(scan, db, name, found);
     let version = storage_version(facts).version;
-    let unknown = version.as_deref().is_some_and(|v| newer(v, NEWEST_STORAGE));
+    let unknown = version.as_ref().is_some_and(|v| newer(v.raw(), NEWEST_STORAGE));
     if unknown {
         let what = format!(
             "storage version is {}, the newest known here is {NEWEST_STORAGE}",

@@ -20,27 +20,31 @@ use crate::replay::membership::{Changed, Cluster, Rules, TOO_MANY_LEARNERS, Unfi
 use crate::words::finding::{Code, Severity};
 use crate::words::hint::Hint;
 use crate::words::ids::MemberId;
-use crate::words::text::show_bytes;
+use crate::words::text::{Told, show_bytes};
 
 #[derive(Deserialize)]
 struct V2Attributes {
     #[serde(default)]
-    name: String,
+    name: Told,
     #[serde(default, rename = "clientURLs")]
-    client_urls: Option<Vec<String>>,
+    client_urls: Option<Vec<Told>>,
 }
 
 /// As Go writes a member (`membership.Member`).
 fn json(member: &Member) -> Vec<u8> {
-    let mut out = format!("{{\"id\":{},\"peerURLs\":{}", member.id.get(), strings(&member.peer_urls));
+    let mut out = format!(
+        "{{\"id\":{},\"peerURLs\":{}",
+        member.id.get(),
+        strings(member.peer_urls.iter().map(Told::raw))
+    );
     if member.is_learner {
         out.push_str(",\"isLearner\":true");
     }
     if !member.name.is_empty() {
-        out = format!("{out},\"name\":{}", quote(&member.name));
+        out = format!("{out},\"name\":{}", quote(member.name.raw()));
     }
     if !member.client_urls.is_empty() {
-        out = format!("{out},\"clientURLs\":{}", strings(&member.client_urls));
+        out = format!("{out},\"clientURLs\":{}", strings(member.client_urls.iter().map(Told::raw)));
     }
     out.push('}');
     out.into_bytes()
@@ -112,7 +116,7 @@ impl Replayer<'_, '_> {
         self.buckets.put("meta", b"confState", json.into_bytes());
     }
 
-    pub(super) fn member_attributes(&mut self, id: MemberId, name: String, client_urls: Vec<String>) -> Done {
+    pub(super) fn member_attributes(&mut self, id: MemberId, name: Told, client_urls: Vec<Told>) -> Done {
         let Some(member) = self.cluster.members.get(&id) else {
             return Done::Rejected("the member does not exist");
         };

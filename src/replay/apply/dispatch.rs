@@ -40,8 +40,8 @@ impl Replayer<'_, '_> {
         } else if let Some(set) = &r.cluster_member_attr_set {
             let Attributes { name, client_urls } = set.member_attributes.clone().unwrap_or_default();
             // etcd keeps members in JSON, and Go's has no other bytes than those of UTF-8.
-            let urls = client_urls.iter().map(|url| go_text(url)).collect();
-            Some(Ok(self.member_attributes(MemberId::new(set.member_id), go_text(&name), urls)))
+            let urls = client_urls.iter().map(|url| go_text(url).into()).collect();
+            Some(Ok(self.member_attributes(MemberId::new(set.member_id), go_text(&name).into(), urls)))
         } else if let Some(set) = &r.downgrade_info_set {
             Some(Ok(self.downgrade(set)))
         } else {
