@@ -3,12 +3,14 @@ use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use coldbolt::codec::json;
 use coldbolt::io::dest::{self, Existing};
 use coldbolt::ops::copy::directory::{DirectoryReport, copy_directory};
 use coldbolt::ops::copy::{Content, CopyOptions, CopyReport, Damage, Live, Uncommitted, copy, copy_into};
 use coldbolt::replay::apply::Version;
 use coldbolt::replay::fold::FoldReport;
 use coldbolt::replay::time::{Moment, TimeReport};
+use coldbolt::words::error::Told;
 use coldbolt::words::error::{Error, show};
 use serde_json::json;
 
@@ -137,7 +139,8 @@ pub fn finish(
 ) -> Done {
     let value = document(to, schema, report);
     if let Some(manifest) = manifest {
-        let mut text = serde_json::to_vec_pretty(&value).map_err(io::Error::from)?;
+        let mut text = Vec::new();
+        json::write_pretty(&mut text, &value)?;
         text.push(b'\n');
         dest::write(manifest, Existing::Replace, &text)?;
     }
@@ -183,7 +186,7 @@ pub fn directory(
     writeln!(out, "raft         index {}, term {}", report.index, report.term)?;
     for member in &report.members {
         let role = if member.is_learner { ", learns" } else { "" };
-        let (name, urls) = (super::out::clean(&member.name), super::out::clean(&member.peer_urls.join(",")));
+        let (name, urls) = (&member.name, Told::list(&member.peer_urls));
         writeln!(out, "member       {:#} {name} {urls}{role}", member.id)?;
     }
     writeln!(out, "revision     {}", report.revision)?;

@@ -4,6 +4,7 @@ use coldbolt::MemberId;
 use coldbolt::ops::rank::{Advice, Candidate, Health, RankOptions, RankReport, Uncommitted, rank};
 use coldbolt::replay::apply::Version;
 use coldbolt::store::compare::CompareReport;
+use coldbolt::words::error::Told;
 use serde_json::{Value, json};
 
 use super::out::{Form, clean, json as print_json, plain_table};
@@ -128,7 +129,7 @@ fn row(member: &Candidate) -> [String; 9] {
     [
         member.directory.clone(),
         member.member.map_or_else(|| "-".to_owned(), MemberId::padded),
-        clean(member.name.as_deref().unwrap_or("-")),
+        member.name.as_ref().map_or_else(|| "-".to_owned(), Told::to_string),
         format!("{} of term {}", member.last_index, member.last_term),
         member.commit_index.to_string(),
         member.database_index.map_or_else(|| "-".to_owned(), |index| index.to_string()),

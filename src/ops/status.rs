@@ -7,6 +7,7 @@ use crate::store::scan::{KeyDepth, ScanOptions, scan};
 use crate::words::error::{Corrupt, Error, Result};
 use crate::words::finding::{Code, Finding};
 use crate::words::monitor::Monitor;
+use crate::words::text::Told;
 
 /// The five numbers, and both meanings of "total keys".
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub struct StatusReport {
     /// High water mark times page size, in bytes.
     pub total_size: u64,
     /// `meta/storageVersion`; empty before 3.6.
-    pub version: String,
+    pub version: Told,
 }
 
 /// Walks a snapshot file or database.

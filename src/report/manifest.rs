@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use crate::codec::json;
 use crate::ops::verify::Answer;
 use crate::ops::verify::manifest::{Manifest, ManifestEntry, SCHEMA};
 
@@ -16,6 +17,6 @@ pub fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
         command: answer.command.clone(),
         files: answer.files.iter().map(|f| ManifestEntry::of(&f.verification)).collect(),
     };
-    serde_json::to_writer_pretty(&mut *out, &manifest)?;
+    json::write_pretty(&mut *out, &manifest)?;
     writeln!(out)
 }

@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 
+use crate::codec::json;
 use crate::codec::to_u64;
 use crate::etcd::{KeyRange, KeyValue};
 use crate::io::Window;
@@ -88,7 +89,7 @@ impl<'r> Row<'r> {
         match format {
             Format::Csv => self.csv(out),
             Format::Ndjson => {
-                serde_json::to_writer(&mut out, self)?;
+                json::write(&mut out, self)?;
                 out.write_all(b"\n")
             }
         }

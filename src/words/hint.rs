@@ -43,6 +43,8 @@ pub enum Hint {
     AllowDamage,
     /// Copy the directory: that applies the log first.
     CopyFirst,
+    /// Have a learner vote.
+    Promote,
     /// Take a database without a trailer, if it is one that a member kept.
     SkipHashCheck,
     /// Whether the trailer is right can be told, and it can be taken off.

@@ -25,6 +25,7 @@ use crate::words::finding::{Code, Finding, Severity};
 use crate::words::hint::Note;
 use crate::words::ids::{ClusterId, MemberId, RaftIndex, Term};
 use crate::words::monitor::Monitor;
+use crate::words::text::Told;
 
 /// How to rank.
 #[derive(Debug, Clone, Copy, Default)]
@@ -58,7 +59,7 @@ pub struct Candidate {
     /// Its cluster.
     pub cluster: Option<ClusterId>,
     /// Its name, if the members' list has it.
-    pub name: Option<String>,
+    pub name: Option<Told>,
     /// The newest term it knows.
     pub term: Term,
     /// For whom it voted in that term; 0 for nobody.

@@ -46,6 +46,7 @@ use crate::words::hint::{Hint, Note};
 use crate::words::ids::MemberId;
 use crate::words::monitor::Monitor;
 use crate::words::refusal::Refusal;
+use crate::words::text::Told;
 
 /// Restores.
 ///
@@ -130,8 +131,8 @@ fn refuse_unchecked(source: &Source) -> Result<()> {
     Ok(())
 }
 
-fn own_version(stated: Option<String>) -> Result<Minor> {
-    match stated.as_deref().and_then(Minor::of) {
+fn own_version(stated: Option<Told>) -> Result<Minor> {
+    match stated.as_ref().map(Told::raw).and_then(Minor::of) {
         Some(version) => Ok(version),
         None => Err(Refusal::VersionUnknown { stated }.into()),
     }

@@ -16,9 +16,10 @@ use crate::ops::inspect::metas;
 use crate::snap::backup::Trailer;
 use crate::store::digest::{Digests, digests};
 use crate::store::scan::{KeyDepth, Scan, ScanOptions, scan};
-use crate::words::error::{At, Corrupt, Error, Result, printable};
+use crate::words::error::{At, Corrupt, Error, Result};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::monitor::Relay;
+use crate::words::text::Told;
 
 /// What one pass over a file gives, as far as it was asked for.
 struct Read {
@@ -232,11 +233,11 @@ impl Run<'_> {
             last.or(measured.compact_revision.filter(|_| counted)).map(|last| facts.current_revision(last));
         measured.live_keys = counted.then(|| scan.newest.live());
         measured.revisions = counted.then_some(scan.keyspace.revisions);
-        measured.storage_version = storage_version(facts).version.map(|v| printable(&v));
-        measured.cluster_version = facts.cluster_version.as_deref().map(printable);
+        measured.storage_version = storage_version(facts).version.map(|v| v.to_string());
+        measured.cluster_version = facts.cluster_version.as_ref().map(Told::to_string);
         measured.consistent_index = facts.consistent_index;
         measured.members = facts.members.iter().map(|m| m.id).collect();
-        measured.member_names = facts.members.iter().map(|m| printable(&m.name)).collect();
+        measured.member_names = facts.members.iter().map(|m| m.name.to_string()).collect();
         measured.alarms = facts
             .alarms
             .iter()
