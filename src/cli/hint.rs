@@ -37,6 +37,7 @@ fn text(hint: Hint) -> String {
             );
         }
         Hint::LogElsewhere => "; leave --wal-dir out, or put it elsewhere",
+        Hint::LogOfDirectory => "; if it is kept elsewhere, say --wal-dir",
         Hint::CopyToStart => {
             "; `coldbolt copy` takes all of it, with --as data-dir as a directory that every etcd of the same version starts from"
         }

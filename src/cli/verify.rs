@@ -10,7 +10,7 @@ use coldbolt::words::error::printable;
 use super::out::{Form, plain_table};
 use super::policy::PolicyArgs;
 use super::report::Reports;
-use super::{Context, Done, hint, input, named};
+use super::{Context, Done, Fail, hint, input, named};
 
 /// Say exactly how good a backup is: which levels were checked, and everything that is wrong.
 ///
@@ -42,6 +42,9 @@ pub struct Args {
     /// Files or directories; - is standard input.
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
+    /// The log of the data directory, if it is elsewhere (--wal-dir of etcd); for one PATH.
+    #[arg(long, value_name = "DIR")]
+    wal_dir: Option<PathBuf>,
     /// The deepest level to run.
     #[arg(long, value_parser = named::level(), default_value = "restore", value_name = "LEVEL")]
     level: Level,
@@ -83,6 +86,9 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
+    if args.wal_dir.is_some() && !matches!(args.paths.as_slice(), [one] if one.is_dir()) {
+        return Err(Fail::Usage("--wal-dir goes with one PATH, a data directory".to_owned()));
+    }
     let policy = args.policy.policy()?;
     let read = || args.policy.files().chain(args.check_manifest.as_deref());
     let choice =
@@ -96,6 +102,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         policy: policy.as_ref(),
         previous: args.policy.previous(),
         manifest: args.check_manifest.as_deref(),
+        wal_dir: args.wal_dir.as_deref(),
         say: hint::error,
         standard_input: Some(&|| input::any_file(Path::new("-"))),
     };

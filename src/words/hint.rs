@@ -37,6 +37,8 @@ pub enum Hint {
     RaiseOthers(u64),
     /// Leave the log in the data directory, or put it elsewhere.
     LogElsewhere,
+    /// Say where the log of the directory is kept.
+    LogOfDirectory,
     /// A copy has everything, also as a directory that etcd starts from.
     CopyToStart,
     /// Restore what can be read of a damaged source.

@@ -14,6 +14,7 @@ mod disaster;
 mod ends;
 mod fixtures;
 mod golden;
+mod judged;
 mod keyspace;
 mod keyspace_fold;
 mod keyspace_model;

@@ -61,7 +61,7 @@ pub fn inspect(
 ) -> Result<InspectReport> {
     let input = input.into();
     if input.is_dir() {
-        return inspect_dir(&DataDir::list(input.path(), None)?, *options, monitor);
+        return inspect_dir(&input.directory()?, *options, monitor);
     }
     inspect_file(&input.open()?, *options, monitor)
 }

@@ -7,12 +7,10 @@
 mod log;
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use serde::Serialize;
 
 use self::log::{Evidence, LogAndCommit, RaftLog, ask_others};
-use crate::etcd::DataDir;
 use crate::etcd::Input;
 use crate::ops::fold::FoldInMemoryOptions;
 use crate::ops::fold::member_state::MemberState;
@@ -175,7 +173,7 @@ impl Member {
         let log = match &state {
             Some(state) => RaftLog::of(state.log(monitor)?),
             // A log tells who has which entries even if the database is gone.
-            None => read_log(path, monitor).unwrap_or_default(),
+            None => read_log(input, monitor).unwrap_or_default(),
         };
         let findings = state.as_ref().map_or_else(Vec::new, |state| state.findings.clone());
         let health = match findings.iter().map(|finding| finding.severity).max() {
@@ -221,8 +219,9 @@ impl Member {
         (self.is_whole(), health < Health::Unreadable, last_term, last_index, revision_with_all)
     }
 
+    /// Without its log a member is not: what its database lacks nobody can tell.
     fn is_whole(&self) -> bool {
-        self.candidate.health < Health::Damaged
+        self.candidate.health < Health::Damaged && self.candidate.member.is_some()
     }
 
     /// The last entry known to be committed: what is in the database was.
@@ -236,8 +235,8 @@ impl Member {
 }
 
 /// Reads the log of a directory whose database cannot be read.
-fn read_log(path: &Path, monitor: &dyn Monitor) -> Result<RaftLog> {
-    let log = MemberLog::open(&DataDir::list(path, None)?)?;
+fn read_log(input: &Input, monitor: &dyn Monitor) -> Result<RaftLog> {
+    let log = MemberLog::open(&input.directory()?)?;
     Ok(RaftLog::of(log.read(monitor)?))
 }
 

@@ -115,11 +115,22 @@ fn compaction(scan: &Scan, name: &str, found: &mut Teller<'_>) {
     }
     if facts.compaction_is_unfinished() {
         let done = finished.map_or_else(|| "none".to_owned(), |r| r.to_string());
-        let what = format!(
-            "compaction at {} was asked for, the last finished one is {done}",
-            scheduled.unwrap_or_default()
-        );
-        found.say(Code::CompactionUnfinished, name, what);
+        let asked = scheduled.unwrap_or_default();
+        let what = format!("compaction at {asked} was asked for, the last finished one is {done}");
+        // A compaction may have removed the last revisions, which were deletions.
+        let last = scan.keyspace.last.map_or(0, |last| last.main);
+        if asked > last {
+            let what = format!(
+                "{what}, and the last stored revision is {last}: 3.4.32, 3.5.14, 3.6.0 and newer go on from revision {asked}, older ones from \
+                 {last}, and clients see it fall"
+            );
+            found.push(Finding {
+                severity: Severity::Warning,
+                ..Finding::new(Code::CompactionUnfinished, name, At::default(), what)
+            });
+        } else {
+            found.say(Code::CompactionUnfinished, name, what);
+        }
     }
 }
 

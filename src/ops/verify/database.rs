@@ -80,8 +80,7 @@ impl Run<'_> {
         let what = format!("{pages} pages of {size} bytes, meta page {meta} of txid {}", db.meta().txid);
         self.judge(Level::Identity, what);
         self.bytes(&db, trailer, digest, alone);
-        self.judge_scan(&db, scan.as_ref(), &name);
-        self.can_be_restored(&db)?;
+        self.judge_scan(&db, scan.as_ref(), &name)?;
         let knows_members = scan.as_ref().is_some_and(|s| s.knows("members"));
         let mut facts = None;
         if let Some(scan) = scan {
@@ -354,11 +353,11 @@ impl Run<'_> {
         })
     }
 
-    fn judge_scan(&mut self, db: &Db<'_>, scan: Option<&Scan>, name: &str) {
+    fn judge_scan(&mut self, db: &Db<'_>, scan: Option<&Scan>, name: &str) -> Result<()> {
         let Some(scan) = scan else {
             self.level(Level::Pages, Outcome::NotRun, "not asked for");
             self.level(Level::Mvcc, Outcome::NotRun, "not asked for");
-            return;
+            return Ok(());
         };
         let mut all = scan.root.clone();
         scan.buckets.iter().for_each(|b| all.add(&b.stats));
@@ -377,6 +376,7 @@ impl Run<'_> {
             self.judge(Level::Pages, detail);
         }
         self.judge_history(db, scan, name);
+        self.can_be_restored(db)
     }
 
     fn judge_history(&mut self, db: &Db<'_>, scan: &Scan, name: &str) {

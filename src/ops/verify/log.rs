@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::boot::Files;
+use super::files::Files;
 use super::{Database, Level, Outcome, Run};
 use crate::etcd::datadir::{DataDir, RAFT_SNAPSHOT_LIMIT};
 use crate::etcd::schema::storage_version;
@@ -42,8 +42,12 @@ impl Run<'_> {
                 "no WAL, {} raft snapshots: what the database lacks cannot be told",
                 snaps.good.len()
             );
-            run.level(Level::Wal, Outcome::Inconclusive, Note::with(what, Hint::NameLog));
+            run.level(Level::Wal, Outcome::Inconclusive, Note::with(what, Hint::LogOfDirectory));
             return Ok(());
+        }
+        for segment in log.segments().iter().filter(|segment| segment.source.is_empty()) {
+            let what = "the segment has no bytes, as a power cut leaves it; etcd starts with it";
+            run.found.say(Code::WalShort, &segment.source.name(), what);
         }
         let read = files.log().read(run.monitor)?;
         let summary = &read.summary;

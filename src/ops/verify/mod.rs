@@ -4,6 +4,7 @@ mod boot;
 mod consistency;
 mod database;
 pub mod evidence;
+mod files;
 pub mod fleet;
 mod log;
 pub mod manifest;
@@ -15,8 +16,8 @@ mod verdict;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use self::boot::Files;
 use self::evidence::Ask;
+use self::files::Files;
 use self::manifest::Against;
 pub use self::report::{
     Answer, InputKind, Judged, LevelReport, Measured, OtherMeta, Outcome, TrailerState, Unreadable,
@@ -96,11 +97,7 @@ pub fn verify(
 ) -> Result<Verification> {
     let input = input.into();
     let run = Run::new(show(input.path()), *options, Closeness::default(), monitor);
-    if input.is_dir() {
-        run.directory(&DataDir::list(input.path(), None)?, None)
-    } else {
-        run.file(&input.open()?)
-    }
+    if input.is_dir() { run.directory(&input.directory()?, None) } else { run.file(&input.open()?) }
 }
 
 /// The first damage among findings, as the error that ends what needs a whole source; if damage is `allowed`, a page
@@ -313,18 +310,16 @@ impl<'m> Run<'m> {
             return (Outcome::NotApplicable, "there is no revision to restore".into());
         };
         let version = measured.storage_version.as_deref();
-        let mut note = match version.and_then(Minor::of) {
-            Some(version) => Note::from(format!(
-                "nothing refuses a restore as etcd {} at revision {revision}",
-                version.name()
-            )),
-            None => Note::with(
-                format!(
-                    "restore has to be told for which etcd, as the file does not tell its own; else nothing refuses it at revision {revision}"
-                ),
-                Hint::TargetVersion,
-            ),
+        let Some(version) = version.and_then(Minor::of) else {
+            let what = format!(
+                "restore has to be told for which etcd, as the file does not tell its own; else nothing refuses it at revision {revision}"
+            );
+            return (Outcome::Inconclusive, Note::with(what, Hint::TargetVersion));
         };
+        let mut note = Note::from(format!(
+            "nothing refuses a restore as etcd {} at revision {revision}",
+            version.name()
+        ));
         if self.verification.kind == InputKind::Database {
             note.text += "; it has no trailer, which restore asks for";
             note.hint = Some(Hint::SkipHashCheck);

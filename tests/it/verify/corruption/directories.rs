@@ -324,6 +324,14 @@ pub fn entries() -> Vec<Entry> {
                 (verify_files(&files), vec![empty, due(Code::WalStart, nowhere().index(1))])
             }),
         ),
+        entry(
+            Code::WalShort,
+            "a segment without a byte behind the last one, as a power cut leaves it",
+            Bytes(|files| {
+                files.0.insert("member/wal/0000000000000002-0000000000000019.wal".to_owned(), Vec::new());
+                one(Code::WalShort, nowhere())
+            }),
+        ),
         // ---- what etcd panics at ---------------------------------------------------------------------------------------
         entry(
             Code::ReplayRefused,
