@@ -19,6 +19,14 @@ pub fn database(path: &Path) -> Result<Source, Error> {
     refuse_locked(source)
 }
 
+/// What is to be said beside the numbers of another program's database, which etcd's tools print without a word.
+pub fn not_etcds(source: &Source) -> String {
+    let name = source.name();
+    format!(
+        "{name}: is a bbolt database, but not etcd's: its buckets are others. The numbers are those that etcd's tools print for it"
+    )
+}
+
 /// Refuses a file that a running etcd holds.
 pub fn refuse_locked(source: Source) -> Result<Source, Error> {
     if source.flock() == Lock::Held {

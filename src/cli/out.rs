@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use clap::ValueEnum;
-use coldbolt::words::error::steers;
+use coldbolt::words::error::{printable, steers};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 use serde_json::Value;
@@ -183,6 +183,11 @@ pub fn count(n: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+/// The command line, for what says how it was made.
+pub fn command_line() -> Vec<String> {
+    std::env::args_os().map(|arg| printable(&arg.to_string_lossy())).collect()
 }
 
 #[cfg(test)]

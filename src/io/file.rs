@@ -72,10 +72,12 @@ impl InputFile {
         self.file.read_exact_at(buf, offset).map_err(|error| {
             let what = if error.kind() == std::io::ErrorKind::UnexpectedEof {
                 let now = self.file.metadata().map_or(0, |m| m.len());
-                format!(
-                    "{wanted} bytes wanted here, but the file ends at byte {now} (it had {} when it was opened)",
-                    self.len
-                )
+                let before = if now == self.len {
+                    String::new()
+                } else {
+                    format!(" (it had {} when it was opened)", self.len)
+                };
+                format!("{wanted} bytes wanted here, but the file ends at byte {now}{before}")
             } else {
                 format!("{wanted} bytes wanted here: {error}")
             };

@@ -12,8 +12,8 @@ use crate::io::parallel::join;
 use crate::io::source::Lock;
 use crate::io::{Gate, Source};
 use crate::ops::inspect::metas;
-use crate::snap::backup::Trailer;
-use crate::store::digest::{Digests, digests};
+use crate::snap::backup::{TRAILER, Trailer};
+use crate::store::digest::{Digests, digests, sha256};
 use crate::store::scan::{KeyDepth, Scan, ScanOptions, scan};
 use crate::words::error::{At, Corrupt, Result, printable};
 use crate::words::finding::{Code, Finding, Severity};
@@ -93,12 +93,32 @@ impl Run<'_> {
         // A member's own database has none, whatever its last bytes look like.
         let trailer = if alone { Trailer::read(db.source(), db.size()) } else { Ok(Trailer::Absent) };
         match trailer {
-            Ok(trailer) => (trailer, alone),
+            Ok(trailer) => (self.appended(db, trailer).unwrap_or(trailer), alone),
             Err(corrupt) => {
                 self.found.push(Finding::from_corrupt(&db.source().name(), *corrupt));
                 (Trailer::Absent, false)
             }
         }
+    }
+
+    /// The trailer right behind the database, if it is right, and other bytes follow it. Who appends to files does it to
+    /// few: those are read once more.
+    fn appended(&mut self, db: &Db<'_>, trailer: Trailer) -> Option<Trailer> {
+        if self.options.level < Level::Bytes {
+            return None;
+        }
+        let (source, size) = (db.source(), db.size());
+        let digest = trailer.appended_to(source, size).ok()??;
+        let part = Relay::new(self.monitor).without_findings();
+        if sha256(source, size, &part).ok()? != digest {
+            return None;
+        }
+        let end = size.saturating_add(TRAILER);
+        let bytes = source.len().saturating_sub(end);
+        let what =
+            format!("{bytes} bytes are appended to the file: its SHA-256, which is right, ends before them");
+        self.found.push(Finding::new(Code::TrailingBytes, &source.name(), At::offset(end), what));
+        Some(Trailer::Present { digest, payload: size })
     }
 
     /// Undecodable values belong to a level that may not have been asked for.
@@ -262,6 +282,7 @@ impl Run<'_> {
         }
         self.verification.measured.payload_sha256 = payload;
         let against = self.manifest(source, digest.as_ref());
+        let against = self.compared_contents(against);
         self.verification.measured.digests = digest.filter(|_| self.options.digests);
         if self.options.level < Level::Bytes {
             return self.level(Level::Bytes, Outcome::NotRun, "not asked for");

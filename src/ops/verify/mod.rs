@@ -1,6 +1,7 @@
 //! `verify`: how good a backup is, level by level, with everything that is wrong and what it means.
 
 mod consistency;
+mod contents;
 mod database;
 pub mod evidence;
 pub mod fleet;
@@ -163,6 +164,8 @@ struct Run<'m> {
     monitor: &'m dyn Monitor,
     found: Teller<'m>,
     verification: Verification,
+    /// What of a directory's files besides the database was compared with a manifest, or why nothing was.
+    compared: Option<std::result::Result<String, String>>,
 }
 
 impl<'m> Run<'m> {
@@ -187,7 +190,7 @@ impl<'m> Run<'m> {
             reached: None,
         };
         let found = Teller::new(options.max_findings, monitor);
-        Run { options, closeness, monitor, found, verification }
+        Run { options, closeness, monitor, found, verification, compared: None }
     }
 
     fn file(mut self, source: &Source) -> Result<Verification> {
@@ -211,6 +214,7 @@ impl<'m> Run<'m> {
             (None, Some(path)) => Some(Source::open(path)?),
             (None, None) => None,
         };
+        self.contents(dir)?;
         if let Some(source) = source {
             match datadir::require_database(&source) {
                 Ok(()) => database = self.database(&source, false)?,
@@ -225,6 +229,7 @@ impl<'m> Run<'m> {
         } else {
             self.no_database("there is no member/snap/db");
         }
+        self.database_in_contents(dir);
         if self.options.level < Level::Wal {
             self.level(Level::Wal, Outcome::NotRun, "not asked for");
         } else {
@@ -261,7 +266,11 @@ impl<'m> Run<'m> {
 
     fn no_database(&mut self, why: &str) {
         for level in [Level::Identity, Level::Bytes, Level::Pages, Level::Mvcc] {
-            self.level(level, Outcome::Inconclusive, why);
+            match self.compared_contents(None).filter(|_| level == Level::Bytes) {
+                Some(Ok(compared)) => self.judge(level, compared),
+                Some(Err(why)) => self.level(level, Outcome::Inconclusive, why),
+                None => self.level(level, Outcome::Inconclusive, why),
+            }
         }
     }
 
