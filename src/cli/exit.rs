@@ -81,6 +81,7 @@ fn of_error(error: &Error) -> u8 {
         Error::Damaged { .. } => BAD,
         Error::Refused(refusal) => of_refusal(refusal),
         Error::Output { source, .. } => of_output(source),
+        Error::Miswritten { .. } => FAULT,
         _ => FAULT,
     }
 }
@@ -107,8 +108,6 @@ fn of_output(error: &io::Error) -> u8 {
     match error.kind() {
         ErrorKind::AlreadyExists => BAD,
         ErrorKind::InvalidInput if error.raw_os_error().is_none() => USAGE,
-        // Not of the system: what was read back is not what was written.
-        ErrorKind::Other if error.raw_os_error().is_none() => FAULT,
         _ => IO,
     }
 }

@@ -24,6 +24,7 @@ fn text(hint: Hint) -> String {
         }
         Hint::CopyLive => "; stop etcd, or say --allow-live",
         Hint::DefragLive => ". Stop it, or use `etcdctl defrag`",
+        Hint::DefragElsewhere => "; `coldbolt defrag FILE -o NEW` makes a new file of it",
         Hint::StillRising => "; its revision is still rising",
         Hint::FinishCompaction => ": --live-only finishes it, or etcd when it starts",
         Hint::NameLog => "; give a data directory, its member/wal, or --wal-dir",

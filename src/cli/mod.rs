@@ -215,8 +215,7 @@ pub fn main() -> ExitCode {
     }));
     let cli = Cli::parse_from(words(std::env::args_os().collect()));
     if cli.global.jobs > 0 {
-        // Fails only if the pool exists already, and this is the first use.
-        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads(cli.global.jobs)).build_global();
+        coldbolt::io::parallel::start(threads(cli.global.jobs));
     }
     coldbolt::io::map_all_files(cli.global.mmap);
     if writes(&cli.command) {

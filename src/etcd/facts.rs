@@ -92,6 +92,9 @@ pub struct UserFact {
     pub roles: Vec<String>,
     /// Whether a password is set.
     pub has_password: bool,
+    /// Whether a role's name is other bytes than UTF-8.
+    #[serde(skip)]
+    pub has_role_not_utf8: bool,
 }
 
 /// A role.
@@ -213,7 +216,8 @@ impl Facts {
         let user = User::decode(value).map_err(|e| e.to_string())?;
         self.auth.users.push(UserFact {
             name: show(key),
-            roles: user.roles,
+            has_role_not_utf8: user.roles.iter().any(|role| std::str::from_utf8(role).is_err()),
+            roles: user.roles.iter().map(|role| show(role)).collect(),
             has_password: !user.password.is_empty(),
         });
         if user.name == key { Ok(()) } else { Err(format!("the value names user {}", show(&user.name))) }

@@ -89,8 +89,8 @@ pub struct RequestHeader {
     #[prost(uint64, tag = "1")]
     pub id: u64,
     /// The authenticated user, empty without auth.
-    #[prost(string, tag = "2")]
-    pub username: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub username: Vec<u8>,
     /// The revision of the auth store the check was made at.
     #[prost(uint64, tag = "3")]
     pub auth_revision: u64,

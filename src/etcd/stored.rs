@@ -117,6 +117,22 @@ pub fn last(keys: &Bucket<'_, '_>) -> Result<Option<BucketKey>, Box<Corrupt>> {
     key.map(Some).map_err(|fault| fault.corrupt(At::default().bucket(BUCKET).key(item.key)))
 }
 
+/// The last stored revision whose key decodes; `None` when there is none.
+///
+/// # Errors
+/// Damage on the way to it.
+pub fn last_that_decodes(keys: &Bucket<'_, '_>) -> Result<Option<BucketKey>, Box<Corrupt>> {
+    let mut cursor = keys.cursor();
+    let mut item = cursor.last()?;
+    while let Some(there) = item {
+        if let Some(key) = read_key(there.key).ok().filter(|_| !there.is_bucket) {
+            return Ok(Some(key));
+        }
+        item = cursor.prev()?;
+    }
+    Ok(None)
+}
+
 /// One stored version of a key.
 #[derive(Debug, Clone, Copy)]
 pub struct Stored<'p> {

@@ -17,11 +17,12 @@ pub(super) fn version_in(entry: &EntryView<'_>) -> Option<Minor> {
     if entry.entry_type() != Some(EntryType::Normal) {
         return None;
     }
-    match decode(entry.bytes()) {
-        Request::V3(request) => Minor::of(&request.cluster_version_set?.ver),
-        Request::V2(request) if request.path == "/0/version" => Minor::of(&request.val),
-        _ => None,
-    }
+    let version = match decode(entry.bytes()) {
+        Request::V3(request) => request.cluster_version_set?.ver,
+        Request::V2(request) if request.path == b"/0/version" => request.val,
+        _ => return None,
+    };
+    Minor::of(std::str::from_utf8(&version).ok()?)
 }
 
 /// The version that wrote the files, as far as they tell: the newest that the database or the log names.

@@ -310,6 +310,10 @@ codes! {
         "Main revisions after the last compaction have a hole: whole transactions are missing.",
         "etcd does not check it; watchers miss those changes for ever.",
         "Data is lost: compare with another member or an older backup.";
+    DeletedAndPut, "deleted-and-put", Warning, Mvcc,
+        "One transaction deletes a key and puts it again, which etcd takes only where the deletion goes up to the last key (--from-key).",
+        "etcd 3.4.34, 3.5.16, 3.6 and newer lose what was put if they compact at exactly this revision; a read of the key then ends the server: 'range failed to find revision pair'. A compaction at a later revision is safe.",
+        "Before any compaction, put any key and compact at that later revision. If a compaction at this very revision is unfinished, read the key with `coldbolt get` and put it again once etcd has started.";
     CompactionMarks, "compaction-marks", Damage, Mvcc,
         "The marks of the last compaction contradict each other: one was finished that is later than the last one asked for.",
         "etcd takes the greater one.",
@@ -330,6 +334,10 @@ codes! {
         "A user has a role that does not exist, or authentication is on without a root user.",
         "etcd ignores the role; without root nobody can administer it.",
         "Compare with another member or an older backup.";
+    RoleNotUtf8, "role-not-utf8", Warning, Mvcc,
+        "A user has a role whose name is not UTF-8.",
+        "etcd up to 3.6 takes any bytes; 3.7 panics when it starts: 'failed to unmarshal authpb.User ... invalid UTF-8'.",
+        "Before an upgrade to 3.7, give the user a role of another name and revoke this one.";
     AlarmActive, "alarm-active", Warning, Mvcc,
         "An alarm is raised: NOSPACE refuses writes, CORRUPT refuses everything.",
         "etcd keeps it raised after a restore until `etcdctl alarm disarm`.",

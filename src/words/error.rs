@@ -47,6 +47,15 @@ pub enum Error {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// What was written is not what it should be when it is read back; nothing of it was kept. A fault of this library,
+    /// or of what it was written on.
+    #[error("{what}: read back, {told}")]
+    Miswritten {
+        /// What was written.
+        what: String,
+        /// How it differs.
+        told: String,
+    },
 }
 
 impl Error {

@@ -21,6 +21,8 @@ pub enum Hint {
     CopyLive,
     /// Stop etcd, or have it defragment its own database.
     DefragLive,
+    /// Write it to a new file, and put that there.
+    DefragElsewhere,
     /// Stop etcd: the revision that was asked for is still rising.
     StillRising,
     /// A finished compaction leaves nothing behind.

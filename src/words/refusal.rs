@@ -325,6 +325,18 @@ pub enum Refusal {
         /// What the other run made.
         path: PathBuf,
     },
+    /// What is to be replaced has other names.
+    #[error(
+        "{}: has {names} names (hard links), and what one of them is opened by must stay what the others find: it is not \
+         replaced",
+        show(path)
+    )]
+    OtherNames {
+        /// The file.
+        path: PathBuf,
+        /// How many names it has.
+        names: u64,
+    },
     /// The place is inside a directory that is only read.
     #[error("{}: lies in {}, which is only read; choose a place outside of it", show(path), show(input))]
     InsideInput {
@@ -370,6 +382,7 @@ impl Refusal {
             Refusal::VersionUnknown { .. } => Some(Hint::TargetVersion),
             Refusal::Sealed { .. } => Some(Hint::Unseal),
             Refusal::LogInside { .. } => Some(Hint::LogElsewhere),
+            Refusal::OtherNames { .. } => Some(Hint::DefragElsewhere),
             _ => None,
         }
     }

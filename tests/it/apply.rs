@@ -151,7 +151,7 @@ fn users_are_made_changed_and_deleted_as_etcd_does_it() {
     let u = User::decode(made.given("authUsers", b"u").unwrap()).unwrap();
     assert_eq!(
         (u.name.as_slice(), u.password.as_slice(), u.roles.as_slice()),
-        (&b"u"[..], &b"yy"[..], &["root".to_owned()][..])
+        (&b"u"[..], &b"yy"[..], &[b"root".to_vec()][..])
     );
     assert_eq!(made.given("authUsers", b"ann"), None);
     // One more for each that changed something.
@@ -192,7 +192,7 @@ fn roles_are_made_changed_and_deleted_as_etcd_does_it() {
     assert_eq!(permissions, [(0, &b"k"[..], &b"l"[..])]);
     assert_eq!(made.given("authRoles", b"reader"), None);
     // Who had the role has it no more.
-    assert_eq!(User::decode(made.given("authUsers", b"ann").unwrap()).unwrap().roles, ["w"]);
+    assert_eq!(User::decode(made.given("authUsers", b"ann").unwrap()).unwrap().roles, [b"w"]);
     // What older versions grant.
     assert_eq!(applied("3.4.24", vec![permit("reader", 1, "b", "a")]).done, "+");
     let unknown = applied("3.5", vec![permit("reader", 1, "b", "a")]);

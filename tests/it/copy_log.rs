@@ -23,7 +23,7 @@ use support::member::{Files, Member, Record};
 type Content = BTreeMap<String, BTreeMap<Vec<u8>, Vec<u8>>>;
 
 fn request(of: impl FnOnce(&mut InternalRaftRequest)) -> Vec<u8> {
-    let header = RequestHeader { id: 1, username: "root".to_owned(), auth_revision: 3 };
+    let header = RequestHeader { id: 1, username: "root".into(), auth_revision: 3 };
     let mut request = InternalRaftRequest { header: Some(header), ..InternalRaftRequest::default() };
     of(&mut request);
     request.encode_to_vec()

@@ -11,7 +11,9 @@ use coldbolt::io::dest::dir::{Step, Steps};
 use coldbolt::ops::restore::{Destination, RestoreOptions, restore_with};
 use coldbolt::words::monitor::Quiet;
 use serde_json::Value;
+use support::buckets::Buckets;
 use support::content::{self, Content, content};
+use support::member::{Member, Record, state};
 use support::{Input, Run, args, coldbolt, command, fixture, unpack};
 
 fn snapshot() -> Input {
@@ -161,6 +163,40 @@ fn every_option_is_rehearsed_by_a_dry_run() {
         assert!(table.code == 0 && table.text().contains(due), "{}", table.text());
     }
     input.unchanged();
+}
+
+/// What `--newer` says of a file or directory.
+fn raised_by(newer: &Path, temp: &Path) -> String {
+    let (input, dir) = (snapshot(), temp.join("raised"));
+    let newer = newer.to_str().unwrap();
+    let flags = ["--dry-run", "--bump-revision", "auto", "--mark-compacted", "--newer", newer];
+    json(&restore(&input, &dir, &flags))["raised"]["why"].to_string()
+}
+
+#[test]
+fn a_received_snapshot_in_the_log_counts_for_how_far_the_cluster_went() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut member = Member::good();
+    let records = &mut member.segments.last_mut().unwrap().records;
+    records.extend([Record::Snapshot { index: 5000, term: 2 }, state(2, 5000)]);
+    let data = temp.path().join("newer");
+    member.files().write(&data);
+    // The database is at revision 9 and index 20.
+    let why = raised_by(&data, temp.path());
+    assert!(why.contains("4980 entries in its log come after it: at most 4989"), "{why}");
+}
+
+#[test]
+fn a_last_revision_that_does_not_decode_leaves_the_one_before_it() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut all = Buckets::good();
+    for key in [&b"zzzzzzzzz"[..], b"zzzzzzzzzz"] {
+        all.put("key", key, b"");
+    }
+    let newer = temp.path().join("newer.db");
+    fs::write(&newer, all.file().bytes).unwrap();
+    let why = raised_by(&newer, temp.path());
+    assert!(why.contains("newer.db is at revision 9"), "{why}");
 }
 
 /// raft knows no configuration without a voter, whichever id is the lowest.

@@ -8,6 +8,7 @@
 pub mod dir;
 pub(crate) mod hashed;
 mod partial;
+pub(crate) mod predecessor;
 #[doc(hidden)]
 pub mod writeback;
 
@@ -23,6 +24,7 @@ use rustix::io::Errno;
 use crate::io::dest::partial::Partial;
 pub(in crate::io) use crate::io::dest::partial::is_ours;
 pub use crate::io::dest::partial::{abandon, hear_of_taken_over};
+use crate::io::dest::predecessor::Predecessor;
 use crate::io::dest::writeback::Writeback;
 use crate::words::error::{Error, Result, show};
 use crate::words::refusal::Refusal;
@@ -118,20 +120,33 @@ impl Dest {
     /// # Errors
     /// [`Error::Output`], also when something has appeared at the place meanwhile that must stay.
     pub fn finish(mut self) -> Result<()> {
-        self.place().map_err(|source| Error::Output { what: show(&self.path), source })
+        self.place(None).map_err(|source| Error::Output { what: show(&self.path), source })
     }
 
-    fn place(&mut self) -> io::Result<()> {
+    /// The same for a file that replaces `old`, of which who waits for its lock finds the first `head` bytes blank.
+    pub(crate) fn finish_after(mut self, old: &Predecessor, head: u64) -> Result<()> {
+        self.place(Some((old, head))).map_err(|source| Error::Output { what: show(&self.path), source })
+    }
+
+    fn place(&mut self, old: Option<(&Predecessor, u64)>) -> io::Result<()> {
         if let Some(file) = &mut self.file {
             file.sync()?;
         }
         let (to, existing) = (&self.path, self.existing);
-        self.partial.put(|partial| match existing {
-            Existing::Replace => fs::rename(partial, to),
-            Existing::Keep => rename_to_nothing(partial, to),
-        })?;
         let parent = self.path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(parent)?.sync_all()
+        let parent = File::open(parent)?;
+        self.partial.put(|partial| {
+            match existing {
+                Existing::Replace => fs::rename(partial, to),
+                Existing::Keep => rename_to_nothing(partial, to),
+            }?;
+            match old {
+                // What a power failure could bring back is retired only when it cannot.
+                Some((old, head)) => parent.sync_all().and_then(|()| old.retire(head)),
+                None => Ok(()),
+            }
+        })?;
+        parent.sync_all()
     }
 }
 

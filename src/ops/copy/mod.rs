@@ -182,7 +182,8 @@ fn attempts(
         match outcome {
             Ok(report) if unchanged => return Ok(report),
             Err(error) if unchanged || matches!(error, Error::Cancelled) => return Err(error),
-            Err(error @ Error::Output { .. }) if options.live == Live::Refuse => return Err(error),
+            // What could not be written would not be the next time.
+            Err(error @ Error::Output { .. }) => return Err(error),
             _ if options.live == Live::Refuse => {
                 let told = "changed while it was read: it is in use. Nothing was kept".to_owned();
                 return Err(Error::unreadable(
@@ -191,6 +192,8 @@ fn attempts(
                 ));
             }
             Ok(report) if left == 0 => return Ok(report),
+            // Of a source that changes it is no fault that it does not read back as it was.
+            Err(Error::Miswritten { .. }) => {}
             Err(error) if left == 0 => return Err(error),
             _ => {}
         }
@@ -350,10 +353,8 @@ fn read_back<W>(
     monitor: &dyn Monitor,
 ) -> Result<Measured> {
     let wrong = |what: String| {
-        let source = std::io::Error::other(format!(
-            "read back, {what}: this is a fault of the copy, and none was kept"
-        ));
-        Err(Error::Output { what: copy.name(), source })
+        let told = format!("{what}: this is a fault of the copy, and none was kept");
+        Err(Error::Miswritten { what: copy.name(), told })
     };
     // Of pages and items that are those that were verified no history has to be gone through again.
     let keys = if made.content.is_some() { KeyDepth::Stored } else { KeyDepth::History };

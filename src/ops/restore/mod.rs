@@ -11,7 +11,7 @@ mod raise;
 mod report;
 mod start;
 
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use self::database::Edits;
@@ -20,6 +20,7 @@ pub use self::raise::{Bump, Raise};
 pub use self::report::{Destination, MemberReport, OutFile, RestoreOptions, RestoreReport, Warning};
 use super::verify::{Closeness, Level, LevelReport, Outcome, Verification, refuse_damage, verify_file};
 use crate::bolt::Db;
+use crate::bolt::writer::Summary;
 use crate::codec::to_u64;
 use crate::etcd::Input;
 use crate::etcd::bootstrap;
@@ -38,7 +39,7 @@ pub use crate::store::keep::KeyFilter;
 use crate::store::scan::{Crc, KeyDepth, ScanOptions, scan};
 use crate::wal::writer::SEGMENT_SIZE;
 use crate::words::cause::Cause;
-use crate::words::error::{Error, Result, show};
+use crate::words::error::{Corrupt, Error, Result, show};
 use crate::words::finding::{Code, Severity};
 use crate::words::hint::{Hint, Note};
 use crate::words::ids::MemberId;
@@ -76,19 +77,21 @@ pub fn restore_with(
     layout.check()?;
     // Reading a cold file for two ends at once would have its disk go back and forth.
     let first = options.dry_run || is_cold(source);
-    let ((verification, warnings), (plan, built)) = beside(
+    let ((verification, warnings), (plan, built, length)) = beside(
         first,
         monitor,
         |monitor| verified(source, options, monitor),
         |monitor| {
             let plan = Plan::new(source, &cluster, options, monitor)?;
             let built = if options.dry_run { None } else { Some(layout.build(&plan, steps, monitor)?) };
-            Ok((plan, built))
+            // How long it would be is known when it is written, to nowhere.
+            let length = if built.is_some() { 0 } else { plan.write(io::empty(), monitor)?.0.bytes };
+            Ok((plan, built, length))
         },
     )?;
     let db_length = match built {
         Some(built) => built.place(&plan, &verification)?,
-        None => plan.db.size(),
+        None => length,
     };
     Ok(RestoreReport {
         source: source.name(),
@@ -170,6 +173,8 @@ struct Plan<'p, 's> {
     raised: Option<Raise>,
     /// What follows from what was asked for.
     advice: Vec<Note>,
+    /// Whether what is damaged in the content is taken as it is.
+    damage_allowed: bool,
     /// The source as it was before anything was read.
     stamp: Option<Stamp>,
 }
@@ -213,6 +218,7 @@ impl<'p, 's> Plan<'p, 's> {
             edits.clear_alarms(&facts);
         }
         Ok(Plan {
+            damage_allowed: options.allow_damage,
             cluster,
             version,
             edits,
@@ -223,6 +229,11 @@ impl<'p, 's> Plan<'p, 's> {
             advice,
             stamp,
         })
+    }
+
+    /// Writes the database.
+    fn write<W: Write + Seek>(&self, out: W, monitor: &dyn Monitor) -> Result<(Summary, u32)> {
+        self.edits.write(&self.db, out, monitor)
     }
 
     /// The revision that the result is at.
@@ -261,11 +272,8 @@ impl Built<'_> {
         }
         let (ours, theirs) = (self.keys, source.measured.key_bucket);
         if plan.edits.keys_are_the_sources() && ours != theirs {
-            let what = format!(
-                "read back, its keys have the CRC-32C {:08x}, the source's {:08x}",
-                ours.crc, theirs.crc
-            );
-            return Err(Error::Output { what: show(self.dest.partial()), source: io::Error::other(what) });
+            let told = format!("its keys have the CRC-32C {:08x}, the source's {:08x}", ours.crc, theirs.crc);
+            return Err(Error::Miswritten { what: show(self.dest.partial()), told });
         }
         // The log first: a data directory in its place is complete.
         let placed: Option<Placed> = self.log_dest.map(DestDir::place).transpose()?;
@@ -282,14 +290,13 @@ impl Built<'_> {
 /// Reads the database with the reader: all pages, and whether it holds what was written. `hash` is the status hash of
 /// that.
 fn read_back(path: &Path, plan: &Plan<'_, '_>, hash: u32, monitor: &dyn Monitor) -> Result<Crc> {
-    let wrong = |what: String| Error::Output {
-        what: show(path),
-        source: io::Error::other(format!("read back, {what}")),
-    };
+    let wrong = |told: String| Error::Miswritten { what: show(path), told };
     let result = Source::open(path)?;
     let db = Db::open(&result).map_err(|c| wrong(c.to_string()))?;
     let scan = scan(&db, ScanOptions { limit: 1, gate: None, keys: KeyDepth::Stored }, monitor)?;
-    if let Some(fault) = scan.faults.kept.first() {
+    // Damage of the content that is allowed is there again: that it is the source's the hash tells.
+    let ours = |fault: &&Corrupt| !(plan.damage_allowed && fault.code.level() == Level::Mvcc);
+    if let Some(fault) = scan.faults.kept.iter().find(ours) {
         return Err(wrong(fault.to_string()));
     }
     if scan.hash != hash {
@@ -411,8 +418,7 @@ impl<'c> Layout<'c> {
                 copied.map_err(|source| Error::Output { what: show(&path), source })?;
                 file.finish()?;
             } else {
-                let (summary, hash) =
-                    plan.edits.write(&plan.db, &mut file, monitor).map_err(|e| e.of_output(&path))?;
+                let (summary, hash) = plan.write(&mut file, monitor).map_err(|e| e.of_output(&path))?;
                 let keys = while_syncing(|| file.finish(), || read_back(&path, plan, hash, monitor))?;
                 written = Some((path, summary.bytes, keys));
             }

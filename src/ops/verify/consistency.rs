@@ -163,6 +163,11 @@ fn auth(scan: &Scan, name: &str, found: &mut Teller<'_>) {
             );
         }
     }
+    for user in auth.users.iter().filter(|user| user.has_role_not_utf8) {
+        let what =
+            format!("user {} has roles whose names are not UTF-8: {}", user.name, user.roles.join(", "));
+        found.say(Code::RoleNotUtf8, name, what);
+    }
     let root = auth.users.iter().any(|u| u.name == "root" && u.roles.iter().any(|r| r == "root"));
     if auth.enabled && !root && scan.knows("authUsers") {
         found.say(

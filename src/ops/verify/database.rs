@@ -8,7 +8,7 @@ use crate::bolt::{Db, Pgid};
 use crate::codec::checksum;
 use crate::etcd::schema::storage_version;
 use crate::io::gate::{OpenAtEnd, is_cold};
-use crate::io::parallel::join;
+use crate::io::parallel::behind;
 use crate::io::source::Lock;
 use crate::io::{Gate, Source};
 use crate::ops::inspect::metas;
@@ -204,7 +204,7 @@ impl Run<'_> {
         let walker = || {
             walking.then(|| scan(db, ScanOptions { limit, gate: gate.as_ref(), keys: self.keys() }, &part))
         };
-        let (digest, scan) = join(reader, walker);
+        let (digest, scan) = behind(reader, walker);
         let scan = scan.transpose()?;
         self.monitor.end();
         Ok(Read { digest: digest.filter(|_| hashing), scan })

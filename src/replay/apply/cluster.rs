@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 use prost::Message;
 use serde::Deserialize;
 
+use crate::codec::go::go_text;
 use crate::codec::json::{quote, strings};
 use crate::etcd::member::Member;
-use crate::etcd::request::{Attributes, DowngradeInfoSetRequest, V2Request};
+use crate::etcd::request::{DowngradeInfoSetRequest, V2Request};
 use crate::etcd::schema::Minor;
 use crate::raft::ConfChange;
 use crate::replay::apply::version::Holds;
@@ -19,6 +20,7 @@ use crate::replay::membership::{Changed, Cluster, Rules, TOO_MANY_LEARNERS, Unfi
 use crate::words::finding::{Code, Severity};
 use crate::words::hint::Hint;
 use crate::words::ids::MemberId;
+use crate::words::text::show_bytes;
 
 #[derive(Deserialize)]
 struct V2Attributes {
@@ -110,32 +112,29 @@ impl Replayer<'_, '_> {
         self.buckets.put("meta", b"confState", json.into_bytes());
     }
 
-    pub(super) fn member_attributes(&mut self, id: MemberId, attributes: Attributes) -> Done {
+    pub(super) fn member_attributes(&mut self, id: MemberId, name: String, client_urls: Vec<String>) -> Done {
         let Some(member) = self.cluster.members.get(&id) else {
             return Done::Rejected("the member does not exist");
         };
-        let member = Member { name: attributes.name, client_urls: attributes.client_urls, ..member.clone() };
+        let member = Member { name, client_urls, ..member.clone() };
         self.cluster.members.insert(id, member);
         self.save(id);
         Done::Applied
     }
 
-    pub(super) fn cluster_version(&mut self, version: &str) -> Replied {
-        let numbers: Vec<&str> = version.split('.').collect();
-        if numbers.len() != 3
-            || !numbers.iter().all(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
-        {
-            return Err(self.refuse(format!(
-                "the cluster version {} is none: etcd panics",
-                crate::words::error::printable(version)
-            )));
+    pub(super) fn cluster_version(&mut self, version: &[u8]) -> Replied {
+        let numbers: Vec<&[u8]> = version.split(|b| *b == b'.').collect();
+        if numbers.len() != 3 || !numbers.iter().all(|n| !n.is_empty() && n.iter().all(u8::is_ascii_digit)) {
+            return Err(
+                self.refuse(format!("the cluster version {} is none: etcd panics", show_bytes(version)))
+            );
         }
-        self.buckets.put("cluster", b"clusterVersion", version.as_bytes().to_vec());
+        self.buckets.put("cluster", b"clusterVersion", version.to_vec());
         Ok(Done::Applied)
     }
 
     pub(super) fn downgrade(&mut self, r: &DowngradeInfoSetRequest) -> Done {
-        let target = if r.enabled { quote(&r.ver) } else { quote("") };
+        let target = if r.enabled { quote(&go_text(&r.ver)) } else { quote("") };
         let json = format!("{{\"target-version\":{target},\"enabled\":{}}}", r.enabled);
         self.buckets.put("cluster", b"downgrade", json.into_bytes());
         Done::Applied
@@ -149,25 +148,24 @@ impl Replayer<'_, '_> {
             ));
         }
         let plain =
-            r.method == "PUT" && r.prev_exist.is_none() && r.prev_index == 0 && r.prev_value.is_empty();
-        if plain && r.path == "/0/version" {
+            r.method == b"PUT" && r.prev_exist.is_none() && r.prev_index == 0 && r.prev_value.is_empty();
+        if plain && r.path == b"/0/version" {
             return self.cluster_version(&r.val);
         }
-        let member = r.path.strip_prefix("/0/members/").and_then(|rest| rest.strip_suffix("/attributes"));
-        let member = member.and_then(|id| id.parse().ok()).filter(|_| plain);
+        let member = r.path.strip_prefix(b"/0/members/").and_then(|rest| rest.strip_suffix(b"/attributes"));
+        let member = member.and_then(|id| std::str::from_utf8(id).ok()?.parse().ok()).filter(|_| plain);
         if let Some(id) = member {
-            let attributes: V2Attributes = serde_json::from_str(&r.val)
+            let attributes: V2Attributes = serde_json::from_str(&go_text(&r.val))
                 .map_err(|_| self.refuse("a member's attributes do not decode: etcd panics"))?;
-            let attributes =
-                Attributes { name: attributes.name, client_urls: attributes.client_urls.unwrap_or_default() };
-            return Ok(self.member_attributes(id, attributes));
+            let urls = attributes.client_urls.unwrap_or_default();
+            return Ok(self.member_attributes(id, attributes.name, urls));
         }
         if self.version.minor == Minor::V36 {
             return Err(self.refuse(
                 "a request of the v2 API, at which etcd 3.6 panics: it was written by an older version",
             ));
         }
-        if r.method != "SYNC" && r.method != "QGET" {
+        if r.method != b"SYNC" && r.method != b"QGET" {
             self.say(
                 Code::ReplayV2,
                 Severity::Warning,

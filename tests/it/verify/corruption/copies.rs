@@ -33,7 +33,7 @@ fn writing() -> Member {
 }
 
 fn root() -> InternalRaftRequest {
-    let header = RequestHeader { id: 1, username: "root".to_owned(), auth_revision: 3 };
+    let header = RequestHeader { id: 1, username: "root".into(), auth_revision: 3 };
     InternalRaftRequest { header: Some(header), ..InternalRaftRequest::default() }
 }
 
@@ -252,8 +252,8 @@ pub fn entries() -> Vec<Entry> {
             Other(|| {
                 let mut member = writing();
                 let add = AuthUserAddRequest {
-                    name: "eve".to_owned(),
-                    password: "pw".to_owned(),
+                    name: "eve".into(),
+                    password: "pw".into(),
                     ..AuthUserAddRequest::default()
                 };
                 set(&mut member, 21, InternalRaftRequest { auth_user_add: Some(add), ..root() });
@@ -280,9 +280,9 @@ pub fn entries() -> Vec<Entry> {
                 let mut member = writing();
                 let request = V2Request {
                     id: 1,
-                    method: "PUT".to_owned(),
-                    path: "/1/key".to_owned(),
-                    val: "v".to_owned(),
+                    method: "PUT".into(),
+                    path: "/1/key".into(),
+                    val: "v".into(),
                     ..V2Request::default()
                 };
                 member.entry(21).data = Some(request.encode_to_vec());
