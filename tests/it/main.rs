@@ -12,6 +12,7 @@ mod crash;
 mod defrag;
 mod disaster;
 mod fixtures;
+mod given;
 mod golden;
 mod keyspace;
 mod keyspace_fold;

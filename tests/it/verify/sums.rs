@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use coldbolt::Severity;
-use coldbolt::bolt::writer::{Freelist, Options};
+use coldbolt::bolt::writer::{FreelistPage, Options};
 use coldbolt::codec::checksum::sha256;
 use coldbolt::ops::verify::policy::{Rule, RuleResult, RuleSeverity};
 use coldbolt::ops::verify::{
@@ -157,7 +157,7 @@ fn the_exit_code_is_that_of_the_worst_input_whether_or_not_somebody_reads_the_an
 #[test]
 fn a_leaked_page_is_a_warning_that_names_who_refuses_it_and_bad_if_strict() {
     let dir = tempfile::tempdir().unwrap();
-    let options = Options { freelist: Freelist::Stored, ..Options::default() };
+    let options = Options { freelist: FreelistPage::Stored, ..Options::default() };
     let mut image = Image { trailer: false, ..Image::snapshot(Buckets::good().database(options)) };
     image.grow(1);
     let mut bytes = image.bytes;
