@@ -36,8 +36,12 @@ fn text(hint: Hint) -> String {
             );
         }
         Hint::LogElsewhere => "; leave --wal-dir out, or put it elsewhere",
+        Hint::CopyToStart => {
+            "; `coldbolt copy` takes all of it, with --as data-dir as a directory that every etcd of the same version starts from"
+        }
         Hint::AllowDamage => "; with --allow-damage it takes what can be read",
         Hint::CopyFirst => ": `coldbolt copy` folds them in first",
+        Hint::SkipHashCheck => ". Say --skip-hash-check if it was copied from a stopped member",
         Hint::Unseal => "; `coldbolt verify` tells whether it is right, `coldbolt unseal` takes it off",
         Hint::EtcdVersion => ": say --etcd-version",
         Hint::EtcdVersionIfNewer => ", say --etcd-version if it was newer",

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use coldbolt::etcd::Input;
 use coldbolt::etcd::schema::Minor;
 use coldbolt::ops::restore::{Bump, Destination, KeyFilter, RestoreOptions, RestoreReport, Warning, restore};
 use serde_json::json;
@@ -19,7 +20,7 @@ const DEFAULT_URL: &str = "http://localhost:2380";
 /// Make data directories that etcd starts from, out of a snapshot or a member's db.
 ///
 /// Flags, defaults, ids, log and raft snapshot are those of `etcdutl snapshot restore`. Unlike it, the source is
-/// verified in full first, a db without a trailer is taken for what it is, and the directories appear when they are
+/// verified in full first, and the directories appear when they are
 /// whole and on the disk, or not at all: they are built in a directory beside, with .partial at the end of its name,
 /// which is removed on failure and when the process is ended by SIGINT or SIGTERM; what a killed one leaves, the next
 /// run removes. Names of hosts are never looked up: --initial-cluster and --initial-advertise-peer-urls are compared
@@ -65,7 +66,7 @@ pub struct Args {
     /// the manifest was written: the last control plane's has all, the first one's only itself.
     #[arg(long, value_name = "etcd.yaml")]
     from_manifest: Option<PathBuf>,
-    /// Restore even if the file's SHA-256 trailer is wrong. Not needed for a db without one.
+    /// Restore even if the file's SHA-256 trailer is wrong, or if it has none, as a db copied from a member.
     #[arg(
         long,
         num_args = 0..=1,
@@ -172,8 +173,9 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         target,
         dry_run: args.dry_run,
     };
-    let source = input::database(&args.path)?;
-    let mut report = restore(&source, &options, context.monitor)?;
+    let source =
+        if args.path.is_dir() { Input::from(&args.path) } else { input::database(&args.path)?.into() };
+    let mut report = restore(source, &options, context.monitor)?;
     if taken.iter().any(|taken| taken.flag == "initial-cluster")
         && report.members_before != report.members.len()
     {

@@ -2,6 +2,7 @@
 
 use crate::bolt::Db;
 use crate::etcd::facts::Facts;
+use crate::etcd::semver::Semver;
 use crate::words::error::{At, Corrupt};
 use crate::words::finding::Code;
 
@@ -96,7 +97,8 @@ pub struct StorageVersion {
 pub fn storage_version(facts: &Facts) -> StorageVersion {
     let inferred =
         |version: &str, reason| StorageVersion { version: Some(version.to_owned()), stated: false, reason };
-    if let Some(stated) = facts.storage_version.as_deref().filter(|v| !v.is_empty()) {
+    // One that etcd cannot parse it takes for none (`UnsafeReadStorageVersion`).
+    if let Some(stated) = facts.storage_version.as_deref().filter(|v| Semver::parse(v).is_ok()) {
         let minor: Vec<&str> = stated.split('.').take(2).collect();
         return StorageVersion {
             version: Some(minor.join(".")),
@@ -110,5 +112,13 @@ pub fn storage_version(facts: &Facts) -> StorageVersion {
     if facts.consistent_index.is_some() {
         return inferred("3.4", "meta/consistent_index is there, meta/term is not");
     }
-    StorageVersion { version: None, stated: false, reason: "the meta bucket has no consistent index" }
+    let agreed = facts.cluster_version.as_deref().and_then(Minor::of);
+    match agreed {
+        Some(minor) => {
+            inferred(minor.name(), "nothing was ever written, and cluster/clusterVersion names it")
+        }
+        None => {
+            StorageVersion { version: None, stated: false, reason: "the meta bucket has no consistent index" }
+        }
+    }
 }

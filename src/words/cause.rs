@@ -37,6 +37,11 @@ pub enum Cause {
         /// The database in it, if it is a member's.
         database: Option<PathBuf>,
     },
+    /// A member's directory, where a file is meant that holds everything.
+    #[error(
+        "is a directory, a file is needed here: its database alone lacks the entries that only its log has"
+    )]
+    DirectoryWithLog,
     /// A pipe, a socket or a terminal.
     #[error("is not a regular file")]
     NotAFile,
@@ -86,6 +91,7 @@ impl Cause {
             Cause::NotThis { is: FileKind::Foreign(Foreign::Behind(at)), due: FileKind::Bolt, .. } => {
                 Some(Hint::CutFront(*at))
             }
+            Cause::DirectoryWithLog => Some(Hint::CopyFirst),
             Cause::InUse(hint) | Cause::Changed { hint, .. } | Cause::Lacks { hint, .. } => *hint,
             _ => None,
         }
@@ -136,5 +142,7 @@ fn not_this(is: FileKind, due: FileKind, len: u64) -> String {
 }
 
 fn its_database(database: Option<&PathBuf>) -> String {
-    database.map_or_else(String::new, |database| format!("; its database is {}", show(database)))
+    database.map_or_else(String::new, |database| {
+        format!("; its database is {}, and its log may hold more", show(database))
+    })
 }

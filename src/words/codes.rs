@@ -363,6 +363,10 @@ codes! {
         "A WAL frame cannot be a record: impossible length, padding, type or an undecodable payload.",
         "etcd refuses to start.",
         "Entries before the damage can be read; if the db is past it nothing is lost.";
+    WalLong, "wal-long", Warning, Wal,
+        "A WAL record is of 10 MiB or more.",
+        "3.4 and 3.5.0 to 3.5.4 refuse to start: 'wal: max entry size limit exceeded'; 3.5.5 and newer take it.",
+        "Start etcd 3.5.5 or newer, or make a directory that begins behind it: `coldbolt copy --as data-dir`.";
     WalSequence, "wal-sequence", Damage, Wal,
         "WAL segments are missing, out of order, or their names disagree with what they hold.",
         "etcd refuses to start: 'wal: file sequence numbers do not increase continuously'.",

@@ -37,10 +37,14 @@ pub enum Hint {
     RaiseOthers(u64),
     /// Leave the log in the data directory, or put it elsewhere.
     LogElsewhere,
+    /// A copy has everything, also as a directory that etcd starts from.
+    CopyToStart,
     /// Restore what can be read of a damaged source.
     AllowDamage,
     /// Copy the directory: that applies the log first.
     CopyFirst,
+    /// Take a database without a trailer, if it is one that a member kept.
+    SkipHashCheck,
     /// Whether the trailer is right can be told, and it can be taken off.
     Unseal,
     /// Name the version that wrote the files.

@@ -236,6 +236,17 @@ pub enum Refusal {
         /// The file, as named.
         file: String,
     },
+    /// There is no trailer to check.
+    #[error(
+        "{file}: snapshot missing hash but --skip-hash-check=false{}",
+        if *log_beside { "; it lacks the entries that only the log beside it has" } else { "" }
+    )]
+    NothingToCheck {
+        /// The file, as named.
+        file: String,
+        /// Whether it is the database of a member, with its log.
+        log_beside: bool,
+    },
     /// No member has the name that was asked for.
     #[error("couldn't find local name {name} in the initial cluster configuration")]
     NoSuchMember {
@@ -381,6 +392,8 @@ impl Refusal {
             Refusal::RulesUnknown { .. } => Some(Hint::EtcdVersion),
             Refusal::VersionUnknown { .. } => Some(Hint::TargetVersion),
             Refusal::Sealed { .. } => Some(Hint::Unseal),
+            Refusal::NothingToCheck { log_beside: true, .. } => Some(Hint::CopyFirst),
+            Refusal::NothingToCheck { .. } => Some(Hint::SkipHashCheck),
             Refusal::LogInside { .. } => Some(Hint::LogElsewhere),
             Refusal::OtherNames { .. } => Some(Hint::DefragElsewhere),
             _ => None,

@@ -195,6 +195,7 @@ fn live_only(version: &str) {
             &[
                 "restore",
                 new.to_str().unwrap(),
+                "--skip-hash-check",
                 "--initial-cluster",
                 &cluster,
                 "--initial-advertise-peer-urls",

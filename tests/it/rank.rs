@@ -47,6 +47,9 @@ fn codes(report: &Value) -> Vec<&str> {
     report["findings"].as_array().unwrap().iter().map(|finding| finding["code"].as_str().unwrap()).collect()
 }
 
+/// The segment without which a log makes no database.
+const FIRST: &str = "member/wal/0000000000000000-0000000000000000.wal";
+
 #[test]
 fn the_longest_log_is_first_and_what_a_majority_has_is_taken() {
     let members = [one(IDS[2], 22, 22), one(IDS[0], 24, 22), one(IDS[1], 23, 21)];
@@ -143,6 +146,7 @@ fn what_is_damaged_or_missing_is_last_and_still_has_a_voice() {
         bytes[page] ^= 0xff;
         fs::write(&db, bytes).unwrap();
         fs::remove_file(home.join("m2/member/snap/db")).unwrap();
+        fs::remove_file(home.join("m2").join(FIRST)).unwrap();
     });
     assert_eq!((ran.code, order(&report)), (1, vec!["m1", "m0", "m2"]), "{}", ran.err);
     let health: Vec<_> =
@@ -278,8 +282,10 @@ fn entries_that_were_replaced_are_left_out() {
     elected.entry(23).term = Some(3);
     elected.entry(24).term = Some(3);
     *elected.segments[1].records.last_mut().unwrap() = Record::State { term: 3, commit: 24 };
-    let (ran, report) =
-        rank_after(&[&first, &elected], |home| fs::remove_file(home.join("m1/member/snap/db")).unwrap());
+    let (ran, report) = rank_after(&[&first, &elected], |home| {
+        fs::remove_file(home.join("m1/member/snap/db")).unwrap();
+        fs::remove_file(home.join("m1").join(FIRST)).unwrap();
+    });
     assert_eq!((ran.code, order(&report)), (1, vec!["m0", "m1"]), "{}", ran.err);
     let entries = &report["uncommitted"];
     assert_eq!((&entries["committed_to"], &entries["replaced_from"]), (&json!(22), &json!(23)));

@@ -24,7 +24,7 @@ use crate::bolt::writer::Summary;
 use crate::codec::to_u64;
 use crate::etcd::Input;
 use crate::etcd::bootstrap;
-use crate::etcd::datadir;
+use crate::etcd::datadir::{self, DataDir};
 use crate::etcd::identity::{NewCluster, NewMember};
 use crate::etcd::schema::{Minor, storage_version};
 use crate::etcd::small;
@@ -34,6 +34,7 @@ use crate::io::dest::dir::{self, DestDir, Placed, Steps};
 use crate::io::gate::is_cold;
 use crate::io::source::Stamp;
 use crate::ops::overlap::{beside, while_syncing};
+use crate::snap::backup::Trailer;
 use crate::store::hashkv::{HashKvOptions, hashkv};
 pub use crate::store::keep::KeyFilter;
 use crate::store::scan::{Crc, KeyDepth, ScanOptions, scan};
@@ -56,7 +57,11 @@ pub fn restore(
     options: &RestoreOptions,
     monitor: &dyn Monitor,
 ) -> Result<RestoreReport> {
-    restore_with(&input.into().open()?, options, &Steps::free(), monitor)
+    let input = input.into();
+    if input.is_dir() && DataDir::list(input.path(), None)?.db.is_some() {
+        return Err(Error::unreadable(input.path(), Cause::DirectoryWithLog));
+    }
+    restore_with(&input.open()?, options, &Steps::free(), monitor)
 }
 
 /// Restores, and asks `steps` before each thing that is done to the destination.
@@ -75,6 +80,9 @@ pub fn restore_with(
     let layout = Layout::new(&cluster, &options.destination)?;
     cluster.check()?;
     layout.check()?;
+    if !options.skip_hash_check && !options.allow_damage {
+        refuse_unchecked(source)?;
+    }
     // Reading a cold file for two ends at once would have its disk go back and forth.
     let first = options.dry_run || is_cold(source);
     let ((verification, warnings), (plan, built, length)) = beside(
@@ -111,6 +119,17 @@ pub fn restore_with(
     })
 }
 
+/// Refuses a database without a trailer: what of it was cut off cannot be told.
+fn refuse_unchecked(source: &Source) -> Result<()> {
+    let db = datadir::database(source)?;
+    let trailer = Trailer::read(source, db.size()).map_err(|c| Error::damaged(source.path(), c))?;
+    if trailer == Trailer::Absent {
+        let (file, log_beside) = (source.name(), log_is_beside(source));
+        return Err(Refusal::NothingToCheck { file, log_beside }.into());
+    }
+    Ok(())
+}
+
 fn own_version(stated: Option<String>) -> Result<Minor> {
     match stated.as_deref().and_then(Minor::of) {
         Some(version) => Ok(version),
@@ -145,10 +164,15 @@ fn verified(
             _ => {}
         }
     }
-    if source.path().parent().and_then(Path::parent).is_some_and(|member| has_log(&member.join("wal"))) {
+    if log_is_beside(source) {
         warnings.push(Warning::LogBeside { source: source.name() });
     }
     Ok((verification, warnings))
+}
+
+/// Whether it is the database of a member, with its log.
+fn log_is_beside(source: &Source) -> bool {
+    source.path().parent().and_then(Path::parent).is_some_and(|member| has_log(&member.join("wal")))
 }
 
 fn has_log(dir: &Path) -> bool {
@@ -171,10 +195,10 @@ struct Plan<'p, 's> {
     members_before: usize,
     /// How far the revision is raised.
     raised: Option<Raise>,
+    /// Whether values may be as wrong as they are in the source.
+    allow_damage: bool,
     /// What follows from what was asked for.
     advice: Vec<Note>,
-    /// Whether what is damaged in the content is taken as it is.
-    damage_allowed: bool,
     /// The source as it was before anything was read.
     stamp: Option<Stamp>,
 }
@@ -218,7 +242,6 @@ impl<'p, 's> Plan<'p, 's> {
             edits.clear_alarms(&facts);
         }
         Ok(Plan {
-            damage_allowed: options.allow_damage,
             cluster,
             version,
             edits,
@@ -226,6 +249,7 @@ impl<'p, 's> Plan<'p, 's> {
             current,
             members_before: facts.members.len(),
             raised,
+            allow_damage: options.allow_damage,
             advice,
             stamp,
         })
@@ -294,9 +318,9 @@ fn read_back(path: &Path, plan: &Plan<'_, '_>, hash: u32, monitor: &dyn Monitor)
     let result = Source::open(path)?;
     let db = Db::open(&result).map_err(|c| wrong(c.to_string()))?;
     let scan = scan(&db, ScanOptions { limit: 1, gate: None, keys: KeyDepth::Stored }, monitor)?;
-    // Damage of the content that is allowed is there again: that it is the source's the hash tells.
-    let ours = |fault: &&Corrupt| !(plan.damage_allowed && fault.code.level() == Level::Mvcc);
-    if let Some(fault) = scan.faults.kept.iter().find(ours) {
+    // Values that were allowed to be wrong are as wrong as they were; pages are our own.
+    let allowed = |fault: &&Corrupt| plan.allow_damage && Level::of(fault.code) == Level::Mvcc;
+    if let Some(fault) = scan.faults.kept.iter().find(|fault| !allowed(fault)) {
         return Err(wrong(fault.to_string()));
     }
     if scan.hash != hash {

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::bolt::Db;
+use crate::codec::json::quote;
 use crate::etcd::datadir::NEWEST_STORAGE;
 use crate::etcd::schema::{BUCKETS, storage_version};
+use crate::etcd::semver::Semver;
 use crate::etcd::{BucketKey, stored};
 use crate::io::Window;
 use crate::store::scan::Scan;
@@ -41,6 +43,18 @@ pub fn check(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Teller<'_>) -> bo
         );
     }
     leases(scan, db, name, found);
+    if let Some(stated) = facts.storage_version.as_deref()
+        && let Err(why) = Semver::parse(stated)
+    {
+        let what = format!(
+            "meta/storageVersion is {}, which {why}: etcd goes on as if it were not there",
+            quote(stated)
+        );
+        found.push(Finding {
+            severity: Severity::Warning,
+            ..Finding::new(Code::StorageVersionUnknown, name, At::default(), what)
+        });
+    }
     let version = storage_version(facts).version;
     let unknown = version.as_deref().is_some_and(|v| newer(v, NEWEST_STORAGE));
     if unknown {

@@ -17,14 +17,14 @@ use crate::words::monitor::Relay;
 
 impl Run<'_> {
     /// Takes the digests of all files but the database, if they are wanted, and compares them.
-    pub(super) fn contents(&mut self, dir: &DataDir) -> Result<()> {
+    pub(super) fn contents(&mut self, dir: &DataDir, database: Option<&Path>) -> Result<()> {
         let against = self.options.against.filter(|_| self.options.level >= Level::Bytes);
         let entry = against.and_then(|against| Some((against.manifest, against.entry?)));
         if !self.options.digests && entry.is_none() {
             return Ok(());
         }
         let mut found = Vec::new();
-        for path in files(&dir.path)?.into_iter().filter(|path| Some(path) != dir.db.as_ref()) {
+        for path in files(&dir.path)?.into_iter().filter(|path| Some(path.as_path()) != database) {
             let source = Source::open(&path)?;
             let part = Relay::new(self.monitor).without_findings();
             match sha256(&source, source.len(), &part) {
@@ -39,7 +39,7 @@ impl Run<'_> {
             }
         }
         if let Some((manifest, entry)) = entry {
-            let database = dir.db.as_ref().map(|db| below(&dir.path, db));
+            let database = database.map(|db| below(&dir.path, db));
             self.compared = Some(if entry.contents.is_empty() && !found.is_empty() {
                 Err(format!(
                     "{manifest} names its database only, and none of its {} other files",
@@ -86,9 +86,9 @@ impl Run<'_> {
     }
 
     /// The files of a directory, its database among them, if their digests are wanted.
-    pub(super) fn database_in_contents(&mut self, dir: &DataDir) {
+    pub(super) fn database_in_contents(&mut self, dir: &DataDir, database: Option<&Path>) {
         let measured = &mut self.verification.measured;
-        if let (true, Some(digests), Some(db)) = (self.options.digests, &measured.digests, &dir.db) {
+        if let (true, Some(digests), Some(db)) = (self.options.digests, &measured.digests, database) {
             let (path, sha256) = (below(&dir.path, db), checksum::hex(&digests.file));
             measured.contents.push(ManifestContent { path, size: measured.file_size, sha256 });
         }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::manifest::Against;
-use super::{Database, Level, OtherMeta, Outcome, Run, consistency, evidence};
+use super::{Database, Level, OtherMeta, Outcome, Run, consistency, evidence, refuse_damage};
 use crate::bolt::{Db, Pgid};
 use crate::codec::checksum;
 use crate::etcd::schema::storage_version;
+use crate::etcd::small::facts_and_last;
 use crate::io::gate::{OpenAtEnd, is_cold};
 use crate::io::parallel::behind;
 use crate::io::source::Lock;
@@ -15,7 +16,7 @@ use crate::ops::inspect::metas;
 use crate::snap::backup::{TRAILER, Trailer};
 use crate::store::digest::{Digests, digests, sha256};
 use crate::store::scan::{KeyDepth, Scan, ScanOptions, scan};
-use crate::words::error::{At, Corrupt, Result, printable};
+use crate::words::error::{At, Corrupt, Error, Result, printable};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::monitor::Relay;
 
@@ -79,6 +80,7 @@ impl Run<'_> {
         self.judge(Level::Identity, what);
         self.bytes(&db, trailer, digest, alone);
         self.judge_scan(&db, scan.as_ref(), &name);
+        self.can_be_restored(&db)?;
         let knows_members = scan.as_ref().is_some_and(|s| s.knows("members"));
         let mut facts = None;
         if let Some(scan) = scan {
@@ -128,9 +130,31 @@ impl Run<'_> {
         }
     }
 
+    /// Of a damaged database: whether a restore that allows damage takes it, which writes all of it anew.
+    fn can_be_restored(&mut self, db: &Db<'_>) -> Result<()> {
+        let damaged = self.found.all.worst(|code| Level::of(code) < Level::Wal) == Some(Severity::Damage);
+        if !damaged || self.options.level < Level::Restore {
+            return Ok(());
+        }
+        let taken = refuse_damage(&self.found.all.kept, true).and_then(|()| facts_and_last(db).map(drop));
+        #[cfg(feature = "fs")]
+        let taken = taken.and_then(|()| {
+            let part = Relay::new(self.monitor).as_part().without_findings();
+            crate::store::rewrite::can_be_written(db, &part)
+        });
+        match taken {
+            Err(Error::Cancelled) => return Err(Error::Cancelled),
+            Err(Error::Damaged { corrupt, .. }) => self.past_restoring = Some(corrupt.to_string()),
+            Err(other) => self.past_restoring = Some(other.to_string()),
+            Ok(()) => {}
+        }
+        Ok(())
+    }
+
     fn no_meta(&mut self, source: &Source, corrupt: Corrupt) -> Database {
         self.found.push(Finding::from_corrupt(&source.name(), corrupt));
         self.judge(Level::Identity, "no meta page can be used");
+        self.past_restoring = Some("no meta page can be used".to_owned());
         for level in [Level::Bytes, Level::Pages, Level::Mvcc] {
             self.level(level, Outcome::NotRun, "no meta page can be used");
         }
