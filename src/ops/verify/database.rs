@@ -14,7 +14,7 @@ use crate::io::source::Lock;
 use crate::io::{Gate, Source};
 use crate::ops::inspect::metas;
 use crate::snap::backup::{TRAILER, Trailer};
-use crate::store::digest::{Digests, digests, sha256};
+use crate::store::digest::{Digests, digests, trailer};
 use crate::store::scan::{KeyDepth, Scan, ScanOptions, scan};
 use crate::words::error::{At, Corrupt, Error, Result, printable};
 use crate::words::finding::{Code, Finding, Severity};
@@ -93,9 +93,16 @@ impl Run<'_> {
     /// The trailer, and whether one is still expected: a file whose end cannot be read is not without one.
     fn trailer(&mut self, db: &Db<'_>, alone: bool) -> (Trailer, bool) {
         // A member's own database has none, whatever its last bytes look like.
-        let trailer = if alone { Trailer::read(db.source(), db.size()) } else { Ok(Trailer::Absent) };
+        let trailer = match (alone, self.options.level >= Level::Bytes) {
+            (false, _) => Ok(Trailer::Absent),
+            (true, true) => trailer(db, self.monitor),
+            (true, false) => Trailer::read(db.source(), db.size()),
+        };
         match trailer {
-            Ok(trailer) => (self.appended(db, trailer).unwrap_or(trailer), alone),
+            Ok(trailer) => {
+                self.appended(db, trailer);
+                (trailer, alone)
+            }
             Err(corrupt) => {
                 self.found.push(Finding::from_corrupt(&db.source().name(), *corrupt));
                 (Trailer::Absent, false)
@@ -103,24 +110,16 @@ impl Run<'_> {
         }
     }
 
-    /// The trailer right behind the database, if it is right, and other bytes follow it. Who appends to files does it to
-    /// few: those are read once more.
-    fn appended(&mut self, db: &Db<'_>, trailer: Trailer) -> Option<Trailer> {
-        if self.options.level < Level::Bytes {
-            return None;
-        }
-        let (source, size) = (db.source(), db.size());
-        let digest = trailer.appended_to(source, size).ok()??;
-        let part = Relay::new(self.monitor).without_findings();
-        if sha256(source, size, &part).ok()? != digest {
-            return None;
-        }
-        let end = size.saturating_add(TRAILER);
+    /// What stands behind a trailer that stands right behind the database.
+    fn appended(&mut self, db: &Db<'_>, trailer: Trailer) {
+        let (source, end) = (db.source(), db.size().saturating_add(TRAILER));
         let bytes = source.len().saturating_sub(end);
-        let what =
-            format!("{bytes} bytes are appended to the file: its SHA-256, which is right, ends before them");
-        self.found.push(Finding::new(Code::TrailingBytes, &source.name(), At::offset(end), what));
-        Some(Trailer::Present { digest, payload: size })
+        if matches!(trailer, Trailer::Present { payload, .. } if payload == db.size()) && bytes > 0 {
+            let what = format!(
+                "{bytes} bytes are appended to the file: its SHA-256, which is right, ends before them"
+            );
+            self.found.push(Finding::new(Code::TrailingBytes, &source.name(), At::offset(end), what));
+        }
     }
 
     /// Undecodable values belong to a level that may not have been asked for.
