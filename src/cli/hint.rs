@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use coldbolt::Error;
+use coldbolt::io::dest::room;
 use coldbolt::ops::verify::Verification;
 use coldbolt::words::error::show;
 use coldbolt::words::finding::Finding;
@@ -84,13 +85,7 @@ fn full(kind: ErrorKind) -> bool {
 fn room(path: &Path) -> String {
     let existing = |dir: &&Path| dir.is_dir();
     let Some(dir) = path.ancestors().skip(1).find(existing) else { return String::new() };
-    match rustix::fs::statvfs(dir) {
-        Ok(there) => {
-            let free = there.f_bavail.saturating_mul(there.f_frsize);
-            format!("; {free} bytes are free in {}", show(dir))
-        }
-        Err(_) => String::new(),
-    }
+    room::free_in(dir).map_or_else(String::new, |free| format!("; {free} bytes are free in {}", show(dir)))
 }
 
 fn settle(detail: &mut String, hint: &mut Option<Hint>) {

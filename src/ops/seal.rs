@@ -11,7 +11,7 @@ use crate::bolt::Db;
 use crate::codec::{checksum, to_u64, to_usize};
 use crate::etcd::{Input, datadir};
 use crate::io::Source;
-use crate::io::dest::{Dest, Existing};
+use crate::io::dest::{Dest, Existing, room};
 use crate::io::source::Lock;
 use crate::snap::backup::{TRAILER, Trailer};
 use crate::store::digest::{self, sha256};
@@ -74,6 +74,7 @@ fn put_on(source: &Source, (out, name): (&mut File, &Path), monitor: &dyn Monito
             return Err(Error::damaged(source.path(), corrupt));
         }
     }
+    room::ask(out, name, size.saturating_add(TRAILER))?;
     let digest = sha256(source, size, monitor).map_err(|c| Error::damaged(source.path(), c))?;
     pour(source, size, (out, name), monitor)?;
     out.write_all(&digest).map_err(|source| Error::Output { what: show(name), source })?;
@@ -122,6 +123,7 @@ fn take_off(source: &Source, (out, name): (&mut File, &Path), monitor: &dyn Moni
     let (Trailer::Present { digest, payload }, _) = trailer(source)? else {
         return Err(Refusal::NotSealed { file: source.name() }.into());
     };
+    room::ask(out, name, payload)?;
     let computed = sha256(source, payload, monitor).map_err(|c| Error::damaged(source.path(), c))?;
     if computed != digest {
         let what = format!(

@@ -29,8 +29,8 @@ use crate::etcd::identity::{NewCluster, NewMember};
 use crate::etcd::schema::{Minor, storage_version};
 use crate::etcd::small;
 use crate::io::Source;
-use crate::io::dest;
 use crate::io::dest::dir::{self, DestDir, Placed, Steps};
+use crate::io::dest::{self, room};
 use crate::io::gate::is_cold;
 use crate::io::source::Stamp;
 use crate::ops::overlap::{beside, while_syncing};
@@ -427,6 +427,10 @@ impl<'c> Layout<'c> {
     fn build<'h>(&self, plan: &Plan<'_, '_>, steps: &Steps<'h>, monitor: &dyn Monitor) -> Result<Built<'h>> {
         let dest = DestDir::create(&self.root, steps.clone())?;
         let log_dest = self.log_root.as_ref().map(|dir| DestDir::create(dir, steps.clone())).transpose()?;
+        let (place, name) = log_dest
+            .as_ref()
+            .map_or((&dest, &self.root), |log| (log, self.log_root.as_ref().unwrap_or(&self.root)));
+        room::ask_in(place.partial(), name, SEGMENT_SIZE.saturating_mul(to_u64(self.homes.len())))?;
         let mut written: Option<(PathBuf, u64, Crc)> = None;
         for home in &self.homes {
             let snap = home.inside.join("snap");

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::evidence::Ask;
-use super::manifest::{Against, Manifest, ManifestEntry, SIDECAR};
+use super::manifest::{Against, Manifest, ManifestEntry};
 use super::policy::{Policy, Previous, apply};
-use super::targets::{Choice, PassedOver, Targets};
+use super::targets::{Choice, PassedOver, SIDECAR, Targets};
 use super::verify;
 use super::{Answer, Judged, Level, Unreadable, Verification, VerifyOptions};
 use crate::io::Source;

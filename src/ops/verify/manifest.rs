@@ -20,9 +20,6 @@ use crate::words::monitor::Monitor;
 
 /// The schema this version writes.
 pub const SCHEMA: &str = "coldbolt.manifest/1";
-/// What is added to a file's name to make that of its own manifest.
-pub const SIDECAR: &str = ".manifest.json";
-/// Bytes of the longest manifest that is read: those of some thousand files. What it can grow to in memory is a good
 /// ten times that.
 const LIMIT: u64 = 8 << 20;
 
