@@ -55,6 +55,9 @@ fn text(hint: Hint) -> String {
             ": give an older snapshot as --base, or say --to-revision or --to-index"
         }
         Hint::Fold => ", with --fold it has that",
+        Hint::CutFront(bytes) => {
+            return format!("; `tail -c +{} FILE > NEW` leaves the rest out", bytes.saturating_add(1));
+        }
         // A hint of a newer library.
         _ => "",
     }

@@ -135,15 +135,20 @@ fn row(member: &Candidate) -> [String; 9] {
         Health::Damaged => "damaged",
         Health::Unreadable => "unreadable",
     };
+    let log = |text: String| if member.has_log { text } else { "-".to_owned() };
     [
         member.directory.clone(),
         member.member.map_or_else(|| "-".to_owned(), MemberId::padded),
         member.name.as_ref().map_or_else(|| "-".to_owned(), Told::to_string),
-        format!("{} of term {}", member.last_index, member.last_term),
-        member.commit_index.to_string(),
+        if member.has_log {
+            format!("{} of term {}", member.last_index, member.last_term)
+        } else {
+            "no log".to_owned()
+        },
+        log(member.commit_index.to_string()),
         member.database_index.map_or_else(|| "-".to_owned(), |index| index.to_string()),
         revision,
-        format!("{}, {:#}", member.term, member.vote),
+        log(format!("{}, {:#}", member.term, member.vote)),
         health.to_owned(),
     ]
 }

@@ -65,6 +65,8 @@ pub enum Hint {
     OlderBaseOrEndElsewhere,
     /// Have the log applied in memory.
     Fold,
+    /// Leave out so many bytes at the front.
+    CutFront(u64),
 }
 
 /// Something a person should know about what was done, and what helps. It is serialized as its text.

@@ -13,6 +13,7 @@ mod defrag;
 mod disaster;
 mod ends;
 mod fixtures;
+mod given;
 mod golden;
 mod judged;
 mod keyspace;

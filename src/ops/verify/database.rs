@@ -13,8 +13,8 @@ use crate::io::parallel::behind;
 use crate::io::source::Lock;
 use crate::io::{Gate, Source};
 use crate::ops::inspect::metas;
-use crate::snap::backup::Trailer;
-use crate::store::digest::{Digests, digests};
+use crate::snap::backup::{TRAILER, Trailer};
+use crate::store::digest::{Digests, digests, trailer};
 use crate::store::scan::{KeyDepth, Scan, ScanOptions, scan};
 use crate::words::error::{At, Corrupt, Error, Result};
 use crate::words::finding::{Code, Finding, Severity};
@@ -93,13 +93,32 @@ impl Run<'_> {
     /// The trailer, and whether one is still expected: a file whose end cannot be read is not without one.
     fn trailer(&mut self, db: &Db<'_>, alone: bool) -> (Trailer, bool) {
         // A member's own database has none, whatever its last bytes look like.
-        let trailer = if alone { Trailer::read(db.source(), db.size()) } else { Ok(Trailer::Absent) };
+        let trailer = match (alone, self.options.level >= Level::Bytes) {
+            (false, _) => Ok(Trailer::Absent),
+            (true, true) => trailer(db, self.monitor),
+            (true, false) => Trailer::read(db.source(), db.size()),
+        };
         match trailer {
-            Ok(trailer) => (trailer, alone),
+            Ok(trailer) => {
+                self.appended(db, trailer);
+                (trailer, alone)
+            }
             Err(corrupt) => {
                 self.found.push(Finding::from_corrupt(&db.source().name(), *corrupt));
                 (Trailer::Absent, false)
             }
+        }
+    }
+
+    /// What stands behind a trailer that stands right behind the database.
+    fn appended(&mut self, db: &Db<'_>, trailer: Trailer) {
+        let (source, end) = (db.source(), db.size().saturating_add(TRAILER));
+        let bytes = source.len().saturating_sub(end);
+        if matches!(trailer, Trailer::Present { payload, .. } if payload == db.size()) && bytes > 0 {
+            let what = format!(
+                "{bytes} bytes are appended to the file: its SHA-256, which is right, ends before them"
+            );
+            self.found.push(Finding::new(Code::TrailingBytes, &source.name(), At::offset(end), what));
         }
     }
 
@@ -286,6 +305,7 @@ impl Run<'_> {
         }
         self.verification.measured.payload_sha256 = payload;
         let against = self.manifest(source, digest.as_ref());
+        let against = self.compared_contents(against);
         self.verification.measured.digests = digest.filter(|_| self.options.digests);
         if self.options.level < Level::Bytes {
             return self.level(Level::Bytes, Outcome::NotRun, "not asked for");
