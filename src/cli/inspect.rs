@@ -7,6 +7,7 @@ use coldbolt::io::source::Lock;
 use coldbolt::ops::inspect::{DatabaseReport, EtcdReport, MetaReport, WalReport};
 use coldbolt::ops::{InspectOptions, InspectReport, inspect};
 use coldbolt::snap::backup::Trailer;
+use coldbolt::words::error::Told;
 use coldbolt::{MemberId, Severity};
 use serde::Serialize;
 
@@ -234,9 +235,9 @@ fn show_etcd(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
 
 fn show_versions(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
     let facts = &etcd.facts;
-    let version = etcd.storage.version.as_deref().unwrap_or("unknown");
+    let version = etcd.storage.version.clone().unwrap_or_else(|| "unknown".into());
     let how = if etcd.storage.stated { "stated" } else { "inferred" };
-    let cluster = facts.cluster_version.as_deref().unwrap_or("not set");
+    let cluster = facts.cluster_version.clone().unwrap_or_else(|| "not set".into());
     let downgrade = match &facts.downgrade {
         Some(d) if d.enabled => format!(", DOWNGRADE to {} going on", d.target_version),
         _ => String::new(),
@@ -301,8 +302,8 @@ fn show_cluster(out: &mut dyn Write, facts: &Facts) -> io::Result<()> {
     )?;
     for m in &facts.members {
         let learner = if m.is_learner { ", learner" } else { "" };
-        let name = if m.name.is_empty() { "(unnamed)" } else { &m.name };
-        let urls = |list: &[String]| if list.is_empty() { "none".to_owned() } else { list.join(",") };
+        let name = if m.name.is_empty() { "(unnamed)".to_owned() } else { m.name.to_string() };
+        let urls = |list: &[Told]| if list.is_empty() { "none".to_owned() } else { Told::list(list) };
         line(
             out,
             "member",

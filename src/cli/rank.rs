@@ -5,6 +5,7 @@ use coldbolt::etcd::Input;
 use coldbolt::ops::rank::{Advice, Candidate, Health, RankOptions, RankReport, Uncommitted, rank};
 use coldbolt::replay::apply::Version;
 use coldbolt::store::compare::CompareReport;
+use coldbolt::words::error::Told;
 use serde_json::{Value, json};
 
 use super::out::{Form, clean, json as print_json, plain_table};
@@ -134,15 +135,20 @@ fn row(member: &Candidate) -> [String; 9] {
         Health::Damaged => "damaged",
         Health::Unreadable => "unreadable",
     };
+    let log = |text: String| if member.has_log { text } else { "-".to_owned() };
     [
         member.directory.clone(),
         member.member.map_or_else(|| "-".to_owned(), MemberId::padded),
-        clean(member.name.as_deref().unwrap_or("-")),
-        format!("{} of term {}", member.last_index, member.last_term),
-        member.commit_index.to_string(),
+        member.name.as_ref().map_or_else(|| "-".to_owned(), Told::to_string),
+        if member.has_log {
+            format!("{} of term {}", member.last_index, member.last_term)
+        } else {
+            "no log".to_owned()
+        },
+        log(member.commit_index.to_string()),
         member.database_index.map_or_else(|| "-".to_owned(), |index| index.to_string()),
         revision,
-        format!("{}, {:#}", member.term, member.vote),
+        log(format!("{}, {:#}", member.term, member.vote)),
         health.to_owned(),
     ]
 }

@@ -88,5 +88,5 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         copy(source, &args.output, &options, context.monitor)?
     };
     hint::findings(&mut report.findings);
-    finish(&args.output, None, args.write_out, "coldbolt.replay/1", &report, context)
+    finish(&args.output, args.write_out, "coldbolt.replay/1", &report, context)
 }

@@ -5,9 +5,8 @@ use coldbolt::ops::verify::fleet::{Fleet, FleetOptions};
 use coldbolt::ops::verify::targets::{Choice, Glob};
 use coldbolt::ops::verify::{Answer, Judged, Level, Unreadable};
 use coldbolt::report::{self, kept, ndjson, summary, verdict, word};
-use coldbolt::words::error::printable;
 
-use super::out::{Form, plain_table};
+use super::out::{Form, command_line, plain_table};
 use super::policy::PolicyArgs;
 use super::report::Reports;
 use super::{Context, Done, Fail, hint, input, named};
@@ -119,7 +118,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         fleet.verify(&options, terminal, &mut |unreadable| say(unreadable))?
     };
     answer.files.iter_mut().for_each(|file| hint::verification(&mut file.verification));
-    answer.command = std::env::args_os().map(|arg| printable(&arg.to_string_lossy())).collect();
+    answer.command = command_line();
     let written = args.reports.write(&answer);
     match args.write_out {
         _ if args.ndjson => ndjson::verdict(&answer, context.out)?,

@@ -146,7 +146,7 @@ fn anew(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -> Resu
                     dest.own(was.mode() & 0o7777, Some((was.uid(), was.gid())))?;
                 }
             }
-            let due = plan.write(&mut dest, monitor).map_err(|e| e.of_output(dest.partial()))?;
+            let due = plan.write(&mut dest, monitor).map_err(|e| e.of_output(path))?;
             Ok((plan, dest, due))
         },
     )?;
@@ -157,7 +157,7 @@ fn anew(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -> Resu
     let (after, digest) =
         while_syncing(|| dest.sync(), || read_back(&partial, (due, plan.hashkv(&before)), trailer, &silent))?;
     if let Some(digest) = digest {
-        dest.write_all(&digest).map_err(|source| Error::Output { what: show(&partial), source })?;
+        dest.write_all(&digest).map_err(|source| Error::Output { what: show(path), source })?;
     }
     match existing {
         Existing::Replace => in_its_place(dest, source, stamp, &log, db.page_size())?,

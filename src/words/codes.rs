@@ -268,7 +268,7 @@ codes! {
     TrailingBytes, "trailing-bytes", Warning, Identity,
         "Bytes stand after the database that belong neither to it nor to a trailer: something was appended, or the meta page is older than the file.",
         "etcd and its tools ignore them; with such a length restore may take the wrong 32 bytes for the SHA-256.",
-        "Compare the length with the original's; the database itself is judged by the other levels.";
+        "Compare the length with the original's; `head -c` leaves what was appended out. The database itself is judged by the other levels.";
     ManifestMismatch, "manifest-mismatch", Damage, Bytes,
         "The file is not the one its manifest describes: its length or a checksum differs.",
         "etcd knows no manifests.",

@@ -45,6 +45,8 @@ pub enum Hint {
     AllowDamage,
     /// Copy the directory: that applies the log first.
     CopyFirst,
+    /// Have a learner vote.
+    Promote,
     /// Take a database without a trailer, if it is one that a member kept.
     SkipHashCheck,
     /// Whether the trailer is right can be told, and it can be taken off.
@@ -63,6 +65,8 @@ pub enum Hint {
     OlderBaseOrEndElsewhere,
     /// Have the log applied in memory.
     Fold,
+    /// Leave out so many bytes at the front.
+    CutFront(u64),
 }
 
 /// Something a person should know about what was done, and what helps. It is serialized as its text.

@@ -35,7 +35,7 @@ fn put(key: &str, lease: i64) -> PutRequest {
 
 /// A member whose database is at 20; each entry after it changes something. The last one is past the commit index;
 /// the member votes alone.
-fn writing() -> Member {
+pub fn writing() -> Member {
     // A few zeros are enough to tell the end of the log.
     let mut member = Member { preallocated: 256, ..Member::good() };
     member.entry(21).data = Some(request(|r| r.put = Some(put("a", 0))));

@@ -22,6 +22,7 @@ use crate::etcd::Input as Given;
 use crate::etcd::member::Member;
 use crate::etcd::schema::Minor;
 use crate::io::dest::dir::{self, DestDir, Steps};
+use crate::io::dest::room;
 use crate::io::{Source, dest};
 use crate::ops::fold::input::Input;
 use crate::ops::overlap::while_syncing;
@@ -38,6 +39,7 @@ use crate::words::finding::Finding;
 use crate::words::ids::{RaftIndex, Term};
 use crate::words::monitor::{Monitor, Relay};
 use crate::words::refusal::Refusal;
+use crate::words::text::Told;
 
 /// What was made.
 #[derive(Debug, Clone, Serialize)]
@@ -96,7 +98,8 @@ fn directory(
     let mut file = dest.file(&snap.join("db"))?;
     let path = dest.partial().join(snap).join("db");
     let made = make(&input, options, monitor, |db, places, monitor| {
-        pack(db, places, &mut file, monitor).map_err(|e| e.of_output(&path))
+        room::ask_in(dest.partial(), to, places.bytes(db).saturating_add(SEGMENT_SIZE))?;
+        pack(db, places, &mut file, monitor).map_err(|e| e.of_output(to))
     })?;
     let measured = while_syncing(
         || file.finish(),
@@ -183,9 +186,13 @@ fn log(raft: &RaftPosition) -> Vec<u8> {
 }
 
 fn snapshot(raft: &RaftPosition) -> (SnapName, Vec<u8>) {
-    let members =
-        raft.members.iter().map(|m| V2Member { id: m.id, peer_urls: &m.peer_urls, learner: m.is_learner });
-    let (version, gets_fail) = (raft.cluster_version.as_deref(), u64::from(raft.version.minor > Minor::V35));
+    let members = raft.members.iter().map(|m| V2Member {
+        id: m.id,
+        peer_urls: m.peer_urls.iter().map(Told::raw).collect(),
+        learner: m.is_learner,
+    });
+    let (version, gets_fail) =
+        (raft.cluster_version.as_ref().map(Told::raw), u64::from(raft.version.minor > Minor::V35));
     let data = v2::store(members, &raft.removed, version, gets_fail);
     let (index, term) = (raft.index, raft.term);
     let metadata = SnapshotMetadata {

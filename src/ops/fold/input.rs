@@ -205,8 +205,11 @@ impl Input {
 
     /// What it is, in words.
     pub fn kind(&self, verification: &Verification) -> InputKind {
+        // Another database may be what the log is applied to.
+        let is_elsewhere = |dir: &DataDir| !self.database.path().starts_with(&dir.path);
         match (&self.dir, self.origin) {
             (_, Origin::Received) => InputKind::Received,
+            (Some(dir), Origin::Own) if is_elsewhere(dir) => verification.kind,
             (Some(_), _) => InputKind::Directory,
             (None, _) => verification.kind,
         }

@@ -14,6 +14,7 @@ use crate::words::collector::Teller;
 use crate::words::error::At;
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::ids::MemberId;
+use crate::words::text::Told;
 
 /// Checks everything. Returns whether the storage version is newer than what is known here.
 pub fn check(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Teller<'_>) -> bool {
@@ -43,7 +44,7 @@ pub fn check(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Teller<'_>) -> bo
         );
     }
     leases(scan, db, name, found);
-    if let Some(stated) = facts.storage_version.as_deref()
+    if let Some(stated) = facts.storage_version.as_ref().map(Told::raw)
         && let Err(why) = Semver::parse(stated)
     {
         let what = format!(
@@ -56,7 +57,7 @@ pub fn check(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Teller<'_>) -> bo
         });
     }
     let version = storage_version(facts).version;
-    let unknown = version.as_deref().is_some_and(|v| newer(v, NEWEST_STORAGE));
+    let unknown = version.as_ref().is_some_and(|v| newer(v.raw(), NEWEST_STORAGE));
     if unknown {
         let what = format!(
             "storage version is {}, the newest known here is {NEWEST_STORAGE}",

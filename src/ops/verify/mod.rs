@@ -2,6 +2,7 @@
 
 mod boot;
 mod consistency;
+mod contents;
 mod database;
 pub mod evidence;
 mod files;
@@ -161,6 +162,8 @@ struct Run<'m> {
     monitor: &'m dyn Monitor,
     found: Teller<'m>,
     verification: Verification,
+    /// What of a directory's files besides the database was compared with a manifest, or why nothing was.
+    compared: Option<std::result::Result<String, String>>,
     /// Why a damaged database is not restored even if damage is allowed, if it is not.
     past_restoring: Option<String>,
 }
@@ -187,7 +190,7 @@ impl<'m> Run<'m> {
             reached: None,
         };
         let found = Teller::new(options.max_findings, monitor);
-        Run { options, closeness, monitor, found, verification, past_restoring: None }
+        Run { options, closeness, monitor, found, verification, past_restoring: None, compared: None }
     }
 
     fn file(mut self, source: &Source) -> Result<Verification> {
@@ -210,6 +213,8 @@ impl<'m> Run<'m> {
         if let Some(finding) = &files.received {
             self.found.push(finding.clone());
         }
+        let database_file = files.database.as_ref().map(|source| source.path().to_path_buf());
+        self.contents(dir, database_file.as_deref())?;
         if let Some(source) = &files.database {
             match datadir::require_database(source) {
                 Ok(()) => database = self.database(source, false)?,
@@ -224,6 +229,7 @@ impl<'m> Run<'m> {
         } else {
             self.no_database("there is no member/snap/db");
         }
+        self.database_in_contents(dir, database_file.as_deref());
         if self.options.level < Level::Wal {
             self.level(Level::Wal, Outcome::NotRun, "not asked for");
         } else {
@@ -259,7 +265,11 @@ impl<'m> Run<'m> {
 
     fn no_database(&mut self, why: &str) {
         for level in [Level::Identity, Level::Bytes, Level::Pages, Level::Mvcc] {
-            self.level(level, Outcome::Inconclusive, why);
+            match self.compared_contents(None).filter(|_| level == Level::Bytes) {
+                Some(Ok(compared)) => self.judge(level, compared),
+                Some(Err(why)) => self.level(level, Outcome::Inconclusive, why),
+                None => self.level(level, Outcome::Inconclusive, why),
+            }
         }
     }
 

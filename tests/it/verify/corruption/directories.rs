@@ -434,6 +434,15 @@ pub fn entries() -> Vec<Entry> {
         ),
         entry(
             Code::DbTerm,
+            "a term that a newer etcd left in a directory that 3.4 made",
+            Made(|member| {
+                member.buckets.remove("meta", b"storageVersion");
+                member.buckets.index(20, 9);
+                vec![due(Code::DbTerm, nowhere().index(20)).as_(Severity::Note)]
+            }),
+        ),
+        entry(
+            Code::DbTerm,
             "a term past the log's",
             Made(|member| {
                 member.buckets.index(20, 3);
