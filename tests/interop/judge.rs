@@ -76,7 +76,7 @@ fn garble(rng: &mut Rng, bytes: &mut Vec<u8>) {
 }
 
 fn text(rng: &mut Rng) -> &'static str {
-    *pick::<&'static str>(
+    pick::<&'static str>(
         rng,
         &["", "a", "root", "3.6", "3.5.0", "3.6.0", "3.4.0", "3.7. ", "99.0.0", "/registry/x", "x\u{ff}"],
     )
