@@ -106,6 +106,13 @@ fn screen(out: &mut dyn Write, report: &InspectReport) -> io::Result<()> {
             plain_table(["RAFT SNAPSHOT", "TERM", "INDEX", "VOTERS", "MEMBERS", "VERDICT"], rows)
         )?;
     }
+    if let Some(keys @ 1..) = report.raft_snapshots.last().and_then(|newest| newest.v2_keys) {
+        line(
+            out,
+            "v2 store",
+            &format!("{} keys of users, which etcd from 3.6 on does not take", count(keys)),
+        )?;
+    }
     if let Some(directory) = &report.directory {
         for (label, list) in [
             ("from leader", &directory.snap_dbs),

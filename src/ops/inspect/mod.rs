@@ -23,7 +23,7 @@ use crate::io::gate::with_read_ahead;
 use crate::io::source::Lock;
 use crate::ops::log_fault::log_finding;
 use crate::snap::backup::Trailer;
-use crate::snap::file::{Membership, SnapFile};
+use crate::snap::file::{Membership, SnapFile, user_keys};
 use crate::store::scan::{KeyDepth, Scan, ScanOptions, scan};
 use crate::wal::{self, Body, End, Log};
 use crate::words::collector::Teller;
@@ -318,6 +318,7 @@ fn raft_snapshot(source: &Source, found: &mut Teller<'_>) -> RaftSnapshotReport 
         voters: Vec::new(),
         learners: Vec::new(),
         members: None,
+        v2_keys: None,
         fault: None,
     };
     match source.read_all(datadir::RAFT_SNAPSHOT_LIMIT).and_then(|bytes| SnapFile::decode(&bytes)) {
@@ -328,6 +329,7 @@ fn raft_snapshot(source: &Source, found: &mut Teller<'_>) -> RaftSnapshotReport 
             let ids = |ids: &[u64]| ids.iter().copied().map(MemberId::new).collect();
             report.voters = conf.map(|c| ids(&c.voters)).unwrap_or_default();
             report.learners = conf.map(|c| ids(&c.learners)).unwrap_or_default();
+            report.v2_keys = snap.snapshot.data.as_deref().and_then(user_keys);
             report.members = snap.membership().ok().map(|m: Membership| to_u64(m.members.len()));
         }
         Err(corrupt) => {

@@ -199,6 +199,8 @@ pub struct RaftSnapshotReport {
     pub learners: Vec<MemberId>,
     /// How many members its v2 store names.
     pub members: Option<u64>,
+    /// How many keys users have in its v2 store.
+    pub v2_keys: Option<u64>,
     /// Why it cannot be used.
     pub fault: Option<String>,
 }
