@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use coldbolt::etcd::Facts;
 use coldbolt::io::source::Lock;
-use coldbolt::ops::inspect::{DatabaseReport, EtcdReport, MetaReport, WalReport};
+use coldbolt::ops::inspect::{DatabaseReport, Disagreement, EtcdReport, MetaReport, Stated, WalReport};
 use coldbolt::ops::{InspectOptions, InspectReport, inspect};
 use coldbolt::snap::backup::Trailer;
 use coldbolt::words::error::Told;
@@ -112,6 +112,15 @@ fn screen(out: &mut dyn Write, report: &InspectReport) -> io::Result<()> {
             "v2 store",
             &format!("{} keys of users, which etcd from 3.6 on does not take", count(keys)),
         )?;
+    }
+    for Disagreement { fact, stated, etcd, believes, .. } in &report.disagreements {
+        let one = |s: &Stated| format!("{} (index {}) {}", s.file, known(s.index, "unknown"), s.value);
+        let all = stated.iter().map(one).collect::<Vec<_>>().join("; ");
+        let who = match (etcd, believes) {
+            (Some(etcd), Some(believes)) => format!("; etcd {} believes {believes}", etcd.name()),
+            _ => String::new(),
+        };
+        line(out, "disagree", &format!("{fact}: {all}{who}"))?;
     }
     if let Some(directory) = &report.directory {
         for (label, list) in [

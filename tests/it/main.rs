@@ -13,6 +13,7 @@ mod defrag;
 mod disaster;
 mod fixtures;
 mod golden;
+mod inspect;
 mod keyspace;
 mod keyspace_fold;
 mod keyspace_model;

@@ -1,5 +1,6 @@
 //! `inspect`: what is this file or directory, and everything in it that identifies it.
 
+mod disagree;
 mod report;
 
 use std::collections::BTreeMap;
@@ -7,10 +8,11 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 pub use report::{
-    BucketReport, DatabaseReport, DirectoryReport, EtcdReport, HashReport, InspectReport, LagReport,
-    MetaReport, PagesReport, RaftSnapshotReport, SegmentReport, SnapshotRecord, WalReport,
+    BucketReport, DatabaseReport, DirectoryReport, Disagreement, EtcdReport, HashReport, InspectReport,
+    LagReport, MetaReport, PagesReport, RaftSnapshotReport, SegmentReport, SnapshotRecord, Stated, WalReport,
 };
 
+use self::disagree::disagreements;
 use crate::bolt::Db;
 use crate::codec::{checksum, to_u64};
 use crate::etcd::Input;
@@ -74,7 +76,7 @@ fn inspect_file(source: &Source, options: InspectOptions, monitor: &dyn Monitor)
             report.kind = "a WAL segment".to_owned();
             let name = source.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
             let dir = source.path().parent().unwrap_or(Path::new("."));
-            report.wal = Some(wal(dir, &[(name, source)], &mut found));
+            report.wal = Some(wal(dir, &[(name, source)], &mut found).0);
         }
         FileKind::RaftSnapshot => {
             report.kind = "a raft snapshot".to_owned();
@@ -127,10 +129,12 @@ fn inspect_dir(dir: &DataDir, options: InspectOptions, monitor: &dyn Monitor) ->
         .iter()
         .map(|s| (s.path().file_name().unwrap_or_default().to_string_lossy().into_owned(), s))
         .collect();
+    let mut records = Vec::new();
     if let Some(wal_dir) = &dir.wal_dir
         && !named.is_empty()
     {
-        report.wal = Some(wal(wal_dir, &named, &mut found));
+        let (log, all) = wal(wal_dir, &named, &mut found);
+        (report.wal, records) = (Some(log), all);
     }
     let names = |paths: &[std::path::PathBuf]| paths.iter().map(|p| crate::words::error::show(p)).collect();
     report.directory = Some(DirectoryReport {
@@ -140,6 +144,11 @@ fn inspect_dir(dir: &DataDir, options: InspectOptions, monitor: &dyn Monitor) ->
         wal_lock: sources.last().map(Source::ofd_lock),
     });
     report.lag = lag(&report);
+    let etcd = report.database.as_ref().and_then(|database| database.etcd.as_ref());
+    if let Some(etcd) = etcd {
+        report.disagreements =
+            disagreements(&etcd.facts, dir.snaps.last().map(std::path::PathBuf::as_path), &records);
+    }
     Ok(with_findings(report, found))
 }
 
@@ -340,7 +349,12 @@ fn raft_snapshot(source: &Source, found: &mut Teller<'_>) -> RaftSnapshotReport 
     report
 }
 
-fn wal(dir: &Path, files: &[(String, &Source)], found: &mut Teller<'_>) -> WalReport {
+/// The report, and the snapshot records in it as they are.
+fn wal(
+    dir: &Path,
+    files: &[(String, &Source)],
+    found: &mut Teller<'_>,
+) -> (WalReport, Vec<wal::SnapshotRecord>) {
     let log = Log::new(files.iter().map(|(name, source)| (name.as_str(), *source)));
     let total = files.iter().map(|(_, s)| s.len()).fold(0, u64::saturating_add);
     found.monitor.begin("reading the WAL", total);
@@ -377,7 +391,7 @@ fn wal(dir: &Path, files: &[(String, &Source)], found: &mut Teller<'_>) -> WalRe
         Some(End::Damaged(corrupt)) => format!("in damage: {corrupt}"),
         None => "where reading stopped".to_owned(),
     };
-    WalReport {
+    let report = WalReport {
         path: crate::words::error::show(dir),
         segments: segments.collect(),
         node_id: summary.metadata.map(|m| m.member()),
@@ -394,7 +408,8 @@ fn wal(dir: &Path, files: &[(String, &Source)], found: &mut Teller<'_>) -> WalRe
             .collect(),
         complete: summary.complete,
         end,
-    }
+    };
+    (report, summary.snapshots)
 }
 
 fn lag(report: &InspectReport) -> Option<LagReport> {
