@@ -231,7 +231,9 @@ impl Walk {
             match tokens.get(at) {
                 Some(TokenTree::Ident(name)) => {
                     line = name.span().start().line;
-                    self.words.push((line, name.to_string()));
+                    // `include!` is another word than a field of that name.
+                    let called = if punct(tokens, at + 1) == '!' { "!" } else { "" };
+                    self.words.push((line, format!("{name}{called}")));
                     names.push(name.to_string());
                     at += 1;
                 }
@@ -400,7 +402,7 @@ fn nothing_that_prints_goes_around_what_escapes() {
 fn nothing_is_unsafe_but_the_map_and_nothing_comes_from_another_place() {
     for file in sources() {
         let words = &file.all.words;
-        for word in ["unsafe", "include"].into_iter().filter(|word| (file.name.as_str(), *word) != MAP) {
+        for word in ["unsafe", "include!"].into_iter().filter(|word| (file.name.as_str(), *word) != MAP) {
             let found = words.iter().find(|(_, found)| found == word);
             assert_eq!(found, None, "{}", file.name);
         }

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use coldbolt::Error;
+use coldbolt::io::dest::room;
 use coldbolt::ops::verify::Verification;
 use coldbolt::words::error::show;
 use coldbolt::words::finding::Finding;
@@ -36,6 +37,10 @@ fn text(hint: Hint) -> String {
             );
         }
         Hint::LogElsewhere => "; leave --wal-dir out, or put it elsewhere",
+        Hint::LogOfDirectory => "; if it is kept elsewhere, say --wal-dir",
+        Hint::CopyToStart => {
+            "; `coldbolt copy` takes all of it, with --as data-dir as a directory that every etcd of the same version starts from"
+        }
         Hint::AllowDamage => "; with --allow-damage it takes what can be read",
         Hint::CopyFirst => ": `coldbolt copy` folds them in first",
         Hint::Promote => ": `coldbolt member promote` makes a directory in which it votes",
@@ -50,6 +55,9 @@ fn text(hint: Hint) -> String {
             ": give an older snapshot as --base, or say --to-revision or --to-index"
         }
         Hint::Fold => ", with --fold it has that",
+        Hint::CutFront(bytes) => {
+            return format!("; `tail -c +{} FILE > NEW` leaves the rest out", bytes.saturating_add(1));
+        }
         // A hint of a newer library.
         _ => "",
     }
@@ -79,13 +87,7 @@ fn full(kind: ErrorKind) -> bool {
 fn room(path: &Path) -> String {
     let existing = |dir: &&Path| dir.is_dir();
     let Some(dir) = path.ancestors().skip(1).find(existing) else { return String::new() };
-    match rustix::fs::statvfs(dir) {
-        Ok(there) => {
-            let free = there.f_bavail.saturating_mul(there.f_frsize);
-            format!("; {free} bytes are free in {}", show(dir))
-        }
-        Err(_) => String::new(),
-    }
+    room::free_in(dir).map_or_else(String::new, |free| format!("; {free} bytes are free in {}", show(dir)))
 }
 
 fn settle(detail: &mut String, hint: &mut Option<Hint>) {

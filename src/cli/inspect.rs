@@ -2,7 +2,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use coldbolt::etcd::Facts;
+use coldbolt::etcd::{Facts, Input};
 use coldbolt::io::source::Lock;
 use coldbolt::ops::inspect::{DatabaseReport, Disagreement, EtcdReport, MetaReport, Stated, WalReport};
 use coldbolt::ops::{InspectOptions, InspectReport, inspect};
@@ -29,6 +29,9 @@ pub struct Args {
     /// File or directory; - is standard input.
     #[arg(value_name = "PATH")]
     path: PathBuf,
+    /// The log of a data directory, if it is elsewhere (--wal-dir of etcd).
+    #[arg(long, value_name = "DIR")]
+    wal_dir: Option<PathBuf>,
     /// Also compute the SHA-256 and compare it with the trailer.
     #[arg(long)]
     hash: bool,
@@ -52,7 +55,8 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let mut report = if args.path == Path::new("-") {
         inspect(input::any_file(&args.path)?, &options, context.monitor)?
     } else {
-        inspect(&args.path, &options, context.monitor)?
+        let input = Input::from(&args.path).with_wal_dir(args.wal_dir.clone());
+        inspect(input, &options, context.monitor)?
     };
     hint::findings(&mut report.findings);
     match args.write_out {

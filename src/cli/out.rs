@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use clap::ValueEnum;
 use coldbolt::codec::json;
-use coldbolt::words::error::steers;
+use coldbolt::words::error::{printable, steers};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
@@ -184,6 +184,11 @@ pub fn count(n: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+/// The command line, for what says how it was made.
+pub fn command_line() -> Vec<String> {
+    std::env::args_os().map(|arg| printable(&arg.to_string_lossy())).collect()
 }
 
 #[cfg(test)]

@@ -155,7 +155,7 @@ fn bump(text: &str) -> Result<Bump, String> {
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     if args.bump_revision.is_none() == args.mark_compacted {
-        return Err(Fail::Usage("--mark-compacted required if --revision-bump > 0".to_owned()));
+        return Err(Fail::Usage("--mark-compacted required if --bump-revision > 0".to_owned()));
     }
     let bump = match &args.bump_revision {
         Bump::Auto(_) => Bump::Auto(args.newer.clone()),

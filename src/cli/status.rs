@@ -34,6 +34,9 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let source = input::database(&args.path)?;
     let monitor = context.monitor;
     let report = status(&source, monitor)?;
+    if !report.is_etcd {
+        monitor.say(&input::not_etcds(&source));
+    }
     let versioned = args.compat >= Minor::V36;
     let StatusReport { hash, revision, live_keys, all_keys, total_size, version, .. } = report;
     let keys = if versioned { live_keys } else { all_keys };

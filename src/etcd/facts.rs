@@ -4,11 +4,13 @@ use prost::Message;
 use serde::Serialize;
 
 use crate::codec::array_at;
+use crate::codec::json::quote;
 use crate::etcd::alarm::{AlarmMember, AlarmType};
 use crate::etcd::auth::{PermissionType, Role, User};
 use crate::etcd::lease::Lease;
 use crate::etcd::member::{Downgrade, Member, StoredConfState};
 use crate::etcd::revision::BucketKey;
+use crate::etcd::semver::{NoVersion, Semver};
 use crate::words::error::{At, Corrupt};
 use crate::words::finding::Code;
 use crate::words::ids::{LeaseId, MemberId, RaftIndex, Term};
@@ -158,8 +160,19 @@ impl Facts {
 
     fn take_cluster(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
         match key {
-            b"clusterVersion" => text(value).map(|v| self.cluster_version = Some(v.into())),
-            b"downgrade" => json(value).map(|d| self.downgrade = Some(d)),
+            b"clusterVersion" => {
+                let version = self.cluster_version.insert(text(value)?.into());
+                panics_at(version.raw(), "the cluster version")
+            }
+            b"downgrade" => {
+                let downgrade: &Downgrade = self.downgrade.insert(json(value)?);
+                // The version is asked for only while a downgrade is under way.
+                if downgrade.enabled {
+                    panics_at(downgrade.target_version.raw(), "the version that a downgrade goes to")
+                } else {
+                    Ok(())
+                }
+            }
             _ => self.unknown(b"cluster", key),
         }
     }
@@ -280,6 +293,15 @@ fn number(value: &[u8]) -> Result<u64, String> {
 
 fn revision(value: &[u8]) -> Result<i64, String> {
     BucketKey::parse(value).map(|key| key.revision.main).map_err(|e| e.to_string())
+}
+
+/// What etcd does not parse, it panics at.
+fn panics_at(version: &str, what: &str) -> Result<(), String> {
+    Semver::parse(version).map(drop).map_err(|why| {
+        let three = why == NoVersion::NotThree && version.split('.').count() == 2;
+        let starts = if three { "; 3.8 takes it" } else { "" };
+        format!("{what} {} {why}: etcd up to 3.7 panics at it when it starts{starts}", quote(version))
+    })
 }
 
 fn text(value: &[u8]) -> Result<String, String> {

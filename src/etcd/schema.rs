@@ -2,6 +2,7 @@
 
 use crate::bolt::Db;
 use crate::etcd::facts::Facts;
+use crate::etcd::semver::Semver;
 use crate::words::error::{At, Corrupt};
 use crate::words::finding::Code;
 use crate::words::text::Told;
@@ -97,7 +98,9 @@ pub struct StorageVersion {
 pub fn storage_version(facts: &Facts) -> StorageVersion {
     let inferred =
         |version: &str, reason| StorageVersion { version: Some(version.into()), stated: false, reason };
-    if let Some(stated) = facts.storage_version.as_ref().map(Told::raw).filter(|v| !v.is_empty()) {
+    // One that etcd cannot parse it takes for none (`UnsafeReadStorageVersion`).
+    let stated = facts.storage_version.as_ref().map(Told::raw);
+    if let Some(stated) = stated.filter(|v| Semver::parse(v).is_ok()) {
         let minor: Vec<&str> = stated.split('.').take(2).collect();
         return StorageVersion {
             version: Some(minor.join(".").into()),

@@ -22,7 +22,7 @@ use crate::io::Source;
 use crate::io::dest::predecessor::{Predecessor, refuse_other_names};
 use crate::io::dest::{self, Dest, Existing};
 use crate::io::gate::is_cold;
-use crate::io::source::Lock;
+use crate::io::source::{Lock, Stamp};
 use crate::ops::overlap::{beside, while_syncing};
 use crate::snap::backup::TRAILER;
 use crate::store::keep::{Rule, Selection};
@@ -146,7 +146,7 @@ fn anew(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -> Resu
                     dest.own(was.mode() & 0o7777, Some((was.uid(), was.gid())))?;
                 }
             }
-            let due = plan.write(&mut dest, monitor).map_err(|e| e.of_output(dest.partial()))?;
+            let due = plan.write(&mut dest, monitor).map_err(|e| e.of_output(path))?;
             Ok((plan, dest, due))
         },
     )?;
@@ -157,20 +157,12 @@ fn anew(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -> Resu
     let (after, digest) =
         while_syncing(|| dest.sync(), || read_back(&partial, (due, plan.hashkv(&before)), trailer, &silent))?;
     if let Some(digest) = digest {
-        dest.write_all(&digest).map_err(|source| Error::Output { what: show(&partial), source })?;
+        dest.write_all(&digest).map_err(|source| Error::Output { what: show(path), source })?;
     }
-    // An etcd that has begun to use the old file holds its lock; one that has used it meanwhile has changed it.
-    let old = (existing == Existing::Replace).then(|| Predecessor::lock(path, &log)).transpose()?;
-    let now = old.as_ref().map_or_else(|| source.stamp(), Predecessor::stamp);
-    if stamp != now || stamp != source.stamp() {
-        return Err(Error::unreadable(
-            source.path(),
-            Cause::changed("changed while it was read; nothing was kept"),
-        ));
-    }
-    match old {
-        Some(old) => dest.finish_after(&old, db.page_size().saturating_mul(METAS))?,
-        None => dest.finish()?,
+    match existing {
+        Existing::Replace => in_its_place(dest, source, stamp, &log, db.page_size())?,
+        _ if stamp == source.stamp() => dest.finish()?,
+        _ => return Err(changed(source)),
     }
     Ok(DefragReport {
         source: source.name(),
@@ -183,6 +175,26 @@ fn anew(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -> Resu
         compacted: plan.compact,
         notes: plan.notes,
     })
+}
+
+/// Puts the new file in the place of the source.
+fn in_its_place(
+    dest: Dest,
+    source: &Source,
+    stamp: Option<Stamp>,
+    log: &[PathBuf],
+    page_size: u64,
+) -> Result<()> {
+    // An etcd that has begun to use the old file holds its lock; one that has used it meanwhile has changed it.
+    let old = Predecessor::lock(source.path(), log)?;
+    if stamp != old.stamp() || stamp != source.stamp() {
+        return Err(changed(source));
+    }
+    dest.finish_after(&old, page_size.saturating_mul(METAS))
+}
+
+fn changed(source: &Source) -> Error {
+    Error::unreadable(source.path(), Cause::changed("changed while it was read; nothing was kept"))
 }
 
 fn refuse_locked(source: &Source) -> Result<()> {

@@ -25,6 +25,8 @@ pub struct StatusReport {
     pub total_size: u64,
     /// `meta/storageVersion`; empty before 3.6.
     pub version: Told,
+    /// Whether it is etcd's: of another program's database the numbers mean nothing.
+    pub is_etcd: bool,
 }
 
 /// Walks a snapshot file or database.
@@ -64,5 +66,6 @@ fn numbers(source: &Source, monitor: &dyn Monitor) -> Result<StatusReport> {
         all_keys: scan.all_keys(),
         total_size: db.size(),
         version: scan.facts.storage_version.unwrap_or_default(),
+        is_etcd: scan.is_etcd,
     })
 }

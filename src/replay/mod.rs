@@ -2,10 +2,12 @@
 
 pub mod apply;
 pub(crate) mod believed;
+pub mod boot;
 pub mod fold;
 mod member_log;
 pub(crate) mod membership;
 mod options;
+pub(crate) mod stand_in;
 mod tail;
 pub mod time;
 pub mod until;

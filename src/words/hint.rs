@@ -37,6 +37,10 @@ pub enum Hint {
     RaiseOthers(u64),
     /// Leave the log in the data directory, or put it elsewhere.
     LogElsewhere,
+    /// Say where the log of the directory is kept.
+    LogOfDirectory,
+    /// A copy has everything, also as a directory that etcd starts from.
+    CopyToStart,
     /// Restore what can be read of a damaged source.
     AllowDamage,
     /// Copy the directory: that applies the log first.
@@ -61,6 +65,8 @@ pub enum Hint {
     OlderBaseOrEndElsewhere,
     /// Have the log applied in memory.
     Fold,
+    /// Leave out so many bytes at the front.
+    CutFront(u64),
 }
 
 /// Something a person should know about what was done, and what helps. It is serialized as its text.

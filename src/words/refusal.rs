@@ -44,13 +44,9 @@ pub struct RevisionRange {
 }
 
 impl RevisionRange {
-    fn told(&self, asked: i64, verb: &str, end: i64) -> String {
-        match &self.file {
-            Some(file) => {
-                format!(": {asked} was asked for, {file} has revisions {} to {}", self.first, self.last)
-            }
-            None => format!(" ({asked} was asked for, the file {verb} {end})"),
-        }
+    fn told(&self, asked: i64) -> String {
+        let file = self.file.as_deref().unwrap_or("the file");
+        format!(": {asked} was asked for, {file} has revisions {} to {}", self.first, self.last)
     }
 }
 
@@ -59,7 +55,7 @@ impl RevisionRange {
 #[non_exhaustive]
 pub enum Refusal {
     /// The revision is not there yet.
-    #[error("mvcc: required revision is a future revision{}", there.told(*asked, "ends at", there.last))]
+    #[error("mvcc: required revision is a future revision{}", there.told(*asked))]
     Future {
         /// The revision that was asked for.
         asked: i64,
@@ -67,7 +63,7 @@ pub enum Refusal {
         there: RevisionRange,
     },
     /// The revision is compacted.
-    #[error("mvcc: required revision has been compacted{}", there.told(*asked, "starts at", there.first))]
+    #[error("mvcc: required revision has been compacted{}", there.told(*asked))]
     Compacted {
         /// The revision that was asked for.
         asked: i64,

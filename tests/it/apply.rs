@@ -330,7 +330,7 @@ fn a_learner_that_moves_learns_as_long_as_its_version_lets_it_and_an_unknown_pat
         member_id: MEMBER,
         member_attributes: Some(Attributes { name: "new".into(), ..Attributes::default() }),
     };
-    let set = InternalRaftRequest { cluster_member_attr_set: Some(attributes), ..Default::default() };
+    let set = InternalRaftRequest { id: 1, cluster_member_attr_set: Some(attributes), ..Default::default() };
     let said = |version| Applied::of(version, &[(0, set.encode_to_vec())]).said;
     assert!(said("3.5").contains(&Code::ReplayVersion) && !said("3.5.20").contains(&Code::ReplayVersion));
     // No etcd lives through the removal of the last voter.
@@ -348,20 +348,22 @@ fn versions_and_attributes_are_set_by_either_api() {
     let entries = [
         v2("PUT", "/0/version", "3.5.0"),
         v2("PUT", &path, r#"{"name":"new","clientURLs":["http://c:1"]}"#),
-        v2("PUT", "/0/members/77/attributes", r#"{"name":"new"}"#),
         v2("PUT", "/x", "y"),
         v2("SYNC", "", ""),
     ];
     let made = Applied::of("3.5.20", &entries);
-    assert_eq!((made.done.as_str(), made.text("cluster", "clusterVersion").as_str()), ("++-..", "3.5.0"));
+    assert_eq!((made.done.as_str(), made.text("cluster", "clusterVersion").as_str()), ("++..", "3.5.0"));
     let due = format!(
         r#"{{"id":{MEMBER},"peerURLs":["http://localhost:2380"],"name":"new","clientURLs":["http://c:1"]}}"#
     );
     assert_eq!(made.text("members", &format!("{MEMBER:x}")), due);
     assert!(made.said.contains(&Code::ReplayV2));
-    assert_eq!(Applied::of("3.6.14", &entries[3..]).done, "!");
+    assert_eq!(Applied::of("3.6.14", &entries[2..]).done, "!");
     assert_eq!(Applied::of("3.7.1", &entries).done, "!");
     assert_eq!(Applied::of("3.5.20", &[v2("PUT", &path, "no json")]).done, "!");
+    // Nobody knows member 77.
+    let stranger = v2("PUT", "/0/members/77/attributes", r#"{"name":"new"}"#);
+    assert_eq!(Applied::of("3.5.20", &[stranger]).done, "!");
 
     let version = |ver: &str| r!(cluster_version_set: VersionRequest { ver: ver.into() });
     let set = |member_id, attributes| r!(cluster_member_attr_set: ClusterMemberAttrSetRequest { member_id, member_attributes: attributes });
@@ -371,12 +373,14 @@ fn versions_and_attributes_are_set_by_either_api() {
     let all = vec![
         version("3.6.0"),
         set(MEMBER, named),
-        set(77, None),
         downgrade(true),
         r!(downgrade_version_test: VersionRequest::default()),
     ];
     let made = applied("3.6.14", all);
-    assert_eq!(made.done, "++-+.");
+    assert_eq!(made.done, "+++.");
+    for panics in [set(77, Some(Attributes::default())), set(MEMBER, None)] {
+        assert_eq!(applied("3.6.14", vec![panics]).done, "!");
+    }
     assert_eq!(made.text("cluster", "downgrade"), r#"{"target-version":"3.5.0","enabled":true}"#);
     assert_eq!(
         made.text("members", &format!("{MEMBER:x}")),

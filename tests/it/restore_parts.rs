@@ -281,12 +281,12 @@ fn what_cannot_be_is_refused_before_anything_is_written() {
         (
             &["--revision", "28"][..],
             1,
-            "mvcc: required revision has been compacted (28 was asked for, the file starts at 29)",
+            "mvcc: required revision has been compacted: 28 was asked for, the file has revisions 29 to 41",
         ),
         (
             &["--revision", "42"],
             1,
-            "mvcc: required revision is a future revision (42 was asked for, the file ends at 41)",
+            "mvcc: required revision is a future revision: 42 was asked for, the file has revisions 29 to 41",
         ),
         (&["--revision", "-1"], 2, ""),
         (

@@ -51,6 +51,11 @@ impl Places {
         places
     }
 
+    /// How long the database will be.
+    pub(crate) fn bytes(&self, db: &Db<'_>) -> u64 {
+        self.pages.saturating_mul(db.page_size())
+    }
+
     /// How many pages there are in the end, the metas among them.
     #[must_use]
     pub fn pages(&self) -> u64 {

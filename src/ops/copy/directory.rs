@@ -22,6 +22,7 @@ use crate::etcd::Input as Given;
 use crate::etcd::member::Member;
 use crate::etcd::schema::Minor;
 use crate::io::dest::dir::{self, DestDir, Steps};
+use crate::io::dest::room;
 use crate::io::{Source, dest};
 use crate::ops::fold::input::Input;
 use crate::ops::overlap::while_syncing;
@@ -97,7 +98,8 @@ fn directory(
     let mut file = dest.file(&snap.join("db"))?;
     let path = dest.partial().join(snap).join("db");
     let made = make(&input, options, monitor, |db, places, monitor| {
-        pack(db, places, &mut file, monitor).map_err(|e| e.of_output(&path))
+        room::ask_in(dest.partial(), to, places.bytes(db).saturating_add(SEGMENT_SIZE))?;
+        pack(db, places, &mut file, monitor).map_err(|e| e.of_output(to))
     })?;
     let measured = while_syncing(
         || file.finish(),

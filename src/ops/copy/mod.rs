@@ -25,7 +25,7 @@ use crate::etcd::stored;
 use crate::io::Source;
 use crate::io::dest::hashed::while_writing;
 use crate::io::dest::writeback::Writeback;
-use crate::io::dest::{self, Dest, Existing};
+use crate::io::dest::{self, Dest, Existing, room};
 use crate::io::gate::is_cold;
 use crate::kube::times::written;
 use crate::ops::fold::check::{tell, verified};
@@ -306,12 +306,14 @@ fn once(
     let mut out = Writeback::new(file.try_clone().map_err(failed)?);
     let made = if options.content == Content::Exact {
         make_exact(input, options, monitor, |db, monitor| {
+            room::ask(file, name, db.size().saturating_add(TRAILER))?;
             while_writing((file, name), &mut out, |out| {
                 pour(&input.database, db.size(), (out, name), monitor)
             })
         })
     } else {
         make(input, options, monitor, |db, places, monitor| {
+            room::ask(file, name, places.bytes(db).saturating_add(TRAILER))?;
             while_writing((file, name), &mut out, |out| {
                 pack(db, places, out, monitor).map(drop).map_err(|e| e.of_output(name))
             })

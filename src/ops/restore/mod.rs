@@ -33,8 +33,8 @@ use crate::etcd::identity::{NewCluster, NewMember};
 use crate::etcd::schema::{Minor, storage_version};
 use crate::etcd::small;
 use crate::io::Source;
-use crate::io::dest;
 use crate::io::dest::dir::{self, DestDir, Placed, Steps};
+use crate::io::dest::{self, room};
 use crate::io::gate::is_cold;
 use crate::io::source::Stamp;
 use crate::ops::overlap::{beside, while_syncing};
@@ -142,10 +142,10 @@ struct Plan<'p, 's> {
     before: Vec<NamedMember>,
     /// How far the revision is raised.
     raised: Option<Raise>,
+    /// Whether values may be as wrong as they are in the source.
+    allow_damage: bool,
     /// What follows from what was asked for.
     advice: Vec<Note>,
-    /// Whether what is damaged in the content is taken as it is.
-    damage_allowed: bool,
     /// The source as it was before anything was read.
     stamp: Option<Stamp>,
 }
@@ -192,7 +192,6 @@ impl<'p, 's> Plan<'p, 's> {
             edits.disable_auth(&facts);
         }
         Ok(Plan {
-            damage_allowed: options.allow_damage,
             cluster,
             version,
             edits,
@@ -200,6 +199,7 @@ impl<'p, 's> Plan<'p, 's> {
             current,
             before: facts.members.into_iter().map(NamedMember::of).collect(),
             raised,
+            allow_damage: options.allow_damage,
             advice,
             stamp,
         })
@@ -268,9 +268,9 @@ fn read_back(path: &Path, plan: &Plan<'_, '_>, hash: u32, monitor: &dyn Monitor)
     let result = Source::open(path)?;
     let db = Db::open(&result).map_err(|c| wrong(c.to_string()))?;
     let scan = scan(&db, ScanOptions { limit: 1, gate: None, keys: KeyDepth::Stored }, monitor)?;
-    // Damage of the content that is allowed is there again: that it is the source's the hash tells.
-    let ours = |fault: &&Corrupt| !(plan.damage_allowed && fault.code.level() == Level::Mvcc);
-    if let Some(fault) = scan.faults.kept.iter().find(ours) {
+    // Values that were allowed to be wrong are as wrong as they were; pages are our own.
+    let allowed = |fault: &&Corrupt| plan.allow_damage && Level::of(fault.code) == Level::Mvcc;
+    if let Some(fault) = scan.faults.kept.iter().find(|fault| !allowed(fault)) {
         return Err(wrong(fault.to_string()));
     }
     if scan.hash != hash {
@@ -376,6 +376,10 @@ impl<'c> Layout<'c> {
     fn build<'h>(&self, plan: &Plan<'_, '_>, steps: &Steps<'h>, monitor: &dyn Monitor) -> Result<Built<'h>> {
         let dest = DestDir::create(&self.root, steps.clone())?;
         let log_dest = self.log_root.as_ref().map(|dir| DestDir::create(dir, steps.clone())).transpose()?;
+        let (place, name) = log_dest
+            .as_ref()
+            .map_or((&dest, &self.root), |log| (log, self.log_root.as_ref().unwrap_or(&self.root)));
+        room::ask_in(place.partial(), name, SEGMENT_SIZE.saturating_mul(to_u64(self.homes.len())))?;
         let mut written: Option<(PathBuf, u64, Crc)> = None;
         for home in &self.homes {
             let snap = home.inside.join("snap");

@@ -7,15 +7,16 @@ use crate::etcd::datadir;
 use crate::io::Source;
 use crate::ops::verify::{Closeness, Level, LevelReport, Outcome, Verification, refuse_damage, verify_file};
 use crate::snap::backup::Trailer;
+use crate::store::digest::trailer;
 use crate::words::error::{Error, Result};
 use crate::words::finding::{Code, Severity};
-use crate::words::monitor::Monitor;
+use crate::words::monitor::{Monitor, Quiet};
 use crate::words::refusal::Refusal;
 
 /// Refuses a database without a trailer: what of it was cut off cannot be told.
 pub(super) fn refuse_unchecked(source: &Source) -> Result<()> {
     let db = datadir::database(source)?;
-    let trailer = Trailer::read(source, db.size()).map_err(|c| Error::damaged(source.path(), c))?;
+    let trailer = trailer(&db, &Quiet).map_err(|c| Error::damaged(source.path(), c))?;
     if trailer == Trailer::Absent {
         let (file, log_beside) = (source.name(), log_is_beside(source));
         return Err(Refusal::NothingToCheck { file, log_beside }.into());

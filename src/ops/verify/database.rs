@@ -3,19 +3,20 @@
 use std::sync::Arc;
 
 use super::manifest::Against;
-use super::{Database, Level, OtherMeta, Outcome, Run, consistency, evidence};
+use super::{Database, Level, OtherMeta, Outcome, Run, consistency, evidence, refuse_damage};
 use crate::bolt::{Db, Pgid};
 use crate::codec::checksum;
 use crate::etcd::schema::storage_version;
+use crate::etcd::small::facts_and_last;
 use crate::io::gate::{OpenAtEnd, is_cold};
 use crate::io::parallel::behind;
 use crate::io::source::Lock;
 use crate::io::{Gate, Source};
 use crate::ops::inspect::metas;
-use crate::snap::backup::Trailer;
-use crate::store::digest::{Digests, digests};
+use crate::snap::backup::{TRAILER, Trailer};
+use crate::store::digest::{Digests, digests, trailer};
 use crate::store::scan::{KeyDepth, Scan, ScanOptions, scan};
-use crate::words::error::{At, Corrupt, Result};
+use crate::words::error::{At, Corrupt, Error, Result};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::monitor::Relay;
 use crate::words::text::Told;
@@ -79,7 +80,7 @@ impl Run<'_> {
         let what = format!("{pages} pages of {size} bytes, meta page {meta} of txid {}", db.meta().txid);
         self.judge(Level::Identity, what);
         self.bytes(&db, trailer, digest, alone);
-        self.judge_scan(&db, scan.as_ref(), &name);
+        self.judge_scan(&db, scan.as_ref(), &name)?;
         let knows_members = scan.as_ref().is_some_and(|s| s.knows("members"));
         let mut facts = None;
         if let Some(scan) = scan {
@@ -92,13 +93,32 @@ impl Run<'_> {
     /// The trailer, and whether one is still expected: a file whose end cannot be read is not without one.
     fn trailer(&mut self, db: &Db<'_>, alone: bool) -> (Trailer, bool) {
         // A member's own database has none, whatever its last bytes look like.
-        let trailer = if alone { Trailer::read(db.source(), db.size()) } else { Ok(Trailer::Absent) };
+        let trailer = match (alone, self.options.level >= Level::Bytes) {
+            (false, _) => Ok(Trailer::Absent),
+            (true, true) => trailer(db, self.monitor),
+            (true, false) => Trailer::read(db.source(), db.size()),
+        };
         match trailer {
-            Ok(trailer) => (trailer, alone),
+            Ok(trailer) => {
+                self.appended(db, trailer);
+                (trailer, alone)
+            }
             Err(corrupt) => {
                 self.found.push(Finding::from_corrupt(&db.source().name(), *corrupt));
                 (Trailer::Absent, false)
             }
+        }
+    }
+
+    /// What stands behind a trailer that stands right behind the database.
+    fn appended(&mut self, db: &Db<'_>, trailer: Trailer) {
+        let (source, end) = (db.source(), db.size().saturating_add(TRAILER));
+        let bytes = source.len().saturating_sub(end);
+        if matches!(trailer, Trailer::Present { payload, .. } if payload == db.size()) && bytes > 0 {
+            let what = format!(
+                "{bytes} bytes are appended to the file: its SHA-256, which is right, ends before them"
+            );
+            self.found.push(Finding::new(Code::TrailingBytes, &source.name(), At::offset(end), what));
         }
     }
 
@@ -109,9 +129,31 @@ impl Run<'_> {
         }
     }
 
+    /// Of a damaged database: whether a restore that allows damage takes it, which writes all of it anew.
+    fn can_be_restored(&mut self, db: &Db<'_>) -> Result<()> {
+        let damaged = self.found.all.worst(|code| Level::of(code) < Level::Wal) == Some(Severity::Damage);
+        if !damaged || self.options.level < Level::Restore {
+            return Ok(());
+        }
+        let taken = refuse_damage(&self.found.all.kept, true).and_then(|()| facts_and_last(db).map(drop));
+        #[cfg(feature = "fs")]
+        let taken = taken.and_then(|()| {
+            let part = Relay::new(self.monitor).as_part().without_findings();
+            crate::store::rewrite::can_be_written(db, &part)
+        });
+        match taken {
+            Err(Error::Cancelled) => return Err(Error::Cancelled),
+            Err(Error::Damaged { corrupt, .. }) => self.past_restoring = Some(corrupt.to_string()),
+            Err(other) => self.past_restoring = Some(other.to_string()),
+            Ok(()) => {}
+        }
+        Ok(())
+    }
+
     fn no_meta(&mut self, source: &Source, corrupt: Corrupt) -> Database {
         self.found.push(Finding::from_corrupt(&source.name(), corrupt));
         self.judge(Level::Identity, "no meta page can be used");
+        self.past_restoring = Some("no meta page can be used".to_owned());
         for level in [Level::Bytes, Level::Pages, Level::Mvcc] {
             self.level(level, Outcome::NotRun, "no meta page can be used");
         }
@@ -263,6 +305,7 @@ impl Run<'_> {
         }
         self.verification.measured.payload_sha256 = payload;
         let against = self.manifest(source, digest.as_ref());
+        let against = self.compared_contents(against);
         self.verification.measured.digests = digest.filter(|_| self.options.digests);
         if self.options.level < Level::Bytes {
             return self.level(Level::Bytes, Outcome::NotRun, "not asked for");
@@ -330,11 +373,11 @@ impl Run<'_> {
         })
     }
 
-    fn judge_scan(&mut self, db: &Db<'_>, scan: Option<&Scan>, name: &str) {
+    fn judge_scan(&mut self, db: &Db<'_>, scan: Option<&Scan>, name: &str) -> Result<()> {
         let Some(scan) = scan else {
             self.level(Level::Pages, Outcome::NotRun, "not asked for");
             self.level(Level::Mvcc, Outcome::NotRun, "not asked for");
-            return;
+            return Ok(());
         };
         let mut all = scan.root.clone();
         scan.buckets.iter().for_each(|b| all.add(&b.stats));
@@ -353,6 +396,7 @@ impl Run<'_> {
             self.judge(Level::Pages, detail);
         }
         self.judge_history(db, scan, name);
+        self.can_be_restored(db)
     }
 
     fn judge_history(&mut self, db: &Db<'_>, scan: &Scan, name: &str) {

@@ -1,8 +1,11 @@
 //! `verify`: how good a backup is, level by level, with everything that is wrong and what it means.
 
+mod boot;
 mod consistency;
+mod contents;
 mod database;
 pub mod evidence;
+mod files;
 pub mod fleet;
 mod log;
 pub mod manifest;
@@ -15,6 +18,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use self::evidence::Ask;
+use self::files::Files;
 use self::manifest::Against;
 pub use self::report::{
     Answer, InputKind, Judged, LevelReport, Measured, OtherMeta, Outcome, TrailerState, Unreadable,
@@ -94,11 +98,7 @@ pub fn verify(
 ) -> Result<Verification> {
     let input = input.into();
     let run = Run::new(show(input.path()), *options, Closeness::default(), monitor);
-    if input.is_dir() {
-        run.directory(&DataDir::list(input.path(), None)?, None)
-    } else {
-        run.file(&input.open()?)
-    }
+    if input.is_dir() { run.directory(&input.directory()?, None) } else { run.file(&input.open()?) }
 }
 
 /// The first damage among findings, as the error that ends what needs a whole source; if damage is `allowed`, a page
@@ -106,7 +106,6 @@ pub fn verify(
 ///
 /// # Errors
 /// [`Error::Damaged`].
-#[cfg(feature = "fs")]
 pub(in crate::ops) fn refuse_damage(findings: &[Finding], allowed: bool) -> Result<()> {
     let refused = |finding: &&Finding| {
         finding.severity == Severity::Damage && (!allowed || finding.code == Code::PageShared)
@@ -163,6 +162,10 @@ struct Run<'m> {
     monitor: &'m dyn Monitor,
     found: Teller<'m>,
     verification: Verification,
+    /// What of a directory's files besides the database was compared with a manifest, or why nothing was.
+    compared: Option<std::result::Result<String, String>>,
+    /// Why a damaged database is not restored even if damage is allowed, if it is not.
+    past_restoring: Option<String>,
 }
 
 impl<'m> Run<'m> {
@@ -187,7 +190,7 @@ impl<'m> Run<'m> {
             reached: None,
         };
         let found = Teller::new(options.max_findings, monitor);
-        Run { options, closeness, monitor, found, verification }
+        Run { options, closeness, monitor, found, verification, past_restoring: None, compared: None }
     }
 
     fn file(mut self, source: &Source) -> Result<Verification> {
@@ -206,14 +209,15 @@ impl<'m> Run<'m> {
     fn directory(mut self, dir: &DataDir, open: Option<(&Source, &MemberLog)>) -> Result<Verification> {
         self.verification.kind = InputKind::Directory;
         let mut database = Database::default();
-        let source = match (open, &dir.db) {
-            (Some((source, _)), _) => Some(source.clone()),
-            (None, Some(path)) => Some(Source::open(path)?),
-            (None, None) => None,
-        };
-        if let Some(source) = source {
-            match datadir::require_database(&source) {
-                Ok(()) => database = self.database(&source, false)?,
+        let files = Files::of(dir, open, self.options.level)?;
+        if let Some(finding) = &files.received {
+            self.found.push(finding.clone());
+        }
+        let database_file = files.database.as_ref().map(|source| source.path().to_path_buf());
+        self.contents(dir, database_file.as_deref())?;
+        if let Some(source) = &files.database {
+            match datadir::require_database(source) {
+                Ok(()) => database = self.database(source, false)?,
                 Err(Error::Unreadable { cause, .. }) => {
                     let what = format!("the database {cause}");
                     let finding = Finding::new(Code::MetaInvalid, &source.name(), At::default(), what);
@@ -225,11 +229,11 @@ impl<'m> Run<'m> {
         } else {
             self.no_database("there is no member/snap/db");
         }
+        self.database_in_contents(dir, database_file.as_deref());
         if self.options.level < Level::Wal {
             self.level(Level::Wal, Outcome::NotRun, "not asked for");
         } else {
-            let detail = self.log(dir, open.map(|(_, log)| log), &database)?;
-            self.judge(Level::Wal, detail);
+            self.log(dir, &files, &database, open.is_none())?;
         }
         Ok(self.done())
     }
@@ -261,7 +265,11 @@ impl<'m> Run<'m> {
 
     fn no_database(&mut self, why: &str) {
         for level in [Level::Identity, Level::Bytes, Level::Pages, Level::Mvcc] {
-            self.level(level, Outcome::Inconclusive, why);
+            match self.compared_contents(None).filter(|_| level == Level::Bytes) {
+                Some(Ok(compared)) => self.judge(level, compared),
+                Some(Err(why)) => self.level(level, Outcome::Inconclusive, why),
+                None => self.level(level, Outcome::Inconclusive, why),
+            }
         }
     }
 
@@ -293,7 +301,10 @@ impl<'m> Run<'m> {
             database().filter(|l| self.worst(*l) == Some(Severity::Damage)).map(Level::name).collect();
         if !damage.is_empty() {
             let what = format!("damage at {}: restore refuses it", damage.join(", "));
-            return (Outcome::Failed, Note::with(what, Hint::AllowDamage));
+            return match &self.past_restoring {
+                Some(why) => (Outcome::Failed, format!("{what}, even if damage is allowed: {why}").into()),
+                None => (Outcome::Failed, Note::with(what, Hint::AllowDamage)),
+            };
         }
         let mvcc = self.verification.levels.iter().find(|l| l.level == Level::Mvcc);
         if let Some(LevelReport {
@@ -309,14 +320,20 @@ impl<'m> Run<'m> {
             return (Outcome::NotApplicable, "there is no revision to restore".into());
         };
         let version = measured.storage_version.as_deref();
-        let target = match version.and_then(Minor::of) {
-            Some(version) => format!("as etcd {}", version.name()),
-            None => "with a target version (the file does not tell its own)".to_owned(),
+        let Some(version) = version.and_then(Minor::of) else {
+            let what = format!(
+                "restore has to be told for which etcd, as the file does not tell its own; else nothing refuses it at revision {revision}"
+            );
+            return (Outcome::Inconclusive, Note::with(what, Hint::TargetVersion));
         };
-        let unchecked = self.verification.kind == InputKind::Database;
-        let but = if unchecked { " but the missing trailer" } else { "" };
-        let what = format!("nothing{but} refuses a restore {target} at revision {revision}");
-        let mut note = Note { text: what, hint: unchecked.then_some(Hint::SkipHashCheck) };
+        let mut note = Note::from(format!(
+            "nothing refuses a restore as etcd {} at revision {revision}",
+            version.name()
+        ));
+        if self.verification.kind == InputKind::Database {
+            note.text += "; it has no trailer, which restore asks for";
+            note.hint = Some(Hint::SkipHashCheck);
+        }
         if let Some(lag @ 1..) = measured.wal_lag {
             note.text += &format!("; {lag} entries of the log are not in the database");
             note.hint = Some(Hint::CopyFirst);

@@ -8,12 +8,14 @@ use std::str::FromStr;
 use glob::{MatchOptions, Pattern};
 use serde::Serialize;
 
-use super::manifest::SIDECAR;
 use crate::etcd::DataDir;
 use crate::etcd::datadir::{FileKind, file_kind};
 use crate::io::Source;
 use crate::words::cause::Cause;
 use crate::words::error::{Error, show};
+
+/// What is added to a file's name to make that of its own manifest.
+pub const SIDECAR: &str = ".manifest.json";
 
 /// A pattern for names: `*`, `?`, `[a-z]`, and `**` for any number of directories. One without a `/` is for the last
 /// part of a path, another for the path below the directory that was named.

@@ -2,8 +2,7 @@
 
 use super::auth::{self, Who};
 use super::{Done, Replayer, Replied};
-use crate::codec::go::go_text;
-use crate::etcd::request::{Attributes, InternalRaftRequest};
+use crate::etcd::request::InternalRaftRequest;
 use crate::etcd::schema::Minor;
 use crate::words::ids::MemberId;
 
@@ -38,12 +37,9 @@ impl Replayer<'_, '_> {
         if let Some(set) = &r.cluster_version_set {
             Some(self.cluster_version(&set.ver))
         } else if let Some(set) = &r.cluster_member_attr_set {
-            let Attributes { name, client_urls } = set.member_attributes.clone().unwrap_or_default();
-            // etcd keeps members in JSON, and Go's has no other bytes than those of UTF-8.
-            let urls = client_urls.iter().map(|url| go_text(url).into()).collect();
-            Some(Ok(self.member_attributes(MemberId::new(set.member_id), go_text(&name).into(), urls)))
+            Some(self.member_attributes(MemberId::new(set.member_id), set.member_attributes.as_ref()))
         } else if let Some(set) = &r.downgrade_info_set {
-            Some(Ok(self.downgrade(set)))
+            Some(self.downgrade(set))
         } else {
             r.downgrade_version_test.is_some().then_some(Ok(Done::Nothing))
         }

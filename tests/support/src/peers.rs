@@ -41,7 +41,7 @@ pub fn strace() -> Option<Command> {
         return None;
     }
     let mut command = Command::new("strace");
-    command.args(["-f", "-qq"]);
+    command.args(["-f", "--seccomp-bpf", "-qq"]);
     Some(command)
 }
 

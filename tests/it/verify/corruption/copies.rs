@@ -20,7 +20,7 @@ use prost::Message;
 
 use super::{Break, Due, Entry, due, entry, options};
 use support::buckets::MEMBER;
-use support::member::{Member, Record, entry as raft_entry, snap_path, state};
+use support::member::{Member, Record, snap_path, state};
 use support::trio::{IDS, one};
 
 /// A member whose last entries, 21 to 24, are root's puts.
@@ -169,8 +169,7 @@ pub fn entries() -> Vec<Entry> {
             "an entry that is no request",
             Other(|| {
                 let mut member = writing();
-                let Record::Entry(bad) = raft_entry(22, 2) else { unreachable!() };
-                *member.entry(22) = bad;
+                member.entry(22).data = Some(b"request".to_vec());
                 copied(&member, "3.6.14", |_| {}, here(Code::ReplayRefused, 22))
             }),
         ),

@@ -562,6 +562,30 @@ pub fn entries() -> Vec<Entry> {
             }),
         ),
         entry(
+            Code::ValueUndecodable,
+            "a cluster version of two numbers, at which etcd up to 3.7 panics",
+            Store(|all| {
+                all.put("cluster", b"clusterVersion", b"3.6");
+                one(Code::ValueUndecodable, At::default().bucket(b"cluster").key(b"clusterVersion"))
+            }),
+        ),
+        entry(
+            Code::ValueUndecodable,
+            "a downgrade to what is no version",
+            Store(|all| {
+                all.put("cluster", b"downgrade", br#"{"target-version":"3.5","enabled":true}"#);
+                one(Code::ValueUndecodable, At::default().bucket(b"cluster").key(b"downgrade"))
+            }),
+        ),
+        entry(
+            Code::CompactionUnfinished,
+            "asked for past the last revision, which older etcds do not take for one",
+            Store(|all| {
+                all.put("meta", b"scheduledCompactRev", &revision(8_388_669, 0, false));
+                vec![due(Code::CompactionUnfinished, nowhere()).as_(Severity::Warning)]
+            }),
+        ),
+        entry(
             Code::StorageVersionUnknown,
             "3.9",
             Store(|all| {
@@ -574,7 +598,7 @@ pub fn entries() -> Vec<Entry> {
             "no version at all",
             Store(|all| {
                 all.put("meta", b"storageVersion", b"new");
-                one(Code::StorageVersionUnknown, nowhere())
+                vec![due(Code::StorageVersionUnknown, nowhere()).as_(Severity::Warning)]
             }),
         ),
     ]
