@@ -43,7 +43,7 @@ fn inspect_tells_on_what_the_files_disagree_and_whom_that_etcd_believes() {
         assert_eq!(said, [own.clone(), "1".to_owned(), format!("7 {own}")]);
         let text = coldbolt(["inspect", input.name()]);
         let due = format!(
-            "disagree     members: db (index 20) {own}; 0000000000000001-000000000000000a.snap (index 10) 7 {own}; etcd"
+            "disagree     members: db members (index 20) {own}; 0000000000000001-000000000000000a.snap (index 10) 7 {own}; etcd"
         );
         assert!(text.text().contains(&due), "{text}");
         input.unchanged();

@@ -402,11 +402,7 @@ fn wal(
         commit: summary.hard_state.map(|s| s.committed()),
         first_entry: summary.first.map(RaftIndex::new),
         last_entry: summary.last.map(RaftIndex::new),
-        snapshots: summary
-            .snapshots
-            .iter()
-            .map(|s| SnapshotRecord { term: s.last_term(), index: s.last_index() })
-            .collect(),
+        snapshots: summary.snapshots.iter().map(SnapshotRecord::of).collect(),
         complete: summary.complete,
         end,
     };

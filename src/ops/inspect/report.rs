@@ -271,6 +271,12 @@ pub struct SnapshotRecord {
     pub index: RaftIndex,
 }
 
+impl SnapshotRecord {
+    pub(super) fn of(record: &crate::wal::SnapshotRecord) -> SnapshotRecord {
+        SnapshotRecord { term: record.last_term(), index: record.last_index() }
+    }
+}
+
 /// A WAL segment.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
