@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use coldbolt::etcd::{Facts, Input};
 use coldbolt::io::source::Lock;
-use coldbolt::ops::inspect::{DatabaseReport, EtcdReport, MetaReport, WalReport};
+use coldbolt::ops::inspect::{DatabaseReport, Disagreement, EtcdReport, MetaReport, Stated, WalReport};
 use coldbolt::ops::{InspectOptions, InspectReport, inspect};
 use coldbolt::snap::backup::Trailer;
 use coldbolt::words::error::Told;
@@ -110,6 +110,7 @@ fn screen(out: &mut dyn Write, report: &InspectReport) -> io::Result<()> {
             plain_table(["RAFT SNAPSHOT", "TERM", "INDEX", "VOTERS", "MEMBERS", "VERDICT"], rows)
         )?;
     }
+    show_raft(out, report)?;
     if let Some(directory) = &report.directory {
         for (label, list) in [
             ("from leader", &directory.snap_dbs),
@@ -125,6 +126,27 @@ fn screen(out: &mut dyn Write, report: &InspectReport) -> io::Result<()> {
         let found = report.findings.iter().filter(|finding| finding.code == *code);
         let severity = found.map(|finding| finding.severity).max().unwrap_or_else(|| code.severity());
         line(out, &severity.to_string(), &format!("{code}: {}", count(*n)))?;
+    }
+    Ok(())
+}
+
+/// What the raft snapshots say beside and against the rest.
+fn show_raft(out: &mut dyn Write, report: &InspectReport) -> io::Result<()> {
+    if let Some(keys @ 1..) = report.raft_snapshots.last().and_then(|newest| newest.v2_keys) {
+        line(
+            out,
+            "v2 store",
+            &format!("{} keys of users, which etcd from 3.6 on does not take", count(keys)),
+        )?;
+    }
+    for Disagreement { fact, stated, etcd, believes, .. } in &report.disagreements {
+        let one = |s: &Stated| format!("{} (index {}) {}", s.file, known(s.index, "unknown"), s.value);
+        let all = stated.iter().map(one).collect::<Vec<_>>().join("; ");
+        let who = match (etcd, believes) {
+            (Some(etcd), Some(believes)) => format!("; etcd {} believes {believes}", etcd.name()),
+            _ => String::new(),
+        };
+        line(out, "disagree", &format!("{fact}: {all}{who}"))?;
     }
     Ok(())
 }

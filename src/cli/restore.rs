@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 
 use coldbolt::etcd::Input;
 use coldbolt::etcd::schema::Minor;
-use coldbolt::ops::restore::{Bump, Destination, KeyFilter, RestoreOptions, RestoreReport, Warning, restore};
+use coldbolt::ops::restore::{
+    Bump, Destination, KeyFilter, NamedMember, RestoreOptions, RestoreReport, Warning, restore,
+};
+use coldbolt::words::error::Told;
 use serde_json::json;
 
 use self::manifest::{StaticPod, Taken};
@@ -23,8 +26,8 @@ const DEFAULT_URL: &str = "http://localhost:2380";
 /// verified in full first, and the directories appear when they are
 /// whole and on the disk, or not at all: they are built in a directory beside, with .partial at the end of its name,
 /// which is removed on failure and when the process is ended by SIGINT or SIGTERM; what a killed one leaves, the next
-/// run removes. Names of hosts are never looked up: --initial-cluster and --initial-advertise-peer-urls are compared
-/// as they are written.
+/// run removes. Names of hosts are never looked up: in --initial-cluster and --initial-advertise-peer-urls they are
+/// compared as they are written.
 ///
 /// Every member is restored from the same file with the same --initial-cluster and --initial-cluster-token;
 /// --all-members does that in one run. Nothing is written on standard output unless --dry-run or --write-out asks for
@@ -128,6 +131,10 @@ pub struct Args {
     /// are disarmed.
     #[arg(long)]
     clear_alarms: bool,
+    /// Turn authentication off, for when root's password is lost: whoever reaches the cluster may do everything until
+    /// `etcdctl auth enable`. Users and roles stay.
+    #[arg(long)]
+    disable_auth: bool,
     /// Restore a damaged source as far as it can be read whole. What is wrong is reported.
     #[arg(long)]
     allow_damage: bool,
@@ -169,6 +176,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         revision: args.revision,
         keys: KeyFilter { prefixes: bytes(&args.prefix), excluded: bytes(&args.exclude_prefix) },
         clear_alarms: args.clear_alarms,
+        disable_auth: args.disable_auth,
         bump,
         target,
         dry_run: args.dry_run,
@@ -176,12 +184,10 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let source =
         if args.path.is_dir() { Input::from(&args.path) } else { input::database(&args.path)?.into() };
     let mut report = restore(source, &options, context.monitor)?;
-    if taken.iter().any(|taken| taken.flag == "initial-cluster")
-        && report.members_before != report.members.len()
-    {
-        let (now, before) = (report.members.len(), report.members_before);
-        let what = format!("the manifest names {now} members, the source had {before}");
-        let what = format!("{what}: see that --initial-cluster is what the new cluster shall be");
+    if let Some(what) = manifest_is_old(&taken, &report) {
+        report.advice.push(what.into());
+    }
+    if let Some(what) = taken_for_default(args, &report) {
         report.advice.push(what.into());
     }
     hint::notes(&mut report.advice);
@@ -202,6 +208,40 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         Some(Form::Table) | None => screen(context.out, &report, &taken)?,
     }
     Ok(Verdict::Good)
+}
+
+/// The manifest names the members that were there when it was written.
+fn manifest_is_old(taken: &[Taken], report: &RestoreReport) -> Option<String> {
+    let (now, before) = (report.members.len(), report.members_before);
+    let named = taken.iter().any(|taken| taken.flag == "initial-cluster");
+    (named && before != now).then(|| {
+        format!(
+            "the manifest names {now} members, the source had {before}: see that --initial-cluster is what the new \
+             cluster shall be"
+        )
+    })
+}
+
+/// Without flags a member `default` is made, as etcdutl does. Where the source names others, their flags would not fit
+/// what was made.
+fn taken_for_default(args: &Args, report: &RestoreReport) -> Option<String> {
+    let said = args.name.is_some()
+        || args.initial_cluster.is_some()
+        || args.initial_advertise_peer_urls.is_some()
+        || args.from_manifest.is_some();
+    let named = &report.named_before;
+    let is_default =
+        |m: &NamedMember| m.name == "default" && m.peer_urls.iter().all(|url| *url == DEFAULT_URL);
+    if said || named.is_empty() || named.iter().all(is_default) {
+        return None;
+    }
+    let member = |m: &NamedMember| format!("{} at {}", m.name, Told::list(&m.peer_urls));
+    let members = named.iter().map(member).collect::<Vec<_>>().join(", ");
+    Some(format!(
+        "the directory is for a member named default at {DEFAULT_URL}, as no flag said otherwise; the source names \
+         {members}: an etcd that is started with those names does not fit it. --name, --initial-cluster and \
+         --initial-advertise-peer-urls say whose it is"
+    ))
 }
 
 /// Whose directories are made, and where, by flags and by what a manifest says.

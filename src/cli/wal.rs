@@ -8,6 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use coldbolt::codec::go::go_quote;
+use coldbolt::codec::json;
 use coldbolt::codec::proto::message::{Message, REDACTED};
 use coldbolt::codec::proto::tree::Node;
 use coldbolt::ops::wal_dump::{EntryFilter, Payload, Row, Start, WalDumpOptions, WalDumpReport, wal_dump};
@@ -128,10 +129,14 @@ pub fn run(args: &DumpArgs, context: &mut Context<'_>) -> Done {
 fn row_out(args: &DumpArgs, row: &Row<'_>, first: bool, out: &mut dyn Write) -> io::Result<()> {
     match args.write_out {
         WriteOut::Text => text(out, row, args.show_secrets),
-        WriteOut::Ndjson => writeln!(out, "{}", json_row(row, args.show_secrets)),
+        WriteOut::Ndjson => {
+            json::write(&mut *out, &json_row(row, args.show_secrets))?;
+            writeln!(out)
+        }
         WriteOut::Json => {
             let lead = if first { JSON_HEAD } else { "," };
-            write!(out, "{lead}\n{}", json_row(row, args.show_secrets))
+            writeln!(out, "{lead}")?;
+            json::write(out, &json_row(row, args.show_secrets))
         }
     }
 }
@@ -156,11 +161,14 @@ fn end(
         }
         WriteOut::Json => {
             let lead = if first { JSON_HEAD } else { "" };
-            writeln!(out, "{lead}\n],\"findings\":{}}}", json!(findings))
+            write!(out, "{lead}\n],\"findings\":")?;
+            json::write(&mut *out, &findings)?;
+            writeln!(out, "}}")
         }
-        WriteOut::Ndjson => findings
-            .iter()
-            .try_for_each(|finding| writeln!(out, "{}", json!({"type": "finding", "finding": finding}))),
+        WriteOut::Ndjson => findings.iter().try_for_each(|finding| {
+            json::write(&mut *out, &json!({"type": "finding", "finding": finding}))?;
+            writeln!(out)
+        }),
     }
 }
 

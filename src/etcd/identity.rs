@@ -8,11 +8,11 @@
 //! Sources: `membership/member.go computeMemberID`, `cluster.go genID`, `config.go VerifyBootstrap`, `urlsmap.go` @
 //! v3.6.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sha1::{Digest, Sha1};
 
-use super::peer_url::peer_urls;
+use super::peer_url::{by_address, peer_urls};
 use crate::codec::array_at;
 use crate::codec::go::go_quote;
 use crate::codec::json::{quote, strings};
@@ -128,8 +128,8 @@ impl NewCluster {
         self.members.iter().filter(|member| member.learner)
     }
 
-    /// The member of that name, which advertises these peer URLs, separated by commas. Names of hosts are compared as
-    /// they are written.
+    /// The member of that name, which advertises these peer URLs, separated by commas. Addresses are compared as
+    /// addresses, names of hosts as they are written.
     ///
     /// # Errors
     /// [`Error::Refused`](crate::Error::Refused) in etcd's words when it is not there or its URLs are others.
@@ -137,20 +137,24 @@ impl NewCluster {
         let advertised = peer_urls(advertised.split(',')).map_err(Refusal::PeerUrl)?;
         let no_such = || Refusal::NoSuchMember { name: go_quote(name.as_bytes()) };
         let member = self.members.iter().find(|m| m.name == name).ok_or_else(no_such)?;
-        if member.peer_urls == advertised {
+        let meant = |urls: &[String]| urls.iter().map(|url| by_address(url)).collect::<BTreeSet<_>>();
+        if meant(&member.peer_urls) == meant(&advertised) {
             return Ok(member);
         }
         let missing: Vec<_> = member
             .peer_urls
             .iter()
-            .filter(|url| !advertised.contains(url))
+            .filter(|url| !meant(&advertised).contains(&by_address(url)))
             .map(|url| format!("{name}={url}"))
             .collect();
         if !missing.is_empty() {
             let (missing, advertised) = (missing.join(","), advertised.join(","));
             return Err(Refusal::NotAdvertised { missing, advertised }.into());
         }
-        let extra: Vec<_> = advertised.into_iter().filter(|url| !member.peer_urls.contains(url)).collect();
+        let extra: Vec<_> = advertised
+            .into_iter()
+            .filter(|url| !meant(&member.peer_urls).contains(&by_address(url)))
+            .collect();
         Err(Refusal::NotInCluster { extra: extra.join(","), cluster: self.to_text() }.into())
     }
 
@@ -255,6 +259,10 @@ mod tests {
         assert!(member("a=http://a:1", "a", "http://a:1,http://c:1").starts_with(
             "--initial-advertise-peer-urls has http://c:1 but missing from --initial-cluster=a=http://a:1 ("
         ));
+        assert!(
+            member("a=http://[fd00::1]:1", "a", "http://[fd00::2]:1")
+                .contains("http://[fd00::1]:1 but missing")
+        );
         assert_eq!(
             member("a=http://a:1,b=http://a:1", "a", "http://a:1"),
             "initial cluster a=http://a:1,b=http://a:1 has duplicate url"

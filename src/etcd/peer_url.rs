@@ -2,6 +2,8 @@
 //!
 //! `client/pkg/types/urls.go NewURLs` @ v3.6, with its messages. A name is never looked up.
 
+use std::net::{IpAddr, SocketAddr};
+
 use crate::codec::go::go_quote;
 
 /// The URLs of one member, sorted.
@@ -30,6 +32,23 @@ fn peer_url(text: &str) -> Result<String, String> {
         _ => return Err(format!("URL scheme must be http, https, unix, or unixs: {text}")),
     }
     Ok(url.to_text())
+}
+
+/// The URL with its address as Go writes it (`net.ResolveTCPAddr`, by which `netutil.URLStringsEqual` compares them);
+/// a name of a host stays, none is looked up.
+#[must_use]
+pub(super) fn by_address(url: &str) -> String {
+    let Some((scheme @ ("http" | "https"), rest)) = url.split_once("://") else { return url.to_owned() };
+    let (user, rest) = rest.rsplit_once('@').map_or((None, rest), |(user, rest)| (Some(user), rest));
+    let end = rest.find(['?', '#']).unwrap_or(rest.len());
+    let (host, more) = rest.split_at(end);
+    let Some((name, port)) = host.rsplit_once(':') else { return url.to_owned() };
+    let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    let (Ok(address), Ok(port)) = (name.parse::<IpAddr>(), port.parse::<u16>()) else {
+        return url.to_owned();
+    };
+    let user = user.map_or_else(String::new, |user| format!("{user}@"));
+    format!("{scheme}://{user}{}{more}", SocketAddr::new(address.to_canonical(), port))
 }
 
 #[derive(Debug, Clone, Default)]
@@ -228,6 +247,27 @@ mod tests {
         }
         let sorted = peer_urls(["http://b:1", "http://a:1"]).unwrap();
         assert_eq!(sorted, ["http://a:1", "http://b:1"]);
+    }
+
+    #[test]
+    fn an_address_is_the_same_however_it_is_written() {
+        for (one, other) in [
+            ("http://[fd00:0:0:0::1]:2380", "http://[fd00::1]:2380"),
+            ("https://[FD00::1]:02380", "https://[fd00::1]:2380"),
+            ("http://[::ffff:10.0.0.1]:1", "http://10.0.0.1:1"),
+            ("http://u:p@[0::1]:1?x#f", "http://u:p@[::1]:1?x#f"),
+        ] {
+            assert_eq!(by_address(one), by_address(other));
+        }
+        for (one, other) in [
+            ("http://[fd00::1]:2380", "https://[fd00::1]:2380"),
+            ("http://[fd00::1]:2380", "http://[fd00::1]:2381"),
+            ("http://localhost:1", "http://127.0.0.1:1"),
+            ("http://Example:1", "http://example:1"),
+            ("unix://[0::1]:1", "unix://[::1]:1"),
+        ] {
+            assert_ne!(by_address(one), by_address(other));
+        }
     }
 
     #[test]

@@ -72,14 +72,14 @@ pub fn facts<'n>(db: &Db<'_>, names: &[&'n str], each: &mut Each<'_, 'n>) -> Res
     Ok(facts)
 }
 
-/// Everything the small buckets say but `lease` and those of users, and the last stored revision that decodes.
+/// Everything the small buckets say but `lease`, users and roles, and the last stored revision that decodes.
 ///
 /// # Errors
 /// [`Error::Damaged`] when a page on the way cannot be read.
 pub fn facts_and_last(db: &Db<'_>) -> Result<(Facts, i64)> {
     let damaged = |corrupt| Error::damaged(db.source().path(), corrupt);
     // What does not decode was reported when the source was verified.
-    let names = ["alarm", "cluster", "members", "members_removed", "meta"];
+    let names = ["alarm", "auth", "cluster", "members", "members_removed", "meta"];
     let facts = facts(db, &names, &mut |_, _, _| Ok(())).map_err(damaged)?;
     let Some(keys) = db.root().bucket(stored::BUCKET).map_err(damaged)? else { return Ok((facts, 0)) };
     let last = stored::last_that_decodes(&keys).map_err(damaged)?;

@@ -40,6 +40,36 @@ use crate::etcd::schema::Minor;
 use crate::wal::{Read, Summary};
 use crate::words::ids::{MemberId, RaftIndex};
 
+/// A fact that several of a member's files state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fact {
+    Voters,
+    Members,
+    Removed,
+    ClusterVersion,
+}
+
+impl Fact {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Fact::Voters => "voters",
+            Fact::Members => "members",
+            Fact::Removed => "removed members",
+            Fact::ClusterVersion => "cluster version",
+        }
+    }
+}
+
+/// Which file an etcd of that version believes when it starts: the table above in words.
+pub(crate) fn believed_by(minor: Minor, fact: Fact) -> &'static str {
+    match fact {
+        Fact::Voters if minor >= Minor::V37 => "the members of the db",
+        Fact::Members | Fact::Removed | Fact::ClusterVersion if minor >= Minor::V36 => "the db",
+        _ => "the .snap, then the entries after it",
+    }
+}
+
 /// Who is a member and votes as of the last entry in a database, and what of the log counts as committed.
 #[derive(Debug, Clone)]
 pub(super) struct Believed {

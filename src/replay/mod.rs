@@ -1,7 +1,7 @@
 //! What a log does to a database.
 
 pub mod apply;
-mod believed;
+pub(crate) mod believed;
 pub mod boot;
 pub mod fold;
 mod member_log;

@@ -194,6 +194,43 @@ struct Dir<T> {
     children: Option<T>,
 }
 
+/// The part of a v2 store that users write to.
+#[derive(Deserialize)]
+struct UserStore {
+    #[serde(rename = "Root")]
+    root: Option<Dir<UserTop>>,
+}
+
+#[derive(Deserialize)]
+struct UserTop {
+    #[serde(rename = "1")]
+    users: Option<UserNode>,
+}
+
+/// A directory has children, if none, a key has not.
+#[derive(Deserialize)]
+struct UserNode {
+    #[serde(rename = "Children")]
+    children: Option<BTreeMap<String, UserNode>>,
+}
+
+impl UserNode {
+    /// As deep as the JSON reader goes, which is no deeper than 128.
+    fn keys(&self) -> u64 {
+        self.children
+            .as_ref()
+            .map_or(1, |children| children.values().fold(0, |sum, node| node.keys().saturating_add(sum)))
+    }
+}
+
+/// How many keys users have in a v2 store; `None` where it is none, or nests too deep.
+#[must_use]
+pub fn user_keys(json: &[u8]) -> Option<u64> {
+    let store: UserStore = serde_json::from_slice(json).ok()?;
+    let users = store.root.and_then(|root| root.children).and_then(|top| top.users);
+    Some(users.map_or(0, |users| users.keys()))
+}
+
 #[derive(Deserialize)]
 struct ClusterNodes {
     members: Option<Dir<BTreeMap<String, Dir<MemberNodes>>>>,
@@ -360,6 +397,25 @@ mod tests {
         );
         assert_eq!(membership.removed, [MemberId::new(255)]);
         assert_eq!(membership.cluster_version, Some("3.5.0".into()));
+    }
+
+    #[test]
+    fn the_keys_of_users_are_counted() {
+        let of = |children: &str| {
+            user_keys(
+                format!(r#"{{"Root":{{"Children":{{"0":{{"Children":{{}}}},"1":{children}}}}}}}"#).as_bytes(),
+            )
+        };
+        let key = r#"{"Path":"/1/a","Value":"v","Children":null}"#;
+        assert_eq!(of(r#"{"Path":"/1","Children":{}}"#), Some(0));
+        assert_eq!(
+            of(&format!(
+                r#"{{"Children":{{"a":{key},"d":{{"Children":{{"b":{key},"e":{{"Children":{{}}}}}}}}}}}}"#
+            )),
+            Some(2)
+        );
+        assert_eq!(user_keys(br#"{"Root":{"Children":{"0":{"Children":{}}}}}"#), Some(0));
+        assert_eq!(user_keys(b"some snapshot"), None);
     }
 
     #[test]

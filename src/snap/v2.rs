@@ -118,7 +118,8 @@ mod tests {
             ),
         ) {
             let new = members.iter().map(|(id, (urls, learner))| {
-                V2Member { id: MemberId::new(*id), peer_urls: urls.iter().map(String::as_str).collect(), learner: *learner }
+                let peer_urls = urls.iter().map(String::as_str).collect();
+                V2Member { id: MemberId::new(*id), peer_urls, learner: *learner }
             });
             let removed = [MemberId::new(77), MemberId::new(8)];
             let json = store(new, &removed, Some("3.4.0"), 0);

@@ -452,6 +452,10 @@ codes! {
         "The log holds requests of the v2 API: their data is in raft snapshots, not in the database.",
         "3.4 and 3.5 keep them in the v2 store, 3.6 and newer refuse to start on them.",
         "Export v2 data with etcd's own tools; a snapshot file cannot hold it.";
+    V2Keys, "v2-keys", Warning, Wal,
+        "The v2 store, which only raft snapshots hold, has keys of users: no snapshot file, copy or restore has them.",
+        "3.4 and 3.5 serve them if the v2 API is on; 3.6 and newer refuse to start: 'detected disallowed custom content in v2store'.",
+        "Before an upgrade to 3.6, move them to the v3 API with etcd's own tools while 3.4 or 3.5 runs, and delete them.";
     // ---- members against each other ------------------------------------------------------------------------------
     ClusterDiffers, "cluster-differs", Damage, Wal,
         "The directories are of members of different clusters: which of them is further means nothing.",

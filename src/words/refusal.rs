@@ -282,8 +282,8 @@ pub enum Refusal {
     PeerUrl(String),
     /// The cluster has peer URLs for the member that it does not advertise.
     #[error(
-        "--initial-cluster has {missing} but missing from --initial-advertise-peer-urls={advertised} (URLs are compared \
-         as they are written: names are not looked up)"
+        "--initial-cluster has {missing} but missing from --initial-advertise-peer-urls={advertised} (names of \
+         hosts are not looked up)"
     )]
     NotAdvertised {
         /// Those that are missing, as `name=url,name=url`.
@@ -293,8 +293,8 @@ pub enum Refusal {
     },
     /// The member advertises peer URLs that the cluster does not have for it.
     #[error(
-        "--initial-advertise-peer-urls has {extra} but missing from --initial-cluster={cluster} (URLs are compared as \
-         they are written: names are not looked up)"
+        "--initial-advertise-peer-urls has {extra} but missing from --initial-cluster={cluster} (names of hosts are \
+         not looked up)"
     )]
     NotInCluster {
         /// Those that are too many.

@@ -222,6 +222,28 @@ fn a_part_of_the_keyspace_is_served_at_the_same_revision() {
     }
 }
 
+#[test]
+fn whose_root_password_is_lost_restores_without_authentication() {
+    for version in VERSIONS {
+        let Some(mut saved) = Saved::new(version) else { return };
+        saved.history.auth();
+        saved.history.server.save(&saved.file.with_extension("auth"));
+        fs::rename(saved.file.with_extension("auth"), &saved.file).unwrap();
+        let (mut member, ..) = saved.restored("noauth", &["--disable-auth"]);
+        // Nobody logs in.
+        member.ctl(&["put", "/k/00", "x"], b"");
+        member.ctl(&["user", "passwd", "root", "--interactive=false"], b"found\n");
+        member.ctl(&["auth", "enable"], b"");
+        assert!(!member.try_ctl(&["get", "/k/00"], b"").status.success(), "{version}");
+        member.login("root:found");
+        assert_eq!(member.ctl(&["get", "/k/00"], b""), "/k/00\nx\n", "{version}");
+        member.login("reader:secret");
+        let refused = member.try_ctl(&["put", "/k/00", "y"], b"");
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("permission denied"), "{version}");
+        member.stop();
+    }
+}
+
 /// With `auto`, no client sees a revision that the newer directory has seen.
 #[test]
 fn auto_raises_the_revision_past_a_newer_member() {

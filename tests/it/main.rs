@@ -15,6 +15,7 @@ mod ends;
 mod fixtures;
 mod given;
 mod golden;
+mod inspect;
 mod judged;
 mod keyspace;
 mod keyspace_fold;

@@ -368,6 +368,53 @@ fn a_cluster_that_was_never_written_to_is_restored_for_the_version_it_agreed_on(
 }
 
 #[test]
+fn who_gives_no_flags_is_told_that_the_source_names_others() {
+    let temp = tempfile::tempdir().unwrap();
+    let input = Input::new(fixture("small-3.5.1/snapshot.db"));
+    let words = "for a member named default at http://localhost:2380, as no flag said otherwise; the source names fixture at";
+    restore(&input, &temp.path().join("a"), &[]).says(0, &["warning: ", words]);
+    let dry = restore(&input, &temp.path().join("b"), &["--dry-run"]);
+    assert!(dry.text().contains(words), "{dry}");
+    let told = restore(&input, &temp.path().join("c"), &["--name", "default"]);
+    assert!(told.code == 0 && !told.err.contains("no flag said otherwise"), "{told}");
+    // A source that names that member has nothing to say.
+    let own = Input::write(temp.path(), "own.db", &Buckets::alone("default", "3.6.0", 4).file().bytes);
+    let same = restore(&own, &temp.path().join("d"), &[]);
+    assert!(same.code == 0 && !same.err.contains("no flag said otherwise"), "{same}");
+    input.unchanged();
+}
+
+#[test]
+fn an_address_is_the_same_member_however_it_is_written() {
+    let temp = tempfile::tempdir().unwrap();
+    let input = Input::new(fixture("small-3.5.1/snapshot.db"));
+    let flags =
+        |url| ["--initial-cluster", "default=http://[fd00::1]:2380", "--initial-advertise-peer-urls", url];
+    restore(&input, &temp.path().join("a"), &flags("http://[fd00:0:0:0::1]:2380")).says(0, &[]);
+    restore(&input, &temp.path().join("b"), &flags("http://[fd00::2]:2380")).says(2, &["but missing from"]);
+    input.unchanged();
+}
+
+#[test]
+fn authentication_is_turned_off_if_that_is_asked_for() {
+    let temp = tempfile::tempdir().unwrap();
+    let input = Input::write(temp.path(), "auth.db", &Buckets::good().file().bytes);
+    let dir = temp.path().join("data");
+    let run = restore(&input, &dir, &["--disable-auth", "-w", "json"]);
+    let report: Value = serde_json::from_slice(&run.out).unwrap();
+    assert!(report["changes"].to_string().contains("auth: turned off, whoever reaches the cluster"), "{run}");
+    let auth = coldbolt(args!["auth", dir.join("member/snap/db"), "-w", "json"]).json();
+    let of = |file: &Path| coldbolt(args!["auth", file, "-w", "json"]).json()["auth"].clone();
+    let (before, after) = (of(&input.path), auth["auth"].clone());
+    assert_eq!((&after["enabled"], &after["revision"]), (&false.into(), &4.into()));
+    assert_eq!((&after["users"], &after["roles"]), (&before["users"], &before["roles"]));
+    let off = Input::new(fixture("small-3.5.1/snapshot.db"));
+    let run = restore(&off, &temp.path().join("off"), &["--disable-auth", "--dry-run"]);
+    assert!(run.text().contains("auth: it is off in the source already"), "{run}");
+    input.unchanged();
+}
+
+#[test]
 fn the_log_beside_a_members_database_is_missed() {
     let temp = tempfile::tempdir().unwrap();
     let member = temp.path().join("old/member");

@@ -1,5 +1,6 @@
 //! `inspect`: what is this file or directory, and everything in it that identifies it.
 
+mod disagree;
 mod report;
 
 use std::collections::BTreeMap;
@@ -7,10 +8,11 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 pub use report::{
-    BucketReport, DatabaseReport, DirectoryReport, EtcdReport, HashReport, InspectReport, LagReport,
-    MetaReport, PagesReport, RaftSnapshotReport, SegmentReport, SnapshotRecord, WalReport,
+    BucketReport, DatabaseReport, DirectoryReport, Disagreement, EtcdReport, HashReport, InspectReport,
+    LagReport, MetaReport, PagesReport, RaftSnapshotReport, SegmentReport, SnapshotRecord, Stated, WalReport,
 };
 
+use self::disagree::disagreements;
 use crate::bolt::Db;
 use crate::codec::{checksum, to_u64};
 use crate::etcd::Input;
@@ -23,7 +25,7 @@ use crate::io::gate::with_read_ahead;
 use crate::io::source::Lock;
 use crate::ops::log_fault::log_finding;
 use crate::snap::backup::Trailer;
-use crate::snap::file::{Membership, SnapFile};
+use crate::snap::file::{Membership, SnapFile, user_keys};
 use crate::store::digest::trailer;
 use crate::store::scan::{KeyDepth, Scan, ScanOptions, scan};
 use crate::wal::{self, Body, End, Log};
@@ -75,7 +77,7 @@ fn inspect_file(source: &Source, options: InspectOptions, monitor: &dyn Monitor)
             report.kind = "a WAL segment".to_owned();
             let name = source.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
             let dir = source.path().parent().unwrap_or(Path::new("."));
-            report.wal = Some(wal(dir, &[(name, source)], &mut found));
+            report.wal = Some(wal(dir, &[(name, source)], &mut found).0);
         }
         FileKind::RaftSnapshot => {
             report.kind = "a raft snapshot".to_owned();
@@ -128,10 +130,12 @@ fn inspect_dir(dir: &DataDir, options: InspectOptions, monitor: &dyn Monitor) ->
         .iter()
         .map(|s| (s.path().file_name().unwrap_or_default().to_string_lossy().into_owned(), s))
         .collect();
+    let mut records = Vec::new();
     if let Some(wal_dir) = &dir.wal_dir
         && !named.is_empty()
     {
-        report.wal = Some(wal(wal_dir, &named, &mut found));
+        let (log, all) = wal(wal_dir, &named, &mut found);
+        (report.wal, records) = (Some(log), all);
     }
     let names = |paths: &[std::path::PathBuf]| paths.iter().map(|p| crate::words::error::show(p)).collect();
     report.directory = Some(DirectoryReport {
@@ -141,6 +145,11 @@ fn inspect_dir(dir: &DataDir, options: InspectOptions, monitor: &dyn Monitor) ->
         wal_lock: sources.last().map(Source::ofd_lock),
     });
     report.lag = lag(&report);
+    let etcd = report.database.as_ref().and_then(|database| database.etcd.as_ref());
+    if let Some(etcd) = etcd {
+        report.disagreements =
+            disagreements(&etcd.facts, dir.snaps.last().map(std::path::PathBuf::as_path), &records);
+    }
     Ok(with_findings(report, found))
 }
 
@@ -319,6 +328,7 @@ fn raft_snapshot(source: &Source, found: &mut Teller<'_>) -> RaftSnapshotReport 
         voters: Vec::new(),
         learners: Vec::new(),
         members: None,
+        v2_keys: None,
         fault: None,
     };
     match source.read_all(datadir::RAFT_SNAPSHOT_LIMIT).and_then(|bytes| SnapFile::decode(&bytes)) {
@@ -329,6 +339,7 @@ fn raft_snapshot(source: &Source, found: &mut Teller<'_>) -> RaftSnapshotReport 
             let ids = |ids: &[u64]| ids.iter().copied().map(MemberId::new).collect();
             report.voters = conf.map(|c| ids(&c.voters)).unwrap_or_default();
             report.learners = conf.map(|c| ids(&c.learners)).unwrap_or_default();
+            report.v2_keys = snap.snapshot.data.as_deref().and_then(user_keys);
             report.members = snap.membership().ok().map(|m: Membership| to_u64(m.members.len()));
         }
         Err(corrupt) => {
@@ -339,7 +350,12 @@ fn raft_snapshot(source: &Source, found: &mut Teller<'_>) -> RaftSnapshotReport 
     report
 }
 
-fn wal(dir: &Path, files: &[(String, &Source)], found: &mut Teller<'_>) -> WalReport {
+/// The report, and the snapshot records in it as they are.
+fn wal(
+    dir: &Path,
+    files: &[(String, &Source)],
+    found: &mut Teller<'_>,
+) -> (WalReport, Vec<wal::SnapshotRecord>) {
     let log = Log::new(files.iter().map(|(name, source)| (name.as_str(), *source)));
     let total = files.iter().map(|(_, s)| s.len()).fold(0, u64::saturating_add);
     found.monitor.begin("reading the WAL", total);
@@ -376,7 +392,7 @@ fn wal(dir: &Path, files: &[(String, &Source)], found: &mut Teller<'_>) -> WalRe
         Some(End::Damaged(corrupt)) => format!("in damage: {corrupt}"),
         None => "where reading stopped".to_owned(),
     };
-    WalReport {
+    let report = WalReport {
         path: crate::words::error::show(dir),
         segments: segments.collect(),
         node_id: summary.metadata.map(|m| m.member()),
@@ -386,14 +402,11 @@ fn wal(dir: &Path, files: &[(String, &Source)], found: &mut Teller<'_>) -> WalRe
         commit: summary.hard_state.map(|s| s.committed()),
         first_entry: summary.first.map(RaftIndex::new),
         last_entry: summary.last.map(RaftIndex::new),
-        snapshots: summary
-            .snapshots
-            .iter()
-            .map(|s| SnapshotRecord { term: s.last_term(), index: s.last_index() })
-            .collect(),
+        snapshots: summary.snapshots.iter().map(SnapshotRecord::of).collect(),
         complete: summary.complete,
         end,
-    }
+    };
+    (report, summary.snapshots)
 }
 
 fn lag(report: &InspectReport) -> Option<LagReport> {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::bolt::Meta;
 use crate::bolt::walk::Stats;
-use crate::etcd::schema::StorageVersion;
+use crate::etcd::schema::{Minor, StorageVersion};
 use crate::etcd::{Facts, Revision};
 use crate::io::source::Lock;
 use crate::snap::backup::Trailer;
@@ -31,6 +31,8 @@ pub struct InspectReport {
     pub wal: Option<WalReport>,
     /// How far the database lags the log, when both are there.
     pub lag: Option<LagReport>,
+    /// On which facts the files of a member disagree.
+    pub disagreements: Vec<Disagreement>,
     /// What is wrong or worth knowing; the first of each code.
     pub findings: Vec<Finding>,
     /// How many findings of each code there are.
@@ -43,6 +45,31 @@ impl InspectReport {
     pub fn worst(&self) -> Option<Severity> {
         self.findings.iter().map(|f| f.severity).max()
     }
+}
+
+/// A fact of which the files of a member say different things.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Disagreement {
+    /// Its name.
+    pub fact: &'static str,
+    /// What each file says.
+    pub stated: Vec<Stated>,
+    /// The etcd that wrote the files, as far as they tell.
+    pub etcd: Option<Minor>,
+    /// Which of them that etcd believes when it starts.
+    pub believes: Option<&'static str>,
+}
+
+/// What one file says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Stated {
+    /// Which.
+    pub file: String,
+    /// The raft index at which it says so.
+    pub index: Option<RaftIndex>,
+    /// What.
+    pub value: String,
 }
 
 /// A bbolt file.
@@ -199,6 +226,8 @@ pub struct RaftSnapshotReport {
     pub learners: Vec<MemberId>,
     /// How many members its v2 store names.
     pub members: Option<u64>,
+    /// How many keys users have in its v2 store.
+    pub v2_keys: Option<u64>,
     /// Why it cannot be used.
     pub fault: Option<String>,
 }
@@ -240,6 +269,12 @@ pub struct SnapshotRecord {
     pub term: Term,
     /// Its index.
     pub index: RaftIndex,
+}
+
+impl SnapshotRecord {
+    pub(super) fn of(record: &crate::wal::SnapshotRecord) -> SnapshotRecord {
+        SnapshotRecord { term: record.last_term(), index: record.last_index() }
+    }
 }
 
 /// A WAL segment.

@@ -20,12 +20,11 @@ use crate::replay::MemberLog;
 use crate::replay::apply::Version;
 use crate::store::compare::{CompareReport, compare};
 use crate::store::{Store, StoreOptions};
-use crate::words::error::{At, Error, Result, show};
+use crate::words::error::{At, Error, Result, Told, show};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::hint::Note;
 use crate::words::ids::{ClusterId, MemberId, RaftIndex, Term};
 use crate::words::monitor::{Collect, Monitor, Relay};
-use crate::words::text::Told;
 
 /// How to rank.
 #[derive(Debug, Clone, Copy, Default)]

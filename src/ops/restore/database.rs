@@ -147,6 +147,20 @@ impl Edits {
         }
     }
 
+    /// Turns authentication off, as `auth disable` does (`authStore.AuthDisable`).
+    pub(super) fn disable_auth(&mut self, facts: &Facts) {
+        if !facts.auth.enabled {
+            return self.changes.push("auth: it is off in the source already".to_owned());
+        }
+        self.put(b"auth", b"authEnabled", Some(vec![0]));
+        let next = facts.auth.revision.unwrap_or(0).wrapping_add(1);
+        self.put(b"auth", b"authRevision", Some(next.to_be_bytes().to_vec()));
+        self.changes.push(
+            "auth: turned off, whoever reaches the cluster may do everything; users and roles stay"
+                .to_owned(),
+        );
+    }
+
     /// Whether the bucket `key` is the source's, byte for byte.
     pub(super) fn keys_are_the_sources(&self) -> bool {
         !self.bumped && self.keep.is_none()

@@ -9,6 +9,7 @@ mod database;
 mod part;
 mod raise;
 mod report;
+mod source;
 mod start;
 
 use std::io::{self, Seek, Write};
@@ -17,8 +18,11 @@ use std::path::{Path, PathBuf};
 use self::database::Edits;
 use self::part::Part;
 pub use self::raise::{Bump, Raise};
-pub use self::report::{Destination, MemberReport, OutFile, RestoreOptions, RestoreReport, Warning};
-use super::verify::{Closeness, Level, LevelReport, Outcome, Verification, refuse_damage, verify_file};
+pub use self::report::{
+    Destination, MemberReport, NamedMember, OutFile, RestoreOptions, RestoreReport, Warning,
+};
+use self::source::{refuse_unchecked, verified};
+use super::verify::{Level, Verification};
 use crate::bolt::Db;
 use crate::bolt::writer::Summary;
 use crate::codec::to_u64;
@@ -34,18 +38,15 @@ use crate::io::dest::{self, room};
 use crate::io::gate::is_cold;
 use crate::io::source::Stamp;
 use crate::ops::overlap::{beside, while_syncing};
-use crate::snap::backup::Trailer;
-use crate::store::digest::trailer;
 use crate::store::hashkv::{HashKvOptions, hashkv};
 pub use crate::store::keep::KeyFilter;
 use crate::store::scan::{Crc, KeyDepth, ScanOptions, scan};
 use crate::wal::writer::SEGMENT_SIZE;
 use crate::words::cause::Cause;
 use crate::words::error::{Corrupt, Error, Result, show};
-use crate::words::finding::{Code, Severity};
 use crate::words::hint::{Hint, Note};
 use crate::words::ids::MemberId;
-use crate::words::monitor::{Monitor, Quiet};
+use crate::words::monitor::Monitor;
 use crate::words::refusal::Refusal;
 use crate::words::text::Told;
 
@@ -113,7 +114,8 @@ pub fn restore_with(
         result_hashkv: plan.edits.hash.or(verification.measured.hashkv).filter(|_| !plan.edits.bumped),
         cluster_id: cluster.id,
         members: layout.report(&plan, db_length),
-        members_before: plan.members_before,
+        members_before: plan.before.len(),
+        named_before: plan.before,
         raised: plan.raised,
         changes: plan.edits.changes,
         warnings,
@@ -121,68 +123,11 @@ pub fn restore_with(
     })
 }
 
-/// Refuses a database without a trailer: what of it was cut off cannot be told.
-fn refuse_unchecked(source: &Source) -> Result<()> {
-    let db = datadir::database(source)?;
-    let trailer = trailer(&db, &Quiet).map_err(|c| Error::damaged(source.path(), c))?;
-    if trailer == Trailer::Absent {
-        let (file, log_beside) = (source.name(), log_is_beside(source));
-        return Err(Refusal::NothingToCheck { file, log_beside }.into());
-    }
-    Ok(())
-}
-
 fn own_version(stated: Option<Told>) -> Result<Minor> {
     match stated.as_ref().map(Told::raw).and_then(Minor::of) {
         Some(version) => Ok(version),
         None => Err(Refusal::VersionUnknown { stated }.into()),
     }
-}
-
-/// Verifies the source, and refuses it if it is damaged.
-fn verified(
-    source: &Source,
-    options: &RestoreOptions,
-    monitor: &dyn Monitor,
-) -> Result<(Verification, Vec<Warning>)> {
-    let verification = verify_file(source, Level::Mvcc, Closeness::default(), monitor)?;
-    let mut warnings = Vec::new();
-    for finding in &verification.findings {
-        let trailer = matches!(finding.code, Code::TrailerMismatch | Code::TrailerZeroed | Code::TrailerCut);
-        refuse_damage(
-            std::slice::from_ref(finding),
-            options.allow_damage || options.skip_hash_check && trailer,
-        )?;
-        if finding.severity > Severity::Note {
-            warnings.push(Warning::Finding(finding.clone()));
-        }
-    }
-    let mvcc = verification.levels.iter().find(|l| l.level == Level::Mvcc);
-    if let Some(LevelReport { outcome, detail, .. }) = mvcc {
-        let (file, why) = (source.name(), detail.clone());
-        match outcome {
-            Outcome::NotApplicable => return Err(Refusal::NotEtcds { file, why }.into()),
-            Outcome::Inconclusive => return Err(Refusal::Unchecked { file, why }.into()),
-            _ => {}
-        }
-    }
-    if log_is_beside(source) {
-        warnings.push(Warning::LogBeside { source: source.name() });
-    }
-    Ok((verification, warnings))
-}
-
-/// Whether it is the database of a member, with its log.
-fn log_is_beside(source: &Source) -> bool {
-    source.path().parent().and_then(Path::parent).is_some_and(|member| has_log(&member.join("wal")))
-}
-
-fn has_log(dir: &Path) -> bool {
-    std::fs::read_dir(dir).is_ok_and(|mut entries| {
-        entries.any(|entry| {
-            entry.is_ok_and(|entry| entry.path().extension().is_some_and(|extension| extension == "wal"))
-        })
-    })
 }
 
 /// What goes into every directory.
@@ -193,8 +138,8 @@ struct Plan<'p, 's> {
     db: Db<'s>,
     /// The revision that the source is at.
     current: i64,
-    /// How many members the source names.
-    members_before: usize,
+    /// The members that the source names.
+    before: Vec<NamedMember>,
     /// How far the revision is raised.
     raised: Option<Raise>,
     /// Whether values may be as wrong as they are in the source.
@@ -243,13 +188,16 @@ impl<'p, 's> Plan<'p, 's> {
         if options.clear_alarms {
             edits.clear_alarms(&facts);
         }
+        if options.disable_auth {
+            edits.disable_auth(&facts);
+        }
         Ok(Plan {
             cluster,
             version,
             edits,
             db,
             current,
-            members_before: facts.members.len(),
+            before: facts.members.into_iter().map(NamedMember::of).collect(),
             raised,
             allow_damage: options.allow_damage,
             advice,

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::{Bump, KeyFilter, Raise};
+use crate::etcd::member::Member;
 use crate::etcd::schema::Minor;
 use crate::ops::verify::InputKind;
 use crate::words::finding::Finding;
 use crate::words::hint::Note;
 use crate::words::ids::{ClusterId, MemberId};
+use crate::words::text::Told;
 
 /// Whose directories are written, and where.
 #[derive(Debug, Clone)]
@@ -50,6 +52,8 @@ pub struct RestoreOptions {
     pub keys: KeyFilter,
     /// Leave raised alarms out.
     pub clear_alarms: bool,
+    /// Turn authentication off; users and roles stay.
+    pub disable_auth: bool,
     /// Raise the revision and mark everything before as compacted.
     pub bump: Bump,
     /// The version that will read the directories; `None` is the source's.
@@ -72,6 +76,7 @@ impl RestoreOptions {
             revision: None,
             keys: KeyFilter::default(),
             clear_alarms: false,
+            disable_auth: false,
             bump: Bump::None,
             target: None,
             dry_run: false,
@@ -110,6 +115,21 @@ pub struct MemberReport {
     pub files: Vec<OutFile>,
 }
 
+/// A member as the source names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NamedMember {
+    /// Its name.
+    pub name: Told,
+    /// Its peer URLs.
+    pub peer_urls: Vec<Told>,
+}
+
+impl NamedMember {
+    pub(super) fn of(member: Member) -> NamedMember {
+        NamedMember { name: member.name, peer_urls: member.peer_urls }
+    }
+}
+
 /// What was restored, or would be.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
@@ -136,6 +156,8 @@ pub struct RestoreReport {
     pub members: Vec<MemberReport>,
     /// How many members the source names.
     pub members_before: usize,
+    /// Their names and peer URLs.
+    pub named_before: Vec<NamedMember>,
     /// What differs from the source.
     pub changes: Vec<String>,
     /// Damage that was allowed, and what else is wrong with the source.

@@ -12,7 +12,7 @@ use crate::ops::log_fault::log_finding;
 use crate::replay::membership::{Cluster, Rules};
 use crate::replay::stand_in;
 use crate::replay::version::term_is_left_over;
-use crate::snap::file::{Membership, SnapFile, SnapName};
+use crate::snap::file::{Membership, SnapFile, SnapName, user_keys};
 use crate::wal::{AtBoot, Read, SnapshotRecord, Summary};
 use crate::words::error::{At, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
@@ -130,6 +130,14 @@ fn raft_snapshots(dir: &DataDir, run: &mut Run<'_>) -> Result<Snaps> {
             .map_err(|corrupt| run.found.push(Finding::from_corrupt(&file, *corrupt)))
             .ok();
         snaps.good.push(Snap { file, content, membership });
+    }
+    if let Some(newest) = snaps.good.last() {
+        let data = newest.content.snapshot.data.as_deref().unwrap_or_default();
+        if let Some(keys @ 1..) = user_keys(data) {
+            let what = format!("{keys} keys of users are in the v2 store");
+            let at = At::default().index(newest.content.index());
+            run.found.push(Finding::new(Code::V2Keys, &newest.file, at, what));
+        }
     }
     Ok(snaps)
 }

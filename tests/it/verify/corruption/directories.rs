@@ -3,6 +3,7 @@
 use std::fs;
 
 use coldbolt::etcd::request::{Attributes, ClusterMemberAttrSetRequest, InternalRaftRequest, PutRequest};
+use coldbolt::snap::file::SnapFile;
 use coldbolt::words::error::At;
 use coldbolt::{Code, Severity};
 use prost::Message;
@@ -36,6 +37,17 @@ fn large_frame(files: &Files) -> (usize, usize) {
     let frames = files.frames(&files.last_wal());
     let pair = frames.windows(2).find(|pair| pair[1] - pair[0] > 3000).unwrap();
     (pair[0], pair[1])
+}
+
+/// The same raft snapshot, with two keys of users in its v2 store.
+fn with_v2_keys(bytes: &[u8]) -> Vec<u8> {
+    let mut snapshot = SnapFile::decode(bytes).unwrap().snapshot;
+    let mut store: serde_json::Value = serde_json::from_slice(snapshot.data.as_ref().unwrap()).unwrap();
+    let key = serde_json::json!({"Value": "v", "Children": null});
+    store["Root"]["Children"]["1"] =
+        serde_json::json!({"Children": {"a": key, "d": {"Children": {"b": key, "none": {"Children": {}}}}}});
+    snapshot.data = Some(store.to_string().into_bytes());
+    SnapFile::encode(&snapshot)
 }
 
 /// A put of 10 MiB.
@@ -531,6 +543,15 @@ pub fn entries() -> Vec<Entry> {
                 member.snaps.clear();
                 member.buckets.put("meta", b"storageVersion", b"3.7.0");
                 vec![due(Code::SnapMissing, nowhere().index(10)).as_(Severity::Note)]
+            }),
+        ),
+        entry(
+            Code::V2Keys,
+            "two keys of users",
+            Bytes(|files| {
+                let bytes = files.get(&support::member::snap_path(10, 1));
+                *bytes = with_v2_keys(bytes);
+                one(Code::V2Keys, nowhere().index(10))
             }),
         ),
         // ---- members -----------------------------------------------------------------------------------------------

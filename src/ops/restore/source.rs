@@ -1,0 +1,71 @@
+//! What a restore asks of its source.
+
+use std::path::Path;
+
+use super::report::{RestoreOptions, Warning};
+use crate::etcd::datadir;
+use crate::io::Source;
+use crate::ops::verify::{Closeness, Level, LevelReport, Outcome, Verification, refuse_damage, verify_file};
+use crate::snap::backup::Trailer;
+use crate::store::digest::trailer;
+use crate::words::error::{Error, Result};
+use crate::words::finding::{Code, Severity};
+use crate::words::monitor::{Monitor, Quiet};
+use crate::words::refusal::Refusal;
+
+/// Refuses a database without a trailer: what of it was cut off cannot be told.
+pub(super) fn refuse_unchecked(source: &Source) -> Result<()> {
+    let db = datadir::database(source)?;
+    let trailer = trailer(&db, &Quiet).map_err(|c| Error::damaged(source.path(), c))?;
+    if trailer == Trailer::Absent {
+        let (file, log_beside) = (source.name(), log_is_beside(source));
+        return Err(Refusal::NothingToCheck { file, log_beside }.into());
+    }
+    Ok(())
+}
+
+/// Verifies the source, and refuses it if it is damaged.
+pub(super) fn verified(
+    source: &Source,
+    options: &RestoreOptions,
+    monitor: &dyn Monitor,
+) -> Result<(Verification, Vec<Warning>)> {
+    let verification = verify_file(source, Level::Mvcc, Closeness::default(), monitor)?;
+    let mut warnings = Vec::new();
+    for finding in &verification.findings {
+        let trailer = matches!(finding.code, Code::TrailerMismatch | Code::TrailerZeroed | Code::TrailerCut);
+        refuse_damage(
+            std::slice::from_ref(finding),
+            options.allow_damage || options.skip_hash_check && trailer,
+        )?;
+        if finding.severity > Severity::Note {
+            warnings.push(Warning::Finding(finding.clone()));
+        }
+    }
+    let mvcc = verification.levels.iter().find(|l| l.level == Level::Mvcc);
+    if let Some(LevelReport { outcome, detail, .. }) = mvcc {
+        let (file, why) = (source.name(), detail.clone());
+        match outcome {
+            Outcome::NotApplicable => return Err(Refusal::NotEtcds { file, why }.into()),
+            Outcome::Inconclusive => return Err(Refusal::Unchecked { file, why }.into()),
+            _ => {}
+        }
+    }
+    if log_is_beside(source) {
+        warnings.push(Warning::LogBeside { source: source.name() });
+    }
+    Ok((verification, warnings))
+}
+
+/// Whether it is the database of a member, with its log.
+fn log_is_beside(source: &Source) -> bool {
+    source.path().parent().and_then(Path::parent).is_some_and(|member| has_log(&member.join("wal")))
+}
+
+fn has_log(dir: &Path) -> bool {
+    std::fs::read_dir(dir).is_ok_and(|mut entries| {
+        entries.any(|entry| {
+            entry.is_ok_and(|entry| entry.path().extension().is_some_and(|extension| extension == "wal"))
+        })
+    })
+}
