@@ -89,6 +89,10 @@ impl Cause {
             }
             Cause::NotThis { due: FileKind::Wal | FileKind::RaftSnapshot, .. } => Some(Hint::Inspect),
             Cause::DirectoryWithLog => Some(Hint::CopyFirst),
+            Cause::NotThis { is: FileKind::Foreign(Foreign::Packed(what)), due: FileKind::Bolt, .. } => {
+                Some(Hint::Unpack(what))
+            }
+            Cause::NotAFile => Some(Hint::FromPipe),
             Cause::InUse(hint) | Cause::Changed { hint, .. } | Cause::Lacks { hint, .. } => *hint,
             _ => None,
         }
