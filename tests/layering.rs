@@ -385,6 +385,19 @@ fn the_command_line_sees_only_the_public_library() {
     assert_eq!(main.declared, ["cli"], "the modules of main.rs");
 }
 
+/// A front end prints text of a file only as its type does, and JSON only by `codec::json`: both escape.
+#[test]
+fn nothing_that_prints_goes_around_what_escapes() {
+    let around =
+        [".raw()", "Told::raw", "serde_json::to_writer", "serde_json::to_vec", "serde_json::to_string"];
+    let prints = |file: &&File| file.is_binary() || file.name.starts_with("report/");
+    for file in sources().iter().filter(prints) {
+        for word in around {
+            assert!(!file.text.contains(word), "{}: {word}", file.name);
+        }
+    }
+}
+
 #[test]
 fn nothing_is_unsafe_but_the_map_and_nothing_comes_from_another_place() {
     for file in sources() {

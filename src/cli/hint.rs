@@ -39,11 +39,13 @@ fn text(hint: Hint) -> String {
             );
         }
         Hint::LogElsewhere => "; leave --wal-dir out, or put it elsewhere",
+        Hint::LogOfDirectory => "; if it is kept elsewhere, say --wal-dir",
         Hint::CopyToStart => {
             "; `coldbolt copy` takes all of it, with --as data-dir as a directory that every etcd of the same version starts from"
         }
         Hint::AllowDamage => "; with --allow-damage it takes what can be read",
         Hint::CopyFirst => ": `coldbolt copy` folds them in first",
+        Hint::Promote => ": `coldbolt member promote` makes a directory in which it votes",
         Hint::SkipHashCheck => ". Say --skip-hash-check if it was copied from a stopped member",
         Hint::Unseal => "; `coldbolt verify` tells whether it is right, `coldbolt unseal` takes it off",
         Hint::EtcdVersion => ": say --etcd-version",
@@ -55,6 +57,9 @@ fn text(hint: Hint) -> String {
             ": give an older snapshot as --base, or say --to-revision or --to-index"
         }
         Hint::Fold => ", with --fold it has that",
+        Hint::CutFront(bytes) => {
+            return format!("; `tail -c +{} FILE > NEW` leaves the rest out", bytes.saturating_add(1));
+        }
         // A hint of a newer library.
         _ => "",
     }

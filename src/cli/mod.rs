@@ -88,6 +88,9 @@ struct Global {
     /// shrinks meanwhile or has a bad sector ends the program.
     #[arg(long, global = true)]
     mmap: bool,
+    /// Take no more than so many bytes from standard input, as 20G [default: twice what the database in it has].
+    #[arg(long, global = true, value_parser = named::bytes, value_name = "BYTES")]
+    max_input: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -215,6 +218,9 @@ pub fn main() -> ExitCode {
         coldbolt::io::parallel::start(threads(cli.global.jobs));
     }
     coldbolt::io::map_all_files(cli.global.mmap);
+    if let Some(most) = cli.global.max_input {
+        input::at_most(most);
+    }
     if writes(&cli.command) {
         signals::tidy();
     }

@@ -5,12 +5,11 @@ use coldbolt::ops::verify::fleet::{Fleet, FleetOptions};
 use coldbolt::ops::verify::targets::{Choice, Glob};
 use coldbolt::ops::verify::{Answer, Judged, Level, Unreadable};
 use coldbolt::report::{self, kept, ndjson, summary, verdict, word};
-use coldbolt::words::error::printable;
 
-use super::out::{Form, plain_table};
+use super::out::{Form, command_line, plain_table};
 use super::policy::PolicyArgs;
 use super::report::Reports;
-use super::{Context, Done, hint, input, named};
+use super::{Context, Done, Fail, hint, input, named};
 
 /// Say exactly how good a backup is: which levels were checked, and everything that is wrong.
 ///
@@ -42,6 +41,9 @@ pub struct Args {
     /// Files or directories; - is standard input.
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
+    /// The log of the data directory, if it is elsewhere (--wal-dir of etcd); for one PATH.
+    #[arg(long, value_name = "DIR")]
+    wal_dir: Option<PathBuf>,
     /// The deepest level to run.
     #[arg(long, value_parser = named::level(), default_value = "restore", value_name = "LEVEL")]
     level: Level,
@@ -83,6 +85,9 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
+    if args.wal_dir.is_some() && !matches!(args.paths.as_slice(), [one] if one.is_dir()) {
+        return Err(Fail::Usage("--wal-dir goes with one PATH, a data directory".to_owned()));
+    }
     let policy = args.policy.policy()?;
     let read = || args.policy.files().chain(args.check_manifest.as_deref());
     let choice =
@@ -96,6 +101,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         policy: policy.as_ref(),
         previous: args.policy.previous(),
         manifest: args.check_manifest.as_deref(),
+        wal_dir: args.wal_dir.as_deref(),
         say: hint::error,
         standard_input: Some(&|| input::any_file(Path::new("-"))),
     };
@@ -112,7 +118,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         fleet.verify(&options, terminal, &mut |unreadable| say(unreadable))?
     };
     answer.files.iter_mut().for_each(|file| hint::verification(&mut file.verification));
-    answer.command = std::env::args_os().map(|arg| printable(&arg.to_string_lossy())).collect();
+    answer.command = command_line();
     let written = args.reports.write(&answer);
     match args.write_out {
         _ if args.ndjson => ndjson::verdict(&answer, context.out)?,

@@ -69,7 +69,7 @@ pub fn log(cluster: &NewCluster, member: &NewMember, version: Minor) -> (Segment
 pub fn snapshot(cluster: &NewCluster, version: Minor) -> (SnapName, Vec<u8>) {
     let members = cluster.members.iter().map(|m| v2::V2Member {
         id: m.id,
-        peer_urls: &m.peer_urls,
+        peer_urls: m.peer_urls.iter().map(String::as_str).collect(),
         learner: m.learner,
     });
     let data = v2::store(members, &[], None, u64::from(version > Minor::V35));

@@ -14,6 +14,7 @@ use crate::etcd::semver::{NoVersion, Semver};
 use crate::words::error::{At, Corrupt};
 use crate::words::finding::Code;
 use crate::words::ids::{LeaseId, MemberId, RaftIndex, Term};
+use crate::words::text::Told;
 
 /// The content of the buckets other than `key`.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -29,9 +30,9 @@ pub struct Facts {
     /// The compaction that was finished last.
     pub finished_compact_revision: Option<i64>,
     /// `meta/storageVersion`; kept since 3.6.
-    pub storage_version: Option<String>,
+    pub storage_version: Option<Told>,
     /// The version all members agreed on.
-    pub cluster_version: Option<String>,
+    pub cluster_version: Option<Told>,
     /// Whether the cluster is on its way to an older version.
     pub downgrade: Option<Downgrade>,
     /// Members.
@@ -160,14 +161,14 @@ impl Facts {
     fn take_cluster(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
         match key {
             b"clusterVersion" => {
-                let version = self.cluster_version.insert(text(value)?);
-                panics_at(version, "the cluster version")
+                let version = self.cluster_version.insert(text(value)?.into());
+                panics_at(version.raw(), "the cluster version")
             }
             b"downgrade" => {
                 let downgrade: &Downgrade = self.downgrade.insert(json(value)?);
                 // The version is asked for only while a downgrade is under way.
                 if downgrade.enabled {
-                    panics_at(&downgrade.target_version, "the version that a downgrade goes to")
+                    panics_at(downgrade.target_version.raw(), "the version that a downgrade goes to")
                 } else {
                     Ok(())
                 }
@@ -254,7 +255,7 @@ impl Facts {
             b"confState" => json(value).map(|c| self.conf_state = Some(c)),
             b"scheduledCompactRev" => revision(value).map(|r| self.scheduled_compact_revision = Some(r)),
             b"finishedCompactRev" => revision(value).map(|r| self.finished_compact_revision = Some(r)),
-            b"storageVersion" => text(value).map(|v| self.storage_version = Some(v)),
+            b"storageVersion" => text(value).map(|v| self.storage_version = Some(v.into())),
             _ => self.unknown(b"meta", key),
         }
     }

@@ -14,12 +14,12 @@ use crate::io::Source;
 use crate::io::dest::{Dest, Existing, room};
 use crate::io::source::Lock;
 use crate::snap::backup::{TRAILER, Trailer};
-use crate::store::digest::sha256;
+use crate::store::digest::{self, sha256};
 use crate::words::cause::Cause;
 use crate::words::error::{At, Corrupt, Error, Result, show};
 use crate::words::finding::Code;
 use crate::words::hint::Hint;
-use crate::words::monitor::Monitor;
+use crate::words::monitor::{Monitor, Quiet};
 use crate::words::refusal::Refusal;
 
 /// What was made.
@@ -157,7 +157,7 @@ fn trailer(source: &Source) -> Result<(Trailer, u64)> {
     }
     let damaged = |corrupt| Error::damaged(source.path(), corrupt);
     let db = Db::open(source).map_err(damaged)?;
-    Ok((Trailer::read(source, db.size()).map_err(damaged)?, db.size()))
+    Ok((digest::trailer(&db, &Quiet).map_err(damaged)?, db.size()))
 }
 
 /// The first `len` bytes as they are.

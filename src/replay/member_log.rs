@@ -34,7 +34,7 @@ impl MemberLog {
     /// # Errors
     /// [`Error::Unreadable`] when one cannot be opened.
     pub fn open(dir: &DataDir) -> Result<MemberLog> {
-        let segments = dir.wals.iter().map(|path| Source::open(path)).collect::<Result<Vec<_>>>()?;
+        let segments = Source::open_all(&dir.wals)?;
         let place = dir.wal_dir.clone().unwrap_or_default();
         let (snaps, after) = (dir.snaps.clone(), RaftIndex::new(u64::MAX));
         Ok(MemberLog { segments, place, snaps, after, read: OnceLock::new() })

@@ -15,6 +15,7 @@ use crate::raft::{self, ConfChange, ConfChangeType};
 use crate::snap::file::{Membership, SnapMember};
 use crate::wal::Read;
 use crate::words::ids::{MemberId, RaftIndex};
+use crate::words::text::Told;
 
 /// How many members may learn at a time; a flag changes it since 3.6.
 const MOST_LEARNERS: usize = 1;
@@ -186,7 +187,7 @@ impl Cluster {
         self.voters.iter().eq([&id])
     }
 
-    fn urls_are_taken(&self, id: MemberId, urls: &[String]) -> bool {
+    fn urls_are_taken(&self, id: MemberId, urls: &[Told]) -> bool {
         self.members.values().any(|m| m.id != id && m.peer_urls.iter().any(|url| urls.contains(url)))
     }
 

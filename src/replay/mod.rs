@@ -11,7 +11,7 @@ pub(crate) mod stand_in;
 mod tail;
 pub mod time;
 pub mod until;
-mod version;
+pub(crate) mod version;
 
 pub use member_log::MemberLog;
 pub use options::{Damage, FoldOptions, Uncommitted};

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 
+use crate::codec::json;
 use crate::io::parallel::behind;
 use crate::ops::verify::{Answer, Unreadable};
 use crate::words::finding::Finding;
@@ -68,6 +69,7 @@ pub fn verdict(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
 fn line(out: &mut dyn Write, kind: &str, value: &Value) -> io::Result<()> {
     let mut object = serde_json::Map::from_iter([("type".to_owned(), Value::from(kind))]);
     object.extend(value.as_object().cloned().unwrap_or_default());
-    writeln!(out, "{}", Value::Object(object))?;
+    json::write(&mut *out, &object)?;
+    out.write_all(b"\n")?;
     out.flush()
 }

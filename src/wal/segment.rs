@@ -16,6 +16,9 @@ use crate::words::finding::Code;
 /// A write that was cut off by a crash shows as whole sectors of zeros.
 const SECTOR: u64 = 512;
 
+/// Bytes past the end of the records that are looked at: etcd's segments have 64 MB, and what its last write needed.
+const BEYOND: u64 = 256 << 20;
+
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record<'a> {
@@ -281,8 +284,9 @@ impl<'a> Segment<'a> {
         const LONGEST: u64 = 56;
         let mut best: Option<(u64, u64)> = None;
         let mut at = from.next_multiple_of(8);
-        while at.saturating_add(HEADER) <= self.source.len() {
-            let len = self.source.len().saturating_sub(at).min(HEADER.saturating_add(LONGEST));
+        let end = self.source.len().min(at.saturating_add(BEYOND));
+        while at.saturating_add(HEADER) <= end {
+            let len = end.saturating_sub(at).min(HEADER.saturating_add(LONGEST));
             let bytes = self.window.get(self.source, at, to_usize(len))?;
             let size = array_at::<8>(bytes, 0).map(u64::from_le_bytes).and_then(FrameSize::of);
             let record = size.filter(|size| size.is_regular() && size.record <= LONGEST);
@@ -313,8 +317,9 @@ impl<'a> Segment<'a> {
             Some(End::Torn(_)) if self.beyond != 0 => self.beyond,
             _ => return Ok(None),
         };
-        while at < self.source.len() {
-            let len = to_usize(self.source.len().saturating_sub(at)).min(64 * 1024);
+        let end = self.source.len().min(at.saturating_add(BEYOND));
+        while at < end {
+            let len = to_usize(end.saturating_sub(at)).min(64 * 1024);
             let bytes = self.window.get(self.source, at, len)?;
             if let Some(found) = bytes.iter().position(|byte| *byte != 0) {
                 return Ok(Some(at.saturating_add(to_u64(found))));

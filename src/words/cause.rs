@@ -88,6 +88,9 @@ impl Cause {
                 Some(Hint::ShowRaftSnapshot)
             }
             Cause::NotThis { due: FileKind::Wal | FileKind::RaftSnapshot, .. } => Some(Hint::Inspect),
+            Cause::NotThis { is: FileKind::Foreign(Foreign::Behind(at)), due: FileKind::Bolt, .. } => {
+                Some(Hint::CutFront(*at))
+            }
             Cause::DirectoryWithLog => Some(Hint::CopyFirst),
             Cause::NotThis { is: FileKind::Foreign(Foreign::Packed(what)), due: FileKind::Bolt, .. } => {
                 Some(Hint::Unpack(what))
@@ -133,6 +136,8 @@ fn not_this(is: FileKind, due: FileKind, len: u64) -> String {
         FileKind::RaftSnapshot => "is a raft snapshot".to_owned(),
         FileKind::Empty => "is empty (0 bytes)".to_owned(),
         FileKind::Foreign(what @ Foreign::Packed(_)) => format!("is {what}; unpack it first"),
+        FileKind::Foreign(what @ Foreign::Behind(_)) => format!("is {what}"),
+        FileKind::Foreign(what @ Foreign::CrLf) => format!("is {what}; transfer it anew, as binary"),
         FileKind::Foreign(what) => format!("is {what}, not an etcd snapshot or database"),
         FileKind::Bolt | FileKind::Unknown => {
             format!("is not an etcd snapshot or database: no bbolt meta page in its {len} bytes")

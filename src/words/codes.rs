@@ -268,7 +268,7 @@ codes! {
     TrailingBytes, "trailing-bytes", Warning, Identity,
         "Bytes stand after the database that belong neither to it nor to a trailer: something was appended, or the meta page is older than the file.",
         "etcd and its tools ignore them; with such a length restore may take the wrong 32 bytes for the SHA-256.",
-        "Compare the length with the original's; the database itself is judged by the other levels.";
+        "Compare the length with the original's; `head -c` leaves what was appended out. The database itself is judged by the other levels.";
     ManifestMismatch, "manifest-mismatch", Damage, Bytes,
         "The file is not the one its manifest describes: its length or a checksum differs.",
         "etcd knows no manifests.",
@@ -357,8 +357,8 @@ codes! {
         "Entries before the damage can be read; if the db is past it nothing is lost.";
     WalTorn, "wal-torn", Warning, Wal,
         "The last WAL record was cut off while it was written, as a crash leaves it.",
-        "etcd repairs it at boot: the file is cut at the last whole record and the old one kept as .broken.",
-        "Nothing to do: a torn record was never acknowledged, unless the commit index says so.";
+        "etcd repairs it at boot: the file is cut at the last whole record and the old one kept as .broken; 3.4.0 to 3.5.6 refuse to start where garbage looks like a record of 10 MiB or more.",
+        "Nothing to do: a torn record was never acknowledged, unless the commit index says so. For an etcd that refuses it, `coldbolt copy --as data-dir`.";
     WalRecord, "wal-record", Damage, Wal,
         "A WAL frame cannot be a record: impossible length, padding, type or an undecodable payload.",
         "etcd refuses to start.",
@@ -384,9 +384,9 @@ codes! {
         "etcd starts as a new member with an empty log, or refuses.",
         "Find the WAL (--wal-dir of the member), or use the database as a backup that may lack the last writes.";
     WalStart, "wal-start", Damage, Wal,
-        "The log begins after the entry the database needs next: entries between them are missing.",
-        "etcd refuses to start, or silently skips the missing entries.",
-        "Find the older segments; without them the database cannot be brought forward.";
+        "The log begins after the entry that the database needs next, or after the one that etcd reads first: entries between them are missing.",
+        "etcd refuses to start ('wal: slice bounds out of range', 'file not found'), or silently skips the missing entries.",
+        "Find the older segments; where the database is past the hole, --allow-damage copies what it has and what follows.";
     DbLag, "db-lag", Note, Wal,
         "The log holds entries that the database does not: a copy of the database alone would lack them.",
         "etcd applies them when it starts.",
@@ -402,11 +402,11 @@ codes! {
     DbMissing, "db-missing", Damage, Wal,
         "The directory has a log or raft snapshots, but no database.",
         "Without a raft snapshot etcd builds the database anew from the log; with one it panics: 'failed to recover v3 backend from snapshot'.",
-        "Find member/snap/db; a raft snapshot does not hold the keys.";
+        "Find member/snap/db; a raft snapshot does not hold the keys. A log that is whole from its first entry does: `coldbolt copy` makes the database from it.";
     DbBehindSnapshot, "db-behind-snapshot", Damage, Wal,
         "A raft snapshot is further than the database, and no .snap.db bridges the gap.",
         "etcd panics: 'failed to recover v3 backend from snapshot'.",
-        "Find the database that belongs to this snapshot.";
+        "If the log has the entries between, as the finding says then, nothing is lost: `coldbolt copy`, or copy --as data-dir. Else find the database that belongs to this snapshot.";
     WalUncommitted, "wal-uncommitted", Warning, Wal,
         "The log goes on past the last index that this member knows to be committed, and other members vote: what became of those entries is not known from here.",
         "The leader of the cluster decides when the members start: it commits them or replaces them.",

@@ -6,7 +6,7 @@ use crate::words::cause::Cause;
 pub use crate::words::corrupt::{At, Corrupt};
 use crate::words::hint::Hint;
 use crate::words::refusal::Refusal;
-pub use crate::words::text::{printable, show, show_bytes, show_start, steers};
+pub use crate::words::text::{Told, printable, show, show_bytes, show_start, steers};
 
 /// A `Result` of an operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

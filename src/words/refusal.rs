@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::words::hint::Hint;
 use crate::words::ids::{MemberId, RaftIndex};
-use crate::words::text::{printable, show};
+use crate::words::text::{Told, show};
 
 /// How far a database or a log has come: by raft index or by revision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,17 +124,17 @@ pub enum Refusal {
     /// The files do not tell, or tell something that is not known here, by which etcd's rules the log is to be applied.
     #[error(
         "which etcd{} wrote the files, and by whose rules the log is to be applied, is not known",
-        stated.as_ref().map_or_else(String::new, |stated| format!(" {}", printable(stated)))
+        stated.as_ref().map_or_else(String::new, |stated| format!(" {stated}"))
     )]
     RulesUnknown {
         /// The version that is stated.
-        stated: Option<String>,
+        stated: Option<Told>,
     },
     /// The source does not tell its version, or one that is not known here.
-    #[error("{}", version(stated.as_deref()))]
+    #[error("{}", version(stated.as_ref()))]
     VersionUnknown {
         /// The version that is stated.
-        stated: Option<String>,
+        stated: Option<Told>,
     },
     /// A change of the members does not fit.
     #[error("member {id}: {why}")]
@@ -142,6 +142,14 @@ pub enum Refusal {
         /// The member.
         id: MemberId,
         /// Why, in etcd's words.
+        why: &'static str,
+    },
+    /// Nobody would be left who votes.
+    #[error("member {id}: {why}")]
+    LastVoter {
+        /// The member.
+        id: MemberId,
+        /// What etcd does then.
         why: &'static str,
     },
     /// The member whose directory it is to be is not one of the cluster.
@@ -387,6 +395,7 @@ impl Refusal {
             Refusal::BeginsLater { .. } => Some(Hint::OlderBaseOrEndElsewhere),
             Refusal::RulesUnknown { .. } => Some(Hint::EtcdVersion),
             Refusal::VersionUnknown { .. } => Some(Hint::TargetVersion),
+            Refusal::LastVoter { .. } => Some(Hint::Promote),
             Refusal::Sealed { .. } => Some(Hint::Unseal),
             Refusal::NothingToCheck { log_beside: true, .. } => Some(Hint::CopyFirst),
             Refusal::NothingToCheck { .. } => Some(Hint::SkipHashCheck),
@@ -397,7 +406,7 @@ impl Refusal {
     }
 }
 
-fn version(stated: Option<&str>) -> String {
+fn version(stated: Option<&Told>) -> String {
     match stated {
         Some(stated) => format!("the source is of etcd {stated}, which is not known here"),
         None => "the source does not tell which version of etcd wrote it".to_owned(),

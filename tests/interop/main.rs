@@ -10,6 +10,7 @@ mod copy;
 mod corners;
 mod defrag;
 mod histories;
+mod judge;
 mod keyspace;
 mod load;
 mod model;

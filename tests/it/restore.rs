@@ -1,5 +1,6 @@
 //! `coldbolt restore` without any other program: ids, bytes, messages, exit codes.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -7,6 +8,8 @@ use std::path::Path;
 use coldbolt::codec::checksum::{hex, sha256};
 use serde_json::Value;
 use support::buckets::Buckets;
+use support::image::Image;
+use support::mutate::{Owner, PAGE, owners};
 use support::{Input, Run, args, coldbolt, fixture, unpack};
 
 const SEGMENT: &str = "member/wal/0000000000000000-0000000000000000.wal";
@@ -251,6 +254,54 @@ fn damage_refuses_and_a_wrong_trailer_can_be_overlooked() {
     page.unchanged();
     let ran = restore(&page, &dir, &["--allow-damage"]);
     assert!(ran.code == 1 && !dir.exists(), "what cannot be read whole is not restored: {ran:?}");
+}
+
+#[test]
+fn what_verify_says_of_a_restore_with_damage_allowed_is_what_restore_does() {
+    let (pristine, temp) = (Image::pristine(), tempfile::tempdir().unwrap());
+    let owners = owners(&pristine);
+    let kinds: BTreeSet<Owner> = owners.iter().copied().collect();
+    let (mut promised, mut refused) = (0, 0);
+    for kind in kinds {
+        let places: Vec<usize> = (0..owners.len()).filter(|at| owners[*at] == kind).collect();
+        for at in [places[0], places[places.len() / 2], places[places.len() - 1]] {
+            let mut image = Image::snapshot(pristine.bytes.clone());
+            image.bytes[at] ^= 0x55;
+            let changed = Input::write(temp.path(), "changed.db", &image.bytes);
+            let verified = coldbolt(args!["verify", &changed, "-w", "json"]).json();
+            let levels = verified["files"][0]["levels"].as_array().unwrap();
+            let level = levels.iter().find(|level| level["level"] == "restore").unwrap();
+            let detail = level["detail"].as_str().unwrap();
+            let dir = temp.path().join("data");
+            let ran = restore(&changed, &dir, &["--allow-damage"]);
+            let due = if detail.contains("with --allow-damage it takes what can be read") {
+                promised += 1;
+                0
+            } else if level["outcome"] == "passed" {
+                0
+            } else {
+                assert!(detail.contains("even if damage is allowed"), "{kind:?} at {at:#x}: {detail}");
+                refused += 1;
+                1
+            };
+            assert_eq!(ran.code, due, "{kind:?} at {at:#x}: {detail}\n{}", ran.err);
+            changed.unchanged();
+            let _ = fs::remove_dir_all(&dir);
+        }
+    }
+    assert!(promised > 5 && refused > 5, "{promised} promised, {refused} refused");
+}
+
+#[test]
+fn a_file_of_the_greatest_transaction_is_restored_with_a_number_that_has_a_next() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut image = Image::pristine();
+    let newest = usize::from(image.u64(PAGE + 64) > image.u64(64)) * PAGE;
+    image.set(newest + 64, &u64::MAX.to_le_bytes());
+    let input = Input::write(temp.path(), "last.db", &image.sealed());
+    assert_eq!(coldbolt(args!["verify", &input]).code, 0);
+    let ran = restore(&input, &temp.path().join("data"), &[]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
 }
 
 #[test]

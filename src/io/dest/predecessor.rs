@@ -4,7 +4,7 @@
 //! old file just before it lost its name would get the lock when it is given back, and run on a file that nobody
 //! finds again: what it acknowledged would be lost. So the old one is no database any more when its lock is given
 //! back: its meta pages are blanked, bbolt says `invalid database`, and the server that is started again opens the
-//! new file.  Before that the new file is at its place on the disk. Until then the old one is whole, whoever dies
+//! new file. Before that the new file is at its place on the disk. Until then the old one is whole, whoever dies
 //! and when. Who is killed by SIGKILL between the two, while a server waits, is the one case that is left.
 
 use std::fs::{self, File, OpenOptions};

@@ -39,6 +39,7 @@ use crate::words::finding::Finding;
 use crate::words::ids::{RaftIndex, Term};
 use crate::words::monitor::{Monitor, Relay};
 use crate::words::refusal::Refusal;
+use crate::words::text::Told;
 
 /// What was made.
 #[derive(Debug, Clone, Serialize)]
@@ -185,9 +186,13 @@ fn log(raft: &RaftPosition) -> Vec<u8> {
 }
 
 fn snapshot(raft: &RaftPosition) -> (SnapName, Vec<u8>) {
-    let members =
-        raft.members.iter().map(|m| V2Member { id: m.id, peer_urls: &m.peer_urls, learner: m.is_learner });
-    let (version, gets_fail) = (raft.cluster_version.as_deref(), u64::from(raft.version.minor > Minor::V35));
+    let members = raft.members.iter().map(|m| V2Member {
+        id: m.id,
+        peer_urls: m.peer_urls.iter().map(Told::raw).collect(),
+        learner: m.is_learner,
+    });
+    let (version, gets_fail) =
+        (raft.cluster_version.as_ref().map(Told::raw), u64::from(raft.version.minor > Minor::V35));
     let data = v2::store(members, &raft.removed, version, gets_fail);
     let (index, term) = (raft.index, raft.term);
     let metadata = SnapshotMetadata {

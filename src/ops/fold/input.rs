@@ -93,7 +93,7 @@ impl Input {
     /// Opens everything, and refuses at once what a running etcd holds.
     pub fn open(given: &Given, options: InputOptions<'_>) -> Result<Input> {
         let path = given.path();
-        let mut dir = listed(given, options.wal_dir)?;
+        let mut dir = listed(given, options.wal_dir.or(given.wal_dir()))?;
         let log = dir.as_ref().map(MemberLog::open).transpose()?.unwrap_or_default();
         let own = match &dir {
             Some(dir) if given.as_open().is_none() => {

@@ -35,6 +35,7 @@ use crate::io::gate::is_cold;
 use crate::io::source::Stamp;
 use crate::ops::overlap::{beside, while_syncing};
 use crate::snap::backup::Trailer;
+use crate::store::digest::trailer;
 use crate::store::hashkv::{HashKvOptions, hashkv};
 pub use crate::store::keep::KeyFilter;
 use crate::store::scan::{Crc, KeyDepth, ScanOptions, scan};
@@ -44,8 +45,9 @@ use crate::words::error::{Corrupt, Error, Result, show};
 use crate::words::finding::{Code, Severity};
 use crate::words::hint::{Hint, Note};
 use crate::words::ids::MemberId;
-use crate::words::monitor::Monitor;
+use crate::words::monitor::{Monitor, Quiet};
 use crate::words::refusal::Refusal;
+use crate::words::text::Told;
 
 /// Restores.
 ///
@@ -122,7 +124,7 @@ pub fn restore_with(
 /// Refuses a database without a trailer: what of it was cut off cannot be told.
 fn refuse_unchecked(source: &Source) -> Result<()> {
     let db = datadir::database(source)?;
-    let trailer = Trailer::read(source, db.size()).map_err(|c| Error::damaged(source.path(), c))?;
+    let trailer = trailer(&db, &Quiet).map_err(|c| Error::damaged(source.path(), c))?;
     if trailer == Trailer::Absent {
         let (file, log_beside) = (source.name(), log_is_beside(source));
         return Err(Refusal::NothingToCheck { file, log_beside }.into());
@@ -130,8 +132,8 @@ fn refuse_unchecked(source: &Source) -> Result<()> {
     Ok(())
 }
 
-fn own_version(stated: Option<String>) -> Result<Minor> {
-    match stated.as_deref().and_then(Minor::of) {
+fn own_version(stated: Option<Told>) -> Result<Minor> {
+    match stated.as_ref().map(Told::raw).and_then(Minor::of) {
         Some(version) => Ok(version),
         None => Err(Refusal::VersionUnknown { stated }.into()),
     }

@@ -13,12 +13,13 @@ use crate::io::parallel::behind;
 use crate::io::source::Lock;
 use crate::io::{Gate, Source};
 use crate::ops::inspect::metas;
-use crate::snap::backup::Trailer;
-use crate::store::digest::{Digests, digests};
+use crate::snap::backup::{TRAILER, Trailer};
+use crate::store::digest::{Digests, digests, trailer};
 use crate::store::scan::{KeyDepth, Scan, ScanOptions, scan};
-use crate::words::error::{At, Corrupt, Error, Result, printable};
+use crate::words::error::{At, Corrupt, Error, Result};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::monitor::Relay;
+use crate::words::text::Told;
 
 /// What one pass over a file gives, as far as it was asked for.
 struct Read {
@@ -79,8 +80,7 @@ impl Run<'_> {
         let what = format!("{pages} pages of {size} bytes, meta page {meta} of txid {}", db.meta().txid);
         self.judge(Level::Identity, what);
         self.bytes(&db, trailer, digest, alone);
-        self.judge_scan(&db, scan.as_ref(), &name);
-        self.can_be_restored(&db)?;
+        self.judge_scan(&db, scan.as_ref(), &name)?;
         let knows_members = scan.as_ref().is_some_and(|s| s.knows("members"));
         let mut facts = None;
         if let Some(scan) = scan {
@@ -93,13 +93,32 @@ impl Run<'_> {
     /// The trailer, and whether one is still expected: a file whose end cannot be read is not without one.
     fn trailer(&mut self, db: &Db<'_>, alone: bool) -> (Trailer, bool) {
         // A member's own database has none, whatever its last bytes look like.
-        let trailer = if alone { Trailer::read(db.source(), db.size()) } else { Ok(Trailer::Absent) };
+        let trailer = match (alone, self.options.level >= Level::Bytes) {
+            (false, _) => Ok(Trailer::Absent),
+            (true, true) => trailer(db, self.monitor),
+            (true, false) => Trailer::read(db.source(), db.size()),
+        };
         match trailer {
-            Ok(trailer) => (trailer, alone),
+            Ok(trailer) => {
+                self.appended(db, trailer);
+                (trailer, alone)
+            }
             Err(corrupt) => {
                 self.found.push(Finding::from_corrupt(&db.source().name(), *corrupt));
                 (Trailer::Absent, false)
             }
+        }
+    }
+
+    /// What stands behind a trailer that stands right behind the database.
+    fn appended(&mut self, db: &Db<'_>, trailer: Trailer) {
+        let (source, end) = (db.source(), db.size().saturating_add(TRAILER));
+        let bytes = source.len().saturating_sub(end);
+        if matches!(trailer, Trailer::Present { payload, .. } if payload == db.size()) && bytes > 0 {
+            let what = format!(
+                "{bytes} bytes are appended to the file: its SHA-256, which is right, ends before them"
+            );
+            self.found.push(Finding::new(Code::TrailingBytes, &source.name(), At::offset(end), what));
         }
     }
 
@@ -233,11 +252,11 @@ impl Run<'_> {
             last.or(measured.compact_revision.filter(|_| counted)).map(|last| facts.current_revision(last));
         measured.live_keys = counted.then(|| scan.newest.live());
         measured.revisions = counted.then_some(scan.keyspace.revisions);
-        measured.storage_version = storage_version(facts).version.map(|v| printable(&v));
-        measured.cluster_version = facts.cluster_version.as_deref().map(printable);
+        measured.storage_version = storage_version(facts).version.map(|v| v.to_string());
+        measured.cluster_version = facts.cluster_version.as_ref().map(Told::to_string);
         measured.consistent_index = facts.consistent_index;
         measured.members = facts.members.iter().map(|m| m.id).collect();
-        measured.member_names = facts.members.iter().map(|m| printable(&m.name)).collect();
+        measured.member_names = facts.members.iter().map(|m| m.name.to_string()).collect();
         measured.alarms = facts
             .alarms
             .iter()
@@ -287,6 +306,7 @@ impl Run<'_> {
         }
         self.verification.measured.payload_sha256 = payload;
         let against = self.manifest(source, digest.as_ref());
+        let against = self.compared_contents(against);
         self.verification.measured.digests = digest.filter(|_| self.options.digests);
         if self.options.level < Level::Bytes {
             return self.level(Level::Bytes, Outcome::NotRun, "not asked for");
@@ -354,11 +374,11 @@ impl Run<'_> {
         })
     }
 
-    fn judge_scan(&mut self, db: &Db<'_>, scan: Option<&Scan>, name: &str) {
+    fn judge_scan(&mut self, db: &Db<'_>, scan: Option<&Scan>, name: &str) -> Result<()> {
         let Some(scan) = scan else {
             self.level(Level::Pages, Outcome::NotRun, "not asked for");
             self.level(Level::Mvcc, Outcome::NotRun, "not asked for");
-            return;
+            return Ok(());
         };
         let mut all = scan.root.clone();
         scan.buckets.iter().for_each(|b| all.add(&b.stats));
@@ -377,6 +397,7 @@ impl Run<'_> {
             self.judge(Level::Pages, detail);
         }
         self.judge_history(db, scan, name);
+        self.can_be_restored(db)
     }
 
     fn judge_history(&mut self, db: &Db<'_>, scan: &Scan, name: &str) {

@@ -11,6 +11,7 @@ use super::policy::{Policy, Previous, apply};
 use super::targets::{Choice, PassedOver, SIDECAR, Targets};
 use super::verify;
 use super::{Answer, Judged, Level, Unreadable, Verification, VerifyOptions};
+use crate::etcd::Input;
 use crate::io::Source;
 use crate::words::error::{Error, Result, show};
 use crate::words::monitor::{Monitor, Quiet};
@@ -31,6 +32,8 @@ pub struct FleetOptions<'o> {
     /// The manifest of all inputs: what it names and is not among them counts as unreadable. Without one each input is
     /// compared with the manifest that lies beside it, if there is one.
     pub manifest: Option<&'o Path>,
+    /// Where the log of a data directory is, if it is elsewhere.
+    pub wal_dir: Option<&'o Path>,
     /// Puts into words why an input cannot be read, where the answer holds that as text.
     pub say: fn(&Error) -> String,
     /// Opens standard input, which is what the path `-` stands for then.
@@ -47,6 +50,7 @@ impl Default for FleetOptions<'_> {
             policy: None,
             previous: None,
             manifest: None,
+            wal_dir: None,
             say: |error| error.to_string(),
             standard_input: None,
         }
@@ -204,7 +208,10 @@ impl Work<'_> {
                 verification.measured.modified = None;
                 verification
             }
-            None => verify(file, &options, monitor)?,
+            None => {
+                let input = Input::from(file).with_wal_dir(self.options.wal_dir.map(Path::to_path_buf));
+                verify(input, &options, monitor)?
+            }
         };
         if let Some(policy) = self.options.policy {
             apply(policy, &mut verification, self.previous.as_ref(), jiff::Timestamp::now());

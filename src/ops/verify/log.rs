@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::boot::Files;
+use super::files::Files;
 use super::{Database, Level, Outcome, Run};
 use crate::etcd::datadir::{DataDir, RAFT_SNAPSHOT_LIMIT};
 use crate::etcd::schema::storage_version;
@@ -11,6 +11,7 @@ use crate::io::Source;
 use crate::ops::log_fault::log_finding;
 use crate::replay::membership::{Cluster, Rules};
 use crate::replay::stand_in;
+use crate::replay::version::term_is_left_over;
 use crate::snap::file::{Membership, SnapFile, SnapName};
 use crate::wal::{AtBoot, Read, SnapshotRecord, Summary};
 use crate::words::error::{At, Result, show};
@@ -41,8 +42,12 @@ impl Run<'_> {
                 "no WAL, {} raft snapshots: what the database lacks cannot be told",
                 snaps.good.len()
             );
-            run.level(Level::Wal, Outcome::Inconclusive, Note::with(what, Hint::NameLog));
+            run.level(Level::Wal, Outcome::Inconclusive, Note::with(what, Hint::LogOfDirectory));
             return Ok(());
+        }
+        for segment in log.segments().iter().filter(|segment| segment.source.is_empty()) {
+            let what = "the segment has no bytes, as a power cut leaves it; etcd starts with it";
+            run.found.say(Code::WalShort, &segment.source.name(), what);
         }
         let read = files.log().read(run.monitor)?;
         let summary = &read.summary;
@@ -139,7 +144,7 @@ fn snapshot_records(summary: &Summary, snaps: &Snaps, database: &Database, wal: 
         return;
     }
     let version = database.facts.as_ref().and_then(|f| storage_version(f).version).unwrap_or_default();
-    let minor = version.strip_prefix("3.").and_then(|minor| minor.parse::<u64>().ok());
+    let minor = version.raw().strip_prefix("3.").and_then(|minor| minor.parse::<u64>().ok());
     let needed = minor.is_none_or(|minor| minor < 7);
     let why = if needed { "etcd needs it up to 3.6" } else { "etcd does not need it since 3.7" };
     let what = format!(
@@ -160,7 +165,7 @@ fn positions(dir: &DataDir, read: &Read, snaps: &Snaps, database: &Database, wal
     run.verification.measured.wal_lag = Some(read.summary.reach().saturating_sub(index));
     database_and_log(place, &read.summary, run);
     if let Some(term) = facts.term {
-        database_term(place, term, read, run);
+        database_term(place, (term, term_is_left_over(facts, read)), read, run);
     }
     entries_between(place, dir, read, snaps, wal, run);
 }
@@ -205,7 +210,7 @@ fn database_and_log(db: Place<'_>, summary: &Summary, run: &mut Run<'_>) {
 }
 
 /// Whether the database and the log have the same entry at the database's index.
-fn database_term(db: Place<'_>, term: Term, read: &Read, run: &mut Run<'_>) {
+fn database_term(db: Place<'_>, (term, left_over): (Term, bool), read: &Read, run: &mut Run<'_>) {
     let (summary, index) = (&read.summary, db.index);
     if !summary.is_whole() || index > summary.reach() {
         return;
@@ -219,7 +224,12 @@ fn database_term(db: Place<'_>, term: Term, read: &Read, run: &mut Run<'_>) {
         None if term > newest => format!("the database is in term {term}, the log has come to {newest}"),
         _ => return,
     };
-    run.found.push(db.finding(Code::DbTerm, what));
+    let (severity, why) = if left_over {
+        (Severity::Note, ": it was left by a newer etcd, 3.4 keeps none there")
+    } else {
+        (Code::DbTerm.severity(), "")
+    };
+    run.found.push(Finding { severity, ..db.finding(Code::DbTerm, what + why) });
 }
 
 /// Whether entries are missing between the database and what comes after it.

@@ -1,5 +1,6 @@
 //! A manifest: evidence of what a file was when it was verified, and what a later copy of it is compared with.
 
+use std::io;
 use std::path::Path;
 
 use base64::Engine;
@@ -8,11 +9,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{LevelReport, Measured, Verdict, Verification};
+use crate::bolt::Db;
 use crate::codec::checksum;
 use crate::io::Source;
-use crate::store::digest::Digests;
+use crate::snap::backup::Trailer;
+use crate::store::digest::{Digests, digests};
 use crate::words::cause::Cause;
 use crate::words::error::{Error, Result, printable, show};
+use crate::words::monitor::Monitor;
 
 /// The schema this version writes.
 pub const SCHEMA: &str = "coldbolt.manifest/1";
@@ -56,10 +60,24 @@ pub struct ManifestEntry {
     /// SHA-256 of the file without its trailer, in hex.
     #[serde(default)]
     pub payload_sha256: Option<String>,
+    /// Of a directory: every file in it, by its path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contents: Vec<ManifestContent>,
     /// What the database says about itself, the levels that ran, and the verdict. Nothing of it is compared: it
     /// follows from the bytes. It is not kept when a manifest is read.
     #[serde(default, deserialize_with = "pass_over")]
     pub evidence: Value,
+}
+
+/// A file of a directory.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ManifestContent {
+    /// Its path below the directory.
+    pub path: String,
+    /// Length in bytes.
+    pub size: u64,
+    /// SHA-256, in hex.
+    pub sha256: String,
 }
 
 fn pass_over<'d, D: serde::Deserializer<'d>>(deserializer: D) -> std::result::Result<Value, D::Error> {
@@ -109,8 +127,38 @@ impl ManifestEntry {
             crc32: digests.map(|d| d.crc32.into()),
             crc32c: digests.map(|d| d.crc32c.into()),
             payload_sha256: digests.map(|d| checksum::hex(&d.payload)),
+            contents: measured.contents.clone(),
             evidence: serde_json::to_value(evidence).unwrap_or_default(),
         }
+    }
+
+    /// A snapshot file or database that was made, with evidence of what it was made of. It is read to its end.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`].
+    pub fn made(
+        path: &Path,
+        source: &Source,
+        evidence: Value,
+        monitor: &dyn Monitor,
+    ) -> Result<ManifestEntry> {
+        let unreadable = |c| Error::unreadable(path, c);
+        let size = Db::open(source).map_err(unreadable)?.size();
+        let payload = Trailer::read(source, size).map_err(unreadable)?.payload(source);
+        monitor.begin("hashing", source.len());
+        let digests = digests(source, payload, Some(true), None, monitor).map_err(unreadable)?;
+        monitor.end();
+        Ok(ManifestEntry {
+            path: show(path),
+            size: source.len(),
+            modified: None,
+            sha256: Some(checksum::hex(&digests.file)),
+            crc32: Some(digests.crc32.into()),
+            crc32c: Some(digests.crc32c.into()),
+            payload_sha256: Some(checksum::hex(&digests.payload)),
+            contents: Vec::new(),
+            evidence,
+        })
     }
 
     /// The last part of its path.
@@ -156,6 +204,22 @@ impl ManifestEntry {
 }
 
 impl Manifest {
+    /// The manifest of these files, by this program.
+    #[must_use]
+    pub fn new(command: Vec<String>, files: Vec<ManifestEntry>) -> Manifest {
+        let tool = concat!("coldbolt ", env!("CARGO_PKG_VERSION")).to_owned();
+        Manifest { schema: SCHEMA.to_owned(), tool, command, files }
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// What `out` fails with.
+    pub fn write(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        crate::codec::json::write_pretty(&mut *out, self)?;
+        writeln!(out)
+    }
+
     /// Reads a manifest.
     ///
     /// # Errors
@@ -172,7 +236,7 @@ impl Manifest {
             return Err(Error::unreadable(path, Cause::Content(what)));
         }
         // A manifest that names no checksum would pass any file of the right length.
-        if let Some(entry) = manifest.files.iter().find(|e| e.sha256.is_none()) {
+        if let Some(entry) = manifest.files.iter().find(|e| e.sha256.is_none() && e.contents.is_empty()) {
             let what = format!("gives no SHA-256 of {}", printable(&entry.path));
             return Err(Error::unreadable(path, Cause::Content(what)));
         }

@@ -2,8 +2,10 @@
 
 mod boot;
 mod consistency;
+mod contents;
 mod database;
 pub mod evidence;
+mod files;
 pub mod fleet;
 mod log;
 pub mod manifest;
@@ -15,8 +17,8 @@ mod verdict;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use self::boot::Files;
 use self::evidence::Ask;
+use self::files::Files;
 use self::manifest::Against;
 pub use self::report::{
     Answer, InputKind, Judged, LevelReport, Measured, OtherMeta, Outcome, TrailerState, Unreadable,
@@ -96,11 +98,7 @@ pub fn verify(
 ) -> Result<Verification> {
     let input = input.into();
     let run = Run::new(show(input.path()), *options, Closeness::default(), monitor);
-    if input.is_dir() {
-        run.directory(&DataDir::list(input.path(), None)?, None)
-    } else {
-        run.file(&input.open()?)
-    }
+    if input.is_dir() { run.directory(&input.directory()?, None) } else { run.file(&input.open()?) }
 }
 
 /// The first damage among findings, as the error that ends what needs a whole source; if damage is `allowed`, a page
@@ -164,6 +162,8 @@ struct Run<'m> {
     monitor: &'m dyn Monitor,
     found: Teller<'m>,
     verification: Verification,
+    /// What of a directory's files besides the database was compared with a manifest, or why nothing was.
+    compared: Option<std::result::Result<String, String>>,
     /// Why a damaged database is not restored even if damage is allowed, if it is not.
     past_restoring: Option<String>,
 }
@@ -190,7 +190,7 @@ impl<'m> Run<'m> {
             reached: None,
         };
         let found = Teller::new(options.max_findings, monitor);
-        Run { options, closeness, monitor, found, verification, past_restoring: None }
+        Run { options, closeness, monitor, found, verification, past_restoring: None, compared: None }
     }
 
     fn file(mut self, source: &Source) -> Result<Verification> {
@@ -213,6 +213,8 @@ impl<'m> Run<'m> {
         if let Some(finding) = &files.received {
             self.found.push(finding.clone());
         }
+        let database_file = files.database.as_ref().map(|source| source.path().to_path_buf());
+        self.contents(dir, database_file.as_deref())?;
         if let Some(source) = &files.database {
             match datadir::require_database(source) {
                 Ok(()) => database = self.database(source, false)?,
@@ -227,6 +229,7 @@ impl<'m> Run<'m> {
         } else {
             self.no_database("there is no member/snap/db");
         }
+        self.database_in_contents(dir, database_file.as_deref());
         if self.options.level < Level::Wal {
             self.level(Level::Wal, Outcome::NotRun, "not asked for");
         } else {
@@ -262,7 +265,11 @@ impl<'m> Run<'m> {
 
     fn no_database(&mut self, why: &str) {
         for level in [Level::Identity, Level::Bytes, Level::Pages, Level::Mvcc] {
-            self.level(level, Outcome::Inconclusive, why);
+            match self.compared_contents(None).filter(|_| level == Level::Bytes) {
+                Some(Ok(compared)) => self.judge(level, compared),
+                Some(Err(why)) => self.level(level, Outcome::Inconclusive, why),
+                None => self.level(level, Outcome::Inconclusive, why),
+            }
         }
     }
 
@@ -313,18 +320,16 @@ impl<'m> Run<'m> {
             return (Outcome::NotApplicable, "there is no revision to restore".into());
         };
         let version = measured.storage_version.as_deref();
-        let mut note = match version.and_then(Minor::of) {
-            Some(version) => Note::from(format!(
-                "nothing refuses a restore as etcd {} at revision {revision}",
-                version.name()
-            )),
-            None => Note::with(
-                format!(
-                    "restore has to be told for which etcd, as the file does not tell its own; else nothing refuses it at revision {revision}"
-                ),
-                Hint::TargetVersion,
-            ),
+        let Some(version) = version.and_then(Minor::of) else {
+            let what = format!(
+                "restore has to be told for which etcd, as the file does not tell its own; else nothing refuses it at revision {revision}"
+            );
+            return (Outcome::Inconclusive, Note::with(what, Hint::TargetVersion));
         };
+        let mut note = Note::from(format!(
+            "nothing refuses a restore as etcd {} at revision {revision}",
+            version.name()
+        ));
         if self.verification.kind == InputKind::Database {
             note.text += "; it has no trailer, which restore asks for";
             note.hint = Some(Hint::SkipHashCheck);

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::Level;
 use super::evidence::{Evidence, KeyCount};
+use super::manifest::ManifestContent;
 use super::policy::RuleResult;
 use super::targets::PassedOver;
 use super::verdict::{Sum, Verdict};
@@ -227,6 +228,9 @@ pub struct Measured {
     pub payload_size: u64,
     /// Digests of the whole file, if asked for.
     pub digests: Option<Digests>,
+    /// Of a directory, every file in it, if asked for; a manifest has them.
+    #[serde(skip)]
+    pub contents: Vec<ManifestContent>,
     /// What stands at its end.
     pub trailer: TrailerState,
     /// Bytes in a page.

@@ -19,19 +19,23 @@ use crate::replay::membership::{Changed, Cluster, Rules, TOO_MANY_LEARNERS, Unfi
 use crate::words::finding::{Code, Severity};
 use crate::words::hint::Hint;
 use crate::words::ids::MemberId;
-use crate::words::text::show_bytes;
+use crate::words::text::{Told, show_bytes};
 
 /// As Go writes a member (`membership.Member`).
 fn json(member: &Member) -> Vec<u8> {
-    let mut out = format!("{{\"id\":{},\"peerURLs\":{}", member.id.get(), strings(&member.peer_urls));
+    let mut out = format!(
+        "{{\"id\":{},\"peerURLs\":{}",
+        member.id.get(),
+        strings(member.peer_urls.iter().map(Told::raw))
+    );
     if member.is_learner {
         out.push_str(",\"isLearner\":true");
     }
     if !member.name.is_empty() {
-        out = format!("{out},\"name\":{}", quote(&member.name));
+        out = format!("{out},\"name\":{}", quote(member.name.raw()));
     }
     if !member.client_urls.is_empty() {
-        out = format!("{out},\"clientURLs\":{}", strings(&member.client_urls));
+        out = format!("{out},\"clientURLs\":{}", strings(member.client_urls.iter().map(Told::raw)));
     }
     out.push('}');
     out.into_bytes()
@@ -112,8 +116,8 @@ impl Replayer<'_, '_> {
         };
         let Attributes { name, client_urls } = attributes;
         // etcd keeps members in JSON, and Go's has no other bytes than those of UTF-8.
-        let client_urls = client_urls.iter().map(|url| go_text(url)).collect();
-        self.cluster.members.insert(id, Member { name: go_text(name), client_urls, ..member.clone() });
+        let client_urls = client_urls.iter().map(|url| go_text(url).into()).collect();
+        self.cluster.members.insert(id, Member { name: go_text(name).into(), client_urls, ..member.clone() });
         self.save(id);
         Ok(Done::Applied)
     }

@@ -45,6 +45,7 @@ use crate::words::error::{At, Corrupt};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::hint::Hint;
 use crate::words::ids::{MemberId, RaftIndex, Term};
+use crate::words::text::Told;
 
 /// What became of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +103,7 @@ pub struct Replayed {
     /// Who was one, and may not come back.
     pub removed: Vec<MemberId>,
     /// The version that they agreed on, if they have.
-    pub cluster_version: Option<String>,
+    pub cluster_version: Option<Told>,
     /// Who votes, and who only learns.
     pub conf_state: ConfState,
 }
@@ -346,7 +347,7 @@ impl<'d, 's> Replayer<'d, 's> {
         let cluster_version = self
             .buckets
             .get("cluster", b"clusterVersion")
-            .map(|version| String::from_utf8_lossy(version).into_owned());
+            .map(|version| String::from_utf8_lossy(version).into());
         let mut overlay = self.buckets.into_changes();
         let rows: BTreeMap<_, _> =
             self.keys.changes.into_iter().map(|(key, value)| (key, Some(value))).collect();

@@ -149,7 +149,12 @@ fn pass(db: &Db<'_>, options: ScanOptions<'_>, alone: bool, monitor: &dyn Monito
     let mut top = Buckets::new(db);
     walk(&root, shared, &mut top);
     let root_is_whole = !top.faults.iter().any(|c| loses_content(c.code));
-    for corrupt in top.faults.drain(..) {
+    if let Some(corrupt) = no_root(db, &top) {
+        top.faults = vec![corrupt];
+    }
+    // Of a file that ends before any page of a tree there is no more to say than that it ends there.
+    let none = db.pages_present() <= 2 && db.source().len() < db.size();
+    for corrupt in top.faults.drain(..).filter(|corrupt| !none || corrupt.code != Code::FileTooShort) {
         faults.push(corrupt);
     }
 
@@ -184,6 +189,21 @@ fn pass(db: &Db<'_>, options: ScanOptions<'_>, alone: bool, monitor: &dyn Monito
     scan.reached = visited;
     monitor.end();
     if monitor.cancelled() { Err(Error::Cancelled) } else { Ok(scan) }
+}
+
+/// One fault in place of those of every element, where the meta page leads to a page of values and not to the root.
+fn no_root(db: &Db<'_>, top: &Buckets<'_, '_>) -> Option<Corrupt> {
+    let values = top.faults.len();
+    let only = top.found.is_empty() && top.faults.iter().all(|c| c.code == Code::ElementFlags);
+    if !only || values < 2 || !top.lost.is_empty() {
+        return None;
+    }
+    let (root, txid) = (db.meta().root, db.meta().txid);
+    let what = format!(
+        "the meta page of txid {txid} leads here as to the root, but {values} values and no bucket are below: \
+         this is another tree, as that of the keys"
+    );
+    Some(*Corrupt::new(Code::ElementFlags, At::page(root.0, db.offset_of(root)), what))
 }
 
 /// One bucket, walked: its part of the hash, itself and the buckets in it.

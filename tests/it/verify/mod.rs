@@ -2,6 +2,7 @@
 
 mod corruption;
 mod flip;
+mod manifests;
 mod many;
 mod outputs;
 mod policy;

@@ -324,6 +324,14 @@ pub fn entries() -> Vec<Entry> {
                 (verify_files(&files), vec![empty, due(Code::WalStart, nowhere().index(1))])
             }),
         ),
+        entry(
+            Code::WalShort,
+            "a segment without a byte behind the last one, as a power cut leaves it",
+            Bytes(|files| {
+                files.0.insert("member/wal/0000000000000002-0000000000000019.wal".to_owned(), Vec::new());
+                one(Code::WalShort, nowhere())
+            }),
+        ),
         // ---- what etcd panics at ---------------------------------------------------------------------------------------
         entry(
             Code::ReplayRefused,
@@ -422,6 +430,15 @@ pub fn entries() -> Vec<Entry> {
             Made(|member| {
                 member.buckets.index(20, 1);
                 one(Code::DbTerm, nowhere().index(20))
+            }),
+        ),
+        entry(
+            Code::DbTerm,
+            "a term that a newer etcd left in a directory that 3.4 made",
+            Made(|member| {
+                member.buckets.remove("meta", b"storageVersion");
+                member.buckets.index(20, 9);
+                vec![due(Code::DbTerm, nowhere().index(20)).as_(Severity::Note)]
             }),
         ),
         entry(

@@ -310,7 +310,7 @@ pub fn entries() -> Vec<Entry> {
             Raw(|image| {
                 let at = image.payload();
                 image.bytes.push(b'\n');
-                one(Code::TrailingBytes, At::offset(at as u64))
+                one(Code::TrailingBytes, At::offset(at as u64 + 32))
             }),
         ),
         // ---- pages -------------------------------------------------------------------------------------------------
