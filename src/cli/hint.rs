@@ -18,6 +18,8 @@ fn text(hint: Hint) -> String {
         Hint::DumpWal => "; use `coldbolt wal dump` on its directory",
         Hint::ShowRaftSnapshot => "; use `coldbolt snap show`",
         Hint::Inspect => "; `coldbolt inspect` tells what a file is",
+        Hint::FromPipe => "; what a pipe brings is read with `-`, from standard input",
+        Hint::Unpack(what) => return unpacked(what),
         Hint::SnapshotToRead => ". Stop it, or take a snapshot with `etcdctl snapshot save` and read that",
         Hint::Snapshot => ". Stop it, or use `etcdctl snapshot save`",
         Hint::SnapshotOrCopyLive => {
@@ -62,6 +64,22 @@ fn text(hint: Hint) -> String {
         _ => "",
     }
     .to_owned()
+}
+
+/// How what is packed so is read.
+fn unpacked(what: &str) -> String {
+    let program = match what.split(' ').nth(1).unwrap_or_default() {
+        "gzip" | "compress" => "gzip -dc",
+        "zstd" => "zstd -dc",
+        "xz" => "xz -dc",
+        "bzip2" => "bzip2 -dc",
+        "lz4" => "lz4 -dc",
+        "zip" => "unzip -p",
+        "age-encrypted" => "age -d -i KEY",
+        "tar" => return ", with `tar -xf FILE`".to_owned(),
+        _ => return String::new(),
+    };
+    format!(": `{program} FILE | coldbolt COMMAND -`")
 }
 
 /// An error, and what helps.
@@ -146,5 +164,38 @@ impl Monitor for Worded<'_> {
 
     fn cancelled(&self) -> bool {
         self.0.cancelled()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `UPDATE=1 cargo test --bin coldbolt` writes it anew: read what has changed.
+    #[test]
+    fn each_hint_says_what_it_said_and_names_commands_and_flags_that_there_are() {
+        let said: String = Hint::ALL.iter().map(|hint| format!("{hint:?}: {}\n", text(*hint))).collect();
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/hints.txt");
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(path, &said).unwrap();
+        }
+        assert_eq!(said, std::fs::read_to_string(path).unwrap());
+        assert!(!Hint::ALL.iter().any(|hint| text(*hint).is_empty()));
+        let command = super::super::command();
+        let mut flags = Vec::new();
+        let mut below: Vec<_> = vec![&command];
+        while let Some(command) = below.pop() {
+            flags.extend(command.get_arguments().filter_map(clap::Arg::get_long));
+            below.extend(command.get_subcommands());
+        }
+        for word in said.split(|c: char| !c.is_ascii_alphanumeric() && c != '-') {
+            if let Some(flag) = word.strip_prefix("--") {
+                assert!(flags.contains(&flag), "there is no --{flag}");
+            }
+        }
+        let ours = said.split("`coldbolt ").skip(1).filter_map(|rest| rest.split([' ', '`']).next());
+        for name in ours.filter(|name| *name != "COMMAND") {
+            assert!(command.find_subcommand(name).is_some(), "there is no command {name}");
+        }
     }
 }

@@ -100,7 +100,7 @@ impl Work {
                         ProgressDrawTarget::stderr_with_hz(10),
                     );
                     if let Ok(style) = ProgressStyle::with_template(
-                        "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
+                        "{msg} {wide_bar} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta}",
                     ) {
                         bar.set_style(style);
                     }

@@ -92,6 +92,10 @@ impl Cause {
                 Some(Hint::CutFront(*at))
             }
             Cause::DirectoryWithLog => Some(Hint::CopyFirst),
+            Cause::NotThis { is: FileKind::Foreign(Foreign::Packed(what)), due: FileKind::Bolt, .. } => {
+                Some(Hint::Unpack(what))
+            }
+            Cause::NotAFile => Some(Hint::FromPipe),
             Cause::InUse(hint) | Cause::Changed { hint, .. } | Cause::Lacks { hint, .. } => *hint,
             _ => None,
         }

@@ -11,6 +11,10 @@ pub enum Hint {
     ShowRaftSnapshot,
     /// What a file is can be asked for.
     Inspect,
+    /// What a pipe brings can be read from standard input.
+    FromPipe,
+    /// What is packed so can be unpacked on the way.
+    Unpack(&'static str),
     /// Stop etcd, or have it make a snapshot, and read that.
     SnapshotToRead,
     /// Stop etcd, or have it make a snapshot.
@@ -69,6 +73,43 @@ pub enum Hint {
     CutFront(u64),
 }
 
+impl Hint {
+    /// One of each, for who says them in words and must have words for all.
+    #[doc(hidden)]
+    pub const ALL: [Hint; 30] = [
+        Hint::DumpWal,
+        Hint::ShowRaftSnapshot,
+        Hint::Inspect,
+        Hint::FromPipe,
+        Hint::Unpack("a gzip file"),
+        Hint::SnapshotToRead,
+        Hint::Snapshot,
+        Hint::SnapshotOrCopyLive,
+        Hint::CopyLive,
+        Hint::DefragLive,
+        Hint::DefragElsewhere,
+        Hint::StillRising,
+        Hint::FinishCompaction,
+        Hint::NameLog,
+        Hint::TargetVersion,
+        Hint::RaiseRevision,
+        Hint::RaiseOthers(7),
+        Hint::LogElsewhere,
+        Hint::CopyToStart,
+        Hint::AllowDamage,
+        Hint::CopyFirst,
+        Hint::SkipHashCheck,
+        Hint::Unseal,
+        Hint::EtcdVersion,
+        Hint::EtcdVersionIfNewer,
+        Hint::EtcdPatchVersion,
+        Hint::OlderBase,
+        Hint::EndElsewhere,
+        Hint::OlderBaseOrEndElsewhere,
+        Hint::Fold,
+    ];
+}
+
 /// Something a person should know about what was done, and what helps. It is serialized as its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
@@ -101,5 +142,53 @@ impl std::fmt::Display for Note {
 impl serde::Serialize for Note {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where it is among [`Hint::ALL`]: whoever adds one adds it there.
+    fn place(hint: Hint) -> usize {
+        match hint {
+            Hint::DumpWal => 0,
+            Hint::ShowRaftSnapshot => 1,
+            Hint::Inspect => 2,
+            Hint::FromPipe => 3,
+            Hint::Unpack(_) => 4,
+            Hint::SnapshotToRead => 5,
+            Hint::Snapshot => 6,
+            Hint::SnapshotOrCopyLive => 7,
+            Hint::CopyLive => 8,
+            Hint::DefragLive => 9,
+            Hint::DefragElsewhere => 10,
+            Hint::StillRising => 11,
+            Hint::FinishCompaction => 12,
+            Hint::NameLog => 13,
+            Hint::TargetVersion => 14,
+            Hint::RaiseRevision => 15,
+            Hint::RaiseOthers(_) => 16,
+            Hint::LogElsewhere => 17,
+            Hint::CopyToStart => 18,
+            Hint::AllowDamage => 19,
+            Hint::CopyFirst => 20,
+            Hint::SkipHashCheck => 21,
+            Hint::Unseal => 22,
+            Hint::EtcdVersion => 23,
+            Hint::EtcdVersionIfNewer => 24,
+            Hint::EtcdPatchVersion => 25,
+            Hint::OlderBase => 26,
+            Hint::EndElsewhere => 27,
+            Hint::OlderBaseOrEndElsewhere => 28,
+            Hint::Fold => 29,
+        }
+    }
+
+    #[test]
+    fn all_hints_are_all_hints() {
+        for (at, hint) in Hint::ALL.into_iter().enumerate() {
+            assert_eq!(place(hint), at, "{hint:?}");
+        }
     }
 }

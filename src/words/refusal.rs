@@ -420,3 +420,6 @@ fn quoted(name: &[u8]) -> String {
 fn within(parent: &[u8]) -> String {
     if parent.is_empty() { String::new() } else { format!(" in bucket {}", quoted(parent)) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -431,3 +431,116 @@ fn restore_logs_with_tabs_as_etcdutl_does_and_help_is_a_command() {
     assert_eq!(help(&["help"]), help(&["--help"]));
     assert_eq!(help(&["help", "snapshot", "status"]), help(&["snapshot", "status", "--help"]));
 }
+
+/// A small disk of its own for the command; `None` where nobody may make one.
+fn on_a_small_disk(kilobytes: u32, args: &[String], out: &Path) -> Option<support::Run> {
+    let disk = out.parent().unwrap();
+    let mount = format!("mount -t tmpfs -o size={kilobytes}k none {}", disk.display());
+    let unshare = |run: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["-rm", "sh", "-c", &format!("{mount} && {run}")]);
+        command
+    };
+    if !unshare("true").stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+        println!("skipped: no disk can be mounted here");
+        return None;
+    }
+    let mut command = unshare("exec \"$0\" \"$@\"");
+    command.arg(binary()).args(args).stdin(Stdio::null());
+    Some(run(command))
+}
+
+#[test]
+fn what_has_no_room_is_told_before_it_is_written_with_the_bytes_that_it_needs_and_those_that_are_free() {
+    let home = Home::new();
+    fs::create_dir(home.place("disk")).unwrap();
+    let out = home.place("disk/out");
+    let mut seen = 0;
+    for args in WRITING.iter().filter(|args| matches!(args[0], "copy" | "seal" | "unseal" | "restore")) {
+        let Some(done) = on_a_small_disk(64, &home.args(args, &out), &out) else { return };
+        done.says(3, &["disk/out: ", " bytes are needed; 65536 bytes are free in ", "/disk"]);
+        assert!(!done.err.contains(".partial"), "{done}");
+        seen += 1;
+    }
+    assert!(seen >= 7, "{seen}");
+    // Where it is not known before, what is free is told all the same.
+    let args = home.args(&["defrag", "FILE", "-o", "OUT"], &out);
+    let Some(done) = on_a_small_disk(16, &args, &out) else { return };
+    done.says(3, &["disk/out: No space left on device", "bytes are free in"]);
+    home.unchanged();
+}
+
+#[test]
+fn damage_that_is_allowed_is_no_fault_when_it_is_read_back() {
+    let home = Home::new();
+    let mut bytes = fs::read(fixture("etcd-3.4.23/snapshot.db")).unwrap();
+    // The name that the key has differs from the one in the value.
+    let user = b"alice\x0a\x05alice";
+    let found: Vec<usize> =
+        (0..bytes.len() - user.len()).filter(|at| bytes[*at..].starts_with(user)).collect();
+    assert!(!found.is_empty());
+    found.iter().for_each(|at| bytes[at + 4] = b'E');
+    let bad = Input::write(home.dir.path(), "bad.db", &bytes);
+    for (n, more) in [&[][..], &["--revision", "100"], &["--bump-revision", "10", "--mark-compacted"]]
+        .into_iter()
+        .enumerate()
+    {
+        let out = home.place(&format!("made-{n}"));
+        let args =
+            [&["restore", bad.name(), "--data-dir", out.to_str().unwrap(), "--allow-damage"], more].concat();
+        run(command(&args)).says(0, &["value-undecodable"]);
+        assert!(out.join("member/snap/db").is_file());
+    }
+    bad.unchanged();
+}
+
+#[test]
+fn messages_name_what_there_is() {
+    let home = Home::new();
+    let (file, member) = (home.file.name(), home.member.name());
+    let out = home.place("out");
+    let out = out.to_str().unwrap();
+    run(command(["member", "remove", "m1", "--data-dir", member, "-o", out]))
+        .says(2, &["an id is up to 16 hex digits", "nor is a name"]);
+    run(command(["hashkv", file, "--rev", "999999"])).says(1, &["999999 was asked for, ", " has revisions "]);
+    run(command(["restore", file, "--data-dir", out, "--bump-revision", "5"]))
+        .says(2, &["--bump-revision > 0"]);
+    // The notes are of the source, and not of what is under way.
+    let done = run(command(["defrag", home.member.path.join("member/snap/db").to_str().unwrap(), "-o", out]));
+    assert_eq!((done.code, done.err.matches("[trailer-absent]").count()), (0, 1), "{done}");
+    assert!(!done.err.contains(".partial"), "{done}");
+    // A dry run tells the length that there will be.
+    let dry =
+        run(command(["restore", file, "--data-dir", &format!("{out}-d"), "--dry-run", "-w", "json"])).json();
+    let real = run(command(["restore", file, "--data-dir", &format!("{out}-d"), "-w", "json"])).json();
+    assert_eq!(dry["members"][0]["files"], real["members"][0]["files"]);
+    let db = fs::metadata(home.place("out-d/member/snap/db")).unwrap().len();
+    assert_eq!(dry["members"][0]["files"][0]["bytes"], db);
+    let packed = Input::write(home.dir.path(), "backup.db.zst", b"\x28\xb5\x2f\xfd and more");
+    run(command(["verify", packed.name()])).says(3, &["`zstd -dc FILE | coldbolt COMMAND -`"]);
+    let fifo = home.place("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    run(command(["status", fifo.to_str().unwrap()])).says(3, &["is not a regular file", "`-`"]);
+    home.unchanged();
+}
+
+#[test]
+fn progress_counts_each_byte_of_the_file_once() {
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    #[derive(Default)]
+    struct Count(AtomicU64, AtomicU64);
+    impl coldbolt::words::monitor::Monitor for Count {
+        fn begin(&self, _: &str, total: u64) {
+            self.0.fetch_add(total, Relaxed);
+        }
+        fn advance(&self, bytes: u64) {
+            self.1.fetch_add(bytes, Relaxed);
+        }
+    }
+    let home = Home::new();
+    let count = Count::default();
+    let options = coldbolt::ops::verify::VerifyOptions::default();
+    coldbolt::ops::verify::verify(&home.file.path, &options, &count).unwrap();
+    let len = fs::metadata(&home.file.path).unwrap().len();
+    assert_eq!((count.0.into_inner(), count.1.into_inner()), (len, len));
+}

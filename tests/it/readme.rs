@@ -205,7 +205,13 @@ fn every_command_of_the_readme_prints_what_it_shows() {
 fn examples(words: &[&str], found: &mut Vec<String>) {
     let ran = coldbolt([words, &["--help"]].concat());
     let help = ran.good();
-    let mut block = help.split("\nExample").nth(1).unwrap_or_default().lines().skip(1);
+    let mut block = help
+        .split("\nExample")
+        .nth(1)
+        .unwrap_or_default()
+        .lines()
+        .skip(1)
+        .take_while(|line| !line.is_empty());
     while let Some(line) = block.next() {
         // The help is as wide as a terminal: what does not fit is on the next line.
         if let Some(begun) = found.last_mut().filter(|_| !line.contains("coldbolt ")) {
@@ -232,6 +238,7 @@ fn for_examples() -> Machine {
     let machine = Machine::new();
     let home = machine.path("home");
     machine.manifest("cp1", "home/etcd.yaml");
+    fs::write(home.join("backup.toml"), "min-revision = 1\n").unwrap();
     fs::copy(fixture("etcd-3.6.14/snapshot.db"), home.join("backup.db")).unwrap();
     for name in ["m2.db", "m3.db"] {
         fs::copy(home.join("backup.db"), home.join(name)).unwrap();

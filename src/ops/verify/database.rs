@@ -210,10 +210,11 @@ impl Run<'_> {
     /// Hashes on one thread and walks on the others, both in the same pass over the file.
     fn read(&self, db: &Db<'_>, trailer: Trailer, hashing: bool, walking: bool) -> Result<Read> {
         let source = db.source();
-        let (hashed, walked) = (if hashing { source.len() } else { 0 }, db.size().min(source.len()));
-        let total = hashed.saturating_add(if walking { walked } else { 0 });
+        // Every byte counts once: those of the pass over all of them, if there is one.
+        let total = if hashing { source.len() } else { db.size().min(source.len()) };
         self.monitor.begin("verifying", total);
         let part = Relay::new(self.monitor).as_part().without_findings();
+        let walked = if hashing { part.without_progress() } else { part };
         let gate = (walking && is_cold(source)).then(Gate::default);
         let payload = trailer.payload(source);
         let (needed, digesting) = (hashing || gate.is_some(), self.digesting());
@@ -225,7 +226,7 @@ impl Run<'_> {
         // One of each is needed for the verdict, even if none is to be shown.
         let limit = self.options.max_findings.max(1);
         let walker = || {
-            walking.then(|| scan(db, ScanOptions { limit, gate: gate.as_ref(), keys: self.keys() }, &part))
+            walking.then(|| scan(db, ScanOptions { limit, gate: gate.as_ref(), keys: self.keys() }, &walked))
         };
         let (digest, scan) = behind(reader, walker);
         let scan = scan.transpose()?;
