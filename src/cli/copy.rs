@@ -111,12 +111,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     if stdout && args.write_out.is_some() {
         return Err(Fail::Usage("--write-out and a snapshot cannot both go to standard output".to_owned()));
     }
-    if let Some(manifest) = &args.manifest {
-        if manifest == Path::new("-") {
-            return Err(Fail::Usage("--manifest -: a manifest goes to a file".to_owned()));
-        }
-        dest::claim(manifest, Existing::Keep)?;
-    }
+    args.manifest.as_deref().map_or(Ok(()), claim_manifest)?;
     let mut copied = None;
     let mut report = if stdout {
         let mut file = temporary()?;
@@ -129,18 +124,30 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         copy(&args.source, &args.dest, &options, context.monitor)?
     };
     hint::findings(&mut report.findings);
-    let value = document(&args.dest, "coldbolt.copy/1", &report);
     if let Some(manifest) = &args.manifest {
-        let copy = match copied {
+        let evidence = document(&args.dest, "coldbolt.copy/1", &report);
+        let made = match copied {
             Some(file) => Source::from_file(&args.dest, file)?,
             None => Source::open(&args.dest)?,
         };
-        let copy = ManifestEntry::made(&args.dest, &copy, value, context.monitor)?;
-        let mut text = Vec::new();
-        Manifest::new(command_line(), vec![copy]).write(&mut text)?;
-        dest::write(manifest, Existing::Keep, &text)?;
+        let made = ManifestEntry::made(&args.dest, &made, evidence, context.monitor)?;
+        write_manifest(manifest, made)?;
     }
     finish(&args.dest, args.write_out, "coldbolt.copy/1", &report, context)
+}
+
+/// Refuses, before the work, a manifest that could not be written after it.
+fn claim_manifest(manifest: &Path) -> Result<(), Fail> {
+    if manifest == Path::new("-") {
+        return Err(Fail::Usage("--manifest -: a manifest goes to a file".to_owned()));
+    }
+    Ok(dest::claim(manifest, Existing::Keep)?)
+}
+
+fn write_manifest(manifest: &Path, made: ManifestEntry) -> Result<(), Fail> {
+    let mut text = Vec::new();
+    Manifest::new(command_line(), vec![made]).write(&mut text)?;
+    Ok(dest::write(manifest, Existing::Keep, &text)?)
 }
 
 /// Prints what was done.

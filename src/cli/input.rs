@@ -76,8 +76,8 @@ pub fn at_most(bytes: u64) {
     let _ = MOST.set(bytes);
 }
 
-/// A stream as a file without a name. What it is is told by its front: nothing is kept of what is no file of etcd's, and
-/// no more of a database than it can have.
+/// A stream as a file without a name. What it is is told by its front: nothing is kept of what is no file of etcd's,
+/// and no more of a database than it can have.
 fn spooled(stream: &mut dyn Read, name: &Path) -> Result<File, Error> {
     let unreadable = |e: io::Error| Error::unreadable(name, e);
     let too_long = |most: u64, why: &str| {

@@ -1,6 +1,6 @@
 //! Digests over a file, front to back, in one pass.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::bolt::Db;
@@ -26,6 +26,17 @@ pub struct Digests {
     pub crc32: u32,
     /// CRC-32C of the whole file, as S3 and GCS report it.
     pub crc32c: u32,
+}
+
+/// The digest of a file of a directory.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FileDigest {
+    /// Its path below the directory.
+    pub path: String,
+    /// Length in bytes.
+    pub size: u64,
+    /// SHA-256, in hex.
+    pub sha256: String,
 }
 
 fn hex<S: serde::Serializer>(digest: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {

@@ -28,8 +28,8 @@ pub enum Format {
     Ndjson,
     /// Comma-separated values with a header line (RFC 4180).
     Csv,
-    /// The same for spreadsheets, which run a cell as a formula by how it begins: one that begins so, or with `'`, has a
-    /// `'` before it.
+    /// The same for spreadsheets, which run a cell as a formula by how it begins: one that begins so, or with `'`, has
+    /// a `'` before it.
     CsvSafe,
 }
 

@@ -444,16 +444,11 @@ fn against(best: &Candidate, next: &Candidate) -> String {
     let (last, index) = (best.last_index, next.last_index);
     let revision = |candidate: &Candidate| candidate.revision_with_all.unwrap_or(0);
     let logs = best.has_log && next.has_log;
-    if best.last_term > next.last_term {
-        match next.has_log {
-            true => format!(
-                "its last entry is of term {}, that of {other} of term {}",
-                best.last_term, next.last_term
-            ),
-            false => {
-                format!("it has a log, to entry {last} of term {}, and {other} has none", best.last_term)
-            }
-        }
+    let term = best.last_term;
+    if term > next.last_term && next.has_log {
+        format!("its last entry is of term {term}, that of {other} of term {}", next.last_term)
+    } else if term > next.last_term {
+        format!("it has a log, to entry {last} of term {term}, and {other} has none")
     } else if last > index && logs {
         format!("its log goes to entry {last}, that of {other} to {index}, both of term {}", best.last_term)
     } else if last > index {

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::manifest::{Against, ManifestContent};
+use super::manifest::Against;
 use super::{Level, Run};
 use crate::codec::checksum;
 use crate::etcd::DataDir;
 use crate::io::Source;
-use crate::store::digest::sha256;
+use crate::store::digest::{FileDigest, sha256};
 use crate::words::error::{Error, Result, printable, show};
-use crate::words::finding::Code;
+use crate::words::finding::{Code, Finding};
 use crate::words::monitor::Relay;
 
 impl Run<'_> {
@@ -28,13 +28,13 @@ impl Run<'_> {
             let source = Source::open(&path)?;
             let part = Relay::new(self.monitor).without_findings();
             match sha256(&source, source.len(), &part) {
-                Ok(digest) => found.push(ManifestContent {
+                Ok(digest) => found.push(FileDigest {
                     path: below(&dir.path, &path),
                     size: source.len(),
                     sha256: checksum::hex(&digest),
                 }),
                 Err(corrupt) => {
-                    self.found.push(crate::words::finding::Finding::from_corrupt(&source.name(), *corrupt));
+                    self.found.push(Finding::from_corrupt(&source.name(), *corrupt));
                 }
             }
         }
@@ -58,11 +58,11 @@ impl Run<'_> {
     fn compare<'c>(
         &mut self,
         dir: &DataDir,
-        due: impl Iterator<Item = &'c ManifestContent>,
-        found: &[ManifestContent],
+        due: impl Iterator<Item = &'c FileDigest>,
+        found: &[FileDigest],
         manifest: &str,
     ) {
-        let mut there: BTreeMap<&str, &ManifestContent> =
+        let mut there: BTreeMap<&str, &FileDigest> =
             found.iter().map(|file| (file.path.as_str(), file)).collect();
         let mut differ = |path: &str, what: &str| {
             let file = show(&dir.path.join(path));
@@ -90,7 +90,7 @@ impl Run<'_> {
         let measured = &mut self.verification.measured;
         if let (true, Some(digests), Some(db)) = (self.options.digests, &measured.digests, database) {
             let (path, sha256) = (below(&dir.path, db), checksum::hex(&digests.file));
-            measured.contents.push(ManifestContent { path, size: measured.file_size, sha256 });
+            measured.contents.push(FileDigest { path, size: measured.file_size, sha256 });
         }
         measured.contents.sort();
     }

@@ -31,10 +31,7 @@ impl Run<'_> {
     /// Levels identity to mvcc. `alone`: it is a file by itself, from which a trailer is expected.
     pub(super) fn database(&mut self, source: &Source, alone: bool) -> Result<Database> {
         let name = source.name();
-        if source.flock() == Lock::Held {
-            let what = "a running etcd holds the lock of this database: what is read here may be torn";
-            self.found.say(Code::InUse, &name, what);
-        }
+        self.is_in_use(source);
         let measured = &mut self.verification.measured;
         measured.file_size = source.len();
         measured.modified =
@@ -88,6 +85,13 @@ impl Run<'_> {
             facts = scan.is_etcd.then_some(scan.facts);
         }
         Ok(Database { name, trailer: Some(trailer), facts, knows_members })
+    }
+
+    fn is_in_use(&mut self, source: &Source) {
+        if source.flock() == Lock::Held {
+            let what = "a running etcd holds the lock of this database: what is read here may be torn";
+            self.found.say(Code::InUse, &source.name(), what);
+        }
     }
 
     /// The trailer, and whether one is still expected: a file whose end cannot be read is not without one.

@@ -13,7 +13,7 @@ use crate::bolt::Db;
 use crate::codec::checksum;
 use crate::io::Source;
 use crate::snap::backup::Trailer;
-use crate::store::digest::{Digests, digests};
+use crate::store::digest::{Digests, FileDigest, digests};
 use crate::words::cause::Cause;
 use crate::words::error::{Error, Result, printable, show};
 use crate::words::monitor::Monitor;
@@ -62,22 +62,11 @@ pub struct ManifestEntry {
     pub payload_sha256: Option<String>,
     /// Of a directory: every file in it, by its path.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub contents: Vec<ManifestContent>,
+    pub contents: Vec<FileDigest>,
     /// What the database says about itself, the levels that ran, and the verdict. Nothing of it is compared: it
     /// follows from the bytes. It is not kept when a manifest is read.
     #[serde(default, deserialize_with = "pass_over")]
     pub evidence: Value,
-}
-
-/// A file of a directory.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct ManifestContent {
-    /// Its path below the directory.
-    pub path: String,
-    /// Length in bytes.
-    pub size: u64,
-    /// SHA-256, in hex.
-    pub sha256: String,
 }
 
 fn pass_over<'d, D: serde::Deserializer<'d>>(deserializer: D) -> std::result::Result<Value, D::Error> {

@@ -8,14 +8,13 @@ use serde::Serialize;
 
 use super::Level;
 use super::evidence::{Evidence, KeyCount};
-use super::manifest::ManifestContent;
 use super::policy::RuleResult;
 use super::targets::PassedOver;
 use super::verdict::{Sum, Verdict};
 use crate::bolt::walk::Visited;
 use crate::ops::inspect::MetaReport;
 use crate::snap::backup::Trailer;
-use crate::store::digest::{self, Digests};
+use crate::store::digest::{self, Digests, FileDigest};
 use crate::store::scan::Crc;
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::hint::Hint;
@@ -230,7 +229,7 @@ pub struct Measured {
     pub digests: Option<Digests>,
     /// Of a directory, every file in it, if asked for; a manifest has them.
     #[serde(skip)]
-    pub contents: Vec<ManifestContent>,
+    pub contents: Vec<FileDigest>,
     /// What stands at its end.
     pub trailer: TrailerState,
     /// Bytes in a page.
