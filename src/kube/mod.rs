@@ -3,6 +3,7 @@
 //! | File | Holds |
 //! |---|---|
 //! | [`envelope`] | what is around an object that is stored as protobuf |
+//! | [`schema`] | the fields of every message, and which kind is which message |
 //! | [`times`] | when an object was written at the earliest, and when a Lease was renewed, as its value tells |
 //! | [`manifest`] | the static-pod manifest of an etcd (feature `yaml`) |
 //!
@@ -26,4 +27,5 @@
 pub mod envelope;
 #[cfg(feature = "yaml")]
 pub mod manifest;
+pub mod schema;
 pub mod times;

@@ -10,6 +10,7 @@ mod copy;
 mod defrag;
 mod histories;
 mod keyspace;
+mod kube_schema;
 mod load;
 mod model;
 mod rank;
