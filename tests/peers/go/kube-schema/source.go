@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -360,6 +361,10 @@ func (r *release) field(s *source, spec *ast.TypeSpec, m *message, f *ast.Field)
 		out.pointer, expr = true, star.X
 	}
 	out.kind, _ = r.kind(s, spec, expr)
+	// A list with a name is a message of its own, unless the field is one that repeats.
+	if m := r.out[out.kind]; m != nil && m.special == "list" && slices.Contains(proto, "rep") {
+		out.kind = m.fields[0].kind
+	}
 	switch {
 	case len(f.Names) == 0 && out.name == "":
 		out.inline = true
