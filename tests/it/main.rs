@@ -16,6 +16,8 @@ mod golden;
 mod keyspace;
 mod keyspace_fold;
 mod keyspace_model;
+mod kube;
+mod kube_recorded;
 mod model;
 mod outputs;
 mod rank;
