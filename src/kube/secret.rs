@@ -75,8 +75,12 @@ mod tests {
 
     fn secret() -> Object {
         let json = json!({
-            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "annotations": {"a": "b", LAST_APPLIED: "{}"}},
-            "data": {"x": "aHVudGVyMg==", "y": "aHVudGVyMg=="}, "stringData": {"z": "hunter2"}, "type": "Opaque",
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "s", "annotations": {"a": "b", LAST_APPLIED: "{}"}},
+            "data": {"x": "aHVudGVyMg==", "y": "aHVudGVyMg=="},
+            "stringData": {"z": "hunter2"},
+            "type": "Opaque",
         });
         Object::decode(json.to_string().as_bytes()).unwrap()
     }

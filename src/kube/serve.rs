@@ -161,12 +161,21 @@ mod tests {
     #[test]
     fn a_definition_says_for_each_version_what_it_said_for_all() {
         let stored = json!({
-            "kind": "CustomResourceDefinition", "apiVersion": "apiextensions.k8s.io/v1beta1", "metadata": {"name": "x"},
+            "kind": "CustomResourceDefinition",
+            "apiVersion": "apiextensions.k8s.io/v1beta1",
+            "metadata": {"name": "x"},
             "spec": {
                 "version": "v1", "validation": {"openAPIV3Schema": {}}, "subresources": {"status": {}},
                 "additionalPrinterColumns": [{"name": "A", "JSONPath": ".a"}],
-                "conversion": {"strategy": "Webhook", "webhookClientConfig": {"url": "u"}, "conversionReviewVersions": ["v1"]},
-                "versions": [{"name": "v1", "served": true, "storage": true}, {"name": "v2", "served": true, "storage": false}],
+                "conversion": {
+                    "strategy": "Webhook",
+                    "webhookClientConfig": {"url": "u"},
+                    "conversionReviewVersions": ["v1"],
+                },
+                "versions": [
+                    {"name": "v1", "served": true, "storage": true},
+                    {"name": "v2", "served": true, "storage": false},
+                ],
             },
         });
         let version = |name: &str, storage: bool| {
@@ -179,7 +188,10 @@ mod tests {
             "kind": "CustomResourceDefinition", "apiVersion": "apiextensions.k8s.io/v1",
             "metadata": {"name": "x", "resourceVersion": "7"},
             "spec": {
-                "conversion": {"strategy": "Webhook", "webhook": {"clientConfig": {"url": "u"}, "conversionReviewVersions": ["v1"]}},
+                "conversion": {
+                    "strategy": "Webhook",
+                    "webhook": {"clientConfig": {"url": "u"}, "conversionReviewVersions": ["v1"]},
+                },
                 "preserveUnknownFields": true, "versions": [version("v1", true), version("v2", false)],
             },
         });
@@ -211,7 +223,9 @@ mod tests {
 
     #[test]
     fn a_claim_without_a_phase_is_pending() {
-        let claim = |status: Value| json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {}, "status": status});
+        let kind = "PersistentVolumeClaim";
+        let claim =
+            |status: Value| json!({"apiVersion": "v1", "kind": kind, "metadata": {}, "status": status});
         assert_eq!(served(claim(json!({})), None)["status"], json!({"phase": "Pending"}));
         assert_eq!(served(claim(json!({"phase": "Bound"})), None)["status"], json!({"phase": "Bound"}));
     }

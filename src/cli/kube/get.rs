@@ -63,7 +63,7 @@ pub struct Args {
     /// Hash what is redacted without a key: comparable between runs, and a short secret can be found by trying.
     #[arg(long, conflicts_with = "show_secrets")]
     plain_hashes: bool,
-    /// Count AGE to this time [default: the newest one that a Lease was renewed at].
+    /// Count AGE to this time [default: the newest in the file].
     #[arg(long, value_name = "TIME")]
     pub now: Option<Timestamp>,
     /// Leave out the header of tables.
@@ -116,6 +116,9 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
             }));
         }
         let shown = printer.end()?;
+        if let Some(now) = printer.counted_to() {
+            monitor.say(&format!("AGE is counted to {now}, the newest time in the file"));
+        }
         missing.iter().for_each(|line| monitor.say(line));
         if undecoded > 0 {
             monitor.say(&format!("{undecoded} objects could not be decoded: they are shown by their keys"));

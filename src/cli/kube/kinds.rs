@@ -34,7 +34,9 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
             Form::Json => {
                 let KindsReport { kinds, bookkeeping, other, misplaced } = &report;
                 let answer = json!({
-                    "schema": "coldbolt.kube-kinds/1", "file": store.source().name(), "revision": cluster.view().revision(),
+                    "schema": "coldbolt.kube-kinds/1",
+                    "file": store.source().name(),
+                    "revision": cluster.view().revision(),
                     "kinds": kinds, "bookkeeping": bookkeeping, "other": other, "misplaced": misplaced,
                 });
                 json(out, &answer)?;

@@ -9,7 +9,7 @@ use coldbolt::kube::json::{self, Layout};
 use coldbolt::kube::resource::Resource;
 use coldbolt::kube::serve::hide_managed_fields;
 use coldbolt::kube::table::{Line, Table};
-use coldbolt::kube::times::renewed;
+use coldbolt::kube::times::{renewed, written};
 use coldbolt::kube::yaml;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -65,6 +65,12 @@ impl<'p, 'c> Printer<'p, 'c> {
         };
         printer.head()?;
         Ok(printer)
+    }
+
+    /// What ages are counted to, if there are any and nobody said.
+    pub fn counted_to(&self) -> Option<Timestamp> {
+        let counts = self.tables > 0 && self.args.now.is_none();
+        counts.then_some(self.now)
     }
 
     fn head(&mut self) -> io::Result<()> {
@@ -217,7 +223,7 @@ impl<'p, 'c> Printer<'p, 'c> {
     }
 
     /// Ends the answer; how many objects were shown.
-    pub fn end(mut self) -> io::Result<u64> {
+    pub fn end(&mut self) -> io::Result<u64> {
         self.end_table()?;
         let empty = self.count == 0;
         match self.args.output {
@@ -252,12 +258,19 @@ fn said(why: NoObject<'_>) -> (&'static str, Value) {
     }
 }
 
-/// The newest time that a Lease was renewed at: what the file tells of when it was taken.
+/// The newest time in the file: that a Lease was renewed at, or if none can be read that an object was written at. What
+/// holds no time at all is counted to 1970.
 fn newest(cluster: &Cluster<'_>) -> Result<Timestamp, Fail> {
     let mut newest = None;
     if let Some(leases) = cluster.resource("leases.coordination.k8s.io") {
         cluster.each(&Scope::of(leases), &mut |item| {
             newest = newest.max(renewed(&item.kv.key, &item.kv.value));
+            ControlFlow::Continue(())
+        })?;
+    }
+    if newest.is_none() {
+        cluster.each(&Scope::default(), &mut |item| {
+            newest = newest.max(written(&item.kv.value, true));
             ControlFlow::Continue(())
         })?;
     }

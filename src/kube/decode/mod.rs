@@ -1,18 +1,20 @@
 //! A stored value to the object it is.
 //!
-//! Protobuf is decoded by the [table of messages](super::schema), to the JSON that Go's own types would print: the order
-//! is that of their fields, what they leave out is left out. Go's types always write a field that is no pointer, be it
-//! empty, so one that is not there was not yet, or no longer, in the types of who wrote it, and is not printed.
+//! Protobuf is decoded by the [table of messages](super::schema), to the JSON that Go's own types would print: the
+//! order is that of their fields, what they leave out is left out. Go's types always write a field that is no pointer,
+//! be it empty, so one that is not there was not yet, or no longer, in the types of who wrote it, and is not printed.
 //!
 //! Nothing is dropped: fields that the table does not know are listed, an object of an unknown kind is its metadata and
 //! a tree of tagged fields. Nothing is guessed as if it were known.
 
+mod found;
 mod render;
 mod special;
 mod tagged;
 
 use serde_json::{Map, Value};
 
+pub use self::found::{DecodeOptions, Remark, UnknownField};
 use self::render::Renderer;
 use super::cbor;
 use super::envelope::{Encrypted, Envelope, Form};
@@ -63,36 +65,6 @@ pub struct Object {
     pub remarks: Vec<Remark>,
 }
 
-/// A field that no message is known to have.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnknownField {
-    /// The message it is in, as `spec.containers[0]`; empty for the object itself.
-    pub path: String,
-    /// Its number.
-    pub number: u32,
-    /// Its wire type: 0 a varint, 1 eight bytes, 2 bytes, 3 a group, 5 four bytes.
-    pub wire: u8,
-    /// Its value: of a varint 8 bytes, little-endian.
-    pub bytes: Vec<u8>,
-}
-
-impl UnknownField {
-    /// Whether it is as good as none: Go's types of some other version write each of their fields, be it empty.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.bytes.iter().all(|byte| *byte == 0) && (self.wire != 2 || self.bytes.is_empty())
-    }
-}
-
-/// Something in an object that could not be shown as what it should be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remark {
-    /// Where.
-    pub path: String,
-    /// What it is, and how it is shown.
-    pub what: &'static str,
-}
-
 /// Why there is no object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoObject<'a> {
@@ -102,13 +74,6 @@ pub enum NoObject<'a> {
     Other,
     /// It begins as an object and cannot be one past this offset.
     Bad(Encoding, BadField),
-}
-
-/// Options of decoding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct DecodeOptions {
-    /// Print what Go's types print up to Kubernetes 1.33: a creation time that is not set is null.
-    pub null_times: bool,
 }
 
 impl Object {

@@ -7,8 +7,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Number, Value as Json};
 
+use super::found::{DecodeOptions, Remark, UnknownField};
 use super::special;
-use super::{DecodeOptions, Remark, UnknownField};
 use crate::codec::proto::message::{Field, Kind, Label};
 use crate::codec::proto::tree::{Node, Value, Values};
 use crate::codec::wire::{self, BadField};

@@ -1,9 +1,8 @@
-//! Which columns a kind has.
+//! What a column is.
 
 use jiff::Timestamp;
 
 use super::values::{Json, since, text, time};
-use super::{control, network, others, storage, workloads};
 
 /// What a cell is made with.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +29,7 @@ pub(super) const fn wide(name: &'static str, value: Cell) -> Column {
 }
 
 /// How old it is.
-pub(super) const AGE: Column = column("AGE", |json, around| age(json, around));
+pub(super) const AGE: Column = column("AGE", age);
 
 fn age(json: &Json, around: Around) -> String {
     since(time(json, "metadata.creationTimestamp"), around.now)
@@ -39,11 +38,3 @@ fn age(json: &Json, around: Around) -> String {
 /// When it was created.
 pub(super) const CREATED_AT: Column =
     column("CREATED AT", |json, _| text(json, "metadata.creationTimestamp").to_owned());
-
-const ONLY_AGE: &[Column] = &[AGE];
-
-/// The columns of a kind, behind its name.
-pub(super) fn of_kind(group: &str, kind: &str) -> &'static [Column] {
-    let found = [workloads::of_kind, network::of_kind, storage::of_kind, control::of_kind, others::of_kind];
-    found.iter().find_map(|of_kind| of_kind(group, kind)).unwrap_or(ONLY_AGE)
-}

@@ -1,6 +1,7 @@
 //! Objects as the lines of a table, with kubectl's columns.
 //!
-//! A kind of which kubectl's columns are not known here has its name and its age. Source: `k8s.io/kubernetes/pkg/printers/internalversion/printers.go`, `k8s.io/cli-runtime/pkg/printers`.
+//! A kind of which kubectl's columns are not known here has its name and its age. Source:
+//! `k8s.io/kubernetes/pkg/printers/internalversion/printers.go`, `k8s.io/cli-runtime/pkg/printers`.
 
 mod columns;
 mod control;
@@ -14,7 +15,7 @@ mod workloads;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use self::columns::{Around, of_kind};
+use self::columns::{AGE, Around, Column};
 use super::decode::Object;
 use super::json::{self, Layout};
 
@@ -226,6 +227,13 @@ impl Table {
         }
         text
     }
+}
+
+/// The columns of a kind, behind its name.
+fn of_kind(group: &str, kind: &str) -> &'static [Column] {
+    const ONLY_AGE: &[Column] = &[AGE];
+    let found = [workloads::of_kind, network::of_kind, storage::of_kind, control::of_kind, others::of_kind];
+    found.iter().find_map(|of_kind| of_kind(group, kind)).unwrap_or(ONLY_AGE)
 }
 
 /// A cell ends at its first line.

@@ -436,7 +436,7 @@ fn escape(c: char) -> String {
             let n = u32::from(c);
             return match n {
                 ..=0xff => format!("\\x{n:02X}"),
-                ..=0xffff => format!("\\u{n:04X}"),
+                0x100..=0xffff => format!("\\u{n:04X}"),
                 _ => format!("\\U{n:08X}"),
             };
         }
