@@ -14,7 +14,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::process::ExitCode;
 
-use coldbolt::bolt::writer::{Freelist, Options, Writer};
+use coldbolt::bolt::writer::{FreelistPage, Options, Writer};
 use sha2::{Digest, Sha256};
 
 type Failure = Box<dyn std::error::Error>;
@@ -116,7 +116,7 @@ impl Plan {
                 "--leases" => plan.leases = value()?.parse()?,
                 "--seed" => plan.seed = value()?.parse()?,
                 "--page-size" => plan.options.page_size = u32::try_from(size(&value()?)?)?,
-                "--freelist" => plan.options.freelist = Freelist::Stored,
+                "--freelist" => plan.options.freelist = FreelistPage::Stored,
                 "--no-trailer" => plan.trailer = false,
                 _ if arg.starts_with("--") || !plan.out.is_empty() => {
                     return Err(format!("unexpected {arg}").into());
@@ -127,7 +127,7 @@ impl Plan {
         if let Some(free) = plan.scatter {
             plan.size = (plan.size as f64 * (1.0 - free)) as u64;
         }
-        if plan.scatter.is_some() && plan.options.freelist == Freelist::Stored {
+        if plan.scatter.is_some() && plan.options.freelist == FreelistPage::Stored {
             return Err("--scatter makes free pages, which a stored freelist would have to list".into());
         }
         if plan.out.is_empty() { Err("no output file".into()) } else { Ok(plan) }

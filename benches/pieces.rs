@@ -9,14 +9,14 @@ use std::io::Cursor;
 use std::ops::ControlFlow;
 
 use coldbolt::bolt::Db;
-use coldbolt::bolt::writer::{Freelist, Options, Writer};
+use coldbolt::bolt::writer::{FreelistPage, Options, Writer};
 use coldbolt::codec::checksum;
 use coldbolt::etcd::{BucketKey, KeyValue, Revision};
 use coldbolt::io::Source;
 use coldbolt::raft::Entry;
-use coldbolt::store::scan::{self, Keys, scan};
+use coldbolt::store::scan::{self, KeyDepth, scan};
 use coldbolt::wal::Scan;
-use coldbolt::wal::{Log, Metadata, Snapshot, writer};
+use coldbolt::wal::{Log, Metadata, SnapshotRecord, writer};
 use coldbolt::words::monitor::Quiet;
 use criterion::{Criterion, Throughput};
 
@@ -51,7 +51,7 @@ fn record(n: u64) -> Vec<u8> {
 
 fn database() -> Vec<u8> {
     let mut file = Cursor::new(Vec::new());
-    let options = Options { page_size: 4096, freelist: Freelist::Absent, txid: 3, ..Options::default() };
+    let options = Options { page_size: 4096, freelist: FreelistPage::Absent, txid: 3, ..Options::default() };
     let mut writer = Writer::new(&mut file, options).expect("a page size of bbolt's");
     writer.begin_bucket(b"key", 0).expect("the first bucket");
     for n in 0..COUNT {
@@ -101,9 +101,9 @@ fn walk(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("store::scan");
     group.throughput(Throughput::Bytes(source.len()));
     for (name, keys) in [
-        ("pages and names", Keys::Stored),
-        ("newest revisions", Keys::Live),
-        ("history and HashKV", Keys::History),
+        ("pages and names", KeyDepth::Stored),
+        ("newest revisions", KeyDepth::Live),
+        ("history and HashKV", KeyDepth::History),
     ] {
         let run = || {
             scan(&db, scan::ScanOptions { limit: 1, gate: None, keys }, &Quiet).expect("nobody cancels").hash
@@ -114,9 +114,9 @@ fn walk(criterion: &mut Criterion) {
 }
 
 fn log(criterion: &mut Criterion) {
-    let mut writer = writer::Writer::new(0);
+    let mut writer = writer::LogWriter::new(0);
     writer.metadata(&Metadata::default());
-    writer.snapshot(&Snapshot { index: Some(0), term: Some(0), conf_state: None });
+    writer.snapshot(&SnapshotRecord { index: Some(0), term: Some(0), conf_state: None });
     for n in 1..=COUNT {
         writer.entry(&Entry { term: Some(2), index: Some(n), data: Some(record(n)), ..Entry::default() });
     }

@@ -7,8 +7,8 @@
 
 use prost::{Enumeration, Message};
 
-use crate::codec::proto::message::{self, Field, Kind, Label, field};
-use crate::codec::wire::{BadField, Value, fields};
+use crate::codec::proto::message::{self, Field, FieldKind, Label, field};
+use crate::codec::wire::{BadField, WireValue, fields};
 use crate::words::ids::{MemberId, RaftIndex, Term};
 
 /// What an [`Entry`]'s data is.
@@ -62,10 +62,10 @@ impl<'a> EntryView<'a> {
         let mut entry = EntryView { kind: 0, term: Term::default(), index: RaftIndex::default(), data: None };
         for item in fields(bytes) {
             match item? {
-                (1, Value::Varint(n)) => entry.kind = i32::try_from(n).unwrap_or(-1),
-                (2, Value::Varint(n)) => entry.term = Term::new(n),
-                (3, Value::Varint(n)) => entry.index = RaftIndex::new(n),
-                (4, Value::Bytes(data)) => entry.data = Some(data),
+                (1, WireValue::Varint(n)) => entry.kind = i32::try_from(n).unwrap_or(-1),
+                (2, WireValue::Varint(n)) => entry.term = Term::new(n),
+                (3, WireValue::Varint(n)) => entry.index = RaftIndex::new(n),
+                (4, WireValue::Bytes(data)) => entry.data = Some(data),
                 (1..=4, _) => return Err(BadField(0)),
                 _ => {}
             }
@@ -245,26 +245,26 @@ pub struct Snapshot {
 
 /// The fields of [`Entry`], as etcd's tools print them.
 pub static ENTRY: message::Message = message::Message::new(&[
-    field(2, "Term", Kind::Uint64),
-    field(3, "Index", Kind::Uint64),
-    field(1, "Type", Kind::Enum(&["EntryNormal", "EntryConfChange", "EntryConfChangeV2"])),
-    field(4, "Data", Kind::Bytes).label(Label::Optional),
+    field(2, "Term", FieldKind::Uint64),
+    field(3, "Index", FieldKind::Uint64),
+    field(1, "Type", FieldKind::Enum(&["EntryNormal", "EntryConfChange", "EntryConfChangeV2"])),
+    field(4, "Data", FieldKind::Bytes).label(Label::Optional),
 ]);
 
 /// The fields of [`HardState`].
 pub static HARD_STATE: message::Message = message::Message::new(&[
-    field(1, "term", Kind::Uint64),
-    field(2, "vote", Kind::Uint64).with(Field::HEX),
-    field(3, "commit", Kind::Uint64),
+    field(1, "term", FieldKind::Uint64),
+    field(2, "vote", FieldKind::Uint64).with(Field::HEX),
+    field(3, "commit", FieldKind::Uint64),
 ]);
 
 /// The fields of [`ConfState`].
 pub static CONF_STATE: message::Message = message::Message::new(&[
-    field(1, "voters", Kind::Uint64).with(Field::HEX).label(Label::Repeated),
-    field(2, "learners", Kind::Uint64).with(Field::HEX).label(Label::Repeated),
-    field(3, "voters_outgoing", Kind::Uint64).with(Field::HEX).label(Label::Repeated),
-    field(4, "learners_next", Kind::Uint64).with(Field::HEX).label(Label::Repeated),
-    field(5, "auto_leave", Kind::Bool),
+    field(1, "voters", FieldKind::Uint64).with(Field::HEX).label(Label::Repeated),
+    field(2, "learners", FieldKind::Uint64).with(Field::HEX).label(Label::Repeated),
+    field(3, "voters_outgoing", FieldKind::Uint64).with(Field::HEX).label(Label::Repeated),
+    field(4, "learners_next", FieldKind::Uint64).with(Field::HEX).label(Label::Repeated),
+    field(5, "auto_leave", FieldKind::Bool),
 ]);
 
 /// Go's names of the [`ConfChangeType`]s.
@@ -273,15 +273,15 @@ pub const CONF_CHANGE_TYPES: &[&str] =
 
 /// The fields of [`ConfChange`].
 pub static CONF_CHANGE: message::Message = message::Message::new(&[
-    field(2, "type", Kind::Enum(CONF_CHANGE_TYPES)),
-    field(3, "node_id", Kind::Uint64).with(Field::HEX),
-    field(4, "context", Kind::Bytes).label(Label::Optional),
-    field(1, "id", Kind::Uint64).with(Field::HEX),
+    field(2, "type", FieldKind::Enum(CONF_CHANGE_TYPES)),
+    field(3, "node_id", FieldKind::Uint64).with(Field::HEX),
+    field(4, "context", FieldKind::Bytes).label(Label::Optional),
+    field(1, "id", FieldKind::Uint64).with(Field::HEX),
 ]);
 
 static CONF_CHANGE_SINGLE: message::Message = message::Message::new(&[
-    field(1, "type", Kind::Enum(CONF_CHANGE_TYPES)),
-    field(2, "node_id", Kind::Uint64).with(Field::HEX),
+    field(1, "type", FieldKind::Enum(CONF_CHANGE_TYPES)),
+    field(2, "node_id", FieldKind::Uint64).with(Field::HEX),
 ]);
 
 /// The fields of [`ConfChangeV2`].
@@ -289,14 +289,14 @@ pub static CONF_CHANGE_V2: message::Message = message::Message::new(&[
     field(
         1,
         "transition",
-        Kind::Enum(&[
+        FieldKind::Enum(&[
             "ConfChangeTransitionAuto",
             "ConfChangeTransitionJointImplicit",
             "ConfChangeTransitionJointExplicit",
         ]),
     ),
-    field(2, "changes", Kind::Message(&CONF_CHANGE_SINGLE)).label(Label::Repeated),
-    field(3, "context", Kind::Bytes).label(Label::Optional),
+    field(2, "changes", FieldKind::Message(&CONF_CHANGE_SINGLE)).label(Label::Repeated),
+    field(3, "context", FieldKind::Bytes).label(Label::Optional),
 ]);
 
 #[cfg(test)]

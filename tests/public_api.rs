@@ -4,7 +4,7 @@
 //! It is read from the sources: every public item that is reached through public modules, its public fields and variants, its public
 //! methods and the traits written out for it. What derives give is not listed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use quote::{ToTokens, quote};
@@ -212,4 +212,24 @@ fn the_public_api_is_the_one_that_is_written_down() {
         gone.join("\n  "),
         new.join("\n  ")
     );
+}
+
+/// Two types of one name are told apart by their path only, and a reader of an error or a signature sees none. Those that stay are of two
+/// formats that give them that name, and are always written with their module.
+#[test]
+fn each_name_of_a_public_type_stands_for_one_type() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut api = Api { lines: BTreeSet::new() };
+    api.file(&root.join("src/lib.rs"), "coldbolt");
+    let mut paths: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for line in &api.lines {
+        let words: Vec<&str> = line.split([' ', '<']).collect();
+        if let ["struct" | "enum" | "trait" | "type" | "union", path, ..] = words[..] {
+            let name = path.rsplit("::").next().unwrap();
+            paths.entry(name.to_owned()).or_default().push(path.to_owned());
+        }
+    }
+    assert!(paths.len() > 200, "{} types were found", paths.len());
+    let twice: Vec<_> = paths.into_iter().filter(|(_, paths)| paths.len() > 1).collect();
+    assert_eq!(twice, [], "types of one name");
 }

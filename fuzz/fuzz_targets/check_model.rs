@@ -12,7 +12,7 @@ use coldbolt::bolt::writer::pack::pack;
 use coldbolt::bolt::writer::patch::patch;
 use coldbolt::bolt::writer::{Options, Writer};
 use coldbolt::io::Source;
-use coldbolt::store::scan::{self, Keys, scan};
+use coldbolt::store::scan::{self, KeyDepth, scan};
 use coldbolt::words::monitor::Quiet;
 
 const PAGE: usize = 1024;
@@ -45,7 +45,7 @@ struct Model<'f> {
 type Items = Vec<(Vec<u8>, Vec<u8>, usize, u64)>;
 
 impl Model<'_> {
-    /// Keys, values, flags and children of a page, in order. The data lie behind the elements, one behind the other,
+    /// KeyDepth, values, flags and children of a page, in order. The data lie behind the elements, one behind the other,
     /// and the value of a bucket with a tree of its own is a header and no more. An inline page ends with its last
     /// element.
     fn items(page: &[u8], inline: bool) -> Option<Items> {
@@ -209,7 +209,8 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
 
     let source = Source::from_bytes("file.db", file.clone());
     let db = Db::open(&source).expect("the meta pages fit");
-    let scan = scan(&db, scan::ScanOptions { limit: 100, gate: None, keys: Keys::History }, &Quiet).unwrap();
+    let scan =
+        scan(&db, scan::ScanOptions { limit: 100, gate: None, keys: KeyDepth::History }, &Quiet).unwrap();
     let of_pages = |code: &Code| {
         !matches!(
             code,
@@ -242,7 +243,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         let source = Source::from_bytes("packed.db", out);
         let again = scan::scan(
             &Db::open(&source).unwrap(),
-            scan::ScanOptions { limit: 9, gate: None, keys: Keys::Stored },
+            scan::ScanOptions { limit: 9, gate: None, keys: KeyDepth::Stored },
             &Quiet,
         )
         .unwrap();

@@ -9,7 +9,7 @@ use coldbolt::ops::verify::manifest::Manifest;
 use coldbolt::ops::verify::policy::Policy;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    if let Ok(pod) = pod::Manifest::parse(data) {
+    if let Ok(pod) = pod::StaticPod::parse(data) {
         let _ = (pod.setting("name"), pod.wal_dir(), pod.version());
         if let Ok(dir) = pod.data_dir() {
             assert!(Path::new(&dir.value).is_absolute() && !dir.value.contains("/../"), "{dir:?}");

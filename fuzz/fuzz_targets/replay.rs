@@ -68,8 +68,8 @@ fn key(u: &mut Unstructured) -> Result<Vec<u8>> {
     Ok(u.choose(&[&b""[..], b"\0", b"a", b"b", b"c", b"d", b"aa", b"\xff"])?.to_vec())
 }
 
-fn name(u: &mut Unstructured) -> Result<String> {
-    Ok((*u.choose(&["", "root", "u", "w", "3.5.0", "3.6", "x.y"])?).to_owned())
+fn name(u: &mut Unstructured) -> Result<Vec<u8>> {
+    Ok(u.choose(&[&b""[..], b"root", b"u", b"w", b"3.5.0", b"3.6", b"x.y", b"\xff"])?.to_vec())
 }
 
 fn number(u: &mut Unstructured) -> Result<i64> {
@@ -166,13 +166,9 @@ fn request(u: &mut Unstructured) -> Result<InternalRaftRequest> {
         15 => r.auth_disable = Some(Empty {}),
         16 => {
             let options = u.arbitrary::<bool>()?.then_some(UserAddOptions { no_password: u.arbitrary()? });
-            let hashed_password = "JDJhJDA0JA==".to_owned();
-            r.auth_user_add = Some(AuthUserAddRequest {
-                name: name(u)?,
-                password: String::new(),
-                options,
-                hashed_password,
-            });
+            let hashed_password = b"JDJhJDA0JA==".to_vec();
+            r.auth_user_add =
+                Some(AuthUserAddRequest { name: name(u)?, password: Vec::new(), options, hashed_password });
         }
         17 => r.auth_user_delete = Some(NameRequest { name: name(u)? }),
         18 => r.auth_user_grant_role = Some(AuthUserGrantRoleRequest { user: name(u)?, role: name(u)? }),
@@ -196,7 +192,7 @@ fn request(u: &mut Unstructured) -> Result<InternalRaftRequest> {
             }
             _ => {
                 let member_attributes =
-                    Some(Attributes { name: name(u)?, client_urls: vec!["http://h:1".to_owned()] });
+                    Some(Attributes { name: name(u)?, client_urls: vec![b"http://h:1".to_vec()] });
                 let member_id = u.int_in_range(7..=8)?;
                 r.cluster_member_attr_set =
                     Some(ClusterMemberAttrSetRequest { member_id, member_attributes });
@@ -294,7 +290,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Some((overlay, _)) = whole else { return };
     // As a copy writes it: laid over the database, and the pages that are in use moved together.
     let patched = patch(&db, &overlay).unwrap();
-    let reached = scan(&db, scan::ScanOptions { limit: 1, gate: None, keys: scan::Keys::Pages }, &Quiet)
+    let reached = scan(&db, scan::ScanOptions { limit: 1, gate: None, keys: scan::KeyDepth::Pages }, &Quiet)
         .unwrap()
         .reached;
     let over = Db::open(&patched.source).unwrap();

@@ -7,12 +7,13 @@ use std::ops::ControlFlow;
 
 use coldbolt::io::Source;
 use coldbolt::raft::{Entry, HardState};
-use coldbolt::wal::record::Kind;
-use coldbolt::wal::writer::Writer;
-use coldbolt::wal::{Cursor, Log, Metadata, Scan, Snapshot};
+use coldbolt::wal::record::RecordKind;
+use coldbolt::wal::writer::LogWriter;
+use coldbolt::wal::{Log, LogCursor, Metadata, Scan, SnapshotRecord};
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
 
-const KINDS: [Kind; 5] = [Kind::Metadata, Kind::Entry, Kind::State, Kind::Crc, Kind::Snapshot];
+const KINDS: [RecordKind; 5] =
+    [RecordKind::Metadata, RecordKind::Entry, RecordKind::State, RecordKind::Crc, RecordKind::Snapshot];
 
 struct Made {
     segments: Vec<(String, Vec<u8>)>,
@@ -27,10 +28,10 @@ fn make(u: &mut Unstructured) -> Result<Made> {
     let (mut crc, mut index, mut term) = (0, 0u64, 1u64);
     for seq in 0..u.int_in_range(1..=3)? {
         let name = format!("{seq:016x}-{:016x}.wal", if seq == 0 { 0 } else { index + 1 });
-        let mut writer = Writer::new(crc);
+        let mut writer = LogWriter::new(crc);
         writer.metadata(&metadata);
         if seq == 0 {
-            writer.snapshot(&Snapshot { index: Some(0), term: Some(0), conf_state: None });
+            writer.snapshot(&SnapshotRecord { index: Some(0), term: Some(0), conf_state: None });
         } else {
             writer.state(&HardState { term: Some(term), vote: Some(7), commit: Some(index) });
         }
@@ -97,7 +98,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
             }
         });
         assert!(entries.windows(2).all(|pair| pair[0].index < pair[1].index));
-        let mut cursor = Cursor::default();
+        let mut cursor = LogCursor::default();
         for entry in &entries {
             assert_eq!(log.reread(entry, &mut cursor).unwrap().index, entry.index);
         }

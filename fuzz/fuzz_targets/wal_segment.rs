@@ -2,7 +2,7 @@
 #![no_main]
 
 use coldbolt::io::Source;
-use coldbolt::wal::{Cursor, Log, Scan};
+use coldbolt::wal::{Log, LogCursor, Scan};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let source = Source::from_bytes("0000000000000000-0000000000000000.wal", data.to_vec());
@@ -11,7 +11,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         let (entries, summary) = log.entries(scan, &mut |fault| drop(fault.to_string()));
         assert!(entries.windows(2).all(|pair| pair[0].index < pair[1].index));
         assert!(summary.segments.iter().all(|segment| segment.used <= source.len()));
-        let mut cursor = Cursor::default();
+        let mut cursor = LogCursor::default();
         for entry in &entries {
             assert_eq!(log.reread(entry, &mut cursor).unwrap().index, entry.index);
         }

@@ -5,12 +5,12 @@
 use std::collections::BTreeMap;
 use std::io::Cursor;
 
-use coldbolt::bolt::writer::{Freelist, Options, Writer};
+use coldbolt::bolt::writer::{FreelistPage, Options, Writer};
 use coldbolt::bolt::{Bucket, Db};
 use coldbolt::codec::checksum::sha256;
 use coldbolt::io::Source;
 use coldbolt::snap::backup::Trailer;
-use coldbolt::store::scan::{self, Keys, scan};
+use coldbolt::store::scan::{self, KeyDepth, scan};
 use coldbolt::words::monitor::Quiet;
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
 
@@ -83,7 +83,7 @@ fn read(bucket: &Bucket<'_, '_>) -> Items {
 fn run(u: &mut Unstructured) -> Result<()> {
     let options = Options {
         page_size: 1 << u.int_in_range(10..=16)?,
-        freelist: if u.arbitrary()? { Freelist::Stored } else { Freelist::Absent },
+        freelist: if u.arbitrary()? { FreelistPage::Stored } else { FreelistPage::Absent },
         txid: u.int_in_range(1..=u64::MAX >> 1)?,
         fill_percent: u.int_in_range(25..=100)?,
     };
@@ -100,7 +100,8 @@ fn run(u: &mut Unstructured) -> Result<()> {
     let db = Db::open(&source).unwrap();
     assert_eq!((db.page_size(), db.meta().txid.0), (options.page_size.into(), options.txid));
     assert_eq!(read(&db.root()), due);
-    let scan = scan(&db, scan::ScanOptions { limit: 9, gate: None, keys: Keys::History }, &Quiet).unwrap();
+    let scan =
+        scan(&db, scan::ScanOptions { limit: 9, gate: None, keys: KeyDepth::History }, &Quiet).unwrap();
     let pages: Vec<_> = scan
         .faults
         .kept

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Bucket, Db, Kind, Page, Pgid, Root};
+use super::{Bucket, Db, Page, PageKind, Pgid, Root};
 use crate::io::Window;
 use crate::words::error::Corrupt;
 use crate::words::finding::Code;
@@ -257,20 +257,20 @@ impl<'b, 's> Cursor<'b, 's> {
             let mut level = Level { id, window, ..Level::default() };
             let page = page(db, bucket, &mut level)?;
             let root = self.levels.is_empty();
-            if page.count == 0 && (page.kind == Kind::Branch || !root) {
+            if page.count == 0 && (page.kind == PageKind::Branch || !root) {
                 return Err(Corrupt::new(Code::PageCount, page.at(), "the page holds no element"));
             }
             let (count, kind) = (page.count, page.kind);
             let index = match (want, kind) {
                 (Want::First, _) => 0,
                 (Want::Last, _) => count.saturating_sub(1),
-                (Want::AtLeast(key), Kind::Leaf) => lower_bound(&page, |k| k < *key)?,
+                (Want::AtLeast(key), PageKind::Leaf) => lower_bound(&page, |k| k < *key)?,
                 (Want::AtLeast(key), _) => lower_bound(&page, |k| k <= *key)?.saturating_sub(1),
             };
             let child = match kind {
-                Kind::Leaf => None,
-                Kind::Branch => Some(page.branch(index)?.child),
-                Kind::Meta | Kind::Freelist => {
+                PageKind::Leaf => None,
+                PageKind::Branch => Some(page.branch(index)?.child),
+                PageKind::Meta | PageKind::Freelist => {
                     let what = format!("a {} page stands where a branch or leaf is due", kind.name());
                     return Err(Corrupt::new(Code::PageType, page.at(), what));
                 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::limits::{ELEMENT, HEADER};
 use super::page::{self, Header};
-use super::{Kind, Meta, Page, Pgid, meta};
+use super::{Meta, Page, PageKind, Pgid, meta};
 use crate::codec::to_usize;
 use crate::io::{Source, Window};
 use crate::words::error::{At, Corrupt};
@@ -12,6 +12,9 @@ use crate::words::finding::Code;
 
 /// A page longer than this is believed only if its elements reach that far: 4 MiB.
 const LONG_RUN: u64 = 4 << 20;
+
+/// What a meta page needs.
+const META: u64 = 80;
 
 /// One of the two meta pages, judged by itself.
 #[derive(Debug, Clone)]
@@ -72,7 +75,7 @@ impl<'s> Db<'s> {
         }
         match best {
             Some((live_number, live)) => Ok(Db { source, slots, live, live_number }),
-            None => Err(neither(&slots)),
+            None => Err(neither(source, &slots)),
         }
     }
 
@@ -98,9 +101,14 @@ impl<'s> Db<'s> {
         self.slots.iter().flat_map(|slot| [&slot.fault, &slot.header_fault]).flatten().map(|c| (**c).clone())
     }
 
-    /// What is wrong with the meta pages and with the file's length: what no walk over the pages meets.
+    /// What is wrong with the meta pages and with the file's length: what no walk over the pages meets. That a meta
+    /// page is not there, behind the end of the file, is told by the length.
     pub fn faults(&self) -> impl Iterator<Item = Corrupt> {
-        self.meta_faults().chain(check_length(self).err().map(|corrupt| *corrupt))
+        let end = self.source.len();
+        let there = move |fault: &Corrupt| fault.at.offset.is_none_or(|at| at.saturating_add(META) <= end);
+        let length = check_length(self).err().map(|corrupt| *corrupt);
+        let cut = length.is_some();
+        self.meta_faults().filter(move |fault| !cut || there(fault)).chain(length)
     }
 
     /// The meta page in use.
@@ -163,7 +171,7 @@ impl<'s> Db<'s> {
         &self,
         id: Pgid,
         window: &'w mut Window,
-        admit: impl FnOnce(Kind, u64) -> Result<(), Box<Corrupt>>,
+        admit: impl FnOnce(PageKind, u64) -> Result<(), Box<Corrupt>>,
     ) -> Result<Page<'w>, Box<Corrupt>>
     where
         's: 'w,
@@ -227,7 +235,7 @@ impl<'s> Db<'s> {
         let elements =
             window.get(self.source, offset, table.min(to_usize(bytes)))?.get(HEADER..).unwrap_or_default();
         let kind = header.check(id, offset)?;
-        if kind == super::Kind::Freelist {
+        if kind == super::PageKind::Freelist {
             return Ok(());
         }
         let end = elements
@@ -262,14 +270,25 @@ impl<'s> Db<'s> {
     }
 }
 
-fn neither(slots: &[MetaSlot; 2]) -> Box<Corrupt> {
+fn neither(source: &Source, slots: &[MetaSlot; 2]) -> Box<Corrupt> {
+    if source.len() < META {
+        let what = format!("the file ends at byte {}, in its first meta page", source.len());
+        return Corrupt::new(Code::FileTooShort, At::offset(source.len()), what);
+    }
     let usable = slots.iter().filter_map(|s| s.fault.as_ref()).find(|f| f.code == Code::MetaUnusable);
     let code = usable.map_or(Code::MetaInvalid, |f| f.code);
     let say = |s: &MetaSlot| {
         format!("meta {} (byte {:#x}): {}", s.number, s.offset, s.fault.as_ref().map_or("", |f| &f.detail))
     };
     let [a, b] = slots;
-    Corrupt::new(code, At::default(), format!("neither meta page can be used: {}; {}", say(a), say(b)))
+    let others = match numbered_pages(source) {
+        Some(size) if slots.iter().all(|slot| slot.meta.is_none()) => {
+            format!("; the other pages of {size} bytes carry their numbers: this was a database")
+        }
+        _ => String::new(),
+    };
+    let what = format!("neither meta page can be used: {}; {}{others}", say(a), say(b));
+    Corrupt::new(code, At::default(), what)
 }
 
 /// Whether a bbolt meta page is anywhere bbolt would look for one. Cheap: for telling what a file is.
@@ -289,7 +308,19 @@ pub fn looks_like_bolt(source: &Source) -> Result<bool, Box<Corrupt>> {
             _ => {}
         }
     }
-    failed.map_or(Ok(false), Err)
+    failed.map_or_else(|| Ok(numbered_pages(source).is_some()), Err)
+}
+
+/// The page size of a database whose meta pages are gone: its other pages still carry their numbers.
+fn numbered_pages(source: &Source) -> Option<u64> {
+    let is_numbered = |size: u64, id: u64| {
+        let mut bytes = [0; HEADER];
+        let read = source.read_exact_at(id.saturating_mul(size), &mut bytes);
+        let header = read.ok().and_then(|()| Header::parse(&bytes));
+        header.is_some_and(|header| header.id.0 == id && matches!(header.flags, 0x01 | 0x02 | 0x10))
+    };
+    let most = |size: &u64| (2..34).filter(|id| is_numbered(*size, *id)).count() >= 2;
+    (10..=16).map(|shift| 1u64 << shift).find(most)
 }
 
 /// Where bbolt looks for the second meta page when the first is bad (`getPageSizeFromSecondMeta`).

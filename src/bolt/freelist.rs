@@ -1,7 +1,7 @@
 //! The stored list of free pages. etcd on Linux stores none.
 
 use super::limits::HEADER;
-use super::{Db, Kind, Page, Pgid};
+use super::{Db, Page, PageKind, Pgid};
 use crate::codec::{array_at, to_u64, to_usize};
 use crate::io::Window;
 use crate::words::error::{At, Corrupt};
@@ -46,7 +46,7 @@ impl Freelist {
                 format!("the freelist cannot be read: {}", c.detail),
             ),
         })?;
-        if page.kind != Kind::Freelist {
+        if page.kind != PageKind::Freelist {
             let what = format!("the meta page says freelist, the page is a {} page", page.kind.name());
             return Err(Corrupt::new(Code::FreelistInvalid, page.at(), what));
         }
@@ -86,7 +86,8 @@ mod tests {
     /// A file of four pages of 1024 bytes: two metas, a leaf, and the freelist at 3, after a change.
     fn read(change: impl FnOnce(&mut Vec<u8>)) -> Result<Option<Freelist>, Box<Corrupt>> {
         let mut file = std::io::Cursor::new(Vec::new());
-        let options = Options { page_size: 1024, freelist: writer::Freelist::Stored, ..Options::default() };
+        let options =
+            Options { page_size: 1024, freelist: writer::FreelistPage::Stored, ..Options::default() };
         let mut writer = Writer::new(&mut file, options).unwrap();
         writer.begin_bucket(b"b", 0).unwrap();
         writer.end_bucket().unwrap();

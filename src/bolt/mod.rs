@@ -30,5 +30,5 @@ pub use db::{Db, MetaSlot};
 pub use freelist::Freelist;
 pub use id::{Pgid, Txid};
 pub use meta::Meta;
-pub use page::{BranchElement, Kind, LeafElement, LooseElement, Page};
+pub use page::{BranchElement, LeafElement, LooseElement, Page, PageKind};
 pub use raw::RawPage;

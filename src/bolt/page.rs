@@ -15,7 +15,7 @@ pub const BUCKET_FLAG: u32 = 1;
 /// What a page is. bbolt sets exactly one flag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum PageKind {
     /// Keys and child pages.
     Branch,
     /// Keys and values.
@@ -26,15 +26,15 @@ pub enum Kind {
     Freelist,
 }
 
-impl Kind {
+impl PageKind {
     /// The kind of these flags, if it is exactly one.
     #[must_use]
-    pub fn from_flags(flags: u16) -> Option<Kind> {
+    pub fn from_flags(flags: u16) -> Option<PageKind> {
         match flags {
-            0x01 => Some(Kind::Branch),
-            0x02 => Some(Kind::Leaf),
-            0x04 => Some(Kind::Meta),
-            0x10 => Some(Kind::Freelist),
+            0x01 => Some(PageKind::Branch),
+            0x02 => Some(PageKind::Leaf),
+            0x04 => Some(PageKind::Meta),
+            0x10 => Some(PageKind::Freelist),
             _ => None,
         }
     }
@@ -43,10 +43,10 @@ impl Kind {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Branch => "branch",
-            Kind::Leaf => "leaf",
-            Kind::Meta => "meta",
-            Kind::Freelist => "freelist",
+            PageKind::Branch => "branch",
+            PageKind::Leaf => "leaf",
+            PageKind::Meta => "meta",
+            PageKind::Freelist => "freelist",
         }
     }
 }
@@ -80,12 +80,12 @@ impl Header {
     ///
     /// # Errors
     /// `page-id`, `page-type`.
-    pub fn check(&self, id: Pgid, offset: u64) -> Result<Kind, Box<Corrupt>> {
+    pub fn check(&self, id: Pgid, offset: u64) -> Result<PageKind, Box<Corrupt>> {
         if self.id != id {
             let what = format!("the page's header says it is page {}, its place says {id}", self.id);
             return Err(Corrupt::new(Code::PageId, At::page(id.0, offset), what));
         }
-        Kind::from_flags(self.flags).ok_or_else(|| {
+        PageKind::from_flags(self.flags).ok_or_else(|| {
             let what = format!(
                 "type flags are {:#06x}; 1 branch, 2 leaf, 4 meta or 0x10 freelist is due",
                 self.flags
@@ -101,7 +101,7 @@ pub struct Page<'a> {
     /// The page's number; for an inline page the number of the leaf page it lies in.
     pub id: Pgid,
     /// What it is.
-    pub kind: Kind,
+    pub kind: PageKind,
     /// Elements, or ids in a freelist page (0xffff: the true count is the first id).
     pub count: usize,
     /// Further pages that belong to it.
@@ -209,12 +209,12 @@ impl<'a> Page<'a> {
             };
             return Err(Corrupt::new(Code::BucketHeader, at(), what));
         };
-        Page::of_header(header, Kind::Leaf, id, offset, bytes)
+        Page::of_header(header, PageKind::Leaf, id, offset, bytes)
     }
 
     pub(super) fn of_header(
         header: Header,
-        kind: Kind,
+        kind: PageKind,
         id: Pgid,
         offset: u64,
         bytes: &'a [u8],
@@ -222,7 +222,7 @@ impl<'a> Page<'a> {
         let at = || At::page(id.0, offset);
         let count = usize::from(header.count);
         let room = bytes.len().saturating_sub(HEADER) / ELEMENT;
-        if matches!(kind, Kind::Branch | Kind::Leaf) && count > room {
+        if matches!(kind, PageKind::Branch | PageKind::Leaf) && count > room {
             let what = format!(
                 "{count} elements are claimed, the page's {} bytes have room for {room}",
                 bytes.len()
@@ -348,7 +348,7 @@ impl<'a> Page<'a> {
     /// As [`Page::leaf`] and [`Page::branch`].
     pub fn key(&self, index: usize) -> Result<&'a [u8], Box<Corrupt>> {
         match self.kind {
-            Kind::Leaf => Ok(self.leaf(index)?.key),
+            PageKind::Leaf => Ok(self.leaf(index)?.key),
             _ => Ok(self.branch(index)?.key),
         }
     }
@@ -371,14 +371,14 @@ impl<'a> Page<'a> {
     #[must_use]
     pub fn used(&self) -> u64 {
         let size = |i| match self.kind {
-            Kind::Leaf => self.leaf(i).map_or(0, |e| e.key.len().saturating_add(e.value.len())),
-            Kind::Branch => self.branch(i).map_or(0, |e| e.key.len()),
-            Kind::Meta | Kind::Freelist => 0,
+            PageKind::Leaf => self.leaf(i).map_or(0, |e| e.key.len().saturating_add(e.value.len())),
+            PageKind::Branch => self.branch(i).map_or(0, |e| e.key.len()),
+            PageKind::Meta | PageKind::Freelist => 0,
         };
         let fixed = match self.kind {
-            Kind::Leaf | Kind::Branch => self.count.saturating_mul(ELEMENT).saturating_add(HEADER),
-            Kind::Meta => HEADER.saturating_add(META_BODY),
-            Kind::Freelist => self.count.saturating_mul(8).saturating_add(HEADER),
+            PageKind::Leaf | PageKind::Branch => self.count.saturating_mul(ELEMENT).saturating_add(HEADER),
+            PageKind::Meta => HEADER.saturating_add(META_BODY),
+            PageKind::Freelist => self.count.saturating_mul(8).saturating_add(HEADER),
         };
         to_u64((0..self.count).map(size).fold(fixed, usize::saturating_add))
     }
@@ -390,10 +390,11 @@ impl<'a> Page<'a> {
 }
 
 /// Where element `index` of a page ends, in bytes from the page's start, by its own numbers.
-pub(super) fn extent(kind: Kind, index: usize, raw: &[u8; ELEMENT]) -> u64 {
+pub(super) fn extent(kind: PageKind, index: usize, raw: &[u8; ELEMENT]) -> u64 {
     let start = to_u64(index.saturating_mul(ELEMENT).saturating_add(HEADER));
     let [a, b, c, d] = words(raw).map(u64::from);
-    let reach = if kind == Kind::Leaf { b.saturating_add(c).saturating_add(d) } else { a.saturating_add(b) };
+    let reach =
+        if kind == PageKind::Leaf { b.saturating_add(c).saturating_add(d) } else { a.saturating_add(b) };
     start.saturating_add(reach)
 }
 

@@ -2,7 +2,7 @@
 
 use super::limits::{ELEMENT, HEADER};
 use super::page::Header;
-use super::{Kind, Page, Pgid};
+use super::{Page, PageKind, Pgid};
 use crate::codec::{to_u64, to_usize};
 use crate::io::{Source, Window};
 use crate::words::error::{At, Corrupt};
@@ -65,7 +65,7 @@ impl<'w> RawPage<'w> {
             run = 1;
         }
         let bytes = window.get(source, offset, to_usize(run.saturating_mul(page_size)))?;
-        let page = Kind::from_flags(header.flags).and_then(|kind| {
+        let page = PageKind::from_flags(header.flags).and_then(|kind| {
             match Page::of_header(header, kind, id, offset, bytes) {
                 Ok(page) => Some(page),
                 Err(corrupt) => {

@@ -17,7 +17,7 @@ pub use self::free::check_freelist;
 pub use self::stats::{Buckets, Stats};
 pub use self::visitor::{Shared, Visited, Visitor};
 use super::cursor::MAX_DEPTH;
-use super::{Bucket, Db, Kind, LeafElement, Page, Pgid, Root};
+use super::{Bucket, Db, LeafElement, Page, PageKind, Pgid, Root};
 use crate::codec::{emptied, to_u64};
 use crate::io::Window;
 use crate::io::parallel::{map_chunks, threads};
@@ -206,9 +206,9 @@ impl<'w> Walk<'w> {
         for depth in 0..MAX_DEPTH {
             let page = self.db.page(id, &mut window).ok()?;
             match page.kind {
-                Kind::Leaf => return Some(depth),
-                Kind::Branch => id = page.branch(0).ok()?.child,
-                Kind::Meta | Kind::Freelist => return None,
+                PageKind::Leaf => return Some(depth),
+                PageKind::Branch => id = page.branch(0).ok()?.child,
+                PageKind::Meta | PageKind::Freelist => return None,
             }
         }
         None
@@ -241,9 +241,9 @@ impl<'w> Walk<'w> {
         self.wait_for_reader(id, depth);
         let (db, visited) = (self.db, self.shared.visited);
         // Marked before the run is read: else a page of the file's length that is named often is read as often.
-        let admit = |kind: Kind, run: u64| {
+        let admit = |kind: PageKind, run: u64| {
             let at = At::page(id.0, db.offset_of(id));
-            if !matches!(kind, Kind::Branch | Kind::Leaf) {
+            if !matches!(kind, PageKind::Branch | PageKind::Leaf) {
                 let what = format!("a {} page stands where a branch or leaf is due", kind.name());
                 return Err(Corrupt::new(Code::PageType, at, what));
             }
@@ -267,7 +267,7 @@ impl<'w> Walk<'w> {
         };
         self.unreported = self.unreported.saturating_add(to_u64(page.bytes.len()));
         self.check_depth(&page, depth, visitor);
-        if page.kind == Kind::Branch && depth >= MAX_DEPTH {
+        if page.kind == PageKind::Branch && depth >= MAX_DEPTH {
             let what = format!("the tree is deeper than {MAX_DEPTH} pages");
             visitor.fault(*Corrupt::new(Code::DepthUneven, page.at(), what));
             return None;
@@ -290,10 +290,10 @@ impl<'w> Walk<'w> {
 
     /// Whether a page holds something, and a leaf lies as deep as the others.
     fn check_depth(&self, page: &Page<'_>, depth: usize, visitor: &mut dyn Visitor) {
-        if page.count == 0 && (depth > 0 || page.kind == Kind::Branch) {
+        if page.count == 0 && (depth > 0 || page.kind == PageKind::Branch) {
             visitor.fault(*Corrupt::new(Code::PageCount, page.at(), "the page holds no element"));
         }
-        if let Some(due) = self.leaf_depth.filter(|due| page.kind == Kind::Leaf && *due != depth) {
+        if let Some(due) = self.leaf_depth.filter(|due| page.kind == PageKind::Leaf && *due != depth) {
             let what = format!("leaf at depth {depth}, the tree's first leaf is at depth {due}");
             visitor.fault(*Corrupt::new(Code::DepthUneven, page.at(), what));
         }
@@ -306,11 +306,11 @@ impl<'w> Walk<'w> {
         let mut window = self.windows.get_mut(depth).map(std::mem::take).unwrap_or_default();
         let mut elements: Vec<LeafElement<'_>> = std::mem::take(&mut self.elements);
         let page = self.enter(id, depth, bounds, (&mut window, &mut elements), visitor);
-        if let Some(page) = page.filter(|page| page.kind == Kind::Leaf) {
+        if let Some(page) = page.filter(|page| page.kind == PageKind::Leaf) {
             visitor.leaf(&page, &elements, Some(depth));
         }
         self.elements = emptied(elements);
-        if let Some(page) = page.filter(|page| page.kind == Kind::Branch) {
+        if let Some(page) = page.filter(|page| page.kind == PageKind::Branch) {
             visitor.branch(&page, depth);
             let mut below: Vec<_> = children(&page, bounds, self.shared).collect();
             if self.backwards {
@@ -344,7 +344,7 @@ impl<'w> Walk<'w> {
                 } else {
                     None
                 };
-                let branch = header.is_some_and(|h| Kind::from_flags(h.flags) == Some(Kind::Branch));
+                let branch = header.is_some_and(|h| PageKind::from_flags(h.flags) == Some(PageKind::Branch));
                 if !branch || subtree.depth != depth {
                     below.push(subtree);
                     continue;

@@ -49,7 +49,7 @@ pub mod patch;
 pub use self::error::{MAX_DEPTH, WriteError};
 
 use self::branch::Branch;
-use self::node::{Kind, Node};
+use self::node::{Node, PageKind};
 use self::pages::{Pages, meta};
 
 pub use super::limits::{MAX_ITEM, MAX_KEY, MAX_PAGE_SIZE, MIN_PAGE_SIZE};
@@ -59,7 +59,7 @@ const BUFFER: usize = 1 << 20;
 
 /// Whether the file says which of its pages are free. None is, either way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Freelist {
+pub enum FreelistPage {
     /// No list; the reader finds the free pages itself. As etcd leaves its files on Linux (`NoFreelistSync`).
     #[default]
     Absent,
@@ -73,7 +73,7 @@ pub struct Options {
     /// Bytes in a page: a power of two from 1024 to 65536.
     pub page_size: u32,
     /// Whether a freelist is stored.
-    pub freelist: Freelist,
+    pub freelist: FreelistPage,
     /// The transaction the file claims to be the result of, from 1; a reader's next write makes the one after it.
     pub txid: u64,
     /// How much of a page is filled before the next one is begun, in percent, from 25 (what fits an inline bucket) to
@@ -84,7 +84,7 @@ pub struct Options {
 impl Default for Options {
     /// 4096-byte pages filled to the brim, no freelist, txid 1.
     fn default() -> Options {
-        Options { page_size: 4096, freelist: Freelist::Absent, txid: 1, fill_percent: 100 }
+        Options { page_size: 4096, freelist: FreelistPage::Absent, txid: 1, fill_percent: 100 }
     }
 }
 
@@ -211,8 +211,8 @@ impl<W: Write + Seek> Writer<W> {
         }
         let root = self.root.into_tree(&mut self.pages)?;
         let freelist = match self.options.freelist {
-            Freelist::Absent => NO_FREELIST,
-            Freelist::Stored => self.pages.write(Kind::Freelist, &Node::default(), 0)?,
+            FreelistPage::Absent => NO_FREELIST,
+            FreelistPage::Stored => self.pages.write(PageKind::FreelistPage, &Node::default(), 0)?,
         };
         let (pages, txid) = (self.pages.next, self.options.txid);
         let bytes = self.pages.end();
@@ -281,7 +281,7 @@ impl Open {
         value: &[u8],
     ) -> Result<(), WriteError> {
         if !self.leaf.is_empty() && !pages.leaf_has_room(self.leaf.size(), self.leaf.size_with(key, value)) {
-            let page = pages.write(Kind::Leaf, &self.leaf, self.leaf.len())?;
+            let page = pages.write(PageKind::Leaf, &self.leaf, self.leaf.len())?;
             self.branch.get_or_insert_default().push(pages, self.leaf.first_key(), page)?;
             self.leaf.clear();
         }
@@ -291,7 +291,7 @@ impl Open {
 
     /// Writes what is open and gives the page at the top.
     fn into_tree<W: Write + Seek>(self, pages: &mut Pages<W>) -> Result<u64, WriteError> {
-        let page = pages.write(Kind::Leaf, &self.leaf, self.leaf.len())?;
+        let page = pages.write(PageKind::Leaf, &self.leaf, self.leaf.len())?;
         match self.branch {
             None => Ok(page),
             Some(mut branch) => {
@@ -309,7 +309,7 @@ impl Open {
         if inline {
             value.extend_from_slice(&0u64.to_le_bytes());
             value.extend_from_slice(&sequence.to_le_bytes());
-            self.leaf.head(Kind::Leaf, 0, self.leaf.len(), 0, &mut value);
+            self.leaf.head(PageKind::Leaf, 0, self.leaf.len(), 0, &mut value);
             value.extend_from_slice(self.leaf.data(self.leaf.len()));
         } else {
             value.extend_from_slice(&self.into_tree(pages)?.to_le_bytes());

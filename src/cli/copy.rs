@@ -3,16 +3,19 @@ use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use coldbolt::io::Source;
 use coldbolt::io::dest::{self, Existing};
 use coldbolt::ops::copy::directory::{DirectoryReport, copy_directory};
 use coldbolt::ops::copy::{Content, CopyOptions, CopyReport, Damage, Live, Uncommitted, copy, copy_into};
+use coldbolt::ops::verify::manifest::{Manifest, ManifestEntry};
 use coldbolt::replay::apply::Version;
 use coldbolt::replay::fold::FoldReport;
 use coldbolt::replay::time::{Moment, TimeReport};
+use coldbolt::words::error::Told;
 use coldbolt::words::error::{Error, show};
 use serde_json::json;
 
-use super::out::{Form, count, json, size};
+use super::out::{Form, command_line, count, json, size};
 use super::{Context, Done, Fail, Verdict, hint};
 
 /// Make a snapshot file of a stopped member that lacks nothing the member had acknowledged.
@@ -60,7 +63,8 @@ pub struct Args {
     /// Copy although a running etcd holds the files: as well as can be, nothing is sure.
     #[arg(long)]
     allow_live: bool,
-    /// Write down what was read and made, with the SHA-256 of every file.
+    /// Write down what was read and made, with the SHA-256 of every file, for `verify --check-manifest`. Replaces no
+    /// file.
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
     /// Print what was done.
@@ -111,39 +115,45 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         if manifest == Path::new("-") {
             return Err(Fail::Usage("--manifest -: a manifest goes to a file".to_owned()));
         }
-        dest::claim(manifest, Existing::Replace)?;
+        dest::claim(manifest, Existing::Keep)?;
     }
+    let mut copied = None;
     let mut report = if stdout {
         let mut file = temporary()?;
         let report =
             copy_into(&args.source, (&mut file, Path::new("(temporary file)")), &options, context.monitor)?;
+        copied = Some(file.try_clone()?);
         pour(file, context.out)?;
         report
     } else {
         copy(&args.source, &args.dest, &options, context.monitor)?
     };
     hint::findings(&mut report.findings);
-    finish(&args.dest, args.manifest.as_deref(), args.write_out, "coldbolt.copy/1", &report, context)
+    let value = document(&args.dest, "coldbolt.copy/1", &report);
+    if let Some(manifest) = &args.manifest {
+        let copy = match copied {
+            Some(file) => Source::from_file(&args.dest, file)?,
+            None => Source::open(&args.dest)?,
+        };
+        let copy = ManifestEntry::made(&args.dest, &copy, value, context.monitor)?;
+        let mut text = Vec::new();
+        Manifest::new(command_line(), vec![copy]).write(&mut text)?;
+        dest::write(manifest, Existing::Keep, &text)?;
+    }
+    finish(&args.dest, args.write_out, "coldbolt.copy/1", &report, context)
 }
 
-/// Writes the manifest and prints what was done.
+/// Prints what was done.
 pub fn finish(
     to: &Path,
-    manifest: Option<&Path>,
     form: Option<Form>,
     schema: &str,
     report: &CopyReport,
     context: &mut Context<'_>,
 ) -> Done {
-    let value = document(to, schema, report);
-    if let Some(manifest) = manifest {
-        let mut text = serde_json::to_vec_pretty(&value).map_err(io::Error::from)?;
-        text.push(b'\n');
-        dest::write(manifest, Existing::Replace, &text)?;
-    }
     match form {
         _ if to == Path::new("-") => {}
-        Some(Form::Json) => json(context.out, &value)?,
+        Some(Form::Json) => json(context.out, &document(to, schema, report))?,
         Some(Form::Table) | None => screen(context.out, to, report)?,
     }
     Ok(Verdict::Good)
@@ -183,7 +193,7 @@ pub fn directory(
     writeln!(out, "raft         index {}, term {}", report.index, report.term)?;
     for member in &report.members {
         let role = if member.is_learner { ", learns" } else { "" };
-        let (name, urls) = (super::out::clean(&member.name), super::out::clean(&member.peer_urls.join(",")));
+        let (name, urls) = (&member.name, Told::list(&member.peer_urls));
         writeln!(out, "member       {:#} {name} {urls}{role}", member.id)?;
     }
     writeln!(out, "revision     {}", report.revision)?;

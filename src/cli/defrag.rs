@@ -12,7 +12,8 @@ use super::{Context, Done, Fail, Verdict, hint, input};
 /// value, and the HashKV. A snapshot file's SHA-256 trailer is made anew, a database without one stays without.
 ///
 /// With --data-dir, as `etcdutl defrag` spells it, the new database is written beside the old one and takes its place
-/// at the end; a directory that a running etcd uses is refused, and mode and owner are kept.
+/// at the end; a directory that a running etcd uses is refused, and mode and owner are kept. An etcd that is started in
+/// the very moment in which the new one takes its place ends with `invalid database`; started again it loses nothing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

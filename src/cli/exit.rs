@@ -21,6 +21,28 @@ pub const INCONCLUSIVE: u8 = 4;
 /// A fault of this program.
 pub const FAULT: u8 = 5;
 
+/// What they mean, as the help, the manual page and the README have them.
+pub const TABLE: [(&str, &str); 7] = [
+    ("0", "good"),
+    (
+        "1",
+        "checked and bad, or refused: damage, the data does not hold what was asked for (a compacted revision, a missing \
+         key), the output exists already or another run is writing it",
+    ),
+    ("2", "wrong usage: what makes no sense whatever the files hold"),
+    (
+        "3",
+        "the input could not be read at all (missing, no permission, held by a running etcd, not an etcd file), or the \
+         output not written (disk full, no such directory, read-only)",
+    ),
+    ("4", "inconclusive: something could not be checked"),
+    ("5", "a fault in coldbolt itself; please report it"),
+    (
+        "130, 143",
+        "a command that writes was ended by SIGINT or SIGTERM; nothing is left of what it was writing",
+    ),
+];
+
 /// Ended by a signal, as a shell tells it.
 pub fn interrupted(signal: i32) -> i32 {
     128 + signal
@@ -81,6 +103,7 @@ fn of_error(error: &Error) -> u8 {
         Error::Damaged { .. } => BAD,
         Error::Refused(refusal) => of_refusal(refusal),
         Error::Output { source, .. } => of_output(source),
+        Error::Miswritten { .. } => FAULT,
         _ => FAULT,
     }
 }
@@ -107,8 +130,6 @@ fn of_output(error: &io::Error) -> u8 {
     match error.kind() {
         ErrorKind::AlreadyExists => BAD,
         ErrorKind::InvalidInput if error.raw_os_error().is_none() => USAGE,
-        // Not of the system: what was read back is not what was written.
-        ErrorKind::Other if error.raw_os_error().is_none() => FAULT,
         _ => IO,
     }
 }

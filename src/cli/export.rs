@@ -47,6 +47,10 @@ pub struct Args {
     /// Format of the answer.
     #[arg(short, long, value_enum, default_value = "ndjson", value_name = "FORMAT")]
     write_out: Format,
+    /// With csv: a key or value that a spreadsheet would run as a formula (it begins with = + - @, a tab or an end of a
+    /// line) gets a ' before it, and so does one that begins with a '.
+    #[arg(long)]
+    csv_safe: bool,
     /// Write to this file, which must not exist, and which appears whole or not at all.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -63,6 +67,9 @@ enum Format {
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
+    if args.csv_safe && args.write_out != Format::Csv {
+        return Err(Fail::Usage("--csv-safe is for -w csv".to_owned()));
+    }
     let Some(path) = &args.output else {
         return args.file.with(context, |store, out| export(args, store, out));
     };
@@ -87,6 +94,7 @@ fn export(args: &Args, store: &Store<'_>, out: &mut dyn Write) -> Done {
     let values = !args.no_values;
     let format = match args.write_out {
         Format::Ndjson => export::Format::Ndjson,
+        Format::Csv if args.csv_safe => export::Format::CsvSafe,
         Format::Csv => export::Format::Csv,
         Format::Parquet => return parquet(args, store, view, range, out),
     };

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use coldbolt::MemberId;
 use coldbolt::etcd::Facts;
+use coldbolt::words::error::Told;
 use serde_json::{Value, json};
 
 use super::keyspace::File;
@@ -186,10 +187,9 @@ pub fn members(args: &MembersArgs, context: &mut Context<'_>) -> Done {
                 None => "-",
             };
             let rows = members.iter().map(|m| {
-                let name = if m.name.is_empty() { "(unnamed)" } else { &m.name };
-                let urls = [m.peer_urls.join(","), m.client_urls.join(",")];
-                let [peers, clients] = urls;
-                [m.id.padded(), name.to_owned(), role(m.id, m.is_learner).to_owned(), peers, clients]
+                let name = if m.name.is_empty() { "(unnamed)".to_owned() } else { m.name.to_string() };
+                let (peers, clients) = (Told::list(&m.peer_urls), Told::list(&m.client_urls));
+                [m.id.padded(), name, role(m.id, m.is_learner).to_owned(), peers, clients]
             });
             let mut text = plain_table(["MEMBER", "NAME", "ROLE", "PEER URLS", "CLIENT URLS"], rows);
             let removed: Vec<String> = removed_members.iter().map(|id| id.padded()).collect();

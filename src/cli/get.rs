@@ -3,6 +3,7 @@ use std::io::{self, Write};
 
 use clap::ValueEnum;
 use coldbolt::codec::go::go_quote;
+use coldbolt::codec::json;
 use coldbolt::etcd::{KeyRange, KeyValue};
 use coldbolt::store::{Order, RangeRequest, RangeTotals, SortBy, Store};
 
@@ -232,10 +233,10 @@ impl Writer<'_> {
             Format::Simple => self.simple(kv),
             Format::Json => {
                 self.out.write_all(if std::mem::take(&mut self.first) { b",\"kvs\":[" } else { b"," })?;
-                Ok(serde_json::to_writer(&mut *self.out, &KvJson::from(kv))?)
+                json::write(&mut *self.out, &KvJson::from(kv))
             }
             Format::Ndjson => {
-                serde_json::to_writer(&mut *self.out, &KvJson::from(kv))?;
+                json::write(&mut *self.out, &KvJson::from(kv))?;
                 self.out.write_all(b"\n")
             }
             Format::Fields => {

@@ -33,7 +33,11 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let source = input::database(&args.path)?;
     let monitor = context.monitor;
     let options = HashKvOptions { revision: Some(args.rev), compact_revision: args.compact_rev };
-    let HashKvReport { hash, revision, compact_revision: compact, .. } = hashkv(&source, &options, monitor)?;
+    let report = hashkv(&source, &options, monitor)?;
+    if !report.is_etcd {
+        monitor.say(&input::not_etcds(&source));
+    }
+    let HashKvReport { hash, revision, compact_revision: compact, .. } = report;
     let out = &mut *context.out;
     match args.write_out {
         WriteOut::Simple => writeln!(out, "{hash}, {revision}, {compact}")?,

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use coldbolt::Error;
+use coldbolt::io::dest::room;
 use coldbolt::ops::verify::Verification;
 use coldbolt::words::error::show;
 use coldbolt::words::finding::Finding;
@@ -24,6 +25,7 @@ fn text(hint: Hint) -> String {
         }
         Hint::CopyLive => "; stop etcd, or say --allow-live",
         Hint::DefragLive => ". Stop it, or use `etcdctl defrag`",
+        Hint::DefragElsewhere => "; `coldbolt defrag FILE -o NEW` makes a new file of it",
         Hint::StillRising => "; its revision is still rising",
         Hint::FinishCompaction => ": --live-only finishes it, or etcd when it starts",
         Hint::NameLog => "; give a data directory, its member/wal, or --wal-dir",
@@ -35,8 +37,14 @@ fn text(hint: Hint) -> String {
             );
         }
         Hint::LogElsewhere => "; leave --wal-dir out, or put it elsewhere",
+        Hint::LogOfDirectory => "; if it is kept elsewhere, say --wal-dir",
+        Hint::CopyToStart => {
+            "; `coldbolt copy` takes all of it, with --as data-dir as a directory that every etcd of the same version starts from"
+        }
         Hint::AllowDamage => "; with --allow-damage it takes what can be read",
         Hint::CopyFirst => ": `coldbolt copy` folds them in first",
+        Hint::Promote => ": `coldbolt member promote` makes a directory in which it votes",
+        Hint::SkipHashCheck => ". Say --skip-hash-check if it was copied from a stopped member",
         Hint::Unseal => "; `coldbolt verify` tells whether it is right, `coldbolt unseal` takes it off",
         Hint::EtcdVersion => ": say --etcd-version",
         Hint::EtcdVersionIfNewer => ", say --etcd-version if it was newer",
@@ -47,6 +55,9 @@ fn text(hint: Hint) -> String {
             ": give an older snapshot as --base, or say --to-revision or --to-index"
         }
         Hint::Fold => ", with --fold it has that",
+        Hint::CutFront(bytes) => {
+            return format!("; `tail -c +{} FILE > NEW` leaves the rest out", bytes.saturating_add(1));
+        }
         // A hint of a newer library.
         _ => "",
     }
@@ -76,13 +87,7 @@ fn full(kind: ErrorKind) -> bool {
 fn room(path: &Path) -> String {
     let existing = |dir: &&Path| dir.is_dir();
     let Some(dir) = path.ancestors().skip(1).find(existing) else { return String::new() };
-    match rustix::fs::statvfs(dir) {
-        Ok(there) => {
-            let free = there.f_bavail.saturating_mul(there.f_frsize);
-            format!("; {free} bytes are free in {}", show(dir))
-        }
-        Err(_) => String::new(),
-    }
+    room::free_in(dir).map_or_else(String::new, |free| format!("; {free} bytes are free in {}", show(dir)))
 }
 
 fn settle(detail: &mut String, hint: &mut Option<Hint>) {

@@ -1,11 +1,13 @@
 //! Inputs as the user names them.
 
 use std::fs::File;
-use std::io::{self, Seek};
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::sync::OnceLock;
 
-use coldbolt::etcd::datadir;
+use coldbolt::bolt::Db;
+use coldbolt::etcd::datadir::{self, FileKind};
 use coldbolt::io::Source;
 use coldbolt::io::source::Lock;
 use coldbolt::words::cause::Cause;
@@ -17,6 +19,14 @@ pub fn database(path: &Path) -> Result<Source, Error> {
     let source = any_file(path)?;
     datadir::require_database(&source)?;
     refuse_locked(source)
+}
+
+/// What is to be said beside the numbers of another program's database, which etcd's tools print without a word.
+pub fn not_etcds(source: &Source) -> String {
+    let name = source.name();
+    format!(
+        "{name}: is a bbolt database, but not etcd's: its buckets are others. The numbers are those that etcd's tools print for it"
+    )
 }
 
 /// Refuses a file that a running etcd holds.
@@ -47,10 +57,54 @@ pub fn any_file(path: &Path) -> Result<Source, Error> {
             Source::from_file(name, stdin)
         };
     }
-    let mut spool = tempfile::tempfile().map_err(unreadable)?;
-    io::copy(&mut &stdin, &mut spool).map_err(unreadable)?;
-    spool.rewind().map_err(unreadable)?;
+    let spool = spooled(&mut &stdin, name)?;
     // It has no name, so nobody else can reach it: this one may be mapped.
     let mapped = Source::map(name, spool.try_clone().map_err(unreadable)?);
     mapped.or_else(|_| Source::from_file(name, spool))
+}
+
+/// Bytes at the front of a stream that tell what it is.
+const FRONT: u64 = 1 << 20;
+/// Bytes that may follow twice what a database's meta page says that it has: those that its file grew by.
+const BEYOND: u64 = 64 << 20;
+
+/// The most bytes that are taken from standard input.
+static MOST: OnceLock<u64> = OnceLock::new();
+
+/// Takes no more bytes than that from standard input. The first who asks is heard.
+pub fn at_most(bytes: u64) {
+    let _ = MOST.set(bytes);
+}
+
+/// A stream as a file without a name. What it is is told by its front: nothing is kept of what is no file of etcd's, and
+/// no more of a database than it can have.
+fn spooled(stream: &mut dyn Read, name: &Path) -> Result<File, Error> {
+    let unreadable = |e: io::Error| Error::unreadable(name, e);
+    let too_long = |most: u64, why: &str| {
+        let what = format!("goes on after {most} bytes, {why}: nothing more is read");
+        Err(Error::unreadable(name, Cause::Content(what)))
+    };
+    let mut front = Vec::new();
+    stream.take(FRONT).read_to_end(&mut front).map_err(unreadable)?;
+    let more = front.len() as u64 == FRONT;
+    let source = Source::from_bytes(name, front);
+    let kind = datadir::file_kind(&source)?;
+    let most = MOST.get().copied();
+    if more && matches!(kind, FileKind::Foreign(_) | FileKind::Unknown | FileKind::BoltBigEndian) {
+        datadir::require_database(&source)?;
+    }
+    let own = Db::open(&source).map(|db| db.size().saturating_mul(2).saturating_add(BEYOND)).ok();
+    let mut spool = tempfile::tempfile().map_err(unreadable)?;
+    spool.write_all(source.as_slice().unwrap_or_default()).map_err(unreadable)?;
+    let limit = most.unwrap_or(u64::MAX).min(own.filter(|_| more).unwrap_or(u64::MAX));
+    let rest = limit.saturating_sub(source.len());
+    let taken = io::copy(&mut stream.take(rest.saturating_add(1)), &mut spool).map_err(unreadable)?;
+    if source.len() > limit || taken > rest {
+        return match most {
+            Some(most) if most == limit => too_long(most, "which --max-input allows"),
+            _ => too_long(limit, "more than twice what its meta page says that it has"),
+        };
+    }
+    spool.rewind().map_err(unreadable)?;
+    Ok(spool)
 }

@@ -2,11 +2,12 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use coldbolt::etcd::Facts;
+use coldbolt::etcd::{Facts, Input};
 use coldbolt::io::source::Lock;
 use coldbolt::ops::inspect::{DatabaseReport, EtcdReport, MetaReport, WalReport};
 use coldbolt::ops::{InspectOptions, InspectReport, inspect};
 use coldbolt::snap::backup::Trailer;
+use coldbolt::words::error::Told;
 use coldbolt::{MemberId, Severity};
 use serde::Serialize;
 
@@ -28,6 +29,9 @@ pub struct Args {
     /// File or directory; - is standard input.
     #[arg(value_name = "PATH")]
     path: PathBuf,
+    /// The log of a data directory, if it is elsewhere (--wal-dir of etcd).
+    #[arg(long, value_name = "DIR")]
+    wal_dir: Option<PathBuf>,
     /// Also compute the SHA-256 and compare it with the trailer.
     #[arg(long)]
     hash: bool,
@@ -51,7 +55,8 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let mut report = if args.path == Path::new("-") {
         inspect(input::any_file(&args.path)?, &options, context.monitor)?
     } else {
-        inspect(&args.path, &options, context.monitor)?
+        let input = Input::from(&args.path).with_wal_dir(args.wal_dir.clone());
+        inspect(input, &options, context.monitor)?
     };
     hint::findings(&mut report.findings);
     match args.write_out {
@@ -230,9 +235,9 @@ fn show_etcd(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
 
 fn show_versions(out: &mut dyn Write, etcd: &EtcdReport) -> io::Result<()> {
     let facts = &etcd.facts;
-    let version = etcd.storage.version.as_deref().unwrap_or("unknown");
+    let version = etcd.storage.version.clone().unwrap_or_else(|| "unknown".into());
     let how = if etcd.storage.stated { "stated" } else { "inferred" };
-    let cluster = facts.cluster_version.as_deref().unwrap_or("not set");
+    let cluster = facts.cluster_version.clone().unwrap_or_else(|| "not set".into());
     let downgrade = match &facts.downgrade {
         Some(d) if d.enabled => format!(", DOWNGRADE to {} going on", d.target_version),
         _ => String::new(),
@@ -297,8 +302,8 @@ fn show_cluster(out: &mut dyn Write, facts: &Facts) -> io::Result<()> {
     )?;
     for m in &facts.members {
         let learner = if m.is_learner { ", learner" } else { "" };
-        let name = if m.name.is_empty() { "(unnamed)" } else { &m.name };
-        let urls = |list: &[String]| if list.is_empty() { "none".to_owned() } else { list.join(",") };
+        let name = if m.name.is_empty() { "(unnamed)".to_owned() } else { m.name.to_string() };
+        let urls = |list: &[Told]| if list.is_empty() { "none".to_owned() } else { Told::list(list) };
         line(
             out,
             "member",

@@ -3,7 +3,7 @@ use std::io::{self, Write};
 
 use clap::ValueEnum;
 use coldbolt::etcd::KeyRange;
-use coldbolt::store::tree::{Node, TreeOptions, tree};
+use coldbolt::store::tree::{KeyNode, TreeOptions, tree};
 use coldbolt::store::{KeyState, View};
 use serde_json::{Map, Value, json};
 
@@ -227,7 +227,7 @@ fn show_tree(args: &Args, view: View<'_>, out: &mut dyn Write) -> Result<(), Fai
     Ok(list.end()?)
 }
 
-fn node_line(out: &mut dyn Write, node: &Node, depth: usize, most: u64, bars: &Bars) -> io::Result<()> {
+fn node_line(out: &mut dyn Write, node: &KeyNode, depth: usize, most: u64, bars: &Bars) -> io::Result<()> {
     let name = if depth == 0 { "(all)".into() } else { show_key(&node.name) };
     writeln!(
         out,
@@ -242,7 +242,7 @@ fn node_line(out: &mut dyn Write, node: &Node, depth: usize, most: u64, bars: &B
     )
 }
 
-fn node_json(node: &Node, depth: usize, path: &[u8]) -> Value {
+fn node_json(node: &KeyNode, depth: usize, path: &[u8]) -> Value {
     let mut item = Map::new();
     json_bytes(&mut item, "prefix", path);
     for (name, n) in [

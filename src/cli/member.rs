@@ -8,10 +8,11 @@ use coldbolt::ops::copy::directory::{copy_directory, members};
 use coldbolt::ops::copy::{CopyOptions, Uncommitted};
 use coldbolt::raft::ConfChange;
 use coldbolt::replay::apply::Version;
+use coldbolt::words::error::Told;
 use serde_json::json;
 
 use super::copy::directory;
-use super::out::{Form, clean, json, plain_table};
+use super::out::{Form, json, plain_table};
 use super::{Context, Done, Fail, Verdict, hint};
 
 #[derive(Debug, clap::Subcommand)]
@@ -19,6 +20,7 @@ pub enum Command {
     List(ListArgs),
     Remove(RemoveArgs),
     Add(AddArgs),
+    Promote(PromoteArgs),
 }
 
 impl Command {
@@ -103,6 +105,23 @@ pub struct AddArgs {
     change: Change,
 }
 
+/// Make a directory of a member in which learners vote.
+///
+/// For when the only voter is lost and a learner is what is left: promote it, then remove the lost voter from the
+/// directory that was made. A learner may lack the last writes; `rank` tells which member has come furthest.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  coldbolt member promote 8211f1d0f64f3269 --data-dir /var/lib/etcd -o /var/lib/etcd-voter
+  coldbolt member remove 91bc3c398fb3c146 --data-dir /var/lib/etcd-voter -o /var/lib/etcd-alone")]
+pub struct PromoteArgs {
+    /// The learners' ids, in hex as etcdctl prints them.
+    #[arg(value_name = "ID", required = true)]
+    ids: Vec<MemberId>,
+    #[command(flatten)]
+    change: Change,
+}
+
 pub fn run(command: &Command, context: &mut Context<'_>) -> Done {
     match command {
         Command::List(args) => list(args, context),
@@ -115,6 +134,19 @@ pub fn run(command: &Command, context: &mut Context<'_>) -> Done {
             };
             let changes: Vec<ConfChange> = args.ids.iter().map(remove).collect();
             change(&args.change, &changes, "coldbolt.member-remove/1", context)
+        }
+        Command::Promote(args) => {
+            let promote = |id: &MemberId| {
+                let member = json!({ "id": id.get(), "peerURLs": null, "isPromote": true }).to_string();
+                ConfChange {
+                    id: None,
+                    kind: Some(0),
+                    node_id: Some(id.get()),
+                    context: Some(member.into_bytes()),
+                }
+            };
+            let changes: Vec<ConfChange> = args.ids.iter().map(promote).collect();
+            change(&args.change, &changes, "coldbolt.member-promote/1", context)
         }
         Command::Add(args) => {
             let urls = peer_urls(args.peer_urls.iter().map(String::as_str)).map_err(Fail::Usage)?;
@@ -153,9 +185,9 @@ fn list(args: &ListArgs, context: &mut Context<'_>) -> Done {
         let learns = if m.is_learner { "learns" } else { "votes" };
         [
             m.id.padded(),
-            clean(&m.name),
-            clean(&m.peer_urls.join(",")),
-            clean(&m.client_urls.join(",")),
+            m.name.to_string(),
+            Told::list(&m.peer_urls),
+            Told::list(&m.client_urls),
             learns.to_owned(),
         ]
     };

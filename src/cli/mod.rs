@@ -44,8 +44,9 @@ use std::io::{self, Write};
 use std::panic;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use coldbolt::Finding;
+use coldbolt::ops::verify::Verdict;
 use coldbolt::words::monitor::Monitor;
 
 use self::progress::Terminal;
@@ -54,10 +55,6 @@ use self::progress::Terminal;
 ///
 /// Every command opens its inputs read-only and leaves them byte-identical, but for `defrag --data-dir`. PATH may be
 /// a snapshot file, a member's db, a data directory, or - for standard input.
-///
-/// Exit codes: 0 good; 1 checked and bad, or refused (damage, the data does not hold what was asked for, the output
-/// exists already); 2 wrong usage; 3 the input could not be read at all, or the output not written; 4 inconclusive;
-/// 5 a fault in coldbolt itself; 130 and 143 interrupted while writing (SIGINT, SIGTERM): nothing is left.
 #[derive(Debug, Parser)]
 #[command(
     name = "coldbolt",
@@ -92,6 +89,9 @@ struct Global {
     /// shrinks meanwhile or has a bad sector ends the program.
     #[arg(long, global = true)]
     mmap: bool,
+    /// Take no more than so many bytes from standard input, as 20G [default: twice what the database in it has].
+    #[arg(long, global = true, value_parser = named::bytes, value_name = "BYTES")]
+    max_input: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -164,15 +164,6 @@ enum Snap {
     Show(snap::ShowArgs),
 }
 
-/// How a command ended when nothing failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Good,
-    Bad,
-    Unreadable,
-    Inconclusive,
-}
-
 /// Why a command could not do its work.
 #[derive(Debug)]
 enum Fail {
@@ -224,16 +215,43 @@ pub fn main() -> ExitCode {
              This is a fault in coldbolt, your input was not changed. Please report it."
         );
     }));
-    let cli = Cli::parse_from(words(std::env::args_os().collect()));
+    let given = command().get_matches_from(words(std::env::args_os().collect()));
+    let cli = Cli::from_arg_matches(&given).unwrap_or_else(|error| error.exit());
     if cli.global.jobs > 0 {
-        // Fails only if the pool exists already, and this is the first use.
-        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads(cli.global.jobs)).build_global();
+        coldbolt::io::parallel::start(threads(cli.global.jobs));
     }
     coldbolt::io::map_all_files(cli.global.mmap);
+    if let Some(most) = cli.global.max_input {
+        input::at_most(most);
+    }
     if writes(&cli.command) {
         signals::tidy();
     }
     panic::catch_unwind(|| run(&cli)).map_or(ExitCode::from(exit::FAULT), ExitCode::from)
+}
+
+/// The program, with the table of its exit codes.
+fn command() -> clap::Command {
+    let command = Cli::command();
+    let codes = exit::TABLE.map(|(code, meaning)| hanging(code, meaning)).join("\n");
+    let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    command.after_long_help(format!("Exit codes:\n{codes}\n\n{examples}"))
+}
+
+/// A row of two columns, the second in lines that fit everywhere.
+fn hanging(head: &str, text: &str) -> String {
+    let mut row = format!("  {head:<8} ");
+    let mut width = row.len();
+    for word in text.split(' ') {
+        if width + word.len() > 78 {
+            row.push_str("\n           ");
+            width = 11;
+        }
+        row.push(' ');
+        row.push_str(word);
+        width += word.len() + 1;
+    }
+    row
 }
 
 /// The command line; `help COMMAND` is `COMMAND --help`.

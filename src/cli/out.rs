@@ -3,10 +3,10 @@
 use std::io::{self, Write};
 
 use clap::ValueEnum;
-use coldbolt::words::error::steers;
+use coldbolt::codec::json;
+use coldbolt::words::error::{printable, steers};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
-use serde_json::Value;
 
 /// The formats of the commands that answer as etcdutl does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -58,8 +58,9 @@ impl<'o> List<'o> {
         name: &str,
     ) -> io::Result<List<'o>> {
         if listing == Listing::Json {
-            let (schema, file, name) = (Value::from(schema), Value::from(file), Value::from(name));
-            write!(out, "{{\"schema\":{schema},\"file\":{file},{name}:[")?;
+            write!(out, "{{\"schema\":\"{schema}\",\"file\":")?;
+            json::write(&mut *out, &file)?;
+            write!(out, ",\"{name}\":[")?;
         }
         Ok(List { out, listing, first: true })
     }
@@ -77,7 +78,7 @@ impl<'o> List<'o> {
             }
             Listing::Ndjson => {}
         }
-        serde_json::to_writer(&mut *self.out, item)?;
+        json::write(&mut *self.out, item)?;
         if self.listing == Listing::Ndjson { self.out.write_all(b"\n") } else { Ok(()) }
     }
 
@@ -119,7 +120,7 @@ pub fn clean(text: &str) -> String {
 
 /// One JSON document, indented.
 pub fn json(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, value)?;
+    json::write_pretty(&mut *out, value)?;
     writeln!(out)
 }
 
@@ -183,6 +184,11 @@ pub fn count(n: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+/// The command line, for what says how it was made.
+pub fn command_line() -> Vec<String> {
+    std::env::args_os().map(|arg| printable(&arg.to_string_lossy())).collect()
 }
 
 #[cfg(test)]

@@ -1,13 +1,15 @@
 use std::path::PathBuf;
 
 use coldbolt::MemberId;
+use coldbolt::etcd::Input;
 use coldbolt::ops::rank::{Advice, Candidate, Health, RankOptions, RankReport, Uncommitted, rank};
 use coldbolt::replay::apply::Version;
 use coldbolt::store::compare::CompareReport;
+use coldbolt::words::error::Told;
 use serde_json::{Value, json};
 
 use super::out::{Form, clean, json as print_json, plain_table};
-use super::{Context, Done, Verdict, compare, hint};
+use super::{Context, Done, Fail, Verdict, compare, hint};
 
 /// Which member of a dead cluster to recover from.
 ///
@@ -26,6 +28,9 @@ pub struct Args {
     /// The members' data directories.
     #[arg(value_name = "DIR", required = true)]
     directories: Vec<PathBuf>,
+    /// The log of each directory, if they are elsewhere (--wal-dir of etcd): once for each DIR, in their order.
+    #[arg(long, value_name = "DIR")]
+    wal_dir: Vec<PathBuf>,
     /// The etcd that wrote the files, as 3.5 or 3.5.12 [default: as the files tell].
     #[arg(long, value_name = "VERSION")]
     etcd_version: Option<Version>,
@@ -35,7 +40,12 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
-    let mut report = rank(&args.directories, &RankOptions { version: args.etcd_version }, context.monitor)?;
+    if !args.wal_dir.is_empty() && args.wal_dir.len() != args.directories.len() {
+        return Err(Fail::Usage("--wal-dir is to be said once for each DIR".to_owned()));
+    }
+    let logs = args.wal_dir.iter().cloned().map(Some).chain(std::iter::repeat(None));
+    let inputs = args.directories.iter().zip(logs).map(|(dir, log)| Input::from(dir).with_wal_dir(log));
+    let mut report = rank(inputs, &RankOptions { version: args.etcd_version }, context.monitor)?;
     hint::findings(&mut report.findings);
     for member in &mut report.members {
         hint::findings(&mut member.findings);
@@ -125,15 +135,20 @@ fn row(member: &Candidate) -> [String; 9] {
         Health::Damaged => "damaged",
         Health::Unreadable => "unreadable",
     };
+    let log = |text: String| if member.has_log { text } else { "-".to_owned() };
     [
         member.directory.clone(),
         member.member.map_or_else(|| "-".to_owned(), MemberId::padded),
-        clean(member.name.as_deref().unwrap_or("-")),
-        format!("{} of term {}", member.last_index, member.last_term),
-        member.commit_index.to_string(),
+        member.name.as_ref().map_or_else(|| "-".to_owned(), Told::to_string),
+        if member.has_log {
+            format!("{} of term {}", member.last_index, member.last_term)
+        } else {
+            "no log".to_owned()
+        },
+        log(member.commit_index.to_string()),
         member.database_index.map_or_else(|| "-".to_owned(), |index| index.to_string()),
         revision,
-        format!("{}, {:#}", member.term, member.vote),
+        log(format!("{}, {:#}", member.term, member.vote)),
         health.to_owned(),
     ]
 }

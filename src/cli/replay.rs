@@ -33,6 +33,9 @@ pub struct Args {
     /// The database to begin with: a snapshot file or a db [default: the directory's own].
     #[arg(long, value_name = "FILE")]
     base: Option<PathBuf>,
+    /// The log of DIR, if it is elsewhere (--wal-dir of etcd).
+    #[arg(long, value_name = "DIR", conflicts_with = "base")]
+    wal_dir: Option<PathBuf>,
     /// Stop after the raft entry with this index.
     #[arg(long, group = "until", value_name = "INDEX")]
     to_index: Option<u64>,
@@ -63,7 +66,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         .or_else(|| args.to_revision.map(Until::Revision))
         .or_else(|| args.to_time.map(Until::Time));
     let options = CopyOptions {
-        wal_dir: args.base.is_some().then_some(args.dir.as_path()),
+        wal_dir: if args.base.is_some() { Some(args.dir.as_path()) } else { args.wal_dir.as_deref() },
         version: args.etcd_version,
         uncommitted: if args.include_uncommitted { Uncommitted::Include } else { Uncommitted::Leave },
         until,
@@ -85,5 +88,5 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         copy(source, &args.output, &options, context.monitor)?
     };
     hint::findings(&mut report.findings);
-    finish(&args.output, None, args.write_out, "coldbolt.replay/1", &report, context)
+    finish(&args.output, args.write_out, "coldbolt.replay/1", &report, context)
 }

@@ -5,11 +5,12 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use coldbolt::etcd::Input;
 use coldbolt::etcd::schema::Minor;
 use coldbolt::ops::restore::{Bump, Destination, KeyFilter, RestoreOptions, RestoreReport, Warning, restore};
 use serde_json::json;
 
-use self::manifest::{Manifest, Taken};
+use self::manifest::{StaticPod, Taken};
 use super::out::{Form, json};
 use super::{Context, Done, Fail, Verdict, hint, input, named};
 
@@ -19,7 +20,7 @@ const DEFAULT_URL: &str = "http://localhost:2380";
 /// Make data directories that etcd starts from, out of a snapshot or a member's db.
 ///
 /// Flags, defaults, ids, log and raft snapshot are those of `etcdutl snapshot restore`. Unlike it, the source is
-/// verified in full first, a db without a trailer is taken for what it is, and the directories appear when they are
+/// verified in full first, and the directories appear when they are
 /// whole and on the disk, or not at all: they are built in a directory beside, with .partial at the end of its name,
 /// which is removed on failure and when the process is ended by SIGINT or SIGTERM; what a killed one leaves, the next
 /// run removes. Names of hosts are never looked up: --initial-cluster and --initial-advertise-peer-urls are compared
@@ -65,7 +66,7 @@ pub struct Args {
     /// the manifest was written: the last control plane's has all, the first one's only itself.
     #[arg(long, value_name = "etcd.yaml")]
     from_manifest: Option<PathBuf>,
-    /// Restore even if the file's SHA-256 trailer is wrong. Not needed for a db without one.
+    /// Restore even if the file's SHA-256 trailer is wrong, or if it has none, as a db copied from a member.
     #[arg(
         long,
         num_args = 0..=1,
@@ -147,7 +148,7 @@ fn bump(text: &str) -> Result<Bump, String> {
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     if args.bump_revision.is_none() == args.mark_compacted {
-        return Err(Fail::Usage("--mark-compacted required if --revision-bump > 0".to_owned()));
+        return Err(Fail::Usage("--mark-compacted required if --bump-revision > 0".to_owned()));
     }
     let bump = match &args.bump_revision {
         Bump::Auto(_) => Bump::Auto(args.newer.clone()),
@@ -172,8 +173,9 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         target,
         dry_run: args.dry_run,
     };
-    let source = input::database(&args.path)?;
-    let mut report = restore(&source, &options, context.monitor)?;
+    let source =
+        if args.path.is_dir() { Input::from(&args.path) } else { input::database(&args.path)?.into() };
+    let mut report = restore(source, &options, context.monitor)?;
     if taken.iter().any(|taken| taken.flag == "initial-cluster")
         && report.members_before != report.members.len()
     {
@@ -214,29 +216,27 @@ struct Member {
 
 impl Member {
     fn of(args: &Args) -> Result<Member, coldbolt::Error> {
-        let manifest = args.from_manifest.as_deref().map(Manifest::read).transpose()?;
+        let manifest = args.from_manifest.as_deref().map(StaticPod::read).transpose()?;
         let mut taken = Vec::new();
         // A flag, or what the manifest says.
-        let mut or =
-            |flag: &Option<String>, ask: &dyn Fn(&Manifest) -> Result<Option<Taken>, coldbolt::Error>| match (
-                flag, &manifest,
-            ) {
-                (Some(value), _) => Ok::<_, coldbolt::Error>(Some(value.clone())),
-                (None, Some(manifest)) => Ok(ask(manifest)?.map(|found| {
-                    taken.push(found.clone());
-                    found.value
-                })),
-                (None, None) => Ok(None),
-            };
+        type Setting<'a> = &'a dyn Fn(&StaticPod) -> Result<Option<Taken>, coldbolt::Error>;
+        let mut or = |flag: &Option<String>, ask: Setting<'_>| match (flag, &manifest) {
+            (Some(value), _) => Ok::<_, coldbolt::Error>(Some(value.clone())),
+            (None, Some(manifest)) => Ok(ask(manifest)?.map(|found| {
+                taken.push(found.clone());
+                found.value
+            })),
+            (None, None) => Ok(None),
+        };
         let path = |path: &Option<PathBuf>| {
             path.as_deref().filter(|dir| !dir.as_os_str().is_empty()).map(Path::to_path_buf)
         };
         let initial_cluster = or(&args.initial_cluster, &|m| m.needed("initial-cluster").map(Some))?;
-        let token = or(&args.initial_cluster_token, &Manifest::token)?;
+        let token = or(&args.initial_cluster_token, &StaticPod::token)?;
         let destination = match &args.all_members {
             Some(dir) => Destination::All(dir.clone()),
             None => {
-                let name = or(&args.name, &Manifest::name)?.unwrap_or_else(|| "default".to_owned());
+                let name = or(&args.name, &StaticPod::name)?.unwrap_or_else(|| "default".to_owned());
                 let advertised = or(&args.initial_advertise_peer_urls, &|m| {
                     m.needed("initial-advertise-peer-urls").map(Some)
                 })?;
@@ -250,7 +250,7 @@ impl Member {
                     Some(dir) => Some(dir),
                     // A log apart belongs to the manifest's own data directory.
                     None if path(&args.data_dir).is_some() => None,
-                    None => or(&None, &Manifest::wal_dir)?.map(PathBuf::from),
+                    None => or(&None, &StaticPod::wal_dir)?.map(PathBuf::from),
                 };
                 Destination::Member {
                     name,
@@ -262,7 +262,7 @@ impl Member {
         };
         let mut target = args.target_version;
         if target.is_none()
-            && let Some((version, found)) = manifest.as_ref().and_then(Manifest::version)
+            && let Some((version, found)) = manifest.as_ref().and_then(StaticPod::version)
         {
             target = Some(version);
             taken.push(found);

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::mpsc::channel;
 
 use coldbolt::io::dest;
 use coldbolt::words::error::show;
@@ -13,15 +14,20 @@ use super::exit;
 /// Has SIGINT and SIGTERM remove what is under way, and says what of a run that died is removed.
 pub fn tidy() {
     dest::hear_of_taken_over(taken_over);
-    // Without it a signal leaves what is under way, which the next run removes.
-    let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) else { return };
+    let (say, heard) = channel();
+    // Asked for by the thread that waits: without a thread for it a signal still ends the program, and leaves what is
+    // under way, which the next run removes.
     let wait = move || {
-        if let Some(signal) = signals.forever().next() {
+        let signals = Signals::new([SIGINT, SIGTERM]);
+        let _ = say.send(());
+        if let Some(signal) = signals.ok().and_then(|mut signals| signals.forever().next()) {
             dest::abandon();
             std::process::exit(exit::interrupted(signal));
         }
     };
-    let _ = std::thread::Builder::new().name("signals".to_owned()).spawn(wait);
+    if std::thread::Builder::new().name("signals".to_owned()).spawn(wait).is_ok() {
+        let _ = heard.recv();
+    }
 }
 
 fn taken_over(partial: &Path) {

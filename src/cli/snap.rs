@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use coldbolt::ops::wal_dump::snap_show;
 use coldbolt::raft::SnapshotMetadata;
 use coldbolt::snap::file::{Membership, SnapFile};
+use coldbolt::words::error::Told;
 use coldbolt::{Error, Finding, MemberId};
 use serde_json::{Map, Value, json};
 
@@ -106,19 +107,13 @@ fn text(out: &mut dyn Write, file: &SnapFile, membership: Option<&Membership>) -
     }
     let Some(membership) = membership else { return Ok(()) };
     if let Some(version) = &membership.cluster_version {
-        writeln!(out, "cluster version {}", version.escape_debug())?;
+        writeln!(out, "cluster version {}", version)?;
     }
     for member in &membership.members {
-        let name = member.name.as_deref().unwrap_or("(no name yet)").escape_debug();
+        let name = member.name.clone().unwrap_or_else(|| "(no name yet)".into());
         let learner = if member.is_learner { " learner" } else { "" };
-        let (peers, clients) = (member.peer_urls.join(","), member.client_urls.join(","));
-        writeln!(
-            out,
-            "member          {:#} {name}{learner} peers {} clients {}",
-            member.id,
-            peers.escape_debug(),
-            clients.escape_debug()
-        )?;
+        let (peers, clients) = (Told::list(&member.peer_urls), Told::list(&member.client_urls));
+        writeln!(out, "member          {:#} {name}{learner} peers {} clients {}", member.id, peers, clients)?;
     }
     for id in &membership.removed {
         writeln!(out, "removed member  {id:#}")?;

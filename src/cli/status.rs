@@ -1,9 +1,10 @@
 use std::path::PathBuf;
 
+use coldbolt::codec::json;
 use coldbolt::etcd::schema::Minor;
 use coldbolt::ops::{StatusReport, status};
 
-use super::out::{WriteOut, clean, size, table};
+use super::out::{WriteOut, size, table};
 use super::{Context, Done, Verdict, input, named};
 
 /// Print a snapshot's hash, revision, number of keys, size and storage version.
@@ -33,10 +34,12 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let source = input::database(&args.path)?;
     let monitor = context.monitor;
     let report = status(&source, monitor)?;
+    if !report.is_etcd {
+        monitor.say(&input::not_etcds(&source));
+    }
     let versioned = args.compat >= Minor::V36;
     let StatusReport { hash, revision, live_keys, all_keys, total_size, version, .. } = report;
     let keys = if versioned { live_keys } else { all_keys };
-    let version = if args.write_out == WriteOut::Json { version } else { clean(&version) };
     let out = &mut *context.out;
     match args.write_out {
         WriteOut::Simple if versioned => {
@@ -49,7 +52,8 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
                 r#"{{"hash":{hash},"revision":{revision},"totalKey":{keys},"totalSize":{total_size}"#
             )?;
             if versioned {
-                write!(out, r#","version":{}"#, serde_json::Value::from(version))?;
+                write!(out, r#","version":"#)?;
+                json::write(&mut *out, &version)?;
             }
             writeln!(out, "}}")?;
         }
@@ -68,7 +72,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
             let [a, b, c, d] = header;
             let [w, x, y, z] = row.clone();
             let table = if versioned {
-                table([a, b, c, d, "VERSION"], [[w, x, y, z, version]])
+                table([a, b, c, d, "VERSION"], [[w, x, y, z, version.to_string()]])
             } else {
                 table(header, [row])
             };

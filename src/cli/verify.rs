@@ -2,18 +2,21 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use coldbolt::ops::verify::fleet::{Fleet, FleetOptions};
-use coldbolt::ops::verify::{Answer, Judged, Level, Unreadable, Verdict as Found};
+use coldbolt::ops::verify::targets::{Choice, Glob};
+use coldbolt::ops::verify::{Answer, Judged, Level, Unreadable};
 use coldbolt::report::{self, kept, ndjson, summary, verdict, word};
-use coldbolt::words::error::printable;
 
-use super::out::{Form, plain_table};
+use super::out::{Form, command_line, plain_table};
 use super::policy::PolicyArgs;
 use super::report::Reports;
-use super::{Context, Done, Verdict, hint, input, named};
+use super::{Context, Done, Fail, hint, input, named};
 
 /// Say exactly how good a backup is: which levels were checked, and everything that is wrong.
 ///
-/// PATH may be a snapshot file, a member's db, a data directory, or a directory of backups, each of which is judged.
+/// PATH may be a snapshot file, a member's db, a data directory, or a directory of backups, each of which is judged,
+/// also those in directories below it. Passed over are hidden files, texts, checksums, manifests, reports, unfinished
+/// outputs and the known companions of backups; all of it is counted, and named with -v. Anything else that is no
+/// file of etcd's could not be read.
 ///
 /// Levels: identity (kind of file, meta pages, length, trailer), bytes (SHA-256 against the trailer), pages (every
 /// page of every tree), mvcc (the history of the keyspace, leases, members, users), wal (log and raft snapshots
@@ -31,19 +34,36 @@ Examples:
   coldbolt verify backup.db
   coldbolt verify /var/lib/etcd
   coldbolt verify /backups --strict -w json
+  coldbolt verify /backups --include '*.db' --exclude old --max-depth 2 -v
   coldbolt verify backup.db --policy backup.toml --junit verify.xml
   coldbolt verify backup.db --previous yesterday.db --keys-not-fewer-than 80 --max-age 26h")]
 pub struct Args {
     /// Files or directories; - is standard input.
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
+    /// The log of the data directory, if it is elsewhere (--wal-dir of etcd); for one PATH.
+    #[arg(long, value_name = "DIR")]
+    wal_dir: Option<PathBuf>,
     /// The deepest level to run.
     #[arg(long, value_parser = named::level(), default_value = "restore", value_name = "LEVEL")]
     level: Level,
     /// As --level restore: all levels, and what a restore would refuse.
     #[arg(long, conflicts_with = "level")]
     restore: bool,
-    /// What could not be checked counts as bad.
+    /// In directories, only files and data directories of this name, whatever it says: `*.db`, or `2026-*/*.db` for
+    /// the path below PATH.
+    #[arg(long, value_name = "GLOB", help_heading = "What is looked at in directories")]
+    include: Vec<Glob>,
+    /// In directories, neither files nor directories of this name.
+    #[arg(long, value_name = "GLOB", help_heading = "What is looked at in directories")]
+    exclude: Vec<Glob>,
+    /// How many directories to go down into below PATH; 0 for the files in it alone [default: all].
+    #[arg(long, value_name = "N", help_heading = "What is looked at in directories")]
+    max_depth: Option<usize>,
+    /// Name what was passed over.
+    #[arg(short, long)]
+    verbose: bool,
+    /// What could not be checked counts as bad, and so does what bbolt check and etcdutl snapshot status call bad.
     #[arg(long)]
     strict: bool,
     /// Findings shown for each code; all are counted.
@@ -65,9 +85,14 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
+    if args.wal_dir.is_some() && !matches!(args.paths.as_slice(), [one] if one.is_dir()) {
+        return Err(Fail::Usage("--wal-dir goes with one PATH, a data directory".to_owned()));
+    }
     let policy = args.policy.policy()?;
     let read = || args.policy.files().chain(args.check_manifest.as_deref());
-    let fleet = Fleet::of(&args.paths, read());
+    let choice =
+        Choice { include: args.include.clone(), exclude: args.exclude.clone(), max_depth: args.max_depth };
+    let fleet = Fleet::of(&args.paths, &choice, read());
     args.reports.check(fleet.files.iter().chain(&args.paths).map(PathBuf::as_path).chain(read()))?;
     let options = FleetOptions {
         level: args.level,
@@ -76,6 +101,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         policy: policy.as_ref(),
         previous: args.policy.previous(),
         manifest: args.check_manifest.as_deref(),
+        wal_dir: args.wal_dir.as_deref(),
         say: hint::error,
         standard_input: Some(&|| input::any_file(Path::new("-"))),
     };
@@ -92,24 +118,18 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         fleet.verify(&options, terminal, &mut |unreadable| say(unreadable))?
     };
     answer.files.iter_mut().for_each(|file| hint::verification(&mut file.verification));
-    answer.command = std::env::args_os().map(|arg| printable(&arg.to_string_lossy())).collect();
+    answer.command = command_line();
     let written = args.reports.write(&answer);
     match args.write_out {
         _ if args.ndjson => ndjson::verdict(&answer, context.out)?,
         Form::Json => report::json::write(&answer, context.out)?,
-        Form::Table => screen(context.out, &answer)?,
+        Form::Table => screen(context.out, &answer, args.verbose)?,
     }
     written?;
-    Ok(match answer.verdict {
-        Found::Good => Verdict::Good,
-        Found::Inconclusive if args.strict => Verdict::Bad,
-        Found::Inconclusive => Verdict::Inconclusive,
-        Found::Unreadable => Verdict::Unreadable,
-        Found::Bad => Verdict::Bad,
-    })
+    Ok(if args.strict { answer.strictly() } else { answer.verdict })
 }
 
-fn screen(out: &mut dyn Write, answer: &Answer) -> io::Result<()> {
+fn screen(out: &mut dyn Write, answer: &Answer, verbose: bool) -> io::Result<()> {
     for Judged { verification: file, .. } in &answer.files {
         writeln!(out, "{}: {}, {}", file.path, file.kind, verdict(file))?;
         let rows = file
@@ -129,7 +149,11 @@ fn screen(out: &mut dyn Write, answer: &Answer) -> io::Result<()> {
         }
         writeln!(out)?;
     }
-    if answer.files.len() + answer.unreadable.len() > 1 {
+    if verbose && !answer.passed_over.is_empty() {
+        let rows = answer.passed_over.iter().map(|p| [p.path.clone(), p.why.to_owned()]);
+        writeln!(out, "{}\n", plain_table(["PASSED OVER", "WHAT IT IS"], rows))?;
+    }
+    if answer.files.len() + answer.unreadable.len() > 1 || !answer.passed_over.is_empty() {
         writeln!(out, "{}", summary(answer))?;
     }
     Ok(())

@@ -12,7 +12,7 @@ use coldbolt::codec::proto::message::{Message, REDACTED};
 use coldbolt::codec::proto::tree::Node;
 use coldbolt::ops::wal_dump::{EntryFilter, Payload, Row, Start, WalDumpOptions, WalDumpReport, wal_dump};
 use coldbolt::raft::{self, ConfState, EntryView};
-use coldbolt::wal::{Body, End, Kind, TornReason, record};
+use coldbolt::wal::{Body, End, RecordKind, TornReason, record};
 use coldbolt::words::monitor::{Collect, Monitor, Relay};
 use coldbolt::{Error, Finding, MemberId};
 use serde_json::{Map, Value, json};
@@ -402,14 +402,14 @@ fn json_row(row: &Row<'_>, secrets: bool) -> Value {
     }
 }
 
-fn record_type(kind: Kind) -> Value {
+fn record_type(kind: RecordKind) -> Value {
     match kind {
-        Kind::Metadata => "metadata".into(),
-        Kind::Entry => "entry".into(),
-        Kind::State => "state".into(),
-        Kind::Crc => "crc".into(),
-        Kind::Snapshot => "snapshot".into(),
-        Kind::Other(number) => number.into(),
+        RecordKind::Metadata => "metadata".into(),
+        RecordKind::Entry => "entry".into(),
+        RecordKind::State => "state".into(),
+        RecordKind::Crc => "crc".into(),
+        RecordKind::Snapshot => "snapshot".into(),
+        RecordKind::Other(number) => number.into(),
     }
 }
 

@@ -39,6 +39,18 @@ pub fn go_quote(bytes: &[u8]) -> String {
     out
 }
 
+/// What Go makes of bytes where it goes through their characters (`range`, `encoding/json`): each byte that belongs to
+/// none becomes U+FFFD.
+#[must_use]
+pub fn go_text(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(chunk.valid());
+        out.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    out
+}
+
 /// Whether Go's `unicode.IsPrint` takes it: letters, marks, numbers, punctuation, symbols and the plain space.
 ///
 /// The standard library makes the same distinction where it escapes strings, only that it also escapes a mark at a

@@ -5,6 +5,8 @@ pub mod checksum;
 pub mod go;
 #[doc(hidden)]
 pub mod json;
+#[doc(hidden)]
+pub mod json_tree;
 pub mod proto;
 pub mod wire;
 

@@ -11,7 +11,7 @@ use crate::codec::to_usize;
 
 /// The value of one field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Value<'a> {
+pub enum WireValue<'a> {
     /// Type 0.
     Varint(u64),
     /// Type 1, little-endian.
@@ -38,7 +38,7 @@ pub fn varint(input: &[u8]) -> Result<(&[u8], u64), BadField> {
 ///
 /// # Errors
 /// When the input ends inside it, or its number or type cannot be.
-pub fn field(input: &[u8]) -> Result<(&[u8], (u32, Value<'_>)), BadField> {
+pub fn field(input: &[u8]) -> Result<(&[u8], (u32, WireValue<'_>)), BadField> {
     field_of(input).map_err(|_| BadField(0))
 }
 
@@ -63,18 +63,18 @@ fn varint_of(input: &[u8]) -> Parsed<'_, u64> {
 }
 
 // Combinators for the tag and for `length_data` read better and cost a quarter more on every stored key: measured.
-fn field_of(input: &[u8]) -> Parsed<'_, (u32, Value<'_>)> {
+fn field_of(input: &[u8]) -> Parsed<'_, (u32, WireValue<'_>)> {
     let (rest, tag) = varint_of(input)?;
     let number = u32::try_from(tag >> 3).ok().filter(|n| *n != 0 && *n < 1 << 29);
     let Some(number) = number else { return Err(nom::Err::Error(())) };
     let (rest, value) = match tag & 7 {
-        0 => varint_of.map(Value::Varint).parse(rest)?,
-        1 => le_u64.map(Value::Fixed64).parse(rest)?,
+        0 => varint_of.map(WireValue::Varint).parse(rest)?,
+        1 => le_u64.map(WireValue::Fixed64).parse(rest)?,
         2 => {
             let (rest, len) = varint_of(rest)?;
-            take(to_usize(len)).map(Value::Bytes).parse(rest)?
+            take(to_usize(len)).map(WireValue::Bytes).parse(rest)?
         }
-        5 => le_u32.map(Value::Fixed32).parse(rest)?,
+        5 => le_u32.map(WireValue::Fixed32).parse(rest)?,
         _ => return Err(nom::Err::Error(())),
     };
     Ok((rest, (number, value)))
@@ -94,7 +94,7 @@ pub fn fields(bytes: &[u8]) -> Fields<'_> {
 }
 
 impl<'a> Iterator for Fields<'a> {
-    type Item = Result<(u32, Value<'a>), BadField>;
+    type Item = Result<(u32, WireValue<'a>), BadField>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
@@ -134,6 +134,6 @@ mod tests {
     fn a_bad_field_tells_where() {
         let message = [0x08, 0x01, 0x12, 0x05, b'a'];
         let read: Vec<_> = fields(&message).collect();
-        assert_eq!(read, [Ok((1, Value::Varint(1))), Err(BadField(2))]);
+        assert_eq!(read, [Ok((1, WireValue::Varint(1))), Err(BadField(2))]);
     }
 }

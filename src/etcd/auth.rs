@@ -10,8 +10,8 @@ pub struct User {
     #[prost(bytes = "vec", tag = "2")]
     pub password: Vec<u8>,
     /// Roles, sorted.
-    #[prost(string, repeated, tag = "3")]
-    pub roles: Vec<String>,
+    #[prost(bytes = "vec", repeated, tag = "3")]
+    pub roles: Vec<Vec<u8>>,
     /// Options.
     #[prost(message, optional, tag = "4")]
     pub options: Option<UserOptions>,

@@ -21,8 +21,8 @@ use crate::raft::{
 };
 use crate::snap::file::{SnapFile, SnapName};
 use crate::snap::v2;
-use crate::wal::writer::Writer;
-use crate::wal::{Metadata, SegmentName, Snapshot};
+use crate::wal::writer::LogWriter;
+use crate::wal::{Metadata, SegmentName, SnapshotRecord};
 use crate::words::ids::{RaftIndex, Term};
 
 /// The term in which a new cluster begins.
@@ -37,9 +37,9 @@ pub fn commit(cluster: &NewCluster) -> RaftIndex {
 /// The only segment of a member's log: its name, and its bytes without the zeros that follow.
 #[must_use]
 pub fn log(cluster: &NewCluster, member: &NewMember, version: Minor) -> (SegmentName, Vec<u8>) {
-    let mut log = Writer::new(0);
+    let mut log = LogWriter::new(0);
     log.metadata(&Metadata { node_id: Some(member.id.get()), cluster_id: Some(cluster.id.get()) });
-    log.snapshot(&Snapshot { index: Some(0), term: Some(0), conf_state: None });
+    log.snapshot(&SnapshotRecord { index: Some(0), term: Some(0), conf_state: None });
     for (member, index) in cluster.voters().chain(cluster.learners()).zip(1..) {
         let kind = if member.learner { ConfChangeType::AddLearnerNode } else { ConfChangeType::AddNode };
         let change = ConfChange {
@@ -60,16 +60,16 @@ pub fn log(cluster: &NewCluster, member: &NewMember, version: Minor) -> (Segment
     let vote = cluster.voters().next().map_or(0, |member| member.id.get());
     log.state(&HardState { term: Some(TERM.get()), vote: Some(vote), commit: Some(commit(cluster).get()) });
     let conf_state = (version > Minor::V34).then(|| conf_state(cluster, version));
-    log.snapshot(&Snapshot { index: Some(commit(cluster).get()), term: Some(TERM.get()), conf_state });
+    log.snapshot(&SnapshotRecord { index: Some(commit(cluster).get()), term: Some(TERM.get()), conf_state });
     (SegmentName { sequence: 0, index: RaftIndex::default() }, log.into_bytes())
 }
 
 /// The raft snapshot, the same for all members.
 #[must_use]
 pub fn snapshot(cluster: &NewCluster, version: Minor) -> (SnapName, Vec<u8>) {
-    let members = cluster.members.iter().map(|m| v2::NewMember {
+    let members = cluster.members.iter().map(|m| v2::V2Member {
         id: m.id,
-        peer_urls: &m.peer_urls,
+        peer_urls: m.peer_urls.iter().map(String::as_str).collect(),
         learner: m.learner,
     });
     let data = v2::store(members, &[], None, u64::from(version > Minor::V35));

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::bolt::{Db, db, meta};
-use crate::codec::slice_at;
+use crate::codec::{slice_at, to_u64};
 use crate::io::Source;
 use crate::words::cause::Cause;
 use crate::words::error::{Error, Result};
@@ -16,7 +16,7 @@ pub const RAFT_SNAPSHOT_LIMIT: u64 = 256 << 20;
 pub const NEWEST_STORAGE: &str = "3.7";
 
 /// First bytes of what people mistake for a snapshot, and what it is.
-const FOREIGN: [(usize, &[u8], Foreign); 12] = [
+const FOREIGN: [(usize, &[u8], Foreign); 22] = [
     (0, b"\x1f\x8b", Foreign::Packed("a gzip file")),
     (0, b"PK\x03\x04", Foreign::Packed("a zip file")),
     (0, b"\x28\xb5\x2f\xfd", Foreign::Packed("a zstd file")),
@@ -26,6 +26,17 @@ const FOREIGN: [(usize, &[u8], Foreign); 12] = [
     (0, b"\x1f\x9d", Foreign::Packed("a compress (.Z) file")),
     (0, b"age-encryption.org/", Foreign::Packed("an age-encrypted file")),
     (0, b"-----BEGIN AGE", Foreign::Packed("an age-encrypted file")),
+    (0, b"Salted__", Foreign::Packed("an OpenSSL-encrypted file")),
+    (0, b"-----BEGIN PGP", Foreign::Packed("a PGP-encrypted file")),
+    // A session key for a public key (RSA of 2048 to 4096 bits, X25519), or for a passphrase.
+    (0, b"\x85\x01\x0c\x03", Foreign::Packed("a PGP-encrypted file")),
+    (0, b"\x85\x01\x8c\x03", Foreign::Packed("a PGP-encrypted file")),
+    (0, b"\x85\x02\x0c\x03", Foreign::Packed("a PGP-encrypted file")),
+    (0, b"\x84\x5e\x03", Foreign::Packed("a PGP-encrypted file")),
+    (0, b"\x8c\x0d\x04", Foreign::Packed("a PGP-encrypted file")),
+    (0, b"$ANSIBLE_VAULT;", Foreign::Packed("an Ansible vault")),
+    (0, b"\xff\xfe", Foreign::Utf16),
+    (0, b"\xfe\xff", Foreign::Utf16),
     (257, b"ustar", Foreign::Packed("a tar file")),
     (0, b"SQLite format 3\0", Foreign::Sqlite),
     (0, b"\x7fELF", Foreign::Program),
@@ -44,7 +55,11 @@ pub fn file_kind(source: &Source) -> Result<FileKind> {
         let big = [16, 4112]
             .iter()
             .any(|at| slice_at(&head, *at, 4).is_some_and(|word| word == meta::MAGIC.to_be_bytes()));
-        return Ok(if big { FileKind::BoltBigEndian } else { FileKind::Bolt });
+        return Ok(match big {
+            true => FileKind::BoltBigEndian,
+            false if has_line_ends(source)? => FileKind::Foreign(Foreign::CrLf),
+            false => FileKind::Bolt,
+        });
     }
     if let Some((.., what)) =
         FOREIGN.iter().find(|(at, magic, _)| slice_at(&head, *at, magic.len()) == Some(*magic))
@@ -60,10 +75,38 @@ pub fn file_kind(source: &Source) -> Result<FileKind> {
     if extension == Some("snap") {
         return Ok(FileKind::RaftSnapshot);
     }
+    if let Some(at) = database_behind(source)? {
+        return Ok(FileKind::Foreign(Foreign::Behind(at)));
+    }
     // The head may end inside a character.
     let utf8 = std::str::from_utf8(&head).map_or_else(|e| e.error_len().is_none(), |_| true);
     let text = utf8 && head.iter().all(|b| matches!(b, b'\t' | b'\n' | b'\r' | 0x20..=0x7e | 0x80..=0xff));
     Ok(if text { FileKind::Foreign(Foreign::Text) } else { FileKind::Unknown })
+}
+
+/// Bytes at the front of a file that are looked at for what happened to it.
+const FRONT: usize = 1 << 20;
+
+/// Whether every line feed of a database has a carriage return before it. Then no page is where it was, and the length
+/// is none that a database has, with a trailer or without.
+fn has_line_ends(source: &Source) -> Result<bool> {
+    if matches!(source.len().checked_rem(512), Some(0 | 32)) {
+        return Ok(false);
+    }
+    let front = source.head(FRONT).map_err(|c| Error::unreadable(source.path(), c))?;
+    let feeds = front.iter().filter(|byte| **byte == b'\n').count();
+    let pairs = front.windows(2).filter(|pair| *pair == b"\r\n").count();
+    Ok(feeds > 0 && feeds == pairs)
+}
+
+/// Where a database begins behind something else, as a line that a shell or a program printed first.
+fn database_behind(source: &Source) -> Result<Option<u64>> {
+    let front = source.head(FRONT).map_err(|c| Error::unreadable(source.path(), c))?;
+    let magic = meta::MAGIC.to_le_bytes();
+    let begins = |(_, bytes): &(usize, &[u8])| {
+        slice_at(bytes, 16, 4) == Some(&magic) && meta::Meta::parse(bytes).is_ok()
+    };
+    Ok(front.windows(meta::LEN).enumerate().skip(1).find(begins).map(|(at, _)| to_u64(at)))
 }
 
 /// Opens a file that must be a bbolt database.

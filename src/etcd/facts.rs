@@ -4,14 +4,17 @@ use prost::Message;
 use serde::Serialize;
 
 use crate::codec::array_at;
+use crate::codec::json::quote;
 use crate::etcd::alarm::{AlarmMember, AlarmType};
 use crate::etcd::auth::{PermissionType, Role, User};
 use crate::etcd::lease::Lease;
-use crate::etcd::member::{ConfState, Downgrade, Member};
+use crate::etcd::member::{Downgrade, Member, StoredConfState};
 use crate::etcd::revision::BucketKey;
+use crate::etcd::semver::{NoVersion, Semver};
 use crate::words::error::{At, Corrupt};
 use crate::words::finding::Code;
 use crate::words::ids::{LeaseId, MemberId, RaftIndex, Term};
+use crate::words::text::Told;
 
 /// The content of the buckets other than `key`.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -21,15 +24,15 @@ pub struct Facts {
     /// That entry's term; kept since 3.5.
     pub term: Option<Term>,
     /// Raft membership; kept since 3.5.
-    pub conf_state: Option<ConfState>,
+    pub conf_state: Option<StoredConfState>,
     /// The compaction that was asked for last.
     pub scheduled_compact_revision: Option<i64>,
     /// The compaction that was finished last.
     pub finished_compact_revision: Option<i64>,
     /// `meta/storageVersion`; kept since 3.6.
-    pub storage_version: Option<String>,
+    pub storage_version: Option<Told>,
     /// The version all members agreed on.
-    pub cluster_version: Option<String>,
+    pub cluster_version: Option<Told>,
     /// Whether the cluster is on its way to an older version.
     pub downgrade: Option<Downgrade>,
     /// Members.
@@ -92,6 +95,9 @@ pub struct UserFact {
     pub roles: Vec<String>,
     /// Whether a password is set.
     pub has_password: bool,
+    /// Whether a role's name is other bytes than UTF-8.
+    #[serde(skip)]
+    pub has_role_not_utf8: bool,
 }
 
 /// A role.
@@ -154,8 +160,19 @@ impl Facts {
 
     fn take_cluster(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
         match key {
-            b"clusterVersion" => text(value).map(|v| self.cluster_version = Some(v)),
-            b"downgrade" => json(value).map(|d| self.downgrade = Some(d)),
+            b"clusterVersion" => {
+                let version = self.cluster_version.insert(text(value)?.into());
+                panics_at(version.raw(), "the cluster version")
+            }
+            b"downgrade" => {
+                let downgrade: &Downgrade = self.downgrade.insert(json(value)?);
+                // The version is asked for only while a downgrade is under way.
+                if downgrade.enabled {
+                    panics_at(downgrade.target_version.raw(), "the version that a downgrade goes to")
+                } else {
+                    Ok(())
+                }
+            }
             _ => self.unknown(b"cluster", key),
         }
     }
@@ -213,7 +230,8 @@ impl Facts {
         let user = User::decode(value).map_err(|e| e.to_string())?;
         self.auth.users.push(UserFact {
             name: show(key),
-            roles: user.roles,
+            has_role_not_utf8: user.roles.iter().any(|role| std::str::from_utf8(role).is_err()),
+            roles: user.roles.iter().map(|role| show(role)).collect(),
             has_password: !user.password.is_empty(),
         });
         if user.name == key { Ok(()) } else { Err(format!("the value names user {}", show(&user.name))) }
@@ -237,7 +255,7 @@ impl Facts {
             b"confState" => json(value).map(|c| self.conf_state = Some(c)),
             b"scheduledCompactRev" => revision(value).map(|r| self.scheduled_compact_revision = Some(r)),
             b"finishedCompactRev" => revision(value).map(|r| self.finished_compact_revision = Some(r)),
-            b"storageVersion" => text(value).map(|v| self.storage_version = Some(v)),
+            b"storageVersion" => text(value).map(|v| self.storage_version = Some(v.into())),
             _ => self.unknown(b"meta", key),
         }
     }
@@ -275,6 +293,15 @@ fn number(value: &[u8]) -> Result<u64, String> {
 
 fn revision(value: &[u8]) -> Result<i64, String> {
     BucketKey::parse(value).map(|key| key.revision.main).map_err(|e| e.to_string())
+}
+
+/// What etcd does not parse, it panics at.
+fn panics_at(version: &str, what: &str) -> Result<(), String> {
+    Semver::parse(version).map(drop).map_err(|why| {
+        let three = why == NoVersion::NotThree && version.split('.').count() == 2;
+        let starts = if three { "; 3.8 takes it" } else { "" };
+        format!("{what} {} {why}: etcd up to 3.7 panics at it when it starts{starts}", quote(version))
+    })
 }
 
 fn text(value: &[u8]) -> Result<String, String> {

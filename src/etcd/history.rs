@@ -63,7 +63,26 @@ impl History {
         // The marker that a restore with a bumped revision leaves has no KeyValue at all.
         } else if !kv.key.is_empty() || kv.mod_revision != 0 || kv.version != 0 {
             check_put(before, revision, kv, sure, compacted, fault);
+            if let Some(deleted) = before.filter(|b| b.tombstone() && b.revision().main == revision.main)
+                && revision.main >= self.compact
+            {
+                fault(Code::DeletedAndPut, self.deleted_and_put(deleted.revision()));
+            }
         }
+    }
+
+    /// A key goes on in two generations of one main revision. A compaction at that revision keeps the first, which ends
+    /// there, and with it the deletion (`keyIndex.doCompact` @ v3.6); one that came later has kept the put.
+    fn deleted_and_put(&self, deleted: Revision) -> String {
+        let when = if deleted.main == self.compact {
+            "at which a compaction was asked for and not finished: etcd loses the key as soon as it starts"
+        } else {
+            "at which nothing may be compacted: etcd would lose the key"
+        };
+        format!(
+            "the transaction that deleted the key at {deleted} put it again, in revision {}, {when}",
+            deleted.main
+        )
     }
 
     /// Main revisions follow each other without a hole after the compaction, and so do the changes in one.

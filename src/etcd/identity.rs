@@ -40,7 +40,11 @@ impl NewMember {
         let name =
             if self.name.is_empty() { String::new() } else { format!(",\"name\":{}", quote(&self.name)) };
         let learner = if self.learner { ",\"isLearner\":true" } else { "" };
-        format!("{{\"id\":{},\"peerURLs\":{}{learner}{name}}}", self.id.get(), strings(&self.peer_urls))
+        format!(
+            "{{\"id\":{},\"peerURLs\":{}{learner}{name}}}",
+            self.id.get(),
+            strings(self.peer_urls.iter().map(String::as_str))
+        )
     }
 }
 

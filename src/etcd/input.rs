@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::datadir;
+use super::datadir::{self, DataDir};
 use crate::io::Source;
 use crate::words::error::Result;
 
@@ -10,7 +10,11 @@ use crate::words::error::Result;
 ///
 /// A verb takes whatever becomes one: `"backup.db"`, a path, a source or a borrowed source.
 #[derive(Debug, Clone)]
-pub struct Input(Given);
+pub struct Input {
+    given: Given,
+    /// Where the log of a data directory is, if it is elsewhere.
+    wal_dir: Option<PathBuf>,
+}
 
 #[derive(Debug, Clone)]
 enum Given {
@@ -22,16 +26,36 @@ impl Input {
     /// The path: of an open source, the name that it goes by.
     #[must_use]
     pub fn path(&self) -> &Path {
-        match &self.0 {
+        match &self.given {
             Given::Path(path) => path,
             Given::Open(source) => source.path(),
         }
     }
 
+    /// The same, with the log of a data directory that keeps it elsewhere (`--wal-dir` of etcd).
+    #[must_use]
+    pub fn with_wal_dir(self, dir: impl Into<Option<PathBuf>>) -> Input {
+        Input { wal_dir: dir.into(), ..self }
+    }
+
+    /// Where the log is, if that was said.
+    #[must_use]
+    pub fn wal_dir(&self) -> Option<&Path> {
+        self.wal_dir.as_deref()
+    }
+
+    /// Lists the files of a data directory.
+    ///
+    /// # Errors
+    /// As [`DataDir::list`].
+    pub fn directory(&self) -> Result<DataDir> {
+        DataDir::list(self.path(), self.wal_dir())
+    }
+
     /// The source that was given, if it was one and not a path.
     #[must_use]
     pub fn as_open(&self) -> Option<&Source> {
-        match &self.0 {
+        match &self.given {
             Given::Path(_) => None,
             Given::Open(source) => Some(source),
         }
@@ -48,7 +72,7 @@ impl Input {
     /// # Errors
     /// As [`Source::open`]; none for what is open already.
     pub fn open(&self) -> Result<Source> {
-        match &self.0 {
+        match &self.given {
             Given::Path(path) => Source::open(path),
             Given::Open(source) => Ok(source.clone()),
         }
@@ -67,7 +91,7 @@ impl Input {
 
 impl From<PathBuf> for Input {
     fn from(path: PathBuf) -> Input {
-        Input(Given::Path(path))
+        Input { given: Given::Path(path), wal_dir: None }
     }
 }
 
@@ -97,7 +121,7 @@ impl From<String> for Input {
 
 impl From<Source> for Input {
     fn from(source: Source) -> Input {
-        Input(Given::Open(source))
+        Input { given: Given::Open(source), wal_dir: None }
     }
 }
 

@@ -7,7 +7,7 @@ use prost::encoding::{WireType, encode_key, encode_varint};
 
 use super::BucketKey;
 use crate::codec::to_u64;
-use crate::codec::wire::{BadField, Value, fields};
+use crate::codec::wire::{BadField, WireValue, fields};
 use crate::words::finding::Code;
 use crate::words::ids::LeaseId;
 
@@ -37,12 +37,12 @@ impl<'a> KeyValue<'a> {
         let mut kv = KeyValue::default();
         for field in fields(bytes) {
             match field? {
-                (1, Value::Bytes(key)) => kv.key = key,
-                (2, Value::Varint(n)) => kv.create_revision = n.cast_signed(),
-                (3, Value::Varint(n)) => kv.mod_revision = n.cast_signed(),
-                (4, Value::Varint(n)) => kv.version = n.cast_signed(),
-                (5, Value::Bytes(value)) => kv.value = value,
-                (6, Value::Varint(n)) => kv.lease = n.cast_signed(),
+                (1, WireValue::Bytes(key)) => kv.key = key,
+                (2, WireValue::Varint(n)) => kv.create_revision = n.cast_signed(),
+                (3, WireValue::Varint(n)) => kv.mod_revision = n.cast_signed(),
+                (4, WireValue::Varint(n)) => kv.version = n.cast_signed(),
+                (5, WireValue::Bytes(value)) => kv.value = value,
+                (6, WireValue::Varint(n)) => kv.lease = n.cast_signed(),
                 (1..=6, _) => return Err(BadField(0)),
                 _ => {}
             }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::words::ids::MemberId;
+use crate::words::text::Told;
 
 /// A member.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -12,13 +13,13 @@ pub struct Member {
     pub id: MemberId,
     /// Its name; empty until it has published itself.
     #[serde(default)]
-    pub name: String,
+    pub name: Told,
     /// Where other members reach it.
     #[serde(default, rename(deserialize = "peerURLs"), deserialize_with = "null_is_empty")]
-    pub peer_urls: Vec<String>,
+    pub peer_urls: Vec<Told>,
     /// Where clients reach it.
     #[serde(default, rename(deserialize = "clientURLs"), deserialize_with = "null_is_empty")]
-    pub client_urls: Vec<String>,
+    pub client_urls: Vec<Told>,
     /// Whether it only learns.
     #[serde(default, rename(deserialize = "isLearner"))]
     pub is_learner: bool,
@@ -26,7 +27,7 @@ pub struct Member {
 
 /// The raft membership as `meta/confState` keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct ConfState {
+pub struct StoredConfState {
     /// Members that vote.
     #[serde(default, deserialize_with = "ids")]
     pub voters: Vec<MemberId>,
@@ -49,7 +50,7 @@ pub struct ConfState {
 pub struct Downgrade {
     /// The version the cluster is going down to.
     #[serde(default, rename(deserialize = "target-version"))]
-    pub target_version: String,
+    pub target_version: Told,
     /// Whether a downgrade is going on.
     #[serde(default)]
     pub enabled: bool,

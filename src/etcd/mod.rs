@@ -17,6 +17,7 @@ pub mod peer_url;
 pub mod request;
 pub mod revision;
 pub mod schema;
+pub mod semver;
 pub mod small;
 pub mod stored;
 

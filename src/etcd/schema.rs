@@ -2,8 +2,10 @@
 
 use crate::bolt::Db;
 use crate::etcd::facts::Facts;
+use crate::etcd::semver::Semver;
 use crate::words::error::{At, Corrupt};
 use crate::words::finding::Code;
+use crate::words::text::Told;
 
 /// Every bucket, in the order bbolt keeps them. All are at the top level, in every version from 3.4 on.
 pub const BUCKETS: [&str; 10] = [
@@ -84,7 +86,7 @@ pub fn missing<'n>(names: impl Iterator<Item = &'n [u8]>, db: &Db<'_>) -> Vec<Co
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct StorageVersion {
     /// Major and minor, as `3.5`; `None` when the file does not tell.
-    pub version: Option<String>,
+    pub version: Option<Told>,
     /// Whether the file states it, rather than our inferring it.
     pub stated: bool,
     /// Why.
@@ -95,11 +97,13 @@ pub struct StorageVersion {
 #[must_use]
 pub fn storage_version(facts: &Facts) -> StorageVersion {
     let inferred =
-        |version: &str, reason| StorageVersion { version: Some(version.to_owned()), stated: false, reason };
-    if let Some(stated) = facts.storage_version.as_deref().filter(|v| !v.is_empty()) {
+        |version: &str, reason| StorageVersion { version: Some(version.into()), stated: false, reason };
+    // One that etcd cannot parse it takes for none (`UnsafeReadStorageVersion`).
+    let stated = facts.storage_version.as_ref().map(Told::raw);
+    if let Some(stated) = stated.filter(|v| Semver::parse(v).is_ok()) {
         let minor: Vec<&str> = stated.split('.').take(2).collect();
         return StorageVersion {
-            version: Some(minor.join(".")),
+            version: Some(minor.join(".").into()),
             stated: true,
             reason: "meta/storageVersion states it",
         };
@@ -110,5 +114,13 @@ pub fn storage_version(facts: &Facts) -> StorageVersion {
     if facts.consistent_index.is_some() {
         return inferred("3.4", "meta/consistent_index is there, meta/term is not");
     }
-    StorageVersion { version: None, stated: false, reason: "the meta bucket has no consistent index" }
+    let agreed = facts.cluster_version.as_ref().map(Told::raw).and_then(Minor::of);
+    match agreed {
+        Some(minor) => {
+            inferred(minor.name(), "nothing was ever written, and cluster/clusterVersion names it")
+        }
+        None => {
+            StorageVersion { version: None, stated: false, reason: "the meta bucket has no consistent index" }
+        }
+    }
 }

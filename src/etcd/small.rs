@@ -6,7 +6,6 @@ use crate::bolt::{Db, Item, LeafElement, Page};
 use crate::etcd::{Facts, schema, stored};
 use crate::words::collector::Collector;
 use crate::words::error::{At, Corrupt, Error, Result};
-use crate::words::finding::Code;
 use crate::words::monitor::Monitor;
 
 /// What was read of a database.
@@ -73,7 +72,7 @@ pub fn facts<'n>(db: &Db<'_>, names: &[&'n str], each: &mut Each<'_, 'n>) -> Res
     Ok(facts)
 }
 
-/// Everything the small buckets say but `lease` and those of users, and the last stored revision.
+/// Everything the small buckets say but `lease` and those of users, and the last stored revision that decodes.
 ///
 /// # Errors
 /// [`Error::Damaged`] when a page on the way cannot be read.
@@ -83,10 +82,7 @@ pub fn facts_and_last(db: &Db<'_>) -> Result<(Facts, i64)> {
     let names = ["alarm", "cluster", "members", "members_removed", "meta"];
     let facts = facts(db, &names, &mut |_, _, _| Ok(())).map_err(damaged)?;
     let Some(keys) = db.root().bucket(stored::BUCKET).map_err(damaged)? else { return Ok((facts, 0)) };
-    let last = match stored::last(&keys) {
-        Err(corrupt) if corrupt.code == Code::RevisionKey => None,
-        last => last.map_err(damaged)?,
-    };
+    let last = stored::last_that_decodes(&keys).map_err(damaged)?;
     Ok((facts, last.map_or(0, |key| key.revision.main)))
 }
 

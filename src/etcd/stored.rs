@@ -2,7 +2,7 @@
 //!
 //! This is the only place where an element of that bucket is decoded. [`read`] takes one element; [`Reader`] is the
 //! visitor of a walk that hands every one of them to some [`Revisions`], and does with what it cannot read as its
-//! [`Policy`] says.
+//! [`OnFault`] says.
 
 use std::ops::RangeInclusive;
 
@@ -117,6 +117,22 @@ pub fn last(keys: &Bucket<'_, '_>) -> Result<Option<BucketKey>, Box<Corrupt>> {
     key.map(Some).map_err(|fault| fault.corrupt(At::default().bucket(BUCKET).key(item.key)))
 }
 
+/// The last stored revision whose key decodes; `None` when there is none.
+///
+/// # Errors
+/// Damage on the way to it.
+pub fn last_that_decodes(keys: &Bucket<'_, '_>) -> Result<Option<BucketKey>, Box<Corrupt>> {
+    let mut cursor = keys.cursor();
+    let mut item = cursor.last()?;
+    while let Some(there) = item {
+        if let Some(key) = read_key(there.key).ok().filter(|_| !there.is_bucket) {
+            return Ok(Some(key));
+        }
+        item = cursor.prev()?;
+    }
+    Ok(None)
+}
+
 /// One stored version of a key.
 #[derive(Debug, Clone, Copy)]
 pub struct Stored<'p> {
@@ -144,7 +160,7 @@ pub trait Revisions {
 
 /// What is done with what cannot be read. Pages that break a rule are told of with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Policy {
+pub enum OnFault {
     /// The walk ends with the page where it is; so many faults of each kind are kept.
     Strict(u64),
     /// It is left out; so many faults of each kind are kept, and all are counted.
@@ -155,7 +171,7 @@ pub enum Policy {
 
 /// Hands out what the bucket of `db` stores, on the calling thread. What cannot be read is left out.
 pub fn skim<R: Revisions>(db: &Db<'_>, monitor: &dyn Monitor, to: R) -> R {
-    let mut reader = Reader::new(to, Policy::Skip);
+    let mut reader = Reader::new(to, OnFault::Skip);
     if let Ok(Some(keys)) = db.root().bucket(BUCKET) {
         walk(&keys, Shared::new(&Visited::new(db), monitor), &mut reader);
     }
@@ -168,21 +184,21 @@ pub struct Reader<R> {
     pub to: R,
     /// What could not be read.
     pub faults: Collector<Corrupt>,
-    policy: Policy,
+    policy: OnFault,
     span: RangeInclusive<i64>,
 }
 
 impl<R: Revisions> Reader<R> {
     /// Of all revisions.
-    pub fn new(to: R, policy: Policy) -> Reader<R> {
+    pub fn new(to: R, policy: OnFault) -> Reader<R> {
         Reader::within(i64::MIN..=i64::MAX, to, policy)
     }
 
     /// Of those whose main part is in `span`; what is stored under others is not looked at.
-    pub fn within(span: RangeInclusive<i64>, to: R, policy: Policy) -> Reader<R> {
+    pub fn within(span: RangeInclusive<i64>, to: R, policy: OnFault) -> Reader<R> {
         let keep = match policy {
-            Policy::Strict(keep) | Policy::Tell(keep) => keep,
-            Policy::Skip => 0,
+            OnFault::Strict(keep) | OnFault::Tell(keep) => keep,
+            OnFault::Skip => 0,
         };
         Reader { to, faults: Collector::new(keep), policy, span }
     }
@@ -197,7 +213,7 @@ impl<R: Revisions> Reader<R> {
             return Ok(None);
         }
         let kv = read_value(key, element.value)?;
-        if self.policy != Policy::Skip {
+        if self.policy != OnFault::Skip {
             check(key, &kv, element.value)?;
         }
         Ok(Some((key, kv)))
@@ -210,7 +226,7 @@ impl<R: Revisions> Visitor for Reader<R> {
             match self.read(element) {
                 Ok(Some((key, kv))) => self.to.each(&Stored { key, kv, element: *element, page: page.id }),
                 Ok(None) => {}
-                Err(fault) if self.policy == Policy::Skip => {
+                Err(fault) if self.policy == OnFault::Skip => {
                     self.faults.count(fault.code());
                 }
                 Err(fault) => self.fault(*fault.corrupt(page.element_at(element.index).key(element.key))),
@@ -225,6 +241,6 @@ impl<R: Revisions> Visitor for Reader<R> {
     }
 
     fn enough(&self) -> bool {
-        self.to.enough() || (matches!(self.policy, Policy::Strict(_)) && !self.faults.is_empty())
+        self.to.enough() || (matches!(self.policy, OnFault::Strict(_)) && !self.faults.is_empty())
     }
 }

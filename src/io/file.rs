@@ -4,8 +4,9 @@
 //! offset then.
 
 use std::fs::File;
-use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
-use std::path::Path;
+use std::io;
+use std::os::unix::fs::{FileExt, FileTypeExt};
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Advice, Mode, OFlags};
 
@@ -19,7 +20,7 @@ use crate::words::finding::Code;
 /// A regular file or a block device, and what it was when it was opened.
 #[derive(Debug)]
 pub(super) struct InputFile {
-    file: File,
+    file: Handle,
     /// Bytes, when it was opened.
     len: u64,
     /// Its state then.
@@ -28,14 +29,52 @@ pub(super) struct InputFile {
     pub(super) is_regular: bool,
 }
 
+/// The open file, or where it is.
+#[derive(Debug)]
+enum Handle {
+    Open(File),
+    /// It is one of many, and opened for each read.
+    At(PathBuf),
+}
+
+/// A file for as long as it is asked.
+enum Held<'f> {
+    Open(&'f File),
+    Again(File),
+}
+
+impl std::ops::Deref for Held<'_> {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        match self {
+            Held::Open(file) => file,
+            Held::Again(file) => file,
+        }
+    }
+}
+
 impl InputFile {
+    /// The same file, opened again for each read: another one in its place is an error.
+    pub(super) fn closed(self, path: &Path) -> InputFile {
+        InputFile { file: Handle::At(path.to_path_buf()), ..self }
+    }
+
+    fn file(&self) -> io::Result<Held<'_>> {
+        let path = match &self.file {
+            Handle::Open(file) => return Ok(Held::Open(file)),
+            Handle::At(path) => path,
+        };
+        let file = open(path)?;
+        let stamp = Stamp::of(&file.metadata()?);
+        if (stamp.device, stamp.inode) != (self.opened.device, self.opened.inode) {
+            return Err(io::Error::other("another file is there now"));
+        }
+        Ok(Held::Again(file))
+    }
+
     pub(super) fn open(path: &Path) -> Result<InputFile> {
-        // O_NONBLOCK so that a FIFO does not hang; O_NOATIME leaves no trace, where the owner allows it.
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let fd = rustix::fs::open(path, flags | OFlags::NOATIME, Mode::empty())
-            .or_else(|_| rustix::fs::open(path, flags, Mode::empty()))
-            .map_err(|errno| Error::unreadable(path, std::io::Error::from(errno)))?;
-        InputFile::of(path, File::from(fd))
+        InputFile::of(path, open(path).map_err(|error| Error::unreadable(path, error))?)
     }
 
     pub(super) fn of(path: &Path, file: File) -> Result<InputFile> {
@@ -51,12 +90,18 @@ impl InputFile {
         } else {
             return Err(Error::unreadable(path, Cause::NotAFile));
         };
-        Ok(InputFile { opened: stamp(&metadata), is_regular: kind.is_file(), file, len })
+        Ok(InputFile {
+            opened: Stamp::of(&metadata),
+            is_regular: kind.is_file(),
+            file: Handle::Open(file),
+            len,
+        })
     }
 
     #[cfg(feature = "mmap")]
-    pub(super) fn handle(&self) -> &File {
-        &self.file
+    /// The open file; there is none of one that is opened for each read.
+    pub(super) fn handle(&self) -> Option<&File> {
+        if let Handle::Open(file) = &self.file { Some(file) } else { None }
     }
 
     pub(super) fn len(&self) -> u64 {
@@ -69,13 +114,15 @@ impl InputFile {
 
     pub(super) fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Box<Corrupt>> {
         let wanted = to_u64(buf.len());
-        self.file.read_exact_at(buf, offset).map_err(|error| {
-            let what = if error.kind() == std::io::ErrorKind::UnexpectedEof {
-                let now = self.file.metadata().map_or(0, |m| m.len());
-                format!(
-                    "{wanted} bytes wanted here, but the file ends at byte {now} (it had {} when it was opened)",
-                    self.len
-                )
+        self.file().and_then(|file| file.read_exact_at(buf, offset)).map_err(|error| {
+            let what = if error.kind() == io::ErrorKind::UnexpectedEof {
+                let now = self.file().and_then(|file| file.metadata()).map_or(0, |m| m.len());
+                let before = if now == self.len {
+                    String::new()
+                } else {
+                    format!(" (it had {} when it was opened)", self.len)
+                };
+                format!("{wanted} bytes wanted here, but the file ends at byte {now}{before}")
             } else {
                 format!("{wanted} bytes wanted here: {error}")
             };
@@ -84,14 +131,17 @@ impl InputFile {
     }
 
     pub(super) fn advise_sequential(&self) {
-        let _ = rustix::fs::fadvise(&self.file, 0, None, Advice::Sequential);
+        if let Handle::Open(file) = &self.file {
+            let _ = rustix::fs::fadvise(file, 0, None, Advice::Sequential);
+        }
     }
 
     pub(super) fn is_cached(&self, offset: u64) -> bool {
         let mut byte = [0];
+        let Ok(file) = self.file() else { return true };
         let read = rustix::io::preadv2(
-            &self.file,
-            &mut [std::io::IoSliceMut::new(&mut byte)],
+            &*file,
+            &mut [io::IoSliceMut::new(&mut byte)],
             offset,
             rustix::io::ReadWriteFlags::NOWAIT,
         );
@@ -103,9 +153,10 @@ impl InputFile {
         if dest::is_ours(self.opened.device, self.opened.inode) {
             return Lock::Free;
         }
-        match self.file.try_lock_shared() {
+        let Ok(file) = self.file() else { return Lock::Unknown };
+        match file.try_lock_shared() {
             Ok(()) => {
-                let _ = self.file.unlock();
+                let _ = file.unlock();
                 Lock::Free
             }
             Err(std::fs::TryLockError::WouldBlock) => Lock::Held,
@@ -115,7 +166,8 @@ impl InputFile {
 
     pub(super) fn ofd_lock(&self) -> Lock {
         let wanted = rustix::process::Flock::from(rustix::process::FlockType::ReadLock);
-        match rustix::process::fcntl_getlk(&self.file, &wanted) {
+        let Ok(file) = self.file() else { return Lock::Unknown };
+        match rustix::process::fcntl_getlk(&*file, &wanted) {
             Ok(None) => Lock::Free,
             Ok(Some(_)) => Lock::Held,
             Err(_) => Lock::Unknown,
@@ -123,10 +175,14 @@ impl InputFile {
     }
 
     pub(super) fn stamp(&self) -> Option<Stamp> {
-        self.file.metadata().ok().as_ref().map(stamp)
+        self.file().and_then(|file| file.metadata()).ok().as_ref().map(Stamp::of)
     }
 }
 
-fn stamp(m: &std::fs::Metadata) -> Stamp {
-    Stamp { device: m.dev(), inode: m.ino(), len: m.len(), modified: (m.mtime(), m.mtime_nsec()) }
+fn open(path: &Path) -> io::Result<File> {
+    // O_NONBLOCK so that a FIFO does not hang; O_NOATIME leaves no trace, where the owner allows it.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let fd = rustix::fs::open(path, flags | OFlags::NOATIME, Mode::empty())
+        .or_else(|_| rustix::fs::open(path, flags, Mode::empty()))?;
+    Ok(File::from(fd))
 }

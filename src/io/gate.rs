@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
-use super::parallel::{THREADS, join};
+use super::parallel::{THREADS, behind};
 use crate::codec::to_usize;
 use crate::io::Source;
 
@@ -91,7 +91,7 @@ fn beside_reader<R>(source: &Source, work: impl FnOnce(&Gate) -> R) -> R {
         gate.stop();
         done
     };
-    join(|| read_ahead(source, &gate), here).1
+    behind(|| read_ahead(source, &gate), here).1
 }
 
 fn read_ahead(source: &Source, gate: &Gate) {

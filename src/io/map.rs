@@ -45,9 +45,12 @@ impl Map {
         let Ok(len) = usize::try_from(file.len()) else {
             return Err((file, io::Error::from(io::ErrorKind::FileTooLarge)));
         };
+        let Some(open) = file.handle() else {
+            return Err((file, io::Error::from(io::ErrorKind::Unsupported)));
+        };
         // SAFETY: nobody writes to the file or shortens it while the map lives, see above. The map is private and
         // read-only, and `len` is what the file had when it was opened.
-        match unsafe { MmapOptions::new().len(len).map_copy_read_only(file.handle()) } {
+        match unsafe { MmapOptions::new().len(len).map_copy_read_only(open) } {
             Ok(bytes) => Ok(Map { file, bytes }),
             Err(error) => Err((file, error)),
         }
@@ -65,7 +68,7 @@ impl Map {
 /// Whether a file is in memory only and the kernel keeps everybody from changing it: a memory file with both seals.
 pub(super) fn is_constant(file: &InputFile) -> bool {
     let constant = SealFlags::SHRINK | SealFlags::WRITE;
-    fcntl_get_seals(file.handle()).is_ok_and(|seals| seals.contains(constant))
+    file.handle().and_then(|open| fcntl_get_seals(open).ok()).is_some_and(|seals| seals.contains(constant))
         // It may have been shortened between being opened and being sealed.
         && file.stamp().is_some_and(|now| now.len >= file.len())
 }

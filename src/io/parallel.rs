@@ -1,32 +1,58 @@
-//! Work on several threads, where there are threads (feature `threads`), and the same work one after the other where
-//! there are none. The only place that asks which it is.
+//! Work on several threads, where there are threads (feature `threads`) and the system gives some, and the same work
+//! one after the other where not. The only place that asks which it is.
+
+use std::panic::resume_unwind;
+use std::sync::{Mutex, PoisonError};
+use std::thread::{Builder, scope};
 
 /// Whether work is done on several threads.
 pub const THREADS: bool = cfg!(feature = "threads");
 
 /// Does both: `beside` on a thread of its own while this one does `here`, or `here` first and `beside` after it. So
-/// `here` must never wait for `beside` unless there are [`THREADS`].
+/// `here` must never wait for `beside`.
 ///
 /// A panic of either is one of the caller.
 pub fn join<A: Send, B>(beside: impl FnOnce() -> A + Send, here: impl FnOnce() -> B) -> (A, B) {
-    if !THREADS {
-        let done = here();
-        return (beside(), done);
-    }
-    std::thread::scope(|scope| {
-        let beside = scope.spawn(beside);
-        let done = here();
-        (beside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), done)
+    both(beside, here, false)
+}
+
+/// The same for a `here` that may wait for `ahead`, which is done first where there is no thread for it. So `ahead`
+/// must never wait for `here`.
+pub fn behind<A: Send, B>(ahead: impl FnOnce() -> A + Send, here: impl FnOnce() -> B) -> (A, B) {
+    both(ahead, here, true)
+}
+
+fn both<A: Send, B>(beside: impl FnOnce() -> A + Send, here: impl FnOnce() -> B, first: bool) -> (A, B) {
+    // A thread that does not come to be drops what it was given: it takes its work from here.
+    let work = Mutex::new(Some(beside));
+    let done = || {
+        let work = work.lock().unwrap_or_else(PoisonError::into_inner).take();
+        work.map_or_else(|| resume_unwind(Box::new("done already")), |work| work())
+    };
+    scope(|scope| match if THREADS { Builder::new().spawn_scoped(scope, done).ok() } else { None } {
+        Some(thread) => {
+            let here = here();
+            (thread.join().unwrap_or_else(|panic| resume_unwind(panic)), here)
+        }
+        None if first => (done(), here()),
+        None => {
+            let here = here();
+            (done(), here)
+        }
     })
+}
+
+/// Starts the threads for work in pieces: so many, or one for each core if it is 0. The first who asks is heard.
+///
+/// Without it they are started by the first work. Where the system gives too few all is done on one.
+pub fn start(threads: usize) {
+    pooled::start(threads);
 }
 
 /// How many pieces of work are done at once.
 #[must_use]
 pub fn threads() -> usize {
-    #[cfg(feature = "threads")]
-    return rayon::current_num_threads();
-    #[cfg(not(feature = "threads"))]
-    1
+    pooled::threads()
 }
 
 /// What `each` makes of every `size` items (at least one), in the order of the items.
@@ -36,11 +62,43 @@ pub fn map_chunks<T: Sync, R: Send>(
     each: impl Fn(&[T]) -> R + Send + Sync,
 ) -> Vec<R> {
     #[cfg(feature = "threads")]
-    {
+    if pooled::start(0) {
         use rayon::iter::ParallelIterator;
         use rayon::slice::ParallelSlice;
-        items.par_chunks(size.max(1)).map(each).collect()
+        return items.par_chunks(size.max(1)).map(each).collect();
     }
-    #[cfg(not(feature = "threads"))]
     items.chunks(size.max(1)).map(each).collect()
+}
+
+/// rayon's threads, where there are any.
+#[cfg(feature = "threads")]
+mod pooled {
+    use std::error::Error;
+    use std::sync::OnceLock;
+
+    /// Whether there are any: rayon itself panics where they cannot be started.
+    pub(super) fn start(threads: usize) -> bool {
+        static STARTED: OnceLock<bool> = OnceLock::new();
+        let start = || match rayon::ThreadPoolBuilder::new().num_threads(threads).build_global() {
+            Ok(()) => true,
+            // What has a source is the system's; without one, the caller has started them.
+            Err(error) => error.source().is_none(),
+        };
+        rayon::current_thread_index().is_some() || *STARTED.get_or_init(start)
+    }
+
+    pub(super) fn threads() -> usize {
+        if start(0) { rayon::current_num_threads() } else { 1 }
+    }
+}
+
+#[cfg(not(feature = "threads"))]
+mod pooled {
+    pub(super) fn start(_: usize) -> bool {
+        false
+    }
+
+    pub(super) fn threads() -> usize {
+        1
+    }
 }

@@ -54,6 +54,24 @@ impl Source {
         Ok(Source::of(path, file))
     }
 
+    /// Opens files that belong together. Of more than a few none stays open: each is opened again when it is read, so
+    /// that their number is no matter.
+    ///
+    /// # Errors
+    /// As [`Source::open`].
+    pub fn open_all<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<Source>> {
+        let few = paths.len() <= 64;
+        let open =
+            |path: &P| if few { Source::open(path.as_ref()) } else { Source::open_again(path.as_ref()) };
+        paths.iter().map(open).collect()
+    }
+
+    fn open_again(path: &Path) -> Result<Source> {
+        let file = InputFile::open(path)?.closed(path);
+        let len = file.len();
+        Ok(Source { path: path.to_path_buf(), inner: Inner::File(Arc::new(file)), len })
+    }
+
     /// An already open file, which must be a regular file or a block device.
     ///
     /// # Errors

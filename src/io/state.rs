@@ -22,3 +22,11 @@ pub struct Stamp {
     /// Modification time: seconds since 1970 and nanoseconds.
     pub modified: (i64, i64),
 }
+
+#[cfg(feature = "fs")]
+impl Stamp {
+    pub(super) fn of(m: &std::fs::Metadata) -> Stamp {
+        use std::os::unix::fs::MetadataExt;
+        Stamp { device: m.dev(), inode: m.ino(), len: m.len(), modified: (m.mtime(), m.mtime_nsec()) }
+    }
+}

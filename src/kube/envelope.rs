@@ -17,7 +17,7 @@ use nom::multi::fold_many0;
 use nom::{Err, IResult, Parser};
 
 use super::cbor;
-use crate::codec::wire::{self, BadField, Value};
+use crate::codec::wire::{self, BadField, WireValue};
 
 /// What a stored object begins with when it is protobuf.
 pub const MAGIC: &[u8] = b"k8s\0";
@@ -167,7 +167,7 @@ fn type_meta(input: &[u8]) -> IResult<&[u8], (&[u8], &[u8]), ()> {
 /// A field, which must have bytes if its number is one of the first `known`.
 fn field<'a>(known: u32) -> impl Parser<&'a [u8], Output = (u32, &'a [u8]), Error = ()> {
     move |input| match wire::field(input) {
-        Ok((rest, (number, Value::Bytes(bytes)))) => Ok((rest, (number, bytes))),
+        Ok((rest, (number, WireValue::Bytes(bytes)))) => Ok((rest, (number, bytes))),
         Ok((rest, (number, _))) if number > known => Ok((rest, (number, &[][..]))),
         _ => Err(Err::Error(())),
     }

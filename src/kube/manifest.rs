@@ -150,20 +150,20 @@ pub enum ManifestError {
 
 /// A manifest.
 #[derive(Debug)]
-pub struct Manifest {
+pub struct StaticPod {
     container: Container,
     volumes: Vec<Volume>,
     /// etcd's flags without their dashes, with their values and where they are.
     flags: BTreeMap<String, (String, Origin)>,
 }
 
-impl Manifest {
+impl StaticPod {
     /// The manifest that these bytes are. Nothing in it makes it slow or large: the YAML parser counts what aliases
     /// repeat and how deep it goes.
     ///
     /// # Errors
     /// [`ManifestError`] when it is no manifest of a pod with a container of etcd.
-    pub fn parse(bytes: &[u8]) -> Result<Manifest, ManifestError> {
+    pub fn parse(bytes: &[u8]) -> Result<StaticPod, ManifestError> {
         let text = std::str::from_utf8(bytes).map_err(|_| ManifestError::NotUtf8)?;
         let pod: Pod = serde_saphyr::from_str(text)
             .map_err(|error| ManifestError::NotPod(error.without_snippet().to_string()))?;
@@ -177,7 +177,7 @@ impl Manifest {
         };
         let container = containers.into_iter().find(runs_etcd).ok_or(ManifestError::NoEtcd)?;
         let flags = flags(&container);
-        Ok(Manifest { container, volumes, flags })
+        Ok(StaticPod { container, volumes, flags })
     }
 
     /// What a flag of etcd, named without its dashes, is set to, if it is.
@@ -306,8 +306,8 @@ fn flags(container: &Container) -> BTreeMap<String, (String, Origin)> {
 mod tests {
     use super::*;
 
-    fn manifest(yaml: &str) -> Result<Manifest, String> {
-        Manifest::parse(yaml.as_bytes()).map_err(|error| error.to_string())
+    fn manifest(yaml: &str) -> Result<StaticPod, String> {
+        StaticPod::parse(yaml.as_bytes()).map_err(|error| error.to_string())
     }
 
     const HEAD: &str =

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::envelope::Envelope;
-use crate::codec::wire::{Value, fields};
+use crate::codec::wire::{WireValue, fields};
 
 /// What the keys of Leases begin with. Kubernetes renews one for every node and controller each few seconds, so the
 /// newest time in them tells when a snapshot was taken, whatever time a copy of the file carries.
@@ -57,7 +57,7 @@ fn written_protobuf(envelope: &Envelope<'_>, new: bool) -> Option<Timestamp> {
             take(time(metadata, 8));
         }
         for (_, value) in fields(metadata).map_while(Result::ok).filter(|(number, _)| *number == 17) {
-            if let Value::Bytes(managed) = value {
+            if let WireValue::Bytes(managed) = value {
                 take(time(managed, 4));
             }
         }
@@ -181,20 +181,20 @@ fn time(bytes: &[u8], wanted: u32) -> Option<Timestamp> {
     Timestamp::new(seconds, nanos).ok()
 }
 
-fn last(bytes: &[u8], wanted: u32) -> Option<Value<'_>> {
+fn last(bytes: &[u8], wanted: u32) -> Option<WireValue<'_>> {
     fields(bytes).map_while(Result::ok).filter(|(number, _)| *number == wanted).map(|(_, value)| value).last()
 }
 
 fn message(bytes: &[u8], wanted: u32) -> Option<&[u8]> {
     match last(bytes, wanted)? {
-        Value::Bytes(bytes) => Some(bytes),
+        WireValue::Bytes(bytes) => Some(bytes),
         _ => None,
     }
 }
 
 fn number(bytes: &[u8], wanted: u32) -> Option<u64> {
     match last(bytes, wanted)? {
-        Value::Varint(number) => Some(number),
+        WireValue::Varint(number) => Some(number),
         _ => None,
     }
 }

@@ -6,8 +6,8 @@
 //! same with the pages of its own machine's size.
 
 use std::borrow::Cow;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -15,13 +15,14 @@ use serde::Serialize;
 
 use super::verify::{Closeness, Level, TrailerState, Verification, refuse_damage, verify_file};
 use crate::bolt::Db;
-use crate::bolt::writer::Freelist;
-use crate::etcd::datadir;
+use crate::bolt::writer::FreelistPage;
+use crate::etcd::datadir::{self, DataDir};
 use crate::etcd::{BucketKey, Facts, Input, Revision, small};
 use crate::io::Source;
+use crate::io::dest::predecessor::{Predecessor, refuse_other_names};
 use crate::io::dest::{self, Dest, Existing};
 use crate::io::gate::is_cold;
-use crate::io::source::Lock;
+use crate::io::source::{Lock, Stamp};
 use crate::ops::overlap::{beside, while_syncing};
 use crate::snap::backup::TRAILER;
 use crate::store::keep::{Rule, Selection};
@@ -29,7 +30,10 @@ use crate::store::rewrite::{Edit, Edits, write_anew};
 use crate::words::cause::Cause;
 use crate::words::error::{Error, Result, show};
 use crate::words::hint::{Hint, Note};
-use crate::words::monitor::Monitor;
+use crate::words::monitor::{Monitor, Relay};
+
+/// Meta pages of a database.
+const METAS: u64 = 2;
 
 /// Where the new file goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,7 +94,7 @@ pub struct DefragReport {
     pub after: FileSize,
     /// Whether the new file ends with a SHA-256, as the source does.
     pub trailer: bool,
-    /// HashKV, before and after, as if the compaction were finished.
+    /// HashKV of the new file: that of the source too, unless no key is live and a compaction was finished.
     pub hashkv: Option<u32>,
     /// The last revision, before and after.
     pub revision: i64,
@@ -119,9 +123,9 @@ pub fn defrag(
 
 fn anew(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -> Result<DefragReport> {
     refuse_locked(source)?;
-    let (path, existing) = match &options.destination {
-        DefragDestination::New(path) => (path.as_path(), Existing::Keep),
-        DefragDestination::InPlace => (source.path(), Existing::Replace),
+    let (path, existing, log) = match &options.destination {
+        DefragDestination::New(path) => (path.as_path(), Existing::Keep, Vec::new()),
+        DefragDestination::InPlace => (source.path(), Existing::Replace, log_beside(source.path())?),
     };
     // What is in the way is told before the source is read for minutes.
     dest::claim(path, existing)?;
@@ -142,58 +146,77 @@ fn anew(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -> Resu
                     dest.own(was.mode() & 0o7777, Some((was.uid(), was.gid())))?;
                 }
             }
-            let due = plan.write(&mut dest, monitor).map_err(|e| e.of_output(dest.partial()))?;
+            let due = plan.write(&mut dest, monitor).map_err(|e| e.of_output(path))?;
             Ok((plan, dest, due))
         },
     )?;
     let trailer = before.measured.trailer == TrailerState::Present;
     let partial = dest.partial().to_path_buf();
+    // What there is to say of it was said of the source.
+    let silent = Relay::new(monitor).without_findings();
     let (after, digest) =
-        while_syncing(|| dest.sync(), || read_back(&partial, (due, &before), trailer, monitor))?;
+        while_syncing(|| dest.sync(), || read_back(&partial, (due, plan.hashkv(&before)), trailer, &silent))?;
     if let Some(digest) = digest {
-        dest.write_all(&digest).map_err(|source| Error::Output { what: show(&partial), source })?;
+        dest.write_all(&digest).map_err(|source| Error::Output { what: show(path), source })?;
     }
-    // An etcd that has begun to use the old file holds its lock; one that has used it meanwhile has changed it.
-    let held =
-        (options.destination == DefragDestination::InPlace).then(|| lock(source.path())).transpose()?;
-    if stamp != source.stamp() {
-        return Err(Error::unreadable(
-            source.path(),
-            Cause::changed("changed while it was read; nothing was kept"),
-        ));
+    match existing {
+        Existing::Replace => in_its_place(dest, source, stamp, &log, db.page_size())?,
+        _ if stamp == source.stamp() => dest.finish()?,
+        _ => return Err(changed(source)),
     }
-    dest.finish()?;
-    drop(held);
     Ok(DefragReport {
         source: source.name(),
         destination: show(path),
         before: size(&before),
         after: FileSize { bytes: after.bytes.saturating_add(if trailer { TRAILER } else { 0 }), ..after },
         trailer,
-        hashkv: before.measured.hashkv,
+        hashkv: plan.hashkv(&before),
         revision: plan.revision,
         compacted: plan.compact,
         notes: plan.notes,
     })
 }
 
-fn refuse_locked(source: &Source) -> Result<()> {
-    if source.flock() == Lock::Held {
-        return Err(Error::unreadable(source.path(), Cause::InUse(Some(Hint::DefragLive))));
+/// Puts the new file in the place of the source.
+fn in_its_place(
+    dest: Dest,
+    source: &Source,
+    stamp: Option<Stamp>,
+    log: &[PathBuf],
+    page_size: u64,
+) -> Result<()> {
+    // An etcd that has begun to use the old file holds its lock; one that has used it meanwhile has changed it.
+    let old = Predecessor::lock(source.path(), log)?;
+    if stamp != old.stamp() || stamp != source.stamp() {
+        return Err(changed(source));
     }
-    Ok(())
+    dest.finish_after(&old, page_size.saturating_mul(METAS))
 }
 
-fn lock(path: &Path) -> Result<File> {
-    let file = File::open(path).map_err(|e| Error::unreadable(path, e))?;
-    match file.try_lock() {
-        Err(fs::TryLockError::WouldBlock) => {
-            let what = "came into use while it was read; nothing was changed";
-            Err(Error::unreadable(path, Cause::changed(what)))
+fn changed(source: &Source) -> Error {
+    Error::unreadable(source.path(), Cause::changed("changed while it was read; nothing was kept"))
+}
+
+fn refuse_locked(source: &Source) -> Result<()> {
+    if source.flock() == Lock::Held { Err(in_use(source)) } else { Ok(()) }
+}
+
+fn in_use(source: &Source) -> Error {
+    Error::unreadable(source.path(), Cause::InUse(Some(Hint::DefragLive)))
+}
+
+/// The segments of the log of a database that is to be replaced. A log elsewhere is not known.
+fn log_beside(db: &Path) -> Result<Vec<PathBuf>> {
+    refuse_other_names(db)?;
+    let member = db.parent().and_then(Path::parent);
+    let log = member.and_then(|dir| DataDir::list(dir, None).ok()).unwrap_or_default().wals;
+    for segment in &log {
+        let segment = Source::open(segment)?;
+        if segment.ofd_lock() == Lock::Held {
+            return Err(in_use(&segment));
         }
-        // A file system without locks has none that etcd could hold.
-        Ok(()) | Err(fs::TryLockError::Error(_)) => Ok(file),
     }
+    Ok(log)
 }
 
 /// Verifies the source, which must be whole.
@@ -263,36 +286,41 @@ impl<'d, 's> Plan<'d, 's> {
         Ok(())
     }
 
+    /// The HashKV that is due: the source's, as that is of the keyspace as if the compaction were finished. But of one
+    /// without a live key etcd's is of all that is stored (`rule`).
+    fn hashkv(&self, before: &Verification) -> Option<u32> {
+        match &self.keep {
+            Some(keep) if before.measured.live_keys == Some(0) => Some(keep.counts.hash),
+            _ => before.measured.hashkv,
+        }
+    }
+
     /// Writes it, and gives the status hash of what was written.
     fn write(&self, dest: &mut Dest, monitor: &dyn Monitor) -> Result<u32> {
         let meta = self.db.meta();
-        let freelist = if meta.freelist.is_some() { Freelist::Stored } else { Freelist::Absent };
+        let freelist = if meta.freelist.is_some() { FreelistPage::Stored } else { FreelistPage::Absent };
         let (_, hash) = write_anew(self.db, &self.edits, self.keep.as_ref(), freelist, &mut *dest, monitor)?;
         Ok(hash)
     }
 }
 
-/// Opens what was written, verifies it, and compares it with the hash of what was written and with the source. Gives
-/// its SHA-256 if it is to get a trailer.
+/// Opens what was written, verifies it, and compares it with the status hash of what was written and the HashKV that is
+/// due. Gives its SHA-256 if it is to get a trailer.
 fn read_back(
     path: &Path,
-    (due, before): (u32, &Verification),
+    (due, hashkv): (u32, Option<u32>),
     sealing: bool,
     monitor: &dyn Monitor,
 ) -> Result<(FileSize, Option<[u8; 32]>)> {
-    let wrong = |what: String| Error::Output {
-        what: show(path),
-        source: io::Error::other(format!("read back, {what}")),
-    };
+    let wrong = |told: String| Error::Miswritten { what: show(path), told };
     let after = whole(&Source::open(path)?, sealing, monitor).map_err(|e| wrong(e.to_string()))?;
     let hash = after.measured.status_hash.unwrap_or(0);
     if hash != due {
         return Err(wrong(format!("its status hash is {hash:x}, of what was written {due:x}")));
     }
-    // The same before and after: it is that of the keyspace as if the compaction were finished.
-    let (ours, theirs) = (after.measured.hashkv, before.measured.hashkv);
-    if ours != theirs {
-        return Err(wrong(format!("its HashKV is {ours:?}, the source's {theirs:?}")));
+    let ours = after.measured.hashkv;
+    if ours != hashkv {
+        return Err(wrong(format!("its HashKV is {ours:?}, {hashkv:?} is due")));
     }
     Ok((size(&after), after.measured.payload_sha256))
 }

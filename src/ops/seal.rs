@@ -11,15 +11,15 @@ use crate::bolt::Db;
 use crate::codec::{checksum, to_u64, to_usize};
 use crate::etcd::{Input, datadir};
 use crate::io::Source;
-use crate::io::dest::{Dest, Existing};
+use crate::io::dest::{Dest, Existing, room};
 use crate::io::source::Lock;
 use crate::snap::backup::{TRAILER, Trailer};
-use crate::store::digest::sha256;
+use crate::store::digest::{self, sha256};
 use crate::words::cause::Cause;
 use crate::words::error::{At, Corrupt, Error, Result, show};
 use crate::words::finding::Code;
 use crate::words::hint::Hint;
-use crate::words::monitor::Monitor;
+use crate::words::monitor::{Monitor, Quiet};
 use crate::words::refusal::Refusal;
 
 /// What was made.
@@ -74,6 +74,7 @@ fn put_on(source: &Source, (out, name): (&mut File, &Path), monitor: &dyn Monito
             return Err(Error::damaged(source.path(), corrupt));
         }
     }
+    room::ask(out, name, size.saturating_add(TRAILER))?;
     let digest = sha256(source, size, monitor).map_err(|c| Error::damaged(source.path(), c))?;
     pour(source, size, (out, name), monitor)?;
     out.write_all(&digest).map_err(|source| Error::Output { what: show(name), source })?;
@@ -122,6 +123,7 @@ fn take_off(source: &Source, (out, name): (&mut File, &Path), monitor: &dyn Moni
     let (Trailer::Present { digest, payload }, _) = trailer(source)? else {
         return Err(Refusal::NotSealed { file: source.name() }.into());
     };
+    room::ask(out, name, payload)?;
     let computed = sha256(source, payload, monitor).map_err(|c| Error::damaged(source.path(), c))?;
     if computed != digest {
         let what = format!(
@@ -155,7 +157,7 @@ fn trailer(source: &Source) -> Result<(Trailer, u64)> {
     }
     let damaged = |corrupt| Error::damaged(source.path(), corrupt);
     let db = Db::open(source).map_err(damaged)?;
-    Ok((Trailer::read(source, db.size()).map_err(damaged)?, db.size()))
+    Ok((digest::trailer(&db, &Quiet).map_err(damaged)?, db.size()))
 }
 
 /// The first `len` bytes as they are.

@@ -3,10 +3,11 @@
 use crate::etcd::{Input, datadir};
 use crate::io::Source;
 use crate::io::gate::with_read_ahead;
-use crate::store::scan::{Keys, ScanOptions, scan};
+use crate::store::scan::{KeyDepth, ScanOptions, scan};
 use crate::words::error::{Corrupt, Error, Result};
 use crate::words::finding::{Code, Finding};
 use crate::words::monitor::Monitor;
+use crate::words::text::Told;
 
 /// The five numbers, and both meanings of "total keys".
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +24,9 @@ pub struct StatusReport {
     /// High water mark times page size, in bytes.
     pub total_size: u64,
     /// `meta/storageVersion`; empty before 3.6.
-    pub version: String,
+    pub version: Told,
+    /// Whether it is etcd's: of another program's database the numbers mean nothing.
+    pub is_etcd: bool,
 }
 
 /// Walks a snapshot file or database.
@@ -41,7 +44,7 @@ pub fn status(input: impl Into<Input>, monitor: &dyn Monitor) -> Result<StatusRe
 fn numbers(source: &Source, monitor: &dyn Monitor) -> Result<StatusReport> {
     let db = datadir::database(source)?;
     let scan = with_read_ahead(source, |gate| {
-        scan(&db, ScanOptions { limit: 100, gate, keys: Keys::Live }, monitor)
+        scan(&db, ScanOptions { limit: 100, gate, keys: KeyDepth::Live }, monitor)
     })?;
     let name = source.name();
     let mut worst: Option<Corrupt> = None;
@@ -63,5 +66,6 @@ fn numbers(source: &Source, monitor: &dyn Monitor) -> Result<StatusReport> {
         all_keys: scan.all_keys(),
         total_size: db.size(),
         version: scan.facts.storage_version.unwrap_or_default(),
+        is_etcd: scan.is_etcd,
     })
 }

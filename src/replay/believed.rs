@@ -100,20 +100,10 @@ fn by_raft(log: &MemberLog, read: &Read, to: RaftIndex, rules: Rules<'_>) -> Opt
     let start = (RaftIndex::default(), Cluster::before_the_log());
     // The file tells more than the record of the same index.
     let sources = [file, record, Some(start)].into_iter().flatten();
-    let (index, mut cluster) = sources.into_iter().find(|(index, _)| reaches(read, *index, to))?;
+    let (index, mut cluster) =
+        sources.into_iter().find(|(index, _)| read.terms.holds(index.get(), to.get()))?;
     cluster.follow(read, index, to, rules);
     (!cluster.voters.is_empty()).then_some(cluster)
-}
-
-/// Whether the log holds every entry after `from` up to `to`.
-fn reaches(read: &Read, from: RaftIndex, to: RaftIndex) -> bool {
-    let mut next = from.next().get();
-    for run in read.terms.runs() {
-        if run.first <= next && next <= run.last {
-            next = run.last.saturating_add(1);
-        }
-    }
-    next > to.get()
 }
 
 /// Members of the database, voters of raft.

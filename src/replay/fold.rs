@@ -25,6 +25,7 @@ use crate::words::finding::{Code, Finding};
 use crate::words::ids::{ClusterId, MemberId, RaftIndex, Term};
 use crate::words::monitor::Monitor;
 use crate::words::refusal::{Mark, Refusal};
+use crate::words::text::Told;
 
 /// What was applied.
 #[derive(Debug, Clone, Serialize)]
@@ -90,14 +91,14 @@ pub struct Fold {
     /// The report.
     pub report: FoldReport,
     /// Where the raft log stands, for whoever writes a new one.
-    pub raft: Position,
+    pub raft: RaftPosition,
     /// Findings; those of reading the log are not among them.
     pub findings: Vec<Finding>,
 }
 
 /// Where a member stands in the raft log.
 #[derive(Debug, Clone)]
-pub struct Position {
+pub struct RaftPosition {
     /// By the rules of this version.
     pub version: Version,
     /// Whose log it is.
@@ -113,7 +114,7 @@ pub struct Position {
     /// Who was one, and may not come back.
     pub removed: Vec<MemberId>,
     /// The version that they agreed on.
-    pub cluster_version: Option<String>,
+    pub cluster_version: Option<Told>,
     /// Who votes.
     pub conf_state: ConfState,
     /// The entries after it, which the member has promised to keep: they were left out, and may be committed all the
@@ -134,7 +135,7 @@ pub fn fold(db: &Db<'_>, log: &MemberLog, options: FoldOptions<'_>, monitor: &dy
     let named = Named::of(&tail, options)?;
     let (version, reason) = match options.version {
         Some(version) => (version, "as asked for".to_owned()),
-        None => infer(&facts, &named.versions, tail.place, &mut findings)?,
+        None => infer(&facts, log.read(monitor)?, &named.versions, tail.place, &mut findings)?,
     };
     let believed = Believed::of(&facts, log, log.read(monitor)?, &tail.summary, version);
     let moment = options.until.and_then(Until::time);
@@ -321,7 +322,12 @@ impl<'f, 'd, 's> Folding<'f, 'd, 's> {
         for change in self.options.changes {
             let done = self.replayer.change_members(change);
             if let Done::Rejected(why) = done.map_err(|corrupt| Error::damaged(self.tail.place, corrupt))? {
-                return Err(Refusal::MemberChange { id: change.member(), why }.into());
+                let id = change.member();
+                return Err(if why == super::membership::NO_VOTER_LEFT {
+                    Refusal::LastVoter { id, why }.into()
+                } else {
+                    Refusal::MemberChange { id, why }.into()
+                });
             }
         }
         self.report.voters = self.replayer.voters();
@@ -353,7 +359,7 @@ impl<'f, 'd, 's> Folding<'f, 'd, 's> {
         let Replayed { overlay, index, term, members, removed, cluster_version, conf_state, .. } = replayed;
         report.revision_after = replayed.revision;
         findings.extend(replayed.findings);
-        let raft = Position {
+        let raft = RaftPosition {
             version: known.version,
             metadata,
             index,

@@ -34,7 +34,7 @@ impl MemberLog {
     /// # Errors
     /// [`Error::Unreadable`] when one cannot be opened.
     pub fn open(dir: &DataDir) -> Result<MemberLog> {
-        let segments = dir.wals.iter().map(|path| Source::open(path)).collect::<Result<Vec<_>>>()?;
+        let segments = Source::open_all(&dir.wals)?;
         let place = dir.wal_dir.clone().unwrap_or_default();
         let (snaps, after) = (dir.snaps.clone(), RaftIndex::new(u64::MAX));
         Ok(MemberLog { segments, place, snaps, after, read: OnceLock::new() })
@@ -76,17 +76,16 @@ impl MemberLog {
 
     /// The newest raft snapshot file up to this index that can be read and that the log knows: etcd starts from that
     /// (`Snapshotter.LoadNewestAvailable`).
-    pub(super) fn raft_snapshot(&self, up_to: RaftIndex, read: &Read) -> Option<SnapFile> {
+    pub(crate) fn raft_snapshot(&self, up_to: RaftIndex, read: &Read) -> Option<SnapFile> {
         self.snaps.iter().rev().find_map(|path| {
-            let name = SnapName::parse(path.file_name()?.to_str()?)?;
+            SnapName::parse(path.file_name()?.to_str()?)?;
+            let snap =
+                SnapFile::decode(&Source::open(path).ok()?.read_all(RAFT_SNAPSHOT_LIMIT).ok()?).ok()?;
             let known = read
                 .summary
                 .valid_snapshots()
-                .any(|record| (record.last_term(), record.last_index()) == (name.term, name.index));
-            if name.index > up_to || !known {
-                return None;
-            }
-            SnapFile::decode(&Source::open(path).ok()?.read_all(RAFT_SNAPSHOT_LIMIT).ok()?).ok()
+                .any(|record| (record.last_term(), record.last_index()) == (snap.term(), snap.index()));
+            (snap.index() <= up_to && known).then_some(snap)
         })
     }
 

@@ -15,6 +15,7 @@ use crate::raft::{self, ConfChange, ConfChangeType};
 use crate::snap::file::{Membership, SnapMember};
 use crate::wal::Read;
 use crate::words::ids::{MemberId, RaftIndex};
+use crate::words::text::Told;
 
 /// How many members may learn at a time; a flag changes it since 3.6.
 const MOST_LEARNERS: usize = 1;
@@ -186,16 +187,18 @@ impl Cluster {
         self.voters.iter().eq([&id])
     }
 
-    fn urls_are_taken(&self, id: MemberId, urls: &[String]) -> bool {
+    fn urls_are_taken(&self, id: MemberId, urls: &[Told]) -> bool {
         self.members.values().any(|m| m.id != id && m.peer_urls.iter().any(|url| urls.contains(url)))
     }
 
     /// Makes a change.
     pub fn apply(&mut self, change: &ConfChange, rules: Rules<'_>) -> Result<Changed, Unfit> {
-        let (id, kind) = (change.member(), change.kind());
+        let id = change.member();
         if self.removed.contains(&id) {
             return Err(Unfit::Refused("the member was removed"));
         }
+        let kind = ConfChangeType::try_from(change.kind.unwrap_or_default())
+            .map_err(|_| Unfit::Panics("a conf change of a kind that is not known: etcd panics"))?;
         if kind == ConfChangeType::RemoveNode {
             return self.remove(id);
         }
@@ -203,6 +206,11 @@ impl Cluster {
             .map_err(|_| Unfit::Panics("a conf change whose member does not decode: etcd panics"))?;
         if let Some(why) = self.refuses(id, kind, &context, rules) {
             return Err(Unfit::Refused(why));
+        }
+        if context.member.id != id {
+            return Err(Unfit::Panics(
+                "a conf change whose member is another than the one it changes: etcd panics (got different member ID)",
+            ));
         }
         let there = self.members.get(&id).cloned();
         if kind == ConfChangeType::UpdateNode {

@@ -2,14 +2,16 @@
 
 pub mod apply;
 mod believed;
+pub mod boot;
 pub mod fold;
 mod member_log;
 pub(crate) mod membership;
 mod options;
+pub(crate) mod stand_in;
 mod tail;
 pub mod time;
 pub mod until;
-mod version;
+pub(crate) mod version;
 
 pub use member_log::MemberLog;
 pub use options::{Damage, FoldOptions, Uncommitted};

@@ -8,7 +8,7 @@ use super::member_log::MemberLog;
 use super::options::Damage;
 use crate::raft::{Entry, EntryView};
 use crate::wal::writer::SEGMENT_SIZE;
-use crate::wal::{Body, Cursor, End, EntryRef, Fault, Log, Scan, Snapshot, Summary, Terms};
+use crate::wal::{Body, End, EntryRef, Fault, Log, LogCursor, Scan, SnapshotRecord, Summary, Terms};
 use crate::words::error::{At, Corrupt, Error, Result};
 use crate::words::finding::{Code, Finding};
 use crate::words::ids::{RaftIndex, Term};
@@ -99,7 +99,7 @@ impl<'l> Tail<'l> {
     /// The term of an entry, 0 when it is not there.
     pub fn term_of(&self, index: RaftIndex) -> Term {
         let recorded = self.summary.snapshots.iter().find(|s| s.last_index() == index);
-        let recorded = recorded.map_or_else(Term::default, Snapshot::last_term);
+        let recorded = recorded.map_or_else(Term::default, SnapshotRecord::last_term);
         if let Some(terms) = self.terms {
             return terms.at(index.get()).map_or(recorded, Term::new);
         }
@@ -130,7 +130,7 @@ impl<'l> Tail<'l> {
         entries: &[EntryRef],
         mut each: impl FnMut(&EntryView<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<ControlFlow<()>> {
-        let mut cursor = Cursor::default();
+        let mut cursor = LogCursor::default();
         for entry in entries {
             let view =
                 self.log.reread(entry, &mut cursor).map_err(|corrupt| Error::damaged(self.place, corrupt))?;

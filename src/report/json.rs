@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use crate::codec::json;
 use crate::ops::verify::Answer;
 
 /// Writes one document.
@@ -9,6 +10,6 @@ use crate::ops::verify::Answer;
 /// # Errors
 /// What `out` fails with.
 pub fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, answer)?;
+    json::write_pretty(&mut *out, answer)?;
     writeln!(out)
 }

@@ -117,7 +117,14 @@ fn findings_of(verification: &Verification, level: &LevelReport) -> String {
 pub fn summary(answer: &Answer) -> String {
     let count = |verdict| answer.files.iter().filter(|f| f.verification.verdict == verdict).count();
     let (good, bad, open) = (count(Verdict::Good), count(Verdict::Bad), count(Verdict::Inconclusive));
-    format!("{good} good, {bad} bad, {open} inconclusive, {} unreadable", answer.unreadable.len())
+    let passed_over = match answer.passed_over.len() {
+        0 => String::new(),
+        count => format!(", {count} passed over"),
+    };
+    format!(
+        "{good} good, {bad} bad, {open} inconclusive, {} unreadable{passed_over}",
+        answer.unreadable.len()
+    )
 }
 
 /// Findings that were counted and are not listed.

@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
-use std::{panic, thread};
 
+use crate::codec::json;
+use crate::io::parallel::behind;
 use crate::ops::verify::{Answer, Unreadable};
 use crate::words::finding::Finding;
 use crate::words::monitor::{Monitor, Relay};
@@ -28,14 +29,14 @@ pub fn streamed<R: Send>(
 ) -> io::Result<R> {
     let (events, arriving) = channel();
     let stop = &AtomicBool::new(false);
-    thread::scope(|scope| {
-        let worker = scope.spawn(move || {
-            // Nobody listens when nobody reads: the work is being stopped.
-            let tell = |event| drop(events.send(event));
-            let finding = |finding| tell(Event::Finding(finding));
-            let monitor = Relay::new(monitor).findings_to(&finding).stopped_by(stop);
-            work(&monitor, &mut |unreadable| tell(Event::Unreadable(unreadable.clone())))
-        });
+    let worker = move || {
+        // Nobody listens when nobody reads: the work is being stopped.
+        let tell = |event| drop(events.send(event));
+        let finding = |finding| tell(Event::Finding(finding));
+        let monitor = Relay::new(monitor).findings_to(&finding).stopped_by(stop);
+        work(&monitor, &mut |unreadable| tell(Event::Unreadable(unreadable.clone())))
+    };
+    let writer = || {
         let mut written = Ok(());
         for event in arriving {
             if written.is_ok() {
@@ -46,9 +47,10 @@ pub fn streamed<R: Send>(
                 stop.fetch_or(written.is_err(), Ordering::Relaxed);
             }
         }
-        let done = worker.join().unwrap_or_else(|fault| panic::resume_unwind(fault));
-        written.map(|()| done)
-    })
+        written
+    };
+    let (done, written) = behind(worker, writer);
+    written.map(|()| done)
 }
 
 /// The last line: the answer without the findings, which have been written.
@@ -67,6 +69,7 @@ pub fn verdict(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
 fn line(out: &mut dyn Write, kind: &str, value: &Value) -> io::Result<()> {
     let mut object = serde_json::Map::from_iter([("type".to_owned(), Value::from(kind))]);
     object.extend(value.as_object().cloned().unwrap_or_default());
-    writeln!(out, "{}", Value::Object(object))?;
+    json::write(&mut *out, &object)?;
+    out.write_all(b"\n")?;
     out.flush()
 }

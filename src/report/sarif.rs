@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
+use crate::codec::json;
 use crate::ops::verify::policy::{Rule, RuleResult, RuleSeverity};
 use crate::ops::verify::{Answer, Judged, Verdict};
 use crate::words::finding::{Code, Finding, Severity};
@@ -71,7 +72,8 @@ pub fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
             "properties": {"verdict": answer.verdict, "files": counts},
         }],
     });
-    writeln!(out, "{log:#}")
+    json::write_pretty(&mut *out, &log)?;
+    writeln!(out)
 }
 
 fn text(text: &str) -> Value {

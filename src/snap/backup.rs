@@ -74,6 +74,20 @@ impl Trailer {
         }
     }
 
+    /// The 32 bytes right behind the database, where a file goes on after them: its trailer, if they are the SHA-256,
+    /// to which something was appended. `None` where `self` is that place.
+    ///
+    /// # Errors
+    /// `unreadable`.
+    pub fn appended_to(self, source: &Source, size: u64) -> Result<Option<[u8; 32]>, Box<Corrupt>> {
+        if self.payload(source) <= size || source.len() <= size.saturating_add(TRAILER) {
+            return Ok(None);
+        }
+        let mut digest = [0; 32];
+        source.read_exact_at(size, &mut digest)?;
+        Ok(Some(digest).filter(|digest| *digest != [0; 32]))
+    }
+
     /// Bytes that belong to the database, as etcd sees it: all but the trailer.
     #[must_use]
     pub fn payload(&self, source: &Source) -> u64 {

@@ -15,9 +15,9 @@ use prost::Message;
 use serde::Deserialize;
 
 use crate::codec::checksum::crc32c;
-use crate::codec::wire::{Value, fields};
+use crate::codec::wire::{WireValue, fields};
 use crate::raft::{Snapshot, SnapshotMetadata};
-use crate::words::error::{At, Corrupt};
+use crate::words::error::{At, Corrupt, Told};
 use crate::words::finding::Code;
 use crate::words::ids::{MemberId, RaftIndex, Term};
 
@@ -72,8 +72,10 @@ impl SnapFile {
         for item in fields(bytes) {
             match item {
                 // A uint32 is the low 32 bits of its varint.
-                Ok((1, Value::Varint(n))) => crc = u32::try_from(n & u64::from(u32::MAX)).unwrap_or_default(),
-                Ok((2, Value::Bytes(bytes))) => data = bytes,
+                Ok((1, WireValue::Varint(n))) => {
+                    crc = u32::try_from(n & u64::from(u32::MAX)).unwrap_or_default()
+                }
+                Ok((2, WireValue::Bytes(bytes))) => data = bytes,
                 Ok((1 | 2, _)) => {
                     return Err(invalid(
                         "its checksum or content has another type than it should".to_owned(),
@@ -146,13 +148,13 @@ pub struct SnapMember {
     /// Its id.
     pub id: MemberId,
     /// Its name; absent until it has published it.
-    pub name: Option<String>,
+    pub name: Option<Told>,
     /// Where the other members reach it.
     #[serde(rename = "peerURLs")]
-    pub peer_urls: Vec<String>,
+    pub peer_urls: Vec<Told>,
     /// Where clients reach it.
     #[serde(rename = "clientURLs")]
-    pub client_urls: Vec<String>,
+    pub client_urls: Vec<Told>,
     /// Whether it only listens.
     pub is_learner: bool,
 }
@@ -165,7 +167,7 @@ pub struct Membership {
     /// Ids of members that left; they may not come back.
     pub removed: Vec<MemberId>,
     /// The cluster version, as `3.5.0`.
-    pub cluster_version: Option<String>,
+    pub cluster_version: Option<Told>,
 }
 
 #[derive(Deserialize)]
@@ -215,16 +217,16 @@ struct Leaf {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Attributes {
-    name: Option<String>,
+    name: Option<Told>,
     #[serde(rename = "clientURLs")]
-    client_urls: Option<Vec<String>>,
+    client_urls: Option<Vec<Told>>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct RaftAttributes {
     #[serde(rename = "peerURLs")]
-    peer_urls: Option<Vec<String>>,
+    peer_urls: Option<Vec<Told>>,
     #[serde(rename = "isLearner")]
     is_learner: bool,
 }
@@ -269,7 +271,7 @@ impl Membership {
         let removed = nodes.removed_members.and_then(|dir| dir.children).unwrap_or_default();
         let mut removed = removed.keys().map(|name| id(name)).collect::<Result<Vec<MemberId>, _>>()?;
         removed.sort_unstable();
-        Ok(Membership { members, removed, cluster_version: nodes.version.map(|leaf| leaf.value) })
+        Ok(Membership { members, removed, cluster_version: nodes.version.map(|leaf| leaf.value.into()) })
     }
 }
 
@@ -351,13 +353,13 @@ mod tests {
         let membership = Membership::from_v2(json).unwrap();
         assert_eq!(membership.members.iter().map(|m| m.id.get()).collect::<Vec<_>>(), [10, 11]);
         let member = &membership.members[1];
-        assert_eq!((member.name.as_deref(), member.is_learner), (Some("n1"), true));
+        assert_eq!((member.name.clone(), member.is_learner), (Some("n1".into()), true));
         assert_eq!(
             (&member.peer_urls[..], &member.client_urls[..]),
-            (&["http://p".to_owned()][..], &["http://c".to_owned()][..])
+            (&["http://p".into()][..], &["http://c".into()][..])
         );
         assert_eq!(membership.removed, [MemberId::new(255)]);
-        assert_eq!(membership.cluster_version.as_deref(), Some("3.5.0"));
+        assert_eq!(membership.cluster_version, Some("3.5.0".into()));
     }
 
     #[test]
@@ -366,7 +368,7 @@ mod tests {
         let json = format!(
             r#"{{"Root":{{"Children":{{"1":{deep},"0":{{"Children":{{"version":{{"Value":"3.4.0"}}}}}}}}}}}}"#
         );
-        assert_eq!(Membership::from_v2(json.as_bytes()).unwrap().cluster_version.as_deref(), Some("3.4.0"));
+        assert_eq!(Membership::from_v2(json.as_bytes()).unwrap().cluster_version, Some("3.4.0".into()));
         assert!(Membership::from_v2(b"some snapshot").is_err());
         assert_eq!(Membership::from_v2(b"{}").unwrap(), Membership::default());
     }

@@ -19,12 +19,12 @@ use crate::words::ids::MemberId;
 const EVENTS: usize = 1000;
 
 /// A member of a new cluster.
-#[derive(Debug, Clone, Copy)]
-pub struct NewMember<'m> {
+#[derive(Debug, Clone)]
+pub struct V2Member<'m> {
     /// Its id.
     pub id: MemberId,
     /// Where the other members reach it.
-    pub peer_urls: &'m [String],
+    pub peer_urls: Vec<&'m str>,
     /// Whether it only learns.
     pub learner: bool,
 }
@@ -34,13 +34,13 @@ pub struct NewMember<'m> {
 /// by 3.4 and 3.5. `gets_fail` is what the counter of that name says: 0 up to 3.5, 1 from 3.6 on.
 #[must_use]
 pub fn store<'m>(
-    members: impl Iterator<Item = NewMember<'m>>,
+    members: impl Iterator<Item = V2Member<'m>>,
     removed: &[MemberId],
     version: Option<&str>,
     gets_fail: u64,
 ) -> String {
     let (mut children, mut events, mut count) = (Vec::new(), Vec::new(), 0usize);
-    for NewMember { id, peer_urls, learner } in members {
+    for V2Member { id, peer_urls, learner } in members {
         count = count.saturating_add(1);
         let path = format!("/0/members/{id}");
         let attributes = format!("{path}/raftAttributes");
@@ -118,13 +118,16 @@ mod tests {
             ),
         ) {
             let new = members.iter().map(|(id, (urls, learner))| {
-                NewMember { id: MemberId::new(*id), peer_urls: urls, learner: *learner }
+                V2Member { id: MemberId::new(*id), peer_urls: urls.iter().map(String::as_str).collect(), learner: *learner }
             });
             let removed = [MemberId::new(77), MemberId::new(8)];
             let json = store(new, &removed, Some("3.4.0"), 0);
             let read = Membership::from_v2(json.as_bytes()).unwrap();
             proptest::prop_assert_eq!(&read.removed, &[MemberId::new(8), MemberId::new(77)]);
-            let member = |m: crate::snap::file::SnapMember| (m.id.get(), (m.peer_urls, m.is_learner));
+            let member = |m: crate::snap::file::SnapMember| {
+                let urls: Vec<String> = m.peer_urls.iter().map(|url| url.raw().to_owned()).collect();
+                (m.id.get(), (urls, m.is_learner))
+            };
             let mut read: Vec<_> = read.members.into_iter().map(member).collect();
             read.sort();
             proptest::prop_assert_eq!(read, members.into_iter().collect::<Vec<_>>());

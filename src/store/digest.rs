@@ -3,10 +3,12 @@
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::bolt::Db;
 use crate::codec::{checksum, to_u64, to_usize};
 use crate::io::{Gate, Source};
+use crate::snap::backup::Trailer;
 use crate::words::error::Corrupt;
-use crate::words::monitor::Monitor;
+use crate::words::monitor::{Monitor, Relay};
 
 /// Bytes read at once.
 const CHUNK: usize = 1 << 20;
@@ -51,6 +53,22 @@ pub fn sha256(source: &Source, len: u64, monitor: &dyn Monitor) -> Result<[u8; 3
     })?;
     monitor.end();
     Ok(hash.finalize().into())
+}
+
+/// What stands behind a file's database. A SHA-256 right behind it that is right is its trailer, whatever follows: then
+/// something was appended. Who appends to files does it to few, and only those are read for it.
+///
+/// # Errors
+/// `unreadable`.
+pub fn trailer(db: &Db<'_>, monitor: &dyn Monitor) -> Result<Trailer, Box<Corrupt>> {
+    let (source, size) = (db.source(), db.size());
+    let trailer = Trailer::read(source, size)?;
+    match trailer.appended_to(source, size)? {
+        Some(digest) if sha256(source, size, &Relay::new(monitor).without_findings())? == digest => {
+            Ok(Trailer::Present { digest, payload: size })
+        }
+        _ => Ok(trailer),
+    }
 }
 
 /// Reads the whole file from front to back and moves the gate along. `wanted`: `None` reads only, `Some(false)`

@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 
+use crate::codec::json;
 use crate::codec::to_u64;
 use crate::etcd::{KeyRange, KeyValue};
 use crate::io::Window;
@@ -27,6 +28,9 @@ pub enum Format {
     Ndjson,
     /// Comma-separated values with a header line (RFC 4180).
     Csv,
+    /// The same for spreadsheets, which run a cell as a formula by how it begins: one that begins so, or with `'`, has a
+    /// `'` before it.
+    CsvSafe,
 }
 
 /// What a change was besides the key and value that it left.
@@ -86,37 +90,45 @@ impl<'r> Row<'r> {
 
     fn write(&self, format: Format, mut out: &mut dyn Write) -> io::Result<()> {
         match format {
-            Format::Csv => self.csv(out),
+            Format::Csv => self.csv(out, false),
+            Format::CsvSafe => self.csv(out, true),
             Format::Ndjson => {
-                serde_json::to_writer(&mut out, self)?;
+                json::write(&mut out, self)?;
                 out.write_all(b"\n")
             }
         }
     }
 
-    fn csv(&self, out: &mut dyn Write) -> io::Result<()> {
+    fn csv(&self, out: &mut dyn Write, safe: bool) -> io::Result<()> {
         if let Some(change) = &self.change {
             write!(out, "{},{},{},", change.kind.name(), change.sub, change.compacted)?;
         }
-        field(out, self.key.unwrap_or_default())?;
-        let (key, lease) =
-            (self.key_base64.as_deref().unwrap_or_default(), self.lease.as_deref().unwrap_or_default());
+        field(out, self.key.unwrap_or_default(), safe)?;
+        out.write_all(b",")?;
+        field(out, self.key_base64.as_deref().unwrap_or_default(), safe)?;
+        let lease = self.lease.as_deref().unwrap_or_default();
         write!(
             out,
-            ",{key},{},{},{},{lease},{}",
+            ",{},{},{},{lease},{}",
             self.create_revision, self.mod_revision, self.version, self.value_len
         )?;
         if let (Some(value), Some(base64)) = (self.value, &self.value_base64) {
             out.write_all(b",")?;
-            field(out, value.unwrap_or_default())?;
-            write!(out, ",{}", base64.as_deref().unwrap_or_default())?;
+            field(out, value.unwrap_or_default(), safe)?;
+            out.write_all(b",")?;
+            field(out, base64.as_deref().unwrap_or_default(), safe)?;
         }
         out.write_all(b"\n")
     }
 }
 
-/// A field of a CSV file, in quotes where it must be.
-fn field(out: &mut dyn Write, text: &str) -> io::Result<()> {
+/// A field of a CSV file, in quotes where it must be. Base64 begins with none of what a spreadsheet runs but `+`, which
+/// is why it is passed here too.
+fn field(out: &mut dyn Write, text: &str, safe: bool) -> io::Result<()> {
+    let runs =
+        |text: &str| text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '\'', '＝', '＋', '－', '＠']);
+    let guarded: Cow<'_, str> = if safe && runs(text) { format!("'{text}").into() } else { text.into() };
+    let text = guarded.as_ref();
     if !text.contains(['"', ',', '\n']) {
         return out.write_all(text.as_bytes());
     }

@@ -11,8 +11,8 @@ use crate::bolt::Bucket;
 use crate::bolt::walk::{Shared, Visited, walk_or_rerun_alone, walk_parallel};
 use crate::etcd::newest::{Gatherer, Gathering, Newest};
 use crate::etcd::small::{self, Small};
-use crate::etcd::stored::{self, Policy, Reader, Revisions, Stored};
-use crate::etcd::{BucketKey, Facts, Input, Revision, datadir};
+use crate::etcd::stored::{self, OnFault, Reader, Revisions, Stored};
+use crate::etcd::{BucketKey, Facts, Input, Revision, datadir, schema};
 use crate::io::gate::with_read_ahead;
 use crate::io::{Gate, Source};
 use crate::store::crc::Crc;
@@ -40,6 +40,8 @@ pub struct HashKvReport {
     pub revision: i64,
     /// The compaction it takes into account; -1 is none.
     pub compact_revision: i64,
+    /// Whether it is etcd's: of another program's database the hash means nothing.
+    pub is_etcd: bool,
 }
 
 /// Hashes the keyspace of a snapshot file or database, without writing to it.
@@ -70,11 +72,12 @@ fn hash(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) -> Resul
         return Err(damaged(Box::new(corrupt.clone())));
     }
     let Small { top, facts, .. } = small;
+    let is_etcd = schema::is_etcd(top.found.iter().map(|bucket| bucket.name.as_slice()));
     let keys = top.found.into_iter().find(|bucket| bucket.name == stored::BUCKET);
     let last = keys.as_ref().map_or(Ok(0), |keys| last(keys, monitor))?;
     let (revision, compact) = wanted(options, &facts, last)?;
     let Some(keys) = keys else {
-        return Ok(HashKvReport { hash: rule::empty().crc, revision, compact_revision: compact });
+        return Ok(HashKvReport { hash: rule::empty().crc, revision, compact_revision: compact, is_etcd });
     };
     let see = |revision| {
         let gathering = Gathering::default();
@@ -93,7 +96,7 @@ fn hash(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) -> Resul
         keep_is_empty = false;
     }
     let hash = hash_kept(&keys, Bound { revision, compact, newest: &newest }, keep_is_empty, monitor)?;
-    Ok(HashKvReport { hash, revision, compact_revision: compact })
+    Ok(HashKvReport { hash, revision, compact_revision: compact, is_etcd })
 }
 
 /// The main part of the last stored revision; 0 when there is none.
@@ -114,7 +117,7 @@ fn wanted(options: HashKvOptions, facts: &Facts, last: i64) -> Result<(i64, i64)
     let current = facts.current_revision(last);
     let revision = options.revision.filter(|r| *r != 0).unwrap_or(current);
     let compact = options.compact_revision.unwrap_or(in_file);
-    let there = refusal::Revisions { file: None, first: compact, last: current };
+    let there = refusal::RevisionRange { file: None, first: compact, last: current };
     if revision > current {
         return Err(Refusal::Future { asked: revision, there }.into());
     }
@@ -209,7 +212,7 @@ fn pass<E: Revisions + Send>(
         let visited = Visited::new(keys.db());
         monitor.begin("hashing keys", keys.db().size());
         let shared = Shared { gate, until, alone, ..Shared::new(&visited, monitor) };
-        let parts = walk_parallel(keys, shared, || Reader::new(make(), Policy::Strict(1)));
+        let parts = walk_parallel(keys, shared, || Reader::new(make(), OnFault::Strict(1)));
         monitor.end();
         if monitor.cancelled() { Err(Error::Cancelled) } else { Ok(parts) }
     };

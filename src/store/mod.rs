@@ -257,7 +257,7 @@ impl<'m> Store<'m> {
         let current = self.revision();
         let first = self.compact_revision().unwrap_or(1);
         let revision = revision.filter(|r| *r > 0).unwrap_or(current);
-        let there = refusal::Revisions { file: Some(self.source().name()), first, last: current };
+        let there = refusal::RevisionRange { file: Some(self.source().name()), first, last: current };
         if revision > current {
             return Err(Refusal::Future { asked: revision, there }.into());
         }

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use crate::bolt::Bucket;
 use crate::bolt::walk::{Shared, Visited, walk, walk_back, walk_parallel};
 use crate::etcd::small::{self, Small};
-use crate::etcd::stored::{self, Policy, Reader, Revisions, Stored};
+use crate::etcd::stored::{self, OnFault, Reader, Revisions, Stored};
 use crate::etcd::{BucketKey, Facts, Revision, schema};
 use crate::io::gate::with_read_ahead;
 use crate::store::{OwnedKeyValue, Store, TOLD};
@@ -18,7 +18,7 @@ pub(super) type Span = RangeInclusive<i64>;
 
 impl Store<'_> {
     fn reader<R: Revisions>(&self, to: R, span: &Span) -> Reader<R> {
-        let policy = if self.options.allow_damage { Policy::Tell(TOLD) } else { Policy::Strict(TOLD) };
+        let policy = if self.options.allow_damage { OnFault::Tell(TOLD) } else { OnFault::Strict(TOLD) };
         Reader::within(span.clone(), to, policy)
     }
 

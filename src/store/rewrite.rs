@@ -3,11 +3,12 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::io::{Seek, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 
-use crate::bolt::writer::{Freelist, MAX_DEPTH, Options, Summary, Writer};
+use crate::bolt::writer::{FreelistPage, MAX_DEPTH, Options, Summary, Writer};
 use crate::bolt::{Bucket, Db};
 use crate::codec::checksum::crc32c;
+use crate::codec::to_u64;
 use crate::store::keep::Selection;
 use crate::words::error::{Error, Result};
 use crate::words::monitor::Monitor;
@@ -39,7 +40,7 @@ pub(crate) fn write_anew<W: Write + Seek>(
     db: &Db<'_>,
     edits: &Edits<'_>,
     keep: Option<&Selection>,
-    freelist: Freelist,
+    freelist: FreelistPage,
     out: W,
     monitor: &dyn Monitor,
 ) -> Result<(Summary, u32)> {
@@ -47,7 +48,8 @@ pub(crate) fn write_anew<W: Write + Seek>(
     let options = Options {
         page_size: meta.page_size,
         freelist,
-        txid: meta.txid.0.saturating_add(1),
+        // The greatest number has no next one, and a new file may begin at any.
+        txid: meta.txid.0.saturating_add(1).min(u64::MAX.saturating_sub(1)),
         ..Options::default()
     };
     let mut stream = Stream { writer: Writer::new(out, options)?, hash: 0, db, keep: None, monitor, said: 0 };
@@ -79,6 +81,38 @@ pub(crate) fn write_anew<W: Write + Seek>(
     let (summary, hash) = (stream.writer.finish()?, stream.hash);
     monitor.end();
     Ok((summary, hash))
+}
+
+/// Whether `db` can be written anew: goes through all of it as [`write_anew`] does, and keeps nothing.
+///
+/// # Errors
+/// As [`write_anew`].
+pub(crate) fn can_be_written(db: &Db<'_>, monitor: &dyn Monitor) -> Result<()> {
+    write_anew(db, &Edits::new(), None, FreelistPage::Absent, Nowhere(0), monitor).map(drop)
+}
+
+/// Takes everything and keeps nothing but the place.
+struct Nowhere(u64);
+
+impl Write for Nowhere {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.saturating_add(to_u64(bytes.len()));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for Nowhere {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0 = match to {
+            SeekFrom::Start(at) => at,
+            SeekFrom::Current(by) | SeekFrom::End(by) => self.0.saturating_add_signed(by),
+        };
+        Ok(self.0)
+    }
 }
 
 struct Stream<'c, 's, W: Write + Seek> {

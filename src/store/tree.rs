@@ -19,7 +19,7 @@ pub struct TreeOptions<'t> {
 
 /// A prefix and what lies under it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Node {
+pub struct KeyNode {
     /// What it adds to the prefix above it; nothing for the root.
     pub name: Vec<u8>,
     /// Live keys.
@@ -31,10 +31,10 @@ pub struct Node {
     /// Stored versions.
     pub revisions: u64,
     /// The prefixes one level further, those that store most first.
-    pub children: Vec<Node>,
+    pub children: Vec<KeyNode>,
 }
 
-impl Node {
+impl KeyNode {
     fn add(&mut self, state: &KeyState) {
         self.live = self.live.saturating_add(u64::from(!state.deleted));
         self.size = self.size.saturating_add(state.live_size());
@@ -44,14 +44,14 @@ impl Node {
 
     fn sort(&mut self) {
         self.children.sort_by_key(|child| std::cmp::Reverse(child.stored));
-        self.children.iter_mut().for_each(Node::sort);
+        self.children.iter_mut().for_each(KeyNode::sort);
     }
 
     /// The child of that name, which is the last one or new: keys come in order, so what a prefix has comes together.
-    fn child(&mut self, name: &[u8], nodes: &mut usize) -> Option<&mut Node> {
+    fn child(&mut self, name: &[u8], nodes: &mut usize) -> Option<&mut KeyNode> {
         if self.children.last().is_none_or(|last| last.name != name) {
             *nodes = nodes.saturating_add(1);
-            self.children.push(Node { name: name.to_vec(), ..Node::default() });
+            self.children.push(KeyNode { name: name.to_vec(), ..KeyNode::default() });
         }
         self.children.last_mut()
     }
@@ -61,8 +61,8 @@ impl Node {
 ///
 /// # Errors
 /// As [`View::keys`].
-pub fn tree(view: View<'_>, options: &TreeOptions<'_>) -> Result<Option<Node>> {
-    let (mut root, mut nodes) = (Node::default(), 0);
+pub fn tree(view: View<'_>, options: &TreeOptions<'_>) -> Result<Option<KeyNode>> {
+    let (mut root, mut nodes) = (KeyNode::default(), 0);
     for state in view.keys(options.range.clone()).with_deleted() {
         let state = state?;
         root.add(&state);

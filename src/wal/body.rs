@@ -2,7 +2,7 @@
 
 use prost::Message;
 
-use super::record::{Kind, Metadata, Snapshot};
+use super::record::{Metadata, RecordKind, SnapshotRecord};
 use super::segment::Record;
 use crate::raft::{EntryView, HardState};
 
@@ -24,7 +24,7 @@ pub enum Body<'r> {
     /// A checksum to go on with.
     Crc,
     /// A snapshot was taken or received.
-    Snapshot(Snapshot),
+    Snapshot(SnapshotRecord),
     /// Its payload does not decode, or in raw mode its checksum is wrong and so is the payload.
     Unreadable,
     /// A type that etcd does not have.
@@ -37,14 +37,14 @@ impl<'r> Body<'r> {
     pub fn of(record: &Record<'r>) -> Body<'r> {
         let bytes = record.bytes();
         match record.kind {
-            Kind::Metadata => Metadata::decode(bytes).map_or(Body::Unreadable, Body::Metadata),
-            Kind::Entry => {
+            RecordKind::Metadata => Metadata::decode(bytes).map_or(Body::Unreadable, Body::Metadata),
+            RecordKind::Entry => {
                 EntryView::decode(bytes).map_or(Body::Unreadable, |entry| Body::Entry { entry, kept: false })
             }
-            Kind::State => HardState::decode(bytes).map_or(Body::Unreadable, Body::State),
-            Kind::Snapshot => Snapshot::decode(bytes).map_or(Body::Unreadable, Body::Snapshot),
-            Kind::Crc => Body::Crc,
-            Kind::Other(number) => Body::Other(number),
+            RecordKind::State => HardState::decode(bytes).map_or(Body::Unreadable, Body::State),
+            RecordKind::Snapshot => SnapshotRecord::decode(bytes).map_or(Body::Unreadable, Body::Snapshot),
+            RecordKind::Crc => Body::Crc,
+            RecordKind::Other(number) => Body::Other(number),
         }
     }
 }

@@ -147,7 +147,11 @@ impl<'a> Log<'a> {
     ///
     /// # Errors
     /// When the file is not what it was.
-    pub fn reread<'w>(&self, entry: &EntryRef, cursor: &'w mut Cursor) -> Result<EntryView<'w>, Box<Corrupt>>
+    pub fn reread<'w>(
+        &self,
+        entry: &EntryRef,
+        cursor: &'w mut LogCursor,
+    ) -> Result<EntryView<'w>, Box<Corrupt>>
     where
         'a: 'w,
     {
@@ -160,7 +164,7 @@ impl<'a> Log<'a> {
         };
         let segment = self.segments.get(entry.segment).ok_or_else(gone)?;
         if cursor.segment != Some(entry.segment) {
-            *cursor = Cursor { segment: Some(entry.segment), window: Window::new() };
+            *cursor = LogCursor { segment: Some(entry.segment), window: Window::new() };
         }
         let record = Segment::reread(segment.source, &mut cursor.window, entry.offset)?;
         let view = EntryView::decode(record.data.unwrap_or_default()).map_err(|_| gone())?;
@@ -170,7 +174,7 @@ impl<'a> Log<'a> {
 
 /// What [`Log::reread`] keeps between calls: the bytes around the last entry. For one log only.
 #[derive(Debug, Default)]
-pub struct Cursor {
+pub struct LogCursor {
     segment: Option<usize>,
     window: Window,
 }

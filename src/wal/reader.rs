@@ -3,13 +3,15 @@
 use std::ops::ControlFlow;
 
 use super::body::Body;
-use super::end::End;
+use super::end::{AtBoot, End};
 use super::fault::Fault;
+use super::frame::MAX_RECORD_BEFORE_3_5_5;
 use super::name::SegmentName;
 use super::record::Metadata;
 use super::rules::Rules;
 use super::segment::{Record, Segment};
 use super::summary::{SegmentSummary, Summary};
+use crate::codec::to_u64;
 use crate::io::Source;
 use crate::raft::EntryView;
 use crate::words::error::{At, Corrupt};
@@ -145,6 +147,10 @@ impl<'f> Reader<'f> {
         let trusted = record.fault.as_ref().is_none_or(|fault| fault.code != Code::WalCrc);
         if let Some(fault) = &record.fault {
             self.fault(Corrupt::clone(fault));
+        }
+        if let Some(what) = too_long(record) {
+            let corrupt = *Corrupt::new(Code::WalLong, At::offset(record.offset), what);
+            (self.found)(Fault { segment: self.segment, corrupt, harmless: true });
         }
         let mut body = Body::of(record);
         let wrong = self.never_written(&body, record, trusted);
@@ -301,6 +307,14 @@ impl<'f> Reader<'f> {
     }
 }
 
+/// A record that is whole, and too long for etcd before 3.5.5 (`decoder.decodeRecord`).
+fn too_long(record: &Record<'_>) -> Option<String> {
+    let len = to_u64(record.bytes().len());
+    (len >= MAX_RECORD_BEFORE_3_5_5).then(|| {
+        format!("a record of {len} bytes: etcd 3.4 and 3.5.0 to 3.5.4 do not start with it (max entry size limit exceeded)")
+    })
+}
+
 /// What there is to say about a segment that ends in a torn record or in a zero word, and whether it is harmless:
 /// etcd starts on either, but what it then cuts off or erases may be more than a write that was never acknowledged.
 fn cut_off(
@@ -311,6 +325,15 @@ fn cut_off(
     let used = records.offset();
     let stray = records.stray()?;
     let torn = if let Some(End::Torn(torn)) = records.end() { Some(torn.to_string()) } else { None };
+    let refuse: Vec<&str> = match records.end() {
+        Some(end @ End::Torn(_)) => end
+            .at_boot()
+            .iter()
+            .filter(|(_, does)| *does == AtBoot::Refuses)
+            .map(|(which, _)| *which)
+            .collect(),
+        _ => Vec::new(),
+    };
     let mut harmless = last;
     let mut said = match (&torn, stray) {
         (None, None) => return Ok(None),
@@ -325,6 +348,12 @@ fn cut_off(
             "the log ends here with a length of zero, but bytes that are not zero follow at byte {offset:#x}: etcd ignores and erases them"
         ),
     };
+    if !refuse.is_empty() && last {
+        let refuse = refuse.join(", ");
+        said = format!(
+            "{said}; etcd {refuse} do not start with it (max entry size limit exceeded), others cut it off"
+        );
+    }
     if let Some(inner) = records.other_length()? {
         harmless = false;
         said = format!(

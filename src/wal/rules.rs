@@ -1,7 +1,7 @@
 //! What etcd never writes, though a checksum cannot tell: the checksum covers a record's data, not its type.
 
 use super::body::Body;
-use super::record::Kind;
+use super::record::RecordKind;
 use super::segment::Record;
 use crate::codec::wire::fields;
 use crate::raft::{EntryView, HardState};
@@ -86,10 +86,10 @@ fn misplaced(place: u64, body: &Body<'_>) -> Option<String> {
 /// A record under another's type decodes, with fields that its type does not have.
 fn unknown_field(record: &Record<'_>) -> Option<String> {
     let known = match record.kind {
-        Kind::Metadata => 2,
-        Kind::Entry => 4,
-        Kind::State | Kind::Snapshot => 3,
-        Kind::Crc | Kind::Other(_) => u32::MAX,
+        RecordKind::Metadata => 2,
+        RecordKind::Entry => 4,
+        RecordKind::State | RecordKind::Snapshot => 3,
+        RecordKind::Crc | RecordKind::Other(_) => u32::MAX,
     };
     let (number, _) = fields(record.bytes()).flatten().find(|(number, _)| *number > known)?;
     let kind = record.kind.number();

@@ -4,9 +4,9 @@ use prost::Message;
 
 use super::end::{End, Torn, TornReason};
 use super::frame::{FrameSize, HEADER, MAX_RECORD};
-use super::record::{Envelope, Kind};
+use super::record::{RecordKind, RecordView};
 use crate::codec::checksum::crc32c;
-use crate::codec::wire::{Value, field, varint};
+use crate::codec::wire::{WireValue, field, varint};
 use crate::codec::{array_at, slice_at, to_u64, to_usize};
 use crate::io::{Source, Window};
 use crate::raft::HardState;
@@ -16,6 +16,9 @@ use crate::words::finding::Code;
 /// A write that was cut off by a crash shows as whole sectors of zeros.
 const SECTOR: u64 = 512;
 
+/// Bytes past the end of the records that are looked at: etcd's segments have 64 MB, and what its last write needed.
+const BEYOND: u64 = 256 << 20;
+
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record<'a> {
@@ -24,7 +27,7 @@ pub struct Record<'a> {
     /// Bytes of its frame: length word, record, padding.
     pub frame: u64,
     /// Its type.
-    pub kind: Kind,
+    pub kind: RecordKind,
     /// The checksum it carries.
     pub crc: u32,
     /// Its payload.
@@ -141,7 +144,7 @@ impl<'a> Segment<'a> {
             return Err(changed());
         }
         let bytes = window.get(source, offset.saturating_add(HEADER), to_usize(size.record))?;
-        let Envelope { kind, crc, data } = Envelope::decode(bytes).map_err(|_| changed())?;
+        let RecordView { kind, crc, data } = RecordView::decode(bytes).map_err(|_| changed())?;
         Ok(Record { offset, frame, kind, crc, data, fault: None })
     }
 
@@ -281,15 +284,16 @@ impl<'a> Segment<'a> {
         const LONGEST: u64 = 56;
         let mut best: Option<(u64, u64)> = None;
         let mut at = from.next_multiple_of(8);
-        while at.saturating_add(HEADER) <= self.source.len() {
-            let len = self.source.len().saturating_sub(at).min(HEADER.saturating_add(LONGEST));
+        let end = self.source.len().min(at.saturating_add(BEYOND));
+        while at.saturating_add(HEADER) <= end {
+            let len = end.saturating_sub(at).min(HEADER.saturating_add(LONGEST));
             let bytes = self.window.get(self.source, at, to_usize(len))?;
             let size = array_at::<8>(bytes, 0).map(u64::from_le_bytes).and_then(FrameSize::of);
             let record = size.filter(|size| size.is_regular() && size.record <= LONGEST);
             let record = record.and_then(|size| slice_at(bytes, to_usize(HEADER), to_usize(size.record)));
             let envelope = record
-                .and_then(|record| Envelope::decode(record).ok())
-                .filter(|envelope| envelope.kind == Kind::State);
+                .and_then(|record| RecordView::decode(record).ok())
+                .filter(|envelope| envelope.kind == RecordKind::State);
             let state = envelope.and_then(|envelope| HardState::decode(envelope.data?).ok());
             if let Some(commit) = state.and_then(|state| state.term.and(state.commit))
                 && best.is_none_or(|(known, _)| commit > known)
@@ -313,8 +317,9 @@ impl<'a> Segment<'a> {
             Some(End::Torn(_)) if self.beyond != 0 => self.beyond,
             _ => return Ok(None),
         };
-        while at < self.source.len() {
-            let len = to_usize(self.source.len().saturating_sub(at)).min(64 * 1024);
+        let end = self.source.len().min(at.saturating_add(BEYOND));
+        while at < end {
+            let len = to_usize(end.saturating_sub(at)).min(64 * 1024);
             let bytes = self.window.get(self.source, at, len)?;
             if let Some(found) = bytes.iter().position(|byte| *byte != 0) {
                 return Ok(Some(at.saturating_add(to_u64(found))));
@@ -336,7 +341,7 @@ fn check<'w>(
 ) -> Result<Record<'w>, End> {
     let torn = |reason| End::Torn(Torn { offset: frame.offset, reason });
     let (record, padding) = body.split_at_checked(to_usize(frame.size.record)).unwrap_or((body, &[]));
-    let envelope = match Envelope::decode(record) {
+    let envelope = match RecordView::decode(record) {
         Ok(envelope) => envelope,
         Err(_) if zero_sector => return Err(torn(TornReason::ZeroSectorUndecodable)),
         Err(bad) => {
@@ -347,7 +352,7 @@ fn check<'w>(
     };
     let mut fault = irregular(frame, padding);
     if let Err((stored, computed)) = chain.follow(&envelope) {
-        if envelope.kind != Kind::Crc && zero_sector {
+        if envelope.kind != RecordKind::Crc && zero_sector {
             return Err(torn(TornReason::ZeroSectorChecksum { stored, computed }));
         }
         let what = format!(
@@ -360,7 +365,7 @@ fn check<'w>(
         fault = Some(Corrupt::new(Code::WalCrc, At::offset(frame.offset), what));
         chain.resume(&envelope, computed);
     }
-    let Envelope { kind, crc, data } = envelope;
+    let RecordView { kind, crc, data } = envelope;
     Ok(Record { offset: frame.offset, frame: frame.len(), kind, crc, data, fault })
 }
 
@@ -379,14 +384,14 @@ fn irregular(frame: Frame, padding: &[u8]) -> Option<Box<Corrupt>> {
 
 impl Chain {
     /// Goes on over a record; its checksum and the one it should carry, if it does not fit.
-    fn follow(&mut self, envelope: &Envelope<'_>) -> Result<(), (u32, u32)> {
+    fn follow(&mut self, envelope: &RecordView<'_>) -> Result<(), (u32, u32)> {
         let (stored, data) = (envelope.crc, envelope.data.unwrap_or_default());
-        let due = |crc| if envelope.kind == Kind::Crc { crc } else { crc32c(crc, data) };
+        let due = |crc| if envelope.kind == RecordKind::Crc { crc } else { crc32c(crc, data) };
         let computed = due(self.crc);
         // What it would be had the record before carried the right one.
         let fits = computed == stored
             || self.or_crc.map(due) == Some(stored)
-            || (envelope.kind == Kind::Crc && self.crc == 0);
+            || (envelope.kind == RecordKind::Crc && self.crc == 0);
         if !fits {
             return Err((stored, computed));
         }
@@ -395,8 +400,8 @@ impl Chain {
     }
 
     /// Goes on after a record that does not fit.
-    fn resume(&mut self, envelope: &Envelope<'_>, computed: u32) {
-        *self = if envelope.kind == Kind::Crc {
+    fn resume(&mut self, envelope: &RecordView<'_>, computed: u32) {
+        *self = if envelope.kind == RecordKind::Crc {
             Chain { crc: envelope.crc, or_crc: None }
         } else {
             Chain { crc: computed, or_crc: Some(envelope.crc) }
@@ -407,8 +412,8 @@ impl Chain {
 /// The length of a record by what it begins with, which need not be there in full: type, checksum, and the length of
 /// its data.
 fn inner_length(head: &[u8]) -> Option<u64> {
-    let (rest, (1, Value::Varint(_))) = field(head).ok()? else { return None };
-    let (rest, (2, Value::Varint(_))) = field(rest).ok()? else { return None };
+    let (rest, (1, WireValue::Varint(_))) = field(head).ok()? else { return None };
+    let (rest, (2, WireValue::Varint(_))) = field(rest).ok()? else { return None };
     let (rest, tag) = varint(rest).ok()?;
     let (rest, len) = if tag == 0x1a { varint(rest).ok()? } else { return None };
     to_u64(head.len().saturating_sub(rest.len())).checked_add(len)

@@ -2,7 +2,7 @@
 
 use super::end::{AtBoot, End};
 use super::name::SegmentName;
-use super::record::{Metadata, Snapshot};
+use super::record::{Metadata, SnapshotRecord};
 use crate::raft::HardState;
 
 /// How one segment was read.
@@ -43,7 +43,7 @@ pub struct Summary {
     /// The last hard state.
     pub hard_state: Option<HardState>,
     /// The snapshot records, in file order.
-    pub snapshots: Vec<Snapshot>,
+    pub snapshots: Vec<SnapshotRecord>,
     /// Index of the first kept entry.
     pub first: Option<u64>,
     /// Index of the last kept entry.
@@ -81,7 +81,7 @@ impl Summary {
     /// The last index that the entries and the snapshot records come to; 0 without any.
     #[must_use]
     pub fn reach(&self) -> u64 {
-        self.last.max(self.snapshots.iter().map(Snapshot::index).max()).unwrap_or(0)
+        self.last.max(self.snapshots.iter().map(SnapshotRecord::index).max()).unwrap_or(0)
     }
 
     /// Whether nothing of the log is damaged, and nothing of it would be cut off that no crash explains.
@@ -97,7 +97,7 @@ impl Summary {
     }
 
     /// The snapshots etcd would start from: those the last hard state commits (`wal.ValidSnapshotEntries`).
-    pub fn valid_snapshots(&self) -> impl DoubleEndedIterator<Item = &Snapshot> {
+    pub fn valid_snapshots(&self) -> impl DoubleEndedIterator<Item = &SnapshotRecord> {
         let commit = self.commit();
         self.snapshots.iter().filter(move |snapshot| snapshot.index() <= commit)
     }

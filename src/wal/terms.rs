@@ -38,6 +38,18 @@ impl Terms {
         self.0.get(at).filter(|run| run.first <= index).map(|run| run.term)
     }
 
+    /// Whether every entry after `from` up to `to` is there.
+    #[must_use]
+    pub fn holds(&self, from: u64, to: u64) -> bool {
+        let mut next = from.saturating_add(1);
+        for run in &self.0 {
+            if run.first <= next && next <= run.last {
+                next = run.last.saturating_add(1);
+            }
+        }
+        next > to
+    }
+
     /// The runs of entries of one term, in the order of their indexes.
     #[must_use]
     pub fn runs(&self) -> &[TermRun] {

@@ -67,7 +67,10 @@ impl Written {
     }
 
     pub fn snapshot(&mut self, term: u64, index: u64) {
-        self.record(5, &Snapshot { index: Some(index), term: Some(term), conf_state: None }.encode_to_vec());
+        self.record(
+            5,
+            &SnapshotRecord { index: Some(index), term: Some(term), conf_state: None }.encode_to_vec(),
+        );
     }
 
     pub fn last(&mut self) -> &mut Vec<u8> {
@@ -125,7 +128,7 @@ fn a_single_record_is_read_and_its_five_damages_are_told_apart() {
     padded[7] = 0x82;
     assert_eq!(
         read(&padded),
-        (Some((Kind::Metadata, 0x3a19_1a99, vec![0x08, 0xef, 0xfd, 0x02], false)), None)
+        (Some((RecordKind::Metadata, 0x3a19_1a99, vec![0x08, 0xef, 0xfd, 0x02], false)), None)
     );
     let (record, end) = read(good);
     assert_eq!(
@@ -335,7 +338,7 @@ fn a_later_entry_replaces_those_from_its_index_on() {
 
     let sources = log.sources();
     let read = Log::new(sources.iter().map(|(name, source)| (name.as_str(), source)));
-    let mut cursor = Cursor::default();
+    let mut cursor = LogCursor::default();
     assert_eq!(read.reread(&entries[0], &mut cursor).unwrap().bytes(), b"old");
     assert_eq!(read.reread(&entries[3], &mut cursor).unwrap().bytes(), b"new");
 }
@@ -394,7 +397,7 @@ fn a_snapshot_from_the_leader_explains_a_gap() {
     let (entries, summary, findings) = log.read(ALL);
     assert_eq!(indexes(&entries), [1, 2, 3, 101]);
     assert_eq!(findings, []);
-    assert_eq!(summary.valid_snapshots().map(Snapshot::index).collect::<Vec<_>>(), [0, 100]);
+    assert_eq!(summary.valid_snapshots().map(SnapshotRecord::index).collect::<Vec<_>>(), [0, 100]);
 }
 
 #[test]
@@ -403,7 +406,7 @@ fn a_snapshot_past_the_commit_index_is_not_valid() {
     log.state(1, 2);
     log.snapshot(1, 3);
     let (_, summary, _) = log.read(ALL);
-    assert_eq!(summary.valid_snapshots().map(Snapshot::index).collect::<Vec<_>>(), [0]);
+    assert_eq!(summary.valid_snapshots().map(SnapshotRecord::index).collect::<Vec<_>>(), [0]);
 }
 
 #[test]
@@ -430,7 +433,7 @@ fn reading(log: &Written) -> (Vec<Entry>, Summary, Vec<Fault>) {
     let log = Log::new(sources.iter().map(|(name, source)| (name.as_str(), source)));
     let mut faults = Vec::new();
     let (entries, summary) = log.entries(ALL, &mut |fault| faults.push(fault));
-    let mut cursor = Cursor::default();
+    let mut cursor = LogCursor::default();
     let read = |entry: &EntryRef| {
         let view = log.reread(entry, &mut cursor).unwrap();
         Entry {
@@ -510,7 +513,7 @@ fn log_entries(log: &Written) -> Vec<(usize, u64)> {
         let source = Source::from_bytes(name.clone(), bytes.clone());
         let mut segment = Segment::new(&source, 0, true);
         while let Some(record) = segment.next() {
-            if record.kind == Kind::Entry {
+            if record.kind == RecordKind::Entry {
                 ends.push((file, record.offset + record.frame));
             }
         }

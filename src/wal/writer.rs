@@ -3,12 +3,12 @@
 //! What a new log begins with, as etcd's `wal.Create` writes it:
 //!
 //! ```
-//! use coldbolt::wal::writer::Writer;
-//! use coldbolt::wal::{Metadata, Snapshot};
+//! use coldbolt::wal::writer::LogWriter;
+//! use coldbolt::wal::{Metadata, SnapshotRecord};
 //!
-//! let mut writer = Writer::new(0);
+//! let mut writer = LogWriter::new(0);
 //! writer.metadata(&Metadata { node_id: Some(1), cluster_id: Some(2) });
-//! writer.snapshot(&Snapshot { index: Some(0), term: Some(0), conf_state: None });
+//! writer.snapshot(&SnapshotRecord { index: Some(0), term: Some(0), conf_state: None });
 //! assert_eq!(&writer.into_bytes()[..12], b"\x04\0\0\0\0\0\0\x84\x08\x04\x10\x00");
 //! ```
 
@@ -16,7 +16,7 @@ use prost::Message;
 use prost::encoding::{bytes, int64, uint32};
 
 use super::frame::{FrameSize, padding};
-use super::record::{Kind, Metadata, Snapshot};
+use super::record::{Metadata, RecordKind, SnapshotRecord};
 use crate::codec::checksum::crc32c;
 use crate::codec::{to_u64, to_usize};
 use crate::raft::{Entry, HardState};
@@ -26,22 +26,22 @@ pub const SEGMENT_SIZE: u64 = 64_000_000;
 
 /// The records of one segment, in memory.
 #[derive(Debug, Clone)]
-pub struct Writer {
+pub struct LogWriter {
     crc: u32,
     out: Vec<u8>,
 }
 
-impl Writer {
+impl LogWriter {
     /// Begins a segment with its crc record. `crc` is where the segment before it ended; 0 for the first.
     #[must_use]
-    pub fn new(crc: u32) -> Writer {
-        let mut writer = Writer { crc, out: Vec::new() };
-        writer.record(Kind::Crc, None);
+    pub fn new(crc: u32) -> LogWriter {
+        let mut writer = LogWriter { crc, out: Vec::new() };
+        writer.record(RecordKind::Crc, None);
         writer
     }
 
     /// Adds a record (`wal.encoder.encode`).
-    pub fn record(&mut self, kind: Kind, data: Option<&[u8]>) {
+    pub fn record(&mut self, kind: RecordKind, data: Option<&[u8]>) {
         self.crc = crc32c(self.crc, data.unwrap_or_default());
         let mut record = Vec::new();
         int64::encode(1, &kind.number(), &mut record);
@@ -58,22 +58,22 @@ impl Writer {
 
     /// Whose log it is.
     pub fn metadata(&mut self, metadata: &Metadata) {
-        self.record(Kind::Metadata, Some(&metadata.encode_to_vec()));
+        self.record(RecordKind::Metadata, Some(&metadata.encode_to_vec()));
     }
 
     /// A slot of the raft log.
     pub fn entry(&mut self, entry: &Entry) {
-        self.record(Kind::Entry, Some(&entry.encode_to_vec()));
+        self.record(RecordKind::Entry, Some(&entry.encode_to_vec()));
     }
 
     /// Term, vote and commit index.
     pub fn state(&mut self, state: &HardState) {
-        self.record(Kind::State, Some(&state.encode_to_vec()));
+        self.record(RecordKind::State, Some(&state.encode_to_vec()));
     }
 
     /// Up to where a snapshot holds everything.
-    pub fn snapshot(&mut self, snapshot: &Snapshot) {
-        self.record(Kind::Snapshot, Some(&snapshot.encode_to_vec()));
+    pub fn snapshot(&mut self, snapshot: &SnapshotRecord) {
+        self.record(RecordKind::Snapshot, Some(&snapshot.encode_to_vec()));
     }
 
     /// The checksum chain so far: what the next segment begins with.
@@ -98,8 +98,8 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn what_is_written_is_read(first: u32, records: Vec<(u8, Option<Vec<u8>>)>, zeros in 0usize..40) {
-            let mut writer = Writer::new(first);
-            let kinds = [Kind::Metadata, Kind::Entry, Kind::State, Kind::Snapshot];
+            let mut writer = LogWriter::new(first);
+            let kinds = [RecordKind::Metadata, RecordKind::Entry, RecordKind::State, RecordKind::Snapshot];
             let kind = |kind: u8| kinds[usize::from(kind) % 4];
             let records: Vec<_> = records.into_iter().map(|(n, data)| (kind(n), data)).collect();
             for (kind, data) in &records {
@@ -111,7 +111,7 @@ mod tests {
             bytes.resize(bytes.len() + zeros * 8, 0);
             let source = Source::from_bytes("memory", bytes);
             let mut segment = Segment::new(&source, 0, true);
-            proptest::prop_assert_eq!(segment.next().map(|r| r.kind), Some(Kind::Crc));
+            proptest::prop_assert_eq!(segment.next().map(|r| r.kind), Some(RecordKind::Crc));
             for (kind, data) in &records {
                 let record = segment.next().unwrap();
                 proptest::prop_assert_eq!((record.kind, record.data), (*kind, data.as_deref()));

@@ -37,6 +37,11 @@ pub enum Cause {
         /// The database in it, if it is a member's.
         database: Option<PathBuf>,
     },
+    /// A member's directory, where a file is meant that holds everything.
+    #[error(
+        "is a directory, a file is needed here: its database alone lacks the entries that only its log has"
+    )]
+    DirectoryWithLog,
     /// A pipe, a socket or a terminal.
     #[error("is not a regular file")]
     NotAFile,
@@ -83,6 +88,10 @@ impl Cause {
                 Some(Hint::ShowRaftSnapshot)
             }
             Cause::NotThis { due: FileKind::Wal | FileKind::RaftSnapshot, .. } => Some(Hint::Inspect),
+            Cause::NotThis { is: FileKind::Foreign(Foreign::Behind(at)), due: FileKind::Bolt, .. } => {
+                Some(Hint::CutFront(*at))
+            }
+            Cause::DirectoryWithLog => Some(Hint::CopyFirst),
             Cause::InUse(hint) | Cause::Changed { hint, .. } | Cause::Lacks { hint, .. } => *hint,
             _ => None,
         }
@@ -123,6 +132,8 @@ fn not_this(is: FileKind, due: FileKind, len: u64) -> String {
         FileKind::RaftSnapshot => "is a raft snapshot".to_owned(),
         FileKind::Empty => "is empty (0 bytes)".to_owned(),
         FileKind::Foreign(what @ Foreign::Packed(_)) => format!("is {what}; unpack it first"),
+        FileKind::Foreign(what @ Foreign::Behind(_)) => format!("is {what}"),
+        FileKind::Foreign(what @ Foreign::CrLf) => format!("is {what}; transfer it anew, as binary"),
         FileKind::Foreign(what) => format!("is {what}, not an etcd snapshot or database"),
         FileKind::Bolt | FileKind::Unknown => {
             format!("is not an etcd snapshot or database: no bbolt meta page in its {len} bytes")
@@ -131,5 +142,7 @@ fn not_this(is: FileKind, due: FileKind, len: u64) -> String {
 }
 
 fn its_database(database: Option<&PathBuf>) -> String {
-    database.map_or_else(String::new, |database| format!("; its database is {}", show(database)))
+    database.map_or_else(String::new, |database| {
+        format!("; its database is {}, and its log may hold more", show(database))
+    })
 }

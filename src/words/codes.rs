@@ -103,6 +103,12 @@ macro_rules! codes {
                 match self { $(Code::$variant => Severity::$severity),* }
             }
 
+            /// Whether `bbolt check` and `etcdutl snapshot status` call a file bad for it, which etcd runs on.
+            #[must_use]
+            pub fn is_refused_elsewhere(self) -> bool {
+                matches!(self, Code::PageLeaked)
+            }
+
             /// The level of a verification that finds it.
             #[must_use]
             pub fn level(self) -> Level {
@@ -240,8 +246,8 @@ codes! {
         "Do not let etcd write to this file; rewrite it first.";
     PageLeaked, "page-leaked", Warning, Pages,
         "A page is neither in the tree nor in the stored freelist: its space is lost until the file is rewritten.",
-        "bbolt check reports 'unreachable unfreed'; nothing else happens.",
-        "Defragment the file when convenient.";
+        "Nothing happens; bbolt check and etcdutl snapshot status report 'unreachable unfreed'.",
+        "bbolt check and etcdutl snapshot status call the file bad for it, and so does verify --strict; a defragmented one is not.";
     // ---- snapshot file trailer -----------------------------------------------------------------------------------
     TrailerMismatch, "trailer-mismatch", Damage, Bytes,
         "The SHA-256 at the end of the snapshot file is not that of the bytes before it: some byte changed since it was saved.",
@@ -262,7 +268,7 @@ codes! {
     TrailingBytes, "trailing-bytes", Warning, Identity,
         "Bytes stand after the database that belong neither to it nor to a trailer: something was appended, or the meta page is older than the file.",
         "etcd and its tools ignore them; with such a length restore may take the wrong 32 bytes for the SHA-256.",
-        "Compare the length with the original's; the database itself is judged by the other levels.";
+        "Compare the length with the original's; `head -c` leaves what was appended out. The database itself is judged by the other levels.";
     ManifestMismatch, "manifest-mismatch", Damage, Bytes,
         "The file is not the one its manifest describes: its length or a checksum differs.",
         "etcd knows no manifests.",
@@ -304,6 +310,10 @@ codes! {
         "Main revisions after the last compaction have a hole: whole transactions are missing.",
         "etcd does not check it; watchers miss those changes for ever.",
         "Data is lost: compare with another member or an older backup.";
+    DeletedAndPut, "deleted-and-put", Warning, Mvcc,
+        "One transaction deletes a key and puts it again, which etcd takes only where the deletion goes up to the last key (--from-key).",
+        "etcd 3.4.34, 3.5.16, 3.6 and newer lose what was put if they compact at exactly this revision; a read of the key then ends the server: 'range failed to find revision pair'. A compaction at a later revision is safe.",
+        "Before any compaction, put any key and compact at that later revision. If a compaction at this very revision is unfinished, read the key with `coldbolt get` and put it again once etcd has started.";
     CompactionMarks, "compaction-marks", Damage, Mvcc,
         "The marks of the last compaction contradict each other: one was finished that is later than the last one asked for.",
         "etcd takes the greater one.",
@@ -324,6 +334,10 @@ codes! {
         "A user has a role that does not exist, or authentication is on without a root user.",
         "etcd ignores the role; without root nobody can administer it.",
         "Compare with another member or an older backup.";
+    RoleNotUtf8, "role-not-utf8", Warning, Mvcc,
+        "A user has a role whose name is not UTF-8.",
+        "etcd up to 3.6 takes any bytes; 3.7 panics when it starts: 'failed to unmarshal authpb.User ... invalid UTF-8'.",
+        "Before an upgrade to 3.7, give the user a role of another name and revoke this one.";
     AlarmActive, "alarm-active", Warning, Mvcc,
         "An alarm is raised: NOSPACE refuses writes, CORRUPT refuses everything.",
         "etcd keeps it raised after a restore until `etcdctl alarm disarm`.",
@@ -343,12 +357,16 @@ codes! {
         "Entries before the damage can be read; if the db is past it nothing is lost.";
     WalTorn, "wal-torn", Warning, Wal,
         "The last WAL record was cut off while it was written, as a crash leaves it.",
-        "etcd repairs it at boot: the file is cut at the last whole record and the old one kept as .broken.",
-        "Nothing to do: a torn record was never acknowledged, unless the commit index says so.";
+        "etcd repairs it at boot: the file is cut at the last whole record and the old one kept as .broken; 3.4.0 to 3.5.6 refuse to start where garbage looks like a record of 10 MiB or more.",
+        "Nothing to do: a torn record was never acknowledged, unless the commit index says so. For an etcd that refuses it, `coldbolt copy --as data-dir`.";
     WalRecord, "wal-record", Damage, Wal,
         "A WAL frame cannot be a record: impossible length, padding, type or an undecodable payload.",
         "etcd refuses to start.",
         "Entries before the damage can be read; if the db is past it nothing is lost.";
+    WalLong, "wal-long", Warning, Wal,
+        "A WAL record is of 10 MiB or more.",
+        "3.4 and 3.5.0 to 3.5.4 refuse to start: 'wal: max entry size limit exceeded'; 3.5.5 and newer take it.",
+        "Start etcd 3.5.5 or newer, or make a directory that begins behind it: `coldbolt copy --as data-dir`.";
     WalSequence, "wal-sequence", Damage, Wal,
         "WAL segments are missing, out of order, or their names disagree with what they hold.",
         "etcd refuses to start: 'wal: file sequence numbers do not increase continuously'.",
@@ -366,9 +384,9 @@ codes! {
         "etcd starts as a new member with an empty log, or refuses.",
         "Find the WAL (--wal-dir of the member), or use the database as a backup that may lack the last writes.";
     WalStart, "wal-start", Damage, Wal,
-        "The log begins after the entry the database needs next: entries between them are missing.",
-        "etcd refuses to start, or silently skips the missing entries.",
-        "Find the older segments; without them the database cannot be brought forward.";
+        "The log begins after the entry that the database needs next, or after the one that etcd reads first: entries between them are missing.",
+        "etcd refuses to start ('wal: slice bounds out of range', 'file not found'), or silently skips the missing entries.",
+        "Find the older segments; where the database is past the hole, --allow-damage copies what it has and what follows.";
     DbLag, "db-lag", Note, Wal,
         "The log holds entries that the database does not: a copy of the database alone would lack them.",
         "etcd applies them when it starts.",
@@ -384,11 +402,11 @@ codes! {
     DbMissing, "db-missing", Damage, Wal,
         "The directory has a log or raft snapshots, but no database.",
         "Without a raft snapshot etcd builds the database anew from the log; with one it panics: 'failed to recover v3 backend from snapshot'.",
-        "Find member/snap/db; a raft snapshot does not hold the keys.";
+        "Find member/snap/db; a raft snapshot does not hold the keys. A log that is whole from its first entry does: `coldbolt copy` makes the database from it.";
     DbBehindSnapshot, "db-behind-snapshot", Damage, Wal,
         "A raft snapshot is further than the database, and no .snap.db bridges the gap.",
         "etcd panics: 'failed to recover v3 backend from snapshot'.",
-        "Find the database that belongs to this snapshot.";
+        "If the log has the entries between, as the finding says then, nothing is lost: `coldbolt copy`, or copy --as data-dir. Else find the database that belongs to this snapshot.";
     WalUncommitted, "wal-uncommitted", Warning, Wal,
         "The log goes on past the last index that this member knows to be committed, and other members vote: what became of those entries is not known from here.",
         "The leader of the cluster decides when the members start: it commits them or replaces them.",

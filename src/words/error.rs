@@ -6,7 +6,7 @@ use crate::words::cause::Cause;
 pub use crate::words::corrupt::{At, Corrupt};
 use crate::words::hint::Hint;
 use crate::words::refusal::Refusal;
-pub use crate::words::text::{printable, show, show_bytes, show_start, steers};
+pub use crate::words::text::{Told, printable, show, show_bytes, show_start, steers};
 
 /// A `Result` of an operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -46,6 +46,15 @@ pub enum Error {
         what: String,
         /// What the operating system said.
         source: std::io::Error,
+    },
+    /// What was written is not what it should be when it is read back; nothing of it was kept. A fault of this library,
+    /// or of what it was written on.
+    #[error("{what}: read back, {told}")]
+    Miswritten {
+        /// What was written.
+        what: String,
+        /// How it differs.
+        told: String,
     },
 }
 

@@ -21,6 +21,8 @@ pub enum Hint {
     CopyLive,
     /// Stop etcd, or have it defragment its own database.
     DefragLive,
+    /// Write it to a new file, and put that there.
+    DefragElsewhere,
     /// Stop etcd: the revision that was asked for is still rising.
     StillRising,
     /// A finished compaction leaves nothing behind.
@@ -35,10 +37,18 @@ pub enum Hint {
     RaiseOthers(u64),
     /// Leave the log in the data directory, or put it elsewhere.
     LogElsewhere,
+    /// Say where the log of the directory is kept.
+    LogOfDirectory,
+    /// A copy has everything, also as a directory that etcd starts from.
+    CopyToStart,
     /// Restore what can be read of a damaged source.
     AllowDamage,
     /// Copy the directory: that applies the log first.
     CopyFirst,
+    /// Have a learner vote.
+    Promote,
+    /// Take a database without a trailer, if it is one that a member kept.
+    SkipHashCheck,
     /// Whether the trailer is right can be told, and it can be taken off.
     Unseal,
     /// Name the version that wrote the files.
@@ -55,6 +65,8 @@ pub enum Hint {
     OlderBaseOrEndElsewhere,
     /// Have the log applied in memory.
     Fold,
+    /// Leave out so many bytes at the front.
+    CutFront(u64),
 }
 
 /// Something a person should know about what was done, and what helps. It is serialized as its text.

@@ -16,14 +16,18 @@
 //! assert_eq!((MemberId::new(10).to_string(), MemberId::new(10).padded()), ("a".into(), "000000000000000a".into()));
 //! assert_eq!(LeaseId::new(-1).to_string(), "ffffffffffffffff");
 //! assert_eq!(RaftIndex::new(9).next(), RaftIndex::new(10));
-//! # Ok::<(), std::num::ParseIntError>(())
+//! # Ok::<(), coldbolt::words::ids::NotAnId>(())
 //! ```
 
 use std::fmt;
-use std::num::ParseIntError;
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
+
+/// A text that is no id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an id is up to 16 hex digits, as etcd prints it; this is none, nor is a name")]
+pub struct NotAnId;
 
 /// A newtype over a number, with what all of them have.
 macro_rules! number {
@@ -119,10 +123,10 @@ place!(
 macro_rules! from_hex {
     ($name:ident) => {
         impl FromStr for $name {
-            type Err = ParseIntError;
+            type Err = NotAnId;
 
-            fn from_str(text: &str) -> Result<$name, ParseIntError> {
-                u64::from_str_radix(text, 16).map($name)
+            fn from_str(text: &str) -> Result<$name, NotAnId> {
+                u64::from_str_radix(text, 16).map($name).map_err(|_| NotAnId)
             }
         }
     };

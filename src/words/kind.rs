@@ -35,15 +35,30 @@ pub enum Foreign {
     Program,
     /// A text.
     Text,
+    /// A text in UTF-16.
+    Utf16,
+    /// A database, or a snapshot file, behind something else, which has so many bytes.
+    Behind(u64),
+    /// A database, or a snapshot file, in which every line feed was made carriage return and line feed.
+    CrLf,
 }
 
 impl fmt::Display for Foreign {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Foreign::Behind(at) => {
+                return write!(f, "something else up to byte {at}, where an etcd snapshot or database begins");
+            }
             Foreign::Packed(what) => what,
             Foreign::Sqlite => "an SQLite database, as k3s keeps without etcd",
             Foreign::Program => "a program",
             Foreign::Text => "a text file",
+            Foreign::Utf16 => {
+                "a text in UTF-16, as PowerShell writes what it redirects: if it was a snapshot, bytes of it are lost"
+            }
+            Foreign::CrLf => {
+                "an etcd snapshot or database in which every LF was made CR LF, as a transfer of text does it"
+            }
         })
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::words::hint::Hint;
 use crate::words::ids::{MemberId, RaftIndex};
-use crate::words::text::{printable, show};
+use crate::words::text::{Told, show};
 
 /// How far a database or a log has come: by raft index or by revision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Mark {
 
 /// Which revisions there are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Revisions {
+pub struct RevisionRange {
     /// The file, as named, if it is to be told which.
     pub file: Option<String>,
     /// The first that can be read.
@@ -43,14 +43,10 @@ pub struct Revisions {
     pub last: i64,
 }
 
-impl Revisions {
-    fn told(&self, asked: i64, verb: &str, end: i64) -> String {
-        match &self.file {
-            Some(file) => {
-                format!(": {asked} was asked for, {file} has revisions {} to {}", self.first, self.last)
-            }
-            None => format!(" ({asked} was asked for, the file {verb} {end})"),
-        }
+impl RevisionRange {
+    fn told(&self, asked: i64) -> String {
+        let file = self.file.as_deref().unwrap_or("the file");
+        format!(": {asked} was asked for, {file} has revisions {} to {}", self.first, self.last)
     }
 }
 
@@ -59,20 +55,20 @@ impl Revisions {
 #[non_exhaustive]
 pub enum Refusal {
     /// The revision is not there yet.
-    #[error("mvcc: required revision is a future revision{}", there.told(*asked, "ends at", there.last))]
+    #[error("mvcc: required revision is a future revision{}", there.told(*asked))]
     Future {
         /// The revision that was asked for.
         asked: i64,
         /// Those that there are.
-        there: Revisions,
+        there: RevisionRange,
     },
     /// The revision is compacted.
-    #[error("mvcc: required revision has been compacted{}", there.told(*asked, "starts at", there.first))]
+    #[error("mvcc: required revision has been compacted{}", there.told(*asked))]
     Compacted {
         /// The revision that was asked for.
         asked: i64,
         /// Those that there are.
-        there: Revisions,
+        there: RevisionRange,
     },
     /// The keyspace cannot be hashed as if less of it were compacted than is.
     #[error("the file is compacted at {compacted}; it cannot be hashed as if compacted at {asked}")]
@@ -128,17 +124,17 @@ pub enum Refusal {
     /// The files do not tell, or tell something that is not known here, by which etcd's rules the log is to be applied.
     #[error(
         "which etcd{} wrote the files, and by whose rules the log is to be applied, is not known",
-        stated.as_ref().map_or_else(String::new, |stated| format!(" {}", printable(stated)))
+        stated.as_ref().map_or_else(String::new, |stated| format!(" {stated}"))
     )]
     RulesUnknown {
         /// The version that is stated.
-        stated: Option<String>,
+        stated: Option<Told>,
     },
     /// The source does not tell its version, or one that is not known here.
-    #[error("{}", version(stated.as_deref()))]
+    #[error("{}", version(stated.as_ref()))]
     VersionUnknown {
         /// The version that is stated.
-        stated: Option<String>,
+        stated: Option<Told>,
     },
     /// A change of the members does not fit.
     #[error("member {id}: {why}")]
@@ -146,6 +142,14 @@ pub enum Refusal {
         /// The member.
         id: MemberId,
         /// Why, in etcd's words.
+        why: &'static str,
+    },
+    /// Nobody would be left who votes.
+    #[error("member {id}: {why}")]
+    LastVoter {
+        /// The member.
+        id: MemberId,
+        /// What etcd does then.
         why: &'static str,
     },
     /// The member whose directory it is to be is not one of the cluster.
@@ -236,6 +240,17 @@ pub enum Refusal {
         /// The file, as named.
         file: String,
     },
+    /// There is no trailer to check.
+    #[error(
+        "{file}: snapshot missing hash but --skip-hash-check=false{}",
+        if *log_beside { "; it lacks the entries that only the log beside it has" } else { "" }
+    )]
+    NothingToCheck {
+        /// The file, as named.
+        file: String,
+        /// Whether it is the database of a member, with its log.
+        log_beside: bool,
+    },
     /// No member has the name that was asked for.
     #[error("couldn't find local name {name} in the initial cluster configuration")]
     NoSuchMember {
@@ -325,6 +340,18 @@ pub enum Refusal {
         /// What the other run made.
         path: PathBuf,
     },
+    /// What is to be replaced has other names.
+    #[error(
+        "{}: has {names} names (hard links), and what one of them is opened by must stay what the others find: it is not \
+         replaced",
+        show(path)
+    )]
+    OtherNames {
+        /// The file.
+        path: PathBuf,
+        /// How many names it has.
+        names: u64,
+    },
     /// The place is inside a directory that is only read.
     #[error("{}: lies in {}, which is only read; choose a place outside of it", show(path), show(input))]
     InsideInput {
@@ -368,14 +395,18 @@ impl Refusal {
             Refusal::BeginsLater { .. } => Some(Hint::OlderBaseOrEndElsewhere),
             Refusal::RulesUnknown { .. } => Some(Hint::EtcdVersion),
             Refusal::VersionUnknown { .. } => Some(Hint::TargetVersion),
+            Refusal::LastVoter { .. } => Some(Hint::Promote),
             Refusal::Sealed { .. } => Some(Hint::Unseal),
+            Refusal::NothingToCheck { log_beside: true, .. } => Some(Hint::CopyFirst),
+            Refusal::NothingToCheck { .. } => Some(Hint::SkipHashCheck),
             Refusal::LogInside { .. } => Some(Hint::LogElsewhere),
+            Refusal::OtherNames { .. } => Some(Hint::DefragElsewhere),
             _ => None,
         }
     }
 }
 
-fn version(stated: Option<&str>) -> String {
+fn version(stated: Option<&Told>) -> String {
     match stated {
         Some(stated) => format!("the source is of etcd {stated}, which is not known here"),
         None => "the source does not tell which version of etcd wrote it".to_owned(),

@@ -1,6 +1,9 @@
 //! Text of unknown origin, as one line that does nothing to a terminal.
 
+use std::fmt;
 use std::path::Path;
+
+use serde::{Deserialize, Serialize};
 
 /// Bytes as one printable line. Of more than 256, the first 256 and how many there are.
 #[must_use]
@@ -36,4 +39,61 @@ pub fn printable(text: &str) -> String {
     text.chars()
         .flat_map(|c| if steers(c) { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
         .collect()
+}
+
+/// Text that a file holds. It cannot be printed but as one printable line; in JSON it is as it is, and what writes the
+/// document escapes there. Only who works with it asks for [`Told::raw`], and no front end does
+/// (`tests/layering.rs`).
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Told(String);
+
+impl Told {
+    /// The text as it is in the file: to compare with, to parse, to write into another file.
+    #[must_use]
+    pub fn raw(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Several, as one printable line with commas between them.
+    #[must_use]
+    pub fn list(all: &[Told]) -> String {
+        all.iter().map(Told::to_string).collect::<Vec<_>>().join(",")
+    }
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&printable(&self.0))
+    }
+}
+
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
+    }
+}
+
+impl<T: Into<String>> From<T> for Told {
+    fn from(text: T) -> Told {
+        Told(text.into())
+    }
+}
+
+impl PartialEq<str> for Told {
+    fn eq(&self, other: &str) -> bool {
+        self.0 == other
+    }
+}
+
+impl PartialEq<&str> for Told {
+    fn eq(&self, other: &&str) -> bool {
+        self.0 == *other
+    }
 }

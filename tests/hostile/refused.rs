@@ -54,8 +54,10 @@ fn a_directory_is_refused_where_a_file_is_due_with_the_way_to_its_database() {
     input.unchanged();
     let cold = Input::new(unpack("3.5.1", "cold", dir.path()));
     for args in OF_A_FILE {
-        let words =
-            format!("is a directory, a file is needed here; its database is {}/member/snap/db", cold.name());
+        let words = format!(
+            "is a directory, a file is needed here; its database is {}/member/snap/db, and its log may hold more",
+            cold.name()
+        );
         coldbolt(args.iter().chain([&cold.name()])).says(3, &[&words]);
     }
     cold.unchanged();

@@ -12,7 +12,7 @@ use std::process::Output;
 use coldbolt::bolt::Db;
 use coldbolt::etcd::BucketKey;
 use coldbolt::io::Source;
-use coldbolt::store::scan::{Keys, Scan, ScanOptions, scan};
+use coldbolt::store::scan::{KeyDepth, Scan, ScanOptions, scan};
 use coldbolt::words::monitor::Quiet;
 use serde_json::Value;
 
@@ -214,7 +214,8 @@ fn all_are_there() -> bool {
 
 fn read(file: &Path) -> Scan {
     let source = Source::open(file).unwrap();
-    scan(&Db::open(&source).unwrap(), ScanOptions { limit: 1, gate: None, keys: Keys::Live }, &Quiet).unwrap()
+    scan(&Db::open(&source).unwrap(), ScanOptions { limit: 1, gate: None, keys: KeyDepth::Live }, &Quiet)
+        .unwrap()
 }
 
 fn is_unfinished(file: &Path, at: i64) -> bool {

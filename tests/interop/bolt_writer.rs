@@ -6,7 +6,7 @@ use std::fs::File;
 use std::path::Path;
 use std::process::Command;
 
-use coldbolt::bolt::writer::{Freelist, Options, WriteError, Writer};
+use coldbolt::bolt::writer::{FreelistPage, Options, WriteError, Writer};
 
 /// Buckets of every shape: empty, inline, just too big for that, deep trees, values of many pages, keys longer than a
 /// page, nested ones.
@@ -68,7 +68,7 @@ fn every_bbolt_finds_every_file_sound() {
     }
     let dir = tempfile::tempdir().unwrap();
     for page_size in [1024, 2048, 4096, 8192, 16_384, 32_768, 65_536] {
-        for (freelist, fill_percent) in [(Freelist::Absent, 100), (Freelist::Stored, 50)] {
+        for (freelist, fill_percent) in [(FreelistPage::Absent, 100), (FreelistPage::Stored, 50)] {
             let path = dir.path().join(format!("{page_size}-{fill_percent}.db"));
             every_shape(&path, Options { page_size, freelist, txid: 7, fill_percent }).unwrap();
             for bbolt in &bbolts {

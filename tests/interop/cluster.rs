@@ -75,6 +75,11 @@ impl Member {
 
     /// Waits until there is a leader and everything in the log is applied.
     pub fn caught_up(&mut self) {
+        self.comes_up().unwrap_or_else(|why| panic!("{why}"));
+    }
+
+    /// As [`Member::caught_up`]; the end of its log if it does not get there.
+    pub fn comes_up(&mut self) -> Result<(), String> {
         let mut client = self.client();
         let deadline = Instant::now() + Duration::from_secs(60);
         let mut before = None;
@@ -90,18 +95,15 @@ impl Member {
             });
             let now = now.map(|s| number(&s["raftIndex"]));
             if now.is_some() && now == before {
-                return;
+                return Ok(());
             }
             before = now;
             let ended = self.child.as_mut().is_none_or(|child| child.try_wait().unwrap().is_some());
             if ended || Instant::now() > deadline {
                 let log = fs::read_to_string(self.home.join("log")).unwrap();
-                let end: Vec<&str> = log.lines().rev().take(12).collect();
-                panic!(
-                    "etcd {} does not come up:\n{}",
-                    self.version,
-                    end.into_iter().rev().collect::<Vec<_>>().join("\n")
-                );
+                let from = log.len().saturating_sub(4000);
+                let end: String = log.get(from..).unwrap_or(&log).into();
+                return Err(format!("etcd {} does not come up:\n{end}", self.version));
             }
             std::thread::sleep(Duration::from_millis(150));
         }

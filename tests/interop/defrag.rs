@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use coldbolt::etcd::{BucketKey, Revision};
 use serde_json::Value;
@@ -11,6 +12,7 @@ use serde_json::Value;
 use support::content::{Content, content, write};
 use support::history::{History, Seed};
 use support::peers::{self, BBOLTS};
+use support::run::binary;
 use support::server::{Server, run};
 use support::{VERSIONS, coldbolt};
 
@@ -99,6 +101,40 @@ fn in_place(version: &str) {
     assert_eq!(answers(&history.server), before, "{version}");
 }
 
+/// A server that is started between our lock and the rename waits for the lock of the old file.
+fn started_meanwhile(version: &str) {
+    let Some(mut traced) = peers::strace() else { return };
+    let Some(mut server) = Server::start(version, &["--snapshot-count", "5"]) else { return };
+    (0..20).for_each(|n| drop(server.ctl(&["put", &format!("k{n}"), "before"])));
+    let data = server.home().join("data");
+    let db = server.stop();
+    let traced =
+        traced.args(["-o", "/dev/null", "-e", "trace=rename", "-e", "inject=rename:delay_enter=3000000"]);
+    let mut ours = traced.arg(binary()).args(["defrag", "--data-dir"]).arg(&data).spawn().unwrap();
+    let old = fs::File::open(&db).unwrap();
+    while old.try_lock().is_ok() {
+        old.unlock().unwrap();
+        assert!(ours.try_wait().unwrap().is_none(), "the rename was not delayed");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    drop(old);
+    let log = server.fails_to_start();
+    assert!(log.contains("invalid database"), "etcd {version}:\n{log}");
+    assert!(ours.wait().unwrap().success());
+    // Whoever starts it again, as systemd and the kubelet do, has all of it, and loses nothing.
+    server.restart();
+    (0..40).for_each(|n| drop(server.ctl(&["put", &format!("k{n}"), "after"])));
+    server.kill();
+    server.restart();
+    let served = server.ctl_json(&["get", "k", "--prefix"], b"");
+    assert_eq!((&served["count"], &served["header"]["revision"]), (&40.into(), &61.into()), "{version}");
+}
+
+#[test]
+fn an_etcd_that_is_started_while_its_database_is_replaced_loses_nothing() {
+    VERSIONS.into_iter().for_each(started_meanwhile);
+}
+
 /// What is left of a file in which a compaction is marked is what the server leaves when it has done that compaction.
 fn live_only(version: &str) {
     let Some((mut history, _seed)) = grown(version) else { return };
@@ -159,6 +195,7 @@ fn live_only(version: &str) {
             &[
                 "restore",
                 new.to_str().unwrap(),
+                "--skip-hash-check",
                 "--initial-cluster",
                 &cluster,
                 "--initial-advertise-peer-urls",

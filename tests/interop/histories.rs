@@ -168,8 +168,42 @@ fn the_only_voter_is_not_removed_from_a_learners_directory() {
         all.iter_mut().for_each(Member::kill);
         let (data, new) = (all[1].data(), all[1].home.join("new"));
         let fixed = ["--data-dir", data.to_str().unwrap(), "-o", new.to_str().unwrap()];
-        run(&all[1], &["member", "remove", &voter], &fixed).says(1, &["removed all voters", "promote"]);
+        let remedy = "`coldbolt member promote` makes a directory in which it votes";
+        run(&all[1], &["member", "remove", &voter], &fixed).says(1, &["removed all voters", remedy]);
         assert!(!new.exists());
+    }
+}
+
+#[test]
+fn a_learner_that_is_left_alone_is_promoted_and_serves_alone() {
+    for version in VERSIONS.into_iter().filter(|version| there(version)) {
+        let home = tempfile::tempdir().unwrap();
+        let (mut all, cluster) = with_learner(version, home.path(), |_, _| {});
+        all[1].start(&["--initial-cluster", &cluster, "--initial-cluster-state", "existing"]);
+        all[1].caught_up();
+        put(&all[0], "0000");
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        let id = |name: &str| ids(&all[0]).into_iter().find(|(_, m)| m["name"] == name).unwrap().0;
+        let (voter, learner) = (id("m0"), id("m1"));
+        all.iter_mut().for_each(Member::kill);
+        let (data, votes, alone) = (all[1].data(), all[1].home.join("votes"), all[1].home.join("alone"));
+        let made = |args: &[&str], from: &Path, to: &Path| {
+            let fixed = ["--data-dir", from.to_str().unwrap(), "-o", to.to_str().unwrap()];
+            run(&all[1], args, &fixed).says(0, &[]);
+        };
+        made(&["member", "promote", &learner], &data, &votes);
+        made(&["member", "remove", &voter], &votes, &alone);
+        // Who votes is not promoted again.
+        let no = all[1].home.join("no");
+        let fixed = ["--data-dir", votes.to_str().unwrap(), "-o", no.to_str().unwrap()];
+        run(&all[1], &["member", "promote", &learner], &fixed).says(1, &["the member is no learner"]);
+        let left = &mut all[1];
+        replace(left, &alone);
+        left.start(&["--initial-cluster", &cluster, "--initial-cluster-state", "existing"]);
+        left.caught_up();
+        assert_eq!(get(left).0, Value::from("0000"), "{version}");
+        put(left, "0001");
+        assert_eq!((get(left).0, ids(left).len()), ("0001".into(), 1), "{version}");
     }
 }
 

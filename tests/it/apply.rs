@@ -151,7 +151,7 @@ fn users_are_made_changed_and_deleted_as_etcd_does_it() {
     let u = User::decode(made.given("authUsers", b"u").unwrap()).unwrap();
     assert_eq!(
         (u.name.as_slice(), u.password.as_slice(), u.roles.as_slice()),
-        (&b"u"[..], &b"yy"[..], &["root".to_owned()][..])
+        (&b"u"[..], &b"yy"[..], &[b"root".to_vec()][..])
     );
     assert_eq!(made.given("authUsers", b"ann"), None);
     // One more for each that changed something.
@@ -192,7 +192,7 @@ fn roles_are_made_changed_and_deleted_as_etcd_does_it() {
     assert_eq!(permissions, [(0, &b"k"[..], &b"l"[..])]);
     assert_eq!(made.given("authRoles", b"reader"), None);
     // Who had the role has it no more.
-    assert_eq!(User::decode(made.given("authUsers", b"ann").unwrap()).unwrap().roles, ["w"]);
+    assert_eq!(User::decode(made.given("authUsers", b"ann").unwrap()).unwrap().roles, [b"w"]);
     // What older versions grant.
     assert_eq!(applied("3.4.24", vec![permit("reader", 1, "b", "a")]).done, "+");
     let unknown = applied("3.5", vec![permit("reader", 1, "b", "a")]);
@@ -330,7 +330,7 @@ fn a_learner_that_moves_learns_as_long_as_its_version_lets_it_and_an_unknown_pat
         member_id: MEMBER,
         member_attributes: Some(Attributes { name: "new".into(), ..Attributes::default() }),
     };
-    let set = InternalRaftRequest { cluster_member_attr_set: Some(attributes), ..Default::default() };
+    let set = InternalRaftRequest { id: 1, cluster_member_attr_set: Some(attributes), ..Default::default() };
     let said = |version| Applied::of(version, &[(0, set.encode_to_vec())]).said;
     assert!(said("3.5").contains(&Code::ReplayVersion) && !said("3.5.20").contains(&Code::ReplayVersion));
     // No etcd lives through the removal of the last voter.
@@ -348,20 +348,22 @@ fn versions_and_attributes_are_set_by_either_api() {
     let entries = [
         v2("PUT", "/0/version", "3.5.0"),
         v2("PUT", &path, r#"{"name":"new","clientURLs":["http://c:1"]}"#),
-        v2("PUT", "/0/members/77/attributes", r#"{"name":"new"}"#),
         v2("PUT", "/x", "y"),
         v2("SYNC", "", ""),
     ];
     let made = Applied::of("3.5.20", &entries);
-    assert_eq!((made.done.as_str(), made.text("cluster", "clusterVersion").as_str()), ("++-..", "3.5.0"));
+    assert_eq!((made.done.as_str(), made.text("cluster", "clusterVersion").as_str()), ("++..", "3.5.0"));
     let due = format!(
         r#"{{"id":{MEMBER},"peerURLs":["http://localhost:2380"],"name":"new","clientURLs":["http://c:1"]}}"#
     );
     assert_eq!(made.text("members", &format!("{MEMBER:x}")), due);
     assert!(made.said.contains(&Code::ReplayV2));
-    assert_eq!(Applied::of("3.6.14", &entries[3..]).done, "!");
+    assert_eq!(Applied::of("3.6.14", &entries[2..]).done, "!");
     assert_eq!(Applied::of("3.7.1", &entries).done, "!");
     assert_eq!(Applied::of("3.5.20", &[v2("PUT", &path, "no json")]).done, "!");
+    // Nobody knows member 77.
+    let stranger = v2("PUT", "/0/members/77/attributes", r#"{"name":"new"}"#);
+    assert_eq!(Applied::of("3.5.20", &[stranger]).done, "!");
 
     let version = |ver: &str| r!(cluster_version_set: VersionRequest { ver: ver.into() });
     let set = |member_id, attributes| r!(cluster_member_attr_set: ClusterMemberAttrSetRequest { member_id, member_attributes: attributes });
@@ -371,12 +373,14 @@ fn versions_and_attributes_are_set_by_either_api() {
     let all = vec![
         version("3.6.0"),
         set(MEMBER, named),
-        set(77, None),
         downgrade(true),
         r!(downgrade_version_test: VersionRequest::default()),
     ];
     let made = applied("3.6.14", all);
-    assert_eq!(made.done, "++-+.");
+    assert_eq!(made.done, "+++.");
+    for panics in [set(77, Some(Attributes::default())), set(MEMBER, None)] {
+        assert_eq!(applied("3.6.14", vec![panics]).done, "!");
+    }
     assert_eq!(made.text("cluster", "downgrade"), r#"{"target-version":"3.5.0","enabled":true}"#);
     assert_eq!(
         made.text("members", &format!("{MEMBER:x}")),

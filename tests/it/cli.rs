@@ -305,7 +305,7 @@ fn inspect_of_a_killed_member_agrees_with_it_and_says_how_far_its_database_lags(
             )),
             "{sentence}"
         );
-        assert!(coldbolt(["inspect", input.name()]).good().contains(sentence));
+        assert!(coldbolt(["inspect", input.name()]).text().contains(sentence));
 
         let served = served(version);
         holds_what_was_served(&input.path.join("member/snap/db"), last, &served);
@@ -446,7 +446,7 @@ fn what_a_file_holds_does_not_command_the_terminal() {
             assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{args:?} printed {text:?}");
         }
     }
-    assert!(coldbolt(["inspect", input.name()]).good().contains("a\\u{1b}[2Jb"));
+    assert!(coldbolt(["inspect", input.name()]).text().contains("a\\u{1b}[2Jb"));
     input.unchanged();
 }
 

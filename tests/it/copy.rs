@@ -248,7 +248,9 @@ fn the_manifest_has_the_digest_of_all_that_was_read_and_made() {
         (cold("3.4.23", home.path()), home.path().join("copy.db"), home.path().join("custody.json"));
     let ran = copy(args![&input, &to, "--manifest", &manifest]);
     assert_eq!(ran.code, 0, "{}", ran.err);
-    let custody: Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
+    let written: Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
+    assert_eq!(written["schema"], "coldbolt.manifest/1");
+    let custody = &written["files"][0]["evidence"];
     let fold = &custody["fold"];
     assert_eq!((&fold["first_applied"], &fold["last_applied"]), (&json!(143), &json!(145)));
     assert_eq!((&fold["revision_before"], &fold["revision_after"]), (&json!(130), &json!(133)));

@@ -23,7 +23,7 @@ use support::member::{Files, Member, Record};
 type Content = BTreeMap<String, BTreeMap<Vec<u8>, Vec<u8>>>;
 
 fn request(of: impl FnOnce(&mut InternalRaftRequest)) -> Vec<u8> {
-    let header = RequestHeader { id: 1, username: "root".to_owned(), auth_revision: 3 };
+    let header = RequestHeader { id: 1, username: "root".into(), auth_revision: 3 };
     let mut request = InternalRaftRequest { header: Some(header), ..InternalRaftRequest::default() };
     of(&mut request);
     request.encode_to_vec()
@@ -35,7 +35,7 @@ fn put(key: &str, lease: i64) -> PutRequest {
 
 /// A member whose database is at 20; each entry after it changes something. The last one is past the commit index;
 /// the member votes alone.
-fn writing() -> Member {
+pub fn writing() -> Member {
     // A few zeros are enough to tell the end of the log.
     let mut member = Member { preallocated: 256, ..Member::good() };
     member.entry(21).data = Some(request(|r| r.put = Some(put("a", 0))));
@@ -219,8 +219,8 @@ fn no_segment_that_is_missing_empty_or_in_the_place_of_another_makes_a_wrong_cop
     let [first, last] = &names[..] else { panic!("{names:?}") };
     let mut none = files.clone();
     none.0.remove(first);
-    // The older segment is not needed.
-    assert_eq!(truth.judge(&none, "the first is missing"), Outcome::Right);
+    // The database is past it, but no etcd starts from the raft snapshot without it.
+    assert_eq!(truth.judge(&none, "the first is missing"), Outcome::Refused);
     let mut none = files.clone();
     none.0.remove(last);
     assert_ne!(truth.judge(&none, "the last is missing"), Outcome::Right);
@@ -243,8 +243,36 @@ fn no_segment_that_is_missing_empty_or_in_the_place_of_another_makes_a_wrong_cop
 }
 
 #[test]
-fn a_log_without_its_database_is_refused_with_what_etcd_would_make_of_it() {
-    let refused = |member: Member| {
+fn a_log_that_is_whole_from_its_first_entry_makes_the_database_anew() {
+    let made = |member: &Member| {
+        let mut files = member.files();
+        files.0.remove("member/snap/db");
+        copied(&files, by("3.6.14")).unwrap()
+    };
+    let said = |findings: &[Finding]| {
+        let missing = findings.iter().find(|finding| finding.code == Code::DbMissing).unwrap();
+        assert_eq!(missing.severity, Severity::Warning);
+        missing.detail.clone()
+    };
+    let member = writing();
+    let (content, findings) = made(&member);
+    // Entries 2 to 20 put keys of their own, 21 to 24 do what they do in the database that was lost.
+    let puts = content["key"].values().filter(|value| value.windows(4).any(|w| w == b"key ")).count();
+    assert_eq!(puts, 19);
+    assert_eq!(content["meta"][&b"consistent_index"[..]], 24u64.to_be_bytes());
+    assert!(said(&findings).contains("etcd panics without it, as there is a raft snapshot at index 10"));
+    let mut bare = member.clone();
+    bare.snaps.clear();
+    let (same, findings) = made(&bare);
+    assert!(same["key"] == content["key"]);
+    assert!(said(&findings).contains("etcd up to 3.6 builds it anew"));
+    bare.segments[0].records.retain(|record| !matches!(record, Record::Snapshot { index: 10, .. }));
+    assert!(said(&made(&bare).1).contains("; etcd builds it anew from the log"));
+}
+
+#[test]
+fn a_log_that_does_not_begin_with_its_first_entry_makes_no_database() {
+    let refused = |member: &Member| {
         let mut files = member.files();
         files.0.remove("member/snap/db");
         match copied(&files, by("3.6.14")).unwrap_err() {
@@ -252,18 +280,9 @@ fn a_log_without_its_database_is_refused_with_what_etcd_would_make_of_it() {
             other => panic!("{other}"),
         }
     };
-    let said = refused(writing());
-    assert!(
-        said.contains("it begins at entry 1, after a raft snapshot that the database was to hold"),
-        "{said}"
-    );
-    let mut whole = writing();
-    whole.snaps.clear();
-    whole.segments[0].records.retain(|record| !matches!(record, Record::Snapshot { index: 10, .. }));
-    let said = refused(whole.clone());
-    assert!(said.contains("whole from the first entry on, and etcd makes the database anew"), "{said}");
-    whole.segments.remove(0);
-    let said = refused(whole);
+    let mut later = writing();
+    later.segments.remove(0);
+    let said = refused(&later);
     assert!(said.contains("it begins at entry 15, or is damaged"), "{said}");
 }
 

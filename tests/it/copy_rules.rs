@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use coldbolt::bolt::Db;
 use coldbolt::etcd::alarm::AlarmMember;
-use coldbolt::etcd::auth::{Permission, Role};
+use coldbolt::etcd::auth::{Permission, Role, User};
 use coldbolt::etcd::lease::Lease;
 use coldbolt::etcd::request::{
     self, AlarmRequest, AuthRoleGrantPermissionRequest, AuthUserAddRequest, DeleteRangeRequest,
@@ -88,7 +88,7 @@ impl Case {
 }
 
 fn as_user(name: &str) -> InternalRaftRequest {
-    let header = RequestHeader { id: 1, username: name.to_owned(), auth_revision: 3 };
+    let header = RequestHeader { id: 1, username: name.into(), auth_revision: 3 };
     InternalRaftRequest { header: Some(header), ..InternalRaftRequest::default() }
 }
 
@@ -105,6 +105,31 @@ fn txn(ops: Vec<request_op::Request>) -> TxnRequest {
 
 fn nested(inner: TxnRequest) -> TxnRequest {
     txn(vec![request_op::Request::Txn(inner)])
+}
+
+#[test]
+fn the_names_in_requests_are_bytes() {
+    let name = |text: &[u8]| request::NameRequest { name: text.to_vec() };
+    let role = InternalRaftRequest { auth_role_add: Some(name(b"ro\xffle")), ..as_user("root") };
+    let grant = request::AuthUserGrantRoleRequest { user: b"ann".to_vec(), role: b"ro\xffle".to_vec() };
+    let grant = InternalRaftRequest { auth_user_grant_role: Some(grant), ..as_user("root") };
+    for version in VERSIONS {
+        let mut grant = grant.clone();
+        grant.header.as_mut().unwrap().auth_revision = 4;
+        let (buckets, _) = Case::new(vec![role.clone(), grant]).by(version);
+        let there = Role::decode(buckets["authRoles"][b"ro\xffle".as_slice()].as_slice()).unwrap();
+        assert_eq!(there.name, b"ro\xffle", "{version}");
+        let ann = User::decode(buckets["authUsers"][b"ann".as_slice()].as_slice()).unwrap();
+        assert_eq!(ann.roles, [b"reader".to_vec(), b"ro\xffle".to_vec()], "{version}");
+        let left = InternalRaftRequest {
+            auth_role_delete: Some(request::RoleRequest { role: b"\xfe".to_vec() }),
+            ..as_user("root")
+        };
+        assert_eq!(
+            Case::new(vec![left]).by(version).0["auth"][b"authRevision".as_slice()],
+            3u64.to_be_bytes()
+        );
+    }
 }
 
 #[test]
@@ -132,7 +157,7 @@ fn what_is_not_permitted_is_not_done() {
 fn an_order_of_permissions_that_hangs_on_a_sort_is_told() {
     let grant = |key: String, end: &str| {
         let perm = request::Permission { perm_type: 0, key: key.into_bytes(), range_end: end.into() };
-        let grant = AuthRoleGrantPermissionRequest { name: "reader".to_owned(), perm: Some(perm) };
+        let grant = AuthRoleGrantPermissionRequest { name: "reader".into(), perm: Some(perm) };
         InternalRaftRequest { auth_role_grant_permission: Some(grant), ..as_user("root") }
     };
     // The role has one of the key k.
@@ -298,11 +323,8 @@ fn the_shortest_lease_is_that_of_the_default_flags_and_that_is_said() {
 
 #[test]
 fn a_password_in_plain_becomes_the_same_hash_in_every_copy() {
-    let add = AuthUserAddRequest {
-        name: "eve".to_owned(),
-        password: "secret".to_owned(),
-        ..AuthUserAddRequest::default()
-    };
+    let add =
+        AuthUserAddRequest { name: "eve".into(), password: "secret".into(), ..AuthUserAddRequest::default() };
     let case = Case::new(vec![InternalRaftRequest { auth_user_add: Some(add), ..as_user("root") }]);
     let user = |version| case.by(version).0["authUsers"][b"eve".as_slice()].clone();
     let once = user("3.4.23");

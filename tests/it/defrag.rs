@@ -4,7 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use coldbolt::codec::checksum::crc32c;
 use serde_json::Value;
+use support::buckets::{Buckets, revision};
 use support::{Input, Run, args, coldbolt, fixture};
 
 fn json(ran: &Run) -> Value {
@@ -76,6 +78,33 @@ fn the_content_stays_and_no_page_is_free() {
 }
 
 #[test]
+fn a_compaction_is_finished_where_no_key_is_live() {
+    let temp = tempfile::tempdir().unwrap();
+    // `a` was put three times and deleted, then `b` once; the compaction at 6 drops all of `a`.
+    let mut all = Buckets::alone("m", "3.6.0", 20);
+    for (main, version) in [(2, 1), (3, 2), (4, 3)] {
+        all.kv(main, 0, "a", 2, version, 0);
+    }
+    all.tombstone(5, 0, "a");
+    all.kv(6, 0, "b", 6, 1, 0);
+    all.tombstone(7, 0, "b");
+    all.put("meta", b"scheduledCompactRev", &revision(6, 0, false));
+    let input = Input::write(temp.path(), "dead.db", &all.file().bytes);
+    let new = temp.path().join("new.db");
+    let report = json(&coldbolt(args!["defrag", input, "--live-only", "-o", new, "-w", "json"]));
+    assert_eq!((&report["before"]["revisions"], &report["after"]["revisions"]), (&6.into(), &2.into()));
+    // Nothing is live: etcd then hashes all that is stored.
+    let mut due = crc32c(0, b"key");
+    for (key, value) in all.0["key"].iter().filter(|(key, _)| **key >= revision(6, 0, false)) {
+        due = crc32c(crc32c(due, key), value);
+    }
+    assert_eq!(report["hashkv"], due);
+    assert_eq!(json(&coldbolt(args!["hashkv", new, "-w", "json"]))["hash"], due);
+    coldbolt(args!["verify", new]).says(0, &[]);
+    input.unchanged();
+}
+
+#[test]
 fn what_was_deleted_is_not_in_the_new_file() {
     let temp = tempfile::tempdir().unwrap();
     let secret = b"a secret that was deleted";
@@ -118,6 +147,26 @@ fn a_database_in_use_is_left_alone() {
     let ran = coldbolt(args!["defrag", "--data-dir", dir]);
     assert!(ran.code == 3 && ran.err.contains("holds its lock"), "{ran:?}");
     input.unchanged();
+}
+
+#[test]
+fn a_database_whose_log_is_in_use_or_that_has_another_name_is_left_alone() {
+    let temp = tempfile::tempdir().unwrap();
+    let bytes = fs::read(fixture("small-3.5.1/snapshot.db")).unwrap();
+    let dir = member(temp.path(), &bytes[..bytes.len() - 32]);
+    let segment = dir.join("member/wal/0000000000000000-0000000000000000.wal");
+    fs::create_dir(dir.join("member/wal")).unwrap();
+    let log = fs::File::create(&segment).unwrap();
+    let input = Input::new(&dir);
+    // Closing any other handle of this process would give it back.
+    rustix::fs::fcntl_lock(&log, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    coldbolt(args!["defrag", "--data-dir", dir]).says(3, &[".wal: is in use: a running etcd holds its lock"]);
+    drop(log);
+    fs::hard_link(dir.join("member/snap/db"), temp.path().join("kept.db")).unwrap();
+    coldbolt(args!["defrag", "--data-dir", dir]).says(1, &["snap/db: has 2 names", "defrag FILE -o NEW"]);
+    input.unchanged();
+    fs::remove_file(temp.path().join("kept.db")).unwrap();
+    coldbolt(args!["defrag", "--data-dir", dir]).says(0, &[]);
 }
 
 #[test]

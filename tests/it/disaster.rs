@@ -2,121 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use serde_json::Value;
-use support::{Input, Run, args, binary, coldbolt, fixture, unpack};
+use support::{Input, Run, args, coldbolt, fixture};
 
-const README: &str = include_str!("../../README.md");
-
-/// A machine's files, so far as the README names them.
-struct Machine {
-    temp: tempfile::TempDir,
-}
-
-impl Machine {
-    /// A control plane whose etcd was stopped, with a backup that is older than its data.
-    fn new() -> Machine {
-        let temp = tempfile::tempdir().unwrap();
-        let machine = Machine { temp };
-        for dir in ["etc/kubernetes/manifests", "var/lib", "root", "home", "bin"] {
-            fs::create_dir_all(machine.path(dir)).unwrap();
-        }
-        fs::rename(unpack("3.5.1", "cold", &machine.path("home")), machine.path("var/lib/etcd")).unwrap();
-        machine.manifest("cp1", "etc/kubernetes/manifests/etcd.yaml");
-        fs::write(machine.path("etc/kubernetes/manifests/kube-apiserver.yaml"), "").unwrap();
-        machine.manifest("cp3", "home/cp3.yaml");
-        fs::copy(fixture("etcd-3.5.1/snapshot.db"), machine.path("home/backup.db")).unwrap();
-        std::os::unix::fs::symlink(fixture(""), machine.path("home/fixtures")).unwrap();
-        std::os::unix::fs::symlink(binary(), machine.path("bin/coldbolt")).unwrap();
-        machine
-    }
-
-    fn path(&self, path: &str) -> PathBuf {
-        self.temp.path().join(path)
-    }
-
-    /// The manifest of a node, whose directories on the host are this machine's.
-    fn manifest(&self, node: &str, to: &str) {
-        let text = fs::read_to_string(fixture(&format!("kubeadm/{node}.yaml"))).unwrap();
-        let host = format!("path: {}/var/lib/etcd", self.temp.path().display());
-        fs::write(self.path(to), text.replace("path: /var/lib/etcd", &host)).unwrap();
-    }
-
-    /// Runs a command of the README, and gives what it printed in the README's names.
-    fn run(&self, command: &str) -> String {
-        let root = self.temp.path().display().to_string();
-        let here = ["/etc/", "/var/", "/root/"]
-            .iter()
-            .fold(command.to_owned(), |command, dir| command.replace(dir, &format!("{root}{dir}")));
-        let shell = Command::new("/bin/sh")
-            .args(["-ec", &here])
-            .current_dir(self.path("home"))
-            .env("PATH", format!("{root}/bin:/usr/bin:/bin"))
-            .output();
-        let output = shell.unwrap();
-        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().replace(&root, "")
-    }
-}
-
-/// The commands of a section, each with the answer that is shown. A line `...` stands for any number of lines.
-fn commands(section: &str) -> Vec<(String, String)> {
-    let text = README.split(&format!("### {section}\n")).nth(1).unwrap().split("\n### ").next().unwrap();
-    let mut found: Vec<(String, String)> = Vec::new();
-    for line in text.lines() {
-        let Some(line) = line
-            .strip_prefix("    ")
-            .or_else(|| Some(line).filter(|line| line.is_empty() && !found.is_empty()))
-        else {
-            continue;
-        };
-        match line.strip_prefix("$ ") {
-            Some(command) => found.push((command.to_owned(), String::new())),
-            None => {
-                let answer = &mut found.last_mut().unwrap().1;
-                answer.push_str(line);
-                answer.push('\n');
-            }
-        }
-    }
-    found
-}
-
-fn shows(shown: &str, real: &str) -> bool {
-    let squeeze =
-        |text: &str| text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect::<Vec<_>>();
-    let (shown, real) = (squeeze(shown), squeeze(real));
-    let mut at = 0;
-    let mut skip = false;
-    for line in &shown {
-        if line == "..." {
-            skip = true;
-            continue;
-        }
-        let Some(found) =
-            real[at..].iter().position(|there| there == line).filter(|found| skip || *found == 0)
-        else {
-            return false;
-        };
-        at += found + 1;
-        skip = false;
-    }
-    skip || at == real.len()
-}
+use crate::readme::{Machine, check};
 
 #[test]
 fn the_readmes_way_out_of_a_disaster_is_one() {
-    let machine = Machine::new();
-    let (backup, mut count) = (Input::new(machine.path("home/backup.db")), 0);
-    for section in ["A Kubernetes control plane is lost", "A smaller file, without what was deleted"] {
-        for (command, shown) in commands(section) {
-            let real = machine.run(&command);
-            assert!(shows(&shown, &real), "$ {command}\n{real}\nthe README shows:\n{shown}");
-            count += 1;
-        }
-    }
+    let machine = Machine::stopped();
+    let backup = Input::new(machine.path("home/backup.db"));
+    let sections = ["A Kubernetes control plane is lost", "A smaller file, without what was deleted"];
+    let count: usize = sections.map(|section| check(&machine, section)).iter().sum();
     assert!(count >= 8, "{count} commands");
     for dir in ["var/lib/etcd", "home/restored/cp1", "home/restored/cp2", "home/restored/cp3"] {
         let ran = coldbolt(args!["verify", machine.path(dir)]);

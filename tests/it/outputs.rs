@@ -10,7 +10,7 @@ use support::run::{binary, run};
 use support::{Input, command, fixture, unpack};
 
 /// Every command that writes; `FILE` is a snapshot file, `DB` a database, `DIR` a member's directory.
-const WRITING: [&[&str]; 12] = [
+pub const WRITING: [&[&str]; 12] = [
     &["copy", "DIR", "OUT"],
     &["copy", "--exact", "DIR", "OUT"],
     &["copy", "--as", "data-dir", "DIR", "OUT"],

@@ -47,6 +47,9 @@ fn codes(report: &Value) -> Vec<&str> {
     report["findings"].as_array().unwrap().iter().map(|finding| finding["code"].as_str().unwrap()).collect()
 }
 
+/// The segment without which a log makes no database.
+const FIRST: &str = "member/wal/0000000000000000-0000000000000000.wal";
+
 #[test]
 fn the_longest_log_is_first_and_what_a_majority_has_is_taken() {
     let members = [one(IDS[2], 22, 22), one(IDS[0], 24, 22), one(IDS[1], 23, 21)];
@@ -143,6 +146,7 @@ fn what_is_damaged_or_missing_is_last_and_still_has_a_voice() {
         bytes[page] ^= 0xff;
         fs::write(&db, bytes).unwrap();
         fs::remove_file(home.join("m2/member/snap/db")).unwrap();
+        fs::remove_file(home.join("m2").join(FIRST)).unwrap();
     });
     assert_eq!((ran.code, order(&report)), (1, vec!["m1", "m0", "m2"]), "{}", ran.err);
     let health: Vec<_> =
@@ -164,6 +168,64 @@ fn what_is_damaged_or_missing_is_last_and_still_has_a_voice() {
         "{}",
         ran.err
     );
+}
+
+#[test]
+fn of_what_has_no_log_none_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    let at = |name: &str| home.path().join(name);
+    one(IDS[0], 24, 22).files().write(&at("m0"));
+    fs::copy(at("m0/member/snap/db"), at("file.db")).unwrap();
+    let inputs = Input::new(home.path());
+    let run =
+        |args: &[&str]| coldbolt_in(home.path(), [&["rank", "--etcd-version", "3.6.14"], args].concat());
+    let done = run(&["file.db", "file.db"]);
+    assert!(!done.text().contains("its log"), "{done}");
+    done.shows(0, &["no log", "stands where file.db stands, at entry 20, without a log"]);
+    run(&["m0", "file.db"]).shows(0, &["it has a log, to entry 24 of term 2, and file.db has none"]);
+    let done = run(&["none", "neither"]);
+    done.shows(3, &["none of them can be read", "No such file or directory"]);
+    for line in done.text().lines().filter(|line| line.ends_with("unreadable")) {
+        assert!(!line.contains('0'), "{line}");
+    }
+    inputs.unchanged();
+}
+
+/// What a monitor hears, in order.
+#[derive(Default)]
+struct Heard(std::sync::Mutex<Vec<String>>);
+
+impl coldbolt::words::monitor::Monitor for Heard {
+    fn begin(&self, what: &str, total: u64) {
+        self.0.lock().unwrap().push(format!("begin {what} {}", total > 0));
+    }
+    fn advance(&self, _: u64) {
+        self.0.lock().unwrap().push("advance".to_owned());
+    }
+    fn finding(&self, finding: coldbolt::Finding) {
+        self.0.lock().unwrap().push(format!("finding {}", finding.file));
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_member_is_told_in_order_and_before_the_last_is_read() {
+    let home = tempfile::tempdir().unwrap();
+    let count = 2 * coldbolt::io::parallel::threads() + 1;
+    let names: Vec<_> = (0..count).map(|at| home.path().join(format!("m{at:03}"))).collect();
+    for name in &names {
+        one(IDS[0], 24, 22).files().write(name);
+        fs::remove_file(name.join("member/snap/0000000000000001-000000000000000a.snap")).unwrap();
+    }
+    let heard = Heard::default();
+    let options = RankOptions { version: Some("3.6.14".parse().unwrap()) };
+    let report = rank_(&names, &options, &heard).unwrap();
+    assert_eq!(report.members.len(), count);
+    let heard = heard.0.into_inner().unwrap();
+    assert_eq!(heard[0], "begin reading the members true");
+    let first = heard.iter().position(|said| said.starts_with("finding")).unwrap();
+    assert!(heard[first..].contains(&"advance".to_owned()), "{heard:?}");
+    let found: Vec<_> = heard.iter().filter(|said| said.starts_with("finding")).collect();
+    assert!(found.len() >= count && found.is_sorted(), "{found:?}");
 }
 
 #[test]
@@ -220,8 +282,10 @@ fn entries_that_were_replaced_are_left_out() {
     elected.entry(23).term = Some(3);
     elected.entry(24).term = Some(3);
     *elected.segments[1].records.last_mut().unwrap() = Record::State { term: 3, commit: 24 };
-    let (ran, report) =
-        rank_after(&[&first, &elected], |home| fs::remove_file(home.join("m1/member/snap/db")).unwrap());
+    let (ran, report) = rank_after(&[&first, &elected], |home| {
+        fs::remove_file(home.join("m1/member/snap/db")).unwrap();
+        fs::remove_file(home.join("m1").join(FIRST)).unwrap();
+    });
     assert_eq!((ran.code, order(&report)), (1, vec!["m0", "m1"]), "{}", ran.err);
     let entries = &report["uncommitted"];
     assert_eq!((&entries["committed_to"], &entries["replaced_from"]), (&json!(22), &json!(23)));

@@ -6,7 +6,7 @@ use support::trio::put;
 use support::{Input, Run, args, coldbolt};
 
 /// A Lease that was renewed at this second after 2026-03-04 12:00, as JSON.
-fn lease(second: i64) -> Vec<u8> {
+pub fn lease(second: i64) -> Vec<u8> {
     json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "spec": {"renewTime": at(second)}})
         .to_string()
         .into_bytes()
@@ -50,7 +50,7 @@ fn with_log(requests: Vec<Vec<u8>>) -> Member {
 }
 
 /// Renewals each ten seconds, and between them a delete that was wrong; with what is put in between.
-fn history(lease: fn(i64) -> Vec<u8>) -> Member {
+pub fn history(lease: fn(i64) -> Vec<u8>) -> Member {
     let node = |second| put("/registry/leases/kube-node-lease/n1", &lease(second));
     let requests = vec![
         node(0),                            // 21, revision 10

@@ -1,12 +1,16 @@
 //! `coldbolt restore` without any other program: ids, bytes, messages, exit codes.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use coldbolt::codec::checksum::{hex, sha256};
 use serde_json::Value;
-use support::{Input, Run, args, coldbolt, fixture};
+use support::buckets::Buckets;
+use support::image::Image;
+use support::mutate::{Owner, PAGE, owners};
+use support::{Input, Run, args, coldbolt, fixture, unpack};
 
 const SEGMENT: &str = "member/wal/0000000000000000-0000000000000000.wal";
 const SNAP: &str = "member/snap/0000000000000001-0000000000000001.snap";
@@ -215,8 +219,8 @@ fn what_does_not_fit_is_refused_in_etcds_words() {
             2,
             "initial cluster b=http://localhost:2380,default=http://localhost:2380 has duplicate url",
         ),
-        (&["--bump-revision", "5"], 2, "--mark-compacted required if --revision-bump > 0"),
-        (&["--mark-compacted"], 2, "--mark-compacted required if --revision-bump > 0"),
+        (&["--bump-revision", "5"], 2, "--mark-compacted required if --bump-revision > 0"),
+        (&["--mark-compacted"], 2, "--mark-compacted required if --bump-revision > 0"),
         (&["--bump-revision", "9223372036854775807", "--mark-compacted"], 1, "cannot be raised so far"),
         (&["--all-members", "out"], 2, "cannot be used with"),
         (&["--target-version", "3.3"], 2, "3.4"),
@@ -253,16 +257,114 @@ fn damage_refuses_and_a_wrong_trailer_can_be_overlooked() {
 }
 
 #[test]
-fn a_bare_database_needs_no_flag_and_is_told() {
+fn what_verify_says_of_a_restore_with_damage_allowed_is_what_restore_does() {
+    let (pristine, temp) = (Image::pristine(), tempfile::tempdir().unwrap());
+    let owners = owners(&pristine);
+    let kinds: BTreeSet<Owner> = owners.iter().copied().collect();
+    let (mut promised, mut refused) = (0, 0);
+    for kind in kinds {
+        let places: Vec<usize> = (0..owners.len()).filter(|at| owners[*at] == kind).collect();
+        for at in [places[0], places[places.len() / 2], places[places.len() - 1]] {
+            let mut image = Image::snapshot(pristine.bytes.clone());
+            image.bytes[at] ^= 0x55;
+            let changed = Input::write(temp.path(), "changed.db", &image.bytes);
+            let verified = coldbolt(args!["verify", &changed, "-w", "json"]).json();
+            let levels = verified["files"][0]["levels"].as_array().unwrap();
+            let level = levels.iter().find(|level| level["level"] == "restore").unwrap();
+            let detail = level["detail"].as_str().unwrap();
+            let dir = temp.path().join("data");
+            let ran = restore(&changed, &dir, &["--allow-damage"]);
+            let due = if detail.contains("with --allow-damage it takes what can be read") {
+                promised += 1;
+                0
+            } else if level["outcome"] == "passed" {
+                0
+            } else {
+                assert!(detail.contains("even if damage is allowed"), "{kind:?} at {at:#x}: {detail}");
+                refused += 1;
+                1
+            };
+            assert_eq!(ran.code, due, "{kind:?} at {at:#x}: {detail}\n{}", ran.err);
+            changed.unchanged();
+            let _ = fs::remove_dir_all(&dir);
+        }
+    }
+    assert!(promised > 5 && refused > 5, "{promised} promised, {refused} refused");
+}
+
+#[test]
+fn a_file_of_the_greatest_transaction_is_restored_with_a_number_that_has_a_next() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut image = Image::pristine();
+    let newest = usize::from(image.u64(PAGE + 64) > image.u64(64)) * PAGE;
+    image.set(newest + 64, &u64::MAX.to_le_bytes());
+    let input = Input::write(temp.path(), "last.db", &image.sealed());
+    assert_eq!(coldbolt(args!["verify", &input]).code, 0);
+    let ran = restore(&input, &temp.path().join("data"), &[]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+}
+
+#[test]
+fn a_bare_database_is_refused_as_etcdutl_does_unless_it_is_meant() {
     let temp = tempfile::tempdir().unwrap();
     let bare =
         Input::changed(temp.path(), "small-3.5.1/snapshot.db", |bytes| bytes.truncate(bytes.len() - 32));
     let dir = temp.path().join("data");
-    let ran = restore(&bare, &dir, &["-w", "json"]);
+    let words = "snapshot missing hash but --skip-hash-check=false. Say --skip-hash-check if it was copied";
+    for command in [&["restore"][..], &["snapshot", "restore"]] {
+        let run = coldbolt(command.iter().chain(&[bare.name(), "--data-dir", dir.to_str().unwrap()]));
+        run.says(1, &[words]);
+        assert!(!dir.exists());
+    }
+    // What verify promises is what restore does.
+    let verified = coldbolt(args!["verify", bare]);
+    let promised =
+        "nothing but the missing trailer refuses a restore as etcd 3.5 at revision 41. Say --skip-hash-check";
+    assert!(verified.text().contains(promised), "{verified}");
+    let ran = restore(&bare, &dir, &["-w", "json", "--skip-hash-check"]);
     let report: Value = serde_json::from_slice(&ran.out).unwrap();
     assert_eq!((ran.code, &report["kind"]), (0, &"database without a trailer".into()), "{}", ran.err);
     assert!(ran.err.contains("no SHA-256 trailer"), "{}", ran.err);
     bare.unchanged();
+}
+
+#[test]
+fn a_members_directory_or_its_database_leads_to_copy() {
+    let temp = tempfile::tempdir().unwrap();
+    let (cold, dir) = (unpack("3.6.14", "cold", temp.path()), temp.path().join("data"));
+    let input = Input::new(&cold);
+    for (path, code, why) in [
+        (
+            cold.clone(),
+            3,
+            "is a directory, a file is needed here: its database alone lacks the entries that only",
+        ),
+        (cold.join("member/snap/db"), 1, "it lacks the entries that only the log beside it has"),
+    ] {
+        let run = coldbolt(args!["restore", path, "--data-dir", dir]);
+        run.says(code, &[why, ": `coldbolt copy` folds them in first"]);
+        assert!(!dir.exists());
+    }
+    input.unchanged();
+}
+
+/// etcd 3.4 stores an index with the first write only, and the version that the cluster agreed on before.
+#[test]
+fn a_cluster_that_was_never_written_to_is_restored_for_the_version_it_agreed_on() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut all = Buckets::alone("m", "3.4.0", 4);
+    for key in ["consistent_index", "term", "confState", "storageVersion"] {
+        all.remove("meta", key.as_bytes());
+    }
+    all.kv(2, 0, "a", 2, 1, 0);
+    let input = Input::write(temp.path(), "young.db", &all.file().bytes);
+    let ran = restore(&input, &temp.path().join("data"), &["-w", "json"]);
+    let report: Value = serde_json::from_slice(&ran.out).unwrap();
+    assert_eq!((ran.code, &report["target_version"]), (0, &"3.4".into()), "{}", ran.err);
+    let (inspected, verified) = (coldbolt(args!["inspect", input]), coldbolt(args!["verify", input]));
+    assert!(inspected.text().contains("version 3.4 (inferred: nothing was ever written"), "{inspected}");
+    assert!(verified.text().contains("nothing refuses a restore as etcd 3.4"), "{verified}");
+    input.unchanged();
 }
 
 #[test]

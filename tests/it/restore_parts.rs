@@ -11,7 +11,9 @@ use coldbolt::io::dest::dir::{Step, Steps};
 use coldbolt::ops::restore::{Destination, RestoreOptions, restore_with};
 use coldbolt::words::monitor::Quiet;
 use serde_json::Value;
+use support::buckets::Buckets;
 use support::content::{self, Content, content};
+use support::member::{Member, Record, state};
 use support::{Input, Run, args, coldbolt, command, fixture, unpack};
 
 fn snapshot() -> Input {
@@ -103,7 +105,8 @@ fn keys_whose_lease_is_gone_are_told() {
     let mut all = content(&fixture("small-3.5.1/snapshot.db"));
     all.get_mut(&b"lease"[..]).unwrap().clear();
     let input = write(&all, &temp.path().join("db"));
-    let report = json(&restore(&input, &temp.path().join("data"), &["--revision", "40"]));
+    let report =
+        json(&restore(&input, &temp.path().join("data"), &["--revision", "40", "--skip-hash-check"]));
     assert!(
         says(&report["advice"], "live keys name leases that the source no longer has (1 leases)"),
         "{report}"
@@ -161,6 +164,40 @@ fn every_option_is_rehearsed_by_a_dry_run() {
         assert!(table.code == 0 && table.text().contains(due), "{}", table.text());
     }
     input.unchanged();
+}
+
+/// What `--newer` says of a file or directory.
+fn raised_by(newer: &Path, temp: &Path) -> String {
+    let (input, dir) = (snapshot(), temp.join("raised"));
+    let newer = newer.to_str().unwrap();
+    let flags = ["--dry-run", "--bump-revision", "auto", "--mark-compacted", "--newer", newer];
+    json(&restore(&input, &dir, &flags))["raised"]["why"].to_string()
+}
+
+#[test]
+fn a_received_snapshot_in_the_log_counts_for_how_far_the_cluster_went() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut member = Member::good();
+    let records = &mut member.segments.last_mut().unwrap().records;
+    records.extend([Record::Snapshot { index: 5000, term: 2 }, state(2, 5000)]);
+    let data = temp.path().join("newer");
+    member.files().write(&data);
+    // The database is at revision 9 and index 20.
+    let why = raised_by(&data, temp.path());
+    assert!(why.contains("4980 entries in its log come after it: at most 4989"), "{why}");
+}
+
+#[test]
+fn a_last_revision_that_does_not_decode_leaves_the_one_before_it() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut all = Buckets::good();
+    for key in [&b"zzzzzzzzz"[..], b"zzzzzzzzzz"] {
+        all.put("key", key, b"");
+    }
+    let newer = temp.path().join("newer.db");
+    fs::write(&newer, all.file().bytes).unwrap();
+    let why = raised_by(&newer, temp.path());
+    assert!(why.contains("newer.db is at revision 9"), "{why}");
 }
 
 /// raft knows no configuration without a voter, whichever id is the lowest.
@@ -244,12 +281,12 @@ fn what_cannot_be_is_refused_before_anything_is_written() {
         (
             &["--revision", "28"][..],
             1,
-            "mvcc: required revision has been compacted (28 was asked for, the file starts at 29)",
+            "mvcc: required revision has been compacted: 28 was asked for, the file has revisions 29 to 41",
         ),
         (
             &["--revision", "42"],
             1,
-            "mvcc: required revision is a future revision (42 was asked for, the file ends at 41)",
+            "mvcc: required revision is a future revision: 42 was asked for, the file has revisions 29 to 41",
         ),
         (&["--revision", "-1"], 2, ""),
         (

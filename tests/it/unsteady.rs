@@ -6,7 +6,6 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -19,6 +18,7 @@ use coldbolt::store::hashkv::HashKvOptions;
 use coldbolt::words::finding::Finding;
 use coldbolt::words::monitor::{Collect, Monitor};
 use coldbolt::{Code, Error};
+use support::peers::strace;
 use support::run::{filled, run};
 use support::{Input, Run, binary, coldbolt, fixture, unpack};
 
@@ -50,31 +50,50 @@ const OF_A_FILE: [&[&str]; 22] = [
 
 /// A command under strace, which does `what` to its reads of these files; `None` where strace cannot be used.
 fn traced(what: &str, files: &[PathBuf], args: &[&str]) -> Option<Run> {
-    static USABLE: Mutex<Option<bool>> = Mutex::new(None);
-    let usable = *USABLE.lock().unwrap().get_or_insert_with(|| {
-        let usable = Command::new("strace")
-            .args(["-o", "/dev/null", "true"])
-            .status()
-            .is_ok_and(|status| status.success());
-        let required = std::env::var_os("COLDBOLT_INTEROP").is_some_and(|set| set == "required");
-        assert!(usable || !required, "strace is missing or may not trace");
-        usable
-    });
-    if !usable {
-        println!("skipped: no usable strace");
-        return None;
-    }
-    let mut command = Command::new("strace");
-    command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=pread64", "-e", what]);
+    let mut command = of_files(Path::new("/dev/null"), files)?;
+    command.args(["-e", what]).arg(binary()).args(args);
+    Some(run(command))
+}
+
+/// strace, which writes to `log` what is read of these files; `None` where it cannot be used.
+fn of_files(log: &Path, files: &[PathBuf]) -> Option<Command> {
+    let mut command = strace()?;
+    command.args(["-e", "trace=pread64", "-o"]).arg(log);
     for file in files {
         command.arg("-P").arg(file);
     }
-    command.arg(binary()).args(args);
-    Some(run(command))
+    Some(command)
 }
 
 fn empty(dir: &Path) -> bool {
     fs::read_dir(dir).unwrap().next().is_none()
+}
+
+#[test]
+fn a_log_is_read_once_by_every_command_that_replays_or_judges_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let cold = Input::new(unpack("3.6.14", "cold", dir.path()));
+    let segment = cold.path.join("member/wal/0000000000000000-0000000000000000.wal");
+    let (length, log, new) =
+        (fs::metadata(&segment).unwrap().len(), dir.path().join("log"), dir.path().join("new"));
+    for args in [
+        &["verify", "FILE"][..],
+        &["rank", "FILE"],
+        &["copy", "FILE", "NEW"],
+        &["get", "--fold", "FILE", "no such key"],
+        &["wal", "dump", "FILE"],
+    ] {
+        let Some(mut command) = of_files(&log, std::slice::from_ref(&segment)) else { return };
+        command.arg(binary()).args(filled(args, cold.name(), new.to_str().unwrap()));
+        let run = run(command);
+        assert!(matches!(run.code, 0 | 1), "{run}");
+        // 12 pread64(3, "..."..., 262144, 0) = 262144
+        let calls = fs::read_to_string(&log).unwrap();
+        let read: u64 = calls.lines().filter_map(|call| call.rsplit("= ").next()?.parse::<u64>().ok()).sum();
+        // Beside the whole of it, the windows in which the entries lie that are applied.
+        assert!((length..length + length / 50).contains(&read), "{read} bytes of {length} were read: {run}");
+    }
+    cold.unchanged();
 }
 
 #[test]
@@ -325,4 +344,45 @@ fn a_mapped_file_is_not_read() {
     let Some(run) = traced(unreadable, &files, &["--mmap", "status", input.name()]) else { return };
     assert_eq!(run.good(), coldbolt(["status", input.name()]).good());
     input.unchanged();
+}
+
+/// Whatever is there.
+fn remove(path: &Path) {
+    if path.is_dir() {
+        fs::remove_dir_all(path).unwrap();
+    } else if path.exists() {
+        fs::remove_file(path).unwrap();
+    }
+}
+
+/// As a machine that has no more threads to give, from the first on or after a few.
+#[test]
+fn where_no_thread_is_to_be_had_every_command_does_its_work_on_one() {
+    let file = Input::new(fixture("small-3.5.1/snapshot.db"));
+    let temp = tempfile::tempdir().unwrap();
+    let new = temp.path().join("new");
+    let member = Input::new(unpack("3.6.14", "clean", temp.path()));
+    let (file_name, new_name) = (file.name(), new.to_str().unwrap());
+    let more: [&[&str]; 3] = [
+        &["copy", member.name(), "NEW"],
+        &["verify", "FILE", "--ndjson", "--jobs", "1000"],
+        &["verify", member.name(), "--jobs", "8"],
+    ];
+    for args in OF_A_FILE.iter().chain(&more) {
+        let args = filled(args, file_name, new_name);
+        let due = coldbolt(&args);
+        for from in ["1+", "2+", "4+"] {
+            remove(&new);
+            let Some(mut command) = strace() else { return };
+            let none = format!("inject=clone,clone3:error=EAGAIN:when={from}");
+            command.args(["-o", "/dev/null", "-e", "trace=clone,clone3", "-e", &none]);
+            command.arg(binary()).args(&args);
+            let ran = run(command);
+            assert_eq!(ran.code, due.code, "{from}: {ran}");
+            assert!(ran.out == due.out || args.contains(&"--ndjson"), "{from}: {ran}\n{due}");
+        }
+        remove(&new);
+    }
+    file.unchanged();
+    member.unchanged();
 }

@@ -34,7 +34,7 @@ fn a_key_begins_after_the_last_element() {
 #[test]
 fn kinds_have_the_flags_and_words_of_bbolt() {
     let words: Vec<_> =
-        (0..=0x20).filter_map(|flags| Some((flags, Kind::from_flags(flags)?.name()))).collect();
+        (0..=0x20).filter_map(|flags| Some((flags, PageKind::from_flags(flags)?.name()))).collect();
     assert_eq!(words, [(1, "branch"), (2, "leaf"), (4, "meta"), (0x10, "freelist")]);
 }
 

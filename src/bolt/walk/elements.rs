@@ -3,7 +3,7 @@
 use super::bounds::Bounds;
 use crate::bolt::limits::{ELEMENT, HEADER};
 use crate::bolt::page::Budget;
-use crate::bolt::{Bucket, Kind, LeafElement, Page};
+use crate::bolt::{Bucket, LeafElement, Page, PageKind};
 use crate::words::error::{Corrupt, show_bytes};
 use crate::words::finding::Code;
 
@@ -19,7 +19,7 @@ pub(super) fn check<'p>(
     let mut check = Check::new(page, bounds);
     for index in 0..page.count {
         let element = match page.kind {
-            Kind::Leaf => page.leaf(index).map(Element::of_leaf),
+            PageKind::Leaf => page.leaf(index).map(Element::of_leaf),
             _ => page.branch(index).map(|e| Element {
                 index,
                 key: e.key,

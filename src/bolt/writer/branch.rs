@@ -3,7 +3,7 @@
 use std::io::{Seek, Write};
 
 use super::error::WriteError;
-use super::node::{Kind, Node};
+use super::node::{Node, PageKind};
 use super::pages::Pages;
 
 /// One level of branches: the last node of it, and the level above.
@@ -39,7 +39,7 @@ impl Branch {
     }
 
     fn write_front<W: Write + Seek>(&mut self, pages: &mut Pages<W>, count: usize) -> Result<(), WriteError> {
-        let page = pages.write(Kind::Branch, &self.node, count)?;
+        let page = pages.write(PageKind::Branch, &self.node, count)?;
         self.above.get_or_insert_default().push(pages, self.node.first_key(), page)?;
         self.node.drop_front(count);
         self.fitting = self.node.len();
@@ -53,7 +53,7 @@ impl Branch {
         if count > self.fitting && self.fitting > 2 {
             self.write_front(pages, count.saturating_sub(2))?;
         }
-        let page = pages.write(Kind::Branch, &self.node, self.node.len())?;
+        let page = pages.write(PageKind::Branch, &self.node, self.node.len())?;
         match self.above {
             None => Ok(page),
             Some(mut above) => {

@@ -14,20 +14,20 @@ const _: () = assert!(MAX_PAGE_SIZE as usize * LONGEST_SHARED_RUN / (ELEMENT + 1
 const KEPT: usize = 1 << 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum PageKind {
     Branch,
     Leaf,
     Meta,
-    Freelist,
+    FreelistPage,
 }
 
 /// The header of a page with `overflow` more pages behind it.
-pub(super) fn header(id: u64, kind: Kind, count: usize, overflow: usize) -> [u8; HEADER] {
+pub(super) fn header(id: u64, kind: PageKind, count: usize, overflow: usize) -> [u8; HEADER] {
     let flags: u16 = match kind {
-        Kind::Branch => 0x01,
-        Kind::Leaf => 0x02,
-        Kind::Meta => 0x04,
-        Kind::Freelist => 0x10,
+        PageKind::Branch => 0x01,
+        PageKind::Leaf => 0x02,
+        PageKind::Meta => 0x04,
+        PageKind::FreelistPage => 0x10,
     };
     let [a, b, c, d, e, f, g, h] = id.to_le_bytes();
     let [i, j] = flags.to_le_bytes();
@@ -114,14 +114,14 @@ impl Node {
     }
 
     /// Appends header and elements of a page with the first `count` elements to `out`; the data follow.
-    pub(super) fn head(&self, kind: Kind, id: u64, count: usize, overflow: usize, out: &mut Vec<u8>) {
+    pub(super) fn head(&self, kind: PageKind, id: u64, count: usize, overflow: usize, out: &mut Vec<u8>) {
         out.extend_from_slice(&header(id, kind, count, overflow));
         // From the first element to its key are all the elements; the distance shrinks by one element and grows by
         // the data before.
         let mut pos = count.saturating_mul(ELEMENT);
         for element in self.elements.iter().take(count) {
             let (at, key) = (to_u32(pos).to_le_bytes(), to_u32(element.key).to_le_bytes());
-            if kind == Kind::Branch {
+            if kind == PageKind::Branch {
                 out.extend_from_slice(&at);
                 out.extend_from_slice(&key);
                 out.extend_from_slice(&element.tag.to_le_bytes());

@@ -14,7 +14,7 @@ use std::io::Write;
 
 use super::{NO_FREELIST, WriteError, meta};
 use crate::bolt::limits::{ELEMENT, HEADER};
-use crate::bolt::{Db, Kind, Page, Pgid};
+use crate::bolt::{Db, Page, PageKind, Pgid};
 use crate::codec::{array_at, to_u64, to_usize};
 use crate::io::Window;
 use crate::words::error::{At, Corrupt, Error, Result};
@@ -49,6 +49,11 @@ impl Places {
             places.pages = places.pages.saturating_add(u64::from(word.count_ones()));
         }
         places
+    }
+
+    /// How long the database will be.
+    pub(crate) fn bytes(&self, db: &Db<'_>) -> u64 {
+        self.pages.saturating_mul(db.page_size())
     }
 
     /// How many pages there are in the end, the metas among them.
@@ -134,7 +139,7 @@ fn move_page(page: &Page<'_>, place: u64, places: &Places, out: &mut Vec<u8>) ->
     put(0, place);
     let mut end = HEADER.saturating_add(page.count.saturating_mul(ELEMENT));
     for index in 0..page.count {
-        if page.kind == Kind::Branch {
+        if page.kind == PageKind::Branch {
             let element = page.branch(index)?;
             let child = places
                 .of(element.child)

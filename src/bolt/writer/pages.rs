@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, Seek, Write};
 
 use super::error::WriteError;
-use super::node::{self, Kind, Node};
+use super::node::{self, Node, PageKind};
 use crate::bolt::limits::MAX_ITEM;
 use crate::bolt::meta::{MAGIC, VERSION};
 use crate::codec::checksum::fnv1a64;
@@ -27,7 +27,7 @@ impl<W: Write + Seek> Pages<W> {
     }
 
     /// Writes the first `count` elements of `node` as a page, or a run of pages, and gives its id.
-    pub fn write(&mut self, kind: Kind, node: &Node, count: usize) -> Result<u64, WriteError> {
+    pub fn write(&mut self, kind: PageKind, node: &Node, count: usize) -> Result<u64, WriteError> {
         let (id, size) = (self.next, node.size_of(count));
         let run = self.run(size);
         let mut head = std::mem::take(&mut self.scratch);
@@ -95,7 +95,7 @@ pub(super) fn meta(id: u64, page_size: u32, root: u64, freelist: u64, pages: u64
         body.extend_from_slice(&field.to_le_bytes());
     }
     let checksum = fnv1a64(&body);
-    let mut page = node::header(id, Kind::Meta, 0, 0).to_vec();
+    let mut page = node::header(id, PageKind::Meta, 0, 0).to_vec();
     page.extend_from_slice(&body);
     page.extend_from_slice(&checksum.to_le_bytes());
     page

@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufWriter, Cursor};
 
-use super::node::{Kind, Node};
+use super::node::{Node, PageKind};
 use super::pack::Places;
 use super::{BUCKET, NO_FREELIST, Pages, WriteError, meta};
 use crate::bolt::cursor::MAX_DEPTH;
@@ -146,7 +146,7 @@ impl Patch<'_, '_> {
         }
         match level.first() {
             Some((_, top)) => Ok(*top),
-            None => Ok(self.pages.write(Kind::Leaf, &Node::default(), 0)?),
+            None => Ok(self.pages.write(PageKind::Leaf, &Node::default(), 0)?),
         }
     }
 
@@ -156,7 +156,7 @@ impl Patch<'_, '_> {
         let mut window = Window::scattered();
         let page = self.db.page(top, &mut window).map_err(|c| self.damaged(c))?;
         self.replace(top, u64::from(page.overflow).saturating_add(1));
-        if page.kind != crate::bolt::Kind::Branch {
+        if page.kind != crate::bolt::PageKind::Branch {
             let items = (0..page.count)
                 .map(|at| page.leaf(at).map(|e| (e.key, if e.is_bucket { BUCKET } else { 0 }, e.value)));
             let items = items.collect::<Result<Vec<_>, _>>().map_err(|c| self.damaged(c))?;
@@ -207,11 +207,11 @@ impl Patch<'_, '_> {
             };
             let Some((key, flags, value)) = item else { continue };
             if !node.is_empty() && !self.pages.leaf_has_room(node.size(), node.size_with(key, value)) {
-                self.write(Kind::Leaf, &mut node, &mut level)?;
+                self.write(PageKind::Leaf, &mut node, &mut level)?;
             }
             node.push(key, value, flags);
         }
-        self.write(Kind::Leaf, &mut node, &mut level)?;
+        self.write(PageKind::Leaf, &mut node, &mut level)?;
         Ok(level)
     }
 
@@ -221,15 +221,15 @@ impl Patch<'_, '_> {
         let mut node = Node::default();
         for (key, child) in children {
             if node.len() > 1 && node.size_with(key, &[]) > self.pages.page_size {
-                self.write(Kind::Branch, &mut node, &mut level)?;
+                self.write(PageKind::Branch, &mut node, &mut level)?;
             }
             node.push(key, &[], *child);
         }
-        self.write(Kind::Branch, &mut node, &mut level)?;
+        self.write(PageKind::Branch, &mut node, &mut level)?;
         Ok(level)
     }
 
-    fn write(&mut self, kind: Kind, node: &mut Node, level: &mut Vec<Child>) -> Result<()> {
+    fn write(&mut self, kind: PageKind, node: &mut Node, level: &mut Vec<Child>) -> Result<()> {
         if !node.is_empty() {
             let page = self.pages.write(kind, node, node.len())?;
             level.push((node.first_key().to_vec(), page));

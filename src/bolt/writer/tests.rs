@@ -88,7 +88,7 @@ fn read(file: &[u8], options: Options) -> (Items, Vec<(usize, usize)>) {
         Reader { file, page_size: ps, hwm: hwm as usize, seen: BTreeSet::from([0, 1]), runs: Vec::new() };
     let mut items = Items::new();
     reader.tree(root as usize, true, &mut items);
-    if options.freelist == Freelist::Stored {
+    if options.freelist == FreelistPage::Stored {
         let (page, run) = reader.page(freelist as usize);
         assert_eq!((u16_at(page, 8), u16_at(page, 10), run), (0x10, 0, 1));
         assert!(page[16..].iter().all(|b| *b == 0));
@@ -229,7 +229,7 @@ fn the_hand_built_file_is_rebuilt_byte_for_byte() {
 #[test]
 fn a_file_of_no_buckets_is_one_empty_leaf() {
     for page_size in [1024, 2048, 4096, 8192, 16_384, 32_768, 65_536] {
-        for freelist in [Freelist::Absent, Freelist::Stored] {
+        for freelist in [FreelistPage::Absent, FreelistPage::Stored] {
             let options = Options { page_size, freelist, ..Options::default() };
             assert_eq!(read(&write(&Items::new(), options), options).0, Items::new());
         }
@@ -490,7 +490,7 @@ proptest! {
         items in items(), shift in 0u32..7, stored: bool, txid in 1u64..u64::MAX,
         fill_percent in prop_oneof![3 => Just(100u8), 1 => 25u8..=100]
     ) {
-        let freelist = if stored { Freelist::Stored } else { Freelist::Absent };
+        let freelist = if stored { FreelistPage::Stored } else { FreelistPage::Absent };
         let options = Options { page_size: 1024 << shift, freelist, txid, fill_percent };
         let file = write(&items, options);
         prop_assert_eq!(&read(&file, options).0, &items);

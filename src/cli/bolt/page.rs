@@ -3,7 +3,7 @@
 use std::io;
 
 use coldbolt::bolt::page::Header;
-use coldbolt::bolt::{Db, Kind, Meta, Page, Pgid, RawPage, freelist};
+use coldbolt::bolt::{Db, Meta, Page, PageKind, Pgid, RawPage, freelist};
 use coldbolt::codec::array_at;
 use coldbolt::io::{Source, Window};
 use coldbolt::ops::bolt::{PageUse, Use, page_use};
@@ -85,7 +85,7 @@ fn possible_size(text: &str) -> Result<u32, &'static str> {
 
 /// The type as bbolt names it.
 pub fn kind(header: &Header) -> String {
-    Kind::from_flags(header.flags)
+    PageKind::from_flags(header.flags)
         .map_or_else(|| format!("unknown<{:02x}>", header.flags), |kind| kind.name().to_owned())
 }
 
@@ -149,7 +149,7 @@ pub fn item(args: &ItemArgs, out: Out<'_>, _: &dyn Monitor) -> Result<(), Fail> 
         return Err(damaged(Box::new(fault.clone())).into());
     }
     let refuse = |what: String| Fail::Refused(format!("{}: page {}: {what}", source.name(), args.id));
-    let page = raw.page.filter(|page| page.kind == Kind::Leaf);
+    let page = raw.page.filter(|page| page.kind == PageKind::Leaf);
     let page =
         page.ok_or_else(|| refuse(format!("it is a {} page, items are in leaf pages", kind(&raw.header))))?;
     let loose = page
@@ -313,14 +313,14 @@ impl Printer<'_> {
         let mut faults = raw.faults;
         if let Some(page) = raw.page {
             view.body = match page.kind {
-                Kind::Meta => meta(&page, &mut faults),
-                Kind::Leaf => Body::Items(
+                PageKind::Meta => meta(&page, &mut faults),
+                PageKind::Leaf => Body::Items(
                     (0..page.count).map(|i| leaf_item(&page, i, self.format, &mut faults)).collect(),
                 ),
-                Kind::Branch => {
+                PageKind::Branch => {
                     Body::Items((0..page.count).map(|i| branch_item(&page, i, &mut faults)).collect())
                 }
-                Kind::Freelist => free(&page, &mut faults),
+                PageKind::Freelist => free(&page, &mut faults),
             };
         }
         if purpose == Use::Used {

@@ -22,20 +22,20 @@ pub struct Taken {
 
 /// A manifest and its name.
 #[derive(Debug)]
-pub struct Manifest {
+pub struct StaticPod {
     path: PathBuf,
-    manifest: manifest::Manifest,
+    manifest: manifest::StaticPod,
 }
 
-impl Manifest {
+impl StaticPod {
     /// Reads a manifest.
-    pub fn read(path: &Path) -> Result<Manifest, Error> {
+    pub fn read(path: &Path) -> Result<StaticPod, Error> {
         let source = Source::open(path)?;
         let bytes = source
             .read_all(manifest::LIMIT)
             .map_err(|corrupt| Error::unreadable(path, Cause::Content(corrupt.detail.clone())))?;
-        match manifest::Manifest::parse(&bytes) {
-            Ok(manifest) => Ok(Manifest { path: path.to_path_buf(), manifest }),
+        match manifest::StaticPod::parse(&bytes) {
+            Ok(manifest) => Ok(StaticPod { path: path.to_path_buf(), manifest }),
             Err(error) => Err(Error::unreadable(path, Cause::Content(words(&error)))),
         }
     }
@@ -107,12 +107,12 @@ fn words(error: &ManifestError) -> String {
 mod tests {
     use super::*;
 
-    fn read(yaml: &str) -> Result<Manifest, String> {
+    fn read(yaml: &str) -> Result<StaticPod, String> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("etcd.yaml");
         std::fs::write(&path, yaml).unwrap();
         let shown = format!("{}: ", show(&path));
-        Manifest::read(&path).map_err(|error| error.to_string().replace(&shown, ""))
+        StaticPod::read(&path).map_err(|error| error.to_string().replace(&shown, ""))
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! more time than sorting them. Each byte is read once, and a byte of input becomes at most some thirty of tree (an
 //! empty message takes two bytes).
 
-use super::message::{Field, Kind, Label, Message, Schema};
+use super::message::{Field, FieldKind, Label, Message, Schema};
 use super::tree::{Decoded, Entry, Form, Item, Part, indices};
 use crate::codec::wire::{self, BadField, varint};
 
@@ -97,8 +97,8 @@ impl<'a> Reader<'a> {
     /// The message that a field is, if it is one.
     fn message_at(&self, message: &'a Message<'a>, position: u32) -> Option<&'a Message<'a>> {
         match message.fields().get(usize::try_from(position).ok()?)?.kind {
-            Kind::Message(inner) => Some(inner),
-            Kind::Indexed(at) => self.tree.schema.get(usize::try_from(at).ok()?),
+            FieldKind::Message(inner) => Some(inner),
+            FieldKind::Indexed(at) => self.tree.schema.get(usize::try_from(at).ok()?),
             _ => None,
         }
     }
@@ -167,7 +167,7 @@ impl<'a> Reader<'a> {
                 let field = usize::try_from(entry.position).ok().and_then(|at| message.fields().get(at));
                 match (field.map(|field| (field.label, field.kind)), entry.item) {
                     (Some((Label::Repeated | Label::Map, _)), _) => {}
-                    (Some((_, Kind::Message(_) | Kind::Indexed(_))), Item::Bytes(piece)) => {
+                    (Some((_, FieldKind::Message(_) | FieldKind::Indexed(_))), Item::Bytes(piece)) => {
                         entry.item = Item::Begun(piece);
                     }
                     _ => continue,
@@ -189,7 +189,7 @@ fn count(n: usize) -> Result<u32, BadField> {
 }
 
 /// A field, its number and its value; a group has none and is passed over as a whole.
-fn field(input: &[u8]) -> Option<(&[u8], u32, Option<wire::Value<'_>>)> {
+fn field(input: &[u8]) -> Option<(&[u8], u32, Option<wire::WireValue<'_>>)> {
     let (mut rest, number, token) = token(input)?;
     match token {
         Token::Value(value) => return Some((rest, number, Some(value))),
@@ -213,7 +213,7 @@ fn field(input: &[u8]) -> Option<(&[u8], u32, Option<wire::Value<'_>>)> {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Token<'a> {
     /// A field with a value.
-    Value(wire::Value<'a>),
+    Value(wire::WireValue<'a>),
     /// A group, wire type 3: fields up to the [`Token::End`] that belongs to it.
     Start,
     /// The end of a group, wire type 4.
@@ -236,12 +236,14 @@ pub(super) fn token(input: &[u8]) -> Option<(&[u8], u32, Token<'_>)> {
 }
 
 /// A value, if a field of this type can have it.
-fn item<'a>(field: &Field<'_>, value: wire::Value<'a>) -> Option<Item<'a>> {
+fn item<'a>(field: &Field<'_>, value: wire::WireValue<'a>) -> Option<Item<'a>> {
     Some(match (Form::of(field.kind), value) {
-        (Form::Varint, wire::Value::Varint(n)) | (Form::Fixed64, wire::Value::Fixed64(n)) => Item::Number(n),
-        (Form::Fixed32, wire::Value::Fixed32(n)) => Item::Number(u64::from(n)),
-        (Form::Bytes, wire::Value::Bytes(bytes)) => Item::Bytes(bytes),
-        (form, wire::Value::Bytes(bytes)) if field.label == Label::Repeated => {
+        (Form::Varint, wire::WireValue::Varint(n)) | (Form::Fixed64, wire::WireValue::Fixed64(n)) => {
+            Item::Number(n)
+        }
+        (Form::Fixed32, wire::WireValue::Fixed32(n)) => Item::Number(u64::from(n)),
+        (Form::Bytes, wire::WireValue::Bytes(bytes)) => Item::Bytes(bytes),
+        (form, wire::WireValue::Bytes(bytes)) if field.label == Label::Repeated => {
             let mut rest = bytes;
             while !rest.is_empty() {
                 rest = form.packed(rest)?.0;

@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value as Json};
 
-use super::message::{Field, Kind, Label, REDACTED};
+use super::message::{Field, FieldKind, Label, REDACTED};
 use super::tree::{Decoded, Key, Node, Value, map};
 
 impl Decoded<'_> {
@@ -52,7 +52,7 @@ fn value(field: &Field<'_>, value: Value<'_, '_>, secrets: bool) -> Json {
         Value::Message(node) => node.json(secrets),
         Value::Bytes(bytes) if !secrets && field.is(Field::SECRET) && !bytes.is_empty() => REDACTED.into(),
         Value::Bytes(bytes) => match field.kind {
-            Kind::String => String::from_utf8_lossy(bytes).into(),
+            FieldKind::String => String::from_utf8_lossy(bytes).into(),
             _ => BASE64_STANDARD.encode(bytes).into(),
         },
         Value::Unsigned(n) if field.is(Field::HEX) => format!("{n:016x}").into(),

@@ -1,8 +1,8 @@
 //! Tables that tell the fields of protobuf messages.
 //!
 //! A table that is code is `static`, made by `const fn`, and its fields refer to other tables by reference
-//! ([`Kind::Message`]). A table that is loaded when the program runs is a [`Schema`], whose messages refer to one
-//! another by position ([`Kind::Indexed`]); its names may borrow the bytes it is loaded from.
+//! ([`FieldKind::Message`]). A table that is loaded when the program runs is a [`Schema`], whose messages refer to one
+//! another by position ([`FieldKind::Indexed`]); its names may borrow the bytes it is loaded from.
 
 /// What is printed instead of a secret.
 pub const REDACTED: &str = "<redacted>";
@@ -105,8 +105,8 @@ impl<'t> Schema<'t> {
     /// The messages; `None` if a field names a position that is not there.
     #[must_use]
     pub fn new(messages: Vec<Message<'t>>) -> Option<Schema<'t>> {
-        let there = |kind: Kind<'t>| match kind {
-            Kind::Indexed(at) => usize::try_from(at).is_ok_and(|at| at < messages.len()),
+        let there = |kind: FieldKind<'t>| match kind {
+            FieldKind::Indexed(at) => usize::try_from(at).is_ok_and(|at| at < messages.len()),
             _ => true,
         };
         let all = messages.iter().flat_map(Message::fields).all(|field| there(field.kind));
@@ -134,7 +134,7 @@ pub struct Field<'t> {
     /// The name: in text as it is, in JSON with `range_end` as `rangeEnd`.
     pub name: &'t str,
     /// The type of the value.
-    pub kind: Kind<'t>,
+    pub kind: FieldKind<'t>,
     /// How often it occurs and when it is printed.
     pub label: Label,
     /// How it is shown: [`Field::HEX`], [`Field::SECRET`]; from [`Field::OTHER`] on the bits are for who makes the
@@ -144,7 +144,7 @@ pub struct Field<'t> {
 
 /// A field of which zero is as good as none; shorthand for the tables.
 #[must_use]
-pub const fn field<'t>(number: u32, name: &'t str, kind: Kind<'t>) -> Field<'t> {
+pub const fn field<'t>(number: u32, name: &'t str, kind: FieldKind<'t>) -> Field<'t> {
     Field { number, name, kind, label: Label::Plain, attributes: 0 }
 }
 
@@ -177,7 +177,7 @@ impl Field<'_> {
 
 /// The type of a field's value, as the `.proto` file calls it.
 #[derive(Debug, Clone, Copy)]
-pub enum Kind<'t> {
+pub enum FieldKind<'t> {
     /// `double`.
     Double,
     /// `float`.
@@ -216,11 +216,11 @@ pub enum Kind<'t> {
     Indexed(u32),
 }
 
-impl<'t> Kind<'t> {
+impl<'t> FieldKind<'t> {
     /// The name of an enum's value, if it has one.
     #[must_use]
     pub fn value_name(self, n: i32) -> Option<&'t str> {
-        let Kind::Enum(names) = self else { return None };
+        let FieldKind::Enum(names) = self else { return None };
         names.get(usize::try_from(n).ok()?).copied().filter(|name| !name.is_empty())
     }
 }
@@ -249,7 +249,7 @@ mod tests {
         // As dense, as sparse and as alike in their low bits as can be, and more than the index holds.
         for step in [1, 2, 100, 128, 256, 1 << 20] {
             let numbers: Vec<u32> = (1..=150).map(|n| n * step).collect();
-            let fields = numbers.iter().map(|number| field(*number, "f", Kind::Bool)).collect();
+            let fields = numbers.iter().map(|number| field(*number, "f", FieldKind::Bool)).collect();
             let message = Message::owned(fields);
             for (position, number) in numbers.iter().enumerate() {
                 assert_eq!(message.field(*number).map(|(at, f)| (at, f.number)), Some((position, *number)));
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_schema_with_a_message_that_is_not_there_is_refused() {
-        let refers = |at| vec![Message::owned(vec![field(1, "next", Kind::Indexed(at))])];
+        let refers = |at| vec![Message::owned(vec![field(1, "next", FieldKind::Indexed(at))])];
         assert!(Schema::new(refers(0)).is_some());
         assert!(Schema::new(refers(1)).is_none());
     }

@@ -2,37 +2,37 @@
 
 use serde_json::json;
 
-use super::message::{Field, Kind, Label, Message, Schema, field};
+use super::message::{Field, FieldKind, Label, Message, Schema, field};
 use crate::codec::wire::BadField;
 
 static INNER: Message = Message::new(&[
-    field(1, "range_end", Kind::Bytes),
-    field(2, "password", Kind::String).with(Field::SECRET),
+    field(1, "range_end", FieldKind::Bytes),
+    field(2, "password", FieldKind::String).with(Field::SECRET),
 ]);
 static OUTER: Message = Message::new(&[
-    field(100, "header", Kind::Message(&INNER)),
-    field(1, "ID", Kind::Uint64).with(Field::HEX),
-    field(2, "nodes", Kind::Uint64).label(Label::Repeated),
-    field(3, "sort", Kind::Enum(&["NONE", "UP", ""])),
-    field(4, "data", Kind::Bytes).label(Label::Optional),
-    field(5, "number", Kind::Int64).label(Label::OneOf),
-    field(6, "inner", Kind::Message(&INNER)).label(Label::OneOf),
+    field(100, "header", FieldKind::Message(&INNER)),
+    field(1, "ID", FieldKind::Uint64).with(Field::HEX),
+    field(2, "nodes", FieldKind::Uint64).label(Label::Repeated),
+    field(3, "sort", FieldKind::Enum(&["NONE", "UP", ""])),
+    field(4, "data", FieldKind::Bytes).label(Label::Optional),
+    field(5, "number", FieldKind::Int64).label(Label::OneOf),
+    field(6, "inner", FieldKind::Message(&INNER)).label(Label::OneOf),
 ]);
 
 static NUMBERS: Message = Message::new(&[
-    field(1, "double", Kind::Double),
-    field(2, "float", Kind::Float),
-    field(3, "int32", Kind::Int32),
-    field(4, "int64", Kind::Int64),
-    field(5, "uint32", Kind::Uint32),
-    field(6, "uint64", Kind::Uint64),
-    field(7, "sint32", Kind::Sint32),
-    field(8, "sint64", Kind::Sint64),
-    field(9, "fixed32", Kind::Fixed32),
-    field(10, "fixed64", Kind::Fixed64),
-    field(11, "sfixed32", Kind::Sfixed32),
-    field(12, "sfixed64", Kind::Sfixed64),
-    field(13, "bool", Kind::Bool),
+    field(1, "double", FieldKind::Double),
+    field(2, "float", FieldKind::Float),
+    field(3, "int32", FieldKind::Int32),
+    field(4, "int64", FieldKind::Int64),
+    field(5, "uint32", FieldKind::Uint32),
+    field(6, "uint64", FieldKind::Uint64),
+    field(7, "sint32", FieldKind::Sint32),
+    field(8, "sint64", FieldKind::Sint64),
+    field(9, "fixed32", FieldKind::Fixed32),
+    field(10, "fixed64", FieldKind::Fixed64),
+    field(11, "sfixed32", FieldKind::Sfixed32),
+    field(12, "sfixed64", FieldKind::Sfixed64),
+    field(13, "bool", FieldKind::Bool),
 ]);
 
 /// A field of type 2.
@@ -157,8 +157,8 @@ fn an_enum_without_a_name_is_a_number() {
 #[test]
 fn a_map_is_in_the_order_of_its_keys_and_the_last_of_equal_ones_counts() {
     static ENTRY: Message =
-        Message::new(&[field(1, "key", Kind::String), field(2, "value", Kind::Message(&INNER))]);
-    static MAP: Message = Message::new(&[field(3, "labels", Kind::Message(&ENTRY)).label(Label::Map)]);
+        Message::new(&[field(1, "key", FieldKind::String), field(2, "value", FieldKind::Message(&INNER))]);
+    static MAP: Message = Message::new(&[field(3, "labels", FieldKind::Message(&ENTRY)).label(Label::Map)]);
     let entry = |key: &[u8], end: &[u8]| bytes(3, &[bytes(1, key), bytes(2, &bytes(1, end))].concat());
     let data = [entry(b"b", b"1"), entry(b"a", b"2"), entry(b"b", b"3"), bytes(3, &bytes(1, b"c"))].concat();
     assert_eq!(
@@ -168,9 +168,12 @@ fn a_map_is_in_the_order_of_its_keys_and_the_last_of_equal_ones_counts() {
     );
     let due = json!({"labels": {"a": {"rangeEnd": "Mg=="}, "b": {"rangeEnd": "Mw=="}, "c": {}}});
     assert_eq!(MAP.decode(&data).unwrap().json(true).to_string(), due.to_string());
-    static NUMBERED: Message =
-        Message::new(&[field(1, "key", Kind::Sint64), field(2, "value", Kind::Bytes).with(Field::SECRET)]);
-    static OF_NUMBERS: Message = Message::new(&[field(1, "m", Kind::Message(&NUMBERED)).label(Label::Map)]);
+    static NUMBERED: Message = Message::new(&[
+        field(1, "key", FieldKind::Sint64),
+        field(2, "value", FieldKind::Bytes).with(Field::SECRET),
+    ]);
+    static OF_NUMBERS: Message =
+        Message::new(&[field(1, "m", FieldKind::Message(&NUMBERED)).label(Label::Map)]);
     let data = [bytes(1, &[0x08, 0x02]), bytes(1, &[0x08, 0x01, 0x12, 0x01, b'x']), bytes(1, &[])].concat();
     let node = OF_NUMBERS.decode(&data).unwrap();
     assert_eq!(
@@ -202,8 +205,8 @@ fn a_table_made_at_run_time_may_refer_to_itself() {
     let names = String::from("name next");
     let (name, next) = names.split_once(' ').unwrap();
     let schema = Schema::new(vec![
-        Message::owned(vec![field(1, "first", Kind::Indexed(1))]),
-        Message::owned(vec![field(1, name, Kind::String), field(2, next, Kind::Indexed(1))]),
+        Message::owned(vec![field(1, "first", FieldKind::Indexed(1))]),
+        Message::owned(vec![field(1, name, FieldKind::String), field(2, next, FieldKind::Indexed(1))]),
     ])
     .unwrap();
     let data = bytes(1, &[bytes(1, b"a"), bytes(2, &bytes(1, b"b"))].concat());
@@ -216,7 +219,7 @@ fn a_table_made_at_run_time_may_refer_to_itself() {
 
 #[test]
 fn messages_nest_a_hundred_deep_and_no_deeper() {
-    static NESTED: Message = Message::new(&[field(1, "n", Kind::Message(&NESTED))]);
+    static NESTED: Message = Message::new(&[field(1, "n", FieldKind::Message(&NESTED))]);
     let nested = |depth: usize| (0..depth).fold(Vec::new(), |inside, _| bytes(1, &inside));
     assert!(NESTED.decode(&nested(100)).is_ok());
     assert!(NESTED.decode(&nested(101)).is_err());

@@ -101,9 +101,11 @@ fn unknown(out: &mut String, bytes: &[u8]) {
     while let Some((after, number, token)) = token(rest) {
         rest = after;
         let _ = match token {
-            Token::Value(wire::Value::Varint(n) | wire::Value::Fixed64(n)) => write!(out, "{number}:{n} "),
-            Token::Value(wire::Value::Fixed32(n)) => write!(out, "{number}:{n} "),
-            Token::Value(wire::Value::Bytes(bytes)) => write!(out, "{number}:{} ", go_quote(bytes)),
+            Token::Value(wire::WireValue::Varint(n) | wire::WireValue::Fixed64(n)) => {
+                write!(out, "{number}:{n} ")
+            }
+            Token::Value(wire::WireValue::Fixed32(n)) => write!(out, "{number}:{n} "),
+            Token::Value(wire::WireValue::Bytes(bytes)) => write!(out, "{number}:{} ", go_quote(bytes)),
             Token::Start => write!(out, "{number} {{ "),
             Token::End => out.write_str("} "),
         };

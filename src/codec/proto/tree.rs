@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::message::{Field, Kind, Label, Message};
+use super::message::{Field, FieldKind, Label, Message};
 use crate::codec::wire::varint;
 
 /// A message and all that are in it.
@@ -80,15 +80,20 @@ pub(super) enum Form {
 }
 
 impl Form {
-    pub(super) fn of(kind: Kind<'_>) -> Form {
+    pub(super) fn of(kind: FieldKind<'_>) -> Form {
         match kind {
-            Kind::Double | Kind::Fixed64 | Kind::Sfixed64 => Form::Fixed64,
-            Kind::Float | Kind::Fixed32 | Kind::Sfixed32 => Form::Fixed32,
-            Kind::Bytes | Kind::String | Kind::Message(_) | Kind::Indexed(_) => Form::Bytes,
-            Kind::Int32 | Kind::Int64 | Kind::Uint32 | Kind::Uint64 | Kind::Sint32 | Kind::Sint64 => {
-                Form::Varint
+            FieldKind::Double | FieldKind::Fixed64 | FieldKind::Sfixed64 => Form::Fixed64,
+            FieldKind::Float | FieldKind::Fixed32 | FieldKind::Sfixed32 => Form::Fixed32,
+            FieldKind::Bytes | FieldKind::String | FieldKind::Message(_) | FieldKind::Indexed(_) => {
+                Form::Bytes
             }
-            Kind::Bool | Kind::Enum(_) => Form::Varint,
+            FieldKind::Int32
+            | FieldKind::Int64
+            | FieldKind::Uint32
+            | FieldKind::Uint64
+            | FieldKind::Sint32
+            | FieldKind::Sint64 => Form::Varint,
+            FieldKind::Bool | FieldKind::Enum(_) => Form::Varint,
         }
     }
 
@@ -128,34 +133,34 @@ pub enum Value<'n, 'a> {
 
 impl<'n, 'a> Value<'n, 'a> {
     /// The value that a number on the wire is.
-    fn of(kind: Kind<'_>, raw: u64) -> Value<'n, 'a> {
+    fn of(kind: FieldKind<'_>, raw: u64) -> Value<'n, 'a> {
         let [a, b, c, d, ..] = raw.to_le_bytes();
         let low = u32::from_le_bytes([a, b, c, d]);
         let zigzag = |n: u64| (n >> 1).cast_signed() ^ (n & 1).cast_signed().wrapping_neg();
         match kind {
-            Kind::Double => Value::Double(f64::from_bits(raw)),
-            Kind::Float => Value::Float(f32::from_bits(low)),
-            Kind::Int32 | Kind::Sfixed32 => Value::Signed(i64::from(low.cast_signed())),
-            Kind::Int64 | Kind::Sfixed64 => Value::Signed(raw.cast_signed()),
-            Kind::Uint32 | Kind::Fixed32 => Value::Unsigned(u64::from(low)),
-            Kind::Sint32 => Value::Signed(zigzag(u64::from(low))),
-            Kind::Sint64 => Value::Signed(zigzag(raw)),
-            Kind::Bool => Value::Bool(raw != 0),
-            Kind::Enum(_) => Value::Enum(low.cast_signed()),
-            Kind::Uint64
-            | Kind::Fixed64
-            | Kind::Bytes
-            | Kind::String
-            | Kind::Message(_)
-            | Kind::Indexed(_) => Value::Unsigned(raw),
+            FieldKind::Double => Value::Double(f64::from_bits(raw)),
+            FieldKind::Float => Value::Float(f32::from_bits(low)),
+            FieldKind::Int32 | FieldKind::Sfixed32 => Value::Signed(i64::from(low.cast_signed())),
+            FieldKind::Int64 | FieldKind::Sfixed64 => Value::Signed(raw.cast_signed()),
+            FieldKind::Uint32 | FieldKind::Fixed32 => Value::Unsigned(u64::from(low)),
+            FieldKind::Sint32 => Value::Signed(zigzag(u64::from(low))),
+            FieldKind::Sint64 => Value::Signed(zigzag(raw)),
+            FieldKind::Bool => Value::Bool(raw != 0),
+            FieldKind::Enum(_) => Value::Enum(low.cast_signed()),
+            FieldKind::Uint64
+            | FieldKind::Fixed64
+            | FieldKind::Bytes
+            | FieldKind::String
+            | FieldKind::Message(_)
+            | FieldKind::Indexed(_) => Value::Unsigned(raw),
         }
     }
 
     /// What a field of that type is that is not there.
-    fn zero(kind: Kind<'_>, tree: &'n Decoded<'a>) -> Value<'n, 'a> {
+    fn zero(kind: FieldKind<'_>, tree: &'n Decoded<'a>) -> Value<'n, 'a> {
         match kind {
-            Kind::Bytes | Kind::String => Value::Bytes(&[]),
-            Kind::Message(_) | Kind::Indexed(_) => Value::Message(Node { tree, part: None }),
+            FieldKind::Bytes | FieldKind::String => Value::Bytes(&[]),
+            FieldKind::Message(_) | FieldKind::Indexed(_) => Value::Message(Node { tree, part: None }),
             _ => Value::of(kind, 0),
         }
     }

@@ -6,14 +6,14 @@ use prost::Message;
 #[derive(Clone, PartialEq, Message)]
 pub struct InternalAuthenticateRequest {
     /// The user.
-    #[prost(string, tag = "1")]
-    pub name: String,
+    #[prost(bytes = "vec", tag = "1")]
+    pub name: Vec<u8>,
     /// Secret; empty since 3.1.
-    #[prost(string, tag = "2")]
-    pub password: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub password: Vec<u8>,
     /// Secret: the token handed out.
-    #[prost(string, tag = "3")]
-    pub simple_token: String,
+    #[prost(bytes = "vec", tag = "3")]
+    pub simple_token: Vec<u8>,
 }
 
 /// `authpb.UserAddOptions`.
@@ -28,69 +28,69 @@ pub struct UserAddOptions {
 #[derive(Clone, PartialEq, Message)]
 pub struct AuthUserAddRequest {
     /// The user.
-    #[prost(string, tag = "1")]
-    pub name: String,
+    #[prost(bytes = "vec", tag = "1")]
+    pub name: Vec<u8>,
     /// Secret.
-    #[prost(string, tag = "2")]
-    pub password: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub password: Vec<u8>,
     /// Options.
     #[prost(message, optional, tag = "3")]
     pub options: Option<UserAddOptions>,
     /// Secret: bcrypt, base64. Since 3.5.
-    #[prost(string, tag = "4")]
-    pub hashed_password: String,
+    #[prost(bytes = "vec", tag = "4")]
+    pub hashed_password: Vec<u8>,
 }
 
 /// A request that names a user (`auth_user_delete`, `auth_user_get`) or a new role (`auth_role_add`).
 #[derive(Clone, PartialEq, Message)]
 pub struct NameRequest {
     /// The name.
-    #[prost(string, tag = "1")]
-    pub name: String,
+    #[prost(bytes = "vec", tag = "1")]
+    pub name: Vec<u8>,
 }
 
 /// `AuthUserChangePasswordRequest`.
 #[derive(Clone, PartialEq, Message)]
 pub struct AuthUserChangePasswordRequest {
     /// The user.
-    #[prost(string, tag = "1")]
-    pub name: String,
+    #[prost(bytes = "vec", tag = "1")]
+    pub name: Vec<u8>,
     /// Secret.
-    #[prost(string, tag = "2")]
-    pub password: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub password: Vec<u8>,
     /// Secret: bcrypt, base64. Since 3.5.
-    #[prost(string, tag = "3")]
-    pub hashed_password: String,
+    #[prost(bytes = "vec", tag = "3")]
+    pub hashed_password: Vec<u8>,
 }
 
 /// `AuthUserGrantRoleRequest`.
 #[derive(Clone, PartialEq, Message)]
 pub struct AuthUserGrantRoleRequest {
     /// The user.
-    #[prost(string, tag = "1")]
-    pub user: String,
+    #[prost(bytes = "vec", tag = "1")]
+    pub user: Vec<u8>,
     /// The role.
-    #[prost(string, tag = "2")]
-    pub role: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub role: Vec<u8>,
 }
 
 /// `AuthUserRevokeRoleRequest`.
 #[derive(Clone, PartialEq, Message)]
 pub struct AuthUserRevokeRoleRequest {
     /// The user.
-    #[prost(string, tag = "1")]
-    pub name: String,
+    #[prost(bytes = "vec", tag = "1")]
+    pub name: Vec<u8>,
     /// The role.
-    #[prost(string, tag = "2")]
-    pub role: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub role: Vec<u8>,
 }
 
 /// A request that names a role: `auth_role_delete`, `auth_role_get`.
 #[derive(Clone, PartialEq, Message)]
 pub struct RoleRequest {
     /// The role.
-    #[prost(string, tag = "1")]
-    pub role: String,
+    #[prost(bytes = "vec", tag = "1")]
+    pub role: Vec<u8>,
 }
 
 /// `authpb.Permission`.
@@ -111,8 +111,8 @@ pub struct Permission {
 #[derive(Clone, PartialEq, Message)]
 pub struct AuthRoleGrantPermissionRequest {
     /// The role.
-    #[prost(string, tag = "1")]
-    pub name: String,
+    #[prost(bytes = "vec", tag = "1")]
+    pub name: Vec<u8>,
     /// The permission.
     #[prost(message, optional, tag = "2")]
     pub perm: Option<Permission>,
@@ -122,8 +122,8 @@ pub struct AuthRoleGrantPermissionRequest {
 #[derive(Clone, PartialEq, Message)]
 pub struct AuthRoleRevokePermissionRequest {
     /// The role.
-    #[prost(string, tag = "1")]
-    pub role: String,
+    #[prost(bytes = "vec", tag = "1")]
+    pub role: Vec<u8>,
     /// First key.
     #[prost(bytes = "vec", tag = "2")]
     pub key: Vec<u8>,

@@ -21,19 +21,19 @@ pub struct AlarmRequest {
 #[derive(Clone, PartialEq, Message)]
 pub struct VersionRequest {
     /// As `3.5.0`.
-    #[prost(string, tag = "1")]
-    pub ver: String,
+    #[prost(bytes = "vec", tag = "1")]
+    pub ver: Vec<u8>,
 }
 
 /// `membershippb.Attributes`: what a member tells about itself.
 #[derive(Clone, PartialEq, Message)]
 pub struct Attributes {
     /// Its name.
-    #[prost(string, tag = "1")]
-    pub name: String,
+    #[prost(bytes = "vec", tag = "1")]
+    pub name: Vec<u8>,
     /// Where clients reach it.
-    #[prost(string, repeated, tag = "2")]
-    pub client_urls: Vec<String>,
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    pub client_urls: Vec<Vec<u8>>,
 }
 
 /// `membershippb.ClusterMemberAttrSetRequest`.
@@ -54,8 +54,8 @@ pub struct DowngradeInfoSetRequest {
     #[prost(bool, tag = "1")]
     pub enabled: bool,
     /// To this version.
-    #[prost(string, tag = "2")]
-    pub ver: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub ver: Vec<u8>,
 }
 
 /// `Request`: the legacy v2 request, bare or as field 2 (3.4 to 3.6).
@@ -65,20 +65,20 @@ pub struct V2Request {
     #[prost(uint64, tag = "1")]
     pub id: u64,
     /// PUT, POST, DELETE, QGET, SYNC.
-    #[prost(string, tag = "2")]
-    pub method: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub method: Vec<u8>,
     /// The node.
-    #[prost(string, tag = "3")]
-    pub path: String,
+    #[prost(bytes = "vec", tag = "3")]
+    pub path: Vec<u8>,
     /// Its value.
-    #[prost(string, tag = "4")]
-    pub val: String,
+    #[prost(bytes = "vec", tag = "4")]
+    pub val: Vec<u8>,
     /// A directory.
     #[prost(bool, tag = "5")]
     pub dir: bool,
     /// Condition.
-    #[prost(string, tag = "6")]
-    pub prev_value: String,
+    #[prost(bytes = "vec", tag = "6")]
+    pub prev_value: Vec<u8>,
     /// Condition.
     #[prost(uint64, tag = "7")]
     pub prev_index: u64,

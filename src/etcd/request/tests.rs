@@ -18,8 +18,8 @@ fn b(text: &str) -> Vec<u8> {
     text.as_bytes().to_vec()
 }
 
-fn s(text: &str) -> String {
-    text.to_owned()
+fn s(text: &str) -> Vec<u8> {
+    text.into()
 }
 
 /// Each request once, with the line that etcd-dump-logs' own test expects for it, and the kinds that test leaves out.

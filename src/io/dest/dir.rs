@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, FallocateFlags, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-use crate::io::dest::partial::{DIR_MODE, FILE_MODE, Partial, alone};
+use crate::io::dest::partial::{DIR_MODE, FILE_MODE, Partial, alone, give_up, remove_dir};
 use crate::io::dest::writeback::Writeback;
-use crate::io::dest::{partial_of, refuse_unfinished};
+use crate::io::dest::{parent_of, partial_of, refuse_unfinished};
 use crate::words::error::{Error, Result, show};
 use crate::words::refusal::Refusal;
 
@@ -88,10 +88,6 @@ fn failed(path: &Path) -> impl Fn(io::Error) -> Error {
     move |source| Error::Output { what: show(path), source }
 }
 
-fn parent_of(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
 /// Refuses a place where something is, or where an unfinished directory of an earlier run is.
 ///
 /// # Errors
@@ -138,8 +134,7 @@ impl<'h> DestDir<'h> {
     /// # Errors
     /// [`Error::Output`].
     pub fn dir(&self, relative: &Path) -> Result<()> {
-        let path = self.partial().join(relative);
-        make(&self.steps, &path).map_err(failed(&path))
+        make(&self.steps, &self.partial().join(relative)).map_err(failed(&self.path.join(relative)))
     }
 
     /// Begins a file in it.
@@ -147,16 +142,16 @@ impl<'h> DestDir<'h> {
     /// # Errors
     /// [`Error::Output`].
     pub fn file(&self, relative: &Path) -> Result<DestFile<'h>> {
-        let path = self.partial().join(relative);
-        self.steps.ask(Step::Create, &path).map_err(failed(&path))?;
+        let (path, shown) = (self.partial().join(relative), self.path.join(relative));
+        self.steps.ask(Step::Create, &path).map_err(failed(&shown))?;
         let _alone = alone();
         let file = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(FILE_MODE)
             .open(&path)
-            .map_err(failed(&path))?;
-        Ok(DestFile { path, file: Writeback::new(file), steps: self.steps.clone() })
+            .map_err(failed(&shown))?;
+        Ok(DestFile { path, shown, file: Writeback::new(file), steps: self.steps.clone() })
     }
 
     /// Brings all directories to the disk and puts the whole in its place.
@@ -164,26 +159,23 @@ impl<'h> DestDir<'h> {
     /// # Errors
     /// [`Error::Output`]: also when something has appeared in its place.
     pub fn place(mut self) -> Result<Placed> {
-        self.sync_dirs(self.partial()).map_err(failed(self.partial()))?;
-        self.strip().map_err(failed(self.partial()))?;
+        self.sync_dirs(self.partial()).map_err(failed(&self.path))?;
         self.rename().map_err(failed(&self.path))?;
         let placed = Placed { path: self.path.clone() };
         let parent = parent_of(&self.path);
         // It is there and whole; only whether it will still be after a power failure is open.
-        let synced = self.steps.ask(Step::Sync, parent).and_then(|()| File::open(parent)?.sync_all());
+        let sync = || {
+            self.steps.ask(Step::Sync, parent)?;
+            File::open(&self.path)?.sync_all()?;
+            File::open(parent)?.sync_all()
+        };
+        let synced = sync();
         if let Err(source) = synced {
             placed.remove();
             return Err(Error::Output { what: show(parent), source });
         }
         self.parents.0.clear();
         Ok(placed)
-    }
-
-    /// The lock file goes at last: what is left without it is not known for ours.
-    fn strip(&mut self) -> io::Result<()> {
-        self.steps.ask(Step::Sync, self.partial.path())?;
-        self.partial.strip()?;
-        File::open(self.partial.path())?.sync_all()
     }
 
     fn sync_dirs(&self, dir: &Path) -> io::Result<()> {
@@ -200,12 +192,14 @@ impl<'h> DestDir<'h> {
     fn rename(&mut self) -> io::Result<()> {
         self.steps.ask(Step::Rename, &self.path)?;
         let path = &self.path;
-        self.partial.put(|partial| match renameat_with(CWD, partial, CWD, path, RenameFlags::NOREPLACE) {
-            // Some network file systems cannot. A directory replaces nothing but an empty directory there.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) if path.symlink_metadata().is_err() => {
-                fs::rename(partial, path)
+        self.partial.put(path, |partial| {
+            match renameat_with(CWD, partial, CWD, path, RenameFlags::NOREPLACE) {
+                // Some network file systems cannot. A directory replaces nothing but an empty directory there.
+                Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) if path.symlink_metadata().is_err() => {
+                    fs::rename(partial, path)
+                }
+                done => Ok(done?),
             }
-            done => Ok(done?),
         })
     }
 }
@@ -228,8 +222,9 @@ impl Placed {
         // Renamed first, so that nothing half is ever seen in its place.
         let _alone = alone();
         let partial = partial_of(&self.path);
+        give_up(&self.path);
         if fs::rename(&self.path, &partial).is_ok() {
-            let _ = fs::remove_dir_all(&partial);
+            let _ = remove_dir(&partial);
         }
     }
 }
@@ -238,6 +233,8 @@ impl Placed {
 #[derive(Debug)]
 pub struct DestFile<'h> {
     path: PathBuf,
+    /// Where it will be: what messages name.
+    shown: PathBuf,
     file: Writeback,
     steps: Steps<'h>,
 }
@@ -249,13 +246,13 @@ impl DestFile<'_> {
     /// # Errors
     /// [`Error::Output`].
     pub fn reserve(&mut self, len: u64) -> Result<()> {
-        self.steps.ask(Step::Write, &self.path).map_err(failed(&self.path))?;
+        self.steps.ask(Step::Write, &self.path).map_err(failed(&self.shown))?;
         match rustix::fs::fallocate(self.file.file(), FallocateFlags::empty(), 0, len) {
             Ok(()) => Ok(()),
             Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INTR) => {
-                self.file.file().set_len(len).map_err(failed(&self.path))
+                self.file.file().set_len(len).map_err(failed(&self.shown))
             }
-            Err(errno) => Err(failed(&self.path)(errno.into())),
+            Err(errno) => Err(failed(&self.shown)(errno.into())),
         }
     }
 
@@ -264,7 +261,7 @@ impl DestFile<'_> {
     /// # Errors
     /// [`Error::Output`].
     pub fn put(&mut self, bytes: &[u8]) -> Result<()> {
-        self.write_all(bytes).map_err(|source| Error::Output { what: show(&self.path), source })
+        self.write_all(bytes).map_err(|source| Error::Output { what: show(&self.shown), source })
     }
 
     /// Brings it to the disk.
@@ -273,7 +270,7 @@ impl DestFile<'_> {
     /// [`Error::Output`].
     pub fn finish(mut self) -> Result<()> {
         let synced = self.steps.ask(Step::Sync, &self.path).and_then(|()| self.file.sync());
-        synced.map_err(failed(&self.path))
+        synced.map_err(failed(&self.shown))
     }
 }
 
@@ -360,6 +357,7 @@ mod tests {
         assert_eq!(names(temp.path()), ["dest"]);
         fs::remove_dir(&path).unwrap();
         fs::create_dir(temp.path().join("dest.partial")).unwrap();
+        fs::write(temp.path().join("dest.partial/precious"), "kept").unwrap();
         assert!(DestDir::create(&path, Steps::free()).unwrap_err().to_string().contains("dest.partial"));
         assert_eq!(names(temp.path()), ["dest.partial"]);
     }

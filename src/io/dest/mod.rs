@@ -8,6 +8,8 @@
 pub mod dir;
 pub(crate) mod hashed;
 mod partial;
+pub(crate) mod predecessor;
+pub mod room;
 #[doc(hidden)]
 pub mod writeback;
 
@@ -23,6 +25,7 @@ use rustix::io::Errno;
 use crate::io::dest::partial::Partial;
 pub(in crate::io) use crate::io::dest::partial::is_ours;
 pub use crate::io::dest::partial::{abandon, hear_of_taken_over};
+use crate::io::dest::predecessor::Predecessor;
 use crate::io::dest::writeback::Writeback;
 use crate::words::error::{Error, Result, show};
 use crate::words::refusal::Refusal;
@@ -53,15 +56,18 @@ impl Dest {
     /// [`Error::Output`] when the directory is missing or may not be written.
     pub fn create(path: &Path, existing: Existing) -> Result<Dest> {
         claim(path, existing)?;
-        let partial =
-            match existing {
-                Existing::Keep => partial_of(path),
-                // What a run that died has left must not stop all those after it: each has a name of its own.
-                Existing::Replace => partial_of(&path.with_added_extension(format!(
-                    "{:016x}",
-                    RandomState::new().hash_one(std::process::id())
-                ))),
-            };
+        let partial = match existing {
+            Existing::Keep => partial_of(path),
+            // Runs at the same time do not stop one another: each has a name of its own.
+            Existing::Replace => {
+                clear_names_of(path);
+                partial_of(&path.with_added_extension(format!(
+                    "{:0width$x}",
+                    RandomState::new().hash_one(std::process::id()),
+                    width = OWN_NAME
+                )))
+            }
+        };
         let (partial, file) = Partial::file(&partial)?;
         let dest = Dest { path: path.to_path_buf(), partial, existing, file: Some(Writeback::new(file)) };
         if existing == Existing::Replace
@@ -86,7 +92,7 @@ impl Dest {
         let Some(file) = self.file.as_ref().map(Writeback::file) else { return Ok(()) };
         let owned = owner.map_or(Ok(()), |(user, group)| fchown(file, Some(user), Some(group)));
         let done = owned.and_then(|()| file.set_permissions(fs::Permissions::from_mode(mode)));
-        done.map_err(|source| Error::Output { what: show(self.partial.path()), source })
+        done.map_err(|source| Error::Output { what: show(&self.path), source })
     }
 
     /// Brings what is written so far to the disk.
@@ -95,10 +101,10 @@ impl Dest {
     /// [`Error::Output`].
     pub fn sync(&mut self) -> Result<()> {
         let synced = self.file.as_mut().map_or(Ok(()), Writeback::sync);
-        synced.map_err(|source| Error::Output { what: show(self.partial.path()), source })
+        synced.map_err(|source| Error::Output { what: show(&self.path), source })
     }
 
-    /// The file, to be written and read back in any order before it is finished, and its path until then.
+    /// The file, to be written and read back in any order before it is finished, and the path that it will have.
     ///
     /// # Errors
     /// [`Error::Output`] when the system gives no second handle to it.
@@ -107,10 +113,7 @@ impl Dest {
             .file
             .as_ref()
             .map_or_else(|| Err(ErrorKind::NotFound.into()), |file| file.file().try_clone());
-        Ok((
-            file.map_err(|source| Error::Output { what: show(self.partial.path()), source })?,
-            self.partial.path(),
-        ))
+        Ok((file.map_err(|source| Error::Output { what: show(&self.path), source })?, &self.path))
     }
 
     /// Brings it to the disk and to its place.
@@ -118,20 +121,37 @@ impl Dest {
     /// # Errors
     /// [`Error::Output`], also when something has appeared at the place meanwhile that must stay.
     pub fn finish(mut self) -> Result<()> {
-        self.place().map_err(|source| Error::Output { what: show(&self.path), source })
+        self.place(None).map_err(|source| Error::Output { what: show(&self.path), source })
     }
 
-    fn place(&mut self) -> io::Result<()> {
+    /// The same for a file that replaces `old`, of which who waits for its lock finds the first `head` bytes blank.
+    pub(crate) fn finish_after(mut self, old: &Predecessor, head: u64) -> Result<()> {
+        self.place(Some((old, head))).map_err(|source| Error::Output { what: show(&self.path), source })
+    }
+
+    fn place(&mut self, old: Option<(&Predecessor, u64)>) -> io::Result<()> {
         if let Some(file) = &mut self.file {
             file.sync()?;
         }
         let (to, existing) = (&self.path, self.existing);
-        self.partial.put(|partial| match existing {
-            Existing::Replace => fs::rename(partial, to),
-            Existing::Keep => rename_to_nothing(partial, to),
+        let parent = File::open(parent_of(&self.path))?;
+        self.partial.put(to, |partial| {
+            match existing {
+                Existing::Replace => fs::rename(partial, to),
+                Existing::Keep => rename_to_nothing(partial, to),
+            }?;
+            match old {
+                // What a power failure could bring back is retired only when it cannot.
+                Some((old, head)) => parent.sync_all().and_then(|()| old.retire(head)),
+                None => Ok(()),
+            }
         })?;
-        let parent = self.path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(parent)?.sync_all()
+        // It is there and whole; only whether it will still be after a power failure is open.
+        parent.sync_all().inspect_err(|_| {
+            if existing == Existing::Keep {
+                let _ = fs::remove_file(to);
+            }
+        })
     }
 }
 
@@ -169,6 +189,28 @@ pub(crate) fn partial_of(path: &Path) -> PathBuf {
     PathBuf::from(partial)
 }
 
+/// Hex digits by which the names of runs differ that make the same file.
+const OWN_NAME: usize = 16;
+
+/// Removes what runs that died have left of a file that is replaced.
+fn clear_names_of(path: &Path) {
+    let names = fs::read_dir(parent_of(path)).into_iter().flatten().flatten().map(|entry| entry.path());
+    let of_a_run = |name: &PathBuf| {
+        let own = name.file_stem().map(Path::new).and_then(Path::extension);
+        name.extension().is_some_and(|extension| extension == "partial")
+            && own.is_some_and(|own| {
+                own.len() == OWN_NAME && own.as_encoded_bytes().iter().all(u8::is_ascii_hexdigit)
+            })
+            && name.with_extension("").with_extension("").file_name() == path.file_name()
+    };
+    names.filter(of_a_run).for_each(|name| partial::clear_file(&name));
+}
+
+/// Where it is.
+fn parent_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Refuses a place beside which another run is making something. What one that died has left is no hindrance: it is
 /// removed when something is begun there.
 ///
@@ -198,7 +240,7 @@ pub fn check(path: &Path, existing: Existing) -> io::Result<()> {
     if path.file_name().is_none() {
         return Err(io::Error::new(ErrorKind::InvalidInput, "is not the name of a file"));
     }
-    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = parent_of(path);
     if !parent.is_dir() {
         return Err(io::Error::new(ErrorKind::NotFound, format!("there is no directory {}", show(parent))));
     }
@@ -320,6 +362,23 @@ mod tests {
         );
         assert_eq!(fs::read(dir.path().join("out.partial")).unwrap(), b"half");
         write(&dir.path().join("out"), Existing::Replace, b"report").unwrap();
+        drop(live);
+    }
+
+    #[test]
+    fn what_a_dead_run_left_of_a_file_that_is_replaced_is_removed_by_the_next_one() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["out.0123456789abcdef.partial", "out.0123.partial", "other.0123456789abcdef.partial"] {
+            fs::write(dir.path().join(name), "half").unwrap();
+        }
+        let live = dir.path().join("out.fedcba9876543210.partial");
+        fs::write(&live, "at work").unwrap();
+        let held = File::open(&live).unwrap();
+        held.lock().unwrap();
+        write(&dir.path().join("out"), Existing::Replace, b"report").unwrap();
+        let due =
+            ["other.0123456789abcdef.partial", "out", "out.0123.partial", "out.fedcba9876543210.partial"];
+        assert_eq!(names(dir.path()), due);
     }
 
     #[test]

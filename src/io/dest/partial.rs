@@ -2,7 +2,8 @@
 //! on it, so that what a run that died has left is told from what another run is making.
 //!
 //! A file is locked itself, a directory by the file [`LOCK`] in it, by which it is also known to be of this program:
-//! a directory without it is never removed. A lock counts only while its file is the one that has the name: who finds
+//! a directory that holds something and not this is never removed, so that the lock is the first thing in it and the
+//! last, also when it is in its place. A lock counts only while its file is the one that has the name: who finds
 //! another there has come too late.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
@@ -80,7 +81,23 @@ pub(in crate::io) fn is_ours(device: u64, inode: u64) -> bool {
 fn remove(path: &Path) {
     let removed = fs::remove_file(path);
     if removed.is_err() {
-        let _ = fs::remove_dir_all(path);
+        let _ = remove_dir(path);
+    }
+}
+
+/// Removes a directory, its lock at last: whoever is killed meanwhile leaves one that is known.
+pub(super) fn remove_dir(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else if entry.file_name() != LOCK {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    match fs::remove_file(dir.join(LOCK)) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => fs::remove_dir(dir),
     }
 }
 
@@ -128,6 +145,10 @@ impl Partial {
                 under_way.push(Entry { path: path.to_path_buf(), lock, made });
                 Ok(Partial { path: path.to_path_buf(), lock: Some(file), placed: false })
             }
+            // Another run took it for dead before it had its lock.
+            Err(Error::Output { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                Err(unfinished(path))
+            }
             Err(error) => {
                 if matches!(error, Error::Output { .. }) {
                     let _ = fs::remove_dir(path);
@@ -142,16 +163,19 @@ impl Partial {
         &self.path
     }
 
-    /// Takes out of a directory what is not to be in its place.
-    pub(super) fn strip(&mut self) -> io::Result<()> {
-        if self.lock.is_some() { fs::remove_file(self.path.join(LOCK)) } else { Ok(()) }
-    }
-
     /// Brings it to its place by `rename`.
-    pub(super) fn put(&mut self, rename: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+    pub(super) fn put(
+        &mut self,
+        place: &Path,
+        rename: impl FnOnce(&Path) -> io::Result<()>,
+    ) -> io::Result<()> {
         let mut under_way = under_way();
         rename(&self.path)?;
         self.placed = true;
+        if self.lock.is_some() {
+            // Last: without it what is not in its place yet would be nobody's. Left behind it does no harm.
+            let _ = fs::remove_file(place.join(LOCK));
+        }
         under_way.retain(|entry| entry.path != self.path);
         Ok(())
     }
@@ -174,8 +198,25 @@ fn hold(file: &File, name: &Path, partial: &Path) -> Result<Id> {
     if held && fs::symlink_metadata(name).is_ok_and(|there| id(&there) == ours) {
         Ok(ours)
     } else {
-        Err(Refusal::Unfinished { path: partial.to_path_buf() }.into())
+        Err(unfinished(partial))
     }
+}
+
+fn unfinished(partial: &Path) -> Error {
+    Refusal::Unfinished { path: partial.to_path_buf() }.into()
+}
+
+/// What a run that died has left.
+enum Dead {
+    /// Its lock was free, and is held now.
+    Locked(File),
+    /// A directory that does not even have its lock: nothing is in it.
+    Empty,
+}
+
+/// Makes a directory one that a run has left.
+pub(super) fn give_up(dir: &Path) {
+    let _ = File::create(dir.join(LOCK));
 }
 
 /// Refuses what is under way or not of this program; what a run that died has left is no hindrance.
@@ -185,8 +226,13 @@ pub(super) fn refuse_living(partial: &Path) -> Result<()> {
 
 /// Removes what a run that died has left.
 fn clear(partial: &Path) -> Result<()> {
-    let Some(_held) = dead(partial)? else { return Ok(()) };
-    let removed = if partial.is_dir() { fs::remove_dir_all(partial) } else { fs::remove_file(partial) };
+    let removed = match dead(partial)? {
+        None => return Ok(()),
+        // Not empty any more: another run has begun there.
+        Some(Dead::Empty) => return fs::remove_dir(partial).map_err(|_| unfinished(partial)),
+        Some(Dead::Locked(_held)) if partial.is_dir() => remove_dir(partial),
+        Some(Dead::Locked(_held)) => fs::remove_file(partial),
+    };
     removed.map_err(failed(partial))?;
     if let Some(say) = HEARS.get() {
         say(partial);
@@ -194,9 +240,16 @@ fn clear(partial: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The lock of what a run that died has left, if there is something.
-fn dead(partial: &Path) -> Result<Option<File>> {
-    let refused = || Error::from(Refusal::Unfinished { path: partial.to_path_buf() });
+/// Removes a file of a run that died, if it is one and can be removed.
+pub(super) fn clear_file(partial: &Path) {
+    if fs::symlink_metadata(partial).is_ok_and(|there| there.is_file()) {
+        let _ = clear(partial);
+    }
+}
+
+/// What a run that died has left, if there is something.
+fn dead(partial: &Path) -> Result<Option<Dead>> {
+    let refused = || unfinished(partial);
     let there = match fs::symlink_metadata(partial) {
         Ok(there) => there,
         // What is there is told by who makes something there.
@@ -205,13 +258,16 @@ fn dead(partial: &Path) -> Result<Option<File>> {
         }
         Err(error) => return Err(failed(partial)(error)),
     };
+    if there.is_dir() && fs::read_dir(partial).is_ok_and(|mut inside| inside.next().is_none()) {
+        return Ok(Some(Dead::Empty));
+    }
     let name = if there.is_dir() { partial.join(LOCK) } else { partial.to_path_buf() };
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = rustix::fs::open(&name, flags, Mode::empty()).map(File::from).map_err(|_| refused())?;
     let opened = file.metadata().map_err(|_| refused())?;
     let free = opened.is_file() && file.try_lock().is_ok();
     if free && fs::symlink_metadata(&name).is_ok_and(|there| id(&there) == id(&opened)) {
-        Ok(Some(file))
+        Ok(Some(Dead::Locked(file)))
     } else {
         Err(refused())
     }

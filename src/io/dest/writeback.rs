@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::thread::JoinHandle;
+use std::thread::{Builder, JoinHandle};
 
 use crate::codec::to_u64;
 use crate::io::parallel::THREADS;
@@ -55,8 +55,9 @@ impl Writeback {
         if self.syncing.is_none() {
             let file = self.file.try_clone()?;
             let (say, heard) = sync_channel(1);
-            let thread = std::thread::spawn(move || heard.into_iter().try_for_each(|()| file.sync_data()));
-            self.syncing = Some((say, thread));
+            let sync = move || heard.into_iter().try_for_each(|()| file.sync_data());
+            // Without a thread for it all of it is brought to the disk at the end.
+            self.syncing = Builder::new().spawn(sync).ok().map(|thread| (say, thread));
         }
         if let Some((say, _)) = &self.syncing {
             // Full: it is behind, and will bring this too. Gone: it failed, which the end tells.

@@ -9,7 +9,7 @@ use serde_json::{Map, Number, Value as Json};
 
 use super::found::{DecodeOptions, Remark, UnknownField};
 use super::special;
-use crate::codec::proto::message::{Field, Kind, Label};
+use crate::codec::proto::message::{Field, FieldKind, Label};
 use crate::codec::proto::tree::{Node, Value, Values};
 use crate::codec::wire::{self, BadField};
 use crate::kube::schema::{GONE, INLINE, OMIT_EMPTY, OMIT_ZERO, POINTER, Schema, Shape};
@@ -98,7 +98,7 @@ impl<'s> Renderer<'s> {
         for field in message.fields() {
             if field.is(INLINE) {
                 while let Some(value) = next(&mut values, field) {
-                    if let (Kind::Indexed(at), Value::Message(node)) = (field.kind, value) {
+                    if let (FieldKind::Indexed(at), Value::Message(node)) = (field.kind, value) {
                         self.fields(at, node, into);
                     }
                 }
@@ -134,7 +134,7 @@ impl<'s> Renderer<'s> {
                 Some(_) => None,
                 // A nil pointer, and nil bytes.
                 None => {
-                    let nil = field.is(POINTER) || matches!(field.kind, Kind::Bytes);
+                    let nil = field.is(POINTER) || matches!(field.kind, FieldKind::Bytes);
                     (nil && !field.is(OMIT_EMPTY) && !field.is(GONE)).then_some(Json::Null)
                 }
             },
@@ -153,7 +153,7 @@ impl<'s> Renderer<'s> {
     fn map(&mut self, field: &Field<'s>, values: &mut Peekable<Values<'_, '_>>) -> Map<String, Json> {
         let mut map = BTreeMap::new();
         let inner = self.schema.messages().and_then(|messages| match field.kind {
-            Kind::Indexed(at) => messages.message(at)?.field(2).map(|(_, field)| field.kind),
+            FieldKind::Indexed(at) => messages.message(at)?.field(2).map(|(_, field)| field.kind),
             _ => None,
         });
         let Some(inner) = inner else { return Map::new() };
@@ -177,10 +177,10 @@ impl<'s> Renderer<'s> {
     }
 
     /// A list with a name that is the value of a map is made before it is read, so an empty one is not nil.
-    fn value_in_map(&mut self, kind: Kind<'s>, value: Value<'_, '_>) -> Json {
+    fn value_in_map(&mut self, kind: FieldKind<'s>, value: Value<'_, '_>) -> Json {
         let json = self.value(kind, value);
         match kind {
-            Kind::Indexed(at) if json.is_null() && self.schema.shape(at) == Shape::List => {
+            FieldKind::Indexed(at) if json.is_null() && self.schema.shape(at) == Shape::List => {
                 Json::Array(Vec::new())
             }
             _ => json,
@@ -188,16 +188,16 @@ impl<'s> Renderer<'s> {
     }
 
     /// What an entry of a map without a value has: Go writes none such.
-    fn zero(&mut self, kind: Kind<'s>) -> Json {
+    fn zero(&mut self, kind: FieldKind<'s>) -> Json {
         match kind {
-            Kind::String | Kind::Bytes => "".into(),
-            Kind::Bool => false.into(),
-            Kind::Message(_) | Kind::Indexed(_) => Map::new().into(),
+            FieldKind::String | FieldKind::Bytes => "".into(),
+            FieldKind::Bool => false.into(),
+            FieldKind::Message(_) | FieldKind::Indexed(_) => Map::new().into(),
             _ => 0.into(),
         }
     }
 
-    fn value(&mut self, kind: Kind<'s>, value: Value<'_, '_>) -> Json {
+    fn value(&mut self, kind: FieldKind<'s>, value: Value<'_, '_>) -> Json {
         match value {
             Value::Unsigned(n) => n.into(),
             Value::Signed(n) => n.into(),
@@ -206,10 +206,10 @@ impl<'s> Renderer<'s> {
             Value::Double(float) => self.float(float),
             // The digits of a float32, which has fewer.
             Value::Float(float) => self.float(float.to_string().parse().unwrap_or(f64::NAN)),
-            Value::Bytes(bytes) if matches!(kind, Kind::Bytes) => BASE64_STANDARD.encode(bytes).into(),
+            Value::Bytes(bytes) if matches!(kind, FieldKind::Bytes) => BASE64_STANDARD.encode(bytes).into(),
             Value::Bytes(bytes) => self.text(bytes).into(),
             Value::Message(node) => match kind {
-                Kind::Indexed(at) => self.message(at, node),
+                FieldKind::Indexed(at) => self.message(at, node),
                 _ => Json::Null,
             },
         }
@@ -271,10 +271,10 @@ impl<'s> Renderer<'s> {
                 Ok((rest, (number, value))) => {
                     piece = rest;
                     let (wire, bytes) = match value {
-                        wire::Value::Varint(n) => (0, n.to_le_bytes().to_vec()),
-                        wire::Value::Fixed64(n) => (1, n.to_le_bytes().to_vec()),
-                        wire::Value::Bytes(bytes) => (2, bytes.to_vec()),
-                        wire::Value::Fixed32(n) => (5, n.to_le_bytes().to_vec()),
+                        wire::WireValue::Varint(n) => (0, n.to_le_bytes().to_vec()),
+                        wire::WireValue::Fixed64(n) => (1, n.to_le_bytes().to_vec()),
+                        wire::WireValue::Bytes(bytes) => (2, bytes.to_vec()),
+                        wire::WireValue::Fixed32(n) => (5, n.to_le_bytes().to_vec()),
                     };
                     (number, wire, bytes)
                 }

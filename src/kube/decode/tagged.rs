@@ -9,7 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value as Json};
 
 use super::render::Renderer;
-use crate::codec::wire::{self, Value, fields};
+use crate::codec::wire::{self, WireValue, fields};
 
 /// How deep bytes are tried as messages.
 const MAX_DEPTH: usize = 12;
@@ -20,7 +20,7 @@ const MOST: usize = 20_000;
 pub(super) fn object(renderer: &mut Renderer<'_>, bytes: &[u8], into: &mut Map<String, Json>) {
     let mut rest = bytes;
     // The metadata of every object is its first field.
-    if let Ok((after, (1, Value::Bytes(metadata)))) = wire::field(bytes)
+    if let Ok((after, (1, WireValue::Bytes(metadata)))) = wire::field(bytes)
         && let Ok(metadata) = renderer.metadata(metadata)
     {
         into.insert("metadata".to_owned(), metadata);
@@ -48,10 +48,10 @@ fn tree(bytes: &[u8], depth: usize, left: &mut usize) -> Option<Json> {
         };
         *left = fewer;
         let (name, json) = match value {
-            Value::Varint(n) => ("varint", n.into()),
-            Value::Fixed64(n) => ("fixed64", n.into()),
-            Value::Fixed32(n) => ("fixed32", n.into()),
-            Value::Bytes(bytes) => inside(bytes, depth, left),
+            WireValue::Varint(n) => ("varint", n.into()),
+            WireValue::Fixed64(n) => ("fixed64", n.into()),
+            WireValue::Fixed32(n) => ("fixed32", n.into()),
+            WireValue::Bytes(bytes) => inside(bytes, depth, left),
         };
         items.push(item(name, json, Some(number)));
         rest = after;

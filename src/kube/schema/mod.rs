@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
-use crate::codec::proto::message::{self, Field, Kind, Label, Message};
+use crate::codec::proto::message::{self, Field, FieldKind, Label, Message};
 
 static TABLE: &str = include_str!("table.txt");
 
@@ -219,39 +219,39 @@ impl Parser {
         Some(Field { number, name, kind, label, attributes })
     }
 
-    fn type_of(&self, name: &'static str) -> Option<Kind<'static>> {
+    fn type_of(&self, name: &'static str) -> Option<FieldKind<'static>> {
         Some(match name {
-            "string" => Kind::String,
-            "bytes" => Kind::Bytes,
-            "bool" => Kind::Bool,
-            "int32" => Kind::Int32,
-            "int64" => Kind::Int64,
-            "uint32" => Kind::Uint32,
-            "uint64" => Kind::Uint64,
-            "double" => Kind::Double,
-            "float" => Kind::Float,
+            "string" => FieldKind::String,
+            "bytes" => FieldKind::Bytes,
+            "bool" => FieldKind::Bool,
+            "int32" => FieldKind::Int32,
+            "int64" => FieldKind::Int64,
+            "uint32" => FieldKind::Uint32,
+            "uint64" => FieldKind::Uint64,
+            "double" => FieldKind::Double,
+            "float" => FieldKind::Float,
             _ => {
                 let full = name.rsplit_once('.').unwrap_or((self.package, name));
-                Kind::Indexed(*self.names.get(&full)?)
+                FieldKind::Indexed(*self.names.get(&full)?)
             }
         })
     }
 
     /// The message that an entry of a map with such values is.
-    fn entry(&mut self, value: &'static str) -> Option<Kind<'static>> {
+    fn entry(&mut self, value: &'static str) -> Option<FieldKind<'static>> {
         let kind = self.type_of(value)?;
         let full = match kind {
-            Kind::Indexed(_) => value.rsplit_once('.').unwrap_or((self.package, value)),
+            FieldKind::Indexed(_) => value.rsplit_once('.').unwrap_or((self.package, value)),
             _ => ("", value),
         };
         if let Some(at) = self.entry_of.get(&full) {
-            return Some(Kind::Indexed(*at));
+            return Some(FieldKind::Indexed(*at));
         }
         let at = u32::try_from(self.names.len().checked_add(self.entries.len())?).ok()?;
         let field = |number, name, kind| message::field(number, name, kind).label(Label::Optional);
-        self.entries.push(Message::owned(vec![field(1, "key", Kind::String), field(2, "value", kind)]));
+        self.entries.push(Message::owned(vec![field(1, "key", FieldKind::String), field(2, "value", kind)]));
         self.entry_of.insert(full, at);
-        Some(Kind::Indexed(at))
+        Some(FieldKind::Indexed(at))
     }
 
     fn finish(mut self) -> Option<Schema> {
@@ -302,7 +302,7 @@ mod tests {
         let (_, metadata) = messages.message(pod.message).unwrap().field(1).unwrap();
         assert!(
             metadata.name == "metadata"
-                && matches!(metadata.kind, Kind::Indexed(at) if at == schema.metadata())
+                && matches!(metadata.kind, FieldKind::Indexed(at) if at == schema.metadata())
         );
         let due = TABLE.lines().filter(|line| line.starts_with("K ")).count();
         assert_eq!(schema.kinds().count(), due);
@@ -314,7 +314,7 @@ mod tests {
         let messages = schema.messages().unwrap();
         for (api_version, kind, info) in schema.kinds() {
             for field in messages.message(info.message).unwrap().fields() {
-                let is_metadata = matches!(field.kind, Kind::Indexed(at) if at == schema.metadata());
+                let is_metadata = matches!(field.kind, FieldKind::Indexed(at) if at == schema.metadata());
                 assert!(
                     !is_metadata || (field.number == 1) == (field.name == "metadata"),
                     "{api_version} {kind}"

@@ -22,22 +22,24 @@ use crate::etcd::Input as Given;
 use crate::etcd::member::Member;
 use crate::etcd::schema::Minor;
 use crate::io::dest::dir::{self, DestDir, Steps};
+use crate::io::dest::room;
 use crate::io::{Source, dest};
 use crate::ops::fold::input::Input;
 use crate::ops::overlap::while_syncing;
 use crate::raft::{self, ConfState, HardState, SnapshotMetadata};
 use crate::replay::apply;
-use crate::replay::fold::{FoldReport, Position};
+use crate::replay::fold::{FoldReport, RaftPosition};
 use crate::snap::file::{SnapFile, SnapName};
-use crate::snap::v2::{self, NewMember};
-use crate::wal::writer::{SEGMENT_SIZE, Writer};
-use crate::wal::{SegmentName, Snapshot};
+use crate::snap::v2::{self, V2Member};
+use crate::wal::writer::{LogWriter, SEGMENT_SIZE};
+use crate::wal::{SegmentName, SnapshotRecord};
 use crate::words::cause::Cause;
 use crate::words::error::{Error, Result};
 use crate::words::finding::Finding;
 use crate::words::ids::{RaftIndex, Term};
 use crate::words::monitor::{Monitor, Relay};
 use crate::words::refusal::Refusal;
+use crate::words::text::Told;
 
 /// What was made.
 #[derive(Debug, Clone, Serialize)]
@@ -96,7 +98,8 @@ fn directory(
     let mut file = dest.file(&snap.join("db"))?;
     let path = dest.partial().join(snap).join("db");
     let made = make(&input, options, monitor, |db, places, monitor| {
-        pack(db, places, &mut file, monitor).map_err(|e| e.of_output(&path))
+        room::ask_in(dest.partial(), to, places.bytes(db).saturating_add(SEGMENT_SIZE))?;
+        pack(db, places, &mut file, monitor).map_err(|e| e.of_output(to))
     })?;
     let measured = while_syncing(
         || file.finish(),
@@ -132,7 +135,7 @@ fn directory(
 }
 
 /// The raft snapshot and the log that begins behind it.
-fn write_raft(dest: &DestDir<'_>, raft: &Position) -> Result<()> {
+fn write_raft(dest: &DestDir<'_>, raft: &RaftPosition) -> Result<()> {
     let (name, bytes) = snapshot(raft);
     let mut file = dest.file(&Path::new(SNAP).join(name.to_string()))?;
     file.put(&bytes)?;
@@ -166,26 +169,30 @@ pub fn members(
 }
 
 /// The conf state in the words of the version.
-fn conf_state(raft: &Position) -> ConfState {
+fn conf_state(raft: &RaftPosition) -> ConfState {
     ConfState { auto_leave: (raft.version.minor < Minor::V37).then_some(false), ..raft.conf_state.clone() }
 }
 
-fn log(raft: &Position) -> Vec<u8> {
-    let mut log = Writer::new(0);
+fn log(raft: &RaftPosition) -> Vec<u8> {
+    let mut log = LogWriter::new(0);
     log.metadata(&raft.metadata);
-    log.snapshot(&Snapshot { index: Some(0), term: Some(0), conf_state: None });
+    log.snapshot(&SnapshotRecord { index: Some(0), term: Some(0), conf_state: None });
     let conf_state = (raft.version.minor > Minor::V34).then(|| conf_state(raft));
-    log.snapshot(&Snapshot { index: Some(raft.index.get()), term: Some(raft.term.get()), conf_state });
+    log.snapshot(&SnapshotRecord { index: Some(raft.index.get()), term: Some(raft.term.get()), conf_state });
     raft.promised.iter().for_each(|entry| log.entry(entry));
     let (term, vote) = (raft.state.newest_term().max(raft.term), raft.state.vote());
     log.state(&HardState { term: Some(term.get()), vote: Some(vote), commit: Some(raft.index.get()) });
     log.into_bytes()
 }
 
-fn snapshot(raft: &Position) -> (SnapName, Vec<u8>) {
-    let members =
-        raft.members.iter().map(|m| NewMember { id: m.id, peer_urls: &m.peer_urls, learner: m.is_learner });
-    let (version, gets_fail) = (raft.cluster_version.as_deref(), u64::from(raft.version.minor > Minor::V35));
+fn snapshot(raft: &RaftPosition) -> (SnapName, Vec<u8>) {
+    let members = raft.members.iter().map(|m| V2Member {
+        id: m.id,
+        peer_urls: m.peer_urls.iter().map(Told::raw).collect(),
+        learner: m.is_learner,
+    });
+    let (version, gets_fail) =
+        (raft.cluster_version.as_ref().map(Told::raw), u64::from(raft.version.minor > Minor::V35));
     let data = v2::store(members, &raft.removed, version, gets_fail);
     let (index, term) = (raft.index, raft.term);
     let metadata = SnapshotMetadata {

@@ -25,7 +25,7 @@ use crate::etcd::stored;
 use crate::io::Source;
 use crate::io::dest::hashed::while_writing;
 use crate::io::dest::writeback::Writeback;
-use crate::io::dest::{self, Dest, Existing};
+use crate::io::dest::{self, Dest, Existing, room};
 use crate::io::gate::is_cold;
 use crate::kube::times::written;
 use crate::ops::fold::check::{tell, verified};
@@ -36,7 +36,7 @@ use crate::replay::apply::{Overlay, Version};
 use crate::replay::fold::{Fold, FoldReport};
 use crate::replay::{FoldOptions, Until};
 use crate::snap::backup::TRAILER;
-use crate::store::scan::Keys;
+use crate::store::scan::KeyDepth;
 use crate::words::cause::Cause;
 use crate::words::error::{Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
@@ -182,7 +182,8 @@ fn attempts(
         match outcome {
             Ok(report) if unchanged => return Ok(report),
             Err(error) if unchanged || matches!(error, Error::Cancelled) => return Err(error),
-            Err(error @ Error::Output { .. }) if options.live == Live::Refuse => return Err(error),
+            // What could not be written would not be the next time.
+            Err(error @ Error::Output { .. }) => return Err(error),
             _ if options.live == Live::Refuse => {
                 let told = "changed while it was read: it is in use. Nothing was kept".to_owned();
                 return Err(Error::unreadable(
@@ -191,6 +192,8 @@ fn attempts(
                 ));
             }
             Ok(report) if left == 0 => return Ok(report),
+            // Of a source that changes it is no fault that it does not read back as it was.
+            Err(Error::Miswritten { .. }) => {}
             Err(error) if left == 0 => return Err(error),
             _ => {}
         }
@@ -225,7 +228,7 @@ fn make_exact<W>(
     let ((source, mut findings), (left_behind, written)) = beside(
         is_cold(&input.database),
         monitor,
-        |monitor| verified(input, Keys::History, options.fold(), monitor),
+        |monitor| verified(input, KeyDepth::History, options.fold(), monitor),
         |monitor| {
             let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
             let left_behind = input.left_behind(&db, &Relay::new(monitor).without_findings());
@@ -247,7 +250,7 @@ fn make<W>(
     write: impl FnOnce(&Db<'_>, &Places, &dyn Monitor) -> Result<W>,
 ) -> Result<Made<W>> {
     // What may change after it was verified is not worth to be verified at once with what is laid over it.
-    let keys = if input.live { Keys::History } else { Keys::Pages };
+    let keys = if input.live { KeyDepth::History } else { KeyDepth::Pages };
     let ((source, mut findings), (patched, fold, left_behind)) = beside(
         is_cold(&input.database),
         monitor,
@@ -303,12 +306,14 @@ fn once(
     let mut out = Writeback::new(file.try_clone().map_err(failed)?);
     let made = if options.content == Content::Exact {
         make_exact(input, options, monitor, |db, monitor| {
+            room::ask(file, name, db.size().saturating_add(TRAILER))?;
             while_writing((file, name), &mut out, |out| {
                 pour(&input.database, db.size(), (out, name), monitor)
             })
         })
     } else {
         make(input, options, monitor, |db, places, monitor| {
+            room::ask(file, name, places.bytes(db).saturating_add(TRAILER))?;
             while_writing((file, name), &mut out, |out| {
                 pack(db, places, out, monitor).map(drop).map_err(|e| e.of_output(name))
             })
@@ -350,13 +355,11 @@ fn read_back<W>(
     monitor: &dyn Monitor,
 ) -> Result<Measured> {
     let wrong = |what: String| {
-        let source = std::io::Error::other(format!(
-            "read back, {what}: this is a fault of the copy, and none was kept"
-        ));
-        Err(Error::Output { what: copy.name(), source })
+        let told = format!("{what}: this is a fault of the copy, and none was kept");
+        Err(Error::Miswritten { what: copy.name(), told })
     };
     // Of pages and items that are those that were verified no history has to be gone through again.
-    let keys = if made.content.is_some() { Keys::Stored } else { Keys::History };
+    let keys = if made.content.is_some() { KeyDepth::Stored } else { KeyDepth::History };
     let result = verify_file(copy, Level::Mvcc, Closeness { keys, ..Closeness::default() }, monitor)?;
     let damage = result.findings.iter().find(|finding| finding.severity == Severity::Damage);
     if let Some(damage) = damage.filter(|_| options.damage == Damage::Refuse) {

@@ -11,17 +11,17 @@ use crate::etcd::datadir::{self, DataDir};
 use crate::io::Source;
 use crate::io::source::{Lock, Stamp};
 use crate::ops::verify::{Closeness, InputKind, Level, Verification, verify_file, verify_member};
+use crate::replay::boot::fold_directory;
 use crate::replay::fold::{Fold, fold};
+use crate::replay::stand_in::{StandIn, stand_in, useless};
 use crate::replay::{FoldOptions, MemberLog, apply};
 use crate::store::digest::sha256;
-use crate::store::scan::Keys;
-use crate::wal::Snapshot;
+use crate::store::scan::KeyDepth;
 use crate::words::cause::Cause;
 use crate::words::error::{At, Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::hint::Hint;
-use crate::words::ids::RaftIndex;
-use crate::words::monitor::{Monitor, Quiet};
+use crate::words::monitor::Monitor;
 
 /// Whether files that a running etcd holds are read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -54,14 +54,27 @@ pub struct InFile {
     pub sha256: Option<String>,
 }
 
+/// Where a database comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// It is the member's own.
+    Own,
+    /// The member had received it from its leader.
+    Received,
+    /// It is empty: the log makes it.
+    Empty,
+}
+
 /// The source, open.
 pub(crate) struct Input {
     /// As named.
     pub name: String,
     /// The database that is copied.
     pub database: Source,
-    /// Whether it is one received from a leader, instead of the member's own.
-    received: bool,
+    /// Whose it is.
+    pub origin: Origin,
+    /// Whether a directory was named, from which etcd might be started.
+    is_directory: bool,
     /// The directory, if it is one or a log was given.
     dir: Option<DataDir>,
     /// Its log.
@@ -76,15 +89,11 @@ pub(crate) struct Input {
     pub findings: Vec<Finding>,
 }
 
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
 impl Input {
     /// Opens everything, and refuses at once what a running etcd holds.
     pub fn open(given: &Given, options: InputOptions<'_>) -> Result<Input> {
         let path = given.path();
-        let mut dir = listed(given, options.wal_dir)?;
+        let mut dir = listed(given, options.wal_dir.or(given.wal_dir()))?;
         let log = dir.as_ref().map(MemberLog::open).transpose()?.unwrap_or_default();
         let own = match &dir {
             Some(dir) if given.as_open().is_none() => {
@@ -97,20 +106,26 @@ impl Input {
         if live && options.live == Live::Refuse {
             return Err(Error::unreadable(path, Cause::InUse(Some(Hint::SnapshotOrCopyLive))));
         }
-        let reached = own.as_ref().filter(|_| !log.files().is_empty()).and_then(last_entry_in);
-        let log = log.keep_after(reached.unwrap_or(RaftIndex::new(u64::MAX)));
-        let received = received(dir.as_ref(), &log, reached.unwrap_or_default())?;
+        let (log, other) = match &dir {
+            Some(dir) => stand_in(dir, own.as_ref(), log)?,
+            None => (log, None),
+        };
         let mut findings = Vec::new();
-        let (database, is_received) = match (received, own) {
-            (Some((received, finding)), _) => {
+        let (database, origin) = match (other, own) {
+            (Some(StandIn::Received(source, finding)), _) => {
                 findings.push(finding);
-                (received, true)
+                (source, Origin::Received)
             }
-            (None, Some(own)) => (own, false),
-            (None, None) => return Err(Error::unreadable(path, Cause::lacks(without_database(&log)?))),
+            (Some(StandIn::Empty(source, finding)), _) if options.folds => {
+                // Whether etcd starts is another matter: everything is there to be copied.
+                findings.push(Finding { severity: finding.severity.min(Severity::Warning), ..finding });
+                (source, Origin::Empty)
+            }
+            (_, Some(own)) => (own, Origin::Own),
+            (_, None) => return Err(Error::unreadable(path, Cause::lacks(useless(&log)?))),
         };
         datadir::require_database(&database)?;
-        if let Some(dir) = dir.as_mut().filter(|_| is_received) {
+        if let Some(dir) = dir.as_mut().filter(|_| origin == Origin::Received) {
             // What is verified is what is copied.
             dir.db = Some(database.path().to_path_buf());
         }
@@ -121,7 +136,8 @@ impl Input {
         let mut input = Input {
             name,
             database,
-            received: is_received,
+            origin,
+            is_directory: given.is_dir(),
             dir,
             log,
             stamps: Vec::new(),
@@ -141,7 +157,7 @@ impl Input {
     }
 
     /// Verifies all that is read, the keys so closely.
-    pub fn verify(&self, keys: Keys, monitor: &dyn Monitor) -> Result<Verification> {
+    pub fn verify(&self, keys: KeyDepth, monitor: &dyn Monitor) -> Result<Verification> {
         let level = if self.folds { Level::Restore } else { Level::Mvcc };
         let closeness = Closeness { keys, ..Closeness::default() };
         match &self.dir {
@@ -155,6 +171,8 @@ impl Input {
         if !self.folds() {
             return Ok(None);
         }
+        // A log that ends elsewhere than at its end, or belongs to an earlier database, is not one to start from.
+        let fold = if self.is_directory && options.until.is_none() { fold_directory } else { fold };
         fold(db, &self.log, options, monitor).map(Some)
     }
 
@@ -187,10 +205,13 @@ impl Input {
 
     /// What it is, in words.
     pub fn kind(&self, verification: &Verification) -> InputKind {
-        match (&self.dir, self.received) {
-            (_, true) => InputKind::Received,
-            (Some(_), false) => InputKind::Directory,
-            (None, false) => verification.kind,
+        // Another database may be what the log is applied to.
+        let is_elsewhere = |dir: &DataDir| !self.database.path().starts_with(&dir.path);
+        match (&self.dir, self.origin) {
+            (_, Origin::Received) => InputKind::Received,
+            (Some(dir), Origin::Own) if is_elsewhere(dir) => verification.kind,
+            (Some(_), _) => InputKind::Directory,
+            (None, _) => verification.kind,
         }
     }
 
@@ -209,53 +230,9 @@ impl Input {
     }
 
     fn sources(&self) -> impl Iterator<Item = &Source> {
-        std::iter::once(&self.database).chain(self.log.files())
+        let database = Some(&self.database).filter(|_| self.origin != Origin::Empty);
+        database.into_iter().chain(self.log.files())
     }
-}
-
-/// The last raft entry in a database that can be read.
-fn last_entry_in(source: &Source) -> Option<RaftIndex> {
-    let db = Db::open(source).ok()?;
-    Some(apply::facts(&db).ok()?.consistent_index.unwrap_or_default())
-}
-
-/// The database that etcd would put in the place of the member's own: one received for the newest snapshot that the
-/// log records, if the member's own has not `reached` that.
-fn received(dir: Option<&DataDir>, log: &MemberLog, reached: RaftIndex) -> Result<Option<(Source, Finding)>> {
-    let Some(dir) = dir.filter(|dir| !dir.snap_dbs.is_empty()) else { return Ok(None) };
-    let summary = &log.read(&Quiet)?.summary;
-    let recorded = summary.valid_snapshots().map(Snapshot::last_index).max().unwrap_or_default();
-    if recorded <= reached {
-        return Ok(None);
-    }
-    let wanted = format!("{:016x}.snap.db", recorded.get());
-    let Some(path) = dir.snap_dbs.iter().find(|path| file_name(path) == wanted) else { return Ok(None) };
-    let received = Source::open(path)?;
-    let what = format!(
-        "it was received at raft index {recorded}, the member's own database is at {reached}: it is copied in its place"
-    );
-    let finding = Finding::new(Code::SnapDbPending, &received.name(), At::default().index(recorded), what);
-    Ok(Some((received, finding)))
-}
-
-/// What a directory without a database is good for.
-fn without_database(log: &MemberLog) -> Result<String> {
-    let summary = &log.read(&Quiet)?.summary;
-    let snapshot = summary.valid_snapshots().any(|snapshot| snapshot.index() > 0);
-    let what = match summary.first {
-        None => "to copy".to_owned(),
-        // etcd starts from the first entry then (`wal.ReadAll` @ v3.6).
-        Some(1) if summary.is_whole() && !snapshot => {
-            "to copy. Its log is whole from the first entry on, and etcd makes the database anew from it: start etcd on a copy of the \
-             directory, stop it, and copy that"
-                .to_owned()
-        }
-        Some(first) => format!(
-            "to copy, and its log alone does not make it: it begins at entry {first}{}. Find the database, or copy another member",
-            if snapshot { ", after a raft snapshot that the database was to hold" } else { ", or is damaged" }
-        ),
-    };
-    Ok(format!("holds no member/snap/db {what}"))
 }
 
 /// For a database that was named by itself: that there is a log beside it.

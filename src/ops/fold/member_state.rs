@@ -6,9 +6,9 @@ use super::input::{Input, InputOptions};
 use crate::bolt::Db;
 use crate::etcd::Input as Given;
 use crate::io::Source;
-use crate::replay::fold::{Fold, FoldReport, Position};
+use crate::replay::fold::{Fold, FoldReport, RaftPosition};
 use crate::replay::{Damage, FoldOptions, Uncommitted};
-use crate::store::scan::Keys;
+use crate::store::scan::KeyDepth;
 use crate::wal::Read;
 use crate::words::error::{At, Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
@@ -19,7 +19,7 @@ use crate::words::monitor::{Monitor, Relay};
 pub(crate) struct MemberState {
     input: Input,
     /// What its log comes to, what is known to be committed applied; `None` when it cannot be applied.
-    pub fold: Option<(FoldReport, Position)>,
+    pub fold: Option<(FoldReport, RaftPosition)>,
     /// The revision if everything in its log counted.
     pub revision_with_all: Option<i64>,
     /// The last entry that is in the database.
@@ -42,7 +42,7 @@ impl MemberState {
             Input::open(given, InputOptions { wal_dir: options.wal_dir, folds: true, live: options.live })?;
         let fold = options.fold();
         let all = FoldOptions { damage: Damage::Allow, ..fold };
-        let (verification, findings) = verified(&input, Keys::History, all, monitor)?;
+        let (verification, findings) = verified(&input, KeyDepth::History, all, monitor)?;
         let database_index = verification.measured.consistent_index;
         let mut state = MemberState { input, fold: None, revision_with_all: None, database_index, findings };
         state.apply_log(fold, monitor)?;

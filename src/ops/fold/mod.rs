@@ -21,7 +21,7 @@ use crate::ops::verify::refuse_damage;
 use crate::replay::FoldOptions;
 use crate::replay::apply::Version;
 use crate::replay::fold::{FoldReport, Raised};
-use crate::store::scan::Keys;
+use crate::store::scan::KeyDepth;
 use crate::words::cause::Cause;
 use crate::words::error::{At, Error, Result};
 use crate::words::finding::{Code, Finding, Severity};
@@ -125,7 +125,7 @@ fn folded(given: &Given, options: &FoldInMemoryOptions<'_>, monitor: &dyn Monito
         let source = input.database.clone();
         return Ok(Folded { source, report: None, input });
     }
-    let (verification, _) = verified(&input, Keys::History, options.fold(), monitor)?;
+    let (verification, _) = verified(&input, KeyDepth::History, options.fold(), monitor)?;
     refuse_damage(&verification.findings, true)?;
     let db = Db::open(&input.database).map_err(|c| Error::damaged(input.database.path(), c))?;
     let fold = input.fold(&db, options.fold(), &Relay::new(monitor).without_findings())?;

@@ -24,13 +24,14 @@ use crate::io::source::Lock;
 use crate::ops::log_fault::log_finding;
 use crate::snap::backup::Trailer;
 use crate::snap::file::{Membership, SnapFile};
-use crate::store::scan::{Keys, Scan, ScanOptions, scan};
+use crate::store::digest::trailer;
+use crate::store::scan::{KeyDepth, Scan, ScanOptions, scan};
 use crate::wal::{self, Body, End, Log};
 use crate::words::collector::Teller;
 use crate::words::error::{At, Corrupt, Error, Result};
 use crate::words::finding::{Code, Finding};
 use crate::words::ids::{MemberId, RaftIndex};
-use crate::words::monitor::Monitor;
+use crate::words::monitor::{Monitor, Quiet};
 
 /// Attached keys that are named for each lease.
 const LEASE_KEYS: usize = 100;
@@ -61,7 +62,7 @@ pub fn inspect(
 ) -> Result<InspectReport> {
     let input = input.into();
     if input.is_dir() {
-        return inspect_dir(&DataDir::list(input.path(), None)?, *options, monitor);
+        return inspect_dir(&input.directory()?, *options, monitor);
     }
     inspect_file(&input.open()?, *options, monitor)
 }
@@ -182,7 +183,7 @@ fn read(source: &Source, options: InspectOptions, found: &mut Teller<'_>) -> Res
     }
     let db = Db::open(source).map_err(|c| Error::damaged(source.path(), c))?;
     let scan = with_read_ahead(source, |gate| {
-        scan(&db, ScanOptions { limit: found.all.limit(), gate, keys: Keys::Live }, found.monitor)
+        scan(&db, ScanOptions { limit: found.all.limit(), gate, keys: KeyDepth::Live }, found.monitor)
     })?;
     for corrupt in &scan.faults.kept {
         found.corrupt(&name, corrupt.clone());
@@ -190,7 +191,7 @@ fn read(source: &Source, options: InspectOptions, found: &mut Teller<'_>) -> Res
     for (code, count) in &scan.faults.counts {
         found.all.counts.insert(*code, *count);
     }
-    let trailer = Trailer::read(source, db.size()).map_err(|c| Error::damaged(source.path(), c))?;
+    let trailer = trailer(&db, &Quiet).map_err(|c| Error::damaged(source.path(), c))?;
     let sha256 = options.hash.then(|| hash(source, trailer, found)).transpose()?;
     let mut leases = BTreeMap::new();
     if scan.keyspace.leased {

@@ -9,6 +9,8 @@ use crate::words::ids::MemberId;
 /// A member's log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct RaftLog {
+    /// Whether there is one at all.
+    pub is_there: bool,
     pub metadata: Metadata,
     pub state: HardState,
     /// Whether nothing of it is damaged: else what can be read of it may have been replaced behind the damage.
@@ -25,6 +27,7 @@ impl RaftLog {
         let summary = &read.summary;
         let snapshots = summary.valid_snapshots().map(|snapshot| (snapshot.index(), snapshot.term()));
         RaftLog {
+            is_there: !summary.segments.is_empty(),
             metadata: summary.metadata.unwrap_or_default(),
             state: summary.hard_state.unwrap_or_default(),
             whole: summary.is_whole(),

@@ -7,13 +7,13 @@
 mod log;
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use self::log::{Evidence, LogAndCommit, RaftLog, ask_others};
-use crate::etcd::DataDir;
-use crate::etcd::Input;
+use crate::etcd::{DataDir, Input};
+use crate::io::parallel::{join, threads};
 use crate::ops::fold::FoldInMemoryOptions;
 use crate::ops::fold::member_state::MemberState;
 use crate::replay::MemberLog;
@@ -24,7 +24,8 @@ use crate::words::error::{At, Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::hint::Note;
 use crate::words::ids::{ClusterId, MemberId, RaftIndex, Term};
-use crate::words::monitor::Monitor;
+use crate::words::monitor::{Collect, Monitor, Relay};
+use crate::words::text::Told;
 
 /// How to rank.
 #[derive(Debug, Clone, Copy, Default)]
@@ -58,7 +59,9 @@ pub struct Candidate {
     /// Its cluster.
     pub cluster: Option<ClusterId>,
     /// Its name, if the members' list has it.
-    pub name: Option<String>,
+    pub name: Option<Told>,
+    /// Whether a log of it was read: without one, what follows is of its database, or nothing.
+    pub has_log: bool,
     /// The newest term it knows.
     pub term: Term,
     /// For whom it voted in that term; 0 for nobody.
@@ -174,7 +177,7 @@ impl Member {
         let log = match &state {
             Some(state) => RaftLog::of(state.log(monitor)?),
             // A log tells who has which entries even if the database is gone.
-            None => read_log(path, monitor).unwrap_or_default(),
+            None => read_log(input, monitor).unwrap_or_default(),
         };
         let findings = state.as_ref().map_or_else(Vec::new, |state| state.findings.clone());
         let health = match findings.iter().map(|finding| finding.severity).max() {
@@ -190,6 +193,7 @@ impl Member {
             member: log.metadata.node_id.map(MemberId::new),
             cluster: log.metadata.cluster_id.map(ClusterId::new),
             name: None,
+            has_log: log.is_there,
             term: log.state.newest_term(),
             vote: log.state.voted_for(),
             commit_index: log.state.committed(),
@@ -220,8 +224,9 @@ impl Member {
         (self.is_whole(), health < Health::Unreadable, last_term, last_index, revision_with_all)
     }
 
+    /// Without its log a member is not: what its database lacks nobody can tell.
     fn is_whole(&self) -> bool {
-        self.candidate.health < Health::Damaged
+        self.candidate.health < Health::Damaged && self.candidate.member.is_some()
     }
 
     /// The last entry known to be committed: what is in the database was.
@@ -235,8 +240,8 @@ impl Member {
 }
 
 /// Reads the log of a directory whose database cannot be read.
-fn read_log(path: &Path, monitor: &dyn Monitor) -> Result<RaftLog> {
-    let log = MemberLog::open(&DataDir::list(path, None)?)?;
+fn read_log(input: &Input, monitor: &dyn Monitor) -> Result<RaftLog> {
+    let log = MemberLog::open(&input.directory()?)?;
     Ok(RaftLog::of(log.read(monitor)?))
 }
 
@@ -249,8 +254,51 @@ pub fn rank<I: Into<Input>>(
     options: &RankOptions,
     monitor: &dyn Monitor,
 ) -> Result<RankReport> {
-    let read = |input: I| Member::read(&input.into(), *options, monitor);
-    ranked(directories.into_iter().map(read).collect::<Result<Vec<_>>>()?, monitor)
+    let inputs: Vec<Input> = directories.into_iter().map(Into::into).collect();
+    monitor.begin("reading the members", inputs.iter().map(|input| bytes(input.path())).sum());
+    let mut members = Vec::new();
+    for some in inputs.chunks(threads()) {
+        for (member, findings) in read_each(some, *options, monitor) {
+            // In the order they were named, whoever is done first.
+            findings.into_findings().into_iter().for_each(|finding| monitor.finding(finding));
+            members.push(member?);
+        }
+    }
+    monitor.end();
+    ranked(members, monitor)
+}
+
+/// Reads members, each on a thread of its own.
+fn read_each(
+    inputs: &[Input],
+    options: RankOptions,
+    monitor: &dyn Monitor,
+) -> Vec<(Result<Member>, Collect)> {
+    match inputs {
+        [] => Vec::new(),
+        [input] => {
+            let found = Collect::default();
+            let hear = |finding| found.finding(finding);
+            let member = Member::read(input, options, &Relay::new(monitor).as_part().findings_to(&hear));
+            vec![(member, found)]
+        }
+        more => {
+            let (here, beside) = more.split_at(more.len().div_ceil(2));
+            let (beside, mut all) =
+                join(|| read_each(beside, options, monitor), || read_each(here, options, monitor));
+            all.extend(beside);
+            all
+        }
+    }
+}
+
+/// Bytes that reading a member takes, as far as they can be told beforehand.
+fn bytes(path: &Path) -> u64 {
+    let len = |file: &PathBuf| file.metadata().map_or(0, |metadata| metadata.len());
+    match DataDir::list(path, None) {
+        Ok(dir) => dir.db.iter().chain(&dir.wals).map(len).sum(),
+        Err(_) => len(&path.to_path_buf()),
+    }
 }
 
 fn ranked(mut members: Vec<Member>, monitor: &dyn Monitor) -> Result<RankReport> {
@@ -391,12 +439,49 @@ fn advice(uncommitted: Option<&Uncommitted>) -> Advice {
     }
 }
 
+/// Why one is before the next.
+fn against(best: &Candidate, next: &Candidate) -> String {
+    let other = &next.directory;
+    let (last, index) = (best.last_index, next.last_index);
+    let revision = |candidate: &Candidate| candidate.revision_with_all.unwrap_or(0);
+    let logs = best.has_log && next.has_log;
+    if best.last_term > next.last_term {
+        match next.has_log {
+            true => format!(
+                "its last entry is of term {}, that of {other} of term {}",
+                best.last_term, next.last_term
+            ),
+            false => {
+                format!("it has a log, to entry {last} of term {}, and {other} has none", best.last_term)
+            }
+        }
+    } else if last > index && logs {
+        format!("its log goes to entry {last}, that of {other} to {index}, both of term {}", best.last_term)
+    } else if last > index {
+        format!("without a log its database goes to entry {last}, that of {other} to {index}")
+    } else if best.revision_with_all > next.revision_with_all {
+        let ends =
+            if logs { "the logs end alike, and its revision" } else { "there is no log, and its revision" };
+        format!("{ends} is {}, that of {other} {}", revision(best), revision(next))
+    } else if logs {
+        format!("it stands where {other} stands, at entry {last} of term {}: either will do", best.last_term)
+    } else {
+        format!("it stands where {other} stands, at entry {last}, without a log: either will do")
+    }
+}
+
 /// Why the first is the first, against the best of the others.
 fn reason(members: &[Member], strangers: bool) -> String {
     let whole: Vec<&Candidate> =
         members.iter().filter(|member| member.is_whole()).map(|member| &member.candidate).collect();
     let Some(best) = whole.first() else {
-        return "none of them is whole; the furthest is named first".to_owned();
+        let none = members.iter().all(|member| member.candidate.health == Health::Unreadable);
+        let why = if none {
+            "none of them can be read"
+        } else {
+            "none of them is whole; the furthest is named first"
+        };
+        return why.to_owned();
     };
     if strangers {
         return "they are of different clusters, and none can stand for all".to_owned();
@@ -404,32 +489,7 @@ fn reason(members: &[Member], strangers: bool) -> String {
     let mut reason = match whole.get(1) {
         None if members.len() == 1 => "it is whole".to_owned(),
         None => "it is the only one that is whole".to_owned(),
-        Some(next) => {
-            let other = &next.directory;
-            if best.last_term > next.last_term {
-                format!(
-                    "its last entry is of term {}, that of {other} of term {}",
-                    best.last_term, next.last_term
-                )
-            } else if best.last_index > next.last_index {
-                format!(
-                    "its log goes to entry {}, that of {other} to {}, both of term {}",
-                    best.last_index, next.last_index, best.last_term
-                )
-            } else if best.revision_with_all > next.revision_with_all {
-                let revision = |candidate: &Candidate| candidate.revision_with_all.unwrap_or(0);
-                format!(
-                    "the logs end alike, and its revision is {}, that of {other} {}",
-                    revision(best),
-                    revision(next)
-                )
-            } else {
-                format!(
-                    "it stands where {other} stands, at entry {} of term {}: either will do",
-                    best.last_index, best.last_term
-                )
-            }
-        }
+        Some(next) => against(best, next),
     };
     let further = members.iter().map(|member| &member.candidate).find(|other| {
         other.health >= Health::Damaged

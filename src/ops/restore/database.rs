@@ -18,7 +18,7 @@ use std::io::{Seek, Write};
 
 use super::part::Part;
 use crate::bolt::Db;
-use crate::bolt::writer::{Freelist, Summary};
+use crate::bolt::writer::{FreelistPage, Summary};
 use crate::etcd::alarm::AlarmType;
 use crate::etcd::facts::AlarmFact;
 use crate::etcd::identity::NewCluster;
@@ -26,7 +26,7 @@ use crate::etcd::schema::Minor;
 use crate::etcd::{BucketKey, Facts, Revision, bootstrap};
 use crate::store::keep::Selection;
 use crate::store::rewrite::{self, Edit, write_anew};
-use crate::words::error::Result;
+use crate::words::error::{Result, Told};
 use crate::words::monitor::Monitor;
 
 /// The changes to a database.
@@ -85,20 +85,20 @@ impl Edits {
     /// etcd refuses to start on what a newer version has written.
     fn lower_versions(&mut self, version: Minor, facts: &Facts) {
         let full = format!("{}.0", version.name());
-        let newer = |stated: &Option<String>| {
-            stated.as_deref().is_some_and(|stated| Minor::of(stated).is_none_or(|has| has > version))
+        let newer = |stated: &Option<Told>| {
+            stated.as_ref().is_some_and(|stated| Minor::of(stated.raw()).is_none_or(|has| has > version))
         };
         if facts.storage_version.is_some() && (version < Minor::V36 || newer(&facts.storage_version)) {
             let keep = (version >= Minor::V36).then(|| full.clone());
             self.changes.push(format!(
                 "meta/storageVersion: {} becomes {}",
-                facts.storage_version.as_deref().unwrap_or_default(),
+                facts.storage_version.clone().unwrap_or_default(),
                 keep.as_deref().unwrap_or("absent")
             ));
             self.put(b"meta", b"storageVersion", keep.map(String::into_bytes));
         }
         if newer(&facts.cluster_version) {
-            let was = facts.cluster_version.as_deref().unwrap_or_default();
+            let was = facts.cluster_version.clone().unwrap_or_default();
             self.changes.push(format!("cluster/clusterVersion: {was} becomes {full}"));
             self.put(b"cluster", b"clusterVersion", Some(full.into_bytes()));
         }
@@ -107,7 +107,7 @@ impl Edits {
             .as_ref()
             .filter(|downgrade| downgrade.enabled)
             .map(|downgrade| &downgrade.target_version);
-        if let Some(target) = target.filter(|target| Minor::of(target) != Some(version)) {
+        if let Some(target) = target.filter(|target| Minor::of(target.raw()) != Some(version)) {
             self.changes.push(format!("cluster/downgrade: left out, a downgrade to {target} was under way"));
             self.put(b"cluster", b"downgrade", None);
         }
@@ -159,7 +159,7 @@ impl Edits {
         out: W,
         monitor: &dyn Monitor,
     ) -> Result<(Summary, u32)> {
-        write_anew(db, &self.buckets, self.keep.as_ref(), Freelist::Absent, out, monitor)
+        write_anew(db, &self.buckets, self.keep.as_ref(), FreelistPage::Absent, out, monitor)
     }
 }
 

@@ -11,7 +11,7 @@ mod raise;
 mod report;
 mod start;
 
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use self::database::Edits;
@@ -20,30 +20,34 @@ pub use self::raise::{Bump, Raise};
 pub use self::report::{Destination, MemberReport, OutFile, RestoreOptions, RestoreReport, Warning};
 use super::verify::{Closeness, Level, LevelReport, Outcome, Verification, refuse_damage, verify_file};
 use crate::bolt::Db;
+use crate::bolt::writer::Summary;
 use crate::codec::to_u64;
 use crate::etcd::Input;
 use crate::etcd::bootstrap;
-use crate::etcd::datadir;
+use crate::etcd::datadir::{self, DataDir};
 use crate::etcd::identity::{NewCluster, NewMember};
 use crate::etcd::schema::{Minor, storage_version};
 use crate::etcd::small;
 use crate::io::Source;
-use crate::io::dest;
 use crate::io::dest::dir::{self, DestDir, Placed, Steps};
+use crate::io::dest::{self, room};
 use crate::io::gate::is_cold;
 use crate::io::source::Stamp;
 use crate::ops::overlap::{beside, while_syncing};
+use crate::snap::backup::Trailer;
+use crate::store::digest::trailer;
 use crate::store::hashkv::{HashKvOptions, hashkv};
 pub use crate::store::keep::KeyFilter;
-use crate::store::scan::{Crc, Keys, ScanOptions, scan};
+use crate::store::scan::{Crc, KeyDepth, ScanOptions, scan};
 use crate::wal::writer::SEGMENT_SIZE;
 use crate::words::cause::Cause;
-use crate::words::error::{Error, Result, show};
+use crate::words::error::{Corrupt, Error, Result, show};
 use crate::words::finding::{Code, Severity};
 use crate::words::hint::{Hint, Note};
 use crate::words::ids::MemberId;
-use crate::words::monitor::Monitor;
+use crate::words::monitor::{Monitor, Quiet};
 use crate::words::refusal::Refusal;
+use crate::words::text::Told;
 
 /// Restores.
 ///
@@ -55,7 +59,11 @@ pub fn restore(
     options: &RestoreOptions,
     monitor: &dyn Monitor,
 ) -> Result<RestoreReport> {
-    restore_with(&input.into().open()?, options, &Steps::free(), monitor)
+    let input = input.into();
+    if input.is_dir() && DataDir::list(input.path(), None)?.db.is_some() {
+        return Err(Error::unreadable(input.path(), Cause::DirectoryWithLog));
+    }
+    restore_with(&input.open()?, options, &Steps::free(), monitor)
 }
 
 /// Restores, and asks `steps` before each thing that is done to the destination.
@@ -74,21 +82,26 @@ pub fn restore_with(
     let layout = Layout::new(&cluster, &options.destination)?;
     cluster.check()?;
     layout.check()?;
+    if !options.skip_hash_check && !options.allow_damage {
+        refuse_unchecked(source)?;
+    }
     // Reading a cold file for two ends at once would have its disk go back and forth.
     let first = options.dry_run || is_cold(source);
-    let ((verification, warnings), (plan, built)) = beside(
+    let ((verification, warnings), (plan, built, length)) = beside(
         first,
         monitor,
         |monitor| verified(source, options, monitor),
         |monitor| {
             let plan = Plan::new(source, &cluster, options, monitor)?;
             let built = if options.dry_run { None } else { Some(layout.build(&plan, steps, monitor)?) };
-            Ok((plan, built))
+            // How long it would be is known when it is written, to nowhere.
+            let length = if built.is_some() { 0 } else { plan.write(io::empty(), monitor)?.0.bytes };
+            Ok((plan, built, length))
         },
     )?;
     let db_length = match built {
         Some(built) => built.place(&plan, &verification)?,
-        None => plan.db.size(),
+        None => length,
     };
     Ok(RestoreReport {
         source: source.name(),
@@ -108,8 +121,19 @@ pub fn restore_with(
     })
 }
 
-fn own_version(stated: Option<String>) -> Result<Minor> {
-    match stated.as_deref().and_then(Minor::of) {
+/// Refuses a database without a trailer: what of it was cut off cannot be told.
+fn refuse_unchecked(source: &Source) -> Result<()> {
+    let db = datadir::database(source)?;
+    let trailer = trailer(&db, &Quiet).map_err(|c| Error::damaged(source.path(), c))?;
+    if trailer == Trailer::Absent {
+        let (file, log_beside) = (source.name(), log_is_beside(source));
+        return Err(Refusal::NothingToCheck { file, log_beside }.into());
+    }
+    Ok(())
+}
+
+fn own_version(stated: Option<Told>) -> Result<Minor> {
+    match stated.as_ref().map(Told::raw).and_then(Minor::of) {
         Some(version) => Ok(version),
         None => Err(Refusal::VersionUnknown { stated }.into()),
     }
@@ -142,10 +166,15 @@ fn verified(
             _ => {}
         }
     }
-    if source.path().parent().and_then(Path::parent).is_some_and(|member| has_log(&member.join("wal"))) {
+    if log_is_beside(source) {
         warnings.push(Warning::LogBeside { source: source.name() });
     }
     Ok((verification, warnings))
+}
+
+/// Whether it is the database of a member, with its log.
+fn log_is_beside(source: &Source) -> bool {
+    source.path().parent().and_then(Path::parent).is_some_and(|member| has_log(&member.join("wal")))
 }
 
 fn has_log(dir: &Path) -> bool {
@@ -168,6 +197,8 @@ struct Plan<'p, 's> {
     members_before: usize,
     /// How far the revision is raised.
     raised: Option<Raise>,
+    /// Whether values may be as wrong as they are in the source.
+    allow_damage: bool,
     /// What follows from what was asked for.
     advice: Vec<Note>,
     /// The source as it was before anything was read.
@@ -220,9 +251,15 @@ impl<'p, 's> Plan<'p, 's> {
             current,
             members_before: facts.members.len(),
             raised,
+            allow_damage: options.allow_damage,
             advice,
             stamp,
         })
+    }
+
+    /// Writes the database.
+    fn write<W: Write + Seek>(&self, out: W, monitor: &dyn Monitor) -> Result<(Summary, u32)> {
+        self.edits.write(&self.db, out, monitor)
     }
 
     /// The revision that the result is at.
@@ -261,11 +298,8 @@ impl Built<'_> {
         }
         let (ours, theirs) = (self.keys, source.measured.key_bucket);
         if plan.edits.keys_are_the_sources() && ours != theirs {
-            let what = format!(
-                "read back, its keys have the CRC-32C {:08x}, the source's {:08x}",
-                ours.crc, theirs.crc
-            );
-            return Err(Error::Output { what: show(self.dest.partial()), source: io::Error::other(what) });
+            let told = format!("its keys have the CRC-32C {:08x}, the source's {:08x}", ours.crc, theirs.crc);
+            return Err(Error::Miswritten { what: show(self.dest.partial()), told });
         }
         // The log first: a data directory in its place is complete.
         let placed: Option<Placed> = self.log_dest.map(DestDir::place).transpose()?;
@@ -282,14 +316,13 @@ impl Built<'_> {
 /// Reads the database with the reader: all pages, and whether it holds what was written. `hash` is the status hash of
 /// that.
 fn read_back(path: &Path, plan: &Plan<'_, '_>, hash: u32, monitor: &dyn Monitor) -> Result<Crc> {
-    let wrong = |what: String| Error::Output {
-        what: show(path),
-        source: io::Error::other(format!("read back, {what}")),
-    };
+    let wrong = |told: String| Error::Miswritten { what: show(path), told };
     let result = Source::open(path)?;
     let db = Db::open(&result).map_err(|c| wrong(c.to_string()))?;
-    let scan = scan(&db, ScanOptions { limit: 1, gate: None, keys: Keys::Stored }, monitor)?;
-    if let Some(fault) = scan.faults.kept.first() {
+    let scan = scan(&db, ScanOptions { limit: 1, gate: None, keys: KeyDepth::Stored }, monitor)?;
+    // Values that were allowed to be wrong are as wrong as they were; pages are our own.
+    let allowed = |fault: &&Corrupt| plan.allow_damage && Level::of(fault.code) == Level::Mvcc;
+    if let Some(fault) = scan.faults.kept.iter().find(|fault| !allowed(fault)) {
         return Err(wrong(fault.to_string()));
     }
     if scan.hash != hash {
@@ -395,6 +428,10 @@ impl<'c> Layout<'c> {
     fn build<'h>(&self, plan: &Plan<'_, '_>, steps: &Steps<'h>, monitor: &dyn Monitor) -> Result<Built<'h>> {
         let dest = DestDir::create(&self.root, steps.clone())?;
         let log_dest = self.log_root.as_ref().map(|dir| DestDir::create(dir, steps.clone())).transpose()?;
+        let (place, name) = log_dest
+            .as_ref()
+            .map_or((&dest, &self.root), |log| (log, self.log_root.as_ref().unwrap_or(&self.root)));
+        room::ask_in(place.partial(), name, SEGMENT_SIZE.saturating_mul(to_u64(self.homes.len())))?;
         let mut written: Option<(PathBuf, u64, Crc)> = None;
         for home in &self.homes {
             let snap = home.inside.join("snap");
@@ -411,8 +448,7 @@ impl<'c> Layout<'c> {
                 copied.map_err(|source| Error::Output { what: show(&path), source })?;
                 file.finish()?;
             } else {
-                let (summary, hash) =
-                    plan.edits.write(&plan.db, &mut file, monitor).map_err(|e| e.of_output(&path))?;
+                let (summary, hash) = plan.write(&mut file, monitor).map_err(|e| e.of_output(&path))?;
                 let keys = while_syncing(|| file.finish(), || read_back(&path, plan, hash, monitor))?;
                 written = Some((path, summary.bytes, keys));
             }

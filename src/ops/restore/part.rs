@@ -18,7 +18,7 @@ use crate::store::keep::{KeyFilter, Rule, Selection};
 use crate::words::error::{Result, show_bytes};
 use crate::words::hint::{Hint, Note};
 use crate::words::monitor::{Monitor, Quiet};
-use crate::words::refusal::{Refusal, Revisions};
+use crate::words::refusal::{Refusal, RevisionRange};
 
 /// A part of the keyspace.
 #[derive(Debug)]
@@ -134,7 +134,7 @@ impl Part {
 /// The revision, if the database still has it; refused in etcd's words.
 fn at(revision: i64, facts: &Facts, current: i64) -> Result<i64> {
     let first = facts.compact_revision().unwrap_or(0).max(1);
-    let there = Revisions { file: None, first, last: current };
+    let there = RevisionRange { file: None, first, last: current };
     if revision > current {
         return Err(Refusal::Future { asked: revision, there }.into());
     }

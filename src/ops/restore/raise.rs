@@ -105,8 +105,9 @@ fn newest(path: &Path) -> Result<(i64, String)> {
     let sources = dir.wals.iter().map(|wal| Source::open(wal)).collect::<Result<Vec<_>>>()?;
     let summary =
         Log::of(&sources).scan(Scan::default(), &mut |_| {}, &mut |_| std::ops::ControlFlow::Continue(()));
-    // An entry is at most one revision; most of raft's own are none.
-    let behind = summary.last.unwrap_or(0).saturating_sub(facts.consistent_index.map_or(0, RaftIndex::get));
+    // A database that the member received from its leader stands at the log's snapshot record: it may be in its place
+    // or not. An entry is at most one revision; most of raft's own are none.
+    let behind = summary.reach().saturating_sub(facts.consistent_index.map_or(0, RaftIndex::get));
     let reach = revision.saturating_add(i64::try_from(behind).unwrap_or(i64::MAX));
     let partial = if summary.complete { "" } else { "; the log could not be read to its end" };
     Ok((reach, format!("{told}, and {behind} entries in its log come after it: at most {reach}{partial}")))

@@ -38,7 +38,7 @@ pub struct RestoreOptions {
     pub token: String,
     /// Whose directories, and where.
     pub destination: Destination,
-    /// Take the source even if its SHA-256 trailer is wrong.
+    /// Take the source even if its SHA-256 trailer is wrong, or if it has none.
     pub skip_hash_check: bool,
     /// Take the source even if it is damaged, as far as it can be read whole.
     pub allow_damage: bool,

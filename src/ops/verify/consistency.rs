@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::bolt::Db;
+use crate::codec::json::quote;
 use crate::etcd::datadir::NEWEST_STORAGE;
 use crate::etcd::schema::{BUCKETS, storage_version};
+use crate::etcd::semver::Semver;
 use crate::etcd::{BucketKey, stored};
 use crate::io::Window;
 use crate::store::scan::Scan;
@@ -12,6 +14,7 @@ use crate::words::collector::Teller;
 use crate::words::error::At;
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::ids::MemberId;
+use crate::words::text::Told;
 
 /// Checks everything. Returns whether the storage version is newer than what is known here.
 pub fn check(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Teller<'_>) -> bool {
@@ -41,8 +44,20 @@ pub fn check(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Teller<'_>) -> bo
         );
     }
     leases(scan, db, name, found);
+    if let Some(stated) = facts.storage_version.as_ref().map(Told::raw)
+        && let Err(why) = Semver::parse(stated)
+    {
+        let what = format!(
+            "meta/storageVersion is {}, which {why}: etcd goes on as if it were not there",
+            quote(stated)
+        );
+        found.push(Finding {
+            severity: Severity::Warning,
+            ..Finding::new(Code::StorageVersionUnknown, name, At::default(), what)
+        });
+    }
     let version = storage_version(facts).version;
-    let unknown = version.as_deref().is_some_and(|v| newer(v, NEWEST_STORAGE));
+    let unknown = version.as_ref().is_some_and(|v| newer(v.raw(), NEWEST_STORAGE));
     if unknown {
         let what = format!(
             "storage version is {}, the newest known here is {NEWEST_STORAGE}",
@@ -100,11 +115,22 @@ fn compaction(scan: &Scan, name: &str, found: &mut Teller<'_>) {
     }
     if facts.compaction_is_unfinished() {
         let done = finished.map_or_else(|| "none".to_owned(), |r| r.to_string());
-        let what = format!(
-            "compaction at {} was asked for, the last finished one is {done}",
-            scheduled.unwrap_or_default()
-        );
-        found.say(Code::CompactionUnfinished, name, what);
+        let asked = scheduled.unwrap_or_default();
+        let what = format!("compaction at {asked} was asked for, the last finished one is {done}");
+        // A compaction may have removed the last revisions, which were deletions.
+        let last = scan.keyspace.last.map_or(0, |last| last.main);
+        if asked > last {
+            let what = format!(
+                "{what}, and the last stored revision is {last}: 3.4.32, 3.5.14, 3.6.0 and newer go on from revision {asked}, older ones from \
+                 {last}, and clients see it fall"
+            );
+            found.push(Finding {
+                severity: Severity::Warning,
+                ..Finding::new(Code::CompactionUnfinished, name, At::default(), what)
+            });
+        } else {
+            found.say(Code::CompactionUnfinished, name, what);
+        }
     }
 }
 
@@ -162,6 +188,11 @@ fn auth(scan: &Scan, name: &str, found: &mut Teller<'_>) {
                 format!("user {} has role {role}, which does not exist", user.name),
             );
         }
+    }
+    for user in auth.users.iter().filter(|user| user.has_role_not_utf8) {
+        let what =
+            format!("user {} has roles whose names are not UTF-8: {}", user.name, user.roles.join(", "));
+        found.say(Code::RoleNotUtf8, name, what);
     }
     let root = auth.users.iter().any(|u| u.name == "root" && u.roles.iter().any(|r| r == "root"));
     if auth.enabled && !root && scan.knows("authUsers") {

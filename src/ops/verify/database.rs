@@ -3,21 +3,23 @@
 use std::sync::Arc;
 
 use super::manifest::Against;
-use super::{Database, Level, OtherMeta, Outcome, Run, consistency, evidence};
+use super::{Database, Level, OtherMeta, Outcome, Run, consistency, evidence, refuse_damage};
 use crate::bolt::{Db, Pgid};
 use crate::codec::checksum;
 use crate::etcd::schema::storage_version;
+use crate::etcd::small::facts_and_last;
 use crate::io::gate::{OpenAtEnd, is_cold};
-use crate::io::parallel::join;
+use crate::io::parallel::behind;
 use crate::io::source::Lock;
 use crate::io::{Gate, Source};
 use crate::ops::inspect::metas;
-use crate::snap::backup::Trailer;
-use crate::store::digest::{Digests, digests};
-use crate::store::scan::{Keys, Scan, ScanOptions, scan};
-use crate::words::error::{At, Corrupt, Result, printable};
+use crate::snap::backup::{TRAILER, Trailer};
+use crate::store::digest::{Digests, digests, trailer};
+use crate::store::scan::{KeyDepth, Scan, ScanOptions, scan};
+use crate::words::error::{At, Corrupt, Error, Result};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::monitor::Relay;
+use crate::words::text::Told;
 
 /// What one pass over a file gives, as far as it was asked for.
 struct Read {
@@ -78,7 +80,7 @@ impl Run<'_> {
         let what = format!("{pages} pages of {size} bytes, meta page {meta} of txid {}", db.meta().txid);
         self.judge(Level::Identity, what);
         self.bytes(&db, trailer, digest, alone);
-        self.judge_scan(&db, scan.as_ref(), &name);
+        self.judge_scan(&db, scan.as_ref(), &name)?;
         let knows_members = scan.as_ref().is_some_and(|s| s.knows("members"));
         let mut facts = None;
         if let Some(scan) = scan {
@@ -91,13 +93,32 @@ impl Run<'_> {
     /// The trailer, and whether one is still expected: a file whose end cannot be read is not without one.
     fn trailer(&mut self, db: &Db<'_>, alone: bool) -> (Trailer, bool) {
         // A member's own database has none, whatever its last bytes look like.
-        let trailer = if alone { Trailer::read(db.source(), db.size()) } else { Ok(Trailer::Absent) };
+        let trailer = match (alone, self.options.level >= Level::Bytes) {
+            (false, _) => Ok(Trailer::Absent),
+            (true, true) => trailer(db, self.monitor),
+            (true, false) => Trailer::read(db.source(), db.size()),
+        };
         match trailer {
-            Ok(trailer) => (trailer, alone),
+            Ok(trailer) => {
+                self.appended(db, trailer);
+                (trailer, alone)
+            }
             Err(corrupt) => {
                 self.found.push(Finding::from_corrupt(&db.source().name(), *corrupt));
                 (Trailer::Absent, false)
             }
+        }
+    }
+
+    /// What stands behind a trailer that stands right behind the database.
+    fn appended(&mut self, db: &Db<'_>, trailer: Trailer) {
+        let (source, end) = (db.source(), db.size().saturating_add(TRAILER));
+        let bytes = source.len().saturating_sub(end);
+        if matches!(trailer, Trailer::Present { payload, .. } if payload == db.size()) && bytes > 0 {
+            let what = format!(
+                "{bytes} bytes are appended to the file: its SHA-256, which is right, ends before them"
+            );
+            self.found.push(Finding::new(Code::TrailingBytes, &source.name(), At::offset(end), what));
         }
     }
 
@@ -108,9 +129,31 @@ impl Run<'_> {
         }
     }
 
+    /// Of a damaged database: whether a restore that allows damage takes it, which writes all of it anew.
+    fn can_be_restored(&mut self, db: &Db<'_>) -> Result<()> {
+        let damaged = self.found.all.worst(|code| Level::of(code) < Level::Wal) == Some(Severity::Damage);
+        if !damaged || self.options.level < Level::Restore {
+            return Ok(());
+        }
+        let taken = refuse_damage(&self.found.all.kept, true).and_then(|()| facts_and_last(db).map(drop));
+        #[cfg(feature = "fs")]
+        let taken = taken.and_then(|()| {
+            let part = Relay::new(self.monitor).as_part().without_findings();
+            crate::store::rewrite::can_be_written(db, &part)
+        });
+        match taken {
+            Err(Error::Cancelled) => return Err(Error::Cancelled),
+            Err(Error::Damaged { corrupt, .. }) => self.past_restoring = Some(corrupt.to_string()),
+            Err(other) => self.past_restoring = Some(other.to_string()),
+            Ok(()) => {}
+        }
+        Ok(())
+    }
+
     fn no_meta(&mut self, source: &Source, corrupt: Corrupt) -> Database {
         self.found.push(Finding::from_corrupt(&source.name(), corrupt));
         self.judge(Level::Identity, "no meta page can be used");
+        self.past_restoring = Some("no meta page can be used".to_owned());
         for level in [Level::Bytes, Level::Pages, Level::Mvcc] {
             self.level(level, Outcome::NotRun, "no meta page can be used");
         }
@@ -184,7 +227,7 @@ impl Run<'_> {
         let walker = || {
             walking.then(|| scan(db, ScanOptions { limit, gate: gate.as_ref(), keys: self.keys() }, &part))
         };
-        let (digest, scan) = join(reader, walker);
+        let (digest, scan) = behind(reader, walker);
         let scan = scan.transpose()?;
         self.monitor.end();
         Ok(Read { digest: digest.filter(|_| hashing), scan })
@@ -194,13 +237,13 @@ impl Run<'_> {
         let keys = self.keys();
         let measured = &mut self.verification.measured;
         measured.free_bytes = scan.free_pages.saturating_mul(db.page_size());
-        measured.status_hash = (keys != Keys::Pages).then_some(scan.hash);
+        measured.status_hash = (keys != KeyDepth::Pages).then_some(scan.hash);
         measured.key_bucket = scan.key_bucket;
         if !scan.is_etcd {
             return;
         }
         let facts = &scan.facts;
-        let counted = matches!(keys, Keys::Live | Keys::History);
+        let counted = matches!(keys, KeyDepth::Live | KeyDepth::History);
         measured.compact_revision = facts.compact_revision();
         // Of a store in which a compaction has left nothing, the compaction is all that tells.
         let last = scan.keyspace.last.map(|r| r.main);
@@ -208,11 +251,11 @@ impl Run<'_> {
             last.or(measured.compact_revision.filter(|_| counted)).map(|last| facts.current_revision(last));
         measured.live_keys = counted.then(|| scan.newest.live());
         measured.revisions = counted.then_some(scan.keyspace.revisions);
-        measured.storage_version = storage_version(facts).version.map(|v| printable(&v));
-        measured.cluster_version = facts.cluster_version.as_deref().map(printable);
+        measured.storage_version = storage_version(facts).version.map(|v| v.to_string());
+        measured.cluster_version = facts.cluster_version.as_ref().map(Told::to_string);
         measured.consistent_index = facts.consistent_index;
         measured.members = facts.members.iter().map(|m| m.id).collect();
-        measured.member_names = facts.members.iter().map(|m| printable(&m.name)).collect();
+        measured.member_names = facts.members.iter().map(|m| m.name.to_string()).collect();
         measured.alarms = facts
             .alarms
             .iter()
@@ -262,6 +305,7 @@ impl Run<'_> {
         }
         self.verification.measured.payload_sha256 = payload;
         let against = self.manifest(source, digest.as_ref());
+        let against = self.compared_contents(against);
         self.verification.measured.digests = digest.filter(|_| self.options.digests);
         if self.options.level < Level::Bytes {
             return self.level(Level::Bytes, Outcome::NotRun, "not asked for");
@@ -329,11 +373,11 @@ impl Run<'_> {
         })
     }
 
-    fn judge_scan(&mut self, db: &Db<'_>, scan: Option<&Scan>, name: &str) {
+    fn judge_scan(&mut self, db: &Db<'_>, scan: Option<&Scan>, name: &str) -> Result<()> {
         let Some(scan) = scan else {
             self.level(Level::Pages, Outcome::NotRun, "not asked for");
             self.level(Level::Mvcc, Outcome::NotRun, "not asked for");
-            return;
+            return Ok(());
         };
         let mut all = scan.root.clone();
         scan.buckets.iter().for_each(|b| all.add(&b.stats));
@@ -352,10 +396,11 @@ impl Run<'_> {
             self.judge(Level::Pages, detail);
         }
         self.judge_history(db, scan, name);
+        self.can_be_restored(db)
     }
 
     fn judge_history(&mut self, db: &Db<'_>, scan: &Scan, name: &str) {
-        if self.keys() != Keys::History {
+        if self.keys() != KeyDepth::History {
             self.level(Level::Mvcc, Outcome::NotRun, "not asked for");
             return;
         }
@@ -411,7 +456,7 @@ impl Run<'_> {
             return Ok(());
         }
         let part = Relay::new(self.monitor).as_part().without_findings();
-        let scan = scan(&other, ScanOptions { limit: 1, gate: None, keys: Keys::Live }, &part)?;
+        let scan = scan(&other, ScanOptions { limit: 1, gate: None, keys: KeyDepth::Live }, &part)?;
         // A bad first meta page is no fault of the other one's tree.
         let faults = scan
             .faults

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::evidence::Ask;
-use super::manifest::{Against, Entry, Manifest, SIDECAR};
+use super::manifest::{Against, Manifest, ManifestEntry};
 use super::policy::{Policy, Previous, apply};
-use super::{Answer, Judged, Level, Unreadable, Verdict, Verification, VerifyOptions};
-use super::{targets, verify};
+use super::targets::{Choice, PassedOver, SIDECAR, Targets};
+use super::verify;
+use super::{Answer, Judged, Level, Unreadable, Verification, VerifyOptions};
+use crate::etcd::Input;
 use crate::io::Source;
-use crate::words::cause::Cause;
 use crate::words::error::{Error, Result, show};
 use crate::words::monitor::{Monitor, Quiet};
 
@@ -31,6 +32,8 @@ pub struct FleetOptions<'o> {
     /// The manifest of all inputs: what it names and is not among them counts as unreadable. Without one each input is
     /// compared with the manifest that lies beside it, if there is one.
     pub manifest: Option<&'o Path>,
+    /// Where the log of a data directory is, if it is elsewhere.
+    pub wal_dir: Option<&'o Path>,
     /// Puts into words why an input cannot be read, where the answer holds that as text.
     pub say: fn(&Error) -> String,
     /// Opens standard input, which is what the path `-` stands for then.
@@ -47,6 +50,7 @@ impl Default for FleetOptions<'_> {
             policy: None,
             previous: None,
             manifest: None,
+            wal_dir: None,
             say: |error| error.to_string(),
             standard_input: None,
         }
@@ -60,6 +64,8 @@ pub struct Fleet {
     pub files: Vec<PathBuf>,
     /// Paths behind which there is none, and why.
     pub unreadable: Vec<(PathBuf, Error)>,
+    /// What lies beside the files in directories and is no input, and what it is instead.
+    pub passed_over: Vec<(PathBuf, &'static str)>,
 }
 
 /// Verifies everything that the paths lead to.
@@ -69,32 +75,22 @@ pub struct Fleet {
 /// [`Error::Cancelled`]. What is wrong with the inputs is in the answer.
 pub fn verify_all(paths: &[PathBuf], options: &FleetOptions<'_>, monitor: &dyn Monitor) -> Result<Answer> {
     let besides = [options.manifest, options.previous];
-    Fleet::of(paths, besides.into_iter().flatten()).verify(options, monitor, &mut |_| {})
+    Fleet::of(paths, &Choice::default(), besides.into_iter().flatten()).verify(options, monitor, &mut |_| {})
 }
 
 impl Fleet {
     /// The inputs that the paths lead to. What is read `besides` is no input, even if it lies among them.
-    pub fn of<'p>(paths: &[PathBuf], besides: impl Iterator<Item = &'p Path>) -> Fleet {
+    pub fn of<'p>(paths: &[PathBuf], choice: &Choice, besides: impl Iterator<Item = &'p Path>) -> Fleet {
         let (mut fleet, mut seen) = (Fleet::default(), BTreeSet::new());
         let besides: Vec<PathBuf> = besides.filter_map(|file| file.canonicalize().ok()).collect();
         for path in paths {
-            match targets(path) {
-                Ok(found) => {
-                    let listed = found.first() != Some(path);
-                    let other = |file: &PathBuf| {
-                        listed && file.canonicalize().is_ok_and(|file| besides.contains(&file))
-                    };
-                    let mut files: Vec<PathBuf> = found.into_iter().filter(|file| !other(file)).collect();
-                    if files.is_empty() {
-                        let why = Cause::lacks("holds no file but those that it is compared with");
-                        fleet.unreadable.push((path.clone(), Error::unreadable(path, why)));
-                    }
-                    files.retain(|file| seen.insert(file.clone()));
-                    fleet.files.extend(files);
-                }
-                Err(error) => fleet.unreadable.push((path.clone(), error)),
-            }
+            let Targets { files, passed_over, unreadable } = Targets::of(path, choice, &besides);
+            fleet.files.extend(files.into_iter().filter(|file| seen.insert(file.clone())));
+            fleet.unreadable.extend(unreadable);
+            fleet.passed_over.extend(passed_over);
         }
+        fleet.passed_over.sort();
+        fleet.passed_over.dedup();
         fleet
     }
 
@@ -121,7 +117,8 @@ impl Fleet {
             previous: options.previous.map(|path| previous(path, options.say)),
             manifest: options.manifest.zip(manifest.as_ref()),
         };
-        let mut answer = Answer::default();
+        let passed_over = self.passed_over.iter().map(|(path, why)| PassedOver::new(path, why)).collect();
+        let mut answer = Answer { passed_over, ..Answer::default() };
         let mut refuse = |answer: &mut Answer, unreadable: Unreadable| {
             refused(&unreadable);
             answer.unreadable.push(unreadable);
@@ -147,10 +144,7 @@ impl Fleet {
                 Err(error) => refuse(&mut answer, say(&file, &error)),
             }
         }
-        let unreadable = answer.unreadable.iter().map(|_| Verdict::Unreadable);
-        let verdicts = answer.files.iter().map(|f| f.verification.verdict).chain(unreadable);
-        // Where nothing was looked at, nothing was found good.
-        answer.verdict = verdicts.max().unwrap_or(Verdict::Unreadable);
+        answer.verdict = answer.judge();
         Ok(answer)
     }
 }
@@ -168,7 +162,7 @@ fn previous(path: &Path, say: fn(&Error) -> String) -> Previous {
 
 /// Files that a manifest names and that are not among the inputs.
 fn missing(manifest: &Manifest, path: &Path, files: &[PathBuf]) -> Result<Vec<Unreadable>> {
-    let mut found: Vec<&Entry> = Vec::new();
+    let mut found: Vec<&ManifestEntry> = Vec::new();
     for file in files {
         found.extend(manifest.entry(path, file)?);
     }
@@ -214,7 +208,10 @@ impl Work<'_> {
                 verification.measured.modified = None;
                 verification
             }
-            None => verify(file, &options, monitor)?,
+            None => {
+                let input = Input::from(file).with_wal_dir(self.options.wal_dir.map(Path::to_path_buf));
+                verify(input, &options, monitor)?
+            }
         };
         if let Some(policy) = self.options.policy {
             apply(policy, &mut verification, self.previous.as_ref(), jiff::Timestamp::now());

@@ -3,54 +3,80 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::{Database, Run};
+use super::files::Files;
+use super::{Database, Level, Outcome, Run};
 use crate::etcd::datadir::{DataDir, RAFT_SNAPSHOT_LIMIT};
 use crate::etcd::schema::storage_version;
 use crate::io::Source;
 use crate::ops::log_fault::log_finding;
-use crate::replay::MemberLog;
 use crate::replay::membership::{Cluster, Rules};
+use crate::replay::stand_in;
+use crate::replay::version::term_is_left_over;
 use crate::snap::file::{Membership, SnapFile, SnapName};
-use crate::wal::{Read, Snapshot, Summary};
+use crate::wal::{AtBoot, Read, SnapshotRecord, Summary};
 use crate::words::error::{At, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
+use crate::words::hint::{Hint, Note};
 use crate::words::ids::{MemberId, RaftIndex, Term};
 
 impl Run<'_> {
-    /// Checks everything; returns what was checked, in words.
+    /// Checks everything, and judges the level. `applies`: the log is applied too, unless whoever asks does that.
     pub(super) fn log(
         &mut self,
         dir: &DataDir,
-        log: Option<&MemberLog>,
+        files: &Files<'_>,
         database: &Database,
-    ) -> Result<String> {
+        applies: bool,
+    ) -> Result<()> {
         let run = self;
         let snaps = raft_snapshots(dir, run)?;
         let wal = show(dir.wal_dir.as_deref().unwrap_or(&dir.path));
-        let opened = if log.is_none() { Some(MemberLog::open(dir)?) } else { None };
-        let Some(member_log) = log.or(opened.as_ref()) else { return Ok(String::new()) };
-        let log = member_log.log();
+        let log = files.log().log();
+        if dir.db.is_none() && stand_in::is_of_a_member(dir) {
+            run.found.push(stand_in::missing(dir, files.log(), run.monitor)?.finding);
+        }
         if log.segments().is_empty() {
-            database_is_there(dir, &snaps, None, run);
             let what = "there is no WAL segment: what the database lacks cannot be told";
             run.found.say(Code::WalMissing, &wal, what);
-            return Ok(format!("no WAL, {} raft snapshots", snaps.good.len()));
+            let what = format!(
+                "no WAL, {} raft snapshots: what the database lacks cannot be told",
+                snaps.good.len()
+            );
+            run.level(Level::Wal, Outcome::Inconclusive, Note::with(what, Hint::LogOfDirectory));
+            return Ok(());
         }
-        let read = member_log.read(run.monitor)?;
-        read.faults.iter().for_each(|fault| run.found.push(log_finding(&log, fault.clone())));
+        for segment in log.segments().iter().filter(|segment| segment.source.is_empty()) {
+            let what = "the segment has no bytes, as a power cut leaves it; etcd starts with it";
+            run.found.say(Code::WalShort, &segment.source.name(), what);
+        }
+        let read = files.log().read(run.monitor)?;
         let summary = &read.summary;
+        for fault in &read.faults {
+            let refused = fault.corrupt.code == Code::WalLong
+                || (fault.corrupt.code == Code::WalTorn
+                    && summary.at_boot().iter().any(|(_, does)| *does == AtBoot::Refuses));
+            run.found.push(log_finding(&log, fault.clone()).hint(refused.then_some(Hint::CopyToStart)));
+        }
         run.verification.measured.cluster_id = summary.metadata.map(|m| m.cluster());
 
-        database_is_there(dir, &snaps, Some(summary), run);
         snapshot_records(summary, &snaps, database, &wal, run);
         positions(dir, read, &snaps, database, &wal, run);
         identity(read, &snaps, database, &wal, run);
-        Ok(format!(
-            "{} segments, {} entries, {} raft snapshots",
-            log.segments().len(),
-            summary.counts.entries,
-            snaps.good.len()
-        ))
+        let applied = if applies { run.starts(files)? } else { Ok(String::new()) };
+        let (segments, entries) = (log.segments().len(), summary.counts.entries);
+        let detail = format!("{segments} segments, {entries} entries, {} raft snapshots", snaps.good.len());
+        match applied {
+            Err(why) if run.worst(Level::Wal) < Some(Severity::Damage) => {
+                run.level(
+                    Level::Wal,
+                    Outcome::Inconclusive,
+                    Note { text: format!("{detail}; {why}"), ..why },
+                );
+            }
+            Err(_) => run.judge(Level::Wal, detail),
+            Ok(applied) => run.judge(Level::Wal, detail + &applied),
+        }
+        Ok(())
     }
 }
 
@@ -82,7 +108,9 @@ fn raft_snapshots(dir: &DataDir, run: &mut Run<'_>) -> Result<Snaps> {
         let content = match source.read_all(RAFT_SNAPSHOT_LIMIT).and_then(|bytes| SnapFile::decode(&bytes)) {
             Ok(content) => content,
             Err(corrupt) => {
-                run.found.push(Finding::from_corrupt(&file, *corrupt));
+                // etcd goes back to an older one, or to the beginning of the log: whether that is there, the log tells.
+                let finding = Finding::from_corrupt(&file, *corrupt);
+                run.found.push(Finding { severity: Severity::Warning, ..finding });
                 snaps.bad.extend(name);
                 continue;
             }
@@ -93,7 +121,9 @@ fn raft_snapshots(dir: &DataDir, run: &mut Run<'_>) -> Result<Snaps> {
                 content.term(),
                 content.index()
             );
-            run.found.say(Code::SnapInvalid, &file, what);
+            // etcd goes by what the file holds.
+            let finding = Finding::new(Code::SnapInvalid, &file, At::default(), what);
+            run.found.push(Finding { severity: Severity::Warning, ..finding });
         }
         let membership = content
             .membership()
@@ -102,31 +132,6 @@ fn raft_snapshots(dir: &DataDir, run: &mut Run<'_>) -> Result<Snaps> {
         snaps.good.push(Snap { file, content, membership });
     }
     Ok(snaps)
-}
-
-/// A data directory has a database; a WAL directory by itself has none.
-fn database_is_there(dir: &DataDir, snaps: &Snaps, summary: Option<&Summary>, run: &mut Run<'_>) {
-    if dir.db.is_some() || (dir.snap_dir.is_none() && dir.wal_dir.as_ref() == Some(&dir.path)) {
-        return;
-    }
-    let recorded = summary.and_then(|s| s.valid_snapshots().map(Snapshot::last_index).max());
-    let taken = snaps.good.iter().map(|s| s.content.index()).max().max(recorded).map_or(0, RaftIndex::get);
-    let rebuilt = taken == 0 && summary.is_some();
-    let what = match (taken, rebuilt) {
-        (_, true) => "there is no database; etcd would build one anew from the log".to_owned(),
-        (0, false) => "there is no database".to_owned(),
-        (taken, _) => format!("there is no database, and what it held at raft index {taken} is nowhere else"),
-    };
-    let severity = if rebuilt || !dir.snap_dbs.is_empty() { Severity::Warning } else { Severity::Damage };
-    run.found.push(Finding {
-        severity,
-        ..Finding::new(
-            Code::DbMissing,
-            &show(dir.snap_dir.as_deref().unwrap_or(&dir.path)),
-            At::default(),
-            what,
-        )
-    });
 }
 
 /// Snapshot records etcd may start from need their file, up to 3.6; the newest one decides.
@@ -139,7 +144,7 @@ fn snapshot_records(summary: &Summary, snaps: &Snaps, database: &Database, wal: 
         return;
     }
     let version = database.facts.as_ref().and_then(|f| storage_version(f).version).unwrap_or_default();
-    let minor = version.strip_prefix("3.").and_then(|minor| minor.parse::<u64>().ok());
+    let minor = version.raw().strip_prefix("3.").and_then(|minor| minor.parse::<u64>().ok());
     let needed = minor.is_none_or(|minor| minor < 7);
     let why = if needed { "etcd needs it up to 3.6" } else { "etcd does not need it since 3.7" };
     let what = format!(
@@ -160,9 +165,9 @@ fn positions(dir: &DataDir, read: &Read, snaps: &Snaps, database: &Database, wal
     run.verification.measured.wal_lag = Some(read.summary.reach().saturating_sub(index));
     database_and_log(place, &read.summary, run);
     if let Some(term) = facts.term {
-        database_term(place, term, read, run);
+        database_term(place, (term, term_is_left_over(facts, read)), read, run);
     }
-    entries_between(place, dir, &read.summary, snaps, wal, run);
+    entries_between(place, dir, read, snaps, wal, run);
 }
 
 /// Where a database is.
@@ -205,13 +210,13 @@ fn database_and_log(db: Place<'_>, summary: &Summary, run: &mut Run<'_>) {
 }
 
 /// Whether the database and the log have the same entry at the database's index.
-fn database_term(db: Place<'_>, term: Term, read: &Read, run: &mut Run<'_>) {
+fn database_term(db: Place<'_>, (term, left_over): (Term, bool), read: &Read, run: &mut Run<'_>) {
     let (summary, index) = (&read.summary, db.index);
     if !summary.is_whole() || index > summary.reach() {
         return;
     }
     let newest = summary.hard_state.map_or_else(Term::default, |s| s.newest_term());
-    let recorded = summary.snapshots.iter().rfind(|s| s.index() == index).map(Snapshot::last_term);
+    let recorded = summary.snapshots.iter().rfind(|s| s.index() == index).map(SnapshotRecord::last_term);
     let what = match read.terms.at(index).map(Term::new).or(recorded) {
         Some(other) if other != term => {
             format!("the database has index {index} in term {term}, the log has it in term {other}")
@@ -219,31 +224,37 @@ fn database_term(db: Place<'_>, term: Term, read: &Read, run: &mut Run<'_>) {
         None if term > newest => format!("the database is in term {term}, the log has come to {newest}"),
         _ => return,
     };
-    run.found.push(db.finding(Code::DbTerm, what));
+    let (severity, why) = if left_over {
+        (Severity::Note, ": it was left by a newer etcd, 3.4 keeps none there")
+    } else {
+        (Code::DbTerm.severity(), "")
+    };
+    run.found.push(Finding { severity, ..db.finding(Code::DbTerm, what + why) });
 }
 
 /// Whether entries are missing between the database and what comes after it.
-fn entries_between(
-    db: Place<'_>,
-    dir: &DataDir,
-    summary: &Summary,
-    snaps: &Snaps,
-    wal: &str,
-    run: &mut Run<'_>,
-) {
+fn entries_between(db: Place<'_>, dir: &DataDir, read: &Read, snaps: &Snaps, wal: &str, run: &mut Run<'_>) {
+    let summary = &read.summary;
     let (commit, index) = (summary.commit(), db.index);
     let taken =
         snaps.good.iter().map(|s| s.content.index().get()).filter(|i| *i <= commit).max().unwrap_or(0);
-    let recorded = summary.valid_snapshots().map(Snapshot::index).max().unwrap_or(0);
+    let recorded = summary.valid_snapshots().map(SnapshotRecord::index).max().unwrap_or(0);
     let newest = taken.max(recorded);
     if dir.snap_dbs.iter().any(|p| file_name(p) == format!("{newest:016x}.snap.db")) {
         return;
     }
     if newest > index {
-        let what = format!(
-            "the database is at index {index}, but a raft snapshot is at {newest}: the entries between are gone"
-        );
-        run.found.push(db.finding(Code::DbBehindSnapshot, what));
+        let next = index.saturating_add(1);
+        let (rest, hint) = if read.terms.holds(index, newest) && summary.is_whole() {
+            let what = format!(
+                "etcd panics at this, but the log has the entries {next} to {newest}: nothing is lost"
+            );
+            (what, Some(Hint::CopyToStart))
+        } else {
+            ("the entries between are gone".to_owned(), None)
+        };
+        let what = format!("the database is at index {index}, but a raft snapshot is at {newest}: {rest}");
+        run.found.push(db.finding(Code::DbBehindSnapshot, what).hint(hint));
     } else if let Some(first) = summary.first
         && first > index.saturating_add(1)
         && summary.reach() > index

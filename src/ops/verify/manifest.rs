@@ -1,5 +1,6 @@
 //! A manifest: evidence of what a file was when it was verified, and what a later copy of it is compared with.
 
+use std::io;
 use std::path::Path;
 
 use base64::Engine;
@@ -8,17 +9,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{LevelReport, Measured, Verdict, Verification};
+use crate::bolt::Db;
 use crate::codec::checksum;
 use crate::io::Source;
-use crate::store::digest::Digests;
+use crate::snap::backup::Trailer;
+use crate::store::digest::{Digests, digests};
 use crate::words::cause::Cause;
 use crate::words::error::{Error, Result, printable, show};
+use crate::words::monitor::Monitor;
 
 /// The schema this version writes.
 pub const SCHEMA: &str = "coldbolt.manifest/1";
-/// What is added to a file's name to make that of its own manifest.
-pub const SIDECAR: &str = ".manifest.json";
-/// Bytes of the longest manifest that is read: those of some thousand files. What it can grow to in memory is a good
 /// ten times that.
 const LIMIT: u64 = 8 << 20;
 
@@ -34,12 +35,12 @@ pub struct Manifest {
     #[serde(default)]
     pub command: Vec<String>,
     /// Every input that could be read.
-    pub files: Vec<Entry>,
+    pub files: Vec<ManifestEntry>,
 }
 
 /// One input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct ManifestEntry {
     /// Its path, as it was named.
     pub path: String,
     /// Length in bytes; of a directory, of its `member/snap/db`, as all that follows.
@@ -59,10 +60,24 @@ pub struct Entry {
     /// SHA-256 of the file without its trailer, in hex.
     #[serde(default)]
     pub payload_sha256: Option<String>,
+    /// Of a directory: every file in it, by its path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contents: Vec<ManifestContent>,
     /// What the database says about itself, the levels that ran, and the verdict. Nothing of it is compared: it
     /// follows from the bytes. It is not kept when a manifest is read.
     #[serde(default, deserialize_with = "pass_over")]
     pub evidence: Value,
+}
+
+/// A file of a directory.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ManifestContent {
+    /// Its path below the directory.
+    pub path: String,
+    /// Length in bytes.
+    pub size: u64,
+    /// SHA-256, in hex.
+    pub sha256: String,
 }
 
 fn pass_over<'d, D: serde::Deserializer<'d>>(deserializer: D) -> std::result::Result<Value, D::Error> {
@@ -92,10 +107,10 @@ struct Evidence<'v> {
     measured: &'v Measured,
 }
 
-impl Entry {
+impl ManifestEntry {
     /// What a verification found; the digests are there if they were asked for.
     #[must_use]
-    pub fn of(verification: &Verification) -> Entry {
+    pub fn of(verification: &Verification) -> ManifestEntry {
         let measured = &verification.measured;
         let digests = measured.digests.as_ref();
         let evidence = Evidence {
@@ -104,7 +119,7 @@ impl Entry {
             levels: &verification.levels,
             measured,
         };
-        Entry {
+        ManifestEntry {
             path: verification.path.clone(),
             size: measured.file_size,
             modified: measured.modified.clone(),
@@ -112,8 +127,38 @@ impl Entry {
             crc32: digests.map(|d| d.crc32.into()),
             crc32c: digests.map(|d| d.crc32c.into()),
             payload_sha256: digests.map(|d| checksum::hex(&d.payload)),
+            contents: measured.contents.clone(),
             evidence: serde_json::to_value(evidence).unwrap_or_default(),
         }
+    }
+
+    /// A snapshot file or database that was made, with evidence of what it was made of. It is read to its end.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`].
+    pub fn made(
+        path: &Path,
+        source: &Source,
+        evidence: Value,
+        monitor: &dyn Monitor,
+    ) -> Result<ManifestEntry> {
+        let unreadable = |c| Error::unreadable(path, c);
+        let size = Db::open(source).map_err(unreadable)?.size();
+        let payload = Trailer::read(source, size).map_err(unreadable)?.payload(source);
+        monitor.begin("hashing", source.len());
+        let digests = digests(source, payload, Some(true), None, monitor).map_err(unreadable)?;
+        monitor.end();
+        Ok(ManifestEntry {
+            path: show(path),
+            size: source.len(),
+            modified: None,
+            sha256: Some(checksum::hex(&digests.file)),
+            crc32: Some(digests.crc32.into()),
+            crc32c: Some(digests.crc32c.into()),
+            payload_sha256: Some(checksum::hex(&digests.payload)),
+            contents: Vec::new(),
+            evidence,
+        })
     }
 
     /// The last part of its path.
@@ -159,6 +204,22 @@ impl Entry {
 }
 
 impl Manifest {
+    /// The manifest of these files, by this program.
+    #[must_use]
+    pub fn new(command: Vec<String>, files: Vec<ManifestEntry>) -> Manifest {
+        let tool = concat!("coldbolt ", env!("CARGO_PKG_VERSION")).to_owned();
+        Manifest { schema: SCHEMA.to_owned(), tool, command, files }
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// What `out` fails with.
+    pub fn write(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        crate::codec::json::write_pretty(&mut *out, self)?;
+        writeln!(out)
+    }
+
     /// Reads a manifest.
     ///
     /// # Errors
@@ -175,7 +236,7 @@ impl Manifest {
             return Err(Error::unreadable(path, Cause::Content(what)));
         }
         // A manifest that names no checksum would pass any file of the right length.
-        if let Some(entry) = manifest.files.iter().find(|e| e.sha256.is_none()) {
+        if let Some(entry) = manifest.files.iter().find(|e| e.sha256.is_none() && e.contents.is_empty()) {
             let what = format!("gives no SHA-256 of {}", printable(&entry.path));
             return Err(Error::unreadable(path, Cause::Content(what)));
         }
@@ -186,7 +247,7 @@ impl Manifest {
     ///
     /// # Errors
     /// [`Error::Unreadable`] when several have the same name.
-    pub fn entry(&self, manifest: &Path, file: &Path) -> Result<Option<&Entry>> {
+    pub fn entry(&self, manifest: &Path, file: &Path) -> Result<Option<&ManifestEntry>> {
         let path = show(file);
         if let Some(entry) = self.files.iter().find(|e| e.path == path) {
             return Ok(Some(entry));
@@ -212,5 +273,5 @@ pub struct Against<'m> {
     /// Its path, for messages.
     pub manifest: &'m str,
     /// What it says about the file; `None` when it does not name it.
-    pub entry: Option<&'m Entry>,
+    pub entry: Option<&'m ManifestEntry>,
 }

@@ -1,31 +1,37 @@
 //! `verify`: how good a backup is, level by level, with everything that is wrong and what it means.
 
+mod boot;
 mod consistency;
+mod contents;
 mod database;
 pub mod evidence;
+mod files;
 pub mod fleet;
 mod log;
 pub mod manifest;
 pub mod policy;
 mod report;
+pub mod targets;
+mod verdict;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use self::evidence::Ask;
-use self::manifest::{Against, SIDECAR};
+use self::files::Files;
+use self::manifest::Against;
 pub use self::report::{
-    Answer, InputKind, Judged, LevelReport, Measured, OtherMeta, Outcome, TrailerState, Unreadable, Verdict,
+    Answer, InputKind, Judged, LevelReport, Measured, OtherMeta, Outcome, TrailerState, Unreadable,
     Verification,
 };
+pub use self::verdict::{Sum, Verdict};
 use crate::etcd::datadir::{self, DataDir};
 use crate::etcd::schema::Minor;
 use crate::etcd::{Facts, Input};
 use crate::io::Source;
 use crate::replay::MemberLog;
 use crate::snap::backup::Trailer;
-use crate::store::scan::Keys;
-use crate::words::cause::Cause;
+use crate::store::scan::KeyDepth;
 pub use crate::words::codes::Level;
 use crate::words::collector::Teller;
 use crate::words::error::{At, Error, Result, show};
@@ -58,14 +64,14 @@ impl Default for VerifyOptions<'_> {
 #[derive(Debug, Clone, Copy)]
 pub(in crate::ops) struct Closeness {
     /// How closely the keys are looked at for level `mvcc`; it is judged by their whole history only.
-    pub keys: Keys,
+    pub keys: KeyDepth,
     /// Take the SHA-256 also of a database that has no trailer to compare it with: of one that is to get it.
     pub sealing: bool,
 }
 
 impl Default for Closeness {
     fn default() -> Self {
-        Closeness { keys: Keys::History, sealing: false }
+        Closeness { keys: KeyDepth::History, sealing: false }
     }
 }
 
@@ -92,39 +98,7 @@ pub fn verify(
 ) -> Result<Verification> {
     let input = input.into();
     let run = Run::new(show(input.path()), *options, Closeness::default(), monitor);
-    if input.is_dir() {
-        run.directory(&DataDir::list(input.path(), None)?, None)
-    } else {
-        run.file(&input.open()?)
-    }
-}
-
-/// What a path stands for: itself, or, for a directory that is no member's, the files in it.
-///
-/// # Errors
-/// [`Error::Unreadable`] when the directory cannot be listed or holds no file.
-pub fn targets(path: &Path) -> Result<Vec<PathBuf>> {
-    if !path.is_dir() || DataDir::list(path, None).is_ok() {
-        return Ok(vec![path.to_path_buf()]);
-    }
-    let unreadable = |e: std::io::Error| Error::unreadable(path, e);
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?.path();
-        if entry.is_file() || DataDir::list(&entry, None).is_ok() {
-            files.push(entry);
-        }
-    }
-    // A manifest that belongs to one of the files is read together with it.
-    let sidecar = |file: &PathBuf| {
-        file.to_str().and_then(|f| f.strip_suffix(SIDECAR)).is_some_and(|f| Path::new(f).exists())
-    };
-    files.retain(|file| !sidecar(file));
-    files.sort();
-    if files.is_empty() {
-        return Err(Error::unreadable(path, Cause::lacks("holds neither etcd data nor backup files")));
-    }
-    Ok(files)
+    if input.is_dir() { run.directory(&input.directory()?, None) } else { run.file(&input.open()?) }
 }
 
 /// The first damage among findings, as the error that ends what needs a whole source; if damage is `allowed`, a page
@@ -132,7 +106,6 @@ pub fn targets(path: &Path) -> Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// [`Error::Damaged`].
-#[cfg(feature = "fs")]
 pub(in crate::ops) fn refuse_damage(findings: &[Finding], allowed: bool) -> Result<()> {
     let refused = |finding: &&Finding| {
         finding.severity == Severity::Damage && (!allowed || finding.code == Code::PageShared)
@@ -189,6 +162,10 @@ struct Run<'m> {
     monitor: &'m dyn Monitor,
     found: Teller<'m>,
     verification: Verification,
+    /// What of a directory's files besides the database was compared with a manifest, or why nothing was.
+    compared: Option<std::result::Result<String, String>>,
+    /// Why a damaged database is not restored even if damage is allowed, if it is not.
+    past_restoring: Option<String>,
 }
 
 impl<'m> Run<'m> {
@@ -202,7 +179,7 @@ impl<'m> Run<'m> {
             path,
             kind: InputKind::default(),
             levels: Vec::new(),
-            verdict: Verdict::Good,
+            verdict: Sum::default().verdict(),
             measured: Measured::default(),
             other_meta: None,
             findings: Vec::new(),
@@ -213,7 +190,7 @@ impl<'m> Run<'m> {
             reached: None,
         };
         let found = Teller::new(options.max_findings, monitor);
-        Run { options, closeness, monitor, found, verification }
+        Run { options, closeness, monitor, found, verification, past_restoring: None, compared: None }
     }
 
     fn file(mut self, source: &Source) -> Result<Verification> {
@@ -232,14 +209,15 @@ impl<'m> Run<'m> {
     fn directory(mut self, dir: &DataDir, open: Option<(&Source, &MemberLog)>) -> Result<Verification> {
         self.verification.kind = InputKind::Directory;
         let mut database = Database::default();
-        let source = match (open, &dir.db) {
-            (Some((source, _)), _) => Some(source.clone()),
-            (None, Some(path)) => Some(Source::open(path)?),
-            (None, None) => None,
-        };
-        if let Some(source) = source {
-            match datadir::require_database(&source) {
-                Ok(()) => database = self.database(&source, false)?,
+        let files = Files::of(dir, open, self.options.level)?;
+        if let Some(finding) = &files.received {
+            self.found.push(finding.clone());
+        }
+        let database_file = files.database.as_ref().map(|source| source.path().to_path_buf());
+        self.contents(dir, database_file.as_deref())?;
+        if let Some(source) = &files.database {
+            match datadir::require_database(source) {
+                Ok(()) => database = self.database(source, false)?,
                 Err(Error::Unreadable { cause, .. }) => {
                     let what = format!("the database {cause}");
                     let finding = Finding::new(Code::MetaInvalid, &source.name(), At::default(), what);
@@ -251,11 +229,11 @@ impl<'m> Run<'m> {
         } else {
             self.no_database("there is no member/snap/db");
         }
+        self.database_in_contents(dir, database_file.as_deref());
         if self.options.level < Level::Wal {
             self.level(Level::Wal, Outcome::NotRun, "not asked for");
         } else {
-            let detail = self.log(dir, open.map(|(_, log)| log), &database)?;
-            self.judge(Level::Wal, detail);
+            self.log(dir, &files, &database, open.is_none())?;
         }
         Ok(self.done())
     }
@@ -281,13 +259,17 @@ impl<'m> Run<'m> {
     }
 
     /// How closely the keys are looked at.
-    fn keys(&self) -> Keys {
-        if self.options.level >= Level::Mvcc { self.closeness.keys } else { Keys::Live }
+    fn keys(&self) -> KeyDepth {
+        if self.options.level >= Level::Mvcc { self.closeness.keys } else { KeyDepth::Live }
     }
 
     fn no_database(&mut self, why: &str) {
         for level in [Level::Identity, Level::Bytes, Level::Pages, Level::Mvcc] {
-            self.level(level, Outcome::Inconclusive, why);
+            match self.compared_contents(None).filter(|_| level == Level::Bytes) {
+                Some(Ok(compared)) => self.judge(level, compared),
+                Some(Err(why)) => self.level(level, Outcome::Inconclusive, why),
+                None => self.level(level, Outcome::Inconclusive, why),
+            }
         }
     }
 
@@ -319,7 +301,10 @@ impl<'m> Run<'m> {
             database().filter(|l| self.worst(*l) == Some(Severity::Damage)).map(Level::name).collect();
         if !damage.is_empty() {
             let what = format!("damage at {}: restore refuses it", damage.join(", "));
-            return (Outcome::Failed, Note::with(what, Hint::AllowDamage));
+            return match &self.past_restoring {
+                Some(why) => (Outcome::Failed, format!("{what}, even if damage is allowed: {why}").into()),
+                None => (Outcome::Failed, Note::with(what, Hint::AllowDamage)),
+            };
         }
         let mvcc = self.verification.levels.iter().find(|l| l.level == Level::Mvcc);
         if let Some(LevelReport {
@@ -335,11 +320,20 @@ impl<'m> Run<'m> {
             return (Outcome::NotApplicable, "there is no revision to restore".into());
         };
         let version = measured.storage_version.as_deref();
-        let target = match version.and_then(Minor::of) {
-            Some(version) => format!("as etcd {}", version.name()),
-            None => "with a target version (the file does not tell its own)".to_owned(),
+        let Some(version) = version.and_then(Minor::of) else {
+            let what = format!(
+                "restore has to be told for which etcd, as the file does not tell its own; else nothing refuses it at revision {revision}"
+            );
+            return (Outcome::Inconclusive, Note::with(what, Hint::TargetVersion));
         };
-        let mut note = Note::from(format!("nothing refuses a restore {target} at revision {revision}"));
+        let mut note = Note::from(format!(
+            "nothing refuses a restore as etcd {} at revision {revision}",
+            version.name()
+        ));
+        if self.verification.kind == InputKind::Database {
+            note.text += "; it has no trailer, which restore asks for";
+            note.hint = Some(Hint::SkipHashCheck);
+        }
         if let Some(lag @ 1..) = measured.wal_lag {
             note.text += &format!("; {lag} entries of the log are not in the database");
             note.hint = Some(Hint::CopyFirst);

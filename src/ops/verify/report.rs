@@ -8,7 +8,10 @@ use serde::Serialize;
 
 use super::Level;
 use super::evidence::{Evidence, KeyCount};
-use super::policy::{RuleResult, RuleSeverity};
+use super::manifest::ManifestContent;
+use super::policy::RuleResult;
+use super::targets::PassedOver;
+use super::verdict::{Sum, Verdict};
 use crate::bolt::walk::Visited;
 use crate::ops::inspect::MetaReport;
 use crate::snap::backup::Trailer;
@@ -29,6 +32,8 @@ pub struct Answer {
     pub files: Vec<Judged>,
     /// Inputs that could not be read at all.
     pub unreadable: Vec<Unreadable>,
+    /// What was seen beside inputs and is none: nothing of it was looked at.
+    pub passed_over: Vec<PassedOver>,
     /// The command line that asked for it, if one did; a manifest names it.
     #[serde(skip)]
     pub command: Vec<String>,
@@ -38,11 +43,34 @@ impl Default for Answer {
     fn default() -> Answer {
         Answer {
             schema: "coldbolt.verify/1",
-            verdict: Verdict::Good,
+            verdict: Sum::default().verdict(),
             files: Vec::new(),
             unreadable: Vec::new(),
+            passed_over: Vec::new(),
             command: Vec::new(),
         }
+    }
+}
+
+impl Answer {
+    /// The verdict that the inputs amount to.
+    #[must_use]
+    pub fn judge(&self) -> Verdict {
+        let unreadable = self.unreadable.iter().map(|_| Verdict::Unreadable);
+        let files = self.files.iter().map(|file| file.verification.verdict);
+        files.chain(unreadable).map(Some).collect::<Sum>().verdict()
+    }
+
+    /// The verdict for who takes for bad what could not be checked, and what other tools call bad.
+    #[must_use]
+    pub fn strictly(&self) -> Verdict {
+        let refused = |file: &Judged| {
+            let codes = &file.verification.finding_counts;
+            let elsewhere = codes.keys().any(|code| code.is_refused_elsewhere()).then_some(Verdict::Bad);
+            Sum::default().and(file.verification.verdict.strictly()).and(elsewhere).verdict()
+        };
+        let unreadable = self.unreadable.iter().map(|_| Verdict::Unreadable);
+        self.files.iter().map(refused).chain(unreadable).map(Some).collect::<Sum>().verdict()
     }
 }
 
@@ -84,6 +112,19 @@ pub enum Outcome {
     NotApplicable,
 }
 
+impl Outcome {
+    /// What a level that ended so adds to the verdict.
+    #[must_use]
+    pub fn verdict(self) -> Option<Verdict> {
+        match self {
+            Outcome::Passed | Outcome::Warned => Some(Verdict::Good),
+            Outcome::Failed => Some(Verdict::Bad),
+            Outcome::Inconclusive => Some(Verdict::Inconclusive),
+            Outcome::NotRun | Outcome::NotApplicable => None,
+        }
+    }
+}
+
 /// One level of a report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -97,20 +138,6 @@ pub struct LevelReport {
     /// What helps; a front end says it in its own words, after the detail.
     #[serde(skip)]
     pub hint: Option<Hint>,
-}
-
-/// The verdict on one input, or on all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// All levels that ran passed.
-    Good,
-    /// What could be checked is good, something could not be checked.
-    Inconclusive,
-    /// It could not be read at all.
-    Unreadable,
-    /// Damage, or a policy is broken.
-    Bad,
 }
 
 /// What stands at the end of a file.
@@ -201,6 +228,9 @@ pub struct Measured {
     pub payload_size: u64,
     /// Digests of the whole file, if asked for.
     pub digests: Option<Digests>,
+    /// Of a directory, every file in it, if asked for; a manifest has them.
+    #[serde(skip)]
+    pub contents: Vec<ManifestContent>,
     /// What stands at its end.
     pub trailer: TrailerState,
     /// Bytes in a page.
@@ -310,14 +340,9 @@ impl Verification {
     /// The verdict that the levels, the findings and the policy amount to.
     #[must_use]
     pub fn judge(&self) -> Verdict {
-        let rule =
-            |passed| self.policy.iter().any(|r| r.severity == RuleSeverity::Error && r.passed == passed);
-        if rule(Some(false)) || self.worst == Some(Severity::Damage) {
-            Verdict::Bad
-        } else if rule(None) || self.levels.iter().any(|l| l.outcome == Outcome::Inconclusive) {
-            Verdict::Inconclusive
-        } else {
-            Verdict::Good
-        }
+        let damage = (self.worst == Some(Severity::Damage)).then_some(Verdict::Bad);
+        let levels = self.levels.iter().map(|level| level.outcome.verdict());
+        let rules = self.policy.iter().map(RuleResult::verdict);
+        levels.chain(rules).collect::<Sum>().and(damage).verdict()
     }
 }

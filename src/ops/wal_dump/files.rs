@@ -71,10 +71,8 @@ impl WalFiles {
             return Err(Error::unreadable(&self.wal, Cause::Lacks { told, hint }));
         }
         names.sort();
-        names
-            .into_iter()
-            .map(|name| Source::open(&self.wal.join(&name)).map(|source| (name, source)))
-            .collect()
+        let paths: Vec<PathBuf> = names.iter().map(|name| self.wal.join(name)).collect();
+        Ok(names.into_iter().zip(Source::open_all(&paths)?).collect())
     }
 
     /// The raft snapshots, newest first.

@@ -21,7 +21,7 @@ use crate::etcd::Input;
 use crate::ops::log_fault::log_finding;
 use crate::raft::{self, EntryView, HardState};
 use crate::snap::file::SnapFile;
-use crate::wal::{Body, Cursor, Kind, Log, Metadata, Scan, Summary};
+use crate::wal::{Body, Log, LogCursor, Metadata, RecordKind, Scan, Summary};
 use crate::words::error::{Error, Result};
 use crate::words::finding::Code;
 use crate::words::monitor::Monitor;
@@ -83,7 +83,7 @@ pub enum Row<'a> {
         /// Where it begins in there.
         offset: u64,
         /// Its type.
-        kind: Kind,
+        kind: RecordKind,
         /// Its checksum.
         crc: u32,
         /// Whether the checksum fits the chain.
@@ -208,7 +208,7 @@ fn dump_entries(
     })?;
     let default: &[EntryFilter] = &[EntryFilter::Normal, EntryFilter::ConfigChange];
     let types = if options.types.is_empty() { default } else { &options.types };
-    let mut cursor = Cursor::default();
+    let mut cursor = LogCursor::default();
     let mut given = 0usize;
     for at in &entries {
         if monitor.cancelled() {

@@ -10,12 +10,12 @@ use crate::etcd::auth::{Permission, PermissionType, Role, User};
 use crate::etcd::request::InternalRaftRequest;
 use crate::replay::apply::buckets::Buckets;
 
-pub(super) const ROOT: &str = "root";
+pub(super) const ROOT: &[u8] = b"root";
 
 /// Who asks: the header of a request.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Who {
-    pub user: String,
+    pub user: Vec<u8>,
     pub revision: u64,
 }
 
@@ -56,12 +56,12 @@ pub(super) fn first_count(buckets: &mut Buckets) {
     }
 }
 
-pub(super) fn user(buckets: &Buckets, name: &str) -> Option<User> {
-    User::decode(buckets.get("authUsers", name.as_bytes())?).ok()
+pub(super) fn user(buckets: &Buckets, name: &[u8]) -> Option<User> {
+    User::decode(buckets.get("authUsers", name)?).ok()
 }
 
-pub(super) fn role(buckets: &Buckets, name: &str) -> Option<Role> {
-    Role::decode(buckets.get("authRoles", name.as_bytes())?).ok()
+pub(super) fn role(buckets: &Buckets, name: &[u8]) -> Option<Role> {
+    Role::decode(buckets.get("authRoles", name)?).ok()
 }
 
 pub(super) fn put_user(buckets: &mut Buckets, user: &User) {

@@ -5,53 +5,48 @@
 
 use std::collections::BTreeSet;
 
-use prost::Message;
-use serde::Deserialize;
-
+use crate::codec::go::go_text;
 use crate::codec::json::{quote, strings};
 use crate::etcd::member::Member;
 use crate::etcd::request::{Attributes, DowngradeInfoSetRequest, V2Request};
 use crate::etcd::schema::Minor;
+use crate::etcd::semver::Semver;
 use crate::raft::ConfChange;
+use crate::replay::apply::held::{self, NO_ATTRIBUTES, V2, unknown_member};
 use crate::replay::apply::version::Holds;
 use crate::replay::apply::{Done, Replayer, Replied};
 use crate::replay::membership::{Changed, Cluster, Rules, TOO_MANY_LEARNERS, Unfit};
 use crate::words::finding::{Code, Severity};
 use crate::words::hint::Hint;
 use crate::words::ids::MemberId;
-
-#[derive(Deserialize)]
-struct V2Attributes {
-    #[serde(default)]
-    name: String,
-    #[serde(default, rename = "clientURLs")]
-    client_urls: Option<Vec<String>>,
-}
+use crate::words::text::{Told, show_bytes};
 
 /// As Go writes a member (`membership.Member`).
 fn json(member: &Member) -> Vec<u8> {
-    let mut out = format!("{{\"id\":{},\"peerURLs\":{}", member.id.get(), strings(&member.peer_urls));
+    let mut out = format!(
+        "{{\"id\":{},\"peerURLs\":{}",
+        member.id.get(),
+        strings(member.peer_urls.iter().map(Told::raw))
+    );
     if member.is_learner {
         out.push_str(",\"isLearner\":true");
     }
     if !member.name.is_empty() {
-        out = format!("{out},\"name\":{}", quote(&member.name));
+        out = format!("{out},\"name\":{}", quote(member.name.raw()));
     }
     if !member.client_urls.is_empty() {
-        out = format!("{out},\"clientURLs\":{}", strings(&member.client_urls));
+        out = format!("{out},\"clientURLs\":{}", strings(member.client_urls.iter().map(Told::raw)));
     }
     out.push('}');
     out.into_bytes()
 }
 
 impl Replayer<'_, '_> {
-    pub(super) fn conf_change(&mut self, data: &[u8]) -> Replied {
-        let change = ConfChange::decode(data)
-            .map_err(|_| self.refuse("a conf change that does not decode: etcd panics"))?;
+    pub(super) fn conf_change(&mut self, change: &ConfChange) -> Replied {
         let id = change.member();
         let keep = self.version.moved_learners_learn();
         let rules = Rules { moved_learners_learn: Some(keep.newest()), outcome: None };
-        match self.cluster.apply(&change, rules) {
+        match self.cluster.apply(change, rules) {
             Err(Unfit::Panics(why)) => return Err(self.refuse(why)),
             Err(Unfit::Refused(why)) => {
                 if why == TOO_MANY_LEARNERS && self.version.minor >= Minor::V36 {
@@ -110,70 +105,53 @@ impl Replayer<'_, '_> {
         self.buckets.put("meta", b"confState", json.into_bytes());
     }
 
-    pub(super) fn member_attributes(&mut self, id: MemberId, attributes: Attributes) -> Done {
+    pub(super) fn member_attributes(&mut self, id: MemberId, attributes: Option<&Attributes>) -> Replied {
+        let Some(attributes) = attributes else { return Err(self.refuse(NO_ATTRIBUTES)) };
         let Some(member) = self.cluster.members.get(&id) else {
-            return Done::Rejected("the member does not exist");
+            return if self.cluster.removed.contains(&id) {
+                Ok(Done::Rejected("the member was removed"))
+            } else {
+                Err(self.refuse(unknown_member(id)))
+            };
         };
-        let member = Member { name: attributes.name, client_urls: attributes.client_urls, ..member.clone() };
-        self.cluster.members.insert(id, member);
+        let Attributes { name, client_urls } = attributes;
+        // etcd keeps members in JSON, and Go's has no other bytes than those of UTF-8.
+        let client_urls = client_urls.iter().map(|url| go_text(url).into()).collect();
+        self.cluster.members.insert(id, Member { name: go_text(name).into(), client_urls, ..member.clone() });
         self.save(id);
-        Done::Applied
-    }
-
-    pub(super) fn cluster_version(&mut self, version: &str) -> Replied {
-        let numbers: Vec<&str> = version.split('.').collect();
-        if numbers.len() != 3
-            || !numbers.iter().all(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
-        {
-            return Err(self.refuse(format!(
-                "the cluster version {} is none: etcd panics",
-                crate::words::error::printable(version)
-            )));
-        }
-        self.buckets.put("cluster", b"clusterVersion", version.as_bytes().to_vec());
         Ok(Done::Applied)
     }
 
-    pub(super) fn downgrade(&mut self, r: &DowngradeInfoSetRequest) -> Done {
-        let target = if r.enabled { quote(&r.ver) } else { quote("") };
-        let json = format!("{{\"target-version\":{target},\"enabled\":{}}}", r.enabled);
-        self.buckets.put("cluster", b"downgrade", json.into_bytes());
-        Done::Applied
+    pub(super) fn cluster_version(&mut self, version: &[u8]) -> Replied {
+        held::cluster_version(version).map_err(|why| self.refuse(why))?;
+        self.buckets.put("cluster", b"clusterVersion", version.to_vec());
+        Ok(Done::Applied)
     }
 
-    /// A request of the old API: two kinds of it 3.4 and 3.5 make themselves.
+    pub(super) fn downgrade(&mut self, r: &DowngradeInfoSetRequest) -> Replied {
+        if r.enabled && Semver::of(&r.ver).is_err() {
+            let what = format!("a downgrade to {}, which is no version: etcd panics", show_bytes(&r.ver));
+            return Err(self.refuse(what));
+        }
+        let target = if r.enabled { quote(&go_text(&r.ver)) } else { quote("") };
+        let json = format!("{{\"target-version\":{target},\"enabled\":{}}}", r.enabled);
+        self.buckets.put("cluster", b"downgrade", json.into_bytes());
+        Ok(Done::Applied)
+    }
+
+    /// A request of the old API.
     pub(super) fn v2(&mut self, r: &V2Request) -> Replied {
-        if self.version.minor == Minor::V37 {
-            return Err(self.refuse(
-                "a request of the v2 API, at which etcd 3.7 panics: it was written by an older version",
-            ));
+        match held::v2(r, self.version.minor).map_err(|why| self.refuse(why))? {
+            V2::Version(version) => self.cluster_version(&version),
+            V2::Attributes(id, attributes) => self.member_attributes(id, Some(&attributes)),
+            V2::Store => {
+                if r.method != b"SYNC" && r.method != b"QGET" {
+                    let what =
+                        "a request of the v2 API: the v2 store is in raft snapshots only, and is not copied";
+                    self.say(Code::ReplayV2, Severity::Warning, what);
+                }
+                Ok(Done::Nothing)
+            }
         }
-        let plain =
-            r.method == "PUT" && r.prev_exist.is_none() && r.prev_index == 0 && r.prev_value.is_empty();
-        if plain && r.path == "/0/version" {
-            return self.cluster_version(&r.val);
-        }
-        let member = r.path.strip_prefix("/0/members/").and_then(|rest| rest.strip_suffix("/attributes"));
-        let member = member.and_then(|id| id.parse().ok()).filter(|_| plain);
-        if let Some(id) = member {
-            let attributes: V2Attributes = serde_json::from_str(&r.val)
-                .map_err(|_| self.refuse("a member's attributes do not decode: etcd panics"))?;
-            let attributes =
-                Attributes { name: attributes.name, client_urls: attributes.client_urls.unwrap_or_default() };
-            return Ok(self.member_attributes(id, attributes));
-        }
-        if self.version.minor == Minor::V36 {
-            return Err(self.refuse(
-                "a request of the v2 API, at which etcd 3.6 panics: it was written by an older version",
-            ));
-        }
-        if r.method != "SYNC" && r.method != "QGET" {
-            self.say(
-                Code::ReplayV2,
-                Severity::Warning,
-                "a request of the v2 API: the v2 store is in raft snapshots only, and is not copied",
-            );
-        }
-        Ok(Done::Nothing)
     }
 }

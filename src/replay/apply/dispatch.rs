@@ -37,10 +37,9 @@ impl Replayer<'_, '_> {
         if let Some(set) = &r.cluster_version_set {
             Some(self.cluster_version(&set.ver))
         } else if let Some(set) = &r.cluster_member_attr_set {
-            let attributes = set.member_attributes.clone().unwrap_or_default();
-            Some(Ok(self.member_attributes(MemberId::new(set.member_id), attributes)))
+            Some(self.member_attributes(MemberId::new(set.member_id), set.member_attributes.as_ref()))
         } else if let Some(set) = &r.downgrade_info_set {
-            Some(Ok(self.downgrade(set)))
+            Some(self.downgrade(set))
         } else {
             r.downgrade_version_test.is_some().then_some(Ok(Done::Nothing))
         }

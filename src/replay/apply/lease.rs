@@ -103,7 +103,7 @@ impl Replayer<'_, '_> {
 
     /// The hash of a password that the log holds in plain, as logs of 3.4 do. Every member draws a salt of its own;
     /// here it is made of the entry's place, so that a copy made twice is the same.
-    pub(super) fn own_hash(&mut self, user: &str, plain: &str) -> Vec<u8> {
+    pub(super) fn own_hash(&mut self, user: &[u8], plain: &[u8]) -> Vec<u8> {
         let what = "the log holds a password in plain, and each member makes a hash of it with a salt that it draws: the copy's is valid, and \
                     differs from every member's";
         self.say(Code::ReplayPassword, Severity::Warning, what);
@@ -113,6 +113,6 @@ impl Replayer<'_, '_> {
             .chain_update(user)
             .finalize();
         let salt = array_at(&digest, 0).unwrap_or_default();
-        bcrypt::hash(plain.as_bytes(), BCRYPT_COST, salt).into_bytes()
+        bcrypt::hash(plain, BCRYPT_COST, salt).into_bytes()
     }
 }

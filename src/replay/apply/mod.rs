@@ -15,6 +15,7 @@ mod bcrypt;
 mod buckets;
 mod cluster;
 mod dispatch;
+pub(in crate::replay) mod held;
 mod interest;
 mod keyspace;
 mod lease;
@@ -30,19 +31,21 @@ pub(crate) use self::version::Holds;
 pub use self::version::Version;
 
 use self::buckets::Buckets;
+use self::held::{Held, held, nameless};
 use self::keyspace::Keyspace;
 use crate::bolt::Db;
 use crate::etcd::alarm::AlarmType;
 use crate::etcd::member::Member;
-use crate::etcd::request::{self, Request};
+use crate::etcd::request;
 use crate::etcd::schema::Minor;
 use crate::etcd::{BucketKey, Facts, Revision};
-use crate::raft::{ConfChange, ConfChangeType, ConfState, EntryType, EntryView};
+use crate::raft::{ConfChange, ConfChangeType, ConfState, EntryView};
 use crate::replay::membership::{Cluster, NO_VOTER_LEFT};
 use crate::words::error::{At, Corrupt};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::hint::Hint;
 use crate::words::ids::{MemberId, RaftIndex, Term};
+use crate::words::text::Told;
 
 /// What became of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +103,7 @@ pub struct Replayed {
     /// Who was one, and may not come back.
     pub removed: Vec<MemberId>,
     /// The version that they agreed on, if they have.
-    pub cluster_version: Option<String>,
+    pub cluster_version: Option<Told>,
     /// Who votes, and who only learns.
     pub conf_state: ConfState,
 }
@@ -195,23 +198,14 @@ impl<'d, 's> Replayer<'d, 's> {
             return Err(Corrupt::new(Code::WalEntryGap, At::default().index(entry.index), what));
         }
         (self.index, self.term) = (entry.index, entry.term);
-        match entry.entry_type() {
-            Some(EntryType::Normal) => match request::decode(entry.bytes()) {
-                Request::Noop => Ok(Done::Nothing),
-                Request::V2(request) => self.v2(&request),
-                Request::V3(request) => match &request.v2 {
-                    Some(v2) => self.v2(v2),
-                    None => self.request(&request),
-                },
-                Request::Unknown => Err(self.refuse("the request does not decode")),
+        match held(entry).map_err(|why| self.refuse(why))? {
+            Held::Nothing => Ok(Done::Nothing),
+            Held::V2(request) => self.v2(&request),
+            Held::V3(request) => match nameless(&request) {
+                Some(why) => Err(self.refuse(why)),
+                None => self.request(&request),
             },
-            Some(EntryType::ConfChange) => self.conf_change(entry.bytes()),
-            Some(EntryType::ConfChangeV2) => {
-                Err(self.refuse("a conf change of the second form, which no etcd makes or takes"))
-            }
-            None => {
-                Err(self.refuse(format!("an entry of type {}, which no etcd makes or takes", entry.kind)))
-            }
+            Held::ConfChange(change) => self.conf_change(&change),
         }
     }
 
@@ -331,7 +325,7 @@ impl<'d, 's> Replayer<'d, 's> {
         if change.kind() == ConfChangeType::RemoveNode && self.cluster.is_last_voter(change.member()) {
             return Ok(Done::Rejected(NO_VOTER_LEFT));
         }
-        self.conf_change(&prost::Message::encode_to_vec(change))
+        self.conf_change(change)
     }
 
     /// Whether this member was removed from the cluster.
@@ -353,7 +347,7 @@ impl<'d, 's> Replayer<'d, 's> {
         let cluster_version = self
             .buckets
             .get("cluster", b"clusterVersion")
-            .map(|version| String::from_utf8_lossy(version).into_owned());
+            .map(|version| String::from_utf8_lossy(version).into());
         let mut overlay = self.buckets.into_changes();
         let rows: BTreeMap<_, _> =
             self.keys.changes.into_iter().map(|(key, value)| (key, Some(value))).collect();

@@ -13,6 +13,7 @@ use crate::replay::apply::auth::{ROOT, count, enabled, is_root, put_user, role, 
 use crate::replay::apply::version::{Holds, Version};
 use crate::replay::apply::{Done, Replayer};
 use crate::words::finding::{Code, Severity};
+use crate::words::text::show_bytes;
 
 impl Replayer<'_, '_> {
     pub(super) fn auth_enable(&mut self) -> Done {
@@ -41,7 +42,7 @@ impl Replayer<'_, '_> {
 
     /// The hash of a password. Up to 3.4 every member makes its own when it applies the request, with a salt that it
     /// draws: `None`.
-    fn password(&mut self, version: Version, plain: &str, hashed: &str) -> Result<Option<Vec<u8>>, ()> {
+    fn password(&mut self, version: Version, plain: &[u8], hashed: &[u8]) -> Result<Option<Vec<u8>>, ()> {
         if version.minor == Minor::V34 || (!plain.is_empty() && hashed.is_empty()) {
             return Ok(None);
         }
@@ -61,10 +62,7 @@ impl Replayer<'_, '_> {
         let Ok(password) = password else { return Done::Rejected("the password does not decode") };
         let password = password.unwrap_or_else(|| self.own_hash(&r.name, &r.password));
         let options = Some(UserOptions { no_password });
-        put_user(
-            &mut self.buckets,
-            &User { name: r.name.clone().into_bytes(), password, roles: Vec::new(), options },
-        );
+        put_user(&mut self.buckets, &User { name: r.name.clone(), password, roles: Vec::new(), options });
         self.counted()
     }
 
@@ -81,19 +79,19 @@ impl Replayer<'_, '_> {
         };
         let Ok(password) = password else { return Done::Rejected("the password does not decode") };
         user.password = password.unwrap_or_else(|| self.own_hash(&r.name, &r.password));
-        user.name = r.name.clone().into_bytes();
+        user.name = r.name.clone();
         put_user(&mut self.buckets, &user);
         self.counted()
     }
 
-    pub(super) fn user_delete(&mut self, name: &str) -> Done {
+    pub(super) fn user_delete(&mut self, name: &[u8]) -> Done {
         if enabled(&self.buckets) && name == ROOT {
             return Done::Rejected("root cannot be deleted while auth is enabled");
         }
         if user(&self.buckets, name).is_none() {
             return Done::Rejected("the user does not exist");
         }
-        self.buckets.delete("authUsers", name.as_bytes());
+        self.buckets.delete("authUsers", name);
         self.counted()
     }
 
@@ -128,23 +126,23 @@ impl Replayer<'_, '_> {
         self.counted()
     }
 
-    pub(super) fn role_add(&mut self, name: &str) -> Done {
+    pub(super) fn role_add(&mut self, name: &[u8]) -> Done {
         if name.is_empty() || role(&self.buckets, name).is_some() {
             return Done::Rejected("the role exists, or has no name");
         }
-        let role = Role { name: name.as_bytes().to_vec(), key_permission: Vec::new() };
-        self.buckets.put("authRoles", name.as_bytes(), role.encode_to_vec());
+        let role = Role { name: name.to_vec(), key_permission: Vec::new() };
+        self.buckets.put("authRoles", name, role.encode_to_vec());
         self.counted()
     }
 
-    pub(super) fn role_delete(&mut self, name: &str) -> Done {
+    pub(super) fn role_delete(&mut self, name: &[u8]) -> Done {
         if enabled(&self.buckets) && name == ROOT {
             return Done::Rejected("role root cannot be deleted while auth is enabled");
         }
         if role(&self.buckets, name).is_none() {
             return Done::Rejected("the role does not exist");
         }
-        self.buckets.delete("authRoles", name.as_bytes());
+        self.buckets.delete("authRoles", name);
         let users: Vec<User> =
             self.buckets.all("authUsers").filter_map(|(_, value)| User::decode(value).ok()).collect();
         for mut user in users.into_iter().filter(|user| user.roles.iter().any(|role| role == name)) {
@@ -193,13 +191,13 @@ impl Replayer<'_, '_> {
                 if !distinct && all.len() > most {
                     let what = format!(
                         "role {} has several permissions of one key and more than {most}: in which order etcd keeps them depends on the Go it was built with",
-                        r.name
+                        show_bytes(&r.name)
                     );
                     self.say(Code::ReplayVersion, Severity::Warning, what);
                 }
             }
         }
-        self.buckets.put("authRoles", r.name.as_bytes(), role.encode_to_vec());
+        self.buckets.put("authRoles", &r.name, role.encode_to_vec());
         self.counted()
     }
 
@@ -212,7 +210,7 @@ impl Replayer<'_, '_> {
         if role.key_permission.len() == before {
             return Done::Rejected("the role does not have the permission");
         }
-        self.buckets.put("authRoles", r.role.as_bytes(), role.encode_to_vec());
+        self.buckets.put("authRoles", &r.role, role.encode_to_vec());
         self.counted()
     }
 }

@@ -61,5 +61,6 @@ pub(super) fn loses_content(code: Code) -> bool {
             | Code::Tombstone
             | Code::SubRevision
             | Code::RevisionGap
+            | Code::DeletedAndPut
     )
 }

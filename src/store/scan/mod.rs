@@ -109,12 +109,12 @@ pub struct ScanOptions<'g> {
     /// The reader that leaf pages wait for, when the file is cold.
     pub gate: Option<&'g Gate>,
     /// What is made of the bucket `key`.
-    pub keys: Keys,
+    pub keys: KeyDepth,
 }
 
 /// How closely the bucket `key` is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keys {
+pub enum KeyDepth {
     /// Its pages, on one thread. There is no hash then.
     Pages,
     /// As any bucket: its pages, and a checksum.
@@ -149,7 +149,12 @@ fn pass(db: &Db<'_>, options: ScanOptions<'_>, alone: bool, monitor: &dyn Monito
     let mut top = Buckets::new(db);
     walk(&root, shared, &mut top);
     let root_is_whole = !top.faults.iter().any(|c| loses_content(c.code));
-    for corrupt in top.faults.drain(..) {
+    if let Some(corrupt) = no_root(db, &top) {
+        top.faults = vec![corrupt];
+    }
+    // Of a file that ends before any page of a tree there is no more to say than that it ends there.
+    let none = db.pages_present() <= 2 && db.source().len() < db.size();
+    for corrupt in top.faults.drain(..).filter(|corrupt| !none || corrupt.code != Code::FileTooShort) {
         faults.push(corrupt);
     }
 
@@ -186,6 +191,21 @@ fn pass(db: &Db<'_>, options: ScanOptions<'_>, alone: bool, monitor: &dyn Monito
     if monitor.cancelled() { Err(Error::Cancelled) } else { Ok(scan) }
 }
 
+/// One fault in place of those of every element, where the meta page leads to a page of values and not to the root.
+fn no_root(db: &Db<'_>, top: &Buckets<'_, '_>) -> Option<Corrupt> {
+    let values = top.faults.len();
+    let only = top.found.is_empty() && top.faults.iter().all(|c| c.code == Code::ElementFlags);
+    if !only || values < 2 || !top.lost.is_empty() {
+        return None;
+    }
+    let (root, txid) = (db.meta().root, db.meta().txid);
+    let what = format!(
+        "the meta page of txid {txid} leads here as to the root, but {values} values and no bucket are below: \
+         this is another tree, as that of the keys"
+    );
+    Some(*Corrupt::new(Code::ElementFlags, At::page(root.0, db.offset_of(root)), what))
+}
+
 /// One bucket, walked: its part of the hash, itself and the buckets in it.
 struct Walked {
     crc: Crc,
@@ -194,7 +214,7 @@ struct Walked {
 
 impl Scan {
     /// Walks the buckets at the top, and joins their checksums in the order of their names.
-    fn top_buckets(&mut self, top: &[Bucket<'_, '_>], how: Keys, shared: Shared<'_>) {
+    fn top_buckets(&mut self, top: &[Bucket<'_, '_>], how: KeyDepth, shared: Shared<'_>) {
         let mut walked: Vec<_> = top.iter().map(|_| None).collect();
         // The small buckets first: what they say about compaction decides what the key bucket may hold.
         for keys in [false, true] {
@@ -216,16 +236,16 @@ impl Scan {
         &mut self,
         bucket: &Bucket<'_, '_>,
         above: &[Vec<u8>],
-        how: Keys,
+        how: KeyDepth,
         shared: Shared<'_>,
     ) -> Walked {
         let path: Vec<Vec<u8>> = above.iter().cloned().chain([bucket.name.clone()]).collect();
         let top = above.is_empty();
         let keys = top && self.is_etcd && bucket.name == b"key";
         let parts = match how {
-            Keys::History if keys => self.history(bucket, shared),
-            Keys::Live if keys => self.live(bucket, shared),
-            Keys::Pages if keys => {
+            KeyDepth::History if keys => self.history(bucket, shared),
+            KeyDepth::Live if keys => self.live(bucket, shared),
+            KeyDepth::Pages if keys => {
                 vec![
                     on_one_thread(Part::new(bucket, self.faults.limit(), Content::Nothing), bucket, shared)
                         .seen,

@@ -2,5 +2,8 @@
 
 mod corruption;
 mod flip;
+mod manifests;
+mod many;
 mod outputs;
 mod policy;
+mod sums;

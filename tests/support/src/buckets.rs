@@ -105,7 +105,7 @@ impl Buckets {
     }
 
     pub fn user(&mut self, name: &str, roles: &[&str]) {
-        let roles = roles.iter().map(|r| (*r).to_owned()).collect();
+        let roles = roles.iter().map(|r| r.as_bytes().to_vec()).collect();
         let user = User { name: name.into(), password: b"x".to_vec(), roles, options: None };
         self.put("authUsers", name.as_bytes(), &user.encode_to_vec());
     }

@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use coldbolt::bolt::writer::{Freelist, Options, Writer};
+use coldbolt::bolt::writer::{FreelistPage, Options, Writer};
 use coldbolt::codec::checksum::{fnv1a64, sha256};
 use coldbolt::words::error::At;
 
@@ -245,7 +245,7 @@ impl Image {
 /// `tree` of two levels, a stored freelist with four free pages.
 pub fn plain() -> Image {
     let mut file = Cursor::new(Vec::new());
-    let options = Options { page_size: 1024, freelist: Freelist::Stored, txid: 7, ..Options::default() };
+    let options = Options { page_size: 1024, freelist: FreelistPage::Stored, txid: 7, ..Options::default() };
     let mut writer = Writer::new(&mut file, options).unwrap();
     writer.begin_bucket(b"flat", 0).unwrap();
     // Even numbers: there is room between two keys.

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use coldbolt::codec::checksum::crc32c;
+use coldbolt::etcd::request::{InternalRaftRequest, PutRequest, RequestHeader};
 use coldbolt::raft::{ConfChange, ConfState, Entry, HardState, Snapshot, SnapshotMetadata};
 use coldbolt::snap::file::SnapFile;
 use coldbolt::wal::frame::FrameSize;
@@ -31,12 +32,25 @@ pub enum Record {
     Other(u64, Vec<u8>),
 }
 
+/// A put that nobody asked for, as a member without users takes it.
 pub fn entry(index: u64, term: u64) -> Record {
+    request(
+        index,
+        term,
+        &InternalRaftRequest {
+            header: Some(RequestHeader { id: index, ..RequestHeader::default() }),
+            put: Some(PutRequest { key: format!("key {index}").into_bytes(), ..PutRequest::default() }),
+            ..InternalRaftRequest::default()
+        },
+    )
+}
+
+pub fn request(index: u64, term: u64, request: &InternalRaftRequest) -> Record {
     Record::Entry(Entry {
         kind: Some(0),
         term: Some(term),
         index: Some(index),
-        data: Some(format!("request {index}").into_bytes()),
+        data: Some(request.encode_to_vec()),
     })
 }
 
@@ -162,9 +176,10 @@ fn payload(record: &Record) -> (u64, Vec<u8>) {
         Record::State { term, commit } => {
             (3, HardState { term: Some(*term), vote: Some(MEMBER), commit: Some(*commit) }.encode_to_vec())
         }
-        Record::Snapshot { index, term } => {
-            (5, wal::Snapshot { index: Some(*index), term: Some(*term), conf_state: None }.encode_to_vec())
-        }
+        Record::Snapshot { index, term } => (
+            5,
+            wal::SnapshotRecord { index: Some(*index), term: Some(*term), conf_state: None }.encode_to_vec(),
+        ),
         Record::Other(kind, data) => (*kind, data.clone()),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Cursor;
 
-use coldbolt::bolt::writer::{Freelist, Options, Writer};
+use coldbolt::bolt::writer::{FreelistPage, Options, Writer};
 use proptest::prelude::*;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -33,7 +33,7 @@ pub fn items() -> impl Strategy<Value = Items> {
 
 pub fn options() -> impl Strategy<Value = Options> {
     (0..7u32, any::<bool>(), 25..=100u8).prop_map(|(size, stored, fill_percent)| {
-        let freelist = if stored { Freelist::Stored } else { Freelist::Absent };
+        let freelist = if stored { FreelistPage::Stored } else { FreelistPage::Absent };
         Options { page_size: 1024 << size, freelist, txid: 9, fill_percent }
     })
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 /// The versions of bbolt that are installed.
 pub const BBOLTS: [&str; 3] = ["1.3.12", "1.4.3", "1.5.0"];
@@ -25,6 +26,23 @@ pub fn find(program: &str) -> Option<PathBuf> {
     assert!(std::env::var_os("COLDBOLT_INTEROP").is_none_or(|value| value != "required"), "{why}");
     eprintln!("skipped: {why}");
     None
+}
+
+/// `strace`, which changes what system calls do. Where it is missing or may not, as [`find`].
+pub fn strace() -> Option<Command> {
+    static USABLE: OnceLock<bool> = OnceLock::new();
+    let usable = *USABLE.get_or_init(|| {
+        Command::new("strace").args(["-o", "/dev/null", "true"]).status().is_ok_and(|status| status.success())
+    });
+    let required = std::env::var_os("COLDBOLT_INTEROP").is_some_and(|set| set == "required");
+    assert!(usable || !required, "strace is missing or may not trace");
+    if !usable {
+        println!("skipped: no usable strace");
+        return None;
+    }
+    let mut command = Command::new("strace");
+    command.args(["-f", "--seccomp-bpf", "-qq"]);
+    Some(command)
 }
 
 /// Starts a program without the caller's environment: no `ETCD_*`, no `ETCDCTL_*`.

@@ -136,6 +136,14 @@ impl Member {
     }
 }
 
+impl Member {
+    /// Ends it as a power failure does.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
 impl Drop for Member {
     fn drop(&mut self) {
         let _ = self.child.kill();

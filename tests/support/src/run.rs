@@ -122,6 +122,16 @@ impl Run {
         self
     }
 
+    /// The exit code, and parts of the answer.
+    #[track_caller]
+    pub fn shows(&self, code: i32, parts: &[&str]) -> &Run {
+        assert_eq!(self.code, code, "{self}");
+        for part in parts {
+            assert!(self.text().contains(part), "`{part}` is not in the answer of {self}");
+        }
+        self
+    }
+
     /// Good, and nothing to say.
     #[track_caller]
     pub fn good(&self) -> &str {

@@ -126,6 +126,17 @@ impl Server {
         assert!(self.answers(), "its ports were taken");
     }
 
+    /// Starts it on what is in its directory now, where it is not to come far; gives its log when it has ended.
+    pub fn fails_to_start(&mut self) -> String {
+        self.child = spawn(&self.etcd, &self.flags, self.directory.path());
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < deadline, "it did not end");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        fs::read_to_string(self.directory.path().join("log")).unwrap()
+    }
+
     /// Its peer URL.
     pub fn peer(&self) -> String {
         let at = self.flags.iter().position(|flag| flag == "--listen-peer-urls").unwrap();

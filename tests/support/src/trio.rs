@@ -11,7 +11,7 @@ pub const IDS: [u64; 3] = [MEMBER, 7, 8];
 
 /// The request of root to put a key.
 pub fn put(key: &str, value: &[u8]) -> Vec<u8> {
-    let header = RequestHeader { id: 1, username: "root".to_owned(), auth_revision: 3 };
+    let header = RequestHeader { id: 1, username: "root".into(), auth_revision: 3 };
     let put = PutRequest { key: key.into(), value: value.into(), ..PutRequest::default() };
     InternalRaftRequest { header: Some(header), put: Some(put), ..InternalRaftRequest::default() }
         .encode_to_vec()

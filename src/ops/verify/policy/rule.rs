@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::ops::verify::verdict::Verdict;
+
 /// A rule's id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -147,6 +149,16 @@ pub struct RuleResult {
 }
 
 impl RuleResult {
+    /// What the rule adds to the verdict. One that is kept adds nothing: it makes no input good that was not looked at.
+    #[must_use]
+    pub fn verdict(&self) -> Option<Verdict> {
+        match (self.severity, self.passed) {
+            (RuleSeverity::Warning, _) | (RuleSeverity::Error, Some(true)) => None,
+            (RuleSeverity::Error, Some(false)) => Some(Verdict::Bad),
+            (RuleSeverity::Error, None) => Some(Verdict::Inconclusive),
+        }
+    }
+
     /// The rule's name, and the keys it is about.
     #[must_use]
     pub fn title(&self) -> String {

@@ -20,7 +20,7 @@ use prost::Message;
 
 use super::{Break, Due, Entry, due, entry, options};
 use support::buckets::MEMBER;
-use support::member::{Member, Record, entry as raft_entry, snap_path, state};
+use support::member::{Member, Record, snap_path, state};
 use support::trio::{IDS, one};
 
 /// A member whose last entries, 21 to 24, are root's puts.
@@ -33,7 +33,7 @@ fn writing() -> Member {
 }
 
 fn root() -> InternalRaftRequest {
-    let header = RequestHeader { id: 1, username: "root".to_owned(), auth_revision: 3 };
+    let header = RequestHeader { id: 1, username: "root".into(), auth_revision: 3 };
     InternalRaftRequest { header: Some(header), ..InternalRaftRequest::default() }
 }
 
@@ -169,8 +169,7 @@ pub fn entries() -> Vec<Entry> {
             "an entry that is no request",
             Other(|| {
                 let mut member = writing();
-                let Record::Entry(bad) = raft_entry(22, 2) else { unreachable!() };
-                *member.entry(22) = bad;
+                member.entry(22).data = Some(b"request".to_vec());
                 copied(&member, "3.6.14", |_| {}, here(Code::ReplayRefused, 22))
             }),
         ),
@@ -252,8 +251,8 @@ pub fn entries() -> Vec<Entry> {
             Other(|| {
                 let mut member = writing();
                 let add = AuthUserAddRequest {
-                    name: "eve".to_owned(),
-                    password: "pw".to_owned(),
+                    name: "eve".into(),
+                    password: "pw".into(),
                     ..AuthUserAddRequest::default()
                 };
                 set(&mut member, 21, InternalRaftRequest { auth_user_add: Some(add), ..root() });
@@ -280,9 +279,9 @@ pub fn entries() -> Vec<Entry> {
                 let mut member = writing();
                 let request = V2Request {
                     id: 1,
-                    method: "PUT".to_owned(),
-                    path: "/1/key".to_owned(),
-                    val: "v".to_owned(),
+                    method: "PUT".into(),
+                    path: "/1/key".into(),
+                    val: "v".into(),
                     ..V2Request::default()
                 };
                 member.entry(21).data = Some(request.encode_to_vec());

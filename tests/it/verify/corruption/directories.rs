@@ -2,13 +2,15 @@
 
 use std::fs;
 
+use coldbolt::etcd::request::{Attributes, ClusterMemberAttrSetRequest, InternalRaftRequest, PutRequest};
 use coldbolt::words::error::At;
 use coldbolt::{Code, Severity};
+use prost::Message;
 
 use super::{Break, Due, Entry, due, entry, nowhere, verify_files};
 use support::buckets::MEMBER;
 use support::member::{
-    Files, Member, Record, conf_change, entry as raft_entry, member_json, snap, snap_path, state,
+    Files, Member, Record, conf_change, entry as raft_entry, member_json, request, snap, snap_path, state,
 };
 
 fn one(code: Code, at: At) -> Vec<Due> {
@@ -34,6 +36,13 @@ fn large_frame(files: &Files) -> (usize, usize) {
     let frames = files.frames(&files.last_wal());
     let pair = frames.windows(2).find(|pair| pair[1] - pair[0] > 3000).unwrap();
     (pair[0], pair[1])
+}
+
+/// A put of 10 MiB.
+fn long_entry(index: u64, term: u64) -> Record {
+    let value = vec![0; 10 << 20];
+    let put = PutRequest { key: b"long".to_vec(), value, ..PutRequest::default() };
+    request(index, term, &InternalRaftRequest { id: 1, put: Some(put), ..InternalRaftRequest::default() })
 }
 
 pub fn entries() -> Vec<Entry> {
@@ -201,6 +210,18 @@ pub fn entries() -> Vec<Entry> {
                 one(Code::WalCrc, At::offset(frames[1] as u64))
             }),
         ),
+        entry(
+            Code::WalLong,
+            "an entry of 10 MiB, which etcd took",
+            Other(|| {
+                let mut member = Member::good();
+                let Record::Entry(long) = long_entry(22, 2) else { unreachable!() };
+                *member.entry(22) = long;
+                // Records of segment 1: a hard state, then entries from 15 on.
+                let at = at_record(&member, 1, 8);
+                (verify_files(&member.files()), one(Code::WalLong, at))
+            }),
+        ),
         // ---- segments ----------------------------------------------------------------------------------------------
         entry(
             Code::WalSequence,
@@ -280,6 +301,94 @@ pub fn entries() -> Vec<Entry> {
                 one(Code::WalStart, nowhere().index(15))
             }),
         ),
+        entry(
+            Code::WalStart,
+            "the segment between the raft snapshot and the database is missing",
+            Made(|member| {
+                member.segments.remove(0);
+                // The record of the raft snapshot is gone with it.
+                one(Code::WalStart, nowhere().index(1))
+            }),
+        ),
+        entry(
+            Code::WalStart,
+            "the newest raft snapshot cannot be read, and the log does not reach back to an older one",
+            Other(|| {
+                let mut member = Member::good();
+                member.segments[0]
+                    .records
+                    .retain(|record| !matches!(record, Record::Entry(entry) if entry.index < Some(10)));
+                let mut files = member.files();
+                files.get(&snap_path(10, 1)).clear();
+                let empty = due(Code::SnapInvalid, At::offset(0)).as_(Severity::Warning);
+                (verify_files(&files), vec![empty, due(Code::WalStart, nowhere().index(1))])
+            }),
+        ),
+        entry(
+            Code::WalShort,
+            "a segment without a byte behind the last one, as a power cut leaves it",
+            Bytes(|files| {
+                files.0.insert("member/wal/0000000000000002-0000000000000019.wal".to_owned(), Vec::new());
+                one(Code::WalShort, nowhere())
+            }),
+        ),
+        // ---- what etcd panics at ---------------------------------------------------------------------------------------
+        entry(
+            Code::ReplayRefused,
+            "a request without id and header that the database lacks",
+            Made(|member| {
+                member.entry(22).data = Some(
+                    InternalRaftRequest { put: Some(PutRequest::default()), ..Default::default() }
+                        .encode_to_vec(),
+                );
+                one(Code::ReplayRefused, nowhere().index(22))
+            }),
+        ),
+        entry(
+            Code::ReplayRefused,
+            "a request that does not decode, in the database already: etcd takes it all the same",
+            Made(|member| {
+                member.entry(12).data = Some(b"request".to_vec());
+                one(Code::ReplayRefused, nowhere().index(12))
+            }),
+        ),
+        entry(
+            Code::ReplayRefused,
+            "a conf change whose member is another than the one it changes",
+            Made(|member| {
+                let Record::Entry(other) = conf_change(22, 2, 0, 77, &member_json(78, false)) else {
+                    unreachable!()
+                };
+                *member.entry(22) = other;
+                one(Code::ReplayRefused, nowhere().index(22))
+            }),
+        ),
+        entry(
+            Code::ReplayRefused,
+            "a conf change of a kind that is not known",
+            Made(|member| {
+                let Record::Entry(other) = conf_change(22, 2, 9, 77, &member_json(77, false)) else {
+                    unreachable!()
+                };
+                *member.entry(22) = other;
+                one(Code::ReplayRefused, nowhere().index(22))
+            }),
+        ),
+        entry(
+            Code::ReplayRefused,
+            "the attributes of a member that nobody knows, in the database already",
+            Made(|member| {
+                let attributes = Attributes { name: b"x".to_vec(), ..Attributes::default() };
+                let set = ClusterMemberAttrSetRequest { member_id: 77, member_attributes: Some(attributes) };
+                let request = InternalRaftRequest {
+                    id: 1,
+                    cluster_member_attr_set: Some(set),
+                    ..InternalRaftRequest::default()
+                };
+                member.entry(12).data = Some(request.encode_to_vec());
+                one(Code::ReplayRefused, nowhere().index(12))
+            }),
+        ),
         // ---- the database against them -----------------------------------------------------------------------------
         entry(Code::DbLag, "nothing is broken", Made(|_| one(Code::DbLag, nowhere().index(20)))),
         entry(
@@ -325,6 +434,15 @@ pub fn entries() -> Vec<Entry> {
         ),
         entry(
             Code::DbTerm,
+            "a term that a newer etcd left in a directory that 3.4 made",
+            Made(|member| {
+                member.buckets.remove("meta", b"storageVersion");
+                member.buckets.index(20, 9);
+                vec![due(Code::DbTerm, nowhere().index(20)).as_(Severity::Note)]
+            }),
+        ),
+        entry(
+            Code::DbTerm,
             "a term past the log's",
             Made(|member| {
                 member.buckets.index(20, 3);
@@ -336,7 +454,8 @@ pub fn entries() -> Vec<Entry> {
             "with a raft snapshot",
             Bytes(|files| {
                 files.0.remove("member/snap/db");
-                one(Code::DbMissing, nowhere())
+                // Neither the log nor anything else tells the version.
+                vec![due(Code::DbMissing, nowhere()), due(Code::ReplayVersion, nowhere())]
             }),
         ),
         entry(
@@ -348,7 +467,8 @@ pub fn entries() -> Vec<Entry> {
                 member.segments[0].records.retain(|r| !matches!(r, Record::Snapshot { index: 10, .. }));
                 let mut files = member.files();
                 files.0.remove("member/snap/db");
-                (verify_files(&files), vec![due(Code::DbMissing, nowhere()).as_(Severity::Warning)])
+                let missing = due(Code::DbMissing, nowhere()).as_(Severity::Warning);
+                (verify_files(&files), vec![missing, due(Code::ReplayVersion, nowhere())])
             }),
         ),
         entry(
@@ -365,7 +485,7 @@ pub fn entries() -> Vec<Entry> {
             "a byte of the newest raft snapshot: it is not said to be missing",
             Bytes(|files| {
                 *files.get(&snap_path(10, 1)).last_mut().unwrap() ^= 1;
-                one(Code::SnapCrc, At::offset(0))
+                vec![due(Code::SnapCrc, At::offset(0)).as_(Severity::Warning)]
             }),
         ),
         entry(
@@ -373,7 +493,7 @@ pub fn entries() -> Vec<Entry> {
             "no byte in it",
             Bytes(|files| {
                 files.get(&snap_path(10, 1)).clear();
-                one(Code::SnapInvalid, At::offset(0))
+                vec![due(Code::SnapInvalid, At::offset(0)).as_(Severity::Warning)]
             }),
         ),
         entry(
@@ -382,7 +502,7 @@ pub fn entries() -> Vec<Entry> {
             Bytes(|files| {
                 let bytes = files.0.remove(&snap_path(10, 1)).unwrap();
                 files.0.insert(snap_path(11, 1), bytes);
-                one(Code::SnapInvalid, nowhere())
+                vec![due(Code::SnapInvalid, nowhere()).as_(Severity::Warning)]
             }),
         ),
         entry(

@@ -1,6 +1,7 @@
 //! etcd's buckets: the history of the keys, and what the other buckets say.
 
 use coldbolt::bolt::writer::{Options, Writer};
+use coldbolt::etcd::auth::{Role, User};
 use coldbolt::words::error::At;
 use coldbolt::{Code, Severity};
 use prost::Message;
@@ -426,6 +427,37 @@ pub fn entries() -> Vec<Entry> {
             }),
         ),
         entry(
+            Code::DeletedAndPut,
+            "by one transaction, in the last revision",
+            Store(|all| {
+                all.tombstone(10, 0, "b");
+                all.kv(10, 1, "b", 10, 1, 0);
+                one(Code::DeletedAndPut, at_revision("10.1", "b"))
+            }),
+        ),
+        entry(
+            Code::DeletedAndPut,
+            "and a compaction at this very revision is unfinished",
+            Store(|all| {
+                all.tombstone(10, 0, "b");
+                all.kv(10, 1, "b", 10, 1, 0);
+                all.put("meta", b"scheduledCompactRev", &revision(10, 0, false));
+                one(Code::DeletedAndPut, at_revision("10.1", "b"))
+            }),
+        )
+        .with(&[Code::CompactionUnfinished]),
+        entry(
+            Code::CompactionUnfinished,
+            "after a revision that deleted a key and put it again, which is then kept",
+            Store(|all| {
+                all.tombstone(10, 0, "b");
+                all.kv(10, 1, "b", 10, 1, 0);
+                all.kv(11, 0, "a", 4, 3, 0);
+                all.put("meta", b"scheduledCompactRev", &revision(11, 0, false));
+                one(Code::CompactionUnfinished, nowhere())
+            }),
+        ),
+        entry(
             Code::LeaseMissing,
             "a key's lease is not there",
             Store(|all| {
@@ -484,6 +516,18 @@ pub fn entries() -> Vec<Entry> {
             }),
         ),
         entry(
+            Code::RoleNotUtf8,
+            "as etcd up to 3.6 takes it",
+            Store(|all| {
+                let user =
+                    User { name: b"bob".to_vec(), roles: vec![b"ro\xffle".to_vec()], ..User::default() };
+                all.put("authUsers", b"bob", &user.encode_to_vec());
+                let role = Role { name: b"ro\xffle".to_vec(), key_permission: Vec::new() };
+                all.put("authRoles", b"ro\xffle", &role.encode_to_vec());
+                one(Code::RoleNotUtf8, nowhere())
+            }),
+        ),
+        entry(
             Code::AlarmActive,
             "NOSPACE",
             Store(|all| {
@@ -518,6 +562,30 @@ pub fn entries() -> Vec<Entry> {
             }),
         ),
         entry(
+            Code::ValueUndecodable,
+            "a cluster version of two numbers, at which etcd up to 3.7 panics",
+            Store(|all| {
+                all.put("cluster", b"clusterVersion", b"3.6");
+                one(Code::ValueUndecodable, At::default().bucket(b"cluster").key(b"clusterVersion"))
+            }),
+        ),
+        entry(
+            Code::ValueUndecodable,
+            "a downgrade to what is no version",
+            Store(|all| {
+                all.put("cluster", b"downgrade", br#"{"target-version":"3.5","enabled":true}"#);
+                one(Code::ValueUndecodable, At::default().bucket(b"cluster").key(b"downgrade"))
+            }),
+        ),
+        entry(
+            Code::CompactionUnfinished,
+            "asked for past the last revision, which older etcds do not take for one",
+            Store(|all| {
+                all.put("meta", b"scheduledCompactRev", &revision(8_388_669, 0, false));
+                vec![due(Code::CompactionUnfinished, nowhere()).as_(Severity::Warning)]
+            }),
+        ),
+        entry(
             Code::StorageVersionUnknown,
             "3.9",
             Store(|all| {
@@ -530,7 +598,7 @@ pub fn entries() -> Vec<Entry> {
             "no version at all",
             Store(|all| {
                 all.put("meta", b"storageVersion", b"new");
-                one(Code::StorageVersionUnknown, nowhere())
+                vec![due(Code::StorageVersionUnknown, nowhere()).as_(Severity::Warning)]
             }),
         ),
     ]

@@ -4,7 +4,7 @@ use std::fs::File;
 
 use coldbolt::bolt::cursor::MAX_DEPTH;
 use coldbolt::io::Source;
-use coldbolt::ops::verify::manifest::{Against, Entry as ManifestEntry};
+use coldbolt::ops::verify::manifest::{Against, ManifestEntry};
 use coldbolt::ops::verify::{VerifyOptions, verify};
 use coldbolt::words::error::At;
 use coldbolt::words::monitor::Quiet;
@@ -310,7 +310,7 @@ pub fn entries() -> Vec<Entry> {
             Raw(|image| {
                 let at = image.payload();
                 image.bytes.push(b'\n');
-                one(Code::TrailingBytes, At::offset(at as u64))
+                one(Code::TrailingBytes, At::offset(at as u64 + 32))
             }),
         ),
         // ---- pages -------------------------------------------------------------------------------------------------

@@ -1,0 +1,43 @@
+//! How much can still be written somewhere.
+
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use rustix::fs::{StatVfs, fstatvfs, statvfs};
+
+use crate::words::error::{Error, Result, show};
+
+/// Bytes that may still be written in the directory at `dir`; `None` where the system does not tell.
+#[must_use]
+pub fn free_in(dir: &Path) -> Option<u64> {
+    statvfs(dir).ok().as_ref().map(free)
+}
+
+fn free(there: &StatVfs) -> u64 {
+    there.f_bavail.saturating_mul(there.f_frsize)
+}
+
+/// Refuses to begin with `needed` bytes where there is no room for them. It is told of `name`.
+///
+/// # Errors
+/// [`Error::Output`].
+pub(crate) fn ask(file: &File, name: &Path, needed: u64) -> Result<()> {
+    refuse(fstatvfs(file).ok().as_ref().map(free), name, needed)
+}
+
+/// The same in a directory.
+///
+/// # Errors
+/// [`Error::Output`].
+pub(crate) fn ask_in(dir: &Path, name: &Path, needed: u64) -> Result<()> {
+    refuse(free_in(dir), name, needed)
+}
+
+fn refuse(free: Option<u64>, name: &Path, needed: u64) -> Result<()> {
+    if free.is_none_or(|free| free >= needed) {
+        return Ok(());
+    }
+    let source = io::Error::new(ErrorKind::StorageFull, format!("{needed} bytes are needed"));
+    Err(Error::Output { what: show(name), source })
+}

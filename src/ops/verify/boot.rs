@@ -1,0 +1,48 @@
+//! Whether etcd starts on a directory: its log is applied in memory, by the same rules as for a copy.
+
+use super::Run;
+use super::files::Files;
+use crate::bolt::Db;
+use crate::replay::FoldOptions;
+use crate::replay::boot::fold_directory;
+use crate::replay::fold::Fold;
+use crate::words::error::{At, Error, Result, show};
+use crate::words::finding::{Code, Finding, Severity};
+use crate::words::hint::Note;
+use crate::words::monitor::Relay;
+
+impl Run<'_> {
+    /// Has the log applied in memory; what that comes to in words, or why it cannot be told.
+    pub(super) fn starts(&mut self, files: &Files<'_>) -> Result<std::result::Result<String, Note>> {
+        let Some(source) = files.empty.as_ref().or(files.database.as_ref()) else {
+            return Ok(Ok(String::new()));
+        };
+        // Of what is damaged nobody makes anything; that the database is behind, the log makes good.
+        let behind = |code| matches!(code, Code::DbBehindSnapshot | Code::DbMissing);
+        if self.found.all.worst(|code| !behind(code)) == Some(Severity::Damage) {
+            return Ok(Ok(String::new()));
+        }
+        let monitor = Relay::new(self.monitor).without_findings();
+        let folded = Db::open(source)
+            .map_err(|corrupt| Error::damaged(source.path(), corrupt))
+            .and_then(|db| fold_directory(&db, files.log(), FoldOptions::default(), &monitor));
+        match folded {
+            Ok(Fold { report, .. }) => Ok(Ok(match report.last_applied {
+                Some(last) => format!("; applied up to entry {last}, revision {}", report.revision_after),
+                None => String::new(),
+            })),
+            Err(Error::Damaged { path, corrupt }) => {
+                let finding = Finding::from_corrupt(&show(&path), *corrupt);
+                self.found.push(Finding { severity: Severity::Damage, ..finding });
+                Ok(Ok(String::new()))
+            }
+            Err(Error::Refused(refusal)) => {
+                let (text, hint) = (refusal.to_string(), refusal.hint());
+                let finding = Finding::new(Code::ReplayVersion, &source.name(), At::default(), text.clone());
+                self.found.push(finding.hint(hint));
+                Ok(Err(Note { text, hint }))
+            }
+            Err(other) => Err(other),
+        }
+    }
+}

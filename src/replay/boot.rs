@@ -1,0 +1,199 @@
+//! What etcd does with a log when it starts: it begins at a raft snapshot and takes every entry after that, also those
+//! whose effect the database has already. For those it changes nothing in the database but, up to 3.6, who is a
+//! member in memory; each must come apart all the same, or it panics, at every start.
+//!
+//! | | 3.4, 3.5, 3.6 | 3.7, 3.8 |
+//! |---|---|---|
+//! | begins after | the newest `.snap` that can be read and whose record is in the log; without one before the first entry | the last record of a snapshot that is committed |
+//! | of entries in the database | requests are decoded (in 3.4 not their header), members' attributes and the cluster's version set, conf changes made | the same, but conf changes are not judged |
+//!
+//! Source: `server/etcdserver/{bootstrap.go recoverSnapshot, server.go apply}`, `server/etcdserver/apply/uber_apply.go
+//! dispatch`, `server/storage/wal/wal.go ReadAll` @ v3.6.14 and v3.7.1; `etcdserver/server.go` @ v3.4, v3.5.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use super::apply::held::{self, Held, NO_ATTRIBUTES, V2, held, nameless, unknown_member};
+use super::apply::{self, Version};
+use super::fold::{self, Fold};
+use super::member_log::MemberLog;
+use super::membership::{Cluster, Rules, Unfit};
+use super::options::{Damage, FoldOptions};
+use crate::bolt::Db;
+use crate::etcd::Facts;
+use crate::etcd::schema::Minor;
+use crate::raft::{ConfChange, EntryView};
+use crate::wal::{Body, Read, Scan, SnapshotRecord};
+use crate::words::error::{At, Corrupt, Error, Result, show};
+use crate::words::finding::{Code, Finding, Severity};
+use crate::words::ids::{MemberId, RaftIndex};
+use crate::words::monitor::Monitor;
+
+/// Applies what the log of a data directory holds beyond its database, and looks at all else in the log that etcd
+/// takes when it starts from that directory.
+///
+/// # Errors
+/// As [`fold`](fold::fold), and [`Error::Damaged`] when etcd would not start, unless that is allowed: then it is
+/// among the findings.
+pub fn fold_directory(
+    db: &Db<'_>,
+    log: &MemberLog,
+    options: FoldOptions<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Fold> {
+    let mut fold = fold::fold(db, log, options, monitor)?;
+    let facts = apply::facts(db).map_err(|corrupt| Error::damaged(db.source().path(), corrupt))?;
+    let read = log.read(monitor)?;
+    match takes(&facts, log, read, fold.raft.version) {
+        Ok(()) => {}
+        Err(corrupt) if options.damage == Damage::Allow => {
+            let finding = Finding::from_corrupt(&show(log.place()), *corrupt);
+            fold.findings.push(Finding { severity: Severity::Damage, ..finding });
+        }
+        Err(corrupt) => return Err(Error::damaged(log.place(), corrupt)),
+    }
+    Ok(fold)
+}
+
+/// Why etcd does not take the log.
+fn takes(facts: &Facts, log: &MemberLog, read: &Read, version: Version) -> Result<(), Box<Corrupt>> {
+    let from = facts.consistent_index.unwrap_or_default();
+    let start = Start::of(facts, log, read, version);
+    reaches_back(start.index, log, read)?;
+    if start.index >= from {
+        return Ok(());
+    }
+    let (after, members) = (start.index, start.cluster);
+    let mut seen = Seen { facts, version, cluster: members };
+    let whole = log.log();
+    let rest = whole.select(after.get())?;
+    // A later entry replaces those from its index on.
+    let mut wrong: BTreeMap<RaftIndex, String> = BTreeMap::new();
+    rest.scan(Scan { after: Some(after.get()), raw: false }, &mut |_| {}, &mut |visit| {
+        if let Body::Entry { entry, kept: true } = &visit.body {
+            wrong.split_off(&entry.index);
+            if entry.index <= from
+                && let Err(why) = seen.entry(entry)
+            {
+                wrong.insert(entry.index, why);
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    match wrong.pop_first() {
+        Some((index, why)) => {
+            let what = format!(
+                "{why}; the database has this entry already, but etcd takes every entry after raft index {after} when it starts"
+            );
+            Err(Corrupt::new(Code::ReplayRefused, At::default().index(index), what))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Where etcd begins.
+struct Start {
+    /// It takes the entries after this one.
+    index: RaftIndex,
+    /// Who is a member by then.
+    cluster: Cluster,
+}
+
+impl Start {
+    fn of(facts: &Facts, log: &MemberLog, read: &Read, version: Version) -> Start {
+        if version.minor >= Minor::V37 {
+            let record = read.summary.valid_snapshots().last().map(SnapshotRecord::last_index);
+            return Start { index: record.unwrap_or_default(), cluster: Cluster::listed(facts) };
+        }
+        let Some(snap) = log.raft_snapshot(RaftIndex::new(u64::MAX), read) else {
+            return Start { index: RaftIndex::default(), cluster: Cluster::before_the_log() };
+        };
+        let conf_state = snap.snapshot.metadata.as_ref().and_then(|metadata| metadata.conf_state.as_ref());
+        // What is not the JSON of a v2 store is told where the file is judged.
+        let cluster = Cluster::of_snapshot(snap.membership().unwrap_or_default(), conf_state);
+        Start { index: snap.index(), cluster }
+    }
+}
+
+/// Refuses a log that lacks an entry between the one where etcd begins and its end. What is missing further on was
+/// found when it was read.
+fn reaches_back(start: RaftIndex, log: &MemberLog, read: &Read) -> Result<(), Box<Corrupt>> {
+    let (whole, next) = (log.log(), start.next());
+    let runs = read.terms.runs();
+    let Some(first) = runs.iter().find(|run| run.last > start.get()).map(|run| run.first) else {
+        return Ok(());
+    };
+    let there = first <= next.get();
+    if there && whole.select(start.get()).is_ok() {
+        return Ok(());
+    }
+    let goes_on = if there {
+        "none of its segments begins so early".to_owned()
+    } else {
+        format!("it goes on with entry {first}")
+    };
+    let begin = if start == RaftIndex::default() {
+        "no raft snapshot can be used, so etcd begins with the first entry of the log".to_owned()
+    } else {
+        format!("etcd begins at the raft snapshot at index {start}")
+    };
+    let what = format!(
+        "{begin}, and the log does not reach back to that: entry {next} is not there, {goes_on}; etcd does not start"
+    );
+    Err(Corrupt::new(Code::WalStart, At::default().index(next), what))
+}
+
+/// Goes through the entries that the database has.
+struct Seen<'f> {
+    facts: &'f Facts,
+    version: Version,
+    cluster: Cluster,
+}
+
+impl Seen<'_> {
+    /// Why etcd panics at an entry.
+    fn entry(&mut self, entry: &EntryView<'_>) -> Result<(), String> {
+        match held(entry)? {
+            Held::Nothing => Ok(()),
+            Held::ConfChange(change) => self.conf_change(&change),
+            Held::V2(request) => match held::v2(&request, self.version.minor)? {
+                V2::Version(version) => held::cluster_version(&version).map(drop),
+                V2::Attributes(id, _) => self.knows(id),
+                V2::Store => Ok(()),
+            },
+            Held::V3(_) if self.version.minor == Minor::V34 => Ok(()),
+            Held::V3(request) => match (nameless(&request), &request) {
+                (Some(why), _) => Err(why.to_owned()),
+                (None, request) => {
+                    if let Some(set) = &request.cluster_version_set {
+                        held::cluster_version(&set.ver).map(drop)
+                    } else if let Some(set) = &request.cluster_member_attr_set {
+                        set.member_attributes.as_ref().ok_or(NO_ATTRIBUTES)?;
+                        self.knows(MemberId::new(set.member_id))
+                    } else {
+                        Ok(())
+                    }
+                }
+            },
+        }
+    }
+
+    fn conf_change(&mut self, change: &ConfChange) -> Result<(), String> {
+        let rules = Rules { moved_learners_learn: None, outcome: Some(self.facts) };
+        match self.cluster.apply(change, rules) {
+            Err(Unfit::Panics(why)) => Err(why.to_owned()),
+            // 3.7 knows the members of the database only, in which the change was made.
+            Err(Unfit::Refused(_)) | Ok(_) => Ok(()),
+        }
+    }
+
+    /// Refuses attributes of somebody who is no member and was none: up to 3.5 by the raft snapshot and the log, later
+    /// by the database.
+    fn knows(&self, id: MemberId) -> Result<(), String> {
+        let by_log = self.cluster.members.contains_key(&id) || self.cluster.removed.contains(&id);
+        let by_database =
+            self.facts.removed_members.contains(&id) || self.facts.members.iter().any(|m| m.id == id);
+        let known = if self.version.minor < Minor::V36 { by_log } else { by_database };
+        if known { Ok(()) } else { Err(unknown_member(id)) }
+    }
+}
