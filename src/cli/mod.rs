@@ -19,6 +19,7 @@ mod input;
 mod inspect;
 mod keys;
 mod keyspace;
+mod kube;
 mod member;
 mod misc;
 mod named;
@@ -127,6 +128,8 @@ enum Command {
     Auth(facts::AuthArgs),
     Alarms(facts::AlarmsArgs),
     Members(facts::MembersArgs),
+    #[command(subcommand)]
+    Kube(kube::Command),
     /// The commands of `etcdutl snapshot`.
     #[command(subcommand)]
     Snapshot(Snapshot),
@@ -373,6 +376,7 @@ fn dispatch(command: &Command, context: &mut Context<'_>) -> Done {
         Command::Wal(Wal::Dump(args)) => wal::run(args, context),
         Command::Snap(Snap::Show(args)) => snap::run(args, context),
         Command::Bolt(command) => bolt::run(command, context),
+        Command::Kube(command) => kube::run(command, context),
         Command::Explain(args) => explain::run(args, context),
         Command::Version(args) => misc::version(args, context),
         Command::Completion(args) => misc::completion(args, context),

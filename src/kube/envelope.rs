@@ -16,10 +16,70 @@ use nom::bytes::complete::tag;
 use nom::multi::fold_many0;
 use nom::{Err, IResult, Parser};
 
+use super::cbor;
 use crate::codec::wire::{self, BadField, WireValue};
 
 /// What a stored object begins with when it is protobuf.
 pub const MAGIC: &[u8] = b"k8s\0";
+/// What a stored value begins with when it is encrypted.
+const ENCRYPTED: &[u8] = b"k8s:enc:";
+
+/// What a stored value is, by its first bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form<'a> {
+    /// An object as protobuf.
+    Protobuf(Envelope<'a>),
+    /// An object as JSON: all of the value.
+    Json(&'a [u8]),
+    /// An object as CBOR: all of the value.
+    Cbor(&'a [u8]),
+    /// Something that is encrypted.
+    Encrypted(Encrypted<'a>),
+    /// None of these.
+    Other(&'a [u8]),
+}
+
+impl<'a> Form<'a> {
+    /// Tells what a value is.
+    ///
+    /// # Errors
+    /// The offset of the first field that cannot be, of what begins as an object in protobuf.
+    pub fn of(value: &'a [u8]) -> Result<Form<'a>, BadField> {
+        if let Some(envelope) = Envelope::parse(value)? {
+            return Ok(Form::Protobuf(envelope));
+        }
+        Ok(match value {
+            [b'{', ..] => Form::Json(value),
+            _ if value.starts_with(cbor::MAGIC) => Form::Cbor(value),
+            _ => Encrypted::parse(value).map_or(Form::Other(value), Form::Encrypted),
+        })
+    }
+}
+
+/// A value that was encrypted before it was stored: `k8s:enc:PROVIDER:VERSION:NAME:`, then bytes. With `kms` the name
+/// is that of the provider in the API server's configuration, with the others that of the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Encrypted<'a> {
+    /// As `aescbc`.
+    pub provider: &'a str,
+    /// As `v1`.
+    pub version: &'a str,
+    /// Of the key, or of the provider.
+    pub name: &'a str,
+    /// What is behind the prefix.
+    pub data: &'a [u8],
+}
+
+impl<'a> Encrypted<'a> {
+    /// Parses a stored value; `None` if it has no such prefix.
+    #[must_use]
+    pub fn parse(value: &'a [u8]) -> Option<Encrypted<'a>> {
+        let mut parts = value.strip_prefix(ENCRYPTED)?.splitn(4, |byte| *byte == b':');
+        let mut text = || std::str::from_utf8(parts.next()?).ok();
+        let (provider, version, name) = (text()?, text()?, text()?);
+        Some(Encrypted { provider, version, name, data: parts.next()? })
+    }
+}
 
 /// `runtime.Unknown`, all of it borrowed. What is not on the wire is empty.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -134,6 +194,21 @@ mod tests {
         for value in [&b""[..], b"k8s", b"k8s:enc:aescbc:v1:k:", b"{}", b"\xd9\xd9\xf7"] {
             assert_eq!(Envelope::parse(value), Ok(None), "{}", value.escape_ascii());
         }
+    }
+
+    #[test]
+    fn a_value_is_told_by_its_first_bytes_and_never_by_bytes_inside_it() {
+        assert!(matches!(Form::of(POD), Ok(Form::Protobuf(_))));
+        assert_eq!(Form::of(b"{\"k8s\0"), Ok(Form::Json(b"{\"k8s\0")));
+        assert_eq!(Form::of(b"\xd9\xd9\xf7\xa0"), Ok(Form::Cbor(b"\xd9\xd9\xf7\xa0")));
+        for other in
+            [&b""[..], b"1234", b" {}", b"k8s", b"k8s:enc:", b"k8s:enc:aescbc:v1:key", b"k8s:enc:\xff:v1:k:x"]
+        {
+            assert_eq!(Form::of(other), Ok(Form::Other(other)), "{}", other.escape_ascii());
+        }
+        let encrypted = Encrypted { provider: "kms", version: "v2", name: "2025-q1.b", data: b"{:k8s\0" };
+        assert_eq!(Form::of(b"k8s:enc:kms:v2:2025-q1.b:{:k8s\0"), Ok(Form::Encrypted(encrypted)));
+        assert_eq!(Form::of(b"k8s\0\x12\x05ab"), Err(BadField(4)));
     }
 
     #[test]

@@ -20,6 +20,8 @@ mod judged;
 mod keyspace;
 mod keyspace_fold;
 mod keyspace_model;
+mod kube;
+mod kube_recorded;
 mod model;
 mod outputs;
 mod rank;

@@ -1,0 +1,272 @@
+use std::ops::ControlFlow;
+
+use clap::ValueEnum;
+use coldbolt::kube::cluster::{Cluster, Item, Scope};
+use coldbolt::kube::decode::{NoObject, Object};
+use coldbolt::kube::resource::Resource;
+use coldbolt::kube::secret::Redactor;
+use coldbolt::kube::selector::Selector;
+use jiff::Timestamp;
+
+use super::super::keyspace::keep;
+use super::super::{Context, Done, Fail, Verdict};
+use super::Common;
+use super::print::{Printer, Shown};
+
+/// Get objects as kubectl does: KIND is a kind, plural, singular or short name, with its group if need be
+/// (deployments.apps), several separated by commas, KIND/NAME, `all`, or `all-kinds` for every object there is.
+///
+/// yaml and json are what kubectl prints of the same object, down to the byte; --as-stored leaves out what an API
+/// server adds. Objects are of the version that is stored: an API server may prefer another one. The data of Secrets
+/// is redacted. What cannot be decoded, as it is encrypted, is named by its key, and the exit code is then 4.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  coldbolt kube get backup.db deploy -A
+  coldbolt kube get backup.db cm/settings -n shop -o yaml
+  coldbolt kube get backup.db secrets -n shop -o yaml --show-secrets
+  coldbolt kube get backup.db all-kinds -o ndjson
+  coldbolt kube get backup.db pods -A --deleted")]
+pub struct Args {
+    #[command(flatten)]
+    common: Common,
+    /// What kind of objects.
+    #[arg(value_name = "KIND")]
+    kind: String,
+    /// Only those of these names.
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// In this namespace.
+    #[arg(short, long, default_value = "default", value_name = "NAMESPACE")]
+    namespace: String,
+    /// In all namespaces.
+    #[arg(short = 'A', long)]
+    pub all_namespaces: bool,
+    /// With these labels, as `app=web,tier!=db`.
+    #[arg(short = 'l', long, default_value = "", value_name = "SELECTOR")]
+    selector: String,
+    /// Format of the answer.
+    #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
+    pub output: Output,
+    /// Objects that are deleted, as they were last, and when that was.
+    #[arg(long)]
+    deleted: bool,
+    /// As the value is stored: nothing added, nothing converted, fields in their order (in json).
+    #[arg(long)]
+    pub as_stored: bool,
+    /// Show metadata.managedFields.
+    #[arg(long)]
+    pub show_managed_fields: bool,
+    /// Show the data of Secrets.
+    #[arg(long)]
+    pub show_secrets: bool,
+    /// Hash what is redacted without a key: comparable between runs, and a short secret can be found by trying.
+    #[arg(long, conflicts_with = "show_secrets")]
+    plain_hashes: bool,
+    /// Count AGE to this time [default: the newest in the file].
+    #[arg(long, value_name = "TIME")]
+    pub now: Option<Timestamp>,
+    /// Leave out the header of tables.
+    #[arg(long)]
+    pub no_headers: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// Columns as kubectl has them.
+    Table,
+    /// The same with more of them.
+    Wide,
+    /// YAML, several objects as a List.
+    Yaml,
+    /// JSON, several objects as a List.
+    Json,
+    /// `kind.group/name` a line.
+    Name,
+    /// One line of JSON an object.
+    Ndjson,
+}
+
+/// Objects of one kind that are asked for; of none: of all kinds.
+struct Wanted {
+    resource: Option<Resource>,
+    names: Vec<String>,
+}
+
+pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
+    let monitor = context.monitor;
+    let selector = Selector::parse(&args.selector).map_err(|part| {
+        Fail::Usage(format!("-l {:?}: {part:?} is no requirement of labels", args.selector))
+    })?;
+    args.common.file.with(context, |store, out| {
+        let cluster = Cluster::open(store.at(Some(args.common.rev))?, args.common.etcd_prefix.as_deref())?;
+        let wanted = wanted(args, &cluster)?;
+        let several = wanted.len() > 1 || wanted.iter().any(|wanted| wanted.names.len() != 1);
+        let mut printer = Printer::new(args, &cluster, out, several)?;
+        let reader = Reader { args, cluster: &cluster, selector: &selector, redactor: redactor(args) };
+        let (mut undecoded, mut missing) = (0u64, Vec::new());
+        for wanted in &wanted {
+            let prefixed = several_kinds(&args.kind, wanted);
+            printer.begin(wanted.resource.as_ref(), prefixed)?;
+            let found = reader.read(wanted, &mut printer, &mut undecoded)?;
+            missing.extend(wanted.names.iter().filter(|name| !found.contains(*name)).map(|name| {
+                let kind =
+                    wanted.resource.as_ref().map_or_else(String::new, |resource| resource.plural.clone());
+                format!("Error: {kind} {name:?} not found")
+            }));
+        }
+        let shown = printer.end()?;
+        if let Some(now) = printer.counted_to() {
+            monitor.say(&format!("AGE is counted to {now}, the newest time in the file"));
+        }
+        missing.iter().for_each(|line| monitor.say(line));
+        if undecoded > 0 {
+            monitor.say(&format!("{undecoded} objects could not be decoded: they are shown by their keys"));
+        }
+        if shown == 0 && missing.is_empty() {
+            let here = reader.namespace(wanted.first().and_then(|wanted| wanted.resource.as_ref()));
+            monitor.say(&here.map_or_else(
+                || "No resources found".to_owned(),
+                |namespace| format!("No resources found in {namespace} namespace."),
+            ));
+        }
+        Ok(match (missing.is_empty(), undecoded) {
+            (false, _) => Verdict::Bad,
+            (true, 0) => Verdict::Good,
+            (true, _) => Verdict::Inconclusive,
+        })
+    })
+}
+
+/// Whether kubectl would write the kind before each name.
+fn several_kinds(kind: &str, wanted: &Wanted) -> bool {
+    kind.contains(',') || kind == "all" || wanted.resource.is_none()
+}
+
+fn redactor(args: &Args) -> Option<Redactor> {
+    match (args.show_secrets, args.plain_hashes) {
+        (true, _) => None,
+        (false, true) => Some(Redactor::plain()),
+        (false, false) => Some(Redactor::keyed()),
+    }
+}
+
+fn wanted(args: &Args, cluster: &Cluster<'_>) -> Result<Vec<Wanted>, Fail> {
+    let mut wanted = Vec::new();
+    for word in args.kind.split(',') {
+        let (word, name) =
+            word.split_once('/').map_or((word, None), |(word, name)| (word, Some(name.to_owned())));
+        let mut names = args.names.clone();
+        names.extend(name);
+        let categories =
+            cluster.resources().iter().filter(|r| r.categories.iter().any(|category| category == word));
+        let mut of_category: Vec<_> = categories.collect();
+        if word == "all-kinds" {
+            wanted.push(Wanted { resource: None, names });
+        } else if let Some(resource) = cluster.resource(word) {
+            wanted.push(Wanted { resource: Some(resource.clone()), names });
+        } else if !of_category.is_empty() {
+            let order = |resource: &Resource| {
+                let place = coldbolt::kube::resource::ALL.iter().position(|name| *name == resource.plural);
+                (place.unwrap_or(usize::MAX), resource.group.clone(), resource.plural.clone())
+            };
+            of_category.sort_by_key(|resource| order(resource));
+            of_category.dedup_by(|a, b| a.path() == b.path());
+            wanted.extend(
+                of_category.into_iter().map(|r| Wanted { resource: Some(r.clone()), names: names.clone() }),
+            );
+        } else if let Some(resource) = undefined(word) {
+            wanted.push(Wanted { resource: Some(resource), names });
+        } else {
+            let what = format!(
+                "no kind is called {word:?}; those that are there: coldbolt kube kinds {}",
+                cluster.view().store().source().name()
+            );
+            return Err(Fail::Refused(what));
+        }
+    }
+    Ok(wanted)
+}
+
+/// A custom resource whose definition is not there, by its full name: `crontabs.stable.example.com`.
+fn undefined(word: &str) -> Option<Resource> {
+    let (plural, group) = word.split_once('.').filter(|(_, group)| group.contains('.'))?;
+    Some(Resource {
+        group: group.to_owned(),
+        kind: String::new(),
+        plural: plural.to_owned(),
+        singular: plural.to_owned(),
+        short: Vec::new(),
+        categories: Vec::new(),
+        namespaced: true,
+        group_in_key: true,
+    })
+}
+
+struct Reader<'r> {
+    args: &'r Args,
+    cluster: &'r Cluster<'r>,
+    selector: &'r Selector,
+    redactor: Option<Redactor>,
+}
+
+impl Reader<'_> {
+    /// The namespace that is looked into; `None` for all, and for what is in none.
+    fn namespace(&self, resource: Option<&Resource>) -> Option<&str> {
+        let namespaced = resource.is_some_and(|resource| resource.namespaced);
+        (namespaced && !self.args.all_namespaces).then_some(&*self.args.namespace)
+    }
+
+    /// Prints what is wanted; the names that were there.
+    fn read(
+        &self,
+        wanted: &Wanted,
+        printer: &mut Printer<'_, '_>,
+        undecoded: &mut u64,
+    ) -> Result<Vec<String>, Fail> {
+        let (mut found, mut done) = (Vec::new(), Ok(()));
+        let resource = wanted.resource.as_ref();
+        let scope = Scope { resource, namespace: self.namespace(resource), deleted: self.args.deleted };
+        self.cluster.each(&scope, &mut |item| {
+            let Some(key) = self.cluster.key(&item.kv.key).object() else { return ControlFlow::Continue(()) };
+            if self.args.deleted != item.deleted.is_some() {
+                return ControlFlow::Continue(());
+            }
+            let name = key.name.to_owned();
+            if !wanted.names.is_empty() && !wanted.names.contains(&name) {
+                return ControlFlow::Continue(());
+            }
+            let Some(shown) = self.shown(&item) else { return ControlFlow::Continue(()) };
+            if !wanted.names.is_empty() {
+                found.push(name);
+            }
+            *undecoded += u64::from(shown.object.is_err());
+            keep(&mut done, printer.print(shown).map_err(Fail::from))
+        })?;
+        done.map(|()| found)
+    }
+
+    /// The object as it is to be shown; `None` if its labels are not those wanted.
+    fn shown<'i>(&self, item: &'i Item) -> Option<Shown<'i>> {
+        let object: Result<Object, NoObject<'_>> = match Object::decode(&item.kv.value) {
+            Ok(mut object) => {
+                if !self
+                    .selector
+                    .matches(object.json.get("metadata").and_then(|metadata| metadata.get("labels")))
+                {
+                    return None;
+                }
+                if !self.args.as_stored {
+                    self.cluster.serve(&mut object, item.kv.mod_revision);
+                }
+                if let Some(redactor) = &self.redactor {
+                    redactor.redact(&mut object);
+                }
+                Ok(object)
+            }
+            Err(_) if !self.args.selector.is_empty() => return None,
+            Err(why) => Err(why),
+        };
+        Some(Shown { item, object })
+    }
+}

@@ -1,0 +1,406 @@
+//! The objects of a keyspace, at one of its revisions.
+//!
+//! ```
+//! use std::ops::ControlFlow;
+//!
+//! use coldbolt::kube::cluster::{Cluster, Scope};
+//! use coldbolt::store::{Store, StoreOptions};
+//! use coldbolt::words::monitor::Quiet;
+//!
+//! # fn main() -> coldbolt::Result<()> {
+//! let store = Store::open("fixtures/etcd-3.7.1/snapshot.db", &StoreOptions::default(), &Quiet)?;
+//! let cluster = Cluster::open(store.at(None)?, None)?;
+//! let config_maps = cluster.resource("cm").expect("one of Kubernetes' own");
+//! let mut names = Vec::new();
+//! cluster.each(&Scope::of(config_maps), &mut |item| {
+//!     names.extend(cluster.key(&item.kv.key).object().map(|key| key.name.to_owned()));
+//!     ControlFlow::Continue(())
+//! })?;
+//! assert!(!names.is_empty());
+//! # Ok(())
+//! # }
+//! ```
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use serde_json::Value;
+
+use super::decode::{Encoding, NoObject, Object};
+use super::key::{KeyKind, PREFIXES};
+use super::resource::{self, Resource};
+use super::serve::serve;
+use super::table::PrinterColumn;
+use crate::etcd::KeyRange;
+use crate::store::{EventKind, OwnedKeyValue, View};
+use crate::words::error::Result;
+
+/// Definitions of custom resources that are read; a cluster has some hundreds.
+const DEFINITIONS: usize = 10_000;
+
+/// The objects of a keyspace.
+pub struct Cluster<'v> {
+    view: View<'v>,
+    prefixes: Vec<String>,
+    resources: Vec<Resource>,
+    /// Of custom resources: by group, kind and version.
+    schemas: BTreeMap<(String, String, String), Value>,
+    columns: BTreeMap<(String, String, String), Vec<PrinterColumn>>,
+}
+
+/// Which objects.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Scope<'s> {
+    /// Of this resource; of all.
+    pub resource: Option<&'s Resource>,
+    /// In this namespace; in all and none.
+    pub namespace: Option<&'s str>,
+    /// Also those that are deleted, as far as a version of them is still stored.
+    pub deleted: bool,
+}
+
+impl<'s> Scope<'s> {
+    /// All of a resource.
+    #[must_use]
+    pub fn of(resource: &'s Resource) -> Scope<'s> {
+        Scope { resource: Some(resource), ..Scope::default() }
+    }
+}
+
+/// A stored object, not yet decoded.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// Its key and value; of what is deleted the last ones.
+    pub kv: OwnedKeyValue,
+    /// When it was deleted.
+    pub deleted: Option<i64>,
+}
+
+/// What is stored of one kind in one version.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
+pub struct KindReport {
+    /// The group; empty for the core group.
+    pub group: String,
+    /// The version in which it is stored; empty where only the keys are readable.
+    pub version: String,
+    /// The kind; of what is encrypted as its key tells.
+    pub kind: String,
+    /// The resource, as the keys have it.
+    pub resource: String,
+    /// Whether its objects are in namespaces.
+    pub namespaced: bool,
+    /// Live objects.
+    pub objects: u64,
+    /// Versions that are stored of them and of deleted ones, deletions included.
+    pub stored_versions: u64,
+    /// Bytes of all these, keys and values.
+    pub bytes: u64,
+    /// How they are encoded, with the number of objects.
+    pub encodings: BTreeMap<String, u64>,
+    /// Objects with fields that are not known.
+    pub unknown_fields: u64,
+    /// Objects that could not be decoded.
+    pub undecoded: u64,
+}
+
+/// What the keys of an API server are.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
+pub struct KindsReport {
+    /// By resource, group and version.
+    pub kinds: Vec<KindReport>,
+    /// Keys that an API server keeps for itself.
+    pub bookkeeping: u64,
+    /// Other keys.
+    pub other: u64,
+    /// Objects whose key says something else than they do.
+    pub misplaced: u64,
+}
+
+impl<'v> Cluster<'v> {
+    /// Reads which custom resources there are. Objects lie behind `prefix`, or where they are found: behind one of
+    /// [`PREFIXES`] or what else stands before `/namespaces/default`.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`](crate::Error::Damaged) when pages cannot be read.
+    pub fn open(view: View<'v>, prefix: Option<&str>) -> Result<Cluster<'v>> {
+        let prefixes = match prefix {
+            Some(prefix) => vec![format!("/{}", prefix.trim_matches('/'))],
+            None => detect(view)?,
+        };
+        let resources = resource::built_in();
+        let mut cluster =
+            Cluster { view, prefixes, resources, schemas: BTreeMap::new(), columns: BTreeMap::new() };
+        let mut found = Vec::new();
+        if let Some(definitions) = cluster.resource("customresourcedefinitions.apiextensions.k8s.io") {
+            cluster.each(&Scope::of(definitions), &mut |item| {
+                if let Ok(mut object) = Object::decode(&item.kv.value) {
+                    serve(&mut object, item.kv.mod_revision, None);
+                    found.push(Value::Object(object.json));
+                }
+                if found.len() < DEFINITIONS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            })?;
+        }
+        found.iter().for_each(|definition| cluster.define(definition));
+        Ok(cluster)
+    }
+
+    fn define(&mut self, definition: &Value) {
+        let Some(resource) = Resource::of_definition(definition) else { return };
+        let versions = definition.pointer("/spec/versions").and_then(Value::as_array);
+        for version in versions.into_iter().flatten() {
+            let Some(name) = version.get("name").and_then(Value::as_str) else { continue };
+            let key = (resource.group.clone(), resource.kind.clone(), name.to_owned());
+            self.columns.insert(key.clone(), PrinterColumn::of_version(version));
+            self.schemas
+                .extend(version.pointer("/schema/openAPIV3Schema").map(|schema| (key, schema.clone())));
+        }
+        self.resources.push(resource);
+    }
+
+    /// The keyspace.
+    #[must_use]
+    pub fn view(&self) -> View<'v> {
+        self.view
+    }
+
+    /// The resources: Kubernetes' own and those that are defined.
+    #[must_use]
+    pub fn resources(&self) -> &[Resource] {
+        &self.resources
+    }
+
+    /// The resource that is called so.
+    #[must_use]
+    pub fn resource(&self, word: &str) -> Option<&Resource> {
+        self.resources.iter().find(|resource| resource.is_called(word))
+    }
+
+    /// Takes a key apart.
+    #[must_use]
+    pub fn key<'k>(&self, key: &'k [u8]) -> KeyKind<'k> {
+        KeyKind::parse(key, &self.prefixes)
+    }
+
+    /// The object as an API server would answer it.
+    pub fn serve(&self, object: &mut Object, mod_revision: i64) {
+        let schema = if self.schemas.is_empty() { None } else { self.schemas.get(&kind_of(object)) };
+        serve(object, mod_revision, schema);
+    }
+
+    /// The columns that a custom resource has by its definition.
+    #[must_use]
+    pub fn columns(&self, object: &Object) -> Option<&[PrinterColumn]> {
+        self.columns.get(&kind_of(object)).map(Vec::as_slice)
+    }
+
+    /// Hands out the objects in order of their keys, prefix by prefix, until `take` breaks off.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`](crate::Error::Damaged) when pages cannot be read.
+    pub fn each(&self, scope: &Scope<'_>, take: &mut dyn FnMut(Item) -> ControlFlow<()>) -> Result<()> {
+        for prefix in &self.prefixes {
+            let mut path = format!("{prefix}/");
+            if let Some(resource) = scope.resource {
+                path.push_str(&resource.path());
+                path.push('/');
+                if let Some(namespace) = scope.namespace {
+                    path.push_str(namespace);
+                    path.push('/');
+                }
+            }
+            let mut inside = |item: Item| {
+                let namespace = self.key(&item.kv.key).object().and_then(|key| key.namespace);
+                if scope.namespace.is_some() && namespace != scope.namespace {
+                    return ControlFlow::Continue(());
+                }
+                take(item)
+            };
+            let flow = if scope.deleted {
+                self.with_deleted(path.as_bytes(), &mut inside)?
+            } else {
+                self.live(path.as_bytes(), &mut inside)?
+            };
+            if flow.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn live(&self, prefix: &[u8], take: &mut dyn FnMut(Item) -> ControlFlow<()>) -> Result<ControlFlow<()>> {
+        for kv in self.view.items(KeyRange::prefix(prefix)) {
+            if take(Item { kv: kv?, deleted: None }).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// The last version of what is deleted is looked for in one walk, and kept in memory.
+    fn with_deleted(
+        &self,
+        prefix: &[u8],
+        take: &mut dyn FnMut(Item) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>> {
+        let range = KeyRange::prefix(prefix);
+        let mut last: BTreeMap<Vec<u8>, Option<OwnedKeyValue>> = BTreeMap::new();
+        for state in self.view.keys(range.clone()).with_deleted() {
+            let state = state?;
+            if state.deleted {
+                last.insert(state.key.to_vec(), None);
+            }
+        }
+        if !last.is_empty() {
+            let until = Some(self.view.revision());
+            self.view.store().events(None, until, Some(&range), &mut |event| {
+                if event.kind == EventKind::Put
+                    && let Some(kept) = last.get_mut(event.kv.key)
+                {
+                    *kept = Some(event.kv.into());
+                }
+                ControlFlow::Continue(())
+            })?;
+        }
+        for state in self.view.keys(range).with_deleted() {
+            let state = state?;
+            let item = if state.deleted {
+                let Some(kv) = last.remove(&*state.key).flatten() else { continue };
+                Item { kv, deleted: Some(state.revision.main) }
+            } else {
+                Item { kv: self.view.read(&state)?, deleted: None }
+            };
+            if take(item).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Counts what is there, by kind and version.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`](crate::Error::Damaged) when pages cannot be read.
+    pub fn kinds(&self) -> Result<KindsReport> {
+        let (mut report, mut rows) = (KindsReport::default(), BTreeMap::new());
+        let mut window = crate::io::Window::scattered();
+        for state in self.view.keys(KeyRange::all()).with_deleted() {
+            let state = state?;
+            let key = match self.key(&state.key) {
+                KeyKind::Object(key) => key,
+                KeyKind::Bookkeeping(_) => {
+                    report.bookkeeping = report.bookkeeping.saturating_add(u64::from(!state.deleted));
+                    continue;
+                }
+                KeyKind::Other => {
+                    report.other = report.other.saturating_add(u64::from(!state.deleted));
+                    continue;
+                }
+            };
+            let resource = self.resources.iter().find(|resource| {
+                resource.plural == key.resource
+                    && if resource.group_in_key {
+                        key.group == Some(&resource.group)
+                    } else {
+                        key.group.is_none()
+                    }
+            });
+            let mut row = KindReport { resource: key.resource.to_owned(), ..KindReport::default() };
+            row.group = key.group.or(resource.map(|r| &*r.group)).unwrap_or_default().to_owned();
+            row.kind = resource.map_or_else(String::new, |resource| resource.kind.clone());
+            row.namespaced = resource.map_or(key.namespace.is_some(), |resource| resource.namespaced);
+            if !state.deleted {
+                let misplaced = self.view.value(&state, &mut window, |value| row.look(value, &key))?;
+                report.misplaced = report.misplaced.saturating_add(u64::from(misplaced));
+            }
+            row.stored_versions = state.revisions;
+            row.bytes = state.bytes;
+            let at = (row.resource.clone(), row.group.clone(), row.version.clone(), row.kind.clone());
+            match rows.get_mut(&at) {
+                None => drop(rows.insert(at, row)),
+                Some(sum) => KindReport::add(sum, row),
+            }
+        }
+        report.kinds = merged(rows.into_values());
+        Ok(report)
+    }
+}
+
+fn kind_of(object: &Object) -> (String, String, String) {
+    (object.group().to_owned(), object.kind.clone(), object.version().to_owned())
+}
+
+impl KindReport {
+    /// Looks at a live object; whether it says that it is of another place.
+    fn look(&mut self, value: &[u8], key: &super::key::ObjectKey<'_>) -> bool {
+        self.objects = 1;
+        let encoding = match Object::decode(value) {
+            Ok(object) => {
+                self.group = object.group().to_owned();
+                self.version = object.version().to_owned();
+                self.kind.clone_from(&object.kind);
+                let unknown = !object.known || object.unknown.iter().any(|field| !field.is_empty());
+                self.unknown_fields = u64::from(unknown);
+                self.encodings.insert(object.encoding.name().to_owned(), 1);
+                return !key.agrees(&object);
+            }
+            Err(NoObject::Encrypted(encrypted)) => format!("encrypted ({})", encrypted.provider),
+            Err(NoObject::Other) => "other".to_owned(),
+            Err(NoObject::Bad(encoding, _)) => format!("{} (broken)", Encoding::name(encoding)),
+        };
+        self.undecoded = 1;
+        self.encodings.insert(encoding, 1);
+        false
+    }
+
+    fn add(&mut self, other: KindReport) {
+        for (sum, more) in [
+            (&mut self.objects, other.objects),
+            (&mut self.stored_versions, other.stored_versions),
+            (&mut self.bytes, other.bytes),
+            (&mut self.unknown_fields, other.unknown_fields),
+            (&mut self.undecoded, other.undecoded),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+        for (encoding, more) in other.encodings {
+            let sum = self.encodings.entry(encoding).or_default();
+            *sum = sum.saturating_add(more);
+        }
+    }
+}
+
+/// What only has a key, as it is encrypted or deleted, goes with the readable ones of its resource, if all of these are
+/// of one kind and version.
+fn merged(rows: impl Iterator<Item = KindReport>) -> Vec<KindReport> {
+    let (readable, mut others): (Vec<_>, Vec<_>) = rows.partition(|row| !row.version.is_empty());
+    let mut merged = readable;
+    for other in others.drain(..) {
+        let mut same =
+            merged.iter_mut().filter(|row| row.resource == other.resource && !row.version.is_empty());
+        match (same.next(), same.next()) {
+            (Some(row), None) => row.add(other),
+            _ => merged.push(other),
+        }
+    }
+    merged.sort_by(|a, b| {
+        (&a.group, &a.resource, &a.version, &a.kind).cmp(&(&b.group, &b.resource, &b.version, &b.kind))
+    });
+    merged
+}
+
+/// The prefixes that objects lie behind. Every cluster has the namespace `default`.
+fn detect(view: View<'_>) -> Result<Vec<String>> {
+    let mut found: Vec<String> = Vec::new();
+    for state in view.keys(KeyRange::all()) {
+        let state = state?;
+        let Ok(key) = std::str::from_utf8(&state.key) else { continue };
+        let known = PREFIXES
+            .iter()
+            .find(|prefix| key.strip_prefix(**prefix).is_some_and(|rest| rest.starts_with('/')));
+        let prefix = known.copied().or_else(|| key.strip_suffix("/namespaces/default"));
+        if let Some(prefix) = prefix.filter(|prefix| !found.iter().any(|known| known == prefix)) {
+            found.push(prefix.to_owned());
+        }
+    }
+    Ok(found)
+}

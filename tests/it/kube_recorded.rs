@@ -1,0 +1,232 @@
+//! Kubernetes objects of real API servers, beside what Go's own types and the real kubectl made of them.
+//!
+//! `fixtures/kube` has a pick. `COLDBOLT_KUBE` names a directory with more: one directory a cluster, and files
+//! `synthetic-*.ndjson.gz`, as `fixtures/kube/README.md` describes them.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use coldbolt::io::Source;
+use coldbolt::kube::cluster::Cluster;
+use coldbolt::kube::decode::{NoObject, Object};
+use coldbolt::kube::json::{self, Layout};
+use coldbolt::kube::serve::hide_managed_fields;
+use coldbolt::kube::yaml;
+use coldbolt::store::{EventKind, Store, StoreOptions};
+use coldbolt::words::monitor::Quiet;
+use flate2::read::GzDecoder;
+use serde_json::Value;
+use support::{Input, coldbolt, fixture};
+
+const AS_STORED: Layout = Layout { indent: false, sorted: false };
+
+/// The directories with clusters, and whether it is the whole of one.
+fn clusters() -> Vec<PathBuf> {
+    let more = std::env::var_os("COLDBOLT_KUBE").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+    let dirs = [Some(fixture("kube")), more].into_iter().flatten();
+    let inside = dirs.flat_map(|dir| std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()));
+    inside.filter(|path| path.join("snapshot.db.gz").exists()).collect()
+}
+
+fn lines(path: &Path) -> Vec<Value> {
+    let file = BufReader::new(GzDecoder::new(File::open(path).unwrap()));
+    file.lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect()
+}
+
+fn unpacked(path: &Path) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    GzDecoder::new(File::open(path).unwrap()).read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+/// What differs, by name; and how many were compared.
+#[derive(Default)]
+struct Compared {
+    equal: usize,
+    differ: Vec<String>,
+}
+
+impl Compared {
+    fn take(&mut self, name: &str, ours: &str, due: &str) {
+        if ours == due {
+            self.equal += 1;
+            return;
+        }
+        let at = ours.bytes().zip(due.bytes()).take_while(|(a, b)| a == b).count();
+        let around = |text: &str| {
+            let range = at.saturating_sub(60).min(text.len())..(at + 80).min(text.len());
+            String::from_utf8_lossy(&text.as_bytes()[range]).into_owned()
+        };
+        self.differ.push(format!(
+            "{name} at byte {at}:\n  ours {:?}\n  due  {:?}",
+            around(ours),
+            around(due)
+        ));
+    }
+
+    fn judge(self, what: &str, at_least: usize) {
+        let Compared { equal, differ } = self;
+        eprintln!("{what}: {equal} equal, {} differ", differ.len());
+        assert!(differ.is_empty(), "{what}: {} differ:\n{}", differ.len(), differ.join("\n"));
+        assert!(equal >= at_least, "{what}: only {equal} compared");
+    }
+}
+
+/// The object as it is stored, or the prefix of what is encrypted.
+fn decoded(value: &[u8]) -> String {
+    match Object::decode(value) {
+        Ok(object) => {
+            assert!(object.known && object.unknown.is_empty() && object.remarks.is_empty(), "{object:?}");
+            json::object_text(&object.json, AS_STORED)
+        }
+        Err(NoObject::Encrypted(by)) => format!("k8s:enc:{}:{}:{}:", by.provider, by.version, by.name),
+        Err(why) => format!("{why:?}"),
+    }
+}
+
+#[test]
+fn objects_of_every_kind_decode_as_gos_own_types_decode_them() {
+    let more = std::env::var_os("COLDBOLT_KUBE").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+    for dir in [Some(fixture("kube")), more].into_iter().flatten() {
+        for path in std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if !name.starts_with("synthetic-") {
+                continue;
+            }
+            let mut compared = Compared::default();
+            for line in lines(&path) {
+                let value = BASE64_STANDARD.decode(line["value"].as_str().unwrap()).unwrap();
+                let name = format!("{} {}", line["apiVersion"], line["kind"]);
+                compared.take(&name, &decoded(&value), &json::text(&line["json"], AS_STORED));
+            }
+            compared.judge(&name, 120);
+        }
+    }
+}
+
+/// Every version of every key that a store holds, deletions as `None`.
+fn versions(store: &Store<'_>) -> BTreeMap<(String, i64), Option<Vec<u8>>> {
+    let mut versions = BTreeMap::new();
+    store
+        .events(None, None, None, &mut |event| {
+            let key = String::from_utf8(event.kv.key.to_vec()).unwrap();
+            let value = (event.kind == EventKind::Put).then(|| event.kv.value.to_vec());
+            versions.insert((key, event.revision.main), value);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    versions
+}
+
+fn store(dir: &Path) -> Store<'static> {
+    let source = Source::from_bytes("snapshot.db", unpacked(&dir.join("snapshot.db.gz")));
+    Store::open(&source, &StoreOptions::default(), &Quiet).unwrap()
+}
+
+#[test]
+fn every_stored_version_decodes_as_gos_own_types_decode_it() {
+    let clusters = clusters();
+    assert!(clusters.len() >= 2);
+    for dir in clusters {
+        let versions = versions(&store(&dir));
+        let mut compared = Compared::default();
+        for line in
+            ["storage", "history"].iter().flat_map(|name| lines(&dir.join(format!("{name}.ndjson.gz"))))
+        {
+            let key = (line["key"].as_str().unwrap().to_owned(), line["mod_revision"].as_i64().unwrap());
+            let name = format!("{} at {}", key.0, key.1);
+            // The snapshot is some seconds younger; but its history is whole.
+            let value = versions.get(&key).unwrap_or_else(|| panic!("{name} is not there"));
+            let due = match (&line["encrypted"], &line["storage_json"], line["deleted"] == true) {
+                (_, _, true) => "deleted".to_owned(),
+                (Value::String(prefix), ..) => prefix.clone(),
+                (_, stored, _) => json::text(stored, AS_STORED),
+            };
+            let ours = value.as_ref().map_or_else(|| "deleted".to_owned(), |value| decoded(value));
+            compared.take(&name, &ours, &due);
+        }
+        compared.judge(&format!("{}: stored", dir.display()), 90);
+    }
+}
+
+#[test]
+fn objects_are_printed_as_kubectl_prints_them() {
+    for dir in clusters() {
+        let store = store(&dir);
+        let versions = versions(&store);
+        let cluster = Cluster::open(store.at(None).unwrap(), None).unwrap();
+        let mut compared = Compared::default();
+        for line in lines(&dir.join("kubectl.ndjson.gz")) {
+            let key = (line["key"].as_str().unwrap().to_owned(), line["mod_revision"].as_i64().unwrap());
+            let value = versions[&key].as_ref().unwrap();
+            // What is encrypted is proven to be so elsewhere.
+            let mut object = match Object::decode(value) {
+                Err(NoObject::Encrypted(_)) => continue,
+                object => object.unwrap(),
+            };
+            cluster.serve(&mut object, key.1);
+            let managed = yaml::document(&object.json);
+            hide_managed_fields(&mut object.json);
+            let printed = [
+                ("yaml_managed", managed),
+                ("yaml", yaml::document(&object.json)),
+                ("json", format!("{}\n", json::object_text(&object.json, Layout::KUBECTL))),
+            ];
+            for (what, ours) in printed {
+                // What kubectl refuses to print.
+                let Some(due) = line[what].as_str() else {
+                    assert!(what != "json" && line["yaml_error"].is_string());
+                    continue;
+                };
+                // Names that compare in a circle, as 007 < 0b1 < 1 < 007, kubectl prints in an order of chance.
+                let lines = |text: &str| {
+                    let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+                    lines.sort();
+                    lines
+                };
+                let circular = due.contains("\n  \"0b1\": ") && due.contains("\n  \"007\": ");
+                let ours = if circular && lines(&ours) == lines(due) { due } else { &ours };
+                compared.take(&format!("{} {what}", key.0), ours, due);
+            }
+        }
+        compared.judge(&format!("{}: as kubectl", dir.display()), 20);
+    }
+}
+
+/// Unpacks the snapshot of a cluster of the fixtures.
+fn snapshot(dir: &Path, name: &str) -> Input {
+    Input::write(dir, "snapshot.db", &unpacked(&fixture(&format!("kube/{name}/snapshot.db.gz"))))
+}
+
+#[test]
+fn tables_are_those_of_kubectl() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = snapshot(dir.path(), "plain-1.37");
+    let mut compared = Compared::default();
+    for line in lines(&fixture("kube/plain-1.37/tables.ndjson.gz")) {
+        let command: Vec<&str> = line["command"].as_str().unwrap().split(' ').skip(2).collect();
+        let now: jiff::Timestamp = line["now"].as_str().unwrap().parse().unwrap();
+        let table = |seconds: i64| {
+            let now = (now + jiff::SignedDuration::from_secs(seconds)).to_string();
+            let args = ["kube", "get", input.name()].into_iter().chain(command.iter().copied());
+            coldbolt(args.chain(["--now", &now])).text().to_owned()
+        };
+        // An event that the API server went on to count until the snapshot was taken.
+        let moved = |line: &&str| !line.contains("KubernetesDefaultServiceCIDRError");
+        let fixed = |table: &str| table.trim_end().lines().filter(moved).collect::<Vec<_>>().join("\n");
+        let due = fixed(line["output"].as_str().unwrap());
+        // kubectl asked in that second, and may have been answered in the next.
+        let mut ours = fixed(&table(0));
+        if ours != due {
+            ours = fixed(&table(1));
+        }
+        compared.take(line["command"].as_str().unwrap(), &ours, &due);
+    }
+    compared.judge("tables", 80);
+    input.unchanged();
+}

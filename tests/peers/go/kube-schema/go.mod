@@ -1,0 +1,3 @@
+module peers/kube-schema
+
+go 1.24
