@@ -55,14 +55,17 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         let path = format!("{resource}/{namespace}{}", key.name);
         let parts = PREFIXES.iter().any(|prefix| format!("{prefix}/{path}").as_bytes() == data);
         // A resource may be stored under its own name too, by a server that does not rename it.
-        let plain = PREFIXES.iter().any(|prefix| format!("{prefix}/{}/{namespace}{}", key.resource, key.name).as_bytes() == data);
+        let plain = PREFIXES
+            .iter()
+            .any(|prefix| format!("{prefix}/{}/{namespace}{}", key.resource, key.name).as_bytes() == data);
         assert!(parts || plain);
     }
     // The rest as a message of one of the kinds, or of none.
     let Some((choice, rest)) = data.split_first_chunk::<2>() else { return };
     let kinds: Vec<_> = schema().kinds().collect();
     let choice = usize::from(u16::from_le_bytes(*choice)) % (kinds.len() + 1);
-    let (api_version, kind) = kinds.get(choice).map_or(("none/v1", "None"), |(api_version, kind, _)| (api_version, kind));
+    let (api_version, kind) =
+        kinds.get(choice).map_or(("none/v1", "None"), |(api_version, kind, _)| (api_version, kind));
     let meta = [field(1, api_version.as_bytes()), field(2, kind.as_bytes())].concat();
     object(&[b"k8s\0".to_vec(), field(1, &meta), field(2, rest)].concat());
 });

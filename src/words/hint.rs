@@ -76,7 +76,7 @@ pub enum Hint {
 impl Hint {
     /// One of each, for who says them in words and must have words for all.
     #[doc(hidden)]
-    pub const ALL: [Hint; 30] = [
+    pub const ALL: [Hint; 33] = [
         Hint::DumpWal,
         Hint::ShowRaftSnapshot,
         Hint::Inspect,
@@ -107,6 +107,9 @@ impl Hint {
         Hint::EndElsewhere,
         Hint::OlderBaseOrEndElsewhere,
         Hint::Fold,
+        Hint::LogOfDirectory,
+        Hint::Promote,
+        Hint::CutFront(51),
     ];
 }
 
@@ -182,6 +185,9 @@ mod tests {
             Hint::EndElsewhere => 27,
             Hint::OlderBaseOrEndElsewhere => 28,
             Hint::Fold => 29,
+            Hint::LogOfDirectory => 30,
+            Hint::Promote => 31,
+            Hint::CutFront(_) => 32,
         }
     }
 

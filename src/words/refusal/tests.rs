@@ -19,8 +19,8 @@ fn all() -> Vec<Refusal> {
             index: RaftIndex::new(20),
             asked: "2026-03-04T12:00:00Z".parse().unwrap(),
         },
-        Refusal::RulesUnknown { stated: Some("3.9".to_owned()) },
-        Refusal::VersionUnknown { stated: Some("3.9".to_owned()) },
+        Refusal::RulesUnknown { stated: Some("3.9".into()) },
+        Refusal::VersionUnknown { stated: Some("3.9".into()) },
         Refusal::MemberChange { id: MemberId::new(0x8e9e_05c5_2164_694d), why: "what etcd says" },
         Refusal::NotAMember {
             file: "backup.db".to_owned(),
@@ -63,6 +63,7 @@ fn all() -> Vec<Refusal> {
         Refusal::LogExists { path: "out".into() },
         Refusal::LogInside { path: "out".into(), data_dir: "data".into() },
         Refusal::Unwritable("an item is too large".into()),
+        Refusal::LastVoter { id: MemberId::new(0x8e9e_05c5_2164_694d), why: "what etcd says" },
     ]
 }
 
@@ -110,6 +111,7 @@ fn place(refusal: &Refusal) -> usize {
         Refusal::LogExists { .. } => 38,
         Refusal::LogInside { .. } => 39,
         Refusal::Unwritable(_) => 40,
+        Refusal::LastVoter { .. } => 41,
     }
 }
 
