@@ -76,7 +76,7 @@ pub enum Hint {
 impl Hint {
     /// One of each, for who says them in words and must have words for all.
     #[doc(hidden)]
-    pub const ALL: [Hint; 30] = [
+    pub const ALL: [Hint; 33] = [
         Hint::DumpWal,
         Hint::ShowRaftSnapshot,
         Hint::Inspect,
@@ -95,9 +95,11 @@ impl Hint {
         Hint::RaiseRevision,
         Hint::RaiseOthers(7),
         Hint::LogElsewhere,
+        Hint::LogOfDirectory,
         Hint::CopyToStart,
         Hint::AllowDamage,
         Hint::CopyFirst,
+        Hint::Promote,
         Hint::SkipHashCheck,
         Hint::Unseal,
         Hint::EtcdVersion,
@@ -107,6 +109,7 @@ impl Hint {
         Hint::EndElsewhere,
         Hint::OlderBaseOrEndElsewhere,
         Hint::Fold,
+        Hint::CutFront(7),
     ];
 }
 
@@ -170,18 +173,21 @@ mod tests {
             Hint::RaiseRevision => 15,
             Hint::RaiseOthers(_) => 16,
             Hint::LogElsewhere => 17,
-            Hint::CopyToStart => 18,
-            Hint::AllowDamage => 19,
-            Hint::CopyFirst => 20,
-            Hint::SkipHashCheck => 21,
-            Hint::Unseal => 22,
-            Hint::EtcdVersion => 23,
-            Hint::EtcdVersionIfNewer => 24,
-            Hint::EtcdPatchVersion => 25,
-            Hint::OlderBase => 26,
-            Hint::EndElsewhere => 27,
-            Hint::OlderBaseOrEndElsewhere => 28,
-            Hint::Fold => 29,
+            Hint::LogOfDirectory => 18,
+            Hint::CopyToStart => 19,
+            Hint::AllowDamage => 20,
+            Hint::CopyFirst => 21,
+            Hint::Promote => 22,
+            Hint::SkipHashCheck => 23,
+            Hint::Unseal => 24,
+            Hint::EtcdVersion => 25,
+            Hint::EtcdVersionIfNewer => 26,
+            Hint::EtcdPatchVersion => 27,
+            Hint::OlderBase => 28,
+            Hint::EndElsewhere => 29,
+            Hint::OlderBaseOrEndElsewhere => 30,
+            Hint::Fold => 31,
+            Hint::CutFront(_) => 32,
         }
     }
 
