@@ -90,9 +90,9 @@ pub fn man(args: &ManArgs, context: &mut Context<'_>) -> Done {
     for (code, meaning) in exit::TABLE {
         writeln!(out, ".TP\n{}\n{}", roff(code), roff(meaning))?;
     }
-    let lines = examples.lines().skip_while(|line| line.starts_with("Example"));
+    let mut lines = examples.lines().skip_while(|line| line.starts_with("Example"));
     writeln!(out, ".SH EXAMPLES\n.nf")?;
-    lines.map(|line| writeln!(out, "{}", roff(line))).collect::<Result<(), _>>()?;
+    lines.try_for_each(|line| writeln!(out, "{}", roff(line)))?;
     writeln!(out, ".fi")?;
     page.render_version_section(out)?;
     Ok(Verdict::Good)

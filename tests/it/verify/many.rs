@@ -107,7 +107,7 @@ fn where_nothing_is_recognised_nothing_is_good() {
     coldbolt_in(dir.path(), ["verify", "linked"]).says(3, &["latest.db: is a link that leads nowhere"]);
     fs::create_dir(dir.path().join("linked/closed")).unwrap();
     fs::remove_file(dir.path().join("linked/latest.db")).unwrap();
-    fs::set_permissions(dir.path().join("linked/closed"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(dir.path().join("linked/closed"), fs::Permissions::from_mode(0o000)).unwrap();
     let closed = fs::read_dir(dir.path().join("linked/closed")).is_err();
     let due = if closed { 3 } else { 0 };
     coldbolt_in(dir.path(), ["verify", "linked"]).says(due, &[]);
