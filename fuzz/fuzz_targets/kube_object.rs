@@ -7,7 +7,7 @@ use coldbolt::kube::json::{self, Layout};
 use coldbolt::kube::key::{KeyKind, PREFIXES, stored_as};
 use coldbolt::kube::schema::schema;
 use coldbolt::kube::secret::Redactor;
-use coldbolt::kube::selector::Selector;
+use coldbolt::kube::selector::LabelSelector;
 use coldbolt::kube::serve::serve;
 use coldbolt::kube::table::{Line, Table};
 use coldbolt::kube::{cbor, yaml};
@@ -44,7 +44,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     object(data);
     let _ = cbor::decode(data);
     if let Ok(text) = std::str::from_utf8(data) {
-        let _ = Selector::parse(text).map(|selector| selector.matches(None));
+        let _ = LabelSelector::parse(text).map(|selector| selector.matches(None));
     }
     if let Some(key) = KeyKind::parse(data, &PREFIXES).object() {
         let namespace = key.namespace.map_or_else(String::new, |namespace| format!("{namespace}/"));

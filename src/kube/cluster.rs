@@ -69,7 +69,7 @@ impl<'s> Scope<'s> {
 
 /// A stored object, not yet decoded.
 #[derive(Debug, Clone)]
-pub struct Item {
+pub struct StoredObject {
     /// Its key and value; of what is deleted the last ones.
     pub kv: OwnedKeyValue,
     /// When it was deleted.
@@ -197,7 +197,11 @@ impl<'v> Cluster<'v> {
     ///
     /// # Errors
     /// [`Error::Damaged`](crate::Error::Damaged) when pages cannot be read.
-    pub fn each(&self, scope: &Scope<'_>, take: &mut dyn FnMut(Item) -> ControlFlow<()>) -> Result<()> {
+    pub fn each(
+        &self,
+        scope: &Scope<'_>,
+        take: &mut dyn FnMut(StoredObject) -> ControlFlow<()>,
+    ) -> Result<()> {
         for prefix in &self.prefixes {
             let mut path = format!("{prefix}/");
             if let Some(resource) = scope.resource {
@@ -208,7 +212,7 @@ impl<'v> Cluster<'v> {
                     path.push('/');
                 }
             }
-            let mut inside = |item: Item| {
+            let mut inside = |item: StoredObject| {
                 let namespace = self.key(&item.kv.key).object().and_then(|key| key.namespace);
                 if scope.namespace.is_some() && namespace != scope.namespace {
                     return ControlFlow::Continue(());
@@ -227,9 +231,13 @@ impl<'v> Cluster<'v> {
         Ok(())
     }
 
-    fn live(&self, prefix: &[u8], take: &mut dyn FnMut(Item) -> ControlFlow<()>) -> Result<ControlFlow<()>> {
+    fn live(
+        &self,
+        prefix: &[u8],
+        take: &mut dyn FnMut(StoredObject) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>> {
         for kv in self.view.items(KeyRange::prefix(prefix)) {
-            if take(Item { kv: kv?, deleted: None }).is_break() {
+            if take(StoredObject { kv: kv?, deleted: None }).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
@@ -240,7 +248,7 @@ impl<'v> Cluster<'v> {
     fn with_deleted(
         &self,
         prefix: &[u8],
-        take: &mut dyn FnMut(Item) -> ControlFlow<()>,
+        take: &mut dyn FnMut(StoredObject) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>> {
         let range = KeyRange::prefix(prefix);
         let mut last: BTreeMap<Vec<u8>, Option<OwnedKeyValue>> = BTreeMap::new();
@@ -265,9 +273,9 @@ impl<'v> Cluster<'v> {
             let state = state?;
             let item = if state.deleted {
                 let Some(kv) = last.remove(&*state.key).flatten() else { continue };
-                Item { kv, deleted: Some(state.revision.main) }
+                StoredObject { kv, deleted: Some(state.revision.main) }
             } else {
-                Item { kv: self.view.read(&state)?, deleted: None }
+                StoredObject { kv: self.view.read(&state)?, deleted: None }
             };
             if take(item).is_break() {
                 return Ok(ControlFlow::Break(()));

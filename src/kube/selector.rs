@@ -4,7 +4,7 @@ use serde_json::Value;
 
 /// What labels must be like: all of these.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Selector {
+pub struct LabelSelector {
     requirements: Vec<Requirement>,
 }
 
@@ -23,12 +23,12 @@ enum Test {
     Absent,
 }
 
-impl Selector {
+impl LabelSelector {
     /// Reads a selector; an empty one is true of everything.
     ///
     /// # Errors
     /// The part that is none.
-    pub fn parse(text: &str) -> Result<Selector, &str> {
+    pub fn parse(text: &str) -> Result<LabelSelector, &str> {
         let mut requirements = Vec::new();
         let mut rest = text.trim();
         while !rest.is_empty() {
@@ -47,7 +47,7 @@ impl Selector {
                 return Err(tail);
             }
         }
-        Ok(Selector { requirements })
+        Ok(LabelSelector { requirements })
     }
 
     /// Whether it is true of an object's `metadata.labels`.
@@ -132,9 +132,9 @@ mod tests {
             ("a.b/c=1,app,tier!=x", true),
             ("app=web,tier=x", false),
         ] {
-            assert_eq!(Selector::parse(selector).unwrap().matches(Some(&labels)), due, "{selector}");
+            assert_eq!(LabelSelector::parse(selector).unwrap().matches(Some(&labels)), due, "{selector}");
         }
-        assert!(!Selector::parse("app").unwrap().matches(None));
+        assert!(!LabelSelector::parse("app").unwrap().matches(None));
     }
 
     #[test]
@@ -148,7 +148,7 @@ mod tests {
             (",", ""),
             ("a=b c", "a=b c"),
         ] {
-            assert_eq!(Selector::parse(text), Err(part), "{text}");
+            assert_eq!(LabelSelector::parse(text), Err(part), "{text}");
         }
     }
 }

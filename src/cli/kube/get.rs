@@ -1,11 +1,11 @@
 use std::ops::ControlFlow;
 
 use clap::ValueEnum;
-use coldbolt::kube::cluster::{Cluster, Item, Scope};
+use coldbolt::kube::cluster::{Cluster, Scope, StoredObject};
 use coldbolt::kube::decode::{NoObject, Object};
 use coldbolt::kube::resource::Resource;
 use coldbolt::kube::secret::Redactor;
-use coldbolt::kube::selector::Selector;
+use coldbolt::kube::selector::LabelSelector;
 use jiff::Timestamp;
 
 use super::super::keyspace::keep;
@@ -95,7 +95,7 @@ struct Wanted {
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let monitor = context.monitor;
-    let selector = Selector::parse(&args.selector).map_err(|part| {
+    let selector = LabelSelector::parse(&args.selector).map_err(|part| {
         Fail::Usage(format!("-l {:?}: {part:?} is no requirement of labels", args.selector))
     })?;
     args.common.file.with(context, |store, out| {
@@ -206,7 +206,7 @@ fn undefined(word: &str) -> Option<Resource> {
 struct Reader<'r> {
     args: &'r Args,
     cluster: &'r Cluster<'r>,
-    selector: &'r Selector,
+    selector: &'r LabelSelector,
     redactor: Option<Redactor>,
 }
 
@@ -247,7 +247,7 @@ impl Reader<'_> {
     }
 
     /// The object as it is to be shown; `None` if its labels are not those wanted.
-    fn shown<'i>(&self, item: &'i Item) -> Option<Shown<'i>> {
+    fn shown<'i>(&self, item: &'i StoredObject) -> Option<Shown<'i>> {
         let object: Result<Object, NoObject<'_>> = match Object::decode(&item.kv.value) {
             Ok(mut object) => {
                 if !self

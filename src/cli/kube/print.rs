@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 
-use coldbolt::kube::cluster::{Cluster, Item, Scope};
+use coldbolt::kube::cluster::{Cluster, Scope, StoredObject};
 use coldbolt::kube::decode::{NoObject, Object};
 use coldbolt::kube::json::{self, Layout};
 use coldbolt::kube::resource::Resource;
@@ -21,7 +21,7 @@ use super::get::{Args, Output};
 
 /// An object that is to be shown, or why there is none.
 pub struct Shown<'i> {
-    pub item: &'i Item,
+    pub item: &'i StoredObject,
     pub object: Result<Object, NoObject<'i>>,
 }
 
@@ -153,7 +153,7 @@ impl<'p, 'c> Printer<'p, 'c> {
     }
 
     /// What the key tells of an object.
-    fn by_key(&self, item: &Item) -> Map<String, Value> {
+    fn by_key(&self, item: &StoredObject) -> Map<String, Value> {
         let (mut json, mut metadata) = (Map::new(), Map::new());
         if let Some(key) = self.cluster.key(&item.kv.key).object() {
             let kind = self.resource.as_ref().map(|resource| &*resource.kind).filter(|kind| !kind.is_empty());

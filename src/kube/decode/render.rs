@@ -12,14 +12,14 @@ use super::special;
 use crate::codec::proto::message::{Field, FieldKind, Label};
 use crate::codec::proto::tree::{Node, Value, Values};
 use crate::codec::wire::{self, BadField};
-use crate::kube::schema::{GONE, INLINE, OMIT_EMPTY, OMIT_ZERO, POINTER, Schema, Shape};
+use crate::kube::schema::{GONE, INLINE, KubeSchema, OMIT_EMPTY, OMIT_ZERO, POINTER, Shape};
 
 /// Remarks and unknown fields that are kept of one object.
 const KEPT: usize = 1000;
 
 /// Renders messages, and gathers what it cannot.
 pub(super) struct Renderer<'s> {
-    schema: &'s Schema,
+    schema: &'s KubeSchema,
     options: DecodeOptions,
     path: Vec<Step<'s>>,
     pub(super) unknown: Vec<UnknownField>,
@@ -35,7 +35,7 @@ enum Step<'s> {
 }
 
 impl<'s> Renderer<'s> {
-    pub(super) fn new(schema: &'s Schema, options: DecodeOptions) -> Renderer<'s> {
+    pub(super) fn new(schema: &'s KubeSchema, options: DecodeOptions) -> Renderer<'s> {
         Renderer { schema, options, path: Vec::new(), unknown: Vec::new(), remarks: Vec::new() }
     }
 

@@ -62,7 +62,7 @@ pub struct KindInfo {
 
 /// All messages and kinds.
 #[derive(Debug, Default)]
-pub struct Schema {
+pub struct KubeSchema {
     messages: Option<message::Schema<'static>>,
     shapes: Vec<Shape>,
     kinds: BTreeMap<(&'static str, &'static str), KindInfo>,
@@ -70,17 +70,17 @@ pub struct Schema {
 }
 
 /// The table that is built in.
-pub fn schema() -> &'static Schema {
-    static SCHEMA: OnceLock<Schema> = OnceLock::new();
+pub fn schema() -> &'static KubeSchema {
+    static SCHEMA: OnceLock<KubeSchema> = OnceLock::new();
     // That it can be read is a test.
-    SCHEMA.get_or_init(|| Schema::parse(TABLE).unwrap_or_default())
+    SCHEMA.get_or_init(|| KubeSchema::parse(TABLE).unwrap_or_default())
 }
 
 /// The table cannot be read at this line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct BadLine(usize);
 
-impl Schema {
+impl KubeSchema {
     /// A kind, as `apps/v1` and `Deployment`.
     #[must_use]
     pub fn kind(&self, api_version: &str, kind: &str) -> Option<KindInfo> {
@@ -110,10 +110,10 @@ impl Schema {
         self.metadata
     }
 
-    fn parse(text: &'static str) -> Result<Schema, BadLine> {
+    fn parse(text: &'static str) -> Result<KubeSchema, BadLine> {
         let names = names(text)?;
         let mut parser = Parser {
-            schema: Schema::default(),
+            schema: KubeSchema::default(),
             names,
             package: "",
             messages: Vec::new(),
@@ -148,7 +148,7 @@ fn names(text: &'static str) -> Result<Names, BadLine> {
 }
 
 struct Parser {
-    schema: Schema,
+    schema: KubeSchema,
     names: Names,
     package: &'static str,
     messages: Vec<Message<'static>>,
@@ -254,7 +254,7 @@ impl Parser {
         Some(FieldKind::Indexed(at))
     }
 
-    fn finish(mut self) -> Option<Schema> {
+    fn finish(mut self) -> Option<KubeSchema> {
         self.end_message();
         self.messages.append(&mut self.entries);
         self.schema.metadata = *self.names.get(&("meta/v1", "ObjectMeta"))?;
@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn the_table_is_read_to_its_end() {
-        let schema = Schema::parse(TABLE).unwrap();
+        let schema = KubeSchema::parse(TABLE).unwrap();
         let pod = schema.kind("v1", "Pod").unwrap();
         assert!(!pod.cluster && pod.first == 17 && pod.last >= 37);
         assert!(schema.kind("v1", "Node").unwrap().cluster);
@@ -334,7 +334,7 @@ mod tests {
             "K v1 Pod 1-2",
             "M A\n x",
         ] {
-            assert!(Schema::parse(text).is_err(), "{text}");
+            assert!(KubeSchema::parse(text).is_err(), "{text}");
         }
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! | File | Holds |
 //! |---|---|
-//! | [`emit`] | where lines begin and break, what is quoted and how |
-//! | [`plain`] | which texts would be read as something else than a text |
-//! | [`order`] | the order of names |
+//! | `emit.rs` | where lines begin and break, what is quoted and how |
+//! | `plain.rs` | which texts would be read as something else than a text |
+//! | `order.rs` | the order of names |
 //!
 //! What kubectl refuses to print (strings with U+007F to U+009F or U+FFFF in them) is escaped here; U+0085, which it
 //! takes for a break of the line when it reads its own JSON as YAML, is folded to a space as there. Source:

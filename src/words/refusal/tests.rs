@@ -1,3 +1,5 @@
+//! Each refusal in words.
+
 use super::*;
 
 fn there() -> RevisionRange {
