@@ -22,7 +22,8 @@ Examples:
   coldbolt export backup.db > keys.ndjson
   coldbolt export backup.db --all-revisions --no-values -w csv > changes.csv
   coldbolt export /var/lib/etcd --fold -w parquet -o keys.parquet
-  In DuckDB: SELECT split_part(key, '/', 3) AS kind, count(*) FROM 'changes.csv' GROUP BY kind;")]
+
+In DuckDB: SELECT split_part(key, '/', 3) AS kind, count(*) FROM 'changes.csv' GROUP BY kind;")]
 pub struct Args {
     #[command(flatten)]
     file: File,

@@ -25,7 +25,9 @@ impl Machine {
     fn new() -> Machine {
         let temp = tempfile::tempdir().unwrap();
         let machine = Machine { temp };
-        for dir in ["etc/kubernetes/manifests", "var/lib", "root", "home", "bin", "tmp"] {
+        for dir in
+            ["etc/kubernetes/manifests", "etc/bash_completion.d", "var/lib", "root", "home", "bin", "tmp"]
+        {
             fs::create_dir_all(machine.path(dir)).unwrap();
         }
         std::os::unix::fs::symlink(fixture(""), machine.path("home/fixtures")).unwrap();
