@@ -84,7 +84,9 @@ impl<'k> ObjectKey<'k> {
             (Some(first), resource, rest)
         } else {
             let renamed = RENAMED.iter().find_map(|(stored, served)| Some((*served, after(stored)?)));
-            let (resource, rest) = renamed.or_else(|| Some((first, after(first)?)))?;
+            // What only leads to the objects of a renamed resource is no object.
+            let leads = RENAMED.iter().any(|(stored, _)| *stored == path);
+            let (resource, rest) = renamed.or_else(|| Some((first, after(first).filter(|_| !leads)?)))?;
             (None, resource, rest)
         };
         let (namespace, name) =

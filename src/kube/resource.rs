@@ -154,7 +154,7 @@ pub fn built_in() -> Vec<Resource> {
     }
     let mut found: Vec<_> = newest.into_iter().collect();
     found.sort_by_key(|((group, plural), (last, ..))| {
-        (plural.clone(), !group.is_empty(), group == "extensions", std::cmp::Reverse(*last), group.clone())
+        (plural.clone(), group == "extensions", std::cmp::Reverse(*last), !group.is_empty(), group.clone())
     });
     let resource = |((group, plural), (_, cluster, kind)): ((String, String), (u8, bool, &str))| {
         let short = SHORT.iter().find(|(name, _)| *name == plural).map_or(&[][..], |(_, short)| short);

@@ -117,7 +117,7 @@ fn wanted(options: HashKvOptions, facts: &Facts, last: i64) -> Result<(i64, i64)
     let current = facts.current_revision(last);
     let revision = options.revision.filter(|r| *r != 0).unwrap_or(current);
     let compact = options.compact_revision.unwrap_or(in_file);
-    let there = refusal::RevisionRange { file: None, first: compact, last: current };
+    let there = refusal::RevisionRange { file: None, first: compact.max(1), last: current };
     if revision > current {
         return Err(Refusal::Future { asked: revision, there }.into());
     }

@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use std::io::{self, Seek, SeekFrom, Write};
 
 use crate::bolt::writer::{FreelistPage, MAX_DEPTH, Options, Summary, Writer};
-use crate::bolt::{Bucket, Db};
+use crate::bolt::{Bucket, Db, Root};
 use crate::codec::checksum::crc32c;
 use crate::codec::to_u64;
 use crate::store::keep::Selection;
-use crate::words::error::{Error, Result};
+use crate::words::error::{At, Corrupt, Error, Result};
+use crate::words::finding::Code;
 use crate::words::monitor::Monitor;
 use crate::words::refusal::Refusal;
 
@@ -169,6 +170,15 @@ impl<W: Write + Seek> Stream<'_, '_, W> {
     }
 
     fn nested(&mut self, parent: &Bucket<'_, '_>, name: &[u8], depth: usize) -> Result<()> {
+        // bbolt makes none (`Bucket.inlineable`), and two in each would be a thousand million in a page.
+        if let Root::Inline { offset, .. } = &parent.root {
+            let at = At::offset(*offset);
+            return Err(self.damaged(Corrupt::new(
+                Code::BucketHeader,
+                at,
+                "a bucket inside an inline bucket",
+            )));
+        }
         let inner = parent.bucket(name).map_err(|c| self.damaged(c))?;
         // Of a nested bucket the status hash covers the name only.
         if depth == 1 {

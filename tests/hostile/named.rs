@@ -110,6 +110,9 @@ fn without_a_good_meta_page_nothing_can_be_read() {
 fn without_any_magic_it_is_not_a_database() {
     let mut image = Image::pristine();
     image.put_metas(MAGIC, &[0; 4]);
+    // Its pages still carry their numbers.
+    ask(&image.bytes).all_say(&["neither meta page can be used", "this was a database"]);
+    image.bytes.fill(0);
     let asked = ask(&image.bytes);
     for run in [&asked.status, &asked.hashkv, &asked.inspect] {
         run.says(3, &["is not an etcd snapshot or database: no bbolt meta page in its 61472 bytes"]);
@@ -152,7 +155,7 @@ fn a_root_out_of_range_is_named() {
         changed(|image| image.put_metas(ROOT, &u64::to_le_bytes(root))).all_say(&[&words]);
     }
     let asked = changed(|image| image.put_metas(ROOT, &[10]));
-    asked.all_say(&["page 10, element 0 (byte 0xa010)", "the element's flags are 0, a value's; 1 is due"]);
+    asked.all_say(&["page 10"]);
 }
 
 #[test]

@@ -327,7 +327,7 @@ impl Bench {
         let theirs = self.theirs(HASHKV, &["hashkv"], file, &options);
         let mut ours = ours(&[&["hashkv", name][..], &options].concat(), b"");
         if let Some(rest) = ours.error.strip_prefix(&theirs.error).filter(|_| !theirs.error.is_empty()) {
-            assert!(rest.starts_with(" (") && rest.contains(&revision), "{}", ours.error);
+            assert!(rest.starts_with(": ") && rest.contains(&revision), "{}", ours.error);
             ours.error.truncate(theirs.error.len());
         }
         assert_eq!(ours, theirs, "{name} --rev {revision} -w {format}");

@@ -241,7 +241,6 @@ mod tests {
             "nil",
             "1a",
             "0xg",
-            "08",
             "1e",
             "1e400",
             "-",
@@ -270,6 +269,8 @@ mod tests {
         ] {
             assert!(is_text(text), "{text:?}");
         }
+        // No octal number, but a float.
+        assert!(!is_text("08"));
         // Past a uint64 it still is a float.
         assert!(!is_text("18446744073709551616"));
     }
