@@ -1,17 +1,15 @@
 //! `coldbolt bolt`: buckets, keys and pages of a bbolt file, as bbolt's own command prints them (1.4.3 and 1.5.0).
 
+mod common;
 mod page;
 
 use std::ffi::OsString;
 use std::io;
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
 use coldbolt::bolt::{Bucket, Db, LeafElement, Page, Pgid, Root};
-use coldbolt::codec::checksum::hex;
-use coldbolt::codec::go::go_quote;
 use coldbolt::io::{Source, Window};
 use coldbolt::ops::bolt::{Use, bucket_at, elements, page_use, value_of};
 use coldbolt::words::error::Error;
@@ -19,9 +17,11 @@ use coldbolt::words::finding::Finding;
 use coldbolt::words::monitor::Monitor;
 use serde_json::{Value, json};
 
-use super::format::{Format, printable};
+use self::common::{File, Out, Written};
+use super::context::{Context, Done, Fail, Verdict};
+use super::format::Format;
+use super::input;
 use super::out::{List, Listing};
-use super::{Context, Done, Fail, Verdict, input};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -116,20 +116,6 @@ pub struct PagesArgs {
     listing: Written,
 }
 
-#[derive(Debug, clap::Args)]
-struct File {
-    /// Database or snapshot file; - is standard input.
-    #[arg(value_name = "FILE")]
-    path: PathBuf,
-}
-
-#[derive(Debug, clap::Args)]
-struct Written {
-    /// Format of the answer.
-    #[arg(short, long, value_enum, default_value = "simple", value_name = "FORMAT")]
-    write_out: Listing,
-}
-
 pub fn run(command: &Command, context: &mut Context<'_>) -> Done {
     let monitor = context.monitor;
     let out = &mut *context.out;
@@ -143,8 +129,6 @@ pub fn run(command: &Command, context: &mut Context<'_>) -> Done {
     }
     Ok(if monitor.damage() { Verdict::Bad } else { Verdict::Good })
 }
-
-type Out<'o> = &'o mut dyn io::Write;
 
 /// Opens the tree of a file. A bad meta page is told: the other one may be a commit older.
 fn open<'s>(source: &'s Source, monitor: &dyn Monitor) -> Result<Db<'s>, Error> {
@@ -297,9 +281,4 @@ fn pages(args: &PagesArgs, out: Out<'_>, monitor: &dyn Monitor) -> Result<(), Fa
         id += 1 + u64::from(overflow);
     }
     Ok(list.end()?)
-}
-
-/// A key as bbolt's `page` prints it: quoted when all of it can be printed, else in hexadecimal.
-fn label(key: &[u8]) -> String {
-    printable(key).map_or_else(|| hex(key), |text| go_quote(text.as_bytes()))
 }

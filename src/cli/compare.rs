@@ -3,9 +3,9 @@ use std::path::PathBuf;
 use coldbolt::store::compare::{CompareReport, Divergence, compare};
 use serde_json::{Map, Value, json};
 
+use super::context::{Context, Done, Verdict};
 use super::keyspace::{Damage, Fold, Opened, json_bytes, open, show_key};
 use super::out::{Form, count, json as print_json, plain_table};
-use super::{Context, Done, Verdict};
 
 /// Compare members of one cluster, which should agree: by HashKV at the greatest revision that all have.
 ///

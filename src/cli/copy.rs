@@ -15,8 +15,9 @@ use coldbolt::words::error::Told;
 use coldbolt::words::error::{Error, show};
 use serde_json::json;
 
+use super::context::{Context, Done, Fail, Verdict};
+use super::hint;
 use super::out::{Form, command_line, count, json, size};
-use super::{Context, Done, Fail, Verdict, hint};
 
 /// Make a snapshot file of a stopped member that lacks nothing the member had acknowledged.
 ///

@@ -3,8 +3,9 @@ use std::path::PathBuf;
 use coldbolt::ops::defrag::{DefragOptions, DefragReport, defrag};
 use serde_json::json;
 
+use super::context::{Context, Done, Fail, Verdict};
 use super::out::{Form, json, size};
-use super::{Context, Done, Fail, Verdict, hint, input};
+use super::{hint, input};
 
 /// Write a database anew: same content, no free pages, nothing left of what was deleted.
 ///

@@ -12,9 +12,9 @@ use coldbolt::store::value_diff::value_diff;
 use coldbolt::store::{KeyState, View};
 use serde_json::{Map, Value, json};
 
+use super::context::{Context, Done, Fail, Verdict};
 use super::keyspace::{Damage, Fold, Opened, bytes, json_bytes, keep, open, show_key};
 use super::out::{List, Listing, count, json as print_json, plain_table, size};
-use super::{Context, Done, Fail, Verdict};
 
 /// Print which keys differ between two files, or in one file between two revisions. Exit code 1 when some do.
 ///

@@ -9,9 +9,9 @@ use coldbolt::store::{Event, EventKind};
 use coldbolt::{RaftIndex, Term};
 use serde::Serialize;
 
+use super::context::{Context, Done, Verdict};
 use super::keyspace::{File, base64, keep, show_key, show_value};
 use super::out::{List, Listing, size};
-use super::{Context, Done, Verdict};
 
 /// Print every change that is still stored, in the order it happened.
 ///

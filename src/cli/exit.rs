@@ -5,8 +5,9 @@ use std::io::{self, ErrorKind};
 use coldbolt::Error;
 use coldbolt::words::refusal::Refusal;
 
+use super::context::{Done, Fail, Verdict};
+use super::hint;
 use super::progress::Terminal;
-use super::{Done, Fail, Verdict, hint};
 
 /// Everything that was asked for was done, and is good.
 pub const GOOD: u8 = 0;

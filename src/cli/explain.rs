@@ -2,8 +2,8 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use coldbolt::words::finding::Code;
 use serde_json::{Value, json};
 
+use super::context::{Context, Done, Verdict};
 use super::out::{self, Form, table};
-use super::{Context, Done, Verdict};
 
 /// Explain a finding: what it means, what etcd does about it, what to do.
 ///

@@ -8,8 +8,8 @@ use coldbolt::io::dest::{Dest, Existing};
 use coldbolt::store::{Store, View, export};
 use coldbolt::words::error::Error;
 
+use super::context::{Context, Done, Fail, Verdict};
 use super::keyspace::{File, bytes};
-use super::{Context, Done, Fail, Verdict};
 
 /// Write the keyspace as rows, for DuckDB, Spark or jq: live keys at a revision, or everything that is stored.
 ///

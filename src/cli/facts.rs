@@ -7,9 +7,9 @@ use coldbolt::etcd::Facts;
 use coldbolt::words::error::Told;
 use serde_json::{Value, json};
 
+use super::context::{Context, Done, Fail, Verdict};
 use super::keyspace::File;
 use super::out::{Form, clean, count, json, plain_table};
-use super::{Context, Done, Fail, Verdict};
 
 /// List the leases, and how many live keys are attached to each.
 #[derive(Debug, clap::Args)]

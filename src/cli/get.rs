@@ -7,8 +7,8 @@ use coldbolt::codec::json;
 use coldbolt::etcd::{KeyRange, KeyValue};
 use coldbolt::store::{Order, RangeRequest, RangeTotals, SortBy, Store};
 
+use super::context::{Context, Done, Fail, Verdict};
 use super::keyspace::{File, KvJson, bytes, keep, on_terminal, show_key, show_value};
-use super::{Context, Done, Fail, Verdict};
 
 /// Get a key or a range of keys, as `etcdctl get` does, at any revision that is not compacted.
 ///

@@ -3,8 +3,9 @@ use std::path::PathBuf;
 use coldbolt::store::hashkv;
 use coldbolt::store::hashkv::{HashKvOptions, HashKvReport};
 
+use super::context::{Context, Done, Verdict};
+use super::input;
 use super::out::{WriteOut, table};
-use super::{Context, Done, Verdict, input};
 
 /// Print the hash of the keyspace, by which members that should agree are compared.
 ///

@@ -9,10 +9,10 @@ use coldbolt::store::{EventKind, KeyState, Store};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::context::{Context, Done, Fail, Verdict};
 use super::events::{EventJson, carries, digest};
 use super::keyspace::{File, json_bytes, keep, show_key, show_value};
 use super::out::{List, Listing, count};
-use super::{Context, Done, Fail, Verdict};
 
 /// Print every stored version of a key, oldest first, life by life; or with --prefix the keys that have a history.
 ///

@@ -11,8 +11,9 @@ use coldbolt::words::error::Told;
 use coldbolt::{MemberId, Severity};
 use serde::Serialize;
 
+use super::context::{Context, Done, Verdict};
 use super::out::{Form, clean, count, json, plain_table, size};
-use super::{Context, Done, Verdict, hint, input};
+use super::{hint, input};
 
 /// Say what a file or directory is, and everything in it that identifies it.
 ///

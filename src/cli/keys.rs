@@ -7,9 +7,9 @@ use coldbolt::store::tree::{KeyNode, TreeOptions, tree};
 use coldbolt::store::{KeyState, View};
 use serde_json::{Map, Value, json};
 
+use super::context::{Context, Done, Fail, Verdict};
 use super::keyspace::{File, bytes, json_bytes, show_key};
 use super::out::{Bars, List, Listing, count, size};
-use super::{Context, Done, Fail, Verdict};
 
 /// Prefixes that a tree may show: more are no view.
 const MOST_NODES: usize = 100_000;

@@ -20,7 +20,8 @@ use coldbolt::words::monitor::Monitor;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Context, Done, Fail, Verdict, input};
+use super::context::{Context, Done, Fail, Verdict};
+use super::input;
 
 #[derive(Debug, clap::Args)]
 pub struct File {

@@ -11,9 +11,10 @@ use coldbolt::replay::apply::Version;
 use coldbolt::words::error::Told;
 use serde_json::json;
 
+use super::context::{Context, Done, Fail, Verdict};
 use super::copy::directory;
+use super::hint;
 use super::out::{Form, json, plain_table};
-use super::{Context, Done, Fail, Verdict, hint};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {

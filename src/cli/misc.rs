@@ -3,7 +3,8 @@
 use clap::{Arg, ValueHint};
 use clap_complete::Shell;
 
-use super::{Context, Done, Fail, Verdict, command, exit};
+use super::context::{Context, Done, Fail, Verdict};
+use super::exit;
 
 /// What is in the names of values that are files or directories.
 const FILES: [&str; 7] = ["FILE", "DIR", "PATH", "NEW", "SRC", "DEST", "yaml"];
@@ -30,10 +31,10 @@ pub struct CompletionArgs {
     shell: Shell,
 }
 
-pub fn completion(args: &CompletionArgs, context: &mut Context<'_>) -> Done {
+pub fn completion(args: &CompletionArgs, command: clap::Command, context: &mut Context<'_>) -> Done {
     // Into memory first: the generator panics when its writer fails.
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut words_are_no_files(command()), "coldbolt", &mut script);
+    clap_complete::generate(args.shell, &mut words_are_no_files(command), "coldbolt", &mut script);
     context.out.write_all(&script)?;
     Ok(Verdict::Good)
 }
@@ -66,8 +67,7 @@ pub struct ManArgs {
     words: Vec<String>,
 }
 
-pub fn man(args: &ManArgs, context: &mut Context<'_>) -> Done {
-    let mut command = command();
+pub fn man(args: &ManArgs, mut command: clap::Command, context: &mut Context<'_>) -> Done {
     command.build();
     let mut name = String::from("coldbolt");
     for word in &args.words {

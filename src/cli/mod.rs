@@ -2,6 +2,7 @@
 
 mod bolt;
 mod compare;
+mod context;
 mod copy;
 mod defrag;
 mod diff;
@@ -44,12 +45,10 @@ use std::io::{self, Write};
 use std::panic;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use coldbolt::Finding;
-use coldbolt::ops::verify::Verdict;
-use coldbolt::words::monitor::Monitor;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use self::progress::Terminal;
+use self::context::{Context, Done, Fail};
+use self::progress::{ProgressMode, Terminal};
 
 /// Tools for etcd's files when no etcd is running.
 ///
@@ -92,13 +91,6 @@ struct Global {
     /// Take no more than so many bytes from standard input, as 20G [default: twice what the database in it has].
     #[arg(long, global = true, value_parser = named::bytes, value_name = "BYTES")]
     max_input: Option<u64>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ProgressMode {
-    Auto,
-    Json,
-    Never,
 }
 
 #[derive(Debug, Subcommand)]
@@ -162,49 +154,6 @@ enum Wal {
 #[derive(Debug, Subcommand)]
 enum Snap {
     Show(snap::ShowArgs),
-}
-
-/// Why a command could not do its work.
-#[derive(Debug)]
-enum Fail {
-    Library(coldbolt::Error),
-    Output(io::Error),
-    /// Whoever reads a file on standard output went away before it had all of it.
-    Cut,
-    /// What was asked for does not fit the data.
-    Refused(String),
-    /// What was asked for makes no sense, where clap cannot tell.
-    Usage(String),
-}
-
-impl From<coldbolt::Error> for Fail {
-    fn from(error: coldbolt::Error) -> Fail {
-        Fail::Library(error)
-    }
-}
-
-impl From<io::Error> for Fail {
-    fn from(error: io::Error) -> Fail {
-        Fail::Output(error)
-    }
-}
-
-/// What a command's `run` gets: where the answer goes, and who hears of progress and findings.
-struct Context<'c> {
-    out: &'c mut dyn Write,
-    monitor: &'c Terminal,
-}
-
-type Done = Result<Verdict, Fail>;
-
-impl Context<'_> {
-    /// Writes everything out, then tells what was found; bad if damage is among it.
-    fn tell(&mut self, findings: Vec<Finding>) -> Done {
-        let flushed = self.out.flush();
-        findings.into_iter().for_each(|finding| self.monitor.finding(finding));
-        flushed?;
-        Ok(if self.monitor.damage() { Verdict::Bad } else { Verdict::Good })
-    }
 }
 
 pub fn main() -> ExitCode {
@@ -379,7 +328,7 @@ fn dispatch(command: &Command, context: &mut Context<'_>) -> Done {
         Command::Kube(command) => kube::run(command, context),
         Command::Explain(args) => explain::run(args, context),
         Command::Version(args) => misc::version(args, context),
-        Command::Completion(args) => misc::completion(args, context),
-        Command::Man(args) => misc::man(args, context),
+        Command::Completion(args) => misc::completion(args, self::command(), context),
+        Command::Man(args) => misc::man(args, self::command(), context),
     }
 }

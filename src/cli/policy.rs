@@ -7,7 +7,7 @@ use coldbolt::ops::verify::evidence::Selector;
 use coldbolt::ops::verify::policy::{Age, Forbidden, Id, Percent, Policy, Required, TrailerRule, Version};
 use coldbolt::words::error::{Error, printable, show};
 
-use super::Fail;
+use super::context::Fail;
 
 /// Bytes of the longest policy file that is read.
 const LIMIT: u64 = 1 << 20;

@@ -1,5 +1,6 @@
 //! What goes to standard error while a command runs: findings, and progress for whoever watches.
 
+use clap::ValueEnum;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,12 +10,18 @@ use coldbolt::words::finding::{Finding, Severity};
 use coldbolt::words::monitor::Monitor;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::ProgressMode;
-
 /// Work shorter than this shows no progress.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Time between two JSON lines.
 const PACE: Duration = Duration::from_millis(500);
+
+/// How progress is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProgressMode {
+    Auto,
+    Json,
+    Never,
+}
 
 pub struct Terminal {
     mode: ProgressMode,

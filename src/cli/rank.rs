@@ -8,8 +8,9 @@ use coldbolt::store::compare::CompareReport;
 use coldbolt::words::error::Told;
 use serde_json::{Value, json};
 
+use super::context::{Context, Done, Fail, Verdict};
 use super::out::{Form, clean, json as print_json, plain_table};
-use super::{Context, Done, Fail, Verdict, compare, hint};
+use super::{compare, hint};
 
 /// Which member of a dead cluster to recover from.
 ///

@@ -5,9 +5,10 @@ use coldbolt::replay::Until;
 use coldbolt::replay::apply::Version;
 use jiff::Timestamp;
 
+use super::context::{Context, Done, Fail};
 use super::copy::{finish, pour, temporary};
+use super::hint;
 use super::out::Form;
-use super::{Context, Done, Fail, hint};
 
 /// Make a snapshot file of an earlier moment: a database with the log applied up to an index, a revision or a time.
 ///

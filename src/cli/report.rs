@@ -12,7 +12,7 @@ use coldbolt::ops::verify::Answer;
 use coldbolt::report::{junit, manifest, markdown, prometheus, sarif};
 use coldbolt::words::error::{Error, show};
 
-use super::Fail;
+use super::context::Fail;
 
 /// What else to write.
 #[derive(Debug, clap::Args)]

@@ -14,8 +14,9 @@ use coldbolt::words::error::Told;
 use serde_json::json;
 
 use self::manifest::{StaticPod, Taken};
+use super::context::{Context, Done, Fail, Verdict};
 use super::out::{Form, json};
-use super::{Context, Done, Fail, Verdict, hint, input, named};
+use super::{hint, input, named};
 
 const DEFAULT_CLUSTER: &str = "default=http://localhost:2380";
 const DEFAULT_URL: &str = "http://localhost:2380";

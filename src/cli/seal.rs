@@ -3,9 +3,10 @@ use std::path::{Path, PathBuf};
 use coldbolt::ops::seal::{self, SealReport, seal_into, unseal_into};
 use serde_json::json;
 
+use super::context::{Context, Done, Fail, Verdict};
 use super::copy::{pour, temporary};
+use super::input;
 use super::out::{Form, clean, json, size};
-use super::{Context, Done, Fail, Verdict, input};
 
 /// Add the SHA-256 trailer of a snapshot file to a database, and change no byte of its pages.
 ///

@@ -11,7 +11,7 @@ use coldbolt::words::error::Told;
 use coldbolt::{Error, Finding, MemberId};
 use serde_json::{Map, Value, json};
 
-use super::{Context, Done};
+use super::context::{Context, Done};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -4,8 +4,9 @@ use coldbolt::codec::json;
 use coldbolt::etcd::schema::Minor;
 use coldbolt::ops::{StatusReport, status};
 
+use super::context::{Context, Done, Verdict};
 use super::out::{WriteOut, size, table};
-use super::{Context, Done, Verdict, input, named};
+use super::{input, named};
 
 /// Print a snapshot's hash, revision, number of keys, size and storage version.
 ///

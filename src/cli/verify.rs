@@ -6,10 +6,11 @@ use coldbolt::ops::verify::targets::{Choice, Glob};
 use coldbolt::ops::verify::{Answer, Judged, Level, Unreadable};
 use coldbolt::report::{self, kept, ndjson, summary, verdict, word};
 
+use super::context::{Context, Done, Fail};
 use super::out::{Form, command_line, plain_table};
 use super::policy::PolicyArgs;
 use super::report::Reports;
-use super::{Context, Done, Fail, hint, input, named};
+use super::{hint, input, named};
 
 /// Say exactly how good a backup is: which levels were checked, and everything that is wrong.
 ///
@@ -145,7 +146,7 @@ fn screen(out: &mut dyn Write, answer: &Answer, verbose: bool) -> io::Result<()>
             writeln!(out, "{}", plain_table(["  RULE", "OUTCOME", "DETAIL"], rows))?;
         }
         for (code, severity, count) in file.codes() {
-            writeln!(out, "  {severity}: {code} ({count}): {}", code.remedy())?;
+            writeln!(out, "  {severity}: {code} ({count}): {}", code.remedy_of(severity))?;
         }
         writeln!(out)?;
     }

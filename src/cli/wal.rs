@@ -18,7 +18,8 @@ use coldbolt::words::monitor::{Collect, Monitor, Relay};
 use coldbolt::{Error, Finding, MemberId};
 use serde_json::{Map, Value, json};
 
-use super::{Context, Done, hint};
+use super::context::{Context, Done};
+use super::hint;
 
 /// How a JSON document begins.
 const JSON_HEAD: &str = "{\"schema\":\"coldbolt/wal-dump/1\",\"rows\":[";

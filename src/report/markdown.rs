@@ -62,8 +62,8 @@ fn one(out: &mut dyn Write, file: &Verification) -> io::Result<()> {
         writeln!(out, "\n{more} more findings are counted and not listed.")?;
     }
     writeln!(out)?;
-    for (code, ..) in file.codes() {
-        writeln!(out, "- {code}: {}", text(code.remedy()))?;
+    for (code, severity, _) in file.codes() {
+        writeln!(out, "- {code}: {}", text(code.remedy_of(severity)))?;
     }
     Ok(())
 }

@@ -132,6 +132,16 @@ macro_rules! codes {
             pub fn remedy(self) -> &'static str {
                 match self { $(Code::$variant => $remedy),* }
             }
+
+            /// What to do where a finding is as bad as this: nothing where it is only a note of what mostly is more.
+            #[must_use]
+            pub fn remedy_of(self, severity: Severity) -> &'static str {
+                if severity == Severity::Note && self.severity() > severity {
+                    "Nothing, for the reason that the finding tells."
+                } else {
+                    self.remedy()
+                }
+            }
         }
     };
 }
@@ -358,7 +368,7 @@ codes! {
     WalTorn, "wal-torn", Warning, Wal,
         "The last WAL record was cut off while it was written, as a crash leaves it.",
         "etcd repairs it at boot: the file is cut at the last whole record and the old one kept as .broken; 3.4.0 to 3.5.6 refuse to start where garbage looks like a record of 10 MiB or more.",
-        "Nothing to do: a torn record was never acknowledged, unless the commit index says so. For an etcd that refuses it, `coldbolt copy --as data-dir`.";
+        "If committed entries are lost, as the finding says then: find another member's directory. Else nothing: a torn record was never acknowledged, and for an etcd that refuses it there is `coldbolt copy --as data-dir`.";
     WalRecord, "wal-record", Damage, Wal,
         "A WAL frame cannot be a record: impossible length, padding, type or an undecodable payload.",
         "etcd refuses to start.",

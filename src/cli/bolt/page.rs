@@ -12,10 +12,11 @@ use coldbolt::words::finding::{Code, Finding};
 use coldbolt::words::monitor::Monitor;
 use serde::Serialize;
 
-use super::{File, Out, Written, label};
+use super::common::{File, Out, Written, label};
+use crate::cli::context::Fail;
 use crate::cli::format::{Format, Shown};
+use crate::cli::input;
 use crate::cli::out::List;
-use crate::cli::{Fail, input};
 
 /// Print pages: header, then keys and values, child pages, meta fields or free pages.
 ///

@@ -3,9 +3,9 @@ use std::io::Write;
 use coldbolt::kube::cluster::{Cluster, KindReport, KindsReport};
 use serde_json::json;
 
+use super::super::context::{Context, Done, Verdict};
 use super::super::out::{Form, clean, count, json, plain_table, size};
-use super::super::{Context, Done, Verdict};
-use super::Common;
+use super::args::Common;
 
 /// Count the objects by kind and stored version: how many, how large with their history, how encoded.
 ///

@@ -14,10 +14,10 @@ use coldbolt::kube::yaml;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::super::Fail;
+use super::super::context::Fail;
 use super::super::keyspace::{json_bytes, show_key};
 use super::super::out::clean;
-use super::get::{Args, Output};
+use super::args::{Args, Output};
 
 /// An object that is to be shown, or why there is none.
 pub struct Shown<'i> {
