@@ -445,3 +445,11 @@ fn no_control_character_of_a_file_name_reaches_an_output() {
             .for_each(|report| fs::remove_file(dir.path().join(report)).unwrap());
     }
 }
+
+#[test]
+fn for_a_note_of_what_mostly_is_more_nothing_is_to_do() {
+    use coldbolt::{Code, Severity};
+    assert_eq!(Code::DbTerm.remedy_of(Severity::Damage), Code::DbTerm.remedy());
+    assert!(Code::DbTerm.remedy_of(Severity::Note).starts_with("Nothing"));
+    assert_eq!(Code::DbLag.remedy_of(Severity::Note), Code::DbLag.remedy());
+}
