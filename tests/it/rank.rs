@@ -181,7 +181,13 @@ fn of_what_has_no_log_none_is_told() {
         |args: &[&str]| coldbolt_in(home.path(), [&["rank", "--etcd-version", "3.6.14"], args].concat());
     let done = run(&["file.db", "file.db"]);
     assert!(!done.text().contains("its log"), "{done}");
-    assert!(done.text().contains("no log"), "{done}");
+    done.shows(
+        1,
+        &["no log", "no member is best: none of them has a log, which alone tells what a member had"],
+    );
+    let done = run(&["m0", "file.db"]);
+    assert!(!done.text().contains("none of them"), "{done}");
+    done.shows(0, &["no log", "best: m0: it is the only one that is whole"]);
     let done = run(&["none", "neither"]);
     done.shows(3, &["none of them can be read", "No such file or directory"]);
     for line in done.text().lines().filter(|line| line.ends_with("unreadable")) {

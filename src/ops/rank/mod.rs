@@ -469,11 +469,13 @@ fn reason(members: &[Member], strangers: bool) -> String {
     let whole: Vec<&Candidate> =
         members.iter().filter(|member| member.is_whole()).map(|member| &member.candidate).collect();
     let Some(best) = whole.first() else {
-        let none = members.iter().all(|member| member.candidate.health == Health::Unreadable);
-        let why = if none {
-            "none of them can be read"
-        } else {
-            "none of them is whole; the furthest is named first"
+        let all = |is: fn(&Candidate) -> bool| members.iter().all(|member| is(&member.candidate));
+        let why = match () {
+            () if all(|member| member.health == Health::Unreadable) => "none of them can be read",
+            () if all(|member| !member.has_log) => {
+                "none of them has a log, which alone tells what a member had"
+            }
+            () => "none of them is whole; the furthest is named first",
         };
         return why.to_owned();
     };
