@@ -14,10 +14,6 @@ impl InputFile {
         Err(Error::unreadable(path, Cause::NoFiles))
     }
 
-    pub(super) fn closed(self, _: &Path) -> InputFile {
-        self
-    }
-
     pub(super) fn len(&self) -> u64 {
         match *self {}
     }

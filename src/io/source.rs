@@ -60,12 +60,14 @@ impl Source {
     /// # Errors
     /// As [`Source::open`].
     pub fn open_all<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<Source>> {
-        let few = paths.len() <= 64;
-        let open =
-            |path: &P| if few { Source::open(path.as_ref()) } else { Source::open_again(path.as_ref()) };
-        paths.iter().map(open).collect()
+        #[cfg(feature = "fs")]
+        if paths.len() > 64 {
+            return paths.iter().map(|path| Source::open_again(path.as_ref())).collect();
+        }
+        paths.iter().map(|path| Source::open(path.as_ref())).collect()
     }
 
+    #[cfg(feature = "fs")]
     fn open_again(path: &Path) -> Result<Source> {
         let file = InputFile::open(path)?.closed(path);
         let len = file.len();

@@ -13,7 +13,7 @@ use crate::etcd::DataDir;
 use crate::etcd::schema::BUCKETS;
 use crate::io::Source;
 use crate::wal::{Read, SnapshotRecord};
-use crate::words::error::{At, Error, Result, show};
+use crate::words::error::{At, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::ids::RaftIndex;
 use crate::words::monitor::{Monitor, Quiet};
@@ -24,13 +24,14 @@ pub(crate) enum StandIn {
     /// One that it had received.
     Received(Source, Finding),
     /// An empty one: there is none, and the log holds everything.
+    #[cfg_attr(not(feature = "fs"), expect(dead_code, reason = "only who copies tells of it"))]
     Empty(Source, Finding),
 }
 
 /// What etcd, or who copies, takes in the place of a member's own database, and the log, told what is asked of it.
 ///
 /// # Errors
-/// [`Error::Unreadable`] when a received database cannot be opened.
+/// [`Unreadable`](crate::Error::Unreadable) when a received database cannot be opened.
 pub(crate) fn stand_in(
     dir: &DataDir,
     own: Option<&Source>,
@@ -74,7 +75,7 @@ pub(crate) struct Missing {
 /// What it means that the directory has no database of its own.
 ///
 /// # Errors
-/// [`Error::Cancelled`].
+/// [`Cancelled`](crate::Error::Cancelled).
 pub(crate) fn missing(dir: &DataDir, log: &MemberLog, monitor: &dyn Monitor) -> Result<Missing> {
     let read = log.read(monitor)?;
     let summary = &read.summary;
@@ -150,8 +151,9 @@ fn received(dir: &DataDir, log: &MemberLog, reached: RaftIndex) -> Result<Option
 /// Why a directory without a database is of no use.
 ///
 /// # Errors
-/// [`Error::Cancelled`].
-pub(crate) fn useless(log: &MemberLog) -> Result<String, Error> {
+/// [`Cancelled`](crate::Error::Cancelled).
+#[cfg(feature = "fs")]
+pub(crate) fn useless(log: &MemberLog) -> Result<String> {
     let summary = &log.read(&Quiet)?.summary;
     let snapshot = summary.valid_snapshots().any(|snapshot| snapshot.index() > 0);
     let what = match summary.first {

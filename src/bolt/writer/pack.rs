@@ -52,6 +52,7 @@ impl Places {
     }
 
     /// How long the database will be.
+    #[cfg(feature = "fs")]
     pub(crate) fn bytes(&self, db: &Db<'_>) -> u64 {
         self.pages.saturating_mul(db.page_size())
     }
