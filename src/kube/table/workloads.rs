@@ -24,6 +24,11 @@ pub(super) fn of_kind(group: &str, kind: &str) -> Option<&'static [Column]> {
     })
 }
 
+// Of what makes pods by a template.
+const CONTAINERS: Column = wide("CONTAINERS", |json, _| containers(json, "spec.template.spec", "name"));
+const IMAGES: Column = wide("IMAGES", |json, _| containers(json, "spec.template.spec", "image"));
+const SELECTOR: Column = wide("SELECTOR", |json, _| selector(at(json, "spec.selector")));
+
 const PODS: &[Column] = &[
     column("READY", |json, around| pod(json, around).ready),
     column("STATUS", |json, around| pod(json, around).status),
@@ -40,9 +45,9 @@ const DEPLOYMENTS: &[Column] = &[
     column("UP-TO-DATE", |json, _| number(json, "status.updatedReplicas").to_string()),
     column("AVAILABLE", |json, _| number(json, "status.availableReplicas").to_string()),
     AGE,
-    wide("CONTAINERS", |json, _| containers(json, "spec.template.spec", "name")),
-    wide("IMAGES", |json, _| containers(json, "spec.template.spec", "image")),
-    wide("SELECTOR", |json, _| selector(at(json, "spec.selector"))),
+    CONTAINERS,
+    IMAGES,
+    SELECTOR,
 ];
 
 const REPLICA_SETS: &[Column] = &[
@@ -50,9 +55,9 @@ const REPLICA_SETS: &[Column] = &[
     column("CURRENT", |json, _| number(json, "status.replicas").to_string()),
     column("READY", |json, _| number(json, "status.readyReplicas").to_string()),
     AGE,
-    wide("CONTAINERS", |json, _| containers(json, "spec.template.spec", "name")),
-    wide("IMAGES", |json, _| containers(json, "spec.template.spec", "image")),
-    wide("SELECTOR", |json, _| selector(at(json, "spec.selector"))),
+    CONTAINERS,
+    IMAGES,
+    SELECTOR,
 ];
 
 const REPLICATION_CONTROLLERS: &[Column] = &[
@@ -60,17 +65,12 @@ const REPLICATION_CONTROLLERS: &[Column] = &[
     column("CURRENT", |json, _| number(json, "status.replicas").to_string()),
     column("READY", |json, _| number(json, "status.readyReplicas").to_string()),
     AGE,
-    wide("CONTAINERS", |json, _| containers(json, "spec.template.spec", "name")),
-    wide("IMAGES", |json, _| containers(json, "spec.template.spec", "image")),
+    CONTAINERS,
+    IMAGES,
     wide("SELECTOR", |json, _| labels(at(json, "spec.selector"))),
 ];
 
-const STATEFUL_SETS: &[Column] = &[
-    column("READY", |json, _| ready_of(json)),
-    AGE,
-    wide("CONTAINERS", |json, _| containers(json, "spec.template.spec", "name")),
-    wide("IMAGES", |json, _| containers(json, "spec.template.spec", "image")),
-];
+const STATEFUL_SETS: &[Column] = &[column("READY", |json, _| ready_of(json)), AGE, CONTAINERS, IMAGES];
 
 const DAEMON_SETS: &[Column] = &[
     column("DESIRED", |json, _| number(json, "status.desiredNumberScheduled").to_string()),
@@ -80,9 +80,9 @@ const DAEMON_SETS: &[Column] = &[
     column("AVAILABLE", |json, _| number(json, "status.numberAvailable").to_string()),
     column("NODE SELECTOR", |json, _| labels(at(json, "spec.template.spec.nodeSelector"))),
     AGE,
-    wide("CONTAINERS", |json, _| containers(json, "spec.template.spec", "name")),
-    wide("IMAGES", |json, _| containers(json, "spec.template.spec", "image")),
-    wide("SELECTOR", |json, _| selector(at(json, "spec.selector"))),
+    CONTAINERS,
+    IMAGES,
+    SELECTOR,
 ];
 
 const JOBS: &[Column] = &[
@@ -90,9 +90,9 @@ const JOBS: &[Column] = &[
     column("COMPLETIONS", |json, _| completions(json)),
     column("DURATION", job_duration),
     AGE,
-    wide("CONTAINERS", |json, _| containers(json, "spec.template.spec", "name")),
-    wide("IMAGES", |json, _| containers(json, "spec.template.spec", "image")),
-    wide("SELECTOR", |json, _| selector(at(json, "spec.selector"))),
+    CONTAINERS,
+    IMAGES,
+    SELECTOR,
 ];
 
 const CRON_JOBS: &[Column] = &[
