@@ -157,6 +157,14 @@ pub fn refuse_other_kind(source: &Source, due: FileKind) -> Result<()> {
     }
 }
 
+/// The segments of the log that lies beside a member's database, sorted by name: none of another database. A log that
+/// is kept elsewhere is not known.
+#[must_use]
+pub fn log_beside(db: &Path) -> Vec<PathBuf> {
+    let wal = db.parent().and_then(Path::parent).map(|member| member.join("wal"));
+    wal.and_then(|wal| DataDir::list(&wal, None).ok()).unwrap_or_default().wals
+}
+
 /// The files of a data directory, or of the part of one that was given. Nothing is opened yet.
 #[derive(Debug, Clone, Default)]
 pub struct DataDir {

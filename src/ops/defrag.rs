@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::verify::{Closeness, Level, TrailerState, Verification, refuse_damage, verify_file};
 use crate::bolt::Db;
 use crate::bolt::writer::FreelistPage;
-use crate::etcd::datadir::{self, DataDir};
+use crate::etcd::datadir;
 use crate::etcd::{BucketKey, Facts, Input, Revision, small};
 use crate::io::Source;
 use crate::io::dest::predecessor::{Predecessor, refuse_other_names};
@@ -125,7 +125,7 @@ fn anew(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -> Resu
     refuse_locked(source)?;
     let (path, existing, log) = match &options.destination {
         DefragDestination::New(path) => (path.as_path(), Existing::Keep, Vec::new()),
-        DefragDestination::InPlace => (source.path(), Existing::Replace, log_beside(source.path())?),
+        DefragDestination::InPlace => (source.path(), Existing::Replace, unused_log(source.path())?),
     };
     // What is in the way is told before the source is read for minutes.
     dest::claim(path, existing)?;
@@ -205,11 +205,10 @@ fn in_use(source: &Source) -> Error {
     Error::unreadable(source.path(), Cause::InUse(Some(Hint::DefragLive)))
 }
 
-/// The segments of the log of a database that is to be replaced. A log elsewhere is not known.
-fn log_beside(db: &Path) -> Result<Vec<PathBuf>> {
+/// The segments of the log of a database that is to be replaced, which must be nobody's.
+fn unused_log(db: &Path) -> Result<Vec<PathBuf>> {
     refuse_other_names(db)?;
-    let member = db.parent().and_then(Path::parent);
-    let log = member.and_then(|dir| DataDir::list(dir, None).ok()).unwrap_or_default().wals;
+    let log = datadir::log_beside(db);
     for segment in &log {
         let segment = Source::open(segment)?;
         if segment.ofd_lock() == Lock::Held {

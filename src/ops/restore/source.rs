@@ -1,7 +1,5 @@
 //! What a restore asks of its source.
 
-use std::path::Path;
-
 use super::report::{RestoreOptions, Warning};
 use crate::etcd::datadir;
 use crate::io::Source;
@@ -18,7 +16,7 @@ pub(super) fn refuse_unchecked(source: &Source) -> Result<()> {
     let db = datadir::database(source)?;
     let trailer = trailer(&db, &Quiet).map_err(|c| Error::damaged(source.path(), c))?;
     if trailer == Trailer::Absent {
-        let (file, log_beside) = (source.name(), log_is_beside(source));
+        let (file, log_beside) = (source.name(), !datadir::log_beside(source.path()).is_empty());
         return Err(Refusal::NothingToCheck { file, log_beside }.into());
     }
     Ok(())
@@ -51,21 +49,8 @@ pub(super) fn verified(
             _ => {}
         }
     }
-    if log_is_beside(source) {
+    if !datadir::log_beside(source.path()).is_empty() {
         warnings.push(Warning::LogBeside { source: source.name() });
     }
     Ok((verification, warnings))
-}
-
-/// Whether it is the database of a member, with its log.
-fn log_is_beside(source: &Source) -> bool {
-    source.path().parent().and_then(Path::parent).is_some_and(|member| has_log(&member.join("wal")))
-}
-
-fn has_log(dir: &Path) -> bool {
-    std::fs::read_dir(dir).is_ok_and(|mut entries| {
-        entries.any(|entry| {
-            entry.is_ok_and(|entry| entry.path().extension().is_some_and(|extension| extension == "wal"))
-        })
-    })
 }
