@@ -155,17 +155,24 @@ fn with_learner(version: &str, home: &Path, before: impl FnOnce(&mut Member, &st
     (all, cluster)
 }
 
+/// As [`with_learner`]: both are killed when the learner has a key too. Also the ids of voter and learner.
+fn killed_with_learner(version: &str, home: &Path) -> (Vec<Member>, String, [String; 2]) {
+    let (mut all, cluster) = with_learner(version, home, |_, _| {});
+    all[1].start(&["--initial-cluster", &cluster, "--initial-cluster-state", "existing"]);
+    all[1].caught_up();
+    put(&all[0], "0000");
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let listed = ids(&all[0]);
+    let found = ["m0", "m1"].map(|name| listed.iter().find(|(_, m)| m["name"] == name).unwrap().0.clone());
+    all.iter_mut().for_each(Member::kill);
+    (all, cluster, found)
+}
+
 #[test]
 fn the_only_voter_is_not_removed_from_a_learners_directory() {
     for version in VERSIONS.into_iter().filter(|version| there(version)) {
         let home = tempfile::tempdir().unwrap();
-        let (mut all, cluster) = with_learner(version, home.path(), |_, _| {});
-        all[1].start(&["--initial-cluster", &cluster, "--initial-cluster-state", "existing"]);
-        all[1].caught_up();
-        put(&all[0], "0000");
-        std::thread::sleep(std::time::Duration::from_millis(500));
-        let voter = ids(&all[0]).into_iter().find(|(_, m)| m["name"] == "m0").unwrap().0;
-        all.iter_mut().for_each(Member::kill);
+        let (all, _, [voter, _]) = killed_with_learner(version, home.path());
         let (data, new) = (all[1].data(), all[1].home.join("new"));
         let fixed = ["--data-dir", data.to_str().unwrap(), "-o", new.to_str().unwrap()];
         let remedy = "`coldbolt member promote` makes a directory in which it votes";
@@ -178,14 +185,7 @@ fn the_only_voter_is_not_removed_from_a_learners_directory() {
 fn a_learner_that_is_left_alone_is_promoted_and_serves_alone() {
     for version in VERSIONS.into_iter().filter(|version| there(version)) {
         let home = tempfile::tempdir().unwrap();
-        let (mut all, cluster) = with_learner(version, home.path(), |_, _| {});
-        all[1].start(&["--initial-cluster", &cluster, "--initial-cluster-state", "existing"]);
-        all[1].caught_up();
-        put(&all[0], "0000");
-        std::thread::sleep(std::time::Duration::from_millis(500));
-        let id = |name: &str| ids(&all[0]).into_iter().find(|(_, m)| m["name"] == name).unwrap().0;
-        let (voter, learner) = (id("m0"), id("m1"));
-        all.iter_mut().for_each(Member::kill);
+        let (mut all, cluster, [voter, learner]) = killed_with_learner(version, home.path());
         let (data, votes, alone) = (all[1].data(), all[1].home.join("votes"), all[1].home.join("alone"));
         let made = |args: &[&str], from: &Path, to: &Path| {
             let fixed = ["--data-dir", from.to_str().unwrap(), "-o", to.to_str().unwrap()];
