@@ -2,9 +2,10 @@
 //!
 //! Without the programs there is nothing to do, unless `COLDBOLT_INTEROP=required`.
 
-use std::fs;
+use std::fs::{self, DirEntry};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use coldbolt::etcd::{BucketKey, Revision};
 use serde_json::Value;
@@ -108,17 +109,30 @@ fn started_meanwhile(version: &str) {
     (0..20).for_each(|n| drop(server.ctl(&["put", &format!("k{n}"), "before"])));
     let data = server.home().join("data");
     let db = server.stop();
-    let traced =
-        traced.args(["-o", "/dev/null", "-e", "trace=rename", "-e", "inject=rename:delay_enter=3000000"]);
+    // -D: the command is our child, and strace its grandchild, which ends the delay when it is told to leave.
+    let traced = traced.args(["-D", "-o", "/dev/null"]);
+    let traced = traced.args(["-e", "trace=rename", "-e", "inject=rename:delay_enter=300000000"]);
     let mut ours = traced.arg(binary()).args(["defrag", "--data-dir"]).arg(&data).spawn().unwrap();
-    let old = fs::File::open(&db).unwrap();
-    while old.try_lock().is_ok() {
-        old.unlock().unwrap();
+    // Asked of the system: to try the lock would be to hold it for a moment.
+    let inode = format!(":{} ", fs::metadata(&db).unwrap().ino());
+    while !fs::read_to_string("/proc/locks").unwrap().contains(&inode) {
         assert!(ours.try_wait().unwrap().is_none(), "the rename was not delayed");
         std::thread::sleep(Duration::from_millis(5));
     }
-    drop(old);
-    let log = server.fails_to_start();
+    let log = server.fails_to_start(|server| {
+        // It has opened the old file, and waits for its lock.
+        let is_it = |fd: DirEntry| fs::read_link(fd.path()).is_ok_and(|to| to == db);
+        let waits = || fs::read_dir(format!("/proc/{server}/fd")).unwrap().flatten().any(is_it);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !waits() {
+            assert!(Instant::now() < deadline, "it did not come to its database");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let status = fs::read_to_string(format!("/proc/{}/status", ours.id())).unwrap();
+        let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:")).unwrap();
+        let tracer = rustix::process::Pid::from_raw(tracer.trim().parse().unwrap()).unwrap();
+        rustix::process::kill_process(tracer, rustix::process::Signal::TERM).unwrap();
+    });
     assert!(log.contains("invalid database"), "etcd {version}:\n{log}");
     assert!(ours.wait().unwrap().success());
     // Whoever starts it again, as systemd and the kubelet do, has all of it, and loses nothing.

@@ -126,9 +126,11 @@ impl Server {
         assert!(self.answers(), "its ports were taken");
     }
 
-    /// Starts it on what is in its directory now, where it is not to come far; gives its log when it has ended.
-    pub fn fails_to_start(&mut self) -> String {
+    /// Starts it on what is in its directory now, where it is not to come far, and does what is to be `done` with
+    /// its process id then; gives its log when it has ended.
+    pub fn fails_to_start(&mut self, done: impl FnOnce(u32)) -> String {
         self.child = spawn(&self.etcd, &self.flags, self.directory.path());
+        done(self.child.id());
         let deadline = Instant::now() + Duration::from_secs(60);
         while self.child.try_wait().unwrap().is_none() {
             assert!(Instant::now() < deadline, "it did not end");
