@@ -46,6 +46,8 @@ pub struct Cluster<'v> {
     /// Of custom resources: by group, kind and version.
     schemas: BTreeMap<(String, String, String), Value>,
     columns: BTreeMap<(String, String, String), Vec<PrinterColumn>>,
+    /// Fields that custom resources can be selected by: by group and plural.
+    selectable: BTreeMap<(String, String), Vec<String>>,
 }
 
 /// Which objects.
@@ -128,8 +130,14 @@ impl<'v> Cluster<'v> {
             None => detect(view)?,
         };
         let resources = resource::built_in();
-        let mut cluster =
-            Cluster { view, prefixes, resources, schemas: BTreeMap::new(), columns: BTreeMap::new() };
+        let mut cluster = Cluster {
+            view,
+            prefixes,
+            resources,
+            schemas: BTreeMap::new(),
+            columns: BTreeMap::new(),
+            selectable: BTreeMap::new(),
+        };
         let mut found = Vec::new();
         if let Some(definitions) = cluster.resource("customresourcedefinitions.apiextensions.k8s.io") {
             cluster.each(&Scope::of(definitions), &mut |item| {
@@ -151,6 +159,10 @@ impl<'v> Cluster<'v> {
             let Some(name) = version.get("name").and_then(Value::as_str) else { continue };
             let key = (resource.group.clone(), resource.kind.clone(), name.to_owned());
             self.columns.insert(key.clone(), PrinterColumn::of_version(version));
+            let fields = version.get("selectableFields").and_then(Value::as_array).into_iter().flatten();
+            let paths = fields.filter_map(|field| field.get("jsonPath").and_then(Value::as_str));
+            let paths = paths.map(|path| path.strip_prefix('.').unwrap_or(path).to_owned());
+            self.selectable.entry((resource.group.clone(), resource.plural.clone())).or_default().extend(paths);
             self.schemas
                 .extend(version.pointer("/schema/openAPIV3Schema").map(|schema| (key, schema.clone())));
         }
@@ -191,6 +203,13 @@ impl<'v> Cluster<'v> {
     #[must_use]
     pub fn columns(&self, object: &Object) -> Option<&[PrinterColumn]> {
         self.columns.get(&kind_of(object)).map(Vec::as_slice)
+    }
+
+    /// The fields that its definition lets a custom resource be selected by, beside name and namespace; `None` for one of
+    /// Kubernetes' own.
+    #[must_use]
+    pub fn selectable_fields(&self, resource: &Resource) -> Option<&[String]> {
+        self.selectable.get(&(resource.group.clone(), resource.plural.clone())).map(Vec::as_slice)
     }
 
     /// Hands out the objects in order of their keys, prefix by prefix, until `take` breaks off.

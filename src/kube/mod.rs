@@ -7,7 +7,8 @@
 //! | [`json`], [`yaml`] | an object as kubectl prints it |
 //! | [`cluster`], [`resource`] | the objects of a keyspace; what kinds are called and where they lie |
 //! | [`key`] | the key that an object is stored under |
-//! | [`selector`], [`secret`] | which labels are wanted; what is not shown of a Secret |
+//! | [`selector`], [`fields`], [`secret`] | which labels and fields are wanted; what is not shown of a Secret |
+//! | [`jsonpath`], [`custom`], [`order`] | templates, columns and the order of objects that a user asks for |
 //! | [`serve`] | what an API server changes in an object before it answers |
 //! | [`table`] | objects as the lines of a table, as kubectl prints them |
 //! | [`schema`] | the fields of every message, and which kind is which message |
@@ -33,12 +34,16 @@
 
 pub mod cbor;
 pub mod cluster;
+pub mod custom;
 pub mod decode;
 pub mod envelope;
+pub mod fields;
 pub mod json;
+pub mod jsonpath;
 pub mod key;
 #[cfg(feature = "yaml")]
 pub mod manifest;
+pub mod order;
 pub mod resource;
 pub mod schema;
 pub mod secret;

@@ -2,6 +2,7 @@ use std::ops::ControlFlow;
 
 use coldbolt::kube::cluster::{Cluster, Scope, StoredObject};
 use coldbolt::kube::decode::{NoObject, Object};
+use coldbolt::kube::fields::FieldSelector;
 use coldbolt::kube::resource::Resource;
 use coldbolt::kube::secret::Redactor;
 use coldbolt::kube::selector::LabelSelector;
@@ -22,15 +23,24 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let selector = LabelSelector::parse(&args.selector).map_err(|part| {
         Fail::Usage(format!("-l {:?}: {part:?} is no requirement of labels", args.selector))
     })?;
+    let fields = FieldSelector::parse(&args.field_selector)
+        .map_err(|why| Fail::Usage(format!("--field-selector: {why}")))?;
+    labels_fit(args)?;
     args.common.file.with(context, |store, out| {
         let cluster = Cluster::open(store.at(Some(args.common.rev))?, args.common.etcd_prefix.as_deref())?;
         let wanted = wanted(args, &cluster)?;
+        for wanted in &wanted {
+            let resource = wanted.resource.as_ref();
+            let selectable = resource.and_then(|resource| cluster.selectable_fields(resource));
+            fields.check(resource, selectable).map_err(Fail::Refused)?;
+        }
         let several = wanted.len() > 1 || wanted.iter().any(|wanted| wanted.names.len() != 1);
         let mut printer = Printer::new(args, &cluster, out, several)?;
-        let reader = Reader { args, cluster: &cluster, selector: &selector, redactor: redactor(args) };
-        let (mut undecoded, mut missing) = (0u64, Vec::new());
+        let reader =
+            Reader { args, cluster: &cluster, selector: &selector, fields: &fields, redactor: redactor(args) };
+        let (mut undecoded, mut missing) = (Undecoded::default(), Vec::new());
         for wanted in &wanted {
-            let prefixed = several_kinds(&args.kind, wanted);
+            let prefixed = args.show_kind || several_kinds(&args.kind, wanted);
             printer.begin(wanted.resource.as_ref(), prefixed)?;
             let found = reader.read(wanted, &mut printer, &mut undecoded)?;
             missing.extend(wanted.names.iter().filter(|name| !found.contains(*name)).map(|name| {
@@ -44,8 +54,13 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
             monitor.say(&format!("AGE is counted to {now}, the newest time in the file"));
         }
         missing.iter().for_each(|line| monitor.say(line));
-        if undecoded > 0 {
-            monitor.say(&format!("{undecoded} objects could not be decoded: they are shown by their keys"));
+        if undecoded.shown > 0 {
+            let shown = undecoded.shown;
+            monitor.say(&format!("{shown} objects could not be decoded: they are shown by their keys"));
+        }
+        if undecoded.unknown > 0 {
+            let unknown = undecoded.unknown;
+            monitor.say(&format!("{unknown} objects could not be decoded: whether they are selected is not known"));
         }
         if shown == 0 && missing.is_empty() {
             let here = reader.namespace(wanted.first().and_then(|wanted| wanted.resource.as_ref()));
@@ -54,12 +69,30 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
                 |namespace| format!("No resources found in {namespace} namespace."),
             ));
         }
-        Ok(match (missing.is_empty(), undecoded) {
+        Ok(match (missing.is_empty(), undecoded.shown.max(undecoded.unknown)) {
             (false, _) => Verdict::Bad,
             (true, 0) => Verdict::Good,
             (true, _) => Verdict::Inconclusive,
         })
     })
+}
+
+/// Objects that could not be decoded.
+#[derive(Default)]
+struct Undecoded {
+    shown: u64,
+    /// Whether they are selected is not known.
+    unknown: u64,
+}
+
+/// Columns of labels are for tables.
+fn labels_fit(args: &Args) -> Result<(), Fail> {
+    let wrong = |flag: &str| Err(Fail::Usage(format!("{flag} is for tables: -o table or wide")));
+    match (args.output.is_table(), args.show_labels, args.label_columns.is_empty()) {
+        (false, true, _) => wrong("--show-labels"),
+        (false, _, false) => wrong("-L"),
+        _ => Ok(()),
+    }
 }
 
 /// Whether kubectl would write the kind before each name.
@@ -131,6 +164,7 @@ struct Reader<'r> {
     args: &'r Args,
     cluster: &'r Cluster<'r>,
     selector: &'r LabelSelector,
+    fields: &'r FieldSelector,
     redactor: Option<Redactor>,
 }
 
@@ -146,7 +180,7 @@ impl Reader<'_> {
         &self,
         wanted: &Wanted,
         printer: &mut Printer<'_, '_>,
-        undecoded: &mut u64,
+        undecoded: &mut Undecoded,
     ) -> Result<Vec<String>, Fail> {
         let (mut found, mut done) = (Vec::new(), Ok(()));
         let resource = wanted.resource.as_ref();
@@ -160,36 +194,47 @@ impl Reader<'_> {
             if !wanted.names.is_empty() && !wanted.names.contains(&name) {
                 return ControlFlow::Continue(());
             }
-            let Some(shown) = self.shown(&item) else { return ControlFlow::Continue(()) };
+            let Some(shown) = self.shown(&item, undecoded) else { return ControlFlow::Continue(()) };
             if !wanted.names.is_empty() {
                 found.push(name);
             }
-            *undecoded += u64::from(shown.object.is_err());
-            keep(&mut done, printer.print(shown).map_err(Fail::from))
+            undecoded.shown += u64::from(shown.object.is_err());
+            keep(&mut done, printer.print(shown))
         })?;
         done.map(|()| found)
     }
 
-    /// The object as it is to be shown; `None` if its labels are not those wanted.
-    fn shown<'i>(&self, item: &'i StoredObject) -> Option<Shown<'i>> {
+    /// The object as it is to be shown; `None` if it is not selected.
+    fn shown<'i>(&self, item: &'i StoredObject, undecoded: &mut Undecoded) -> Option<Shown<'i>> {
         let object: Result<Object, NoObject<'_>> = match Object::decode(&item.kv.value) {
             Ok(mut object) => {
-                if !self
-                    .selector
-                    .matches(object.json.get("metadata").and_then(|metadata| metadata.get("labels")))
-                {
+                let labels = object.json.get("metadata").and_then(|metadata| metadata.get("labels"));
+                if !self.selector.matches(labels) {
                     return None;
                 }
                 if !self.args.as_stored {
                     self.cluster.serve(&mut object, item.kv.mod_revision);
+                }
+                if !self.fields.matches(&object.json) {
+                    return None;
                 }
                 if let Some(redactor) = &self.redactor {
                     redactor.redact(&mut object);
                 }
                 Ok(object)
             }
-            Err(_) if !self.args.selector.is_empty() => return None,
-            Err(why) => Err(why),
+            Err(why) => {
+                let key = self.cluster.key(&item.kv.key).object()?;
+                let fields = self.fields.matches_key(key.name, key.namespace);
+                if fields == Some(false) {
+                    return None;
+                }
+                if fields.is_none() || !self.args.selector.is_empty() {
+                    undecoded.unknown += 1;
+                    return None;
+                }
+                Err(why)
+            }
         };
         Some(Shown { item, object })
     }

@@ -4,6 +4,7 @@ mod args;
 mod get;
 mod kinds;
 mod print;
+mod template;
 
 use super::context::{Context, Done};
 
