@@ -106,7 +106,11 @@ impl FieldSelector {
             let Some((field, equal, value)) = operator(part) else {
                 return Err(format!("invalid selector: '{text}'; can't understand '{part}'"));
             };
-            terms.push(Term { field: field.to_owned(), value: unescaped(value)?, equal });
+            let value = unescaped(value)?;
+            // Of no field and no value Kubernetes says that it is true.
+            if !field.is_empty() || !value.is_empty() {
+                terms.push(Term { field: field.to_owned(), value, equal });
+            }
         }
         Ok(FieldSelector { text: text.to_owned(), terms })
     }

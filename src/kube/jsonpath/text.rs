@@ -108,7 +108,7 @@ fn float(n: f64) -> String {
     let text = format!("{n:e}");
     let Some((digits, exponent)) = text.split_once('e') else { return text };
     let exponent: i32 = exponent.parse().unwrap_or_default();
-    if (-4..21).contains(&exponent) {
+    if (-4..6).contains(&exponent) {
         return n.to_string();
     }
     let sign = if exponent < 0 { '-' } else { '+' };

@@ -6,6 +6,7 @@ pub mod content;
 pub mod history;
 pub mod image;
 pub mod key_value;
+pub mod kube_print;
 pub mod member;
 pub mod model;
 pub mod mutate;
