@@ -40,6 +40,29 @@ pub fn decode(bytes: &[u8]) -> Result<Value, BadField> {
     }
 }
 
+/// The fields of a map: name, bytes of the name, and the bytes of the value. `None` if it is no map of them.
+pub(super) fn fields(bytes: &[u8]) -> Option<Vec<(String, usize, &[u8])>> {
+    let mut reader = Reader { rest: bytes };
+    let mut head = reader.head()?;
+    // Tags before it.
+    while head.0 == 6 {
+        head = reader.head()?;
+    }
+    let (5, _, len) = head else { return None };
+    let mut fields = Vec::new();
+    for _ in 0..len {
+        let before = reader.rest;
+        let (2 | 3, _, name) = reader.head()? else { return None };
+        let name = std::str::from_utf8(reader.take(name)?).ok()?.to_owned();
+        let value = reader.rest;
+        reader.item(0, false)?;
+        let value = value.get(..value.len().checked_sub(reader.rest.len())?)?;
+        let around = before.len().checked_sub(reader.rest.len())?.checked_sub(value.len())?;
+        fields.push((name, around, value));
+    }
+    Some(fields)
+}
+
 struct Reader<'a> {
     rest: &'a [u8],
 }

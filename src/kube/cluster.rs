@@ -162,7 +162,10 @@ impl<'v> Cluster<'v> {
             let fields = version.get("selectableFields").and_then(Value::as_array).into_iter().flatten();
             let paths = fields.filter_map(|field| field.get("jsonPath").and_then(Value::as_str));
             let paths = paths.map(|path| path.strip_prefix('.').unwrap_or(path).to_owned());
-            self.selectable.entry((resource.group.clone(), resource.plural.clone())).or_default().extend(paths);
+            self.selectable
+                .entry((resource.group.clone(), resource.plural.clone()))
+                .or_default()
+                .extend(paths);
             self.schemas
                 .extend(version.pointer("/schema/openAPIV3Schema").map(|schema| (key, schema.clone())));
         }

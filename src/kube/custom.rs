@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::jsonpath::{JsonPath, JsonPathError, relaxed};
+use super::jsonpath::{JsonPath, JsonPathError, TOO_LONG, most_bytes, relaxed};
 
 /// What kubectl lets its table writer do: the narrowest column, and the room behind the widest cell.
 const MIN_WIDTH: usize = 6;
@@ -39,7 +39,9 @@ impl CustomColumns {
         }
         let column = |part: &str| match part.split_once(':') {
             Some((header, path)) => column(header, path),
-            None => fail(format!("unexpected custom-columns spec: {part}, expected <header>:<json-path-expr>")),
+            None => {
+                fail(format!("unexpected custom-columns spec: {part}, expected <header>:<json-path-expr>"))
+            }
         };
         CustomColumns::new(spec.split(',').map(column))
     }
@@ -60,7 +62,9 @@ impl CustomColumns {
         };
         if headers.len() != paths.len() {
             let (headers, paths) = (headers.len(), paths.len());
-            return fail(format!("number of headers ({headers}) and field specifications ({paths}) don't match"));
+            return fail(format!(
+                "number of headers ({headers}) and field specifications ({paths}) don't match"
+            ));
         }
         CustomColumns::new(headers.iter().zip(paths).map(|(header, path)| column(header, path)))
     }
@@ -81,17 +85,24 @@ impl CustomColumns {
     /// # Errors
     /// If it is none for one of the paths.
     pub fn object(&mut self, object: &Value) -> Result<(), CustomColumnsError> {
+        let most = most_bytes(object);
         let cell = |path: &JsonPath| -> Result<String, CustomColumnsError> {
             let found = path.find(object)?;
-            let mut cells = Vec::new();
+            let mut cell = String::new();
             if found.first().is_none_or(Vec::is_empty) {
-                cells.push("<none>".to_owned());
+                cell.push_str("<none>");
             }
-            cells.extend(found.iter().flatten().map(|one| {
+            for (at, one) in found.iter().flatten().enumerate() {
+                if at > 0 {
+                    cell.push(',');
+                }
                 let text = String::from_utf8_lossy(&one.go_text()).into_owned();
-                text.replace('\u{1b}', "^[").replace('\r', "\\r")
-            }));
-            Ok(cells.join(","))
+                cell.push_str(&text.replace('\u{1b}', "^[").replace('\r', "\\r"));
+                if cell.len() > most {
+                    return fail(TOO_LONG);
+                }
+            }
+            Ok(cell)
         };
         let cells = self.columns.iter().map(|(_, path)| cell(path)).collect::<Result<Vec<_>, _>>()?;
         self.line(&cells);

@@ -10,6 +10,8 @@
 //! | [`selector`], [`fields`], [`secret`] | which labels and fields are wanted; what is not shown of a Secret |
 //! | [`jsonpath`], [`custom`], [`order`] | templates, columns and the order of objects that a user asks for |
 //! | [`serve`] | what an API server changes in an object before it answers |
+//! | [`version`] | which Kubernetes wrote a keyspace, and in what version it answers |
+//! | [`sizes`] | what the bytes of a cluster are |
 //! | [`table`] | objects as the lines of a table, as kubectl prints them |
 //! | [`schema`] | the fields of every message, and which kind is which message |
 //! | [`times`] | when an object was written at the earliest, and when a Lease was renewed, as its value tells |
@@ -49,6 +51,8 @@ pub mod schema;
 pub mod secret;
 pub mod selector;
 pub mod serve;
+pub mod sizes;
 pub mod table;
 pub mod times;
+pub mod version;
 pub mod yaml;

@@ -53,7 +53,9 @@ impl SortField {
     /// If the object is none for this path.
     pub fn key(&self, object: &Value) -> Result<(SortKey, bool), JsonPathError> {
         let found = self.path.find(object)?;
-        let Some(first) = found.first().and_then(|found| found.first()) else { return Ok((SortKey::None, false)) };
+        let Some(first) = found.first().and_then(|found| found.first()) else {
+            return Ok((SortKey::None, false));
+        };
         let key = match first {
             Found::Json(Value::Null) | Found::Nothing => SortKey::None,
             Found::Json(Value::String(text)) => SortKey::Text(text.clone()),
@@ -126,14 +128,17 @@ fn quantity(text: &str) -> Option<i128> {
     let scale = i32::try_from(part.len()).ok()?;
     let tens = if base == 10 { exponent } else { 0 }.saturating_add(9).saturating_sub(scale);
     let scaled = value.and_then(|value| {
-        let value = if base == 2 { value.checked_mul(2i128.checked_pow(exponent.try_into().ok()?)?)? } else { value };
+        let value =
+            if base == 2 { value.checked_mul(2i128.checked_pow(exponent.try_into().ok()?)?)? } else { value };
         match u32::try_from(tens) {
             _ if value == 0 => Some(0),
             Ok(tens) => value.checked_mul(10i128.checked_pow(tens)?),
             Err(_) => {
                 let by = 10i128.checked_pow(tens.unsigned_abs());
                 // Less than a billionth of anything is a billionth.
-                by.map_or(Some(1), |by| Some(value.checked_div(by)?.saturating_add((value.checked_rem(by)? != 0).into())))
+                by.map_or(Some(1), |by| {
+                    Some(value.checked_div(by)?.saturating_add((value.checked_rem(by)? != 0).into()))
+                })
             }
         }
     });

@@ -93,8 +93,9 @@ fn is_name(name: &str) -> bool {
 fn is_key(key: &str) -> bool {
     let Some((domain, name)) = key.split_once('/') else { return is_name(key) };
     let ends = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let part =
-        |part: &str| part.starts_with(ends) && part.ends_with(ends) && part.chars().all(|c| ends(c) || c == '-');
+    let part = |part: &str| {
+        part.starts_with(ends) && part.ends_with(ends) && part.chars().all(|c| ends(c) || c == '-')
+    };
     domain.len() <= MAX_DOMAIN && domain.split('.').all(part) && is_name(name)
 }
 

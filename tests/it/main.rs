@@ -22,6 +22,7 @@ mod keyspace_fold;
 mod keyspace_model;
 mod kube;
 mod kube_print;
+mod kube_prost;
 mod kube_recorded;
 mod model;
 mod outputs;

@@ -1,6 +1,7 @@
 //! Arguments of the commands about Kubernetes objects.
 
 use coldbolt::kube::order::SortField;
+use coldbolt::kube::version::minor;
 use jiff::Timestamp;
 
 use super::super::keyspace::File;
@@ -84,6 +85,11 @@ pub struct Args {
     /// As the value is stored: nothing added, nothing converted, fields in their order (in json).
     #[arg(long)]
     pub as_stored: bool,
+    /// Print what an API server of this Kubernetes prints, as 1.24: up to 1.33 a creation time that is not set is null.
+    /// Where such a server would answer in another version than the stored one, that is said [default: what the file
+    /// was written by, as the image of a kube-apiserver, kubeadm's configuration, kubelets, fields and kinds tell].
+    #[arg(long, value_parser = like, value_name = "VERSION")]
+    pub like: Option<u32>,
     /// Show metadata.managedFields.
     #[arg(long)]
     pub show_managed_fields: bool,
@@ -153,10 +159,19 @@ impl TemplateForm {
 }
 
 impl Output {
+    /// Whether objects are shown with their fields.
+    pub fn has_fields(&self) -> bool {
+        !self.is_table() && *self != Output::Name
+    }
+
     /// Whether it is a table with columns as kubectl has them.
     pub fn is_table(&self) -> bool {
         matches!(self, Output::Table | Output::Wide)
     }
+}
+
+fn like(text: &str) -> Result<u32, String> {
+    minor(text).ok_or_else(|| "a version of Kubernetes is written as 1.24".to_owned())
 }
 
 fn output(text: &str) -> Result<Output, String> {

@@ -10,6 +10,7 @@ use coldbolt::kube::selector::LabelSelector;
 use super::super::context::{Context, Done, Fail, Verdict};
 use super::super::keyspace::keep;
 use super::args::Args;
+use super::habits::Habits;
 use super::print::{Printer, Shown};
 
 /// Objects of one kind that are asked for; of none: of all kinds.
@@ -36,8 +37,10 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         }
         let several = wanted.len() > 1 || wanted.iter().any(|wanted| wanted.names.len() != 1);
         let mut printer = Printer::new(args, &cluster, out, several)?;
-        let reader =
-            Reader { args, cluster: &cluster, selector: &selector, fields: &fields, redactor: redactor(args) };
+        let redactor = redactor(args);
+        let habits = Habits::new(args, &cluster);
+        let mut reader =
+            Reader { args, cluster: &cluster, selector: &selector, fields: &fields, redactor, habits };
         let (mut undecoded, mut missing) = (Undecoded::default(), Vec::new());
         for wanted in &wanted {
             let prefixed = args.show_kind || several_kinds(&args.kind, wanted);
@@ -54,13 +57,16 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
             monitor.say(&format!("AGE is counted to {now}, the newest time in the file"));
         }
         missing.iter().for_each(|line| monitor.say(line));
+        reader.habits.say(monitor);
         if undecoded.shown > 0 {
             let shown = undecoded.shown;
             monitor.say(&format!("{shown} objects could not be decoded: they are shown by their keys"));
         }
         if undecoded.unknown > 0 {
             let unknown = undecoded.unknown;
-            monitor.say(&format!("{unknown} objects could not be decoded: whether they are selected is not known"));
+            monitor.say(&format!(
+                "{unknown} objects could not be decoded: whether they are selected is not known"
+            ));
         }
         if shown == 0 && missing.is_empty() {
             let here = reader.namespace(wanted.first().and_then(|wanted| wanted.resource.as_ref()));
@@ -166,6 +172,7 @@ struct Reader<'r> {
     selector: &'r LabelSelector,
     fields: &'r FieldSelector,
     redactor: Option<Redactor>,
+    habits: Habits<'r>,
 }
 
 impl Reader<'_> {
@@ -177,16 +184,18 @@ impl Reader<'_> {
 
     /// Prints what is wanted; the names that were there.
     fn read(
-        &self,
+        &mut self,
         wanted: &Wanted,
         printer: &mut Printer<'_, '_>,
         undecoded: &mut Undecoded,
     ) -> Result<Vec<String>, Fail> {
         let (mut found, mut done) = (Vec::new(), Ok(()));
         let resource = wanted.resource.as_ref();
-        let scope = Scope { resource, namespace: self.namespace(resource), deleted: self.args.deleted };
-        self.cluster.each(&scope, &mut |item| {
-            let Some(key) = self.cluster.key(&item.kv.key).object() else { return ControlFlow::Continue(()) };
+        let namespace = self.namespace(resource).map(str::to_owned);
+        let scope = Scope { resource, namespace: namespace.as_deref(), deleted: self.args.deleted };
+        let cluster = self.cluster;
+        cluster.each(&scope, &mut |item| {
+            let Some(key) = cluster.key(&item.kv.key).object() else { return ControlFlow::Continue(()) };
             if self.args.deleted != item.deleted.is_some() {
                 return ControlFlow::Continue(());
             }
@@ -194,7 +203,11 @@ impl Reader<'_> {
             if !wanted.names.is_empty() && !wanted.names.contains(&name) {
                 return ControlFlow::Continue(());
             }
-            let Some(shown) = self.shown(&item, undecoded) else { return ControlFlow::Continue(()) };
+            let shown = match self.shown(&item, undecoded) {
+                Ok(Some(shown)) => shown,
+                Ok(None) => return ControlFlow::Continue(()),
+                Err(error) => return keep(&mut done, Err(error)),
+            };
             if !wanted.names.is_empty() {
                 found.push(name);
             }
@@ -205,18 +218,23 @@ impl Reader<'_> {
     }
 
     /// The object as it is to be shown; `None` if it is not selected.
-    fn shown<'i>(&self, item: &'i StoredObject, undecoded: &mut Undecoded) -> Option<Shown<'i>> {
+    fn shown<'i>(
+        &mut self,
+        item: &'i StoredObject,
+        undecoded: &mut Undecoded,
+    ) -> Result<Option<Shown<'i>>, Fail> {
         let object: Result<Object, NoObject<'_>> = match Object::decode(&item.kv.value) {
             Ok(mut object) => {
                 let labels = object.json.get("metadata").and_then(|metadata| metadata.get("labels"));
                 if !self.selector.matches(labels) {
-                    return None;
+                    return Ok(None);
                 }
+                object = self.habits.apply(object, &item.kv.value)?;
                 if !self.args.as_stored {
                     self.cluster.serve(&mut object, item.kv.mod_revision);
                 }
                 if !self.fields.matches(&object.json) {
-                    return None;
+                    return Ok(None);
                 }
                 if let Some(redactor) = &self.redactor {
                     redactor.redact(&mut object);
@@ -224,18 +242,18 @@ impl Reader<'_> {
                 Ok(object)
             }
             Err(why) => {
-                let key = self.cluster.key(&item.kv.key).object()?;
+                let Some(key) = self.cluster.key(&item.kv.key).object() else { return Ok(None) };
                 let fields = self.fields.matches_key(key.name, key.namespace);
                 if fields == Some(false) {
-                    return None;
+                    return Ok(None);
                 }
                 if fields.is_none() || !self.args.selector.is_empty() {
                     undecoded.unknown += 1;
-                    return None;
+                    return Ok(None);
                 }
                 Err(why)
             }
         };
-        Some(Shown { item, object })
+        Ok(Some(Shown { item, object }))
     }
 }

@@ -2,6 +2,7 @@
 
 mod args;
 mod get;
+mod habits;
 mod kinds;
 mod print;
 mod template;

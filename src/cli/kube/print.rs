@@ -6,9 +6,9 @@ use std::ops::ControlFlow;
 use coldbolt::kube::cluster::{Cluster, Scope, StoredObject};
 use coldbolt::kube::decode::{NoObject, Object};
 use coldbolt::kube::json::{self, Layout};
+use coldbolt::kube::order::SortKey;
 use coldbolt::kube::resource::Resource;
 use coldbolt::kube::serve::hide_managed_fields;
-use coldbolt::kube::order::SortKey;
 use coldbolt::kube::table::{LabelColumns, Line, Table};
 use coldbolt::kube::times::{renewed, written};
 use coldbolt::kube::yaml;
@@ -130,7 +130,9 @@ impl<'p, 'c> Printer<'p, 'c> {
         }
         if !found {
             let path = field.template();
-            return Err(refused(format!("couldn't find any field with path {path:?} in the list of objects")));
+            return Err(refused(format!(
+                "couldn't find any field with path {path:?} in the list of objects"
+            )));
         }
         let mut types = Ok(());
         let text = field.template();

@@ -87,7 +87,9 @@ impl Template {
                 };
                 let refused = |why: ExecuteError| match why {
                     ExecuteError::Io(error) => Fail::from(error),
-                    ExecuteError::Path(why) => Fail::Refused(format!("error executing jsonpath {text:?}: {why}")),
+                    ExecuteError::Path(why) => {
+                        Fail::Refused(format!("error executing jsonpath {text:?}: {why}"))
+                    }
                 };
                 if !on_terminal() {
                     return path.execute(&object, out).map_err(refused);

@@ -6,6 +6,7 @@ use super::JsonPathError;
 use super::compare::compare;
 use super::parse::{Filter, Node, Param};
 use super::text::sorted;
+use crate::codec::to_u64;
 
 /// Ranges within ranges. Go has no bound.
 const MAX_RANGES: usize = 64;
@@ -326,7 +327,10 @@ fn array<'j>(input: &[Found<'j>], params: &[Param; 3]) -> Walked<'j> {
             return stop(format!("array index out of bounds: index {from}, length {len}"), input);
         }
         if to > len || to < 0 {
-            return stop(format!("array index out of bounds: index {}, length {len}", to.wrapping_sub(1)), input);
+            return stop(
+                format!("array index out of bounds: index {}, length {len}", to.wrapping_sub(1)),
+                input,
+            );
         }
         if from > to {
             return stop(format!("starting index {from} is greater than ending index {to}"), input);
@@ -341,12 +345,16 @@ fn array<'j>(input: &[Found<'j>], params: &[Param; 3]) -> Walked<'j> {
     Ok(found)
 }
 
-/// How many values there are, and bytes of texts, which the template may take apart too.
-fn size(value: &Value) -> u64 {
+/// How many values there are, and bytes of texts and names.
+pub(super) fn size(value: &Value) -> u64 {
+    let bytes = |text: &str| to_u64(text.len());
     let inside = match value {
         Value::Array(items) => items.iter().map(size).fold(0, u64::saturating_add),
-        Value::Object(map) => map.values().map(size).fold(0, u64::saturating_add),
-        Value::String(text) => u64::try_from(text.len()).unwrap_or(u64::MAX),
+        Value::Object(map) => {
+            let sizes = map.iter().map(|(name, value)| bytes(name).saturating_add(size(value)));
+            sizes.fold(0, u64::saturating_add)
+        }
+        Value::String(text) => bytes(text),
         _ => 0,
     };
     inside.saturating_add(1)

@@ -29,6 +29,7 @@ use self::eval::Evaluation;
 pub use self::eval::Found;
 use self::parse::Node;
 pub use self::parse::relaxed;
+use crate::codec::to_usize;
 
 /// A template that was read.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,7 +53,7 @@ impl JsonPathError {
 /// Why an answer could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecuteError {
-    /// The template is not for this object; nothing is written then.
+    /// The template is not for this object. Nothing is written then, but of what is too long its beginning.
     #[error(transparent)]
     Path(#[from] JsonPathError),
     /// Where it is written to.
@@ -96,18 +97,73 @@ impl JsonPath {
     /// # Errors
     /// Why the object is none for this template, or cannot be written.
     pub fn execute(&self, object: &Value, out: &mut dyn Write) -> Result<(), ExecuteError> {
+        let mut out = Bounded { out, left: most_bytes(object) };
         for found in self.find(object)? {
-            if self.as_json {
-                out.write_all(text::json_lines(&found).as_bytes())?;
-                continue;
-            }
             for (at, one) in found.iter().enumerate() {
-                if at > 0 {
-                    out.write_all(b" ")?;
+                if self.as_json {
+                    out.write(if at == 0 { b"[\n    " } else { b",\n    " })?;
+                    out.write(text::json_item(one).as_bytes())?;
+                    continue;
                 }
-                out.write_all(&one.text())?;
+                if at > 0 {
+                    out.write(b" ")?;
+                }
+                out.write(&one.text())?;
+            }
+            if self.as_json {
+                out.write(if found.is_empty() { b"[]\n" } else { b"\n]\n" })?;
             }
         }
         Ok(())
+    }
+}
+
+/// As many bytes as any template may print, and how many more for each value and each byte of a text of the object.
+const BYTES: usize = 64 << 20;
+const BYTES_EACH: usize = 64;
+
+/// As many bytes as may be printed of an object.
+pub(super) fn most_bytes(object: &Value) -> usize {
+    BYTES.saturating_add(to_usize(eval::size(object)).saturating_mul(BYTES_EACH))
+}
+
+/// What is said where that is not enough.
+pub(super) const TOO_LONG: &str = "the template prints too much for an object of this size";
+
+struct Bounded<'o> {
+    out: &'o mut dyn Write,
+    left: usize,
+}
+
+impl Bounded<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), ExecuteError> {
+        self.left = self.left.checked_sub(bytes.len()).ok_or_else(|| JsonPathError::new(TOO_LONG))?;
+        Ok(self.out.write_all(bytes)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn refused(template: &str, object: &Value) -> String {
+        let printed = JsonPath::parse(template).map(|path| path.execute(object, &mut io::sink()));
+        match printed {
+            Err(why) => why.to_string(),
+            Ok(printed) => printed.expect_err("it is bounded").to_string(),
+        }
+    }
+
+    #[test]
+    fn templates_that_take_more_than_their_object_is_worth_are_refused() {
+        let list = json!({"a": [{"a": [1, 2, 3]}, {"a": [1, 2, 3]}], "t": "x".repeat(1 << 20)});
+        let steps = "the template takes too many steps for an object of this size";
+        assert_eq!(refused(&"{range .a[*]}".repeat(65), &list), "ranges within ranges are more than 64 deep");
+        assert_eq!(refused(&"{range ..}".repeat(30), &list), steps);
+        let deep = (0..60).fold(json!(1), |inside, _| json!({ "a": inside }));
+        assert_eq!(refused(&format!("{{{}}}", "['a','a']".repeat(60)), &deep), steps);
+        assert_eq!(refused(&"{.t}".repeat(200), &list), TOO_LONG);
     }
 }

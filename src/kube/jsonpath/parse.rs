@@ -217,9 +217,9 @@ impl<'t> Parser<'t> {
         let float = || text.parse().ok().filter(|float: &f64| float.is_finite() && text.is_ascii());
         nodes.push(match text.parse() {
             Ok(int) => Node::Int(int),
-            Err(_) => Node::Float(float().ok_or_else(|| {
-                JsonPathError::new(format!("cannot parse number {text}"))
-            })?),
+            Err(_) => {
+                Node::Float(float().ok_or_else(|| JsonPathError::new(format!("cannot parse number {text}")))?)
+            }
         });
         Ok(())
     }
@@ -236,7 +236,8 @@ impl<'t> Parser<'t> {
         let text = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or_default();
         let text = if text == "*" { ":" } else { text };
         if text.contains(',') {
-            let parts = text.split(',').map(|part| action(&format!("[{}]", part.trim_matches(' ')), self.depth));
+            let parts =
+                text.split(',').map(|part| action(&format!("[{}]", part.trim_matches(' ')), self.depth));
             nodes.push(Node::Union(parts.collect::<Parsed<_>>()?));
             return Ok(());
         }
@@ -271,11 +272,9 @@ impl<'t> Parser<'t> {
         let text = self.consume();
         let text = text.strip_suffix(")]").unwrap_or_default();
         nodes.push(Node::Filter(match comparison(text) {
-            None => Filter {
-                left: action(text, self.depth)?,
-                right: Vec::new(),
-                operator: "exists".to_owned(),
-            },
+            None => {
+                Filter { left: action(text, self.depth)?, right: Vec::new(), operator: "exists".to_owned() }
+            }
             Some((left, operator, right)) => Filter {
                 left: action(left, self.depth)?,
                 right: action(right, self.depth)?,
@@ -333,7 +332,8 @@ fn comparison(text: &str) -> Option<(&str, &str, &str)> {
 fn slice(text: &str) -> Parsed<[Param; 3]> {
     let invalid = || JsonPathError::new(format!("invalid array index {text}"));
     let parts: Vec<&str> = text.split(':').collect();
-    let is_number = |part: &&str| part.strip_prefix('-').unwrap_or(part).bytes().all(|byte| byte.is_ascii_digit());
+    let is_number =
+        |part: &&str| part.strip_prefix('-').unwrap_or(part).bytes().all(|byte| byte.is_ascii_digit());
     if parts.len() > 3 || !parts.iter().all(is_number) {
         return Err(invalid());
     }

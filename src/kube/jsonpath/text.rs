@@ -53,12 +53,10 @@ impl<'j> Found<'j> {
     }
 }
 
-/// All of them as one array, over several lines.
-pub(super) fn json_lines(found: &[Found<'_>]) -> String {
-    let array = Value::Array(found.iter().map(|one| one.json().into_owned()).collect());
-    let mut text = json::text(&array, Layout::KUBECTL);
-    text.push('\n');
-    text
+/// One as an item of an array over several lines, without the array's brackets.
+pub(super) fn json_item(found: &Found<'_>) -> String {
+    // There is no line break in JSON but those of its layout.
+    json::text(&found.json(), Layout::KUBECTL).replace('\n', "\n    ")
 }
 
 /// As Go's `%v` prints it, appended.

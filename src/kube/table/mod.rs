@@ -106,7 +106,8 @@ impl LabelColumns {
     fn cells(&self, object: &Object) -> Vec<String> {
         const NONE: &str = "<none>";
         let labels = object.json.get("metadata").and_then(|metadata| metadata.get("labels")?.as_object());
-        let cell = |label: &String| labels.and_then(|labels| labels.get(label)?.as_str()).unwrap_or(NONE).to_owned();
+        let cell =
+            |label: &String| labels.and_then(|labels| labels.get(label)?.as_str()).unwrap_or(NONE).to_owned();
         let mut cells: Vec<String> = self.of.iter().map(cell).collect();
         if self.all {
             let mut pairs: Vec<String> = labels

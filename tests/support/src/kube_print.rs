@@ -74,7 +74,11 @@ fn sorted(path: &str, items: &[Value]) -> Result<Vec<u8>, String> {
     }
     let mut order: Vec<_> = keys.iter().zip(items).collect();
     order.sort_by(|((a, _), _), ((b, _), _)| a.order(b).unwrap());
-    Ok(order.iter().map(|(_, item)| format!("{}\n", item["metadata"]["name"].as_str().unwrap())).collect::<String>().into_bytes())
+    Ok(order
+        .iter()
+        .map(|(_, item)| format!("{}\n", item["metadata"]["name"].as_str().unwrap()))
+        .collect::<String>()
+        .into_bytes())
 }
 
 /// Whether ours is one of the answers of Go, or refuses as it does; else what differs.
@@ -93,9 +97,9 @@ pub fn agree(question: &Value, answer: &Value) -> Result<(), String> {
     // Of an order of chance not every one may have come: then it is the same in another order.
     let by_chance = all("out").count() > 1;
     let agrees = match &ours {
-        Ok(bytes) => all("out").map(decoded).any(|out| {
-            out == *bytes || by_chance && in_order(out) == in_order(bytes.clone())
-        }),
+        Ok(bytes) => all("out")
+            .map(decoded)
+            .any(|out| out == *bytes || by_chance && in_order(out) == in_order(bytes.clone())),
         // Go dies of what ours refuses.
         Err(_) if answer["panic"] == true => true,
         // In what words a selector of labels is refused is not compared.
@@ -107,6 +111,7 @@ pub fn agree(question: &Value, answer: &Value) -> Result<(), String> {
     }
     let ours = ours.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let text = |out: &str| String::from_utf8_lossy(&decoded(out)).into_owned();
-    let due: Vec<_> = all("out").map(text).chain(all("error").map(|error| format!("error {error}"))).collect();
+    let due: Vec<_> =
+        all("out").map(text).chain(all("error").map(|error| format!("error {error}"))).collect();
     Err(format!("{} {:?}\n  ours {ours:?}\n  due  {due:?}", question["what"], question["template"]))
 }
