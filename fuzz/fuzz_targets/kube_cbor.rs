@@ -1,4 +1,5 @@
-//! CBOR: an item of no more values than it has bytes, or the place where it cannot be one; a tag before it says nothing.
+//! CBOR: an item of no more values than it has bytes, or the place where it cannot be one; a tag before it says
+//! nothing.
 #![no_main]
 
 use coldbolt::kube::cbor;

@@ -1,5 +1,5 @@
-//! A template and an object: both are taken or refused, in steps and bytes that the object bounds; what a column takes is
-//! a template. The first line is the template, the rest the object.
+//! A template and an object: both are taken or refused, in steps and bytes that the object bounds; what a column takes
+//! is a template. The first line is the template, the rest the object.
 #![no_main]
 
 use coldbolt::kube::custom::CustomColumns;

@@ -1,5 +1,5 @@
-//! Selectors of labels and fields: taken or refused; and any value of a field can be written so that it selects what has
-//! it and nothing else.
+//! Selectors of labels and fields: taken or refused; and any value of a field can be written so that it selects what
+//! has it and nothing else.
 #![no_main]
 
 use coldbolt::kube::fields::FieldSelector;

@@ -208,8 +208,8 @@ impl<'v> Cluster<'v> {
         self.columns.get(&kind_of(object)).map(Vec::as_slice)
     }
 
-    /// The fields that its definition lets a custom resource be selected by, beside name and namespace; `None` for one of
-    /// Kubernetes' own.
+    /// The fields that its definition lets a custom resource be selected by, beside name and namespace; `None` for one
+    /// of Kubernetes' own.
     #[must_use]
     pub fn selectable_fields(&self, resource: &Resource) -> Option<&[String]> {
         self.selectable.get(&(resource.group.clone(), resource.plural.clone())).map(Vec::as_slice)

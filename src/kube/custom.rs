@@ -69,10 +69,13 @@ impl CustomColumns {
         CustomColumns::new(headers.iter().zip(paths).map(|(header, path)| column(header, path)))
     }
 
+    /// All columns are taken apart before the first path is read.
     fn new(
-        columns: impl Iterator<Item = Result<(String, JsonPath), CustomColumnsError>>,
+        columns: impl Iterator<Item = Result<(String, String), CustomColumnsError>>,
     ) -> Result<CustomColumns, CustomColumnsError> {
-        Ok(CustomColumns { columns: columns.collect::<Result<_, _>>()?, text: String::new() })
+        let columns: Vec<(String, String)> = columns.collect::<Result<_, _>>()?;
+        let parsed = columns.into_iter().map(|(header, path)| Ok((header, JsonPath::parse(&path)?)));
+        Ok(CustomColumns { columns: parsed.collect::<Result<_, JsonPathError>>()?, text: String::new() })
     }
 
     /// Prints the line of headers.
@@ -125,8 +128,8 @@ fn fail<T>(what: impl Into<String>) -> Result<T, CustomColumnsError> {
     Err(CustomColumnsError(what.into()))
 }
 
-fn column(header: &str, path: &str) -> Result<(String, JsonPath), CustomColumnsError> {
-    Ok((header.to_owned(), JsonPath::parse(&relaxed(path)?)?))
+fn column(header: &str, path: &str) -> Result<(String, String), CustomColumnsError> {
+    Ok((header.to_owned(), relaxed(path)?))
 }
 
 /// A line of cells, each with its width; the last belongs to no column.

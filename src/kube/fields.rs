@@ -102,7 +102,10 @@ impl FieldSelector {
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<FieldSelector, String> {
         let mut terms = Vec::new();
-        for part in terms_of(text).filter(|part| !part.is_empty()) {
+        // In this order Kubernetes looks at them, and tells of the first that is wrong.
+        let mut parts: Vec<&str> = terms_of(text).filter(|part| !part.is_empty()).collect();
+        parts.sort_unstable();
+        for part in parts {
             let Some((field, equal, value)) = operator(part) else {
                 return Err(format!("invalid selector: '{text}'; can't understand '{part}'"));
             };
