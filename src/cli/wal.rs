@@ -74,7 +74,8 @@ pub struct DumpArgs {
     /// How to print: text, one JSON document, or one JSON object a line.
     #[arg(short = 'w', long, value_enum, default_value_t = WriteOut::Text)]
     write_out: WriteOut,
-    /// Print passwords, their hashes and tokens.
+    /// Print passwords, their hashes and tokens; of a changed password the text says `<value removed>` all the same,
+    /// as etcd-dump-logs does.
     #[arg(long)]
     show_secrets: bool,
 }
