@@ -6,7 +6,6 @@ use std::io::{self, Write};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use coldbolt::kube::changes::found::{FieldChange, FieldChangeKind, FieldChanges};
 use coldbolt::kube::changes::noise::Noise;
-use coldbolt::kube::json::{self, Layout};
 use coldbolt::store::value_diff::value_diff;
 use serde_json::Value;
 
@@ -71,7 +70,7 @@ fn of_field(change: &FieldChange) -> Vec<String> {
 
 /// A value on one line, its end left out when it is long.
 fn show(value: &Value) -> String {
-    let text = json::text(value, Layout::LINE);
+    let text = value.to_string();
     let text = match text.char_indices().nth(CHARACTERS) {
         Some((at, _)) => format!("{}... ({})", &text[..at], size(text.len() as u64)),
         None => text,
@@ -89,7 +88,7 @@ pub fn left_out(out: &mut dyn Write, left_out: &BTreeMap<Noise, u64>) -> io::Res
             Noise::Leases | Noise::Events => "objects",
             _ => "fields",
         };
-        format!("{} {} {what}", count(*n), noise.name())
+        format!("{} {} {what}", noise.name(), count(*n))
     });
     writeln!(out, "left out as noise: {}", words.collect::<Vec<_>>().join(", "))
 }

@@ -138,7 +138,7 @@ fn list(
     done?;
     list.end_with("report", &report)?;
     if simple {
-        totals(out, &report)?;
+        totals(out, &report, every)?;
     }
     Ok(report)
 }
@@ -207,7 +207,7 @@ fn object(out: &mut dyn Write, difference: &ObjectDifference) -> io::Result<()> 
     fields.into_iter().try_for_each(|line| writeln!(out, "    {line}"))
 }
 
-fn totals(out: &mut dyn Write, report: &ObjectDiffReport) -> io::Result<()> {
+fn totals(out: &mut dyn Write, report: &ObjectDiffReport, every: bool) -> io::Result<()> {
     writeln!(
         out,
         "{} added, {} removed, {} changed, {} recreated",
@@ -221,7 +221,7 @@ fn totals(out: &mut dyn Write, report: &ObjectDiffReport) -> io::Result<()> {
         (report.only_noise, "objects differ in nothing else"),
         (report.rewritten, "objects are written in another way and say the same"),
         (report.undecoded, "of the changed could not be compared"),
-        (report.other_keys, "keys that differ are no objects"),
+        (if every { report.other_keys } else { 0 }, "keys that differ are no objects"),
     ] {
         if n > 0 {
             writeln!(out, "{} {what}", count(n))?;

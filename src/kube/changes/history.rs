@@ -147,11 +147,16 @@ fn writers(before: Option<&Object>, after: &Object) -> Vec<FieldWriter> {
         before.iter().take(1000).any(|old| fields.iter().all(|field| old.get(field) == entry.get(field)))
     };
     let who = ["manager", "operation", "subresource", "apiVersion", "time"];
-    let differ = |fields: &[&str]| -> Vec<FieldWriter> {
-        after.iter().filter(|entry| !known(entry, fields)).map(FieldWriter::of).collect()
-    };
-    let by_time = differ(&who);
-    if by_time.is_empty() { differ(&[&who[..], &["fieldsV1"]].concat()) } else { by_time }
+    let differ =
+        |fields: &[&str]| -> Vec<&Value> { after.iter().filter(|entry| !known(entry, fields)).collect() };
+    let mut found = differ(&who);
+    if found.is_empty() {
+        // Who lost fields to another has others too, but not the newest time.
+        let newest = after.iter().filter_map(|entry| entry.get("time")?.as_str()).max();
+        found = differ(&[&who[..], &["fieldsV1"]].concat());
+        found.retain(|entry| entry.get("time").and_then(Value::as_str) == newest);
+    }
+    found.into_iter().map(FieldWriter::of).collect()
 }
 
 impl FieldWriter {
