@@ -38,9 +38,10 @@ impl NoiseArgs {
     }
 }
 
-/// The fields that differ, a line each, for people.
-pub fn lines(fields: &FieldChanges) -> Vec<String> {
-    let mut lines: Vec<String> = fields.changes.iter().take(FIELDS).flat_map(of_field).collect();
+/// The fields that differ, a line each, for people; a path begins with `root`.
+pub fn lines(fields: &FieldChanges, root: &str) -> Vec<String> {
+    let mut lines: Vec<String> =
+        fields.changes.iter().take(FIELDS).flat_map(|change| of_field(change, root)).collect();
     let more = fields.changes.len().saturating_sub(FIELDS) as u64 + fields.more;
     if more > 0 {
         lines.push(format!("... {} more", count(more)));
@@ -48,10 +49,10 @@ pub fn lines(fields: &FieldChanges) -> Vec<String> {
     lines
 }
 
-fn of_field(change: &FieldChange) -> Vec<String> {
+fn of_field(change: &FieldChange, root: &str) -> Vec<String> {
     let FieldChange { path, kind, before, after } = change;
     let [before, after] = [before, after].map(|value| value.as_ref().unwrap_or(&Value::Null));
-    let path = clean(path);
+    let path = format!("{}{}", if path.starts_with('[') { "" } else { root }, clean(path));
     match (kind, before, after) {
         (FieldChangeKind::Added, ..) => vec![format!("+ {path}: {}", show(after))],
         (FieldChangeKind::Removed, ..) => vec![format!("- {path}: {}", show(before))],

@@ -203,7 +203,7 @@ fn object(out: &mut dyn Write, difference: &ObjectDifference) -> io::Result<()> 
             writeln!(out, "    {side}: {}", clean(why))?;
         }
     }
-    let fields = difference.fields.iter().flat_map(lines);
+    let fields = difference.fields.iter().flat_map(|fields| lines(fields, ""));
     fields.into_iter().try_for_each(|line| writeln!(out, "    {line}"))
 }
 

@@ -123,7 +123,7 @@ fn line(out: &mut dyn Write, version: &ObjectVersion) -> io::Result<()> {
     let line = format!("revision {:<8} {change:<10} {}", version.revision, about.join(", "));
     writeln!(out, "{}", clean(line.trim_end()).replace('\n', "\\n"))?;
     version.writers.iter().try_for_each(|writer| writeln!(out, "    by {}", who(writer)))?;
-    let fields = version.fields.iter().flat_map(lines);
+    let fields = version.fields.iter().flat_map(|fields| lines(fields, ""));
     fields.into_iter().try_for_each(|line| writeln!(out, "    {line}"))
 }
 

@@ -1,7 +1,7 @@
 //! `kube`: the Kubernetes objects in a keyspace.
 
-mod args;
-mod changes;
+pub mod args;
+pub mod changes;
 mod diff;
 mod get;
 mod history;
