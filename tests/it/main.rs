@@ -23,6 +23,7 @@ mod keyspace_model;
 mod kube;
 mod kube_changes;
 mod kube_recorded;
+mod kube_values;
 mod model;
 mod outputs;
 mod rank;

@@ -86,10 +86,10 @@ pub fn left_out(out: &mut dyn Write, left_out: &BTreeMap<Noise, u64>) -> io::Res
     }
     let words = left_out.iter().map(|(noise, n)| {
         let what = match noise {
-            Noise::Leases | Noise::Events => "objects",
-            _ => "fields",
+            Noise::Leases | Noise::Events => "object",
+            _ => "field",
         };
-        format!("{} {} {what}", noise.name(), count(*n))
+        format!("{} {} {what}{}", noise.name(), count(*n), if *n == 1 { "" } else { "s" })
     });
     writeln!(out, "left out as noise: {}", words.collect::<Vec<_>>().join(", "))
 }
