@@ -87,7 +87,8 @@ impl Resource {
         }
     }
 
-    /// Whether what lies under a key is one of its objects, as far as the key tells: it has no group of Kubernetes' own.
+    /// Whether what lies under a key is one of its objects, as far as the key tells, which has no group of Kubernetes'
+    /// own.
     #[must_use]
     pub fn holds(&self, key: &ObjectKey<'_>) -> bool {
         let group = self.group_in_key.then_some(&*self.group);

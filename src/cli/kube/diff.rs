@@ -27,8 +27,8 @@ use super::get::{Wanted, wanted};
 ///
 /// Left out and counted are, by rule: leases and events (unless --kind names them), managed-fields, resource-version,
 /// generation (and observedGeneration), heartbeats (lastHeartbeatTime and lastProbeTime of conditions) and
-/// leader-election (its annotation). The data of Secrets is redacted; a keyed hash tells whether it changed. What cannot
-/// be decoded, as it is encrypted, is told where its bytes differ; if nothing else does, the exit code is 4.
+/// leader-election (its annotation). The data of Secrets is redacted; a keyed hash tells whether it changed. What
+/// cannot be decoded, as it is encrypted, is told where its bytes differ; if nothing else does, the exit code is 4.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

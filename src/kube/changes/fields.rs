@@ -17,7 +17,7 @@ use crate::codec::go::go_quote;
 
 /// By what the elements of a list are matched: the list's name, and the fields of the element. The first field must
 /// be there.
-const KEYS: [(&str, &[&str]); 17] = [
+const KEYS: [(&str, &[&str]); 15] = [
     ("addresses", &["type"]),
     ("conditions", &["type"]),
     ("hostAliases", &["ip"]),
@@ -32,8 +32,6 @@ const KEYS: [(&str, &[&str]); 17] = [
     ("topologySpreadConstraints", &["topologyKey", "whenUnsatisfiable"]),
     ("volumeDevices", &["devicePath"]),
     ("volumeMounts", &["mountPath"]),
-    ("matchConstraints", &["name"]),
-    ("volumesAttached", &["name"]),
     // Any other list whose elements have names.
     ("", &["name"]),
 ];
