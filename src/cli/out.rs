@@ -82,6 +82,23 @@ impl<'o> List<'o> {
         if self.listing == Listing::Ndjson { self.out.write_all(b"\n") } else { Ok(()) }
     }
 
+    /// Ends the document with what is to be said of the whole; among lines it is the last one.
+    pub fn end_with(self, name: &str, about: &impl Serialize) -> io::Result<()> {
+        match self.listing {
+            Listing::Simple => Ok(()),
+            Listing::Json => {
+                write!(self.out, "\n],\"{name}\":")?;
+                json::write(&mut *self.out, about)?;
+                self.out.write_all(b"}\n")
+            }
+            Listing::Ndjson => {
+                write!(self.out, "{{\"{name}\":")?;
+                json::write(&mut *self.out, about)?;
+                self.out.write_all(b"}\n")
+            }
+        }
+    }
+
     /// Ends the document.
     pub fn end(self) -> io::Result<()> {
         if self.listing == Listing::Json { self.out.write_all(b"\n]}\n") } else { Ok(()) }

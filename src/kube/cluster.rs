@@ -181,6 +181,24 @@ impl<'v> Cluster<'v> {
         KeyKind::parse(key, &self.prefixes)
     }
 
+    /// The keys that an object of a resource may lie under: one behind each prefix.
+    pub fn keys_of(
+        &self,
+        resource: &Resource,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> impl Iterator<Item = String> {
+        let namespace = namespace.map_or_else(String::new, |namespace| format!("{namespace}/"));
+        let path = format!("{}/{namespace}{name}", resource.path());
+        self.prefixes.iter().map(move |prefix| format!("{prefix}/{path}"))
+    }
+
+    /// What the keys of objects begin with.
+    #[must_use]
+    pub fn prefixes(&self) -> &[String] {
+        &self.prefixes
+    }
+
     /// The object as an API server would answer it.
     pub fn serve(&self, object: &mut Object, mod_revision: i64) {
         let schema = if self.schemas.is_empty() { None } else { self.schemas.get(&kind_of(object)) };
@@ -304,14 +322,7 @@ impl<'v> Cluster<'v> {
                     continue;
                 }
             };
-            let resource = self.resources.iter().find(|resource| {
-                resource.plural == key.resource
-                    && if resource.group_in_key {
-                        key.group == Some(&resource.group)
-                    } else {
-                        key.group.is_none()
-                    }
-            });
+            let resource = self.resources.iter().find(|resource| resource.holds(&key));
             let mut row = KindReport { resource: key.resource.to_owned(), ..KindReport::default() };
             row.group = key.group.or(resource.map(|r| &*r.group)).unwrap_or_default().to_owned();
             row.kind = resource.map_or_else(String::new, |resource| resource.kind.clone());
