@@ -1,6 +1,7 @@
 //! `kube`: the Kubernetes objects in a keyspace.
 
 mod args;
+mod extract;
 mod get;
 mod kinds;
 mod print;
@@ -12,11 +13,13 @@ use super::context::{Context, Done};
 pub enum Command {
     Kinds(kinds::Args),
     Get(Box<args::Args>),
+    Extract(Box<extract::args::Args>),
 }
 
 pub fn run(command: &Command, context: &mut Context<'_>) -> Done {
     match command {
         Command::Kinds(args) => kinds::run(args, context),
         Command::Get(args) => get::run(args, context),
+        Command::Extract(args) => extract::run(args, context),
     }
 }

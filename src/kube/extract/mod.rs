@@ -87,17 +87,17 @@ pub struct Extraction<'x> {
     missing: BTreeMap<Needed, String>,
 }
 
-/// An object that is extracted, or why it is not.
+/// An object that is met when others are extracted.
 #[derive(Debug)]
 pub struct Extracted<'e> {
+    /// As `shop/deployment.apps/web`; what is not known of it is as its key has it.
+    pub label: String,
     /// As it is stored.
     pub stored: &'e StoredObject,
     /// Its key.
     pub key: ObjectKey<'e>,
     /// What needs it, if it was not chosen itself: as `shop/deployment.apps/web`.
     pub needed_by: Option<&'e str>,
-    /// What becomes of it.
-    pub outcome: Outcome<'e>,
 }
 
 /// What becomes of an object.
@@ -158,7 +158,7 @@ impl<'x> Extraction<'x> {
     pub fn each(
         &self,
         of_phase: Option<usize>,
-        take: &mut dyn FnMut(Extracted<'_>) -> ControlFlow<()>,
+        take: &mut dyn FnMut(&Extracted<'_>, Outcome<'_>) -> ControlFlow<()>,
     ) -> Result<()> {
         let wanted = |key: ObjectKey<'_>| {
             of_phase.is_none_or(|of| phase(&key) == of)
@@ -170,7 +170,7 @@ impl<'x> Extraction<'x> {
             let needed_by = self.needed_by(&key).filter(|_| stored.deleted.is_none());
             let outcome = self.outcome(&stored, &key, needed_by.is_some());
             let Some(outcome) = outcome else { return ControlFlow::Continue(()) };
-            take(Extracted { stored: &stored, key, needed_by, outcome })
+            take(&Extracted { label: outcome.label(&key), stored: &stored, key, needed_by }, outcome)
         })
     }
 
@@ -298,20 +298,18 @@ impl<'x> Extraction<'x> {
     }
 }
 
-impl Extracted<'_> {
-    /// The object as `shop/deployment.apps/web`; what is not known of it is as its key has it.
-    #[must_use]
-    pub fn label(&self) -> String {
-        let kind = match &self.outcome {
+impl Outcome<'_> {
+    fn label(&self, key: &ObjectKey<'_>) -> String {
+        let kind = match self {
             Outcome::Object(object, _) | Outcome::LeftOut(object, _) | Outcome::UnknownKind(object) => {
                 qualified(object)
             }
             Outcome::NoObject(_) => {
-                let group = self.key.group.map_or_else(String::new, |group| format!(".{group}"));
-                format!("{}{group}", self.key.resource)
+                let group = key.group.map_or_else(String::new, |group| format!(".{group}"));
+                format!("{}{group}", key.resource)
             }
         };
-        label(self.key.namespace, &kind, self.key.name)
+        label(key.namespace, &kind, key.name)
     }
 }
 
