@@ -42,7 +42,14 @@ const RULES: [Rule; 19] = [
         DRIVER,
     ),
     rule(
-        &["certificatesigningrequest.certificates.k8s.io", "podcertificaterequest.certificates.k8s.io"],
+        &[
+            "certificatesigningrequest.certificates.k8s.io",
+            "eviction.lifecycle.k8s.io",
+            "evictionrequest.lifecycle.k8s.io",
+            "podcertificaterequest.certificates.k8s.io",
+            "resourcepoolstatusrequest.resource.k8s.io",
+            "storageversionmigration.storagemigration.k8s.io",
+        ],
         |_| true,
         "a request that was made once",
     ),
@@ -180,9 +187,7 @@ fn is_own_config(config: &Map<String, Value>) -> bool {
 fn is_bare_default(account: &Map<String, Value>) -> bool {
     let metadata = account.get("metadata");
     let has = |name: &str| {
-        metadata
-            .and_then(|metadata| metadata.get(name)?.as_object())
-            .is_some_and(|all| !all.is_empty())
+        metadata.and_then(|metadata| metadata.get(name)?.as_object()).is_some_and(|all| !all.is_empty())
     };
     name(account) == Some("default")
         && !has("labels")
@@ -213,9 +218,7 @@ mod tests {
 
     #[test]
     fn what_a_controller_makes_is_left_out_if_that_is_extracted() {
-        let owned = |uid: &str, controller: bool| {
-            json!({"metadata": {"name": "x", "ownerReferences": [{"uid": uid, "controller": controller}]}})
-        };
+        let owned = |uid: &str, controller: bool| json!({"metadata": {"name": "x", "ownerReferences": [{"uid": uid, "controller": controller}]}});
         for kind in MADE {
             assert!(left(kind, owned("known", true)), "{kind}");
             assert!(!left(kind, owned("other", true)) && !left(kind, owned("known", false)), "{kind}");
@@ -231,7 +234,9 @@ mod tests {
         let pulls = json!({"metadata": {"name": "default"}, "imagePullSecrets": [{"name": "x"}]});
         assert!(!left("serviceaccount", pulls));
         assert!(left("configmap", named("a", "kube-root-ca.crt")) && !left("configmap", named("a", "b")));
-        assert!(left("service", named("default", "kubernetes")) && !left("service", named("a", "kubernetes")));
+        assert!(
+            left("service", named("default", "kubernetes")) && !left("service", named("a", "kubernetes"))
+        );
         assert!(left("endpoints", named("a", "selects")) && !left("endpoints", named("a", "by-hand")));
         assert!(left("secret", json!({"type": "kubernetes.io/service-account-token"})));
         assert!(!left("secret", json!({"type": "Opaque"})));
@@ -252,9 +257,8 @@ mod tests {
     fn what_has_ended_does_not_run_again() {
         assert!(left("pod", json!({"status": {"phase": "Succeeded"}})));
         assert!(!left("pod", json!({"status": {"phase": "Running"}})));
-        let job = |kind: &str, status: &str| {
-            json!({"status": {"conditions": [{"type": kind, "status": status}]}})
-        };
+        let job =
+            |kind: &str, status: &str| json!({"status": {"conditions": [{"type": kind, "status": status}]}});
         assert!(left("job.batch", job("Complete", "True")) && left("job.batch", job("Failed", "True")));
         assert!(!left("job.batch", job("Suspended", "True")) && !left("job.batch", job("Complete", "False")));
     }

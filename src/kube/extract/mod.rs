@@ -166,7 +166,9 @@ impl<'x> Extraction<'x> {
         };
         let scope = Scope { deleted: self.options.deleted, ..Scope::default() };
         self.cluster.each_of(&scope, &|key| key.object().is_some_and(wanted), &mut |stored| {
-            let Some(key) = self.cluster.key(&stored.kv.key).object() else { return ControlFlow::Continue(()) };
+            let Some(key) = self.cluster.key(&stored.kv.key).object() else {
+                return ControlFlow::Continue(());
+            };
             let needed_by = self.needed_by(&key).filter(|_| stored.deleted.is_none());
             let outcome = self.outcome(&stored, &key, needed_by.is_some());
             let Some(outcome) = outcome else { return ControlFlow::Continue(()) };
@@ -267,7 +269,9 @@ impl<'x> Extraction<'x> {
             let mut found = Vec::new();
             let wanted = |key: ObjectKey<'_>| sought.contains_key(&Needed::of(&key));
             cluster.each_of(&Scope::default(), &|key| key.object().is_some_and(wanted), &mut |stored| {
-                let Some(key) = cluster.key(&stored.kv.key).object() else { return ControlFlow::Continue(()) };
+                let Some(key) = cluster.key(&stored.kv.key).object() else {
+                    return ControlFlow::Continue(());
+                };
                 let object = Object::decode(&stored.kv.value);
                 let selected = self.is_chosen(&key) && self.is_selected(&stored, object.as_ref().ok());
                 if let (Ok(object), false) = (&object, selected) {
@@ -281,9 +285,8 @@ impl<'x> Extraction<'x> {
                     self.added.insert(needed, by.label);
                 }
             }
-            self.missing.extend(
-                sought.into_iter().filter(|(_, by)| by.must).map(|(needed, by)| (needed, by.label)),
-            );
+            self.missing
+                .extend(sought.into_iter().filter(|(_, by)| by.must).map(|(needed, by)| (needed, by.label)));
         }
     }
 

@@ -38,6 +38,8 @@ impl Needed {
 enum Of {
     /// A resource in the namespace of the object, or the one that stands beside the name.
     Namespaced(&'static str),
+    /// The same, of what does no harm if it is not there.
+    Wished(&'static str),
     /// A resource in no namespace.
     Cluster(&'static str),
     /// The kind that stands beside the name.
@@ -108,7 +110,7 @@ const OTHERS: [(&str, Site); 22] = [
     ("persistentvolume", (&["spec", "csi", "nodePublishSecretRef"], "name", SECRET)),
     ("persistentvolume", (&["spec", "csi", "nodeStageSecretRef"], "name", SECRET)),
     ("serviceaccount", (&["imagePullSecrets", "*"], "name", SECRET)),
-    ("serviceaccount", (&["secrets", "*"], "name", SECRET)),
+    ("serviceaccount", (&["secrets", "*"], "name", Of::Wished("secrets"))),
     ("ingress.networking.k8s.io", (&["spec"], "ingressClassName", Of::Cluster("ingressclasses"))),
     ("ingress.networking.k8s.io", (&["spec", "tls", "*"], "secretName", SECRET)),
     (
@@ -180,6 +182,9 @@ pub(super) fn each(
     }
 }
 
+/// A ConfigMap that a controller makes in each namespace.
+const ROOT_CA: &str = "kube-root-ca.crt";
+
 const DEFINITIONS: &str = "apiextensions.k8s.io";
 
 struct Finder<'f, 'c> {
@@ -214,10 +219,11 @@ impl Finder<'_, '_> {
     fn take(&mut self, holder: &Value, field: &str, of: Of) {
         let text = |name: &str| holder.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         let Some(name) = text(field) else { return };
-        let must = holder.get("optional") != Some(&Value::Bool(true));
+        let optional = holder.get("optional") == Some(&Value::Bool(true));
+        let must = !optional && !matches!(of, Of::Wished(_)) && name != ROOT_CA;
         match of {
             Of::Cluster(resource) => self.cluster_wide(resource, name, must),
-            Of::Namespaced(resource) => {
+            Of::Namespaced(resource) | Of::Wished(resource) => {
                 let namespace = text("namespace").or(self.namespace).map(str::to_owned);
                 let (resource, name) = (resource.to_owned(), name.to_owned());
                 (self.take)(Needed { group: None, resource, namespace, name }, must);

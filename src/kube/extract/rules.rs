@@ -110,10 +110,19 @@ const RULES: [Rule; 48] = [
     rule(VOLUMES, &[METADATA, ANNOTATIONS, "pv.kubernetes.io/bound-by-controller"], BOUND),
     rule(&["serviceaccount"], &["secrets"], "names of tokens that were made for it"),
     Rule { only: is_generated, ..rule(JOBS, &["spec", "selector"], OF_JOB) },
-    Rule { only: is_generated, ..rule(JOBS, &["spec", "template", METADATA, "labels", "controller-uid"], OF_JOB) },
+    Rule {
+        only: is_generated,
+        ..rule(JOBS, &["spec", "template", METADATA, "labels", "controller-uid"], OF_JOB)
+    },
     Rule { only: is_generated, ..rule(JOBS, &["spec", "template", METADATA, "labels", "job-name"], OF_JOB) },
-    Rule { only: is_generated, ..rule(JOBS, &["spec", "template", METADATA, "labels", "batch.kubernetes.io/controller-uid"], OF_JOB) },
-    Rule { only: is_generated, ..rule(JOBS, &["spec", "template", METADATA, "labels", "batch.kubernetes.io/job-name"], OF_JOB) },
+    Rule {
+        only: is_generated,
+        ..rule(JOBS, &["spec", "template", METADATA, "labels", "batch.kubernetes.io/controller-uid"], OF_JOB)
+    },
+    Rule {
+        only: is_generated,
+        ..rule(JOBS, &["spec", "template", METADATA, "labels", "batch.kubernetes.io/job-name"], OF_JOB)
+    },
     rule(JOBS, &[METADATA, "labels", "controller-uid"], OF_JOB),
     rule(JOBS, &[METADATA, "labels", "batch.kubernetes.io/controller-uid"], OF_JOB),
     rule(
@@ -121,11 +130,7 @@ const RULES: [Rule; 48] = [
         &[METADATA, ANNOTATIONS, "deployment.kubernetes.io/revision"],
         COUNTED,
     ),
-    rule(
-        &["daemonset.apps"],
-        &[METADATA, ANNOTATIONS, "deprecated.daemonset.template.generation"],
-        COUNTED,
-    ),
+    rule(&["daemonset.apps"], &[METADATA, ANNOTATIONS, "deprecated.daemonset.template.generation"], COUNTED),
     rule(&["statefulset.apps"], &["spec", "volumeClaimTemplates", "*", "status"], SERVER),
     rule(SCALERS, &[METADATA, ANNOTATIONS, "autoscaling.alpha.kubernetes.io/conditions"], RESULT),
     rule(SCALERS, &[METADATA, ANNOTATIONS, "autoscaling.alpha.kubernetes.io/current-metrics"], RESULT),
@@ -253,11 +258,7 @@ fn below(at: &str, name: &str) -> String {
 }
 
 /// An owner is known by its uid, and none keeps it.
-fn owners(
-    json: &mut Map<String, Value>,
-    is_extracted: &dyn Fn(&str) -> bool,
-    removed: &mut Vec<Removal>,
-) {
+fn owners(json: &mut Map<String, Value>, is_extracted: &dyn Fn(&str) -> bool, removed: &mut Vec<Removal>) {
     let Some(Value::Object(metadata)) = json.get_mut(METADATA) else { return };
     let Some(owners) = metadata.shift_remove("ownerReferences") else { return };
     for (n, owner) in owners.as_array().into_iter().flatten().enumerate() {
@@ -298,7 +299,9 @@ fn tokens(pod: &mut Map<String, Value>, removed: &mut Vec<Removal>) {
                 text(mount, "mountPath").is_some_and(|path| path == TOKENS)
                     && text(mount, "name").is_some_and(|name| injected.contains(&name))
             };
-            mounted.extend(mounts.iter().filter(|mount| is_token(mount)).filter_map(|mount| text(mount, "name")));
+            mounted.extend(
+                mounts.iter().filter(|mount| is_token(mount)).filter_map(|mount| text(mount, "name")),
+            );
             let before = removed.len();
             retain(mounts, &path, REASON, removed, |mount| !is_token(mount));
             if mounts.is_empty() && removed.len() > before {
@@ -416,7 +419,8 @@ mod tests {
                 "template": {"metadata": {"labels": labels}},
             }})
         };
-        let due = json!({"spec": {"manualSelector": false, "template": {"metadata": {"labels": {"app": "a"}}}}});
+        let due =
+            json!({"spec": {"manualSelector": false, "template": {"metadata": {"labels": {"app": "a"}}}}});
         assert_eq!(applied("job.batch", job(false)).0, due);
         assert_eq!(applied("job.batch", job(true)), (job(true), Vec::new()));
     }

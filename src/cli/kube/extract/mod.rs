@@ -58,11 +58,12 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         if redacted {
             monitor.say("the data of Secrets is redacted on a terminal: --show-secrets shows it");
         }
-        let verdict = match (report.found_all() && (report.written > 0 || !report.is_whole()), report.is_whole()) {
-            (false, _) => Verdict::Bad,
-            (true, false) => Verdict::Inconclusive,
-            (true, true) => Verdict::Good,
-        };
+        let verdict =
+            match (report.found_all() && (report.written > 0 || !report.is_whole()), report.is_whole()) {
+                (false, _) => Verdict::Bad,
+                (true, false) => Verdict::Inconclusive,
+                (true, true) => Verdict::Good,
+            };
         let to = if stream { "standard output".to_owned() } else { clean(&args.output.to_string_lossy()) };
         report.end(monitor, &to)?;
         Ok(verdict)

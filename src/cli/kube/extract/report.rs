@@ -78,6 +78,7 @@ impl<'o> Report<'o> {
         let mut item = Map::new();
         item.insert("object".to_owned(), extracted.label.as_str().into());
         item.insert("outcome".to_owned(), outcome.into());
+        json_bytes(&mut item, "key", &extracted.stored.kv.key);
         item.insert("revision".to_owned(), extracted.stored.kv.mod_revision.into());
         item.extend(extracted.stored.deleted.map(|at| ("deleted_at".to_owned(), at.into())));
         item.extend(extracted.needed_by.map(|by| ("needed_by".to_owned(), by.into())));
@@ -150,15 +151,13 @@ impl<'o> Report<'o> {
         });
         let mut item = Report::of(extracted, "undecoded");
         item.insert("reason".to_owned(), why.into());
-        json_bytes(&mut item, "key", &extracted.stored.kv.key);
         self.item(item.into())
     }
 
     /// Something that is needed is not there.
     pub fn missing(&mut self, object: &str, needed_by: &str) -> io::Result<()> {
-        self.missing.take(|| {
-            format!("{}, by {}", show_key(object.as_bytes()), show_key(needed_by.as_bytes()))
-        });
+        self.missing
+            .take(|| format!("{}, by {}", show_key(object.as_bytes()), show_key(needed_by.as_bytes())));
         self.item(json!({"object": object, "outcome": "missing", "needed_by": needed_by}))
     }
 
@@ -199,7 +198,8 @@ impl<'o> Report<'o> {
             monitor.say(&format!("removed: {path} of {}: {reason}", count(*n)));
         }
         self.missing.say(monitor, "objects are needed and not there:");
-        self.unknown_fields.say(monitor, "objects have fields that are not known, and not in what was written:");
+        self.unknown_fields
+            .say(monitor, "objects have fields that are not known, and not in what was written:");
         self.undecoded.say(monitor, "objects could not be extracted:");
         self.list.map_or(Ok(()), List::end)
     }
