@@ -285,7 +285,7 @@ fn what_is_encrypted_is_named_and_the_rest_is_written() {
         4,
         &[
             "objects could not be extracted",
-            "/registry/secrets/vault/survivor: encrypted by secretbox:v1:key1",
+            "/registry/secrets/vault/s04-secretbox-0: encrypted by secretbox:v1:sb1",
         ],
     );
     let items = report(&input, &dir.path().join("again"), "secrets -n vault");

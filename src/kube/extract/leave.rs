@@ -36,6 +36,8 @@ const RULES: [Rule; 19] = [
         &[
             "volumeattachment.storage.k8s.io",
             "csistoragecapacity.storage.k8s.io",
+            // The history of what it is of; and kubectl cannot apply one twice.
+            "controllerrevision.apps",
             "resourceslice.resource.k8s.io",
         ],
         |_| true,
@@ -105,11 +107,10 @@ const RULES: [Rule; 19] = [
 ];
 
 /// Kinds that a controller makes, and makes again.
-const MADE: [&str; 6] = [
+const MADE: [&str; 5] = [
     "pod",
     "replicaset.apps",
     "job.batch",
-    "controllerrevision.apps",
     "resourceclaim.resource.k8s.io",
     "endpointslice.discovery.k8s.io",
 ];

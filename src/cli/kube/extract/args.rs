@@ -22,8 +22,9 @@ use super::super::args::Common;
 /// volumes lead to the storage they always led to. -w json lists each field and object.
 ///
 /// Folders are then numbered, so that `kubectl apply -R -f DIR` reads them in the order that a server needs, and so are
-/// a tar and standard output. kubectl looks up all kinds before it applies anything: where DIR has definitions of
-/// custom resources, apply DIR/1-definitions first. Objects over 256 KiB need `kubectl apply --server-side`.
+/// a tar and standard output. kubectl looks up all kinds before it applies anything: where definitions of custom
+/// resources are among them, apply DIR/1-definitions first, or all of it twice. Objects over 256 KiB need `kubectl apply
+/// --server-side`.
 ///
 /// A name that cannot be a file's on every system has %XX for each such byte. What cannot be decoded, as it is
 /// encrypted, is named; the exit code is then 4.
