@@ -78,6 +78,11 @@ enum What {
 }
 
 impl File {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Does something with the keyspace; damage that was heard of makes the verdict bad.
     pub fn with<'c>(
         &self,

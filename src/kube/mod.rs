@@ -5,6 +5,7 @@
 //! | [`envelope`] | what a value is; what is around an object that is stored as protobuf |
 //! | [`decode`], [`cbor`] | a value to the object it is |
 //! | [`json`], [`yaml`] | an object as kubectl prints it |
+//! | [`extract`] | objects one by one, as they were or for another cluster |
 //! | [`cluster`], [`resource`] | the objects of a keyspace; what kinds are called and where they lie |
 //! | [`key`] | the key that an object is stored under |
 //! | [`selector`], [`secret`] | which labels are wanted; what is not shown of a Secret |
@@ -37,6 +38,7 @@ pub mod changes;
 pub mod cluster;
 pub mod decode;
 pub mod envelope;
+pub mod extract;
 pub mod json;
 pub mod key;
 #[cfg(feature = "yaml")]

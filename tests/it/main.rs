@@ -22,6 +22,7 @@ mod keyspace_fold;
 mod keyspace_model;
 mod kube;
 mod kube_changes;
+mod kube_extract;
 mod kube_recorded;
 mod kube_values;
 mod model;

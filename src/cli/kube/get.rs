@@ -19,9 +19,7 @@ pub struct Wanted {
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let monitor = context.monitor;
-    let selector = LabelSelector::parse(&args.selector).map_err(|part| {
-        Fail::Usage(format!("-l {:?}: {part:?} is no requirement of labels", args.selector))
-    })?;
+    let selector = selector(&args.selector)?;
     args.common.file.with(context, |store, out| {
         let cluster = Cluster::open(store.at(Some(args.common.rev))?, args.common.etcd_prefix.as_deref())?;
         let wanted = wanted(&args.kind, &args.names, &cluster)?;
@@ -66,6 +64,11 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
 /// Whether kubectl would write the kind before each name.
 fn several_kinds(kind: &str, wanted: &Wanted) -> bool {
     kind.contains(',') || kind == "all" || wanted.resource.is_none()
+}
+
+pub(super) fn selector(text: &str) -> Result<LabelSelector, Fail> {
+    LabelSelector::parse(text)
+        .map_err(|part| Fail::Usage(format!("-l {text:?}: {part:?} is no requirement of labels")))
 }
 
 /// The objects that are asked for by the words of their kinds, and by names.

@@ -3,6 +3,8 @@
 pub mod args;
 pub mod changes;
 mod diff;
+mod args;
+mod extract;
 mod get;
 mod history;
 mod kinds;
@@ -17,6 +19,7 @@ pub enum Command {
     Get(Box<args::Args>),
     Diff(Box<diff::Args>),
     History(Box<history::Args>),
+    Extract(Box<extract::args::Args>),
 }
 
 pub fn run(command: &Command, context: &mut Context<'_>) -> Done {
@@ -25,5 +28,6 @@ pub fn run(command: &Command, context: &mut Context<'_>) -> Done {
         Command::Get(args) => get::run(args, context),
         Command::Diff(args) => diff::run(args, context),
         Command::History(args) => history::run(args, context),
+        Command::Extract(args) => extract::run(args, context),
     }
 }
