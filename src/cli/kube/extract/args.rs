@@ -23,8 +23,8 @@ use super::super::args::Common;
 ///
 /// Folders are then numbered, so that `kubectl apply -R -f DIR` reads them in the order that a server needs, and so are
 /// a tar and standard output. kubectl looks up all kinds before it applies anything: where definitions of custom
-/// resources are among them, apply DIR/1-definitions first, or all of it twice. Objects over 256 KiB need `kubectl apply
-/// --server-side`.
+/// resources are among them, apply DIR/1-definitions first, or all of it twice. Objects over 256 KiB need
+/// `kubectl apply --server-side`.
 ///
 /// A name that cannot be a file's on every system has %XX for each such byte. What cannot be decoded, as it is
 /// encrypted, is named; the exit code is then 4.
