@@ -6,7 +6,7 @@
 //! | [`decode`], [`cbor`] | a value to the object it is |
 //! | [`json`], [`yaml`] | an object as kubectl prints it |
 //! | [`cluster`], [`resource`] | the objects of a keyspace; what kinds are called and where they lie |
-//! | [`key`] | the key that an object is stored under |
+//! | [`key`], [`places`] | the key that an object is stored under; where objects lie in a keyspace |
 //! | [`selector`], [`secret`] | which labels are wanted; what is not shown of a Secret |
 //! | [`serve`] | what an API server changes in an object before it answers |
 //! | [`table`] | objects as the lines of a table, as kubectl prints them |
@@ -39,6 +39,7 @@ pub mod json;
 pub mod key;
 #[cfg(feature = "yaml")]
 pub mod manifest;
+pub mod places;
 pub mod resource;
 pub mod schema;
 pub mod secret;

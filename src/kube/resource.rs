@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::key::stored_as;
+use super::key::{ObjectKey, stored_as};
 use super::schema::schema;
 
 /// Kubernetes' short names, by resource.
@@ -85,6 +85,13 @@ impl Resource {
         } else {
             stored_as(&self.plural).to_owned()
         }
+    }
+
+    /// Whether a key is that of one of its objects.
+    #[must_use]
+    pub fn holds(&self, key: &ObjectKey<'_>) -> bool {
+        let group = if self.group_in_key { key.group == Some(&self.group) } else { key.group.is_none() };
+        group && self.plural == key.resource
     }
 
     /// As kubectl prints it before a name: `deployment.apps`.
