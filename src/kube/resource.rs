@@ -87,11 +87,12 @@ impl Resource {
         }
     }
 
-    /// Whether a key is that of one of its objects.
+    /// Whether what lies under a key is one of its objects, as far as the key tells, which has no group of Kubernetes'
+    /// own.
     #[must_use]
     pub fn holds(&self, key: &ObjectKey<'_>) -> bool {
-        let group = if self.group_in_key { key.group == Some(&self.group) } else { key.group.is_none() };
-        group && self.plural == key.resource
+        let group = self.group_in_key.then_some(&*self.group);
+        self.plural == key.resource && key.group == group
     }
 
     /// As kubectl prints it before a name: `deployment.apps`.

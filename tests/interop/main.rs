@@ -13,6 +13,7 @@ mod histories;
 mod judge;
 mod keyspace;
 mod kube_schema;
+mod live;
 mod load;
 mod model;
 mod rank;
