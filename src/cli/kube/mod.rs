@@ -1,7 +1,6 @@
 //! `kube`: the Kubernetes objects in a keyspace.
 
 pub mod args;
-mod args;
 pub mod changes;
 mod diff;
 mod extract;
