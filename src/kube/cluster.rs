@@ -27,7 +27,7 @@ use std::ops::ControlFlow;
 use serde_json::Value;
 
 use super::decode::{Encoding, NoObject, Object};
-use super::key::{KeyKind, PREFIXES};
+use super::key::{KeyKind, prefix_of};
 use super::resource::{self, Resource};
 use super::serve::serve;
 use super::table::PrinterColumn;
@@ -123,7 +123,7 @@ pub struct KindsReport {
 
 impl<'v> Cluster<'v> {
     /// Reads which custom resources there are. Objects lie behind `prefix`, or where they are found: behind one of
-    /// [`PREFIXES`] or what else stands before `/namespaces/default`.
+    /// [`PREFIXES`](super::key::PREFIXES) or what else stands before `/namespaces/default`.
     ///
     /// # Errors
     /// [`Error::Damaged`](crate::Error::Damaged) when pages cannot be read.
@@ -471,17 +471,14 @@ fn merged(rows: impl Iterator<Item = KindReport>) -> Vec<KindReport> {
     merged
 }
 
-/// The prefixes that objects lie behind. Every cluster has the namespace `default`.
+/// The prefixes that objects lie behind.
 fn detect(view: View<'_>) -> Result<Vec<String>> {
     let mut found: Vec<String> = Vec::new();
     for state in view.keys(KeyRange::all()) {
         let state = state?;
-        let Ok(key) = std::str::from_utf8(&state.key) else { continue };
-        let known = PREFIXES
-            .iter()
-            .find(|prefix| key.strip_prefix(**prefix).is_some_and(|rest| rest.starts_with('/')));
-        let prefix = known.copied().or_else(|| key.strip_suffix("/namespaces/default"));
-        if let Some(prefix) = prefix.filter(|prefix| !found.iter().any(|known| known == prefix)) {
+        if let Some(prefix) =
+            prefix_of(&state.key).filter(|prefix| !found.iter().any(|known| known == prefix))
+        {
             found.push(prefix.to_owned());
         }
     }

@@ -106,6 +106,15 @@ impl<'k> ObjectKey<'k> {
     }
 }
 
+/// The prefix that a key is behind, if it is one of [`PREFIXES`], or the key is that of the namespace `default`, which
+/// every cluster has.
+#[must_use]
+pub fn prefix_of(key: &[u8]) -> Option<&str> {
+    let key = std::str::from_utf8(key).ok()?;
+    let behind = |prefix: &&str| key.strip_prefix(*prefix).is_some_and(|rest| rest.starts_with('/'));
+    PREFIXES.into_iter().find(behind).or_else(|| key.strip_suffix("/namespaces/default"))
+}
+
 /// Where the objects of a resource lie behind the prefix, as `services/specs`.
 #[must_use]
 pub fn stored_as(resource: &str) -> &str {

@@ -7,7 +7,7 @@
 //! | [`json`], [`yaml`] | an object as kubectl prints it |
 //! | [`extract`] | objects one by one, as they were or for another cluster |
 //! | [`cluster`], [`resource`] | the objects of a keyspace; what kinds are called and where they lie |
-//! | [`key`] | the key that an object is stored under |
+//! | [`key`], [`places`] | the key that an object is stored under; where objects lie in a keyspace |
 //! | [`selector`], [`fields`], [`secret`] | which labels and fields are wanted; what is not shown of a Secret |
 //! | [`jsonpath`], [`custom`], [`order`] | templates, columns and the order of objects that a user asks for |
 //! | [`serve`] | what an API server changes in an object before it answers |
@@ -50,6 +50,7 @@ pub mod key;
 #[cfg(feature = "yaml")]
 pub mod manifest;
 pub mod order;
+pub mod places;
 pub mod resource;
 pub mod schema;
 pub mod secret;

@@ -9,6 +9,7 @@ pub mod defrag;
 #[cfg(feature = "fs")]
 pub mod fold;
 pub mod inspect;
+mod live_keys;
 mod log_fault;
 #[cfg(feature = "fs")]
 mod overlap;

@@ -16,6 +16,7 @@ mod fixtures;
 mod given;
 mod golden;
 mod inspect;
+mod inspect_kube;
 mod judged;
 mod keyspace;
 mod keyspace_fold;
