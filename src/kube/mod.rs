@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`envelope`] | what a value is; what is around an object that is stored as protobuf |
 //! | [`decode`], [`cbor`] | a value to the object it is |
+//! | [`encode`] | an object to the value that an API server stores |
 //! | [`json`], [`yaml`] | an object as kubectl prints it |
 //! | [`cluster`], [`resource`] | the objects of a keyspace; what kinds are called and where they lie |
 //! | [`key`] | the key that an object is stored under |
@@ -34,6 +35,7 @@
 pub mod cbor;
 pub mod cluster;
 pub mod decode;
+pub mod encode;
 pub mod envelope;
 pub mod json;
 pub mod key;

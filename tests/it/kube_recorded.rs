@@ -26,14 +26,14 @@ use support::{Input, coldbolt, fixture};
 const AS_STORED: Layout = Layout { indent: false, sorted: false };
 
 /// The directories with clusters, and whether it is the whole of one.
-fn clusters() -> Vec<PathBuf> {
+pub fn clusters() -> Vec<PathBuf> {
     let more = std::env::var_os("COLDBOLT_KUBE").filter(|dir| !dir.is_empty()).map(PathBuf::from);
     let dirs = [Some(fixture("kube")), more].into_iter().flatten();
     let inside = dirs.flat_map(|dir| std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()));
     inside.filter(|path| path.join("snapshot.db.gz").exists()).collect()
 }
 
-fn lines(path: &Path) -> Vec<Value> {
+pub fn lines(path: &Path) -> Vec<Value> {
     let file = BufReader::new(GzDecoder::new(File::open(path).unwrap()));
     file.lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect()
 }
@@ -123,7 +123,7 @@ fn versions(store: &Store<'_>) -> BTreeMap<(String, i64), Option<Vec<u8>>> {
     versions
 }
 
-fn store(dir: &Path) -> Store<'static> {
+pub fn store(dir: &Path) -> Store<'static> {
     let source = Source::from_bytes("snapshot.db", unpacked(&dir.join("snapshot.db.gz")));
     Store::open(&source, &StoreOptions::default(), &Quiet).unwrap()
 }
