@@ -38,7 +38,7 @@ pub fn lines(path: &Path) -> Vec<Value> {
     file.lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect()
 }
 
-fn unpacked(path: &Path) -> Vec<u8> {
+pub fn unpacked(path: &Path) -> Vec<u8> {
     let mut bytes = Vec::new();
     GzDecoder::new(File::open(path).unwrap()).read_to_end(&mut bytes).unwrap();
     bytes

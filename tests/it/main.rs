@@ -21,6 +21,7 @@ mod keyspace;
 mod keyspace_fold;
 mod keyspace_model;
 mod kube;
+mod kube_edit;
 mod kube_encode;
 mod kube_recorded;
 mod model;

@@ -45,9 +45,10 @@ fn json(text: &str) -> Result<Vec<Value>, String> {
     documents.map(|document| document.map_err(place)).collect()
 }
 
-/// As sigs.k8s.io/yaml, by the rules of YAML 1.1: `yes` is true, and 0644 a number in base 8.
+/// Numbers as sigs.k8s.io/yaml has them: 0644 is one in base 8. Booleans are true and false alone: `yes`, which kubectl
+/// takes for one, is a text, and refused where a boolean is due.
 fn yaml(text: &str) -> Result<Vec<Value>, String> {
-    let options = serde_saphyr::options! { legacy_octal_numbers: true };
+    let options = serde_saphyr::options! { legacy_octal_numbers: true, strict_booleans: true };
     serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
         let place = error
             .location()
@@ -89,7 +90,7 @@ mod tests {
 
     #[test]
     fn yaml_is_read_as_kubernetes_reads_it() {
-        let text = "# comment\n---\na: yes\nb: 0644\nc: 'yes'\nd: 1.5\ne: 2001-01-01\nf: null\ng: |\n  x\n---\nh: {}\n---\n";
+        let text = "# comment\n---\na: true\nb: 0644\nc: yes\nd: 1.5\ne: 2001-01-01\nf: null\ng: |\n  x\n---\nh: {}\n---\n";
         let documents = yaml(text).unwrap();
         let due =
             json!({"a": true, "b": 420, "c": "yes", "d": 1.5, "e": "2001-01-01", "f": null, "g": "x\n"});

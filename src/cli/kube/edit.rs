@@ -34,7 +34,8 @@ struct Places {
 
 /// Put objects into a copy of a database or snapshot file: the one edit that lets a cluster start.
 ///
-/// The objects are YAML or JSON as `kubectl` takes them, several documents and Lists too. Each becomes one new revision
+/// The objects are YAML or JSON as `kubectl` takes them (but `yes` and `no` are no booleans), several documents and Lists
+/// too. Each becomes one new revision
 /// behind the last one, as etcd would have written it; all else in the copy is as in the source. An object that is there
 /// is replaced: it keeps its uid, creation time, managed fields and status unless others are given, fields that no known
 /// Kubernetes has stay, and its generation rises with its spec. A new one gets a uid, and as creation time the newest time
@@ -164,7 +165,7 @@ fn screen(out: &mut dyn Write, report: &KubeEditReport) -> std::io::Result<()> {
             ),
         ]
     };
-    let header = ["", "KIND", "NAMESPACE", "NAME", "STORED AS", "ENCODING", "REVISION", "BYTES"];
+    let header = ["ACTION", "KIND", "NAMESPACE", "NAME", "STORED AS", "ENCODING", "REVISION", "BYTES"];
     writeln!(out, "{}", plain_table(header, report.objects.iter().map(row)))?;
     for object in &report.objects {
         for note in &object.notes {

@@ -1,6 +1,6 @@
 //! JSON to a message, as the code writes it that gogo-protobuf makes of Go's types.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -58,8 +58,6 @@ pub(super) struct Encoder<'e> {
     path: Vec<Step<'e>>,
     /// By the path of their message, those that are not written yet.
     unknown: BTreeMap<&'e str, Vec<&'e UnknownField>>,
-    /// Messages that are kinds: their JSON may say so.
-    kinds: BTreeSet<u32>,
 }
 
 type Done = Result<(), Unencodable>;
@@ -74,8 +72,7 @@ impl<'e> Encoder<'e> {
         for field in unknown {
             by_path.entry(&field.path).or_default().push(field);
         }
-        let kinds = schema().kinds().map(|(_, _, info)| info.message).collect();
-        Encoder { messages, like, path: Vec::new(), unknown: by_path, kinds }
+        Encoder { messages, like, path: Vec::new(), unknown: by_path }
     }
 
     /// Writes the object, and all unknown fields.
@@ -124,8 +121,8 @@ impl<'e> Encoder<'e> {
 
     fn message(&mut self, at: u32, json: &'e Map<String, Json>, out: &mut Vec<u8>) -> Done {
         for name in json.keys() {
-            let of_kind = self.kinds.contains(&at) && (name == "apiVersion" || name == "kind");
-            if !of_kind && !self.has_name(at, name) {
+            let of_kind = || matches!(name.as_str(), "apiVersion" | "kind") && is_kind(at);
+            if !self.has_name(at, name) && !of_kind() {
                 return self.inside(Step::Field(name), |encoder| Err(encoder.refused(Unfit::Name)));
             }
         }
@@ -303,6 +300,11 @@ impl<'e> Encoder<'e> {
         }
         Ok(())
     }
+}
+
+/// Whether a message is a kind's: its JSON may say so.
+fn is_kind(at: u32) -> bool {
+    schema().kinds().any(|(_, _, info)| info.message == at)
 }
 
 fn empty<'e>() -> &'e Map<String, Json> {

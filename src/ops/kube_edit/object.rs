@@ -89,9 +89,9 @@ impl<'g> Given<'g> {
             namespace: own.or_else(|| namespace.map(str::to_owned)),
         };
         let missing = [
-            (&given.api_version, "it has no apiVersion"),
-            (&given.kind, "it has no kind"),
-            (&given.name, "it has no metadata.name"),
+            (&given.api_version, "its apiVersion is no text"),
+            (&given.kind, "its kind is no text"),
+            (&given.name, "its metadata.name is no text"),
         ];
         if let Some((_, why)) = missing.iter().find(|(text, _)| text.is_empty()) {
             return Err(given.refused(*why, None).into());

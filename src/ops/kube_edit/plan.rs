@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::object::{Given, Stored};
@@ -28,6 +29,8 @@ pub(super) struct Plan<'p> {
     /// Keys that were changed, as they are now.
     now: BTreeMap<String, Option<OwnedKeyValue>>,
     revision: i64,
+    /// The newest time in the file, once it was asked for.
+    time: Option<Option<Timestamp>>,
     objects: Vec<EditedObject>,
 }
 
@@ -40,7 +43,8 @@ struct Place {
 impl<'p> Plan<'p> {
     pub(super) fn new(cluster: Cluster<'p>, namespace: Option<&'p str>) -> Plan<'p> {
         let revision = cluster.view().store().revision();
-        Plan { cluster, namespace, rows: Keys::new(), now: BTreeMap::new(), revision, objects: Vec::new() }
+        let (rows, now, objects) = (Keys::new(), BTreeMap::new(), Vec::new());
+        Plan { cluster, namespace, rows, now, revision, time: None, objects }
     }
 
     pub(super) fn into_parts(self) -> (Keys, Vec<EditedObject>, i64) {
@@ -129,12 +133,12 @@ impl<'p> Plan<'p> {
         given.check_namespace(resource.namespaced)?;
         let Place { key, was } = self.place(&given, &resource)?;
         let stored = self.stored(&given, &resource, &key, was)?;
-        let object = given.object(&stored, self.cluster.newest_time()?, (&key, self.revision))?;
-        if stored.encoding != Encoding::Protobuf && !self.cluster.knows(&object.0) {
+        let time = if stored.was.is_none() { self.newest_time()? } else { None };
+        let (object, notes) = given.object(&stored, time, (&key, self.revision))?;
+        if stored.encoding != Encoding::Protobuf && !self.cluster.knows(&object) {
             let why = "the definition of the kind has no such version";
             return Err(given.refused(why, None).into());
         }
-        let (object, notes) = object;
         let value = encode(&object, &stored.like).map_err(|e| given.refused(e.to_string(), None))?;
         let told = given.told();
         let revision = self.next(&told)?;
@@ -169,6 +173,13 @@ impl<'p> Plan<'p> {
             self.cluster.learn(object);
         }
         Ok(())
+    }
+
+    fn newest_time(&mut self) -> Result<Option<Timestamp>> {
+        if self.time.is_none() {
+            self.time = Some(self.cluster.newest_time()?);
+        }
+        Ok(self.time.flatten())
     }
 
     fn write(&mut self, kv: &OwnedKeyValue) {
