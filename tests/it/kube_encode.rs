@@ -114,11 +114,13 @@ fn objects_of_every_kind_are_encoded_as_gos_own_types_encode_them() {
                 tried.take(&format!("{} {}", line["apiVersion"], line["kind"]), &value, true);
             }
             tried.told(&name);
-            // Bytes that are empty and not nil where Go's JSON leaves out both: a CA bundle of no bytes.
-            let corner = "\"apiextensions.k8s.io/v1beta1\" \"CustomResourceDefinition\" ";
-            let others: Vec<_> = tried.differ.iter().filter(|name| !name.starts_with(corner)).collect();
+            // Bytes that are empty and not nil, and alternatives that are nil: Go's JSON tells neither. No API server
+            // stores these kinds as protobuf.
+            let text = ["CustomResourceDefinition", "APIService"];
+            let corner = |name: &&String| !text.iter().any(|kind| name.split('"').nth(3) == Some(kind));
+            let others: Vec<_> = tried.differ.iter().filter(corner).collect();
             assert!(others.is_empty(), "{} differ:\n{others:#?}", others.len());
-            assert!(tried.equal > 100 && tried.differ.len() < 4, "{}", tried.differ.len());
+            assert!(tried.equal > 100 && tried.differ.len() < 8, "{}", tried.differ.len());
         }
     }
 }

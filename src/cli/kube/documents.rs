@@ -47,7 +47,14 @@ fn json(text: &str) -> Result<Vec<Value>, String> {
 
 /// Numbers as sigs.k8s.io/yaml has them: 0644 is one in base 8. Booleans are true and false alone: `yes`, which kubectl
 /// takes for one, is a text, and refused where a boolean is due.
+///
+/// YAML 1.1 takes U+0085, U+2028 and U+2029 for ends of lines, as kubectl writes them; YAML 1.2 does not, and would put what
+/// a line is indented by into the text.
 fn yaml(text: &str) -> Result<Vec<Value>, String> {
+    if text.contains(['\u{85}', '\u{2028}', '\u{2029}']) {
+        return Err("has U+0085, U+2028 or U+2029, ends of lines in some versions of YAML: give it as JSON"
+            .to_owned());
+    }
     let options = serde_saphyr::options! { legacy_octal_numbers: true, strict_booleans: true };
     serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
         let place = error
@@ -104,6 +111,8 @@ mod tests {
         assert!(error.starts_with("line ") && !error.contains("hunter2"), "{error}");
         let error = json("{\"a\": hunter2}").unwrap_err();
         assert_eq!(error, "line 1, column 7: cannot be read as JSON");
+        let line = yaml("a: |-\n  hunter2\u{2028}  b\n").unwrap_err();
+        assert!(line.contains("as JSON") && !line.contains("hunter2"), "{line}");
         let twice = yaml("a: hunter2\na: hunter2\n").unwrap_err();
         assert!(!twice.contains("hunter2"), "{twice}");
     }

@@ -14,6 +14,7 @@ use crate::kube::decode::{Encoding, Object, UnknownField};
 use crate::kube::encode::{Like, encode};
 use crate::kube::schema::schema;
 use crate::kube::secret::REDACTED_PREFIX;
+use crate::kube::serve::serve;
 use crate::store::OwnedKeyValue;
 use crate::words::error::Result;
 use crate::words::hint::Hint;
@@ -211,6 +212,9 @@ impl<'g> Given<'g> {
     /// Keeps what an API server keeps of the object that is there when it is given another one.
     fn keep(&self, old: &Object, json: &mut Map<String, Value>, notes: &mut Vec<String>) {
         let mut kept = Vec::new();
+        // What is given is as it is served.
+        let mut old = old.clone();
+        serve(&mut old, 0, None);
         let was = |name: &str| old.json.get("metadata").and_then(|metadata| metadata.get(name));
         let metadata = json.entry("metadata").or_insert_with(|| Map::new().into());
         if let Value::Object(metadata) = metadata {
