@@ -120,9 +120,10 @@ fn what_kubectl_printed_is_stored_as_the_api_server_had_stored_it() {
         // Those that have changed since kubectl was asked, and what it refused to print.
         let same = before.get(key).is_some_and(|kv| Some(kv.mod_revision) == line["mod_revision"].as_i64());
         let (true, Some(yaml)) = (same, line["yaml_managed"].as_str()) else { continue };
-        // Ends of lines for kubectl that are none in YAML 1.2.
-        if yaml.contains(['\u{85}', '\u{2028}', '\u{2029}']) {
-            all += line["json"].as_str().unwrap();
+        // Ends of lines for kubectl that are none in YAML 1.2; some it prints as spaces.
+        let json = line["json"].as_str().unwrap();
+        if [yaml, json].iter().any(|text| text.contains(['\u{85}', '\u{2028}', '\u{2029}'])) {
+            all += json;
         } else {
             // Greater than a float64 can be: a text for kubectl, and refused here until it is in quotes.
             text += &format!("---\n{}", yaml.replace(": 1e400\n", ": \"1e400\"\n"));
