@@ -24,6 +24,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::decode::{Encoding, NoObject, Object};
@@ -31,6 +32,7 @@ use super::key::{KeyKind, prefix_of};
 use super::resource::{self, Resource};
 use super::serve::serve;
 use super::table::PrinterColumn;
+use super::times::{renewed, written};
 use crate::etcd::KeyRange;
 use crate::io::Window;
 use crate::store::{EventKind, KeyState, OwnedKeyValue, View};
@@ -189,6 +191,47 @@ impl<'v> Cluster<'v> {
     #[must_use]
     pub fn resources(&self) -> &[Resource] {
         &self.resources
+    }
+
+    /// What stands before the keys of objects.
+    #[must_use]
+    pub fn prefixes(&self) -> &[String] {
+        &self.prefixes
+    }
+
+    /// Learns a custom resource by a definition that is not in the keyspace.
+    #[cfg(feature = "fs")]
+    pub(crate) fn learn(&mut self, mut definition: Object) {
+        serve(&mut definition, 0, None);
+        self.define(&Value::Object(definition.json));
+    }
+
+    /// Whether an object's kind is known in its version: one of Kubernetes' own, or as it is defined.
+    #[must_use]
+    pub fn knows(&self, object: &Object) -> bool {
+        self.columns.contains_key(&kind_of(object))
+            || super::schema::schema().kind(&object.api_version, &object.kind).is_some()
+    }
+
+    /// The newest time in it: that a Lease was renewed at, or if none can be read that an object was written at.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`](crate::Error::Damaged) when pages cannot be read.
+    pub fn newest_time(&self) -> Result<Option<Timestamp>> {
+        let mut newest = None;
+        if let Some(leases) = self.resource("leases.coordination.k8s.io") {
+            self.each(&Scope::of(leases), &mut |item| {
+                newest = newest.max(renewed(&item.kv.key, &item.kv.value));
+                ControlFlow::Continue(())
+            })?;
+        }
+        if newest.is_none() {
+            self.each(&Scope::default(), &mut |item| {
+                newest = newest.max(written(&item.kv.value, true));
+                ControlFlow::Continue(())
+            })?;
+        }
+        Ok(newest)
     }
 
     /// The resource that is called so.

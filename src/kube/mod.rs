@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`envelope`] | what a value is; what is around an object that is stored as protobuf |
 //! | [`decode`], [`cbor`] | a value to the object it is |
+//! | [`encode`] | an object to the value that an API server stores |
 //! | [`json`], [`yaml`] | an object as kubectl prints it |
 //! | [`extract`] | objects one by one, as they were or for another cluster |
 //! | [`cluster`], [`resource`] | the objects of a keyspace; what kinds are called and where they lie |
@@ -41,6 +42,7 @@ pub mod changes;
 pub mod cluster;
 pub mod custom;
 pub mod decode;
+pub mod encode;
 pub mod envelope;
 pub mod extract;
 pub mod fields;

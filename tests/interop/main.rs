@@ -12,6 +12,7 @@ mod defrag;
 mod histories;
 mod judge;
 mod keyspace;
+mod kube_edit;
 mod kube_print;
 mod kube_schema;
 mod live;

@@ -23,6 +23,8 @@ mod keyspace_fold;
 mod keyspace_model;
 mod kube;
 mod kube_changes;
+mod kube_edit;
+mod kube_encode;
 mod kube_extract;
 mod kube_print;
 mod kube_prost;

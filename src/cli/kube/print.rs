@@ -1,16 +1,14 @@
 //! How the objects that were got look.
 
 use std::io::{self, Write};
-use std::ops::ControlFlow;
 
-use coldbolt::kube::cluster::{Cluster, Scope, StoredObject};
+use coldbolt::kube::cluster::{Cluster, StoredObject};
 use coldbolt::kube::decode::{NoObject, Object};
 use coldbolt::kube::json::{self, Layout};
 use coldbolt::kube::order::SortKey;
 use coldbolt::kube::resource::Resource;
 use coldbolt::kube::serve::hide_managed_fields;
 use coldbolt::kube::table::{LabelColumns, Line, Table};
-use coldbolt::kube::times::{renewed, written};
 use coldbolt::kube::yaml;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -53,7 +51,8 @@ impl<'p, 'c> Printer<'p, 'c> {
     ) -> Result<Printer<'p, 'c>, Fail> {
         let now = match args.now {
             Some(now) => now,
-            None if args.output.is_table() => newest(cluster)?,
+            // What holds no time at all is counted to 1970.
+            None if args.output.is_table() => cluster.newest_time()?.unwrap_or(Timestamp::UNIX_EPOCH),
             None => Timestamp::UNIX_EPOCH,
         };
         let mut printer = Printer {
@@ -332,23 +331,4 @@ fn said(why: NoObject<'_>) -> (&'static str, Value) {
         }
         why => ("undecoded", why.to_string().into()),
     }
-}
-
-/// The newest time in the file: that a Lease was renewed at, or if none can be read that an object was written at. What
-/// holds no time at all is counted to 1970.
-fn newest(cluster: &Cluster<'_>) -> Result<Timestamp, Fail> {
-    let mut newest = None;
-    if let Some(leases) = cluster.resource("leases.coordination.k8s.io") {
-        cluster.each(&Scope::of(leases), &mut |item| {
-            newest = newest.max(renewed(&item.kv.key, &item.kv.value));
-            ControlFlow::Continue(())
-        })?;
-    }
-    if newest.is_none() {
-        cluster.each(&Scope::default(), &mut |item| {
-            newest = newest.max(written(&item.kv.value, true));
-            ControlFlow::Continue(())
-        })?;
-    }
-    Ok(newest.unwrap_or(Timestamp::UNIX_EPOCH))
 }
