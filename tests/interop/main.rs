@@ -12,6 +12,7 @@ mod defrag;
 mod histories;
 mod judge;
 mod keyspace;
+mod kube_objects;
 mod kube_schema;
 mod load;
 mod model;

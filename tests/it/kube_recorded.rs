@@ -21,6 +21,7 @@ use coldbolt::store::{EventKind, Store, StoreOptions};
 use coldbolt::words::monitor::Quiet;
 use flate2::read::GzDecoder;
 use serde_json::Value;
+use support::compared::Compared;
 use support::{Input, coldbolt, fixture};
 
 const AS_STORED: Layout = Layout { indent: false, sorted: false };
@@ -33,7 +34,7 @@ fn clusters() -> Vec<PathBuf> {
     inside.filter(|path| path.join("snapshot.db.gz").exists()).collect()
 }
 
-fn lines(path: &Path) -> Vec<Value> {
+pub fn lines(path: &Path) -> Vec<Value> {
     let file = BufReader::new(GzDecoder::new(File::open(path).unwrap()));
     file.lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect()
 }
@@ -42,39 +43,6 @@ fn unpacked(path: &Path) -> Vec<u8> {
     let mut bytes = Vec::new();
     GzDecoder::new(File::open(path).unwrap()).read_to_end(&mut bytes).unwrap();
     bytes
-}
-
-/// What differs, by name; and how many were compared.
-#[derive(Default)]
-struct Compared {
-    equal: usize,
-    differ: Vec<String>,
-}
-
-impl Compared {
-    fn take(&mut self, name: &str, ours: &str, due: &str) {
-        if ours == due {
-            self.equal += 1;
-            return;
-        }
-        let at = ours.bytes().zip(due.bytes()).take_while(|(a, b)| a == b).count();
-        let around = |text: &str| {
-            let range = at.saturating_sub(60).min(text.len())..(at + 80).min(text.len());
-            String::from_utf8_lossy(&text.as_bytes()[range]).into_owned()
-        };
-        self.differ.push(format!(
-            "{name} at byte {at}:\n  ours {:?}\n  due  {:?}",
-            around(ours),
-            around(due)
-        ));
-    }
-
-    fn judge(self, what: &str, at_least: usize) {
-        let Compared { equal, differ } = self;
-        eprintln!("{what}: {equal} equal, {} differ", differ.len());
-        assert!(differ.is_empty(), "{what}: {} differ:\n{}", differ.len(), differ.join("\n"));
-        assert!(equal >= at_least, "{what}: only {equal} compared");
-    }
 }
 
 /// The object as it is stored, or the prefix of what is encrypted.

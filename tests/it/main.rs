@@ -21,6 +21,7 @@ mod keyspace;
 mod keyspace_fold;
 mod keyspace_model;
 mod kube;
+mod kube_old;
 mod kube_recorded;
 mod model;
 mod outputs;
