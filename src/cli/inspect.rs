@@ -12,7 +12,7 @@ use coldbolt::{MemberId, Severity};
 use serde::Serialize;
 
 use super::context::{Context, Done, Verdict};
-use super::out::{Form, clean, count, json, plain_table, size};
+use super::out::{Form, clean, count, json, labelled, plain_table, size};
 use super::{hint, input};
 
 /// Say what a file or directory is, and everything in it that identifies it.
@@ -78,7 +78,7 @@ fn known(value: Option<impl Display>, otherwise: &str) -> String {
 
 /// One labelled line.
 fn line(out: &mut dyn Write, label: &str, text: &str) -> io::Result<()> {
-    writeln!(out, "{label:<12} {text}")
+    writeln!(out, "{}", labelled(label, text))
 }
 
 fn screen(out: &mut dyn Write, report: &InspectReport) -> io::Result<()> {

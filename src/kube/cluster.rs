@@ -21,7 +21,7 @@
 //! # }
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use serde_json::Value;
@@ -32,6 +32,7 @@ use super::resource::{self, Resource};
 use super::serve::serve;
 use super::table::PrinterColumn;
 use crate::etcd::KeyRange;
+use crate::io::Window;
 use crate::io::parallel::map_chunks;
 use crate::store::{EventKind, KeyState, OwnedKeyValue, View};
 use crate::words::error::Result;
@@ -51,6 +52,8 @@ pub struct Cluster<'v> {
     /// Of custom resources: by group, kind and version.
     schemas: BTreeMap<(String, String, String), Value>,
     columns: BTreeMap<(String, String, String), Vec<PrinterColumn>>,
+    /// Those of which the status is written apart.
+    with_status: BTreeSet<(String, String, String)>,
 }
 
 /// Which objects.
@@ -133,8 +136,14 @@ impl<'v> Cluster<'v> {
             None => detect(view)?,
         };
         let resources = resource::built_in();
-        let mut cluster =
-            Cluster { view, prefixes, resources, schemas: BTreeMap::new(), columns: BTreeMap::new() };
+        let mut cluster = Cluster {
+            view,
+            prefixes,
+            resources,
+            schemas: BTreeMap::new(),
+            columns: BTreeMap::new(),
+            with_status: BTreeSet::new(),
+        };
         let mut found = Vec::new();
         if let Some(definitions) = cluster.resource("customresourcedefinitions.apiextensions.k8s.io") {
             cluster.each(&Scope::of(definitions), &mut |item| {
@@ -156,6 +165,9 @@ impl<'v> Cluster<'v> {
             let Some(name) = version.get("name").and_then(Value::as_str) else { continue };
             let key = (resource.group.clone(), resource.kind.clone(), name.to_owned());
             self.columns.insert(key.clone(), PrinterColumn::of_version(version));
+            if version.pointer("/subresources/status").is_some() {
+                self.with_status.insert(key.clone());
+            }
             self.schemas
                 .extend(version.pointer("/schema/openAPIV3Schema").map(|schema| (key, schema.clone())));
         }
@@ -186,6 +198,24 @@ impl<'v> Cluster<'v> {
         KeyKind::parse(key, &self.prefixes)
     }
 
+    /// The keys that an object of a resource may lie under: one behind each prefix.
+    pub fn keys_of(
+        &self,
+        resource: &Resource,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> impl Iterator<Item = String> {
+        let namespace = namespace.map_or_else(String::new, |namespace| format!("{namespace}/"));
+        let path = format!("{}/{namespace}{name}", resource.path());
+        self.prefixes.iter().map(move |prefix| format!("{prefix}/{path}"))
+    }
+
+    /// What the keys of objects begin with.
+    #[must_use]
+    pub fn prefixes(&self) -> &[String] {
+        &self.prefixes
+    }
+
     /// The object as an API server would answer it.
     pub fn serve(&self, object: &mut Object, mod_revision: i64) {
         let schema = if self.schemas.is_empty() { None } else { self.schemas.get(&kind_of(object)) };
@@ -198,6 +228,14 @@ impl<'v> Cluster<'v> {
         self.columns.get(&kind_of(object)).map(Vec::as_slice)
     }
 
+    /// Whether a server takes the object's status from those only who write nothing else: of a custom resource by its
+    /// definition, which may have it a field like others.
+    #[must_use]
+    pub fn writes_status_apart(&self, object: &Object) -> bool {
+        let kind = kind_of(object);
+        !self.columns.contains_key(&kind) || self.with_status.contains(&kind)
+    }
+
     /// Hands out the objects in order of their keys, prefix by prefix, until `take` breaks off.
     ///
     /// # Errors
@@ -207,6 +245,24 @@ impl<'v> Cluster<'v> {
         scope: &Scope<'_>,
         take: &mut dyn FnMut(StoredObject) -> ControlFlow<()>,
     ) -> Result<()> {
+        self.each_of(scope, &|_| true, take)
+    }
+
+    /// The same for the keys that are `wanted`: values of others are not read.
+    ///
+    /// # Errors
+    /// As [`Cluster::each`].
+    pub fn each_of(
+        &self,
+        scope: &Scope<'_>,
+        wanted: &dyn Fn(KeyKind<'_>) -> bool,
+        take: &mut dyn FnMut(StoredObject) -> ControlFlow<()>,
+    ) -> Result<()> {
+        let inside = |key: &[u8]| {
+            let key = self.key(key);
+            let namespace = key.object().and_then(|key| key.namespace);
+            (scope.namespace.is_none() || namespace == scope.namespace) && wanted(key)
+        };
         for prefix in &self.prefixes {
             let mut path = format!("{prefix}/");
             if let Some(resource) = scope.resource {
@@ -217,17 +273,10 @@ impl<'v> Cluster<'v> {
                     path.push('/');
                 }
             }
-            let mut inside = |item: StoredObject| {
-                let namespace = self.key(&item.kv.key).object().and_then(|key| key.namespace);
-                if scope.namespace.is_some() && namespace != scope.namespace {
-                    return ControlFlow::Continue(());
-                }
-                take(item)
-            };
             let flow = if scope.deleted {
-                self.with_deleted(path.as_bytes(), &mut inside)?
+                self.with_deleted(path.as_bytes(), &inside, take)?
             } else {
-                self.live(path.as_bytes(), &mut inside)?
+                self.live(path.as_bytes(), &inside, take)?
             };
             if flow.is_break() {
                 break;
@@ -239,27 +288,40 @@ impl<'v> Cluster<'v> {
     fn live(
         &self,
         prefix: &[u8],
+        wanted: &dyn Fn(&[u8]) -> bool,
         take: &mut dyn FnMut(StoredObject) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>> {
-        for kv in self.view.items(KeyRange::prefix(prefix)) {
-            if take(StoredObject { kv: kv?, deleted: None }).is_break() {
+        let mut window = Window::scattered();
+        for state in self.view.keys(KeyRange::prefix(prefix)) {
+            let state = state?;
+            if wanted(&state.key)
+                && take(StoredObject { kv: self.read(state, &mut window)?, deleted: None }).is_break()
+            {
                 return Ok(ControlFlow::Break(()));
             }
         }
         Ok(ControlFlow::Continue(()))
     }
 
+    fn read(&self, state: KeyState, window: &mut Window) -> Result<OwnedKeyValue> {
+        let value = self.view.value(&state, window, <[u8]>::to_vec)?;
+        let KeyState { key, create_revision, version, lease, revision, .. } = state;
+        let key = key.into_vec();
+        Ok(OwnedKeyValue { key, create_revision, mod_revision: revision.main, version, value, lease })
+    }
+
     /// The last version of what is deleted is looked for in one walk, and kept in memory.
     fn with_deleted(
         &self,
         prefix: &[u8],
+        wanted: &dyn Fn(&[u8]) -> bool,
         take: &mut dyn FnMut(StoredObject) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>> {
         let range = KeyRange::prefix(prefix);
         let mut last: BTreeMap<Vec<u8>, Option<OwnedKeyValue>> = BTreeMap::new();
         for state in self.view.keys(range.clone()).with_deleted() {
             let state = state?;
-            if state.deleted {
+            if state.deleted && wanted(&state.key) {
                 last.insert(state.key.to_vec(), None);
             }
         }
@@ -274,13 +336,16 @@ impl<'v> Cluster<'v> {
                 ControlFlow::Continue(())
             })?;
         }
+        let mut window = Window::scattered();
         for state in self.view.keys(range).with_deleted() {
             let state = state?;
             let item = if state.deleted {
                 let Some(kv) = last.remove(&*state.key).flatten() else { continue };
                 StoredObject { kv, deleted: Some(state.revision.main) }
+            } else if wanted(&state.key) {
+                StoredObject { kv: self.read(state, &mut window)?, deleted: None }
             } else {
-                StoredObject { kv: self.view.read(&state)?, deleted: None }
+                continue;
             };
             if take(item).is_break() {
                 return Ok(ControlFlow::Break(()));
@@ -302,45 +367,30 @@ impl<'v> Cluster<'v> {
                 break;
             }
             for part in map_chunks(&batch, CHUNK, |states| self.kinds_of(states)) {
-                let (part, more) = part?;
-                for (sum, more) in [
-                    (&mut report.bookkeeping, part.bookkeeping),
-                    (&mut report.other, part.other),
-                    (&mut report.misplaced, part.misplaced),
-                ] {
-                    *sum = sum.saturating_add(more);
-                }
-                more.into_iter().for_each(|(at, row)| add_row(&mut rows, at, row));
+                let part = part?;
+                report.bookkeeping = report.bookkeeping.saturating_add(part.bookkeeping);
+                report.other = report.other.saturating_add(part.other);
+                report.misplaced = report.misplaced.saturating_add(part.misplaced);
+                part.kinds.into_iter().for_each(|row| add_row(&mut rows, row));
             }
         }
-        report.kinds = merged(rows.into_values());
-        Ok(report)
+        Ok(KindsReport { kinds: merged(rows.into_values()), ..report })
     }
 
     /// The kinds of some keys.
-    fn kinds_of(&self, states: &[KeyState]) -> Result<(KindsReport, Rows)> {
-        let (mut report, mut rows) = (KindsReport::default(), Rows::new());
-        let mut window = crate::io::Window::scattered();
+    fn kinds_of(&self, states: &[KeyState]) -> Result<KindsReport> {
+        let (mut report, mut rows, mut window) = (KindsReport::default(), Rows::new(), Window::scattered());
         for state in states {
             let key = match self.key(&state.key) {
                 KeyKind::Object(key) => key,
-                KeyKind::Bookkeeping(_) => {
-                    report.bookkeeping = report.bookkeeping.saturating_add(u64::from(!state.deleted));
-                    continue;
-                }
-                KeyKind::Other => {
-                    report.other = report.other.saturating_add(u64::from(!state.deleted));
+                other => {
+                    let own = matches!(other, KeyKind::Bookkeeping(_));
+                    let sum = if own { &mut report.bookkeeping } else { &mut report.other };
+                    *sum = sum.saturating_add(u64::from(!state.deleted));
                     continue;
                 }
             };
-            let resource = self.resources.iter().find(|resource| {
-                resource.plural == key.resource
-                    && if resource.group_in_key {
-                        key.group == Some(&resource.group)
-                    } else {
-                        key.group.is_none()
-                    }
-            });
+            let resource = self.resources.iter().find(|resource| resource.holds(&key));
             let mut row = KindReport { resource: key.resource.to_owned(), ..KindReport::default() };
             row.group = key.group.or(resource.map(|r| &*r.group)).unwrap_or_default().to_owned();
             row.kind = resource.map_or_else(String::new, |resource| resource.kind.clone());
@@ -351,17 +401,17 @@ impl<'v> Cluster<'v> {
             }
             row.stored_versions = state.revisions;
             row.bytes = state.bytes;
-            let at = (row.resource.clone(), row.group.clone(), row.version.clone(), row.kind.clone());
-            add_row(&mut rows, at, row);
+            add_row(&mut rows, row);
         }
-        Ok((report, rows))
+        Ok(KindsReport { kinds: rows.into_values().collect(), ..report })
     }
 }
 
 /// By resource, group, version and kind.
 type Rows = BTreeMap<(String, String, String, String), KindReport>;
 
-fn add_row(rows: &mut Rows, at: (String, String, String, String), row: KindReport) {
+fn add_row(rows: &mut Rows, row: KindReport) {
+    let at = (row.resource.clone(), row.group.clone(), row.version.clone(), row.kind.clone());
     match rows.get_mut(&at) {
         None => drop(rows.insert(at, row)),
         Some(sum) => KindReport::add(sum, row),

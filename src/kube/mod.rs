@@ -5,10 +5,12 @@
 //! | [`envelope`] | what a value is; what is around an object that is stored as protobuf |
 //! | [`decode`], [`cbor`] | a value to the object it is |
 //! | [`json`], [`yaml`] | an object as kubectl prints it |
+//! | [`extract`] | objects one by one, as they were or for another cluster |
 //! | [`cluster`], [`resource`] | the objects of a keyspace; what kinds are called and where they lie |
 //! | [`key`] | the key that an object is stored under |
 //! | [`selector`], [`secret`] | which labels are wanted; what is not shown of a Secret |
 //! | [`serve`] | what an API server changes in an object before it answers |
+//! | [`changes`] | what differs between objects, keyspaces and versions |
 //! | [`table`] | objects as the lines of a table, as kubectl prints them |
 //! | [`schema`] | the fields of every message, and which kind is which message |
 //! | [`times`] | when an object was written at the earliest, and when a Lease was renewed, as its value tells |
@@ -32,9 +34,11 @@
 //! Source: `k8s.io/apimachinery/pkg/runtime/serializer/{protobuf,cbor}`, `k8s.io/apiserver/pkg/storage/value`.
 
 pub mod cbor;
+pub mod changes;
 pub mod cluster;
 pub mod decode;
 pub mod envelope;
+pub mod extract;
 pub mod json;
 pub mod key;
 #[cfg(feature = "yaml")]

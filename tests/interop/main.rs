@@ -14,6 +14,7 @@ mod judge;
 mod keyspace;
 mod kube_objects;
 mod kube_schema;
+mod live;
 mod load;
 mod model;
 mod rank;

@@ -2,5 +2,6 @@
 //! coldbolt prints of the file is what kubectl prints of the server. Each test says `skipped` and passes where the
 //! programs are not installed, unless `COLDBOLT_INTEROP=required`.
 
+mod back;
 mod fed;
 mod printed;

@@ -20,6 +20,7 @@ use support::run::{binary, command};
 use support::{Input, fixture};
 
 use crate::copy_log::writing;
+use crate::kube_recorded::unpacked;
 use crate::outputs::WRITING;
 
 /// In the place of its source; all others write to OUT.
@@ -75,6 +76,7 @@ impl Work {
         let member = inputs.join("member");
         let word = |arg: &&str| match *arg {
             "FILE" => inputs.join("file.db").to_str().unwrap().to_owned(),
+            "KUBE" => inputs.join("kube.db").to_str().unwrap().to_owned(),
             "DB" => member.join("member/snap/db").to_str().unwrap().to_owned(),
             "DIR" => member.to_str().unwrap().to_owned(),
             "OUT" => out.to_str().unwrap().to_owned(),
@@ -161,6 +163,7 @@ impl Work {
 /// All commands that write, on small files.
 fn all(inputs: &Path) -> Vec<Work> {
     fs::copy(fixture("small-3.5.1/snapshot.db"), inputs.join("file.db")).unwrap();
+    fs::write(inputs.join("kube.db"), unpacked(&fixture("kube/plain-1.37/snapshot.db.gz"))).unwrap();
     writing().files().write(&inputs.join("member"));
     WRITING.iter().chain(&[IN_PLACE]).map(|args| Work::new(args, inputs)).collect()
 }

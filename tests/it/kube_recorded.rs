@@ -28,7 +28,7 @@ use support::{Input, coldbolt, fixture};
 const AS_STORED: Layout = Layout { indent: false, sorted: false };
 
 /// The directories with clusters, and whether it is the whole of one.
-fn clusters() -> Vec<PathBuf> {
+pub fn clusters() -> Vec<PathBuf> {
     let more = std::env::var_os("COLDBOLT_KUBE").filter(|dir| !dir.is_empty()).map(PathBuf::from);
     let dirs = [Some(fixture("kube")), more].into_iter().flatten();
     let inside = dirs.flat_map(|dir| std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()));
@@ -40,7 +40,7 @@ pub fn lines(path: &Path) -> Vec<Value> {
     file.lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect()
 }
 
-fn unpacked(path: &Path) -> Vec<u8> {
+pub fn unpacked(path: &Path) -> Vec<u8> {
     let mut bytes = Vec::new();
     GzDecoder::new(File::open(path).unwrap()).read_to_end(&mut bytes).unwrap();
     bytes
@@ -83,7 +83,7 @@ fn objects_of_every_kind_decode_as_gos_own_types_decode_them() {
 }
 
 /// Every version of every key that a store holds, deletions as `None`.
-fn versions(store: &Store<'_>) -> BTreeMap<(String, i64), Option<Vec<u8>>> {
+pub fn versions(store: &Store<'_>) -> BTreeMap<(String, i64), Option<Vec<u8>>> {
     let mut versions = BTreeMap::new();
     store
         .events(None, None, None, &mut |event| {
@@ -96,7 +96,7 @@ fn versions(store: &Store<'_>) -> BTreeMap<(String, i64), Option<Vec<u8>>> {
     versions
 }
 
-fn store(dir: &Path) -> Store<'static> {
+pub fn store(dir: &Path) -> Store<'static> {
     let source = Source::from_bytes("snapshot.db", unpacked(&dir.join("snapshot.db.gz")));
     Store::open(&source, &StoreOptions::default(), &Quiet).unwrap()
 }
@@ -125,6 +125,17 @@ fn every_stored_version_decodes_as_gos_own_types_decode_it() {
         }
         compared.judge(&format!("{}: stored", dir.display()), 90);
     }
+}
+
+/// Names that compare in a circle, as 007 < 0b1 < 1 < 007, kubectl prints in an order of chance: ours is taken for its.
+pub fn in_order<'t>(ours: &'t str, due: &'t str) -> &'t str {
+    let lines = |text: &str| {
+        let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let circular = due.contains("\n  \"0b1\": ") && due.contains("\n  \"007\": ");
+    if circular && lines(ours) == lines(due) { due } else { ours }
 }
 
 #[test]
@@ -156,15 +167,7 @@ fn objects_are_printed_as_kubectl_prints_them() {
                     assert!(what != "json" && line["yaml_error"].is_string());
                     continue;
                 };
-                // Names that compare in a circle, as 007 < 0b1 < 1 < 007, kubectl prints in an order of chance.
-                let lines = |text: &str| {
-                    let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
-                    lines.sort();
-                    lines
-                };
-                let circular = due.contains("\n  \"0b1\": ") && due.contains("\n  \"007\": ");
-                let ours = if circular && lines(&ours) == lines(due) { due } else { &ours };
-                compared.take(&format!("{} {what}", key.0), ours, due);
+                compared.take(&format!("{} {what}", key.0), in_order(&ours, due), due);
             }
         }
         compared.judge(&format!("{}: as kubectl", dir.display()), 20);

@@ -9,8 +9,11 @@ use std::time::{Duration, Instant};
 use support::run::{binary, run};
 use support::{Input, command, fixture, unpack};
 
-/// Every command that writes; `FILE` is a snapshot file, `DB` a database, `DIR` a member's directory.
-pub const WRITING: [&[&str]; 12] = [
+use crate::kube_recorded::unpacked;
+
+/// Every command that writes; `FILE` is a snapshot file, `DB` a database, `DIR` a member's directory, `KUBE` a
+/// snapshot file with objects of Kubernetes.
+pub const WRITING: [&[&str]; 13] = [
     &["copy", "DIR", "OUT"],
     &["copy", "--exact", "DIR", "OUT"],
     &["copy", "--as", "data-dir", "DIR", "OUT"],
@@ -23,12 +26,14 @@ pub const WRITING: [&[&str]; 12] = [
     &["member", "add", "--peer-urls", "http://h:1", "--data-dir", "DIR", "-o", "OUT"],
     &["export", "FILE", "-o", "OUT"],
     &["verify", "FILE", "--manifest", "OUT"],
+    &["kube", "extract", "KUBE", "cm", "-n", "every-kind", "-o", "OUT"],
 ];
 
 /// Where the inputs are.
 struct Home {
     dir: tempfile::TempDir,
     file: Input,
+    kube: Input,
     member: Input,
 }
 
@@ -36,7 +41,8 @@ impl Home {
     fn new() -> Home {
         let dir = tempfile::tempdir().unwrap();
         let member = Input::new(unpack("3.6.14", "clean", dir.path()));
-        Home { file: Input::new(fixture("etcd-3.6.14/snapshot.db")), member, dir }
+        let kube = Input::write(dir.path(), "kube.db", &unpacked(&fixture("kube/plain-1.37/snapshot.db.gz")));
+        Home { file: Input::new(fixture("etcd-3.6.14/snapshot.db")), kube, member, dir }
     }
 
     fn place(&self, name: &str) -> PathBuf {
@@ -47,6 +53,7 @@ impl Home {
         let text = |path: &Path| path.to_str().unwrap().to_owned();
         let word = |arg: &&str| match *arg {
             "FILE" => text(&self.file.path),
+            "KUBE" => text(&self.kube.path),
             "DB" => text(&self.member.path.join("member/snap/db")),
             "DIR" => text(&self.member.path),
             "OUT" => text(out),
@@ -57,6 +64,7 @@ impl Home {
 
     fn unchanged(&self) {
         self.file.unchanged();
+        self.kube.unchanged();
         self.member.unchanged();
     }
 }

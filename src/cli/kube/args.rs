@@ -1,6 +1,7 @@
 //! Arguments of the commands about Kubernetes objects.
 
 use clap::ValueEnum;
+use coldbolt::kube::secret::Redactor;
 use jiff::Timestamp;
 
 use super::super::keyspace::File;
@@ -16,6 +17,28 @@ pub struct Common {
     /// As of this revision; 0 is the last.
     #[arg(long, default_value_t = 0, value_name = "REVISION")]
     pub rev: i64,
+}
+
+/// What is shown of Secrets.
+#[derive(Debug, clap::Args)]
+pub struct Secrets {
+    /// Show the data of Secrets.
+    #[arg(long)]
+    show_secrets: bool,
+    /// Hash what is redacted without a key: comparable between runs, and a short secret can be found by trying.
+    #[arg(long, conflicts_with = "show_secrets")]
+    plain_hashes: bool,
+}
+
+impl Secrets {
+    /// What puts something else in the place of secrets, unless they are wanted.
+    pub fn redactor(&self) -> Option<Redactor> {
+        match (self.show_secrets, self.plain_hashes) {
+            (true, _) => None,
+            (false, true) => Some(Redactor::plain()),
+            (false, false) => Some(Redactor::keyed()),
+        }
+    }
 }
 
 /// Get objects as kubectl does: KIND is a kind, plural, singular or short name, with its group if need be
@@ -62,12 +85,8 @@ pub struct Args {
     /// Show metadata.managedFields.
     #[arg(long)]
     pub show_managed_fields: bool,
-    /// Show the data of Secrets.
-    #[arg(long)]
-    pub show_secrets: bool,
-    /// Hash what is redacted without a key: comparable between runs, and a short secret can be found by trying.
-    #[arg(long, conflicts_with = "show_secrets")]
-    pub plain_hashes: bool,
+    #[command(flatten)]
+    pub secrets: Secrets,
     /// Count AGE to this time [default: the newest in the file].
     #[arg(long, value_name = "TIME")]
     pub now: Option<Timestamp>,

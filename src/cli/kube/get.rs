@@ -12,22 +12,21 @@ use super::args::Args;
 use super::print::{Printer, Shown};
 
 /// Objects of one kind that are asked for; of none: of all kinds.
-struct Wanted {
-    resource: Option<Resource>,
-    names: Vec<String>,
+pub struct Wanted {
+    pub resource: Option<Resource>,
+    pub names: Vec<String>,
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let monitor = context.monitor;
-    let selector = LabelSelector::parse(&args.selector).map_err(|part| {
-        Fail::Usage(format!("-l {:?}: {part:?} is no requirement of labels", args.selector))
-    })?;
+    let selector = selector(&args.selector)?;
     args.common.file.with(context, |store, out| {
         let cluster = Cluster::open(store.at(Some(args.common.rev))?, args.common.etcd_prefix.as_deref())?;
-        let wanted = wanted(args, &cluster)?;
+        let wanted = wanted(&args.kind, &args.names, &cluster)?;
         let several = wanted.len() > 1 || wanted.iter().any(|wanted| wanted.names.len() != 1);
         let mut printer = Printer::new(args, &cluster, out, several)?;
-        let reader = Reader { args, cluster: &cluster, selector: &selector, redactor: redactor(args) };
+        let reader =
+            Reader { args, cluster: &cluster, selector: &selector, redactor: args.secrets.redactor() };
         let (mut undecoded, mut missing) = (0u64, Vec::new());
         for wanted in &wanted {
             let prefixed = several_kinds(&args.kind, wanted);
@@ -67,20 +66,19 @@ fn several_kinds(kind: &str, wanted: &Wanted) -> bool {
     kind.contains(',') || kind == "all" || wanted.resource.is_none()
 }
 
-fn redactor(args: &Args) -> Option<Redactor> {
-    match (args.show_secrets, args.plain_hashes) {
-        (true, _) => None,
-        (false, true) => Some(Redactor::plain()),
-        (false, false) => Some(Redactor::keyed()),
-    }
+pub(super) fn selector(text: &str) -> Result<LabelSelector, Fail> {
+    LabelSelector::parse(text)
+        .map_err(|part| Fail::Usage(format!("-l {text:?}: {part:?} is no requirement of labels")))
 }
 
-fn wanted(args: &Args, cluster: &Cluster<'_>) -> Result<Vec<Wanted>, Fail> {
+/// The objects that are asked for by the words of their kinds, and by names.
+pub fn wanted(kinds: &str, names: &[String], cluster: &Cluster<'_>) -> Result<Vec<Wanted>, Fail> {
+    let given = names;
     let mut wanted = Vec::new();
-    for word in args.kind.split(',') {
+    for word in kinds.split(',') {
         let (word, name) =
             word.split_once('/').map_or((word, None), |(word, name)| (word, Some(name.to_owned())));
-        let mut names = args.names.clone();
+        let mut names = given.to_vec();
         names.extend(name);
         let categories =
             cluster.resources().iter().filter(|r| r.categories.iter().any(|category| category == word));

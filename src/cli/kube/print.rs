@@ -250,11 +250,7 @@ fn said(why: NoObject<'_>) -> (&'static str, Value) {
         NoObject::Encrypted(by) => {
             ("encrypted", format!("{}:{}:{}", by.provider, by.version, by.name).into())
         }
-        NoObject::Other => ("undecoded", "no object of Kubernetes' API".into()),
-        NoObject::Bad(encoding, at) => {
-            let what = format!("begins as {} and cannot be one at byte {}", encoding.name(), at.0);
-            ("undecoded", what.into())
-        }
+        why => ("undecoded", why.to_string().into()),
     }
 }
 

@@ -70,6 +70,8 @@ pub struct DestDir<'h> {
     partial: Partial,
     steps: Steps<'h>,
     parents: Parents,
+    /// Whether there are files in it that are not on the disk yet.
+    small: bool,
 }
 
 /// Directories that were made to hold another, the innermost first. Dropped, those that are empty are removed.
@@ -120,7 +122,7 @@ impl<'h> DestDir<'h> {
         }
         steps.ask(Step::Create, &partial).map_err(failed(&partial))?;
         let partial = Partial::dir(&partial, parents.0.clone())?;
-        Ok(DestDir { path: path.components().collect(), partial, steps, parents })
+        Ok(DestDir { path: path.components().collect(), partial, steps, parents, small: false })
     }
 
     /// Where it is built.
@@ -154,12 +156,26 @@ impl<'h> DestDir<'h> {
         Ok(DestFile { path, shown, file: Writeback::new(file), steps: self.steps.clone() })
     }
 
+    /// Writes one of many small files: they are brought to the disk together, before the whole is put in its place.
+    ///
+    /// # Errors
+    /// [`Error::Output`].
+    pub fn write(&mut self, relative: &Path, bytes: &[u8]) -> Result<()> {
+        let mut file = self.file(relative)?;
+        file.put(bytes)?;
+        if cfg!(target_os = "linux") {
+            self.small = true;
+            return Ok(());
+        }
+        file.finish()
+    }
+
     /// Brings all directories to the disk and puts the whole in its place.
     ///
     /// # Errors
     /// [`Error::Output`]: also when something has appeared in its place.
     pub fn place(mut self) -> Result<Placed> {
-        self.sync_dirs(self.partial()).map_err(failed(&self.path))?;
+        self.sync().map_err(failed(&self.path))?;
         self.rename().map_err(failed(&self.path))?;
         let placed = Placed { path: self.path.clone() };
         let parent = parent_of(&self.path);
@@ -176,6 +192,16 @@ impl<'h> DestDir<'h> {
         }
         self.parents.0.clear();
         Ok(placed)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        if self.small {
+            // A call for each of thousands of files and folders would take minutes.
+            self.steps.ask(Step::Sync, self.partial())?;
+            return Ok(rustix::fs::syncfs(File::open(self.partial())?)?);
+        }
+        self.sync_dirs(self.partial())
     }
 
     fn sync_dirs(&self, dir: &Path) -> io::Result<()> {
@@ -342,6 +368,27 @@ mod tests {
             assert_eq!(names(temp.path()), [""; 0], "step {fatal}");
         }
         assert_eq!(names(&path), ["a"]);
+    }
+
+    #[test]
+    fn many_small_files_are_there_when_the_directory_is_or_none_is() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("dest");
+        let build = |steps| {
+            let mut dir = DestDir::create(&path, steps)?;
+            dir.dir(Path::new("a"))?;
+            (0..9).try_for_each(|n| dir.write(&Path::new("a").join(n.to_string()), b"whole"))?;
+            dir.place()
+        };
+        let unsynced = |step, at: &Path| match step {
+            Step::Sync if at.ends_with("dest.partial") => Err(ErrorKind::StorageFull.into()),
+            _ => Ok(()),
+        };
+        assert!(build(Steps::hooked(&unsynced)).is_err());
+        assert_eq!(names(temp.path()), [""; 0]);
+        build(Steps::free()).unwrap();
+        assert_eq!(names(&path.join("a")).len(), 9);
+        assert_eq!(fs::read(path.join("a/8")).unwrap(), b"whole");
     }
 
     #[test]
