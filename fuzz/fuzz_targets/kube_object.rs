@@ -2,7 +2,7 @@
 //! a key that is an object's is made of its parts.
 #![no_main]
 
-use coldbolt::kube::decode::{NoObject, Object};
+use coldbolt::kube::decode::{Glance, NoObject, Object};
 use coldbolt::kube::encode::{Like, encode};
 use coldbolt::kube::json::{self, Layout};
 use coldbolt::kube::key::{KeyKind, PREFIXES, stored_as};
@@ -30,6 +30,7 @@ fn written_again(object: &Object, value: &[u8]) {
 }
 
 fn object(value: &[u8]) {
+    assert_eq!(Glance::of(value).err(), Object::decode(value).err());
     let mut object = match Object::decode(value) {
         Ok(object) => object,
         Err(NoObject::Bad(_, at)) => return assert!(at.0 <= value.len()),

@@ -27,19 +27,24 @@ use std::ops::ControlFlow;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::decode::{Encoding, NoObject, Object};
-use super::key::{KeyKind, prefix_of};
+use super::decode::{Encoding, Glance, NoObject, Object};
+use super::key::{KeyKind, PREFIXES, prefix_of};
 use super::resource::{self, Resource};
 use super::serve::serve;
 use super::table::PrinterColumn;
 use super::times::{renewed, written};
 use crate::etcd::KeyRange;
 use crate::io::Window;
+use crate::io::parallel::map_chunks;
 use crate::store::{EventKind, KeyState, OwnedKeyValue, View};
 use crate::words::error::Result;
 
 /// Definitions of custom resources that are read; a cluster has some hundreds.
 const DEFINITIONS: usize = 10_000;
+
+/// Keys that are looked at together, and of these so many on one core.
+const BATCH: usize = 16_384;
+const CHUNK: usize = 512;
 
 /// The objects of a keyspace.
 pub struct Cluster<'v> {
@@ -415,17 +420,33 @@ impl<'v> Cluster<'v> {
     /// [`Error::Damaged`](crate::Error::Damaged) when pages cannot be read.
     pub fn kinds(&self) -> Result<KindsReport> {
         let (mut report, mut rows) = (KindsReport::default(), BTreeMap::new());
-        let mut window = Window::scattered();
-        for state in self.view.keys(KeyRange::all()).with_deleted() {
-            let state = state?;
+        let mut states = self.view.keys(KeyRange::all()).with_deleted().fuse();
+        loop {
+            let batch = states.by_ref().take(BATCH).collect::<Result<Vec<_>>>()?;
+            if batch.is_empty() {
+                break;
+            }
+            for part in map_chunks(&batch, CHUNK, |states| self.kinds_of(states)) {
+                let part = part?;
+                report.bookkeeping = report.bookkeeping.saturating_add(part.bookkeeping);
+                report.other = report.other.saturating_add(part.other);
+                report.misplaced = report.misplaced.saturating_add(part.misplaced);
+                part.kinds.into_iter().for_each(|row| add_row(&mut rows, row));
+            }
+        }
+        Ok(KindsReport { kinds: merged(rows.into_values()), ..report })
+    }
+
+    /// The kinds of some keys.
+    fn kinds_of(&self, states: &[KeyState]) -> Result<KindsReport> {
+        let (mut report, mut rows, mut window) = (KindsReport::default(), Rows::new(), Window::scattered());
+        for state in states {
             let key = match self.key(&state.key) {
                 KeyKind::Object(key) => key,
-                KeyKind::Bookkeeping(_) => {
-                    report.bookkeeping = report.bookkeeping.saturating_add(u64::from(!state.deleted));
-                    continue;
-                }
-                KeyKind::Other => {
-                    report.other = report.other.saturating_add(u64::from(!state.deleted));
+                other => {
+                    let own = matches!(other, KeyKind::Bookkeeping(_));
+                    let sum = if own { &mut report.bookkeeping } else { &mut report.other };
+                    *sum = sum.saturating_add(u64::from(!state.deleted));
                     continue;
                 }
             };
@@ -435,19 +456,25 @@ impl<'v> Cluster<'v> {
             row.kind = resource.map_or_else(String::new, |resource| resource.kind.clone());
             row.namespaced = resource.map_or(key.namespace.is_some(), |resource| resource.namespaced);
             if !state.deleted {
-                let misplaced = self.view.value(&state, &mut window, |value| row.look(value, &key))?;
+                let misplaced = self.view.value(state, &mut window, |value| row.look(value, &key))?;
                 report.misplaced = report.misplaced.saturating_add(u64::from(misplaced));
             }
             row.stored_versions = state.revisions;
             row.bytes = state.bytes;
-            let at = (row.resource.clone(), row.group.clone(), row.version.clone(), row.kind.clone());
-            match rows.get_mut(&at) {
-                None => drop(rows.insert(at, row)),
-                Some(sum) => KindReport::add(sum, row),
-            }
+            add_row(&mut rows, row);
         }
-        report.kinds = merged(rows.into_values());
-        Ok(report)
+        Ok(KindsReport { kinds: rows.into_values().collect(), ..report })
+    }
+}
+
+/// By resource, group, version and kind.
+type Rows = BTreeMap<(String, String, String, String), KindReport>;
+
+fn add_row(rows: &mut Rows, row: KindReport) {
+    let at = (row.resource.clone(), row.group.clone(), row.version.clone(), row.kind.clone());
+    match rows.get_mut(&at) {
+        None => drop(rows.insert(at, row)),
+        Some(sum) => KindReport::add(sum, row),
     }
 }
 
@@ -459,15 +486,15 @@ impl KindReport {
     /// Looks at a live object; whether it says that it is of another place.
     fn look(&mut self, value: &[u8], key: &super::key::ObjectKey<'_>) -> bool {
         self.objects = 1;
-        let encoding = match Object::decode(value) {
-            Ok(object) => {
-                self.group = object.group().to_owned();
-                self.version = object.version().to_owned();
-                self.kind.clone_from(&object.kind);
-                let unknown = !object.known || object.unknown.iter().any(|field| !field.is_empty());
-                self.unknown_fields = u64::from(unknown);
-                self.encodings.insert(object.encoding.name().to_owned(), 1);
-                return !key.agrees(&object);
+        let encoding = match Glance::of(value) {
+            Ok(glance) => {
+                self.group = glance.group().to_owned();
+                self.version = glance.version().to_owned();
+                self.unknown_fields = u64::from(glance.unknown);
+                self.encodings.insert(glance.encoding.name().to_owned(), 1);
+                let agrees = key.is_of(glance.group(), &glance.namespace, &glance.name);
+                self.kind = glance.kind;
+                return !agrees;
             }
             Err(NoObject::Encrypted(encrypted)) => format!("encrypted ({})", encrypted.provider),
             Err(NoObject::Other) => "other".to_owned(),

@@ -100,9 +100,14 @@ impl<'k> ObjectKey<'k> {
     /// An object without a name says nothing.
     #[must_use]
     pub fn agrees(&self, object: &Object) -> bool {
-        let group = self.group.is_none_or(|group| group == object.group());
-        object.name().is_empty()
-            || group && object.name() == self.name && object.namespace() == self.namespace.unwrap_or_default()
+        self.is_of(object.group(), object.namespace(), object.name())
+    }
+
+    /// The same of what an object says.
+    #[must_use]
+    pub fn is_of(&self, group: &str, namespace: &str, name: &str) -> bool {
+        let same_group = self.group.is_none_or(|own| own == group);
+        name.is_empty() || same_group && name == self.name && namespace == self.namespace.unwrap_or_default()
     }
 }
 

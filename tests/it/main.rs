@@ -26,6 +26,7 @@ mod kube_changes;
 mod kube_edit;
 mod kube_encode;
 mod kube_extract;
+mod kube_old;
 mod kube_print;
 mod kube_prost;
 mod kube_recorded;
