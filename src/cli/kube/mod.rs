@@ -3,7 +3,6 @@
 pub mod args;
 pub mod changes;
 mod diff;
-mod args;
 mod extract;
 mod get;
 mod history;
