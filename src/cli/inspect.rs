@@ -1,3 +1,5 @@
+mod kubernetes;
+
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -237,6 +239,9 @@ fn show_database(out: &mut dyn Write, db: &DatabaseReport) -> io::Result<()> {
     )?;
     if let Some(etcd) = &db.etcd {
         show_etcd(out, etcd)?;
+    }
+    if let Some(cluster) = &db.kubernetes {
+        kubernetes::show(out, cluster)?;
     }
     writeln!(out)?;
     let rows = db.buckets.iter().map(|b| {

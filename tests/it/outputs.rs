@@ -26,7 +26,7 @@ pub const WRITING: [&[&str]; 13] = [
     &["member", "add", "--peer-urls", "http://h:1", "--data-dir", "DIR", "-o", "OUT"],
     &["export", "FILE", "-o", "OUT"],
     &["verify", "FILE", "--manifest", "OUT"],
-    &["kube", "extract", "KUBE", "cm", "-n", "every-kind", "-o", "OUT"],
+    &["kube", "extract", "KUBE", "deploy/dep-delta-4", "-n", "team-grove-96", "-o", "OUT"],
 ];
 
 /// Where the inputs are.
@@ -224,7 +224,7 @@ fn an_output_that_cannot_be_written_is_exit_code_3_and_named() {
     let home = Home::new();
     let nowhere = home.place("none/out");
     for args in WRITING {
-        let makes_parents = matches!(args[0], "restore" | "member") || args.contains(&"data-dir");
+        let makes_parents = matches!(args[0], "restore" | "member" | "kube") || args.contains(&"data-dir");
         if !makes_parents {
             run(command(home.args(args, &nowhere))).says(3, &["none/out: there is no directory"]);
         }

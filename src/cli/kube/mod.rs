@@ -3,11 +3,15 @@
 pub mod args;
 pub mod changes;
 mod diff;
+mod documents;
+mod edit;
 mod extract;
 mod get;
+mod habits;
 mod history;
 mod kinds;
 mod print;
+mod template;
 
 use super::context::{Context, Done};
 
@@ -19,6 +23,8 @@ pub enum Command {
     Diff(Box<diff::Args>),
     History(Box<history::Args>),
     Extract(Box<extract::args::Args>),
+    Put(edit::PutArgs),
+    Delete(edit::DeleteArgs),
 }
 
 pub fn run(command: &Command, context: &mut Context<'_>) -> Done {
@@ -28,5 +34,7 @@ pub fn run(command: &Command, context: &mut Context<'_>) -> Done {
         Command::Diff(args) => diff::run(args, context),
         Command::History(args) => history::run(args, context),
         Command::Extract(args) => extract::run(args, context),
+        Command::Put(args) => edit::put(args, context),
+        Command::Delete(args) => edit::delete(args, context),
     }
 }

@@ -8,6 +8,7 @@
 //! a tree of tagged fields. Nothing is guessed as if it were known.
 
 mod found;
+mod glance;
 mod render;
 mod special;
 mod tagged;
@@ -17,6 +18,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 pub use self::found::{DecodeOptions, Remark, UnknownField};
+pub use self::glance::Glance;
 use self::render::Renderer;
 use super::cbor;
 use super::envelope::{Encrypted, Envelope, Form};

@@ -219,7 +219,10 @@ mod tests {
 
     #[test]
     fn what_a_controller_makes_is_left_out_if_that_is_extracted() {
-        let owned = |uid: &str, controller: bool| json!({"metadata": {"name": "x", "ownerReferences": [{"uid": uid, "controller": controller}]}});
+        let owned = |uid: &str, controller: bool| {
+            let owner = json!({"uid": uid, "controller": controller});
+            json!({"metadata": {"name": "x", "ownerReferences": [owner]}})
+        };
         for kind in MADE {
             assert!(left(kind, owned("known", true)), "{kind}");
             assert!(!left(kind, owned("other", true)) && !left(kind, owned("known", false)), "{kind}");

@@ -102,7 +102,7 @@ impl Places {
         Places { taken: HashSet::new(), phases }
     }
 
-    /// The place of an object, by its own words; by its key where it says nothing. A second object that says the same is
+    /// The place of an object, by its own words; by its key where it says nothing. A second one that says the same is
     /// told from the first by a hash of its key.
     pub fn place(&mut self, key: &ObjectKey<'_>, stored_at: &[u8], object: &Object) -> Place {
         let kind = qualified(object);
@@ -220,7 +220,8 @@ mod tests {
 
     #[test]
     fn two_keys_of_one_object_have_two_places() {
-        let text = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "w", "namespace": "n"}});
+        let metadata = json!({"name": "w", "namespace": "n"});
+        let text = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata});
         let object = Object::decode(text.to_string().as_bytes()).unwrap();
         let key = ObjectKey { group: None, resource: "deployments", namespace: Some("n"), name: "w" };
         let mut places = Places::new(false);

@@ -335,9 +335,12 @@ mod tests {
 
     #[test]
     fn a_pod_keeps_what_it_was_made_of() {
+        let token = json!({"name": "kube-api-access-x", "mountPath": TOKENS});
+        let own = json!({"name": "v", "mountPath": "/v"});
         let pod = json!({
             "metadata": {
-                "name": "p", "uid": "u", "labels": {"app": "a"}, "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}"},
+                "name": "p", "uid": "u", "labels": {"app": "a"},
+                "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}"},
                 "finalizers": ["batch.kubernetes.io/job-tracking", "my.own/one"],
                 "ownerReferences": [{"uid": "known"}, {"uid": "other"}],
             },
@@ -345,8 +348,8 @@ mod tests {
                 "nodeName": "n1",
                 "priority": 0,
                 "containers": [
-                    {"name": "a", "volumeMounts": [{"name": "kube-api-access-x", "mountPath": TOKENS}, {"name": "v", "mountPath": "/v"}]},
-                    {"name": "b", "volumeMounts": [{"name": "kube-api-access-x", "mountPath": TOKENS}]},
+                    {"name": "a", "volumeMounts": [token, own]},
+                    {"name": "b", "volumeMounts": [token]},
                 ],
                 "volumes": [{"name": "v", "emptyDir": {}}, {"name": "kube-api-access-x", "projected": {}}],
             },
@@ -356,7 +359,7 @@ mod tests {
         let due = json!({
             "metadata": {"name": "p", "labels": {"app": "a"}, "finalizers": ["my.own/one"]},
             "spec": {
-                "containers": [{"name": "a", "volumeMounts": [{"name": "v", "mountPath": "/v"}]}, {"name": "b"}],
+                "containers": [{"name": "a", "volumeMounts": [own]}, {"name": "b"}],
                 "volumes": [{"name": "v", "emptyDir": {}}],
             },
         });
@@ -382,7 +385,10 @@ mod tests {
         let pod = json!({
             "spec": {
                 "containers": [{"volumeMounts": [{"name": "mine", "mountPath": TOKENS}]}],
-                "volumes": [{"name": "mine", "projected": {}}, {"name": "t", "secret": {"secretName": "a-token-b"}}],
+                "volumes": [
+                    {"name": "mine", "projected": {}},
+                    {"name": "t", "secret": {"secretName": "a-token-b"}},
+                ],
             },
         });
         assert_eq!(applied("pod", pod.clone()), (pod, Vec::new()));

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use super::super::super::out::Form;
 use super::super::args::Common;
 
-/// Extract objects, each into a file of its own: DIR/NAMESPACE/KIND.GROUP/NAME.yaml, and DIR/_cluster/KIND.GROUP/NAME.yaml
-/// for what is in no namespace.
+/// Extract objects, each into a file of its own: DIR/NAMESPACE/KIND.GROUP/NAME.yaml, and for what is in no namespace
+/// DIR/_cluster/KIND.GROUP/NAME.yaml.
 ///
 /// KIND and NAME are those of `kube get`; without them it is every object there is, or with -n the namespace and every
 /// object in it. A file is what `kubectl get -o yaml` prints of the object. The files are for restoring: the data of
@@ -15,16 +15,16 @@ use super::super::args::Common;
 ///
 /// With --apply-ready the objects are as another cluster takes them. Taken out is what a server or controller gives:
 /// status, uid, resourceVersion, managedFields, owner references (an owner has another uid then, and an object whose
-/// owner is not there is deleted), a Pod's node and token volumes, cluster IPs, node ports of balancers (those of other
-/// Services stay, as that is the address they are known by), the volume that a claim is bound to. Left out are
+/// owner is not there is deleted), a Pod's node and token volumes, cluster IPs, node ports of balancers (those of
+/// other Services stay, as that is the address they are known by), the volume that a claim is bound to. Left out are
 /// Events, Leases, Nodes, tokens of ServiceAccounts, what has run to its end, what a controller that is extracted makes
-/// anew, and what every cluster makes by itself; namespaces stay, as applying one that is there does no harm. Persistent
-/// volumes lead to the storage they always led to. -w json lists each field and object.
+/// anew, and what every cluster makes by itself; namespaces stay, as applying one that is there does no harm.
+/// Persistent volumes lead to the storage they always led to. -w json lists each field and object.
 ///
 /// Folders are then numbered, so that `kubectl apply -R -f DIR` reads them in the order that a server needs, and so are
 /// a tar and standard output. kubectl looks up all kinds before it applies anything: where definitions of custom
-/// resources are among them, apply DIR/1-definitions first, or all of it twice. Objects over 256 KiB need `kubectl apply
-/// --server-side`.
+/// resources are among them, apply DIR/1-definitions first, or all of it twice. Objects over 256 KiB need
+/// `kubectl apply --server-side`.
 ///
 /// A name that cannot be a file's on every system has %XX for each such byte. What cannot be decoded, as it is
 /// encrypted, is named; the exit code is then 4.
@@ -45,7 +45,7 @@ pub struct Args {
     /// Only those of these names.
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
-    /// Directory to make, or a tar if it ends in .tar; must not exist. - is standard output: one YAML document an object.
+    /// Directory to make, or a tar if it ends in .tar; must not exist. - is standard output: a YAML document an object.
     #[arg(short, long, value_name = "DEST")]
     pub output: PathBuf,
     /// In this namespace [default: all with all-kinds, else default].
@@ -63,8 +63,8 @@ pub struct Args {
     /// As another cluster takes them.
     #[arg(long)]
     pub apply_ready: bool,
-    /// Also what they need: ConfigMaps, Secrets, ServiceAccounts and their rights, claims, volumes, classes, definitions,
-    /// namespaces. What is needed and not there is named.
+    /// Also what they need: ConfigMaps, Secrets, ServiceAccounts and their rights, claims, volumes, classes,
+    /// definitions, namespaces. What is needed and not there is named.
     #[arg(long)]
     pub with_references: bool,
     /// With metadata.managedFields.
@@ -73,7 +73,7 @@ pub struct Args {
     /// Show the data of Secrets on a terminal.
     #[arg(long)]
     pub show_secrets: bool,
-    /// Format of the report: json tells of each object on standard output, the other in sums on standard error.
+    /// Format of the report: json tells of each object on standard output, table in sums on standard error.
     #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
     pub write_out: Form,
 }
