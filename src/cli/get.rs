@@ -30,7 +30,7 @@ use super::objects::Objects;
 #[command(after_help = "\
 Examples:
   coldbolt get backup.db /registry/namespaces/default --print-value-only > value
-  coldbolt get backup.db /registry/configmaps/shop/settings --decode
+  coldbolt get backup.db --prefix /registry/configmaps/shop/ --decode
   coldbolt get backup.db --prefix /registry/pods/ --keys-only --rev 1000
   coldbolt get backup.db \"\" --from-key -w json | jq .count
   coldbolt get /var/lib/etcd --prefix \"\" --sort-by modify --order descend --limit 10 --keys-only")]

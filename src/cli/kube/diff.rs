@@ -34,7 +34,7 @@ use super::get::{Wanted, wanted};
 Examples:
   coldbolt kube diff m2.db m3.db
   coldbolt kube diff m2.db m3.db --kind deploy,cm/settings -n shop
-  coldbolt kube diff backup.db --from-rev 70 --to-rev 100 --with managed-fields
+  coldbolt kube diff backup.db --from-rev 100 --kind pods -l app=web --with managed-fields
   coldbolt kube diff m2.db m3.db -w ndjson | jq -c 'select(.difference == \"removed\")'")]
 pub struct Args {
     /// Snapshot file, database or data directory.

@@ -27,8 +27,7 @@ use super::get::wanted;
 #[command(after_help = "\
 Examples:
   coldbolt kube history backup.db deploy web -n shop
-  coldbolt kube history backup.db cm/settings --with managed-fields
-  coldbolt kube history backup.db secret/login -n shop -w ndjson | jq -c '[.revision, .writers[]?.manager]'")]
+  coldbolt kube history backup.db cm/cm-10 -n ns-0 -w ndjson | jq -c '[.revision, .writers[]?.manager]'")]
 pub struct Args {
     #[command(flatten)]
     common: Common,
