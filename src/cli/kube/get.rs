@@ -28,11 +28,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     args.common.file.with(context, |store, out| {
         let cluster = Cluster::open(store.at(Some(args.common.rev))?, args.common.etcd_prefix.as_deref())?;
         let wanted = wanted(&args.kind, &args.names, &cluster)?;
-        for wanted in &wanted {
-            let resource = wanted.resource.as_ref();
-            let selectable = resource.and_then(|resource| cluster.selectable_fields(resource));
-            fields.check(resource, selectable).map_err(Fail::Refused)?;
-        }
+        fields_fit(&fields, &wanted, &cluster)?;
         let several = wanted.len() > 1 || wanted.iter().any(|wanted| wanted.names.len() != 1);
         let mut printer = Printer::new(args, &cluster, out, several)?;
         let redactor = args.secrets.redactor();
@@ -87,6 +83,15 @@ struct Undecoded {
     shown: u64,
     /// Whether they are selected is not known.
     unknown: u64,
+}
+
+/// A server takes other fields for each kind.
+fn fields_fit(fields: &FieldSelector, wanted: &[Wanted], cluster: &Cluster<'_>) -> Result<(), Fail> {
+    wanted.iter().try_for_each(|wanted| {
+        let resource = wanted.resource.as_ref();
+        let selectable = resource.and_then(|resource| cluster.selectable_fields(resource));
+        fields.check(resource, selectable).map_err(Fail::Refused)
+    })
 }
 
 /// Columns of labels are for tables.

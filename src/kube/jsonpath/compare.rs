@@ -4,8 +4,7 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
-use super::JsonPathError;
-use super::eval::Found;
+use super::found::{Found, JsonPathError};
 
 /// What can be compared at all.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]

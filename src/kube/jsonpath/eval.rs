@@ -2,10 +2,9 @@
 
 use serde_json::Value;
 
-use super::JsonPathError;
 use super::compare::compare;
+use super::found::{Found, JsonPathError};
 use super::parse::{Filter, Node, Param};
-use super::text::sorted;
 use crate::codec::to_u64;
 
 /// Ranges within ranges. Go has no bound.
@@ -17,59 +16,6 @@ const STEPS_EACH: u64 = 64;
 
 /// As much of a value as an error shows.
 const SHOWN: usize = 1000;
-
-/// Something that a template found.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Found<'j> {
-    /// A value of the object.
-    Json(&'j Value),
-    /// A byte of a text in it.
-    Byte(u8),
-    /// A text of the template, which may be any bytes.
-    Text(&'j [u8]),
-    /// A number of the template.
-    Int(i64),
-    /// A number of the template.
-    Float(f64),
-    /// A truth value of the template.
-    Bool(bool),
-    /// An element of a range that is null.
-    Nothing,
-}
-
-impl<'j> Found<'j> {
-    /// The name that Go has for its type.
-    fn type_name(&self) -> &'static str {
-        match self {
-            Found::Json(Value::Object(_)) => "map[string]interface {}",
-            Found::Json(Value::Array(_)) => "[]interface {}",
-            Found::Json(Value::String(_)) | Found::Text(_) => "string",
-            Found::Json(Value::Number(n)) if n.as_i64().is_some() => "int64",
-            Found::Json(Value::Number(_)) | Found::Float(_) => "float64",
-            Found::Json(Value::Bool(_)) | Found::Bool(_) => "bool",
-            Found::Int(_) => "int",
-            Found::Byte(_) => "uint8",
-            Found::Json(Value::Null) | Found::Nothing => "nothing",
-        }
-    }
-
-    fn is_null(&self) -> bool {
-        matches!(self, Found::Json(Value::Null))
-    }
-
-    /// What is inside: fields, items, bytes of a text.
-    fn inside(&self) -> Vec<Found<'j>> {
-        match self {
-            Found::Json(Value::Object(map)) => {
-                sorted(map).into_iter().map(|(_, value)| Found::Json(value)).collect()
-            }
-            Found::Json(Value::Array(items)) => items.iter().map(Found::Json).collect(),
-            Found::Json(Value::String(text)) => text.bytes().map(Found::Byte).collect(),
-            Found::Text(text) => text.iter().copied().map(Found::Byte).collect(),
-            _ => Vec::new(),
-        }
-    }
-}
 
 type Values<'j> = Vec<Found<'j>>;
 type Walked<'j> = Result<Values<'j>, Stop<'j>>;

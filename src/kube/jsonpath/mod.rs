@@ -18,6 +18,7 @@
 
 mod compare;
 mod eval;
+mod found;
 mod parse;
 mod text;
 
@@ -26,7 +27,7 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 use self::eval::Evaluation;
-pub use self::eval::Found;
+pub use self::found::{Found, JsonPathError};
 use self::parse::Node;
 pub use self::parse::relaxed;
 use crate::codec::to_usize;
@@ -37,17 +38,6 @@ pub struct JsonPath {
     nodes: Vec<Node>,
     missing_is_error: bool,
     as_json: bool,
-}
-
-/// What is wrong with a template, or with an object for it, in Go's words.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct JsonPathError(String);
-
-impl JsonPathError {
-    fn new(what: impl Into<String>) -> JsonPathError {
-        JsonPathError(what.into())
-    }
 }
 
 /// Why an answer could not be written.

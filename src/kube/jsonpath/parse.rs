@@ -1,6 +1,6 @@
 //! A template to its nodes. Source: `k8s.io/client-go/util/jsonpath/parser.go`.
 
-use super::JsonPathError;
+use super::found::JsonPathError;
 use super::text::unquote;
 
 /// Actions within actions, as in filters. Go has no bound.

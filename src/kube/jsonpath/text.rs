@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
 
-use super::eval::Found;
+use super::found::{Found, sorted};
 use crate::kube::json::{self, Layout};
 
 impl<'j> Found<'j> {
@@ -92,13 +92,6 @@ fn go_text(value: &Value, out: &mut String) {
             out.push(']');
         }
     }
-}
-
-/// The fields in the order of their names.
-pub(super) fn sorted(map: &Map<String, Value>) -> Vec<(&String, &Value)> {
-    let mut fields: Vec<_> = map.iter().collect();
-    fields.sort_by_key(|(name, _)| *name);
-    fields
 }
 
 /// A float as Go's `%v` prints it: `1e+06`, `0.5`.
