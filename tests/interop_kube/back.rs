@@ -1,12 +1,12 @@
-//! What goes back into a cluster: a namespace that was extracted.
+//! What goes back into a cluster: a namespace that was extracted, and an object that was put into a copy.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use support::coldbolt;
 use support::kube_server::KubeServer;
+use support::{coldbolt, coldbolt_in};
 
 use crate::fed::Fed;
 
@@ -87,4 +87,48 @@ fn a_namespace_that_was_extracted_is_applied_to_an_empty_cluster_and_comes_back_
         });
         assert!(!both[0].is_empty() && both[0] == both[1], "{kind}: {both:#?}");
     }
+}
+
+#[test]
+fn an_object_that_was_put_into_a_copy_is_served_once_the_copy_is_restored() {
+    let Some(mut fed) = Fed::start() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let get = |server: &KubeServer, what: &str| {
+        server.kubectl(&["get", what, "-n", "every-kind", "-o", "yaml", "--show-managed-fields"])
+    };
+    let kept: Vec<String> =
+        ["pods/one", "boats/anna", "secrets/token"].map(|what| get(&fed.server, what)).to_vec();
+    let edited = get(&fed.server, "deployments/web").replace("replicas: 5", "replicas: 7");
+    fs::write(dir.path().join("web.yaml"), edited).unwrap();
+    let put = ["kube", "put", fed.snapshot.name(), "-f", "web.yaml", "-o", "copy.db"];
+    let run = coldbolt_in(dir.path(), put);
+    assert_eq!(run.code, 0, "{run}");
+    let data = fed.server.stop();
+    fs::remove_dir_all(&data).unwrap();
+    let peer = fed.server.etcd.peer();
+    let cluster = format!("interop={peer}");
+    let restore = [
+        "restore",
+        "copy.db",
+        "--data-dir",
+        data.to_str().unwrap(),
+        "--name",
+        "interop",
+        "--initial-cluster",
+        &cluster,
+        "--initial-advertise-peer-urls",
+        &peer,
+    ];
+    let run = coldbolt_in(dir.path(), restore);
+    assert_eq!(run.code, 0, "{run}");
+    fed.server.restart();
+    let replicas =
+        ["get", "deployments/web", "-n", "every-kind", "-o", "jsonpath={.spec.replicas} {.status.replicas}"];
+    assert_eq!(fed.server.kubectl(&replicas), "7 3");
+    let now: Vec<String> =
+        ["pods/one", "boats/anna", "secrets/token"].map(|what| get(&fed.server, what)).to_vec();
+    assert_eq!(now, kept, "what was not put there is as it was");
+    // And goes on from there.
+    fed.server.kubectl(&["scale", "deployment/web", "-n", "every-kind", "--replicas=8"]);
+    assert_eq!(fed.server.kubectl(&replicas), "8 3");
 }
