@@ -216,6 +216,12 @@ fn rows(plan: &Plan) -> Vec<Row> {
     row("coldbolt keys --top", ours(&["keys", "--top", "20", "{in}"]), None, READ);
     row("coldbolt export", ours(&["export", "{in}"]), None, READ);
     row("coldbolt export --all-revisions", ours(&["export", "--all-revisions", "{in}"]), None, READ);
+    // On a file of the shape `cluster`.
+    row("coldbolt kube kinds", ours(&["kube", "kinds", "{in}"]), Some("coldbolt status"), READ);
+    let names = &["kube", "get", "{in}", "pods", "-A", "-o", "name"];
+    row("coldbolt kube get pods -o name", ours(names), Some("coldbolt status"), READ);
+    let all = &["kube", "get", "{in}", "all-kinds", "-o", "ndjson"];
+    row("coldbolt kube get all-kinds -o ndjson", ours(all), Some("coldbolt status"), READ);
     row("coldbolt copy", ours(&["copy", "{in}", "{out}"]), None, COPY);
     row(
         "coldbolt restore",

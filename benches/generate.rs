@@ -17,12 +17,16 @@ use std::process::ExitCode;
 use coldbolt::bolt::writer::{FreelistPage, Options, Writer};
 use sha2::{Digest, Sha256};
 
+#[path = "generate/objects.rs"]
+mod objects;
+
 type Failure = Box<dyn std::error::Error>;
 
 const USAGE: &str = "cargo bench --bench generate -- OUT [options]
-  --shape NAME        kubernetes, small, huge, deep or fragmented: sets the options below as they follow
+  --shape NAME        kubernetes, cluster, small, huge, deep or fragmented: sets the options below as they follow
   --size N            bytes of the file, about; B, KB, MB, GB or KiB, MiB, GiB        [100MB]
   --value-size N      bytes of a value on average; they vary from half to 1.5 times   [800]
+  --objects           values are objects of Kubernetes, those of a real server under other names
   --keys-fraction F   user keys by puts, above the compacted revision                 [0.3]
   --deletes F         of the user keys that end, how many are deleted                 [0.5]
   --compacted F       how much of the file lies below the compacted revision          [0.5]
@@ -37,8 +41,9 @@ const USAGE: &str = "cargo bench --bench generate -- OUT [options]
 const MEMBER: u64 = 0x8e9e_05c5_2164_694d;
 
 /// What is in a file, as options.
-const SHAPES: [(&str, &[&str]); 5] = [
+const SHAPES: [(&str, &[&str]); 6] = [
     ("kubernetes", &[]),
+    ("cluster", &["--objects"]),
     ("small", &["--value-size", "100"]),
     ("huge", &["--value-size", "1MB"]),
     ("deep", &["--window", "1", "--keys-fraction", "0", "--compacted", "0", "--leases", "0"]),
@@ -67,6 +72,7 @@ struct Plan {
     out: String,
     size: u64,
     value_size: u64,
+    objects: Option<objects::Templates>,
     keys_fraction: f64,
     deletes: f64,
     compacted: f64,
@@ -84,6 +90,7 @@ impl Plan {
             out: String::new(),
             size: 100_000_000,
             value_size: 800,
+            objects: None,
             keys_fraction: 0.3,
             deletes: 0.5,
             compacted: 0.5,
@@ -110,6 +117,7 @@ impl Plan {
                 "--scatter" => plan.scatter = Some(fraction(&value()?)?),
                 "--size" => plan.size = size(&value()?)?,
                 "--value-size" => plan.value_size = size(&value()?)?,
+                "--objects" => plan.objects = Some(objects::Templates::read()?),
                 "--keys-fraction" => plan.keys_fraction = fraction(&value()?)?,
                 "--deletes" => plan.deletes = fraction(&value()?)?,
                 "--compacted" => plan.compacted = fraction(&value()?)?,
@@ -191,6 +199,7 @@ struct Store<'a> {
     pool: Vec<u8>,
     message: Vec<u8>,
     user_key: Vec<u8>,
+    object: Vec<u8>,
     /// User keys so far.
     numbers: u64,
     entries: u64,
@@ -230,7 +239,11 @@ impl Store<'_> {
         Slot { number: self.numbers, create: 0, version: 0 }
     }
 
+    /// And the object that has it, where values are objects.
     fn set_user_key(&mut self, number: u64) {
+        if let Some(objects) = &self.plan.objects {
+            return objects.object(number, &mut self.user_key, &mut self.object);
+        }
         let kind = ["pods", "events", "configmaps", "secrets", "leases"][(number % 5) as usize];
         let namespace = Random(number).below(100);
         self.user_key.clear();
@@ -258,7 +271,9 @@ impl Store<'_> {
         varint(&mut self.message, 0x10, slot.create);
         varint(&mut self.message, 0x18, main);
         varint(&mut self.message, 0x20, slot.version);
-        if len > 0 {
+        if self.plan.objects.is_some() {
+            bytes(&mut self.message, 0x2a, &self.object);
+        } else if len > 0 {
             varint(&mut self.message, 0x2a, len as u64);
             // Values longer than half the pool repeat it.
             let mut rest = len;
@@ -305,6 +320,7 @@ fn generate(plan: &Plan) -> Result<String, Failure> {
         pool,
         message: Vec::new(),
         user_key: Vec::new(),
+        object: Vec::new(),
         numbers: 0,
         entries: 0,
         tombstones: 0,

@@ -4,21 +4,25 @@
 //! cargo bench --bench pieces
 //! ```
 
+use std::fs::File;
 use std::hint::black_box;
-use std::io::Cursor;
+use std::io::{Cursor, Read};
 use std::ops::ControlFlow;
 
 use coldbolt::bolt::Db;
 use coldbolt::bolt::writer::{FreelistPage, Options, Writer};
 use coldbolt::codec::checksum;
-use coldbolt::etcd::{BucketKey, KeyValue, Revision};
+use coldbolt::etcd::{BucketKey, KeyRange, KeyValue, Revision};
 use coldbolt::io::Source;
+use coldbolt::kube::decode::{Glance, Object};
 use coldbolt::raft::Entry;
 use coldbolt::store::scan::{self, KeyDepth, scan};
+use coldbolt::store::{Store, StoreOptions};
 use coldbolt::wal::Scan;
 use coldbolt::wal::{Log, Metadata, SnapshotRecord, writer};
 use coldbolt::words::monitor::Quiet;
 use criterion::{Criterion, Throughput};
+use flate2::read::GzDecoder;
 
 /// Revisions in the database, and entries in the log.
 const COUNT: u64 = 20_000;
@@ -30,7 +34,32 @@ fn main() {
     write(&mut criterion);
     walk(&mut criterion);
     log(&mut criterion);
+    kube(&mut criterion);
     criterion.final_summary();
+}
+
+/// Objects as a real API server stored them: to what kubectl prints, and to what they say they are.
+fn kube(criterion: &mut Criterion) {
+    let packed = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/kube/plain-1.37/snapshot.db.gz");
+    let mut bytes = Vec::new();
+    GzDecoder::new(File::open(packed).expect("a fixture")).read_to_end(&mut bytes).expect("packed whole");
+    let source = Source::from_bytes("snapshot.db", bytes);
+    let store = Store::open(&source, &StoreOptions::default(), &Quiet).expect("a good file");
+    let items = store.at(None).expect("the last revision").items(KeyRange::all());
+    let values: Vec<Vec<u8>> = items.map(|kv| kv.expect("readable").value.to_vec()).collect();
+    for (name, prefix) in [("protobuf", &b"k8s\0"[..]), ("json", b"{")] {
+        let values: Vec<&[u8]> =
+            values.iter().map(|value| &**value).filter(|v| v.starts_with(prefix)).collect();
+        let mut group = criterion.benchmark_group(format!("kube {name}"));
+        group.throughput(Throughput::Bytes(values.iter().map(|value| value.len() as u64).sum()));
+        group.bench_function("object", |bencher| {
+            bencher.iter(|| values.iter().filter(|value| Object::decode(value).is_ok()).count());
+        });
+        group.bench_function("glance", |bencher| {
+            bencher.iter(|| values.iter().filter(|value| Glance::of(value).is_ok()).count());
+        });
+        group.finish();
+    }
 }
 
 fn record(n: u64) -> Vec<u8> {

@@ -2,7 +2,8 @@
 //! a key that is an object's is made of its parts.
 #![no_main]
 
-use coldbolt::kube::decode::{NoObject, Object};
+use coldbolt::kube::decode::{Glance, NoObject, Object};
+use coldbolt::kube::encode::{Like, encode};
 use coldbolt::kube::json::{self, Layout};
 use coldbolt::kube::key::{KeyKind, PREFIXES, stored_as};
 use coldbolt::kube::schema::schema;
@@ -20,7 +21,16 @@ fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
     [out.as_slice(), bytes].concat()
 }
 
+/// What is written of an object is read back, and of what was read the same is written.
+fn written_again(object: &Object, value: &[u8]) {
+    let Ok(once) = encode(object, &Like::of(value)) else { return };
+    let again = Object::decode(&once).unwrap();
+    assert!(again.encoding == object.encoding && again.known == object.known);
+    assert_eq!(encode(&again, &Like::of(&once)).unwrap(), once);
+}
+
 fn object(value: &[u8]) {
+    assert_eq!(Glance::of(value).err(), Object::decode(value).err());
     let mut object = match Object::decode(value) {
         Ok(object) => object,
         Err(NoObject::Bad(_, at)) => return assert!(at.0 <= value.len()),
@@ -31,6 +41,7 @@ fn object(value: &[u8]) {
     assert!(stored.len() <= 1000 + value.len() * 400, "{} of {}", stored.len(), value.len());
     let again: serde_json::Value = serde_json::from_str(&stored).unwrap();
     assert!(again.is_object());
+    written_again(&object, value);
     serve(&mut object, 7, None);
     Redactor::plain().redact(&mut object);
     assert!(yaml::document(&object.json).ends_with('\n'));

@@ -8,12 +8,13 @@ use coldbolt::etcd::KeyRange;
 use coldbolt::io::Window;
 use coldbolt::store::diff::{DiffOptions, Difference, DifferenceKind, diff};
 use coldbolt::store::tree::levels;
-use coldbolt::store::value_diff::value_diff;
 use coldbolt::store::{KeyState, View};
 use serde_json::{Map, Value, json};
 
 use super::context::{Context, Done, Fail, Verdict};
 use super::keyspace::{Damage, Fold, Opened, bytes, json_bytes, keep, open, show_key};
+use super::kube::args::Secrets;
+use super::objects::Objects;
 use super::out::{List, Listing, count, json as print_json, plain_table, size};
 
 /// Print which keys differ between two files, or in one file between two revisions. Exit code 1 when some do.
@@ -52,9 +53,12 @@ pub struct Args {
     /// Compare values and leases only, not when and how often they were written: for two clusters.
     #[arg(long)]
     content_only: bool,
-    /// Print what changed in the values: JSON by its fields, text by its lines, anything else by its hash.
+    /// Print what changed in the values: Kubernetes objects and JSON by their fields, text by its lines, anything else
+    /// by its hash. The data of Secrets is redacted.
     #[arg(long, conflicts_with = "summary")]
     values: bool,
+    #[command(flatten)]
+    secrets: Secrets,
     /// Only count.
     #[arg(long)]
     summary: bool,
@@ -124,16 +128,18 @@ fn list(
     )?;
     let mut done: Result<(), Fail> = Ok(());
     let mut windows = [Window::scattered(), Window::scattered()];
+    let objects = Objects::new(&args.secrets);
     diff(before, after, options, &mut |difference| {
         counts[difference.kind as usize] += 1;
-        let written = changes(args, before, after, &difference, &mut windows).and_then(|changes| {
-            let written = if simple {
-                list.item(&(), |out| line(out, &difference, &changes))
-            } else {
-                list.item(&json_of(&difference, args.values.then_some(changes)), |_| Ok(()))
-            };
-            written.map_err(Fail::Output)
-        });
+        let written = changes(args.values.then_some(&objects), before, after, &difference, &mut windows)
+            .and_then(|changes| {
+                let written = if simple {
+                    list.item(&(), |out| line(out, &difference, &changes))
+                } else {
+                    list.item(&json_of(&difference, args.values.then_some(changes)), |_| Ok(()))
+                };
+                written.map_err(Fail::Output)
+            });
         keep(&mut done, written)
     })?;
     done?;
@@ -156,17 +162,17 @@ fn words([added, removed, changed, recreated]: [u64; 4]) -> String {
 
 /// What changed in the value, where that was asked for and there are two.
 fn changes(
-    args: &Args,
+    objects: Option<&Objects>,
     before: View<'_>,
     after: View<'_>,
     difference: &Difference<'_>,
     windows: &mut [Window; 2],
 ) -> Result<Vec<String>, Fail> {
-    let (Some(a), Some(b), true) = (difference.before, difference.after, args.values) else {
+    let (Some(a), Some(b), Some(objects)) = (difference.before, difference.after, objects) else {
         return Ok(Vec::new());
     };
     let [one, other] = windows;
-    Ok(before.value(a, one, |a| after.value(b, other, |b| value_diff(a, b)))??)
+    Ok(before.value(a, one, |a| after.value(b, other, |b| objects.changes(a, b)))??)
 }
 
 fn line(out: &mut dyn Write, difference: &Difference<'_>, changes: &[String]) -> io::Result<()> {

@@ -4,13 +4,18 @@ use std::os::unix::ffi::OsStrExt;
 
 use coldbolt::codec::checksum::{hex, sha256};
 use coldbolt::etcd::{KeyRange, Revision};
+use coldbolt::kube::decode::Object;
+use coldbolt::kube::yaml;
 use coldbolt::replay::fold::Raised;
 use coldbolt::store::{Event, EventKind};
 use coldbolt::{RaftIndex, Term};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::context::{Context, Done, Verdict};
 use super::keyspace::{File, base64, keep, show_key, show_value};
+use super::kube::args::Secrets;
+use super::objects::{Objects, name, named};
 use super::out::{List, Listing, size};
 
 /// Print every change that is still stored, in the order it happened.
@@ -26,6 +31,7 @@ use super::out::{List, Listing, size};
 #[command(after_help = "\
 Examples:
   coldbolt events backup.db --since-rev 1000
+  coldbolt events backup.db --prefix /registry/secrets/ --decode
   coldbolt events backup.db --prefix /registry/pods/ -w ndjson | jq -c 'select(.type == \"delete\")'
   coldbolt events /var/lib/etcd --fold -w ndjson | jq -c 'select(.source == \"wal\")'")]
 pub struct Args {
@@ -46,6 +52,12 @@ pub struct Args {
     /// Print values too.
     #[arg(long)]
     values: bool,
+    /// Name the Kubernetes object that a value is, by kind, name and namespace; with --values print it as YAML, or as
+    /// `object` in json. The data of Secrets is then redacted.
+    #[arg(long)]
+    decode: bool,
+    #[command(flatten)]
+    secrets: Secrets,
     /// Format of the answer.
     #[arg(short, long, value_enum, default_value = "simple", value_name = "FORMAT")]
     write_out: Listing,
@@ -62,17 +74,22 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         let mut list =
             List::begin(out, args.write_out, "coldbolt.events/1", &store.source().name(), "events")?;
         let (mut done, mut last) = (Ok(()), None);
+        let objects = args.decode.then(|| Objects::new(&args.secrets));
         store.events(args.since_rev, args.until_rev, range.as_ref(), &mut |event| {
             let main = event.revision.main;
             let begins = last.replace(main) != Some(main);
             let from = log.map(|log| log.raised(main));
+            let object = objects.as_ref().filter(|_| event.kind == EventKind::Put);
+            let object = object.and_then(|objects| objects.decode(event.kv.value, main));
             let written = if args.write_out == Listing::Simple {
-                list.item(&(), |out| line(out, &event, from.filter(|_| begins), begins, args.values))
+                let from = from.filter(|_| begins);
+                list.item(&(), |out| line(out, &event, from, begins, args.values, object.as_ref()))
             } else {
-                list.item(
-                    &EventJson { from: from.map(SourceJson::new), ..EventJson::new(&event, args.values) },
-                    |_| Ok(()),
-                )
+                let plain = args.values && object.is_none();
+                let object =
+                    object.map(|object| if args.values { object.json.into() } else { named(&object) });
+                let from = from.map(SourceJson::new);
+                list.item(&EventJson { from, object, ..EventJson::new(&event, plain) }, |_| Ok(()))
             };
             keep(&mut done, written)
         })?;
@@ -95,6 +112,7 @@ fn line(
     from: Option<Option<Raised>>,
     begins: bool,
     values: bool,
+    object: Option<&Object>,
 ) -> io::Result<()> {
     if begins {
         let compacted = if event.compacted { " (compacted)" } else { "" };
@@ -105,14 +123,17 @@ fn line(
         writeln!(out, "revision {}{compacted}{from}", event.revision.main)?;
     }
     match event.kind {
-        EventKind::Put => writeln!(out, "  put     {}  ({})", show_key(event.kv.key), carries(event))?,
+        EventKind::Put => {
+            let object = object.map_or_else(String::new, |object| format!("  {}", name(object)));
+            writeln!(out, "  put     {}  ({}){object}", show_key(event.kv.key), carries(event))?;
+        }
         EventKind::Delete => writeln!(out, "  delete  {}", show_key(event.kv.key))?,
         EventKind::Marker => writeln!(out, "  marker  no change: a restore raised the revision to this one")?,
     }
-    if values && event.kind == EventKind::Put {
-        writeln!(out, "{}", show_value(event.kv.value))
-    } else {
-        Ok(())
+    match object {
+        _ if !values || event.kind != EventKind::Put => Ok(()),
+        Some(object) => out.write_all(yaml::document(&object.json).as_bytes()),
+        None => writeln!(out, "{}", show_value(event.kv.value)),
     }
 }
 
@@ -130,6 +151,8 @@ pub struct EventJson<'e> {
     key: Option<KeyJson<'e>>,
     #[serde(flatten)]
     put: Option<PutJson<'e>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object: Option<Value>,
 }
 
 /// Where a change is from, where a log was read.
@@ -197,7 +220,16 @@ impl<'e> EventJson<'e> {
             }
         });
         let Revision { main: revision, sub } = event.revision;
-        EventJson { revision, sub, r#type: event.kind, compacted: event.compacted, from: None, key, put }
+        EventJson {
+            revision,
+            sub,
+            r#type: event.kind,
+            compacted: event.compacted,
+            from: None,
+            key,
+            put,
+            object: None,
+        }
     }
 }
 

@@ -5,10 +5,19 @@ use clap::ValueEnum;
 use coldbolt::codec::go::go_quote;
 use coldbolt::codec::json;
 use coldbolt::etcd::{KeyRange, KeyValue};
+use coldbolt::kube::cluster::Cluster;
+use coldbolt::kube::decode::Object;
+use coldbolt::kube::json::{self as kube_json, Layout};
+use coldbolt::kube::serve::hide_managed_fields;
+use coldbolt::kube::yaml;
 use coldbolt::store::{Order, RangeRequest, RangeTotals, SortBy, Store};
+
+use serde_json::{Map, Value};
 
 use super::context::{Context, Done, Fail, Verdict};
 use super::keyspace::{File, KvJson, bytes, keep, on_terminal, show_key, show_value};
+use super::kube::args::Secrets;
+use super::objects::Objects;
 
 /// Get a key or a range of keys, as `etcdctl get` does, at any revision that is not compacted.
 ///
@@ -21,6 +30,7 @@ use super::keyspace::{File, KvJson, bytes, keep, on_terminal, show_key, show_val
 #[command(after_help = "\
 Examples:
   coldbolt get backup.db /registry/namespaces/default --print-value-only > value
+  coldbolt get backup.db /registry/configmaps/shop/settings --decode
   coldbolt get backup.db --prefix /registry/pods/ --keys-only --rev 1000
   coldbolt get backup.db \"\" --from-key -w json | jq .count
   coldbolt get /var/lib/etcd --prefix \"\" --sort-by modify --order descend --limit 10 --keys-only")]
@@ -78,6 +88,12 @@ pub struct Args {
     /// Print keys and values in hexadecimal (in simple); leases (in fields).
     #[arg(long)]
     hex: bool,
+    /// Print a value that is a Kubernetes object as `kube get -o yaml` does; in json, ndjson and fields as `object` in
+    /// place of its value. The data of Secrets is then redacted.
+    #[arg(long, conflicts_with = "hex")]
+    decode: bool,
+    #[command(flatten)]
+    secrets: Secrets,
     /// Format of the answer.
     #[arg(short, long, value_enum, default_value = "simple", value_name = "FORMAT")]
     write_out: Format,
@@ -194,7 +210,9 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     args.check()?;
     args.file.with(context, |store, out| {
         let view = store.at(Some(args.rev))?;
-        let mut writer = Writer { args, out, terminal: on_terminal(), first: true };
+        let cluster = args.decode.then(|| Cluster::open(view, None)).transpose()?;
+        let objects = Objects::new(&args.secrets);
+        let mut writer = Writer { args, out, terminal: on_terminal(), first: true, cluster, objects };
         writer.begin(store)?;
         let mut done = Ok(());
         let totals = view.range(&args.request(), &mut |kv| keep(&mut done, writer.kv(kv)))?;
@@ -210,6 +228,9 @@ struct Writer<'a> {
     out: &'a mut dyn Write,
     terminal: bool,
     first: bool,
+    /// Where values are to be decoded.
+    cluster: Option<Cluster<'a>>,
+    objects: Objects,
 }
 
 impl Writer<'_> {
@@ -228,7 +249,48 @@ impl Writer<'_> {
         }
     }
 
+    /// The object that a value is, as it is shown.
+    fn object(&self, kv: &KeyValue<'_>) -> Option<Map<String, Value>> {
+        let cluster = self.cluster.as_ref()?;
+        let mut object = Object::decode(kv.value).ok()?;
+        cluster.serve(&mut object, kv.mod_revision);
+        hide_managed_fields(&mut object.json);
+        self.objects.redact(&mut object);
+        Some(object.json)
+    }
+
+    fn decoded(&mut self, kv: KeyValue<'_>, object: Map<String, Value>) -> io::Result<()> {
+        let first = std::mem::take(&mut self.first);
+        match self.args.write_out {
+            Format::Simple if self.args.print_value_only => {
+                self.out.write_all(if first { b"" } else { b"---\n" })?;
+                self.out.write_all(yaml::document(&object).as_bytes())
+            }
+            Format::Simple => {
+                writeln!(self.out, "{}", show_key(kv.key))?;
+                self.out.write_all(yaml::document(&object).as_bytes())
+            }
+            Format::Json | Format::Ndjson => {
+                let json = self.args.write_out == Format::Json;
+                self.out.write_all(match (json, first) {
+                    (true, true) => b",\"kvs\":[",
+                    (true, false) => b",",
+                    (false, _) => b"",
+                })?;
+                json::write(&mut *self.out, &KvJson::of_object(kv, object))?;
+                self.out.write_all(if json { b"" } else { b"\n" })
+            }
+            Format::Fields => {
+                self.fields(KeyValue { value: b"", ..kv })?;
+                writeln!(self.out, "\"Object\" : {}", kube_json::object_text(&object, Layout::LINE))
+            }
+        }
+    }
+
     fn kv(&mut self, kv: KeyValue<'_>) -> io::Result<()> {
+        if let Some(object) = self.object(&kv) {
+            return self.decoded(kv, object);
+        }
         match self.args.write_out {
             Format::Simple => self.simple(kv),
             Format::Json => {
@@ -239,19 +301,21 @@ impl Writer<'_> {
                 json::write(&mut *self.out, &KvJson::from(kv))?;
                 self.out.write_all(b"\n")
             }
-            Format::Fields => {
-                let out = &mut *self.out;
-                writeln!(out, "\"Key\" : {}", go_quote(kv.key))?;
-                writeln!(out, "\"CreateRevision\" : {}", kv.create_revision)?;
-                writeln!(out, "\"ModRevision\" : {}", kv.mod_revision)?;
-                writeln!(out, "\"Version\" : {}", kv.version)?;
-                writeln!(out, "\"Value\" : {}", go_quote(kv.value))?;
-                if self.args.hex {
-                    writeln!(out, "\"Lease\" : {:#}", kv.lease_id())
-                } else {
-                    writeln!(out, "\"Lease\" : {}", kv.lease)
-                }
-            }
+            Format::Fields => self.fields(kv),
+        }
+    }
+
+    fn fields(&mut self, kv: KeyValue<'_>) -> io::Result<()> {
+        let out = &mut *self.out;
+        writeln!(out, "\"Key\" : {}", go_quote(kv.key))?;
+        writeln!(out, "\"CreateRevision\" : {}", kv.create_revision)?;
+        writeln!(out, "\"ModRevision\" : {}", kv.mod_revision)?;
+        writeln!(out, "\"Version\" : {}", kv.version)?;
+        writeln!(out, "\"Value\" : {}", go_quote(kv.value))?;
+        if self.args.hex {
+            writeln!(out, "\"Lease\" : {:#}", kv.lease_id())
+        } else {
+            writeln!(out, "\"Lease\" : {}", kv.lease)
         }
     }
 

@@ -60,6 +60,10 @@ fn text(hint: Hint) -> String {
         Hint::CutFront(bytes) => {
             return format!("; `tail -c +{} FILE > NEW` leaves the rest out", bytes.saturating_add(1));
         }
+        Hint::ListKinds => "; `coldbolt kube kinds` lists those that are there",
+        Hint::Namespace => "; give it metadata.namespace, or say --namespace",
+        Hint::EtcdPrefix => "; say --etcd-prefix",
+        Hint::ShowSecrets => "; `coldbolt kube get --show-secrets` prints them",
         // A hint of a newer library.
         _ => "",
     }

@@ -4,7 +4,6 @@ use std::os::unix::ffi::OsStrExt;
 
 use coldbolt::etcd::KeyRange;
 use coldbolt::store::events::{Change, Version};
-use coldbolt::store::value_diff::value_diff;
 use coldbolt::store::{EventKind, KeyState, Store};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -12,6 +11,8 @@ use serde_json::{Map, Value};
 use super::context::{Context, Done, Fail, Verdict};
 use super::events::{EventJson, carries, digest};
 use super::keyspace::{File, json_bytes, keep, show_key, show_value};
+use super::kube::args::Secrets;
+use super::objects::Objects;
 use super::out::{List, Listing, count};
 
 /// Print every stored version of a key, oldest first, life by life; or with --prefix the keys that have a history.
@@ -36,9 +37,12 @@ pub struct Args {
     /// List only keys that are deleted.
     #[arg(long, requires = "prefix")]
     deleted: bool,
-    /// Print what changed from version to version: JSON by its fields, text by its lines, anything else by its hash.
+    /// Print what changed from version to version: Kubernetes objects and JSON by their fields, text by its lines,
+    /// anything else by its hash. The data of Secrets is redacted.
     #[arg(long, conflicts_with = "prefix")]
     diff: bool,
+    #[command(flatten)]
+    secrets: Secrets,
     /// Print values too.
     #[arg(long, conflicts_with = "prefix")]
     values: bool,
@@ -60,6 +64,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
 
 fn one(args: &Args, key: &[u8], store: &Store<'_>, out: &mut dyn Write) -> Done {
     let simple = args.write_out == Listing::Simple;
+    let objects = Objects::new(&args.secrets);
     let mut list =
         List::begin(out, args.write_out, "coldbolt.history/1", &store.source().name(), "versions")?;
     // The value before, if it was a put and is wanted.
@@ -69,7 +74,7 @@ fn one(args: &Args, key: &[u8], store: &Store<'_>, out: &mut dyn Write) -> Done 
         let changes = before
             .as_deref()
             .filter(|_| args.diff && event.kind == EventKind::Put)
-            .map(|b| value_diff(b, event.kv.value));
+            .map(|b| objects.changes(b, event.kv.value));
         let begins = std::mem::replace(&mut generation, version.generation) != version.generation;
         let written = if simple {
             list.item(&(), |out| {

@@ -1,3 +1,5 @@
+mod kubernetes;
+
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -12,7 +14,7 @@ use coldbolt::{MemberId, Severity};
 use serde::Serialize;
 
 use super::context::{Context, Done, Verdict};
-use super::out::{Form, clean, count, json, plain_table, size};
+use super::out::{Form, clean, count, json, labelled, plain_table, size};
 use super::{hint, input};
 
 /// Say what a file or directory is, and everything in it that identifies it.
@@ -78,7 +80,7 @@ fn known(value: Option<impl Display>, otherwise: &str) -> String {
 
 /// One labelled line.
 fn line(out: &mut dyn Write, label: &str, text: &str) -> io::Result<()> {
-    writeln!(out, "{label:<12} {text}")
+    writeln!(out, "{}", labelled(label, text))
 }
 
 fn screen(out: &mut dyn Write, report: &InspectReport) -> io::Result<()> {
@@ -237,6 +239,9 @@ fn show_database(out: &mut dyn Write, db: &DatabaseReport) -> io::Result<()> {
     )?;
     if let Some(etcd) = &db.etcd {
         show_etcd(out, etcd)?;
+    }
+    if let Some(cluster) = &db.kubernetes {
+        kubernetes::show(out, cluster)?;
     }
     writeln!(out)?;
     let rows = db.buckets.iter().map(|b| {

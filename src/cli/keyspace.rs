@@ -237,12 +237,22 @@ pub struct KvJson {
     value: String,
     #[serde(skip_serializing_if = "zero")]
     lease: i64,
+    /// In place of the value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object: Option<Map<String, Value>>,
+}
+
+impl KvJson {
+    pub fn of_object(kv: KeyValue<'_>, object: Map<String, Value>) -> KvJson {
+        KvJson { object: Some(object), ..KvJson::from(KeyValue { value: b"", ..kv }) }
+    }
 }
 
 impl From<KeyValue<'_>> for KvJson {
     fn from(kv: KeyValue<'_>) -> KvJson {
         let KeyValue { key, create_revision, mod_revision, version, value, lease } = kv;
-        KvJson { key: base64(key), create_revision, mod_revision, version, value: base64(value), lease }
+        let (key, value) = (base64(key), base64(value));
+        KvJson { key, create_revision, mod_revision, version, value, lease, object: None }
     }
 }
 

@@ -24,6 +24,7 @@ mod kube;
 mod member;
 mod misc;
 mod named;
+mod objects;
 mod out;
 #[cfg(feature = "parquet")]
 mod parquet;
@@ -39,6 +40,8 @@ mod snap;
 mod status;
 mod verify;
 mod wal;
+mod wal_objects;
+mod wal_v2;
 
 use std::ffi::OsString;
 use std::io::{self, Write};

@@ -82,6 +82,23 @@ impl<'o> List<'o> {
         if self.listing == Listing::Ndjson { self.out.write_all(b"\n") } else { Ok(()) }
     }
 
+    /// Ends the document with what is to be said of the whole; among lines it is the last one.
+    pub fn end_with(self, name: &str, about: &impl Serialize) -> io::Result<()> {
+        match self.listing {
+            Listing::Simple => Ok(()),
+            Listing::Json => {
+                write!(self.out, "\n],\"{name}\":")?;
+                json::write(&mut *self.out, about)?;
+                self.out.write_all(b"}\n")
+            }
+            Listing::Ndjson => {
+                write!(self.out, "{{\"{name}\":")?;
+                json::write(&mut *self.out, about)?;
+                self.out.write_all(b"}\n")
+            }
+        }
+    }
+
     /// Ends the document.
     pub fn end(self) -> io::Result<()> {
         if self.listing == Listing::Json { self.out.write_all(b"\n]}\n") } else { Ok(()) }
@@ -99,10 +116,22 @@ pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [
     table
 }
 
-/// A table without lines, for the parts of a longer answer.
+/// A table without lines, for the parts of a longer answer, wrapped to the terminal.
 pub fn plain_table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(header).add_rows(rows);
+    table.set_header(header).add_rows(rows);
+    without_lines(table)
+}
+
+/// A label and what it stands for, which is wrapped to the terminal and goes on below itself.
+pub fn labelled(label: &str, text: &str) -> String {
+    let mut table = Table::new();
+    table.add_row([format!("{label:<11}"), text.to_owned()]);
+    without_lines(table)
+}
+
+fn without_lines(mut table: Table) -> String {
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
@@ -142,7 +171,8 @@ const BAR: usize = 40;
 /// Bars beside numbers: on a terminal only, as wide as it leaves room for.
 pub struct Bars {
     width: usize,
-    full: &'static str,
+    /// What a column of a bar is when this many parts of it are full, none left out.
+    parts: &'static [&'static str],
 }
 
 impl Bars {
@@ -154,7 +184,10 @@ impl Bars {
 
     /// Half of what a line of that many columns has beside the numbers.
     fn of(columns: usize, dumb: bool) -> Bars {
-        Bars { width: (columns.saturating_sub(48) / 2).min(BAR), full: if dumb { "#" } else { "█" } }
+        // Where there is little room a bar still tells by the eighths of its columns.
+        let parts: &[&str] =
+            if dumb { &["#"] } else { &["▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"] };
+        Bars { width: (columns.saturating_sub(48) / 2).min(BAR), parts }
     }
 
     /// What stands above them.
@@ -168,8 +201,11 @@ impl Bars {
             return String::new();
         }
         let share = if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
-        let full = ((share * self.width as f64).round() as usize).clamp(usize::from(part > 0), self.width);
-        format!("{}{}", self.full.repeat(full), " ".repeat(self.width - full + 2))
+        let (most, parts) = (self.width * self.parts.len(), self.parts.len());
+        let full = ((share * most as f64).round() as usize).clamp(usize::from(part > 0), most);
+        let last = if full.is_multiple_of(parts) { "" } else { self.parts[full % parts - 1] };
+        let free = self.width - full.div_ceil(parts) + 2;
+        format!("{}{last}{}", self.parts[parts - 1].repeat(full / parts), " ".repeat(free))
     }
 }
 
@@ -221,7 +257,9 @@ mod tests {
         let bars = Bars::of(80, false);
         assert_eq!(bars.bar(1, 2), format!("{}{}", "█".repeat(8), " ".repeat(10)));
         assert_eq!(bars.bar(0, 2), " ".repeat(18));
-        assert_eq!(bars.bar(1, 1_000_000), format!("█{}", " ".repeat(17)));
+        assert_eq!(bars.bar(1, 1_000_000), format!("▏{}", " ".repeat(17)));
+        let narrow = Bars::of(60, false);
+        assert_eq!([45, 40, 38].map(|part| narrow.bar(part, 100)), ["██▋     ", "██▍     ", "██▎     "]);
         assert_eq!(bars.header().len(), 18);
         assert_eq!(Bars::of(200, true).bar(7, 7), format!("{}  ", "#".repeat(40)));
         assert_eq!(

@@ -22,7 +22,8 @@ use super::{hint, input, named};
 /// Levels: identity (kind of file, meta pages, length, trailer), bytes (SHA-256 against the trailer), pages (every
 /// page of every tree), mvcc (the history of the keyspace, leases, members, users), wal (log and raft snapshots
 /// against the database; directories only), restore (what a restore would refuse). Everything is read once, from
-/// front to back.
+/// front to back. Only if it is asked for, objects: every live Kubernetes object is decoded, which takes longer than
+/// all other levels.
 ///
 /// A manifest FILE.manifest.json beside FILE is compared with it.
 ///
@@ -36,6 +37,7 @@ Examples:
   coldbolt verify /var/lib/etcd
   coldbolt verify /backups --strict -w json
   coldbolt verify /backups --include '*.db' --exclude old --max-depth 2 -v
+  coldbolt verify backup.db --level objects
   coldbolt verify backup.db --policy backup.toml --junit verify.xml
   coldbolt verify backup.db --previous yesterday.db --keys-not-fewer-than 80 --max-age 26h")]
 pub struct Args {
@@ -48,7 +50,7 @@ pub struct Args {
     /// The deepest level to run.
     #[arg(long, value_parser = named::level(), default_value = "restore", value_name = "LEVEL")]
     level: Level,
-    /// As --level restore: all levels, and what a restore would refuse.
+    /// As --level restore: all levels but objects, and what a restore would refuse.
     #[arg(long, conflicts_with = "level")]
     restore: bool,
     /// In directories, only files and data directories of this name, whatever it says: `*.db`, or `2026-*/*.db` for

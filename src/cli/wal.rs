@@ -7,10 +7,10 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
-use coldbolt::codec::go::go_quote;
 use coldbolt::codec::json;
 use coldbolt::codec::proto::message::{Message, REDACTED};
-use coldbolt::codec::proto::tree::Node;
+use coldbolt::kube::decode::Object;
+use coldbolt::kube::yaml;
 use coldbolt::ops::wal_dump::{EntryFilter, Payload, Row, Start, WalDumpOptions, WalDumpReport, wal_dump};
 use coldbolt::raft::{self, ConfState, EntryView};
 use coldbolt::wal::{Body, End, RecordKind, TornReason, record};
@@ -19,7 +19,8 @@ use coldbolt::{Error, Finding, MemberId};
 use serde_json::{Map, Value, json};
 
 use super::context::{Context, Done};
-use super::hint;
+use super::objects::Objects;
+use super::{hint, wal_objects, wal_v2};
 
 /// How a JSON document begins.
 const JSON_HEAD: &str = "{\"schema\":\"coldbolt/wal-dump/1\",\"rows\":[";
@@ -29,6 +30,7 @@ Examples:
   coldbolt wal dump /backup/etcd-data
   coldbolt wal dump /backup/etcd-data --start-index 0 --entry-type IRRPut,IRRDeleteRange
   coldbolt wal dump /backup/etcd-data/member/wal --raw
+  coldbolt wal dump /backup/etcd-data --decode
   coldbolt wal dump /backup/etcd-data -w ndjson | jq -r 'select(.request.put) | .request.put.key | @base64d'
 
 The log is read as etcd reads it: entries that a later one replaced are not shown (--raw shows them). \
@@ -74,9 +76,21 @@ pub struct DumpArgs {
     /// How to print: text, one JSON document, or one JSON object a line.
     #[arg(short = 'w', long, value_enum, default_value_t = WriteOut::Text)]
     write_out: WriteOut,
-    /// Print passwords, their hashes and tokens.
+    /// Print Kubernetes objects in the place of values that are some, as YAML or JSON. The data of Secrets is then
+    /// redacted.
+    #[arg(long, conflicts_with = "raw")]
+    decode: bool,
+    /// Print passwords, their hashes and tokens, with --decode the data of Secrets; of a changed password the text says
+    /// `<value removed>` all the same, as etcd-dump-logs does.
     #[arg(long)]
     show_secrets: bool,
+}
+
+/// How rows are shown.
+struct How {
+    secrets: bool,
+    /// Where objects are wanted.
+    objects: Option<Objects>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -108,9 +122,11 @@ pub fn run(args: &DumpArgs, context: &mut Context<'_>) -> Done {
     let found = Collect::default();
     let keep = |finding| found.finding(finding);
     let monitor = Relay::new(context.monitor).findings_to(&keep);
+    let objects = args.decode.then(|| Objects::with(args.show_secrets));
+    let how = How { secrets: args.show_secrets, objects };
     let mut first = true;
     let report = wal_dump(&args.path, &options, &monitor, &mut |row| {
-        row_out(args, &row, std::mem::take(&mut first), out)
+        row_out(args, &how, &row, std::mem::take(&mut first), out)
             .map_err(|source| Error::Output { what: "standard output".to_owned(), source })
     });
     let mut findings = found.into_findings();
@@ -127,17 +143,17 @@ pub fn run(args: &DumpArgs, context: &mut Context<'_>) -> Done {
     }
 }
 
-fn row_out(args: &DumpArgs, row: &Row<'_>, first: bool, out: &mut dyn Write) -> io::Result<()> {
+fn row_out(args: &DumpArgs, how: &How, row: &Row<'_>, first: bool, out: &mut dyn Write) -> io::Result<()> {
     match args.write_out {
-        WriteOut::Text => text(out, row, args.show_secrets),
+        WriteOut::Text => text(out, row, how),
         WriteOut::Ndjson => {
-            json::write(&mut *out, &json_row(row, args.show_secrets))?;
+            json::write(&mut *out, &json_row(row, how))?;
             writeln!(out)
         }
         WriteOut::Json => {
             let lead = if first { JSON_HEAD } else { "," };
             writeln!(out, "{lead}")?;
-            json::write(out, &json_row(row, args.show_secrets))
+            json::write(out, &json_row(row, how))
         }
     }
 }
@@ -173,7 +189,7 @@ fn end(
     }
 }
 
-fn text(out: &mut dyn Write, row: &Row<'_>, secrets: bool) -> std::io::Result<()> {
+fn text(out: &mut dyn Write, row: &Row<'_>, how: &How) -> std::io::Result<()> {
     match row {
         Row::Start { after, by_index: true, .. } => {
             writeln!(out, "Start dumping log entries from index {after}.")
@@ -199,7 +215,12 @@ fn text(out: &mut dyn Write, row: &Row<'_>, secrets: bool) -> std::io::Result<()
             writeln!(out, "{:>4}\t{:>10}\ttype\tdata", "term", "index")
         }
         Row::Entry { entry, payload, .. } => {
-            writeln!(out, "{:>4}\t{:>10}\t{}", entry.term, entry.index, entry_text(payload, secrets))
+            let (text, objects) = entry_text(payload, how);
+            writeln!(out, "{:>4}\t{:>10}\t{text}", entry.term, entry.index)?;
+            let lines = objects.iter().map(|object| yaml::document(&object.json));
+            lines
+                .flat_map(|yaml| yaml.lines().map(|line| format!("    {line}\n")).collect::<Vec<_>>())
+                .try_for_each(|line| out.write_all(line.as_bytes()))
         }
         Row::Record { crc, data, body, kind, .. } => {
             let data = data.unwrap_or_default();
@@ -210,7 +231,7 @@ fn text(out: &mut dyn Write, row: &Row<'_>, secrets: bool) -> std::io::Result<()
                 Body::Crc => writeln!(out, "CRC: {crc}"),
                 Body::State(_) => writeln!(out, "HardState: {}", node(&raft::HARD_STATE)),
                 Body::Snapshot(_) => writeln!(out, "Snapshot: {}", node(&record::SNAPSHOT)),
-                Body::Entry { entry, .. } if !secrets && Payload::of(entry).has_secret() => {
+                Body::Entry { entry, .. } if !how.secrets && Payload::of(entry).has_secret() => {
                     let head = EntryView { data: None, ..*entry };
                     writeln!(out, "Entry: {}Data:\"{REDACTED}\" ", bare_entry(&head))
                 }
@@ -292,14 +313,23 @@ fn go_conf_state(conf_state: &ConfState) -> Value {
     object.into()
 }
 
-/// The `type` and `data` columns.
-fn entry_text(payload: &Payload<'_>, secrets: bool) -> String {
+/// The `type` and `data` columns, and objects to print below.
+fn entry_text(payload: &Payload<'_>, how: &How) -> (String, Vec<Object>) {
+    if let (Payload::Request(node), Some(objects)) = (payload, &how.objects)
+        && let Some((text, objects)) = wal_objects::text(node.root(), objects)
+    {
+        return (format!("norm\t{text}"), objects);
+    }
+    (plain_text(payload, how.secrets), Vec::new())
+}
+
+fn plain_text(payload: &Payload<'_>, secrets: bool) -> String {
     match payload {
         Payload::Request(node) => match node.root().message("v2") {
             Some(_) if !secrets && payload.has_secret() => format!("norm\tv2:<{REDACTED}> "),
             _ => format!("norm\t{}", node.text(secrets)),
         },
-        Payload::V2(node) => format!("norm\t{}", v2_text(node.root(), !secrets && payload.has_secret())),
+        Payload::V2(node) => format!("norm\t{}", wal_v2::text(node.root(), !secrets && payload.has_secret())),
         Payload::Unknown => "norm\t???".to_owned(),
         Payload::ConfChange(None) => "conf\t???".to_owned(),
         Payload::ConfChange(Some(change)) => {
@@ -315,50 +345,7 @@ fn entry_text(payload: &Payload<'_>, secrets: bool) -> String {
     }
 }
 
-fn v2_text(node: Node<'_, '_>, redact: bool) -> String {
-    let (path, method) = (excerpt(node.bytes("Path"), 64, 64), node.bytes("Method"));
-    let name = String::from_utf8_lossy(method).escape_debug().to_string();
-    match method {
-        b"" => "noop".to_owned(),
-        b"SYNC" => format!("method=SYNC time=\"{}\"", go_time(node.number("Time").cast_signed())),
-        b"QGET" | b"DELETE" => format!("method={name} path={path}"),
-        _ if redact => format!("method={name} path={path} val=\"{REDACTED}\""),
-        _ => format!("method={name} path={path} val={}", excerpt(node.bytes("Val"), 128, 0)),
-    }
-}
-
-/// The quoted text, its middle left out when it is long.
-fn excerpt(text: &[u8], head: usize, tail: usize) -> String {
-    let parts =
-        text.len().checked_sub(tail).filter(|at| *at >= head).and_then(|at| text.split_at_checked(at));
-    match parts.and_then(|(front, tail)| Some((front.get(..head)?, tail))) {
-        Some((front, tail)) => format!("{}...{}", go_quote(front), go_quote(tail)),
-        None => go_quote(text),
-    }
-}
-
-/// Nanoseconds since 1970 as Go prints a UTC time.
-fn go_time(nanoseconds: i64) -> String {
-    let Ok(time) = jiff::Timestamp::from_nanosecond(i128::from(nanoseconds)) else {
-        return nanoseconds.to_string();
-    };
-    let time = jiff::tz::Offset::UTC.to_datetime(time);
-    let fraction = match time.subsec_nanosecond() {
-        0 => String::new(),
-        n => format!(".{n:09}").trim_end_matches('0').to_owned(),
-    };
-    format!(
-        "{:04}-{:02}-{:02} {:02}:{:02}:{:02}{fraction} +0000 UTC",
-        time.year(),
-        time.month(),
-        time.day(),
-        time.hour(),
-        time.minute(),
-        time.second()
-    )
-}
-
-fn json_row(row: &Row<'_>, secrets: bool) -> Value {
+fn json_row(row: &Row<'_>, how: &How) -> Value {
     match row {
         Row::Start { after, snapshot, .. } => {
             let snapshot = snapshot.map(
@@ -382,7 +369,7 @@ fn json_row(row: &Row<'_>, secrets: bool) -> Value {
             object.insert("type".to_owned(), "entry".into());
             object.insert("file".to_owned(), file.as_str().into());
             object.insert("offset".to_owned(), (*offset).into());
-            entry_json(&mut object, entry, payload, secrets);
+            entry_json(&mut object, entry, payload, how);
             object.into()
         }
         Row::Record { file, offset, kind, crc, crc_ok, data, body } => {
@@ -400,7 +387,7 @@ fn json_row(row: &Row<'_>, secrets: bool) -> Value {
                 Body::Metadata(_) => drop(object.insert("metadata".to_owned(), node(&record::METADATA))),
                 Body::State(_) => drop(object.insert("hardState".to_owned(), node(&raft::HARD_STATE))),
                 Body::Snapshot(_) => drop(object.insert("snapshot".to_owned(), node(&record::SNAPSHOT))),
-                Body::Entry { entry, .. } => entry_json(&mut object, entry, &Payload::of(entry), secrets),
+                Body::Entry { entry, .. } => entry_json(&mut object, entry, &Payload::of(entry), how),
                 Body::Unreadable | Body::Other(_) => {
                     drop(object.insert("data".to_owned(), BASE64_STANDARD.encode(data).into()))
                 }
@@ -422,12 +409,13 @@ fn record_type(kind: RecordKind) -> Value {
     }
 }
 
-fn entry_json(object: &mut Map<String, Value>, entry: &EntryView<'_>, payload: &Payload<'_>, secrets: bool) {
+fn entry_json(object: &mut Map<String, Value>, entry: &EntryView<'_>, payload: &Payload<'_>, how: &How) {
     object.insert("term".to_owned(), json!(entry.term));
     object.insert("index".to_owned(), json!(entry.index));
     let kind =
         entry.entry_type().map_or_else(|| entry.kind.into(), |kind| Value::from(format!("Entry{kind:?}")));
     object.insert("entryType".to_owned(), kind);
+    let secrets = how.secrets;
     let redact = !secrets && payload.has_secret();
     let hide = |mut value: Value, path: &[&str]| {
         let found = path.iter().try_fold(&mut value, |value, key| value.get_mut(key));
@@ -438,7 +426,15 @@ fn entry_json(object: &mut Map<String, Value>, entry: &EntryView<'_>, payload: &
     };
     match payload {
         Payload::Request(node) => {
-            object.insert("request".to_owned(), hide(node.json(secrets), &["v2", "Val"]))
+            let mut request = hide(node.json(secrets), &["v2", "Val"]);
+            if let Some(objects) = &how.objects {
+                wal_objects::replace(&mut request, objects);
+            }
+            let names = wal_objects::names(node.root());
+            if !names.is_empty() {
+                object.insert("objects".to_owned(), names.into());
+            }
+            object.insert("request".to_owned(), request)
         }
         Payload::V2(node) => object.insert("v2Request".to_owned(), hide(node.json(secrets), &["Val"])),
         Payload::ConfChange(Some(change)) => {
@@ -457,26 +453,7 @@ fn entry_json(object: &mut Map<String, Value>, entry: &EntryView<'_>, payload: &
             object.insert("data".to_owned(), BASE64_STANDARD.encode(entry.bytes()).into())
         }
     };
-    let text = entry_text(payload, secrets);
+    let (text, _) = entry_text(payload, how);
     let text = text.split_once('\t').map_or(text.as_str(), |(_, data)| data).trim_end();
     object.insert("text".to_owned(), text.into());
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_excerpt_leaves_the_middle_out() {
-        assert_eq!(excerpt(b"abc", 1, 2), "\"a\"...\"bc\"");
-        assert_eq!(excerpt(b"abc", 2, 2), "\"abc\"");
-        assert_eq!(excerpt(b"abc", 3, 0), "\"abc\"...\"\"");
-    }
-
-    #[test]
-    fn a_time_is_printed_as_go_prints_it() {
-        assert_eq!(go_time(1), "1970-01-01 00:00:00.000000001 +0000 UTC");
-        assert_eq!(go_time(1_500_000_000_120_000_000), "2017-07-14 02:40:00.12 +0000 UTC");
-        assert_eq!(go_time(i64::MIN), "1677-09-21 00:12:43.145224192 +0000 UTC");
-    }
 }

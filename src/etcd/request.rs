@@ -75,11 +75,9 @@ pub enum Tree<'a> {
 /// As [`decode`], for print: nothing is copied, unknown fields are kept, strings need not be UTF-8.
 #[must_use]
 pub fn tree(data: &[u8]) -> Tree<'_> {
-    schema::INTERNAL_RAFT_REQUEST
-        .decode(data)
-        .map(Tree::V3)
-        .or_else(|_| schema::V2_REQUEST.decode(data).map(Tree::V2))
-        .unwrap_or(Tree::Unknown)
+    let v3 = || schema::INTERNAL_RAFT_REQUEST.decode_nested(data, nested::MOST_MESSAGES).map(Tree::V3);
+    let v2 = || schema::V2_REQUEST.decode(data).map(Tree::V2);
+    if nested::too_deep(data) { v2() } else { v3().or_else(|_| v2()) }.unwrap_or(Tree::Unknown)
 }
 
 fn is_v2(data: &[u8]) -> bool {

@@ -83,12 +83,12 @@ impl Window {
     }
 
     fn read(&mut self, source: &Source, start: u64, stop: u64) -> Result<(), Box<Corrupt>> {
-        self.bytes.clear();
         let len = to_usize(stop.saturating_sub(start));
-        if self.bytes.try_reserve(len).is_err() {
+        if self.bytes.try_reserve(len.saturating_sub(self.bytes.len())).is_err() {
             let what = format!("{len} bytes wanted here are more than memory has room for");
             return Err(Corrupt::new(Code::Unreadable, At::offset(start), what));
         }
+        // What is in there is not zeroed before it is read over.
         self.bytes.resize(len, 0);
         self.start = start;
         let read = source.read_exact_at(start, &mut self.bytes);

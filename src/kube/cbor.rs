@@ -19,8 +19,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Number, Value};
 
-use crate::codec::to_usize;
 use crate::codec::wire::BadField;
+use crate::codec::{to_u64, to_usize};
 
 /// What a value begins with that is CBOR: tag 55799.
 pub const MAGIC: &[u8] = &[0xd9, 0xd9, 0xf7];
@@ -38,6 +38,29 @@ pub fn decode(bytes: &[u8]) -> Result<Value, BadField> {
         Some(value) if reader.rest.is_empty() => Ok(value),
         _ => Err(BadField(bytes.len().saturating_sub(reader.rest.len()))),
     }
+}
+
+/// The fields of a map: name, bytes of the name, and the bytes of the value. `None` if it is no map of them.
+pub(super) fn fields(bytes: &[u8]) -> Option<Vec<(String, usize, &[u8])>> {
+    let mut reader = Reader { rest: bytes };
+    let mut head = reader.head()?;
+    // Tags before it.
+    while head.0 == 6 {
+        head = reader.head()?;
+    }
+    let (5, _, len) = head else { return None };
+    let mut fields = Vec::new();
+    for _ in 0..len {
+        let before = reader.rest;
+        let (2 | 3, _, name) = reader.head()? else { return None };
+        let name = std::str::from_utf8(reader.take(name)?).ok()?.to_owned();
+        let value = reader.rest;
+        reader.item(0, false)?;
+        let value = value.get(..value.len().checked_sub(reader.rest.len())?)?;
+        let around = before.len().checked_sub(reader.rest.len())?.checked_sub(value.len())?;
+        fields.push((name, around, value));
+    }
+    Some(fields)
 }
 
 struct Reader<'a> {
@@ -144,6 +167,120 @@ fn half(bits: u16) -> f64 {
     if bits >> 15 == 0 { magnitude } else { -magnitude }
 }
 
+/// The bytes that an API server stores for an object: tag 55799, strings and names as byte strings, the names of each
+/// object in the order of their bytes as they are written, numbers as short as they can be.
+#[must_use]
+pub fn encode(object: &Map<String, Value>) -> Vec<u8> {
+    let mut out = MAGIC.to_vec();
+    write_map(object, &mut out);
+    out
+}
+
+fn write_map(map: &Map<String, Value>, out: &mut Vec<u8>) {
+    write_head(5, to_u64(map.len()), out);
+    let name = |name: &String| {
+        let mut bytes = Vec::new();
+        write_text(name, &mut bytes);
+        bytes
+    };
+    let sorted: BTreeMap<Vec<u8>, &Value> = map.iter().map(|(key, value)| (name(key), value)).collect();
+    for (key, value) in sorted {
+        out.extend(key);
+        write(value, out);
+    }
+}
+
+fn write(value: &Value, out: &mut Vec<u8>) {
+    match value {
+        Value::Null => out.push(0xf6),
+        Value::Bool(b) => out.push(0xf4 | u8::from(*b)),
+        Value::Number(number) => write_number(number, out),
+        Value::String(text) => write_text(text, out),
+        Value::Array(items) => {
+            write_head(4, to_u64(items.len()), out);
+            items.iter().for_each(|item| write(item, out));
+        }
+        Value::Object(map) => write_map(map, out),
+    }
+}
+
+fn write_text(text: &str, out: &mut Vec<u8>) {
+    write_head(2, to_u64(text.len()), out);
+    out.extend_from_slice(text.as_bytes());
+}
+
+fn write_number(number: &Number, out: &mut Vec<u8>) {
+    match (number.as_u64(), number.as_i64()) {
+        (Some(n), _) => write_head(0, n, out),
+        (None, Some(n)) => write_head(1, (!n).cast_unsigned(), out),
+        (None, None) => write_float(number.as_f64().unwrap_or_default(), out),
+    }
+}
+
+/// A major type and its argument, which takes as few bytes as it can.
+fn write_head(major: u8, argument: u64, out: &mut Vec<u8>) {
+    let major = major << 5;
+    if let Ok(n) = u8::try_from(argument) {
+        match n {
+            0..=23 => out.push(major | n),
+            _ => out.extend([major | 24, n]),
+        }
+    } else if let Ok(n) = u16::try_from(argument) {
+        out.push(major | 25);
+        out.extend(n.to_be_bytes());
+    } else if let Ok(n) = u32::try_from(argument) {
+        out.push(major | 26);
+        out.extend(n.to_be_bytes());
+    } else {
+        out.push(major | 27);
+        out.extend(argument.to_be_bytes());
+    }
+}
+
+/// A float in the fewest bytes that hold it.
+fn write_float(float: f64, out: &mut Vec<u8>) {
+    let single: f32 = float.to_string().parse().unwrap_or(f32::NAN);
+    if f64::from(single).to_bits() != float.to_bits() {
+        out.push(0xfb);
+        return out.extend(float.to_be_bytes());
+    }
+    match to_half(single) {
+        Some(bits) => {
+            out.push(0xf9);
+            out.extend(bits.to_be_bytes());
+        }
+        None => {
+            out.push(0xfa);
+            out.extend(single.to_be_bytes());
+        }
+    }
+}
+
+/// The float of 2 bytes that is that float.
+fn to_half(float: f32) -> Option<u16> {
+    let bits = float.to_bits();
+    let sign = u16::try_from(bits >> 31).ok()? << 15;
+    let (exponent, fraction) = (i32::try_from(bits >> 23 & 0xff).ok()?, bits & 0x7f_ffff);
+    // One of 2 bytes has an exponent from -14 on, and below that fewer digits.
+    let exponent = exponent.saturating_sub(127);
+    let magnitude = match exponent {
+        _ if float == 0.0 => 0,
+        -14..=15 if fraction.trailing_zeros() >= 13 => {
+            u32::try_from(exponent.saturating_add(15)).ok()? << 10 | fraction >> 13
+        }
+        -24..=-15 => {
+            let shift = u32::try_from((-1i32).saturating_sub(exponent)).ok()?;
+            let digits = fraction | 0x80_0000;
+            if digits.trailing_zeros() < shift {
+                return None;
+            }
+            digits >> shift
+        }
+        _ => return None,
+    };
+    Some(sign | u16::try_from(magnitude).ok()?)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -164,6 +301,40 @@ mod tests {
         assert_eq!(decode(&bytes.concat()).unwrap(), due);
         assert_eq!(decode(&[0x1b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]).unwrap(), json!(u64::MAX));
         assert_eq!(decode(&[0x3b, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]).unwrap(), json!(i64::MIN));
+    }
+
+    #[test]
+    fn what_is_written_is_as_short_as_can_be_and_reads_back() {
+        for (value, due) in [
+            (json!({"v": 23}), &[0xa1, 0x41, b'v', 0x17][..]),
+            (json!({"v": 24}), &[0xa1, 0x41, b'v', 0x18, 24]),
+            (json!({"v": -257}), &[0xa1, 0x41, b'v', 0x39, 1, 0]),
+            (json!({"v": 65536}), &[0xa1, 0x41, b'v', 0x1a, 0, 1, 0, 0]),
+            (json!({"v": 1.5}), &[0xa1, 0x41, b'v', 0xf9, 0x3e, 0]),
+            (json!({"v": 100_000.0}), &[0xa1, 0x41, b'v', 0xfa, 0x47, 0xc3, 0x50, 0]),
+            (json!({"bb": null, "c": true}), &[0xa2, 0x41, b'c', 0xf5, 0x42, b'b', b'b', 0xf6]),
+        ] {
+            let bytes = encode(value.as_object().unwrap());
+            assert_eq!(bytes[3..], *due, "{value}");
+            assert_eq!(decode(&bytes), Ok(value));
+        }
+    }
+
+    #[test]
+    fn every_half_is_written_as_itself() {
+        for bits in 0..=u16::MAX {
+            let float = half(bits);
+            if float.is_finite() {
+                let mut out = Vec::new();
+                write_float(float, &mut out);
+                assert_eq!(out, [&[0xf9][..], &bits.to_be_bytes()].concat(), "{float}");
+            }
+        }
+        for float in [0.1f32, 65520.0, 1e30, f32::MIN_POSITIVE, 2f32.powi(-25), 1.0 + 2f32.powi(-11)] {
+            let mut out = Vec::new();
+            write_float(float.into(), &mut out);
+            assert_eq!(out, [&[0xfa][..], &float.to_be_bytes()].concat(), "{float}");
+        }
     }
 
     #[test]

@@ -24,20 +24,27 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
-use super::decode::{Encoding, NoObject, Object};
-use super::key::{KeyKind, PREFIXES};
+use super::decode::{Encoding, Glance, NoObject, Object};
+use super::key::{KeyKind, PREFIXES, prefix_of};
 use super::resource::{self, Resource};
 use super::serve::serve;
 use super::table::PrinterColumn;
+use super::times::{renewed, written};
 use crate::etcd::KeyRange;
 use crate::io::Window;
+use crate::io::parallel::map_chunks;
 use crate::store::{EventKind, KeyState, OwnedKeyValue, View};
 use crate::words::error::Result;
 
 /// Definitions of custom resources that are read; a cluster has some hundreds.
 const DEFINITIONS: usize = 10_000;
+
+/// Keys that are looked at together, and of these so many on one core.
+const BATCH: usize = 16_384;
+const CHUNK: usize = 512;
 
 /// The objects of a keyspace.
 pub struct Cluster<'v> {
@@ -47,6 +54,8 @@ pub struct Cluster<'v> {
     /// Of custom resources: by group, kind and version.
     schemas: BTreeMap<(String, String, String), Value>,
     columns: BTreeMap<(String, String, String), Vec<PrinterColumn>>,
+    /// Fields that custom resources can be selected by: by group and plural.
+    selectable: BTreeMap<(String, String), Vec<String>>,
     /// Those of which the status is written apart.
     with_status: BTreeSet<(String, String, String)>,
 }
@@ -121,7 +130,7 @@ pub struct KindsReport {
 
 impl<'v> Cluster<'v> {
     /// Reads which custom resources there are. Objects lie behind `prefix`, or where they are found: behind one of
-    /// [`PREFIXES`] or what else stands before `/namespaces/default`.
+    /// [`PREFIXES`](super::key::PREFIXES) or what else stands before `/namespaces/default`.
     ///
     /// # Errors
     /// [`Error::Damaged`](crate::Error::Damaged) when pages cannot be read.
@@ -137,6 +146,7 @@ impl<'v> Cluster<'v> {
             resources,
             schemas: BTreeMap::new(),
             columns: BTreeMap::new(),
+            selectable: BTreeMap::new(),
             with_status: BTreeSet::new(),
         };
         let mut found = Vec::new();
@@ -160,6 +170,13 @@ impl<'v> Cluster<'v> {
             let Some(name) = version.get("name").and_then(Value::as_str) else { continue };
             let key = (resource.group.clone(), resource.kind.clone(), name.to_owned());
             self.columns.insert(key.clone(), PrinterColumn::of_version(version));
+            let fields = version.get("selectableFields").and_then(Value::as_array).into_iter().flatten();
+            let paths = fields.filter_map(|field| field.get("jsonPath").and_then(Value::as_str));
+            let paths = paths.map(|path| path.strip_prefix('.').unwrap_or(path).to_owned());
+            self.selectable
+                .entry((resource.group.clone(), resource.plural.clone()))
+                .or_default()
+                .extend(paths);
             if version.pointer("/subresources/status").is_some() {
                 self.with_status.insert(key.clone());
             }
@@ -181,6 +198,47 @@ impl<'v> Cluster<'v> {
         &self.resources
     }
 
+    /// What stands before the keys of objects.
+    #[must_use]
+    pub fn prefixes(&self) -> &[String] {
+        &self.prefixes
+    }
+
+    /// Learns a custom resource by a definition that is not in the keyspace.
+    #[cfg(feature = "fs")]
+    pub(crate) fn learn(&mut self, mut definition: Object) {
+        serve(&mut definition, 0, None);
+        self.define(&Value::Object(definition.json));
+    }
+
+    /// Whether an object's kind is known in its version: one of Kubernetes' own, or as it is defined.
+    #[must_use]
+    pub fn knows(&self, object: &Object) -> bool {
+        self.columns.contains_key(&kind_of(object))
+            || super::schema::schema().kind(&object.api_version, &object.kind).is_some()
+    }
+
+    /// The newest time in it: that a Lease was renewed at, or if none can be read that an object was written at.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`](crate::Error::Damaged) when pages cannot be read.
+    pub fn newest_time(&self) -> Result<Option<Timestamp>> {
+        let mut newest = None;
+        if let Some(leases) = self.resource("leases.coordination.k8s.io") {
+            self.each(&Scope::of(leases), &mut |item| {
+                newest = newest.max(renewed(&item.kv.key, &item.kv.value));
+                ControlFlow::Continue(())
+            })?;
+        }
+        if newest.is_none() {
+            self.each(&Scope::default(), &mut |item| {
+                newest = newest.max(written(&item.kv.value, true));
+                ControlFlow::Continue(())
+            })?;
+        }
+        Ok(newest)
+    }
+
     /// The resource that is called so.
     #[must_use]
     pub fn resource(&self, word: &str) -> Option<&Resource> {
@@ -193,6 +251,24 @@ impl<'v> Cluster<'v> {
         KeyKind::parse(key, &self.prefixes)
     }
 
+    /// The keys that an object of a resource may lie under: one behind each prefix.
+    pub fn keys_of(
+        &self,
+        resource: &Resource,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> impl Iterator<Item = String> {
+        let namespace = namespace.map_or_else(String::new, |namespace| format!("{namespace}/"));
+        let path = format!("{}/{namespace}{name}", resource.path());
+        self.prefixes.iter().map(move |prefix| format!("{prefix}/{path}"))
+    }
+
+    /// What the keys of objects begin with.
+    #[must_use]
+    pub fn prefixes(&self) -> &[String] {
+        &self.prefixes
+    }
+
     /// The object as an API server would answer it.
     pub fn serve(&self, object: &mut Object, mod_revision: i64) {
         let schema = if self.schemas.is_empty() { None } else { self.schemas.get(&kind_of(object)) };
@@ -203,6 +279,13 @@ impl<'v> Cluster<'v> {
     #[must_use]
     pub fn columns(&self, object: &Object) -> Option<&[PrinterColumn]> {
         self.columns.get(&kind_of(object)).map(Vec::as_slice)
+    }
+
+    /// The fields that its definition lets a custom resource be selected by, beside name and namespace; `None` for one
+    /// of Kubernetes' own.
+    #[must_use]
+    pub fn selectable_fields(&self, resource: &Resource) -> Option<&[String]> {
+        self.selectable.get(&(resource.group.clone(), resource.plural.clone())).map(Vec::as_slice)
     }
 
     /// Whether a server takes the object's status from those only who write nothing else: of a custom resource by its
@@ -337,46 +420,61 @@ impl<'v> Cluster<'v> {
     /// [`Error::Damaged`](crate::Error::Damaged) when pages cannot be read.
     pub fn kinds(&self) -> Result<KindsReport> {
         let (mut report, mut rows) = (KindsReport::default(), BTreeMap::new());
-        let mut window = Window::scattered();
-        for state in self.view.keys(KeyRange::all()).with_deleted() {
-            let state = state?;
+        let mut states = self.view.keys(KeyRange::all()).with_deleted().fuse();
+        loop {
+            let batch = states.by_ref().take(BATCH).collect::<Result<Vec<_>>>()?;
+            if batch.is_empty() {
+                break;
+            }
+            for part in map_chunks(&batch, CHUNK, |states| self.kinds_of(states)) {
+                let part = part?;
+                report.bookkeeping = report.bookkeeping.saturating_add(part.bookkeeping);
+                report.other = report.other.saturating_add(part.other);
+                report.misplaced = report.misplaced.saturating_add(part.misplaced);
+                part.kinds.into_iter().for_each(|row| add_row(&mut rows, row));
+            }
+        }
+        Ok(KindsReport { kinds: merged(rows.into_values()), ..report })
+    }
+
+    /// The kinds of some keys.
+    fn kinds_of(&self, states: &[KeyState]) -> Result<KindsReport> {
+        let (mut report, mut rows, mut window) = (KindsReport::default(), Rows::new(), Window::scattered());
+        for state in states {
             let key = match self.key(&state.key) {
                 KeyKind::Object(key) => key,
-                KeyKind::Bookkeeping(_) => {
-                    report.bookkeeping = report.bookkeeping.saturating_add(u64::from(!state.deleted));
-                    continue;
-                }
-                KeyKind::Other => {
-                    report.other = report.other.saturating_add(u64::from(!state.deleted));
+                other => {
+                    let own = matches!(other, KeyKind::Bookkeeping(_));
+                    let sum = if own { &mut report.bookkeeping } else { &mut report.other };
+                    *sum = sum.saturating_add(u64::from(!state.deleted));
                     continue;
                 }
             };
-            let resource = self.resources.iter().find(|resource| {
-                resource.plural == key.resource
-                    && if resource.group_in_key {
-                        key.group == Some(&resource.group)
-                    } else {
-                        key.group.is_none()
-                    }
-            });
+            let resource = self.resources.iter().find(|resource| resource.holds(&key));
             let mut row = KindReport { resource: key.resource.to_owned(), ..KindReport::default() };
             row.group = key.group.or(resource.map(|r| &*r.group)).unwrap_or_default().to_owned();
             row.kind = resource.map_or_else(String::new, |resource| resource.kind.clone());
             row.namespaced = resource.map_or(key.namespace.is_some(), |resource| resource.namespaced);
             if !state.deleted {
-                let misplaced = self.view.value(&state, &mut window, |value| row.look(value, &key))?;
+                let misplaced = self.view.value(state, &mut window, |value| row.look(value, &key))?;
                 report.misplaced = report.misplaced.saturating_add(u64::from(misplaced));
             }
             row.stored_versions = state.revisions;
             row.bytes = state.bytes;
-            let at = (row.resource.clone(), row.group.clone(), row.version.clone(), row.kind.clone());
-            match rows.get_mut(&at) {
-                None => drop(rows.insert(at, row)),
-                Some(sum) => KindReport::add(sum, row),
-            }
+            add_row(&mut rows, row);
         }
-        report.kinds = merged(rows.into_values());
-        Ok(report)
+        Ok(KindsReport { kinds: rows.into_values().collect(), ..report })
+    }
+}
+
+/// By resource, group, version and kind.
+type Rows = BTreeMap<(String, String, String, String), KindReport>;
+
+fn add_row(rows: &mut Rows, row: KindReport) {
+    let at = (row.resource.clone(), row.group.clone(), row.version.clone(), row.kind.clone());
+    match rows.get_mut(&at) {
+        None => drop(rows.insert(at, row)),
+        Some(sum) => KindReport::add(sum, row),
     }
 }
 
@@ -388,15 +486,15 @@ impl KindReport {
     /// Looks at a live object; whether it says that it is of another place.
     fn look(&mut self, value: &[u8], key: &super::key::ObjectKey<'_>) -> bool {
         self.objects = 1;
-        let encoding = match Object::decode(value) {
-            Ok(object) => {
-                self.group = object.group().to_owned();
-                self.version = object.version().to_owned();
-                self.kind.clone_from(&object.kind);
-                let unknown = !object.known || object.unknown.iter().any(|field| !field.is_empty());
-                self.unknown_fields = u64::from(unknown);
-                self.encodings.insert(object.encoding.name().to_owned(), 1);
-                return !key.agrees(&object);
+        let encoding = match Glance::of(value) {
+            Ok(glance) => {
+                self.group = glance.group().to_owned();
+                self.version = glance.version().to_owned();
+                self.unknown_fields = u64::from(glance.unknown);
+                self.encodings.insert(glance.encoding.name().to_owned(), 1);
+                let agrees = key.is_of(glance.group(), &glance.namespace, &glance.name);
+                self.kind = glance.kind;
+                return !agrees;
             }
             Err(NoObject::Encrypted(encrypted)) => format!("encrypted ({})", encrypted.provider),
             Err(NoObject::Other) => "other".to_owned(),
@@ -443,17 +541,14 @@ fn merged(rows: impl Iterator<Item = KindReport>) -> Vec<KindReport> {
     merged
 }
 
-/// The prefixes that objects lie behind. Every cluster has the namespace `default`.
+/// The prefixes that objects lie behind.
 fn detect(view: View<'_>) -> Result<Vec<String>> {
     let mut found: Vec<String> = Vec::new();
     for state in view.keys(KeyRange::all()) {
         let state = state?;
-        let Ok(key) = std::str::from_utf8(&state.key) else { continue };
-        let known = PREFIXES
-            .iter()
-            .find(|prefix| key.strip_prefix(**prefix).is_some_and(|rest| rest.starts_with('/')));
-        let prefix = known.copied().or_else(|| key.strip_suffix("/namespaces/default"));
-        if let Some(prefix) = prefix.filter(|prefix| !found.iter().any(|known| known == prefix)) {
+        if let Some(prefix) =
+            prefix_of(&state.key).filter(|prefix| !found.iter().any(|known| known == prefix))
+        {
             found.push(prefix.to_owned());
         }
     }

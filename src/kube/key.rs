@@ -100,10 +100,24 @@ impl<'k> ObjectKey<'k> {
     /// An object without a name says nothing.
     #[must_use]
     pub fn agrees(&self, object: &Object) -> bool {
-        let group = self.group.is_none_or(|group| group == object.group());
-        object.name().is_empty()
-            || group && object.name() == self.name && object.namespace() == self.namespace.unwrap_or_default()
+        self.is_of(object.group(), object.namespace(), object.name())
     }
+
+    /// The same of what an object says.
+    #[must_use]
+    pub fn is_of(&self, group: &str, namespace: &str, name: &str) -> bool {
+        let same_group = self.group.is_none_or(|own| own == group);
+        name.is_empty() || same_group && name == self.name && namespace == self.namespace.unwrap_or_default()
+    }
+}
+
+/// The prefix that a key is behind, if it is one of [`PREFIXES`], or the key is that of the namespace `default`, which
+/// every cluster has.
+#[must_use]
+pub fn prefix_of(key: &[u8]) -> Option<&str> {
+    let key = std::str::from_utf8(key).ok()?;
+    let behind = |prefix: &&str| key.strip_prefix(*prefix).is_some_and(|rest| rest.starts_with('/'));
+    PREFIXES.into_iter().find(behind).or_else(|| key.strip_suffix("/namespaces/default"))
 }
 
 /// Where the objects of a resource lie behind the prefix, as `services/specs`.

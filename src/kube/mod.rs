@@ -4,12 +4,17 @@
 //! |---|---|
 //! | [`envelope`] | what a value is; what is around an object that is stored as protobuf |
 //! | [`decode`], [`cbor`] | a value to the object it is |
+//! | [`encode`] | an object to the value that an API server stores |
 //! | [`json`], [`yaml`] | an object as kubectl prints it |
 //! | [`extract`] | objects one by one, as they were or for another cluster |
 //! | [`cluster`], [`resource`] | the objects of a keyspace; what kinds are called and where they lie |
-//! | [`key`] | the key that an object is stored under |
-//! | [`selector`], [`secret`] | which labels are wanted; what is not shown of a Secret |
+//! | [`key`], [`places`] | the key that an object is stored under; where objects lie in a keyspace |
+//! | [`selector`], [`fields`], [`secret`] | which labels and fields are wanted; what is not shown of a Secret |
+//! | [`jsonpath`], [`custom`], [`order`] | templates, columns and the order of objects that a user asks for |
 //! | [`serve`] | what an API server changes in an object before it answers |
+//! | [`version`] | which Kubernetes wrote a keyspace, and in what version it answers |
+//! | [`sizes`] | what the bytes of a cluster are |
+//! | [`changes`] | what differs between objects, keyspaces and versions |
 //! | [`table`] | objects as the lines of a table, as kubectl prints them |
 //! | [`schema`] | the fields of every message, and which kind is which message |
 //! | [`times`] | when an object was written at the earliest, and when a Lease was renewed, as its value tells |
@@ -33,19 +38,28 @@
 //! Source: `k8s.io/apimachinery/pkg/runtime/serializer/{protobuf,cbor}`, `k8s.io/apiserver/pkg/storage/value`.
 
 pub mod cbor;
+pub mod changes;
 pub mod cluster;
+pub mod custom;
 pub mod decode;
+pub mod encode;
 pub mod envelope;
 pub mod extract;
+pub mod fields;
 pub mod json;
+pub mod jsonpath;
 pub mod key;
 #[cfg(feature = "yaml")]
 pub mod manifest;
+pub mod order;
+pub mod places;
 pub mod resource;
 pub mod schema;
 pub mod secret;
 pub mod selector;
 pub mod serve;
+pub mod sizes;
 pub mod table;
 pub mod times;
+pub mod version;
 pub mod yaml;

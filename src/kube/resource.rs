@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::key::stored_as;
+use super::key::{ObjectKey, stored_as};
 use super::schema::schema;
 
 /// Kubernetes' short names, by resource.
@@ -85,6 +85,14 @@ impl Resource {
         } else {
             stored_as(&self.plural).to_owned()
         }
+    }
+
+    /// Whether what lies under a key is one of its objects, as far as the key tells, which has no group of Kubernetes'
+    /// own.
+    #[must_use]
+    pub fn holds(&self, key: &ObjectKey<'_>) -> bool {
+        let group = self.group_in_key.then_some(&*self.group);
+        self.plural == key.resource && key.group == group
     }
 
     /// As kubectl prints it before a name: `deployment.apps`.

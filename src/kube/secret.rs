@@ -12,6 +12,9 @@ use crate::codec::checksum::{hex, sha256};
 /// What `kubectl apply` was given, data and all.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
+/// What stands in the place of a secret begins with it.
+pub const REDACTED_PREFIX: &str = "<redacted len:";
+
 /// Puts length and hash in the place of a secret.
 #[derive(Debug, Clone)]
 pub struct Redactor {
@@ -63,7 +66,7 @@ impl Redactor {
 
     fn mark(&self, secret: &[u8]) -> String {
         let hash = hex(&sha256(&[&self.key, secret].concat()));
-        format!("<redacted len:{} sha256:{}>", secret.len(), hash.get(..16).unwrap_or(&hash))
+        format!("{REDACTED_PREFIX}{} sha256:{}>", secret.len(), hash.get(..16).unwrap_or(&hash))
     }
 }
 

@@ -1,4 +1,6 @@
-//! Label selectors, as kubectl's `-l` takes them: `app=web,tier!=db,env in (a,b),!legacy`.
+//! Label selectors, as kubectl's `-l` takes them: `app=web,tier!=db,env in (a,b),!legacy,tries>3`.
+//!
+//! Source: `k8s.io/apimachinery/pkg/labels/selector.go`.
 
 use serde_json::Value;
 
@@ -21,6 +23,9 @@ enum Test {
     NotIn(Vec<String>),
     Exists,
     Absent,
+    /// True of what is a whole number and more.
+    More(i64),
+    Less(i64),
 }
 
 impl LabelSelector {
@@ -62,21 +67,42 @@ impl LabelSelector {
                 Test::NotIn(values) => !among(values),
                 Test::Exists => label.is_some(),
                 Test::Absent => label.is_none(),
+                Test::More(than) => number(label).is_some_and(|label| label > *than),
+                Test::Less(than) => number(label).is_some_and(|label| label < *than),
             }
         })
     }
 }
 
+fn number(label: Option<&str>) -> Option<i64> {
+    label?.parse().ok()
+}
+
+/// As long as the name of a label, or its value, may be; and the domain before a name.
+const MAX_NAME: usize = 63;
+const MAX_DOMAIN: usize = 253;
+
+/// A name that begins and ends with a letter or a digit.
+fn is_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let ends = |c: char| c.is_ascii_alphanumeric();
+    name.len() <= MAX_NAME && name.starts_with(ends) && name.ends_with(ends) && name.chars().all(plain)
+}
+
+/// The name of a label, with a domain before it or without.
+fn is_key(key: &str) -> bool {
+    let Some((domain, name)) = key.split_once('/') else { return is_name(key) };
+    let ends = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let part = |part: &str| {
+        part.starts_with(ends) && part.ends_with(ends) && part.chars().all(|c| ends(c) || c == '-')
+    };
+    domain.len() <= MAX_DOMAIN && domain.split('.').all(part) && is_name(name)
+}
+
 impl Requirement {
     fn parse(part: &str) -> Option<Requirement> {
-        let key = |key: &str| {
-            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
-            (!key.is_empty() && key.chars().all(plain)).then(|| key.to_owned())
-        };
-        let value = |value: &str| {
-            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-            value.chars().all(plain).then(|| value.to_owned())
-        };
+        let key = |key: &str| is_key(key).then(|| key.to_owned());
+        let value = |value: &str| (value.is_empty() || is_name(value)).then(|| value.to_owned());
         if let Some(absent) = part.strip_prefix('!') {
             return Some(Requirement { key: key(absent.trim())?, test: Test::Absent });
         }
@@ -96,6 +122,12 @@ impl Requirement {
         };
         if let Some(parts) = part.split_once("!=") {
             return equal(parts, Test::NotIn);
+        }
+        if let Some(at) = part.find(['>', '<']) {
+            let (name, rest) = part.split_at_checked(at)?;
+            let than = value(rest.get(1..)?.trim())?.parse().ok()?;
+            let test = if rest.starts_with('>') { Test::More(than) } else { Test::Less(than) };
+            return Some(Requirement { key: key(name.trim())?, test });
         }
         match part.split_once("==").or_else(|| part.split_once('=')) {
             Some(parts) => equal(parts, Test::In),

@@ -193,11 +193,11 @@ fn in_its_place(
     dest.finish_after(&old, page_size.saturating_mul(METAS))
 }
 
-fn changed(source: &Source) -> Error {
+pub(super) fn changed(source: &Source) -> Error {
     Error::unreadable(source.path(), Cause::changed("changed while it was read; nothing was kept"))
 }
 
-fn refuse_locked(source: &Source) -> Result<()> {
+pub(super) fn refuse_locked(source: &Source) -> Result<()> {
     if source.flock() == Lock::Held { Err(in_use(source)) } else { Ok(()) }
 }
 
@@ -219,7 +219,7 @@ fn unused_log(db: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Verifies the source, which must be whole.
-fn whole(source: &Source, sealing: bool, monitor: &dyn Monitor) -> Result<Verification> {
+pub(super) fn whole(source: &Source, sealing: bool, monitor: &dyn Monitor) -> Result<Verification> {
     let closeness = Closeness { sealing, ..Closeness::default() };
     let verification = verify_file(source, Level::Mvcc, closeness, monitor)?;
     refuse_damage(&verification.findings, false)?;

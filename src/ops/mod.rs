@@ -9,6 +9,9 @@ pub mod defrag;
 #[cfg(feature = "fs")]
 pub mod fold;
 pub mod inspect;
+#[cfg(feature = "fs")]
+pub mod kube_edit;
+mod live_keys;
 mod log_fault;
 #[cfg(feature = "fs")]
 mod overlap;
@@ -27,6 +30,8 @@ pub use copy::{CopyOptions, CopyReport, copy};
 #[cfg(feature = "fs")]
 pub use defrag::{DefragOptions, DefragReport, defrag};
 pub use inspect::{InspectOptions, InspectReport, inspect};
+#[cfg(feature = "fs")]
+pub use kube_edit::{KubeEdit, KubeEditOptions, KubeEditReport, kube_edit};
 #[cfg(feature = "fs")]
 pub use rank::{RankOptions, RankReport, rank};
 #[cfg(feature = "fs")]

@@ -9,70 +9,7 @@
 
 use std::fmt;
 
-/// How bad a finding is. The order is the order of badness.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Worth knowing, nothing is wrong.
-    Note,
-    /// etcd would cope, a person should look.
-    Warning,
-    /// Data is lost or wrong.
-    Damage,
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Severity::Note => "note",
-            Severity::Warning => "warning",
-            Severity::Damage => "damage",
-        })
-    }
-}
-
-/// What a verification can check, from the shallowest on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// What kind of file it is, both meta pages, its length, the form of its trailer.
-    Identity,
-    /// SHA-256 of the payload against the trailer.
-    Bytes,
-    /// Every page of every tree.
-    Pages,
-    /// The keyspace's history and what the other buckets say, against each other.
-    Mvcc,
-    /// The write-ahead log and raft snapshots, against the database. Directories only.
-    Wal,
-    /// What a restore would refuse.
-    Restore,
-}
-
-impl Level {
-    /// All of them, shallowest first.
-    pub const ALL: [Level; 6] =
-        [Level::Identity, Level::Bytes, Level::Pages, Level::Mvcc, Level::Wal, Level::Restore];
-
-    /// Its name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Level::Identity => "identity",
-            Level::Bytes => "bytes",
-            Level::Pages => "pages",
-            Level::Mvcc => "mvcc",
-            Level::Wal => "wal",
-            Level::Restore => "restore",
-        }
-    }
-
-    /// The level that a finding belongs to.
-    #[must_use]
-    pub fn of(code: Code) -> Level {
-        code.level()
-    }
-}
+pub use super::level::{Level, Severity};
 
 macro_rules! codes {
     ($(
@@ -144,6 +81,14 @@ macro_rules! codes {
             }
         }
     };
+}
+
+impl Level {
+    /// The level that a finding belongs to.
+    #[must_use]
+    pub fn of(code: Code) -> Level {
+        code.level()
+    }
 }
 
 impl Code {
@@ -479,6 +424,35 @@ codes! {
         "Members of one cluster hold different keys at the same revision.",
         "The corruption check, if it is on, raises the alarm CORRUPT; without it each member goes on answering from what it has.",
         "Compare the keys that are named, take the member that is right, and make the others anew from it.";
+    // ---- Kubernetes objects --------------------------------------------------------------------------------------
+    ObjectUndecodable, "object-undecodable", Damage, Objects,
+        "A value begins as a Kubernetes object, in protobuf, JSON or CBOR, and cannot be one.",
+        "etcd takes no notice; the API server fails to list that kind at all, with an error that may name the key.",
+        "Take that key's value from another backup or an earlier revision (`coldbolt history`); deleting the key lets the API server list the rest.";
+    ObjectForeign, "object-foreign", Warning, Objects,
+        "A value at a key where an API server keeps an object is none: no protobuf, JSON or CBOR of Kubernetes, and not encrypted.",
+        "etcd takes no notice; the API server fails to list what lies beside it if it is a kind that it serves.",
+        "Find out who wrote that key: `coldbolt get` shows it, `coldbolt history` its earlier versions.";
+    ObjectMisplaced, "object-misplaced", Warning, Objects,
+        "An object says another group, kind, namespace or name than the key that it is stored under.",
+        "etcd takes no notice; the API server finds the object by the key, and answers with what the object says.",
+        "The object is what counts: see what it says with `coldbolt kube get`, and whether one is at its own key too.";
+    ObjectUidTwice, "object-uid-twice", Warning, Objects,
+        "Two objects have the same uid, which an API server gives once.",
+        "etcd takes no notice; the garbage collector of Kubernetes takes them for one object, and may delete what either owns.",
+        "One of the two was written past the API server: find out which is the copy, and make it anew through the API.";
+    ObjectOwnerGone, "object-owner-gone", Note, Objects,
+        "An object has an owner that is not in the file.",
+        "The garbage collector of Kubernetes deletes such an object, if all its owners are gone; a snapshot may have been taken before it did.",
+        "Nothing, unless the owner is wanted back: restored by itself it gets another uid, and what it owned is deleted.";
+    ObjectNamespaceGone, "object-namespace-gone", Note, Objects,
+        "Objects are in a namespace that is not in the file.",
+        "The API server still answers them, and nothing cleans them up.",
+        "Create the namespace again, or delete them, on the cluster that was restored.";
+    ObjectUnknownFields, "object-unknown-fields", Note, Objects,
+        "An object is of a kind, or has fields, that no Kubernetes known here has: a newer one wrote it, or it was built with other types.",
+        "The API server that knows them reads them; another one drops them when it writes the object.",
+        "Nothing; but a restore belongs under an API server that is not older than the one that wrote the file.";
     // ---- raft snapshots ------------------------------------------------------------------------------------------
     SnapCrc, "snap-crc", Damage, Wal,
         "A raft snapshot file's checksum does not match its content.",

@@ -71,12 +71,20 @@ pub enum Hint {
     Fold,
     /// Leave out so many bytes at the front.
     CutFront(u64),
+    /// The kinds that a file has can be listed.
+    ListKinds,
+    /// Say in which namespace.
+    Namespace,
+    /// Say what stands before the keys of objects.
+    EtcdPrefix,
+    /// Print the object with its secrets.
+    ShowSecrets,
 }
 
 impl Hint {
     /// One of each, for who says them in words and must have words for all.
     #[doc(hidden)]
-    pub const ALL: [Hint; 33] = [
+    pub const ALL: [Hint; 37] = [
         Hint::DumpWal,
         Hint::ShowRaftSnapshot,
         Hint::Inspect,
@@ -110,6 +118,10 @@ impl Hint {
         Hint::OlderBaseOrEndElsewhere,
         Hint::Fold,
         Hint::CutFront(7),
+        Hint::ListKinds,
+        Hint::Namespace,
+        Hint::EtcdPrefix,
+        Hint::ShowSecrets,
     ];
 }
 
@@ -188,6 +200,10 @@ mod tests {
             Hint::OlderBaseOrEndElsewhere => 30,
             Hint::Fold => 31,
             Hint::CutFront(_) => 32,
+            Hint::ListKinds => 33,
+            Hint::Namespace => 34,
+            Hint::EtcdPrefix => 35,
+            Hint::ShowSecrets => 36,
         }
     }
 

@@ -228,6 +228,16 @@ pub enum Refusal {
         /// Why not.
         why: String,
     },
+    /// An object of Kubernetes cannot be changed like this.
+    #[error("{object}: {why}")]
+    NotEditable {
+        /// The object, by kind and name.
+        object: Told,
+        /// Why not, without a value of it.
+        why: Told,
+        /// What helps.
+        hint: Option<Hint>,
+    },
     /// There is a trailer already.
     #[error("{file}: ends with a trailer already")]
     Sealed {
@@ -396,6 +406,7 @@ impl Refusal {
             Refusal::RulesUnknown { .. } => Some(Hint::EtcdVersion),
             Refusal::VersionUnknown { .. } => Some(Hint::TargetVersion),
             Refusal::LastVoter { .. } => Some(Hint::Promote),
+            Refusal::NotEditable { hint, .. } => *hint,
             Refusal::Sealed { .. } => Some(Hint::Unseal),
             Refusal::NothingToCheck { log_beside: true, .. } => Some(Hint::CopyFirst),
             Refusal::NothingToCheck { .. } => Some(Hint::SkipHashCheck),

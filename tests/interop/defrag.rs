@@ -109,7 +109,7 @@ fn started_meanwhile(version: &str) {
     (0..20).for_each(|n| drop(server.ctl(&["put", &format!("k{n}"), "before"])));
     let data = server.home().join("data");
     let db = server.stop();
-    // -D: the command is our child, and strace its grandchild, which ends the delay when it is told to leave.
+    // -D: the command is our child, and strace its grandchild: when that is killed, the delay is over.
     let traced = traced.args(["-D", "-o", "/dev/null"]);
     let traced = traced.args(["-e", "trace=rename", "-e", "inject=rename:delay_enter=300000000"]);
     let mut ours = traced.arg(binary()).args(["defrag", "--data-dir"]).arg(&data).spawn().unwrap();
@@ -131,7 +131,7 @@ fn started_meanwhile(version: &str) {
         let status = fs::read_to_string(format!("/proc/{}/status", ours.id())).unwrap();
         let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:")).unwrap();
         let tracer = rustix::process::Pid::from_raw(tracer.trim().parse().unwrap()).unwrap();
-        rustix::process::kill_process(tracer, rustix::process::Signal::TERM).unwrap();
+        rustix::process::kill_process(tracer, rustix::process::Signal::KILL).unwrap();
     });
     assert!(log.contains("invalid database"), "etcd {version}:\n{log}");
     assert!(ours.wait().unwrap().success());

@@ -9,7 +9,7 @@ use serde_json::Value;
 use support::run::Run;
 use support::{Input, coldbolt, fixture};
 
-fn snapshot(dir: &Path, name: &str) -> Input {
+pub fn snapshot(dir: &Path, name: &str) -> Input {
     let mut bytes = Vec::new();
     let packed = File::open(fixture(&format!("kube/{name}/snapshot.db.gz"))).unwrap();
     GzDecoder::new(packed).read_to_end(&mut bytes).unwrap();

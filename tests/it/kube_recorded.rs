@@ -13,14 +13,16 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use coldbolt::io::Source;
 use coldbolt::kube::cluster::Cluster;
-use coldbolt::kube::decode::{NoObject, Object};
+use coldbolt::kube::decode::{Glance, NoObject, Object};
 use coldbolt::kube::json::{self, Layout};
 use coldbolt::kube::serve::hide_managed_fields;
 use coldbolt::kube::yaml;
 use coldbolt::store::{EventKind, Store, StoreOptions};
 use coldbolt::words::monitor::Quiet;
 use flate2::read::GzDecoder;
+use rayon::prelude::*;
 use serde_json::Value;
+pub use support::compared::Compared;
 use support::{Input, coldbolt, fixture};
 
 const AS_STORED: Layout = Layout { indent: false, sorted: false };
@@ -44,44 +46,15 @@ pub fn unpacked(path: &Path) -> Vec<u8> {
     bytes
 }
 
-/// What differs, by name; and how many were compared.
-#[derive(Default)]
-pub struct Compared {
-    equal: usize,
-    differ: Vec<String>,
-}
-
-impl Compared {
-    pub fn take(&mut self, name: &str, ours: &str, due: &str) {
-        if ours == due {
-            self.equal += 1;
-            return;
-        }
-        let at = ours.bytes().zip(due.bytes()).take_while(|(a, b)| a == b).count();
-        let around = |text: &str| {
-            let range = at.saturating_sub(60).min(text.len())..(at + 80).min(text.len());
-            String::from_utf8_lossy(&text.as_bytes()[range]).into_owned()
-        };
-        self.differ.push(format!(
-            "{name} at byte {at}:\n  ours {:?}\n  due  {:?}",
-            around(ours),
-            around(due)
-        ));
-    }
-
-    pub fn judge(self, what: &str, at_least: usize) {
-        let Compared { equal, differ } = self;
-        eprintln!("{what}: {equal} equal, {} differ", differ.len());
-        assert!(differ.is_empty(), "{what}: {} differ:\n{}", differ.len(), differ.join("\n"));
-        assert!(equal >= at_least, "{what}: only {equal} compared");
-    }
-}
-
 /// The object as it is stored, or the prefix of what is encrypted.
 fn decoded(value: &[u8]) -> String {
     match Object::decode(value) {
         Ok(object) => {
             assert!(object.known && object.unknown.is_empty() && object.remarks.is_empty(), "{object:?}");
+            let glance = Glance::of(value).unwrap();
+            let (name, namespace) = (object.name().to_owned(), object.namespace().to_owned());
+            let Object { encoding, api_version, kind, .. } = object.clone();
+            assert_eq!(glance, Glance { encoding, api_version, kind, name, namespace, unknown: false });
             json::object_text(&object.json, AS_STORED)
         }
         Err(NoObject::Encrypted(by)) => format!("k8s:enc:{}:{}:{}:", by.provider, by.version, by.name),
@@ -110,7 +83,7 @@ fn objects_of_every_kind_decode_as_gos_own_types_decode_them() {
 }
 
 /// Every version of every key that a store holds, deletions as `None`.
-fn versions(store: &Store<'_>) -> BTreeMap<(String, i64), Option<Vec<u8>>> {
+pub fn versions(store: &Store<'_>) -> BTreeMap<(String, i64), Option<Vec<u8>>> {
     let mut versions = BTreeMap::new();
     store
         .events(None, None, None, &mut |event| {
@@ -123,7 +96,7 @@ fn versions(store: &Store<'_>) -> BTreeMap<(String, i64), Option<Vec<u8>>> {
     versions
 }
 
-fn store(dir: &Path) -> Store<'static> {
+pub fn store(dir: &Path) -> Store<'static> {
     let source = Source::from_bytes("snapshot.db", unpacked(&dir.join("snapshot.db.gz")));
     Store::open(&source, &StoreOptions::default(), &Quiet).unwrap()
 }
@@ -210,8 +183,9 @@ fn snapshot(dir: &Path, name: &str) -> Input {
 fn tables_are_those_of_kubectl() {
     let dir = tempfile::tempdir().unwrap();
     let input = snapshot(dir.path(), "plain-1.37");
-    let mut compared = Compared::default();
-    for line in lines(&fixture("kube/plain-1.37/tables.ndjson.gz")) {
+    let tables = lines(&fixture("kube/plain-1.37/tables.ndjson.gz"));
+    // Each line is a run of the binary, and mostly two.
+    let each = tables.par_iter().map(|line| {
         let command: Vec<&str> = line["command"].as_str().unwrap().split(' ').skip(2).collect();
         let now: jiff::Timestamp = line["now"].as_str().unwrap().parse().unwrap();
         let table = |seconds: i64| {
@@ -228,7 +202,11 @@ fn tables_are_those_of_kubectl() {
         if ours != due {
             ours = fixed(&table(1));
         }
-        compared.take(line["command"].as_str().unwrap(), &ours, &due);
+        (line["command"].as_str().unwrap(), ours, due)
+    });
+    let mut compared = Compared::default();
+    for (command, ours, due) in each.collect::<Vec<_>>() {
+        compared.take(command, &ours, &due);
     }
     compared.judge("tables", 80);
     input.unchanged();

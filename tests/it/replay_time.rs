@@ -33,7 +33,7 @@ fn lease_protobuf(second: i64) -> Vec<u8> {
 }
 
 /// A member whose database is at entry 20 and revision 9, and its log from there on.
-fn with_log(requests: Vec<Vec<u8>>) -> Member {
+pub fn with_log(requests: Vec<Vec<u8>>) -> Member {
     let mut member = Member { preallocated: 256, ..Member::good() };
     let records = &mut member.segments[1].records;
     records.retain(|record| !matches!(record, Record::Entry(entry) if entry.index > Some(20)));

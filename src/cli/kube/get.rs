@@ -2,6 +2,7 @@ use std::ops::ControlFlow;
 
 use coldbolt::kube::cluster::{Cluster, Scope, StoredObject};
 use coldbolt::kube::decode::{NoObject, Object};
+use coldbolt::kube::fields::FieldSelector;
 use coldbolt::kube::resource::Resource;
 use coldbolt::kube::secret::Redactor;
 use coldbolt::kube::selector::LabelSelector;
@@ -9,26 +10,38 @@ use coldbolt::kube::selector::LabelSelector;
 use super::super::context::{Context, Done, Fail, Verdict};
 use super::super::keyspace::keep;
 use super::args::Args;
+use super::habits::Habits;
 use super::print::{Printer, Shown};
 
 /// Objects of one kind that are asked for; of none: of all kinds.
-pub(super) struct Wanted {
-    pub(super) resource: Option<Resource>,
-    pub(super) names: Vec<String>,
+pub struct Wanted {
+    pub resource: Option<Resource>,
+    pub names: Vec<String>,
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let monitor = context.monitor;
     let selector = selector(&args.selector)?;
+    let fields = FieldSelector::parse(&args.field_selector)
+        .map_err(|why| Fail::Usage(format!("--field-selector: {why}")))?;
+    labels_fit(args)?;
     args.common.file.with(context, |store, out| {
         let cluster = Cluster::open(store.at(Some(args.common.rev))?, args.common.etcd_prefix.as_deref())?;
         let wanted = wanted(&args.kind, &args.names, &cluster)?;
+        for wanted in &wanted {
+            let resource = wanted.resource.as_ref();
+            let selectable = resource.and_then(|resource| cluster.selectable_fields(resource));
+            fields.check(resource, selectable).map_err(Fail::Refused)?;
+        }
         let several = wanted.len() > 1 || wanted.iter().any(|wanted| wanted.names.len() != 1);
         let mut printer = Printer::new(args, &cluster, out, several)?;
-        let reader = Reader { args, cluster: &cluster, selector: &selector, redactor: redactor(args) };
-        let (mut undecoded, mut missing) = (0u64, Vec::new());
+        let redactor = args.secrets.redactor();
+        let habits = Habits::new(args, &cluster);
+        let mut reader =
+            Reader { args, cluster: &cluster, selector: &selector, fields: &fields, redactor, habits };
+        let (mut undecoded, mut missing) = (Undecoded::default(), Vec::new());
         for wanted in &wanted {
-            let prefixed = several_kinds(&args.kind, wanted);
+            let prefixed = args.show_kind || several_kinds(&args.kind, wanted);
             printer.begin(wanted.resource.as_ref(), prefixed)?;
             let found = reader.read(wanted, &mut printer, &mut undecoded)?;
             missing.extend(wanted.names.iter().filter(|name| !found.contains(*name)).map(|name| {
@@ -42,8 +55,16 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
             monitor.say(&format!("AGE is counted to {now}, the newest time in the file"));
         }
         missing.iter().for_each(|line| monitor.say(line));
-        if undecoded > 0 {
-            monitor.say(&format!("{undecoded} objects could not be decoded: they are shown by their keys"));
+        reader.habits.say(monitor);
+        if undecoded.shown > 0 {
+            let shown = undecoded.shown;
+            monitor.say(&format!("{shown} objects could not be decoded: they are shown by their keys"));
+        }
+        if undecoded.unknown > 0 {
+            let unknown = undecoded.unknown;
+            monitor.say(&format!(
+                "{unknown} objects could not be decoded: whether they are selected is not known"
+            ));
         }
         if shown == 0 && missing.is_empty() {
             let here = reader.namespace(wanted.first().and_then(|wanted| wanted.resource.as_ref()));
@@ -52,7 +73,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
                 |namespace| format!("No resources found in {namespace} namespace."),
             ));
         }
-        Ok(match (missing.is_empty(), undecoded) {
+        Ok(match (missing.is_empty(), undecoded.shown.max(undecoded.unknown)) {
             (false, _) => Verdict::Bad,
             (true, 0) => Verdict::Good,
             (true, _) => Verdict::Inconclusive,
@@ -60,17 +81,27 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     })
 }
 
+/// Objects that could not be decoded.
+#[derive(Default)]
+struct Undecoded {
+    shown: u64,
+    /// Whether they are selected is not known.
+    unknown: u64,
+}
+
+/// Columns of labels are for tables.
+fn labels_fit(args: &Args) -> Result<(), Fail> {
+    let wrong = |flag: &str| Err(Fail::Usage(format!("{flag} is for tables: -o table or wide")));
+    match (args.output.is_table(), args.show_labels, args.label_columns.is_empty()) {
+        (false, true, _) => wrong("--show-labels"),
+        (false, _, false) => wrong("-L"),
+        _ => Ok(()),
+    }
+}
+
 /// Whether kubectl would write the kind before each name.
 fn several_kinds(kind: &str, wanted: &Wanted) -> bool {
     kind.contains(',') || kind == "all" || wanted.resource.is_none()
-}
-
-fn redactor(args: &Args) -> Option<Redactor> {
-    match (args.show_secrets, args.plain_hashes) {
-        (true, _) => None,
-        (false, true) => Some(Redactor::plain()),
-        (false, false) => Some(Redactor::keyed()),
-    }
 }
 
 pub(super) fn selector(text: &str) -> Result<LabelSelector, Fail> {
@@ -78,13 +109,14 @@ pub(super) fn selector(text: &str) -> Result<LabelSelector, Fail> {
         .map_err(|part| Fail::Usage(format!("-l {text:?}: {part:?} is no requirement of labels")))
 }
 
-/// What kubectl understands by KIND [NAME...].
-pub(super) fn wanted(kind: &str, names: &[String], cluster: &Cluster<'_>) -> Result<Vec<Wanted>, Fail> {
+/// The objects that are asked for by the words of their kinds, and by names.
+pub fn wanted(kinds: &str, names: &[String], cluster: &Cluster<'_>) -> Result<Vec<Wanted>, Fail> {
+    let given = names;
     let mut wanted = Vec::new();
-    for word in kind.split(',') {
+    for word in kinds.split(',') {
         let (word, name) =
             word.split_once('/').map_or((word, None), |(word, name)| (word, Some(name.to_owned())));
-        let mut names = names.to_vec();
+        let mut names = given.to_vec();
         names.extend(name);
         let categories =
             cluster.resources().iter().filter(|r| r.categories.iter().any(|category| category == word));
@@ -135,7 +167,9 @@ struct Reader<'r> {
     args: &'r Args,
     cluster: &'r Cluster<'r>,
     selector: &'r LabelSelector,
+    fields: &'r FieldSelector,
     redactor: Option<Redactor>,
+    habits: Habits<'r>,
 }
 
 impl Reader<'_> {
@@ -147,16 +181,18 @@ impl Reader<'_> {
 
     /// Prints what is wanted; the names that were there.
     fn read(
-        &self,
+        &mut self,
         wanted: &Wanted,
         printer: &mut Printer<'_, '_>,
-        undecoded: &mut u64,
+        undecoded: &mut Undecoded,
     ) -> Result<Vec<String>, Fail> {
         let (mut found, mut done) = (Vec::new(), Ok(()));
         let resource = wanted.resource.as_ref();
-        let scope = Scope { resource, namespace: self.namespace(resource), deleted: self.args.deleted };
-        self.cluster.each(&scope, &mut |item| {
-            let Some(key) = self.cluster.key(&item.kv.key).object() else { return ControlFlow::Continue(()) };
+        let namespace = self.namespace(resource).map(str::to_owned);
+        let scope = Scope { resource, namespace: namespace.as_deref(), deleted: self.args.deleted };
+        let cluster = self.cluster;
+        cluster.each(&scope, &mut |item| {
+            let Some(key) = cluster.key(&item.kv.key).object() else { return ControlFlow::Continue(()) };
             if self.args.deleted != item.deleted.is_some() {
                 return ControlFlow::Continue(());
             }
@@ -164,37 +200,57 @@ impl Reader<'_> {
             if !wanted.names.is_empty() && !wanted.names.contains(&name) {
                 return ControlFlow::Continue(());
             }
-            let Some(shown) = self.shown(&item) else { return ControlFlow::Continue(()) };
+            let shown = match self.shown(&item, undecoded) {
+                Ok(Some(shown)) => shown,
+                Ok(None) => return ControlFlow::Continue(()),
+                Err(error) => return keep(&mut done, Err(error)),
+            };
             if !wanted.names.is_empty() {
                 found.push(name);
             }
-            *undecoded += u64::from(shown.object.is_err());
-            keep(&mut done, printer.print(shown).map_err(Fail::from))
+            undecoded.shown += u64::from(shown.object.is_err());
+            keep(&mut done, printer.print(shown))
         })?;
         done.map(|()| found)
     }
 
-    /// The object as it is to be shown; `None` if its labels are not those wanted.
-    fn shown<'i>(&self, item: &'i StoredObject) -> Option<Shown<'i>> {
+    /// The object as it is to be shown; `None` if it is not selected.
+    fn shown<'i>(
+        &mut self,
+        item: &'i StoredObject,
+        undecoded: &mut Undecoded,
+    ) -> Result<Option<Shown<'i>>, Fail> {
         let object: Result<Object, NoObject<'_>> = match Object::decode(&item.kv.value) {
             Ok(mut object) => {
-                if !self
-                    .selector
-                    .matches(object.json.get("metadata").and_then(|metadata| metadata.get("labels")))
-                {
-                    return None;
+                let labels = object.json.get("metadata").and_then(|metadata| metadata.get("labels"));
+                if !self.selector.matches(labels) {
+                    return Ok(None);
                 }
+                object = self.habits.apply(object, &item.kv.value)?;
                 if !self.args.as_stored {
                     self.cluster.serve(&mut object, item.kv.mod_revision);
+                }
+                if !self.fields.matches(&object.json) {
+                    return Ok(None);
                 }
                 if let Some(redactor) = &self.redactor {
                     redactor.redact(&mut object);
                 }
                 Ok(object)
             }
-            Err(_) if !self.args.selector.is_empty() => return None,
-            Err(why) => Err(why),
+            Err(why) => {
+                let Some(key) = self.cluster.key(&item.kv.key).object() else { return Ok(None) };
+                let fields = self.fields.matches_key(key.name, key.namespace);
+                if fields == Some(false) {
+                    return Ok(None);
+                }
+                if fields.is_none() || !self.args.selector.is_empty() {
+                    undecoded.unknown += 1;
+                    return Ok(None);
+                }
+                Err(why)
+            }
         };
-        Some(Shown { item, object })
+        Ok(Some(Shown { item, object }))
     }
 }

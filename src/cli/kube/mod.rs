@@ -1,10 +1,17 @@
 //! `kube`: the Kubernetes objects in a keyspace.
 
-mod args;
+pub mod args;
+pub mod changes;
+mod diff;
+mod documents;
+mod edit;
 mod extract;
 mod get;
+mod habits;
+mod history;
 mod kinds;
 mod print;
+mod template;
 
 use super::context::{Context, Done};
 
@@ -13,13 +20,21 @@ use super::context::{Context, Done};
 pub enum Command {
     Kinds(kinds::Args),
     Get(Box<args::Args>),
+    Diff(Box<diff::Args>),
+    History(Box<history::Args>),
     Extract(Box<extract::args::Args>),
+    Put(edit::PutArgs),
+    Delete(edit::DeleteArgs),
 }
 
 pub fn run(command: &Command, context: &mut Context<'_>) -> Done {
     match command {
         Command::Kinds(args) => kinds::run(args, context),
         Command::Get(args) => get::run(args, context),
+        Command::Diff(args) => diff::run(args, context),
+        Command::History(args) => history::run(args, context),
         Command::Extract(args) => extract::run(args, context),
+        Command::Put(args) => edit::put(args, context),
+        Command::Delete(args) => edit::delete(args, context),
     }
 }

@@ -1,15 +1,14 @@
 //! How the objects that were got look.
 
 use std::io::{self, Write};
-use std::ops::ControlFlow;
 
-use coldbolt::kube::cluster::{Cluster, Scope, StoredObject};
+use coldbolt::kube::cluster::{Cluster, StoredObject};
 use coldbolt::kube::decode::{NoObject, Object};
 use coldbolt::kube::json::{self, Layout};
+use coldbolt::kube::order::SortKey;
 use coldbolt::kube::resource::Resource;
 use coldbolt::kube::serve::hide_managed_fields;
-use coldbolt::kube::table::{Line, Table};
-use coldbolt::kube::times::{renewed, written};
+use coldbolt::kube::table::{LabelColumns, Line, Table};
 use coldbolt::kube::yaml;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -18,6 +17,7 @@ use super::super::context::Fail;
 use super::super::keyspace::{json_bytes, show_key};
 use super::super::out::clean;
 use super::args::{Args, Output};
+use super::template::Template;
 
 /// An object that is to be shown, or why there is none.
 pub struct Shown<'i> {
@@ -37,6 +37,9 @@ pub struct Printer<'p, 'c> {
     now: Timestamp,
     prefixed: bool,
     resource: Option<Resource>,
+    template: Option<Template>,
+    /// Those that are to be sorted before they are shown.
+    unsorted: Vec<(StoredObject, Option<Object>, Option<Resource>)>,
 }
 
 impl<'p, 'c> Printer<'p, 'c> {
@@ -46,10 +49,11 @@ impl<'p, 'c> Printer<'p, 'c> {
         out: &'p mut dyn Write,
         several: bool,
     ) -> Result<Printer<'p, 'c>, Fail> {
-        let now = match (args.now, args.output) {
-            (Some(now), _) => now,
-            (None, Output::Table | Output::Wide) => newest(cluster)?,
-            (None, _) => Timestamp::UNIX_EPOCH,
+        let now = match args.now {
+            Some(now) => now,
+            // What holds no time at all is counted to 1970.
+            None if args.output.is_table() => cluster.newest_time()?.unwrap_or(Timestamp::UNIX_EPOCH),
+            None => Timestamp::UNIX_EPOCH,
         };
         let mut printer = Printer {
             args,
@@ -62,7 +66,10 @@ impl<'p, 'c> Printer<'p, 'c> {
             now,
             prefixed: false,
             resource: None,
+            template: Template::of(args)?,
+            unsorted: Vec::new(),
         };
+        printer.new_table();
         printer.head()?;
         Ok(printer)
     }
@@ -71,6 +78,11 @@ impl<'p, 'c> Printer<'p, 'c> {
     pub fn counted_to(&self) -> Option<Timestamp> {
         let counts = self.tables > 0 && self.args.now.is_none();
         counts.then_some(self.now)
+    }
+
+    fn new_table(&mut self) -> Table {
+        let labels = LabelColumns { of: self.args.label_columns.clone(), all: self.args.show_labels };
+        std::mem::replace(&mut self.table, Table::with_labels(labels))
     }
 
     fn head(&mut self) -> io::Result<()> {
@@ -84,34 +96,97 @@ impl<'p, 'c> Printer<'p, 'c> {
     }
 
     /// What follows is of this resource.
-    pub fn begin(&mut self, resource: Option<&Resource>, prefixed: bool) -> io::Result<()> {
+    pub fn begin(&mut self, resource: Option<&Resource>, prefixed: bool) -> Result<(), Fail> {
+        if self.args.output.is_table() {
+            self.sort()?;
+        }
         self.end_table()?;
         self.prefixed = prefixed;
         self.resource = resource.cloned();
         Ok(())
     }
 
-    pub fn print(&mut self, shown: Shown<'_>) -> io::Result<()> {
+    pub fn print(&mut self, shown: Shown<'_>) -> Result<(), Fail> {
+        if self.args.sort_by.is_none() {
+            return self.show(shown);
+        }
+        self.unsorted.push((shown.item.clone(), shown.object.ok(), self.resource.clone()));
+        Ok(())
+    }
+
+    /// Shows what was to be sorted.
+    fn sort(&mut self) -> Result<(), Fail> {
+        let Some(field) = &self.args.sort_by else { return Ok(()) };
+        let unsorted = std::mem::take(&mut self.unsorted);
+        let refused = |why: String| Fail::Refused(format!("--sort-by: {why}"));
+        let (mut sorted, mut found) = (Vec::new(), unsorted.is_empty() || !self.several);
+        for (item, object, resource) in unsorted {
+            self.resource = resource;
+            let json = object.as_ref().map_or_else(|| self.by_key(&item), |object| object.json.clone());
+            let (key, has) = field.key(&json.into()).map_err(|why| refused(why.to_string()))?;
+            found |= has;
+            sorted.push((key, item, object, self.resource.clone()));
+        }
+        if !found {
+            let path = field.template();
+            return Err(refused(format!(
+                "couldn't find any field with path {path:?} in the list of objects"
+            )));
+        }
+        let mut types = Ok(());
+        let text = field.template();
+        sorted.sort_by(|(a, ..), (b, ..)| {
+            a.order(b).unwrap_or_else(|| {
+                let unsortable = [a, b].into_iter().find_map(|key| match key {
+                    SortKey::Unsortable(name) => Some(*name),
+                    _ => None,
+                });
+                types = Err(refused(match unsortable {
+                    Some(name) => format!("{text} is an unsortable type: {name}"),
+                    None => format!("{text} is of several types"),
+                }));
+                std::cmp::Ordering::Equal
+            })
+        });
+        types?;
+        for (_, item, object, resource) in sorted {
+            self.resource = resource;
+            let object = match object {
+                Some(object) => Ok(object),
+                None => Object::decode(&item.kv.value),
+            };
+            self.show(Shown { item: &item, object })?;
+        }
+        Ok(())
+    }
+
+    fn show(&mut self, shown: Shown<'_>) -> Result<(), Fail> {
         self.count += 1;
-        match self.args.output {
+        match &self.args.output {
             Output::Table | Output::Wide => {
                 self.row(shown);
                 Ok(())
             }
             Output::Name => {
                 let name = self.name(&shown);
-                writeln!(self.out, "{}", clean(&name))
+                Ok(writeln!(self.out, "{}", clean(&name))?)
             }
             Output::Yaml | Output::Json | Output::Ndjson => {
-                let json = self.json(shown);
-                self.object(&json)
+                let json = self.json(shown, self.args.show_managed_fields);
+                Ok(self.object(&json)?)
+            }
+            Output::Template(..) => {
+                // kubectl hides no field from a template.
+                let json = self.json(shown, true).into();
+                let headers = !self.args.no_headers;
+                self.template.as_mut().map_or(Ok(()), |template| template.object(json, headers))
             }
         }
     }
 
     fn object(&mut self, object: &Map<String, Value>) -> io::Result<()> {
         let stored = Layout { indent: true, sorted: !self.args.as_stored };
-        let text = match (self.args.output, self.several) {
+        let text = match (&self.args.output, self.several) {
             (Output::Yaml, false) => yaml::document(object),
             (Output::Yaml, true) if self.count == 1 => format!("\n{}", yaml::item(object)),
             (Output::Yaml, true) => yaml::item(object),
@@ -126,7 +201,7 @@ impl<'p, 'c> Printer<'p, 'c> {
     }
 
     /// The object with what is said of it beside: when it was deleted, or why it cannot be shown.
-    fn json(&self, shown: Shown<'_>) -> Map<String, Value> {
+    fn json(&self, shown: Shown<'_>, managed: bool) -> Map<String, Value> {
         let mut beside = Map::new();
         if let Some(revision) = shown.item.deleted {
             beside.insert("deletedAtRevision".to_owned(), revision.into());
@@ -134,7 +209,7 @@ impl<'p, 'c> Printer<'p, 'c> {
         let mut json = match shown.object {
             Ok(object) => {
                 let mut json = object.json;
-                if !self.args.show_managed_fields && !self.args.as_stored {
+                if !managed && !self.args.as_stored {
                     hide_managed_fields(&mut json);
                 }
                 json
@@ -210,7 +285,7 @@ impl<'p, 'c> Printer<'p, 'c> {
     }
 
     fn end_table(&mut self) -> io::Result<()> {
-        let mut table = std::mem::take(&mut self.table);
+        let mut table = self.new_table();
         if table.is_empty() {
             return Ok(());
         }
@@ -223,9 +298,13 @@ impl<'p, 'c> Printer<'p, 'c> {
     }
 
     /// Ends the answer; how many objects were shown.
-    pub fn end(&mut self) -> io::Result<u64> {
+    pub fn end(&mut self) -> Result<u64, Fail> {
+        self.sort()?;
         self.end_table()?;
         let empty = self.count == 0;
+        if let Some(template) = &mut self.template {
+            template.end(self.several, !self.args.no_headers, self.out)?;
+        }
         match self.args.output {
             Output::Yaml if self.several => {
                 let none = if empty { " []\n" } else { "" };
@@ -250,29 +329,6 @@ fn said(why: NoObject<'_>) -> (&'static str, Value) {
         NoObject::Encrypted(by) => {
             ("encrypted", format!("{}:{}:{}", by.provider, by.version, by.name).into())
         }
-        NoObject::Other => ("undecoded", "no object of Kubernetes' API".into()),
-        NoObject::Bad(encoding, at) => {
-            let what = format!("begins as {} and cannot be one at byte {}", encoding.name(), at.0);
-            ("undecoded", what.into())
-        }
+        why => ("undecoded", why.to_string().into()),
     }
-}
-
-/// The newest time in the file: that a Lease was renewed at, or if none can be read that an object was written at. What
-/// holds no time at all is counted to 1970.
-fn newest(cluster: &Cluster<'_>) -> Result<Timestamp, Fail> {
-    let mut newest = None;
-    if let Some(leases) = cluster.resource("leases.coordination.k8s.io") {
-        cluster.each(&Scope::of(leases), &mut |item| {
-            newest = newest.max(renewed(&item.kv.key, &item.kv.value));
-            ControlFlow::Continue(())
-        })?;
-    }
-    if newest.is_none() {
-        cluster.each(&Scope::default(), &mut |item| {
-            newest = newest.max(written(&item.kv.value, true));
-            ControlFlow::Continue(())
-        })?;
-    }
-    Ok(newest.unwrap_or(Timestamp::UNIX_EPOCH))
 }

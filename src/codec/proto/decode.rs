@@ -9,7 +9,7 @@ use super::message::{Field, FieldKind, Label, Message, Schema};
 use super::tree::{Decoded, Entry, Form, Item, Part, indices};
 use crate::codec::wire::{self, BadField, varint};
 
-/// How deep messages may nest; prost's limit too. etcd itself never nests transactions deeper than a handful.
+/// How deep messages may nest where nothing else is said; prost's limit too. Who prints a tree goes down as deep.
 const MAX_DEPTH: usize = 100;
 
 /// Stands for the position of what another field of a oneof has replaced.
@@ -21,7 +21,12 @@ impl Message<'_> {
     /// # Errors
     /// The offset of the first field that cannot be.
     pub fn decode<'a>(&'a self, bytes: &'a [u8]) -> Result<Decoded<'a>, BadField> {
-        decode(&[], self, bytes)
+        self.decode_nested(bytes, MAX_DEPTH)
+    }
+
+    /// As [`Message::decode`], of messages that nest as deep as `most`.
+    pub(crate) fn decode_nested<'a>(&'a self, bytes: &'a [u8], most: usize) -> Result<Decoded<'a>, BadField> {
+        decode(&[], self, bytes, most)
     }
 }
 
@@ -31,7 +36,7 @@ impl Schema<'_> {
     /// # Errors
     /// The offset of the first field that cannot be.
     pub fn decode<'a>(&'a self, at: u32, bytes: &'a [u8]) -> Option<Result<Decoded<'a>, BadField>> {
-        Some(decode(self.messages(), self.message(at)?, bytes))
+        Some(decode(self.messages(), self.message(at)?, bytes, MAX_DEPTH))
     }
 }
 
@@ -39,6 +44,7 @@ fn decode<'a>(
     schema: &'a [Message<'a>],
     message: &'a Message<'a>,
     bytes: &'a [u8],
+    most: usize,
 ) -> Result<Decoded<'a>, BadField> {
     let tree = Decoded { schema, parts: Vec::new(), entries: Vec::new(), unknown: Vec::new() };
     let mut reader = Reader { tree, whole: bytes, found: Vec::new(), one: None, replaced: false };
@@ -48,7 +54,7 @@ fn decode<'a>(
     while !level.is_empty() {
         let next = level.end;
         for part in level {
-            reader.inside(part, depth < MAX_DEPTH)?;
+            reader.inside(part, depth < most)?;
         }
         level = next..reader.tree.parts.len();
         depth = depth.saturating_add(1);

@@ -137,7 +137,7 @@ pub struct Field<'t> {
     pub kind: FieldKind<'t>,
     /// How often it occurs and when it is printed.
     pub label: Label,
-    /// How it is shown: [`Field::HEX`], [`Field::SECRET`]; from [`Field::OTHER`] on the bits are for who makes the
+    /// How it is shown: [`Field::HEX`], [`Field::SECRET`], [`Field::REMOVED`]; from [`Field::OTHER`] on the bits are for who makes the
     /// table and his own printer.
     pub attributes: u16,
 }
@@ -153,6 +153,8 @@ impl Field<'_> {
     pub const HEX: u16 = 1;
     /// The string or bytes must not be shown unless asked for.
     pub const SECRET: u16 = 1 << 1;
+    /// The string is not in a text to whomever: etcd-dump-logs has `<value removed>` in its place.
+    pub const REMOVED: u16 = 1 << 2;
     /// The first bit that means nothing here.
     pub const OTHER: u16 = 1 << 8;
 

@@ -75,6 +75,9 @@ fn value(out: &mut String, field: &Field<'_>, value: Value<'_, '_>, secrets: boo
         Value::Bytes(bytes) if !secrets && field.is(Field::SECRET) && !bytes.is_empty() => {
             write!(out, "\"{REDACTED}\"")
         }
+        Value::Bytes(bytes) if field.is(Field::REMOVED) && !bytes.is_empty() => {
+            out.write_str("\"<value removed>\"")
+        }
         Value::Bytes(bytes) => {
             quote(out, bytes);
             Ok(())

@@ -57,6 +57,12 @@ impl<'a> Decoded<'a> {
         Node { tree: self, part: self.parts.first() }
     }
 
+    /// The fields anywhere in it that no table knows, as they were on the wire; adjacent ones in one piece.
+    #[must_use]
+    pub fn unknown(&self) -> &[&'a [u8]] {
+        &self.unknown
+    }
+
     /// Whether a secret is set anywhere in it.
     #[must_use]
     pub fn has_secret(&self) -> bool {

@@ -6,6 +6,9 @@ use crate::codec::wire::{WireValue, fields};
 /// How deep transactions may nest.
 pub const MOST_NESTED: usize = 400;
 
+/// How deep messages nest then: an operation and a transaction each time, and what is in the last of them.
+pub(super) const MOST_MESSAGES: usize = 2 * MOST_NESTED + 4;
+
 /// Whether the transactions in an `InternalRaftRequest` nest deeper than is decoded here.
 pub(super) fn too_deep(request: &[u8]) -> bool {
     let mut level = in_fields(&[request], &[6]);

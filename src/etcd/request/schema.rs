@@ -107,7 +107,7 @@ static NAME: Message = Message::new(&[field(1, "name", FieldKind::String)]);
 
 static CHANGE_PASSWORD: Message = Message::new(&[
     field(1, "name", FieldKind::String),
-    field(2, "password", FieldKind::String).with(Field::SECRET),
+    field(2, "password", FieldKind::String).with(Field::SECRET).with(Field::REMOVED),
     field(3, "hashedPassword", FieldKind::String).with(Field::SECRET),
 ]);
 

@@ -191,7 +191,7 @@ fn samples() -> Vec<(InternalRaftRequest, &'static str)> {
                 }),
                 ..irr()
             },
-            r#"ID:19 auth_user_change_password:<name:"name1" password:"pass2" hashedPassword:"h" > "#,
+            r#"ID:19 auth_user_change_password:<name:"name1" password:"<value removed>" hashedPassword:"h" > "#,
         ),
         (
             InternalRaftRequest {
@@ -372,6 +372,9 @@ fn transactions_nest_deeper_than_prost_counts() {
         let bytes = nested(depth);
         let Request::V3(request) = decode(&bytes) else { panic!("{depth} deep is not decoded") };
         assert_eq!(request.encode_to_vec(), bytes, "{depth}");
+        let Tree::V3(tree) = tree(&bytes) else { panic!("{depth} deep is not printed") };
+        assert_eq!(tree.text(true).matches("request_txn:<").count(), depth - 1);
+        assert_eq!(tree.json(true).to_string().matches("requestTxn").count(), depth - 1);
     }
     assert_eq!(decode(&nested(MOST_NESTED + 1)), Request::Unknown);
 }

@@ -8,13 +8,17 @@
 //! a tree of tagged fields. Nothing is guessed as if it were known.
 
 mod found;
+mod glance;
 mod render;
 mod special;
 mod tagged;
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 pub use self::found::{DecodeOptions, Remark, UnknownField};
+pub use self::glance::Glance;
 use self::render::Renderer;
 use super::cbor;
 use super::envelope::{Encrypted, Envelope, Form};
@@ -74,6 +78,18 @@ pub enum NoObject<'a> {
     Other,
     /// It begins as an object and cannot be one past this offset.
     Bad(Encoding, BadField),
+}
+
+impl fmt::Display for NoObject<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoObject::Encrypted(by) => write!(f, "encrypted: {}:{}:{}", by.provider, by.version, by.name),
+            NoObject::Other => f.write_str("no object of Kubernetes' API"),
+            NoObject::Bad(encoding, at) => {
+                write!(f, "begins as {} and cannot be one at byte {}", encoding.name(), at.0)
+            }
+        }
+    }
 }
 
 impl Object {

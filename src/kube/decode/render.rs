@@ -168,23 +168,12 @@ impl<'s> Renderer<'s> {
                 }
             }
             let json = self.inside(Step::Key(key.clone()), |renderer| match value {
-                Some(value) => renderer.value_in_map(inner, value),
+                Some(value) => renderer.value(inner, value),
                 None => renderer.zero(inner),
             });
             map.insert(key, json);
         }
         map.into_iter().collect()
-    }
-
-    /// A list with a name that is the value of a map is made before it is read, so an empty one is not nil.
-    fn value_in_map(&mut self, kind: FieldKind<'s>, value: Value<'_, '_>) -> Json {
-        let json = self.value(kind, value);
-        match kind {
-            FieldKind::Indexed(at) if json.is_null() && self.schema.shape(at) == Shape::List => {
-                Json::Array(Vec::new())
-            }
-            _ => json,
-        }
     }
 
     /// What an entry of a map without a value has: Go writes none such.
@@ -231,7 +220,8 @@ impl<'s> Renderer<'s> {
                 self.fields(at, node, &mut map);
                 return map.into();
             }
-            Shape::Either | Shape::List => {
+            Shape::List => return self.named_list(at, node),
+            Shape::Either => {
                 let mut map = Map::new();
                 self.fields(at, node, &mut map);
                 // The first that is set: nil and empty lists are not.
@@ -247,6 +237,18 @@ impl<'s> Renderer<'s> {
                 self.remark(what);
                 json
             }
+        }
+    }
+
+    /// A list or map with a name: one that is there is not nil, be it empty.
+    fn named_list(&mut self, at: u32, node: Node<'_, '_>) -> Json {
+        let mut map = Map::new();
+        self.fields(at, node, &mut map);
+        let items = self.schema.messages().and_then(|messages| messages.message(at)?.field(1));
+        match map.into_iter().map(|(_, json)| json).find(|json| !json.is_null()) {
+            Some(json) => json,
+            None if items.is_some_and(|(_, field)| field.label == Label::Map) => Map::new().into(),
+            None => Json::Array(Vec::new()),
         }
     }
 

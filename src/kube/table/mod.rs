@@ -84,6 +84,42 @@ impl PrinterColumn {
 pub struct Table {
     header: Vec<Head>,
     rows: Vec<Row>,
+    labels: LabelColumns,
+}
+
+/// Columns for labels, behind all others.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LabelColumns {
+    /// A column for each of these.
+    pub of: Vec<String>,
+    /// And one for all that there are.
+    pub all: bool,
+}
+
+impl LabelColumns {
+    /// A label's column is called as its name without the prefix.
+    fn header(&self) -> impl Iterator<Item = String> {
+        let name = |label: &String| label.rsplit('/').next().unwrap_or_default().to_uppercase();
+        self.of.iter().map(name).chain(self.all.then(|| "LABELS".to_owned()))
+    }
+
+    fn cells(&self, object: &Object) -> Vec<String> {
+        const NONE: &str = "<none>";
+        let labels = object.json.get("metadata").and_then(|metadata| metadata.get("labels")?.as_object());
+        let cell =
+            |label: &String| labels.and_then(|labels| labels.get(label)?.as_str()).unwrap_or(NONE).to_owned();
+        let mut cells: Vec<String> = self.of.iter().map(cell).collect();
+        if self.all {
+            let mut pairs: Vec<String> = labels
+                .into_iter()
+                .flatten()
+                .map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default()))
+                .collect();
+            pairs.sort();
+            cells.push(if pairs.is_empty() { NONE.to_owned() } else { pairs.join(",") });
+        }
+        cells
+    }
 }
 
 #[derive(Debug)]
@@ -116,6 +152,12 @@ impl Object {
 }
 
 impl Table {
+    /// A table with columns for labels.
+    #[must_use]
+    pub fn with_labels(labels: LabelColumns) -> Table {
+        Table { labels, ..Table::default() }
+    }
+
     /// Whether there is no line.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -137,7 +179,8 @@ impl Table {
             _ => 0,
         };
         let heads = columns.iter().map(|column| (column.name, column.wide));
-        let cells = self.head(Line { name, ..line }, &heads.collect::<Vec<_>>(), cells);
+        let labels = self.labels.cells(object);
+        let cells = self.head(Line { name, ..line }, &heads.collect::<Vec<_>>(), cells, labels);
         self.rows.push(Row { cells, note: None, order });
     }
 
@@ -146,19 +189,26 @@ impl Table {
         let json = Value::Object(object.json.clone());
         let cells = columns.iter().map(|column| column.cell(&json, line.now)).collect();
         let heads: Vec<_> = columns.iter().map(|column| (&*column.name, column.wide)).collect();
-        let cells = self.head(line, &heads, cells);
+        let labels = self.labels.cells(object);
+        let cells = self.head(line, &heads, cells, labels);
         self.rows.push(Row { cells, note: None, order: 0 });
     }
 
     /// Adds what is no object that can be read, but would be of that kind, with the reason behind its name.
     pub fn unreadable(&mut self, line: Line, group: &str, kind: &str, why: &str) {
         let heads: Vec<_> = of_kind(group, kind).iter().map(|column| (column.name, column.wide)).collect();
-        let cells = self.head(line, &heads, Vec::new());
+        let cells = self.head(line, &heads, Vec::new(), Vec::new());
         self.rows.push(Row { cells, note: Some(why.to_owned()), order: 0 });
     }
 
     /// The cells of a row, and the header that is theirs.
-    fn head(&mut self, line: Line, columns: &[(&str, bool)], cells: Vec<String>) -> Vec<String> {
+    fn head(
+        &mut self,
+        line: Line,
+        columns: &[(&str, bool)],
+        cells: Vec<String>,
+        labels: Vec<String>,
+    ) -> Vec<String> {
         let Line { namespace, name, deleted, .. } = line;
         let head = |name: &str, wide| Head { name: name.to_owned(), wide };
         let mut header = Vec::new();
@@ -179,6 +229,8 @@ impl Table {
             header.push(head("NAME", true));
             row.push(name);
         }
+        header.extend(self.labels.header().map(|name| Head { name, wide: false }));
+        row.extend(labels);
         if let Some(revision) = deleted {
             header.push(head("DELETED AT", false));
             row.push(revision.to_string());

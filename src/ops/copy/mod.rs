@@ -42,7 +42,7 @@ use crate::words::error::{Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::hint::Hint;
 use crate::words::ids::RaftIndex;
-use crate::words::monitor::{Monitor, Relay};
+use crate::words::monitor::{Collect, Monitor, Relay};
 
 /// How often a copy of a file in use is begun anew before it is taken as it is.
 const ATTEMPTS: usize = 5;
@@ -177,13 +177,18 @@ fn attempts(
 ) -> Result<CopyReport> {
     let mut input = first;
     for left in (0..ATTEMPTS).rev() {
-        let outcome = once(&input, (file, name), options, monitor);
+        let heard = Collect::default();
+        let hear = |finding| heard.finding(finding);
+        let outcome = once(&input, (file, name), options, &Relay::new(monitor).findings_to(&hear));
         let unchanged = input.unchanged();
+        // What could not be written would not be the next time.
+        let ends = matches!(outcome, Err(Error::Cancelled | Error::Output { .. }));
+        if unchanged || ends || left == 0 || options.live == Live::Refuse {
+            heard.into_findings().into_iter().for_each(|finding| monitor.finding(finding));
+        }
         match outcome {
             Ok(report) if unchanged => return Ok(report),
-            Err(error) if unchanged || matches!(error, Error::Cancelled) => return Err(error),
-            // What could not be written would not be the next time.
-            Err(error @ Error::Output { .. }) => return Err(error),
+            Err(error) if unchanged || ends => return Err(error),
             _ if options.live == Live::Refuse => {
                 let told = "changed while it was read: it is in use. Nothing was kept".to_owned();
                 return Err(Error::unreadable(
@@ -192,9 +197,8 @@ fn attempts(
                 ));
             }
             Ok(report) if left == 0 => return Ok(report),
-            // Of a source that changes it is no fault that it does not read back as it was.
-            Err(Error::Miswritten { .. }) => {}
-            Err(error) if left == 0 => return Err(error),
+            // What is found wrong in files that go on changing is not in any of them.
+            Err(_) if left == 0 => break,
             _ => {}
         }
         file.set_len(0)

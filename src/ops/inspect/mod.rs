@@ -1,6 +1,7 @@
 //! `inspect`: what is this file or directory, and everything in it that identifies it.
 
 mod disagree;
+pub mod kubernetes;
 mod report;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ pub use report::{
 };
 
 use self::disagree::disagreements;
+use self::kubernetes::kubernetes;
 use crate::bolt::Db;
 use crate::codec::{checksum, to_u64};
 use crate::etcd::Input;
@@ -217,6 +219,7 @@ fn read(source: &Source, options: InspectOptions, found: &mut Teller<'_>) -> Res
         metas: metas(&db),
         pages: pages(&db, &scan),
         buckets: scan.buckets.iter().map(bucket).collect(),
+        kubernetes: if scan.is_etcd { kubernetes(&db, &scan, found.monitor) } else { None },
         etcd: scan.is_etcd.then(|| etcd(scan, leases)),
     })
 }

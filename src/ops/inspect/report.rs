@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::kubernetes::KubernetesReport;
 use crate::bolt::Meta;
 use crate::bolt::walk::Stats;
 use crate::etcd::schema::{Minor, StorageVersion};
@@ -98,6 +99,9 @@ pub struct DatabaseReport {
     pub buckets: Vec<BucketReport>,
     /// What etcd keeps in it; `None` when it is not etcd's.
     pub etcd: Option<EtcdReport>,
+    /// The Kubernetes cluster whose objects it holds, if it holds any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<KubernetesReport>,
 }
 
 /// A SHA-256 and its verdict.

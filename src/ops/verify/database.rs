@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::manifest::Against;
-use super::{Database, Level, OtherMeta, Outcome, Run, consistency, evidence, refuse_damage};
+use super::{
+    Database, Level, OtherMeta, Outcome, Run, consistency, evidence, pages_are_missing, refuse_damage,
+};
 use crate::bolt::{Db, Pgid};
 use crate::codec::checksum;
 use crate::etcd::schema::storage_version;
@@ -78,6 +80,7 @@ impl Run<'_> {
         self.judge(Level::Identity, what);
         self.bytes(&db, trailer, digest, alone);
         self.judge_scan(&db, scan.as_ref(), &name)?;
+        self.objects(&db, scan.as_ref(), &name)?;
         let knows_members = scan.as_ref().is_some_and(|s| s.knows("members"));
         let mut facts = None;
         if let Some(scan) = scan {
@@ -486,13 +489,4 @@ impl Run<'_> {
         self.verification.other_meta = Some(OtherMeta { txid, whole: faults == 0, faults });
         Ok(())
     }
-}
-
-/// Whether a walk could not reach everything.
-fn pages_are_missing(scan: &Scan) -> bool {
-    let lost = |code: Code| matches!(code, Code::FileTooShort | Code::Unreadable);
-    scan.faults
-        .counts
-        .keys()
-        .any(|code| lost(*code) || (Level::of(*code) == Level::Pages && code.severity() == Severity::Damage))
 }

@@ -9,6 +9,7 @@ mod files;
 pub mod fleet;
 mod log;
 pub mod manifest;
+mod objects;
 pub mod policy;
 mod report;
 pub mod targets;
@@ -31,7 +32,7 @@ use crate::etcd::{Facts, Input};
 use crate::io::Source;
 use crate::replay::MemberLog;
 use crate::snap::backup::Trailer;
-use crate::store::scan::KeyDepth;
+use crate::store::scan::{KeyDepth, Scan};
 pub use crate::words::codes::Level;
 use crate::words::collector::Teller;
 use crate::words::error::{At, Error, Result, show};
@@ -42,7 +43,7 @@ use crate::words::monitor::Monitor;
 /// How to verify.
 #[derive(Debug, Clone, Copy)]
 pub struct VerifyOptions<'o> {
-    /// The deepest of the first four levels to run; `wal` runs for directories unless this is shallower.
+    /// The deepest level to run; `wal` is for directories, and `objects` in the report only if it is asked for.
     pub level: Level,
     /// Findings kept for each code.
     pub max_findings: u64,
@@ -276,6 +277,10 @@ impl<'m> Run<'m> {
     fn done(mut self) -> Verification {
         let (outcome, detail) = self.restorable();
         self.level(Level::Restore, outcome, detail);
+        let asked = self.options.level >= Level::Objects;
+        if asked && !self.verification.levels.iter().any(|l| l.level == Level::Objects) {
+            self.level(Level::Objects, Outcome::NotRun, "there is no database that could be looked into");
+        }
         let mut verification = self.verification;
         verification.levels.sort_by_key(|l| l.level);
         let found = self.found.all;
@@ -339,4 +344,13 @@ impl<'m> Run<'m> {
         }
         (Outcome::Passed, note)
     }
+}
+
+/// Whether a walk could not reach everything.
+fn pages_are_missing(scan: &Scan) -> bool {
+    let lost = |code: Code| matches!(code, Code::FileTooShort | Code::Unreadable);
+    scan.faults
+        .counts
+        .keys()
+        .any(|code| lost(*code) || (Level::of(*code) == Level::Pages && code.severity() == Severity::Damage))
 }

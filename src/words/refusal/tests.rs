@@ -66,6 +66,11 @@ fn all() -> Vec<Refusal> {
         Refusal::LogExists { path: "out".into() },
         Refusal::LogInside { path: "out".into(), data_dir: "data".into() },
         Refusal::Unwritable("an item is too large".into()),
+        Refusal::NotEditable {
+            object: "Pod default/a".into(),
+            why: "it says no namespace".into(),
+            hint: Some(Hint::Namespace),
+        },
     ]
 }
 
@@ -114,6 +119,7 @@ fn place(refusal: &Refusal) -> usize {
         Refusal::LogExists { .. } => 39,
         Refusal::LogInside { .. } => 40,
         Refusal::Unwritable(_) => 41,
+        Refusal::NotEditable { .. } => 42,
     }
 }
 

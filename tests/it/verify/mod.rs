@@ -4,6 +4,7 @@ mod corruption;
 mod flip;
 mod manifests;
 mod many;
+mod objects;
 mod outputs;
 mod policy;
 mod sums;

@@ -357,7 +357,7 @@ fn a_policy_file_that_cannot_be_used_is_a_usage_error_with_its_place() {
             "[severity]\nmin-revision = \"fatal\"\n",
             &["line 2", "unknown variant `fatal`", "`warning`", "`error`"],
         ),
-        ("[[required]]\nat-least = 2\n", &["line 1", "either `prefix` or `key` is due"]),
+        ("[[required]]\nat-least = 2\n", &["line 1", "either `prefix`, `key` or `kind` is due"]),
         ("[[required]]\nprefix = \"a\"\natleast = 2\n", &["line 3", "unknown field `atleast`", "`at-least`"]),
         ("\n\nmax-age = \"soon\"", &["line 3, column 11", "26h"]),
         ("max-fragmentation = 101", &["line 1", "0 to 100"]),

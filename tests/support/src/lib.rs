@@ -2,10 +2,13 @@
 
 pub mod backup;
 pub mod buckets;
+pub mod compared;
 pub mod content;
 pub mod history;
 pub mod image;
 pub mod key_value;
+pub mod kube_print;
+pub mod kube_server;
 pub mod member;
 pub mod model;
 pub mod mutate;

@@ -139,6 +139,11 @@ impl Server {
         fs::read_to_string(self.directory.path().join("log")).unwrap()
     }
 
+    /// Its client URL.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
     /// Its peer URL.
     pub fn peer(&self) -> String {
         let at = self.flags.iter().position(|flag| flag == "--listen-peer-urls").unwrap();

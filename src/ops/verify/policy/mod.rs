@@ -266,22 +266,34 @@ impl Judge<'_> {
             .chain(self.policy.forbidden.iter().map(|f| (Rule::Forbidden, &f.keys, f.at_most, "at most")))
             .collect();
         for (id, keys, limit, word) in limits {
-            let count =
-                self.verification.measured.key_counts.iter().find(|c| c.keys == *keys).map(|c| c.count);
+            let measured = &self.verification.measured;
+            let count = measured.key_counts.iter().find(|c| c.keys == *keys).map(|c| c.count);
             let (name, what) = match keys {
-                Selector::Prefix(prefix) => (prefix, "live keys begin with"),
-                Selector::Key(key) => (key, "live keys are"),
+                Selector::Prefix(prefix) => (prefix.clone(), "live keys begin with"),
+                Selector::Key(key) => (key.clone(), "live keys are"),
+                Selector::Objects(objects) => (objects.to_string(), "objects are"),
             };
             let name = name.as_bytes().escape_ascii().to_string();
-            if let Some(count) = count {
+            // A kind that neither Kubernetes nor the file knows has no objects, or is a slip of who forbids it.
+            let unknown = measured.live_keys.is_some() && matches!(keys, Selector::Objects(_));
+            let nobody = if count.is_none() && unknown {
+                "; no kind of Kubernetes or of the file is called that"
+            } else {
+                ""
+            };
+            if let Some(count) = count.or((unknown && id == Rule::Required).then_some(0)) {
                 let passed = if id == Rule::Required { count >= limit } else { count <= limit };
                 self.result(
                     id,
                     Some(passed),
                     json!(count),
                     json!(limit),
-                    format!("{count} {what} {name}, {word} {limit} are due"),
+                    format!("{count} {what} {name}, {word} {limit} are due{nobody}"),
                 );
+            } else if unknown {
+                let why =
+                    format!("not measured: no kind of Kubernetes or of the file is called that: {name}");
+                self.unmeasured(id, json!(limit), why);
             } else {
                 self.unmeasured(id, json!(limit), self.nothing());
             }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ops::verify::evidence::Selector;
+use crate::ops::verify::evidence::{ObjectSelector, Selector};
 
 /// A whole number of percent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -189,6 +189,9 @@ pub struct Forbidden {
 struct RequiredKeys {
     prefix: Option<String>,
     key: Option<String>,
+    kind: Option<String>,
+    namespace: Option<String>,
+    name: Option<String>,
     at_least: Option<u64>,
 }
 
@@ -197,14 +200,24 @@ struct RequiredKeys {
 struct ForbiddenKeys {
     prefix: Option<String>,
     key: Option<String>,
+    kind: Option<String>,
+    namespace: Option<String>,
+    name: Option<String>,
     at_most: Option<u64>,
 }
 
-fn selector(prefix: Option<String>, key: Option<String>) -> Result<Selector, &'static str> {
-    match (prefix, key) {
-        (Some(prefix), None) => Ok(Selector::Prefix(prefix)),
-        (None, Some(key)) => Ok(Selector::Key(key)),
-        _ => Err("either `prefix` or `key` is due"),
+fn selector(
+    keys: (Option<String>, Option<String>),
+    kind: Option<String>,
+    namespace: Option<String>,
+    name: Option<String>,
+) -> Result<Selector, &'static str> {
+    match (keys, kind) {
+        ((None, None), Some(kind)) => Ok(Selector::Objects(ObjectSelector { kind, namespace, name })),
+        _ if namespace.is_some() || name.is_some() => Err("`namespace` and `name` go with `kind`"),
+        ((Some(prefix), None), None) => Ok(Selector::Prefix(prefix)),
+        ((None, Some(key)), None) => Ok(Selector::Key(key)),
+        _ => Err("either `prefix`, `key` or `kind` is due"),
     }
 }
 
@@ -212,7 +225,8 @@ impl TryFrom<RequiredKeys> for Required {
     type Error = &'static str;
 
     fn try_from(raw: RequiredKeys) -> Result<Required, &'static str> {
-        Ok(Required { keys: selector(raw.prefix, raw.key)?, at_least: raw.at_least.unwrap_or(1) })
+        let keys = selector((raw.prefix, raw.key), raw.kind, raw.namespace, raw.name)?;
+        Ok(Required { keys, at_least: raw.at_least.unwrap_or(1) })
     }
 }
 
@@ -220,7 +234,8 @@ impl TryFrom<ForbiddenKeys> for Forbidden {
     type Error = &'static str;
 
     fn try_from(raw: ForbiddenKeys) -> Result<Forbidden, &'static str> {
-        Ok(Forbidden { keys: selector(raw.prefix, raw.key)?, at_most: raw.at_most.unwrap_or(0) })
+        let keys = selector((raw.prefix, raw.key), raw.kind, raw.namespace, raw.name)?;
+        Ok(Forbidden { keys, at_most: raw.at_most.unwrap_or(0) })
     }
 }
 

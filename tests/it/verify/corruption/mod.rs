@@ -16,6 +16,7 @@ use coldbolt::{Code, Severity};
 mod copies;
 mod directories;
 mod keyspace;
+mod objects;
 mod pages;
 
 use support::buckets::Buckets;
@@ -175,7 +176,7 @@ impl Break {
 }
 
 fn all() -> Vec<Entry> {
-    [pages::entries(), keyspace::entries(), directories::entries(), copies::entries()]
+    [pages::entries(), keyspace::entries(), directories::entries(), copies::entries(), objects::entries()]
         .into_iter()
         .flatten()
         .collect()

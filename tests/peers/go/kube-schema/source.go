@@ -20,8 +20,10 @@ type source struct {
 	path    string
 	types   map[string]*ast.TypeSpec
 	cluster map[string]bool
-	imports map[*ast.TypeSpec]map[string]string
-	kinds   [][2]string
+	// Lists and maps with a name that tell nil from empty: always messages of their own in protobuf.
+	nullable map[string]bool
+	imports  map[*ast.TypeSpec]map[string]string
+	kinds    [][2]string
 }
 
 // The packages of one release that stored objects may be of.
@@ -126,7 +128,7 @@ func (m *module) packages() []string {
 }
 
 func parse(importPath, dir string) *source {
-	s := &source{path: importPath, types: map[string]*ast.TypeSpec{}, cluster: map[string]bool{}, imports: map[*ast.TypeSpec]map[string]string{}}
+	s := &source{path: importPath, types: map[string]*ast.TypeSpec{}, cluster: map[string]bool{}, nullable: map[string]bool{}, imports: map[*ast.TypeSpec]map[string]string{}}
 	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
 		die("%v", err)
@@ -206,6 +208,9 @@ func (s *source) marks(name string, group *ast.CommentGroup) {
 	for _, line := range group.List {
 		if strings.Contains(line.Text, "+genclient:nonNamespaced") {
 			s.cluster[name] = true
+		}
+		if strings.Contains(line.Text, "+protobuf.nullable=true") {
+			s.nullable[name] = true
 		}
 	}
 }
@@ -312,10 +317,10 @@ func (r *release) walk(importPath, name string) {
 		for _, f := range t.Fields.List {
 			r.field(s, spec, m, f)
 		}
-	case *ast.ArrayType:
+	case *ast.ArrayType, *ast.MapType:
 		// A list with a name, which is a message of its own in protobuf.
 		kind, _ := r.kind(s, spec, t)
-		m.special, m.fields = "list", []field{{number: 1, name: "items", kind: kind}}
+		m.special, m.fields, m.nullable = "list", []field{{number: 1, name: "items", kind: kind}}, s.nullable[name]
 	case *ast.SelectorExpr:
 		// Another name for the same type: its fields, or what it is.
 		inner := s.imports[spec][t.X.(*ast.Ident).Name]
@@ -361,8 +366,10 @@ func (r *release) field(s *source, spec *ast.TypeSpec, m *message, f *ast.Field)
 		out.pointer, expr = true, star.X
 	}
 	out.kind, _ = r.kind(s, spec, expr)
-	// A list with a name is a message of its own, unless the field is one that repeats.
-	if m := r.out[out.kind]; m != nil && m.special == "list" && slices.Contains(proto, "rep") {
+	// A list with a name is a message of its own, unless it does not tell nil from empty and the field is one that repeats.
+	if m := r.out[out.kind]; m != nil && m.nullable {
+		out.pointer = true
+	} else if m != nil && m.special == "list" && slices.Contains(proto, "rep") {
 		out.kind = m.fields[0].kind
 	}
 	switch {
@@ -424,7 +431,9 @@ func (r *release) named(importPath, name string) (string, bool) {
 		spec := s.types[name]
 		switch t := spec.Type.(type) {
 		case *ast.MapType:
-			return r.kind(s, spec, t)
+			if !s.nullable[name] {
+				return r.kind(s, spec, t)
+			}
 		case *ast.ArrayType:
 			if inner, ok := t.Elt.(*ast.Ident); ok && inner.Name == "byte" {
 				return "bytes", false

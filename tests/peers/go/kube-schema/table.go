@@ -11,6 +11,8 @@ type message struct {
 	// What it is in JSON, if not an object of its fields.
 	special string
 	fields  []field
+	// A list or map of which none is told from an empty one.
+	nullable bool
 }
 
 type field struct {

@@ -1,0 +1,231 @@
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use coldbolt::etcd::KeyRange;
+use coldbolt::kube::changes::noise::Noise;
+use coldbolt::kube::changes::objects::{
+    ObjectDiffOptions, ObjectDiffReport, ObjectDifference, ObjectState, object_diff,
+};
+use coldbolt::kube::cluster::Cluster;
+use coldbolt::kube::key::ObjectKey;
+use coldbolt::kube::selector::LabelSelector;
+use coldbolt::store::diff::DifferenceKind;
+
+use super::super::context::{Context, Done, Fail, Verdict};
+use super::super::keyspace::{Damage, Fold, Opened, keep, open};
+use super::super::out::{List, Listing, clean, count};
+use super::args::Secrets;
+use super::changes::{NoiseArgs, left_out, lines};
+use super::get::{Wanted, wanted};
+
+/// Print which objects differ between two files, or in one file between two revisions, field by field. Exit code 1 when
+/// some do.
+///
+/// `+` added, `-` removed, `~` changed, `!` recreated: of the same name, with another uid. Elements of lists are those
+/// of the same name, type or port, as Kubernetes merges them. Each side is taken as of its last revision, or of
+/// --from-rev (the first PATH) and --to-rev (the second PATH, or the only one).
+///
+/// Left out and counted are, by rule: leases and events (unless --kind names them), managed-fields, resource-version,
+/// generation (and observedGeneration), heartbeats (lastHeartbeatTime and lastProbeTime of conditions) and
+/// leader-election (its annotation). The data of Secrets is redacted; a keyed hash tells whether it changed. What
+/// cannot be decoded, as it is encrypted, is told where its bytes differ; if nothing else does, the exit code is 4.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  coldbolt kube diff m2.db m3.db
+  coldbolt kube diff m2.db m3.db --kind deploy,cm/settings -n shop
+  coldbolt kube diff backup.db --from-rev 70 --to-rev 100 --with managed-fields
+  coldbolt kube diff m2.db m3.db -w ndjson | jq -c 'select(.difference == \"removed\")'")]
+pub struct Args {
+    /// Snapshot file, database or data directory.
+    #[arg(value_name = "PATH")]
+    a: PathBuf,
+    /// Another one; without it the two sides are two revisions of the first.
+    #[arg(value_name = "PATH", required_unless_present_any = ["from_rev", "to_rev"])]
+    b: Option<PathBuf>,
+    #[command(flatten)]
+    damage: Damage,
+    #[command(flatten)]
+    fold: Fold,
+    /// What stands before the keys of objects (the API server's --etcd-prefix) [default: where objects are found].
+    #[arg(long, value_name = "PREFIX")]
+    etcd_prefix: Option<String>,
+    /// The revision of the first side; without it the last.
+    #[arg(long, value_name = "REVISION")]
+    from_rev: Option<i64>,
+    /// The revision of the second side; without it the last.
+    #[arg(long, value_name = "REVISION")]
+    to_rev: Option<i64>,
+    /// Only objects of these kinds, named as in `kube get`: deploy,cm/settings.
+    #[arg(long, default_value = "all-kinds", value_name = "KIND[/NAME]")]
+    kind: String,
+    /// Only objects in this namespace.
+    #[arg(short, long, value_name = "NAMESPACE")]
+    namespace: Option<String>,
+    /// In all namespaces and in none, as without --namespace.
+    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    all_namespaces: bool,
+    /// With these labels on one of the sides, as `app=web,tier!=db`.
+    #[arg(short = 'l', long, default_value = "", value_name = "SELECTOR")]
+    selector: String,
+    #[command(flatten)]
+    noise: NoiseArgs,
+    #[command(flatten)]
+    secrets: Secrets,
+    /// Format of the answer.
+    #[arg(short, long, value_enum, default_value = "simple", value_name = "FORMAT")]
+    write_out: Listing,
+}
+
+pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
+    let monitor = context.monitor;
+    let selector = LabelSelector::parse(&args.selector).map_err(|part| {
+        Fail::Usage(format!("-l {:?}: {part:?} is no requirement of labels", args.selector))
+    })?;
+    let open = |path| open(path, &args.damage, &args.fold, None, monitor);
+    let opened = open(&args.a)?;
+    let other = args.b.as_deref().map(open).transpose()?;
+    let first = opened.store(monitor)?;
+    let second = other.as_ref().map(|opened| opened.store(monitor)).transpose()?;
+    let prefix = args.etcd_prefix.as_deref();
+    let before = Cluster::open(first.at(args.from_rev)?, prefix)?;
+    let after = Cluster::open(second.as_ref().unwrap_or(&first).at(args.to_rev)?, prefix)?;
+    let report = list(args, [&before, &after], &selector, context.out)?;
+    opened.check_unchanged()?;
+    other.as_ref().map_or(Ok(()), Opened::check_unchanged)?;
+    Ok(if report.differing() > report.undecoded || monitor.damage() {
+        Verdict::Bad
+    } else if report.undecoded > 0 {
+        Verdict::Inconclusive
+    } else {
+        Verdict::Good
+    })
+}
+
+fn list(
+    args: &Args,
+    [before, after]: [&Cluster<'_>; 2],
+    selector: &LabelSelector,
+    out: &mut dyn Write,
+) -> Result<ObjectDiffReport, Fail> {
+    let wanted = wanted_of(args, [before, after])?;
+    let every = wanted.iter().any(|wanted| wanted.resource.is_none());
+    let hidden: Vec<Noise> =
+        args.noise.hidden().into_iter().filter(|noise| every || !is_kind(*noise)).collect();
+    let is_wanted = |key: &ObjectKey<'_>| {
+        args.namespace.as_deref().is_none_or(|namespace| key.namespace == Some(namespace))
+            && wanted.iter().any(|wanted| is_one(wanted, key))
+    };
+    let path = path(args, &wanted, [before, after]);
+    let redactor = args.secrets.redactor();
+    let options = ObjectDiffOptions {
+        range: KeyRange::prefix(path.as_bytes()),
+        wanted: &is_wanted,
+        selector,
+        hidden: &hidden,
+        redactor: redactor.as_ref(),
+    };
+    let simple = args.write_out == Listing::Simple;
+    let sides = [before, after].map(side);
+    if simple {
+        writeln!(out, "--- {}\n+++ {}", sides[0], sides[1])?;
+    }
+    let mut list = List::begin(out, args.write_out, "coldbolt.kube-diff/1", &sides.join(" "), "differences")?;
+    let mut done = Ok(());
+    let report = object_diff(before, after, &options, &mut |difference| {
+        keep(&mut done, list.item(&difference, |out| object(out, &difference)))
+    })?;
+    done?;
+    list.end_with("report", &report)?;
+    if simple {
+        totals(out, &report, every)?;
+    }
+    Ok(report)
+}
+
+fn side(cluster: &Cluster<'_>) -> String {
+    let view = cluster.view();
+    format!("{} at revision {}", view.store().source().name(), view.revision())
+}
+
+/// Kinds may be defined on one side only.
+fn wanted_of(args: &Args, clusters: [&Cluster<'_>; 2]) -> Result<Vec<Wanted>, Fail> {
+    let [one, other] = clusters.map(|cluster| wanted(&args.kind, &[], cluster));
+    one.or(other)
+}
+
+fn is_kind(noise: Noise) -> bool {
+    matches!(noise, Noise::Leases | Noise::Events)
+}
+
+fn is_one(wanted: &Wanted, key: &ObjectKey<'_>) -> bool {
+    wanted.resource.as_ref().is_none_or(|resource| resource.holds(key))
+        && (wanted.names.is_empty() || wanted.names.iter().any(|name| name == key.name))
+}
+
+/// What the keys of all that is wanted begin with.
+fn path(args: &Args, wanted: &[Wanted], clusters: [&Cluster<'_>; 2]) -> String {
+    let mut prefixes: Vec<&String> = clusters.iter().flat_map(|cluster| cluster.prefixes()).collect();
+    prefixes.sort();
+    prefixes.dedup();
+    let ([prefix], [Wanted { resource: Some(resource), .. }]) = (&*prefixes, wanted) else {
+        return String::new();
+    };
+    let namespace = args.namespace.as_ref().map_or_else(String::new, |namespace| format!("{namespace}/"));
+    format!("{prefix}/{}/{namespace}", resource.path())
+}
+
+fn object(out: &mut dyn Write, difference: &ObjectDifference) -> io::Result<()> {
+    let sign = match difference.kind {
+        DifferenceKind::Added => '+',
+        DifferenceKind::Removed => '-',
+        DifferenceKind::Changed => '~',
+        DifferenceKind::Recreated => '!',
+    };
+    let mut name = difference.object_kind.to_lowercase();
+    if let Some((group, _)) = difference.api_version.rsplit_once('/') {
+        name.push('.');
+        name.push_str(group);
+    }
+    let namespace = difference.namespace.as_ref().map_or_else(String::new, |ns| format!(" -n {ns}"));
+    let revisions = match (&difference.before, &difference.after) {
+        (Some(a), Some(b)) if a.mod_revision != b.mod_revision => {
+            format!("revision {} -> {}", a.mod_revision, b.mod_revision)
+        }
+        (a, b) => {
+            a.as_ref().or(b.as_ref()).map_or_else(String::new, |s| format!("revision {}", s.mod_revision))
+        }
+    };
+    let name = clean(&format!("{name}/{}{namespace}", difference.name)).replace('\n', "\\n");
+    writeln!(out, "{sign} {name}  ({revisions})")?;
+    for (side, state) in [("before", &difference.before), ("after", &difference.after)] {
+        if let Some(ObjectState { undecoded: Some(why), .. }) = state {
+            writeln!(out, "    {side}: {}", clean(why))?;
+        }
+    }
+    let fields = difference.fields.iter().flat_map(|fields| lines(fields, ""));
+    fields.into_iter().try_for_each(|line| writeln!(out, "    {line}"))
+}
+
+fn totals(out: &mut dyn Write, report: &ObjectDiffReport, every: bool) -> io::Result<()> {
+    writeln!(
+        out,
+        "{} added, {} removed, {} changed, {} recreated",
+        count(report.added),
+        count(report.removed),
+        count(report.changed),
+        count(report.recreated)
+    )?;
+    left_out(out, &report.left_out)?;
+    for (n, what) in [
+        (report.only_noise, "objects differ in nothing else"),
+        (report.rewritten, "objects are written in another way and say the same"),
+        (report.undecoded, "of the changed could not be compared"),
+        (if every { report.other_keys } else { 0 }, "keys that differ are no objects"),
+    ] {
+        if n > 0 {
+            writeln!(out, "{} {what}", count(n))?;
+        }
+    }
+    Ok(())
+}

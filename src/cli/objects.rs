@@ -1,0 +1,108 @@
+//! Values that are Kubernetes objects, in the commands about keys: named, decoded, compared.
+
+use coldbolt::kube::changes::found::FieldChanges;
+use coldbolt::kube::decode::Object;
+use coldbolt::kube::secret::Redactor;
+use coldbolt::kube::serve::{hide_managed_fields, serve};
+use coldbolt::store::value_diff::value_diff;
+use serde_json::{Value, json};
+
+use super::kube::args::Secrets;
+use super::kube::changes::lines;
+use super::out::{clean, size};
+
+/// How objects are shown.
+pub struct Objects {
+    redactor: Option<Redactor>,
+}
+
+impl Objects {
+    pub fn new(secrets: &Secrets) -> Objects {
+        Objects { redactor: secrets.redactor() }
+    }
+
+    /// With or without what is secret.
+    pub fn with(secrets: bool) -> Objects {
+        Objects { redactor: (!secrets).then(Redactor::keyed) }
+    }
+
+    /// The object as an API server would answer it, if the value is one.
+    pub fn decode(&self, value: &[u8], mod_revision: i64) -> Option<Object> {
+        let mut object = Object::decode(value).ok()?;
+        serve(&mut object, mod_revision, None);
+        self.hide(&mut object);
+        Some(object)
+    }
+
+    /// The object as it is stored, if the value is one.
+    pub fn stored(&self, value: &[u8]) -> Option<Object> {
+        let mut object = Object::decode(value).ok()?;
+        self.hide(&mut object);
+        Some(object)
+    }
+
+    fn hide(&self, object: &mut Object) {
+        hide_managed_fields(&mut object.json);
+        self.redact(object);
+    }
+
+    pub fn redact(&self, object: &mut Object) {
+        if let Some(redactor) = &self.redactor {
+            redactor.redact(object);
+        }
+    }
+
+    /// Whether the value holds what is not to be shown as it is.
+    pub fn hides(&self, object: &Object) -> bool {
+        self.redactor.is_some() && is_secret(object)
+    }
+
+    /// What changed from one value to the other, a line each, as `value_diff` has it: of objects by their fields. JSON
+    /// is its own form, and exact.
+    pub fn changes(&self, before: &[u8], after: &[u8]) -> Vec<String> {
+        let objects = [before, after].map(|value| Object::decode(value).ok());
+        let hidden = objects.iter().flatten().any(|object| self.hides(object));
+        let json = !hidden && [before, after].iter().all(|value| value.starts_with(b"{"));
+        match objects {
+            [Some(mut a), Some(mut b)] if before != after && !json => {
+                [&mut a, &mut b].into_iter().for_each(|object| self.redact(object));
+                let found = lines(&FieldChanges::between(&a, &b, &[]), ".");
+                if found.is_empty() {
+                    vec!["= the same object, written differently".to_owned()]
+                } else {
+                    found
+                }
+            }
+            _ if hidden && before != after => {
+                let [a, b] = [before, after].map(|value| size(value.len() as u64));
+                vec![format!("~ {a} -> {b}, of which one is a Secret")]
+            }
+            _ => value_diff(before, after),
+        }
+    }
+}
+
+fn is_secret(object: &Object) -> bool {
+    object.kind == "Secret" && object.group().is_empty()
+}
+
+/// Which object it is, as kubectl is asked for it: `deployment.apps/web -n shop`.
+pub fn name(object: &Object) -> String {
+    let group = object.group();
+    let group = if group.is_empty() { String::new() } else { format!(".{group}") };
+    let namespace = match object.namespace() {
+        "" => String::new(),
+        namespace => format!(" -n {namespace}"),
+    };
+    let name = format!("{}{group}/{}{namespace}", object.kind.to_lowercase(), object.name());
+    clean(&name).replace('\n', "\\n")
+}
+
+/// The same as fields of an object.
+pub fn named(object: &Object) -> Value {
+    let mut metadata = json!({ "name": object.name() });
+    if let (false, Some(map)) = (object.namespace().is_empty(), metadata.as_object_mut()) {
+        map.insert("namespace".to_owned(), object.namespace().into());
+    }
+    json!({ "apiVersion": object.api_version, "kind": object.kind, "metadata": metadata })
+}

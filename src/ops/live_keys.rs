@@ -1,0 +1,32 @@
+//! The live keys of a database that was scanned, and where Kubernetes objects lie among them.
+
+use crate::bolt::Db;
+use crate::etcd::stored::{self, Revisions, Stored};
+use crate::kube::places::Places;
+use crate::store::scan::Scan;
+use crate::words::monitor::Monitor;
+
+/// Whether a stored version is its key's live one.
+pub(super) fn is_live(scan: &Scan, stored: &Stored<'_>) -> bool {
+    !stored.key.tombstone && scan.newest.is_newest(stored.key, &stored.kv)
+}
+
+/// Learns where objects lie from all live keys.
+pub(super) fn places(scan: &Scan, db: &Db<'_>, monitor: &dyn Monitor) -> Places {
+    struct Learn<'s> {
+        scan: &'s Scan,
+        monitor: &'s dyn Monitor,
+        places: Places,
+    }
+    impl Revisions for Learn<'_> {
+        fn each(&mut self, stored: &Stored<'_>) {
+            if is_live(self.scan, stored) {
+                self.places.learn(stored.kv.key, stored.kv.value);
+            }
+        }
+        fn enough(&self) -> bool {
+            self.monitor.cancelled()
+        }
+    }
+    stored::skim(db, monitor, Learn { scan, monitor, places: Places::default() }).places
+}

@@ -1,0 +1,160 @@
+//! What is printed.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use support::compared::Compared;
+
+use crate::fed::{Fed, persisted, stored};
+
+/// Kept as an object of another kind: of the one that has the key.
+const KEPT_ELSEWHERE: [&str; 1] = ["events.events.k8s.io"];
+
+/// Stored in a version that is not served any more: asked for in the one that is.
+const NOT_SERVED: [&str; 1] = ["customresourcedefinitions.apiextensions.k8s.io"];
+
+/// Kinds of which kubectl's columns are not known: they have NAME and AGE.
+const NO_COLUMNS: [&str; 17] = [
+    "clustertrustbundles.certificates.k8s.io",
+    "compositepodgroups.scheduling.k8s.io",
+    "csistoragecapacities.storage.k8s.io",
+    "devicetaintrules.resource.k8s.io",
+    "evictionrequests.lifecycle.k8s.io",
+    "evictions.lifecycle.k8s.io",
+    "ipaddresses.networking.k8s.io",
+    "leasecandidates.coordination.k8s.io",
+    "mutatingadmissionpolicies.admissionregistration.k8s.io",
+    "mutatingadmissionpolicybindings.admissionregistration.k8s.io",
+    "podcertificaterequests.certificates.k8s.io",
+    "podgroups.scheduling.k8s.io",
+    "resourcepoolstatusrequests.resource.k8s.io",
+    "servicecidrs.networking.k8s.io",
+    "storageversionmigrations.storagemigration.k8s.io",
+    "storageversions.internal.apiserver.k8s.io",
+    "volumeattributesclasses.storage.k8s.io",
+];
+
+#[test]
+fn objects_of_every_kind_and_their_tables_are_printed_as_the_real_kubectl_prints_them() {
+    let Some(fed) = Fed::start() else { return };
+    let stored = stored(&fed.snapshot.path);
+    let names: BTreeSet<String> = stored.iter().map(|(_, name)| name.clone()).collect();
+    let missing: Vec<String> = persisted(&fed.server).difference(&names).cloned().collect();
+    assert_eq!(missing, KEPT_ELSEWHERE, "kinds that the server offers and every-kind.yaml has no object of");
+    lists(&fed, &stored);
+    documents(&fed, &stored);
+    tables(&fed, &stored);
+    fed.snapshot.unchanged();
+}
+
+/// How kubectl is asked for a kind.
+fn asked<'a>((versioned, name): &'a (String, String)) -> &'a str {
+    if NOT_SERVED.contains(&&**name) { name } else { versioned }
+}
+
+/// All objects of a kind at once. What the server has written again since it was saved, as its Leases, is left out on
+/// both sides, where kubectl's list has another resource version.
+fn lists(fed: &Fed, stored: &[(String, String)]) {
+    let (mut compared, mut moved, mut objects) = (Compared::default(), BTreeSet::new(), 0);
+    for kind in stored {
+        let (kubectl, ours) = (asked(kind), &*kind.1);
+        for managed in ["--show-managed-fields=false", "--show-managed-fields=true"] {
+            let json = fed.server.kubectl(&["get", kubectl, "-A", "-o", "json", managed]);
+            let mut args = vec![ours, "-A", "--show-secrets", "-o", "json"];
+            if managed.ends_with("true") {
+                args.push("--show-managed-fields");
+            }
+            let run = fed.get(&args);
+            let (theirs, mine): (Value, Value) = (serde_json::from_str(&json).unwrap(), run.json());
+            let (theirs, mine) = (versions(&theirs), versions(&mine));
+            if theirs != mine {
+                moved.insert(ours.to_owned());
+                let by_name =
+                    |list: &[(String, String)]| list.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+                // Events come and go with the server's own doings; all else is there.
+                assert!(
+                    ours == "events" || by_name(&theirs) == by_name(&mine),
+                    "{ours}: {theirs:?} {mine:?}"
+                );
+                continue;
+            }
+            objects += mine.len();
+            compared.take(&format!("{ours} as json, {managed}"), run.text(), &json);
+            let yaml = fed.server.kubectl(&["get", kubectl, "-A", "-o", "yaml", managed]);
+            args[4] = "yaml";
+            compared.take(&format!("{ours} as yaml, {managed}"), fed.get(&args).text(), &yaml);
+        }
+    }
+    eprintln!("{objects} objects; written again meanwhile: {moved:?}");
+    assert!(
+        moved.iter().all(|name| ["leases.coordination.k8s.io", "events"].contains(&&**name)),
+        "{moved:?} were written again"
+    );
+    compared.judge("lists", 270);
+}
+
+/// The names of a list with their resource versions.
+fn versions(list: &Value) -> Vec<(String, String)> {
+    let text =
+        |item: &Value, at: &str| item.pointer(at).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let item = |item: &Value| {
+        let name = format!("{}/{}", text(item, "/metadata/namespace"), text(item, "/metadata/name"));
+        (name, text(item, "/metadata/resourceVersion"))
+    };
+    list["items"].as_array().unwrap().iter().map(item).collect()
+}
+
+/// The object of each kind that was put there by its own name.
+fn documents(fed: &Fed, stored: &[(String, String)]) {
+    let mut compared = Compared::default();
+    for kind in stored {
+        let (kubectl, ours) = (asked(kind), &*kind.1);
+        let first = fed.get(&[ours, "-n", "every-kind", "-o", "ndjson"]);
+        let Some(line) = first.text().lines().last() else { continue };
+        let object: Value = serde_json::from_str(line).unwrap();
+        let name = object["metadata"]["name"].as_str().unwrap();
+        let theirs = fed.server.kubectl(&["get", kubectl, name, "-n", "every-kind", "-o", "yaml"]);
+        if !theirs.contains(&format!("resourceVersion: {}\n", object["metadata"]["resourceVersion"])) {
+            continue;
+        }
+        let run = fed.get(&[ours, name, "-n", "every-kind", "-o", "yaml", "--show-secrets"]);
+        compared.take(&format!("{ours} {name}"), run.text(), &theirs);
+    }
+    compared.judge("documents", 65);
+}
+
+/// Tables, as wide as they are, with every age.
+fn tables(fed: &Fed, stored: &[(String, String)]) {
+    let (mut compared, mut without) = (Compared::default(), BTreeSet::new());
+    for kind in stored {
+        let (kubectl, ours) = (asked(kind), &*kind.1);
+        for wide in [&[][..], &["-o", "wide"]] {
+            let before = Timestamp::now();
+            let theirs = fed.server.kubectl(&[&["get", kubectl, "-A"], wide].concat());
+            let after = Timestamp::now();
+            // The server asked its clock somewhere in between.
+            let mut now = before;
+            let mine = loop {
+                let text =
+                    fed.get(&[&[ours, "-A", "--now", &now.to_string()], wide].concat()).text().to_owned();
+                if text == theirs || now > after {
+                    break text;
+                }
+                now += SignedDuration::from_secs(1);
+            };
+            let moved = ["leases.coordination.k8s.io", "events"].contains(&ours) && mine != theirs;
+            if mine.lines().next() != theirs.lines().next() {
+                without.insert(ours);
+            } else if !moved {
+                compared.take(&format!("{ours} {wide:?}"), &mine, &theirs);
+            }
+        }
+    }
+    assert_eq!(
+        without.into_iter().collect::<Vec<_>>(),
+        NO_COLUMNS,
+        "kinds with other columns than kubectl's"
+    );
+    compared.judge("tables", 100);
+}

@@ -1,0 +1,1 @@
+../kube-objects-1.17/main.go
