@@ -28,7 +28,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::decode::{Encoding, Glance, NoObject, Object};
-use super::key::{KeyKind, PREFIXES, prefix_of};
+use super::key::{KeyKind, prefix_of};
 use super::resource::{self, Resource};
 use super::serve::serve;
 use super::table::PrinterColumn;
@@ -261,12 +261,6 @@ impl<'v> Cluster<'v> {
         let namespace = namespace.map_or_else(String::new, |namespace| format!("{namespace}/"));
         let path = format!("{}/{namespace}{name}", resource.path());
         self.prefixes.iter().map(move |prefix| format!("{prefix}/{path}"))
-    }
-
-    /// What the keys of objects begin with.
-    #[must_use]
-    pub fn prefixes(&self) -> &[String] {
-        &self.prefixes
     }
 
     /// The object as an API server would answer it.
