@@ -10,7 +10,7 @@ use std::process::Stdio;
 use coldbolt::bolt::writer::Options;
 use coldbolt::io::Source;
 use coldbolt::kube::cluster::Cluster;
-use coldbolt::kube::extract::{Choice, ExtractOptions, Extraction, Outcome};
+use coldbolt::kube::extract::{Chosen, ExtractOptions, Extraction, Outcome};
 use coldbolt::store::{Store, StoreOptions};
 use coldbolt::words::monitor::Quiet;
 use serde_json::{Value, json};
@@ -170,7 +170,7 @@ fn ready(input: &Input) -> Vec<(String, Value)> {
     let store = Store::open(&source, &StoreOptions::default(), &Quiet).unwrap();
     let cluster = Cluster::open(store.at(None).unwrap(), None).unwrap();
     let (choices, options) =
-        ([Choice::default()], ExtractOptions { apply_ready: true, ..Default::default() });
+        ([Chosen::default()], ExtractOptions { apply_ready: true, ..Default::default() });
     let mut found = Vec::new();
     let extraction = Extraction::prepare(&cluster, &choices, &options).unwrap();
     let each = extraction.each(None, &mut |extracted, outcome| {

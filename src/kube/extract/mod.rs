@@ -32,7 +32,7 @@ use crate::words::error::Result;
 
 /// Objects that are chosen: all that these are true of.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Choice {
+pub struct Chosen {
     /// Of this resource; of all.
     pub resource: Option<Resource>,
     /// In this namespace; in all and none. Of all resources: also the namespace itself.
@@ -41,7 +41,7 @@ pub struct Choice {
     pub names: Vec<String>,
 }
 
-impl Choice {
+impl Chosen {
     /// Whether an object of that key is chosen.
     #[must_use]
     pub fn takes(&self, key: &ObjectKey<'_>) -> bool {
@@ -77,7 +77,7 @@ pub struct ExtractOptions {
 /// Objects that are about to be extracted.
 pub struct Extraction<'x> {
     cluster: &'x Cluster<'x>,
-    choices: &'x [Choice],
+    choices: &'x [Chosen],
     options: &'x ExtractOptions,
     /// What is kept of each uid.
     uids: HashSet<u128>,
@@ -120,7 +120,7 @@ impl<'x> Extraction<'x> {
     /// [`Error::Damaged`](crate::Error::Damaged) when pages cannot be read.
     pub fn prepare(
         cluster: &'x Cluster<'x>,
-        choices: &'x [Choice],
+        choices: &'x [Chosen],
         options: &'x ExtractOptions,
     ) -> Result<Extraction<'x>> {
         let mut extraction = Extraction {

@@ -89,17 +89,17 @@ pub struct Place {
 
 /// Gives places.
 #[derive(Debug, Default)]
-pub struct Places {
+pub struct Placer {
     /// Hashes of those that are given.
     taken: HashSet<[u8; HASH]>,
     phases: bool,
 }
 
-impl Places {
+impl Placer {
     /// With `phases` a folder for each phase is around, so that the order of the names is one that servers take.
     #[must_use]
-    pub fn new(phases: bool) -> Places {
-        Places { taken: HashSet::new(), phases }
+    pub fn new(phases: bool) -> Placer {
+        Placer { taken: HashSet::new(), phases }
     }
 
     /// The place of an object, by its own words; by its key where it says nothing. A second one that says the same is
@@ -224,13 +224,13 @@ mod tests {
         let text = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata});
         let object = Object::decode(text.to_string().as_bytes()).unwrap();
         let key = ObjectKey { group: None, resource: "deployments", namespace: Some("n"), name: "w" };
-        let mut places = Places::new(false);
+        let mut places = Placer::new(false);
         let first = places.place(&key, b"/a", &object);
         assert_eq!(first, Place { path: "n/deployment.apps/w.yaml".to_owned(), escaped: false });
         let second = places.place(&key, b"/b", &object);
         assert!(second.escaped && second.path.starts_with("n/deployment.apps/w%-"), "{second:?}");
         let due = "4-others/n/deployment.apps/w.yaml";
-        assert_eq!(Places::new(true).place(&key, b"/a", &object).path, due);
+        assert_eq!(Placer::new(true).place(&key, b"/a", &object).path, due);
     }
 
     #[test]

@@ -10,8 +10,8 @@ use std::path::Path;
 
 use coldbolt::io::dest;
 use coldbolt::kube::cluster::Cluster;
-use coldbolt::kube::extract::place::Places;
-use coldbolt::kube::extract::{Choice, ExtractOptions, Extracted, Extraction, Outcome};
+use coldbolt::kube::extract::place::Placer;
+use coldbolt::kube::extract::{Chosen, ExtractOptions, Extracted, Extraction, Outcome};
 use coldbolt::kube::secret::Redactor;
 use coldbolt::kube::serve::hide_managed_fields;
 use coldbolt::kube::yaml;
@@ -78,24 +78,24 @@ fn list<'o>(args: &Args, file: &str, out: &'o mut dyn Write) -> Result<Option<Li
 }
 
 /// As `kube get` understands kinds and names; in all namespaces only those that are in some.
-fn choices(args: &Args, cluster: &Cluster<'_>) -> Result<Vec<Choice>, Fail> {
+fn choices(args: &Args, cluster: &Cluster<'_>) -> Result<Vec<Chosen>, Fail> {
     let wanted = get::wanted(&args.kind, &args.names, cluster)?;
     let choice = |get::Wanted { resource, names }| {
         let namespaced = resource.as_ref().is_none_or(|resource| resource.namespaced);
         let other = resource.as_ref().map(|_| "default".to_owned());
         let namespace = args.namespace.clone().or(other).filter(|_| namespaced && !args.all_namespaces);
-        Choice { resource, namespace, names }
+        Chosen { resource, namespace, names }
     };
     Ok(wanted.into_iter().map(choice).collect())
 }
 
 struct Work<'w, 'o> {
     args: &'w Args,
-    choices: &'w [Choice],
+    choices: &'w [Chosen],
     sink: Sink<'o>,
     report: Report<'o>,
     /// What gives files their names; a stream has none.
-    places: Option<Places>,
+    places: Option<Placer>,
     redactor: Option<Redactor>,
     redacted: bool,
     /// Names that were asked for and are there, with the number of the choice.
@@ -105,12 +105,12 @@ struct Work<'w, 'o> {
 impl<'w, 'o> Work<'w, 'o> {
     fn new(
         args: &'w Args,
-        choices: &'w [Choice],
+        choices: &'w [Chosen],
         sink: Sink<'o>,
         report: Report<'o>,
         stream: bool,
     ) -> Work<'w, 'o> {
-        let places = (!stream).then(|| Places::new(args.apply_ready));
+        let places = (!stream).then(|| Placer::new(args.apply_ready));
         let redact = stream && on_terminal() && !args.show_secrets;
         let redactor = redact.then(Redactor::keyed);
         Work { args, choices, sink, report, places, redactor, redacted: false, found: BTreeSet::new() }
