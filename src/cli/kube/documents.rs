@@ -45,11 +45,11 @@ fn json(text: &str) -> Result<Vec<Value>, String> {
     documents.map(|document| document.map_err(place)).collect()
 }
 
-/// Numbers as sigs.k8s.io/yaml has them: 0644 is one in base 8. Booleans are true and false alone: `yes`, which kubectl
-/// takes for one, is a text, and refused where a boolean is due.
+/// Numbers as sigs.k8s.io/yaml has them: 0644 is one in base 8. Booleans are true and false alone: `yes`, which
+/// kubectl takes for one, is a text, and refused where a boolean is due.
 ///
-/// YAML 1.1 takes U+0085, U+2028 and U+2029 for ends of lines, as kubectl writes them; YAML 1.2 does not, and would put what
-/// a line is indented by into the text.
+/// YAML 1.1 takes U+0085, U+2028 and U+2029 for ends of lines, as kubectl writes them; YAML 1.2 does not, and would
+/// put what a line is indented by into the text.
 fn yaml(text: &str) -> Result<Vec<Value>, String> {
     if text.contains(['\u{85}', '\u{2028}', '\u{2029}']) {
         return Err("has U+0085, U+2028 or U+2029, ends of lines in some versions of YAML: give it as JSON"

@@ -18,7 +18,8 @@ struct Places {
     /// `coldbolt copy`.
     #[arg(value_name = "PATH")]
     path: PathBuf,
-    /// The copy to make, which must not exist: for its owner alone (mode 0600), as it holds the secrets of the source.
+    /// The copy to make, which must not exist: for its owner alone (mode 0600), as it holds the secrets of the
+    /// source.
     #[arg(short, long, value_name = "COPY", required_unless_present = "dry_run")]
     output: Option<PathBuf>,
     /// Write nothing: tell what would be written.
@@ -34,17 +35,16 @@ struct Places {
 
 /// Put objects into a copy of a database or snapshot file: the one edit that lets a cluster start.
 ///
-/// The objects are YAML or JSON as `kubectl` takes them (but `yes` and `no` are no booleans), several documents and Lists
-/// too. Each becomes one new revision
-/// behind the last one, as etcd would have written it; all else in the copy is as in the source. An object that is there
-/// is replaced: it keeps its uid, creation time, managed fields and status unless others are given, fields that no known
-/// Kubernetes has stay, and its generation rises with its spec. A new one gets a uid, and as creation time the newest time
-/// in the file. Objects are stored as others of their kind are: as protobuf, JSON or CBOR, in the same version;
-/// resourceVersion is of no use and left out.
+/// The objects are YAML or JSON as `kubectl` takes them (but `yes` and `no` are no booleans), several documents and
+/// Lists too. Each becomes one new revision behind the last one, as etcd would have written it; all else in the copy
+/// is as in the source. An object that is there is replaced: it keeps its uid, creation time, managed fields and
+/// status unless others are given, fields that no known Kubernetes has stay, and its generation rises with its spec.
+/// A new one gets a uid, and as creation time the newest time in the file. Objects are stored as others of their kind
+/// are: as protobuf, JSON or CBOR, in the same version; resourceVersion is of no use and left out.
 ///
-/// Refused is what an API server could not read: a kind or field that no known Kubernetes has, a value of another type,
-/// a namespace that is not there, another version than is stored, plain values of a resource that is encrypted, and what
-/// was redacted when it was printed. An API server's validation and its webhooks do not run.
+/// Refused is what an API server could not read: a kind or field that no known Kubernetes has, a value of another
+/// type, a namespace that is not there, another version than is stored, plain values of a resource that is encrypted,
+/// and what was redacted when it was printed. An API server's validation and its webhooks do not run.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -63,10 +63,12 @@ pub struct PutArgs {
     namespace: Option<String>,
 }
 
-/// Delete objects in a copy of a database or snapshot file: each deletion is a new revision, as etcd would have written it.
+/// Delete objects in a copy of a database or snapshot file: each deletion is a new revision, as etcd would have
+/// written it.
 ///
-/// That is all: what an API server and its controllers do about a deletion (finalizers, what depends on the object, what is
-/// in a namespace) they do when the cluster runs again, or not at all. An encrypted object is deleted like others.
+/// That is all: what an API server and its controllers do about a deletion (finalizers, what depends on the object,
+/// what is in a namespace) they do when the cluster runs again, or not at all. An encrypted object is deleted like
+/// others.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -151,7 +151,7 @@ impl<'e> Encoder<'e> {
             let has = self.like.has(at, field.number).unwrap_or(!field.is(GONE));
             // A name that a newer field of the message has too is the newer one's.
             let other = |other: &&Field<'_>| other.name == field.name && other.number != field.number;
-            if !has && field.is(GONE) && !field.is(INLINE) && fields.iter().any(|field| other(&field)) {
+            if !has && field.is(GONE) && !field.is(INLINE) && fields.iter().any(other) {
                 continue;
             }
             self.field(field, has, json, out)?;
@@ -289,10 +289,11 @@ impl<'e> Encoder<'e> {
         }
         for field in fields {
             match field.label {
-                _ if field.name != name => match field.kind {
-                    FieldKind::Bool => varint(field.number, 1, out),
-                    _ => {}
-                },
+                _ if field.name != name => {
+                    if matches!(field.kind, FieldKind::Bool) {
+                        varint(field.number, 1, out);
+                    }
+                }
                 _ if json.is_null() => {}
                 Label::Repeated => self.list(field, json, out)?,
                 _ => self.value(field.number, field.kind, json, out)?,

@@ -140,13 +140,8 @@ impl<'g> Given<'g> {
         }
     }
 
-    /// The object as it is to be stored, and what a person should know of it.
-    pub(super) fn object(
-        &self,
-        stored: &Stored,
-        now: Option<Timestamp>,
-        unique: (&str, i64),
-    ) -> Result<(Object, Vec<String>)> {
+    /// Nothing is converted between versions.
+    fn check_version(&self, stored: &Stored) -> Result<()> {
         let definition = (self.group(), &*self.kind) == DEFINITION;
         if let Some(version) = stored.api_version.as_ref().filter(|version| **version != self.api_version)
             && !definition
@@ -157,6 +152,17 @@ impl<'g> Given<'g> {
             );
             return Err(self.refused(why, None).into());
         }
+        Ok(())
+    }
+
+    /// The object as it is to be stored, and what a person should know of it.
+    pub(super) fn object(
+        &self,
+        stored: &Stored,
+        now: Option<Timestamp>,
+        unique: (&str, i64),
+    ) -> Result<(Object, Vec<String>)> {
+        self.check_version(stored)?;
         let mut json = self.json.clone();
         // What is said of an object beside it where it is printed.
         json.shift_remove("coldbolt");

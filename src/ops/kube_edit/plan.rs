@@ -251,7 +251,10 @@ impl<'p> Plan<'p> {
         let encrypted = |by: Encrypted<'_>, what: &str| {
             let Encrypted { provider, version, name, .. } = by;
             given.refused(
-                format!("{what} encrypted ({provider}:{version}:{name}): an API server that encrypts would not read what is not"),
+                format!(
+                    "{what} encrypted ({provider}:{version}:{name}): an API server that encrypts would not read \
+                     what is not"
+                ),
                 None,
             )
         };
