@@ -10,7 +10,7 @@ const DEFINITIONS: usize = 10_000;
 
 /// The prefixes that objects lie behind, and the resources that there are.
 #[derive(Debug, Clone)]
-pub struct Places {
+pub struct ObjectPlaces {
     prefixes: Vec<String>,
     resources: Vec<Resource>,
     defined: usize,
@@ -18,13 +18,13 @@ pub struct Places {
     any: bool,
 }
 
-impl Default for Places {
-    fn default() -> Places {
-        Places { prefixes: Vec::new(), resources: resource::built_in(), defined: 0, any: false }
+impl Default for ObjectPlaces {
+    fn default() -> ObjectPlaces {
+        ObjectPlaces { prefixes: Vec::new(), resources: resource::built_in(), defined: 0, any: false }
     }
 }
 
-impl Places {
+impl ObjectPlaces {
     /// Learns from one live key and its value what it tells of others.
     pub fn learn(&mut self, key: &[u8], value: &[u8]) {
         if let Some(prefix) = prefix_of(key)
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn an_object_agrees_with_its_key_or_it_is_said_in_what_not() {
-        let mut places = Places::default();
+        let mut places = ObjectPlaces::default();
         places.learn(b"/registry/namespaces/default", b"{}");
         assert!(places.is_empty(), "the value is none of Kubernetes'");
         places.learn(b"/registry/secrets/a/b", b"k8s:enc:aescbc:v1:k:x");
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn prefixes_and_defined_resources_are_learnt_from_the_keys() {
-        let mut places = Places::default();
+        let mut places = ObjectPlaces::default();
         let definition = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
             "metadata": {"name": "things.a.b"},
             "spec": {"group": "a.b", "scope": "Cluster", "names": {"kind": "Thing", "plural": "things"}}});

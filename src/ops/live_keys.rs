@@ -2,7 +2,7 @@
 
 use crate::bolt::Db;
 use crate::etcd::stored::{self, Revisions, Stored};
-use crate::kube::places::Places;
+use crate::kube::places::ObjectPlaces;
 use crate::store::scan::Scan;
 use crate::words::monitor::Monitor;
 
@@ -12,11 +12,11 @@ pub(super) fn is_live(scan: &Scan, stored: &Stored<'_>) -> bool {
 }
 
 /// Learns where objects lie from all live keys.
-pub(super) fn places(scan: &Scan, db: &Db<'_>, monitor: &dyn Monitor) -> Places {
+pub(super) fn places(scan: &Scan, db: &Db<'_>, monitor: &dyn Monitor) -> ObjectPlaces {
     struct Learn<'s> {
         scan: &'s Scan,
         monitor: &'s dyn Monitor,
-        places: Places,
+        places: ObjectPlaces,
     }
     impl Revisions for Learn<'_> {
         fn each(&mut self, stored: &Stored<'_>) {
@@ -28,5 +28,5 @@ pub(super) fn places(scan: &Scan, db: &Db<'_>, monitor: &dyn Monitor) -> Places 
             self.monitor.cancelled()
         }
     }
-    stored::skim(db, monitor, Learn { scan, monitor, places: Places::default() }).places
+    stored::skim(db, monitor, Learn { scan, monitor, places: ObjectPlaces::default() }).places
 }

@@ -10,7 +10,7 @@ pub mod finding;
 pub mod hint;
 pub mod ids;
 pub mod kind;
-mod level;
+pub mod level;
 pub mod monitor;
 pub mod refusal;
 #[doc(hidden)]

@@ -1,7 +1,7 @@
 //! What `inspect` tells of a Kubernetes cluster, on databases of real API servers. Due is what Go's types made of the
 //! same values.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 
@@ -25,26 +25,28 @@ fn a_cluster_is_told_with_its_version_nodes_namespaces_and_objects() {
     let cluster = &answer["database"]["kubernetes"];
 
     let text = String::from_utf8(unpacked("plain-1.37/storage.ndjson.gz")).unwrap();
-    let (mut nodes, mut namespaces, mut newest) = (BTreeSet::new(), BTreeSet::new(), 0);
-    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    for line in text.lines() {
-        let line: Value = serde_json::from_str(line).unwrap();
-        let object = &line["storage_json"];
-        let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        let (version, kind) =
-            (object["apiVersion"].as_str().unwrap_or(""), object["kind"].as_str().unwrap_or(""));
-        newest = newest.max(schema().kind(version, kind).map_or(0, |info| info.first));
-        match (version, kind) {
-            ("v1", "Node") => drop(nodes.insert(name)),
-            ("v1", "Namespace") => drop(namespaces.insert(name)),
-            ("v1", "Secret") => *counts.entry("secrets").or_default() += 1,
-            ("apps/v1", "Deployment") => *counts.entry("deployments").or_default() += 1,
-            ("rbac.authorization.k8s.io/v1", "ClusterRole") => {
-                *counts.entry("clusterroles").or_default() += 1
-            }
-            _ => {}
-        }
-    }
+    let kinds = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["storage_json"].clone());
+    let newest = kinds.filter_map(|object| {
+        Some(schema().kind(object["apiVersion"].as_str()?, object["kind"].as_str()?)?.first)
+    });
+    let newest = newest.max().unwrap();
+    // What kubectl listed, of what is in no namespace by its first column.
+    let text = String::from_utf8(unpacked("plain-1.37/tables.ndjson.gz")).unwrap();
+    let tables: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let listed = |resource: &str| -> BTreeSet<String> {
+        let command = format!("kubectl get {resource} -A");
+        let table = tables.iter().find(|table| table["command"] == *command).unwrap();
+        let lines = table["output"].as_str().unwrap().lines().skip(1);
+        lines.map(|line| line.split_whitespace().next().unwrap().to_owned()).collect()
+    };
+    let (nodes, namespaces) = (listed("nodes"), listed("namespaces"));
+    let rows = |resource: &str| {
+        let command = format!("kubectl get {resource} -A");
+        let table = tables.iter().find(|table| table["command"] == *command).unwrap();
+        table["output"].as_str().unwrap().lines().count() - 1
+    };
+    let counts =
+        ["secrets", "deployments", "clusterroles", "pods"].map(|resource| (resource, rows(resource)));
     let names = |value: &Value| -> BTreeSet<String> {
         value.as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect()
     };

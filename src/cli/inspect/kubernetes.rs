@@ -5,8 +5,7 @@ use std::io::{self, Write};
 use coldbolt::ops::inspect::kubernetes::KubernetesReport;
 use coldbolt::words::error::Told;
 
-use super::line;
-use crate::cli::out::{count, plain_table};
+use crate::cli::out::{count, labelled, plain_table};
 
 /// Names of nodes or namespaces that are shown; all are in JSON.
 const SHOWN: usize = 20;
@@ -22,9 +21,13 @@ pub fn show(out: &mut dyn Write, cluster: &KubernetesReport) -> io::Result<()> {
         0 => String::new(),
         n => format!(", {} of them encrypted", count(n)),
     };
-    line(out, "kubernetes", &format!("{version}; {} objects{encrypted}", count(objects)))?;
+    writeln!(
+        out,
+        "{}",
+        labelled("kubernetes", &format!("{version}; {} objects{encrypted}", count(objects)))
+    )?;
     for reason in &cluster.reasons {
-        line(out, "", &reason.to_string())?;
+        writeln!(out, "{}", labelled("", &reason.to_string()))?;
     }
     let nodes = cluster.nodes.iter().map(|(name, kubelet)| match kubelet {
         Some(kubelet) => format!("{name} (kubelet {kubelet})"),
@@ -51,5 +54,5 @@ fn names(out: &mut dyn Write, label: &str, names: impl ExactSizeIterator<Item = 
     }
     let shown = names.take(SHOWN).collect::<Vec<_>>().join(", ");
     let more = if all > SHOWN { format!(" and {} more", count((all - SHOWN) as u64)) } else { String::new() };
-    line(out, label, &format!("{} ({shown}{more})", count(all as u64)))
+    writeln!(out, "{}", labelled(label, &format!("{} ({shown}{more})", count(all as u64))))
 }

@@ -11,7 +11,7 @@ use crate::etcd::stored::{self, Revisions, Stored};
 use crate::kube::decode::Object;
 use crate::kube::envelope::Form;
 use crate::kube::key::{KeyKind, ObjectKey};
-use crate::kube::places::Places;
+use crate::kube::places::ObjectPlaces;
 use crate::kube::schema::schema;
 use crate::ops::live_keys::{is_live, places};
 use crate::store::scan::Scan;
@@ -114,7 +114,7 @@ fn newer(place: &mut Option<(u32, String)>, clue: Option<(u32, String)>) {
 
 struct Look<'l> {
     scan: &'l Scan,
-    places: &'l Places,
+    places: &'l ObjectPlaces,
     monitor: &'l dyn Monitor,
     report: KubernetesReport,
     clues: Clues,

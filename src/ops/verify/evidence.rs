@@ -8,7 +8,7 @@ use crate::bolt::Db;
 use crate::etcd::stored::{self, Revisions, Stored};
 use crate::kube::decode::{NoObject, Object};
 use crate::kube::key::KeyKind;
-use crate::kube::places::Places;
+use crate::kube::places::ObjectPlaces;
 use crate::kube::times::renewed;
 use crate::ops::live_keys::{is_live, places};
 use crate::store::scan::Scan;
@@ -55,7 +55,7 @@ impl std::fmt::Display for ObjectSelector {
 impl ObjectSelector {
     /// The object that a value is counts by what it says; of one that is encrypted only the key tells. What is no
     /// object counts for none.
-    fn matches(&self, key: &[u8], value: &[u8], places: &Places) -> bool {
+    fn matches(&self, key: &[u8], value: &[u8], places: &ObjectPlaces) -> bool {
         let KeyKind::Object(key) = places.key(key) else { return false };
         if !places.resource(&self.kind).is_some_and(|resource| resource.holds(&key)) {
             return false;
@@ -74,7 +74,7 @@ impl ObjectSelector {
 }
 
 impl Selector {
-    fn matches(&self, key: &[u8], value: &[u8], places: Option<&Places>) -> bool {
+    fn matches(&self, key: &[u8], value: &[u8], places: Option<&ObjectPlaces>) -> bool {
         match self {
             Selector::Prefix(prefix) => key.starts_with(prefix.as_bytes()),
             Selector::Key(name) => key == name.as_bytes(),
@@ -141,7 +141,7 @@ pub fn look(scan: &Scan, db: &Db<'_>, ask: &Ask) -> Seen {
 
 struct Look<'s> {
     scan: &'s Scan,
-    places: Option<Places>,
+    places: Option<ObjectPlaces>,
     times: bool,
     seen: Seen,
 }

@@ -15,7 +15,7 @@ use crate::etcd::{BucketKey, KeyValue, Revision};
 use crate::io::parallel::map_chunks;
 use crate::kube::decode::{NoObject, Object};
 use crate::kube::key::KeyKind;
-use crate::kube::places::Places;
+use crate::kube::places::ObjectPlaces;
 use crate::ops::live_keys::{is_live, places};
 use crate::store::scan::Scan;
 use crate::words::corrupt::At;
@@ -66,7 +66,7 @@ struct Look {
 }
 
 impl Look {
-    fn at(item: &Item, places: &Places) -> Look {
+    fn at(item: &Item, places: &ObjectPlaces) -> Look {
         let mut look = Look::default();
         let key = places.key(&item.key);
         if let KeyKind::Object(key) = key {
@@ -99,7 +99,7 @@ impl Look {
         look
     }
 
-    fn object(&mut self, key: &KeyKind<'_>, object: &Object, places: &Places) {
+    fn object(&mut self, key: &KeyKind<'_>, object: &Object, places: &ObjectPlaces) {
         self.decoded = true;
         let unknown: Vec<_> = object.unknown.iter().filter(|field| !field.is_empty()).collect();
         if !object.known {
@@ -150,7 +150,7 @@ struct Sum {
 /// Gathers live values, and looks at as many at a time as are to be in memory together.
 struct Gather<'g, 'm> {
     scan: &'g Scan,
-    places: &'g Places,
+    places: &'g ObjectPlaces,
     monitor: &'g dyn Monitor,
     batch: Vec<Item>,
     bytes: usize,
