@@ -4,44 +4,15 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use prost::encoding::{WireType, encode_key, encode_varint};
+use prost::encoding::{WireType, encode_key};
 use serde_json::{Map, Value as Json};
 
-use super::{Like, MAX_DEPTH, Unencodable, Unfit, special};
+use super::like::Like;
+use super::parts::{MAX_DEPTH, Unencodable, Unfit, bytes, unfit, varint};
+use super::special;
 use crate::codec::proto::message::{Field, FieldKind, Label, Schema};
-use crate::codec::to_u64;
 use crate::kube::decode::UnknownField;
 use crate::kube::schema::{GONE, INLINE, OMIT_EMPTY, POINTER, Shape, schema};
-
-/// Appends a field of bytes.
-pub(super) fn bytes(number: u32, value: &[u8], out: &mut Vec<u8>) {
-    encode_key(number, WireType::LengthDelimited, out);
-    encode_varint(to_u64(value.len()), out);
-    out.extend_from_slice(value);
-}
-
-/// Appends a number.
-pub(super) fn varint(number: u32, value: u64, out: &mut Vec<u8>) {
-    encode_key(number, WireType::Varint, out);
-    encode_varint(value, out);
-}
-
-/// What a JSON value is, in words.
-pub(super) fn is(json: &Json) -> &'static str {
-    match json {
-        Json::Null => "null",
-        Json::Bool(_) => "a boolean",
-        Json::Number(n) if n.is_f64() => "a number with a fraction",
-        Json::Number(_) => "a number",
-        Json::String(_) => "a string",
-        Json::Array(_) => "a list",
-        Json::Object(_) => "an object",
-    }
-}
-
-pub(super) fn unfit(due: &'static str, json: &Json) -> Unfit {
-    Unfit::Type { due, is: is(json) }
-}
 
 /// A step from a message to one in it.
 #[derive(Debug, Clone, Copy)]

@@ -5,8 +5,7 @@
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
-use super::Unfit;
-use super::message::{bytes, unfit, varint};
+use super::parts::{Unfit, bytes, unfit, varint};
 use crate::kube::json::{self, Layout};
 use crate::kube::schema::Shape;
 

@@ -1,3 +1,5 @@
+//! What is encoded, what is refused, and how that is said.
+
 use serde_json::{Value, json};
 
 use super::*;
