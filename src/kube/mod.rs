@@ -7,7 +7,7 @@
 //! | [`encode`] | an object to the value that an API server stores |
 //! | [`json`], [`yaml`] | an object as kubectl prints it |
 //! | [`extract`] | objects one by one, as they were or for another cluster |
-//! | [`cluster`], [`resource`] | the objects of a keyspace; what kinds are called and where they lie |
+//! | [`cluster`], [`kinds`], [`resource`] | the objects of a keyspace; how many of each kind; what kinds are called and where they lie |
 //! | [`key`], [`places`] | the key that an object is stored under; where objects lie in a keyspace |
 //! | [`selector`], [`fields`], [`secret`] | which labels and fields are wanted; what is not shown of a Secret |
 //! | [`jsonpath`], [`custom`], [`order`] | templates, columns and the order of objects that a user asks for |
@@ -49,6 +49,7 @@ pub mod fields;
 pub mod json;
 pub mod jsonpath;
 pub mod key;
+pub mod kinds;
 #[cfg(feature = "yaml")]
 pub mod manifest;
 pub mod order;

@@ -1,7 +1,8 @@
 use std::io::Write;
 
 use clap::ValueEnum;
-use coldbolt::kube::cluster::{Cluster, KindReport, KindsReport};
+use coldbolt::kube::cluster::Cluster;
+use coldbolt::kube::kinds::{KindReport, KindsReport};
 use coldbolt::kube::sizes::{NamespaceReport, Part, Parts};
 use serde_json::json;
 

@@ -137,8 +137,8 @@ pub struct Field<'t> {
     pub kind: FieldKind<'t>,
     /// How often it occurs and when it is printed.
     pub label: Label,
-    /// How it is shown: [`Field::HEX`], [`Field::SECRET`], [`Field::REMOVED`]; from [`Field::OTHER`] on the bits are for who makes the
-    /// table and his own printer.
+    /// How it is shown: [`Field::HEX`], [`Field::SECRET`], [`Field::REMOVED`]; from [`Field::OTHER`] on the bits are
+    /// for who makes the table and his own printer.
     pub attributes: u16,
 }
 

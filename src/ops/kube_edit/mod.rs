@@ -4,6 +4,7 @@
 //! server starts on it finds nothing unusual. Everything else is copied, bucket by bucket. The source is verified
 //! first, what was written is read back, and only then has the new file its name.
 
+mod change;
 mod object;
 mod plan;
 
@@ -11,8 +12,8 @@ use std::io::Write;
 use std::path::Path;
 
 use serde::Serialize;
-use serde_json::{Map, Value};
 
+pub use self::change::{EditAction, EditedObject, KubeEdit};
 use self::plan::Plan;
 use super::defrag::{changed, refuse_locked, whole};
 use super::verify::{Measured, TrailerState};
@@ -21,7 +22,6 @@ use crate::etcd::{Input, datadir};
 use crate::io::Source;
 use crate::io::dest::{self, Dest, Existing};
 use crate::kube::cluster::Cluster;
-use crate::kube::decode::Encoding;
 use crate::ops::overlap::while_syncing;
 use crate::store::rewrite::{Edit, Edits, Keys, write_anew};
 use crate::store::{Store, StoreOptions};
@@ -29,20 +29,6 @@ use crate::words::cause::Cause;
 use crate::words::error::{Error, Result, show};
 use crate::words::hint::{Hint, Note};
 use crate::words::monitor::{Monitor, Relay};
-
-/// A change of one object.
-#[derive(Debug, Clone, PartialEq)]
-pub enum KubeEdit {
-    /// It is to be like this: an object as kubectl prints it, or a manifest.
-    Put(Map<String, Value>),
-    /// It is to be deleted.
-    Delete {
-        /// What its kind is called, as `deploy` or `deployments.apps`.
-        resource: String,
-        /// Its name.
-        name: String,
-    },
-}
 
 /// Where to.
 #[derive(Debug, Clone, Copy, Default)]
@@ -53,51 +39,6 @@ pub struct KubeEditOptions<'o> {
     pub prefix: Option<&'o str>,
     /// The namespace of objects that say none.
     pub namespace: Option<&'o str>,
-}
-
-/// What became of an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EditAction {
-    /// It was not there.
-    Created,
-    /// It was there.
-    Changed,
-    /// It is gone.
-    Deleted,
-}
-
-/// An object that was changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct EditedObject {
-    /// What became of it.
-    pub action: EditAction,
-    /// Group and version that it is stored in; empty if it could not be read.
-    pub api_version: String,
-    /// The kind.
-    pub kind: String,
-    /// The namespace, if it is in one.
-    pub namespace: Option<String>,
-    /// The name.
-    pub name: String,
-    /// The key.
-    pub key: String,
-    /// How it is encoded.
-    pub encoding: Option<Encoding>,
-    /// Its uid.
-    pub uid: Option<String>,
-    /// The revision of its last change before.
-    pub revision_before: Option<i64>,
-    /// That of this change.
-    pub revision: i64,
-    /// How many changes it has had since it was made, this one included; 0 if it is deleted.
-    pub version: i64,
-    /// Bytes of the value before.
-    pub bytes_before: Option<u64>,
-    /// Bytes of the value now.
-    pub bytes: Option<u64>,
-    /// What a person should know, as what was kept of the object that was there.
-    pub notes: Vec<String>,
 }
 
 /// What was done.

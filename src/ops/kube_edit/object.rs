@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::plan::told;
+use super::change::told;
 use crate::codec::checksum::hex;
 use crate::kube::decode::{Encoding, Object, UnknownField};
 use crate::kube::encode::{Like, encode};

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use super::change::{EditAction, EditedObject, KubeEdit, told};
 use super::object::{Given, Stored};
-use super::{EditAction, EditedObject, KubeEdit};
+
 use crate::codec::to_u64;
 use crate::etcd::{BucketKey, KeyRange, KeyValue, Revision};
 use crate::kube::cluster::Cluster;
@@ -281,13 +282,5 @@ impl<'p> Plan<'p> {
             return Err(encrypted(by, "the last object of this resource is").into());
         }
         Ok(Stored::beside(last.as_ref(), resource.group_in_key))
-    }
-}
-
-/// An object as messages name it.
-pub(super) fn told(kind: &str, namespace: Option<&str>, name: &str) -> String {
-    match namespace {
-        Some(namespace) => format!("{kind} {namespace}/{name}"),
-        None => format!("{kind} {name}"),
     }
 }
