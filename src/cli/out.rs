@@ -259,7 +259,7 @@ mod tests {
         assert_eq!(bars.bar(0, 2), " ".repeat(18));
         assert_eq!(bars.bar(1, 1_000_000), format!("▏{}", " ".repeat(17)));
         let narrow = Bars::of(60, false);
-        assert_eq!([45, 40, 38].map(|part| narrow.bar(part, 100)), ["██▋     ", "██▍     ", "██▎     "]);
+        assert_eq!([44, 40, 38].map(|part| narrow.bar(part, 100)), ["██▋     ", "██▍     ", "██▎     "]);
         assert_eq!(bars.header().len(), 18);
         assert_eq!(Bars::of(200, true).bar(7, 7), format!("{}  ", "#".repeat(40)));
         assert_eq!(

@@ -49,7 +49,7 @@ fn objects_of_every_kind_and_their_tables_are_printed_as_the_real_kubectl_prints
 }
 
 /// How kubectl is asked for a kind.
-fn asked<'a>((versioned, name): &'a (String, String)) -> &'a str {
+fn asked((versioned, name): &(String, String)) -> &str {
     if NOT_SERVED.contains(&&**name) { name } else { versioned }
 }
 
