@@ -296,6 +296,7 @@ fn writes(command: &Command) -> bool {
         | Command::Export(_)
         | Command::Verify(_) => true,
         Command::Member(command) => command.writes(),
+        Command::Kube(command) => command.writes(),
         _ => false,
     }
 }

@@ -13,7 +13,7 @@ use crate::kube_recorded::unpacked;
 
 /// Every command that writes; `FILE` is a snapshot file, `DB` a database, `DIR` a member's directory, `KUBE` a
 /// snapshot file with objects of Kubernetes.
-pub const WRITING: [&[&str]; 13] = [
+pub const WRITING: [&[&str]; 14] = [
     &["copy", "DIR", "OUT"],
     &["copy", "--exact", "DIR", "OUT"],
     &["copy", "--as", "data-dir", "DIR", "OUT"],
@@ -27,6 +27,7 @@ pub const WRITING: [&[&str]; 13] = [
     &["export", "FILE", "-o", "OUT"],
     &["verify", "FILE", "--manifest", "OUT"],
     &["kube", "extract", "KUBE", "deploy/dep-delta-4", "-n", "team-grove-96", "-o", "OUT"],
+    &["kube", "delete", "KUBE", "deploy", "dep-delta-4", "-n", "team-grove-96", "-o", "OUT"],
 ];
 
 /// Where the inputs are.

@@ -27,6 +27,13 @@ pub enum Command {
     Delete(edit::DeleteArgs),
 }
 
+impl Command {
+    /// Whether it writes files.
+    pub fn writes(&self) -> bool {
+        matches!(self, Command::Extract(_) | Command::Put(_) | Command::Delete(_))
+    }
+}
+
 pub fn run(command: &Command, context: &mut Context<'_>) -> Done {
     match command {
         Command::Kinds(args) => kinds::run(args, context),
