@@ -25,7 +25,9 @@ fn apply(root: &mut Value, path: &[PathStep<'_>], delta: &FieldDelta<'_>) {
     }
     let (last, before) = path.split_last().unwrap();
     match (down(root, before), last, delta) {
-        (Value::Object(map), PathStep::Field(name), FieldDelta::Removed(_)) => drop(map.remove(*name).unwrap()),
+        (Value::Object(map), PathStep::Field(name), FieldDelta::Removed(_)) => {
+            drop(map.remove(*name).unwrap())
+        }
         (Value::Object(map), PathStep::Field(name), FieldDelta::Added(b) | FieldDelta::Changed(_, b)) => {
             map.insert((*name).to_owned(), (*b).clone());
         }
@@ -60,7 +62,9 @@ fn objects(one: &[u8], other: &[u8]) {
 }
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    let Some(([at, to], rest)) = data.split_first_chunk::<2>().map(|([a, b], rest)| ([*a, *b], rest)) else { return };
+    let Some(([at, to], rest)) = data.split_first_chunk::<2>().map(|([a, b], rest)| ([*a, *b], rest)) else {
+        return;
+    };
     objects(data, data);
     let place = rest.len() * usize::from(at) / 256;
     if let Some((one, other)) = rest.split_at_checked(place) {

@@ -10,8 +10,9 @@ use serde_json::Value;
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let (template, object) = text.split_once('\n').unwrap_or((text, ""));
-    let object: Value = serde_json::from_str(object)
-        .unwrap_or_else(|_| serde_json::json!({"items": [{"a": [1, "b", null]}, {"a": []}], "a": {"b": "c"}}));
+    let object: Value = serde_json::from_str(object).unwrap_or_else(
+        |_| serde_json::json!({"items": [{"a": [1, "b", null]}, {"a": []}], "a": {"b": "c"}}),
+    );
     let most = (64 << 20) + 64 * object.to_string().len();
     if let Ok(path) = JsonPath::parse(template) {
         for as_json in [false, true] {
