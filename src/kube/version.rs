@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
-
 use super::cluster::Cluster;
 use super::decode::Object;
 use super::envelope::Form;
+use super::key::ObjectKey;
 use super::schema::schema;
 use crate::codec::wire::{self, WireValue};
 use crate::etcd::KeyRange;
@@ -20,13 +19,17 @@ pub const LAST_WITH_NULL_TIMES: u32 = 33;
 const LAST_WITH_CLUSTER_NAME: u32 = 24;
 const CLUSTER_NAME: u32 = 15;
 
-/// The minor of a Kubernetes 1, and from what it is known.
+/// The Kubernetes that wrote a keyspace, as far as it can be inferred: no file says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerVersion {
-    /// As 24.
+    /// As `1.30.2`, or `1.30` where no more is known.
+    pub version: String,
+    /// The minor by which its habits are told, as 30: if an upper bound is known, that.
     pub minor: u32,
-    /// What in the file tells so.
-    pub because: String,
+    /// Whether it may be a newer one.
+    pub at_least: bool,
+    /// What tells so, the surest first.
+    pub reasons: Vec<String>,
 }
 
 /// Kinds that are stored in an older version than they are answered in: group, kind, version, and the minor since when
@@ -57,107 +60,176 @@ pub fn answered_in(object: &Object, minor: u32) -> Option<&'static str> {
     (*version != object.version()).then_some(*version)
 }
 
-/// What in a keyspace tells which Kubernetes wrote it, the surest first.
-#[derive(Default)]
-struct Evidence {
-    control_plane: Option<ServerVersion>,
-    lease: Option<ServerVersion>,
-    kubelet: Option<ServerVersion>,
-    kind: Option<ServerVersion>,
+/// The minors whose tables are gapless begin after this one: a kind that the table has from here on may be older.
+const FIRST_KNOWN: u8 = 20;
+
+/// A version that something names.
+#[derive(Debug, Clone)]
+struct Clue {
+    minor: u32,
+    version: String,
+    because: String,
 }
 
-/// Nodes that are looked at.
-const NODES: usize = 10_000;
+/// What in a keyspace tells which Kubernetes wrote it. Of each sort the newest counts.
+#[derive(Debug, Default)]
+pub struct VersionClues {
+    image: Option<Clue>,
+    kubeadm: Option<Clue>,
+    kubelet: Option<Clue>,
+    kind: Option<Clue>,
+    /// The newest Lease: its revision, and what it tells. Leases are written all the time, the newest by the last server.
+    lease: Option<(i64, Option<Clue>)>,
+}
+
+impl VersionClues {
+    /// Whether the value of an object tells more than its kind.
+    #[must_use]
+    pub fn wants(key: &ObjectKey<'_>) -> bool {
+        match (key.resource, key.namespace) {
+            ("pods", Some("kube-system")) => key.name.starts_with("kube-apiserver"),
+            ("configmaps", Some("kube-system")) => key.name == "kubeadm-config",
+            ("nodes", None) | ("leases", _) => true,
+            _ => false,
+        }
+    }
+
+    /// Looks at a live object that was last changed at a revision.
+    pub fn take(&mut self, key: &ObjectKey<'_>, value: &[u8], mod_revision: i64) {
+        if let Ok(Form::Protobuf(envelope)) = Form::of(value) {
+            let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
+            let (version, kind) = (text(envelope.api_version), text(envelope.kind));
+            let first = schema().kind(version, kind).map(|info| info.first);
+            if let Some(first) = first.filter(|first| *first > FIRST_KNOWN) {
+                let because = || format!("no older Kubernetes stores a {kind} of {version}");
+                newer(&mut self.kind, &format!("1.{first}"), because);
+            }
+        }
+        if !Self::wants(key) {
+            return;
+        }
+        if key.resource == "leases" {
+            if self.lease.as_ref().is_none_or(|(newest, _)| *newest < mod_revision) {
+                self.lease = Some((mod_revision, of_lease(key, value)));
+            }
+            return;
+        }
+        let Ok(object) = Object::decode(value) else { return };
+        let name = key.name;
+        match key.resource {
+            "pods" => {
+                let containers = object.json.get("spec").and_then(|spec| spec.get("containers")?.as_array());
+                for image in containers.into_iter().flatten().filter_map(|one| one.get("image")?.as_str()) {
+                    let file = image.rsplit('/').next().unwrap_or_default();
+                    let tag = file.strip_prefix("kube-apiserver:").unwrap_or_default();
+                    let tag = tag.split('@').next().unwrap_or_default();
+                    newer(&mut self.image, tag, || format!("the pod {name} has the image {image}"));
+                }
+            }
+            "configmaps" => {
+                let data =
+                    object.json.get("data").and_then(|data| data.get("ClusterConfiguration")?.as_str());
+                let mut lines = data.unwrap_or_default().lines();
+                let version = lines.find_map(|line| line.strip_prefix("kubernetesVersion:"));
+                let version = version.unwrap_or_default().trim();
+                newer(&mut self.kubeadm, version, || format!("the ConfigMap {name} says {version}"));
+            }
+            _ => {
+                let version = kubelet(&object).unwrap_or_default();
+                let because = || {
+                    format!("no API server is older than its kubelets: that of the node {name} is {version}")
+                };
+                newer(&mut self.kubelet, version, because);
+            }
+        }
+    }
+
+    /// What they come to.
+    #[must_use]
+    pub fn conclude(self) -> Option<ServerVersion> {
+        let VersionClues { image, kubeadm, kubelet, kind, lease } = self;
+        let lease = lease.and_then(|(_, clue)| clue);
+        let newest = |one: &Option<Clue>, other: &Option<Clue>| {
+            one.iter().chain(other).max_by_key(|clue| clue.minor).cloned()
+        };
+        let stated = newest(&image, &kubeadm);
+        let least = newest(&kubelet, &kind).map(|clue| clue.minor);
+        let reasons = [image, kubeadm, lease.clone(), kubelet, kind].into_iter().flatten();
+        let reasons = reasons.map(|clue| clue.because).collect();
+        match (stated, lease, least) {
+            (Some(clue), _, _) if least.is_none_or(|least| least <= clue.minor) => {
+                Some(ServerVersion { version: clue.version, minor: clue.minor, at_least: false, reasons })
+            }
+            (_, Some(most), least) if least.is_none_or(|least| least <= most.minor) => {
+                let (version, at_least) = match least {
+                    Some(least) => (format!("1.{least}"), least < most.minor),
+                    None => (most.version, false),
+                };
+                Some(ServerVersion { version, minor: most.minor, at_least, reasons })
+            }
+            (_, _, Some(minor)) => {
+                Some(ServerVersion { version: format!("1.{minor}"), minor, at_least: true, reasons })
+            }
+            _ => None,
+        }
+    }
+}
 
 impl Cluster<'_> {
-    /// The Kubernetes that wrote this: by the image of a kube-apiserver or kubeadm's configuration, else by fields that
-    /// only older ones write, else by kubelets and kinds, than which an API server is not older. One walk, and the
-    /// values of those objects.
+    /// The Kubernetes that wrote this. One walk, and the values of the objects that tell it.
     ///
     /// # Errors
     /// [`Error::Damaged`](crate::Error::Damaged) when pages cannot be read.
     pub fn server_version(&self) -> Result<Option<ServerVersion>> {
-        let (mut evidence, mut seen, mut nodes) = (Evidence::default(), BTreeSet::new(), 0usize);
+        let (mut clues, mut seen) = (VersionClues::default(), BTreeSet::new());
         let mut newest_lease: Option<KeyState> = None;
         for state in self.view().keys(KeyRange::all()) {
             let state = state?;
             let Some(key) = self.key(&state.key).object() else { continue };
-            let in_kube_system = key.namespace == Some("kube-system");
             let first = !seen.contains(key.resource) && seen.insert(key.resource.to_owned());
-            nodes = nodes.saturating_add(usize::from(key.resource == "nodes"));
-            let wanted = match key.resource {
-                "pods" => in_kube_system,
-                "configmaps" => in_kube_system && key.name == "kubeadm-config",
-                "nodes" => nodes <= NODES,
-                _ => false,
-            };
-            if first || wanted {
-                evidence.take(&self.view().read(&state)?.value);
-            }
-            let newer = |old: &KeyState| old.revision < state.revision;
-            if key.resource == "leases" && newest_lease.as_ref().is_none_or(newer) {
-                newest_lease = Some(state);
+            if key.resource == "leases" {
+                if newest_lease.as_ref().is_none_or(|newest| newest.revision < state.revision) {
+                    newest_lease = Some(state);
+                }
+            } else if first || VersionClues::wants(&key) {
+                clues.take(&key, &self.view().read(&state)?.value, state.revision.main);
             }
         }
-        // Leases are written all the time: the newest is by the last server.
         if let Some(state) = newest_lease {
             let value = self.view().read(&state)?.value;
-            let name = self.key(&state.key).object().map_or("", |key| key.name);
-            evidence.lease = has_cluster_name(&value).then(|| ServerVersion {
-                minor: LAST_WITH_CLUSTER_NAME,
-                because: format!("a metadata.clusterName in the Lease {name}, which no later one writes"),
-            });
+            if let Some(key) = self.key(&state.key).object() {
+                clues.take(&key, &value, state.revision.main);
+            }
         }
-        let Evidence { control_plane, lease, kubelet, kind } = evidence;
-        let not_older = [kubelet, kind].into_iter().flatten().max_by_key(|version| version.minor);
-        Ok(control_plane.or(lease).or(not_older))
+        Ok(clues.conclude())
     }
 }
 
-impl Evidence {
-    fn take(&mut self, value: &[u8]) {
-        if let Ok(Form::Protobuf(envelope)) = Form::of(value) {
-            let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
-            let (version, kind) = (text(envelope.api_version), text(envelope.kind));
-            let first = schema().kind(version, kind).map(|info| u32::from(info.first));
-            let because = || format!("objects of {kind} in {version}, which no earlier one has");
-            newer(&mut self.kind, first, because);
-        }
-        let Ok(object) = Object::decode(value) else { return };
-        let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
-        let inside = |first: &str, second: &str| object.json.get(first).and_then(|value| value.get(second));
-        match &*object.kind {
-            "Pod" => {
-                for container in inside("spec", "containers").and_then(Value::as_array).into_iter().flatten()
-                {
-                    let image = text(container.get("image"));
-                    if text(container.get("name")) == "kube-apiserver" {
-                        let found = image.rsplit_once(':').and_then(|(_, tag)| minor(tag));
-                        let because = || format!("the image {image} of the pod {}", object.name());
-                        newer(&mut self.control_plane, found, because);
-                    }
-                }
-            }
-            "ConfigMap" if object.name() == "kubeadm-config" => {
-                let data = text(inside("data", "ClusterConfiguration"));
-                let version = data.lines().find_map(|line| line.strip_prefix("kubernetesVersion:"));
-                let version = version.unwrap_or_default().trim();
-                let because = || format!("kubernetesVersion {version} in the ConfigMap kubeadm-config");
-                newer(&mut self.control_plane, minor(version), because);
-            }
-            "Node" => {
-                let version = text(inside("status", "nodeInfo").and_then(|info| info.get("kubeletVersion")));
-                let because = || format!("the kubelet {version} of the node {}", object.name());
-                newer(&mut self.kubelet, minor(&version), because);
-            }
-            _ => {}
-        }
-    }
+/// The version of a Node's kubelet.
+#[must_use]
+pub fn kubelet(node: &Object) -> Option<&str> {
+    let version = node.json.get("status")?.pointer("/nodeInfo/kubeletVersion")?.as_str()?;
+    (!version.is_empty()).then_some(version)
 }
 
-fn newer(known: &mut Option<ServerVersion>, minor: Option<u32>, because: impl FnOnce() -> String) {
-    if let Some(minor) = minor.filter(|minor| known.as_ref().is_none_or(|known| known.minor < *minor)) {
-        *known = Some(ServerVersion { minor, because: because() });
+fn of_lease(key: &ObjectKey<'_>, value: &[u8]) -> Option<Clue> {
+    has_cluster_name(value).then(|| Clue {
+        minor: LAST_WITH_CLUSTER_NAME,
+        version: format!("1.{LAST_WITH_CLUSTER_NAME}"),
+        because: format!(
+            "no Kubernetes after 1.{LAST_WITH_CLUSTER_NAME} writes a metadata.clusterName, and the newest Lease, {}, \
+             has one",
+            key.name
+        ),
+    })
+}
+
+fn newer(known: &mut Option<Clue>, version: &str, because: impl FnOnce() -> String) {
+    let version = version.trim_start_matches('v');
+    if let Some(minor) = minor(version)
+        && known.as_ref().is_none_or(|known| known.minor < minor)
+    {
+        *known = Some(Clue { minor, version: version.to_owned(), because: because() });
     }
 }
 
@@ -179,6 +251,33 @@ pub fn minor(version: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn clue(version: &str) -> Option<Clue> {
+        let mut clue = None;
+        newer(&mut clue, version, || "because".to_owned());
+        clue
+    }
+
+    #[test]
+    fn a_version_is_what_the_api_server_says_or_the_least_that_others_need() {
+        let concluded =
+            |clues: VersionClues| clues.conclude().map(|found| (found.version, found.minor, found.at_least));
+        let due = |version: &str, minor, at_least| Some((version.to_owned(), minor, at_least));
+        let stated = || VersionClues { image: clue("v1.30.2"), ..VersionClues::default() };
+        assert_eq!(concluded(stated()), due("1.30.2", 30, false));
+        let kubelet = VersionClues { kubelet: clue("v1.29.4+k3s1"), ..VersionClues::default() };
+        assert_eq!(concluded(kubelet), due("1.29", 29, true));
+        let upgraded = VersionClues { kind: clue("1.31"), ..stated() };
+        assert_eq!(concluded(upgraded), due("1.31", 31, true), "a newer one wrote it since");
+        let old = || VersionClues { lease: Some((7, clue("1.24"))), ..VersionClues::default() };
+        assert_eq!(concluded(old()), due("1.24", 24, false));
+        assert_eq!(concluded(VersionClues { kind: clue("1.22"), ..old() }), due("1.22", 24, true));
+        assert_eq!(concluded(VersionClues { kind: clue("1.26"), ..old() }), due("1.26", 26, true));
+        assert_eq!(concluded(VersionClues::default()), None);
+        for none in ["", "v2.1.0", "latest", "1.x", "v1."] {
+            assert!(clue(none).is_none(), "{none}");
+        }
+    }
 
     #[test]
     fn the_minor_of_a_version_is_read_whatever_stands_behind_it() {

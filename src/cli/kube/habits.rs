@@ -92,7 +92,7 @@ impl<'h> Habits<'h> {
         if let Some(Some(version)) = &self.inferred
             && (self.applied || !self.converted.is_empty())
         {
-            monitor.say(&format!("as Kubernetes 1.{minor} prints it, by {}", version.because));
+            monitor.say(&format!("as Kubernetes 1.{minor} prints it: {}", version.reasons.join("; ")));
         }
         for ((kind, stored, answered), objects) in &self.converted {
             let group = stored.rsplit_once('/').map_or("", |(group, _)| group);

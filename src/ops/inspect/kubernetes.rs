@@ -12,7 +12,7 @@ use crate::kube::decode::Object;
 use crate::kube::envelope::Form;
 use crate::kube::key::{KeyKind, ObjectKey};
 use crate::kube::places::ObjectPlaces;
-use crate::kube::schema::schema;
+use crate::kube::version::{VersionClues, kubelet};
 use crate::ops::live_keys::{is_live, places};
 use crate::store::scan::Scan;
 use crate::words::monitor::{Monitor, Relay};
@@ -52,64 +52,14 @@ pub(super) fn kubernetes(db: &Db<'_>, scan: &Scan, monitor: &dyn Monitor) -> Opt
         places: &places,
         monitor: &part,
         report: KubernetesReport::default(),
-        clues: Clues::default(),
+        clues: VersionClues::default(),
     };
     let Look { mut report, clues, .. } = stored::skim(db, &part, look);
-    clues.conclude(&mut report);
+    if let Some(server) = clues.conclude() {
+        (report.version, report.at_least) = (Some(server.version.into()), server.at_least);
+        report.reasons = server.reasons.into_iter().map(Told::from).collect();
+    }
     Some(report)
-}
-
-/// What tells of versions. The greater one of two of a sort counts.
-#[derive(Default)]
-struct Clues {
-    /// Minor and text.
-    api_server: Option<(u32, String)>,
-    kubeadm: Option<(u32, String)>,
-    kubelet: Option<(u32, String)>,
-    /// Minor of the first version with that kind, and the kind.
-    kind: Option<(u32, String)>,
-}
-
-/// The minor of `v1.30.2` and the like, and the version without the `v`.
-fn version(text: &str) -> Option<(u32, String)> {
-    let text = text.trim().trim_start_matches('v');
-    let minor = text.strip_prefix("1.")?.split(|c: char| !c.is_ascii_digit()).next()?;
-    Some((minor.parse().ok()?, text.to_owned()))
-}
-
-impl Clues {
-    fn conclude(self, report: &mut KubernetesReport) {
-        let stated = [
-            (&self.api_server, "the image of a kube-apiserver Pod has version"),
-            (&self.kubeadm, "ConfigMap kubeadm-config says version"),
-        ];
-        let lower = [
-            (&self.kubelet, "no API server is older than its kubelets, of which the newest has version"),
-            (&self.kind, "no older Kubernetes has a stored kind,"),
-        ];
-        let best = |clues: [(&Option<(u32, String)>, &str); 2]| {
-            clues.into_iter().filter_map(|(clue, _)| clue.clone()).max_by_key(|(minor, _)| *minor)
-        };
-        let least = best(lower).map_or(0, |(minor, _)| minor);
-        match best(stated) {
-            Some((minor, text)) if minor >= least => report.version = Some(text.into()),
-            _ if least > 0 => {
-                (report.version, report.at_least) = (Some(format!("1.{least}").into()), true);
-            }
-            _ => {}
-        }
-        for (clue, how) in stated.into_iter().chain(lower) {
-            report.reasons.extend(clue.iter().map(|(_, text)| Told::from(format!("{how} {text}"))));
-        }
-    }
-}
-
-fn newer(place: &mut Option<(u32, String)>, clue: Option<(u32, String)>) {
-    if let Some((minor, text)) = clue
-        && place.as_ref().is_none_or(|(known, _)| minor > *known)
-    {
-        *place = Some((minor, text));
-    }
 }
 
 struct Look<'l> {
@@ -117,7 +67,7 @@ struct Look<'l> {
     places: &'l ObjectPlaces,
     monitor: &'l dyn Monitor,
     report: KubernetesReport,
-    clues: Clues,
+    clues: VersionClues,
 }
 
 impl Revisions for Look<'_> {
@@ -132,14 +82,10 @@ impl Revisions for Look<'_> {
         };
         let count = self.report.objects.entry(resource.into()).or_default();
         *count = count.saturating_add(1);
-        match Form::of(stored.kv.value) {
-            Ok(Form::Encrypted(_)) => self.report.encrypted = self.report.encrypted.saturating_add(1),
-            Ok(Form::Protobuf(envelope)) => {
-                let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
-                self.kind(text(envelope.api_version), text(envelope.kind));
-            }
-            _ => {}
+        if let Ok(Form::Encrypted(_)) = Form::of(stored.kv.value) {
+            self.report.encrypted = self.report.encrypted.saturating_add(1);
         }
+        self.clues.take(&key, stored.kv.value, stored.kv.mod_revision);
         self.known(&key, stored.kv.value);
     }
 
@@ -149,14 +95,6 @@ impl Revisions for Look<'_> {
 }
 
 impl Look<'_> {
-    /// The oldest minors of the table are not all known to be a kind's first.
-    fn kind(&mut self, api_version: &str, kind: &str) {
-        if let Some(info) = schema().kind(api_version, kind).filter(|info| info.first > 20) {
-            let what = format!("{kind} of {api_version}, which came with 1.{}", info.first);
-            newer(&mut self.clues.kind, Some((info.first.into(), what)));
-        }
-    }
-
     /// Looks into the few objects that tell of the cluster.
     fn known(&mut self, key: &ObjectKey<'_>, value: &[u8]) {
         if key.group.is_some() {
@@ -166,31 +104,8 @@ impl Look<'_> {
             ("namespaces", None) => drop(self.report.namespaces.insert(key.name.into())),
             ("nodes", None) => {
                 let node = Object::decode(value).ok();
-                let kubelet = node
-                    .as_ref()
-                    .and_then(|node| node.json.get("status")?.pointer("/nodeInfo/kubeletVersion")?.as_str());
-                let kubelet = kubelet.filter(|text| !text.is_empty());
-                newer(&mut self.clues.kubelet, kubelet.and_then(version));
-                self.report.nodes.insert(key.name.into(), kubelet.map(Told::from));
-            }
-            ("pods", Some("kube-system")) if key.name.starts_with("kube-apiserver") => {
-                let Ok(pod) = Object::decode(value) else { return };
-                let containers = pod.json.get("spec").and_then(|spec| spec.get("containers")?.as_array());
-                for image in containers.into_iter().flatten().filter_map(|one| one.get("image")?.as_str()) {
-                    let name = image.rsplit('/').next().unwrap_or_default();
-                    let tag =
-                        name.strip_prefix("kube-apiserver:").map(|tag| tag.split('@').next().unwrap_or(tag));
-                    newer(&mut self.clues.api_server, tag.and_then(version));
-                }
-            }
-            ("configmaps", Some("kube-system")) if key.name == "kubeadm-config" => {
-                let Ok(map) = Object::decode(value) else { return };
-                let text = map.json.get("data").and_then(|data| data.get("ClusterConfiguration")?.as_str());
-                let line = text
-                    .into_iter()
-                    .flat_map(str::lines)
-                    .find_map(|line| line.strip_prefix("kubernetesVersion:"));
-                newer(&mut self.clues.kubeadm, line.and_then(version));
+                let version = node.as_ref().and_then(kubelet).map(Told::from);
+                self.report.nodes.insert(key.name.into(), version);
             }
             ("leases", Some("kube-system")) => self.identity(value),
             _ => {}
@@ -205,31 +120,6 @@ impl Look<'_> {
         if label("apiserver.kubernetes.io/identity").or(label("k8s.io/component")) == Some("kube-apiserver") {
             let host = label("kubernetes.io/hostname").unwrap_or_else(|| lease.name());
             self.report.api_servers.insert(host.into());
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn concluded(clues: Clues) -> (Option<String>, bool) {
-        let mut report = KubernetesReport::default();
-        clues.conclude(&mut report);
-        (report.version.map(|version| version.to_string()), report.at_least)
-    }
-
-    #[test]
-    fn a_version_is_what_the_api_server_says_or_the_least_that_others_need() {
-        let stated = || Clues { api_server: version("v1.30.2"), ..Clues::default() };
-        assert_eq!(concluded(stated()), (Some("1.30.2".to_owned()), false));
-        let kubelet = || Clues { kubelet: version("v1.29.4+k3s1"), ..Clues::default() };
-        assert_eq!(concluded(kubelet()), (Some("1.29".to_owned()), true));
-        let upgraded = Clues { kind: Some((31, "K".to_owned())), ..stated() };
-        assert_eq!(concluded(upgraded), (Some("1.31".to_owned()), true), "a newer one wrote it since");
-        assert_eq!(concluded(Clues::default()), (None, false));
-        for none in ["", "v2.1.0", "latest", "1.x", "v1."] {
-            assert_eq!(version(none), None, "{none}");
         }
     }
 }
