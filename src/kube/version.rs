@@ -78,7 +78,8 @@ pub struct VersionClues {
     kubeadm: Option<Clue>,
     kubelet: Option<Clue>,
     kind: Option<Clue>,
-    /// The newest Lease: its revision, and what it tells. Leases are written all the time, the newest by the last server.
+    /// The newest Lease: its revision, and what it tells. Leases are written all the time, the newest by the last
+    /// server.
     lease: Option<(i64, Option<Clue>)>,
 }
 
