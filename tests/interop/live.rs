@@ -26,7 +26,7 @@ impl Writer {
         while !self.stop.load(Ordering::Relaxed) {
             let n = self.done.fetch_add(1, Ordering::Relaxed);
             let (path, body) = if n % 50 == 49 {
-                ("kv/compaction", json!({"revision": n - 20}))
+                ("kv/compaction", json!({"revision": n - n / 50 - 20}))
             } else {
                 ("kv/put", json!({"key": format!("{:04}", n % 40), "value": "dmFs".repeat(50)}))
             };
