@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::cluster::{Client, Member, members};
 use support::{coldbolt, peers};
 
-const COPIES: usize = 15;
+const COPIES: usize = 5;
 
 /// Who writes.
 #[derive(Default)]
@@ -38,7 +38,7 @@ impl Writer {
 
 #[test]
 fn what_is_copied_from_a_member_that_is_written_to_is_whole_or_refused_and_never_a_fault_of_ours() {
-    for (version, pause) in [("3.4.23", 0), ("3.4.23", 100), ("3.6.14", 0), ("3.6.14", 100)] {
+    for (version, pause) in [("3.4.23", 100), ("3.6.14", 0), ("3.6.14", 100)] {
         if peers::find(&format!("etcd-{version}/etcd")).is_none() {
             return;
         }
