@@ -144,12 +144,12 @@ fn question() -> impl Strategy<Value = Value> {
     )
 }
 
+/// The same questions each time; `COLDBOLT_SEED` draws others.
 #[test]
 fn what_is_made_at_random_is_answered_as_go_answers_it() {
     let Some(program) = peers::find("kube-print/kube-print") else { return };
     let seed = std::env::var("COLDBOLT_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed: u64 = seed.unwrap_or_else(|| std::process::id().into());
-    println!("COLDBOLT_SEED={seed}");
+    let seed: u64 = seed.unwrap_or(1);
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
