@@ -339,6 +339,15 @@ fn what_is_encrypted_differs_by_its_bytes_and_makes_a_diff_inconclusive_if_nothi
     assert_eq!(found["report"]["undecoded"], 1);
     assert_eq!(found["differences"][0]["after"]["undecoded"], "encrypted: secretbox:v1:key1");
     assert!(found["differences"][0]["changes"].is_null());
+    // Whether it has a label is not known.
+    let between = ["--from-rev", "394", "--to-rev", "413", "--kind", "secret/survivor", "-n", "vault"];
+    let run = coldbolt([&["kube", "diff", input.name(), "-l", "no=such"][..], &between].concat());
+    assert_eq!(run.code, 4, "{run}");
+    let told = "1 that differ could not be decoded: whether they are selected is not known";
+    assert!(run.text().contains(told), "{run}");
+    let run = coldbolt(["kube", "history", input.name(), "secret/survivor", "-n", "vault"]);
+    run.says(4, &["versions could not be decoded"]);
+    input.unchanged();
 }
 
 #[test]

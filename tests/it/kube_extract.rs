@@ -298,6 +298,9 @@ fn what_is_encrypted_is_named_and_the_rest_is_written() {
     let to = dir.path().join("one");
     extract(&input, &to, "secret/survivor -n vault").says(4, &["nothing was written"]);
     assert!(!to.exists());
+    // What has which labels is not known of it.
+    let labelled = dir.path().join("labelled");
+    extract(&input, &labelled, "secrets -n vault -l no=such").says(4, &["objects could not be extracted"]);
 }
 
 /// A shop with everything that it needs, and some things that it does not.

@@ -33,6 +33,7 @@ use super::get::{Wanted, wanted};
 #[command(after_help = "\
 Examples:
   coldbolt kube diff m2.db m3.db
+  coldbolt kube diff m2.db m3.db --all-fields -n shop
   coldbolt kube diff m2.db m3.db --kind deploy,cm/settings -n shop
   coldbolt kube diff backup.db --from-rev 100 --kind pods -l app=web --with managed-fields
   coldbolt kube diff m2.db m3.db -w ndjson | jq -c 'select(.difference == \"removed\")'")]
@@ -95,7 +96,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     other.as_ref().map_or(Ok(()), Opened::check_unchanged)?;
     Ok(if report.differing() > report.undecoded || monitor.damage() {
         Verdict::Bad
-    } else if report.undecoded > 0 {
+    } else if report.undecoded > 0 || report.selection_unknown > 0 {
         Verdict::Inconclusive
     } else {
         Verdict::Good
@@ -221,6 +222,10 @@ fn totals(out: &mut dyn Write, report: &ObjectDiffReport, every: bool) -> io::Re
         (report.only_noise, "objects differ in nothing else"),
         (report.rewritten, "objects are written in another way and say the same"),
         (report.undecoded, "of the changed could not be compared"),
+        (
+            report.selection_unknown,
+            "that differ could not be decoded: whether they are selected is not known",
+        ),
         (if every { report.other_keys } else { 0 }, "keys that differ are no objects"),
     ] {
         if n > 0 {

@@ -22,7 +22,8 @@ use super::get::wanted;
 /// gone but for the newest version then.
 ///
 /// Left out and counted are managed-fields, resource-version, generation, heartbeats and leader-election, as in `kube
-/// diff`. The data of Secrets is redacted; a keyed hash tells whether it changed.
+/// diff`. The data of Secrets is redacted; a keyed hash tells whether it changed. Where a version cannot be decoded, as
+/// it is encrypted, the exit code is 4.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -60,11 +61,12 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         let simple = args.write_out == Listing::Simple;
         let file = store.source().name();
         let mut list = List::begin(out, args.write_out, "coldbolt.kube-history/1", &file, "versions")?;
-        let (mut done, mut versions) = (Ok(()), 0u64);
+        let (mut done, mut versions, mut undecoded) = (Ok(()), 0u64, 0u64);
         let mut noise: BTreeMap<Noise, u64> = BTreeMap::new();
         for key in cluster.keys_of(&resource, namespace, &name) {
             object_history(&cluster, key.as_bytes(), &hidden, redactor.as_ref(), &mut |version| {
                 versions += 1;
+                undecoded += u64::from(version.undecoded.is_some());
                 for (rule, n) in version.fields.iter().flat_map(|fields| &fields.left_out) {
                     *noise.entry(*rule).or_default() += n;
                 }
@@ -83,7 +85,15 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
                 resource.plural
             ));
         }
-        Ok(if versions == 0 { Verdict::Bad } else { Verdict::Good })
+        if undecoded > 0 {
+            monitor
+                .say(&format!("{undecoded} versions could not be decoded: what they changed is not known"));
+        }
+        Ok(match (versions, undecoded) {
+            (0, _) => Verdict::Bad,
+            (_, 0) => Verdict::Good,
+            _ => Verdict::Inconclusive,
+        })
     })
 }
 

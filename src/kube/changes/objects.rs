@@ -89,6 +89,8 @@ pub struct ObjectDiffReport {
     pub recreated: u64,
     /// Of those changed, what cannot be compared, as a side of it cannot be decoded.
     pub undecoded: u64,
+    /// Objects that differ and cannot be decoded, so that it is not known whether they are selected.
+    pub selection_unknown: u64,
     /// Objects that differ in nothing but what is left out.
     pub only_noise: u64,
     /// Objects that are written in another way and say the same.
@@ -177,8 +179,11 @@ impl Work<'_> {
         let selector = self.options.selector;
         let labels =
             |object: &Object| selector.matches(object.json.get("metadata").and_then(|m| m.get("labels")));
-        // Of what cannot be decoded no labels are known.
-        if !objects.into_iter().flatten().any(labels) && *selector != LabelSelector::default() {
+        if *selector != LabelSelector::default() && !objects.into_iter().flatten().any(labels) {
+            // Of what cannot be decoded no labels are known.
+            let states = [&a, &b].into_iter().flatten();
+            let hidden = states.filter(|(state, _)| state.undecoded.is_some()).count() > 0;
+            self.report.selection_unknown = self.report.selection_unknown.saturating_add(u64::from(hidden));
             return Ok(None);
         }
         Ok(self.judge(difference, &key, a, b))

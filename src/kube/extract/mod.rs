@@ -184,12 +184,13 @@ impl<'x> Extraction<'x> {
         if self.added.is_empty() { None } else { self.added.get(&Needed::of(key)).map(|by| &**by) }
     }
 
-    /// Whether a chosen key's object is: by its labels, and by being deleted or not.
+    /// Whether a chosen key's object is: by its labels, and by being deleted or not. What cannot be decoded may be, and
+    /// is told.
     fn is_selected(&self, stored: &StoredObject, object: Option<&Object>) -> bool {
-        let labels = object.and_then(|object| object.json.get("metadata")?.get("labels"));
-        let selector = &self.options.selector;
-        self.options.deleted == stored.deleted.is_some()
-            && if object.is_some() { selector.matches(labels) } else { *selector == LabelSelector::default() }
+        let labels = |object: &Object| {
+            self.options.selector.matches(object.json.get("metadata").and_then(|m| m.get("labels")))
+        };
+        self.options.deleted == stored.deleted.is_some() && object.is_none_or(labels)
     }
 
     fn outcome<'e>(
