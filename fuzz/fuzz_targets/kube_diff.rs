@@ -2,41 +2,16 @@
 //! are the parts of the input, or one of it and the same with another byte.
 #![no_main]
 
-use coldbolt::kube::changes::fields::{FieldDelta, PathStep, field_diff};
+use coldbolt::kube::changes::fields::field_diff;
 use coldbolt::kube::changes::found::FieldChanges;
 use coldbolt::kube::changes::noise::Noise;
 use coldbolt::kube::decode::Object;
 use serde_json::Value;
 
-fn down<'v>(root: &'v mut Value, path: &[PathStep<'_>]) -> &'v mut Value {
-    path.iter().fold(root, |value, step| match step {
-        PathStep::Field(name) => value.get_mut(name).unwrap(),
-        PathStep::Element(at) => value.get_mut(at).unwrap(),
-    })
-}
+#[path = "../../tests/support/src/field_delta.rs"]
+mod field_delta;
 
-fn apply(root: &mut Value, path: &[PathStep<'_>], delta: &FieldDelta<'_>) {
-    if let FieldDelta::Reordered(order) = delta {
-        let list = down(root, path).as_array_mut().unwrap();
-        let was = std::mem::take(list);
-        assert_eq!(was.len(), order.len());
-        *list = order.iter().map(|at| was[*at].clone()).collect();
-        return;
-    }
-    let (last, before) = path.split_last().unwrap();
-    match (down(root, before), last, delta) {
-        (Value::Object(map), PathStep::Field(name), FieldDelta::Removed(_)) => {
-            drop(map.remove(*name).unwrap())
-        }
-        (Value::Object(map), PathStep::Field(name), FieldDelta::Added(b) | FieldDelta::Changed(_, b)) => {
-            map.insert((*name).to_owned(), (*b).clone());
-        }
-        (Value::Array(list), PathStep::Element(at), FieldDelta::Added(b)) => list.insert(*at, (*b).clone()),
-        (Value::Array(list), PathStep::Element(at), FieldDelta::Removed(_)) => drop(list.remove(*at)),
-        (Value::Array(list), PathStep::Element(at), FieldDelta::Changed(_, b)) => list[*at] = (*b).clone(),
-        (value, step, _) => panic!("{step:?} of {value}"),
-    }
-}
+use field_delta::apply;
 
 fn compare(a: &Object, b: &Object) {
     let (before, after) = (Value::Object(a.json.clone()), Value::Object(b.json.clone()));

@@ -2,20 +2,20 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 
 use coldbolt::etcd::KeyRange;
 use coldbolt::io::Window;
-use coldbolt::store::diff::{DiffOptions, Difference, DifferenceKind, diff};
+use coldbolt::store::diff::{DiffOptions, Difference, diff};
 use coldbolt::store::tree::levels;
 use coldbolt::store::{KeyState, View};
 use serde_json::{Map, Value, json};
 
 use super::context::{Context, Done, Fail, Verdict};
-use super::keyspace::{Damage, Fold, Opened, bytes, json_bytes, keep, open, show_key};
+use super::keyspace::{bytes, json_bytes, keep, show_key};
 use super::kube::args::Secrets;
 use super::objects::Objects;
 use super::out::{List, Listing, count, json as print_json, plain_table, size};
+use super::sides::{Sides, side, sign};
 
 /// Print which keys differ between two files, or in one file between two revisions. Exit code 1 when some do.
 ///
@@ -28,22 +28,8 @@ Examples:
   coldbolt diff backup.db --from-rev 1000 --to-rev 1010 --values
   coldbolt diff old-cluster.db new-cluster.db --content-only --summary --depth 2")]
 pub struct Args {
-    /// Snapshot file, database or data directory.
-    #[arg(value_name = "PATH")]
-    a: PathBuf,
-    /// Another one; without it the two sides are two revisions of the first.
-    #[arg(value_name = "PATH", required_unless_present_any = ["from_rev", "to_rev"])]
-    b: Option<PathBuf>,
     #[command(flatten)]
-    damage: Damage,
-    #[command(flatten)]
-    fold: Fold,
-    /// The revision of the first side; without it the last.
-    #[arg(long, value_name = "REVISION")]
-    from_rev: Option<i64>,
-    /// The revision of the second side; without it the last.
-    #[arg(long, value_name = "REVISION")]
-    to_rev: Option<i64>,
+    sides: Sides,
     /// Only keys that begin so.
     #[arg(long, value_name = "PREFIX")]
     prefix: Option<OsString>,
@@ -71,40 +57,19 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
-    let monitor = context.monitor;
-    let open = |path| open(path, &args.damage, &args.fold, None, monitor);
-    let opened = open(&args.a)?;
-    let other = args.b.as_deref().map(open).transpose()?;
-    let first = opened.store(monitor)?;
-    let second = other.as_ref().map(|opened| opened.store(monitor)).transpose()?;
-    let before = first.at(args.from_rev)?;
-    let after = second.as_ref().unwrap_or(&first).at(args.to_rev)?;
-    let options = DiffOptions {
-        range: KeyRange::prefix(bytes(&args.prefix)),
-        ignore: args.ignore_prefix.iter().map(|prefix| prefix.as_bytes()).collect(),
-        content_only: args.content_only,
-    };
-    let differ = if args.summary {
-        summary(args, before, after, &options, context.out)?
-    } else {
-        list(args, before, after, &options, context.out)?
-    };
-    opened.check_unchanged()?;
-    other.as_ref().map_or(Ok(()), Opened::check_unchanged)?;
-    Ok(if differ || monitor.damage() { Verdict::Bad } else { Verdict::Good })
-}
-
-fn sign(kind: DifferenceKind) -> char {
-    match kind {
-        DifferenceKind::Added => '+',
-        DifferenceKind::Removed => '-',
-        DifferenceKind::Changed => '~',
-        DifferenceKind::Recreated => '!',
-    }
-}
-
-fn side(view: View<'_>) -> String {
-    format!("{} at revision {}", view.store().source().name(), view.revision())
+    args.sides.with(context, |[before, after], out| {
+        let options = DiffOptions {
+            range: KeyRange::prefix(bytes(&args.prefix)),
+            ignore: args.ignore_prefix.iter().map(|prefix| prefix.as_bytes()).collect(),
+            content_only: args.content_only,
+        };
+        let differ = if args.summary {
+            summary(args, before, after, &options, out)?
+        } else {
+            list(args, before, after, &options, out)?
+        };
+        Ok(if differ { Verdict::Bad } else { Verdict::Good })
+    })
 }
 
 fn list(

@@ -8,7 +8,6 @@ use coldbolt::etcd::{KeyRange, KeyValue};
 use coldbolt::kube::cluster::Cluster;
 use coldbolt::kube::decode::Object;
 use coldbolt::kube::json::{self as kube_json, Layout};
-use coldbolt::kube::serve::hide_managed_fields;
 use coldbolt::kube::yaml;
 use coldbolt::store::{Order, RangeRequest, RangeTotals, SortBy, Store};
 
@@ -254,8 +253,7 @@ impl Writer<'_> {
         let cluster = self.cluster.as_ref()?;
         let mut object = Object::decode(kv.value).ok()?;
         cluster.serve(&mut object, kv.mod_revision);
-        hide_managed_fields(&mut object.json);
-        self.objects.redact(&mut object);
+        self.objects.hide(&mut object);
         Some(object.json)
     }
 

@@ -35,6 +35,7 @@ mod replay;
 mod report;
 mod restore;
 mod seal;
+mod sides;
 mod signals;
 mod snap;
 mod status;

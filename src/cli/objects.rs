@@ -41,12 +41,13 @@ impl Objects {
         Some(object)
     }
 
-    fn hide(&self, object: &mut Object) {
+    /// Takes out what is not shown: managed fields, and what is secret.
+    pub fn hide(&self, object: &mut Object) {
         hide_managed_fields(&mut object.json);
         self.redact(object);
     }
 
-    pub fn redact(&self, object: &mut Object) {
+    fn redact(&self, object: &mut Object) {
         if let Some(redactor) = &self.redactor {
             redactor.redact(object);
         }
@@ -88,13 +89,11 @@ fn is_secret(object: &Object) -> bool {
 
 /// Which object it is, as kubectl is asked for it: `deployment.apps/web -n shop`.
 pub fn name(object: &Object) -> String {
-    let group = object.group();
-    let group = if group.is_empty() { String::new() } else { format!(".{group}") };
     let namespace = match object.namespace() {
         "" => String::new(),
         namespace => format!(" -n {namespace}"),
     };
-    let name = format!("{}{group}/{}{namespace}", object.kind.to_lowercase(), object.name());
+    let name = format!("{}/{}{namespace}", object.qualified(), object.name());
     clean(&name).replace('\n', "\\n")
 }
 

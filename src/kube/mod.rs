@@ -15,6 +15,7 @@
 //! | [`version`] | which Kubernetes wrote a keyspace, and in what version it answers |
 //! | [`sizes`] | what the bytes of a cluster are |
 //! | [`changes`] | what differs between objects, keyspaces and versions |
+//! | [`type_meta`] | the parts of an `apiVersion`; a kind with its group |
 //! | [`table`] | objects as the lines of a table, as kubectl prints them |
 //! | [`schema`] | the fields of every message, and which kind is which message |
 //! | [`times`] | when an object was written at the earliest, and when a Lease was renewed, as its value tells |
@@ -62,5 +63,6 @@ pub mod serve;
 pub mod sizes;
 pub mod table;
 pub mod times;
+pub mod type_meta;
 pub mod version;
 pub mod yaml;

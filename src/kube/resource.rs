@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::key::{ObjectKey, stored_as};
 use super::schema::schema;
+use super::type_meta::{group_of, qualified};
 
 /// Kubernetes' short names, by resource.
 const SHORT: [(&str, &[&str]); 30] = [
@@ -98,11 +99,7 @@ impl Resource {
     /// As kubectl prints it before a name: `deployment.apps`.
     #[must_use]
     pub fn qualified(&self) -> String {
-        if self.group.is_empty() {
-            self.singular.clone()
-        } else {
-            format!("{}.{}", self.singular, self.group)
-        }
+        qualified(&self.singular, &self.group)
     }
 
     /// Whether it is called so: plural, singular, short name or kind, also with a group or a version and a group behind
@@ -156,7 +153,7 @@ pub fn built_in() -> Vec<Resource> {
         if kind.ends_with("List") || metadata.is_none_or(|(_, field)| field.name != "metadata") {
             continue;
         }
-        let group = api_version.rsplit_once('/').map_or("", |(group, _)| group);
+        let group = group_of(api_version);
         let entry = newest.entry((group.to_owned(), plural(kind))).or_insert((0, false, kind));
         *entry = (entry.0.max(info.last), entry.1 || info.cluster, kind);
     }

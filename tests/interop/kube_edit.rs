@@ -2,11 +2,10 @@
 //!
 //! Without the programs there is nothing to do, unless `COLDBOLT_INTEROP=required`.
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs::{self};
 
-use flate2::read::GzDecoder;
 use support::coldbolt;
+use support::packed::unpacked;
 use support::peers;
 use support::restored::Member;
 use support::server::{free_ports, run};
@@ -20,10 +19,7 @@ fn a_copy_with_changed_objects_is_taken_restored_and_served_by_etcd_3_6() {
     let temp = tempfile::tempdir().unwrap();
     let home = temp.path();
     let place = |name: &str| home.join(name).to_str().unwrap().to_owned();
-    let mut bytes = Vec::new();
-    let packed = File::open(support::fixture("kube/plain-1.37/snapshot.db.gz")).unwrap();
-    GzDecoder::new(packed).read_to_end(&mut bytes).unwrap();
-    fs::write(place("a.db"), bytes).unwrap();
+    fs::write(place("a.db"), unpacked(&support::fixture("kube/plain-1.37/snapshot.db.gz"))).unwrap();
     let got = coldbolt(["kube", "get", &place("a.db"), "cm/k-cm1", "-n", "every-kind", "-o", "yaml"]);
     fs::write(place("cm.yaml"), got.text().replace("foo: bar", "foo: changed")).unwrap();
     coldbolt(["kube", "put", &place("a.db"), "-f", &place("cm.yaml"), "-o", &place("b.db")]).says(0, &[]);

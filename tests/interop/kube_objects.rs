@@ -1,9 +1,6 @@
 //! The objects of older Kubernetes in `fixtures/kube` are what the Go types of their time make.
 
-use std::fs::File;
-use std::io::Read;
-
-use flate2::read::GzDecoder;
+use support::packed::unpacked;
 use support::server::run;
 use support::{fixture, peers};
 
@@ -14,9 +11,7 @@ fn objects_of_older_kubernetes_are_what_the_types_of_their_time_make() {
         let home = tempfile::tempdir().unwrap();
         let made = run(&mut peers::command(&program, home.path()), b"");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let mut due = Vec::new();
-        let packed = File::open(fixture(&format!("kube/old-{release}.ndjson.gz"))).unwrap();
-        GzDecoder::new(packed).read_to_end(&mut due).unwrap();
+        let due = unpacked(&fixture(&format!("kube/old-{release}.ndjson.gz")));
         assert!(made.stdout == due, "{release}: make it anew, see tests/peers/README.md");
     }
 }

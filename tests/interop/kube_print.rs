@@ -5,12 +5,12 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use flate2::read::GzDecoder;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
 use support::kube_print::{agree, recorded};
+use support::packed::lines;
 use support::peers;
 
 /// How often Go is asked each: the order of some answers is one of chance.
@@ -47,9 +47,7 @@ fn judge(questions: &[Value], answers: &[Value]) {
 #[test]
 fn go_answers_as_it_is_recorded() {
     let Some(program) = peers::find("kube-print/kube-print") else { return };
-    let file = BufReader::new(GzDecoder::new(std::fs::File::open(recorded()).unwrap()));
-    let questions: Vec<Value> =
-        file.lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect();
+    let questions = lines(&recorded());
     let answers = ask(&program, &questions);
     judge(&questions, &answers);
     let once = |line: &&Value| line["times"] == 1;

@@ -15,12 +15,12 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use support::history::Seed;
+use support::packed::unpacked;
 use support::peers::strace;
 use support::run::{binary, command};
 use support::{Input, fixture};
 
 use crate::copy_log::writing;
-use crate::kube_recorded::unpacked;
 use crate::outputs::WRITING;
 
 /// In the place of its source; all others write to OUT.

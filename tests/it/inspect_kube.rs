@@ -2,37 +2,28 @@
 //! same values.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::Read;
 
 use coldbolt::kube::schema::schema;
-use flate2::read::GzDecoder;
 use serde_json::{Value, json};
+use support::packed::{lines, snapshot};
 use support::{Input, coldbolt, fixture};
-
-fn unpacked(name: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    GzDecoder::new(File::open(fixture(&format!("kube/{name}"))).unwrap()).read_to_end(&mut bytes).unwrap();
-    bytes
-}
 
 #[test]
 fn a_cluster_is_told_with_its_version_nodes_namespaces_and_objects() {
     let dir = tempfile::tempdir().unwrap();
-    let input = Input::write(dir.path(), "plain.db", &unpacked("plain-1.37/snapshot.db.gz"));
+    let input = snapshot(dir.path(), "plain-1.37");
     let run = coldbolt(["inspect", input.name(), "-w", "json"]);
     let answer: Value = serde_json::from_str(run.text()).unwrap();
     let cluster = &answer["database"]["kubernetes"];
 
-    let text = String::from_utf8(unpacked("plain-1.37/storage.ndjson.gz")).unwrap();
-    let kinds = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["storage_json"].clone());
+    let stored = lines(&fixture("kube/plain-1.37/storage.ndjson.gz"));
+    let kinds = stored.iter().map(|line| &line["storage_json"]);
     let newest = kinds.filter_map(|object| {
         Some(schema().kind(object["apiVersion"].as_str()?, object["kind"].as_str()?)?.first)
     });
     let newest = newest.max().unwrap();
     // What kubectl listed, of what is in no namespace by its first column.
-    let text = String::from_utf8(unpacked("plain-1.37/tables.ndjson.gz")).unwrap();
-    let tables: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let tables = lines(&fixture("kube/plain-1.37/tables.ndjson.gz"));
     let listed = |resource: &str| -> BTreeSet<String> {
         let command = format!("kubectl get {resource} -A");
         let table = tables.iter().find(|table| table["command"] == *command).unwrap();
@@ -67,15 +58,13 @@ fn a_cluster_is_told_with_its_version_nodes_namespaces_and_objects() {
 #[test]
 fn encrypted_objects_are_counted_and_a_file_without_kubernetes_says_nothing_of_it() {
     let dir = tempfile::tempdir().unwrap();
-    let input = Input::write(dir.path(), "encrypted.db", &unpacked("encrypted-1.37/snapshot.db.gz"));
+    let input = snapshot(dir.path(), "encrypted-1.37");
     let run = coldbolt(["inspect", input.name(), "-w", "json"]);
     let answer: Value = serde_json::from_str(run.text()).unwrap();
-    let text = String::from_utf8(unpacked("encrypted-1.37/storage.ndjson.gz")).unwrap();
-    let encrypted = text.lines().filter(|line| {
-        let line: Value = serde_json::from_str(line).unwrap();
-        line["encrypted"].as_str().is_some_and(|prefix| !prefix.is_empty())
-    });
-    assert_eq!(answer["database"]["kubernetes"]["encrypted"], encrypted.count());
+    let stored = lines(&fixture("kube/encrypted-1.37/storage.ndjson.gz"));
+    let is_encrypted = |line: &&Value| line["encrypted"].as_str().is_some_and(|prefix| !prefix.is_empty());
+    let encrypted = stored.iter().filter(is_encrypted).count();
+    assert_eq!(answer["database"]["kubernetes"]["encrypted"], encrypted);
     input.unchanged();
     let other = Input::new(fixture("small-3.5.1/snapshot.db"));
     assert!(!coldbolt(["inspect", other.name(), "-w", "json"]).text().contains("kubernetes"));

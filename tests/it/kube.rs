@@ -1,20 +1,9 @@
 //! `coldbolt kube`: how it is asked and how it answers, on databases of real API servers.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
-
-use flate2::read::GzDecoder;
 use serde_json::Value;
+use support::packed::snapshot;
 use support::run::Run;
-use support::{Input, coldbolt, fixture};
-
-pub fn snapshot(dir: &Path, name: &str) -> Input {
-    let mut bytes = Vec::new();
-    let packed = File::open(fixture(&format!("kube/{name}/snapshot.db.gz"))).unwrap();
-    GzDecoder::new(packed).read_to_end(&mut bytes).unwrap();
-    Input::write(dir, &format!("{name}.db"), &bytes)
-}
+use support::{Input, coldbolt};
 
 /// `kube get` of that file, which it must leave as it is.
 fn get(input: &Input, args: &str) -> Run {

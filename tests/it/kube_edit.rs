@@ -10,14 +10,9 @@ use coldbolt::kube::decode::{Encoding, Object};
 use coldbolt::store::{OwnedKeyValue, Store, StoreOptions};
 use coldbolt::words::monitor::Quiet;
 use serde_json::{Value, json};
+use support::packed::{lines, snapshot};
 use support::run::{Run, command, wait};
 use support::{Input, coldbolt, fixture};
-
-use super::kube_recorded::{lines, unpacked};
-
-fn snapshot(dir: &Path, name: &str) -> Input {
-    Input::write(dir, &format!("{name}.db"), &unpacked(&fixture(&format!("kube/{name}/snapshot.db.gz"))))
-}
 
 /// Every live key of a file.
 fn keys(file: &Path) -> BTreeMap<String, OwnedKeyValue> {

@@ -3,7 +3,7 @@
 //! `fixtures/kube` has a pick. `COLDBOLT_KUBE` names a directory with more, as `kube_recorded` has it.
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -11,8 +11,9 @@ use coldbolt::kube::decode::{NoObject, Object};
 use coldbolt::kube::encode::{Like, encode};
 use coldbolt::store::EventKind;
 use support::fixture;
+use support::packed::lines;
 
-use super::kube_recorded::{clusters, lines, store};
+use super::kube_recorded::{clusters, store, synthetic};
 
 /// What was encoded, and what differs.
 #[derive(Default)]
@@ -101,27 +102,20 @@ fn what_kubernetes_1_37_stored_is_what_is_written_of_its_objects_alone() {
 
 #[test]
 fn objects_of_every_kind_are_encoded_as_gos_own_types_encode_them() {
-    let more = std::env::var_os("COLDBOLT_KUBE").filter(|dir| !dir.is_empty()).map(PathBuf::from);
-    for dir in [Some(fixture("kube")), more].into_iter().flatten() {
-        for path in std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if !name.starts_with("synthetic-") {
-                continue;
-            }
-            let mut tried = Tried::default();
-            for line in lines(&path) {
-                let value = BASE64_STANDARD.decode(line["value"].as_str().unwrap()).unwrap();
-                tried.take(&format!("{} {}", line["apiVersion"], line["kind"]), &value, true);
-            }
-            tried.told(&name);
-            // Bytes that are empty and not nil, and alternatives that are nil: Go's JSON tells neither. No API server
-            // stores these kinds as protobuf.
-            let text = ["CustomResourceDefinition", "APIService"];
-            let corner = |name: &&String| !text.iter().any(|kind| name.split('"').nth(3) == Some(kind));
-            let others: Vec<_> = tried.differ.iter().filter(corner).collect();
-            assert!(others.is_empty(), "{} differ:\n{others:#?}", others.len());
-            assert!(tried.equal > 100 && tried.differ.len() < 8, "{}", tried.differ.len());
+    for (name, path) in synthetic() {
+        let mut tried = Tried::default();
+        for line in lines(&path) {
+            let value = BASE64_STANDARD.decode(line["value"].as_str().unwrap()).unwrap();
+            tried.take(&format!("{} {}", line["apiVersion"], line["kind"]), &value, true);
         }
+        tried.told(&name);
+        // Bytes that are empty and not nil, and alternatives that are nil: Go's JSON tells neither. No API server
+        // stores these kinds as protobuf.
+        let text = ["CustomResourceDefinition", "APIService"];
+        let corner = |name: &&String| !text.iter().any(|kind| name.split('"').nth(3) == Some(kind));
+        let others: Vec<_> = tried.differ.iter().filter(corner).collect();
+        assert!(others.is_empty(), "{} differ:\n{others:#?}", others.len());
+        assert!(tried.equal > 100 && tried.differ.len() < 8, "{}", tried.differ.len());
     }
 }
 

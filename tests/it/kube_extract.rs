@@ -15,14 +15,11 @@ use coldbolt::store::{Store, StoreOptions};
 use coldbolt::words::monitor::Quiet;
 use serde_json::{Value, json};
 use support::model::{Model, Op};
+use support::packed::{lines, snapshot, unpacked};
 use support::run::{Run, binary, command, wait};
-use support::{Input, coldbolt, fixture};
+use support::{Input, coldbolt};
 
-use crate::kube_recorded::{Compared, clusters, in_order, lines, unpacked};
-
-fn snapshot(dir: &Path, name: &str) -> Input {
-    Input::write(dir, &format!("{name}.db"), &unpacked(&fixture(&format!("kube/{name}/snapshot.db.gz"))))
-}
+use crate::kube_recorded::{Compared, clusters, in_order};
 
 /// A database with these keys and values, one written after the other.
 fn database(dir: &Path, items: &[(&str, Value)]) -> Input {

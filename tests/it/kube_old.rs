@@ -6,8 +6,7 @@ use coldbolt::kube::decode::{DecodeOptions, Object};
 use coldbolt::kube::json::{self, Layout};
 use support::compared::Compared;
 use support::fixture;
-
-use crate::kube_recorded::lines;
+use support::packed::lines;
 
 const AS_STORED: Layout = Layout { indent: false, sorted: false };
 

@@ -1,29 +1,17 @@
 //! Templates, columns, orders and selectors: as Go's own code answers, and in the binary.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
-
-use flate2::read::GzDecoder;
 use serde_json::Value;
 use support::kube_print::{agree, recorded};
+use support::packed::{lines, snapshot};
 use support::run::Run;
-use support::{Input, coldbolt, fixture};
+use support::{Input, coldbolt};
 
 #[test]
 fn templates_columns_orders_and_selectors_are_answered_as_go_answers_them() {
-    let file = BufReader::new(GzDecoder::new(File::open(recorded()).unwrap()));
-    let lines: Vec<Value> = file.lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect();
+    let lines = lines(&recorded());
     let differ: Vec<_> = lines.iter().filter_map(|line| agree(line, line).err()).collect();
     assert!(differ.is_empty(), "{} of {} differ:\n{}", differ.len(), lines.len(), differ.join("\n"));
     assert!(lines.len() > 600);
-}
-
-fn snapshot(dir: &Path, name: &str) -> Input {
-    let mut bytes = Vec::new();
-    let packed = File::open(fixture(&format!("kube/{name}/snapshot.db.gz"))).unwrap();
-    GzDecoder::new(packed).read_to_end(&mut bytes).unwrap();
-    Input::write(dir, &format!("{name}.db"), &bytes)
 }
 
 /// `kube` of that file, which it must leave as it is.

@@ -4,8 +4,6 @@
 //! `synthetic-*.ndjson.gz`, as `fixtures/kube/README.md` describes them.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -19,31 +17,30 @@ use coldbolt::kube::serve::hide_managed_fields;
 use coldbolt::kube::yaml;
 use coldbolt::store::{EventKind, Store, StoreOptions};
 use coldbolt::words::monitor::Quiet;
-use flate2::read::GzDecoder;
 use rayon::prelude::*;
 use serde_json::Value;
 pub use support::compared::Compared;
+use support::packed::{lines, unpacked};
 use support::{Input, coldbolt, fixture};
 
 const AS_STORED: Layout = Layout { indent: false, sorted: false };
 
-/// The directories with clusters, and whether it is the whole of one.
-pub fn clusters() -> Vec<PathBuf> {
+/// What is in the directories with recordings.
+fn recordings() -> impl Iterator<Item = PathBuf> {
     let more = std::env::var_os("COLDBOLT_KUBE").filter(|dir| !dir.is_empty()).map(PathBuf::from);
     let dirs = [Some(fixture("kube")), more].into_iter().flatten();
-    let inside = dirs.flat_map(|dir| std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()));
-    inside.filter(|path| path.join("snapshot.db.gz").exists()).collect()
+    dirs.flat_map(|dir| std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()))
 }
 
-pub fn lines(path: &Path) -> Vec<Value> {
-    let file = BufReader::new(GzDecoder::new(File::open(path).unwrap()));
-    file.lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect()
+/// The directories with clusters.
+pub fn clusters() -> Vec<PathBuf> {
+    recordings().filter(|path| path.join("snapshot.db.gz").exists()).collect()
 }
 
-pub fn unpacked(path: &Path) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    GzDecoder::new(File::open(path).unwrap()).read_to_end(&mut bytes).unwrap();
-    bytes
+/// The files with objects of every kind that were made at random, with their names.
+pub fn synthetic() -> impl Iterator<Item = (String, PathBuf)> {
+    let named = recordings().map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), path));
+    named.filter(|(name, _)| name.starts_with("synthetic-"))
 }
 
 /// The object as it is stored, or the prefix of what is encrypted.
@@ -64,21 +61,14 @@ fn decoded(value: &[u8]) -> String {
 
 #[test]
 fn objects_of_every_kind_decode_as_gos_own_types_decode_them() {
-    let more = std::env::var_os("COLDBOLT_KUBE").filter(|dir| !dir.is_empty()).map(PathBuf::from);
-    for dir in [Some(fixture("kube")), more].into_iter().flatten() {
-        for path in std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if !name.starts_with("synthetic-") {
-                continue;
-            }
-            let mut compared = Compared::default();
-            for line in lines(&path) {
-                let value = BASE64_STANDARD.decode(line["value"].as_str().unwrap()).unwrap();
-                let name = format!("{} {}", line["apiVersion"], line["kind"]);
-                compared.take(&name, &decoded(&value), &json::text(&line["json"], AS_STORED));
-            }
-            compared.judge(&name, 120);
+    for (name, path) in synthetic() {
+        let mut compared = Compared::default();
+        for line in lines(&path) {
+            let value = BASE64_STANDARD.decode(line["value"].as_str().unwrap()).unwrap();
+            let name = format!("{} {}", line["apiVersion"], line["kind"]);
+            compared.take(&name, &decoded(&value), &json::text(&line["json"], AS_STORED));
         }
+        compared.judge(&name, 120);
     }
 }
 

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
+use support::packed::{lines, snapshot};
 use support::trio::put;
 use support::{Input, Run, coldbolt, fixture};
 
-use crate::kube::snapshot;
-use crate::kube_recorded::{lines, store, versions};
+use crate::kube_recorded::{store, versions};
 use crate::replay_time::with_log;
 
 const SECRET: &str = "/registry/secrets/every-kind/k-secret1";

@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use support::packed::unpacked;
 use support::run::{binary, run};
 use support::{Input, command, fixture, unpack};
-
-use crate::kube_recorded::unpacked;
 
 /// Every command that writes; `FILE` is a snapshot file, `DB` a database, `DIR` a member's directory, `KUBE` a
 /// snapshot file with objects of Kubernetes.

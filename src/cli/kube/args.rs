@@ -1,8 +1,11 @@
 //! Arguments of the commands about Kubernetes objects.
 
+use coldbolt::kube::cluster::Cluster;
 use coldbolt::kube::order::SortField;
 use coldbolt::kube::secret::Redactor;
 use coldbolt::kube::version::minor;
+use coldbolt::store::Store;
+use coldbolt::words::error::Error;
 use jiff::Timestamp;
 
 use super::super::keyspace::File;
@@ -18,6 +21,13 @@ pub struct Common {
     /// As of this revision; 0 is the last.
     #[arg(long, default_value_t = 0, value_name = "REVISION")]
     pub rev: i64,
+}
+
+impl Common {
+    /// The objects of a keyspace that was opened.
+    pub fn cluster<'s>(&self, store: &'s Store<'_>) -> Result<Cluster<'s>, Error> {
+        Cluster::open(store.at(Some(self.rev))?, self.etcd_prefix.as_deref())
+    }
 }
 
 /// What is shown of Secrets.

@@ -1,5 +1,4 @@
 use std::io::{self, Write};
-use std::path::PathBuf;
 
 use coldbolt::etcd::KeyRange;
 use coldbolt::kube::changes::noise::Noise;
@@ -9,14 +8,15 @@ use coldbolt::kube::changes::objects::{
 use coldbolt::kube::cluster::Cluster;
 use coldbolt::kube::key::ObjectKey;
 use coldbolt::kube::selector::LabelSelector;
-use coldbolt::store::diff::DifferenceKind;
+use coldbolt::kube::type_meta::{group_of, qualified};
 
 use super::super::context::{Context, Done, Fail, Verdict};
-use super::super::keyspace::{Damage, Fold, Opened, keep, open};
+use super::super::keyspace::keep;
 use super::super::out::{List, Listing, clean, count};
+use super::super::sides::{Sides, side, sign};
 use super::args::Secrets;
 use super::changes::{NoiseArgs, left_out, lines};
-use super::get::{Wanted, wanted};
+use super::get::{Wanted, selector, wanted};
 
 /// Print which objects differ between two files, or in one file between two revisions, field by field. Exit code 1 when
 /// some do.
@@ -38,25 +38,11 @@ Examples:
   coldbolt kube diff backup.db --from-rev 100 --kind pods -l app=web --with managed-fields
   coldbolt kube diff m2.db m3.db -w ndjson | jq -c 'select(.difference == \"removed\")'")]
 pub struct Args {
-    /// Snapshot file, database or data directory.
-    #[arg(value_name = "PATH")]
-    a: PathBuf,
-    /// Another one; without it the two sides are two revisions of the first.
-    #[arg(value_name = "PATH", required_unless_present_any = ["from_rev", "to_rev"])]
-    b: Option<PathBuf>,
     #[command(flatten)]
-    damage: Damage,
-    #[command(flatten)]
-    fold: Fold,
+    sides: Sides,
     /// What stands before the keys of objects (the API server's --etcd-prefix) [default: where objects are found].
     #[arg(long, value_name = "PREFIX")]
     etcd_prefix: Option<String>,
-    /// The revision of the first side; without it the last.
-    #[arg(long, value_name = "REVISION")]
-    from_rev: Option<i64>,
-    /// The revision of the second side; without it the last.
-    #[arg(long, value_name = "REVISION")]
-    to_rev: Option<i64>,
     /// Only objects of these kinds, named as in `kube get`: deploy,cm/settings.
     #[arg(long, default_value = "all-kinds", value_name = "KIND[/NAME]")]
     kind: String,
@@ -79,27 +65,18 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
-    let monitor = context.monitor;
-    let selector = LabelSelector::parse(&args.selector).map_err(|part| {
-        Fail::Usage(format!("-l {:?}: {part:?} is no requirement of labels", args.selector))
-    })?;
-    let open = |path| open(path, &args.damage, &args.fold, None, monitor);
-    let opened = open(&args.a)?;
-    let other = args.b.as_deref().map(open).transpose()?;
-    let first = opened.store(monitor)?;
-    let second = other.as_ref().map(|opened| opened.store(monitor)).transpose()?;
-    let prefix = args.etcd_prefix.as_deref();
-    let before = Cluster::open(first.at(args.from_rev)?, prefix)?;
-    let after = Cluster::open(second.as_ref().unwrap_or(&first).at(args.to_rev)?, prefix)?;
-    let report = list(args, [&before, &after], &selector, context.out)?;
-    opened.check_unchanged()?;
-    other.as_ref().map_or(Ok(()), Opened::check_unchanged)?;
-    Ok(if report.differing() > report.undecoded || monitor.damage() {
-        Verdict::Bad
-    } else if report.undecoded > 0 || report.selection_unknown > 0 {
-        Verdict::Inconclusive
-    } else {
-        Verdict::Good
+    let selector = selector(&args.selector)?;
+    args.sides.with(context, |[before, after], out| {
+        let prefix = args.etcd_prefix.as_deref();
+        let (before, after) = (Cluster::open(before, prefix)?, Cluster::open(after, prefix)?);
+        let report = list(args, [&before, &after], &selector, out)?;
+        Ok(if report.differing() > report.undecoded {
+            Verdict::Bad
+        } else if report.undecoded > 0 || report.selection_unknown > 0 {
+            Verdict::Inconclusive
+        } else {
+            Verdict::Good
+        })
     })
 }
 
@@ -127,7 +104,7 @@ fn list(
         redactor: redactor.as_ref(),
     };
     let simple = args.write_out == Listing::Simple;
-    let sides = [before, after].map(side);
+    let sides = [before, after].map(|cluster| side(cluster.view()));
     if simple {
         writeln!(out, "--- {}\n+++ {}", sides[0], sides[1])?;
     }
@@ -142,11 +119,6 @@ fn list(
         totals(out, &report, every)?;
     }
     Ok(report)
-}
-
-fn side(cluster: &Cluster<'_>) -> String {
-    let view = cluster.view();
-    format!("{} at revision {}", view.store().source().name(), view.revision())
 }
 
 /// Kinds may be defined on one side only.
@@ -177,17 +149,7 @@ fn path(args: &Args, wanted: &[Wanted], clusters: [&Cluster<'_>; 2]) -> String {
 }
 
 fn object(out: &mut dyn Write, difference: &ObjectDifference) -> io::Result<()> {
-    let sign = match difference.kind {
-        DifferenceKind::Added => '+',
-        DifferenceKind::Removed => '-',
-        DifferenceKind::Changed => '~',
-        DifferenceKind::Recreated => '!',
-    };
-    let mut name = difference.object_kind.to_lowercase();
-    if let Some((group, _)) = difference.api_version.rsplit_once('/') {
-        name.push('.');
-        name.push_str(group);
-    }
+    let name = qualified(&difference.object_kind.to_lowercase(), group_of(&difference.api_version));
     let namespace = difference.namespace.as_ref().map_or_else(String::new, |ns| format!(" -n {ns}"));
     let revisions = match (&difference.before, &difference.after) {
         (Some(a), Some(b)) if a.mod_revision != b.mod_revision => {
@@ -198,7 +160,7 @@ fn object(out: &mut dyn Write, difference: &ObjectDifference) -> io::Result<()> 
         }
     };
     let name = clean(&format!("{name}/{}{namespace}", difference.name)).replace('\n', "\\n");
-    writeln!(out, "{sign} {name}  ({revisions})")?;
+    writeln!(out, "{} {name}  ({revisions})", sign(difference.kind))?;
     for (side, state) in [("before", &difference.before), ("after", &difference.after)] {
         if let Some(ObjectState { undecoded: Some(why), .. }) = state {
             writeln!(out, "    {side}: {}", clean(why))?;

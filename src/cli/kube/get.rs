@@ -26,7 +26,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         .map_err(|why| Fail::Usage(format!("--field-selector: {why}")))?;
     labels_fit(args)?;
     args.common.file.with(context, |store, out| {
-        let cluster = Cluster::open(store.at(Some(args.common.rev))?, args.common.etcd_prefix.as_deref())?;
+        let cluster = args.common.cluster(store)?;
         let wanted = wanted(&args.kind, &args.names, &cluster)?;
         fields_fit(&fields, &wanted, &cluster)?;
         let several = wanted.len() > 1 || wanted.iter().any(|wanted| wanted.names.len() != 1);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use coldbolt::kube::cluster::Cluster;
 use coldbolt::kube::decode::{DecodeOptions, Encoding, Object};
+use coldbolt::kube::type_meta::group_of;
 use coldbolt::kube::version::{LAST_WITH_NULL_TIMES, ServerVersion, answered_in};
 
 use super::super::context::Fail;
@@ -95,7 +96,7 @@ impl<'h> Habits<'h> {
             monitor.say(&format!("as Kubernetes 1.{minor} prints it: {}", version.reasons.join("; ")));
         }
         for ((kind, stored, answered), objects) in &self.converted {
-            let group = stored.rsplit_once('/').map_or("", |(group, _)| group);
+            let group = group_of(stored);
             monitor.say(&format!(
                 "{objects} of kind {kind} are shown as {stored}, which is stored; a server of 1.{minor} answers in \
                  {group}/{answered}"

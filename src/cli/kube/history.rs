@@ -53,7 +53,7 @@ pub struct Args {
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let monitor = context.monitor;
     args.common.file.with(context, |store, out| {
-        let cluster = Cluster::open(store.at(Some(args.common.rev))?, args.common.etcd_prefix.as_deref())?;
+        let cluster = args.common.cluster(store)?;
         let (resource, name) = one(args, &cluster)?;
         let namespace = resource.namespaced.then_some(&*args.namespace);
         let redactor = args.secrets.redactor();

@@ -48,7 +48,7 @@ enum By {
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     args.common.file.with(context, |store, out| {
-        let cluster = Cluster::open(store.at(Some(args.common.rev))?, args.common.etcd_prefix.as_deref())?;
+        let cluster = args.common.cluster(store)?;
         let (file, revision) = (store.source().name().to_owned(), cluster.view().revision());
         match (args.by, args.write_out) {
             (By::Kind, form) => return kinds(&cluster, form, out),

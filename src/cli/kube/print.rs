@@ -246,10 +246,7 @@ impl<'p, 'c> Printer<'p, 'c> {
         let name = key.map_or_else(|| show_key(&shown.item.kv.key).into_owned(), |key| key.name.to_owned());
         match (&self.resource, &shown.object) {
             (Some(resource), _) => format!("{}/{name}", resource.qualified()),
-            (None, Ok(object)) if object.group().is_empty() => {
-                format!("{}/{name}", object.kind.to_lowercase())
-            }
-            (None, Ok(object)) => format!("{}.{}/{name}", object.kind.to_lowercase(), object.group()),
+            (None, Ok(object)) => format!("{}/{name}", object.qualified()),
             (None, Err(_)) => format!("{}/{name}", key.map_or("", |key| key.resource)),
         }
     }

@@ -1,9 +1,10 @@
 //! What an object says it is, without the rest of it as JSON.
 
-use super::{Encoding, NoObject, Object};
+use super::{Encoding, NoObject, Object, bad_inside};
 use crate::codec::wire::{BadField, WireValue, fields};
 use crate::kube::envelope::{Envelope, Form};
 use crate::kube::schema::schema;
+use crate::kube::type_meta::{group_of, version_of};
 
 /// What an object says it is. All of it was read: what cannot be decoded has none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,10 +32,7 @@ impl Glance {
         if let Ok(Form::Protobuf(envelope)) = Form::of(value)
             && let Some(glance) = protobuf(&envelope)
         {
-            return glance.map_err(|BadField(at)| {
-                let offset = envelope.raw.as_ptr().addr().saturating_sub(value.as_ptr().addr());
-                NoObject::Bad(Encoding::Protobuf, BadField(offset.saturating_add(at)))
-            });
+            return glance.map_err(|at| bad_inside(value, &envelope, at));
         }
         let object = Object::decode(value)?;
         let unknown = !object.known || object.unknown.iter().any(|field| !field.is_empty());
@@ -46,13 +44,13 @@ impl Glance {
     /// The group of the kind; empty for the core group.
     #[must_use]
     pub fn group(&self) -> &str {
-        self.api_version.rsplit_once('/').map_or("", |(group, _)| group)
+        group_of(&self.api_version)
     }
 
     /// The version of the kind.
     #[must_use]
     pub fn version(&self) -> &str {
-        self.api_version.rsplit_once('/').map_or(&*self.api_version, |(_, version)| version)
+        version_of(&self.api_version)
     }
 }
 

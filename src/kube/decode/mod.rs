@@ -23,6 +23,7 @@ use self::render::Renderer;
 use super::cbor;
 use super::envelope::{Encrypted, Envelope, Form};
 use super::schema::schema;
+use super::type_meta::{group_of, qualified, version_of};
 use crate::codec::wire::BadField;
 
 /// How an object was encoded.
@@ -109,10 +110,7 @@ impl Object {
         let bad = |encoding| move |at| NoObject::Bad(encoding, at);
         match Form::of(value).map_err(bad(Encoding::Protobuf))? {
             Form::Protobuf(envelope) => {
-                // The last field of the value's that has `raw` is where it lies.
-                let offset = envelope.raw.as_ptr().addr().saturating_sub(value.as_ptr().addr());
-                protobuf(&envelope, options)
-                    .map_err(|BadField(at)| bad(Encoding::Protobuf)(BadField(offset.saturating_add(at))))
+                protobuf(&envelope, options).map_err(|at| bad_inside(value, &envelope, at))
             }
             Form::Json(text) => Object::of_names(Encoding::Json, json(text).map_err(bad(Encoding::Json))?),
             Form::Cbor(bytes) => {
@@ -145,13 +143,19 @@ impl Object {
     /// The group of the kind; empty for the core group.
     #[must_use]
     pub fn group(&self) -> &str {
-        self.api_version.rsplit_once('/').map_or("", |(group, _)| group)
+        group_of(&self.api_version)
     }
 
     /// The version of the kind.
     #[must_use]
     pub fn version(&self) -> &str {
-        self.api_version.rsplit_once('/').map_or(&*self.api_version, |(_, version)| version)
+        version_of(&self.api_version)
+    }
+
+    /// The kind as kubectl prints it before a name: `deployment.apps`.
+    #[must_use]
+    pub fn qualified(&self) -> String {
+        qualified(&self.kind.to_lowercase(), self.group())
     }
 
     /// A text in the metadata, as `name`.
@@ -181,6 +185,13 @@ fn json(text: &[u8]) -> Result<Value, BadField> {
         let before: usize = text.split_inclusive(|byte| *byte == b'\n').take(line).map(<[u8]>::len).sum();
         BadField(before.saturating_add(error.column().saturating_sub(1)).min(text.len()))
     })
+}
+
+/// The fault of what is inside an envelope, by its place in the value.
+fn bad_inside<'v>(value: &'v [u8], envelope: &Envelope<'v>, BadField(at): BadField) -> NoObject<'v> {
+    // The last field of the value's that has `raw` is where it lies.
+    let offset = envelope.raw.as_ptr().addr().saturating_sub(value.as_ptr().addr());
+    NoObject::Bad(Encoding::Protobuf, BadField(offset.saturating_add(at)))
 }
 
 fn protobuf(envelope: &Envelope<'_>, options: DecodeOptions) -> Result<Object, BadField> {

@@ -21,13 +21,14 @@ use std::ops::ControlFlow;
 use serde_json::Value;
 
 pub use self::needs::Needed;
-use self::place::{phase, qualified};
+use self::place::phase;
 pub use self::rules::Removal;
 use super::cluster::{Cluster, Scope, StoredObject};
 use super::decode::{NoObject, Object};
 use super::key::ObjectKey;
 use super::resource::Resource;
 use super::selector::LabelSelector;
+use super::type_meta::qualified;
 use crate::words::error::Result;
 
 /// Objects that are chosen: all that these are true of.
@@ -215,7 +216,7 @@ impl<'x> Extraction<'x> {
         if !self.options.apply_ready {
             return Some(Outcome::Object(object, Vec::new()));
         }
-        let kind = qualified(&object);
+        let kind = object.qualified();
         let is_extracted = |uid: &str| self.uids.contains(&known_by(uid));
         let selects = |namespace: &str, name: &str| {
             !self.selecting.is_empty() && self.selecting.contains(&(namespace.to_owned(), name.to_owned()))
@@ -306,12 +307,9 @@ impl Outcome<'_> {
     fn label(&self, key: &ObjectKey<'_>) -> String {
         let kind = match self {
             Outcome::Object(object, _) | Outcome::LeftOut(object, _) | Outcome::UnknownKind(object) => {
-                qualified(object)
+                object.qualified()
             }
-            Outcome::NoObject(_) => {
-                let group = key.group.map_or_else(String::new, |group| format!(".{group}"));
-                format!("{}{group}", key.resource)
-            }
+            Outcome::NoObject(_) => qualified(key.resource, key.group.unwrap_or_default()),
         };
         label(key.namespace, &kind, key.name)
     }
@@ -365,7 +363,7 @@ impl Search {
 
     /// Notes what an object needs.
     fn look(&mut self, cluster: &Cluster<'_>, key: &ObjectKey<'_>, object: &Object) {
-        let kind = qualified(object);
+        let kind = object.qualified();
         let by = label(key.namespace, &kind, key.name);
         if let (Some(namespace), true) = (key.namespace, is_built_in(key, &["serviceaccounts"])) {
             self.accounts.push((namespace.to_owned(), key.name.to_owned()));

@@ -105,7 +105,7 @@ impl Placer {
     /// The place of an object, by its own words; by its key where it says nothing. A second one that says the same is
     /// told from the first by a hash of its key.
     pub fn place(&mut self, key: &ObjectKey<'_>, stored_at: &[u8], object: &Object) -> Place {
-        let kind = qualified(object);
+        let kind = object.qualified();
         let (namespace, name) = match object.name() {
             "" => (key.namespace.unwrap_or_default(), key.name),
             name => (object.namespace(), name),
@@ -131,12 +131,6 @@ impl Placer {
         path.push_str(SUFFIX);
         Place { path, escaped }
     }
-}
-
-/// The kind as `deployment.apps`.
-pub(super) fn qualified(object: &Object) -> String {
-    let (kind, group) = (object.kind.to_lowercase(), object.group());
-    if group.is_empty() { kind } else { format!("{kind}.{group}") }
 }
 
 fn short(bytes: &[u8]) -> [u8; HASH] {

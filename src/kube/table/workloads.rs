@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::super::type_meta::{group_of, qualified};
 use super::columns::{AGE, Around, Column, column, wide};
 use super::values::{
     Json, NONE, UNSET, at, entries, human, labels, list, number, or, selector, since, text, text_in, time,
@@ -132,10 +133,8 @@ const CONTROLLER_REVISIONS: &[Column] = &[
 
 /// `statefulset.apps/web`.
 fn owner(owner: &Value) -> String {
-    let group = text_in(owner, "apiVersion").rsplit_once('/').map_or("", |(group, _)| group);
-    let kind = text_in(owner, "kind").to_lowercase();
-    let point = if group.is_empty() { "" } else { "." };
-    format!("{kind}{point}{group}/{}", text_in(owner, "name"))
+    let kind = qualified(&text_in(owner, "kind").to_lowercase(), group_of(text_in(owner, "apiVersion")));
+    format!("{kind}/{}", text_in(owner, "name"))
 }
 
 fn ready_of(json: &Json) -> String {

@@ -15,6 +15,7 @@ use crate::kube::encode::{Like, encode};
 use crate::kube::schema::schema;
 use crate::kube::secret::REDACTED_PREFIX;
 use crate::kube::serve::serve;
+use crate::kube::type_meta::group_of;
 use crate::store::OwnedKeyValue;
 use crate::words::error::Result;
 use crate::words::hint::Hint;
@@ -121,7 +122,7 @@ impl<'g> Given<'g> {
     }
 
     pub(super) fn group(&self) -> &str {
-        self.api_version.rsplit_once('/').map_or("", |(group, _)| group)
+        group_of(&self.api_version)
     }
 
     /// The namespace is told where there is one, and only there.

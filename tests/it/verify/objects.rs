@@ -2,36 +2,21 @@
 //! what Go's types made of the same values.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
 
-use flate2::read::GzDecoder;
 use serde_json::Value;
+use support::packed::{lines, snapshot};
 use support::run::Run;
 use support::{Input, coldbolt, fixture};
 
-fn unpacked(name: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    GzDecoder::new(File::open(fixture(&format!("kube/{name}"))).unwrap()).read_to_end(&mut bytes).unwrap();
-    bytes
-}
-
-fn snapshot(dir: &Path, set: &str) -> Input {
-    Input::write(dir, &format!("{set}.db"), &unpacked(&format!("{set}/snapshot.db.gz")))
-}
-
 /// What Go decoded, a line a key.
 fn recorded(set: &str) -> Vec<Value> {
-    let text = String::from_utf8(unpacked(&format!("{set}/storage.ndjson.gz"))).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    lines(&fixture(&format!("kube/{set}/storage.ndjson.gz")))
 }
 
 /// How many kubectl listed.
 fn listed(resource: &str) -> usize {
-    let text = String::from_utf8(unpacked("plain-1.37/tables.ndjson.gz")).unwrap();
     let command = format!("kubectl get {resource} -A");
-    let tables = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let tables = lines(&fixture("kube/plain-1.37/tables.ndjson.gz")).into_iter();
     let table = tables.into_iter().find(|table| table["command"] == *command).unwrap();
     table["output"].as_str().unwrap().lines().count() - 1
 }

@@ -40,7 +40,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     }
     let monitor = context.monitor;
     args.common.file.with(context, |store, out| {
-        let cluster = Cluster::open(store.at(Some(args.common.rev))?, args.common.etcd_prefix.as_deref())?;
+        let cluster = args.common.cluster(store)?;
         let choices = choices(args, &cluster)?;
         let (sink, list) = if stream {
             (Sink::Stream(out), None)
