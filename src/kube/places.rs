@@ -25,17 +25,24 @@ impl Default for ObjectPlaces {
 }
 
 impl ObjectPlaces {
+    /// Whether a live key and its value tell something of others that is not known yet. Few do, and whoever asks this
+    /// first need not find out of the others whether they are live.
+    #[must_use]
+    pub fn teaches(&self, key: &[u8], value: &[u8]) -> bool {
+        self.new_prefix(key).is_some() || defines(key) || (!self.any && is_of_kubernetes(value))
+    }
+
+    fn new_prefix<'k>(&self, key: &'k [u8]) -> Option<&'k str> {
+        prefix_of(key).filter(|prefix| !self.prefixes.iter().any(|known| known == prefix))
+    }
+
     /// Learns from one live key and its value what it tells of others.
     pub fn learn(&mut self, key: &[u8], value: &[u8]) {
-        if let Some(prefix) = prefix_of(key)
-            && !self.prefixes.iter().any(|known| known == prefix)
-        {
+        if let Some(prefix) = self.new_prefix(key) {
             self.prefixes.push(prefix.to_owned());
         }
         self.any = self.any || is_of_kubernetes(value);
-        const DEFINITION: &[u8] = b"/apiextensions.k8s.io/customresourcedefinitions/";
-        let defines = key.windows(DEFINITION.len()).any(|part| part == DEFINITION);
-        if defines
+        if defines(key)
             && self.defined < DEFINITIONS
             && let Ok(object) = Object::decode(value)
             && object.kind == "CustomResourceDefinition"
@@ -96,6 +103,12 @@ impl ObjectPlaces {
         }
         (!parts.is_empty()).then(|| parts.join("; "))
     }
+}
+
+/// Whether what lies under a key is to be the definition of custom resources.
+fn defines(key: &[u8]) -> bool {
+    const DEFINITION: &[u8] = b"/apiextensions.k8s.io/customresourcedefinitions/";
+    key.windows(DEFINITION.len()).any(|part| part == DEFINITION)
 }
 
 /// Whether a value begins as one that an API server stores. JSON is everybody's, `apiVersion` in it is not.

@@ -20,8 +20,9 @@ pub(super) fn places(scan: &Scan, db: &Db<'_>, monitor: &dyn Monitor) -> ObjectP
     }
     impl Revisions for Learn<'_> {
         fn each(&mut self, stored: &Stored<'_>) {
-            if is_live(self.scan, stored) {
-                self.places.learn(stored.kv.key, stored.kv.value);
+            let (key, value) = (stored.kv.key, stored.kv.value);
+            if self.places.teaches(key, value) && is_live(self.scan, stored) {
+                self.places.learn(key, value);
             }
         }
         fn enough(&self) -> bool {
