@@ -256,8 +256,9 @@ fn runs(version: &str, count: usize) {
     let given =
         std::env::var("COLDBOLT_RUNS").ok().map(|runs| runs.parse().expect("COLDBOLT_RUNS is a number"));
     let mut entries = 0;
-    for _ in 0..given.unwrap_or(if count > 1 { 1 } else { 2 }) {
-        let seed = Seed::draw();
+    let first = Seed::draw();
+    for nth in 0..given.unwrap_or(if count > 1 { 1 } else { 2 }) {
+        let seed = first.nth(nth);
         let home = tempfile::Builder::new().prefix("copy-").tempdir().unwrap().keep();
         let result = std::panic::catch_unwind(|| run(version, count, seed.0, &home));
         match result {

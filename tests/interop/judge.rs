@@ -466,7 +466,7 @@ fn what_is_called_good_is_taken_by_copy_and_restore_and_served_by_the_real_etcd(
     }
     for number in 0..count {
         let home = tempfile::tempdir().unwrap();
-        let seed = seed.0.wrapping_add(number);
+        let seed = seed.nth(number).0;
         let version = there[usize::try_from(seed % there.len() as u64).unwrap()];
         if let Err(why) = one(version, seed, home.path(), &mut counts) {
             eprintln!("COLDBOLT_SEED={seed} COLDBOLT_JUDGED=1: {why}\n");

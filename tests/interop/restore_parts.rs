@@ -40,6 +40,9 @@ impl Saved {
         history.steps(50);
         history.compact(history.revision - 20);
         history.steps(30);
+        // Whatever was deleted: a part holds the one, and not the other.
+        history.put("/k/20", "of the part", &[]);
+        history.put("elsewhere", "of the rest", &[]);
         // The last change is a deletion, to a key that no part holds.
         history.delete_one();
         let file = temp.path().join("snapshot.db");

@@ -16,6 +16,11 @@ pub fn number(value: &Value) -> i64 {
 pub struct Seed(pub u64);
 
 impl Seed {
+    /// The one of several runs: the first is of the seed itself.
+    pub fn nth(&self, run: u64) -> Seed {
+        Seed(self.0.wrapping_add(run))
+    }
+
     pub fn draw() -> Seed {
         let given = std::env::var("COLDBOLT_SEED").ok();
         Seed(given.map_or_else(
