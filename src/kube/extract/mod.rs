@@ -25,7 +25,7 @@ use self::place::phase;
 pub use self::rules::Removal;
 use super::cluster::{Cluster, Scope, StoredObject};
 use super::decode::{NoObject, Object};
-use super::key::ObjectKey;
+use super::key::{KeyKind, ObjectKey};
 use super::resource::Resource;
 use super::selector::LabelSelector;
 use super::type_meta::qualified;
@@ -174,6 +174,25 @@ impl<'x> Extraction<'x> {
             let outcome = self.outcome(&stored, &key, needed_by.is_some());
             let Some(outcome) = outcome else { return ControlFlow::Continue(()) };
             take(&Extracted { label: outcome.label(&key), stored: &stored, key, needed_by }, outcome)
+        })
+    }
+
+    /// Hands out what lies among the objects and is none by its key, if everything is chosen; whether the API server
+    /// keeps it for itself.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`](crate::Error::Damaged) when pages cannot be read.
+    pub fn each_other(&self, take: &mut dyn FnMut(&StoredObject, bool) -> ControlFlow<()>) -> Result<()> {
+        if !self.choices.contains(&Chosen::default()) || self.options.selector != LabelSelector::default() {
+            return Ok(());
+        }
+        let scope = Scope { deleted: self.options.deleted, ..Scope::default() };
+        self.cluster.each_of(&scope, &|key| key.object().is_none(), &mut |stored| {
+            if stored.deleted.is_some() != self.options.deleted {
+                return ControlFlow::Continue(());
+            }
+            let own = matches!(self.cluster.key(&stored.kv.key), KeyKind::Bookkeeping(_));
+            take(&stored, own)
         })
     }
 
