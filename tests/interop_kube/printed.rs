@@ -102,7 +102,11 @@ fn documents(fed: &Fed, stored: &[(String, String)]) {
         let run = fed.get(&[ours, name, "-n", "every-kind", "-o", "yaml", "--show-secrets"]);
         compared.take(&format!("{ours} {name}"), run.text(), &theirs);
     }
-    compared.judge("documents", 65);
+    for kind in [&["ebb"][..], &["boats", "-n", "every-kind"], &["deploy", "-n", "every-kind"]] {
+        let args = [&["get"], kind, &["-o", "name"]].concat();
+        compared.take(&format!("{kind:?} by name"), fed.get(&args[1..]).text(), &fed.server.kubectl(&args));
+    }
+    compared.judge("documents", 68);
 }
 
 /// For `fixtures/kube/tables-1.37.ndjson.gz`, if the file for it is named by `COLDBOLT_RECORD`: what tables were printed
