@@ -9,6 +9,52 @@
 //!
 //! Objects are handed out one by one, in the order of their keys: of all that is read only the uids are kept, and only
 //! where it matters who owns whom.
+//!
+//! ```
+//! use std::ops::ControlFlow;
+//!
+//! use coldbolt::io::Source;
+//! use coldbolt::kube::cluster::Cluster;
+//! use coldbolt::kube::extract::{Chosen, ExtractOptions, Extraction, Outcome};
+//! use coldbolt::kube::yaml;
+//! use coldbolt::store::{Store, StoreOptions};
+//! use coldbolt::words::monitor::Quiet;
+//!
+//! # fn main() -> coldbolt::Result<()> {
+//! // Or the path of a file.
+//! let file = Source::from_bytes("snapshot.db", snapshot());
+//! let store = Store::open(file, &StoreOptions::default(), &Quiet)?;
+//! let cluster = Cluster::open(store.at(None)?, None)?;
+//! let choices = [Chosen { namespace: Some("every-kind".to_owned()), ..Chosen::default() }];
+//! let options = ExtractOptions { apply_ready: true, ..ExtractOptions::default() };
+//! let extraction = Extraction::prepare(&cluster, &choices, &options)?;
+//!
+//! // What `kubectl apply -f -` takes, in the order that it needs.
+//! let mut stream = String::new();
+//! for phase in 0..Extraction::phases() {
+//!     extraction.each(Some(phase), &mut |extracted, outcome| {
+//!         match outcome {
+//!             Outcome::Object(object, _removed) => {
+//!                 stream += "---\n";
+//!                 stream += &yaml::document(&object.json);
+//!             }
+//!             Outcome::LeftOut(_, reason) => println!("{}: {reason}", extracted.label),
+//!             Outcome::UnknownKind(_) => println!("{}: of no known kind", extracted.label),
+//!             Outcome::NoObject(why) => println!("{}: {why}", extracted.label),
+//!         }
+//!         ControlFlow::Continue(())
+//!     })?;
+//! }
+//! assert!(stream.starts_with("---\napiVersion: v1\nkind: Namespace\n"));
+//! # Ok(())
+//! # }
+//! # fn snapshot() -> Vec<u8> {
+//! #     let packed = std::fs::File::open("fixtures/kube/plain-1.37/snapshot.db.gz").unwrap();
+//! #     let mut bytes = Vec::new();
+//! #     std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(packed), &mut bytes).unwrap();
+//! #     bytes
+//! # }
+//! ```
 
 mod leave;
 mod needs;
