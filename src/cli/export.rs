@@ -22,15 +22,15 @@ use super::progress::Terminal;
 /// the two is empty. With --all-revisions each stored change is a row, in order of the revisions. In Parquet key and
 /// value are binary, whatever they hold.
 ///
-/// With --kube a value that is a Kubernetes object has more columns: group, kind_version and kind as it is stored (version
-/// is that of the key), namespace, name, uid, created (metadata.creationTimestamp), and manager, who wrote it last: those of
-/// its managedFields with the newest time. They are empty for other values. Of what is encrypted or cannot be decoded, and
-/// of deletions, the key tells namespace, name, group and kind; what could not be decoded is counted, and the exit code is
-/// then 4.
+/// With --kube a value that is a Kubernetes object has more columns: group, kind_version and kind as it is stored
+/// (version is that of the key), namespace, name, uid, created (metadata.creationTimestamp), and manager, who wrote it
+/// last: those of its managedFields with the newest time. They are empty for other values. Of what is encrypted or
+/// cannot be decoded, and of deletions, the key tells namespace, name, group and kind; what could not be decoded is
+/// counted, and the exit code is then 4.
 ///
-/// --object adds the object as `kube get -o json` prints it, in ndjson as a part of the row. The data of Secrets is redacted
-/// there and their values are left out of the row, unless --show-secrets is given. Without --object values are written as
-/// they are stored, those of Secrets too, if not --no-values.
+/// --object adds the object as `kube get -o json` prints it, in ndjson as a part of the row. The data of Secrets is
+/// redacted there and their values are left out of the row, unless --show-secrets is given. Without --object values are
+/// written as they are stored, those of Secrets too, if not --no-values.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -22,8 +22,8 @@ const MOST_NODES: usize = 100_000;
 /// Compaction and defrag give back the difference: that is the churn.
 ///
 /// In a file with Kubernetes objects --top has a column with the resource of each, as `kube get` takes it for a KIND
-/// (deployments.apps), and --tree names it behind the prefix that all objects of a resource have. The value tells it, or
-/// where that is deleted or encrypted, the key.
+/// (deployments.apps), and --tree names it behind the prefix that all objects of a resource have. The value tells it,
+/// or where that is deleted or encrypted, the key.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -51,7 +51,7 @@ pub struct Args {
     /// What ends a level.
     #[arg(long, default_value_t = '/', value_name = "CHARACTER", requires = "tree")]
     separator: char,
-    /// What stands before the keys of Kubernetes objects (the API server's --etcd-prefix), in --tree and --top [default:
+    /// In --tree and --top: what is before the keys of Kubernetes objects (the API server's --etcd-prefix) [default:
     /// where objects are found].
     #[arg(long, value_name = "PREFIX")]
     etcd_prefix: Option<String>,
@@ -195,9 +195,16 @@ fn top(args: &Args, n: usize, view: View<'_>, out: &mut dyn Write) -> Result<(),
         }
         return Ok(list.end()?);
     }
-    let bars = Bars::new();
-    let most = greatest.first().map_or(0, |(measured, _)| *measured);
-    let name = format!("{:?}", args.by).to_uppercase();
+    Ok(top_table(args.by, &greatest, total, resources, out)?)
+}
+
+fn top_table(
+    by: By,
+    greatest: &[(u64, KeyState)],
+    total: u64,
+    resources: Option<Vec<Option<String>>>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let shown: Option<Vec<String>> = resources.map(|resources| {
         let shown =
             resources.into_iter().map(|name| name.map_or_else(|| "-".to_owned(), |name| clean(&name)));
@@ -206,9 +213,12 @@ fn top(args: &Args, n: usize, view: View<'_>, out: &mut dyn Write) -> Result<(),
     let width = shown.iter().flatten().map(|name| name.chars().count()).max().unwrap_or_default();
     let resource =
         |line: usize| shown.as_ref().map_or_else(String::new, |shown| format!("{:width$}  ", shown[line]));
+    let bars = Bars::new();
+    let most = greatest.first().map_or(0, |(measured, _)| *measured);
+    let name = format!("{by:?}").to_uppercase();
     writeln!(out, "{name:>12}   SHARE  {}{}KEY", bars.header(), resource(0))?;
     for (at, (measured, state)) in greatest.iter().enumerate() {
-        let shown = if args.by == By::Revisions { count(*measured) } else { size(*measured) };
+        let shown = if by == By::Revisions { count(*measured) } else { size(*measured) };
         let deleted = if state.deleted { "  (deleted)" } else { "" };
         writeln!(
             out,

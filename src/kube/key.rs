@@ -114,7 +114,7 @@ fn behind<'k>(key: &'k [u8], prefixes: &[impl AsRef<str>]) -> Option<&'k str> {
     prefixes.iter().find_map(|prefix| strip(prefix.as_ref()))
 }
 
-/// The group, where the path says one, and the resource of which all objects lie behind this path and nothing else does:
+/// The group, where the path says one, and the resource of which all objects lie behind this path and nothing else:
 /// `/registry/services/specs/` leads to `services`, and `/registry/services/` to more.
 #[must_use]
 pub fn resource_behind<'k>(

@@ -1,5 +1,5 @@
-//! What keys hold, in kubectl's words, for who goes through a keyspace key by key and reads no values: the values of some
-//! few are read when all keys were seen.
+//! What keys hold, in kubectl's words, for who goes through a keyspace key by key and reads no values: the values of
+//! some few are read when all keys were seen.
 
 use super::decode::Glance;
 use super::key::KeyKind;

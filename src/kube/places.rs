@@ -221,6 +221,9 @@ mod tests {
         assert!(places.learn_prefix(b"/namespaces/default") && places.learn_prefix(b"/registry/pods/a/b"));
         assert_eq!(places.key(b"/registry/pods/a/b").object().unwrap().resource, "pods");
         assert_eq!(places.key(b"/pods/a/b").object().unwrap().resource, "pods");
+        assert!(!places.learn_prefix(format!("{}/namespaces/default", "/x".repeat(9)).as_bytes()));
+        let many = (0..20_000).filter(|n| places.learn_prefix(format!("/{n}/namespaces/default").as_bytes()));
+        assert_eq!(many.count(), MOST_PREFIXES - 4);
         let own = ObjectPlaces::behind("own/");
         assert_eq!(own.key(b"/own/pods/a/b").object().unwrap().resource, "pods");
     }
