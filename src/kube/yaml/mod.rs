@@ -7,8 +7,8 @@
 //! | `order.rs` | the order of names |
 //!
 //! What kubectl refuses to print (strings with U+007F to U+009F or U+FFFF in them, names with U+0085) is escaped here.
-//! U+0085 in a value, which it takes for a break of the line when it reads its own JSON as YAML, is folded to a space as
-//! there. Source: `go.yaml.in/yaml/v2 @ v2.4.2`, files `emitterc.go`, `encode.go`, `resolve.go`, `sorter.go`.
+//! U+0085 in a value, which it takes for a break of the line when it reads its own JSON as YAML, is folded to a space
+//! as there. Source: `go.yaml.in/yaml/v2 @ v2.4.2`, files `emitterc.go`, `encode.go`, `resolve.go`, `sorter.go`.
 
 mod emit;
 mod order;
