@@ -45,7 +45,13 @@ fn object(value: &[u8]) {
     serve(&mut object, 7, None);
     Redactor::plain().redact(&mut object);
     assert!(yaml::document(&object.json).ends_with('\n'));
-    let line = Line { namespace: None, name: "n".to_owned(), deleted: None, now: Timestamp::UNIX_EPOCH };
+    let line = Line {
+        namespace: None,
+        name: "n".to_owned(),
+        deleted: None,
+        listed: true,
+        now: Timestamp::UNIX_EPOCH,
+    };
     let mut table = Table::default();
     table.object(line, &object);
     assert_eq!(table.text(true, true).lines().count(), 2);
