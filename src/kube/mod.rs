@@ -19,6 +19,7 @@
 //! | [`table`] | objects as the lines of a table, as kubectl prints them |
 //! | [`schema`] | the fields of every message, and which kind is which message |
 //! | [`times`] | when an object was written at the earliest, and when a Lease was renewed, as its value tells |
+//! | [`protection`] | which values are plain, and what encrypted the others |
 //! | [`manifest`] | the static-pod manifest of an etcd (feature `yaml`) |
 //!
 //! A value is told by its first bytes, and never by bytes inside it:
@@ -55,6 +56,7 @@ pub mod kinds;
 pub mod manifest;
 pub mod order;
 pub mod places;
+pub mod protection;
 pub mod resource;
 pub mod schema;
 pub mod secret;

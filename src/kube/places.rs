@@ -52,6 +52,12 @@ impl ObjectPlaces {
         }
     }
 
+    /// The same with objects behind this prefix only, whatever was learnt.
+    #[must_use]
+    pub fn behind(self, prefix: &str) -> ObjectPlaces {
+        ObjectPlaces { prefixes: vec![format!("/{}", prefix.trim_matches('/'))], ..self }
+    }
+
     /// Whether no key is an API server's: other programs use keys like its own, but not for values like its own.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -15,6 +15,7 @@ mod live_keys;
 mod log_fault;
 #[cfg(feature = "fs")]
 mod overlap;
+pub mod protection;
 #[cfg(feature = "fs")]
 pub mod rank;
 #[cfg(feature = "fs")]
@@ -32,6 +33,7 @@ pub use defrag::{DefragOptions, DefragReport, defrag};
 pub use inspect::{InspectOptions, InspectReport, inspect};
 #[cfg(feature = "fs")]
 pub use kube_edit::{KubeEdit, KubeEditOptions, KubeEditReport, kube_edit};
+pub use protection::protection;
 #[cfg(feature = "fs")]
 pub use rank::{RankOptions, RankReport, rank};
 #[cfg(feature = "fs")]

@@ -1,0 +1,58 @@
+//! `kube encryption`: which values are plain, and what encrypted the others, without any key.
+
+use crate::bolt::Db;
+use crate::etcd::datadir;
+use crate::io::gate::with_read_ahead;
+use crate::kube::protection::{ProtectionOptions, ProtectionReport, protections};
+use crate::ops::live_keys::places;
+use crate::store::Store;
+use crate::store::scan::{KeyDepth, Scan, ScanOptions, scan};
+use crate::words::error::{Error, Result};
+use crate::words::finding::{Code, Finding};
+use crate::words::monitor::{Monitor, Relay};
+
+/// Looks at every stored version, and at every page that no tree holds. Objects lie behind `prefix`, or where they are
+/// found; `None` where none are.
+///
+/// # Errors
+/// [`Error::Damaged`] when pages of the trees cannot be read, unless the store allows damage; [`Error::Cancelled`].
+pub fn protection(
+    store: &Store<'_>,
+    prefix: Option<&str>,
+    options: &ProtectionOptions<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Option<ProtectionReport>> {
+    let source = store.source();
+    let db = datadir::database(source)?;
+    let scan = with_read_ahead(source, |gate| {
+        scan(&db, ScanOptions { limit: 100, gate, keys: KeyDepth::Live }, monitor)
+    })?;
+    // Whoever opened the store has heard of these.
+    let known: Vec<_> = db.faults().collect();
+    let mut worst = None;
+    for corrupt in scan.faults.kept.iter().filter(|corrupt| !known.contains(corrupt)) {
+        monitor.finding(Finding::from_corrupt(&source.name(), corrupt.clone()));
+        if worst.is_none() && corrupt.code != Code::PageLeaked {
+            worst = Some(corrupt.clone());
+        }
+    }
+    match worst {
+        Some(corrupt) if !store.allows_damage() => Err(Error::damaged(source.path(), Box::new(corrupt))),
+        _ => of_scanned(&db, &scan, prefix, options, monitor),
+    }
+}
+
+/// The same of a database that was scanned.
+pub(in crate::ops) fn of_scanned(
+    db: &Db<'_>,
+    scan: &Scan,
+    prefix: Option<&str>,
+    options: &ProtectionOptions<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Option<ProtectionReport>> {
+    let part = Relay::new(monitor).as_part().without_findings().without_progress();
+    let places = places(scan, db, &part);
+    let places = prefix.map_or(places.clone(), |prefix| places.behind(prefix));
+    let report = (!places.is_empty()).then(|| protections(db, scan, &places, options, &part));
+    if monitor.cancelled() { Err(Error::Cancelled) } else { Ok(report) }
+}
