@@ -42,8 +42,22 @@ pub fn protection(
     }
 }
 
-/// The same of a database that was scanned.
-pub(in crate::ops) fn of_scanned(
+/// How the values of some resources are protected, in a database that was scanned. Where no objects are, there are none
+/// of them either.
+pub(in crate::ops) fn asked(
+    scan: &Scan,
+    db: &Db<'_>,
+    resources: &[String],
+    monitor: &dyn Monitor,
+) -> Result<Option<ProtectionReport>> {
+    if resources.is_empty() {
+        return Ok(None);
+    }
+    let options = ProtectionOptions { only: Some(resources), names: 3, times: false };
+    Ok(Some(of_scanned(db, scan, None, &options, monitor)?.unwrap_or_default()))
+}
+
+fn of_scanned(
     db: &Db<'_>,
     scan: &Scan,
     prefix: Option<&str>,

@@ -105,11 +105,7 @@ fn line(name: String, row: &UnderProtection) -> [String; 7] {
 fn left(resource: &ResourceProtection, out: &mut dyn Write) -> io::Result<()> {
     let Some(newest) = resource.under.first().filter(|_| resource.left > 0) else { return Ok(()) };
     let (values, name) = (count(resource.left), &resource.resource);
-    writeln!(
-        out,
-        "\n{values} values of {name} are not protected as the newest write is, {}:",
-        newest.protection
-    )?;
+    writeln!(out, "\n{name}, not protected as the newest write ({}): {values}", newest.protection)?;
     let rows = resource.values_left.iter().map(|value| {
         let (place, revision) = (value.place.name(), format!("revision {}", value.revision));
         [place.to_owned(), value.key.to_string(), revision, value.protection.to_string()]
@@ -124,7 +120,7 @@ fn free(found: &FreeValues, out: &mut dyn Write) -> io::Result<()> {
     let FreeValues { pages, values, copies, remnants, unreadable } = found;
     writeln!(
         out,
-        "\n{} free pages: {} values that are stored no more, {} copies of these and of others",
+        "\nfree pages {}: values that are stored no more {}, copies of these and of others {}",
         count(*pages),
         count(*values),
         count(*copies)
@@ -144,6 +140,6 @@ fn free(found: &FreeValues, out: &mut dyn Write) -> io::Result<()> {
     }
     match unreadable {
         0 => Ok(()),
-        n => writeln!(out, "{} free pages could not be read", count(*n)),
+        n => writeln!(out, "free pages that could not be read {}", count(*n)),
     }
 }

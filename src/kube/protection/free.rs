@@ -196,6 +196,7 @@ impl Free<'_> {
                 &mut remnants.encrypted
             } else if begun.starts_with(envelope::MAGIC) {
                 match envelope::head(begun) {
+                    Some((version, kind)) if !self.locate.kind(group_of(version), kind) => continue,
                     Some((version, kind)) if self.kinds.len() < KINDS => {
                         self.kinds.entry((group_of(version).to_owned(), kind.to_owned())).or_default()
                     }

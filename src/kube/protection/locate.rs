@@ -20,6 +20,12 @@ impl Locate<'_> {
         wanted.then_some(at)
     }
 
+    /// Whether objects of a kind are wanted.
+    pub(super) fn kind(&self, group: &str, kind: &str) -> bool {
+        let is = |resource: &&Resource| resource.kind == kind && resource.group == group;
+        self.only.as_ref().is_none_or(|only| only.iter().any(is))
+    }
+
     /// What the resource is called that keys name so.
     pub(super) fn called(&self, group: &str, resource: &str) -> String {
         let group_in_key = Some(group).filter(|group| !group.is_empty());

@@ -20,4 +20,4 @@ mod tally;
 pub use self::free::{FreeValues, Remnants, Residue};
 pub use self::means::Protection;
 pub use self::report::{ProtectionOptions, ProtectionReport, protections};
-pub use self::tally::{LatestWrite, ResourceProtection, UnderProtection, ValueLeft, ValuePlace};
+pub use self::tally::{LatestWrite, NamedValue, ResourceProtection, UnderProtection, ValuePlace};

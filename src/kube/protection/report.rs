@@ -89,10 +89,11 @@ impl Revisions for Walk<'_> {
         if key.tombstone {
             return;
         }
-        let Some(at) = self.locate.key(kv.key) else { return };
-        if self.times {
+        // The time of a write is told by what else was written before it, whatever that is.
+        if self.times && self.locate.places.key(kv.key).object().is_some() {
             self.newest = self.newest.max(written(kv.value, kv.version == 1));
         }
+        let Some(at) = self.locate.key(kv.key) else { return };
         let live = self.scan.newest.is_newest(key, kv);
         self.tally.add(&Value {
             at: &at,

@@ -13,6 +13,9 @@ use crate::words::text::Told;
 /// Resources and protections that are told apart; a file may claim any number, and what is beyond is one sum.
 const ROWS: usize = 10_000;
 
+/// Plain values that are kept by name, whatever the newest write is.
+const EXAMPLES: usize = 3;
+
 /// Where a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -67,18 +70,18 @@ pub struct UnderProtection {
     pub newest: LatestWrite,
 }
 
-/// A value that is not protected as the newest one of its resource is.
+/// A value, by its key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct ValueLeft {
+pub struct NamedValue {
     /// Where it is.
     pub place: ValuePlace,
+    /// How it is protected.
+    #[serde(flatten)]
+    pub protection: Protection,
     /// Its key in etcd.
     pub key: Told,
     /// The revision it was written in.
     pub revision: i64,
-    /// How it is protected.
-    #[serde(flatten)]
-    pub protection: Protection,
 }
 
 /// How the values of a resource are protected.
@@ -90,8 +93,11 @@ pub struct ResourceProtection {
     pub under: Vec<UnderProtection>,
     /// How many values are protected otherwise than the newest write.
     pub left: u64,
-    /// The first of them: live ones first, then by their keys.
-    pub values_left: Vec<ValueLeft>,
+    /// The first of them: live ones first, and among them those that are plain.
+    pub values_left: Vec<NamedValue>,
+    /// A few of the plain ones, live ones first, whatever the newest write is.
+    #[serde(skip)]
+    pub plain: Vec<NamedValue>,
 }
 
 impl ResourceProtection {
@@ -225,15 +231,20 @@ impl Row {
 fn of_resource(resource: Told, rows: BTreeMap<Protection, Row>, limit: usize) -> ResourceProtection {
     let mut rows: Vec<_> = rows.into_iter().collect();
     rows.sort_by_key(|(_, row)| std::cmp::Reverse(row.newest.0));
-    let mut found = ResourceProtection { resource, under: Vec::new(), left: 0, values_left: Vec::new() };
+    let (under, values_left, plain) = (Vec::new(), Vec::new(), Vec::new());
+    let mut found = ResourceProtection { resource, under, left: 0, values_left, plain };
     for (number, (protection, row)) in rows.into_iter().enumerate() {
         let Row { live, history, free, newest: (revision, not_before), names } = row;
+        let mut names = names.into_iter().map(|(place, key, revision)| {
+            let key = String::from_utf8_lossy(&key).into_owned().into();
+            NamedValue { place, protection: protection.clone(), key, revision }
+        });
+        if protection.is_plain() {
+            found.plain = names.by_ref().take(EXAMPLES).collect();
+        }
         if number > 0 {
-            let left = names.into_iter().map(|(place, key, revision)| {
-                let key = String::from_utf8_lossy(&key).into_owned().into();
-                ValueLeft { place, key, revision, protection: protection.clone() }
-            });
-            found.values_left.extend(left);
+            found.values_left.extend(found.plain.iter().filter(|_| protection.is_plain()).cloned());
+            found.values_left.extend(names);
         }
         let newest = LatestWrite { revision: revision.main, not_before };
         found.under.push(UnderProtection { protection, live, history, free, newest });

@@ -3,6 +3,7 @@
 //! A rule compares one measured value with a limit. Broken, it makes the verdict bad; where the file does not tell
 //! the value, the verdict is inconclusive. A rule whose severity is `warning` is reported and changes no verdict.
 
+mod encryption;
 mod rule;
 mod value;
 
@@ -13,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 pub use self::rule::{Rule, RuleResult, RuleSeverity};
-pub use self::value::{Age, Forbidden, Id, Percent, Required, TrailerRule, Version};
+pub use self::value::{Age, Forbidden, Id, Percent, Providers, Required, TrailerRule, Version};
 use super::evidence::{Ask, Selector};
 use super::{Level, Outcome, TrailerState, Verdict, Verification};
 use crate::words::error::printable;
@@ -56,6 +57,13 @@ pub struct Policy {
     pub no_alarms: Option<bool>,
     /// No compaction was asked for and left unfinished.
     pub no_pending_compaction: Option<bool>,
+    /// All live values of these Kubernetes resources are encrypted; each by any of its names.
+    pub encrypted: Option<Vec<String>>,
+    /// Live values of the resources that are to be encrypted, else of `secrets`, are by one of these providers, as `kms`
+    /// or `kms:v2`.
+    pub encryption_provider: Option<Providers>,
+    /// Neither history nor free pages hold a plain value of the resources that are to be encrypted, else of `secrets`.
+    pub no_plaintext_residue: Option<bool>,
     /// Severities other than `error`, by rule.
     pub severity: BTreeMap<Rule, RuleSeverity>,
 }
@@ -88,7 +96,8 @@ impl Policy {
     pub fn ask(&self) -> Option<Ask> {
         let keys =
             self.required.iter().map(|r| r.keys.clone()).chain(self.forbidden.iter().map(|f| f.keys.clone()));
-        let ask = Ask { keys: keys.collect(), times: self.max_age.is_some() };
+        let protection = encryption::resources(self).unwrap_or_default();
+        let ask = Ask { keys: keys.collect(), times: self.max_age.is_some(), protection };
         (ask != Ask::default()).then_some(ask)
     }
 }
@@ -127,6 +136,7 @@ pub fn check(
     judge.cluster();
     judge.members();
     judge.state();
+    judge.encryption();
     judge.results
 }
 
