@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use self::encryption::EncryptionRules;
 pub use self::rule::{Rule, RuleResult, RuleSeverity};
 pub use self::value::{Age, Forbidden, Id, Percent, Providers, Required, TrailerRule, Version};
 use super::evidence::{Ask, Selector};
@@ -96,9 +97,17 @@ impl Policy {
     pub fn ask(&self) -> Option<Ask> {
         let keys =
             self.required.iter().map(|r| r.keys.clone()).chain(self.forbidden.iter().map(|f| f.keys.clone()));
-        let protection = encryption::resources(self).unwrap_or_default();
+        let protection = self.encryption().resources();
         let ask = Ask { keys: keys.collect(), times: self.max_age.is_some(), protection };
         (ask != Ask::default()).then_some(ask)
+    }
+
+    fn encryption(&self) -> EncryptionRules<'_> {
+        EncryptionRules {
+            encrypted: self.encrypted.as_deref(),
+            providers: self.encryption_provider.as_ref(),
+            residue: self.no_plaintext_residue == Some(true),
+        }
     }
 }
 
@@ -168,6 +177,14 @@ impl Judge<'_> {
         match level.filter(|l| l.outcome == Outcome::NotRun || l.outcome == Outcome::Inconclusive) {
             Some(level) => format!("not measured: level pages did not run ({})", level.detail),
             None => "not measured: the buckets are not etcd's".to_owned(),
+        }
+    }
+
+    fn encryption(&mut self) {
+        let measured = &self.verification.measured;
+        let found = measured.protection.as_ref().filter(|_| measured.live_keys.is_some());
+        for held in self.policy.encryption().check(found, &self.nothing()) {
+            self.result(held.id, held.passed, held.measured, held.limit, held.message);
         }
     }
 
