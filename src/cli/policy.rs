@@ -79,7 +79,7 @@ pub struct PolicyArgs {
     /// All live values of these Kubernetes resources are encrypted at rest, as secrets,configmaps.
     #[arg(long, value_delimiter = ',', value_name = "RESOURCE,...")]
     encrypted: Option<Vec<String>>,
-    /// Live values of the resources of --encrypted, else of secrets, are encrypted by one of these, as kms:v2 or aesgcm.
+    /// Live values of the resources of --encrypted, else of secrets, are by one of these, as kms:v2 or aesgcm.
     #[arg(long, value_delimiter = ',', value_name = "PROVIDER,...")]
     encryption_provider: Option<Vec<String>>,
     /// Neither history nor free pages hold a plain value of the resources of --encrypted, else of secrets.

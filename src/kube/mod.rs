@@ -19,6 +19,7 @@
 //! | [`table`] | objects as the lines of a table, as kubectl prints them |
 //! | [`schema`] | the fields of every message, and which kind is which message |
 //! | [`times`] | when an object was written at the earliest, and when a Lease was renewed, as its value tells |
+//! | [`versions`] | every version of every object that a file holds, also in free pages |
 //! | [`protection`] | which values are plain, and what encrypted the others |
 //! | [`manifest`] | the static-pod manifest of an etcd (feature `yaml`) |
 //!
@@ -67,4 +68,5 @@ pub mod table;
 pub mod times;
 pub mod type_meta;
 pub mod version;
+pub mod versions;
 pub mod yaml;

@@ -11,13 +11,10 @@
 //! are needed: what was plain once is not gone because it is encrypted now. Source:
 //! `k8s.io/apiserver/pkg/storage/value/encrypt`.
 
-mod free;
-mod locate;
 mod means;
 mod report;
 mod tally;
 
-pub use self::free::{FreeValues, Remnants, Residue};
 pub use self::means::Protection;
 pub use self::report::{ProtectionOptions, ProtectionReport, protections};
-pub use self::tally::{LatestWrite, NamedValue, ResourceProtection, UnderProtection, ValuePlace};
+pub use self::tally::{LatestWrite, NamedValue, ResourceProtection, UnderProtection};

@@ -1,16 +1,12 @@
-//! The walk over a database that was scanned.
+//! How the values of a database are protected, by resource.
 
-use jiff::Timestamp;
 use serde::Serialize;
 
-use super::free::{FreeValues, free_values};
-use super::locate::Locate;
-use super::tally::{ResourceProtection, Tally, Value, ValuePlace};
+use super::tally::{ResourceProtection, Tally};
 use crate::bolt::Db;
-use crate::etcd::stored::{self, BUCKET, Revisions, Stored};
 use crate::kube::places::ObjectPlaces;
 use crate::kube::resource::Resource;
-use crate::kube::times::written;
+use crate::kube::versions::{FreeValues, Wanted, each_version};
 use crate::store::scan::Scan;
 use crate::words::monitor::Monitor;
 
@@ -56,56 +52,9 @@ pub fn protections(
     let unknown = options.only.iter().copied().flatten().filter(is_unknown).cloned().collect();
     let only: Option<Vec<&Resource>> =
         options.only.map(|words| words.iter().filter_map(|word| places.resource(word)).collect());
-    let locate = Locate { places, only };
-    let walk = Walk {
-        scan,
-        monitor,
-        locate: &locate,
-        times: options.times,
-        newest: None,
-        tally: Tally::new(options.names),
-    };
-    let mut tally = stored::skim(db, monitor, walk).tally;
-    let root = db.root();
-    let keys = root.bucket(BUCKET).ok().flatten();
-    let free_pages = free_values(db, (&scan.reached, keys.as_ref()), &locate, &mut tally, monitor);
-    let resources = tally.finish(|group, resource| locate.called(group, resource));
+    let wanted = Wanted { places, only, times: options.times };
+    let mut tally = Tally::new(options.names);
+    let free_pages = each_version(db, scan, &wanted, monitor, &mut |found| tally.add(found));
+    let resources = tally.finish(|group, resource| wanted.called(group, resource));
     ProtectionReport { resources, free_pages, unknown }
-}
-
-struct Walk<'w> {
-    scan: &'w Scan,
-    monitor: &'w dyn Monitor,
-    locate: &'w Locate<'w>,
-    times: bool,
-    /// The newest time that was told up to here.
-    newest: Option<Timestamp>,
-    tally: Tally,
-}
-
-impl Revisions for Walk<'_> {
-    fn each(&mut self, stored: &Stored<'_>) {
-        let (key, kv) = (stored.key, &stored.kv);
-        if key.tombstone {
-            return;
-        }
-        // The time of a write is told by what else was written before it, whatever that is.
-        if self.times && self.locate.places.key(kv.key).object().is_some() {
-            self.newest = self.newest.max(written(kv.value, kv.version == 1));
-        }
-        let Some(at) = self.locate.key(kv.key) else { return };
-        let live = self.scan.newest.is_newest(key, kv);
-        self.tally.add(&Value {
-            at: &at,
-            key: kv.key,
-            value: kv.value,
-            place: if live { ValuePlace::Live } else { ValuePlace::History },
-            revision: key.revision,
-            not_before: self.newest,
-        });
-    }
-
-    fn enough(&self) -> bool {
-        self.monitor.cancelled()
-    }
 }

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::means::Protection;
 use crate::etcd::Revision;
-use crate::kube::key::ObjectKey;
+use crate::kube::versions::{FoundVersion, ValuePlace};
 use crate::words::text::Told;
 
 /// Resources and protections that are told apart; a file may claim any number, and what is beyond is one sum.
@@ -15,30 +15,6 @@ const ROWS: usize = 10_000;
 
 /// Plain values that are kept by name, whatever the newest write is.
 const EXAMPLES: usize = 3;
-
-/// Where a value is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ValuePlace {
-    /// It is its key's.
-    Live,
-    /// It was its key's, and is still stored.
-    History,
-    /// It is stored no more, and in a free page all the same.
-    Free,
-}
-
-impl ValuePlace {
-    /// As `live`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            ValuePlace::Live => "live",
-            ValuePlace::History => "history",
-            ValuePlace::Free => "free",
-        }
-    }
-}
 
 /// The newest write of some.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -140,16 +116,6 @@ pub(super) struct Tally {
     sums: BTreeMap<String, BTreeMap<String, BTreeMap<Protection, Row>>>,
 }
 
-/// One value.
-pub(super) struct Value<'v> {
-    pub at: &'v ObjectKey<'v>,
-    pub key: &'v [u8],
-    pub value: &'v [u8],
-    pub place: ValuePlace,
-    pub revision: Revision,
-    pub not_before: Option<Timestamp>,
-}
-
 /// That of a key, making room for it once.
 fn entry<'m, V: Default>(map: &'m mut BTreeMap<String, V>, key: &str) -> &'m mut V {
     if !map.contains_key(key) {
@@ -163,7 +129,7 @@ impl Tally {
         Tally { limit, rows: 0, sums: BTreeMap::new() }
     }
 
-    pub(super) fn add(&mut self, value: &Value<'_>) {
+    pub(super) fn add(&mut self, value: &FoundVersion<'_>) {
         let (mut group, mut resource) = (value.at.group.unwrap_or_default(), value.at.resource);
         let mut protection = Protection::of(value.value);
         let known = |sums: &BTreeMap<String, BTreeMap<String, BTreeMap<Protection, Row>>>| {
@@ -214,7 +180,7 @@ impl Tally {
 }
 
 impl Row {
-    fn name(&mut self, value: &Value<'_>, limit: usize) {
+    fn name(&mut self, value: &FoundVersion<'_>, limit: usize) {
         let (place, revision) = (value.place, value.revision.main);
         if self.names.len() >= limit {
             let later = (place, value.key, revision);

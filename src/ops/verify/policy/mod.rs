@@ -60,8 +60,8 @@ pub struct Policy {
     pub no_pending_compaction: Option<bool>,
     /// All live values of these Kubernetes resources are encrypted; each by any of its names.
     pub encrypted: Option<Vec<String>>,
-    /// Live values of the resources that are to be encrypted, else of `secrets`, are by one of these providers, as `kms`
-    /// or `kms:v2`.
+    /// Live values of the resources that are to be encrypted, else of `secrets`, are by one of these providers, as
+    /// `kms` or `kms:v2`.
     pub encryption_provider: Option<Providers>,
     /// Neither history nor free pages hold a plain value of the resources that are to be encrypted, else of `secrets`.
     pub no_plaintext_residue: Option<bool>,

@@ -1,5 +1,5 @@
-//! Values in pages that no tree holds: those of old leaf pages one by one, and where a page is something else by now the
-//! places where a value begins.
+//! Values in pages that no tree holds: those of old leaf pages one by one, and where a page is something else by now
+//! the places where a value begins.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
@@ -7,8 +7,8 @@ use std::ops::ControlFlow;
 use memchr::memmem;
 use serde::Serialize;
 
-use super::locate::Locate;
-use super::tally::{Tally, Value, ValuePlace};
+use super::place::{FoundVersion, ValuePlace};
+use super::wanted::Wanted;
 use crate::bolt::walk::{Leftover, Visited, leftovers};
 use crate::bolt::{Bucket, Cursor, Db, LeafElement, Page, Pgid};
 use crate::codec::to_u64;
@@ -68,13 +68,13 @@ pub struct Residue {
 pub(super) fn free_values(
     db: &Db<'_>,
     (reached, keys): (&Visited, Option<&Bucket<'_, '_>>),
-    locate: &Locate<'_>,
-    tally: &mut Tally,
+    wanted: &Wanted<'_>,
     monitor: &dyn Monitor,
+    take: &mut dyn FnMut(&FoundVersion<'_>),
 ) -> FreeValues {
     let mut free = Free {
-        locate,
-        tally,
+        wanted,
+        take,
         still: keys.map(Bucket::cursor),
         seen: HashSet::new(),
         kinds: BTreeMap::new(),
@@ -105,8 +105,8 @@ pub(super) fn free_values(
 }
 
 struct Free<'f> {
-    locate: &'f Locate<'f>,
-    tally: &'f mut Tally,
+    wanted: &'f Wanted<'f>,
+    take: &'f mut dyn FnMut(&FoundVersion<'_>),
     still: Option<Cursor<'f, 'f>>,
     seen: HashSet<Revision>,
     kinds: BTreeMap<(String, String), u64>,
@@ -144,7 +144,7 @@ impl Free<'_> {
     fn element(&mut self, element: &LeafElement<'_>) -> bool {
         let Ok((key, kv)) = stored::read(element.key, element.value) else { return false };
         if !key.tombstone
-            && let Some(at) = self.locate.key(kv.key)
+            && let Some(at) = self.wanted.key(kv.key)
         {
             self.version(key, &kv, &at);
         }
@@ -161,13 +161,13 @@ impl Free<'_> {
             return;
         }
         self.found.values = self.found.values.saturating_add(1);
-        self.tally.add(&Value {
+        (self.take)(&FoundVersion {
             at,
             key: kv.key,
             value: kv.value,
             place: ValuePlace::Free,
             revision: key.revision,
-            not_before: written(kv.value, kv.version == 1),
+            not_before: self.wanted.times.then(|| written(kv.value, kv.version == 1)).flatten(),
         });
     }
 
@@ -196,7 +196,7 @@ impl Free<'_> {
                 &mut remnants.encrypted
             } else if begun.starts_with(envelope::MAGIC) {
                 match envelope::head(begun) {
-                    Some((version, kind)) if !self.locate.kind(group_of(version), kind) => continue,
+                    Some((version, kind)) if !self.wanted.kind(group_of(version), kind) => continue,
                     Some((version, kind)) if self.kinds.len() < KINDS => {
                         self.kinds.entry((group_of(version).to_owned(), kind.to_owned())).or_default()
                     }

@@ -6,13 +6,15 @@ use crate::kube::resource::Resource;
 use crate::kube::type_meta::qualified;
 
 /// Knows the keys of the objects that are wanted.
-pub(super) struct Locate<'l> {
+pub(in crate::kube) struct Wanted<'l> {
     pub places: &'l ObjectPlaces,
     /// Of these resources; of all.
     pub only: Option<Vec<&'l Resource>>,
+    /// Whether times are.
+    pub times: bool,
 }
 
-impl Locate<'_> {
+impl Wanted<'_> {
     /// A key taken apart, if it is one of theirs.
     pub(super) fn key<'k>(&self, key: &'k [u8]) -> Option<ObjectKey<'k>> {
         let KeyKind::Object(at) = self.places.key(key) else { return None };
@@ -27,7 +29,7 @@ impl Locate<'_> {
     }
 
     /// What the resource is called that keys name so.
-    pub(super) fn called(&self, group: &str, resource: &str) -> String {
+    pub(in crate::kube) fn called(&self, group: &str, resource: &str) -> String {
         let group_in_key = Some(group).filter(|group| !group.is_empty());
         let key = ObjectKey { group: group_in_key, resource, namespace: None, name: "" };
         let known = self.places.resource_at(&key);
