@@ -19,6 +19,7 @@
 //! | [`table`] | objects as the lines of a table, as kubectl prints them |
 //! | [`schema`] | the fields of every message, and which kind is which message |
 //! | [`times`] | when an object was written at the earliest, and when a Lease was renewed, as its value tells |
+//! | [`exposure`] | where secrets lie: what is known to who has the file |
 //! | [`versions`] | every version of every object that a file holds, also in free pages |
 //! | [`protection`] | which values are plain, and what encrypted the others |
 //! | [`manifest`] | the static-pod manifest of an etcd (feature `yaml`) |
@@ -47,6 +48,7 @@ pub mod custom;
 pub mod decode;
 pub mod encode;
 pub mod envelope;
+pub mod exposure;
 pub mod extract;
 pub mod fields;
 pub mod json;

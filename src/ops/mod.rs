@@ -6,6 +6,7 @@ pub mod bolt;
 pub mod copy;
 #[cfg(feature = "fs")]
 pub mod defrag;
+pub mod exposure;
 #[cfg(feature = "fs")]
 pub mod fold;
 pub mod inspect;
@@ -30,6 +31,7 @@ pub mod wal_dump;
 pub use copy::{CopyOptions, CopyReport, copy};
 #[cfg(feature = "fs")]
 pub use defrag::{DefragOptions, DefragReport, defrag};
+pub use exposure::exposure;
 pub use inspect::{InspectOptions, InspectReport, inspect};
 #[cfg(feature = "fs")]
 pub use kube_edit::{KubeEdit, KubeEditOptions, KubeEditReport, kube_edit};

@@ -3,6 +3,7 @@
 use crate::bolt::Db;
 use crate::etcd::datadir;
 use crate::io::gate::with_read_ahead;
+use crate::kube::places::ObjectPlaces;
 use crate::kube::protection::{ProtectionOptions, ProtectionReport, protections};
 use crate::ops::live_keys::places;
 use crate::store::Store;
@@ -22,10 +23,15 @@ pub fn protection(
     options: &ProtectionOptions<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Option<ProtectionReport>> {
+    let db = datadir::database(store.source())?;
+    of_scanned(&db, &scanned(store, &db, monitor)?, prefix, options, monitor)
+}
+
+/// Scans the database of a store. Its damage is told, and an error unless the store allows it.
+pub(in crate::ops) fn scanned(store: &Store<'_>, db: &Db<'_>, monitor: &dyn Monitor) -> Result<Scan> {
     let source = store.source();
-    let db = datadir::database(source)?;
     let scan = with_read_ahead(source, |gate| {
-        scan(&db, ScanOptions { limit: 100, gate, keys: KeyDepth::Live }, monitor)
+        scan(db, ScanOptions { limit: 100, gate, keys: KeyDepth::Live }, monitor)
     })?;
     // Whoever opened the store has heard of these.
     let known: Vec<_> = db.faults().collect();
@@ -38,8 +44,23 @@ pub fn protection(
     }
     match worst {
         Some(corrupt) if !store.allows_damage() => Err(Error::damaged(source.path(), Box::new(corrupt))),
-        _ => of_scanned(&db, &scan, prefix, options, monitor),
+        _ => Ok(scan),
     }
+}
+
+/// Where objects lie: behind a prefix, or where they are found; `None` where none are.
+pub(in crate::ops) fn objects(
+    db: &Db<'_>,
+    scan: &Scan,
+    prefix: Option<&str>,
+    monitor: &dyn Monitor,
+) -> Option<ObjectPlaces> {
+    let places = places(scan, db, monitor);
+    let places = match prefix {
+        Some(prefix) => places.behind(prefix),
+        None => places,
+    };
+    (!places.is_empty()).then_some(places)
 }
 
 /// How the values of some resources are protected, in a database that was scanned. Where no objects are, there are none
@@ -65,8 +86,7 @@ fn of_scanned(
     monitor: &dyn Monitor,
 ) -> Result<Option<ProtectionReport>> {
     let part = Relay::new(monitor).as_part().without_findings().without_progress();
-    let places = places(scan, db, &part);
-    let places = prefix.map_or(places.clone(), |prefix| places.behind(prefix));
-    let report = (!places.is_empty()).then(|| protections(db, scan, &places, options, &part));
+    let report =
+        objects(db, scan, prefix, &part).map(|places| protections(db, scan, &places, options, &part));
     if monitor.cancelled() { Err(Error::Cancelled) } else { Ok(report) }
 }

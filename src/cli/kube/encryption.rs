@@ -13,14 +13,15 @@ use super::super::out::{Form, clean, count, json, plain_table};
 /// are gone but for free pages. No key is needed.
 ///
 /// PROTECTION is provider, version and name of the key; with KMS the name of the provider, and, with its second
-/// version, the plugin's id of its key. Two keys of one name are not told apart. The newest write of a resource comes first: what the API server writes now is like it.
-/// Values that are protected otherwise are listed, live ones first: after a change of the configuration they are what
-/// has not been written anew.
+/// version, the plugin's id of its key. Two keys of one name are not told apart. The newest write of a resource comes
+/// first: what the API server writes now is like it. Values that are protected otherwise are listed, live ones first:
+/// after a change of the configuration they are what has not been written anew.
 ///
 /// FREE counts versions that are stored no more, each once, in pages that nothing has been written over yet; `defrag`
 /// makes a file without them. Of pages that are partly written over only the beginnings of values are counted, which
-/// may be the same value several times; plain values in JSON or CBOR are not found there. Times are the newest that tells
-/// itself of all that was written up to then: the write was not before.
+/// may be the same value several times; plain values in JSON or CBOR are not found there. The log of a data directory
+/// is not looked at, but for what --fold applies. Times are the newest that tells itself of all that was written up to
+/// then: the write was not before.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

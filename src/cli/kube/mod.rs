@@ -12,6 +12,7 @@ mod habits;
 mod history;
 mod kinds;
 mod print;
+mod secrets;
 mod template;
 
 use super::context::{Context, Done};
@@ -25,6 +26,7 @@ pub enum Command {
     History(Box<history::Args>),
     Extract(Box<extract::args::Args>),
     Encryption(Box<encryption::Args>),
+    Secrets(Box<secrets::Args>),
     Put(edit::PutArgs),
     Delete(edit::DeleteArgs),
 }
@@ -44,6 +46,7 @@ pub fn run(command: &Command, context: &mut Context<'_>) -> Done {
         Command::History(args) => history::run(args, context),
         Command::Extract(args) => extract::run(args, context),
         Command::Encryption(args) => encryption::run(args, context),
+        Command::Secrets(args) => secrets::run(args, context),
         Command::Put(args) => edit::put(args, context),
         Command::Delete(args) => edit::delete(args, context),
     }

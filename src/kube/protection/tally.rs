@@ -104,7 +104,7 @@ struct Row {
     history: u64,
     free: u64,
     newest: (Revision, Option<Timestamp>),
-    names: BTreeSet<(ValuePlace, Vec<u8>, i64)>,
+    names: BTreeSet<(ValuePlace, Vec<u8>, Revision)>,
 }
 
 /// Adds values up.
@@ -181,7 +181,7 @@ impl Tally {
 
 impl Row {
     fn name(&mut self, value: &FoundVersion<'_>, limit: usize) {
-        let (place, revision) = (value.place, value.revision.main);
+        let (place, revision) = (value.place, value.revision);
         if self.names.len() >= limit {
             let later = (place, value.key, revision);
             let last = self.names.last().map(|(place, key, revision)| (*place, &**key, *revision));
@@ -203,7 +203,7 @@ fn of_resource(resource: Told, rows: BTreeMap<Protection, Row>, limit: usize) ->
         let Row { live, history, free, newest: (revision, not_before), names } = row;
         let mut names = names.into_iter().map(|(place, key, revision)| {
             let key = String::from_utf8_lossy(&key).into_owned().into();
-            NamedValue { place, protection: protection.clone(), key, revision }
+            NamedValue { place, protection: protection.clone(), key, revision: revision.main }
         });
         if protection.is_plain() {
             found.plain = names.by_ref().take(EXAMPLES).collect();
