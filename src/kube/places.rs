@@ -38,6 +38,11 @@ impl ObjectPlaces {
         self.new_prefix(key).is_some() || defines(key) || (!self.any && is_of_kubernetes(value))
     }
 
+    /// The prefixes that were learnt, in the order of their names.
+    pub fn prefixes(&self) -> impl Iterator<Item = &str> {
+        self.prefixes.iter().map(String::as_str)
+    }
+
     fn new_prefix<'k>(&self, key: &'k [u8]) -> Option<&'k str> {
         let room = self.prefixes.len() < MOST_PREFIXES;
         let new =
