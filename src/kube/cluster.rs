@@ -51,7 +51,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::decode::Object;
-use super::key::{KeyKind, prefix_of};
+use super::key::KeyKind;
+use super::places::ObjectPlaces;
 use super::resource::{self, Resource};
 use super::serve::serve;
 use super::table::PrinterColumn;
@@ -393,14 +394,9 @@ fn kind_of(object: &Object) -> (String, String, String) {
 
 /// The prefixes that objects lie behind.
 fn detect(view: View<'_>) -> Result<Vec<String>> {
-    let mut found: Vec<String> = Vec::new();
+    let mut found = ObjectPlaces::default();
     for state in view.keys(KeyRange::all()) {
-        let state = state?;
-        if let Some(prefix) =
-            prefix_of(&state.key).filter(|prefix| !found.iter().any(|known| known == prefix))
-        {
-            found.push(prefix.to_owned());
-        }
+        found.learn_prefix(&state?.key);
     }
-    Ok(found)
+    Ok(found.prefixes().map(str::to_owned).collect())
 }

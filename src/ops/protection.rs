@@ -57,7 +57,7 @@ pub(in crate::ops) fn objects(
 ) -> Option<ObjectPlaces> {
     let places = places(scan, db, monitor);
     let places = match prefix {
-        Some(prefix) => places.only_behind(prefix),
+        Some(prefix) => places.behind(prefix),
         None => places,
     };
     (!places.is_empty()).then_some(places)

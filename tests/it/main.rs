@@ -31,7 +31,6 @@ mod kube_old;
 mod kube_print;
 mod kube_prost;
 mod kube_recorded;
-
 mod kube_rows;
 mod kube_secrets;
 mod kube_values;

@@ -111,7 +111,7 @@ mod tests {
         let visited = Visited::new(&db);
         visited.mark(Pgid(2), first as u64 - 2);
         for id in reached {
-            visited.mark(Pgid(first as u64 + id), 1);
+            let _ = visited.mark(Pgid(first as u64 + id), 1);
         }
         let mut found = Vec::new();
         leftovers(&db, &visited, &mut |left| {
