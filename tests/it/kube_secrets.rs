@@ -150,7 +150,7 @@ fn cluster() -> Backup {
             json!({
                 "metadata": {"name": "settings", "namespace": "n",
                     "annotations": {"kubectl.kubernetes.io/last-applied-configuration": applied}},
-                "data": {"app.properties": "color=red\ndb.password = canary-map\n", "key.pem": key, "innocent": "a"},
+                "data": {"app.properties": "color=red\ndb.password = canary-map\n", "key.pem": key, "x": "a"},
             }),
         ),
         object("ConfigMap", "v1", "innocent", json!({"data": {"ca.crt": CERTIFICATE, "maxTokens": "4096"}})),
@@ -160,7 +160,7 @@ fn cluster() -> Backup {
             "admissionregistration.k8s.io/v1",
             "hook",
             json!({
-                "webhooks": [{"name": "w", "clientConfig": {"caBundle": pem}}, {"name": "x", "clientConfig": {}}],
+                "webhooks": [{"name": "w", "clientConfig": {"caBundle": pem}}, {"clientConfig": {}}],
             }),
         ),
         object(

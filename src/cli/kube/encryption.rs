@@ -27,7 +27,7 @@ use super::super::out::{Form, clean, count, json, plain_table};
 Examples:
   coldbolt kube encryption backup.db
   coldbolt kube encryption backup.db --only secrets,cm --all
-  coldbolt kube encryption backup.db -w json | jq -r '.resources[] | .values_left[] | select(.place == \"live\").key'")]
+  coldbolt kube encryption backup.db -w json | jq -r '.resources[].values_left[] | select(.place == \"live\").key'")]
 pub struct Args {
     #[command(flatten)]
     file: File,

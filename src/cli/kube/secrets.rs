@@ -12,8 +12,8 @@ use super::super::out::{Form, count, json, plain_table};
 /// file gets into other hands.
 ///
 /// Secrets are listed by their type; bootstrap tokens and certificates with their end. Objects of every other kind are
-/// listed where a value of a ConfigMap, an environment variable or an argument looks like a key or a password by what it
-/// is (a private key, a signed token, the key of a cloud, an address with a password in it) or by what it is called. A
+/// listed where a value of a ConfigMap, an environment variable or an argument looks like a key or a password by what
+/// it is (a private key, a signed token, the key of a cloud, an address with a password in it) or what it is called. A
 /// secret under an innocent name is not found. Certificates of authorities in webhooks are public, and listed for their
 /// end. Users of etcd's own and what servers of k3s share are listed too.
 ///
@@ -24,7 +24,7 @@ use super::super::out::{Form, count, json, plain_table};
 #[command(after_help = "\
 Examples:
   coldbolt kube secrets backup.db
-  coldbolt kube secrets backup.db -w json | jq -r '.places[] | select(.what == \"tls-key\") | [.ends, .namespace, .name] | @tsv'")]
+  coldbolt kube secrets backup.db -w json | jq -r '.places[] | select(.ends) | [.ends, .what, .name] | @tsv'")]
 pub struct Args {
     #[command(flatten)]
     file: File,

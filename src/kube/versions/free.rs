@@ -95,6 +95,7 @@ pub(super) fn free_values(
         monitor.advance(pages.saturating_mul(db.page_size()));
         if monitor.cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
+    free.carried(None);
     let mut found = free.found;
     found.remnants.plain = free
         .kinds
@@ -171,17 +172,24 @@ impl Free<'_> {
         });
     }
 
-    /// A page of which nobody knows what it is.
+    /// A page of which nobody knows what it is. Its end is searched with the next one.
     fn bytes(&mut self, id: Pgid, bytes: &[u8]) {
-        let (before, mut joined) = std::mem::take(&mut self.carried);
-        if before.is_some_and(|before| before.0.checked_add(1) == Some(id.0)) {
-            let from = joined.len();
-            joined.extend(bytes.iter().take(512));
-            self.search(&joined, from, &|_| false);
-        }
-        self.search(bytes, bytes.len(), &|_| false);
+        self.carried(Some((id, bytes)));
         let tail = bytes.len().saturating_sub(LONGEST_MARK.saturating_sub(1));
+        self.search(bytes, tail, &|_| false);
         self.carried = (Some(id), bytes.get(tail..).unwrap_or_default().to_vec());
+    }
+
+    /// Searches the end of the last page, and how it goes on where the next one lies behind it.
+    fn carried(&mut self, next: Option<(Pgid, &[u8])>) {
+        let (before, mut joined) = std::mem::take(&mut self.carried);
+        let from = joined.len();
+        if let (Some(before), Some((id, bytes))) = (before, next)
+            && before.0.checked_add(1) == Some(id.0)
+        {
+            joined.extend(bytes.iter().take(512));
+        }
+        self.search(&joined, from, &|_| false);
     }
 
     /// Counts beginnings in the first `len` of these bytes, but for those that are `inside` of what was read.
@@ -207,5 +215,135 @@ impl Free<'_> {
             };
             *sum = sum.saturating_add(1);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bolt::writer::{Options, Writer};
+    use crate::codec::checksum::fnv1a64;
+    use crate::etcd::stored::BUCKET;
+    use crate::io::Source;
+    use crate::kube::places::ObjectPlaces;
+    use crate::words::monitor::Quiet;
+
+    const SIZE: usize = 1024;
+    const KEY: &[u8] = b"/registry/secrets/a/b";
+
+    fn element(main: i64, value: &[u8]) -> (Vec<u8>, Vec<u8>) {
+        let revision = BucketKey { revision: Revision { main, sub: 0 }, tombstone: false };
+        let main = main as u8;
+        let head = [&[0x0a, KEY.len() as u8], KEY, &[0x10, main, 0x18, main, 0x20, 1, 0x2a]].concat();
+        (revision.to_bytes(), [&head[..], &[value.len() as u8], value].concat())
+    }
+
+    /// A leaf page without its number; the last value is said to be `more` bytes longer than it is.
+    fn leaf(elements: &[(Vec<u8>, Vec<u8>)], more: u32) -> Vec<u8> {
+        let mut page = vec![0; SIZE];
+        page[8] = 2;
+        page[10] = elements.len() as u8;
+        let mut at = 16 + 16 * elements.len();
+        for (number, (key, value)) in elements.iter().enumerate() {
+            let more = if number + 1 == elements.len() { more } else { 0 };
+            let start = 16 + 16 * number;
+            let words = [0, (at - start) as u32, key.len() as u32, value.len() as u32 + more];
+            page[start..start + 16].copy_from_slice(words.map(u32::to_le_bytes).as_flattened());
+            for part in [key, value] {
+                page[at..at + part.len()].copy_from_slice(part);
+                at += part.len();
+            }
+        }
+        page
+    }
+
+    /// What is found in these pages, behind a database that stores revision 9; and the values that were handed out.
+    fn found(pages: Vec<Vec<u8>>) -> (FreeValues, Vec<(i64, Vec<u8>)>) {
+        let mut file = std::io::Cursor::new(Vec::new());
+        let options = Options { page_size: SIZE as u32, ..Options::default() };
+        let mut writer = Writer::new(&mut file, options).unwrap();
+        writer.begin_bucket(BUCKET, 0).unwrap();
+        let (key, value) = element(9, b"{}");
+        writer.put(&key, &value).unwrap();
+        writer.end_bucket().unwrap();
+        writer.finish().unwrap();
+        let mut bytes = file.into_inner();
+        let tree = bytes.len() / SIZE;
+        for mut page in pages {
+            let id = (bytes.len() / SIZE) as u64;
+            page[..8].copy_from_slice(&id.to_le_bytes());
+            bytes.extend(page);
+        }
+        let high = (bytes.len() / SIZE) as u64;
+        for meta in [0, SIZE] {
+            bytes[meta + 56..meta + 64].copy_from_slice(&high.to_le_bytes());
+            let sum = fnv1a64(&bytes[meta + 16..meta + 72]).to_le_bytes();
+            bytes[meta + 72..meta + 80].copy_from_slice(&sum);
+        }
+        let source = Source::from_bytes("file.db", bytes);
+        let db = Db::open(&source).unwrap();
+        let reached = Visited::new(&db);
+        reached.mark(Pgid(2), tree as u64 - 2);
+        let mut places = ObjectPlaces::default();
+        places.learn(KEY, b"k8s:enc:");
+        let wanted = Wanted { places: &places, only: None, times: false };
+        let (root, mut values) = (db.root(), Vec::new());
+        let keys = root.bucket(BUCKET).unwrap();
+        let found = free_values(&db, (&reached, keys.as_ref()), &wanted, &Quiet, &mut |version| {
+            assert_eq!((version.place, version.at.name), (ValuePlace::Free, "b"));
+            values.push((version.revision.main, version.value.to_vec()));
+        });
+        (found, values)
+    }
+
+    #[test]
+    fn a_version_that_no_tree_stores_is_handed_out_once() {
+        let (old, still) = (element(5, b"{\"k8s:enc:\": 1}"), element(9, b"{}"));
+        let pages = vec![leaf(&[old.clone(), still], 0), leaf(&[old], 0), vec![0; SIZE]];
+        let (found, values) = found(pages);
+        assert_eq!(values, [(5, b"{\"k8s:enc:\": 1}".to_vec())]);
+        // What a whole element holds is not searched for beginnings.
+        assert_eq!(found, FreeValues { pages: 3, values: 1, copies: 2, ..FreeValues::default() });
+    }
+
+    #[test]
+    fn of_a_page_that_is_no_whole_leaf_the_beginnings_of_values_are_counted() {
+        let head = b"k8s\0\x0a\x0c\x0a\x02v1\x12\x06Secret\x12\x7f";
+        let cut = leaf(&[element(5, b"{}"), element(6, head)], 5000);
+        let (found_in_leaf, values) = found(vec![cut]);
+        assert_eq!(values, [(5, b"{}".to_vec())]);
+        let secret = Residue { group: "".into(), kind: "Secret".into(), count: 1 };
+        assert_eq!(found_in_leaf.remnants, Remnants { plain: vec![secret], ..Remnants::default() });
+
+        // One that begins in one page and goes on in the next, which no longer has a number of its own.
+        let (mut one, mut two) = (vec![0; SIZE], vec![0; SIZE]);
+        one[SIZE - 4..].copy_from_slice(b"k8s\0");
+        one[100..108].copy_from_slice(b"k8s:enc:");
+        two[..4].copy_from_slice(b"\x0a\x0c\x0a\x02");
+        two[500..504].copy_from_slice(b"k8s\0");
+        two[600..604].copy_from_slice(b"k8s:");
+        let due = Remnants { encrypted: 1, plain: Vec::new(), plain_unknown: 2 };
+        assert_eq!(found(vec![one, two]).0.remnants, due);
+    }
+
+    #[test]
+    fn elements_that_overlap_are_read_up_to_twice_the_page() {
+        // Each is all of the page behind the elements.
+        let (key, value) = element(5, &[b'x'; 100]);
+        let mut page = leaf(&[(key, value)], 0);
+        page[10] = 40;
+        let words: Vec<u32> =
+            page[16..32].as_chunks::<4>().0.iter().map(|word| u32::from_le_bytes(*word)).collect();
+        let data = page[32..].to_vec();
+        page[16 + 16 * 40..].copy_from_slice(&data[..SIZE - 16 - 16 * 40]);
+        for number in 0..40u32 {
+            let at = (16 + 16 * number) as usize;
+            let pos = 16 * (40 - number);
+            let words = [0, pos, words[2], words[3]];
+            page[at..at + 16].copy_from_slice(words.map(u32::to_le_bytes).as_flattened());
+        }
+        let (found, values) = found(vec![page]);
+        assert_eq!(values.len(), 1);
+        assert!((1..40).contains(&found.copies), "{found:?}");
     }
 }

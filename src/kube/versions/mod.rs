@@ -1,5 +1,5 @@
-//! Every version of every object that a file holds: live ones, those that history still has, and those that are stored no
-//! more and lie in free pages all the same.
+//! Every version of every object that a file holds: live ones, those that history still has, and those that are stored
+//! no more and lie in free pages all the same.
 
 mod each;
 mod free;

@@ -55,8 +55,8 @@ impl EncryptionRules<'_> {
 }
 
 impl Held {
-    /// Broken by so many values; if by none, and a word that was asked for is no resource's, that is a slip, and nothing
-    /// is known of what was meant.
+    /// Broken by so many values; if by none, and a word that was asked for is no resource's, that is a slip: nothing is
+    /// known of what was meant.
     fn of(id: Rule, broken: u64, report: &ProtectionReport, told: (Value, Value, String)) -> Held {
         let (measured, limit, message) = told;
         if broken > 0 || report.unknown.is_empty() {
