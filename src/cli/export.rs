@@ -9,7 +9,7 @@ use coldbolt::store::{Store, View, export};
 use coldbolt::words::error::Error;
 
 use super::context::{Context, Done, Fail, Verdict};
-use super::keyspace::{File, bytes};
+use super::keyspace::{ValueFile, bytes};
 
 /// Write the keyspace as rows, for DuckDB, Spark or jq: live keys at a revision, or everything that is stored.
 ///
@@ -26,7 +26,7 @@ Examples:
 In DuckDB: SELECT split_part(key, '/', 3) AS kind, count(*) FROM 'changes.csv' GROUP BY kind;")]
 pub struct Args {
     #[command(flatten)]
-    file: File,
+    file: ValueFile,
     /// Only keys that begin so.
     #[arg(long, value_name = "PREFIX")]
     prefix: Option<OsString>,
