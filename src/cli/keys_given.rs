@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use coldbolt::kube::encryption::{KEY_FILE_LIMIT, KeyFileFault, Keyring};
 use coldbolt::words::cause::Cause;
 use coldbolt::words::error::{Error, show};
+use coldbolt::words::text::show_bytes;
 use zeroize::Zeroizing;
 
 use super::context::{Fail, Verdict};
-use super::keyspace::show_key;
 use super::out::count;
 use super::progress::Terminal;
 
@@ -81,7 +81,7 @@ pub fn end(keyring: Option<&Keyring>, verdict: Verdict, monitor: &Terminal) -> V
     let unopened = keyring.map(Keyring::unopened).unwrap_or_default();
     for values in &unopened {
         let reason = if values.reason.is_empty() { "for other reasons" } else { &values.reason };
-        let keys: Vec<_> = values.keys.iter().map(|key| show_key(key)).collect();
+        let keys: Vec<_> = values.keys.iter().map(|key| show_bytes(key)).collect();
         let more = match values.values.saturating_sub(keys.len() as u64) {
             0 => String::new(),
             n => format!(" and {} more", count(n)),

@@ -4,14 +4,16 @@ use std::fmt;
 
 use crate::etcd::KeyValue;
 
+type Open<'o> = dyn Fn(&[u8], &[u8]) -> Option<Vec<u8>> + Sync + 'o;
+
 /// Makes of a key and its stored value the one that is answered instead; `None` leaves it as it is stored.
 #[derive(Clone, Copy)]
-pub struct ValueOpener<'o>(&'o (dyn Fn(&[u8], &[u8]) -> Option<Vec<u8>> + Sync));
+pub struct ValueOpener<'o>(&'o Open<'o>);
 
 impl<'o> ValueOpener<'o> {
     /// By a function, which is called from all threads, and for one value as often as that is read.
     #[must_use]
-    pub fn new(open: &'o (dyn Fn(&[u8], &[u8]) -> Option<Vec<u8>> + Sync)) -> ValueOpener<'o> {
+    pub fn new(open: &'o Open<'o>) -> ValueOpener<'o> {
         ValueOpener(open)
     }
 

@@ -128,28 +128,33 @@ pub(super) fn parse(file: &[u8]) -> Result<Vec<NamedKey>, KeyFileFault> {
     let mut none = true;
     for (group, n) in parsed.resources.into_iter().zip(0usize..) {
         for (provider, m) in group.providers.into_iter().zip(0usize..) {
-            let Provider { aescbc, aesgcm, secretbox, kms } = provider;
-            none &= kms.is_none();
-            for (name, cipher, keys) in [
-                ("aescbc", Cipher::Cbc, aescbc),
-                ("aesgcm", Cipher::Gcm, aesgcm),
-                ("secretbox", Cipher::Secretbox, secretbox),
-            ] {
-                for (key, k) in keys.into_iter().flat_map(|keys| keys.keys).zip(0usize..) {
-                    let (len, takes) = (key.secret.bytes().len(), cipher.key_lens());
-                    if !takes.contains(&len) {
-                        let place = format!("resources[{n}].providers[{m}].{name}.keys[{k}].secret");
-                        return Err(KeyFileFault::KeyLength { place, len, takes });
-                    }
-                    add(
-                        &mut found,
-                        NamedKey { prefix: format!("{name}:v1:{}:", key.name), cipher, bytes: key.secret },
-                    );
-                }
-            }
+            none &= provider.kms.is_none();
+            provider.keys(&format!("resources[{n}].providers[{m}]"), &mut found)?;
         }
     }
     if none && found.is_empty() { Err(KeyFileFault::NoKeys) } else { Ok(found) }
+}
+
+impl Provider {
+    /// Adds its keys to those found.
+    fn keys(self, place: &str, found: &mut Vec<NamedKey>) -> Result<(), KeyFileFault> {
+        for (name, cipher, keys) in [
+            ("aescbc", Cipher::Cbc, self.aescbc),
+            ("aesgcm", Cipher::Gcm, self.aesgcm),
+            ("secretbox", Cipher::Secretbox, self.secretbox),
+        ] {
+            for (key, k) in keys.into_iter().flat_map(|keys| keys.keys).zip(0usize..) {
+                let (len, takes) = (key.secret.bytes().len(), cipher.key_lens());
+                if !takes.contains(&len) {
+                    let place = format!("{place}.{name}.keys[{k}].secret");
+                    return Err(KeyFileFault::KeyLength { place, len, takes });
+                }
+                let prefix = format!("{name}:v1:{}:", key.name);
+                add(found, NamedKey { prefix, cipher, bytes: key.secret });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Adds a key that is not there yet.

@@ -1,3 +1,5 @@
+//! Published vectors of the ciphers, files of keys, and what is said of values that do not open.
+
 use aes_gcm::aead::{Aead, Payload};
 use aes_gcm::{Aes256Gcm, KeyInit};
 
