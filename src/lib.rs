@@ -31,6 +31,7 @@
 //! | verify many backups and tell other programs | [`ops::verify::fleet::verify_all`], then [`report`] |
 //! | list keys with their values, at any revision; histories, differences | [`store::Store`] |
 //! | read a stopped member through its log | [`ops::fold::fold_in_memory`], then a [`store::Store`] |
+//! | list Kubernetes objects, decode and print them | [`kube::cluster::Cluster`], [`kube::decode::Object`] |
 //! | walk a bbolt file of any program | [`bolt::Db`] |
 //! | read a log | [`wal::Log`] |
 //! | show progress, hear findings, cancel | [`words::monitor::Monitor`] |

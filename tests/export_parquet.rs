@@ -8,6 +8,7 @@ use parquet::basic::{ConvertedType, Type};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::{Field, Row};
 use serde_json::{Map, Value};
+use support::packed::snapshot;
 use support::{Input, VERSIONS, coldbolt, command, fixture};
 
 /// A row as ndjson has it. What is text there is told from what is not.
@@ -27,7 +28,12 @@ fn json(row: Row) -> Value {
                 );
                 continue;
             }
+            Field::Str(text) if name == "object" => serde_json::from_str(text).unwrap(),
             Field::Str(text) => text.as_str().into(),
+            Field::Null if name == "value" => {
+                item.insert("value_base64".to_owned(), Value::Null);
+                Value::Null
+            }
             Field::Long(n) => (*n).into(),
             Field::Bool(b) => (*b).into(),
             Field::Null => Value::Null,
@@ -66,6 +72,62 @@ fn parquet_has_the_rows_that_ndjson_has() {
         }
         input.unchanged();
     }
+}
+
+#[test]
+fn objects_are_columns_as_they_are_in_ndjson() {
+    let dir = tempfile::tempdir().unwrap();
+    for (cluster, code) in [("plain-1.37", 0), ("encrypted-1.37", 4)] {
+        let input = snapshot(dir.path(), cluster);
+        for flags in [
+            &["--kube"][..],
+            &["--kube", "--no-values", "--all-revisions"],
+            &["--kube", "--object", "--plain-hashes"],
+            &["--kube", "--object", "--no-values", "--show-secrets"],
+            &["--kube", "--object", "--plain-hashes", "--all-revisions"],
+        ] {
+            let args = [&["export", input.name()], flags].concat();
+            let (due, run) =
+                (coldbolt(&args), command([&args[..], &["-w", "parquet"]].concat()).output().unwrap());
+            assert_eq!((due.code, run.status.code()), (code, Some(code)), "{flags:?}");
+            assert_eq!(due.err, String::from_utf8(run.stderr).unwrap());
+            let due: Vec<Value> =
+                due.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            let reader = parquet(run.stdout);
+            let rows: Vec<Value> = reader.get_row_iter(None).unwrap().map(|row| json(row.unwrap())).collect();
+            assert_eq!(rows, due, "{cluster} {flags:?}");
+            let secrets: Vec<&Value> =
+                rows.iter().filter(|row| row["kind"] == "Secret" && row["uid"].is_string()).collect();
+            let redacts = flags.contains(&"--plain-hashes");
+            assert!(
+                !secrets.is_empty() && (!redacts || secrets.iter().all(|row| row["value_base64"].is_null()))
+            );
+        }
+        input.unchanged();
+    }
+    let input = snapshot(dir.path(), "plain-1.37");
+    let bytes =
+        command(["export", input.name(), "--kube", "--object", "-w", "parquet"]).output().unwrap().stdout;
+    let reader = parquet(bytes);
+    let columns = reader.metadata().file_metadata().schema_descr().columns().to_vec();
+    let told: Vec<_> = columns[7..].iter().map(|c| (c.name(), c.converted_type())).collect();
+    let text = ConvertedType::UTF8;
+    assert_eq!(
+        told,
+        [
+            ("group", text),
+            ("kind_version", text),
+            ("kind", text),
+            ("namespace", text),
+            ("name", text),
+            ("uid", text),
+            ("created", text),
+            ("manager", text),
+            ("object", ConvertedType::JSON),
+        ]
+    );
+    let group = reader.metadata().row_group(0);
+    assert!(group.column(11).statistics().is_some() && group.column(15).statistics().is_none());
 }
 
 #[test]

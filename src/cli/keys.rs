@@ -3,13 +3,15 @@ use std::io::{self, Write};
 
 use clap::ValueEnum;
 use coldbolt::etcd::KeyRange;
+use coldbolt::io::Window;
+use coldbolt::kube::key_names::KeyNames;
 use coldbolt::store::tree::{KeyNode, TreeOptions, tree};
 use coldbolt::store::{KeyState, View};
 use serde_json::{Map, Value, json};
 
 use super::context::{Context, Done, Fail, Verdict};
 use super::keyspace::{File, bytes, json_bytes, show_key};
-use super::out::{Bars, List, Listing, count, size};
+use super::out::{Bars, List, Listing, clean, count, size};
 
 /// Prefixes that a tree may show: more are no view.
 const MOST_NODES: usize = 100_000;
@@ -18,6 +20,10 @@ const MOST_NODES: usize = 100_000;
 ///
 /// SIZE is what the live version takes (key and value), STORED what all its stored versions take, deletions included.
 /// Compaction and defrag give back the difference: that is the churn.
+///
+/// In a file with Kubernetes objects --top has a column with the resource of each, as `kube get` takes it for a KIND
+/// (deployments.apps), and --tree names it behind the prefix that all objects of a resource have. The value tells it,
+/// or where that is deleted or encrypted, the key.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -45,6 +51,10 @@ pub struct Args {
     /// What ends a level.
     #[arg(long, default_value_t = '/', value_name = "CHARACTER", requires = "tree")]
     separator: char,
+    /// In --tree and --top: what is before the keys of Kubernetes objects (the API server's --etcd-prefix) [default:
+    /// where objects are found].
+    #[arg(long, value_name = "PREFIX")]
+    etcd_prefix: Option<String>,
     /// The N greatest.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     top: Option<u32>,
@@ -155,7 +165,7 @@ fn top(args: &Args, n: usize, view: View<'_>, out: &mut dyn Write) -> Result<(),
         By::Churn => state.bytes.saturating_sub(state.live_size()),
     };
     let mut greatest: Vec<(u64, KeyState)> = Vec::new();
-    let mut total = 0u64;
+    let (mut total, mut names) = (0u64, KeyNames::new(args.etcd_prefix.as_deref()));
     // Of equals the first keys stay: the sort is stable.
     let cut = |greatest: &mut Vec<(u64, KeyState)>| {
         greatest.sort_by_key(|(measured, _)| std::cmp::Reverse(*measured));
@@ -163,6 +173,7 @@ fn top(args: &Args, n: usize, view: View<'_>, out: &mut dyn Write) -> Result<(),
     };
     for state in view.keys(args.range()).with_deleted() {
         let state = state?;
+        names.see(&state);
         let measured = measure(&state);
         total = total.saturating_add(measured);
         greatest.push((measured, state));
@@ -171,28 +182,66 @@ fn top(args: &Args, n: usize, view: View<'_>, out: &mut dyn Write) -> Result<(),
         }
     }
     cut(&mut greatest);
+    let resources = resources(names, &greatest, view)?;
     let mut list =
         List::begin(out, args.write_out, "coldbolt.keys-top/1", &view.store().source().name(), "keys")?;
     if args.write_out != Listing::Simple {
-        greatest.iter().try_for_each(|(_, state)| list.item(&json_of(state), |_| Ok(())))?;
+        for (at, (_, state)) in greatest.iter().enumerate() {
+            let mut item = json_of(state);
+            if let (Some(resources), Value::Object(item)) = (&resources, &mut item) {
+                item.insert("resource".to_owned(), resources[at].clone().into());
+            }
+            list.item(&item, |_| Ok(()))?;
+        }
         return Ok(list.end()?);
     }
+    Ok(top_table(args.by, &greatest, total, resources, out)?)
+}
+
+fn top_table(
+    by: By,
+    greatest: &[(u64, KeyState)],
+    total: u64,
+    resources: Option<Vec<Option<String>>>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let shown: Option<Vec<String>> = resources.map(|resources| {
+        let shown =
+            resources.into_iter().map(|name| name.map_or_else(|| "-".to_owned(), |name| clean(&name)));
+        std::iter::once("RESOURCE".to_owned()).chain(shown).collect()
+    });
+    let width = shown.iter().flatten().map(|name| name.chars().count()).max().unwrap_or_default();
+    let resource =
+        |line: usize| shown.as_ref().map_or_else(String::new, |shown| format!("{:width$}  ", shown[line]));
     let bars = Bars::new();
     let most = greatest.first().map_or(0, |(measured, _)| *measured);
-    let name = format!("{:?}", args.by).to_uppercase();
-    writeln!(out, "{name:>12}   SHARE  {}KEY", bars.header())?;
-    for (measured, state) in &greatest {
-        let shown = if args.by == By::Revisions { count(*measured) } else { size(*measured) };
+    let name = format!("{by:?}").to_uppercase();
+    writeln!(out, "{name:>12}   SHARE  {}{}KEY", bars.header(), resource(0))?;
+    for (at, (measured, state)) in greatest.iter().enumerate() {
+        let shown = if by == By::Revisions { count(*measured) } else { size(*measured) };
         let deleted = if state.deleted { "  (deleted)" } else { "" };
         writeln!(
             out,
-            "{shown:>12} {:>7}  {}{}{deleted}",
+            "{shown:>12} {:>7}  {}{}{}{deleted}",
             percent(*measured, total),
             bars.bar(*measured, most),
+            resource(at + 1),
             show_key(&state.key)
         )?;
     }
     Ok(())
+}
+
+/// The resource of each, where the file has Kubernetes objects.
+fn resources(
+    names: KeyNames,
+    states: &[(u64, KeyState)],
+    view: View<'_>,
+) -> Result<Option<Vec<Option<String>>>, Fail> {
+    let Some(names) = names.found(view)? else { return Ok(None) };
+    let mut window = Window::scattered();
+    let resource = |(_, state): &(u64, KeyState)| names.resource(view, state, &mut window);
+    Ok(Some(states.iter().map(resource).collect::<coldbolt::Result<_>>()?))
 }
 
 fn percent(part: u64, whole: u64) -> String {
@@ -202,7 +251,9 @@ fn percent(part: u64, whole: u64) -> String {
 fn show_tree(args: &Args, view: View<'_>, out: &mut dyn Write) -> Result<(), Fail> {
     let separator = args.separator.to_string();
     let (range, separator, depth) = (args.range(), separator.as_bytes(), args.depth);
-    let Some(root) = tree(view, &TreeOptions { range, separator, depth, most: MOST_NODES })? else {
+    let mut names = KeyNames::new(args.etcd_prefix.as_deref());
+    let options = TreeOptions { range, separator, depth, most: MOST_NODES };
+    let Some(root) = tree(view, &options, &mut |state| names.see(state))? else {
         let what =
             format!("more than {MOST_NODES} prefixes at depth {depth}; ask for fewer levels with --depth");
         return Err(Fail::Refused(what));
@@ -214,24 +265,36 @@ fn show_tree(args: &Args, view: View<'_>, out: &mut dyn Write) -> Result<(), Fai
     }
     let mut list =
         List::begin(out, args.write_out, "coldbolt.keys-tree/1", &view.store().source().name(), "prefixes")?;
+    let (names, mut window) = (names.found(view)?, Window::scattered());
     let mut pending = vec![(0usize, Vec::new(), &root)];
     while let Some((depth, above, node)) = pending.pop() {
         let path = [above.as_slice(), &node.name].concat();
+        let first = node.first.as_ref();
+        let named = names.as_ref().map(|names| names.resource_behind(&path, view, first, &mut window));
+        let resource = named.transpose()?.flatten();
         if simple {
-            list.item(&(), |out| node_line(out, node, depth, root.stored, &bars))?;
+            list.item(&(), |out| node_line(out, node, depth, root.stored, &bars, resource.as_deref()))?;
         } else {
-            list.item(&node_json(node, depth, &path), |_| Ok(()))?;
+            list.item(&node_json(node, depth, &path, resource), |_| Ok(()))?;
         }
         pending.extend(node.children.iter().rev().map(|child| (depth + 1, path.clone(), child)));
     }
     Ok(list.end()?)
 }
 
-fn node_line(out: &mut dyn Write, node: &KeyNode, depth: usize, most: u64, bars: &Bars) -> io::Result<()> {
+fn node_line(
+    out: &mut dyn Write,
+    node: &KeyNode,
+    depth: usize,
+    most: u64,
+    bars: &Bars,
+    resource: Option<&str>,
+) -> io::Result<()> {
     let name = if depth == 0 { "(all)".into() } else { show_key(&node.name) };
+    let resource = resource.map_or_else(String::new, |resource| format!("  ({})", clean(resource)));
     writeln!(
         out,
-        "{:>8} {:>8} {:>8} {:>8} {:>7}  {}{}{name}",
+        "{:>8} {:>8} {:>8} {:>8} {:>7}  {}{}{name}{resource}",
         count(node.live),
         size(node.size),
         size(node.stored),
@@ -242,7 +305,7 @@ fn node_line(out: &mut dyn Write, node: &KeyNode, depth: usize, most: u64, bars:
     )
 }
 
-fn node_json(node: &KeyNode, depth: usize, path: &[u8]) -> Value {
+fn node_json(node: &KeyNode, depth: usize, path: &[u8], resource: Option<String>) -> Value {
     let mut item = Map::new();
     json_bytes(&mut item, "prefix", path);
     for (name, n) in [
@@ -254,5 +317,6 @@ fn node_json(node: &KeyNode, depth: usize, path: &[u8]) -> Value {
     ] {
         item.insert(name.to_owned(), n.into());
     }
+    item.extend(resource.map(|resource| ("resource".to_owned(), resource.into())));
     Value::Object(item)
 }

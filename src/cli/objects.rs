@@ -2,7 +2,7 @@
 
 use coldbolt::kube::changes::found::FieldChanges;
 use coldbolt::kube::decode::Object;
-use coldbolt::kube::secret::Redactor;
+use coldbolt::kube::secret::{Redactor, is_secret};
 use coldbolt::kube::serve::{hide_managed_fields, serve};
 use coldbolt::store::value_diff::value_diff;
 use serde_json::{Value, json};
@@ -81,10 +81,6 @@ impl Objects {
             _ => value_diff(before, after),
         }
     }
-}
-
-fn is_secret(object: &Object) -> bool {
-    object.kind == "Secret" && object.group().is_empty()
 }
 
 /// Which object it is, as kubectl is asked for it: `deployment.apps/web -n shop`.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use coldbolt::ops::verify::fleet::{Fleet, FleetOptions};
 use coldbolt::ops::verify::targets::{Choice, Glob};
 use coldbolt::ops::verify::{Answer, Judged, Level, Unreadable};
+use coldbolt::replay::starts::Starts;
 use coldbolt::report::{self, kept, ndjson, summary, verdict, word};
 use coldbolt::store::ValueOpener;
 
@@ -140,6 +141,22 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     Ok(keys_given::end(keyring.as_ref(), verdict, context.monitor))
 }
 
+/// Which etcd starts from a directory, and on request why the others do not.
+fn starts(out: &mut dyn Write, asked: &[Starts], verbose: bool) -> io::Result<()> {
+    if asked.is_empty() {
+        return Ok(());
+    }
+    let do_start: Vec<_> = asked.iter().filter(|s| s.refuses.is_none()).map(|s| s.etcd.name()).collect();
+    let do_start = if do_start.is_empty() { "none".to_owned() } else { do_start.join(", ") };
+    writeln!(out, "  starts as it is: etcd {do_start}")?;
+    for Starts { etcd, refuses } in asked.iter().filter(|_| verbose) {
+        if let Some(why) = refuses {
+            writeln!(out, "  does not start: etcd {}: {why}", etcd.name())?;
+        }
+    }
+    Ok(())
+}
+
 fn screen(out: &mut dyn Write, answer: &Answer, verbose: bool) -> io::Result<()> {
     for Judged { verification: file, .. } in &answer.files {
         writeln!(out, "{}: {}, {}", file.path, file.kind, verdict(file))?;
@@ -148,6 +165,7 @@ fn screen(out: &mut dyn Write, answer: &Answer, verbose: bool) -> io::Result<()>
             .iter()
             .map(|l| [format!("  {}", l.level.name()), word(l.outcome).to_owned(), l.detail.clone()]);
         writeln!(out, "{}", plain_table(["  LEVEL", "OUTCOME", "DETAIL"], rows))?;
+        starts(out, &file.starts, verbose)?;
         if !file.policy.is_empty() {
             let rows = file
                 .policy

@@ -53,6 +53,18 @@ impl Minor {
         }
     }
 
+    /// The first of them, as 3.5.0: etcd asks whether a cluster's version is greater than that, whatever its own patch.
+    #[must_use]
+    pub fn first(self) -> Semver {
+        let minor = match self {
+            Minor::V34 => 4,
+            Minor::V35 => 5,
+            Minor::V36 => 6,
+            Minor::V37 => 7,
+        };
+        Semver { major: 3, minor, patch: 0 }
+    }
+
     /// The version that begins with these two numbers, as `3.5` or `3.5.0`.
     #[must_use]
     pub fn of(version: &str) -> Option<Minor> {

@@ -3,21 +3,44 @@
 //! ```
 //! use std::ops::ControlFlow;
 //!
+//! use coldbolt::io::Source;
 //! use coldbolt::kube::cluster::{Cluster, Scope};
+//! use coldbolt::kube::decode::Object;
+//! use coldbolt::kube::selector::LabelSelector;
+//! use coldbolt::kube::serve::hide_managed_fields;
+//! use coldbolt::kube::yaml;
 //! use coldbolt::store::{Store, StoreOptions};
 //! use coldbolt::words::monitor::Quiet;
 //!
 //! # fn main() -> coldbolt::Result<()> {
-//! let store = Store::open("fixtures/etcd-3.7.1/snapshot.db", &StoreOptions::default(), &Quiet)?;
+//! // Or the path of a file.
+//! let file = Source::from_bytes("snapshot.db", snapshot());
+//! let store = Store::open(file, &StoreOptions::default(), &Quiet)?;
 //! let cluster = Cluster::open(store.at(None)?, None)?;
+//!
+//! // What `kubectl get cm -n every-kind -l ... -o yaml` would print, each for itself.
 //! let config_maps = cluster.resource("cm").expect("one of Kubernetes' own");
-//! let mut names = Vec::new();
-//! cluster.each(&Scope::of(config_maps), &mut |item| {
-//!     names.extend(cluster.key(&item.kv.key).object().map(|key| key.name.to_owned()));
+//! let scope = Scope { namespace: Some("every-kind"), ..Scope::of(config_maps) };
+//! let selector = LabelSelector::parse("!hidden").expect("a selector");
+//! let mut documents = Vec::new();
+//! cluster.each(&scope, &mut |stored| {
+//!     if let Ok(mut object) = Object::decode(&stored.kv.value)
+//!         && selector.matches(object.json.get("metadata").and_then(|metadata| metadata.get("labels")))
+//!     {
+//!         cluster.serve(&mut object, stored.kv.mod_revision);
+//!         hide_managed_fields(&mut object.json);
+//!         documents.push(yaml::document(&object.json));
+//!     }
 //!     ControlFlow::Continue(())
 //! })?;
-//! assert!(!names.is_empty());
+//! assert!(documents.iter().any(|text| text.contains("kind: ConfigMap\nmetadata:\n")));
 //! # Ok(())
+//! # }
+//! # fn snapshot() -> Vec<u8> {
+//! #     let packed = std::fs::File::open("fixtures/kube/plain-1.37/snapshot.db.gz").unwrap();
+//! #     let mut bytes = Vec::new();
+//! #     std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(packed), &mut bytes).unwrap();
+//! #     bytes
 //! # }
 //! ```
 

@@ -57,11 +57,7 @@ impl<'k> KeyKind<'k> {
     /// Takes a key apart that begins with one of the prefixes.
     #[must_use]
     pub fn parse(key: &'k [u8], prefixes: &[impl AsRef<str>]) -> KeyKind<'k> {
-        let Ok(key) = std::str::from_utf8(key) else { return KeyKind::Other };
-        let strip = |prefix: &str| key.strip_prefix(prefix.trim_end_matches('/'))?.strip_prefix('/');
-        let Some(path) = prefixes.iter().find_map(|prefix| strip(prefix.as_ref())) else {
-            return KeyKind::Other;
-        };
+        let Some(path) = behind(key, prefixes) else { return KeyKind::Other };
         let first = path.split('/').next().unwrap_or_default();
         if BOOKKEEPING.contains(&first) {
             return KeyKind::Bookkeeping(path);
@@ -111,6 +107,34 @@ impl<'k> ObjectKey<'k> {
     }
 }
 
+/// What of a key is behind one of the prefixes.
+fn behind<'k>(key: &'k [u8], prefixes: &[impl AsRef<str>]) -> Option<&'k str> {
+    let key = std::str::from_utf8(key).ok()?;
+    let strip = |prefix: &str| key.strip_prefix(prefix.trim_end_matches('/'))?.strip_prefix('/');
+    prefixes.iter().find_map(|prefix| strip(prefix.as_ref()))
+}
+
+/// The group, where the path says one, and the resource of which all objects lie behind this path and nothing else:
+/// `/registry/services/specs/` leads to `services`, and `/registry/services/` to more.
+#[must_use]
+pub fn resource_behind<'k>(
+    path: &'k [u8],
+    prefixes: &[impl AsRef<str>],
+) -> Option<(Option<&'k str>, &'k str)> {
+    let path = behind(path, prefixes)?.strip_suffix('/')?;
+    let whole = |part: &str| !part.is_empty() && !part.contains('/');
+    if let Some((group, resource)) = path.split_once('/').filter(|(group, _)| group.contains('.')) {
+        return whole(resource).then_some((Some(group), resource));
+    }
+    if let Some((_, served)) = RENAMED.iter().find(|(stored, _)| *stored == path) {
+        return Some((None, served));
+    }
+    let leads =
+        |(stored, _): &(&str, &str)| stored.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
+    let other = path.contains('.') || BOOKKEEPING.contains(&path) || RENAMED.iter().any(leads);
+    (whole(path) && !other).then_some((None, path))
+}
+
 /// The prefix that a key is behind, if it is one of [`PREFIXES`], or the key is that of the namespace `default`, which
 /// every cluster has.
 #[must_use]
@@ -157,6 +181,27 @@ mod tests {
         }
         let own = KeyKind::parse(b"/my/own/pods/a/b", &["/my/own/"]).object().unwrap();
         assert_eq!((own.resource, own.namespace, own.name), ("pods", Some("a"), "b"));
+    }
+
+    #[test]
+    fn a_path_tells_the_resource_that_is_all_there_is_behind_it() {
+        for (path, due) in [
+            ("/registry/deployments/", Some((None, "deployments"))),
+            ("/registry/minions/", Some((None, "nodes"))),
+            ("/registry/services/specs/", Some((None, "services"))),
+            ("/registry/services/endpoints/", Some((None, "endpoints"))),
+            ("/registry/services/", None),
+            ("/registry/a.b/things/", Some((Some("a.b"), "things"))),
+            ("/registry/a.b/", None),
+            ("/registry/a.b/things/ns/", None),
+            ("/registry/pods/default/", None),
+            ("/registry/ranges/", None),
+            ("/registry/pods", None),
+            ("/registry/", None),
+            ("/other/pods/", None),
+        ] {
+            assert_eq!(resource_behind(path.as_bytes(), &PREFIXES), due, "{path}");
+        }
     }
 
     #[test]

@@ -9,9 +9,10 @@
 //! | [`json`], [`yaml`] | an object as kubectl prints it |
 //! | [`extract`] | objects one by one, as they were or for another cluster |
 //! | [`cluster`], [`kinds`], [`resource`] | the objects of a keyspace; how many of each kind; what kinds are called and where they lie |
-//! | [`key`], [`places`] | the key that an object is stored under; where objects lie in a keyspace |
+//! | [`key`], [`places`], [`key_names`] | the key that an object is stored under; where objects lie in a keyspace; what keys hold |
 //! | [`selector`], [`fields`], [`secret`] | which labels and fields are wanted; what is not shown of a Secret |
 //! | [`jsonpath`], [`custom`], [`order`] | templates, columns and the order of objects that a user asks for |
+//! | [`rows`] | objects as columns of what is exported |
 //! | [`serve`] | what an API server changes in an object before it answers |
 //! | [`version`] | which Kubernetes wrote a keyspace, and in what version it answers |
 //! | [`sizes`] | what the bytes of a cluster are |
@@ -53,12 +54,14 @@ pub mod fields;
 pub mod json;
 pub mod jsonpath;
 pub mod key;
+pub mod key_names;
 pub mod kinds;
 #[cfg(feature = "yaml")]
 pub mod manifest;
 pub mod order;
 pub mod places;
 pub mod resource;
+pub mod rows;
 pub mod schema;
 pub mod secret;
 pub mod selector;

@@ -1,17 +1,23 @@
 //! Where objects lie in a keyspace that is seen key by key, in any order: what is known after all of them were seen.
 
+use std::collections::BTreeSet;
+
 use super::decode::Object;
 use super::envelope::Form;
-use super::key::{KeyKind, ObjectKey, prefix_of};
+use super::key::{KeyKind, ObjectKey, PREFIXES, prefix_of, resource_behind};
 use super::resource::{self, Resource};
 
 /// Definitions of custom resources that are read; a cluster has some hundreds.
 const DEFINITIONS: usize = 10_000;
+/// Prefixes that are looked behind: an etcd may serve many API servers.
+const MOST_PREFIXES: usize = 10_000;
+/// Slashes in a prefix, that at its beginning too.
+const DEEPEST_PREFIX: usize = 8;
 
 /// The prefixes that objects lie behind, and the resources that there are.
 #[derive(Debug, Clone)]
 pub struct ObjectPlaces {
-    prefixes: Vec<String>,
+    prefixes: BTreeSet<String>,
     resources: Vec<Resource>,
     defined: usize,
     /// Whether some value is one of Kubernetes'.
@@ -20,7 +26,7 @@ pub struct ObjectPlaces {
 
 impl Default for ObjectPlaces {
     fn default() -> ObjectPlaces {
-        ObjectPlaces { prefixes: Vec::new(), resources: resource::built_in(), defined: 0, any: false }
+        ObjectPlaces { prefixes: BTreeSet::new(), resources: resource::built_in(), defined: 0, any: false }
     }
 }
 
@@ -32,15 +38,28 @@ impl ObjectPlaces {
         self.new_prefix(key).is_some() || defines(key) || (!self.any && is_of_kubernetes(value))
     }
 
+    /// Those behind this prefix, and of others what is learnt.
+    #[must_use]
+    pub fn behind(prefix: &str) -> ObjectPlaces {
+        let prefixes = BTreeSet::from([format!("/{}", prefix.trim_matches('/'))]);
+        ObjectPlaces { prefixes, ..ObjectPlaces::default() }
+    }
+
     fn new_prefix<'k>(&self, key: &'k [u8]) -> Option<&'k str> {
-        prefix_of(key).filter(|prefix| !self.prefixes.iter().any(|known| known == prefix))
+        let room = self.prefixes.len() < MOST_PREFIXES;
+        let new =
+            |prefix: &&str| prefix.matches('/').count() <= DEEPEST_PREFIX && !self.prefixes.contains(*prefix);
+        prefix_of(key).filter(|_| room).filter(new)
+    }
+
+    /// Learns from one live key alone whether there is a prefix before it, and tells so.
+    pub fn learn_prefix(&mut self, key: &[u8]) -> bool {
+        self.new_prefix(key).map(str::to_owned).is_some_and(|prefix| self.prefixes.insert(prefix))
     }
 
     /// Learns from one live key and its value what it tells of others.
     pub fn learn(&mut self, key: &[u8], value: &[u8]) {
-        if let Some(prefix) = self.new_prefix(key) {
-            self.prefixes.push(prefix.to_owned());
-        }
+        self.learn_prefix(key);
         self.any = self.any || is_of_kubernetes(value);
         if defines(key)
             && self.defined < DEFINITIONS
@@ -61,13 +80,37 @@ impl ObjectPlaces {
     /// Takes a key apart.
     #[must_use]
     pub fn key<'k>(&self, key: &'k [u8]) -> KeyKind<'k> {
-        KeyKind::parse(key, &self.prefixes)
+        self.prefix(key).map_or(KeyKind::Other, |prefix| KeyKind::parse(key, &[prefix]))
+    }
+
+    /// The group, where the path says one, and the resource that is all there is behind a path.
+    #[must_use]
+    pub fn resource_behind<'k>(&self, path: &'k [u8]) -> Option<(Option<&'k str>, &'k str)> {
+        resource_behind(path, &[self.prefix(path)?])
+    }
+
+    /// The prefix of a key: one of those that API servers have, or the shortest.
+    fn prefix(&self, key: &[u8]) -> Option<&str> {
+        let key = std::str::from_utf8(key).ok()?;
+        let known = |prefix: &str| self.prefixes.get(prefix).map(String::as_str);
+        let leads = |prefix: &&str| key.strip_prefix(*prefix).is_some_and(|rest| rest.starts_with('/'));
+        let usual = PREFIXES.into_iter().filter(leads).find_map(known);
+        usual.or_else(|| {
+            let mut shorter = key.match_indices('/').take(DEEPEST_PREFIX.saturating_add(1));
+            shorter.find_map(|(at, _)| known(key.get(..at)?))
+        })
     }
 
     /// The resource whose objects lie where this one does.
     #[must_use]
     pub fn resource_at(&self, key: &ObjectKey<'_>) -> Option<&Resource> {
         self.resources.iter().find(|resource| resource.holds(key))
+    }
+
+    /// The resource of a kind.
+    #[must_use]
+    pub fn resource_of(&self, group: &str, kind: &str) -> Option<&Resource> {
+        self.resources.iter().find(|resource| resource.kind == kind && resource.group == group)
     }
 
     /// The resource that is called so.
@@ -96,8 +139,7 @@ impl ObjectPlaces {
             if let Some(group) = key.group {
                 part("group", object.group(), group);
             }
-            let own = |resource: &&Resource| resource.kind == object.kind && resource.group == object.group();
-            if let Some(resource) = self.resources.iter().find(own) {
+            if let Some(resource) = self.resource_of(object.group(), &object.kind) {
                 part("resource", &resource.plural, key.resource);
             }
         }
@@ -171,5 +213,18 @@ mod tests {
         let key = places.key(b"/my/own/a.b/things/x").object().unwrap();
         assert_eq!(places.resource_at(&key).unwrap().kind, "Thing");
         assert!(places.resource("thing").is_some());
+        assert_eq!(places.resource_behind(b"/my/own/minions/"), Some((None, "nodes")));
+        // A pod that is called default in a namespace that is called namespaces is no prefix of others.
+        places.learn_prefix(b"/my/own/pods/namespaces/default");
+        assert_eq!(places.key(b"/my/own/pods/namespaces/web").object().unwrap().resource, "pods");
+        // A root that is everywhere takes nothing from those that API servers have.
+        assert!(places.learn_prefix(b"/namespaces/default") && places.learn_prefix(b"/registry/pods/a/b"));
+        assert_eq!(places.key(b"/registry/pods/a/b").object().unwrap().resource, "pods");
+        assert_eq!(places.key(b"/pods/a/b").object().unwrap().resource, "pods");
+        assert!(!places.learn_prefix(format!("{}/namespaces/default", "/x".repeat(9)).as_bytes()));
+        let many = (0..20_000).filter(|n| places.learn_prefix(format!("/{n}/namespaces/default").as_bytes()));
+        assert_eq!(many.count(), MOST_PREFIXES - 4);
+        let own = ObjectPlaces::behind("own/");
+        assert_eq!(own.key(b"/own/pods/a/b").object().unwrap().resource, "pods");
     }
 }

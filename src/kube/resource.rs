@@ -96,10 +96,10 @@ impl Resource {
         self.plural == key.resource && key.group == group
     }
 
-    /// As kubectl prints it before a name: `deployment.apps`.
+    /// As kubectl prints it before a name: `deployment.apps`. It takes the kind, whatever the singular is.
     #[must_use]
     pub fn qualified(&self) -> String {
-        qualified(&self.singular, &self.group)
+        qualified(&self.kind.to_lowercase(), &self.group)
     }
 
     /// Whether it is called so: plural, singular, short name or kind, also with a group or a version and a group behind
@@ -204,6 +204,15 @@ mod tests {
     fn called(word: &str) -> Option<(String, String, bool)> {
         let found = built_in().into_iter().find(|resource| resource.is_called(word));
         found.map(|resource| (resource.group.clone(), resource.path(), resource.namespaced))
+    }
+
+    #[test]
+    fn a_resource_is_found_by_its_singular_and_printed_by_its_kind() {
+        let names = serde_json::json!({"kind": "Tide", "plural": "tides", "singular": "ebb"});
+        let definition = serde_json::json!({"spec": {"group": "sea.example.org", "names": names}});
+        let tides = Resource::of_definition(&definition).unwrap();
+        assert!(["ebb", "tide", "tides.sea.example.org"].into_iter().all(|word| tides.is_called(word)));
+        assert_eq!(tides.qualified(), "tide.sea.example.org");
     }
 
     #[test]

@@ -15,6 +15,12 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// What stands in the place of a secret begins with it.
 pub const REDACTED_PREFIX: &str = "<redacted len:";
 
+/// Whether it is a Secret.
+#[must_use]
+pub fn is_secret(object: &Object) -> bool {
+    object.kind == "Secret" && object.group().is_empty()
+}
+
 /// Puts length and hash in the place of a secret.
 #[derive(Debug, Clone)]
 pub struct Redactor {
@@ -38,7 +44,7 @@ impl Redactor {
 
     /// Redacts an object, if it is a Secret.
     pub fn redact(&self, object: &mut Object) {
-        if object.kind != "Secret" || !object.group().is_empty() {
+        if !is_secret(object) {
             return;
         }
         if let Some(Value::Object(data)) = object.json.get_mut("data") {

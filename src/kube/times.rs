@@ -1,6 +1,6 @@
 //! When a Kubernetes object was written at the earliest, as its value tells: the newest time in it that is of a
 //! moment before the write. Times to come (a deletion's, a certificate's) and times of conditions are left alone. The
-//! value is JSON or, in an [`Envelope`], protobuf:
+//! value is JSON or CBOR, with the names of JSON, or, in an [`Envelope`], protobuf:
 //!
 //! ```text
 //! any object          1 metadata
@@ -17,8 +17,11 @@
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use super::envelope::Envelope;
+use super::cbor;
+use super::envelope::{Envelope, Form};
 use crate::codec::wire::{WireValue, fields};
 
 /// What the keys of Leases begin with. Kubernetes renews one for every node and controller each few seconds, so the
@@ -31,21 +34,53 @@ pub fn renewed(key: &[u8], value: &[u8]) -> Option<Timestamp> {
     if !key.starts_with(LEASES) {
         return None;
     }
-    match Envelope::parse(value).ok()? {
-        Some(envelope) => time(message(envelope.raw, 2)?, 4),
-        None => parse(serde_json::from_slice::<Lease>(value).ok()?.spec.renew_time.as_deref()),
+    match Stored::of(value)? {
+        Stored::Protobuf(envelope) => time(message(envelope.raw, 2)?, 4),
+        Stored::Named(named) => parse(named.read::<Lease>()?.spec.renew_time.as_deref()),
     }
 }
 
 /// When an object was written at the earliest. Its creation counts only if it is `new`: an old object that is written
 /// again has it still.
 pub fn written(value: &[u8], new: bool) -> Option<Timestamp> {
-    let found = match Envelope::parse(value).ok()? {
-        Some(envelope) => written_protobuf(&envelope, new),
-        None => written_json(value, new),
+    let found = match Stored::of(value)? {
+        Stored::Protobuf(envelope) => written_protobuf(&envelope, new),
+        Stored::Named(named) => written_named(&named, new),
     };
     // Go writes a time that was not set as one of the year 1.
     found.filter(|time| time.as_second() > 0)
+}
+
+/// A value that tells something.
+enum Stored<'v> {
+    Protobuf(Envelope<'v>),
+    Named(Named<'v>),
+}
+
+/// What brings the names of its fields along.
+enum Named<'v> {
+    Json(&'v [u8]),
+    Cbor(Value),
+}
+
+impl<'v> Stored<'v> {
+    fn of(value: &'v [u8]) -> Option<Stored<'v>> {
+        Some(match Form::of(value).ok()? {
+            Form::Protobuf(envelope) => Stored::Protobuf(envelope),
+            Form::Json(text) => Stored::Named(Named::Json(text)),
+            Form::Cbor(bytes) => Stored::Named(Named::Cbor(cbor::decode(bytes).ok()?)),
+            Form::Encrypted(_) | Form::Other(_) => return None,
+        })
+    }
+}
+
+impl Named<'_> {
+    fn read<T: DeserializeOwned>(&self) -> Option<T> {
+        match self {
+            Named::Json(text) => serde_json::from_slice(text).ok(),
+            Named::Cbor(value) => T::deserialize(value).ok(),
+        }
+    }
 }
 
 fn written_protobuf(envelope: &Envelope<'_>, new: bool) -> Option<Timestamp> {
@@ -138,11 +173,8 @@ struct Series {
     last_observed_time: Option<String>,
 }
 
-fn written_json(value: &[u8], new: bool) -> Option<Timestamp> {
-    if value.first() != Some(&b'{') {
-        return None;
-    }
-    let object: Object = serde_json::from_slice(value).ok()?;
+fn written_named(value: &Named<'_>, new: bool) -> Option<Timestamp> {
+    let object: Object = value.read()?;
     let mut newest = None;
     let mut take = |text: Option<&str>| newest = newest.max(parse(text));
     if let Some(metadata) = &object.metadata {
@@ -151,13 +183,13 @@ fn written_json(value: &[u8], new: bool) -> Option<Timestamp> {
     }
     match object.kind.as_deref() {
         Some("Lease") => {
-            if let Ok(Lease { spec }) = serde_json::from_slice(value) {
+            if let Some(Lease { spec }) = value.read() {
                 take(spec.acquire_time.as_deref());
                 take(spec.renew_time.as_deref());
             }
         }
         Some("Event") => {
-            if let Ok(event) = serde_json::from_slice::<Event>(value) {
+            if let Some(event) = value.read::<Event>() {
                 let series = event.series.and_then(|series| series.last_observed_time);
                 [event.first_timestamp, event.last_timestamp, event.event_time, series]
                     .iter()
@@ -293,6 +325,54 @@ mod tests {
         assert_eq!(written(br#"{"metadata":{"creationTimestamp":"0001-01-01T00:00:00Z"}}"#, true), None);
     }
 
+    /// JSON as CBOR: strings, lists and maps that are short.
+    fn cbor(json: &Value) -> Vec<u8> {
+        let head = |major: u8, len: usize| vec![major << 5 | 25, (len >> 8) as u8, len as u8];
+        match json {
+            Value::String(text) => [head(2, text.len()), text.as_bytes().to_vec()].concat(),
+            Value::Array(items) => {
+                items.iter().fold(head(4, items.len()), |out, item| [out, cbor(item)].concat())
+            }
+            Value::Object(map) => map.iter().fold(head(5, map.len()), |out, (name, value)| {
+                [out, cbor(&name.as_str().into()), cbor(value)].concat()
+            }),
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn cbor_tells_what_json_tells() {
+        for (json, old, new) in [
+            (
+                r#"{"kind":"Boat","metadata":{"creationTimestamp":"2026-03-01T00:00:00Z","managedFields":[
+                    {"time":"2026-02-01T00:00:00Z"},{"time":"2026-01-01T00:00:00Z"}]}}"#,
+                at("2026-02-01T00:00:00Z"),
+                at("2026-03-01T00:00:00Z"),
+            ),
+            (
+                r#"{"kind":"Lease","spec":{"acquireTime":"2026-03-01T00:00:00Z","renewTime":"2026-03-04T05:06:07.000008Z"}}"#,
+                at("2026-03-04T05:06:07.000008Z"),
+                at("2026-03-04T05:06:07.000008Z"),
+            ),
+            (
+                r#"{"kind":"Event","series":{"lastObservedTime":"2026-03-04T05:06:09Z"}}"#,
+                at("2026-03-04T05:06:09Z"),
+                at("2026-03-04T05:06:09Z"),
+            ),
+            (r#"{"kind":"Boat","metadata":{"creationTimestamp":"soon"}}"#, None, None),
+        ] {
+            let value = [cbor::MAGIC, &cbor(&serde_json::from_str(json).unwrap())].concat();
+            assert_eq!((written(&value, false), written(&value, true)), (old, new), "{json}");
+            assert_eq!(
+                (written(json.as_bytes(), false), written(json.as_bytes(), true)),
+                (old, new),
+                "{json}"
+            );
+            let renewed_at = if json.contains("Lease") { old } else { None };
+            assert_eq!(renewed(KEY, &value), renewed_at, "{json}");
+        }
+    }
+
     #[test]
     fn what_is_no_object_tells_nothing() {
         for value in [
@@ -304,6 +384,8 @@ mod tests {
             b"{\"spec\":{\"renewTime\":\"soon\"}}",
             b"[]",
             b"7",
+            b"\xd9\xd9\xf7\xbf",
+            b"\xd9\xd9\xf7\x07",
         ] {
             assert_eq!((renewed(KEY, value), written(value, true)), (None, None), "{}", value.escape_ascii());
         }

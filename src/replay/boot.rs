@@ -53,7 +53,7 @@ pub fn fold_directory(
 }
 
 /// Why etcd does not take the log.
-fn takes(
+pub(super) fn takes(
     facts: &Facts,
     log: &MemberLog,
     (read, remarks): &(Read, Remarks),
@@ -79,15 +79,15 @@ fn takes(
 }
 
 /// Where etcd begins.
-struct Start {
+pub(super) struct Start {
     /// It takes the entries after this one.
-    index: RaftIndex,
+    pub index: RaftIndex,
     /// Who is a member by then.
-    cluster: Cluster,
+    pub cluster: Cluster,
 }
 
 impl Start {
-    fn of(facts: &Facts, log: &MemberLog, read: &Read, version: Version) -> Start {
+    pub fn of(facts: &Facts, log: &MemberLog, read: &Read, version: Version) -> Start {
         if version.minor >= Minor::V37 {
             let record = read.summary.valid_snapshots().last().map(SnapshotRecord::last_index);
             return Start { index: record.unwrap_or_default(), cluster: Cluster::listed(facts) };
@@ -151,6 +151,7 @@ impl Seen<'_> {
             _ if self.version.minor == Minor::V34 => Ok(()),
             Remark::WrongSince35(why) => Err(why.clone()),
             Remark::Tells(id) => self.knows(*id),
+            Remark::Sets(_) | Remark::Since35 => Ok(()),
         }
     }
 

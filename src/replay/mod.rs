@@ -9,6 +9,7 @@ pub(crate) mod membership;
 mod options;
 mod remarks;
 pub(crate) mod stand_in;
+pub mod starts;
 mod tail;
 pub mod time;
 pub mod until;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::apply::held::{self, Held, NO_ATTRIBUTES, held, nameless};
 use crate::etcd::request::V2Request;
+use crate::etcd::semver::Semver;
 use crate::raft::{ConfChange, EntryView};
 use crate::words::ids::{MemberId, RaftIndex};
 
@@ -15,6 +16,10 @@ pub(super) enum Remark {
     Wrong(String),
     /// etcd since 3.5 panics at it, even if its database has it.
     WrongSince35(String),
+    /// It sets the cluster to this version, by a request that etcd knows since 3.5.
+    Sets(Semver),
+    /// It is about a downgrade, of which etcd knows since 3.5.
+    Since35,
     /// It tells of this member.
     Tells(MemberId),
     /// A request of the old API.
@@ -49,7 +54,10 @@ fn remark(entry: &EntryView<'_>) -> Option<Remark> {
         return Some(Remark::WrongSince35(why.to_owned()));
     }
     if let Some(set) = &request.cluster_version_set {
-        return held::cluster_version(&set.ver).err().map(Remark::WrongSince35);
+        return Some(held::cluster_version(&set.ver).map_or_else(Remark::WrongSince35, Remark::Sets));
+    }
+    if request.downgrade_info_set.is_some() || request.downgrade_version_test.is_some() {
+        return Some(Remark::Since35);
     }
     let set = request.cluster_member_attr_set.as_ref()?;
     Some(match set.member_attributes {

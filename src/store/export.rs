@@ -6,6 +6,8 @@ use std::io::{self, Write};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
+use serde::ser::SerializeMap;
+use serde_json::value::RawValue;
 
 use crate::codec::json;
 use crate::codec::to_u64;
@@ -14,6 +16,7 @@ use crate::io::Window;
 use crate::io::parallel::map_chunks;
 use crate::store::{EventKind, KeyState, Store, View};
 use crate::words::error::Result;
+use crate::words::text::printable;
 
 /// Keys and bytes of values that are read and written as rows at a time, by all threads.
 const BATCH: usize = 1 << 13;
@@ -45,6 +48,82 @@ pub struct RowChange {
     pub compacted: bool,
 }
 
+/// What rows hold, and how they are written.
+#[derive(Clone, Copy)]
+pub struct RowForm<'m> {
+    /// How they are written.
+    pub format: Format,
+    /// Whether values are in them.
+    pub values: bool,
+    /// Columns after these.
+    pub more: Option<MoreColumns<'m>>,
+}
+
+/// Columns of what is known above the store of a key and its value.
+#[derive(Clone, Copy)]
+pub struct MoreColumns<'m> {
+    /// Their names.
+    pub names: &'m [&'m str],
+    /// Fills them for a key and value, and for what change these are left by. All threads ask it.
+    pub cells: &'m (dyn Fn(&KeyValue<'_>, Option<RowChange>) -> MoreCells + Sync),
+}
+
+/// What [`MoreColumns`] hold in a row.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MoreCells {
+    /// One for each column.
+    pub cells: Vec<Cell>,
+    /// Whether the value itself is to be left out, as it must not be shown.
+    pub without_value: bool,
+}
+
+/// What stands in a column of a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cell {
+    /// Nothing.
+    Empty,
+    /// Text.
+    Text(String),
+    /// A JSON document on one line: in JSON a part of the row, elsewhere text.
+    Json(String),
+}
+
+impl RowForm<'_> {
+    /// Whether values must be read.
+    fn reads(&self) -> bool {
+        self.values || self.more.is_some()
+    }
+
+    fn more_of(&self, kv: &KeyValue<'_>, change: Option<RowChange>) -> MoreCells {
+        self.more.map_or_else(MoreCells::default, |more| (more.cells)(kv, change))
+    }
+}
+
+/// The names and the cells of [`MoreColumns`], side by side.
+struct Named<'r>(&'r [&'r str], &'r [Cell]);
+
+impl Serialize for Named<'_> {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(None)?;
+        for (name, cell) in self.0.iter().zip(self.1) {
+            map.serialize_entry(name, cell)?;
+        }
+        map.end()
+    }
+}
+
+impl Serialize for Cell {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        match self {
+            Cell::Empty => to.serialize_none(),
+            Cell::Text(text) => to.serialize_str(text),
+            Cell::Json(text) => {
+                serde_json::from_str::<&RawValue>(text).map_err(serde::ser::Error::custom)?.serialize(to)
+            }
+        }
+    }
+}
+
 /// A row; the fields that only changes have come first.
 #[derive(Serialize)]
 struct Row<'r> {
@@ -61,6 +140,8 @@ struct Row<'r> {
     value: Option<Option<&'r str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     value_base64: Option<Option<String>>,
+    #[serde(flatten)]
+    more: Named<'r>,
 }
 
 /// Text that stays what it is in every program: UTF-8 without control characters other than tabs and ends of lines.
@@ -71,9 +152,16 @@ fn text(bytes: &[u8]) -> (Option<&str>, Option<String>) {
 }
 
 impl<'r> Row<'r> {
-    fn new(kv: KeyValue<'r>, value_len: u64, values: bool, change: Option<RowChange>) -> Row<'r> {
+    fn new(
+        kv: KeyValue<'r>,
+        value_len: u64,
+        change: Option<RowChange>,
+        form: &RowForm<'r>,
+        more: &'r MoreCells,
+    ) -> Row<'r> {
         let (key, key_base64) = text(kv.key);
-        let (value, value_base64) = if values { text(kv.value) } else { (None, None) };
+        let shown = form.values && !more.without_value;
+        let (value, value_base64) = if shown { text(kv.value) } else { (None, None) };
         Row {
             change,
             key,
@@ -83,8 +171,9 @@ impl<'r> Row<'r> {
             version: kv.version,
             lease: (kv.lease != 0).then(|| kv.lease_id().padded()),
             value_len,
-            value: values.then_some(value),
-            value_base64: values.then_some(value_base64),
+            value: form.values.then_some(value),
+            value_base64: form.values.then_some(value_base64),
+            more: Named(form.more.map_or(&[], |more| more.names), &more.cells),
         }
     }
 
@@ -118,6 +207,18 @@ impl<'r> Row<'r> {
             out.write_all(b",")?;
             field(out, base64.as_deref().unwrap_or_default(), safe)?;
         }
+        for cell in self.more.1 {
+            out.write_all(b",")?;
+            match cell {
+                Cell::Empty => {}
+                Cell::Text(text) => field(out, &printable(text), safe)?,
+                Cell::Json(_) => {
+                    let mut document = Vec::new();
+                    json::write(&mut document, cell)?;
+                    field(out, &String::from_utf8_lossy(&document), safe)?;
+                }
+            }
+        }
         out.write_all(b"\n")
     }
 }
@@ -137,35 +238,35 @@ fn field(out: &mut dyn Write, text: &str, safe: bool) -> io::Result<()> {
     write!(out, "\"{quoted}\"")
 }
 
-fn header(format: Format, changes: bool, values: bool, out: &mut dyn Write) -> io::Result<()> {
-    if format == Format::Ndjson {
+fn header(form: &RowForm<'_>, changes: bool, out: &mut dyn Write) -> io::Result<()> {
+    if form.format == Format::Ndjson {
         return Ok(());
     }
     let change = if changes { "type,sub,compacted," } else { "" };
-    let value = if values { ",value,value_base64" } else { "" };
-    writeln!(out, "{change}key,key_base64,create_revision,mod_revision,version,lease,value_len{value}")
+    let value = if form.values { ",value,value_base64" } else { "" };
+    let more: String = form.more.iter().flat_map(|more| more.names).map(|name| format!(",{name}")).collect();
+    writeln!(out, "{change}key,key_base64,create_revision,mod_revision,version,lease,value_len{value}{more}")
 }
 
-/// Writes the live keys of a range in order, with their values if they are wanted. All threads make the rows. What
-/// `out` fails with is the inner result.
+/// Writes the live keys of a range in order. All threads make the rows. What `out` fails with is the inner result.
 ///
 /// # Errors
 /// As [`View::keys`].
 pub fn live(
     view: View<'_>,
     range: KeyRange<'_>,
-    values: bool,
-    format: Format,
+    form: &RowForm<'_>,
     out: &mut dyn Write,
 ) -> Result<io::Result<()>> {
-    if let Err(error) = header(format, false, values, out) {
+    if let Err(error) = header(form, false, out) {
         return Ok(Err(error));
     }
-    batches(view, range, values, &mut |batch| {
+    batches(view, range, form.reads(), &mut |batch| {
         let parts = map_chunks(batch, PART, |states| -> Result<Vec<u8>> {
             let mut rows = Vec::new();
-            let written = each(view, states, values, &mut |kv, len| {
-                Row::new(kv, len, values, None).write(format, &mut rows)
+            let written = each(view, states, form.reads(), &mut |kv, len| {
+                let more = form.more_of(&kv, None);
+                Row::new(kv, len, None, form, &more).write(form.format, &mut rows)
             });
             // A vector takes everything.
             written.map(|_| rows)
@@ -196,15 +297,15 @@ pub fn live_rows(
 pub fn changes(
     store: &Store<'_>,
     range: Option<&KeyRange<'_>>,
-    values: bool,
-    format: Format,
+    form: &RowForm<'_>,
     out: &mut dyn Write,
 ) -> Result<io::Result<()>> {
-    if let Err(error) = header(format, true, values, out) {
+    if let Err(error) = header(form, true, out) {
         return Ok(Err(error));
     }
     change_rows(store, range, &mut |kv, change| {
-        Row::new(kv, to_u64(kv.value.len()), values, Some(change)).write(format, out)
+        let more = form.more_of(&kv, Some(change));
+        Row::new(kv, to_u64(kv.value.len()), Some(change), form, &more).write(form.format, out)
     })
 }
 

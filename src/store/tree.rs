@@ -30,6 +30,8 @@ pub struct KeyNode {
     pub stored: u64,
     /// Stored versions.
     pub revisions: u64,
+    /// The first of its live keys.
+    pub first: Option<KeyState>,
     /// The prefixes one level further, those that store most first.
     pub children: Vec<KeyNode>,
 }
@@ -40,6 +42,9 @@ impl KeyNode {
         self.size = self.size.saturating_add(state.live_size());
         self.stored = self.stored.saturating_add(state.bytes);
         self.revisions = self.revisions.saturating_add(state.revisions);
+        if self.first.is_none() && !state.deleted {
+            self.first = Some(state.clone());
+        }
     }
 
     fn sort(&mut self) {
@@ -57,14 +62,19 @@ impl KeyNode {
     }
 }
 
-/// Adds up the keys of a view. `None` when there are more prefixes than [`TreeOptions::most`].
+/// Adds up the keys of a view, and shows each to `see`. `None` when there are more prefixes than [`TreeOptions::most`].
 ///
 /// # Errors
 /// As [`View::keys`].
-pub fn tree(view: View<'_>, options: &TreeOptions<'_>) -> Result<Option<KeyNode>> {
+pub fn tree(
+    view: View<'_>,
+    options: &TreeOptions<'_>,
+    see: &mut dyn FnMut(&KeyState),
+) -> Result<Option<KeyNode>> {
     let (mut root, mut nodes) = (KeyNode::default(), 0);
     for state in view.keys(options.range.clone()).with_deleted() {
         let state = state?;
+        see(&state);
         root.add(&state);
         let mut node = &mut root;
         for level in levels(&state.key, options.separator, options.depth) {

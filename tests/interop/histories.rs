@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::cluster::{Member, members};
+use crate::judge::copy_dir;
 use support::history::number;
 use support::{Run, VERSIONS, coldbolt, peers};
 
@@ -249,4 +250,42 @@ fn a_second_learner_that_was_refused_is_no_disagreement() {
         let said = coldbolt(["verify", data.to_str().unwrap()]);
         assert!(!said.text().contains("members-disagree"), "{version}: {}", said.text());
     }
+}
+
+#[test]
+fn verify_tells_of_every_version_whether_it_starts_from_a_directory() {
+    if !VERSIONS.into_iter().all(there) {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let mut directories = Vec::new();
+    for version in VERSIONS {
+        let at = home.path().join(version);
+        directories.push(support::unpack(version, "clean", &at));
+        directories.push(restored(version, 1, &at.join("restored")).0[0].data());
+    }
+    directories.push(support::unpack("3.5.1", "cold", &home.path().join("3.5.1")));
+    let (mut start, mut refuse) = (0, 0);
+    for directory in directories {
+        let verify = coldbolt(["verify", directory.to_str().unwrap(), "-w", "json"]);
+        assert_eq!(verify.code, 0, "{verify}");
+        let told = verify.json()["files"][0]["starts"].clone();
+        for version in VERSIONS {
+            let of_it = |starts: &&Value| version.starts_with(starts["etcd"].as_str().unwrap());
+            let told = told.as_array().unwrap().iter().find(of_it).unwrap();
+            let home = tempfile::tempdir().unwrap();
+            let (mut all, cluster) = members(version, 1, home.path());
+            copy_dir(&directory, &all[0].data());
+            all[0].start(&["--initial-cluster", &cluster]);
+            let does = all[0].comes_up();
+            assert_eq!(
+                does.is_ok(),
+                told.get("refuses").is_none(),
+                "{version}: {told} of {}: {does:?}",
+                directory.display()
+            );
+            if does.is_ok() { start += 1 } else { refuse += 1 }
+        }
+    }
+    assert!(start > 10 && refuse > 10, "{start} start, {refuse} refuse");
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use support::kube_server::KubeServer;
 use support::{Input, Run, coldbolt};
@@ -10,8 +11,8 @@ use support::{Input, Run, coldbolt};
 const DEFINITIONS: &str = include_str!("definitions.yaml");
 const EVERY_KIND: &str = include_str!("every-kind.yaml");
 
-/// What a controller or a kubelet would say of an object.
-const STATUSES: [(&str, &str); 8] = [
+/// What a controller or a kubelet would say of an object. Some of them the server takes only with its own time in them.
+const STATUSES: [(&str, &str); 20] = [
     (
         "pods/one",
         r#"{"phase":"Running","podIP":"192.0.2.7","podIPs":[{"ip":"192.0.2.7"}],"startTime":"2026-01-02T03:04:05Z",
@@ -40,6 +41,78 @@ const STATUSES: [(&str, &str); 8] = [
     ),
     ("services/web", r#"{"loadBalancer":{"ingress":[{"ip":"192.0.2.80"}]}}"#),
     ("boats/anna", r#"{"afloat":true}"#),
+    (
+        "podgroups/workers",
+        r#"{"conditions":[{"type":"PodGroupInitiallyScheduled","status":"False","reason":"Unschedulable","message":"",
+            "lastTransitionTime":"2026-01-02T03:04:05Z"}]}"#,
+    ),
+    (
+        "podgroups/alone",
+        r#"{"conditions":[{"type":"PodGroupInitiallyScheduled","status":"True","reason":"Scheduled","message":"",
+            "lastTransitionTime":"2026-01-02T03:04:05Z"},{"type":"DisruptionTarget","status":"False","reason":
+            "PreemptionByScheduler","message":"","lastTransitionTime":"2026-01-02T03:04:05Z"}]}"#,
+    ),
+    (
+        "storageversionmigrations/move",
+        r#"{"conditions":[{"type":"Running","status":"False","reason":"x","lastTransitionTime":"2026-01-02T03:04:05Z"},
+            {"type":"Succeeded","status":"True","reason":"x","lastTransitionTime":"2026-01-02T03:04:05Z"}]}"#,
+    ),
+    (
+        "storageversions/some.example.com.things",
+        r#"{"commonEncodingVersion":"v1","storageVersions":[
+            {"apiServerID":"a","encodingVersion":"v1","decodableVersions":["v1"]},
+            {"apiServerID":"b","encodingVersion":"v1","decodableVersions":["v1"]},
+            {"apiServerID":"c","encodingVersion":"v1","decodableVersions":["v1"]},
+            {"apiServerID":"d","encodingVersion":"v1","decodableVersions":["v1"]}]}"#,
+    ),
+    (
+        "evictionrequests/leave",
+        r#"{"observedGeneration":1,"conditions":[{"type":"Failed","status":"True","reason":"EvictionInvalid","message":"",
+            "lastTransitionTime":"2026-01-02T03:04:05Z"}]}"#,
+    ),
+    (
+        "evictions/11111111-2222-3333-4444-555555555555",
+        r#"{"observedGeneration":1,"requesters":[{"name":"b.example.com/b","intent":"Eviction"},
+            {"name":"a.example.com/a","intent":"Eviction"},{"name":"c.example.com/c","intent":"Withdrawn"}],
+            "targetResponders":[{"name":"x.example.com/x","priority":3000,"state":"Active"},
+            {"name":"y.example.com/y","priority":2000,"state":"Inactive"}],
+            "responders":[{"name":"x.example.com/x","startTime":"NOW","heartbeatTime":"NOW",
+            "expectedCompletionTime":"LATER","message":" at it "},{"name":"y.example.com/y"}]}"#,
+    ),
+    (
+        "evictions/22222222-2222-3333-4444-555555555555",
+        r#"{"observedGeneration":1,"requesters":[{"name":"b.example.com/b","intent":"Eviction"}],
+            "targetResponders":[{"name":"x.example.com/x","priority":3000,"state":"Active"}],
+            "responders":[{"name":"x.example.com/x","startTime":"NOW","completionTime":"NOW"}]}"#,
+    ),
+    (
+        "evictions/22222222-2222-3333-4444-555555555555",
+        r#"{"targetResponders":[{"name":"x.example.com/x","priority":3000,"state":"Completed"}]}"#,
+    ),
+    (
+        "evictions/33333333-2222-3333-4444-555555555555",
+        r#"{"observedGeneration":1,"requesters":[{"name":"b.example.com/b","intent":"Withdrawn"}],"conditions":[
+            {"type":"TargetEvicted","status":"True","reason":"PodDeleted","message":"","lastTransitionTime":
+            "2026-01-02T03:04:05Z"}]}"#,
+    ),
+    (
+        "resourcepoolstatusrequests/ask",
+        r#"{"poolCount":3,"pools":[{"driver":"card.example.com","poolName":"a","generation":1,"resourceSliceCount":1,
+            "totalDevices":5,"allocatedDevices":2,"availableDevices":2,"unavailableDevices":1},
+            {"driver":"card.example.com","poolName":"b","generation":1,"validationError":"not whole"}],
+            "conditions":[{"type":"Complete","status":"True","reason":"x","message":"",
+            "lastTransitionTime":"2026-01-02T03:04:05Z"}]}"#,
+    ),
+    (
+        "resourcepoolstatusrequests/ask-in-vain",
+        r#"{"poolCount":0,"conditions":[{"type":"Failed","status":"True","reason":"x","message":"",
+            "lastTransitionTime":"2026-01-02T03:04:05Z"}]}"#,
+    ),
+    (
+        "podcertificaterequests/paper",
+        r#"{"conditions":[{"type":"Denied","status":"True","reason":"x","message":"","lastTransitionTime":
+            "2026-01-02T03:04:05Z"}]}"#,
+    ),
 ];
 
 /// The server, and what was saved of it.
@@ -76,6 +149,9 @@ pub fn feed(server: &KubeServer) {
     server.kubectl_stdin(&["create", "-f", "-"], EVERY_KIND.as_bytes());
     let namespaced = |args: &[&str]| server.kubectl(&[&["-n", "every-kind"], args].concat());
     for (object, status) in STATUSES {
+        let time =
+            |later| (Timestamp::now() + SignedDuration::from_secs(later)).strftime("%FT%TZ").to_string();
+        let status = status.replace("NOW", &time(0)).replace("LATER", &time(3600));
         let patch = format!("{{\"status\":{status}}}");
         namespaced(&["patch", object, "--subresource=status", "--type=merge", "--patch", &patch]);
     }

@@ -30,7 +30,7 @@ fn sparse(path: PathBuf, begin: &[u8], len: u64) -> PathBuf {
 }
 
 /// Every command about a database file. NEW is a place for what it writes.
-const COMMANDS: [&[&str]; 33] = [
+const COMMANDS: [&[&str]; 34] = [
     &["status", "FILE", "-w", "table"],
     &["status", "FILE"],
     &["hashkv", "FILE"],
@@ -40,6 +40,7 @@ const COMMANDS: [&[&str]; 33] = [
     &["keys", "FILE"],
     &["keys", "FILE", "--tree"],
     &["keys", "FILE", "--top", "3"],
+    &["export", "FILE", "--kube", "--object"],
     &["history", "FILE", "--prefix", ""],
     &["events", "FILE"],
     &["diff", "FILE", "--from-rev", "5", "--to-rev", "9"],

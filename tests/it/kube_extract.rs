@@ -274,6 +274,47 @@ fn objects_are_chosen_as_kubectl_chooses_them_and_a_namespace_is_whole() {
 }
 
 #[test]
+fn what_lies_among_the_objects_and_is_none_is_counted_and_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let map = object("v1", "ConfigMap", "shop", "a", json!({}));
+    let input = database(
+        dir.path(),
+        &[
+            ("/registry/namespaces/default", object("v1", "Namespace", "", "default", json!({}))),
+            ("/registry/configmaps/shop/a", map.clone()),
+            ("/registry/configmaps/shop/a/b/c", map),
+            ("/registry/ranges/serviceips", json!({"range": "192.0.2.0/24"})),
+            ("/registry/masterleases/192.0.2.1", json!({})),
+            ("/elsewhere/x", json!({})),
+        ],
+    );
+    let run = extract(&input, &dir.path().join("all"), "");
+    run.says(
+        0,
+        &[
+            "2 objects written",
+            "2 keys are no objects, the API server keeps them for itself:",
+            "  /registry/ranges/serviceips",
+            "1 keys are no objects:",
+            "  /registry/configmaps/shop/a/b/c",
+        ],
+    );
+    assert!(!run.to_string().contains("/elsewhere"), "{run}");
+    let items = report(&input, &dir.path().join("again"), "");
+    let lease = &items["/registry/masterleases/192.0.2.1"];
+    assert_eq!(
+        (&lease["outcome"], &lease["reason"]),
+        (&json!("no-object"), &json!("the API server keeps it for itself"))
+    );
+    assert_eq!(items["/registry/configmaps/shop/a/b/c"]["reason"], "its key is no object's");
+    // Who asks for some objects is not told of what else there is.
+    for some in ["cm -A", "-n shop", "-l a=b"] {
+        let run = extract(&input, &dir.path().join(some), some);
+        assert!(!run.to_string().contains("no objects"), "{run}");
+    }
+}
+
+#[test]
 fn what_is_encrypted_is_named_and_the_rest_is_written() {
     let dir = tempfile::tempdir().unwrap();
     let input = snapshot(dir.path(), "encrypted-1.37");

@@ -14,6 +14,7 @@ use coldbolt::kube::cluster::Cluster;
 use coldbolt::kube::decode::{Glance, NoObject, Object};
 use coldbolt::kube::json::{self, Layout};
 use coldbolt::kube::serve::hide_managed_fields;
+use coldbolt::kube::table::{Line, Table};
 use coldbolt::kube::yaml;
 use coldbolt::store::{EventKind, Store, StoreOptions};
 use coldbolt::words::monitor::Quiet;
@@ -200,4 +201,26 @@ fn tables_are_those_of_kubectl() {
     }
     compared.judge("tables", 80);
     input.unchanged();
+}
+
+#[test]
+fn tables_of_rare_kinds_and_of_several_default_classes_are_those_of_kubectl() {
+    let mut compared = Compared::default();
+    for line in lines(&fixture("kube/tables-1.37.ndjson.gz")) {
+        let resource = line["resource"].as_str().unwrap();
+        for due in line["tables"].as_array().unwrap() {
+            let now: jiff::Timestamp = due["now"].as_str().unwrap().parse().unwrap();
+            let mut table = Table::default();
+            for item in line["items"].as_array().unwrap() {
+                let bytes = item.to_string();
+                let object = Object::decode(bytes.as_bytes()).unwrap();
+                let namespace = object.metadata("namespace").map(str::to_owned);
+                let name = object.name().to_owned();
+                table.object(Line { namespace, name, deleted: None, listed: true, now }, &object);
+            }
+            let text = table.text(due["wide"] == true, true);
+            compared.take(resource, &text, due["text"].as_str().unwrap());
+        }
+    }
+    compared.judge("tables", 38);
 }

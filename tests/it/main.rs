@@ -31,6 +31,7 @@ mod kube_old;
 mod kube_print;
 mod kube_prost;
 mod kube_recorded;
+mod kube_rows;
 mod kube_values;
 mod model;
 mod outputs;

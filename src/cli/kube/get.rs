@@ -38,7 +38,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         let (mut undecoded, mut missing) = (Undecoded::default(), Vec::new());
         for wanted in &wanted {
             let prefixed = args.show_kind || several_kinds(&args.kind, wanted);
-            printer.begin(wanted.resource.as_ref(), prefixed)?;
+            printer.begin(wanted.resource.as_ref(), prefixed, wanted.names.is_empty())?;
             let found = reader.read(wanted, &mut printer, &mut undecoded)?;
             missing.extend(wanted.names.iter().filter(|name| !found.contains(*name)).map(|name| {
                 let kind =

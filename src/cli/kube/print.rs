@@ -36,6 +36,8 @@ pub struct Printer<'p, 'c> {
     tables: u64,
     now: Timestamp,
     prefixed: bool,
+    /// Whether no names were given.
+    listed: bool,
     resource: Option<Resource>,
     template: Option<Template>,
     /// Those that are to be sorted before they are shown.
@@ -65,6 +67,7 @@ impl<'p, 'c> Printer<'p, 'c> {
             tables: 0,
             now,
             prefixed: false,
+            listed: true,
             resource: None,
             template: Template::of(args)?,
             unsorted: Vec::new(),
@@ -95,13 +98,14 @@ impl<'p, 'c> Printer<'p, 'c> {
         }
     }
 
-    /// What follows is of this resource.
-    pub fn begin(&mut self, resource: Option<&Resource>, prefixed: bool) -> Result<(), Fail> {
+    /// What follows is of this resource; `listed` unless it was asked for by names.
+    pub fn begin(&mut self, resource: Option<&Resource>, prefixed: bool, listed: bool) -> Result<(), Fail> {
         if self.args.output.is_table() {
             self.sort()?;
         }
         self.end_table()?;
         self.prefixed = prefixed;
+        self.listed = listed;
         self.resource = resource.cloned();
         Ok(())
     }
@@ -265,6 +269,7 @@ impl<'p, 'c> Printer<'p, 'c> {
             namespace: with_namespace.then_some(namespace),
             name,
             deleted: shown.item.deleted,
+            listed: self.listed,
             now: self.now,
         };
         match &shown.object {

@@ -3,7 +3,8 @@
 /// A field that no message is known to have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownField {
-    /// The message it is in, as `spec.containers[0]`; empty for the object itself.
+    /// The message it is in, as `spec.containers[0]`, or `data["a"]` for a value in a map and `data{"a"}` for what has its
+    /// key and the value; empty for the object itself.
     pub path: String,
     /// Its number.
     pub number: u32,

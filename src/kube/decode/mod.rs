@@ -51,6 +51,26 @@ impl Encoding {
 }
 
 /// An object of Kubernetes' API.
+///
+/// ```
+/// use coldbolt::kube::decode::Object;
+/// use coldbolt::kube::jsonpath::JsonPath;
+/// use coldbolt::kube::yaml;
+///
+/// // As it is stored: JSON, CBOR or, as here, protobuf.
+/// let value = b"k8s\0\x0a\x09\x0a\x02v1\x12\x03Pod\x12\x11\x0a\x0f\x0a\x01a\x12\x00\x1a\x04shop\x22\x00\x2a\x00\x1a\x00\x22\x00";
+/// let pod = Object::decode(value).expect("an object");
+/// assert_eq!((pod.qualified().as_str(), pod.namespace(), pod.name()), ("pod", "shop", "a"));
+/// assert_eq!(yaml::document(&pod.json), "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  namespace: shop\n");
+///
+/// // What no known Kubernetes has is listed, and never dropped.
+/// assert!(pod.unknown.is_empty());
+///
+/// let mut out = Vec::new();
+/// let path = JsonPath::parse("{.metadata.namespace}/{.metadata.name}").expect("a template");
+/// path.execute(&pod.json.into(), &mut out).expect("it is written to memory");
+/// assert_eq!(out, b"shop/a");
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Object {
     /// How it was encoded.

@@ -32,6 +32,8 @@ enum Step<'s> {
     Field(&'s str),
     Index(usize),
     Key(String),
+    /// The entry of a map, that has the key and the value.
+    Entry(String),
 }
 
 impl<'s> Renderer<'s> {
@@ -79,6 +81,7 @@ impl<'s> Renderer<'s> {
                 Step::Field(name) => path.extend([".", name]),
                 Step::Index(at) => path.push_str(&format!("[{at}]")),
                 Step::Key(key) => path.push_str(&format!("[{key:?}]")),
+                Step::Entry(key) => path.push_str(&format!("{{{key:?}}}")),
             }
         }
         path
@@ -166,6 +169,11 @@ impl<'s> Renderer<'s> {
                     (2, found) => value = Some(found),
                     _ => {}
                 }
+            }
+            if !entry.unknown().is_empty() {
+                self.inside(Step::Entry(key.clone()), |renderer| {
+                    entry.unknown().iter().for_each(|piece| renderer.keep(piece));
+                });
             }
             let json = self.inside(Step::Key(key.clone()), |renderer| match value {
                 Some(value) => renderer.value(inner, value),

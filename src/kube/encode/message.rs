@@ -20,6 +20,7 @@ enum Step<'e> {
     Field(&'e str),
     Index(usize),
     Key(&'e str),
+    Entry(&'e str),
 }
 
 /// Writes messages.
@@ -69,6 +70,7 @@ impl<'e> Encoder<'e> {
                 Step::Field(name) => path.extend([".", name]),
                 Step::Index(at) => path.push_str(&format!("[{at}]")),
                 Step::Key(key) => path.push_str(&format!("[{key:?}]")),
+                Step::Entry(key) => path.push_str(&format!("{{{key:?}}}")),
             }
         }
         path
@@ -100,18 +102,22 @@ impl<'e> Encoder<'e> {
         self.fields(at, json, out)
     }
 
+    /// The unknown fields of what is written now, in the order of their numbers; they are not to be written again.
+    fn unknown_here(&mut self) -> Vec<&'e UnknownField> {
+        if self.unknown.is_empty() {
+            return Vec::new();
+        }
+        let mut unknown = self.unknown.remove(self.path().as_str()).unwrap_or_default();
+        unknown.sort_by_key(|field| field.number);
+        unknown
+    }
+
     /// The fields in the order of their numbers, unknown ones among them.
     fn fields(&mut self, at: u32, json: &'e Map<String, Json>, out: &mut Vec<u8>) -> Done {
         if self.path.len() > MAX_DEPTH {
             return Err(self.refused(Unfit::Deep));
         }
-        let mut unknown = if self.unknown.is_empty() {
-            Vec::new()
-        } else {
-            self.unknown.remove(self.path().as_str()).unwrap_or_default()
-        };
-        unknown.sort_by_key(|field| field.number);
-        let mut unknown = unknown.into_iter().peekable();
+        let mut unknown = self.unknown_here().into_iter().peekable();
         let Some(message) = self.messages.message(at) else { return Err(self.refused(Unfit::Kind)) };
         let mut fields: Vec<&Field<'static>> = message.fields().iter().collect();
         fields.sort_by_key(|field| field.number);
@@ -189,6 +195,8 @@ impl<'e> Encoder<'e> {
             if !(value.is_null() && matches!(kind, FieldKind::Bytes)) {
                 self.inside(Step::Key(key), |encoder| encoder.value(2, kind, value, &mut entry))?;
             }
+            let unknown = self.inside(Step::Entry(key), Encoder::unknown_here);
+            unknown.into_iter().for_each(|unknown| raw_field(unknown, &mut entry));
             bytes(field.number, &entry, out);
         }
         Ok(())

@@ -91,6 +91,39 @@ fn a_field_that_nobody_knows_stays_where_it_was_or_is_told_to_be_lost() {
 }
 
 #[test]
+fn a_field_that_nobody_knows_stays_in_the_entry_of_a_map_or_in_its_value() {
+    let field = |path: &str, bytes: &[u8]| UnknownField {
+        path: path.to_owned(),
+        number: 1000,
+        wire: 2,
+        bytes: bytes.to_vec(),
+    };
+    let attributes = json!({"size": {"string": "s"}, "sort": {"string": "t"}});
+    let mut slice = object(json!({
+        "apiVersion": "resource.k8s.io/v1", "kind": "ResourceSlice",
+        "metadata": {"name": "a", "labels": {"b": "c", "d": ""}},
+        "spec": {"devices": [{"name": "e", "attributes": attributes}]},
+    }));
+    slice.unknown = vec![
+        field("metadata.labels{\"b\"}", b"of b"),
+        field("metadata.labels{\"d\"}", b"of d"),
+        field("spec.devices[0].attributes{\"size\"}", b"of the entry"),
+        field("spec.devices[0].attributes[\"size\"]", b"of the value"),
+    ];
+    let value = encode(&slice, &Like::newest()).unwrap();
+    let has = |bytes: &[u8]| value.windows(bytes.len()).any(|window| window == bytes);
+    // Key, value, field 1000 with its length.
+    assert!(has(b"\x0a\x01b\x12\x01c\xc2\x3e\x04of b") && has(b"\x0a\x01d\x12\x00\xc2\x3e\x04of d"));
+    let decoded = Object::decode(&value).unwrap();
+    assert_eq!(decoded.unknown, slice.unknown);
+    assert_eq!(encode(&decoded, &Like::of(&value)).unwrap(), value);
+    // With the label goes what was beside it, and that is told.
+    slice.json["metadata"]["labels"] = json!({"d": ""});
+    let error = encode(&slice, &Like::newest()).unwrap_err();
+    assert_eq!((error.path.as_str(), error.why), ("metadata.labels{\"b\"}", Unfit::Lost(1000)));
+}
+
+#[test]
 fn what_is_written_like_a_value_has_the_fields_of_its_writer() {
     // Of some other version: without a status, and a name only.
     let old = [MAGIC, b"\x0a\x09\x0a\x02v1\x12\x03Pod\x12\x05\x0a\x03\x0a\x01a\x1a\x00\x22\x00"].concat();

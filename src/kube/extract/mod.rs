@@ -9,6 +9,52 @@
 //!
 //! Objects are handed out one by one, in the order of their keys: of all that is read only the uids are kept, and only
 //! where it matters who owns whom.
+//!
+//! ```
+//! use std::ops::ControlFlow;
+//!
+//! use coldbolt::io::Source;
+//! use coldbolt::kube::cluster::Cluster;
+//! use coldbolt::kube::extract::{Chosen, ExtractOptions, Extraction, Outcome};
+//! use coldbolt::kube::yaml;
+//! use coldbolt::store::{Store, StoreOptions};
+//! use coldbolt::words::monitor::Quiet;
+//!
+//! # fn main() -> coldbolt::Result<()> {
+//! // Or the path of a file.
+//! let file = Source::from_bytes("snapshot.db", snapshot());
+//! let store = Store::open(file, &StoreOptions::default(), &Quiet)?;
+//! let cluster = Cluster::open(store.at(None)?, None)?;
+//! let choices = [Chosen { namespace: Some("every-kind".to_owned()), ..Chosen::default() }];
+//! let options = ExtractOptions { apply_ready: true, ..ExtractOptions::default() };
+//! let extraction = Extraction::prepare(&cluster, &choices, &options)?;
+//!
+//! // What `kubectl apply -f -` takes, in the order that it needs.
+//! let mut stream = String::new();
+//! for phase in 0..Extraction::phases() {
+//!     extraction.each(Some(phase), &mut |extracted, outcome| {
+//!         match outcome {
+//!             Outcome::Object(object, _removed) => {
+//!                 stream += "---\n";
+//!                 stream += &yaml::document(&object.json);
+//!             }
+//!             Outcome::LeftOut(_, reason) => println!("{}: {reason}", extracted.label),
+//!             Outcome::UnknownKind(_) => println!("{}: of no known kind", extracted.label),
+//!             Outcome::NoObject(why) => println!("{}: {why}", extracted.label),
+//!         }
+//!         ControlFlow::Continue(())
+//!     })?;
+//! }
+//! assert!(stream.starts_with("---\napiVersion: v1\nkind: Namespace\n"));
+//! # Ok(())
+//! # }
+//! # fn snapshot() -> Vec<u8> {
+//! #     let packed = std::fs::File::open("fixtures/kube/plain-1.37/snapshot.db.gz").unwrap();
+//! #     let mut bytes = Vec::new();
+//! #     std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(packed), &mut bytes).unwrap();
+//! #     bytes
+//! # }
+//! ```
 
 mod leave;
 mod needs;
@@ -25,7 +71,7 @@ use self::place::phase;
 pub use self::rules::Removal;
 use super::cluster::{Cluster, Scope, StoredObject};
 use super::decode::{NoObject, Object};
-use super::key::ObjectKey;
+use super::key::{KeyKind, ObjectKey};
 use super::resource::Resource;
 use super::selector::LabelSelector;
 use super::type_meta::qualified;
@@ -174,6 +220,25 @@ impl<'x> Extraction<'x> {
             let outcome = self.outcome(&stored, &key, needed_by.is_some());
             let Some(outcome) = outcome else { return ControlFlow::Continue(()) };
             take(&Extracted { label: outcome.label(&key), stored: &stored, key, needed_by }, outcome)
+        })
+    }
+
+    /// Hands out what lies among the objects and is none by its key, if everything is chosen; whether the API server
+    /// keeps it for itself.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`](crate::Error::Damaged) when pages cannot be read.
+    pub fn each_other(&self, take: &mut dyn FnMut(&StoredObject, bool) -> ControlFlow<()>) -> Result<()> {
+        if !self.choices.contains(&Chosen::default()) || self.options.selector != LabelSelector::default() {
+            return Ok(());
+        }
+        let scope = Scope { deleted: self.options.deleted, ..Scope::default() };
+        self.cluster.each_of(&scope, &|key| key.object().is_none(), &mut |stored| {
+            if stored.deleted.is_some() != self.options.deleted {
+                return ControlFlow::Continue(());
+            }
+            let own = matches!(self.cluster.key(&stored.kv.key), KeyKind::Bookkeeping(_));
+            take(&stored, own)
         })
     }
 

@@ -10,8 +10,9 @@ use crate::codec::to_u64;
 /// Ranges within ranges. Go has no bound.
 const MAX_RANGES: usize = 64;
 
-/// Steps that any template may take, and how many more for each value of the object.
-const STEPS: u64 = 1_000_000;
+/// Steps that any template may take, or a path for a cell of a table, and how many more for each value of the object.
+pub(super) const STEPS: u64 = 1_000_000;
+pub(super) const STEPS_FOR_A_CELL: u64 = 10_000;
 const STEPS_EACH: u64 = 64;
 
 /// As much of a value as an error shows.
@@ -57,8 +58,8 @@ pub(super) struct Evaluation<'j> {
 }
 
 impl<'j> Evaluation<'j> {
-    pub(super) fn new(nodes: &'j [Node], allow_missing: bool, object: &Value) -> Evaluation<'j> {
-        let steps = STEPS.saturating_add(size(object).saturating_mul(STEPS_EACH));
+    pub(super) fn new(nodes: &'j [Node], allow_missing: bool, object: &Value, steps: u64) -> Evaluation<'j> {
+        let steps = steps.saturating_add(size(object).saturating_mul(STEPS_EACH));
         Evaluation { nodes, allow_missing, begins: 0, ranges: 0, ends: 0, last_end: None, steps }
     }
 

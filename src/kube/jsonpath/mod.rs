@@ -79,7 +79,14 @@ impl JsonPath {
     /// # Errors
     /// Why the object is none for this template.
     pub fn find<'j>(&'j self, object: &'j Value) -> Result<Vec<Vec<Found<'j>>>, JsonPathError> {
-        Evaluation::new(&self.nodes, !self.missing_is_error, object).run(Found::Json(object))
+        Evaluation::new(&self.nodes, !self.missing_is_error, object, eval::STEPS).run(Found::Json(object))
+    }
+
+    /// The first that the first piece of the template finds; `None` if that is nothing, or the object is none for this
+    /// template. There are many columns and many objects, so it may take few steps.
+    pub(super) fn first<'j>(&'j self, object: &'j Value) -> Option<Found<'j>> {
+        let evaluation = Evaluation::new(&self.nodes, !self.missing_is_error, object, eval::STEPS_FOR_A_CELL);
+        evaluation.run(Found::Json(object)).ok()?.first()?.first().copied()
     }
 
     /// Writes what is found.

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::columns::{AGE, Around, Column, column, wide};
-use super::values::{Json, NONE, UNKNOWN, UNSET, at, human, list, number, or, since, text, text_in, time};
+use super::values::{
+    Json, NONE, UNKNOWN, UNSET, at, condition, human, labels, list, list_in, number, or, since, text,
+    text_in, time,
+};
 
 pub(super) fn of_kind(group: &str, kind: &str) -> Option<&'static [Column]> {
     Some(match (group, kind) {
@@ -15,17 +18,24 @@ pub(super) fn of_kind(group: &str, kind: &str) -> Option<&'static [Column]> {
         ("flowcontrol.apiserver.k8s.io", "FlowSchema") => FLOW_SCHEMAS,
         ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration") => PRIORITY_LEVELS,
         ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy") => POLICIES,
-        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding") => POLICY_BINDINGS,
+        ("admissionregistration.k8s.io", "MutatingAdmissionPolicy") => MUTATING_POLICIES,
+        (
+            "admissionregistration.k8s.io",
+            "ValidatingAdmissionPolicyBinding" | "MutatingAdmissionPolicyBinding",
+        ) => POLICY_BINDINGS,
         ("certificates.k8s.io", "CertificateSigningRequest") => SIGNING_REQUESTS,
+        ("certificates.k8s.io", "ClusterTrustBundle") => TRUST_BUNDLES,
+        ("certificates.k8s.io", "PodCertificateRequest") => POD_CERTIFICATES,
         ("resource.k8s.io", "ResourceClaim") => CLAIMS,
         ("resource.k8s.io", "ResourceSlice") => SLICES,
+        ("resource.k8s.io", "DeviceTaintRule") => TAINTS,
         _ => return None,
     })
 }
 
 /// The name is behind them, in the wide table only.
 const EVENTS: &[Column] = &[
-    column("LAST SEEN", |json, around| match at(json, "series").filter(|series| !series.is_null()) {
+    column("LAST SEEN", |json, around| match at(json, "series") {
         Some(series) => since(text_in(series, "lastObservedTime").parse().ok(), around.now),
         None => match time(json, "lastTimestamp") {
             Some(last) => since(Some(last), around.now),
@@ -49,7 +59,7 @@ const EVENTS: &[Column] = &[
     }),
     column("MESSAGE", |json, _| text(json, "message").trim().to_owned()),
     wide("FIRST SEEN", first_seen),
-    wide("COUNT", |json, _| match at(json, "series").filter(|series| !series.is_null()) {
+    wide("COUNT", |json, _| match at(json, "series") {
         Some(series) => series.get("count").and_then(Value::as_i64).unwrap_or_default().to_string(),
         None => number(json, "count").max(1).to_string(),
     }),
@@ -75,9 +85,7 @@ const FLOW_SCHEMAS: &[Column] = &[
     column("DISTINGUISHERMETHOD", |json, _| or(text(json, "spec.distinguisherMethod.type"), NONE)),
     AGE,
     column("MISSINGPL", |json, _| {
-        let dangling =
-            list(json, "status.conditions").iter().find(|found| text_in(found, "type") == "Dangling");
-        or(dangling.map_or("", |found| text_in(found, "status")), "?")
+        or(condition(json, "Dangling").map_or("", |found| text_in(found, "status")), "?")
     }),
 ];
 
@@ -94,22 +102,25 @@ const PRIORITY_LEVELS: &[Column] = &[
     AGE,
 ];
 
-const POLICIES: &[Column] = &[
-    column("VALIDATIONS", |json, _| list(json, "spec.validations").len().to_string()),
-    column("PARAMKIND", |json, _| match at(json, "spec.paramKind").filter(|kind| !kind.is_null()) {
-        Some(kind) => format!("{}/{}", text_in(kind, "apiVersion"), text_in(kind, "kind")),
-        None => UNSET.to_owned(),
-    }),
-    AGE,
-];
+const PARAM_KIND: Column = column("PARAMKIND", |json, _| match at(json, "spec.paramKind") {
+    Some(kind) => format!("{}/{}", text_in(kind, "apiVersion"), text_in(kind, "kind")),
+    None => UNSET.to_owned(),
+});
+
+const POLICIES: &[Column] =
+    &[column("VALIDATIONS", |json, _| list(json, "spec.validations").len().to_string()), PARAM_KIND, AGE];
+
+const MUTATING_POLICIES: &[Column] =
+    &[column("MUTATIONS", |json, _| list(json, "spec.mutations").len().to_string()), PARAM_KIND, AGE];
 
 const POLICY_BINDINGS: &[Column] = &[
     column("POLICYNAME", |json, _| text(json, "spec.policyName").to_owned()),
-    column("PARAMREF", |json, _| match at(json, "spec.paramRef").filter(|reference| !reference.is_null()) {
-        Some(reference) => {
-            format!("{}/{}", or(text_in(reference, "namespace"), "*"), or(text_in(reference, "name"), "*"))
+    column("PARAMREF", |json, _| {
+        match (text(json, "spec.paramRef.name"), at(json, "spec.paramRef.selector")) {
+            ("", None) => UNSET.to_owned(),
+            ("", Some(selector)) => go_text(selector),
+            (name, _) => format!("{}/{name}", or(text(json, "spec.paramRef.namespace"), "*")),
         }
-        None => UNSET.to_owned(),
     }),
     AGE,
 ];
@@ -132,6 +143,22 @@ const SIGNING_REQUESTS: &[Column] = &[
     }),
 ];
 
+const TRUST_BUNDLES: &[Column] = &[column("SIGNERNAME", |json, _| or(text(json, "spec.signerName"), NONE))];
+
+const POD_CERTIFICATES: &[Column] = &[
+    column("PODNAME", |json, _| text(json, "spec.podName").to_owned()),
+    column("SERVICEACCOUNTNAME", |json, _| text(json, "spec.serviceAccountName").to_owned()),
+    column("NODENAME", |json, _| text(json, "spec.nodeName").to_owned()),
+    column("SIGNERNAME", |json, _| text(json, "spec.signerName").to_owned()),
+    // Whether a condition is true is not asked: none of these is ever false.
+    column("STATE", |json, _| {
+        let mut states = list(json, "status.conditions").iter().rev().map(|found| text_in(found, "type"));
+        let decided = states.find(|state| matches!(*state, "Issued" | "Denied" | "Failed"));
+        decided.unwrap_or("Pending").to_owned()
+    }),
+    column("UNVERIFIEDUSERANNOTATIONS", |json, _| labels(at(json, "spec.unverifiedUserAnnotations"))),
+];
+
 const CLAIMS: &[Column] = &[
     column("STATE", |json, _| {
         let deleted = at(json, "metadata.deletionTimestamp").map(|_| "deleted");
@@ -152,6 +179,39 @@ const SLICES: &[Column] = &[
     column("POOL", |json, _| text(json, "spec.pool.name").to_owned()),
     AGE,
 ];
+
+const TAINTS: &[Column] = &[
+    column("KEY", |json, _| text(json, "spec.taint.key").to_owned()),
+    column("VALUE", |json, _| text(json, "spec.taint.value").to_owned()),
+    column("EFFECT", |json, _| text(json, "spec.taint.effect").to_owned()),
+    column("TIMEADDED", |json, around| match time(json, "spec.taint.timeAdded") {
+        Some(added) => since(Some(added), around.now),
+        None => String::new(),
+    }),
+    AGE,
+];
+
+/// A label selector as Go writes one of which nobody said how it is to be written.
+fn go_text(selector: &Value) -> String {
+    let mut labels: Vec<String> = match selector.get("matchLabels") {
+        Some(Value::Object(map)) => {
+            map.iter().map(|(key, value)| format!("{key}: {},", value.as_str().unwrap_or_default())).collect()
+        }
+        _ => Vec::new(),
+    };
+    labels.sort();
+    let expression = |found: &Value| {
+        let values: Vec<_> = list_in(found, "values").iter().filter_map(Value::as_str).collect();
+        let (key, operator) = (text_in(found, "key"), text_in(found, "operator"));
+        format!("LabelSelectorRequirement{{Key:{key},Operator:{operator},Values:[{}],}},", values.join(" "))
+    };
+    let expressions: String = list_in(selector, "matchExpressions").iter().map(expression).collect();
+    format!(
+        "&LabelSelector{{MatchLabels:map[string]string{{{}}},MatchExpressions:[]LabelSelectorRequirement{{{}}},}}",
+        labels.concat(),
+        expressions
+    )
+}
 
 fn first_seen(json: &Json, around: Around) -> String {
     since(time(json, "firstTimestamp").or_else(|| time(json, "eventTime")), around.now)

@@ -5,19 +5,22 @@
 
 mod columns;
 mod control;
+mod lifecycle;
 mod network;
 mod others;
-mod path;
+mod printer;
 mod storage;
 mod values;
 mod workloads;
+
+use std::cmp::Reverse;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use self::columns::{AGE, Around, Column};
+pub use self::printer::PrinterColumn;
 use super::decode::Object;
-use super::json::{self, Layout};
 
 /// What a line has beside the object's own columns.
 #[derive(Debug, Clone)]
@@ -28,55 +31,10 @@ pub struct Line {
     pub name: String,
     /// When the object was deleted.
     pub deleted: Option<i64>,
+    /// Whether it is one of a list, and not asked for by its name: of a list, kubectl tells which is the default.
+    pub listed: bool,
     /// What ages are counted to.
     pub now: Timestamp,
-}
-
-/// A column of a custom resource, as its definition has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PrinterColumn {
-    name: String,
-    path: String,
-    is_date: bool,
-    wide: bool,
-}
-
-impl PrinterColumn {
-    /// Those of one version in a definition as it is served; a version that has none shows the age.
-    #[must_use]
-    pub fn of_version(version: &Value) -> Vec<PrinterColumn> {
-        let text = |column: &Value, name: &str| {
-            column.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
-        };
-        let columns = version.get("additionalPrinterColumns").and_then(Value::as_array);
-        let column = |column: &Value| PrinterColumn {
-            name: text(column, "name").to_uppercase(),
-            path: text(column, "jsonPath"),
-            is_date: text(column, "type") == "date",
-            wide: column.get("priority").and_then(Value::as_i64).unwrap_or_default() != 0,
-        };
-        match columns {
-            Some(columns) if !columns.is_empty() => columns.iter().map(column).collect(),
-            _ => vec![PrinterColumn {
-                name: "AGE".to_owned(),
-                path: ".metadata.creationTimestamp".to_owned(),
-                is_date: true,
-                wide: false,
-            }],
-        }
-    }
-
-    fn cell(&self, object: &Value, now: Timestamp) -> String {
-        match path::find(object, &self.path) {
-            None | Some(Value::Null) => String::new(),
-            Some(Value::String(text)) if self.is_date => match text.parse() {
-                Ok(then) => values::since(Some(then), now),
-                Err(_) => "<invalid>".to_owned(),
-            },
-            Some(Value::String(text)) => text.clone(),
-            Some(other) => json::text(other, Layout::LINE),
-        }
-    }
 }
 
 /// Lines of objects of one kind, or of several that then have only their names and ages.
@@ -129,6 +87,8 @@ struct Row {
     note: Option<String>,
     /// Rows are in this order, those with the same as they came.
     order: i64,
+    /// When what says that it is the default was created, and its name.
+    default: Option<(Option<Timestamp>, Reverse<String>)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,10 +129,9 @@ impl Table {
         let columns = of_kind(object.group(), &object.kind);
         let around = Around { now: line.now };
         let cells = columns.iter().map(|column| (column.value)(&object.json, around)).collect();
-        let name = match object.is_default() {
-            true => format!("{} (default)", line.name),
-            false => line.name,
-        };
+        let created = || values::time(&object.json, "metadata.creationTimestamp");
+        let default = (line.listed && line.deleted.is_none() && object.is_default())
+            .then(|| (created(), Reverse(line.name.clone())));
         // The only kind that kubectl lists in an order of its own.
         let order = match &*object.kind {
             "FlowSchema" => values::number(&object.json, "spec.matchingPrecedence"),
@@ -180,8 +139,8 @@ impl Table {
         };
         let heads = columns.iter().map(|column| (column.name, column.wide));
         let labels = self.labels.cells(object);
-        let cells = self.head(Line { name, ..line }, &heads.collect::<Vec<_>>(), cells, labels);
-        self.rows.push(Row { cells, note: None, order });
+        let cells = self.head(line, &heads.collect::<Vec<_>>(), cells, labels);
+        self.rows.push(Row { cells, note: None, order, default });
     }
 
     /// Adds a custom resource, with the columns that its definition gives it.
@@ -191,14 +150,14 @@ impl Table {
         let heads: Vec<_> = columns.iter().map(|column| (&*column.name, column.wide)).collect();
         let labels = self.labels.cells(object);
         let cells = self.head(line, &heads, cells, labels);
-        self.rows.push(Row { cells, note: None, order: 0 });
+        self.rows.push(Row { cells, note: None, order: 0, default: None });
     }
 
     /// Adds what is no object that can be read, but would be of that kind, with the reason behind its name.
     pub fn unreadable(&mut self, line: Line, group: &str, kind: &str, why: &str) {
         let heads: Vec<_> = of_kind(group, kind).iter().map(|column| (column.name, column.wide)).collect();
         let cells = self.head(line, &heads, Vec::new(), Vec::new());
-        self.rows.push(Row { cells, note: Some(why.to_owned()), order: 0 });
+        self.rows.push(Row { cells, note: Some(why.to_owned()), order: 0, default: None });
     }
 
     /// The cells of a row, and the header that is theirs.
@@ -242,10 +201,22 @@ impl Table {
         row
     }
 
+    /// Of several that say that they are the default, the newest is, and of those that are as new the first by name
+    /// (`getEffectiveDefaultStorageClass`).
+    fn mark_default(&mut self) {
+        let at = self.header.iter().position(|head| head.name == "NAME");
+        let says = self.rows.iter_mut().filter(|row| row.default.is_some());
+        let newest = says.max_by(|a, b| a.default.cmp(&b.default));
+        if let Some(name) = at.zip(newest).and_then(|(at, row)| row.cells.get_mut(at)) {
+            name.push_str(" (default)");
+        }
+    }
+
     /// The lines, each with its end.
     #[must_use]
     pub fn text(&mut self, wide: bool, with_header: bool) -> String {
         self.rows.sort_by_key(|row| row.order);
+        self.mark_default();
         let visible = |at: usize| self.header.get(at).is_none_or(|head| wide || !head.wide);
         let only = |cells: &[String]| -> Vec<String> {
             cells.iter().enumerate().filter(|(at, _)| visible(*at)).map(|(_, cell)| one_line(cell)).collect()
@@ -284,7 +255,14 @@ impl Table {
 /// The columns of a kind, behind its name.
 fn of_kind(group: &str, kind: &str) -> &'static [Column] {
     const ONLY_AGE: &[Column] = &[AGE];
-    let found = [workloads::of_kind, network::of_kind, storage::of_kind, control::of_kind, others::of_kind];
+    let found = [
+        workloads::of_kind,
+        network::of_kind,
+        storage::of_kind,
+        control::of_kind,
+        lifecycle::of_kind,
+        others::of_kind,
+    ];
     found.iter().find_map(|of_kind| of_kind(group, kind)).unwrap_or(ONLY_AGE)
 }
 
@@ -302,7 +280,7 @@ mod tests {
 
     fn line(name: &str) -> Line {
         let now = "2026-01-01T00:02:00Z".parse().unwrap();
-        Line { namespace: Some("ns".to_owned()), name: name.to_owned(), deleted: None, now }
+        Line { namespace: Some("ns".to_owned()), name: name.to_owned(), deleted: None, listed: true, now }
     }
 
     fn secret(message: &str) -> Object {

@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::super::type_meta::qualified;
 use super::columns::{AGE, Around, Column, column, wide};
-use super::values::{Json, NONE, UNSET, at, labels, list, list_in, or, selector, text, text_in};
+use super::values::{
+    Json, NONE, UNSET, at, at_most_three, labels, list, list_in, or, selector, text, text_in,
+};
 
 pub(super) fn of_kind(group: &str, kind: &str) -> Option<&'static [Column]> {
     Some(match (group, kind) {
@@ -15,6 +18,8 @@ pub(super) fn of_kind(group: &str, kind: &str) -> Option<&'static [Column]> {
         ("networking.k8s.io" | "extensions", "Ingress") => INGRESSES,
         ("networking.k8s.io", "IngressClass") => INGRESS_CLASSES,
         ("networking.k8s.io" | "extensions", "NetworkPolicy") => NETWORK_POLICIES,
+        ("networking.k8s.io", "ServiceCIDR") => SERVICE_CIDRS,
+        ("networking.k8s.io", "IPAddress") => IP_ADDRESSES,
         _ => return None,
     })
 }
@@ -78,6 +83,25 @@ const INGRESS_CLASSES: &[Column] = &[
 const NETWORK_POLICIES: &[Column] =
     &[column("POD-SELECTOR", |json, _| selector(at(json, "spec.podSelector"))), AGE];
 
+const SERVICE_CIDRS: &[Column] = &[
+    column("CIDRS", |json, _| {
+        let cidrs: Vec<_> = list(json, "spec.cidrs").iter().filter_map(Value::as_str).collect();
+        cidrs.join(",")
+    }),
+    AGE,
+];
+
+/// kubectl has the age, and no column for it.
+const IP_ADDRESSES: &[Column] = &[column("PARENTREF", |json, _| {
+    let Some(parent) = at(json, "spec.parentRef") else { return NONE.to_owned() };
+    let kind = qualified(text_in(parent, "resource"), text_in(parent, "group")).to_lowercase();
+    let places = [&kind, text_in(parent, "namespace"), text_in(parent, "name")];
+    // Its name stands there even if it is empty.
+    let place = |(at, place): (usize, &&str)| at != 1 || !place.is_empty();
+    let places = places.iter().enumerate().filter(|found| place(*found)).map(|(_, place)| *place);
+    places.collect::<Vec<_>>().join("/")
+})];
+
 fn port(port: &Value) -> String {
     let number = |name| port.get(name).and_then(Value::as_i64).unwrap_or_default();
     match number("nodePort") {
@@ -127,13 +151,4 @@ fn endpoints(json: &Json) -> String {
             .collect::<Vec<_>>()
     });
     at_most_three(all, NONE)
-}
-
-/// The first three, and how many more there are.
-fn at_most_three(all: impl Iterator<Item = String>, none: &str) -> String {
-    let all: Vec<String> = all.collect();
-    match all.split_at_checked(3) {
-        Some((shown, more)) if !more.is_empty() => format!("{} + {} more...", shown.join(","), more.len()),
-        _ => or(&all.join(","), none),
-    }
 }

@@ -2,8 +2,12 @@
 
 use serde_json::Value;
 
+use super::super::type_meta::qualified;
 use super::columns::{AGE, CREATED_AT, Column, column, wide};
-use super::values::{Json, NONE, UNKNOWN, at, entries, list, number, or, text, text_in};
+use super::values::{
+    Json, NONE, UNKNOWN, UNSET, at, at_most_three, condition, entries, is_true, list, number, or, text,
+    text_in,
+};
 
 pub(super) fn of_kind(group: &str, kind: &str) -> Option<&'static [Column]> {
     Some(match (group, kind) {
@@ -11,7 +15,10 @@ pub(super) fn of_kind(group: &str, kind: &str) -> Option<&'static [Column]> {
         ("", "Secret") => SECRETS,
         ("", "Namespace") => NAMESPACES,
         ("", "Node") => NODES,
-        ("", "LimitRange") | ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => CREATED,
+        ("", "LimitRange")
+        | ("rbac.authorization.k8s.io", "Role" | "ClusterRole")
+        // It has columns of its own in Go, and the server does not ask for them.
+        | ("storage.k8s.io", "CSIStorageCapacity") => CREATED,
         ("apiextensions.k8s.io", "CustomResourceDefinition") => DEFINITIONS,
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => BINDINGS,
         ("policy", "PodDisruptionBudget") => BUDGETS,
@@ -23,6 +30,9 @@ pub(super) fn of_kind(group: &str, kind: &str) -> Option<&'static [Column]> {
             "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration",
         ) => WEBHOOKS,
         ("apiregistration.k8s.io", "APIService") => API_SERVICES,
+        ("coordination.k8s.io", "LeaseCandidate") => LEASE_CANDIDATES,
+        ("internal.apiserver.k8s.io", "StorageVersion") => STORAGE_VERSIONS,
+        ("storagemigration.k8s.io", "StorageVersionMigration") => MIGRATIONS,
         _ => return None,
     })
 }
@@ -86,6 +96,39 @@ const RUNTIME_CLASSES: &[Column] = &[column("HANDLER", |json, _| text(json, "han
 
 const LEASES: &[Column] = &[column("HOLDER", |json, _| text(json, "spec.holderIdentity").to_owned()), AGE];
 
+const LEASE_CANDIDATES: &[Column] = &[
+    column("LEASENAME", |json, _| text(json, "spec.leaseName").to_owned()),
+    column("BINARYVERSION", |json, _| text(json, "spec.binaryVersion").to_owned()),
+    column("EMULATIONVERSION", |json, _| text(json, "spec.emulationVersion").to_owned()),
+    AGE,
+];
+
+const STORAGE_VERSIONS: &[Column] = &[
+    column("COMMONENCODINGVERSION", |json, _| {
+        let common = at(json, "status.commonEncodingVersion").and_then(Value::as_str);
+        common.unwrap_or(UNSET).to_owned()
+    }),
+    column("STORAGEVERSIONS", |json, _| {
+        let version =
+            |of: &Value| format!("{}={}", text_in(of, "apiServerID"), text_in(of, "encodingVersion"));
+        at_most_three(list(json, "status.storageVersions").iter().map(version), UNSET)
+    }),
+    AGE,
+];
+
+const MIGRATIONS: &[Column] = &[
+    column("RESOURCE", |json, _| {
+        qualified(text(json, "spec.resource.resource"), text(json, "spec.resource.group"))
+    }),
+    // Of several that are true the last.
+    column("STATUS", |json, _| {
+        let conditions = list(json, "status.conditions").iter().rev();
+        let mut states = conditions.filter(|found| text_in(found, "status") == "True");
+        let known = |found: &&str| matches!(*found, "Running" | "Failed" | "Succeeded");
+        states.find_map(|found| Some(text_in(found, "type")).filter(known)).unwrap_or("Unknown").to_owned()
+    }),
+];
+
 const WEBHOOKS: &[Column] = &[column("WEBHOOKS", |json, _| entries(json, "webhooks").to_string()), AGE];
 
 const DEFINITIONS: &[Column] = &[
@@ -104,25 +147,18 @@ const DEFINITIONS: &[Column] = &[
         let names = list(json, "spec.names.shortNames").iter().filter_map(Value::as_str);
         names.collect::<Vec<_>>().join(",")
     }),
-    wide("ESTABLISHED", |json, _| {
-        let established = |condition: &&Value| text_in(condition, "type") == "Established";
-        let found = list(json, "status.conditions").iter().find(established);
-        found.is_some_and(|condition| text_in(condition, "status") == "True").to_string()
-    }),
+    wide("ESTABLISHED", |json, _| is_true(json, "Established").to_string()),
 ];
 
 const API_SERVICES: &[Column] = &[
-    column("SERVICE", |json, _| match at(json, "spec.service").filter(|service| !service.is_null()) {
+    column("SERVICE", |json, _| match at(json, "spec.service") {
         Some(service) => format!("{}/{}", text_in(service, "namespace"), text_in(service, "name")),
         None => "Local".to_owned(),
     }),
-    column("AVAILABLE", |json, _| {
-        let available = |condition: &&Value| text_in(condition, "type") == "Available";
-        match list(json, "status.conditions").iter().find(available) {
-            Some(found) if text_in(found, "status") == "True" => "True".to_owned(),
-            Some(found) => format!("{} ({})", text_in(found, "status"), text_in(found, "reason")),
-            None => UNKNOWN.to_owned(),
-        }
+    column("AVAILABLE", |json, _| match condition(json, "Available") {
+        Some(found) if text_in(found, "status") == "True" => "True".to_owned(),
+        Some(found) => format!("{} ({})", text_in(found, "status"), text_in(found, "reason")),
+        None => UNKNOWN.to_owned(),
     }),
     AGE,
 ];
@@ -136,9 +172,7 @@ fn number_or_text(json: &Json, path: &str) -> String {
 }
 
 fn node_status(json: &Json) -> String {
-    let ready =
-        list(json, "status.conditions").iter().find(|condition| text_in(condition, "type") == "Ready");
-    let mut status = match ready {
+    let mut status = match condition(json, "Ready") {
         Some(ready) if text_in(ready, "status") == "True" => "Ready",
         Some(_) => "NotReady",
         None => "Unknown",

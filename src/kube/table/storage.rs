@@ -13,6 +13,7 @@ pub(super) fn of_kind(group: &str, kind: &str) -> Option<&'static [Column]> {
         ("storage.k8s.io", "CSIDriver") => DRIVERS,
         ("storage.k8s.io", "CSINode") => NODES,
         ("storage.k8s.io", "VolumeAttachment") => ATTACHMENTS,
+        ("storage.k8s.io", "VolumeAttributesClass") => ATTRIBUTES_CLASSES,
         _ => return None,
     })
 }
@@ -85,6 +86,9 @@ const ATTACHMENTS: &[Column] = &[
     column("ATTACHED", |json, _| is(json, "status.attached", false)),
     AGE,
 ];
+
+const ATTRIBUTES_CLASSES: &[Column] =
+    &[column("DRIVERNAME", |json, _| text(json, "driverName").to_owned()), AGE];
 
 fn is(json: &Json, path: &str, unset: bool) -> String {
     at(json, path).and_then(Value::as_bool).unwrap_or(unset).to_string()

@@ -10,11 +10,11 @@ pub(super) const NONE: &str = "<none>";
 pub(super) const UNSET: &str = "<unset>";
 pub(super) const UNKNOWN: &str = "<unknown>";
 
-/// The value at a path, as `spec.type`.
+/// The value at a path, as `spec.type`; `null` is none.
 pub(super) fn at<'j>(json: &'j Json, path: &str) -> Option<&'j Value> {
     let mut steps = path.split('.');
     let first = json.get(steps.next()?)?;
-    steps.try_fold(first, |value, step| value.get(step))
+    steps.try_fold(first, |value, step| value.get(step)).filter(|value| !value.is_null())
 }
 
 /// The text at a path; empty if there is none.
@@ -49,6 +49,16 @@ pub(super) fn entries(json: &Json, path: &str) -> usize {
         Some(Value::Array(items)) => items.len(),
         _ => 0,
     }
+}
+
+/// Of the conditions in its status, the one of that type.
+pub(super) fn condition<'j>(json: &'j Json, kind: &str) -> Option<&'j Value> {
+    list(json, "status.conditions").iter().find(|condition| text_in(condition, "type") == kind)
+}
+
+/// Whether it is there, and true.
+pub(super) fn is_true(json: &Json, kind: &str) -> bool {
+    condition(json, kind).is_some_and(|condition| text_in(condition, "status") == "True")
 }
 
 /// A text, or what stands for none.
@@ -90,6 +100,15 @@ pub(super) fn selector(selector: Option<&Value>) -> String {
     parts.sort_by(|a, b| a.0.cmp(&b.0));
     let parts: Vec<_> = parts.into_iter().map(|(_, text)| text).collect();
     or(&parts.join(","), NONE)
+}
+
+/// The first three, and how many more there are.
+pub(super) fn at_most_three(all: impl Iterator<Item = String>, none: &str) -> String {
+    let all: Vec<String> = all.collect();
+    match all.split_at_checked(3) {
+        Some((shown, more)) if !more.is_empty() => format!("{} + {} more...", shown.join(","), more.len()),
+        _ => or(&all.join(","), none),
+    }
 }
 
 /// The time at a path.

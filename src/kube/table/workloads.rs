@@ -6,7 +6,8 @@ use serde_json::Value;
 use super::super::type_meta::{group_of, qualified};
 use super::columns::{AGE, Around, Column, column, wide};
 use super::values::{
-    Json, NONE, UNSET, at, entries, human, labels, list, number, or, selector, since, text, text_in, time,
+    Json, NONE, UNSET, at, condition, entries, human, is_true, labels, list, number, or, selector, since,
+    text, text_in, time,
 };
 
 pub(super) fn of_kind(group: &str, kind: &str) -> Option<&'static [Column]> {
@@ -21,6 +22,8 @@ pub(super) fn of_kind(group: &str, kind: &str) -> Option<&'static [Column]> {
         ("apps", "ControllerRevision") => CONTROLLER_REVISIONS,
         ("batch", "Job") => JOBS,
         ("batch", "CronJob") => CRON_JOBS,
+        ("scheduling.k8s.io", "PodGroup") => POD_GROUPS,
+        ("scheduling.k8s.io", "CompositePodGroup") => COMPOSITE_POD_GROUPS,
         _ => return None,
     })
 }
@@ -131,6 +134,29 @@ const CONTROLLER_REVISIONS: &[Column] = &[
     AGE,
 ];
 
+const POLICY: Column = column("POLICY", |json, _| match at(json, "spec.schedulingPolicy.gang") {
+    Some(_) => "Gang".to_owned(),
+    None => "Basic".to_owned(),
+});
+const WORKLOAD: Column = column("WORKLOAD", |json, _| match at(json, "spec.workloadRef") {
+    Some(workload) => text_in(workload, "workloadName").to_owned(),
+    None => NONE.to_owned(),
+});
+
+const POD_GROUPS: &[Column] = &[
+    POLICY,
+    WORKLOAD,
+    column("STATUS", |json, _| match condition(json, "DisruptionTarget") {
+        Some(target) => text_in(target, "reason").to_owned(),
+        None if is_true(json, "PodGroupInitiallyScheduled") => "Scheduled".to_owned(),
+        None if condition(json, "PodGroupInitiallyScheduled").is_some() => "Unschedulable".to_owned(),
+        None => "Pending".to_owned(),
+    }),
+    AGE,
+];
+
+const COMPOSITE_POD_GROUPS: &[Column] = &[POLICY, WORKLOAD, AGE];
+
 /// `statefulset.apps/web`.
 fn owner(owner: &Value) -> String {
     let kind = qualified(&text_in(owner, "kind").to_lowercase(), group_of(text_in(owner, "apiVersion")));
@@ -144,14 +170,6 @@ fn ready_of(json: &Json) -> String {
 fn containers(json: &Json, spec: &str, name: &str) -> String {
     let all: Vec<&str> = list(json, &format!("{spec}.containers")).iter().map(|c| text_in(c, name)).collect();
     all.join(",")
-}
-
-fn condition<'j>(json: &'j Json, kind: &str) -> Option<&'j Value> {
-    list(json, "status.conditions").iter().find(|condition| text_in(condition, "type") == kind)
-}
-
-fn is_true(json: &Json, kind: &str) -> bool {
-    condition(json, kind).is_some_and(|condition| text_in(condition, "status") == "True")
 }
 
 fn job_status(json: &Json) -> &'static str {

@@ -111,18 +111,28 @@ impl Emitter {
         self.indented(0, true, |emitter| {
             for (name, value) in fields {
                 emitter.write_indent();
-                if name.len() <= SIMPLE_KEY && !name.chars().any(is_break) {
-                    emitter.text(name, Place::SimpleKey);
+                let breaks = name.chars().any(|c| is_break(c) && c != NEXT_LINE);
+                if name.len() <= SIMPLE_KEY && !breaks {
+                    emitter.name(name, Place::SimpleKey);
                     emitter.indicator(":", false, false, false);
                 } else {
                     emitter.indicator("?", true, false, true);
-                    emitter.text(name, Place::InMapping);
+                    emitter.name(name, Place::InMapping);
                     emitter.write_indent();
                     emitter.indicator(":", true, false, true);
                 }
                 emitter.node(value, Place::InMapping);
             }
         });
+    }
+
+    /// kubectl refuses a name with a break of the line that JSON does not escape, so that it is escaped here.
+    fn name(&mut self, name: &str, place: Place) {
+        if name.contains(NEXT_LINE) {
+            self.scalar(name, Style::Double, place);
+        } else {
+            self.text(name, place);
+        }
     }
 
     fn text(&mut self, text: &str, place: Place) {

@@ -23,6 +23,7 @@ use crate::etcd::alarm::AlarmType;
 use crate::etcd::facts::AlarmFact;
 use crate::etcd::identity::NewCluster;
 use crate::etcd::schema::Minor;
+use crate::etcd::semver::Semver;
 use crate::etcd::{BucketKey, Facts, Revision, bootstrap};
 use crate::store::keep::Selection;
 use crate::store::rewrite::{self, Edit, write_anew};
@@ -97,7 +98,8 @@ impl Edits {
             ));
             self.put(b"meta", b"storageVersion", keep.map(String::into_bytes));
         }
-        if newer(&facts.cluster_version) {
+        let agreed = facts.cluster_version.as_ref().map(|agreed| Semver::parse(agreed.raw()).ok());
+        if agreed.is_some_and(|agreed| agreed.is_none_or(|agreed| agreed > version.first())) {
             let was = facts.cluster_version.clone().unwrap_or_default();
             self.changes.push(format!("cluster/clusterVersion: {was} becomes {full}"));
             self.put(b"cluster", b"clusterVersion", Some(full.into_bytes()));

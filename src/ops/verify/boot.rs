@@ -6,6 +6,7 @@ use crate::bolt::Db;
 use crate::replay::FoldOptions;
 use crate::replay::boot::fold_directory;
 use crate::replay::fold::Fold;
+use crate::replay::starts::starts;
 use crate::words::error::{At, Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::hint::Note;
@@ -23,14 +24,23 @@ impl Run<'_> {
             return Ok(Ok(String::new()));
         }
         let monitor = Relay::new(self.monitor).without_findings();
-        let folded = Db::open(source)
-            .map_err(|corrupt| Error::damaged(source.path(), corrupt))
-            .and_then(|db| fold_directory(&db, files.log(), FoldOptions::default(), &monitor));
+        let folded =
+            Db::open(source).map_err(|corrupt| Error::damaged(source.path(), corrupt)).and_then(|db| {
+                self.verification.starts = starts(&db, files.log(), &monitor)?;
+                fold_directory(&db, files.log(), FoldOptions::default(), &monitor)
+            });
         match folded {
-            Ok(Fold { report, .. }) => Ok(Ok(match report.last_applied {
-                Some(last) => format!("; applied up to entry {last}, revision {}", report.revision_after),
-                None => String::new(),
-            })),
+            Ok(Fold { report, raft, .. }) => {
+                let own = self.verification.starts.iter().find(|starts| starts.etcd == raft.version.minor);
+                if let Some((etcd, why)) = own.and_then(|own| Some((own.etcd, own.refuses.as_ref()?))) {
+                    let what = format!("etcd {} does not start from it: {why}", etcd.name());
+                    self.found.say(Code::ReplayRefused, &show(files.log().place()), what);
+                }
+                Ok(Ok(match report.last_applied {
+                    Some(last) => format!("; applied up to entry {last}, revision {}", report.revision_after),
+                    None => String::new(),
+                }))
+            }
             Err(Error::Damaged { path, corrupt }) => {
                 let finding = Finding::from_corrupt(&show(&path), *corrupt);
                 self.found.push(Finding { severity: Severity::Damage, ..finding });

@@ -191,6 +191,7 @@ impl<'m> Run<'m> {
             kind: InputKind::default(),
             levels: Vec::new(),
             verdict: Sum::default().verdict(),
+            starts: Vec::new(),
             measured: Measured::default(),
             other_meta: None,
             findings: Vec::new(),

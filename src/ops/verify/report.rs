@@ -13,6 +13,7 @@ use super::targets::PassedOver;
 use super::verdict::{Sum, Verdict};
 use crate::bolt::walk::Visited;
 use crate::ops::inspect::MetaReport;
+use crate::replay::starts::Starts;
 use crate::snap::backup::Trailer;
 use crate::store::digest::{self, Digests, FileDigest};
 use crate::store::scan::Crc;
@@ -304,6 +305,9 @@ pub struct Verification {
     pub levels: Vec<LevelReport>,
     /// The verdict.
     pub verdict: Verdict,
+    /// Of a directory that is whole: which etcd starts from it as it is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub starts: Vec<Starts>,
     /// What was measured.
     pub measured: Measured,
     /// When the meta page in use or its tree is damaged: the other one.

@@ -162,7 +162,7 @@ impl<'w, 'o> Work<'w, 'o> {
         Ok(report.wrote(extracted, place.as_ref(), &object, &removed)?)
     }
 
-    /// Names what was asked for or is needed, and is not there.
+    /// Names what was asked for or is needed, and is not there, and what is no object.
     fn absent(&mut self, extraction: &Extraction<'_>) -> Result<(), Fail> {
         for (n, choice) in self.choices.iter().enumerate() {
             for name in &choice.names {
@@ -175,6 +175,10 @@ impl<'w, 'o> Work<'w, 'o> {
         for (object, by) in extraction.missing() {
             self.report.missing(&object, by)?;
         }
-        Ok(())
+        let mut done = Ok(());
+        extraction.each_other(&mut |stored, own| {
+            keep(&mut done, self.report.no_object(stored, own).map_err(Fail::from))
+        })?;
+        done
     }
 }

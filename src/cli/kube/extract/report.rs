@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use coldbolt::kube::cluster::StoredObject;
 use coldbolt::kube::decode::{NoObject, Object};
 use coldbolt::kube::extract::place::Place;
 use coldbolt::kube::extract::{Extracted, Removal};
@@ -33,6 +34,8 @@ pub struct Report<'o> {
     missing: Names,
     not_found: Vec<String>,
     unknown_fields: Names,
+    bookkeeping: Names,
+    others: Names,
 }
 
 impl Names {
@@ -67,6 +70,8 @@ impl<'o> Report<'o> {
             missing: Names::default(),
             not_found: Vec::new(),
             unknown_fields: Names::default(),
+            bookkeeping: Names::default(),
+            others: Names::default(),
         }
     }
 
@@ -154,6 +159,24 @@ impl<'o> Report<'o> {
         self.item(item.into())
     }
 
+    /// What is no object by its key was passed over.
+    pub fn no_object(&mut self, stored: &StoredObject, own: bool) -> io::Result<()> {
+        let (names, reason) = match own {
+            true => (&mut self.bookkeeping, "the API server keeps it for itself"),
+            false => (&mut self.others, "its key is no object's"),
+        };
+        let key = show_key(&stored.kv.key).into_owned();
+        names.take(|| key.clone());
+        let mut item = Map::new();
+        item.insert("object".to_owned(), key.into());
+        item.insert("outcome".to_owned(), "no-object".into());
+        json_bytes(&mut item, "key", &stored.kv.key);
+        item.insert("revision".to_owned(), stored.kv.mod_revision.into());
+        item.extend(stored.deleted.map(|at| ("deleted_at".to_owned(), at.into())));
+        item.insert("reason".to_owned(), reason.into());
+        self.item(item.into())
+    }
+
     /// Something that is needed is not there.
     pub fn missing(&mut self, object: &str, needed_by: &str) -> io::Result<()> {
         self.missing
@@ -201,6 +224,8 @@ impl<'o> Report<'o> {
         self.unknown_fields
             .say(monitor, "objects have fields that are not known, and not in what was written:");
         self.undecoded.say(monitor, "objects could not be extracted:");
+        self.bookkeeping.say(monitor, "keys are no objects, the API server keeps them for itself:");
+        self.others.say(monitor, "keys are no objects:");
         self.list.map_or(Ok(()), List::end)
     }
 }

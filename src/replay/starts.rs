@@ -1,0 +1,194 @@
+//! Which etcd starts from a directory as it is.
+//!
+//! | What may keep it from that | 3.4, 3.5 | 3.6 | 3.7, 3.8 |
+//! |---|---|---|---|
+//! | the cluster agreed on a newer version | v2 store of the `.snap` | `cluster/clusterVersion` | the same |
+//! | the same, by an entry of the log | each that it takes when it starts | the same | the same |
+//! | a downgrade to another version is under way | 3.5, by `cluster/downgrade` | no | no |
+//! | `meta/storageVersion` is newer | no | yes | the same |
+//! | the member itself is none | v2 store of the `.snap` and the entries after it | `members` and the entries it lacks | the same |
+//! | users' keys in the v2 store of the `.snap` | no | yes | no |
+//! | where its log begins, an entry at which it panics | [`boot`](super::boot) | the same | the same |
+//!
+//! A newer etcd than the one that wrote the files is asked for as little as etcd itself asks; that such a start is
+//! supported is not said. Source: `membership/downgrade.go mustDetectDowngrade` @ v3.4, v3.5, v3.6;
+//! `server/storage/schema/schema.go Validate` @ v3.6, v3.7.
+
+use serde::Serialize;
+
+use super::apply::held::{self, V2};
+use super::apply::{self, Version};
+use super::boot::{self, Start};
+use super::member_log::MemberLog;
+use super::remarks::Remark;
+use crate::bolt::Db;
+use crate::etcd::Facts;
+use crate::etcd::schema::Minor;
+use crate::etcd::semver::Semver;
+use crate::raft::{ConfChange, ConfChangeType};
+use crate::snap::file::user_keys;
+use crate::wal::Read;
+use crate::words::error::{Error, Result};
+use crate::words::ids::{MemberId, RaftIndex};
+use crate::words::monitor::Monitor;
+use crate::words::text::Told;
+
+/// Whether an etcd starts from a directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Starts {
+    /// Which etcd.
+    pub etcd: Minor,
+    /// Why it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refuses: Option<String>,
+}
+
+/// Asks each version, of a database and a log that are whole.
+///
+/// # Errors
+/// [`Error::Damaged`] when the small buckets cannot be read; [`Error::Cancelled`].
+pub fn starts(db: &Db<'_>, log: &MemberLog, monitor: &dyn Monitor) -> Result<Vec<Starts>> {
+    let facts = apply::facts(db).map_err(|corrupt| Error::damaged(db.source().path(), corrupt))?;
+    log.read(monitor)?;
+    let asked = Minor::ALL
+        .into_iter()
+        .map(|etcd| Ok(Starts { etcd, refuses: Asked { facts: &facts, log, etcd }.refuses(monitor)? }));
+    asked.collect()
+}
+
+struct Asked<'a> {
+    facts: &'a Facts,
+    log: &'a MemberLog,
+    etcd: Minor,
+}
+
+impl Asked<'_> {
+    fn refuses(&self, monitor: &dyn Monitor) -> Result<Option<String>> {
+        let remarked = self.log.remarked(monitor)?;
+        let version = Version { minor: self.etcd, patch: None };
+        let start = Start::of(self.facts, self.log, &remarked.0, version);
+        // Who is alone commits all that its log holds.
+        let alone = self.facts.members.len() <= 1;
+        let commit = RaftIndex::new(if alone { u64::MAX } else { remarked.0.summary.commit() });
+        let entries = || remarked.1.0.range(start.index.next()..).take_while(|(index, _)| **index <= commit);
+        let downgrade = || {
+            let agreed = self.agreed(&remarked.0);
+            let logged = entries().find_map(|(index, remark)| {
+                self.newer(&self.sets(remark)?).map(|why| format!("{why}, by entry {index}"))
+            });
+            agreed.and_then(|agreed| self.newer(&agreed)).or(logged)
+        };
+        let refused = match self.downgrade_under_way() {
+            Some(Ok(())) => None,
+            Some(Err(why)) => Some(why),
+            None => downgrade(),
+        };
+        Ok(refused
+            .or_else(|| self.storage())
+            .or_else(|| self.users_of_v2(&remarked.0))
+            .or_else(|| boot::takes(self.facts, self.log, remarked, version).err().map(|why| why.to_string()))
+            .or_else(|| {
+                let joins = |id| entries().any(|(_, remark)| adds(remark, id));
+                let id = remarked.0.summary.metadata?.member();
+                self.stranger(id, &start).filter(|_| !joins(id))
+            })
+            .or_else(|| {
+                entries().find_map(|(index, remark)| {
+                    self.panics(*index, remark).map(|why| format!("raft index {index}: {why}"))
+                })
+            }))
+    }
+
+    /// What the cluster agreed on, as this etcd finds it before it looks at entries.
+    fn agreed(&self, read: &Read) -> Option<Semver> {
+        let told = if self.etcd >= Minor::V36 {
+            self.facts.cluster_version.clone()
+        } else {
+            let snap = self.log.raft_snapshot(RaftIndex::new(u64::MAX), read)?;
+            snap.membership().ok()?.cluster_version
+        };
+        told.as_ref().and_then(version_of)
+    }
+
+    /// What an entry sets the cluster to; 3.4 does not look for that in what the database has already.
+    fn sets(&self, remark: &Remark) -> Option<Semver> {
+        match remark {
+            Remark::Sets(version) if self.etcd > Minor::V34 => Some(*version),
+            Remark::V2(request) => match held::v2(request, Minor::V35).ok()? {
+                V2::Version(version) => Semver::of(&version).ok(),
+                V2::Attributes(..) | V2::Store => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Why an etcd that is older than the cluster's version does not start.
+    fn newer(&self, agreed: &Semver) -> Option<String> {
+        (*agreed > self.etcd.first()).then(|| {
+            let Semver { major, minor, patch } = agreed;
+            format!("the cluster agreed on version {major}.{minor}.{patch} (invalid downgrade)")
+        })
+    }
+
+    /// 3.5 alone asks whether the cluster is on its way to another version: then whether that is its own is all.
+    fn downgrade_under_way(&self) -> Option<std::result::Result<(), String>> {
+        let downgrade = self.facts.downgrade.as_ref().filter(|d| d.enabled && self.etcd == Minor::V35)?;
+        let (target, own) = (version_of(&downgrade.target_version)?, self.etcd.first());
+        let same = (target.major, target.minor) == (own.major, own.minor);
+        Some(if same { Ok(()) } else { Err("a downgrade to another version is under way".to_owned()) })
+    }
+
+    fn storage(&self) -> Option<String> {
+        let storage = version_of(self.facts.storage_version.as_ref()?)?;
+        let own = Some(self.etcd.first()).filter(|_| self.etcd >= Minor::V36)?;
+        ((storage.major, storage.minor) > (own.major, own.minor)).then(|| {
+            format!("the storage version is {}.{}, which it does not know", storage.major, storage.minor)
+        })
+    }
+
+    fn users_of_v2(&self, read: &Read) -> Option<String> {
+        let snap =
+            self.log.raft_snapshot(RaftIndex::new(u64::MAX), read).filter(|_| self.etcd == Minor::V36)?;
+        let keys = user_keys(snap.snapshot.data.as_deref()?).filter(|keys| *keys > 0)?;
+        Some(format!("{keys} keys of users are in the v2 store, which is no more (illegal v2store content)"))
+    }
+
+    /// Why it panics at what the member tells of itself.
+    fn stranger(&self, id: MemberId, start: &Start) -> Option<String> {
+        let (members, removed) = (&self.facts.members, &self.facts.removed_members);
+        let known = if self.etcd >= Minor::V36 {
+            members.iter().any(|member| member.id == id) || removed.contains(&id)
+        } else {
+            start.cluster.members.contains_key(&id) || start.cluster.removed.contains(&id)
+        };
+        (!known).then(|| {
+            format!("member {id}, whose log it is, is not among the members that it finds (member unknown)")
+        })
+    }
+
+    /// Why it panics at an entry, whether or not the database has it.
+    fn panics(&self, index: RaftIndex, remark: &Remark) -> Option<String> {
+        let lacks = Some(index) > self.facts.consistent_index;
+        match remark {
+            Remark::Sets(_) | Remark::Tells(_) | Remark::Since35 if self.etcd == Minor::V34 && lacks => {
+                Some("a request that 3.4 does not know: it panics (not implemented)".to_owned())
+            }
+            Remark::Wrong(why) => Some(why.clone()),
+            Remark::WrongSince35(why) if self.etcd > Minor::V34 => Some(why.clone()),
+            Remark::V2(request) => held::v2(request, self.etcd).err().map(str::to_owned),
+            _ => None,
+        }
+    }
+}
+
+/// Whether an entry makes somebody a member.
+fn adds(remark: &Remark, id: MemberId) -> bool {
+    let adds = |change: &ConfChange| {
+        matches!(change.kind(), ConfChangeType::AddNode | ConfChangeType::AddLearnerNode)
+    };
+    matches!(remark, Remark::ConfChange(change) if adds(change) && change.member() == id)
+}
+
+fn version_of(told: &Told) -> Option<Semver> {
+    Semver::parse(told.raw()).ok()
+}
