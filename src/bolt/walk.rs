@@ -8,12 +8,14 @@
 mod bounds;
 mod elements;
 mod free;
+mod leftover;
 mod stats;
 mod visitor;
 
 use self::bounds::{Bounds, NamedBy, Subtree, children};
 use self::elements::check;
 pub use self::free::check_freelist;
+pub use self::leftover::{Leftover, leftovers};
 pub use self::stats::{Buckets, Stats};
 pub use self::visitor::{Shared, Visited, Visitor};
 use super::cursor::MAX_DEPTH;

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use coldbolt::io::Source;
 use coldbolt::ops::verify::evidence::Selector;
-use coldbolt::ops::verify::policy::{Age, Forbidden, Id, Percent, Policy, Required, TrailerRule, Version};
+use coldbolt::ops::verify::policy::{
+    Age, Forbidden, Id, Percent, Policy, Providers, Required, TrailerRule, Version,
+};
 use coldbolt::words::error::{Error, printable, show};
 
 use super::context::Fail;
@@ -74,6 +76,15 @@ pub struct PolicyArgs {
     /// No compaction was left unfinished.
     #[arg(long, num_args = 0, default_missing_value = "true")]
     no_pending_compaction: Option<bool>,
+    /// All live values of these Kubernetes resources are encrypted at rest, as secrets,configmaps.
+    #[arg(long, value_delimiter = ',', value_name = "RESOURCE,...")]
+    encrypted: Option<Vec<String>>,
+    /// Live values of the resources of --encrypted, else of secrets, are by one of these, as kms:v2 or aesgcm.
+    #[arg(long, value_delimiter = ',', value_name = "PROVIDER,...")]
+    encryption_provider: Option<Vec<String>>,
+    /// Neither history nor free pages hold a plain value of the resources of --encrypted, else of secrets.
+    #[arg(long, num_args = 0, default_missing_value = "true")]
+    no_plaintext_residue: Option<bool>,
 }
 
 fn trailer(text: &str) -> Result<TrailerRule, &'static str> {
@@ -122,6 +133,9 @@ impl PolicyArgs {
         set(&mut policy.max_fragmentation, &self.max_fragmentation);
         set(&mut policy.no_alarms, &self.no_alarms);
         set(&mut policy.no_pending_compaction, &self.no_pending_compaction);
+        set(&mut policy.encrypted, &self.encrypted);
+        set(&mut policy.encryption_provider, &self.encryption_provider.clone().map(Providers));
+        set(&mut policy.no_plaintext_residue, &self.no_plaintext_residue);
         let key = |key: &String| Selector::Key(key.clone());
         if !self.require_prefix.is_empty() || !self.require_key.is_empty() {
             let keys = self.require_key.iter().map(|name| Required { keys: key(name), at_least: 1 });

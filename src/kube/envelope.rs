@@ -22,7 +22,7 @@ use crate::codec::wire::{self, BadField, WireValue};
 /// What a stored object begins with when it is protobuf.
 pub const MAGIC: &[u8] = b"k8s\0";
 /// What a stored value begins with when it is encrypted.
-const ENCRYPTED: &[u8] = b"k8s:enc:";
+pub const ENCRYPTED: &[u8] = b"k8s:enc:";
 
 /// What a stored value is, by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +54,20 @@ impl<'a> Form<'a> {
             _ => Encrypted::parse(value).map_or(Form::Other(value), Form::Encrypted),
         })
     }
+}
+
+/// Whether a value is to be encrypted, whatever follows.
+#[must_use]
+pub fn is_encrypted(value: &[u8]) -> bool {
+    value.starts_with(ENCRYPTED)
+}
+
+/// The `apiVersion` and the kind that an object in protobuf says first, where the rest of it may not be there.
+#[must_use]
+pub fn head(value: &[u8]) -> Option<(&str, &str)> {
+    let (_, (number, bytes)) = field(4).parse(value.strip_prefix(MAGIC)?).ok()?;
+    let ([], (api_version, kind)) = type_meta(bytes).ok().filter(|_| number == 1)? else { return None };
+    Some((std::str::from_utf8(api_version).ok()?, std::str::from_utf8(kind).ok()?))
 }
 
 /// A value that was encrypted before it was stored: `k8s:enc:PROVIDER:VERSION:NAME:`, then bytes. With `kms` the name

@@ -24,7 +24,8 @@ impl KeyNames {
     #[must_use]
     pub fn new(prefix: Option<&str>) -> KeyNames {
         KeyNames {
-            places: prefix.map_or_else(ObjectPlaces::default, ObjectPlaces::behind),
+            places: prefix
+                .map_or_else(ObjectPlaces::default, |prefix| ObjectPlaces::default().behind(prefix)),
             examples: Vec::new(),
         }
     }

@@ -21,6 +21,9 @@
 //! | [`table`] | objects as the lines of a table, as kubectl prints them |
 //! | [`schema`] | the fields of every message, and which kind is which message |
 //! | [`times`] | when an object was written at the earliest, and when a Lease was renewed, as its value tells |
+//! | [`exposure`] | where secrets lie: what is known to who has the file |
+//! | [`versions`] | every version of every object that a file holds, also in free pages |
+//! | [`protection`] | which values are plain, and what encrypted the others |
 //! | [`manifest`] | the static-pod manifest of an etcd (feature `yaml`) |
 //!
 //! A value is told by its first bytes, and never by bytes inside it:
@@ -49,6 +52,7 @@ pub mod encode;
 #[cfg(feature = "encryption")]
 pub mod encryption;
 pub mod envelope;
+pub mod exposure;
 pub mod extract;
 pub mod fields;
 pub mod json;
@@ -60,6 +64,7 @@ pub mod kinds;
 pub mod manifest;
 pub mod order;
 pub mod places;
+pub mod protection;
 pub mod resource;
 pub mod rows;
 pub mod schema;
@@ -71,4 +76,5 @@ pub mod table;
 pub mod times;
 pub mod type_meta;
 pub mod version;
+pub mod versions;
 pub mod yaml;

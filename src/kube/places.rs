@@ -38,13 +38,6 @@ impl ObjectPlaces {
         self.new_prefix(key).is_some() || defines(key) || (!self.any && is_of_kubernetes(value))
     }
 
-    /// Those behind this prefix, and of others what is learnt.
-    #[must_use]
-    pub fn behind(prefix: &str) -> ObjectPlaces {
-        let prefixes = BTreeSet::from([format!("/{}", prefix.trim_matches('/'))]);
-        ObjectPlaces { prefixes, ..ObjectPlaces::default() }
-    }
-
     fn new_prefix<'k>(&self, key: &'k [u8]) -> Option<&'k str> {
         let room = self.prefixes.len() < MOST_PREFIXES;
         let new =
@@ -69,6 +62,12 @@ impl ObjectPlaces {
             self.defined = self.defined.saturating_add(1);
             self.resources.extend(Resource::of_definition(&object.json.into()));
         }
+    }
+
+    /// The same with objects behind this prefix only, whatever was learnt of others.
+    #[must_use]
+    pub fn behind(self, prefix: &str) -> ObjectPlaces {
+        ObjectPlaces { prefixes: BTreeSet::from([format!("/{}", prefix.trim_matches('/'))]), ..self }
     }
 
     /// Whether no key is an API server's: other programs use keys like its own, but not for values like its own.
@@ -224,7 +223,7 @@ mod tests {
         assert!(!places.learn_prefix(format!("{}/namespaces/default", "/x".repeat(9)).as_bytes()));
         let many = (0..20_000).filter(|n| places.learn_prefix(format!("/{n}/namespaces/default").as_bytes()));
         assert_eq!(many.count(), MOST_PREFIXES - 4);
-        let own = ObjectPlaces::behind("own/");
+        let own = ObjectPlaces::default().behind("own/");
         assert_eq!(own.key(b"/own/pods/a/b").object().unwrap().resource, "pods");
     }
 }

@@ -10,7 +10,7 @@ use super::decode::Object;
 use crate::codec::checksum::{hex, sha256};
 
 /// What `kubectl apply` was given, data and all.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// What stands in the place of a secret begins with it.
 pub const REDACTED_PREFIX: &str = "<redacted len:";

@@ -6,6 +6,7 @@ pub mod bolt;
 pub mod copy;
 #[cfg(feature = "fs")]
 pub mod defrag;
+pub mod exposure;
 #[cfg(feature = "fs")]
 pub mod fold;
 pub mod inspect;
@@ -15,6 +16,7 @@ mod live_keys;
 mod log_fault;
 #[cfg(feature = "fs")]
 mod overlap;
+pub mod protection;
 #[cfg(feature = "fs")]
 pub mod rank;
 #[cfg(feature = "fs")]
@@ -29,9 +31,11 @@ pub mod wal_dump;
 pub use copy::{CopyOptions, CopyReport, copy};
 #[cfg(feature = "fs")]
 pub use defrag::{DefragOptions, DefragReport, defrag};
+pub use exposure::exposure;
 pub use inspect::{InspectOptions, InspectReport, inspect};
 #[cfg(feature = "fs")]
 pub use kube_edit::{KubeEdit, KubeEditOptions, KubeEditReport, kube_edit};
+pub use protection::protection;
 #[cfg(feature = "fs")]
 pub use rank::{RankOptions, RankReport, rank};
 #[cfg(feature = "fs")]

@@ -256,6 +256,12 @@ impl<'m> Store<'m> {
         &self.source
     }
 
+    /// Whether answers go on past damage.
+    #[must_use]
+    pub fn allows_damage(&self) -> bool {
+        self.options.allow_damage
+    }
+
     fn db(&self) -> Db<'_> {
         self.metas.db(&self.source)
     }

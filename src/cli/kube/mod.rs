@@ -5,12 +5,14 @@ pub mod changes;
 mod diff;
 mod documents;
 mod edit;
+mod encryption;
 mod extract;
 mod get;
 mod habits;
 mod history;
 mod kinds;
 mod print;
+mod secrets;
 mod template;
 
 use super::context::{Context, Done};
@@ -23,6 +25,8 @@ pub enum Command {
     Diff(Box<diff::Args>),
     History(Box<history::Args>),
     Extract(Box<extract::args::Args>),
+    Encryption(Box<encryption::Args>),
+    Secrets(Box<secrets::Args>),
     Put(edit::PutArgs),
     Delete(edit::DeleteArgs),
 }
@@ -41,6 +45,8 @@ pub fn run(command: &Command, context: &mut Context<'_>) -> Done {
         Command::Diff(args) => diff::run(args, context),
         Command::History(args) => history::run(args, context),
         Command::Extract(args) => extract::run(args, context),
+        Command::Encryption(args) => encryption::run(args, context),
+        Command::Secrets(args) => secrets::run(args, context),
         Command::Put(args) => edit::put(args, context),
         Command::Delete(args) => edit::delete(args, context),
     }

@@ -15,6 +15,7 @@ use crate::io::parallel::behind;
 use crate::io::source::Lock;
 use crate::io::{Gate, Source};
 use crate::ops::inspect::metas;
+use crate::ops::protection;
 use crate::snap::backup::{TRAILER, Trailer};
 use crate::store::digest::{Digests, digests, trailer};
 use crate::store::scan::{KeyDepth, Scan, ScanOptions, scan};
@@ -61,7 +62,7 @@ impl Run<'_> {
 
         match &scan {
             Some(scan) => {
-                self.take_scan(scan, &db);
+                self.take_scan(scan, &db)?;
                 self.take_faults(scan.faults.kept.iter().cloned(), &name);
                 for (code, count) in &scan.faults.counts {
                     if let Some(found) = self.found.all.counts.get_mut(code) {
@@ -241,14 +242,14 @@ impl Run<'_> {
         Ok(Read { digest: digest.filter(|_| hashing), scan })
     }
 
-    fn take_scan(&mut self, scan: &Scan, db: &Db<'_>) {
+    fn take_scan(&mut self, scan: &Scan, db: &Db<'_>) -> Result<()> {
         let keys = self.keys();
         let measured = &mut self.verification.measured;
         measured.free_bytes = scan.free_pages.saturating_mul(db.page_size());
         measured.status_hash = (keys != KeyDepth::Pages).then_some(scan.hash);
         measured.key_bucket = scan.key_bucket;
         if !scan.is_etcd {
-            return;
+            return Ok(());
         }
         let facts = &scan.facts;
         let counted = matches!(keys, KeyDepth::Live | KeyDepth::History);
@@ -273,7 +274,9 @@ impl Run<'_> {
         if let Some(ask) = self.options.ask {
             let seen = evidence::look(scan, db, ask);
             (measured.key_counts, measured.newest_evidence) = (seen.counts, seen.newest);
+            measured.protection = protection::asked(scan, db, &ask.protection, self.monitor)?;
         }
+        Ok(())
     }
 
     fn bytes(

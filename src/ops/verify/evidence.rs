@@ -90,6 +90,8 @@ pub struct Ask {
     pub keys: Vec<Selector>,
     /// Whether the time is wanted.
     pub times: bool,
+    /// Resources of which it is wanted how their values are protected, by any of their names.
+    pub protection: Vec<String>,
 }
 
 /// How many live keys a selector finds.

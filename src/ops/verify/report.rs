@@ -12,6 +12,7 @@ use super::policy::RuleResult;
 use super::targets::PassedOver;
 use super::verdict::{Sum, Verdict};
 use crate::bolt::walk::Visited;
+use crate::kube::protection::ProtectionReport;
 use crate::ops::inspect::MetaReport;
 use crate::replay::starts::Starts;
 use crate::snap::backup::Trailer;
@@ -280,6 +281,9 @@ pub struct Measured {
     pub key_counts: Vec<KeyCount>,
     /// The newest time that something inside the file tells, if it was asked for.
     pub newest_evidence: Option<Evidence>,
+    /// How the values of some resources are protected, if it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protection: Option<ProtectionReport>,
 }
 
 /// The state of the tree of the meta page that is not in use.

@@ -10,6 +10,7 @@ use coldbolt::ops::verify::policy::Rule;
 use serde_json::Value;
 
 use support::backup::{Backup, verify};
+use support::packed::unpacked;
 use support::run::run;
 use support::{binary, coldbolt_in, fixture, unpack};
 
@@ -150,6 +151,30 @@ const CASES: &[Case] = &[
         ("", &[]),
         ("no-pending-compaction = true", &["--no-pending-compaction"]),
     ),
+    case(
+        Rule::Encrypted,
+        "deleted.db",
+        ("encrypted = [\"secrets\", \"deployments.apps\"]", &["--encrypted", "Secret,deploy"]),
+        ("encrypted = [\"secrets\", \"configmaps\"]", &["--encrypted", "secrets,cm"]),
+    ),
+    case(
+        Rule::EncryptionProvider,
+        "deleted.db",
+        (
+            "encryption-provider = [\"aescbc\", \"aesgcm\", \"kms:v2\", \"secretbox\"]",
+            &["--encrypted", "deploy", "--encryption-provider", "aesgcm"],
+        ),
+        ("encryption-provider = \"kms\"", &["--encryption-provider", "aescbc,aesgcm,kms:v1,secretbox"]),
+    ),
+    case(
+        Rule::NoPlaintextResidue,
+        "deleted.db",
+        (
+            "encrypted = [\"deploy\"]\nno-plaintext-residue = true",
+            &["--encrypted", "deploy", "--no-plaintext-residue"],
+        ),
+        ("no-plaintext-residue = true", &["--encrypted", "secrets", "--no-plaintext-residue"]),
+    ),
 ];
 
 fn ago(path: &Path, seconds: u64) {
@@ -176,6 +201,7 @@ fn files() -> tempfile::TempDir {
     Backup { alarm: true, ..Backup::of(1) }.write(&at("alarm.db"));
     Backup { compaction: Some(3), ..Backup::of(4) }.write(&at("compaction.db"));
     fs::copy(fixture("small-3.5.1/snapshot.db"), at("free.db")).unwrap();
+    fs::write(at("deleted.db"), unpacked(&fixture("kube/encrypted-1.37/deleted.db.gz"))).unwrap();
     unpack("3.6.14", "cold", dir.path());
     dir
 }
@@ -258,6 +284,10 @@ fn what_cannot_be_measured_is_inconclusive_and_bad_if_strict() {
         (Rule::MaxFragmentation, &["now.db", "--max-fragmentation", "1", "--level", "bytes"]),
         (Rule::Required, &["now.db", "--require-prefix", "/", "--level", "bytes"]),
         (Rule::NoAlarms, &["now.db", "--no-alarms", "--level", "identity"]),
+        (Rule::Encrypted, &["deleted.db", "--encrypted", "secrets", "--level", "bytes"]),
+        (Rule::Encrypted, &["deleted.db", "--encrypted", "secrets,secrts"]),
+        (Rule::EncryptionProvider, &["deleted.db", "--encryption-provider", "kms", "--level", "bytes"]),
+        (Rule::NoPlaintextResidue, &["deleted.db", "--no-plaintext-residue", "--level", "bytes"]),
     ] {
         let (exit, answer) = verify(dir.path(), args);
         assert_eq!((exit, answer["verdict"].as_str()), (4, Some("inconclusive")), "{args:?}: {answer:#}");

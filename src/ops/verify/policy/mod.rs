@@ -3,6 +3,7 @@
 //! A rule compares one measured value with a limit. Broken, it makes the verdict bad; where the file does not tell
 //! the value, the verdict is inconclusive. A rule whose severity is `warning` is reported and changes no verdict.
 
+mod encryption;
 mod rule;
 mod value;
 
@@ -12,8 +13,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use self::encryption::EncryptionRules;
 pub use self::rule::{Rule, RuleResult, RuleSeverity};
-pub use self::value::{Age, Forbidden, Id, Percent, Required, TrailerRule, Version};
+pub use self::value::{Age, Forbidden, Id, Percent, Providers, Required, TrailerRule, Version};
 use super::evidence::{Ask, Selector};
 use super::{Level, Outcome, TrailerState, Verdict, Verification};
 use crate::words::error::printable;
@@ -56,6 +58,13 @@ pub struct Policy {
     pub no_alarms: Option<bool>,
     /// No compaction was asked for and left unfinished.
     pub no_pending_compaction: Option<bool>,
+    /// All live values of these Kubernetes resources are encrypted; each by any of its names.
+    pub encrypted: Option<Vec<String>>,
+    /// Live values of the resources that are to be encrypted, else of `secrets`, are by one of these providers, as
+    /// `kms` or `kms:v2`.
+    pub encryption_provider: Option<Providers>,
+    /// Neither history nor free pages hold a plain value of the resources that are to be encrypted, else of `secrets`.
+    pub no_plaintext_residue: Option<bool>,
     /// Severities other than `error`, by rule.
     pub severity: BTreeMap<Rule, RuleSeverity>,
 }
@@ -88,8 +97,17 @@ impl Policy {
     pub fn ask(&self) -> Option<Ask> {
         let keys =
             self.required.iter().map(|r| r.keys.clone()).chain(self.forbidden.iter().map(|f| f.keys.clone()));
-        let ask = Ask { keys: keys.collect(), times: self.max_age.is_some() };
+        let protection = self.encryption().resources();
+        let ask = Ask { keys: keys.collect(), times: self.max_age.is_some(), protection };
         (ask != Ask::default()).then_some(ask)
+    }
+
+    fn encryption(&self) -> EncryptionRules<'_> {
+        EncryptionRules {
+            encrypted: self.encrypted.as_deref(),
+            providers: self.encryption_provider.as_ref(),
+            residue: self.no_plaintext_residue == Some(true),
+        }
     }
 }
 
@@ -127,6 +145,7 @@ pub fn check(
     judge.cluster();
     judge.members();
     judge.state();
+    judge.encryption();
     judge.results
 }
 
@@ -158,6 +177,14 @@ impl Judge<'_> {
         match level.filter(|l| l.outcome == Outcome::NotRun || l.outcome == Outcome::Inconclusive) {
             Some(level) => format!("not measured: level pages did not run ({})", level.detail),
             None => "not measured: the buckets are not etcd's".to_owned(),
+        }
+    }
+
+    fn encryption(&mut self) {
+        let measured = &self.verification.measured;
+        let found = measured.protection.as_ref().filter(|_| measured.live_keys.is_some());
+        for held in self.policy.encryption().check(found, &self.nothing()) {
+            self.result(held.id, held.passed, held.measured, held.limit, held.message);
         }
     }
 

@@ -28,11 +28,14 @@ pub enum Rule {
     MaxFragmentation,
     NoAlarms,
     NoPendingCompaction,
+    Encrypted,
+    EncryptionProvider,
+    NoPlaintextResidue,
 }
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Rule; 16] = [
+    pub const ALL: [Rule; 19] = [
         Rule::MinRevision,
         Rule::MaxRevision,
         Rule::RevisionNotBelowPrevious,
@@ -49,6 +52,9 @@ impl Rule {
         Rule::MaxFragmentation,
         Rule::NoAlarms,
         Rule::NoPendingCompaction,
+        Rule::Encrypted,
+        Rule::EncryptionProvider,
+        Rule::NoPlaintextResidue,
     ];
 
     /// Its stable kebab-case name.
@@ -71,6 +77,9 @@ impl Rule {
             Rule::MaxFragmentation => "max-fragmentation",
             Rule::NoAlarms => "no-alarms",
             Rule::NoPendingCompaction => "no-pending-compaction",
+            Rule::Encrypted => "encrypted",
+            Rule::EncryptionProvider => "encryption-provider",
+            Rule::NoPlaintextResidue => "no-plaintext-residue",
         }
     }
 
@@ -98,6 +107,13 @@ impl Rule {
             Rule::MaxFragmentation => "At most this part of the database is free pages.",
             Rule::NoAlarms => "No alarm is raised.",
             Rule::NoPendingCompaction => "No compaction was left unfinished.",
+            Rule::Encrypted => "All live values of these Kubernetes resources are encrypted.",
+            Rule::EncryptionProvider => {
+                "All live values of the encrypted resources are by one of these providers."
+            }
+            Rule::NoPlaintextResidue => {
+                "Neither history nor free pages hold a plain value of the resources that are to be encrypted."
+            }
         }
     }
 }

@@ -164,6 +164,27 @@ pub enum TrailerRule {
     Optional,
 }
 
+/// Providers of encryption: one, or several.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "OneOrMore")]
+pub struct Providers(pub Vec<String>);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+impl From<OneOrMore> for Providers {
+    fn from(providers: OneOrMore) -> Providers {
+        match providers {
+            OneOrMore::One(one) => Providers(vec![one]),
+            OneOrMore::More(more) => Providers(more),
+        }
+    }
+}
+
 /// Keys that have to be there.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "RequiredKeys")]

@@ -1,0 +1,20 @@
+//! Where secrets lie in a file: what must be changed in the cluster if the file gets into other hands. Places and names
+//! are told, and never a value.
+//!
+//! | What is looked for | Where |
+//! |---|---|
+//! | the data of Secrets, by their type | `data`, `stringData`, and the copy that `kubectl apply` leaves in an annotation |
+//! | keys and passwords | values of ConfigMaps, environment variables and arguments of containers, of objects of every kind |
+//! | certificates of authorities | webhooks, API services, definitions of custom resources: they are public; their end is told |
+//!
+//! What looks like a key is told by signs: what a private key, a token or an address with a password begins with, and
+//! names like `password` before a value. It is a list to go through: a secret under an innocent name is not found.
+
+mod certificate;
+mod look;
+mod named;
+mod report;
+mod signs;
+
+pub use self::named::{Exposed, ExposedField, Sign};
+pub use self::report::{Exposure, ExposureReport, exposures};

@@ -1,0 +1,191 @@
+//! All places in a database, each once, however many versions of it there are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+
+use super::look::look;
+use super::named::{Exposed, ExposedField, Look};
+use crate::bolt::Db;
+use crate::io::parallel::map_chunks;
+use crate::kube::decode::{NoObject, Object};
+use crate::kube::envelope::is_encrypted;
+use crate::kube::places::ObjectPlaces;
+use crate::kube::versions::{FreeValues, ValuePlace, Wanted, each_version};
+use crate::store::scan::Scan;
+use crate::words::monitor::Monitor;
+use crate::words::text::Told;
+
+/// Values and bytes of them that are looked at together, by all threads.
+const BATCH: usize = 1 << 12;
+const BATCH_BYTES: usize = 8 << 20;
+/// Values that one thread takes at a time.
+const PART: usize = 64;
+
+/// An object, or what else there is, with secrets in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Exposure {
+    /// What lies there.
+    pub what: Exposed,
+    /// As `secrets` or `deployments.apps`; empty for what is no object.
+    pub resource: Told,
+    /// Its namespace, if it is in one.
+    pub namespace: Told,
+    /// Its name.
+    pub name: Told,
+    /// The type of a Secret.
+    #[serde(rename = "type", skip_serializing_if = "Told::is_empty")]
+    pub kind_of_secret: Told,
+    /// Where in it, in any of its versions.
+    pub fields: Vec<ExposedField>,
+    /// When the first certificate in it ends, or the bootstrap token that it is: of the live version, if there is one.
+    #[serde(serialize_with = "text", skip_serializing_if = "Option::is_none")]
+    pub ends: Option<Timestamp>,
+    /// Whether it is live.
+    pub live: bool,
+    /// Earlier versions and deleted ones that are stored.
+    pub history: u64,
+    /// Versions in free pages that are stored no more.
+    pub free: u64,
+}
+
+fn text<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(|time| time.to_string()).serialize(serializer)
+}
+
+/// All of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ExposureReport {
+    /// By what they are, then by where.
+    pub places: Vec<Exposure>,
+    /// Versions of other objects than Secrets that are encrypted, and were not looked into.
+    pub encrypted: u64,
+    /// Versions that are no objects, or cannot be decoded.
+    pub undecoded: u64,
+    /// What free pages hold.
+    pub free_pages: FreeValues,
+}
+
+/// What it is, by group and resource in its key, namespace and name.
+type Id = (Exposed, String, String, String, String);
+
+#[derive(Default)]
+struct Sum {
+    kind_of_secret: String,
+    fields: BTreeSet<ExposedField>,
+    ends: Option<Timestamp>,
+    live: bool,
+    history: u64,
+    free: u64,
+}
+
+struct Item {
+    id: [String; 4],
+    place: ValuePlace,
+    value: Vec<u8>,
+}
+
+enum Seen {
+    Looks(Vec<Look>),
+    Encrypted,
+    Undecoded,
+}
+
+/// Looks at every version of every object.
+#[must_use]
+pub fn exposures(db: &Db<'_>, scan: &Scan, places: &ObjectPlaces, monitor: &dyn Monitor) -> ExposureReport {
+    let wanted = Wanted { places, only: None, times: false };
+    let mut gather = Gather::default();
+    let free_pages = each_version(db, scan, &wanted, monitor, &mut |found| {
+        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        let id = [
+            text(found.at.group),
+            text(Some(found.at.resource)),
+            text(found.at.namespace),
+            text(Some(found.at.name)),
+        ];
+        gather.bytes = gather.bytes.saturating_add(found.value.len());
+        gather.batch.push(Item { id, place: found.place, value: found.value.to_vec() });
+        if gather.batch.len() >= BATCH || gather.bytes >= BATCH_BYTES {
+            gather.look();
+        }
+    });
+    gather.look();
+    let called = |group: &str, resource: &str| wanted.called(group, resource);
+    let places = gather.sums.into_iter().map(|(id, sum)| place(id, sum, &called)).collect();
+    ExposureReport { places, free_pages, ..gather.report }
+}
+
+fn place(id: Id, sum: Sum, called: &dyn Fn(&str, &str) -> String) -> Exposure {
+    let (what, group, resource, namespace, name) = id;
+    Exposure {
+        what,
+        resource: called(&group, &resource).into(),
+        namespace: namespace.into(),
+        name: name.into(),
+        kind_of_secret: sum.kind_of_secret.into(),
+        fields: sum.fields.into_iter().collect(),
+        ends: sum.ends,
+        live: sum.live,
+        history: sum.history,
+        free: sum.free,
+    }
+}
+
+#[derive(Default)]
+struct Gather {
+    batch: Vec<Item>,
+    bytes: usize,
+    sums: BTreeMap<Id, Sum>,
+    report: ExposureReport,
+}
+
+impl Gather {
+    fn look(&mut self) {
+        let batch = std::mem::take(&mut self.batch);
+        self.bytes = 0;
+        let seen = map_chunks(&batch, PART, |items| items.iter().map(see).collect::<Vec<_>>());
+        for (item, seen) in batch.into_iter().zip(seen.into_iter().flatten()) {
+            let count = match seen {
+                Seen::Looks(looks) => {
+                    looks.into_iter().for_each(|look| self.add(&item, look));
+                    continue;
+                }
+                Seen::Encrypted => &mut self.report.encrypted,
+                Seen::Undecoded => &mut self.report.undecoded,
+            };
+            *count = count.saturating_add(1);
+        }
+    }
+
+    fn add(&mut self, item: &Item, look: Look) {
+        let [group, resource, namespace, name] = item.id.clone();
+        let sum = self.sums.entry((look.what, group, resource, namespace, name)).or_default();
+        sum.fields.extend(look.fields);
+        let live = item.place == ValuePlace::Live;
+        if live {
+            (sum.live, sum.ends, sum.kind_of_secret) = (true, look.ends, look.kind_of_secret);
+            return;
+        }
+        if !sum.live {
+            sum.ends = [sum.ends, look.ends].into_iter().flatten().min();
+            sum.kind_of_secret = look.kind_of_secret;
+        }
+        let count = if item.place == ValuePlace::History { &mut sum.history } else { &mut sum.free };
+        *count = count.saturating_add(1);
+    }
+}
+
+fn see(item: &Item) -> Seen {
+    let [group, resource, ..] = &item.id;
+    if is_encrypted(&item.value) {
+        let secret = group.is_empty() && resource == "secrets";
+        return if secret { Seen::Looks(vec![Look::of(Exposed::EncryptedSecret)]) } else { Seen::Encrypted };
+    }
+    match Object::decode(&item.value) {
+        Ok(object) => Seen::Looks(look(&object)),
+        Err(NoObject::Encrypted(_)) => Seen::Encrypted,
+        Err(NoObject::Other | NoObject::Bad(..)) => Seen::Undecoded,
+    }
+}
