@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::context::{Context, Done, Verdict};
-use super::keyspace::{File, base64, keep, show_key, show_value};
+use super::keyspace::{ValueFile, base64, keep, show_key, show_value};
 use super::kube::args::Secrets;
 use super::objects::{Objects, name, named};
 use super::out::{List, Listing, size};
@@ -36,7 +36,7 @@ Examples:
   coldbolt events /var/lib/etcd --fold -w ndjson | jq -c 'select(.source == \"wal\")'")]
 pub struct Args {
     #[command(flatten)]
-    file: File,
+    file: ValueFile,
     /// Begin at this revision; it must not be compacted. Without it everything that is stored is printed.
     #[arg(long, value_name = "REVISION")]
     since_rev: Option<i64>,

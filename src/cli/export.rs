@@ -12,7 +12,7 @@ use coldbolt::store::{Store, View, export};
 use coldbolt::words::error::Error;
 
 use super::context::{Context, Done, Fail, Verdict};
-use super::keyspace::{File, bytes};
+use super::keyspace::{ValueFile, bytes};
 use super::kube::args::Secrets;
 use super::progress::Terminal;
 
@@ -43,7 +43,7 @@ Examples:
 In DuckDB: SELECT split_part(key, '/', 3) AS kind, count(*) FROM 'changes.csv' GROUP BY kind;")]
 pub struct Args {
     #[command(flatten)]
-    file: File,
+    file: ValueFile,
     /// Only keys that begin so.
     #[arg(long, value_name = "PREFIX")]
     prefix: Option<OsString>,

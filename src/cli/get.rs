@@ -14,7 +14,7 @@ use coldbolt::store::{Order, RangeRequest, RangeTotals, SortBy, Store};
 use serde_json::{Map, Value};
 
 use super::context::{Context, Done, Fail, Verdict};
-use super::keyspace::{File, KvJson, bytes, keep, on_terminal, show_key, show_value};
+use super::keyspace::{KvJson, ValueFile, bytes, keep, on_terminal, show_key, show_value};
 use super::kube::args::Secrets;
 use super::objects::Objects;
 
@@ -35,7 +35,7 @@ Examples:
   coldbolt get /var/lib/etcd --prefix \"\" --sort-by modify --order descend --limit 10 --keys-only")]
 pub struct Args {
     #[command(flatten)]
-    file: File,
+    file: ValueFile,
     /// The key, or the first key of a range.
     #[arg(value_name = "KEY")]
     key: Option<OsString>,

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::context::{Context, Done, Fail, Verdict};
 use super::events::{EventJson, carries, digest};
-use super::keyspace::{File, json_bytes, keep, show_key, show_value};
+use super::keyspace::{ValueFile, json_bytes, keep, show_key, show_value};
 use super::kube::args::Secrets;
 use super::objects::Objects;
 use super::out::{List, Listing, count};
@@ -27,7 +27,7 @@ Examples:
   coldbolt history backup.db --prefix /registry/secrets/ --deleted")]
 pub struct Args {
     #[command(flatten)]
-    file: File,
+    file: ValueFile,
     /// The key.
     #[arg(value_name = "KEY", required_unless_present = "prefix", conflicts_with = "prefix")]
     key: Option<OsString>,

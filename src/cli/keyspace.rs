@@ -11,9 +11,10 @@ use base64::engine::general_purpose::STANDARD;
 use coldbolt::codec::go::{go_quote, is_print};
 use coldbolt::etcd::{DataDir, KeyValue};
 use coldbolt::io::Source;
+use coldbolt::kube::encryption::Keyring;
 use coldbolt::ops::fold::{self, FoldInMemoryOptions, Folded, fold_in_memory};
 use coldbolt::replay::apply::Version;
-use coldbolt::store::{Store, StoreOptions};
+use coldbolt::store::{Store, StoreOptions, ValueOpener};
 use coldbolt::words::cause::Cause;
 use coldbolt::words::error::Error;
 use coldbolt::words::monitor::Monitor;
@@ -22,6 +23,7 @@ use serde_json::{Map, Value};
 
 use super::context::{Context, Done, Fail, Verdict};
 use super::input;
+use super::keys_given::{self, KeysGiven};
 
 #[derive(Debug, clap::Args)]
 pub struct File {
@@ -35,6 +37,15 @@ pub struct File {
     /// With --fold: the log, if it is kept outside the data directory.
     #[arg(long, value_name = "DIR", requires = "fold")]
     wal_dir: Option<PathBuf>,
+}
+
+/// The same, for commands that show values.
+#[derive(Debug, clap::Args)]
+pub struct ValueFile {
+    #[command(flatten)]
+    file: File,
+    #[command(flatten)]
+    keys: KeysGiven,
 }
 
 #[derive(Debug, clap::Args)]
@@ -98,11 +109,49 @@ impl File {
         context: &mut Context<'c>,
         work: impl FnOnce(Option<&Folded>, &Store<'_>, &mut dyn Write) -> Result<Verdict, Fail>,
     ) -> Done {
+        self.with_keyring(context, None, work)
+    }
+
+    fn with_keyring<'c>(
+        &self,
+        context: &mut Context<'c>,
+        keyring: Option<&Keyring>,
+        work: impl FnOnce(Option<&Folded>, &Store<'_>, &mut dyn Write) -> Result<Verdict, Fail>,
+    ) -> Done {
         let monitor = context.monitor;
         let opened = open(&self.path, &self.damage, &self.fold, self.wal_dir.as_deref(), monitor)?;
-        let verdict = work(opened.folded(), &opened.store(monitor)?, context.out)?;
+        let plain = |key: &[u8], value: &[u8]| keyring.and_then(|keyring| keyring.plain(key, value));
+        let opener = keyring.map(|_| ValueOpener::new(&plain));
+        let verdict = work(opened.folded(), &opened.store_by(opener, monitor)?, context.out)?;
         opened.check_unchanged()?;
+        let verdict = keys_given::end(keyring, verdict, monitor);
         Ok(if monitor.damage() { Verdict::Bad } else { verdict })
+    }
+}
+
+impl ValueFile {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Does something with the keyspace, as [`File::with`], in which the values that the keys open are open.
+    pub fn with<'c>(
+        &self,
+        context: &mut Context<'c>,
+        work: impl FnOnce(&Store<'_>, &mut dyn Write) -> Result<Verdict, Fail>,
+    ) -> Done {
+        self.with_log(context, |_, store, out| work(store, out))
+    }
+
+    /// The same, for who tells what is from the log.
+    pub fn with_log<'c>(
+        &self,
+        context: &mut Context<'c>,
+        work: impl FnOnce(Option<&Folded>, &Store<'_>, &mut dyn Write) -> Result<Verdict, Fail>,
+    ) -> Done {
+        let keyring = self.keys.keyring(context.monitor)?;
+        self.file.with_keyring(context, keyring.as_ref(), work)
     }
 }
 
@@ -155,6 +204,19 @@ impl Opened {
             store.warn_of_log(directory)?;
         }
         Ok(store)
+    }
+
+    /// The same, with values that are opened.
+    pub fn store_by<'o>(
+        &'o self,
+        opener: Option<ValueOpener<'o>>,
+        monitor: &'o dyn Monitor,
+    ) -> Result<Store<'o>, Error> {
+        let store = self.store(monitor)?;
+        Ok(match opener {
+            Some(opener) => store.opened_by(opener),
+            None => store,
+        })
     }
 
     fn folded(&self) -> Option<&Folded> {

@@ -19,6 +19,7 @@ mod history;
 mod input;
 mod inspect;
 mod keys;
+mod keys_given;
 mod keyspace;
 mod kube;
 mod member;

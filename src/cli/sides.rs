@@ -3,10 +3,11 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use coldbolt::store::View;
 use coldbolt::store::diff::DifferenceKind;
+use coldbolt::store::{ValueOpener, View};
 
 use super::context::{Context, Done, Verdict};
+use super::keys_given::{self, KeysGiven};
 use super::keyspace::{Damage, Fold, Opened, open};
 
 #[derive(Debug, clap::Args)]
@@ -27,6 +28,8 @@ pub struct Sides {
     /// The revision of the second side; without it the last.
     #[arg(long, value_name = "REVISION")]
     to_rev: Option<i64>,
+    #[command(flatten)]
+    keys: KeysGiven,
 }
 
 impl Sides {
@@ -40,13 +43,17 @@ impl Sides {
         let open = |path| open(path, &self.damage, &self.fold, None, monitor);
         let opened = open(&self.a)?;
         let other = self.b.as_deref().map(open).transpose()?;
-        let first = opened.store(monitor)?;
-        let second = other.as_ref().map(|opened| opened.store(monitor)).transpose()?;
+        let keyring = self.keys.keyring(monitor)?;
+        let plain = |key: &[u8], value: &[u8]| keyring.as_ref().and_then(|keyring| keyring.plain(key, value));
+        let opener = keyring.as_ref().map(|_| ValueOpener::new(&plain));
+        let first = opened.store_by(opener, monitor)?;
+        let second = other.as_ref().map(|opened| opened.store_by(opener, monitor)).transpose()?;
         let before = first.at(self.from_rev)?;
         let after = second.as_ref().unwrap_or(&first).at(self.to_rev)?;
         let verdict = compare([before, after], context.out)?;
         opened.check_unchanged()?;
         other.as_ref().map_or(Ok(()), Opened::check_unchanged)?;
+        let verdict = keys_given::end(keyring.as_ref(), verdict, monitor);
         Ok(if monitor.damage() { Verdict::Bad } else { verdict })
     }
 }

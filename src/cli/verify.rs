@@ -6,8 +6,10 @@ use coldbolt::ops::verify::targets::{Choice, Glob};
 use coldbolt::ops::verify::{Answer, Judged, Level, Unreadable};
 use coldbolt::replay::starts::Starts;
 use coldbolt::report::{self, kept, ndjson, summary, verdict, word};
+use coldbolt::store::ValueOpener;
 
 use super::context::{Context, Done, Fail};
+use super::keys_given::{self, KeysGiven};
 use super::out::{Form, command_line, plain_table};
 use super::policy::PolicyArgs;
 use super::report::Reports;
@@ -83,6 +85,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     check_manifest: Option<PathBuf>,
     #[command(flatten)]
+    keys: KeysGiven,
+    #[command(flatten)]
     policy: PolicyArgs,
     #[command(flatten)]
     reports: Reports,
@@ -98,7 +102,10 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         Choice { include: args.include.clone(), exclude: args.exclude.clone(), max_depth: args.max_depth };
     let fleet = Fleet::of(&args.paths, &choice, read());
     args.reports.check(fleet.files.iter().chain(&args.paths).map(PathBuf::as_path).chain(read()))?;
+    let keyring = args.keys.keyring(context.monitor)?;
+    let plain = |key: &[u8], value: &[u8]| keyring.as_ref().and_then(|keyring| keyring.plain(key, value));
     let options = FleetOptions {
+        opener: keyring.as_ref().map(|_| ValueOpener::new(&plain)),
         level: args.level,
         max_findings: args.max_findings,
         digests: args.reports.digests(),
@@ -130,7 +137,8 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         Form::Table => screen(context.out, &answer, args.verbose)?,
     }
     written?;
-    Ok(if args.strict { answer.strictly() } else { answer.verdict })
+    let verdict = if args.strict { answer.strictly() } else { answer.verdict };
+    Ok(keys_given::end(keyring.as_ref(), verdict, context.monitor))
 }
 
 /// Which etcd starts from a directory, and on request why the others do not.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`envelope`] | what a value is; what is around an object that is stored as protobuf |
 //! | [`decode`], [`cbor`] | a value to the object it is |
+//! | [`encryption`] | values that an API server encrypted, opened with its keys (feature `encryption`) |
 //! | [`encode`] | an object to the value that an API server stores |
 //! | [`json`], [`yaml`] | an object as kubectl prints it |
 //! | [`extract`] | objects one by one, as they were or for another cluster |
@@ -48,6 +49,8 @@ pub mod cluster;
 pub mod custom;
 pub mod decode;
 pub mod encode;
+#[cfg(feature = "encryption")]
+pub mod encryption;
 pub mod envelope;
 pub mod exposure;
 pub mod extract;

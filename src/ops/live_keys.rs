@@ -3,6 +3,7 @@
 use crate::bolt::Db;
 use crate::etcd::stored::{self, Revisions, Stored};
 use crate::kube::places::ObjectPlaces;
+use crate::store::ValueOpener;
 use crate::store::scan::Scan;
 use crate::words::monitor::Monitor;
 
@@ -12,9 +13,15 @@ pub(super) fn is_live(scan: &Scan, stored: &Stored<'_>) -> bool {
 }
 
 /// Learns where objects lie from all live keys.
-pub(super) fn places(scan: &Scan, db: &Db<'_>, monitor: &dyn Monitor) -> ObjectPlaces {
+pub(super) fn places(
+    scan: &Scan,
+    db: &Db<'_>,
+    opener: Option<ValueOpener<'_>>,
+    monitor: &dyn Monitor,
+) -> ObjectPlaces {
     struct Learn<'s> {
         scan: &'s Scan,
+        opener: Option<ValueOpener<'s>>,
         monitor: &'s dyn Monitor,
         places: ObjectPlaces,
     }
@@ -22,12 +29,13 @@ pub(super) fn places(scan: &Scan, db: &Db<'_>, monitor: &dyn Monitor) -> ObjectP
         fn each(&mut self, stored: &Stored<'_>) {
             let (key, value) = (stored.kv.key, stored.kv.value);
             if self.places.teaches(key, value) && is_live(self.scan, stored) {
-                self.places.learn(key, value);
+                let plain = self.opener.and_then(|opener| opener.open(key, value));
+                self.places.learn(key, plain.as_deref().unwrap_or(value));
             }
         }
         fn enough(&self) -> bool {
             self.monitor.cancelled()
         }
     }
-    stored::skim(db, monitor, Learn { scan, monitor, places: ObjectPlaces::default() }).places
+    stored::skim(db, monitor, Learn { scan, opener, monitor, places: ObjectPlaces::default() }).places
 }

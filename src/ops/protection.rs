@@ -55,7 +55,7 @@ pub(in crate::ops) fn objects(
     prefix: Option<&str>,
     monitor: &dyn Monitor,
 ) -> Option<ObjectPlaces> {
-    let places = places(scan, db, monitor);
+    let places = places(scan, db, None, monitor);
     let places = match prefix {
         Some(prefix) => places.behind(prefix),
         None => places,

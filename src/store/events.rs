@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 
 use crate::etcd::stored::{Revisions, Stored};
 use crate::etcd::{KeyRange, KeyValue, Revision};
-use crate::store::Store;
+use crate::store::opened::opened;
+use crate::store::{Store, ValueOpener};
 use crate::words::error::Result;
 
 /// One change.
@@ -71,6 +72,7 @@ pub struct Version<'e> {
 }
 
 struct EventReader<'t, 'r> {
+    opener: Option<ValueOpener<'t>>,
     range: Option<&'t KeyRange<'r>>,
     compact: i64,
     take: &'t mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
@@ -88,8 +90,10 @@ impl Revisions for EventReader<'_, '_> {
             (false, true) => EventKind::Marker,
             (false, false) => EventKind::Put,
         };
-        let event = Event { revision: at.revision, kind, kv, compacted: at.revision.main <= self.compact };
-        self.stopped = (self.take)(event).is_break();
+        let (revision, compacted) = (at.revision, at.revision.main <= self.compact);
+        let opener = self.opener.filter(|_| kind == EventKind::Put);
+        self.stopped =
+            opened(opener, kv, |kv| (self.take)(Event { revision, kind, kv, compacted })).is_break();
     }
 
     fn enough(&self) -> bool {
@@ -134,7 +138,8 @@ impl Store<'_> {
         }
         let span = since.unwrap_or(0)..=until.unwrap_or(i64::MAX);
         let compact = self.compact_revision().unwrap_or(0);
-        self.in_order(span, EventReader { range, compact, take, stopped: false })?;
+        let opener = self.opener;
+        self.in_order(span, EventReader { opener, range, compact, take, stopped: false })?;
         Ok(())
     }
 

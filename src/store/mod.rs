@@ -61,6 +61,7 @@ pub mod hashkv;
 pub mod keep;
 pub mod keys;
 mod log;
+mod opened;
 mod pass;
 pub mod range;
 #[cfg(feature = "fs")]
@@ -87,6 +88,7 @@ use crate::words::refusal::{self, Refusal};
 pub use events::{Event, EventKind};
 pub use hashkv::{HashKvOptions, HashKvReport, hashkv};
 pub use keys::{Items, KeyState, Keys};
+pub use opened::ValueOpener;
 pub use range::{Order, RangeRequest, RangeTotals, SortBy};
 
 /// Findings told of each kind.
@@ -114,6 +116,7 @@ pub struct Store<'m> {
     metas: Metas,
     options: StoreOptions,
     monitor: &'m dyn Monitor,
+    opener: Option<ValueOpener<'m>>,
     meta: Facts,
     /// Where the keys are, when they are in the bucket's own entry.
     inline: Option<Root>,
@@ -202,6 +205,7 @@ impl<'m> Store<'m> {
             metas,
             options,
             monitor,
+            opener: None,
             meta: Facts::default(),
             inline: None,
             last: 0,
@@ -218,6 +222,13 @@ impl<'m> Store<'m> {
             .filter(|root| matches!(root, Root::Inline { .. }));
         store.last = store.last_revision()?;
         Ok(store)
+    }
+
+    /// Has every answer hold the values that `opener` makes of those that are stored. What is compared by hashes, and
+    /// what is told of values that are not handed out, as their lengths, stays that of the stored ones.
+    #[must_use]
+    pub fn opened_by(self, opener: ValueOpener<'m>) -> Store<'m> {
+        Store { opener: Some(opener), ..self }
     }
 
     /// The last revision there is: what a server that starts on this file would say. 1 for an empty store.
@@ -410,6 +421,6 @@ impl<'v> View<'v> {
                 .store
                 .changed(At { page: Some(position.page().0), ..At::default() }.element(position.element())));
         }
-        Ok(with(kv))
+        Ok(opened::opened(self.store.opener, kv, with))
     }
 }

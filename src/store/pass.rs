@@ -162,7 +162,12 @@ impl Store<'_> {
                 found.is_some()
             },
         )?;
-        Ok(found)
+        Ok(found.map(|(at, mut kv)| {
+            if let Some(plain) = self.opener.and_then(|opener| opener.open(&kv.key, &kv.value)) {
+                kv.value = plain;
+            }
+            (at, kv)
+        }))
     }
 
     /// The main part of the last stored revision; 0 when there is none.

@@ -13,6 +13,7 @@ mod histories;
 mod judge;
 mod keyspace;
 mod kube_edit;
+mod kube_encrypted;
 mod kube_objects;
 mod kube_print;
 mod kube_schema;

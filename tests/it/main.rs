@@ -25,6 +25,7 @@ mod kube;
 mod kube_changes;
 mod kube_edit;
 mod kube_encode;
+mod kube_encrypted;
 mod kube_encryption;
 mod kube_extract;
 mod kube_old;

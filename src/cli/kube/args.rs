@@ -8,13 +8,13 @@ use coldbolt::store::Store;
 use coldbolt::words::error::Error;
 use jiff::Timestamp;
 
-use super::super::keyspace::File;
+use super::super::keyspace::ValueFile;
 
 /// What the commands share: the file, and where in it.
 #[derive(Debug, clap::Args)]
 pub struct Common {
     #[command(flatten)]
-    pub file: File,
+    pub file: ValueFile,
     /// What stands before the keys of objects (the API server's --etcd-prefix) [default: where objects are found].
     #[arg(long, value_name = "PREFIX")]
     pub etcd_prefix: Option<String>,

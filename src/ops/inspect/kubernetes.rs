@@ -43,7 +43,7 @@ pub struct KubernetesReport {
 /// What the live keys tell; `None` when none of them is an API server's.
 pub(super) fn kubernetes(db: &Db<'_>, scan: &Scan, monitor: &dyn Monitor) -> Option<KubernetesReport> {
     let part = Relay::new(monitor).as_part().without_findings().without_progress();
-    let places = places(scan, db, &part);
+    let places = places(scan, db, None, &part);
     if places.is_empty() {
         return None;
     }

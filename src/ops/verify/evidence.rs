@@ -130,7 +130,7 @@ pub struct Seen {
 #[must_use]
 pub fn look(scan: &Scan, db: &Db<'_>, ask: &Ask) -> Seen {
     let objects = ask.keys.iter().any(|keys| matches!(keys, Selector::Objects(_)));
-    let places = objects.then(|| places(scan, db, &Quiet));
+    let places = objects.then(|| places(scan, db, None, &Quiet));
     let is_known = |keys: &&Selector| match (keys, &places) {
         (Selector::Objects(objects), Some(places)) => places.resource(&objects.kind).is_some(),
         _ => true,

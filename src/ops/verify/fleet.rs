@@ -13,6 +13,7 @@ use super::verify;
 use super::{Answer, Judged, Level, Unreadable, Verification, VerifyOptions};
 use crate::etcd::Input;
 use crate::io::Source;
+use crate::store::ValueOpener;
 use crate::words::error::{Error, Result, show};
 use crate::words::monitor::{Monitor, Quiet};
 
@@ -34,6 +35,8 @@ pub struct FleetOptions<'o> {
     pub manifest: Option<&'o Path>,
     /// Where the log of a data directory is, if it is elsewhere.
     pub wal_dir: Option<&'o Path>,
+    /// What opens encrypted values for level `objects`.
+    pub opener: Option<ValueOpener<'o>>,
     /// Puts into words why an input cannot be read, where the answer holds that as text.
     pub say: fn(&Error) -> String,
     /// Opens standard input, which is what the path `-` stands for then.
@@ -51,6 +54,7 @@ impl Default for FleetOptions<'_> {
             previous: None,
             manifest: None,
             wal_dir: None,
+            opener: None,
             say: |error| error.to_string(),
             standard_input: None,
         }
@@ -200,6 +204,7 @@ impl Work<'_> {
             digests: self.options.digests,
             ask: self.ask.as_ref(),
             against,
+            opener: self.options.opener,
         };
         let mut verification = match self.options.standard_input.filter(|_| file == Path::new("-")) {
             Some(open) => {

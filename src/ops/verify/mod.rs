@@ -32,6 +32,7 @@ use crate::etcd::{Facts, Input};
 use crate::io::Source;
 use crate::replay::MemberLog;
 use crate::snap::backup::Trailer;
+use crate::store::ValueOpener;
 use crate::store::scan::{KeyDepth, Scan};
 pub use crate::words::codes::Level;
 use crate::words::collector::Teller;
@@ -53,11 +54,20 @@ pub struct VerifyOptions<'o> {
     pub ask: Option<&'o Ask>,
     /// The manifest to compare with.
     pub against: Option<Against<'o>>,
+    /// What opens encrypted values for level `objects`.
+    pub opener: Option<ValueOpener<'o>>,
 }
 
 impl Default for VerifyOptions<'_> {
     fn default() -> Self {
-        VerifyOptions { level: Level::Restore, max_findings: 20, digests: false, ask: None, against: None }
+        VerifyOptions {
+            level: Level::Restore,
+            max_findings: 20,
+            digests: false,
+            ask: None,
+            against: None,
+            opener: None,
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use crate::kube::decode::{NoObject, Object};
 use crate::kube::key::KeyKind;
 use crate::kube::places::ObjectPlaces;
 use crate::ops::live_keys::{is_live, places};
+use crate::store::ValueOpener;
 use crate::store::scan::Scan;
 use crate::words::corrupt::At;
 use crate::words::error::{Error, Result};
@@ -66,7 +67,7 @@ struct Look {
 }
 
 impl Look {
-    fn at(item: &Item, places: &ObjectPlaces) -> Look {
+    fn at(item: &Item, places: &ObjectPlaces, opener: Option<ValueOpener<'_>>) -> Look {
         let mut look = Look::default();
         let key = places.key(&item.key);
         if let KeyKind::Object(key) = key {
@@ -77,7 +78,8 @@ impl Look {
             let namespace = key.resource == "namespaces" && key.group.is_none() && key.namespace.is_none();
             look.is_namespace = namespace.then(|| key.name.to_owned());
         }
-        match Object::decode(&item.value) {
+        let plain = opener.and_then(|opener| opener.open(&item.key, &item.value));
+        match Object::decode(plain.as_deref().unwrap_or(&item.value)) {
             Ok(object) => look.object(&key, &object, places),
             Err(NoObject::Encrypted(encrypted)) => {
                 look.encrypted = Some(show_bytes(encrypted.provider.as_bytes()));
@@ -151,6 +153,7 @@ struct Sum {
 struct Gather<'g, 'm> {
     scan: &'g Scan,
     places: &'g ObjectPlaces,
+    opener: Option<ValueOpener<'g>>,
     monitor: &'g dyn Monitor,
     batch: Vec<Item>,
     bytes: usize,
@@ -181,9 +184,9 @@ impl Gather<'_, '_> {
     fn look(&mut self) {
         let batch = std::mem::take(&mut self.batch);
         self.bytes = 0;
-        let places = self.places;
+        let (places, opener) = (self.places, self.opener);
         let looks = map_chunks(&batch, PART, |items| {
-            items.iter().map(|item| Look::at(item, places)).collect::<Vec<_>>()
+            items.iter().map(|item| Look::at(item, places, opener)).collect::<Vec<_>>()
         });
         for (item, look) in batch.iter().zip(looks.into_iter().flatten()) {
             self.add(item, look);
@@ -233,7 +236,8 @@ impl Run<'_> {
             return Ok(());
         }
         let monitor = Relay::new(self.monitor).as_part().without_findings().without_progress();
-        let places = places(scan, db, &monitor);
+        let opener = self.options.opener;
+        let places = places(scan, db, opener, &monitor);
         if places.is_empty() {
             let what = "no live key and value are those of a Kubernetes API server";
             self.level(Level::Objects, Outcome::NotApplicable, what);
@@ -244,6 +248,7 @@ impl Run<'_> {
         let gather = Gather {
             scan,
             places: &places,
+            opener,
             monitor: &monitor,
             batch: Vec::new(),
             bytes: 0,

@@ -4,6 +4,7 @@ pub mod backup;
 pub mod buckets;
 pub mod compared;
 pub mod content;
+pub mod encrypted;
 pub mod field_delta;
 pub mod history;
 pub mod image;

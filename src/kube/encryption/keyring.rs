@@ -1,0 +1,193 @@
+//! Keys, and the values that they open.
+
+use std::fmt;
+use std::sync::OnceLock;
+
+use super::cipher::Cipher;
+use super::config::{self, KeyFileFault, NamedKey};
+use super::kms::{KmsValue, PlainKey};
+use super::refusal::{LackingKey, Unopened, ValueDamage};
+use super::secret::KeyBytes;
+use super::signs::{begins_as_object, behind_other_prefixes, keys_of, tails};
+use super::tally::{Tally, UnopenedValues};
+use crate::kube::decode::Object;
+use crate::kube::envelope::Encrypted;
+use crate::kube::resource::{self, Resource};
+use crate::words::text::show_bytes;
+
+/// What encrypted values begin with.
+const PREFIX: &[u8] = b"k8s:enc:";
+
+/// Keys of all providers. Its `Debug` shows none of them.
+#[derive(Default)]
+pub struct Keyring {
+    named: Vec<NamedKey>,
+    plain: Vec<PlainKey>,
+    aad_prefix: Option<String>,
+    tally: Tally,
+    resources: OnceLock<Vec<Resource>>,
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Keyring { named, plain, aad_prefix, .. } = self;
+        f.debug_struct("Keyring")
+            .field("named", &named.len())
+            .field("kms", &plain.len())
+            .field("aad_prefix", aad_prefix)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One key to try on a value.
+struct Attempt<'a> {
+    key: &'a KeyBytes,
+    cipher: Cipher,
+    data: &'a [u8],
+}
+
+impl Keyring {
+    /// No keys.
+    #[must_use]
+    pub fn new() -> Keyring {
+        Keyring::default()
+    }
+
+    /// Adds the keys of an `EncryptionConfiguration`, in YAML or JSON.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
+    pub fn add_configuration(&mut self, file: &[u8]) -> Result<(), KeyFileFault> {
+        config::parse(file)?.into_iter().for_each(|key| config::add(&mut self.named, key));
+        Ok(())
+    }
+
+    /// Adds keys or seeds that a KMS wrapped, a line each: the id by which the KMS knows its own key, the plain bytes
+    /// in base64, and where several have one id the wrapped ones. Lines that begin with `#` are passed over.
+    ///
+    /// # Errors
+    /// Why they cannot be used.
+    pub fn add_kms_keys(&mut self, file: &[u8]) -> Result<(), KeyFileFault> {
+        self.plain.extend(PlainKey::parse(file)?);
+        Ok(())
+    }
+
+    /// What stood before the keys of objects when the values were written: where the name of the key is authenticated
+    /// that one is taken too.
+    pub fn written_behind(&mut self, prefix: &str) {
+        self.aad_prefix = Some(format!("/{}", prefix.trim_matches('/')));
+    }
+
+    /// Opens the encrypted value of an etcd key, with every key that it may be of, as an API server does. What is
+    /// handed out was authenticated, or is a whole object where the cipher has no authentication.
+    ///
+    /// # Errors
+    /// Why it is not opened.
+    pub fn open(&self, key: &[u8], value: &[u8]) -> Result<Vec<u8>, Unopened> {
+        let attempts = self.attempts(value)?;
+        if let Some(plain) = attempts.iter().find_map(|attempt| self.attempt(attempt, key)) {
+            return Ok(plain);
+        }
+        let whole = |attempt: &&Attempt<'_>| attempt.cipher.can_be(attempt.data.len());
+        let Some(first) = attempts.iter().find(whole).or(attempts.first()) else {
+            return Err(Unopened::NoKey(LackingKey::Provider));
+        };
+        if !whole(&first) {
+            let (len, least) = (first.data.len(), first.cipher.least());
+            let blocks = first.cipher == Cipher::Cbc;
+            return Err(Unopened::Damaged(ValueDamage::Length { len, least, blocks }));
+        }
+        let right = attempts.iter().find_map(|attempt| {
+            let plain = attempt.cipher.look(attempt.key.bytes(), attempt.data)?;
+            begins_as_object(&plain).then_some((attempt, plain))
+        });
+        let Some((attempt, plain)) = right else {
+            return Err(Unopened::WrongKey { tried: attempts.len() });
+        };
+        Err(self.with_right_key(attempt, key, &plain))
+    }
+
+    /// The plain value of an etcd key, if it is encrypted and can be opened. What cannot be is counted.
+    pub fn plain(&self, key: &[u8], value: &[u8]) -> Option<Vec<u8>> {
+        if !value.starts_with(PREFIX) {
+            return None;
+        }
+        let why = match self.open(key, value) {
+            Ok(plain) => return Some(plain),
+            Err(why) => why,
+        };
+        let by = Encrypted::parse(value).map_or_else(String::new, |by| {
+            format!("{}: ", show_bytes(format!("{}:{}:{}", by.provider, by.version, by.name).as_bytes()))
+        });
+        let prefix = if let Unopened::WrittenBehind { prefix } = why { Some(prefix) } else { None };
+        self.tally.note(key, value, (format!("{by}{why}"), prefix));
+        None
+    }
+
+    /// What [`plain`](Keyring::plain) could not open until now, by reasons.
+    #[must_use]
+    pub fn unopened(&self) -> Vec<UnopenedValues> {
+        self.tally.unopened()
+    }
+
+    /// The keys that a value may be of, each with what stands behind its prefix.
+    fn attempts<'a>(&'a self, value: &'a [u8]) -> Result<Vec<Attempt<'a>>, Unopened> {
+        let rest = value.strip_prefix(PREFIX).unwrap_or_default();
+        let named = |key: &'a NamedKey| {
+            let data = rest.strip_prefix(key.prefix.as_bytes())?;
+            Some(Attempt { key: &key.bytes, cipher: key.cipher, data })
+        };
+        let found: Vec<_> = self.named.iter().filter_map(named).collect();
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        let Some(by) = Encrypted::parse(value) else {
+            return Err(Unopened::Damaged(ValueDamage::Prefix));
+        };
+        let kms = match (by.provider, by.version) {
+            ("aescbc" | "aesgcm" | "secretbox", "v1") => return Err(Unopened::NoKey(LackingKey::Named)),
+            ("kms", "v1") => KmsValue::v1(by.data),
+            ("kms", "v2") => KmsValue::v2(by.data),
+            _ => return Err(Unopened::NoKey(LackingKey::Provider)),
+        }
+        .map_err(Unopened::Damaged)?;
+        let keys: Vec<_> = self.plain.iter().filter(|key| key.is_for(&kms)).collect();
+        if keys.is_empty() {
+            let id = kms.id.map(|id| LackingKey::Kms { id: id.to_owned() });
+            return Err(Unopened::NoKey(id.unwrap_or(LackingKey::Wrapped)));
+        }
+        let with = |cipher| keys.iter().map(move |key| Attempt { key: &key.plain, cipher, data: kms.data });
+        Ok(kms.ciphers.iter().copied().flat_map(with).collect())
+    }
+
+    fn attempt(&self, attempt: &Attempt<'_>, key: &[u8]) -> Option<Vec<u8>> {
+        let Attempt { key: secret, cipher, data } = attempt;
+        let open = |aad: &[u8]| cipher.open(secret.bytes(), aad, data);
+        let plain = open(key).or_else(|| {
+            let prefix = self.aad_prefix.as_deref().filter(|_| cipher.binds())?;
+            tails(std::str::from_utf8(key).ok()?).find_map(|tail| open(format!("{prefix}{tail}").as_bytes()))
+        })?;
+        (cipher.authenticates() || Object::decode(&plain).is_ok()).then_some(plain)
+    }
+
+    /// Why a value is not opened with the key that it begins as an object with.
+    fn with_right_key(&self, attempt: &Attempt<'_>, key: &[u8], plain: &[u8]) -> Unopened {
+        let Attempt { key: secret, cipher, data } = attempt;
+        if !cipher.authenticates() {
+            return Unopened::Damaged(ValueDamage::NoObject);
+        }
+        let bound = cipher.binds();
+        let other = std::str::from_utf8(key).ok().filter(|_| bound).and_then(|key| {
+            let opens = |aad: &str| cipher.open(secret.bytes(), aad.as_bytes(), data).is_some();
+            let renamed = behind_other_prefixes(key).find(|(other, _)| opens(other));
+            if let Some((_, prefix)) = renamed {
+                return Some(Unopened::WrittenBehind { prefix });
+            }
+            let object = Object::decode(plain).ok()?;
+            let resources = self.resources.get_or_init(resource::built_in);
+            let key = keys_of(&object, key, resources).into_iter().find(|other| opens(other))?;
+            Some(Unopened::WrittenFor { key })
+        });
+        other.unwrap_or(Unopened::Damaged(ValueDamage::Authentication { bound }))
+    }
+}
