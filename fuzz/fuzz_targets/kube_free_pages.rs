@@ -42,7 +42,8 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let all = bytes.len() / SIZE;
     for page in tree..all {
         // Every fourth keeps the number that it came with.
-        if let Some(header) = bytes.get_mut(page * SIZE..page * SIZE + 8).filter(|header| header[0] % 4 != 3) {
+        if let Some(header) = bytes.get_mut(page * SIZE..page * SIZE + 8).filter(|header| header[0] % 4 != 3)
+        {
             header.copy_from_slice(&(page as u64).to_le_bytes());
         }
     }
