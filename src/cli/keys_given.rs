@@ -21,8 +21,8 @@ pub struct KeysGiven {
     /// server/cred/encryption-config.json); may be repeated. What is not opened is said, and the exit code is then 4.
     #[arg(long, value_name = "FILE")]
     encryption_config: Vec<PathBuf>,
-    /// Open values of a KMS provider: a line each, the KMS key id, the plain key or seed in base64, and where several
-    /// have one id the wrapped one in base64.
+    /// Open values of a KMS provider: a line each, of words with a space between: the KMS key id, the plain key or seed
+    /// in base64, and where several have one id the wrapped one in base64.
     #[arg(long, value_name = "FILE")]
     kms_key: Option<PathBuf>,
     /// What stood before the keys when the values were written (--etcd-prefix then), if that is not so now: with aesgcm
@@ -32,9 +32,14 @@ pub struct KeysGiven {
 }
 
 impl KeysGiven {
+    /// Whether there are any.
+    pub fn any(&self) -> bool {
+        !self.encryption_config.is_empty() || self.kms_key.is_some()
+    }
+
     /// The keys, if there are any; files of them that others can read are warned of.
     pub fn keyring(&self, monitor: &Terminal) -> Result<Option<Keyring>, Fail> {
-        if self.encryption_config.is_empty() && self.kms_key.is_none() {
+        if !self.any() {
             let lone = self.aad_prefix.is_some();
             let what = "--aad-prefix goes with --encryption-config or --kms-key".to_owned();
             return if lone { Err(Fail::Usage(what)) } else { Ok(None) };

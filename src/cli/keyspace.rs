@@ -76,6 +76,13 @@ impl Damage {
     }
 }
 
+/// Of which values that were read an answer is made.
+#[derive(Clone, Copy)]
+enum Answer {
+    All,
+    Some,
+}
+
 /// An input that was opened.
 pub struct Opened {
     what: What,
@@ -109,13 +116,14 @@ impl File {
         context: &mut Context<'c>,
         work: impl FnOnce(Option<&Folded>, &Store<'_>, &mut dyn Write) -> Result<Verdict, Fail>,
     ) -> Done {
-        self.with_keyring(context, None, work)
+        self.with_keyring(context, None, Answer::All, work)
     }
 
     fn with_keyring<'c>(
         &self,
         context: &mut Context<'c>,
         keyring: Option<&Keyring>,
+        answer: Answer,
         work: impl FnOnce(Option<&Folded>, &Store<'_>, &mut dyn Write) -> Result<Verdict, Fail>,
     ) -> Done {
         let monitor = context.monitor;
@@ -124,7 +132,10 @@ impl File {
         let opener = keyring.map(|_| ValueOpener::new(&plain));
         let verdict = work(opened.folded(), &opened.store_by(opener, monitor)?, context.out)?;
         opened.check_unchanged()?;
-        let verdict = keys_given::end(keyring, verdict, monitor);
+        let verdict = match (answer, verdict) {
+            (Answer::Some, Verdict::Good) => verdict,
+            _ => keys_given::end(keyring, verdict, monitor),
+        };
         Ok(if monitor.damage() { Verdict::Bad } else { verdict })
     }
 }
@@ -133,6 +144,11 @@ impl ValueFile {
     /// Where it is.
     pub fn path(&self) -> &Path {
         self.file.path()
+    }
+
+    /// Whether keys for encrypted values were given.
+    pub fn has_keys(&self) -> bool {
+        self.keys.any()
     }
 
     /// Does something with the keyspace, as [`File::with`], in which the values that the keys open are open.
@@ -151,7 +167,17 @@ impl ValueFile {
         work: impl FnOnce(Option<&Folded>, &Store<'_>, &mut dyn Write) -> Result<Verdict, Fail>,
     ) -> Done {
         let keyring = self.keys.keyring(context.monitor)?;
-        self.file.with_keyring(context, keyring.as_ref(), work)
+        self.file.with_keyring(context, keyring.as_ref(), Answer::All, work)
+    }
+
+    /// As [`ValueFile::with`], for who reads more values than are asked for, and says itself what lacks of these.
+    pub fn with_some<'c>(
+        &self,
+        context: &mut Context<'c>,
+        work: impl FnOnce(&Store<'_>, &mut dyn Write) -> Result<Verdict, Fail>,
+    ) -> Done {
+        let keyring = self.keys.keyring(context.monitor)?;
+        self.file.with_keyring(context, keyring.as_ref(), Answer::Some, |_, store, out| work(store, out))
     }
 }
 

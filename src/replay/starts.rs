@@ -8,7 +8,7 @@
 //! | `meta/storageVersion` is newer | no | yes | the same |
 //! | the member itself is none | v2 store of the `.snap` and the entries after it | `members` and the entries it lacks | the same |
 //! | users' keys in the v2 store of the `.snap` | no | yes | no |
-//! | where its log begins, an entry at which it panics | [`boot`](super::boot) | the same | the same |
+//! | where its log begins, an entry at which it panics | as `boot` tells | the same | the same |
 //!
 //! A newer etcd than the one that wrote the files is asked for as little as etcd itself asks; that such a start is
 //! supported is not said. Source: `membership/downgrade.go mustDetectDowngrade` @ v3.4, v3.5, v3.6;
@@ -41,6 +41,8 @@ pub struct Starts {
     /// Why it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refuses: Option<String>,
+    /// Whether it is older than the one that wrote the files: once it has started from them, a newer one may not.
+    pub older: bool,
 }
 
 /// Asks each version, of a database and a log that are whole.
@@ -50,9 +52,9 @@ pub struct Starts {
 pub fn starts(db: &Db<'_>, log: &MemberLog, monitor: &dyn Monitor) -> Result<Vec<Starts>> {
     let facts = apply::facts(db).map_err(|corrupt| Error::damaged(db.source().path(), corrupt))?;
     log.read(monitor)?;
-    let asked = Minor::ALL
-        .into_iter()
-        .map(|etcd| Ok(Starts { etcd, refuses: Asked { facts: &facts, log, etcd }.refuses(monitor)? }));
+    let asked = Minor::ALL.into_iter().map(|etcd| {
+        Ok(Starts { etcd, refuses: Asked { facts: &facts, log, etcd }.refuses(monitor)?, older: false })
+    });
     asked.collect()
 }
 

@@ -382,6 +382,19 @@ fn what_keys_do_not_open_is_said_with_its_reason_and_not_passed_over() {
     let run = bench.run("kube get", &["secrets", "-n", "vault", "--encryption-config", &config]);
     run.says(4, &["not opened: ", "kms:v2:kms-fixture: no plain key was given for the KMS key key-b/2026"]);
     assert!(run.text().contains("s09-kms-a-0") && !run.text().contains("(encrypted: secretbox"), "{run}");
+    // Of what was asked for all is there, whatever else was read on the way.
+    let asked = ["secret/s00-plain-0", "-n", "vault", "-o", "name", "--encryption-config", &config];
+    let run = bench.run("kube get", &asked);
+    assert!(run.code == 0 && run.err.is_empty() && run.text() == "secret/s00-plain-0\n", "{run}");
+    // Without keys it is said what opens them.
+    bench.run("kube get", &["secrets", "-n", "vault"]).says(4, &["opened with --encryption-config FILE"]);
+    let deleted = bench.run("kube get", &["secrets", "-n", "vault", "--deleted"]);
+    let at = deleted.text().find("DELETED AT").unwrap();
+    let rows: Vec<_> = deleted.text().lines().skip(1).map(|row| row[at..].to_owned()).collect();
+    assert!(
+        !rows.is_empty() && rows.iter().all(|row| row.starts_with(|c: char| c.is_ascii_digit())),
+        "{deleted}"
+    );
     let key = "/registry/secrets/vault/s09-kms-a-0";
     bench.run("get", &[key, "--encryption-config", &config]).says(4, &[key, "key-a"]);
     // Another key of the same name.

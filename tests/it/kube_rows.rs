@@ -447,3 +447,18 @@ fn where_no_value_is_kubernetes_keys_like_its_own_have_no_resource() {
     }
     assert!(!run(&input, "keys --tree --depth 9").text().contains("/  ("));
 }
+
+#[test]
+fn get_names_the_fields_of_an_object_that_are_not_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let map =
+        &b"k8s\0\x0a\x0f\x0a\x02v1\x12\x09ConfigMap\x12\x0b\x0a\x03\x0a\x01a\x9a\x06\x03abc\x1a\0\x22\0"[..];
+    let input = database(dir.path(), [("/registry/configmaps/ns/a", Some(map))]);
+    let due = "1 objects have fields that are not known, and are shown without them:\n  \
+               /registry/configmaps/ns/a: field 99 of the object, 3 bytes\n";
+    let get = |rest: &[&str]| coldbolt([&["kube", "get", input.name(), "cm", "-n", "ns"], rest].concat());
+    let yaml = get(&["a", "-o", "yaml"]);
+    assert!(yaml.code == 0 && yaml.err.contains(due) && yaml.text().contains("name: a\n"), "{yaml}");
+    let table = get(&[]);
+    assert!(table.code == 0 && !table.err.contains("not known"), "{table}");
+}

@@ -8,7 +8,8 @@ use coldbolt::kube::secret::Redactor;
 use coldbolt::kube::selector::LabelSelector;
 
 use super::super::context::{Context, Done, Fail, Verdict};
-use super::super::keyspace::keep;
+use super::super::keyspace::{keep, show_key};
+use super::super::progress::Terminal;
 use super::args::Args;
 use super::habits::Habits;
 use super::print::{Printer, Shown};
@@ -25,7 +26,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let fields = FieldSelector::parse(&args.field_selector)
         .map_err(|why| Fail::Usage(format!("--field-selector: {why}")))?;
     labels_fit(args)?;
-    args.common.file.with(context, |store, out| {
+    args.common.file.with_some(context, |store, out| {
         let cluster = args.common.cluster(store)?;
         let wanted = wanted(&args.kind, &args.names, &cluster)?;
         fields_fit(&fields, &wanted, &cluster)?;
@@ -52,16 +53,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         }
         missing.iter().for_each(|line| monitor.say(line));
         reader.habits.say(monitor);
-        if undecoded.shown > 0 {
-            let shown = undecoded.shown;
-            monitor.say(&format!("{shown} objects could not be decoded: they are shown by their keys"));
-        }
-        if undecoded.unknown > 0 {
-            let unknown = undecoded.unknown;
-            monitor.say(&format!(
-                "{unknown} objects could not be decoded: whether they are selected is not known"
-            ));
-        }
+        undecoded.say(args.common.file.has_keys(), monitor);
         if shown == 0 && missing.is_empty() {
             let here = reader.namespace(wanted.first().and_then(|wanted| wanted.resource.as_ref()));
             monitor.say(&here.map_or_else(
@@ -77,12 +69,59 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     })
 }
 
-/// Objects that could not be decoded.
+/// Objects that could not be decoded, or not all of them.
 #[derive(Default)]
 struct Undecoded {
     shown: u64,
+    /// Whether some are encrypted.
+    encrypted: bool,
     /// Whether they are selected is not known.
     unknown: u64,
+    /// Of those whose kinds are known: with fields that are not.
+    in_part: u64,
+    /// Such fields, the first of them.
+    fields: Vec<String>,
+}
+
+impl Undecoded {
+    /// So many fields are named.
+    const NAMED: usize = 10;
+
+    /// Looks for fields that are not known. What is empty tells nothing.
+    fn look(&mut self, key: &[u8], object: &Object) {
+        let before = self.in_part;
+        for field in object.unknown.iter().filter(|field| object.known && !field.is_empty()) {
+            self.in_part = before + 1;
+            if self.fields.len() < Self::NAMED {
+                let at = if field.path.is_empty() { "the object" } else { &field.path };
+                let (number, len) = (field.number, field.bytes.len());
+                self.fields.push(format!("{}: field {number} of {at}, {len} bytes", show_key(key)));
+            }
+        }
+    }
+
+    fn say(&self, keys_given: bool, monitor: &Terminal) {
+        if self.shown > 0 {
+            let shown = self.shown;
+            monitor.say(&format!("{shown} objects could not be decoded: they are shown by their keys"));
+        }
+        if self.encrypted && !keys_given {
+            monitor.say("What is encrypted is opened with --encryption-config FILE, that of the API server");
+        }
+        if self.unknown > 0 {
+            let unknown = self.unknown;
+            monitor.say(&format!(
+                "{unknown} objects could not be decoded: whether they are selected is not known"
+            ));
+        }
+        if self.in_part > 0 {
+            let in_part = self.in_part;
+            monitor.say(&format!(
+                "{in_part} objects have fields that are not known, and are shown without them:"
+            ));
+            self.fields.iter().for_each(|field| monitor.say(&format!("  {field}")));
+        }
+    }
 }
 
 /// A server takes other fields for each kind.
@@ -213,7 +252,14 @@ impl Reader<'_> {
             if !wanted.names.is_empty() {
                 found.push(name);
             }
-            undecoded.shown += u64::from(shown.object.is_err());
+            match &shown.object {
+                Ok(object) if !self.args.output.is_table() => undecoded.look(&item.kv.key, object),
+                Ok(_) => {}
+                Err(why) => {
+                    undecoded.shown += 1;
+                    undecoded.encrypted |= matches!(why, NoObject::Encrypted(_));
+                }
+            }
             keep(&mut done, printer.print(shown))
         })?;
         done.map(|()| found)

@@ -156,7 +156,11 @@ impl Table {
     /// Adds what is no object that can be read, but would be of that kind, with the reason behind its name.
     pub fn unreadable(&mut self, line: Line, group: &str, kind: &str, why: &str) {
         let heads: Vec<_> = of_kind(group, kind).iter().map(|column| (column.name, column.wide)).collect();
-        let cells = self.head(line, &heads, Vec::new(), Vec::new());
+        // What stands behind them keeps its column.
+        let deleted = line.deleted.is_some();
+        let empty = |columns: usize| vec![String::new(); if deleted { columns } else { 0 }];
+        let (cells, labels) = (empty(heads.len()), empty(self.labels.header().count()));
+        let cells = self.head(line, &heads, cells, labels);
         self.rows.push(Row { cells, note: Some(why.to_owned()), order: 0, default: None });
     }
 

@@ -31,7 +31,13 @@ impl Run<'_> {
             });
         match folded {
             Ok(Fold { report, raft, .. }) => {
-                let own = self.verification.starts.iter().find(|starts| starts.etcd == raft.version.minor);
+                for starts in &mut self.verification.starts {
+                    starts.older = starts.etcd < raft.version.minor;
+                }
+                // Of these it is told where they are found.
+                let told = |code| matches!(code, Code::V2Keys | Code::MembersDisagree);
+                let told = self.found.all.worst(told).is_some();
+                let own = self.verification.starts.iter().find(|s| s.etcd == raft.version.minor && !told);
                 if let Some((etcd, why)) = own.and_then(|own| Some((own.etcd, own.refuses.as_ref()?))) {
                     let what = format!("etcd {} does not start from it: {why}", etcd.name());
                     self.found.say(Code::ReplayRefused, &show(files.log().place()), what);

@@ -162,7 +162,7 @@ const CASES: &[Case] = &[
         "deleted.db",
         (
             "encryption-provider = [\"aescbc\", \"aesgcm\", \"kms:v2\", \"secretbox\"]",
-            &["--encrypted", "deploy", "--encryption-provider", "aesgcm"],
+            &["--encrypted", "secrets", "--encryption-provider", "aescbc,aesgcm,kms,secretbox"],
         ),
         ("encryption-provider = \"kms\"", &["--encryption-provider", "aescbc,aesgcm,kms:v1,secretbox"]),
     ),
@@ -286,6 +286,9 @@ fn what_cannot_be_measured_is_inconclusive_and_bad_if_strict() {
         (Rule::NoAlarms, &["now.db", "--no-alarms", "--level", "identity"]),
         (Rule::Encrypted, &["deleted.db", "--encrypted", "secrets", "--level", "bytes"]),
         (Rule::Encrypted, &["deleted.db", "--encrypted", "secrets,secrts"]),
+        // There is none of them.
+        (Rule::Encrypted, &["deleted.db", "--encrypted", "pods"]),
+        (Rule::EncryptionProvider, &["deleted.db", "--encrypted", "pods", "--encryption-provider", "aesgcm"]),
         (Rule::EncryptionProvider, &["deleted.db", "--encryption-provider", "kms", "--level", "bytes"]),
         (Rule::NoPlaintextResidue, &["deleted.db", "--no-plaintext-residue", "--level", "bytes"]),
     ] {

@@ -206,7 +206,9 @@ impl<'o> Report<'o> {
         if self.written > 0 {
             monitor.say(&format!("{} objects written to {to}", count(self.written)));
         } else {
-            monitor.say(&format!("nothing was written to {to}: no object that was asked for can be"));
+            monitor.say(&format!(
+                "nothing was written to {to}: there is no such object, or none that can be written"
+            ));
         }
         if self.added > 0 {
             monitor.say(&format!("{} of them as others need them", count(self.added)));

@@ -55,6 +55,21 @@ impl EncryptionRules<'_> {
 }
 
 impl Held {
+    /// The same of live values, of which there are so many: of none nothing is known.
+    fn of_live(
+        id: Rule,
+        all: u64,
+        broken: u64,
+        report: &ProtectionReport,
+        told: (Value, Value, String),
+    ) -> Held {
+        if all > 0 || !report.unknown.is_empty() {
+            return Held::of(id, broken, report, told);
+        }
+        let message = "not measured: there is no live value of them".to_owned();
+        Held { id, passed: None, measured: Value::Null, limit: told.1, message }
+    }
+
     /// Broken by so many values; if by none, and a word that was asked for is no resource's, that is a slip: nothing is
     /// known of what was meant.
     fn of(id: Rule, broken: u64, report: &ProtectionReport, told: (Value, Value, String)) -> Held {
@@ -73,12 +88,13 @@ fn encrypted(due: &[String], report: &ProtectionReport, names: &str) -> Held {
     let all = count(report, ValuePlace::Live, |_| true);
     let first = examples(report, &[ValuePlace::Live]);
     let message = format!("{plain} of {all} live values of {names} are plain{first}");
-    Held::of(Rule::Encrypted, plain, report, (json!(plain), json!(due), message))
+    Held::of_live(Rule::Encrypted, all, plain, report, (json!(plain), json!(due), message))
 }
 
 fn by_provider(due: &Providers, report: &ProtectionReport, names: &str) -> Held {
     let by = |protection: &Protection| due.0.iter().any(|due| protection.is_by(due));
     let others = count(report, ValuePlace::Live, |protection| !by(protection));
+    let all = count(report, ValuePlace::Live, |_| true);
     let mut measured: BTreeMap<String, u64> = BTreeMap::new();
     for row in report.resources.iter().flat_map(|resource| &resource.under).filter(|row| row.live > 0) {
         let name = match &row.protection {
@@ -89,10 +105,9 @@ fn by_provider(due: &Providers, report: &ProtectionReport, names: &str) -> Held 
         *sum = sum.saturating_add(row.live);
     }
     let words = measured.iter().map(|(name, live)| format!("{name} {live}")).collect::<Vec<_>>().join(", ");
-    let words = if words.is_empty() { "there are none".to_owned() } else { words };
     let limit = printable(&due.0.join(", "));
     let message = format!("live values of {names} by provider: {words}; {limit} is due");
-    Held::of(Rule::EncryptionProvider, others, report, (json!(measured), json!(due.0), message))
+    Held::of_live(Rule::EncryptionProvider, all, others, report, (json!(measured), json!(due.0), message))
 }
 
 fn residue(report: &ProtectionReport, names: &str) -> Held {
