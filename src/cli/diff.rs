@@ -136,8 +136,8 @@ fn changes(
     let (Some(a), Some(b), Some(objects)) = (difference.before, difference.after, objects) else {
         return Ok(Vec::new());
     };
-    let [one, other] = windows;
-    Ok(before.value(a, one, |a| after.value(b, other, |b| objects.changes(a, b)))??)
+    let ([one, other], key) = (windows, difference.key);
+    Ok(before.value(a, one, |a| after.value(b, other, |b| objects.changes(key, a, b)))??)
 }
 
 fn line(out: &mut dyn Write, difference: &Difference<'_>, changes: &[String]) -> io::Result<()> {

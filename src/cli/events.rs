@@ -80,12 +80,15 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
             let begins = last.replace(main) != Some(main);
             let from = log.map(|log| log.raised(main));
             let object = objects.as_ref().filter(|_| event.kind == EventKind::Put);
-            let object = object.and_then(|objects| objects.decode(event.kv.value, main));
+            let hidden = object.and_then(|objects| objects.hidden(event.kv.key, event.kv.value)).is_some();
+            let object = object.and_then(|objects| objects.decode(event.kv.key, event.kv.value, main));
+            // What is no object, and may be a Secret all the same, has no value then.
+            let values = args.values && (object.is_some() || !hidden);
             let written = if args.write_out == Listing::Simple {
                 let from = from.filter(|_| begins);
-                list.item(&(), |out| line(out, &event, from, begins, args.values, object.as_ref()))
+                list.item(&(), |out| line(out, &event, from, begins, values, object.as_ref()))
             } else {
-                let plain = args.values && object.is_none();
+                let plain = values && object.is_none();
                 let object =
                     object.map(|object| if args.values { object.json.into() } else { named(&object) });
                 let from = from.map(SourceJson::new);

@@ -207,18 +207,29 @@ impl Args {
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     args.check()?;
+    let monitor = context.monitor;
     args.file.with(context, |store, out| {
         let view = store.at(Some(args.rev))?;
         let cluster = args.decode.then(|| Cluster::open(view, None)).transpose()?;
         let objects = Objects::new(&args.secrets);
-        let mut writer = Writer { args, out, terminal: on_terminal(), first: true, cluster, objects };
+        let mut writer = Writer { args, out, terminal: on_terminal(), first: true, cluster, objects, hidden: 0 };
         writer.begin(store)?;
         let mut done = Ok(());
         let totals = view.range(&args.request(), &mut |kv| keep(&mut done, writer.kv(kv)))?;
         done?;
         writer.end(totals)?;
         let missing = totals.count == 0 && args.one_key();
-        Ok(if missing { Verdict::Bad } else { Verdict::Good })
+        if writer.hidden > 0 {
+            let hidden = writer.hidden;
+            monitor.say(&format!(
+                "{hidden} values could not be decoded and may be Secrets: length and hash are shown, with --show-secrets all"
+            ));
+        }
+        Ok(match (missing, writer.hidden) {
+            (true, _) => Verdict::Bad,
+            (false, 0) => Verdict::Good,
+            (false, _) => Verdict::Inconclusive,
+        })
     })
 }
 
@@ -230,6 +241,8 @@ struct Writer<'a> {
     /// Where values are to be decoded.
     cluster: Option<Cluster<'a>>,
     objects: Objects,
+    /// Values that cannot be decoded, and may be Secrets.
+    hidden: u64,
 }
 
 impl Writer<'_> {
@@ -253,7 +266,7 @@ impl Writer<'_> {
         let cluster = self.cluster.as_ref()?;
         let mut object = Object::decode(kv.value).ok()?;
         cluster.serve(&mut object, kv.mod_revision);
-        self.objects.hide(&mut object);
+        self.objects.hide(kv.key, &mut object);
         Some(object.json)
     }
 
@@ -289,6 +302,9 @@ impl Writer<'_> {
         if let Some(object) = self.object(&kv) {
             return self.decoded(kv, object);
         }
+        let hidden = self.cluster.as_ref().and_then(|_| self.objects.hidden(kv.key, kv.value));
+        self.hidden += u64::from(hidden.is_some());
+        let kv = KeyValue { value: hidden.as_deref().map_or(kv.value, str::as_bytes), ..kv };
         match self.args.write_out {
             Format::Simple => self.simple(kv),
             Format::Json => {

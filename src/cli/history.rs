@@ -38,7 +38,7 @@ pub struct Args {
     #[arg(long, requires = "prefix")]
     deleted: bool,
     /// Print what changed from version to version: Kubernetes objects and JSON by their fields, text by its lines,
-    /// anything else by its hash. The data of Secrets is redacted.
+    /// anything else by its hash. The data of Secrets is redacted, and --values leaves them out.
     #[arg(long, conflicts_with = "prefix")]
     diff: bool,
     #[command(flatten)]
@@ -74,14 +74,15 @@ fn one(args: &Args, key: &[u8], store: &Store<'_>, out: &mut dyn Write) -> Done 
         let changes = before
             .as_deref()
             .filter(|_| args.diff && event.kind == EventKind::Put)
-            .map(|b| objects.changes(b, event.kv.value));
+            .map(|b| objects.changes(key, b, event.kv.value));
+        // Beside what changed in a Secret its value is not shown either.
+        let hidden = args.diff && objects.hidden(key, event.kv.value).is_some();
+        let values = args.values && !hidden;
         let begins = std::mem::replace(&mut generation, version.generation) != version.generation;
         let written = if simple {
-            list.item(&(), |out| {
-                line(out, &version, begins, args.values, changes.as_deref().unwrap_or_default())
-            })
+            list.item(&(), |out| line(out, &version, begins, values, changes.as_deref().unwrap_or_default()))
         } else {
-            list.item(&VersionJson::new(&version, args.values, changes), |_| Ok(()))
+            list.item(&VersionJson::new(&version, values, changes), |_| Ok(()))
         };
         before = (args.diff && event.kind == EventKind::Put).then(|| event.kv.value.to_vec());
         keep(&mut done, written)

@@ -1,8 +1,8 @@
 //! Values that are Kubernetes objects, in the commands about keys: named, decoded, compared.
 
 use coldbolt::kube::changes::found::FieldChanges;
-use coldbolt::kube::decode::Object;
-use coldbolt::kube::secret::{Redactor, is_secret};
+use coldbolt::kube::decode::{NoObject, Object};
+use coldbolt::kube::secret::{Redactor, is_of_secrets, is_secret};
 use coldbolt::kube::serve::{hide_managed_fields, serve};
 use coldbolt::store::value_diff::value_diff;
 use serde_json::{Value, json};
@@ -27,46 +27,53 @@ impl Objects {
     }
 
     /// The object as an API server would answer it, if the value is one.
-    pub fn decode(&self, value: &[u8], mod_revision: i64) -> Option<Object> {
+    pub fn decode(&self, key: &[u8], value: &[u8], mod_revision: i64) -> Option<Object> {
         let mut object = Object::decode(value).ok()?;
         serve(&mut object, mod_revision, None);
-        self.hide(&mut object);
+        self.hide(key, &mut object);
         Some(object)
     }
 
     /// The object as it is stored, if the value is one.
-    pub fn stored(&self, value: &[u8]) -> Option<Object> {
+    pub fn stored(&self, key: &[u8], value: &[u8]) -> Option<Object> {
         let mut object = Object::decode(value).ok()?;
-        self.hide(&mut object);
+        self.hide(key, &mut object);
         Some(object)
     }
 
     /// Takes out what is not shown: managed fields, and what is secret.
-    pub fn hide(&self, object: &mut Object) {
+    pub fn hide(&self, key: &[u8], object: &mut Object) {
         hide_managed_fields(&mut object.json);
-        self.redact(object);
+        self.redact(key, object);
     }
 
-    fn redact(&self, object: &mut Object) {
+    fn redact(&self, key: &[u8], object: &mut Object) {
         if let Some(redactor) = &self.redactor {
-            redactor.redact(object);
+            redactor.redact(key, object);
         }
     }
 
-    /// Whether the value holds what is not to be shown as it is.
-    pub fn hides(&self, object: &Object) -> bool {
-        self.redactor.is_some() && is_secret(object)
+    /// What is shown in the place of a value that is a Secret, or broken and may be one; what is encrypted shows nothing.
+    pub fn hidden(&self, key: &[u8], value: &[u8]) -> Option<String> {
+        let redactor = self.redactor.as_ref()?;
+        let hides = match Object::decode(value) {
+            Ok(object) => is_secret(key, &object),
+            Err(NoObject::Encrypted(_)) => false,
+            Err(NoObject::Bad(..)) => true,
+            Err(NoObject::Other) => is_of_secrets(key),
+        };
+        hides.then(|| redactor.mark(value))
     }
 
     /// What changed from one value to the other, a line each, as `value_diff` has it: of objects by their fields. JSON
     /// is its own form, and exact.
-    pub fn changes(&self, before: &[u8], after: &[u8]) -> Vec<String> {
+    pub fn changes(&self, key: &[u8], before: &[u8], after: &[u8]) -> Vec<String> {
         let objects = [before, after].map(|value| Object::decode(value).ok());
-        let hidden = objects.iter().flatten().any(|object| self.hides(object));
+        let hidden = [before, after].iter().any(|value| self.hidden(key, value).is_some());
         let json = !hidden && [before, after].iter().all(|value| value.starts_with(b"{"));
         match objects {
             [Some(mut a), Some(mut b)] if before != after && !json => {
-                [&mut a, &mut b].into_iter().for_each(|object| self.redact(object));
+                [&mut a, &mut b].into_iter().for_each(|object| self.redact(key, object));
                 let found = lines(&FieldChanges::between(&a, &b, &[]), ".");
                 if found.is_empty() {
                     vec!["= the same object, written differently".to_owned()]
@@ -76,7 +83,7 @@ impl Objects {
             }
             _ if hidden && before != after => {
                 let [a, b] = [before, after].map(|value| size(value.len() as u64));
-                vec![format!("~ {a} -> {b}, of which one is a Secret")]
+                vec![format!("~ {a} -> {b}, of which one is a Secret or may be")]
             }
             _ => value_diff(before, after),
         }

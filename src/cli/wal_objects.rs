@@ -37,8 +37,8 @@ pub fn text(node: Node<'_, '_>, objects: &Objects) -> Option<(String, Vec<Object
     changes(node, &mut found);
     let mut words = Vec::new();
     for (put, key, value) in found {
-        let key = show_key(key);
-        words.push(match objects.stored(value).filter(|_| put) {
+        let (object, key) = (objects.stored(key, value), show_key(key));
+        words.push(match object.filter(|_| put) {
             Some(object) => {
                 let word = format!("put {key} {}", name(&object));
                 decoded.push(object);
@@ -68,9 +68,15 @@ pub fn replace(request: &mut Value, objects: &Objects) {
 }
 
 fn decode(put: &mut Map<String, Value>, objects: &Objects) {
-    let value = put.get("value").and_then(Value::as_str).and_then(|text| BASE64_STANDARD.decode(text).ok());
-    if let Some(object) = value.and_then(|value| objects.stored(&value)) {
-        put.shift_remove("value");
-        put.insert("object".to_owned(), object.json.into());
-    }
+    let bytes =
+        |name| put.get(name).and_then(Value::as_str).and_then(|text| BASE64_STANDARD.decode(text).ok());
+    let key = bytes("key").unwrap_or_default();
+    let Some(value) = bytes("value") else { return };
+    let (name, shown) = match (objects.stored(&key, &value), objects.hidden(&key, &value)) {
+        (Some(object), _) => ("object", object.json.into()),
+        (None, Some(mark)) => ("redacted", mark.into()),
+        (None, None) => return,
+    };
+    put.shift_remove("value");
+    put.insert(name.to_owned(), shown);
 }

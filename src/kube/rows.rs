@@ -71,7 +71,7 @@ impl<'c> ObjectColumns<'c> {
             Some(EventKind::Marker) => MoreCells::default(),
             Some(EventKind::Delete) => self.by_key(kv.key),
             Some(EventKind::Put) | None => match Object::decode(kv.value) {
-                Ok(object) => self.by_value(object, kv.mod_revision),
+                Ok(object) => self.by_value(kv.key, object, kv.mod_revision),
                 Err(why) => self.by_no_value(kv.key, why),
             },
         };
@@ -97,7 +97,7 @@ impl<'c> ObjectColumns<'c> {
         self.without_value.load(Relaxed)
     }
 
-    fn by_value(&self, mut object: Object, mod_revision: i64) -> MoreCells {
+    fn by_value(&self, key: &[u8], mut object: Object, mod_revision: i64) -> MoreCells {
         let own = |name: &str| text(object.metadata(name).unwrap_or_default());
         let mut cells = vec![
             Cell::Text(object.group().to_owned()),
@@ -117,12 +117,12 @@ impl<'c> ObjectColumns<'c> {
         if object.unknown.iter().any(|field| !field.is_empty()) {
             self.incomplete.fetch_add(1, Relaxed);
         }
-        let without_value = redactor.is_some() && is_secret(&object);
+        let without_value = redactor.is_some() && is_secret(key, &object);
         self.without_value.fetch_add(u64::from(without_value), Relaxed);
         self.cluster.serve(&mut object, mod_revision);
         hide_managed_fields(&mut object.json);
         if let Some(redactor) = redactor {
-            redactor.redact(&mut object);
+            redactor.redact(key, &mut object);
         }
         cells.push(Cell::Json(json::object_text(&object.json, Layout::LINE)));
         MoreCells { cells, without_value }

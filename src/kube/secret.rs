@@ -15,9 +15,20 @@ pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration
 /// What stands in the place of a secret begins with it.
 pub const REDACTED_PREFIX: &str = "<redacted len:";
 
-/// Whether it is a Secret.
+/// Whether what lies under this key is a Secret, or may be one.
 #[must_use]
-pub fn is_secret(object: &Object) -> bool {
+pub fn is_secret(key: &[u8], object: &Object) -> bool {
+    says_secret(object) || is_of_secrets(key)
+}
+
+/// Whether Secrets lie where this key does, whatever the value says that it is.
+#[must_use]
+pub fn is_of_secrets(key: &[u8]) -> bool {
+    const AMONG: &[u8] = b"/secrets/";
+    key.windows(AMONG.len()).any(|part| part == AMONG)
+}
+
+fn says_secret(object: &Object) -> bool {
     object.kind == "Secret" && object.group().is_empty()
 }
 
@@ -42,10 +53,19 @@ impl Redactor {
         Redactor { key: Vec::new() }
     }
 
-    /// Redacts an object, if it is a Secret.
-    pub fn redact(&self, object: &mut Object) {
-        if !is_secret(object) {
+    /// Redacts an object, if it is a Secret. What lies among Secrets and is none of the known form, as one whose kind
+    /// was damaged, keeps its metadata only.
+    pub fn redact(&self, key: &[u8], object: &mut Object) {
+        if !is_secret(key, object) {
             return;
+        }
+        if !(says_secret(object) && object.known) {
+            let others = object.json.iter_mut();
+            for (_, value) in
+                others.filter(|(name, _)| !["apiVersion", "kind", "metadata"].contains(&name.as_str()))
+            {
+                *value = self.mark(value.to_string().as_bytes()).into();
+            }
         }
         if let Some(Value::Object(data)) = object.json.get_mut("data") {
             self.values(data, |text| BASE64_STANDARD.decode(text).unwrap_or_else(|_| text.into()));
@@ -70,7 +90,9 @@ impl Redactor {
         }
     }
 
-    fn mark(&self, secret: &[u8]) -> String {
+    /// What is shown in the place of these bytes.
+    #[must_use]
+    pub fn mark(&self, secret: &[u8]) -> String {
         let hash = hex(&sha256(&[&self.key, secret].concat()));
         format!("{REDACTED_PREFIX}{} sha256:{}>", secret.len(), hash.get(..16).unwrap_or(&hash))
     }
@@ -81,6 +103,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    const KEY: &[u8] = b"/registry/secrets/a/s";
 
     fn secret() -> Object {
         let json = json!({
@@ -97,7 +121,7 @@ mod tests {
     #[test]
     fn a_secret_shows_length_and_hash_and_nothing_of_its_data() {
         let mut object = secret();
-        Redactor::plain().redact(&mut object);
+        Redactor::plain().redact(KEY, &mut object);
         // printf hunter2 | sha256sum
         let due = "<redacted len:7 sha256:f52fbd32b2b3b86f>";
         assert_eq!(object.json["data"], json!({"x": due, "y": due}));
@@ -116,7 +140,7 @@ mod tests {
     fn with_a_key_equal_secrets_look_equal_in_one_run_only() {
         let shown = |redactor: &Redactor| {
             let mut object = secret();
-            redactor.redact(&mut object);
+            redactor.redact(KEY, &mut object);
             object.json["data"].clone()
         };
         let (one, other) = (Redactor::keyed(), Redactor::keyed());
@@ -129,7 +153,19 @@ mod tests {
     fn what_is_no_secret_is_left_as_it_is() {
         let json = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {}, "data": {"x": "y"}});
         let mut object = Object::decode(json.to_string().as_bytes()).unwrap();
-        Redactor::plain().redact(&mut object);
+        Redactor::plain().redact(b"/registry/configmaps/a/s", &mut object);
         assert_eq!(Value::Object(object.json), json);
+    }
+
+    #[test]
+    fn what_lies_among_secrets_is_taken_for_one_whatever_it_says() {
+        for (wrong, to) in [("\"Secret\"", "\"secret\""), ("\"v1\"", "\"x/v1\"")] {
+            let text = Value::Object(secret().json).to_string().replace(wrong, to);
+            let mut object = Object::decode(text.as_bytes()).unwrap();
+            Redactor::keyed().redact(KEY, &mut object);
+            let shown = Value::Object(object.json).to_string();
+            assert!(!shown.contains("hunter2") && !shown.contains("aHVudGVyMg"), "{shown}");
+            assert!(shown.contains("\"name\":\"s\""), "{shown}");
+        }
     }
 }

@@ -462,3 +462,48 @@ fn get_names_the_fields_of_an_object_that_are_not_known() {
     let table = get(&[]);
     assert!(table.code == 0 && !table.err.contains("not known"), "{table}");
 }
+
+#[test]
+fn what_lies_among_secrets_shows_nothing_of_itself_whatever_it_says_that_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = |kind: &str, password: &str| {
+        let data = json!({ "password": BASE64_STANDARD.encode(password) });
+        let metadata = json!({"name": "a", "namespace": "ns"});
+        json!({"apiVersion": "v1", "kind": kind, "metadata": metadata, "data": data}).to_string()
+    };
+    let (one, other) = (text("secret", "hunter2"), text("Secreu", "hunter3"));
+    let broken = &b"k8s\0\x0a\x0c\x0a\x02v1\x12\x06Secret\x12\x7fhunter2"[..];
+    let (at, damaged) = ("/registry/secrets/ns/a", "/registry/secrets/ns/b");
+    let input = database(
+        dir.path(),
+        [(at, Some(one.as_bytes())), (damaged, Some(broken)), (at, Some(other.as_bytes()))],
+    );
+    let name = input.name();
+    let commands: [&[&str]; 9] = [
+        &["kube", "get", name, "secrets", "-n", "ns", "-o", "yaml"],
+        &["kube", "get", name, "secrets", "-n", "ns", "-o", "json", "--as-stored"],
+        &["kube", "diff", name, "--from-rev", "2", "--to-rev", "4"],
+        &["kube", "history", name, "secret", "a", "-n", "ns"],
+        &["get", name, "/registry/", "--prefix", "--decode"],
+        &["get", name, "/registry/", "--prefix", "--decode", "-w", "json"],
+        &["export", name, "--kube", "--object", "-w", "ndjson"],
+        &["events", name, "--decode", "--values"],
+        &["history", name, at, "--diff", "--values"],
+    ];
+    for args in commands {
+        let run = coldbolt(args);
+        assert!(run.code != 2 && run.code < 5 && run.text().contains('a'), "{run}");
+        let said = format!("{} {}", run.text(), run.err);
+        for secret in ["hunter2", "hunter3"] {
+            let texts = [secret.to_owned(), BASE64_STANDARD.encode(secret)];
+            let values = [&one, &other].map(|text| BASE64_STANDARD.encode(text));
+            assert!(texts.iter().chain(&values).all(|text| !said.contains(text)), "{run}");
+        }
+        assert!(!said.contains(&BASE64_STANDARD.encode(broken)), "{run}");
+    }
+    let run = coldbolt(["get", name, damaged, "--decode"]);
+    assert!(run.code == 4 && run.text().contains("<redacted len:"), "{run}");
+    let shown = coldbolt(["get", name, at, "--decode", "--show-secrets"]);
+    assert!(shown.code == 0 && shown.text().contains(&BASE64_STANDARD.encode("hunter3")), "{shown}");
+    input.unchanged();
+}

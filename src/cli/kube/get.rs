@@ -285,7 +285,7 @@ impl Reader<'_> {
                     return Ok(None);
                 }
                 if let Some(redactor) = &self.redactor {
-                    redactor.redact(&mut object);
+                    redactor.redact(&item.kv.key, &mut object);
                 }
                 Ok(object)
             }

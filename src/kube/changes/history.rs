@@ -98,7 +98,7 @@ pub fn object_history(
                 Ok(mut object) => {
                     cluster.serve(&mut object, version.event.revision.main);
                     if let Some(redactor) = redactor {
-                        redactor.redact(&mut object);
+                        redactor.redact(key, &mut object);
                     }
                     found.uid = object.metadata("uid").map(str::to_owned);
                     found.writers = writers(last.as_ref(), &object);

@@ -253,7 +253,7 @@ fn side(
             Ok(mut object) => {
                 cluster.serve(&mut object, state.revision.main);
                 if let Some(redactor) = redactor {
-                    redactor.redact(&mut object);
+                    redactor.redact(&state.key, &mut object);
                 }
                 (Some(object), None)
             }

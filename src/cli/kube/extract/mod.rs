@@ -151,11 +151,11 @@ impl<'w, 'o> Work<'w, 'o> {
         if !self.args.show_managed_fields {
             hide_managed_fields(&mut object.json);
         }
+        let key = &extracted.stored.kv.key;
         if let Some(redactor) = &self.redactor {
             self.redacted |= object.kind == "Secret";
-            redactor.redact(&mut object);
+            redactor.redact(key, &mut object);
         }
-        let key = &extracted.stored.kv.key;
         let place = self.places.as_mut().map(|places| places.place(&extracted.key, key, &object));
         let path = place.as_ref().map_or("", |place| &*place.path);
         self.sink.put(path, &yaml::document(&object.json))?;
