@@ -212,7 +212,8 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         let view = store.at(Some(args.rev))?;
         let cluster = args.decode.then(|| Cluster::open(view, None)).transpose()?;
         let objects = Objects::new(&args.secrets);
-        let mut writer = Writer { args, out, terminal: on_terminal(), first: true, cluster, objects, hidden: 0 };
+        let (terminal, first) = (on_terminal(), true);
+        let mut writer = Writer { args, out, terminal, first, cluster, objects, hidden: 0 };
         writer.begin(store)?;
         let mut done = Ok(());
         let totals = view.range(&args.request(), &mut |kv| keep(&mut done, writer.kv(kv)))?;

@@ -53,7 +53,8 @@ impl Objects {
         }
     }
 
-    /// What is shown in the place of a value that is a Secret, or broken and may be one; what is encrypted shows nothing.
+    /// What is shown in the place of a value that is a Secret, or broken and may be one. What is encrypted shows
+    /// nothing of it.
     pub fn hidden(&self, key: &[u8], value: &[u8]) -> Option<String> {
         let redactor = self.redactor.as_ref()?;
         let hides = match Object::decode(value) {
