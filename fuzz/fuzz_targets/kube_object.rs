@@ -43,7 +43,7 @@ fn object(value: &[u8]) {
     assert!(again.is_object());
     written_again(&object, value);
     serve(&mut object, 7, None);
-    Redactor::plain().redact(&mut object);
+    Redactor::plain().redact(b"/registry/secrets/a/b", &mut object);
     assert!(yaml::document(&object.json).ends_with('\n'));
     let line = Line {
         namespace: None,
