@@ -88,5 +88,7 @@ fn of_scanned(
     let part = Relay::new(monitor).as_part().without_findings().without_progress();
     let report =
         objects(db, scan, prefix, &part).map(|places| protections(db, scan, &places, options, &part));
+    // A prefix that nothing lies behind says nothing of the file.
+    let report = report.filter(|report| prefix.is_none() || !report.resources.is_empty());
     if monitor.cancelled() { Err(Error::Cancelled) } else { Ok(report) }
 }

@@ -236,6 +236,8 @@ fn the_list_is_bounded_until_all_of_it_is_asked_for() {
     assert!(first.ends_with("  plain"), "{first}");
     let slip = coldbolt(["kube", "encryption", input.name(), "--only", "secrts"]);
     assert!(slip.code == 4 && slip.err.contains("called secrts"), "{slip}");
+    let astray = coldbolt(["kube", "encryption", input.name(), "--etcd-prefix", "/elsewhere"]);
+    assert!(astray.code == 4 && astray.out.is_empty(), "{astray}");
     let none = coldbolt(["kube", "encryption", fixture("small-3.5.1/snapshot.db").to_str().unwrap()]);
     assert!(none.code == 4 && none.out.is_empty(), "{none}");
     input.unchanged();

@@ -251,6 +251,13 @@ fn users_of_etcd_and_secrets_in_history_and_free_pages_are_told_too() {
         .collect();
     assert_eq!(names, [("etcd-user", "reader"), ("etcd-user", "root")].map(|(a, b)| (json!(a), json!(b))));
 
+    // Where there are no objects that is said; behind a prefix they were to be.
+    let plain = snapshot(dir.path(), "plain-1.37");
+    let astray = coldbolt(["kube", "secrets", plain.name(), "--etcd-prefix", "/elsewhere"]);
+    for (run, code) in [(secrets(&users, "table"), 0), (astray, 4)] {
+        assert!(run.code == code && run.err.contains("those of a Kubernetes API server"), "{run}");
+    }
+
     let bytes = unpacked(&fixture("kube/encrypted-1.37/deleted.db.gz"));
     let input = Input::write(dir.path(), "deleted.db", &bytes);
     let free: Vec<_> = places(&secrets(&input, "json"))

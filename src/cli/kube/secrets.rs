@@ -60,7 +60,13 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
                 monitor.say(&format!("versions that were not looked into: {} of {what}", count(n)));
             }
         }
-        Ok(if encrypted + undecoded == 0 { Verdict::Good } else { Verdict::Inconclusive })
+        if report.versions == 0 {
+            monitor.say("no key and value are those of a Kubernetes API server");
+        }
+        // A prefix that nothing lies behind says nothing of the file.
+        let astray = report.versions == 0 && args.etcd_prefix.is_some();
+        let all = !astray && encrypted + undecoded == 0;
+        Ok(if all { Verdict::Good } else { Verdict::Inconclusive })
     })
 }
 

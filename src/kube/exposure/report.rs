@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 use super::look::look;
 use super::named::{Exposed, ExposedField, Look};
 use crate::bolt::Db;
+use crate::codec::to_u64;
 use crate::io::parallel::map_chunks;
 use crate::kube::decode::{NoObject, Object};
 use crate::kube::envelope::is_encrypted;
@@ -59,6 +60,8 @@ fn text<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok,
 pub struct ExposureReport {
     /// By what they are, then by where.
     pub places: Vec<Exposure>,
+    /// Versions that lie where objects do.
+    pub versions: u64,
     /// Versions of other objects than Secrets that are encrypted, and were not looked into.
     pub encrypted: u64,
     /// Versions that are no objects, or cannot be decoded.
@@ -145,6 +148,7 @@ impl Gather {
     fn look(&mut self) {
         let batch = std::mem::take(&mut self.batch);
         self.bytes = 0;
+        self.report.versions = self.report.versions.saturating_add(to_u64(batch.len()));
         let seen = map_chunks(&batch, PART, |items| items.iter().map(see).collect::<Vec<_>>());
         for (item, seen) in batch.into_iter().zip(seen.into_iter().flatten()) {
             let count = match seen {
