@@ -80,10 +80,11 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
             let begins = last.replace(main) != Some(main);
             let from = log.map(|log| log.raised(main));
             let object = objects.as_ref().filter(|_| event.kind == EventKind::Put);
-            let hidden = object.and_then(|objects| objects.hidden(event.kv.key, event.kv.value)).is_some();
-            let object = object.and_then(|objects| objects.decode(event.kv.key, event.kv.value, main));
+            let (key, value, shown) = (event.kv.key, event.kv.value, object);
+            let object = shown.and_then(|objects| objects.decode(key, value, main));
             // What is no object, and may be a Secret all the same, has no value then.
-            let values = args.values && (object.is_some() || !hidden);
+            let hides = || shown.is_some_and(|objects| objects.hidden(key, value).is_some());
+            let values = args.values && (object.is_some() || !hides());
             let written = if args.write_out == Listing::Simple {
                 let from = from.filter(|_| begins);
                 list.item(&(), |out| line(out, &event, from, begins, values, object.as_ref()))

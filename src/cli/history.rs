@@ -76,8 +76,7 @@ fn one(args: &Args, key: &[u8], store: &Store<'_>, out: &mut dyn Write) -> Done 
             .filter(|_| args.diff && event.kind == EventKind::Put)
             .map(|b| objects.changes(key, b, event.kv.value));
         // Beside what changed in a Secret its value is not shown either.
-        let hidden = args.diff && objects.hidden(key, event.kv.value).is_some();
-        let values = args.values && !hidden;
+        let values = args.values && !(args.diff && objects.hidden(key, event.kv.value).is_some());
         let begins = std::mem::replace(&mut generation, version.generation) != version.generation;
         let written = if simple {
             list.item(&(), |out| line(out, &version, begins, values, changes.as_deref().unwrap_or_default()))

@@ -1,8 +1,8 @@
 //! Values that are Kubernetes objects, in the commands about keys: named, decoded, compared.
 
 use coldbolt::kube::changes::found::FieldChanges;
-use coldbolt::kube::decode::{NoObject, Object};
-use coldbolt::kube::secret::{Redactor, is_of_secrets, is_secret};
+use coldbolt::kube::decode::Object;
+use coldbolt::kube::secret::{Redactor, may_be_secret};
 use coldbolt::kube::serve::{hide_managed_fields, serve};
 use coldbolt::store::value_diff::value_diff;
 use serde_json::{Value, json};
@@ -53,27 +53,21 @@ impl Objects {
         }
     }
 
-    /// What is shown in the place of a value that is a Secret, or broken and may be one. What is encrypted shows
-    /// nothing of it.
+    /// What is shown in the place of a value that is a Secret, or that is broken and may be one.
     pub fn hidden(&self, key: &[u8], value: &[u8]) -> Option<String> {
         let redactor = self.redactor.as_ref()?;
-        let hides = match Object::decode(value) {
-            Ok(object) => is_secret(key, &object),
-            Err(NoObject::Encrypted(_)) => false,
-            Err(NoObject::Bad(..)) => true,
-            Err(NoObject::Other) => is_of_secrets(key),
-        };
-        hides.then(|| redactor.mark(value))
+        may_be_secret(key, Object::decode(value).as_ref()).then(|| redactor.mark(value))
     }
 
     /// What changed from one value to the other, a line each, as `value_diff` has it: of objects by their fields. JSON
     /// is its own form, and exact.
     pub fn changes(&self, key: &[u8], before: &[u8], after: &[u8]) -> Vec<String> {
-        let objects = [before, after].map(|value| Object::decode(value).ok());
-        let hidden = [before, after].iter().any(|value| self.hidden(key, value).is_some());
+        let objects = [before, after].map(Object::decode);
+        let hidden =
+            self.redactor.is_some() && objects.iter().any(|object| may_be_secret(key, object.as_ref()));
         let json = !hidden && [before, after].iter().all(|value| value.starts_with(b"{"));
         match objects {
-            [Some(mut a), Some(mut b)] if before != after && !json => {
+            [Ok(mut a), Ok(mut b)] if before != after && !json => {
                 [&mut a, &mut b].into_iter().for_each(|object| self.redact(key, object));
                 let found = lines(&FieldChanges::between(&a, &b, &[]), ".");
                 if found.is_empty() {

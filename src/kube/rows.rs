@@ -18,7 +18,7 @@ use serde_json::Value;
 use super::cluster::Cluster;
 use super::decode::{Encoding, NoObject, Object};
 use super::json::{self, Layout};
-use super::secret::{Redactor, is_secret};
+use super::secret::{Redactor, may_be_secret};
 use super::serve::hide_managed_fields;
 use crate::etcd::KeyValue;
 use crate::store::EventKind;
@@ -117,7 +117,7 @@ impl<'c> ObjectColumns<'c> {
         if object.unknown.iter().any(|field| !field.is_empty()) {
             self.incomplete.fetch_add(1, Relaxed);
         }
-        let without_value = redactor.is_some() && is_secret(key, &object);
+        let without_value = redactor.is_some() && may_be_secret(key, Ok(&object));
         self.without_value.fetch_add(u64::from(without_value), Relaxed);
         self.cluster.serve(&mut object, mod_revision);
         hide_managed_fields(&mut object.json);
@@ -138,11 +138,7 @@ impl<'c> ObjectColumns<'c> {
         };
         self.undecoded.fetch_add(u64::from(object), Relaxed);
         let mut more = if object { self.by_key(key) } else { MoreCells::default() };
-        // What is broken may be a Secret all the same; what is encrypted shows nothing of it.
-        let of_secret = at.is_some_and(|key| key.group.is_none() && key.resource == "secrets");
-        let may_be = of_secret || matches!(why, NoObject::Bad(Encoding::Protobuf | Encoding::Cbor, _));
-        let redacts = matches!(self.objects, RowObjects::Redacted(_));
-        more.without_value = redacts && may_be && !matches!(why, NoObject::Encrypted(_));
+        more.without_value = matches!(self.objects, RowObjects::Redacted(_)) && may_be_secret(key, Err(&why));
         self.without_value.fetch_add(u64::from(more.without_value), Relaxed);
         more
     }

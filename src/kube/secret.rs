@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value};
 
-use super::decode::Object;
+use super::decode::{Encoding, NoObject, Object};
 use crate::codec::checksum::{hex, sha256};
 
 /// What `kubectl apply` was given, data and all.
@@ -16,16 +16,27 @@ pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration
 pub const REDACTED_PREFIX: &str = "<redacted len:";
 
 /// Whether what lies under this key is a Secret, or may be one.
-#[must_use]
-pub fn is_secret(key: &[u8], object: &Object) -> bool {
+fn is_secret(key: &[u8], object: &Object) -> bool {
     says_secret(object) || is_of_secrets(key)
 }
 
 /// Whether Secrets lie where this key does, whatever the value says that it is.
-#[must_use]
-pub fn is_of_secrets(key: &[u8]) -> bool {
+fn is_of_secrets(key: &[u8]) -> bool {
     const AMONG: &[u8] = b"/secrets/";
     key.windows(AMONG.len()).any(|part| part == AMONG)
+}
+
+/// Whether a value that was decoded so is a Secret or may be one: what is broken may be. What is encrypted shows
+/// nothing of it.
+#[must_use]
+pub fn may_be_secret(key: &[u8], decoded: Result<&Object, &NoObject<'_>>) -> bool {
+    match decoded {
+        Ok(object) => is_secret(key, object),
+        Err(NoObject::Encrypted(_)) => false,
+        Err(NoObject::Bad(Encoding::Protobuf | Encoding::Cbor, _)) => true,
+        // JSON is everybody's.
+        Err(NoObject::Bad(Encoding::Json, _) | NoObject::Other) => is_of_secrets(key),
+    }
 }
 
 fn says_secret(object: &Object) -> bool {

@@ -21,6 +21,7 @@ use crate::bolt::Db;
 use crate::etcd::Facts;
 use crate::etcd::schema::Minor;
 use crate::raft::ConfChange;
+use crate::snap::file::SnapFile;
 use crate::wal::{Read, SnapshotRecord};
 use crate::words::error::{At, Corrupt, Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
@@ -41,7 +42,10 @@ pub fn fold_directory(
 ) -> Result<Fold> {
     let mut fold = fold::fold(db, log, options, monitor)?;
     let facts = apply::facts(db).map_err(|corrupt| Error::damaged(db.source().path(), corrupt))?;
-    match takes(&facts, log, log.remarked(monitor)?, fold.raft.version) {
+    let remarked = log.remarked(monitor)?;
+    let newest = log.raft_snapshot(RaftIndex::new(u64::MAX), &remarked.0);
+    let start = Start::of(&facts, newest.as_ref(), &remarked.0, fold.raft.version);
+    match takes(&facts, log, remarked, &start, fold.raft.version) {
         Ok(()) => {}
         Err(corrupt) if options.damage == Damage::Allow => {
             let finding = Finding::from_corrupt(&show(log.place()), *corrupt);
@@ -57,15 +61,15 @@ pub(super) fn takes(
     facts: &Facts,
     log: &MemberLog,
     (read, remarks): &(Read, Remarks),
+    start: &Start,
     version: Version,
 ) -> Result<(), Box<Corrupt>> {
     let from = facts.consistent_index.unwrap_or_default();
-    let start = Start::of(facts, log, read, version);
     reaches_back(start.index, log, read)?;
     if start.index >= from {
         return Ok(());
     }
-    let mut seen = Seen { facts, version, cluster: start.cluster };
+    let mut seen = Seen { facts, version, cluster: start.cluster.clone() };
     for (index, remark) in remarks.0.range(start.index.next()..=from) {
         if let Err(why) = seen.entry(remark) {
             let what = format!(
@@ -87,12 +91,13 @@ pub(super) struct Start {
 }
 
 impl Start {
-    pub fn of(facts: &Facts, log: &MemberLog, read: &Read, version: Version) -> Start {
+    /// `newest` is the raft snapshot that etcd up to 3.6 begins at, if there is one.
+    pub fn of(facts: &Facts, newest: Option<&SnapFile>, read: &Read, version: Version) -> Start {
         if version.minor >= Minor::V37 {
             let record = read.summary.valid_snapshots().last().map(SnapshotRecord::last_index);
             return Start { index: record.unwrap_or_default(), cluster: Cluster::listed(facts) };
         }
-        let Some(snap) = log.raft_snapshot(RaftIndex::new(u64::MAX), read) else {
+        let Some(snap) = newest else {
             return Start { index: RaftIndex::default(), cluster: Cluster::before_the_log() };
         };
         let conf_state = snap.snapshot.metadata.as_ref().and_then(|metadata| metadata.conf_state.as_ref());

@@ -20,13 +20,14 @@ use super::apply::held::{self, V2};
 use super::apply::{self, Version};
 use super::boot::{self, Start};
 use super::member_log::MemberLog;
-use super::remarks::Remark;
+use super::membership::Cluster;
+use super::remarks::{Remark, Remarks};
 use crate::bolt::Db;
 use crate::etcd::Facts;
 use crate::etcd::schema::Minor;
 use crate::etcd::semver::Semver;
 use crate::raft::{ConfChange, ConfChangeType};
-use crate::snap::file::user_keys;
+use crate::snap::file::{SnapFile, user_keys};
 use crate::wal::Read;
 use crate::words::error::{Error, Result};
 use crate::words::ids::{MemberId, RaftIndex};
@@ -51,30 +52,35 @@ pub struct Starts {
 /// [`Error::Damaged`] when the small buckets cannot be read; [`Error::Cancelled`].
 pub fn starts(db: &Db<'_>, log: &MemberLog, monitor: &dyn Monitor) -> Result<Vec<Starts>> {
     let facts = apply::facts(db).map_err(|corrupt| Error::damaged(db.source().path(), corrupt))?;
-    log.read(monitor)?;
-    let asked = Minor::ALL.into_iter().map(|etcd| {
-        Ok(Starts { etcd, refuses: Asked { facts: &facts, log, etcd }.refuses(monitor)?, older: false })
-    });
-    asked.collect()
+    let remarked = log.remarked(monitor)?;
+    let newest = log.raft_snapshot(RaftIndex::new(u64::MAX), &remarked.0);
+    let ask = |etcd| {
+        let asked = Asked { facts: &facts, log, remarked, newest: newest.as_ref(), etcd };
+        Starts { etcd, refuses: asked.refuses(), older: false }
+    };
+    Ok(Minor::ALL.map(ask).into())
 }
 
 struct Asked<'a> {
     facts: &'a Facts,
     log: &'a MemberLog,
+    remarked: &'a (Read, Remarks),
+    newest: Option<&'a SnapFile>,
     etcd: Minor,
 }
 
 impl Asked<'_> {
-    fn refuses(&self, monitor: &dyn Monitor) -> Result<Option<String>> {
-        let remarked = self.log.remarked(monitor)?;
+    fn refuses(&self) -> Option<String> {
+        let (read, remarks) = self.remarked;
         let version = Version { minor: self.etcd, patch: None };
-        let start = Start::of(self.facts, self.log, &remarked.0, version);
+        let begin = Start::of(self.facts, self.newest, read, version);
+        let takes = || boot::takes(self.facts, self.log, self.remarked, &begin, version);
         // Who is alone commits all that its log holds.
         let alone = self.facts.members.len() <= 1;
-        let commit = RaftIndex::new(if alone { u64::MAX } else { remarked.0.summary.commit() });
-        let entries = || remarked.1.0.range(start.index.next()..).take_while(|(index, _)| **index <= commit);
+        let commit = RaftIndex::new(if alone { u64::MAX } else { read.summary.commit() });
+        let entries = || remarks.0.range(begin.index.next()..).take_while(|(index, _)| **index <= commit);
         let downgrade = || {
-            let agreed = self.agreed(&remarked.0);
+            let agreed = self.agreed();
             let logged = entries().find_map(|(index, remark)| {
                 self.newer(&self.sets(remark)?).map(|why| format!("{why}, by entry {index}"))
             });
@@ -85,29 +91,28 @@ impl Asked<'_> {
             Some(Err(why)) => Some(why),
             None => downgrade(),
         };
-        Ok(refused
+        refused
             .or_else(|| self.storage())
-            .or_else(|| self.users_of_v2(&remarked.0))
-            .or_else(|| boot::takes(self.facts, self.log, remarked, version).err().map(|why| why.to_string()))
+            .or_else(|| self.users_of_v2())
+            .or_else(|| takes().err().map(|why| why.to_string()))
             .or_else(|| {
                 let joins = |id| entries().any(|(_, remark)| adds(remark, id));
-                let id = remarked.0.summary.metadata?.member();
-                self.stranger(id, &start).filter(|_| !joins(id))
+                let id = read.summary.metadata?.member();
+                self.stranger(id, &begin.cluster).filter(|_| !joins(id))
             })
             .or_else(|| {
                 entries().find_map(|(index, remark)| {
                     self.panics(*index, remark).map(|why| format!("raft index {index}: {why}"))
                 })
-            }))
+            })
     }
 
     /// What the cluster agreed on, as this etcd finds it before it looks at entries.
-    fn agreed(&self, read: &Read) -> Option<Semver> {
+    fn agreed(&self) -> Option<Semver> {
         let told = if self.etcd >= Minor::V36 {
             self.facts.cluster_version.clone()
         } else {
-            let snap = self.log.raft_snapshot(RaftIndex::new(u64::MAX), read)?;
-            snap.membership().ok()?.cluster_version
+            self.newest?.membership().ok()?.cluster_version
         };
         told.as_ref().and_then(version_of)
     }
@@ -148,20 +153,19 @@ impl Asked<'_> {
         })
     }
 
-    fn users_of_v2(&self, read: &Read) -> Option<String> {
-        let snap =
-            self.log.raft_snapshot(RaftIndex::new(u64::MAX), read).filter(|_| self.etcd == Minor::V36)?;
+    fn users_of_v2(&self) -> Option<String> {
+        let snap = self.newest.filter(|_| self.etcd == Minor::V36)?;
         let keys = user_keys(snap.snapshot.data.as_deref()?).filter(|keys| *keys > 0)?;
         Some(format!("{keys} keys of users are in the v2 store, which is no more (illegal v2store content)"))
     }
 
     /// Why it panics at what the member tells of itself.
-    fn stranger(&self, id: MemberId, start: &Start) -> Option<String> {
+    fn stranger(&self, id: MemberId, cluster: &Cluster) -> Option<String> {
         let (members, removed) = (&self.facts.members, &self.facts.removed_members);
         let known = if self.etcd >= Minor::V36 {
             members.iter().any(|member| member.id == id) || removed.contains(&id)
         } else {
-            start.cluster.members.contains_key(&id) || start.cluster.removed.contains(&id)
+            cluster.members.contains_key(&id) || cluster.removed.contains(&id)
         };
         (!known).then(|| {
             format!("member {id}, whose log it is, is not among the members that it finds (member unknown)")
