@@ -20,10 +20,10 @@ pub enum Leftover<'p> {
     /// It was a leaf page. What was its overflow may be of another page by now: only what is left of it is here, and an
     /// element that reaches further cannot be read.
     Leaf(Page<'p>),
-    /// It is something else: another kind of page, the middle of one, or nothing.
+    /// It is something else: another kind of page, the middle of one, a leaf page that is broken, or nothing.
     Bytes(Pgid, &'p [u8]),
-    /// It cannot be read.
-    Unreadable(Box<Corrupt>),
+    /// So many pages cannot be read.
+    Unreadable(u64, Box<Corrupt>),
 }
 
 /// Hands out the pages that were not `reached`, in the order in which they lie in the file, until `take` breaks off.
@@ -46,7 +46,7 @@ pub fn leftovers(db: &Db<'_>, reached: &Visited, take: &mut dyn FnMut(Leftover<'
                 Ok(page) if page.kind == PageKind::Leaf => Leftover::Leaf(page),
                 _ => Leftover::Bytes(id, bytes),
             },
-            Err(corrupt) => Leftover::Unreadable(corrupt),
+            Err(corrupt) => Leftover::Unreadable(run, corrupt),
         };
         if take(left).is_break() {
             return;
@@ -118,7 +118,7 @@ mod tests {
             found.push(match left {
                 Leftover::Leaf(page) => ('l', page.id.0 - first as u64, page.bytes.len() / SIZE),
                 Leftover::Bytes(id, bytes) => ('b', id.0 - first as u64, bytes.len() / SIZE),
-                Leftover::Unreadable(_) => ('u', 0, 0),
+                Leftover::Unreadable(..) => ('u', 0, 0),
             });
             ControlFlow::Continue(())
         });

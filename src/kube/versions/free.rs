@@ -82,15 +82,17 @@ pub(super) fn free_values(
         carried: (None, Vec::new()),
     };
     leftovers(db, reached, &mut |left| {
+        let pages_in = |bytes: &[u8]| to_u64(bytes.len()).checked_div(db.page_size()).unwrap_or(1);
         let pages = match &left {
-            Leftover::Leaf(page) => to_u64(page.bytes.len()).checked_div(db.page_size()).unwrap_or(1),
-            _ => 1,
+            Leftover::Leaf(page) => pages_in(page.bytes),
+            Leftover::Bytes(_, bytes) => pages_in(bytes),
+            Leftover::Unreadable(pages, _) => *pages,
         };
         free.found.pages = free.found.pages.saturating_add(pages);
         match left {
             Leftover::Leaf(page) => free.leaf(&page),
-            Leftover::Bytes(id, bytes) => free.bytes(id, bytes),
-            Leftover::Unreadable(_) => free.found.unreadable = free.found.unreadable.saturating_add(1),
+            Leftover::Bytes(id, bytes) => free.bytes(id, pages, bytes),
+            Leftover::Unreadable(..) => free.found.unreadable = free.found.unreadable.saturating_add(pages),
         }
         monitor.advance(pages.saturating_mul(db.page_size()));
         if monitor.cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -172,12 +174,13 @@ impl Free<'_> {
         });
     }
 
-    /// A page of which nobody knows what it is. Its end is searched with the next one.
-    fn bytes(&mut self, id: Pgid, bytes: &[u8]) {
+    /// Pages of which nobody knows what they are. Their end is searched with the next one.
+    fn bytes(&mut self, id: Pgid, pages: u64, bytes: &[u8]) {
         self.carried(Some((id, bytes)));
         let tail = bytes.len().saturating_sub(LONGEST_MARK.saturating_sub(1));
         self.search(bytes, tail, &|_| false);
-        self.carried = (Some(id), bytes.get(tail..).unwrap_or_default().to_vec());
+        let last = Pgid(id.0.saturating_add(pages.saturating_sub(1)));
+        self.carried = (Some(last), bytes.get(tail..).unwrap_or_default().to_vec());
     }
 
     /// Searches the end of the last page, and how it goes on where the next one lies behind it.
@@ -324,6 +327,17 @@ mod tests {
         two[600..604].copy_from_slice(b"k8s:");
         let due = Remnants { encrypted: 1, plain: Vec::new(), plain_unknown: 2 };
         assert_eq!(found(vec![one, two]).0.remnants, due);
+    }
+
+    #[test]
+    fn a_broken_leaf_of_several_pages_counts_as_all_of_them() {
+        // More elements than its pages have room for: it is no leaf page.
+        let mut first = leaf(&[], 0);
+        (first[11], first[12]) = (0xff, 2);
+        let mut last = vec![0; SIZE];
+        last[SIZE - 4..].copy_from_slice(b"k8s\0");
+        let (found, _) = found(vec![first, vec![0; SIZE], last, vec![0; SIZE]]);
+        assert_eq!((found.pages, found.unreadable, found.remnants.plain_unknown), (4, 0, 1));
     }
 
     #[test]
