@@ -3,5 +3,6 @@
 //! programs are not installed, unless `COLDBOLT_INTEROP=required`.
 
 mod back;
+mod encrypted;
 mod fed;
 mod printed;

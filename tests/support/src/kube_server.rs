@@ -14,6 +14,9 @@ pub const KUBERNETES: &str = "1.37.2";
 /// The version of its etcd.
 pub const ETCD: &str = "3.6.14";
 
+/// Its file of keys, if it has one.
+const ENCRYPTION: &str = "encryption.json";
+
 /// Who has it may do all.
 const TOKEN: &str = "interop";
 
@@ -92,6 +95,17 @@ impl KubeServer {
         self.etcd.home().join("data")
     }
 
+    /// Has it encrypt by this configuration from now on, or by none.
+    pub fn encrypt(&mut self, configuration: Option<&str>) {
+        self.end();
+        let file = self.home.path().join(ENCRYPTION);
+        match configuration {
+            Some(configuration) => fs::write(file, configuration).unwrap(),
+            None => fs::remove_file(file).unwrap(),
+        }
+        self.up();
+    }
+
     /// Starts both again on what is in that directory now.
     pub fn restart(&mut self) {
         self.etcd.restart();
@@ -150,5 +164,8 @@ fn spawn(apiserver: &Path, home: &Path, port: u16, etcd: &str) -> Child {
         "--feature-gates=AllAlpha=true,AllBeta=true,CBORServingAndStorage=false",
         "--etcd-compaction-interval=0",
     ]);
+    if home.join(ENCRYPTION).exists() {
+        command.arg(format!("--encryption-provider-config={ENCRYPTION}"));
+    }
     command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
 }
