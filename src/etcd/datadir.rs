@@ -166,7 +166,8 @@ pub fn log_beside(db: &Path) -> Vec<PathBuf> {
     wal.and_then(|wal| DataDir::list(&wal, None).ok()).unwrap_or_default().wals
 }
 
-/// Whether the database of the raft snapshot at this index is among those that a leader sent (`Snapshotter.dbFilePath`).
+/// Whether the database of the raft snapshot at this index is among those that a leader sent
+/// (`Snapshotter.dbFilePath`).
 pub(crate) fn received(snap_dbs: &[PathBuf], index: RaftIndex) -> bool {
     let name = format!("{:016x}.snap.db", index.get());
     snap_dbs.iter().any(|file| file.file_name().is_some_and(|is| is.to_str() == Some(&name)))
