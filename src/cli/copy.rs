@@ -17,6 +17,7 @@ use serde_json::json;
 
 use super::context::{Context, Done, Fail, Verdict};
 use super::hint;
+use super::keyspace::refuse_terminal;
 use super::out::{Form, command_line, count, json, size};
 
 /// Make a snapshot file of a stopped member that lacks nothing the member had acknowledged.
@@ -168,7 +169,11 @@ pub fn finish(
 }
 
 /// A file without a name, for what is checked before it goes to standard output.
+///
+/// # Errors
+/// [`Fail::Usage`] when that is a terminal.
 pub fn temporary() -> Result<File, Fail> {
+    refuse_terminal()?;
     let what = || format!("temporary file in {}", show(&std::env::temp_dir()));
     tempfile::tempfile().map_err(|source| Fail::Library(Error::Output { what: what(), source }))
 }

@@ -12,7 +12,7 @@ use coldbolt::store::{Store, View, export};
 use coldbolt::words::error::Error;
 
 use super::context::{Context, Done, Fail, Verdict};
-use super::keyspace::{ValueFile, bytes};
+use super::keyspace::{ValueFile, bytes, refuse_terminal};
 use super::kube::args::Secrets;
 use super::progress::Terminal;
 
@@ -101,6 +101,9 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     }
     let monitor = context.monitor;
     let Some(path) = &args.output else {
+        if args.write_out == Format::Parquet {
+            refuse_terminal()?;
+        }
         return args.file.with(context, |store, out| export(args, store, out, monitor));
     };
     let mut dest = Dest::create(path, Existing::Keep)?;

@@ -290,6 +290,15 @@ pub fn show_value(value: &[u8]) -> Cow<'_, str> {
     plain.map_or_else(|| go_quote(value).into(), Cow::from)
 }
 
+/// Refuses to put bytes that are no text on a terminal, where they do nothing but harm.
+///
+/// # Errors
+/// [`Fail::Usage`].
+pub fn refuse_terminal() -> Result<(), Fail> {
+    let what = "standard output is a terminal, and this is no text: name a file, or pipe it on";
+    if on_terminal() { Err(Fail::Usage(what.to_owned())) } else { Ok(()) }
+}
+
 pub fn on_terminal() -> bool {
     io::stdout().is_terminal()
 }

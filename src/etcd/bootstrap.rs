@@ -61,7 +61,7 @@ pub fn log(cluster: &NewCluster, member: &NewMember, version: Minor) -> (Segment
     log.state(&HardState { term: Some(TERM.get()), vote: Some(vote), commit: Some(commit(cluster).get()) });
     let conf_state = (version > Minor::V34).then(|| conf_state(cluster, version));
     log.snapshot(&SnapshotRecord { index: Some(commit(cluster).get()), term: Some(TERM.get()), conf_state });
-    (SegmentName { sequence: 0, index: RaftIndex::default() }, log.into_bytes())
+    (SegmentName::FIRST, log.into_bytes())
 }
 
 /// The raft snapshot, the same for all members.

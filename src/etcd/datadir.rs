@@ -8,6 +8,7 @@ use crate::codec::{slice_at, to_u64};
 use crate::io::Source;
 use crate::words::cause::Cause;
 use crate::words::error::{Error, Result};
+use crate::words::ids::RaftIndex;
 pub use crate::words::kind::{FileKind, Foreign};
 
 /// The largest raft snapshot file that is read into memory: etcd's v2 store is a few megabytes at most.
@@ -163,6 +164,13 @@ pub fn refuse_other_kind(source: &Source, due: FileKind) -> Result<()> {
 pub fn log_beside(db: &Path) -> Vec<PathBuf> {
     let wal = db.parent().and_then(Path::parent).map(|member| member.join("wal"));
     wal.and_then(|wal| DataDir::list(&wal, None).ok()).unwrap_or_default().wals
+}
+
+/// Whether the database of the raft snapshot at this index is among those that a leader sent
+/// (`Snapshotter.dbFilePath`).
+pub(crate) fn received(snap_dbs: &[PathBuf], index: RaftIndex) -> bool {
+    let name = format!("{:016x}.snap.db", index.get());
+    snap_dbs.iter().any(|file| file.file_name().is_some_and(|is| is.to_str() == Some(&name)))
 }
 
 /// The files of a data directory, or of the part of one that was given. Nothing is opened yet.

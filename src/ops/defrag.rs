@@ -20,7 +20,7 @@ use crate::etcd::datadir;
 use crate::etcd::{BucketKey, Facts, Input, Revision, small};
 use crate::io::Source;
 use crate::io::dest::predecessor::{Predecessor, refuse_other_names};
-use crate::io::dest::{self, Dest, Existing};
+use crate::io::dest::{self, Dest, Existing, room};
 use crate::io::gate::is_cold;
 use crate::io::source::{Lock, Stamp};
 use crate::ops::overlap::{beside, while_syncing};
@@ -146,7 +146,8 @@ fn anew(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -> Resu
                     dest.own(was.mode() & 0o7777, Some((was.uid(), was.gid())))?;
                 }
             }
-            let due = plan.write(&mut dest, monitor).map_err(|e| e.of_output(path))?;
+            let full = |error: Error| room::of_at_most(error.of_output(path), source.len());
+            let due = plan.write(&mut dest, monitor).map_err(full)?;
             Ok((plan, dest, due))
         },
     )?;

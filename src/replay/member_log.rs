@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use super::remarks::Remarks;
 use crate::etcd::DataDir;
-use crate::etcd::datadir::RAFT_SNAPSHOT_LIMIT;
+use crate::etcd::datadir::{RAFT_SNAPSHOT_LIMIT, received};
 use crate::io::Source;
 use crate::snap::file::{SnapFile, SnapName};
 use crate::wal::{Log, Read};
@@ -24,6 +24,8 @@ pub struct MemberLog {
     place: PathBuf,
     /// The raft snapshots beside it, oldest first.
     snaps: Vec<PathBuf>,
+    /// The databases beside it that a leader sent.
+    snap_dbs: Vec<PathBuf>,
     /// The index after which entries may be wanted.
     after: RaftIndex,
     read: OnceLock<(Read, Remarks)>,
@@ -37,8 +39,9 @@ impl MemberLog {
     pub fn open(dir: &DataDir) -> Result<MemberLog> {
         let segments = Source::open_all(&dir.wals)?;
         let place = dir.wal_dir.clone().unwrap_or_default();
-        let (snaps, after) = (dir.snaps.clone(), RaftIndex::new(u64::MAX));
-        Ok(MemberLog { segments, place, snaps, after, read: OnceLock::new() })
+        let (snaps, snap_dbs) = (dir.snaps.clone(), dir.snap_dbs.clone());
+        let after = RaftIndex::new(u64::MAX);
+        Ok(MemberLog { segments, place, snaps, snap_dbs, after, read: OnceLock::new() })
     }
 
     /// Keeps where the entries after this raft index are: those that a database lacks. Otherwise none are kept.
@@ -96,6 +99,11 @@ impl MemberLog {
                 .any(|record| (record.last_term(), record.last_index()) == (snap.term(), snap.index()));
             (snap.index() <= up_to && known).then_some(snap)
         })
+    }
+
+    /// Whether the database that belongs to the raft snapshot at this index is there, as a leader sent it.
+    pub(super) fn received(&self, index: RaftIndex) -> bool {
+        received(&self.snap_dbs, index)
     }
 
     fn read_through(&self, monitor: &dyn Monitor) -> (Read, Remarks) {

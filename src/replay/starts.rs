@@ -8,10 +8,12 @@
 //! | `meta/storageVersion` is newer | no | yes | the same |
 //! | the member itself is none | v2 store of the `.snap` and the entries after it | `members` and the entries it lacks | the same |
 //! | users' keys in the v2 store of the `.snap` | no | yes | no |
+//! | a raft snapshot past the database, whose own is not there | yes | yes | yes |
 //! | where its log begins, an entry at which it panics | as `boot` tells | the same | the same |
 //!
 //! A newer etcd than the one that wrote the files is asked for as little as etcd itself asks; that such a start is
-//! supported is not said. Source: `membership/downgrade.go mustDetectDowngrade` @ v3.4, v3.5, v3.6;
+//! supported is not said. Source: `server/storage/backend.go
+//! RecoverSnapshotBackend` @ v3.5 to v3.7; `membership/downgrade.go mustDetectDowngrade` @ v3.4, v3.5, v3.6;
 //! `server/storage/schema/schema.go Validate` @ v3.6, v3.7.
 
 use serde::Serialize;
@@ -91,7 +93,8 @@ impl Asked<'_> {
             Some(Err(why)) => Some(why),
             None => downgrade(),
         };
-        refused
+        self.behind(begin.index)
+            .or(refused)
             .or_else(|| self.storage())
             .or_else(|| self.users_of_v2())
             .or_else(|| takes().err().map(|why| why.to_string()))
@@ -105,6 +108,16 @@ impl Asked<'_> {
                     self.panics(*index, remark).map(|why| format!("raft index {index}: {why}"))
                 })
             })
+    }
+
+    /// Why it panics at a raft snapshot that its database has not come to.
+    fn behind(&self, snapshot: RaftIndex) -> Option<String> {
+        let index = self.facts.consistent_index.unwrap_or_default();
+        (snapshot > index && !self.log.received(snapshot)).then(|| {
+            format!(
+                "the database is at index {index}, the raft snapshot that it begins at is at {snapshot} (failed to recover v3 backend from snapshot)"
+            )
+        })
     }
 
     /// What the cluster agreed on, as this etcd finds it before it looks at entries.

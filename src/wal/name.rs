@@ -14,6 +14,9 @@ pub struct SegmentName {
 }
 
 impl SegmentName {
+    /// A log's first segment.
+    pub const FIRST: SegmentName = SegmentName { sequence: 0, index: RaftIndex::new(0) };
+
     /// Reads a name as leniently as etcd does (`wal.parseWALName`, a scanf): each number may have fewer than 16 digits.
     #[must_use]
     pub fn parse(name: &str) -> Option<SegmentName> {

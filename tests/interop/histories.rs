@@ -265,10 +265,18 @@ fn verify_tells_of_every_version_whether_it_starts_from_a_directory() {
         directories.push(restored(version, 1, &at.join("restored")).0[0].data());
     }
     directories.push(support::unpack("3.5.1", "cold", &home.path().join("3.5.1")));
+    let mut directories: Vec<_> = directories.into_iter().map(|directory| (directory, 0)).collect();
+    for version in ["3.4.23", "3.7.1"] {
+        // The database is older than the raft snapshot.
+        let behind = support::unpack(version, "cold", &home.path().join("behind").join(version));
+        let older = support::fixture(&format!("etcd-{version}/snapshot.db"));
+        fs::copy(older, behind.join("member/snap/db")).unwrap();
+        directories.push((behind, 1));
+    }
     let (mut start, mut refuse) = (0, 0);
-    for directory in directories {
+    for (directory, code) in directories {
         let verify = coldbolt(["verify", directory.to_str().unwrap(), "-w", "json"]);
-        assert_eq!(verify.code, 0, "{verify}");
+        assert_eq!(verify.code, code, "{verify}");
         let told = verify.json()["files"][0]["starts"].clone();
         for version in VERSIONS {
             let of_it = |starts: &&Value| version.starts_with(starts["etcd"].as_str().unwrap());

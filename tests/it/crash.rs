@@ -10,7 +10,9 @@ use coldbolt::io::dest::dir::{Step, Steps};
 use coldbolt::ops::restore::{Destination, RestoreOptions, restore_with};
 use coldbolt::words::monitor::Quiet;
 
-use support::{Input, fixture};
+use support::peers::strace;
+use support::run::binary;
+use support::{Input, coldbolt, fixture};
 
 const CLUSTER: &str = "a=http://127.0.0.1:1,b=http://127.0.0.1:2";
 
@@ -111,6 +113,46 @@ fn a_log_elsewhere_goes_with_its_database() {
     let files = ["member/snap/db", "member/snap/0000000000000001-0000000000000002.snap"];
     dies_everywhere(temp.path(), &member(&data_dir, Some(&log)), &[data_dir, log.clone()], &files);
     assert!(log.join("0000000000000000-0000000000000000.wal").is_file());
+}
+
+/// With the log alone etcd would begin an empty cluster, without it one that counts anew. What it finds instead is a
+/// first segment at which each version panics (cannot use none as id).
+#[test]
+fn whoever_is_killed_between_data_and_log_leaves_none_that_etcd_starts_from_and_the_next_run_says_or_does_what_is_due()
+ {
+    if strace().is_none() {
+        return;
+    }
+    let input = Input::new(fixture("small-3.5.1/snapshot.db"));
+    // At each of the calls that bring it to its place: log, data, the log's name.
+    for (n, at) in ["renameat2:signal=KILL:when=1", "renameat2:signal=KILL:when=2", "rename:signal=KILL"]
+        .iter()
+        .enumerate()
+    {
+        let home = tempfile::tempdir().unwrap();
+        let (data, log) = (home.path().join("data"), home.path().join("log"));
+        let place = |path: &Path| path.to_str().unwrap().to_owned();
+        let (data_dir, wal_dir) = (place(&data), place(&log));
+        let args = ["restore", input.name(), "--data-dir", &data_dir, "--wal-dir", &wal_dir];
+        let mut command = strace().unwrap();
+        command.args(["-e", "trace=rename,renameat2", "-e", &format!("inject={at}")]);
+        command.arg("-o").arg(home.path().join("calls")).arg(binary()).args(args);
+        assert!(!command.output().unwrap().status.success(), "{at}");
+        assert_eq!((log.exists(), data.exists()), (n > 0, n > 1), "{at}");
+        if n > 0 {
+            assert_eq!(fs::read(log.join("0000000000000000-0000000000000000.wal")).unwrap(), b"\n", "{at}");
+        }
+        if n > 1 {
+            let verified = coldbolt(["verify", &data_dir, "--wal-dir", &wal_dir]);
+            assert_eq!(verified.code, 1, "{verified}");
+            coldbolt(args).says(1, &["data-dir", "not empty"]);
+            fs::remove_dir_all(&data).unwrap();
+        }
+        coldbolt(args).says(0, &["was left by a run that died, and is removed"]);
+        let verified = coldbolt(["verify", &data_dir, "--wal-dir", &wal_dir]);
+        assert_eq!(verified.code, 0, "{verified}");
+    }
+    input.unchanged();
 }
 
 #[test]

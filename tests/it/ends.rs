@@ -205,7 +205,7 @@ fn at_each_write_sync_and_rename_that_fails_or_is_the_last_the_answer_is_whole_o
     }
     let all_events = std::env::var_os("COLDBOLT_FAULTS").is_some_and(|set| set == "all");
     let works = all(inputs.path());
-    let (mut next, mut met) = (0, 0);
+    let (mut next, mut met, mut dead) = (0, 0, 0);
     for work in &works {
         let log = inputs.path().with_extension("log");
         for calls in CALLS {
@@ -227,6 +227,7 @@ fn at_each_write_sync_and_rename_that_fails_or_is_the_last_the_answer_is_whole_o
                     assert!(end.status.signal().is_none_or(|signal| killed && signal == 9), "{why}");
                     work.judge(&end, killed, &why);
                     met += usize::from(happened);
+                    dead += usize::from(end.status.signal() == Some(9));
                 }
                 next += 1;
                 if !seen {
@@ -236,8 +237,8 @@ fn at_each_write_sync_and_rename_that_fails_or_is_the_last_the_answer_is_whole_o
         }
     }
     works.iter().for_each(Work::inputs_are_unchanged);
-    println!("{met} calls failed or were the last");
-    assert!(met > 5 * works.len(), "{met}");
+    println!("{met} calls failed or were the last, {dead} of them by SIGKILL");
+    assert!(met > 5 * works.len() && dead > works.len(), "{met}, {dead}");
 }
 
 #[test]

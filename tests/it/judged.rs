@@ -3,8 +3,10 @@
 
 use std::fs;
 
+use serde_json::Value;
+
 use support::member::Member;
-use support::{args, coldbolt};
+use support::{VERSIONS, args, coldbolt};
 
 const BESIDE: &str = "elsewhere";
 
@@ -68,4 +70,30 @@ fn garbage_behind_the_log_is_told_with_the_etcds_that_do_not_start_on_it() {
     assert_eq!(run.code, 0, "{run}");
     assert!(run.err.contains("etcd 3.4.0 to 3.5.6 do not start with it"), "{run}");
     assert!(run.err.contains("with --as data-dir"), "{run}");
+}
+
+#[test]
+fn no_etcd_starts_from_a_database_behind_the_raft_snapshot_unless_the_leaders_is_beside_it() {
+    let home = tempfile::tempdir().unwrap();
+    for version in VERSIONS {
+        let directory = support::unpack(version, "cold", &home.path().join(version));
+        let snap = directory.join("member/snap");
+        fs::rename(snap.join("db"), home.path().join("newer.db")).unwrap();
+        fs::copy(support::fixture(&format!("etcd-{version}/snapshot.db")), snap.join("db")).unwrap();
+        let panics = |starts: &Value| {
+            let why = starts["refuses"].as_str();
+            why.is_some_and(|why| {
+                why.contains("is at index 118, the raft snapshot that it begins at is at 122")
+            })
+        };
+        let asked = || {
+            let verify = coldbolt(["verify", directory.to_str().unwrap(), "-w", "json"]);
+            let starts = verify.json()["files"][0]["starts"].as_array().unwrap().clone();
+            assert_eq!(starts.len(), 4, "{verify}");
+            starts.iter().filter(|starts| panics(starts)).count()
+        };
+        assert_eq!(asked(), 4, "{version}");
+        fs::rename(home.path().join("newer.db"), snap.join("000000000000007a.snap.db")).unwrap();
+        assert_eq!(asked(), 0, "{version}");
+    }
 }

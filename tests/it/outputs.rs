@@ -471,10 +471,17 @@ fn what_has_no_room_is_told_before_it_is_written_with_the_bytes_that_it_needs_an
         seen += 1;
     }
     assert!(seen >= 7, "{seen}");
-    // Where it is not known before, what is free is told all the same.
+    // Where it is not known before, what is free is told all the same, and what it may take if that has a limit.
     let args = home.args(&["defrag", "FILE", "-o", "OUT"], &out);
     let Some(done) = on_a_small_disk(16, &args, &out) else { return };
-    done.says(3, &["disk/out: No space left on device", "bytes are free in"]);
+    let most = format!(
+        "; up to {} bytes are needed; 16384 bytes are free in ",
+        fs::metadata(&home.file.path).unwrap().len()
+    );
+    done.says(3, &["disk/out: No space left on device", &most]);
+    let args = home.args(&["export", "FILE", "-o", "OUT"], &out);
+    let Some(done) = on_a_small_disk(16, &args, &out) else { return };
+    done.says(3, &["disk/out: No space left on device", " bytes are free in "]);
     home.unchanged();
 }
 
@@ -551,4 +558,31 @@ fn progress_counts_each_byte_of_the_file_once() {
     coldbolt::ops::verify::verify(&home.file.path, &options, &count).unwrap();
     let len = fs::metadata(&home.file.path).unwrap().len();
     assert_eq!((count.0.into_inner(), count.1.into_inner()), (len, len));
+}
+
+#[test]
+fn what_is_no_text_is_not_put_on_a_terminal() {
+    let home = Home::new();
+    let mut lines =
+        vec!["copy FILE -", "replay DIR --to-revision 133 -o -", "seal DB -o -", "unseal FILE -o -"];
+    if cfg!(feature = "parquet") {
+        lines.push("export FILE -w parquet");
+    }
+    for line in lines {
+        let args: Vec<&str> = line.split(' ').collect();
+        let args = home.args(&args, &home.place("unused"));
+        let line: Vec<String> = args.iter().map(|arg| format!("'{arg}'")).collect();
+        let line =
+            format!("'{}' {} 2>'{}'", binary().display(), line.join(" "), home.place("said").display());
+        // `script` gives the command a terminal.
+        let script = Command::new("script").args(["-qec", &line, "/dev/null"]).stdin(Stdio::null()).output();
+        let Ok(shown) = script else {
+            println!("skipped: no script(1)");
+            return;
+        };
+        let said = fs::read_to_string(home.place("said")).unwrap();
+        assert!(said.contains("standard output is a terminal"), "{line}: {said}");
+        assert!(shown.stdout.is_empty() && shown.status.code() == Some(2), "{line}: {shown:?}");
+    }
+    home.unchanged();
 }

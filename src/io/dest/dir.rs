@@ -4,6 +4,7 @@
 //! to its place, which never replaces anything, and the parent is brought to the disk too. What fails leaves nothing;
 //! what is killed leaves the `.partial`, which the next run removes.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -12,7 +13,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, FallocateFlags, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-use crate::io::dest::partial::{DIR_MODE, FILE_MODE, Partial, alone, give_up, remove_dir};
+use crate::codec::to_u64;
+use crate::io::dest::partial::{DIR_MODE, FILE_MODE, LOCK, Partial, alone, give_up, remove_dir, taken_over};
 use crate::io::dest::writeback::Writeback;
 use crate::io::dest::{parent_of, partial_of, refuse_unfinished};
 use crate::words::error::{Error, Result, show};
@@ -90,6 +92,33 @@ fn failed(path: &Path) -> impl Fn(io::Error) -> Error {
     move |source| Error::Output { what: show(path), source }
 }
 
+/// What a file holds that is not in force yet: nothing that any program takes for its own.
+const NOT_YET: &[u8] = b"\n";
+
+/// Whether a directory is one that a run left which died before the only file in it, `name`, was in force.
+#[must_use]
+pub fn held_back(dir: &Path, name: &Path) -> bool {
+    let names =
+        fs::read_dir(dir).into_iter().flatten().map(|entry| entry.ok().map(|entry| entry.file_name()));
+    let mut names: Vec<_> = names.filter(|name| name.as_deref() != Some(OsStr::new(LOCK))).collect();
+    names.sort();
+    let due = [name.to_path_buf(), partial_of(name)].map(|name| Some(name.into_os_string()));
+    names == due
+        && fs::metadata(dir.join(name)).is_ok_and(|there| there.len() == to_u64(NOT_YET.len()))
+        && fs::read(dir.join(name)).is_ok_and(|bytes| bytes == NOT_YET)
+}
+
+/// Removes one that is [`held_back`].
+///
+/// # Errors
+/// [`Error::Refused`] when it cannot be removed.
+pub fn clear_held_back(dir: &Path) -> Result<()> {
+    Placed { path: dir.to_path_buf() }.remove();
+    check(dir)?;
+    taken_over(dir);
+    Ok(())
+}
+
 /// Refuses a place where something is, or where an unfinished directory of an earlier run is.
 ///
 /// # Errors
@@ -154,6 +183,19 @@ impl<'h> DestDir<'h> {
             .open(&path)
             .map_err(failed(&shown))?;
         Ok(DestFile { path, shown, file: Writeback::new(file), steps: self.steps.clone() })
+    }
+
+    /// Begins a file that has its name only when it is [put in force](Placed::put_in_force): until then there is
+    /// [`NOT_YET`] in its place.
+    ///
+    /// # Errors
+    /// [`Error::Output`].
+    pub fn file_held_back(&self, relative: &Path) -> Result<DestFile<'h>> {
+        let mut not_yet = self.file(relative)?;
+        not_yet.put(NOT_YET)?;
+        not_yet.finish()?;
+        let held_back = self.file(&partial_of(relative))?;
+        Ok(DestFile { shown: self.path.join(relative), ..held_back })
     }
 
     /// Writes one of many small files: they are brought to the disk together, before the whole is put in its place.
@@ -252,6 +294,19 @@ impl Placed {
         if fs::rename(&self.path, &partial).is_ok() {
             let _ = remove_dir(&partial);
         }
+    }
+}
+
+impl Placed {
+    /// Gives a file its name that was [held back](DestDir::file_held_back).
+    ///
+    /// # Errors
+    /// [`Error::Output`].
+    pub fn put_in_force(&self, name: &Path) -> Result<()> {
+        let _alone = alone();
+        let to = self.path.join(name);
+        let done = fs::rename(partial_of(&to), &to).and_then(|()| File::open(&self.path)?.sync_all());
+        done.map_err(failed(&to))
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) const FILE_MODE: u32 = 0o600;
 pub(super) const DIR_MODE: u32 = 0o700;
 
 /// Name of the file in a directory under way that is locked.
-const LOCK: &str = ".coldbolt.lock";
+pub(super) const LOCK: &str = ".coldbolt.lock";
 
 /// All that this process has under way. Nothing is made or brought to its place without it.
 static UNDER_WAY: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
@@ -234,10 +234,15 @@ fn clear(partial: &Path) -> Result<()> {
         Some(Dead::Locked(_held)) => fs::remove_file(partial),
     };
     removed.map_err(failed(partial))?;
-    if let Some(say) = HEARS.get() {
-        say(partial);
-    }
+    taken_over(partial);
     Ok(())
+}
+
+/// Tells who hears of it that something is removed which a run that died has left.
+pub(super) fn taken_over(left: &Path) {
+    if let Some(say) = HEARS.get() {
+        say(left);
+    }
 }
 
 /// Removes a file of a run that died, if it is one and can be removed.

@@ -34,6 +34,17 @@ pub(crate) fn ask_in(dir: &Path, name: &Path, needed: u64) -> Result<()> {
     refuse(free_in(dir), name, needed)
 }
 
+/// Says of a full disk how many bytes it was asked for at most, where that is not known before.
+pub(crate) fn of_at_most(error: Error, needed: u64) -> Error {
+    match error {
+        Error::Output { what, source } if source.kind() == ErrorKind::StorageFull => {
+            let told = format!("{source}; up to {needed} bytes are needed");
+            Error::Output { what, source: io::Error::new(ErrorKind::StorageFull, told) }
+        }
+        other => other,
+    }
+}
+
 fn refuse(free: Option<u64>, name: &Path, needed: u64) -> Result<()> {
     if free.is_none_or(|free| free >= needed) {
         return Ok(());

@@ -41,6 +41,7 @@ use crate::ops::overlap::{beside, while_syncing};
 use crate::store::hashkv::{HashKvOptions, hashkv};
 pub use crate::store::keep::KeyFilter;
 use crate::store::scan::{Crc, KeyDepth, ScanOptions, scan};
+use crate::wal::SegmentName;
 use crate::wal::writer::SEGMENT_SIZE;
 use crate::words::cause::Cause;
 use crate::words::error::{Corrupt, Error, Result, show};
@@ -249,16 +250,23 @@ impl Built<'_> {
             let told = format!("its keys have the CRC-32C {:08x}, the source's {:08x}", ours.crc, theirs.crc);
             return Err(Error::Miswritten { what: show(self.dest.partial()), told });
         }
-        // The log first: a data directory in its place is complete.
-        let placed: Option<Placed> = self.log_dest.map(DestDir::place).transpose()?;
-        if let Err(error) = self.dest.place() {
-            if let Some(log) = placed {
-                log.remove();
-            }
-            return Err(error);
+        // With the log alone etcd up to 3.6 would begin an empty cluster, without it one that counts anew: until both
+        // are there it finds a log that it panics at (cannot use none as id).
+        let log: Option<Placed> = self.log_dest.map(DestDir::place).transpose()?;
+        let placed = self.dest.place().and_then(|data| {
+            let named = log.as_ref().map_or(Ok(()), |log| log.put_in_force(&first_segment()));
+            named.inspect_err(|_| data.remove())
+        });
+        if let (Err(_), Some(log)) = (&placed, &log) {
+            log.remove();
         }
-        Ok(self.length)
+        placed.map(|()| self.length)
     }
+}
+
+/// The file that a new log is.
+fn first_segment() -> PathBuf {
+    SegmentName::FIRST.to_string().into()
 }
 
 /// Reads the database with the reader: all pages, and whether it holds what was written. `hash` is the status hash of
@@ -360,10 +368,10 @@ impl<'c> Layout<'c> {
             return Err(Refusal::NotEmpty { path: self.data_dir.clone() }.into());
         }
         if let Some(dir) = &self.log_root {
-            if dir.symlink_metadata().is_ok() {
+            if dir.symlink_metadata().is_ok() && !dir::held_back(dir, &first_segment()) {
                 return Err(Refusal::LogExists { path: dir.clone() }.into());
             }
-            dir::check(dir)?;
+            dest::refuse_unfinished(dir)?;
             if dir.starts_with(&self.data_dir) {
                 let (path, data_dir) = (dir.clone(), self.data_dir.clone());
                 return Err(Refusal::LogInside { path, data_dir }.into());
@@ -375,6 +383,10 @@ impl<'c> Layout<'c> {
     /// Writes everything and reads it back.
     fn build<'h>(&self, plan: &Plan<'_, '_>, steps: &Steps<'h>, monitor: &dyn Monitor) -> Result<Built<'h>> {
         let dest = DestDir::create(&self.root, steps.clone())?;
+        // Whose data directory never came to its place: nobody can use it.
+        if let Some(dir) = self.log_root.as_ref().filter(|dir| dir::held_back(dir, &first_segment())) {
+            dir::clear_held_back(dir)?;
+        }
         let log_dest = self.log_root.as_ref().map(|dir| DestDir::create(dir, steps.clone())).transpose()?;
         let (place, name) = log_dest
             .as_ref()
@@ -410,7 +422,10 @@ impl<'c> Layout<'c> {
                 None => (home.inside.join("wal"), &dest),
             };
             log_dest.dir(&log_dir)?;
-            let mut file = log_dest.file(&log_dir.join(name.to_string()))?;
+            let path = log_dir.join(name.to_string());
+            // Two directories do not come to their places at once: between, etcd must not take the one for all.
+            let held_back = self.log_root.is_some();
+            let mut file = if held_back { log_dest.file_held_back(&path) } else { log_dest.file(&path) }?;
             file.reserve(SEGMENT_SIZE)?;
             file.put(&bytes)?;
             file.finish()?;

@@ -35,7 +35,8 @@ impl Run<'_> {
                     starts.older = starts.etcd < raft.version.minor;
                 }
                 // Of these it is told where they are found.
-                let told = |code| matches!(code, Code::V2Keys | Code::MembersDisagree);
+                let told =
+                    |code| matches!(code, Code::V2Keys | Code::MembersDisagree | Code::DbBehindSnapshot);
                 let told = self.found.all.worst(told).is_some();
                 let own = self.verification.starts.iter().find(|s| s.etcd == raft.version.minor && !told);
                 if let Some((etcd, why)) = own.and_then(|own| Some((own.etcd, own.refuses.as_ref()?))) {

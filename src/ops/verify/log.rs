@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::files::Files;
 use super::{Database, Level, Outcome, Run};
-use crate::etcd::datadir::{DataDir, RAFT_SNAPSHOT_LIMIT};
+use crate::etcd::datadir::{DataDir, RAFT_SNAPSHOT_LIMIT, received};
 use crate::etcd::schema::storage_version;
 use crate::io::Source;
 use crate::ops::log_fault::log_finding;
@@ -248,7 +248,7 @@ fn entries_between(db: Place<'_>, dir: &DataDir, read: &Read, snaps: &Snaps, wal
         snaps.good.iter().map(|s| s.content.index().get()).filter(|i| *i <= commit).max().unwrap_or(0);
     let recorded = summary.valid_snapshots().map(SnapshotRecord::index).max().unwrap_or(0);
     let newest = taken.max(recorded);
-    if dir.snap_dbs.iter().any(|p| file_name(p) == format!("{newest:016x}.snap.db")) {
+    if received(&dir.snap_dbs, RaftIndex::new(newest)) {
         return;
     }
     if newest > index {
