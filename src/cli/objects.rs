@@ -7,6 +7,7 @@ use coldbolt::kube::serve::{hide_managed_fields, serve};
 use coldbolt::store::value_diff::value_diff;
 use serde_json::{Value, json};
 
+use super::events::digest;
 use super::kube::args::Secrets;
 use super::kube::changes::lines;
 use super::out::{clean, size};
@@ -50,6 +51,14 @@ impl Objects {
     fn redact(&self, key: &[u8], object: &mut Object) {
         if let Some(redactor) = &self.redactor {
             redactor.redact(key, object);
+        }
+    }
+
+    /// The hash of a value; of one that is a Secret or may be, by the key of this run.
+    pub fn sha256(&self, key: &[u8], value: &[u8]) -> String {
+        match &self.redactor {
+            Some(redactor) if may_be_secret(key, Object::decode(value).as_ref()) => redactor.sha256(value),
+            _ => digest(value),
         }
     }
 
