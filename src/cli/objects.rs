@@ -7,7 +7,6 @@ use coldbolt::kube::serve::{hide_managed_fields, serve};
 use coldbolt::store::value_diff::value_diff;
 use serde_json::{Value, json};
 
-use super::events::digest;
 use super::kube::args::Secrets;
 use super::kube::changes::lines;
 use super::out::{clean, size};
@@ -58,7 +57,7 @@ impl Objects {
     pub fn sha256(&self, key: &[u8], value: &[u8]) -> String {
         match &self.redactor {
             Some(redactor) if may_be_secret(key, Object::decode(value).as_ref()) => redactor.sha256(value),
-            _ => digest(value),
+            _ => Redactor::plain().sha256(value),
         }
     }
 
