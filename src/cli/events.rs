@@ -2,7 +2,6 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 
-use coldbolt::codec::checksum::{hex, sha256};
 use coldbolt::etcd::{KeyRange, Revision};
 use coldbolt::kube::decode::Object;
 use coldbolt::kube::yaml;
@@ -235,9 +234,4 @@ impl<'e> EventJson<'e> {
             object: None,
         }
     }
-}
-
-/// The SHA-256 of a value, in hexadecimal.
-pub fn digest(value: &[u8]) -> String {
-    hex(&sha256(value))
 }

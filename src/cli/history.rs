@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::context::{Context, Done, Fail, Verdict};
-use super::events::{EventJson, carries, digest};
+use super::events::{EventJson, carries};
 use super::keyspace::{ValueFile, json_bytes, keep, show_key, show_value};
 use super::kube::args::Secrets;
 use super::objects::Objects;
@@ -78,10 +78,13 @@ fn one(args: &Args, key: &[u8], store: &Store<'_>, out: &mut dyn Write) -> Done 
         // Beside what changed in a Secret its value is not shown either.
         let values = args.values && !(args.diff && objects.hidden(key, event.kv.value).is_some());
         let begins = std::mem::replace(&mut generation, version.generation) != version.generation;
+        let sha256 = (event.kind == EventKind::Put).then(|| objects.sha256(key, event.kv.value));
         let written = if simple {
-            list.item(&(), |out| line(out, &version, begins, values, changes.as_deref().unwrap_or_default()))
+            let sha256 = sha256.as_deref().unwrap_or_default();
+            let changes = changes.as_deref().unwrap_or_default();
+            list.item(&(), |out| line(out, &version, begins, values, sha256, changes))
         } else {
-            list.item(&VersionJson::new(&version, values, changes), |_| Ok(()))
+            list.item(&VersionJson::new(&version, values, sha256, changes), |_| Ok(()))
         };
         before = (args.diff && event.kind == EventKind::Put).then(|| event.kv.value.to_vec());
         keep(&mut done, written)
@@ -108,6 +111,7 @@ fn line(
     version: &Version<'_>,
     begins: bool,
     values: bool,
+    sha256: &str,
     changes: &[String],
 ) -> io::Result<()> {
     let event = &version.event;
@@ -117,8 +121,7 @@ fn line(
     let revision = event.revision.to_string();
     let compacted = if event.compacted { " (compacted)" } else { "" };
     if event.kind == EventKind::Put {
-        let sha256 = digest(event.kv.value);
-        let sha256 = sha256.get(..16).unwrap_or(&sha256);
+        let sha256 = sha256.get(..16).unwrap_or(sha256);
         writeln!(
             out,
             "  {revision:<12} {:<10} {}, sha256 {sha256}{compacted}",
@@ -145,9 +148,13 @@ struct VersionJson<'v> {
 }
 
 impl<'v> VersionJson<'v> {
-    fn new(version: &Version<'v>, values: bool, changes: Option<Vec<String>>) -> VersionJson<'v> {
+    fn new(
+        version: &Version<'v>,
+        values: bool,
+        value_sha256: Option<String>,
+        changes: Option<Vec<String>>,
+    ) -> VersionJson<'v> {
         let Version { generation, change, event } = version;
-        let value_sha256 = (event.kind == EventKind::Put).then(|| digest(event.kv.value));
         VersionJson {
             generation: *generation,
             change: *change,

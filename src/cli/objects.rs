@@ -53,6 +53,14 @@ impl Objects {
         }
     }
 
+    /// The hash of a value; of one that is a Secret or may be, by the key of this run.
+    pub fn sha256(&self, key: &[u8], value: &[u8]) -> String {
+        match &self.redactor {
+            Some(redactor) if may_be_secret(key, Object::decode(value).as_ref()) => redactor.sha256(value),
+            _ => Redactor::plain().sha256(value),
+        }
+    }
+
     /// What is shown in the place of a value that is a Secret, or that is broken and may be one.
     pub fn hidden(&self, key: &[u8], value: &[u8]) -> Option<String> {
         let redactor = self.redactor.as_ref()?;

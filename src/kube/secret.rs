@@ -101,10 +101,16 @@ impl Redactor {
         }
     }
 
+    /// The hash that is shown of these bytes, in hexadecimal: of a key and them, where there is one.
+    #[must_use]
+    pub fn sha256(&self, secret: &[u8]) -> String {
+        hex(&sha256(&[&self.key, secret].concat()))
+    }
+
     /// What is shown in the place of these bytes.
     #[must_use]
     pub fn mark(&self, secret: &[u8]) -> String {
-        let hash = hex(&sha256(&[&self.key, secret].concat()));
+        let hash = self.sha256(secret);
         format!("{REDACTED_PREFIX}{} sha256:{}>", secret.len(), hash.get(..16).unwrap_or(&hash))
     }
 }

@@ -4,6 +4,7 @@
 mod apply;
 mod attacks;
 mod bolt_views;
+mod canaries;
 mod cli;
 mod copy;
 mod copy_log;
