@@ -1,3 +1,4 @@
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use coldbolt::etcd::KeyRange;
@@ -8,7 +9,7 @@ use coldbolt::ops::exposure::K3S;
 use coldbolt::words::cause::Cause;
 use coldbolt::words::error::Error;
 use coldbolt::words::text::show_bytes;
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::super::context::{Context, Done, Fail, Verdict};
@@ -19,8 +20,8 @@ use super::super::out::{Form, clean, count, json, plain_table};
 /// Tell whether a server's token of k3s or rke2 fits a file, and what it opens: the bootstrap data, without which no
 /// server starts from the file. Contents are never printed.
 ///
-/// Exit code 1: the token fits none of the bootstrap keys, or the value that it fits was cut or changed. 4: there are no
-/// bootstrap keys, or no token was given.
+/// Exit code 1: the token fits none of the bootstrap keys, or the value that it fits was cut or changed. 4: there are
+/// no bootstrap keys, or no token was given.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -64,7 +65,8 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         let (mut keys, mut files, mut fault) = (Vec::new(), None, None);
         for state in view.keys(KeyRange::prefix(K3S)) {
             let state = state?;
-            let mine = token.as_ref().filter(|token| state.key.strip_prefix(K3S) == Some(token.key_end().as_bytes()));
+            let end = state.key.strip_prefix(K3S);
+            let mine = token.as_ref().filter(|token| end == Some(token.key_end().as_bytes()));
             if let Some(token) = mine {
                 match token.open(&view.read(&state)?.value) {
                     Ok(opened) => files = Some(opened),
@@ -75,22 +77,13 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         }
         let opened = files.as_deref().unwrap_or_default();
         match args.write_out {
-            Form::Table => {
-                let row = |(key, fits): &(String, bool)| [key.clone(), if *fits { "yes" } else { "no" }.to_owned()];
-                writeln!(out, "{}", plain_table(["KEY", "OF THE TOKEN"], keys.iter().map(row)))?;
-                if files.is_some() {
-                    writeln!(out, "{}", plain_table(["NAME", "PLACE", "BYTES", "CHANGED", "SHA-256"], opened.iter().map(row_of)))?;
-                }
-            }
+            Form::Table => table(&keys, files.as_deref(), out)?,
             Form::Json => {
-                let keys: Vec<_> = keys.iter().map(|(key, fits)| json!({"key": key, "of_token": fits})).collect();
-                let files: Vec<_> = opened.iter().map(|file| json!({
-                    "name": file.name, "place": file.place, "bytes": file.content.len(),
-                    "timestamp": file.timestamp, "sha256": sha256(file),
-                })).collect();
                 let answer = json!({
-                    "schema": "coldbolt.kube-bootstrap/1", "file": store.source().name(), "revision": store.revision(),
-                    "keys": keys, "files": files, "fault": fault.map(|fault| fault.to_string()),
+                    "schema": "coldbolt.kube-bootstrap/1", "file": store.source().name(),
+                    "revision": store.revision(), "keys": keys.iter().map(key_json).collect::<Vec<_>>(),
+                    "files": opened.iter().map(file_json).collect::<Vec<_>>(),
+                    "fault": fault.map(|fault| fault.to_string()),
                 });
                 json(out, &answer)?;
             }
@@ -111,9 +104,31 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         let Some(files) = files else { return Ok(Verdict::Bad) };
         if let Some(dir) = &args.extract {
             let written = extract(dir, &files)?;
-            monitor.say(&format!("{} of {} files written to {}", count(written), count(files.len() as u64), clean(&dir.to_string_lossy())));
+            let (all, to) = (count(files.len() as u64), clean(&dir.to_string_lossy()));
+            monitor.say(&format!("{} of {all} files written to {to}", count(written)));
         }
         Ok(Verdict::Good)
+    })
+}
+
+fn table(keys: &[(String, bool)], files: Option<&[SharedFile]>, out: &mut dyn Write) -> io::Result<()> {
+    let row = |(key, fits): &(String, bool)| [key.clone(), if *fits { "yes" } else { "no" }.to_owned()];
+    writeln!(out, "{}", plain_table(["KEY", "OF THE TOKEN"], keys.iter().map(row)))?;
+    if let Some(files) = files {
+        let header = ["NAME", "PLACE", "BYTES", "CHANGED", "SHA-256"];
+        writeln!(out, "{}", plain_table(header, files.iter().map(row_of)))?;
+    }
+    Ok(())
+}
+
+fn key_json((key, fits): &(String, bool)) -> Value {
+    json!({"key": key, "of_token": fits})
+}
+
+fn file_json(file: &SharedFile) -> Value {
+    json!({
+        "name": file.name, "place": file.place, "bytes": file.content.len(), "timestamp": file.timestamp,
+        "sha256": sha256(file),
     })
 }
 
