@@ -24,10 +24,8 @@ use super::super::out::{Form, clean, count, json, plain_table};
 /// no bootstrap keys, or no token was given.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Examples:
-  coldbolt kube bootstrap backup.db --token-file token
-  coldbolt kube bootstrap backup.db --token-file token --extract server
-  coldbolt kube get backup.db secrets -A --encryption-config server/cred/encryption-config.json")]
+Example:
+  coldbolt kube bootstrap backup.db --token-file token --extract server")]
 pub struct Args {
     #[command(flatten)]
     file: File,
