@@ -63,6 +63,12 @@ fn add(
     monitor: &Terminal,
     add: impl FnOnce(&[u8]) -> Result<(), KeyFileFault>,
 ) -> Result<(), Fail> {
+    let bytes = read(path, monitor)?;
+    add(&bytes).map_err(|fault| Error::unreadable(path, Cause::Content(fault.to_string())).into())
+}
+
+/// The bytes of a file of keys; that others can use it is told.
+pub fn read(path: &Path, monitor: &Terminal) -> Result<Zeroizing<Vec<u8>>, Fail> {
     let unreadable = |error| Error::unreadable(path, Cause::Io(error));
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
@@ -78,7 +84,7 @@ fn add(
         let what = format!("is longer than {KEY_FILE_LIMIT} bytes: no file of keys");
         return Err(Error::unreadable(path, Cause::Content(what)).into());
     }
-    add(&bytes).map_err(|fault| Error::unreadable(path, Cause::Content(fault.to_string())).into())
+    Ok(bytes)
 }
 
 /// Says what was not opened; the verdict is then no good one.

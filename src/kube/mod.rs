@@ -57,6 +57,8 @@ pub mod extract;
 pub mod fields;
 pub mod json;
 pub mod jsonpath;
+#[cfg(feature = "encryption")]
+pub mod k3s;
 pub mod key;
 pub mod key_names;
 pub mod kinds;

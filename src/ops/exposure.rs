@@ -8,7 +8,7 @@ use crate::words::error::{Error, Result};
 use crate::words::monitor::{Monitor, Relay};
 
 /// What the servers of k3s and rke2 share lies behind this.
-const K3S: &[u8] = b"/bootstrap/";
+pub const K3S: &[u8] = b"/bootstrap/";
 
 /// Looks at every stored version, and at every page that no tree holds. Objects lie behind `prefix`, or where they are
 /// found.

@@ -23,6 +23,7 @@ mod keyspace;
 mod keyspace_fold;
 mod keyspace_model;
 mod kube;
+mod kube_bootstrap;
 mod kube_changes;
 mod kube_edit;
 mod kube_encode;

@@ -1,6 +1,7 @@
 //! `kube`: the Kubernetes objects in a keyspace.
 
 pub mod args;
+mod bootstrap;
 pub mod changes;
 mod diff;
 mod documents;
@@ -27,6 +28,7 @@ pub enum Command {
     Extract(Box<extract::args::Args>),
     Encryption(Box<encryption::Args>),
     Secrets(Box<secrets::Args>),
+    Bootstrap(Box<bootstrap::Args>),
     Put(edit::PutArgs),
     Delete(edit::DeleteArgs),
 }
@@ -34,7 +36,10 @@ pub enum Command {
 impl Command {
     /// Whether it writes files.
     pub fn writes(&self) -> bool {
-        matches!(self, Command::Extract(_) | Command::Put(_) | Command::Delete(_))
+        match self {
+            Command::Bootstrap(args) => args.writes(),
+            command => matches!(command, Command::Extract(_) | Command::Put(_) | Command::Delete(_)),
+        }
     }
 }
 
@@ -47,6 +52,7 @@ pub fn run(command: &Command, context: &mut Context<'_>) -> Done {
         Command::Extract(args) => extract::run(args, context),
         Command::Encryption(args) => encryption::run(args, context),
         Command::Secrets(args) => secrets::run(args, context),
+        Command::Bootstrap(args) => bootstrap::run(args, context),
         Command::Put(args) => edit::put(args, context),
         Command::Delete(args) => edit::delete(args, context),
     }

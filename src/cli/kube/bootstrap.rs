@@ -1,0 +1,154 @@
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use coldbolt::etcd::KeyRange;
+use coldbolt::io::dest;
+use coldbolt::io::dest::dir::{DestDir, Steps};
+use coldbolt::kube::k3s::{SharedFile, Token};
+use coldbolt::ops::exposure::K3S;
+use coldbolt::words::cause::Cause;
+use coldbolt::words::error::Error;
+use coldbolt::words::text::show_bytes;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::super::context::{Context, Done, Fail, Verdict};
+use super::super::keys_given;
+use super::super::keyspace::File;
+use super::super::out::{Form, clean, count, json, plain_table};
+
+/// Tell whether a server's token of k3s or rke2 fits a file, and what it opens: the bootstrap data, without which no
+/// server starts from the file. Contents are never printed.
+///
+/// Exit code 1: the token fits none of the bootstrap keys, or the value that it fits was cut or changed. 4: there are
+/// no bootstrap keys, or no token was given.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  coldbolt kube bootstrap backup.db --token-file token --extract server")]
+pub struct Args {
+    #[command(flatten)]
+    file: File,
+    /// The server's token, whole or the password alone (of k3s server/token in its data directory).
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Write the files into this new directory, as they lie below server in the data directory; a name that servers do
+    /// not know is left out.
+    #[arg(long, value_name = "DIR", requires = "token_file")]
+    extract: Option<PathBuf>,
+    /// Format of the answer.
+    #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
+    write_out: Form,
+}
+
+impl Args {
+    /// Whether it writes files.
+    pub fn writes(&self) -> bool {
+        self.extract.is_some()
+    }
+}
+
+pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
+    if let Some(dir) = &args.extract {
+        dest::outside(args.file.path(), dir)?;
+    }
+    let monitor = context.monitor;
+    let token = args.token_file.as_deref().map(|path| {
+        let fault = |fault| Fail::from(Error::unreadable(path, Cause::Content(format!("{fault}"))));
+        Token::parse(&keys_given::read(path, monitor)?).map_err(|f: coldbolt::kube::k3s::TokenFault| fault(f))
+    });
+    let token = token.transpose()?;
+    args.file.with(context, |store, out| {
+        let view = store.at(None)?;
+        let (mut keys, mut files, mut fault) = (Vec::new(), None, None);
+        for state in view.keys(KeyRange::prefix(K3S)) {
+            let state = state?;
+            let end = state.key.strip_prefix(K3S);
+            let mine = token.as_ref().filter(|token| end == Some(token.key_end().as_bytes()));
+            if let Some(token) = mine {
+                match token.open(&view.read(&state)?.value) {
+                    Ok(opened) => files = Some(opened),
+                    Err(why) => fault = Some(why),
+                }
+            }
+            keys.push((show_bytes(&state.key), mine.is_some()));
+        }
+        let opened = files.as_deref().unwrap_or_default();
+        match args.write_out {
+            Form::Table => table(&keys, files.as_deref(), out)?,
+            Form::Json => {
+                let answer = json!({
+                    "schema": "coldbolt.kube-bootstrap/1", "file": store.source().name(),
+                    "revision": store.revision(), "keys": keys.iter().map(key_json).collect::<Vec<_>>(),
+                    "files": opened.iter().map(file_json).collect::<Vec<_>>(),
+                    "fault": fault.map(|fault| fault.to_string()),
+                });
+                json(out, &answer)?;
+            }
+        }
+        if keys.is_empty() {
+            monitor.say("there is no bootstrap key: the file is not that of a server of k3s or rke2");
+            return Ok(Verdict::Inconclusive);
+        }
+        if token.is_none() {
+            monitor.say("whether a token fits is told with --token-file");
+            return Ok(Verdict::Inconclusive);
+        }
+        if let Some(fault) = fault {
+            monitor.say(&format!("the value {fault}"));
+        } else if files.is_none() {
+            monitor.say("the token is another one: none of the bootstrap keys is that of it");
+        }
+        let Some(files) = files else { return Ok(Verdict::Bad) };
+        if let Some(dir) = &args.extract {
+            let written = extract(dir, &files)?;
+            let (all, to) = (count(files.len() as u64), clean(&dir.to_string_lossy()));
+            monitor.say(&format!("{} of {all} files written to {to}", count(written)));
+        }
+        Ok(Verdict::Good)
+    })
+}
+
+fn table(keys: &[(String, bool)], files: Option<&[SharedFile]>, out: &mut dyn Write) -> io::Result<()> {
+    let row = |(key, fits): &(String, bool)| [key.clone(), if *fits { "yes" } else { "no" }.to_owned()];
+    writeln!(out, "{}", plain_table(["KEY", "OF THE TOKEN"], keys.iter().map(row)))?;
+    if let Some(files) = files {
+        let header = ["NAME", "PLACE", "BYTES", "CHANGED", "SHA-256"];
+        writeln!(out, "{}", plain_table(header, files.iter().map(row_of)))?;
+    }
+    Ok(())
+}
+
+fn key_json((key, fits): &(String, bool)) -> Value {
+    json!({"key": key, "of_token": fits})
+}
+
+fn file_json(file: &SharedFile) -> Value {
+    json!({
+        "name": file.name, "place": file.place, "bytes": file.content.len(), "timestamp": file.timestamp,
+        "sha256": sha256(file),
+    })
+}
+
+fn sha256(file: &SharedFile) -> String {
+    Sha256::digest(&*file.content).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn row_of(file: &SharedFile) -> [String; 5] {
+    let changed = file.timestamp.as_deref().map_or_else(String::new, clean);
+    let place = file.place.unwrap_or("(unknown)").to_owned();
+    [clean(&file.name), place, count(file.content.len() as u64), changed, sha256(file)]
+}
+
+/// How many files were written; only places that servers know are.
+fn extract(path: &Path, files: &[SharedFile]) -> Result<u64, Fail> {
+    let mut dir = DestDir::create(path, Steps::free())?;
+    let mut written = 0;
+    for (file, place) in files.iter().filter_map(|file| Some((file, Path::new(file.place?)))) {
+        dir.dir(place.parent().unwrap_or(Path::new("")))?;
+        dir.write(place, &file.content)?;
+        written += 1;
+    }
+    dir.place()?;
+    Ok(written)
+}

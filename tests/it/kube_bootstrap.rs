@@ -1,0 +1,61 @@
+//! `kube bootstrap`: which token fits, what it opens, and that nothing of it is printed.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::json;
+use support::backup::Backup;
+use support::{Input, Run, coldbolt};
+
+/// Made by the program beside it, with Go's cryptography.
+const ANSWER: &str = include_str!("../peers/go/k3s-bootstrap/answer.txt");
+const PASSWD: &str = "pw,server,server,k3s:server\n";
+
+fn backup(value: impl FnOnce(&str) -> String) -> Vec<u8> {
+    let (key, sealed) = ANSWER.trim_end().split_once('\n').unwrap();
+    let other = ("/bootstrap/0123456789ab".to_owned(), b"00ff:AAAA".to_vec());
+    Backup { keys: vec![other, (key.to_owned(), value(sealed).into_bytes())], ..Backup::of(0) }.bytes()
+}
+
+fn bootstrap(input: &Input, token: &str, more: &[&str]) -> Run {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("token");
+    fs::write(&file, token).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let mut args = vec!["kube", "bootstrap", input.name(), "--token-file", file.to_str().unwrap()];
+    args.extend(more);
+    let run = coldbolt(args);
+    input.unchanged();
+    assert!(!run.text().contains(token) && !run.err.contains(token), "{run}");
+    run
+}
+
+#[test]
+fn the_token_fits_one_of_several_keys_and_its_files_are_written_whole_and_private() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = Input::write(dir.path(), "a.db", &backup(str::to_owned));
+    let to = dir.path().join("server");
+    let run = bootstrap(&input, "correct horse", &["-w", "json", "--extract", to.to_str().unwrap()]);
+    assert_eq!(run.code, 0, "{run}");
+    let fits: Vec<_> =
+        run.json()["keys"].as_array().unwrap().iter().map(|key| key["of_token"].clone()).collect();
+    assert_eq!(fits, [json!(false), json!(true)]);
+    assert!(!run.text().contains(PASSWD.trim_end()), "{run}");
+    let passwd = to.join("cred/passwd");
+    assert_eq!(fs::read_to_string(&passwd).unwrap(), PASSWD);
+    assert_eq!(fs::metadata(&passwd).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::metadata(&to).unwrap().permissions().mode() & 0o777, 0o700);
+    assert!(to.join("cred/encryption-config.json").is_file());
+    assert_eq!(bootstrap(&input, "correct horse", &["--extract", to.to_str().unwrap()]).code, 1);
+}
+
+#[test]
+fn another_token_and_a_changed_value_are_told_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = Input::write(dir.path(), "a.db", &backup(str::to_owned));
+    bootstrap(&input, "wrong horse", &[]).says(1, &["the token is another one"]);
+    let changed = Input::write(dir.path(), "b.db", &backup(|value| value.replacen("dHdl", "dHdm", 1)));
+    bootstrap(&changed, "correct horse", &[]).says(1, &["its authentication fails"]);
+    let empty = Input::write(dir.path(), "c.db", &Backup::of(1).bytes());
+    bootstrap(&empty, "correct horse", &[]).says(4, &["there is no bootstrap key"]);
+}

@@ -1,0 +1,3 @@
+module k3s-bootstrap
+
+go 1.24
