@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Source: k3s `pkg/cluster/{encrypt,storage}.go`, `pkg/bootstrap/bootstrap.go`, `pkg/clientaccess/token.go`,
-//! `pkg/daemons/control/deps/deps.go`, as of 1.19 to 1.3x.
+//! `pkg/daemons/control/deps/deps.go`. Keys that old versions made of an empty or not normalised token are not tried.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
