@@ -29,7 +29,9 @@ fn kinds_that_are_gone_decode_as_the_types_of_their_time_decode_them() {
             let value = BASE64_STANDARD.decode(line["value"].as_str().unwrap()).unwrap();
             let text = |name: &str| line[name].as_str().unwrap();
             let name = format!("{release} {} {}", text("apiVersion"), text("kind"));
-            let object = Object::decode_with(&value, DecodeOptions { null_times: true }).unwrap();
+            let object =
+                Object::decode_with(&value, DecodeOptions { null_times: true, ..DecodeOptions::default() })
+                    .unwrap();
             assert!(object.known && object.remarks.is_empty(), "{name}: {:?}", object.remarks);
             if !object.unknown.is_empty() {
                 gone.extend(object.unknown.iter().map(|field| format!("{name}: {}", field.path)));

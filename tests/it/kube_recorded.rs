@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use coldbolt::io::Source;
 use coldbolt::kube::cluster::Cluster;
-use coldbolt::kube::decode::{Glance, NoObject, Object};
+use coldbolt::kube::decode::{DecodeOptions, Encoding, Glance, NoObject, Object};
 use coldbolt::kube::json::{self, Layout};
 use coldbolt::kube::serve::hide_managed_fields;
 use coldbolt::kube::table::{Line, Table};
@@ -116,6 +116,29 @@ fn every_stored_version_decodes_as_gos_own_types_decode_it() {
         }
         compared.judge(&format!("{}: stored", dir.display()), 90);
     }
+}
+
+#[test]
+fn an_object_without_its_managed_fields_is_the_whole_one_with_them_hidden() {
+    let (mut all, mut shorter) = (0, 0);
+    for dir in clusters() {
+        for (key, value) in versions(&store(&dir)) {
+            let Some(mut whole) = value.as_deref().and_then(|value| Object::decode(value).ok()) else {
+                continue;
+            };
+            let options = DecodeOptions { without_managed_fields: true, ..DecodeOptions::default() };
+            let mut without = Object::decode_with(value.as_deref().unwrap(), options).unwrap();
+            if whole.encoding == Encoding::Protobuf {
+                shorter += usize::from(without != whole);
+                hide_managed_fields(&mut whole.json);
+            }
+            assert_eq!(without.json, whole.json, "{key:?}");
+            without.json = whole.json.clone();
+            assert_eq!(without, whole, "{key:?}");
+            all += 1;
+        }
+    }
+    assert!(all > 200 && shorter > 100, "{shorter} of {all}");
 }
 
 /// Names that compare in a circle, as 007 < 0b1 < 1 < 007, kubectl prints in an order of chance: ours is taken for its.

@@ -9,7 +9,7 @@ use coldbolt::kube::version::{LAST_WITH_NULL_TIMES, ServerVersion, answered_in};
 
 use super::super::context::Fail;
 use super::super::progress::Terminal;
-use super::args::Args;
+use super::args::{Args, Output};
 
 /// Kinds with metadata inside that has no creation time.
 const WITH_TEMPLATES: [&str; 11] = [
@@ -32,6 +32,8 @@ pub struct Habits<'h> {
     /// Whether objects are printed with their fields.
     matter: bool,
     given: Option<u32>,
+    /// How an object is decoded that is printed as the newest does it.
+    pub options: DecodeOptions,
     /// What the file tells, once it was asked: that takes a walk.
     inferred: Option<Option<ServerVersion>>,
     /// Whether something was printed as the inferred one does it.
@@ -43,10 +45,14 @@ pub struct Habits<'h> {
 impl<'h> Habits<'h> {
     pub fn new(args: &Args, cluster: &'h Cluster<'h>) -> Habits<'h> {
         let matter = args.output.has_fields();
+        // What a template or an order asks for is not known.
+        let needed = args.show_managed_fields || args.as_stored || args.sort_by.is_some();
+        let without_managed_fields = !needed && !matches!(args.output, Output::Template(..));
         Habits {
             cluster,
             matter,
             given: args.like,
+            options: DecodeOptions { without_managed_fields, ..DecodeOptions::default() },
             inferred: None,
             applied: false,
             converted: BTreeMap::new(),
@@ -79,7 +85,7 @@ impl<'h> Habits<'h> {
         if !templates || minor > LAST_WITH_NULL_TIMES {
             return Ok(object);
         }
-        let Ok(with) = Object::decode_with(value, DecodeOptions { null_times: true }) else {
+        let Ok(with) = Object::decode_with(value, DecodeOptions { null_times: true, ..self.options }) else {
             return Ok(object);
         };
         self.applied |= with != object;

@@ -107,6 +107,13 @@ impl<'s> Renderer<'s> {
                 }
                 continue;
             }
+            if self.options.without_managed_fields
+                && field.name == "managedFields"
+                && matches!(self.path.as_slice(), [Step::Field("metadata")])
+            {
+                while next(&mut values, field).is_some() {}
+                continue;
+            }
             let rendered =
                 self.inside(Step::Field(field.name), |renderer| renderer.field(field, &mut values));
             if let Some(json) = rendered {
