@@ -65,6 +65,7 @@ kube diff DB OTHER|kube diff DB OTHER -w json
 kube history TWICE secret/twice -n n|kube history TWICE secret/twice -n n -w json
 kube extract DB -o NEW
 kube encryption DB|kube encryption DB -w json
+kube bootstrap DB|kube bootstrap DB -w json|kube bootstrap DB --token-file BADKEYS
 kube secrets TWICE|kube secrets DB|kube secrets DB -w json
 kube put DB -f MANIFEST --dry-run|kube put DB -f MANIFEST --dry-run -w json
 kube delete DB secret opaque -n n --dry-run|kube delete DB secret opaque -n n --dry-run -w json

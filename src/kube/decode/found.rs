@@ -36,8 +36,7 @@ pub struct Remark {
 pub struct DecodeOptions {
     /// Print what Go's types print up to Kubernetes 1.33: a creation time that is not set is null.
     pub null_times: bool,
-    /// Leave out who manages which fields, half of many an object, as [`hide_managed_fields`] would: of protobuf, where it saves time.
-    ///
-    /// [`hide_managed_fields`]: crate::kube::serve::hide_managed_fields
+    /// Leave out who manages which fields, half of many an object, as
+    /// [`hide_managed_fields`](crate::kube::serve::hide_managed_fields) does: of protobuf, where it saves time.
     pub without_managed_fields: bool,
 }
