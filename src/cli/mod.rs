@@ -282,7 +282,7 @@ fn judges(command: &Command) -> bool {
             | Command::Status(_)
             | Command::Snapshot(Snapshot::Status(_))
             | Command::Hashkv(_)
-    )
+    ) || matches!(command, Command::Kube(command) if command.judges())
 }
 
 /// Whether something may be under way that a signal has to remove.

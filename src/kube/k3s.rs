@@ -18,8 +18,9 @@ use aes_gcm::{Aes256Gcm, KeyInit};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
+
+use crate::codec::checksum::{hex, sha256};
 
 const ROUNDS: u32 = 4096;
 const NONCE: usize = 12;
@@ -108,8 +109,9 @@ impl Token {
     /// What the key ends with whose value is encrypted with this token.
     #[must_use]
     pub fn key_end(&self) -> String {
-        let digits = Sha256::digest(self.0.as_bytes());
-        digits.iter().map(|byte| format!("{byte:02x}")).collect::<String>().chars().take(DIGITS).collect()
+        let mut digits = hex(&sha256(self.0.as_bytes()));
+        digits.truncate(DIGITS);
+        digits
     }
 
     /// Opens the value of the key that ends with [`Token::key_end`].

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
 
 use serde_json::json;
 use support::backup::Backup;
-use support::{Input, Run, coldbolt};
+use support::{Input, Run, coldbolt, command};
 
 /// Made by the program beside it, with Go's cryptography.
 const ANSWER: &str = include_str!("../peers/go/k3s-bootstrap/answer.txt");
@@ -58,4 +59,21 @@ fn another_token_and_a_changed_value_are_told_apart() {
     bootstrap(&changed, "correct horse", &[]).says(1, &["its authentication fails"]);
     let empty = Input::write(dir.path(), "c.db", &Backup::of(1).bytes());
     bootstrap(&empty, "correct horse", &[]).says(4, &["there is no bootstrap key"]);
+}
+
+#[test]
+fn a_reader_that_goes_away_changes_neither_the_verdict_nor_what_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = Input::write(dir.path(), "a.db", &backup(str::to_owned));
+    let to = dir.path().join("server");
+    for (token, code) in [("wrong horse", 1), ("correct horse", 0)] {
+        let file = Input::write(dir.path(), "token", token.as_bytes());
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let args = ["kube", "bootstrap", input.name(), "--token-file", file.name(), "--extract"];
+        let mut program = command(args);
+        let status = program.arg(&to).stdout(writer).stderr(Stdio::null()).status().unwrap();
+        assert_eq!((status.code(), to.join("cred/passwd").is_file()), (Some(code), code == 0), "{token}");
+    }
+    input.unchanged();
 }

@@ -1,21 +1,22 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use coldbolt::codec::checksum::{hex, sha256};
 use coldbolt::etcd::KeyRange;
 use coldbolt::io::dest;
 use coldbolt::io::dest::dir::{DestDir, Steps};
-use coldbolt::kube::k3s::{SharedFile, Token};
+use coldbolt::kube::k3s::{SharedFile, Token, TokenFault};
 use coldbolt::ops::exposure::K3S;
 use coldbolt::words::cause::Cause;
 use coldbolt::words::error::Error;
 use coldbolt::words::text::show_bytes;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::super::context::{Context, Done, Fail, Verdict};
 use super::super::keys_given;
 use super::super::keyspace::File;
 use super::super::out::{Form, clean, count, json, plain_table};
+use super::super::progress::Terminal;
 
 /// Tell whether a server's token of k3s or rke2 fits a file, and what it opens: the bootstrap data, without which no
 /// server starts from the file. Contents are never printed.
@@ -53,35 +54,33 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         dest::outside(args.file.path(), dir)?;
     }
     let monitor = context.monitor;
-    let token = args.token_file.as_deref().map(|path| {
-        let fault = |fault| Fail::from(Error::unreadable(path, Cause::Content(format!("{fault}"))));
-        Token::parse(&keys_given::read(path, monitor)?).map_err(|f: coldbolt::kube::k3s::TokenFault| fault(f))
-    });
-    let token = token.transpose()?;
+    let token = args.token_file.as_deref().map(|path| token(path, monitor)).transpose()?;
+    let due = token.as_ref().map(|token| (token, token.key_end()));
     args.file.with(context, |store, out| {
         let view = store.at(None)?;
-        let (mut keys, mut files, mut fault) = (Vec::new(), None, None);
+        let (mut keys, mut opened) = (Vec::new(), None);
         for state in view.keys(KeyRange::prefix(K3S)) {
             let state = state?;
             let end = state.key.strip_prefix(K3S);
-            let mine = token.as_ref().filter(|token| end == Some(token.key_end().as_bytes()));
-            if let Some(token) = mine {
-                match token.open(&view.read(&state)?.value) {
-                    Ok(opened) => files = Some(opened),
-                    Err(why) => fault = Some(why),
-                }
+            let mine = due.as_ref().filter(|(_, due)| end == Some(due.as_bytes()));
+            if let Some((token, _)) = mine {
+                opened = Some(token.open(&view.read(&state)?.value));
             }
             keys.push((show_bytes(&state.key), mine.is_some()));
         }
-        let opened = files.as_deref().unwrap_or_default();
+        let (files, fault) = match &opened {
+            Some(Ok(files)) => (Some(files), None),
+            Some(Err(fault)) => (None, Some(fault)),
+            None => (None, None),
+        };
         match args.write_out {
-            Form::Table => table(&keys, files.as_deref(), out)?,
+            Form::Table => table(&keys, files.map(Vec::as_slice), out)?,
             Form::Json => {
                 let answer = json!({
                     "schema": "coldbolt.kube-bootstrap/1", "file": store.source().name(),
                     "revision": store.revision(), "keys": keys.iter().map(key_json).collect::<Vec<_>>(),
-                    "files": opened.iter().map(file_json).collect::<Vec<_>>(),
-                    "fault": fault.map(|fault| fault.to_string()),
+                    "files": files.into_iter().flatten().map(file_json).collect::<Vec<_>>(),
+                    "fault": fault.map(ToString::to_string),
                 });
                 json(out, &answer)?;
             }
@@ -94,19 +93,29 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
             monitor.say("whether a token fits is told with --token-file");
             return Ok(Verdict::Inconclusive);
         }
-        if let Some(fault) = fault {
-            monitor.say(&format!("the value {fault}"));
-        } else if files.is_none() {
-            monitor.say("the token is another one: none of the bootstrap keys is that of it");
-        }
-        let Some(files) = files else { return Ok(Verdict::Bad) };
-        if let Some(dir) = &args.extract {
-            let written = extract(dir, &files)?;
-            let (all, to) = (count(files.len() as u64), clean(&dir.to_string_lossy()));
-            monitor.say(&format!("{} of {all} files written to {to}", count(written)));
-        }
-        Ok(Verdict::Good)
+        let why = match opened {
+            Some(Ok(files)) => return extracted(args, &files, monitor),
+            Some(Err(fault)) => format!("the value {fault}"),
+            None => "the token is another one: none of the bootstrap keys is that of it".to_owned(),
+        };
+        monitor.say(&why);
+        Ok(Verdict::Bad)
     })
+}
+
+fn token(path: &Path, monitor: &Terminal) -> Result<Token, Fail> {
+    let unreadable = |fault: TokenFault| Error::unreadable(path, Cause::Content(fault.to_string()));
+    Ok(Token::parse(&keys_given::read(path, monitor)?).map_err(unreadable)?)
+}
+
+/// Writes the files, if they are asked for.
+fn extracted(args: &Args, files: &[SharedFile], monitor: &Terminal) -> Result<Verdict, Fail> {
+    if let Some(dir) = &args.extract {
+        let written = extract(dir, files)?;
+        let (all, to) = (count(files.len() as u64), clean(&dir.to_string_lossy()));
+        monitor.say(&format!("{} of {all} files written to {to}", count(written)));
+    }
+    Ok(Verdict::Good)
 }
 
 fn table(keys: &[(String, bool)], files: Option<&[SharedFile]>, out: &mut dyn Write) -> io::Result<()> {
@@ -126,18 +135,14 @@ fn key_json((key, fits): &(String, bool)) -> Value {
 fn file_json(file: &SharedFile) -> Value {
     json!({
         "name": file.name, "place": file.place, "bytes": file.content.len(), "timestamp": file.timestamp,
-        "sha256": sha256(file),
+        "sha256": hex(&sha256(&file.content)),
     })
-}
-
-fn sha256(file: &SharedFile) -> String {
-    Sha256::digest(&*file.content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn row_of(file: &SharedFile) -> [String; 5] {
     let changed = file.timestamp.as_deref().map_or_else(String::new, clean);
     let place = file.place.unwrap_or("(unknown)").to_owned();
-    [clean(&file.name), place, count(file.content.len() as u64), changed, sha256(file)]
+    [clean(&file.name), place, count(file.content.len() as u64), changed, hex(&sha256(&file.content))]
 }
 
 /// How many files were written; only places that servers know are.

@@ -34,6 +34,14 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether its exit code is a verdict that takes all the work.
+    pub fn judges(&self) -> bool {
+        matches!(
+            self,
+            Command::Diff(_) | Command::Encryption(_) | Command::Secrets(_) | Command::Bootstrap(_)
+        )
+    }
+
     /// Whether it writes files.
     pub fn writes(&self) -> bool {
         match self {
