@@ -12,8 +12,8 @@
 //! | where its log begins, an entry at which it panics | as `boot` tells | the same | the same |
 //!
 //! A newer etcd than the one that wrote the files is asked for as little as etcd itself asks; that such a start is
-//! supported is not said. Source: `server/storage/backend.go
-//! RecoverSnapshotBackend` @ v3.5 to v3.7; `membership/downgrade.go mustDetectDowngrade` @ v3.4, v3.5, v3.6;
+//! supported is not said. Source: `server/storage/backend.go RecoverSnapshotBackend` @ v3.5 to v3.7;
+//! `membership/downgrade.go mustDetectDowngrade` @ v3.4, v3.5, v3.6;
 //! `server/storage/schema/schema.go Validate` @ v3.6, v3.7.
 
 use serde::Serialize;

@@ -36,3 +36,12 @@ fn what_the_servers_code_encrypts_opens_each_time_anew() {
         }
     }
 }
+
+#[test]
+fn the_bootstrap_value_of_the_tests_is_what_gos_cryptography_makes_of_its_plain_text() {
+    let Some(program) = peers::find("k3s-bootstrap/k3s-bootstrap") else { return };
+    let home = tempfile::tempdir().unwrap();
+    let plain = include_bytes!("../peers/go/k3s-bootstrap/plain.json");
+    let made = run(peers::command(&program, home.path()).arg("correct horse"), plain);
+    assert_eq!(String::from_utf8(made.stdout).unwrap(), include_str!("../peers/go/k3s-bootstrap/answer.txt"));
+}

@@ -109,7 +109,7 @@ impl Rotated {
                 kms = Kms::start(dir.path(), stage.kms_key)?;
             }
             if number > 0 {
-                server.encrypt(Some(&configuration(&stages[..=number])));
+                server.encrypt(&configuration(&stages[..=number]));
             }
             let value = format!("--from-literal=stage={number}");
             let create = |name: &str| {

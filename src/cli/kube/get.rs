@@ -271,38 +271,38 @@ impl Reader<'_> {
         item: &'i StoredObject,
         undecoded: &mut Undecoded,
     ) -> Result<Option<Shown<'i>>, Fail> {
-        let object: Result<Object, NoObject<'_>> =
-            match Object::decode_with(&item.kv.value, self.habits.options) {
-                Ok(mut object) => {
-                    let labels = object.json.get("metadata").and_then(|metadata| metadata.get("labels"));
-                    if !self.selector.matches(labels) {
-                        return Ok(None);
-                    }
-                    object = self.habits.apply(object, &item.kv.value)?;
-                    if !self.args.as_stored {
-                        self.cluster.serve(&mut object, item.kv.mod_revision);
-                    }
-                    if !self.fields.matches(&object.json) {
-                        return Ok(None);
-                    }
-                    if let Some(redactor) = &self.redactor {
-                        redactor.redact(&item.kv.key, &mut object);
-                    }
-                    Ok(object)
+        let decoded = Object::decode_with(&item.kv.value, self.habits.options);
+        let object: Result<Object, NoObject<'_>> = match decoded {
+            Ok(mut object) => {
+                let labels = object.json.get("metadata").and_then(|metadata| metadata.get("labels"));
+                if !self.selector.matches(labels) {
+                    return Ok(None);
                 }
-                Err(why) => {
-                    let Some(key) = self.cluster.key(&item.kv.key).object() else { return Ok(None) };
-                    let fields = self.fields.matches_key(key.name, key.namespace);
-                    if fields == Some(false) {
-                        return Ok(None);
-                    }
-                    if fields.is_none() || !self.args.selector.is_empty() {
-                        undecoded.unknown += 1;
-                        return Ok(None);
-                    }
-                    Err(why)
+                object = self.habits.apply(object, &item.kv.value)?;
+                if !self.args.as_stored {
+                    self.cluster.serve(&mut object, item.kv.mod_revision);
                 }
-            };
+                if !self.fields.matches(&object.json) {
+                    return Ok(None);
+                }
+                if let Some(redactor) = &self.redactor {
+                    redactor.redact(&item.kv.key, &mut object);
+                }
+                Ok(object)
+            }
+            Err(why) => {
+                let Some(key) = self.cluster.key(&item.kv.key).object() else { return Ok(None) };
+                let fields = self.fields.matches_key(key.name, key.namespace);
+                if fields == Some(false) {
+                    return Ok(None);
+                }
+                if fields.is_none() || !self.args.selector.is_empty() {
+                    undecoded.unknown += 1;
+                    return Ok(None);
+                }
+                Err(why)
+            }
+        };
         Ok(Some(Shown { item, object }))
     }
 }

@@ -295,9 +295,7 @@ impl Placed {
             let _ = remove_dir(&partial);
         }
     }
-}
 
-impl Placed {
     /// Gives a file its name that was [held back](DestDir::file_held_back).
     ///
     /// # Errors

@@ -95,14 +95,10 @@ impl KubeServer {
         self.etcd.home().join("data")
     }
 
-    /// Has it encrypt by this configuration from now on, or by none.
-    pub fn encrypt(&mut self, configuration: Option<&str>) {
+    /// Has it encrypt by this configuration from now on.
+    pub fn encrypt(&mut self, configuration: &str) {
         self.end();
-        let file = self.home.path().join(ENCRYPTION);
-        match configuration {
-            Some(configuration) => fs::write(file, configuration).unwrap(),
-            None => fs::remove_file(file).unwrap(),
-        }
+        fs::write(self.home.path().join(ENCRYPTION), configuration).unwrap();
         self.up();
     }
 
