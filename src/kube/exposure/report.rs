@@ -9,7 +9,7 @@ use super::look::look;
 use super::named::{Exposed, ExposedField, Look};
 use crate::bolt::Db;
 use crate::codec::to_u64;
-use crate::io::parallel::map_chunks;
+use crate::io::parallel::map_each;
 use crate::kube::decode::{NoObject, Object};
 use crate::kube::envelope::is_encrypted;
 use crate::kube::places::ObjectPlaces;
@@ -149,8 +149,8 @@ impl Gather {
         let batch = std::mem::take(&mut self.batch);
         self.bytes = 0;
         self.report.versions = self.report.versions.saturating_add(to_u64(batch.len()));
-        let seen = map_chunks(&batch, PART, |items| items.iter().map(see).collect::<Vec<_>>());
-        for (item, seen) in batch.into_iter().zip(seen.into_iter().flatten()) {
+        let seen: Vec<_> = map_each(&batch, PART, see).collect();
+        for (item, seen) in batch.into_iter().zip(seen) {
             let count = match seen {
                 Seen::Looks(looks) => {
                     looks.into_iter().for_each(|look| self.add(&item, look));
