@@ -222,6 +222,14 @@ fn rows(plan: &Plan) -> Vec<Row> {
     row("coldbolt kube get pods -o name", ours(names), Some("coldbolt status"), READ);
     let all = &["kube", "get", "{in}", "all-kinds", "-o", "ndjson"];
     row("coldbolt kube get all-kinds -o ndjson", ours(all), Some("coldbolt status"), READ);
+    let all = &["kube", "extract", "{in}", "-o", "-"];
+    row("coldbolt kube extract -o -", ours(all), Some("coldbolt status"), READ);
+    row(
+        "coldbolt kube diff, of itself",
+        ours(&["kube", "diff", "{in}", "{in}"]),
+        Some("coldbolt status"),
+        READ,
+    );
     row("coldbolt copy", ours(&["copy", "{in}", "{out}"]), None, COPY);
     row(
         "coldbolt restore",
