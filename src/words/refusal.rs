@@ -170,8 +170,8 @@ pub enum Refusal {
         /// The source, as named.
         file: String,
     },
-    /// The log was not applied.
-    #[error("{file}: its log was not applied")]
+    /// No log was applied.
+    #[error("{file}: there is no log that is applied to it, so that it cannot be brought to another place")]
     LogNotApplied {
         /// The source, as named.
         file: String,

@@ -103,7 +103,7 @@ fn in_place(version: &str) {
     assert_eq!(answers(&history.server), before, "{version}");
 }
 
-/// `defrag` of a directory, which waits at the calls of the names until `ready`.
+/// `defrag` of a directory that is not done before it is to be.
 struct Delayed {
     ours: Child,
     db: PathBuf,
@@ -111,7 +111,7 @@ struct Delayed {
 }
 
 impl Delayed {
-    /// Waits at the exchange of the names for so long, and at what brings it to the disk for ever.
+    /// Waits at the exchange of the names for so long, and stops when that is on the disk.
     fn start(db: PathBuf, exchange: Duration) -> Option<Delayed> {
         let mut traced = peers::strace()?;
         let (snap, data) = (db.parent().unwrap(), db.ancestors().nth(3).unwrap());
@@ -119,7 +119,7 @@ impl Delayed {
         traced.args(["-D", "-o", "/dev/null", "-e", "trace=renameat2,fsync"]);
         traced.arg("-P").arg(snap).arg("-P").arg(&db);
         traced.args(["-e", &format!("inject=renameat2:delay_enter={}", exchange.as_micros())]);
-        traced.args(["-e", "inject=fsync:delay_enter=300000000"]);
+        traced.args(["-e", "inject=fsync:signal=STOP"]);
         let inode = fs::metadata(&db).unwrap().ino();
         let ours = traced.arg(binary()).args(["defrag", "--data-dir"]).arg(data).spawn().unwrap();
         let mut delayed = Delayed { ours, db, inode };
@@ -179,7 +179,7 @@ fn killed_meanwhile(version: &str, snapshots: bool) {
     let count = if snapshots { "5" } else { "10000" };
     let Some(mut server) = Server::start(version, &["--snapshot-count", count]) else { return };
     (0..20).for_each(|n| drop(server.ctl(&["put", &format!("k{n}"), "before"])));
-    let Some(mut delayed) = Delayed::start(server.stop(), Duration::from_secs(5)) else { return };
+    let Some(mut delayed) = Delayed::start(server.stop(), Duration::from_secs(15)) else { return };
     server.starts(|server| {
         delayed.until_waits(server);
         delayed.until(|delayed| fs::metadata(&delayed.db).unwrap().ino() != delayed.inode);
@@ -195,7 +195,7 @@ fn killed_meanwhile(version: &str, snapshots: bool) {
     refused.says(1, &[".partial", "an etcd ran on that one"]);
     if snapshots {
         let log = server.fails_to_start(|_| {});
-        assert!(log.contains("failed to recover v3 backend from snapshot"), "etcd {version}:\n{log}");
+        assert!(log.contains("snapshot file doesn't exist"), "etcd {version}:\n{log}");
         let mut beside = fs::read_dir(db.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
         let aside = beside.find(|path| path.extension().is_some_and(|is| is == "partial")).unwrap();
         fs::rename(aside, &db).unwrap();
@@ -210,10 +210,8 @@ fn killed_meanwhile(version: &str, snapshots: bool) {
 
 #[test]
 fn an_etcd_that_ran_on_a_database_whose_replacement_was_killed_loses_nothing() {
-    for version in VERSIONS {
-        killed_meanwhile(version, false);
-        killed_meanwhile(version, true);
-    }
+    killed_meanwhile("3.6.14", false);
+    VERSIONS.into_iter().for_each(|version| killed_meanwhile(version, true));
 }
 
 #[test]
