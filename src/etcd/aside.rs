@@ -27,7 +27,8 @@ impl Aside {
     pub fn further(db: &Path, than: RaftIndex) -> Option<Aside> {
         let beside = fs::read_dir(db.parent()?).ok()?.flatten();
         let asides = beside.filter(|entry| entry.file_name().to_str().is_some_and(is_aside));
-        let known = asides.filter_map(|entry| Some(Aside { index: index(&entry.path())?, path: entry.path() }));
+        let known =
+            asides.filter_map(|entry| Some(Aside { index: index(&entry.path())?, path: entry.path() }));
         known.filter(|aside| aside.index > than).max_by_key(|aside| aside.index)
     }
 }
@@ -59,7 +60,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let dest = Dest::create(&dir.path().join("db"), Existing::Replace).unwrap();
         assert!(is_aside(dest.partial().file_name().unwrap().to_str().unwrap()));
-        for other in ["db", "db.partial", "db.0123456789abcde.partial", "db.0123456789abcdef.part", "a.snap.db"] {
+        for other in
+            ["db", "db.partial", "db.0123456789abcde.partial", "db.0123456789abcdef.part", "a.snap.db"]
+        {
             assert!(!is_aside(other), "{other}");
         }
     }

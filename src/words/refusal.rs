@@ -376,7 +376,9 @@ pub enum Refusal {
     #[error(
         "{}: ends at raft index {index}, and {}, which it replaced, at {}: an etcd ran on that one. Stop etcd, move it \
          to the place of the database, and try again",
-        show(path), show(aside), further
+        show(path),
+        show(aside),
+        further
     )]
     Aside {
         /// The database.

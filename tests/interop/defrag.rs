@@ -132,7 +132,10 @@ impl Delayed {
     fn until(&mut self, done: impl Fn(&Delayed) -> bool) {
         let deadline = Instant::now() + Duration::from_secs(60);
         while !done(self) {
-            assert!(self.ours.try_wait().unwrap().is_none() && Instant::now() < deadline, "it was not delayed");
+            assert!(
+                self.ours.try_wait().unwrap().is_none() && Instant::now() < deadline,
+                "it was not delayed"
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
     }

@@ -376,7 +376,7 @@ fn a_snapshot_that_is_brought_forward_is_called_what_it_is_and_its_sha_256_is_co
     let base = Input::new(fixture("etcd-3.6.14/snapshot.db"));
     let replay = |base: &Input| {
         let revision = ["--to-revision", "120", "-o"].map(OsStr::new);
-        coldbolt([&args!["replay", &input, "--base", base][..], &revision, args![&new]].concat())
+        coldbolt([args!["replay", &input, "--base", base], &revision, args![&new]].concat())
     };
     assert!(replay(&base).text().contains("snapshot.db (snapshot file)"));
     fs::remove_file(&new).unwrap();

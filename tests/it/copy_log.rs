@@ -332,7 +332,11 @@ fn what_others_may_have_replaced_is_taken_only_if_asked_for() {
 fn transactions_are_applied_however_deep_an_etcd_can_be_told_to_take_them() {
     for depth in [401, 4_998, 4_999, 9_999] {
         let mut nested = Vec::new();
-        prost::encoding::message::encode(2, &RequestOp { request: Some(request_op::Request::Put(put("deep", 0))) }, &mut nested);
+        prost::encoding::message::encode(
+            2,
+            &RequestOp { request: Some(request_op::Request::Put(put("deep", 0))) },
+            &mut nested,
+        );
         for _ in 0..depth {
             let mut op = Vec::new();
             prost::encoding::bytes::encode(4, &nested, &mut op);

@@ -195,7 +195,8 @@ fn whoever_is_killed_while_a_database_is_replaced_leaves_both_and_the_one_that_e
     fs::write(&aside, ran.files().get("member/snap/db")).unwrap();
     let input = Input::new(&dir);
     let name = aside.to_str().unwrap();
-    coldbolt(args!["verify", dir]).says(0, &["db-aside", name, "is at index 20", "at 22: etcd ran on that one"]);
+    coldbolt(args!["verify", dir])
+        .says(0, &["db-aside", name, "is at index 20", "at 22: etcd ran on that one"]);
     let refused = coldbolt(args!["defrag", "--data-dir", dir]);
     refused.says(1, &["snap/db: ends at raft index 20", name, "at 22: an etcd ran on that one", "move it"]);
     input.unchanged();

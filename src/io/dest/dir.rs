@@ -453,7 +453,9 @@ mod tests {
         fs::remove_dir(&path).unwrap();
         let dir = build(&path, Steps::free()).unwrap();
         fs::create_dir(&path).unwrap();
-        assert!(matches!(dir.place(), Err(Error::Refused(Refusal::MadeMeanwhile { path: at })) if at == path));
+        assert!(
+            matches!(dir.place(), Err(Error::Refused(Refusal::MadeMeanwhile { path: at })) if at == path)
+        );
         assert_eq!(names(temp.path()), ["dest"]);
         fs::remove_dir(&path).unwrap();
         fs::create_dir(temp.path().join("dest.partial")).unwrap();

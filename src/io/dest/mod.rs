@@ -135,12 +135,10 @@ impl Dest {
         }
         let (to, existing) = (&self.path, self.existing);
         let parent = File::open(parent_of(&self.path))?;
-        self.partial.put(to, |partial| {
-            match (existing, old) {
-                (_, Some((old, head))) => old.give_way(partial, to, &parent, head),
-                (Existing::Replace, None) => fs::rename(partial, to),
-                (Existing::Keep, None) => rename_to_nothing(partial, to),
-            }
+        self.partial.put(to, |partial| match (existing, old) {
+            (_, Some((old, head))) => old.give_way(partial, to, &parent, head),
+            (Existing::Replace, None) => fs::rename(partial, to),
+            (Existing::Keep, None) => rename_to_nothing(partial, to),
         })?;
         // It is there and whole; only whether it will still be after a power failure is open.
         parent.sync_all().inspect_err(|_| {
@@ -345,7 +343,9 @@ mod tests {
         let path = dir.path().join("out");
         let dest = Dest::create(&path, Existing::Keep).unwrap();
         fs::write(&path, "other").unwrap();
-        assert!(matches!(dest.finish(), Err(Error::Refused(Refusal::MadeMeanwhile { path: at })) if at == path));
+        assert!(
+            matches!(dest.finish(), Err(Error::Refused(Refusal::MadeMeanwhile { path: at })) if at == path)
+        );
         assert_eq!(
             (names(dir.path()), fs::read(&path).unwrap()),
             (vec!["out".to_owned()], b"other".to_vec())

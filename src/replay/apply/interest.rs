@@ -3,9 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::etcd::request::{
-    InternalRaftRequest, Request, TxnRequest, decode_nested, request_op, with_room,
-};
+use crate::etcd::request::{InternalRaftRequest, Request, TxnRequest, decode_nested, request_op, with_room};
 
 /// Where a range ends. Requests say it in bytes: none for one key, a zero byte for no end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
