@@ -198,7 +198,7 @@ pub struct DataDir {
 
 impl DataDir {
     /// Lists a data directory, a `member` directory, a `snap` or a `wal` directory. `wal_dir` is for a WAL kept
-    /// elsewhere.
+    /// elsewhere: the directory of its segments, or a data directory that has one.
     ///
     /// # Errors
     /// [`Error::Unreadable`] when it cannot be listed, or holds nothing of etcd's.
@@ -207,7 +207,11 @@ impl DataDir {
         let is_dir = |p: &PathBuf| p.is_dir();
         let member = Some(path.join("member")).filter(is_dir).unwrap_or_else(|| path.to_path_buf());
         let snap = Some(member.join("snap")).filter(is_dir);
-        let wal = wal_dir.map(Path::to_path_buf).or_else(|| Some(member.join("wal")).filter(is_dir));
+        let apart = |dir: &Path| {
+            let below = ["member/wal", "wal"].map(|below| dir.join(below));
+            below.into_iter().find(is_dir).unwrap_or_else(|| dir.to_path_buf())
+        };
+        let wal = wal_dir.map(apart).or_else(|| Some(member.join("wal")).filter(is_dir));
         if let Some(snap) = &snap {
             dir.read_dir(snap)?;
         }

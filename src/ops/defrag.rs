@@ -16,6 +16,7 @@ use serde::Serialize;
 use super::verify::{Closeness, Level, TrailerState, Verification, refuse_damage, verify_file};
 use crate::bolt::Db;
 use crate::bolt::writer::FreelistPage;
+use crate::etcd::aside::{self, Aside};
 use crate::etcd::datadir;
 use crate::etcd::{BucketKey, Facts, Input, Revision, small};
 use crate::io::Source;
@@ -31,6 +32,7 @@ use crate::words::cause::Cause;
 use crate::words::error::{Error, Result, show};
 use crate::words::hint::{Hint, Note};
 use crate::words::monitor::{Monitor, Relay};
+use crate::words::refusal::Refusal;
 
 /// Meta pages of a database.
 const METAS: u64 = 2;
@@ -131,6 +133,9 @@ fn anew(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -> Resu
     dest::claim(path, existing)?;
     let stamp = source.stamp();
     let db = datadir::database(source)?;
+    if existing == Existing::Replace {
+        refuse_aside(source.path(), &db)?;
+    }
     // Reading a cold file for two ends at once would have its disk go back and forth.
     let (before, (plan, mut dest, due)) = beside(
         is_cold(source),
@@ -217,6 +222,17 @@ fn unused_log(db: &Path) -> Result<Vec<PathBuf>> {
         }
     }
     Ok(log)
+}
+
+/// Refuses a database that etcd does not run on: what replaced the one that it does run on is there in its place.
+fn refuse_aside(path: &Path, db: &Db<'_>) -> Result<()> {
+    let Some(index) = aside::raft_index(db) else { return Ok(()) };
+    match Aside::further(path, index) {
+        None => Ok(()),
+        Some(Aside { path: aside, index: further }) => {
+            Err(Refusal::Aside { path: path.to_path_buf(), index, aside, further }.into())
+        }
+    }
 }
 
 /// Verifies the source, which must be whole.

@@ -374,6 +374,10 @@ codes! {
         "The member had received a whole database from its leader and not yet put it in the place of its own.",
         "etcd renames the .snap.db to db when it starts.",
         "Nothing to do: the received one is used here as etcd would use it.";
+    DbAside, "db-aside", Warning, Wal,
+        "A database beside this one goes further: the run that replaced it was killed, and an etcd that waited for the lock of the old one ran on that.",
+        "It applies the log to the one that is behind; once it has taken a raft snapshot past that one it panics: 'failed to recover v3 backend from snapshot'.",
+        "Stop etcd and move the file that the finding names to the place of the database: etcd wrote it last, and nothing is lost.";
     // ---- applying the log to the database ------------------------------------------------------------------------
     ReplayRefused, "replay-refused", Damage, Wal,
         "An entry of the log cannot be applied: it does not decode, is of a kind that no etcd makes, or etcd of this version panics at it.",

@@ -166,6 +166,17 @@ struct Database {
     knows_members: bool,
 }
 
+impl Database {
+    /// What a file by itself is.
+    fn kind(&self) -> InputKind {
+        match self.trailer {
+            Some(Trailer::Absent) | None => InputKind::Database,
+            Some(Trailer::Lost { .. }) => InputKind::CutOff,
+            Some(_) => InputKind::Snapshot,
+        }
+    }
+}
+
 /// One verification under way.
 struct Run<'m> {
     options: VerifyOptions<'m>,
@@ -208,11 +219,7 @@ impl<'m> Run<'m> {
     fn file(mut self, source: &Source) -> Result<Verification> {
         datadir::require_database(source)?;
         let database = self.database(source, true)?;
-        self.verification.kind = match database.trailer {
-            Some(Trailer::Absent) | None => InputKind::Database,
-            Some(Trailer::Lost { .. }) => InputKind::CutOff,
-            Some(_) => InputKind::Snapshot,
-        };
+        self.verification.kind = database.kind();
         let why = "a file has no log; verify the data directory for that";
         self.level(Level::Wal, Outcome::NotApplicable, why);
         Ok(self.done())
@@ -229,6 +236,11 @@ impl<'m> Run<'m> {
         self.contents(dir, database_file.as_deref())?;
         if let Some(source) = &files.database {
             match datadir::require_database(source) {
+                // A file that a log is applied to is what it is.
+                Ok(()) if source.path() == dir.path => {
+                    database = self.database(source, true)?;
+                    self.verification.kind = database.kind();
+                }
                 Ok(()) => database = self.database(source, false)?,
                 Err(Error::Unreadable { cause, .. }) => {
                     let what = format!("the database {cause}");
