@@ -328,9 +328,7 @@ impl<'p, 'c> Printer<'p, 'c> {
 /// Why there is no object, as a field.
 fn said(why: NoObject<'_>) -> (&'static str, Value) {
     match why {
-        NoObject::Encrypted(by) => {
-            ("encrypted", format!("{}:{}:{}", by.provider, by.version, by.name).into())
-        }
+        NoObject::Encrypted(by) => ("encrypted", by.to_string().into()),
         why => ("undecoded", why.to_string().into()),
     }
 }
