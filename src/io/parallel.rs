@@ -56,10 +56,10 @@ pub fn threads() -> usize {
 }
 
 /// What `each` makes of every `size` items (at least one), in the order of the items.
-pub fn map_chunks<T: Sync, R: Send>(
-    items: &[T],
+pub fn map_chunks<'t, T: Sync, R: Send>(
+    items: &'t [T],
     size: usize,
-    each: impl Fn(&[T]) -> R + Send + Sync,
+    each: impl Fn(&'t [T]) -> R + Send + Sync,
 ) -> Vec<R> {
     #[cfg(feature = "threads")]
     if pooled::start(0) {
@@ -68,6 +68,16 @@ pub fn map_chunks<T: Sync, R: Send>(
         return items.par_chunks(size.max(1)).map(each).collect();
     }
     items.chunks(size.max(1)).map(each).collect()
+}
+
+/// What `each` makes of every item, in their order; `size` of them (at least one) are a piece of work.
+pub fn map_each<'t, T: Sync, R: Send>(
+    items: &'t [T],
+    size: usize,
+    each: impl Fn(&'t T) -> R + Send + Sync,
+) -> impl Iterator<Item = R> {
+    let parts = map_chunks(items, size, |part| part.iter().map(&each).collect::<Vec<_>>());
+    parts.into_iter().flatten()
 }
 
 /// rayon's threads, where there are any.

@@ -65,6 +65,10 @@ use crate::words::error::Result;
 /// Definitions of custom resources that are read; a cluster has some hundreds.
 const DEFINITIONS: usize = 10_000;
 
+/// Objects, and bytes of their values, that are handed out together.
+const BATCH: usize = 1 << 12;
+const BATCH_BYTES: usize = 8 << 20;
+
 /// The objects of a keyspace.
 pub struct Cluster<'v> {
     view: View<'v>,
@@ -314,6 +318,32 @@ impl<'v> Cluster<'v> {
             if flow.is_break() {
                 break;
             }
+        }
+        Ok(())
+    }
+
+    /// The same many at once, for work on all cores: [`map_each`](crate::io::parallel::map_each).
+    ///
+    /// # Errors
+    /// As [`Cluster::each`].
+    pub fn batches(
+        &self,
+        scope: &Scope<'_>,
+        wanted: &dyn Fn(KeyKind<'_>) -> bool,
+        take: &mut dyn FnMut(&[StoredObject]) -> ControlFlow<()>,
+    ) -> Result<()> {
+        let (mut batch, mut bytes, mut flow) = (Vec::new(), 0_usize, ControlFlow::Continue(()));
+        self.each_of(scope, wanted, &mut |stored| {
+            bytes = bytes.saturating_add(stored.kv.value.len());
+            batch.push(stored);
+            if bytes >= BATCH_BYTES || batch.len() == BATCH {
+                flow = take(&batch);
+                (bytes, batch) = (0, Vec::new());
+            }
+            flow
+        })?;
+        if flow.is_continue() && !batch.is_empty() {
+            let _ = take(&batch);
         }
         Ok(())
     }

@@ -1,8 +1,10 @@
 use std::ops::ControlFlow;
 
+use coldbolt::io::parallel::map_each;
 use coldbolt::kube::cluster::{Cluster, Scope, StoredObject};
-use coldbolt::kube::decode::{NoObject, Object};
+use coldbolt::kube::decode::{Glance, NoObject, Object};
 use coldbolt::kube::fields::FieldSelector;
+use coldbolt::kube::key::ObjectKey;
 use coldbolt::kube::resource::Resource;
 use coldbolt::kube::secret::Redactor;
 use coldbolt::kube::selector::LabelSelector;
@@ -11,9 +13,13 @@ use super::super::context::{Context, Done, Fail, Verdict};
 use super::super::keyspace::{keep, show_key};
 use super::super::out::count;
 use super::super::progress::Terminal;
-use super::args::Args;
+use super::args::{Args, Output};
+use super::form::{Form, Ready, Shown};
 use super::habits::Habits;
-use super::print::{Printer, Shown};
+use super::print::Printer;
+
+/// Objects that one thread takes at a time.
+const PART: usize = 64;
 
 /// Objects of one kind that are asked for; of none: of all kinds.
 pub struct Wanted {
@@ -36,7 +42,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         let mut printer = Printer::new(args, &cluster, out, several)?;
         let redactor = args.secrets.redactor();
         let habits = Habits::new(args, &cluster);
-        let mut reader =
+        let reader =
             Reader { args, cluster: &cluster, selector: &selector, fields: &fields, redactor, habits };
         let (mut undecoded, mut missing) = (Undecoded::default(), Vec::new());
         for wanted in &wanted {
@@ -59,10 +65,11 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
             monitor.say(&format!("the data of {objects} is redacted: --show-secrets shows it"));
         }
         missing.iter().for_each(|line| monitor.say(line));
-        reader.habits.say(monitor);
+        let here =
+            reader.namespace(wanted.first().and_then(|wanted| wanted.resource.as_ref())).map(str::to_owned);
+        reader.habits.say(monitor)?;
         undecoded.say(args.common.file.has_keys(), monitor);
         if shown == 0 && missing.is_empty() {
-            let here = reader.namespace(wanted.first().and_then(|wanted| wanted.resource.as_ref()));
             monitor.say(&here.map_or_else(
                 || "No resources found".to_owned(),
                 |namespace| format!("No resources found in {namespace} namespace."),
@@ -94,17 +101,16 @@ impl Undecoded {
     /// So many fields are named.
     const NAMED: usize = 10;
 
-    /// Looks for fields that are not known. What is empty tells nothing.
-    fn look(&mut self, key: &[u8], object: &Object) {
-        let before = self.in_part;
-        for field in object.unknown.iter().filter(|field| object.known && !field.is_empty()) {
-            self.in_part = before + 1;
-            if self.fields.len() < Self::NAMED {
-                let at = if field.path.is_empty() { "the object" } else { &field.path };
-                let (number, len) = (field.number, field.bytes.len());
-                self.fields.push(format!("{}: field {number} of {at}, {len} bytes", show_key(key)));
-            }
-        }
+    fn count(&mut self, why: NoObject<'_>) {
+        self.shown += 1;
+        self.encrypted |= matches!(why, NoObject::Encrypted(_));
+    }
+
+    /// Of an object those that are not known; there may be none.
+    fn name(&mut self, fields: Vec<String>) {
+        self.in_part += u64::from(!fields.is_empty());
+        self.fields.extend(fields);
+        self.fields.truncate(Self::NAMED);
     }
 
     fn say(&self, keys_given: bool, monitor: &Terminal) {
@@ -129,6 +135,17 @@ impl Undecoded {
             self.fields.iter().for_each(|field| monitor.say(&format!("  {field}")));
         }
     }
+}
+
+/// The first fields of an object that are not known. What is empty tells nothing.
+fn unknown_fields(key: &[u8], object: &Object) -> Vec<String> {
+    let unknown = object.unknown.iter().filter(|field| object.known && !field.is_empty());
+    let told = unknown.take(Undecoded::NAMED).map(|field| {
+        let at = if field.path.is_empty() { "the object" } else { &field.path };
+        let (number, len) = (field.number, field.bytes.len());
+        format!("{}: field {number} of {at}, {len} bytes", show_key(key))
+    });
+    told.collect()
 }
 
 /// A server takes other fields for each kind.
@@ -239,6 +256,17 @@ fn undefined(word: &str) -> Option<Resource> {
     })
 }
 
+/// What was seen of an object.
+enum Seen<'i> {
+    NotSelected,
+    /// Whether it is selected is not known.
+    Unknown,
+    /// With those of its fields that are not known.
+    Object(Ready<'i>, Vec<String>),
+    /// Shown by its key.
+    Undecoded(Ready<'i>, NoObject<'i>),
+}
+
 struct Reader<'r> {
     args: &'r Args,
     cluster: &'r Cluster<'r>,
@@ -257,84 +285,99 @@ impl Reader<'_> {
 
     /// Prints what is wanted; the names that were there.
     fn read(
-        &mut self,
+        &self,
         wanted: &Wanted,
         printer: &mut Printer<'_, '_>,
         undecoded: &mut Undecoded,
     ) -> Result<Vec<String>, Fail> {
         let (mut found, mut done) = (Vec::new(), Ok(()));
         let resource = wanted.resource.as_ref();
-        let namespace = self.namespace(resource).map(str::to_owned);
-        let scope = Scope { resource, namespace: namespace.as_deref(), deleted: self.args.deleted };
-        let cluster = self.cluster;
-        cluster.each(&scope, &mut |item| {
-            let Some(key) = cluster.key(&item.kv.key).object() else { return ControlFlow::Continue(()) };
-            if self.args.deleted != item.deleted.is_some() {
-                return ControlFlow::Continue(());
-            }
-            let name = key.name.to_owned();
-            if !wanted.names.is_empty() && !wanted.names.contains(&name) {
-                return ControlFlow::Continue(());
-            }
-            let shown = match self.shown(&item, undecoded) {
-                Ok(Some(shown)) => shown,
-                Ok(None) => return ControlFlow::Continue(()),
-                Err(error) => return keep(&mut done, Err(error)),
-            };
-            if !wanted.names.is_empty() {
-                found.push(name);
-            }
-            match &shown.object {
-                Ok(object) if !self.args.output.is_table() => undecoded.look(&item.kv.key, object),
-                Ok(_) => {}
-                Err(why) => {
-                    undecoded.shown += 1;
-                    undecoded.encrypted |= matches!(why, NoObject::Encrypted(_));
-                }
-            }
-            keep(&mut done, printer.print(shown))
+        let scope = Scope { resource, namespace: self.namespace(resource), deleted: self.args.deleted };
+        let names =
+            |key: ObjectKey<'_>| wanted.names.is_empty() || wanted.names.iter().any(|n| n == key.name);
+        self.cluster.batches(&scope, &|key| key.object().is_some_and(names), &mut |batch| {
+            let form = printer.form();
+            let seen: Vec<Seen<'_>> = map_each(batch, PART, |item| self.see(item, &form)).collect();
+            batch.iter().zip(seen).try_for_each(|(item, seen)| {
+                match seen {
+                    Seen::NotSelected => return ControlFlow::Continue(()),
+                    Seen::Unknown => {
+                        undecoded.unknown += 1;
+                        return ControlFlow::Continue(());
+                    }
+                    Seen::Object(ready, unknown) => {
+                        undecoded.name(unknown);
+                        keep(&mut done, printer.print(ready))
+                    }
+                    Seen::Undecoded(ready, why) => {
+                        undecoded.count(why);
+                        keep(&mut done, printer.print(ready))
+                    }
+                }?;
+                let key = self.cluster.key(&item.kv.key).object().filter(|_| !wanted.names.is_empty());
+                found.extend(key.map(|key| key.name.to_owned()));
+                ControlFlow::Continue(())
+            })
         })?;
         done.map(|()| found)
     }
 
-    /// The object as it is to be shown; `None` if it is not selected.
-    fn shown<'i>(
-        &mut self,
-        item: &'i StoredObject,
-        undecoded: &mut Undecoded,
-    ) -> Result<Option<Shown<'i>>, Fail> {
+    /// Looks at an object, and makes it ready to be printed. This is done on all cores.
+    fn see<'i>(&self, item: &'i StoredObject, form: &Form<'_>) -> Seen<'i> {
+        if self.args.deleted != item.deleted.is_some() {
+            return Seen::NotSelected;
+        }
+        if self.args.output == Output::Name
+            && !self.reads_fields()
+            && let Ok(glance) = Glance::of(&item.kv.value)
+            && !glance.unknown
+        {
+            return Seen::Object(form.named(item, &glance), Vec::new());
+        }
         let decoded = Object::decode_with(&item.kv.value, self.habits.options);
-        let object: Result<Object, NoObject<'_>> = match decoded {
-            Ok(mut object) => {
-                let labels = object.json.get("metadata").and_then(|metadata| metadata.get("labels"));
-                if !self.selector.matches(labels) {
-                    return Ok(None);
-                }
-                object = self.habits.apply(object, &item.kv.value)?;
-                if !self.args.as_stored {
-                    self.cluster.serve(&mut object, item.kv.mod_revision);
-                }
-                if !self.fields.matches(&object.json) {
-                    return Ok(None);
-                }
-                if let Some(redactor) = &self.redactor {
-                    redactor.redact(&item.kv.key, &mut object);
-                }
-                Ok(object)
+        let ready =
+            |shown| if self.args.sort_by.is_some() { Ready::Object(shown) } else { form.ready(shown) };
+        match decoded {
+            Ok(object) => {
+                let Some(object) = self.shown(item, object) else { return Seen::NotSelected };
+                let table = self.args.output.is_table();
+                let unknown = if table { Vec::new() } else { unknown_fields(&item.kv.key, &object) };
+                Seen::Object(ready(Shown { item, object: Ok(object) }), unknown)
             }
             Err(why) => {
-                let Some(key) = self.cluster.key(&item.kv.key).object() else { return Ok(None) };
-                let fields = self.fields.matches_key(key.name, key.namespace);
-                if fields == Some(false) {
-                    return Ok(None);
+                let Some(key) = self.cluster.key(&item.kv.key).object() else { return Seen::NotSelected };
+                match self.fields.matches_key(key.name, key.namespace) {
+                    Some(false) => Seen::NotSelected,
+                    Some(true) if self.args.selector.is_empty() => {
+                        Seen::Undecoded(ready(Shown { item, object: Err(why) }), why)
+                    }
+                    _ => Seen::Unknown,
                 }
-                if fields.is_none() || !self.args.selector.is_empty() {
-                    undecoded.unknown += 1;
-                    return Ok(None);
-                }
-                Err(why)
             }
-        };
-        Ok(Some(Shown { item, object }))
+        }
+    }
+
+    /// Whether what is asked for hangs on more than names.
+    fn reads_fields(&self) -> bool {
+        !self.args.selector.is_empty() || !self.args.field_selector.is_empty() || self.args.sort_by.is_some()
+    }
+
+    /// The object as it is to be shown; `None` if it is not selected.
+    fn shown(&self, item: &StoredObject, object: Object) -> Option<Object> {
+        let labels = object.json.get("metadata").and_then(|metadata| metadata.get("labels"));
+        if !self.selector.matches(labels) {
+            return None;
+        }
+        let mut object = self.habits.apply(object, &item.kv.value);
+        if !self.args.as_stored {
+            self.cluster.serve(&mut object, item.kv.mod_revision);
+        }
+        if !self.fields.matches(&object.json) {
+            return None;
+        }
+        if let Some(redactor) = &self.redactor {
+            redactor.redact(&item.kv.key, &mut object);
+        }
+        Some(object)
     }
 }

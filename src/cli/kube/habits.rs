@@ -1,6 +1,7 @@
 //! What an older Kubernetes prints otherwise, and what it would have answered in another version.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use coldbolt::kube::cluster::Cluster;
 use coldbolt::kube::decode::{DecodeOptions, Encoding, Object};
@@ -35,7 +36,13 @@ pub struct Habits<'h> {
     /// How an object is decoded that is printed as the newest does it.
     pub options: DecodeOptions,
     /// What the file tells, once it was asked: that takes a walk.
-    inferred: Option<Option<ServerVersion>>,
+    inferred: OnceLock<coldbolt::Result<Option<ServerVersion>>>,
+    did: Mutex<Did>,
+}
+
+/// What was printed otherwise.
+#[derive(Default)]
+struct Did {
     /// Whether something was printed as the inferred one does it.
     applied: bool,
     /// Objects by kind, stored version and answered version.
@@ -53,60 +60,66 @@ impl<'h> Habits<'h> {
             matter,
             given: args.like,
             options: DecodeOptions { without_managed_fields, ..DecodeOptions::default() },
-            inferred: None,
-            applied: false,
-            converted: BTreeMap::new(),
+            inferred: OnceLock::new(),
+            did: Mutex::default(),
         }
     }
 
-    fn minor(&mut self) -> Result<Option<u32>, Fail> {
-        if self.given.is_some() {
-            return Ok(self.given);
-        }
-        if self.inferred.is_none() {
-            self.inferred = Some(self.cluster.server_version()?);
-        }
-        Ok(self.inferred.iter().flatten().next().map(|version| version.minor))
+    /// The minor of the Kubernetes; none if it cannot be known, or not be asked for: [`Habits::say`] has the error.
+    fn minor(&self) -> Option<u32> {
+        self.given.or_else(|| {
+            let inferred = self.inferred.get_or_init(|| self.cluster.server_version());
+            inferred.as_ref().ok()?.as_ref().map(|version| version.minor)
+        })
     }
 
     /// The object as that Kubernetes has it, decoded again if need be.
-    pub fn apply(&mut self, object: Object, value: &[u8]) -> Result<Object, Fail> {
+    pub fn apply(&self, object: Object, value: &[u8]) -> Object {
         let templates = object.encoding == Encoding::Protobuf && WITH_TEMPLATES.contains(&&*object.kind);
         // Not one of the newest converts what is stored otherwise by an old one only.
         let old = answered_in(&object, u32::MAX).is_some();
         if !self.matter || !(templates || old) {
-            return Ok(object);
+            return object;
         }
-        let Some(minor) = self.minor()? else { return Ok(object) };
-        if let Some(version) = answered_in(&object, minor) {
-            let kind = (object.kind.clone(), object.api_version.clone(), version.to_owned());
-            *self.converted.entry(kind).or_default() += 1;
+        let Some(minor) = self.minor() else { return object };
+        let mut with = None;
+        if templates && minor <= LAST_WITH_NULL_TIMES {
+            with = Object::decode_with(value, DecodeOptions { null_times: true, ..self.options }).ok();
         }
-        if !templates || minor > LAST_WITH_NULL_TIMES {
-            return Ok(object);
+        let answered = answered_in(&object, minor);
+        if with.is_some() || answered.is_some() {
+            let mut did = self.did.lock().unwrap_or_else(PoisonError::into_inner);
+            did.applied |= with.as_ref().is_some_and(|with| *with != object);
+            if let Some(version) = answered {
+                let kind = (object.kind.clone(), object.api_version.clone(), version.to_owned());
+                *did.converted.entry(kind).or_default() += 1;
+            }
         }
-        let Ok(with) = Object::decode_with(value, DecodeOptions { null_times: true, ..self.options }) else {
-            return Ok(object);
-        };
-        self.applied |= with != object;
-        Ok(with)
+        with.unwrap_or(object)
     }
 
     /// Says what was done.
-    pub fn say(&self, monitor: &Terminal) {
-        let minor = self.given.or(self.inferred.iter().flatten().next().map(|version| version.minor));
-        let Some(minor) = minor else { return };
-        if let Some(Some(version)) = &self.inferred
-            && (self.applied || !self.converted.is_empty())
+    ///
+    /// # Errors
+    /// Why the file could not be asked which Kubernetes wrote it.
+    pub fn say(self, monitor: &Terminal) -> Result<(), Fail> {
+        let inferred = self.inferred.into_inner().transpose()?.flatten();
+        let Some(minor) = self.given.or(inferred.as_ref().map(|version| version.minor)) else {
+            return Ok(());
+        };
+        let did = self.did.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(version) = &inferred
+            && (did.applied || !did.converted.is_empty())
         {
             monitor.say(&format!("as Kubernetes 1.{minor} prints it: {}", version.reasons.join("; ")));
         }
-        for ((kind, stored, answered), objects) in &self.converted {
+        for ((kind, stored, answered), objects) in &did.converted {
             let group = group_of(stored);
             monitor.say(&format!(
                 "{objects} of kind {kind} are shown as {stored}, which is stored; a server of 1.{minor} answers in \
                  {group}/{answered}"
             ));
         }
+        Ok(())
     }
 }

@@ -8,6 +8,7 @@ mod documents;
 mod edit;
 mod encryption;
 mod extract;
+mod form;
 mod get;
 mod habits;
 mod history;

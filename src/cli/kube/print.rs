@@ -3,27 +3,17 @@
 use std::io::{self, Write};
 
 use coldbolt::kube::cluster::{Cluster, StoredObject};
-use coldbolt::kube::decode::{NoObject, Object};
-use coldbolt::kube::json::{self, Layout};
+use coldbolt::kube::decode::Object;
 use coldbolt::kube::order::SortKey;
 use coldbolt::kube::resource::Resource;
-use coldbolt::kube::serve::hide_managed_fields;
 use coldbolt::kube::table::{LabelColumns, Line, Table};
-use coldbolt::kube::yaml;
 use jiff::Timestamp;
-use serde_json::{Map, Value};
 
 use super::super::context::Fail;
-use super::super::keyspace::{json_bytes, show_key};
 use super::super::out::clean;
 use super::args::{Args, Output};
+use super::form::{Form, Ready, Shown, said};
 use super::template::Template;
-
-/// An object that is to be shown, or why there is none.
-pub struct Shown<'i> {
-    pub item: &'i StoredObject,
-    pub object: Result<Object, NoObject<'i>>,
-}
 
 pub struct Printer<'p, 'c> {
     args: &'p Args,
@@ -110,12 +100,24 @@ impl<'p, 'c> Printer<'p, 'c> {
         Ok(())
     }
 
-    pub fn print(&mut self, shown: Shown<'_>) -> Result<(), Fail> {
-        if self.args.sort_by.is_none() {
-            return self.show(shown);
+    /// How what follows looks.
+    pub fn form(&self) -> Form<'_> {
+        Form {
+            args: self.args,
+            cluster: self.cluster,
+            several: self.several,
+            resource: self.resource.as_ref(),
         }
-        self.unsorted.push((shown.item.clone(), shown.object.ok(), self.resource.clone()));
-        Ok(())
+    }
+
+    pub fn print(&mut self, ready: Ready<'_>) -> Result<(), Fail> {
+        match ready {
+            Ready::Object(shown) if self.args.sort_by.is_some() => {
+                self.unsorted.push((shown.item.clone(), shown.object.ok(), self.resource.clone()));
+                Ok(())
+            }
+            ready => self.put(ready),
+        }
     }
 
     /// Shows what was to be sorted.
@@ -126,7 +128,8 @@ impl<'p, 'c> Printer<'p, 'c> {
         let (mut sorted, mut found) = (Vec::new(), unsorted.is_empty() || !self.several);
         for (item, object, resource) in unsorted {
             self.resource = resource;
-            let json = object.as_ref().map_or_else(|| self.by_key(&item), |object| object.json.clone());
+            let json =
+                object.as_ref().map_or_else(|| self.form().by_key(&item), |object| object.json.clone());
             let (key, has) = field.key(&json.into()).map_err(|why| refused(why.to_string()))?;
             found |= has;
             sorted.push((key, item, object, self.resource.clone()));
@@ -159,104 +162,36 @@ impl<'p, 'c> Printer<'p, 'c> {
                 Some(object) => Ok(object),
                 None => Object::decode(&item.kv.value),
             };
-            self.show(Shown { item: &item, object })?;
+            let ready = self.form().ready(Shown { item: &item, object });
+            self.put(ready)?;
         }
         Ok(())
     }
 
-    fn show(&mut self, shown: Shown<'_>) -> Result<(), Fail> {
+    fn put(&mut self, ready: Ready<'_>) -> Result<(), Fail> {
         self.count += 1;
-        match &self.args.output {
-            Output::Table | Output::Wide => {
-                self.row(shown);
-                Ok(())
+        match (ready, &self.args.output) {
+            (Ready::Text(text), Output::Yaml) if self.several && self.count == 1 => {
+                self.out.write_all(b"\n").and_then(|()| self.out.write_all(text.as_bytes()))?
             }
-            Output::Name => {
-                let name = self.name(&shown);
-                Ok(writeln!(self.out, "{}", clean(&name))?)
-            }
-            Output::Yaml | Output::Json | Output::Ndjson => {
-                let json = self.json(shown, self.args.show_managed_fields);
-                Ok(self.object(&json)?)
-            }
-            Output::Template(..) => {
-                // kubectl hides no field from a template.
-                let json = self.json(shown, true).into();
-                let headers = !self.args.no_headers;
-                self.template.as_mut().map_or(Ok(()), |template| template.object(json, headers))
-            }
-        }
-    }
-
-    fn object(&mut self, object: &Map<String, Value>) -> io::Result<()> {
-        let stored = Layout { indent: true, sorted: !self.args.as_stored };
-        let text = match (&self.args.output, self.several) {
-            (Output::Yaml, false) => yaml::document(object),
-            (Output::Yaml, true) if self.count == 1 => format!("\n{}", yaml::item(object)),
-            (Output::Yaml, true) => yaml::item(object),
-            (Output::Json, false) => format!("{}\n", json::object_text(object, stored)),
-            (Output::Json, true) => {
+            (Ready::Text(text), Output::Json) if self.several => {
                 let comma = if self.count == 1 { "" } else { "," };
-                format!("{comma}\n        {}", json::item_text(object, stored))
+                write!(self.out, "{comma}\n        {text}")?;
             }
-            _ => format!("{}\n", json::object_text(object, Layout { indent: false, ..stored })),
-        };
-        self.out.write_all(text.as_bytes())
-    }
-
-    /// The object with what is said of it beside: when it was deleted, or why it cannot be shown.
-    fn json(&self, shown: Shown<'_>, managed: bool) -> Map<String, Value> {
-        let mut beside = Map::new();
-        if let Some(revision) = shown.item.deleted {
-            beside.insert("deletedAtRevision".to_owned(), revision.into());
-        }
-        let mut json = match shown.object {
-            Ok(object) => {
-                let mut json = object.json;
-                if !managed && !self.args.as_stored {
-                    hide_managed_fields(&mut json);
-                }
-                json
+            (Ready::Text(text), _) => self.out.write_all(text.as_bytes())?,
+            (Ready::Object(shown), Output::Template(..)) => {
+                // kubectl hides no field from a template.
+                let json = self.form().json(shown, true).into();
+                let headers = !self.args.no_headers;
+                return self.template.as_mut().map_or(Ok(()), |template| template.object(json, headers));
             }
-            Err(why) => {
-                json_bytes(&mut beside, "key", &shown.item.kv.key);
-                let (name, why) = said(why);
-                beside.insert(name.to_owned(), why);
-                self.by_key(shown.item)
-            }
-        };
-        if !beside.is_empty() {
-            json.insert("coldbolt".to_owned(), beside.into());
+            (Ready::Object(shown), _) => self.row(shown),
         }
-        json
-    }
-
-    /// What the key tells of an object.
-    fn by_key(&self, item: &StoredObject) -> Map<String, Value> {
-        let (mut json, mut metadata) = (Map::new(), Map::new());
-        if let Some(key) = self.cluster.key(&item.kv.key).object() {
-            let kind = self.resource.as_ref().map(|resource| &*resource.kind).filter(|kind| !kind.is_empty());
-            json.insert("kind".to_owned(), kind.unwrap_or(key.resource).into());
-            metadata.insert("name".to_owned(), key.name.into());
-            metadata.extend(key.namespace.map(|namespace| ("namespace".to_owned(), namespace.into())));
-        }
-        metadata.insert("resourceVersion".to_owned(), item.kv.mod_revision.to_string().into());
-        json.insert("metadata".to_owned(), metadata.into());
-        json
-    }
-
-    fn name(&self, shown: &Shown<'_>) -> String {
-        let key = self.cluster.key(&shown.item.kv.key).object();
-        let name = key.map_or_else(|| show_key(&shown.item.kv.key).into_owned(), |key| key.name.to_owned());
-        match (&self.resource, &shown.object) {
-            (Some(resource), _) => format!("{}/{name}", resource.qualified()),
-            (None, Ok(object)) => format!("{}/{name}", object.qualified()),
-            (None, Err(_)) => format!("{}/{name}", key.map_or("", |key| key.resource)),
-        }
+        Ok(())
     }
 
     fn row(&mut self, shown: Shown<'_>) {
-        let qualified = self.name(&shown);
+        let qualified = self.form().name(&shown);
         let key = self.cluster.key(&shown.item.kv.key).object();
         let namespace = key.and_then(|key| key.namespace).unwrap_or_default().to_owned();
         let with_namespace = self.resource.as_ref().is_none_or(|resource| resource.namespaced)
@@ -322,13 +257,5 @@ impl<'p, 'c> Printer<'p, 'c> {
             _ => {}
         }
         Ok(self.count)
-    }
-}
-
-/// Why there is no object, as a field.
-fn said(why: NoObject<'_>) -> (&'static str, Value) {
-    match why {
-        NoObject::Encrypted(by) => ("encrypted", by.to_string().into()),
-        why => ("undecoded", why.to_string().into()),
     }
 }

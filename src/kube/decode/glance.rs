@@ -4,7 +4,7 @@ use super::{Encoding, NoObject, Object, bad_inside};
 use crate::codec::wire::{BadField, WireValue, fields};
 use crate::kube::envelope::{Envelope, Form};
 use crate::kube::schema::schema;
-use crate::kube::type_meta::{group_of, version_of};
+use crate::kube::type_meta::{group_of, qualified, version_of};
 
 /// What an object says it is. All of it was read: what cannot be decoded has none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +51,12 @@ impl Glance {
     #[must_use]
     pub fn version(&self) -> &str {
         version_of(&self.api_version)
+    }
+
+    /// The kind as kubectl prints it before a name: `deployment.apps`.
+    #[must_use]
+    pub fn qualified(&self) -> String {
+        qualified(&self.kind.to_lowercase(), self.group())
     }
 }
 

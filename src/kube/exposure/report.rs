@@ -9,7 +9,7 @@ use super::look::look;
 use super::named::{Exposed, ExposedField, Look};
 use crate::bolt::Db;
 use crate::codec::to_u64;
-use crate::io::parallel::map_chunks;
+use crate::io::parallel::map_each;
 use crate::kube::decode::{NoObject, Object};
 use crate::kube::envelope::is_encrypted;
 use crate::kube::places::ObjectPlaces;
@@ -175,9 +175,8 @@ impl Gather<'_> {
         self.bytes = 0;
         self.report.versions = self.report.versions.saturating_add(to_u64(batch.len()));
         let opener = self.opener;
-        let seen =
-            map_chunks(&batch, PART, |items| items.iter().map(|item| see(item, opener)).collect::<Vec<_>>());
-        for (item, seen) in batch.into_iter().zip(seen.into_iter().flatten()) {
+        let seen: Vec<_> = map_each(&batch, PART, |item| see(item, opener)).collect();
+        for (item, seen) in batch.into_iter().zip(seen) {
             let count = match seen {
                 Seen::Looks(looks, encrypted) => {
                     looks.into_iter().for_each(|look| self.add(&item, look, encrypted));

@@ -75,7 +75,11 @@ use super::key::{KeyKind, ObjectKey};
 use super::resource::Resource;
 use super::selector::LabelSelector;
 use super::type_meta::qualified;
+use crate::io::parallel::map_each;
 use crate::words::error::Result;
+
+/// Objects that one thread takes at a time.
+const PART: usize = 64;
 
 /// Objects that are chosen: all that these are true of.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -212,15 +216,17 @@ impl<'x> Extraction<'x> {
                 && (self.is_chosen(&key) || self.needed_by(&key).is_some())
         };
         let scope = Scope { deleted: self.options.deleted, ..Scope::default() };
-        self.cluster.each_of(&scope, &|key| key.object().is_some_and(wanted), &mut |stored| {
-            let Some(key) = self.cluster.key(&stored.kv.key).object() else {
-                return ControlFlow::Continue(());
-            };
-            let needed_by = self.needed_by(&key).filter(|_| stored.deleted.is_none());
-            let outcome = self.outcome(&stored, &key, needed_by.is_some());
-            let Some(outcome) = outcome else { return ControlFlow::Continue(()) };
-            take(&Extracted { label: outcome.label(&key), stored: &stored, key, needed_by }, outcome)
+        self.cluster.batches(&scope, &|key| key.object().is_some_and(wanted), &mut |batch| {
+            let extracted: Vec<_> = map_each(batch, PART, |stored| self.extracted(stored)).collect();
+            extracted.into_iter().flatten().try_for_each(|(extracted, outcome)| take(&extracted, outcome))
         })
+    }
+
+    fn extracted<'e>(&'e self, stored: &'e StoredObject) -> Option<(Extracted<'e>, Outcome<'e>)> {
+        let key = self.cluster.key(&stored.kv.key).object()?;
+        let needed_by = self.needed_by(&key).filter(|_| stored.deleted.is_none());
+        let outcome = self.outcome(stored, &key, needed_by.is_some())?;
+        Some((Extracted { label: outcome.label(&key), stored, key, needed_by }, outcome))
     }
 
     /// Hands out what lies among the objects and is none by its key, if everything is chosen; whether the API server
@@ -304,19 +310,23 @@ impl<'x> Extraction<'x> {
         };
         let (mut uids, mut selecting) = (HashSet::new(), HashSet::new());
         let scope = Scope { deleted: options.deleted, ..Scope::default() };
-        cluster.each_of(&scope, &|key| key.object().is_some_and(wanted), &mut |stored| {
-            let Some(key) = cluster.key(&stored.kv.key).object() else { return ControlFlow::Continue(()) };
-            let Ok(object) = Object::decode(&stored.kv.value) else { return ControlFlow::Continue(()) };
-            if is_built_in(&key, &["services"]) && object.json.get("spec").is_some_and(selects) {
-                selecting.extend(key.namespace.map(|namespace| (namespace.to_owned(), key.name.to_owned())));
-            }
-            if is_built_in(&key, &BINDINGS) && stored.deleted.is_none() {
-                search.bind(&key, &object);
-            }
-            if self.is_chosen(&key) && self.is_selected(&stored, Some(&object)) {
-                uids.extend(object.metadata("uid").map(known_by));
-                if options.references {
-                    search.look(cluster, &key, &object);
+        cluster.batches(&scope, &|key| key.object().is_some_and(wanted), &mut |batch| {
+            let objects = map_each(batch, PART, |stored| {
+                Some((cluster.key(&stored.kv.key).object()?, stored, Object::decode(&stored.kv.value).ok()?))
+            });
+            for (key, stored, object) in objects.flatten() {
+                if is_built_in(&key, &["services"]) && object.json.get("spec").is_some_and(selects) {
+                    selecting
+                        .extend(key.namespace.map(|namespace| (namespace.to_owned(), key.name.to_owned())));
+                }
+                if is_built_in(&key, &BINDINGS) && stored.deleted.is_none() {
+                    search.bind(&key, &object);
+                }
+                if self.is_chosen(&key) && self.is_selected(stored, Some(&object)) {
+                    uids.extend(object.metadata("uid").map(known_by));
+                    if options.references {
+                        search.look(cluster, &key, &object);
+                    }
                 }
             }
             ControlFlow::Continue(())
