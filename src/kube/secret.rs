@@ -142,7 +142,9 @@ mod tests {
         let json = json!({
             "apiVersion": "v1",
             "kind": "Secret",
-            "metadata": {"name": "s", "annotations": {"a": "b", LAST_APPLIED: "{}", "openshift.io/token-secret.value": "eyJh.eyJz.c2ln"}},
+            "metadata": {"name": "s", "annotations": {
+                "a": "b", LAST_APPLIED: "{}", "openshift.io/token-secret.value": "eyJh.eyJz.c2ln",
+            }},
             "data": {"x": "aHVudGVyMg==", "y": "aHVudGVyMg=="},
             "stringData": {"z": "hunter2"},
             "type": "Opaque",

@@ -128,8 +128,8 @@ pub(in crate::kube) fn of_named(name: &str, value: &str) -> Option<Sign> {
     of_value(value).or_else(|| (is_called_secret(name) && may_be_secret(value)).then_some(Sign::Name))
 }
 
-/// What an annotation shows. Many are called like a secret that name one, or tell of it: by name only one of many letters
-/// of all kinds is taken for a secret.
+/// What an annotation shows. Many are called like a secret that name one, or tell of it: by its name alone one is taken
+/// for a secret only if it is long and of letters and digits.
 pub(in crate::kube) fn of_annotation(name: &str, value: &str) -> Option<Sign> {
     let some = |is: fn(&char) -> bool| value.chars().any(|c| is(&c));
     let random = value.len() >= 16

@@ -211,7 +211,7 @@ pub fn wanted(kinds: &str, names: &[String], cluster: &Cluster<'_>) -> Result<Ve
     Ok(wanted)
 }
 
-/// Each word for kinds with its names: KIND,KIND NAME NAME, or KIND,KIND/NAME KIND/NAME, and as with kubectl no mixture.
+/// Each word for kinds with its names: KIND,KIND NAME NAME, or KIND,KIND/NAME KIND/NAME; as with kubectl no mixture.
 fn kinds_and_names<'w>(kinds: &'w str, names: &'w [String]) -> Result<Vec<(&'w str, Vec<String>)>, Fail> {
     let usage = |what: &str| Err(Fail::Usage(what.to_owned()));
     let slash = |word: &str| word.contains('/');

@@ -14,8 +14,9 @@ use super::super::out::{Form, clean, count, json, plain_table};
 /// Secrets are listed by their type; bootstrap tokens and certificates with their end. Objects of every other kind are
 /// listed where a value of a ConfigMap, an annotation, an environment variable, an argument or the header of a probe
 /// looks like a key or a password by what it is (a private key, a signed token, the key of a cloud, a login to a
-/// registry of images, an address with a password in it) or what it is called. A secret under an innocent name is not found. Certificates of authorities in webhooks are public, and listed for their
-/// end. Users of etcd's own and what servers of k3s share are listed too.
+/// registry of images, an address with a password in it) or what it is called. A secret under an innocent name is not
+/// found. Certificates of authorities in webhooks are public, and listed for their end. Users of etcd's own and what
+/// servers of k3s share are listed too.
 ///
 /// IN tells how many versions lie where: live, in history (an old password may still be in use elsewhere), and in free
 /// pages, although they are stored no more; and of all these how many were encrypted and opened with the keys that were

@@ -138,7 +138,8 @@ fn first<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
     [one, other].into_iter().flatten().min()
 }
 
-/// Environment variables, arguments and headers of probes, wherever containers are: in pods, in templates, in custom resources.
+/// Environment variables, arguments and headers of probes, wherever containers are: in pods, in templates, in custom
+/// resources.
 fn containers(path: Path<'_>, value: &Value, depth: usize, found: &mut Vec<ExposedField>) {
     if depth > DEEPEST {
         return;
