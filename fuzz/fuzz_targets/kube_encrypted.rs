@@ -32,6 +32,8 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
             let key = &data[..data.len().min(64)];
             let opened = KEYS.open(key, &value);
             assert_eq!(opened, KEYS.open(key, &value), "the same each time");
+            assert_eq!(KEYS.why(key, &value).is_none(), opened.is_ok());
+            assert_eq!(KEYS.plain(key, &value), opened.clone().ok());
             // Chance makes no authentic value; without authentication it must make an object.
             if let Ok(plain) = opened {
                 assert!(Object::decode(&plain).is_ok(), "{prefix}");

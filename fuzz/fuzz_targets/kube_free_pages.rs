@@ -58,7 +58,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let options = StoreOptions { allow_damage: true, ..StoreOptions::default() };
     let store = Store::open(&source, &options, &Quiet).unwrap();
     for names in [3, usize::MAX] {
-        let options = ProtectionOptions { names, ..ProtectionOptions::default() };
+        let options = ProtectionOptions { names, wrapped: names, ..ProtectionOptions::default() };
         let report = protection(&store, None, &options, &Quiet).unwrap().unwrap();
         let free = report.free_pages;
         assert_eq!(free.pages, (all - tree) as u64);
@@ -70,7 +70,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
             assert!(resource.values_left.is_sorted());
         }
     }
-    let report = exposure(&store, None, &Quiet).unwrap();
+    let report = exposure(&store, None, None, &Quiet).unwrap();
     assert!(report.free_pages.pages == (all - tree) as u64);
     drop(serde_json::to_string(&report).unwrap());
 });

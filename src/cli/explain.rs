@@ -1,5 +1,5 @@
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use coldbolt::words::finding::Code;
+use coldbolt::words::finding::{Code, Severity};
 use serde_json::{Value, json};
 
 use super::context::{Context, Done, Verdict};
@@ -28,13 +28,17 @@ fn codes() -> impl TypedValueParser<Value = Code> {
 }
 
 fn object(code: Code) -> Value {
-    json!({
+    let mut object = json!({
         "code": code,
         "severity": code.severity(),
         "meaning": code.meaning(),
         "etcd": code.etcd(),
         "remedy": code.remedy(),
-    })
+    });
+    if let Some(note) = code.as_note() {
+        object["as_note"] = note.into();
+    }
+    object
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
@@ -47,6 +51,9 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         writeln!(out, "{code} ({})\n", code.severity())?;
         for (name, text) in [("Meaning", code.meaning()), ("etcd", code.etcd()), ("Remedy", code.remedy())] {
             writeln!(out, "{name:<8} {text}")?;
+        }
+        if let Some(note) = code.as_note() {
+            writeln!(out, "{:<8} {note} {}", "As note", code.remedy_of(Severity::Note))?;
         }
     } else {
         let rows = codes

@@ -20,6 +20,9 @@ use super::out::{List, Listing, count};
 /// A life (generation) begins with a creation and ends with a deletion. What came before the compact revision is gone
 /// but for the newest version then. With --prefix one line a key: what is stored of it; with --deleted only of keys
 /// that are deleted now.
+///
+/// With a version comes the SHA-256 of its value. That of a Secret is of a key of this run and the value, so that a
+/// short one cannot be looked up; with --plain-hashes it is of the value alone, and comparable between runs.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

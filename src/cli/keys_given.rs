@@ -4,7 +4,7 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use coldbolt::kube::encryption::{KEY_FILE_LIMIT, KeyFileFault, Keyring};
+use coldbolt::kube::encryption::{CountedValues, KEY_FILE_LIMIT, KeyFileFault, Keyring};
 use coldbolt::words::cause::Cause;
 use coldbolt::words::error::{Error, show};
 use coldbolt::words::text::show_bytes;
@@ -89,16 +89,24 @@ pub fn read(path: &Path, monitor: &Terminal) -> Result<Zeroizing<Vec<u8>>, Fail>
 
 /// Says what was not opened; the verdict is then no good one.
 pub fn end(keyring: Option<&Keyring>, verdict: Verdict, monitor: &Terminal) -> Verdict {
+    for values in keyring.map(Keyring::misfits).unwrap_or_default() {
+        monitor.say(&format!("opened, but: {}", told(&values)));
+    }
     let unopened = keyring.map(Keyring::unopened).unwrap_or_default();
     for values in &unopened {
-        let reason = if values.reason.is_empty() { "for other reasons" } else { &values.reason };
-        let keys: Vec<_> = values.keys.iter().map(|key| show_bytes(key)).collect();
-        let more = match values.values.saturating_sub(keys.len() as u64) {
-            0 => String::new(),
-            n => format!(" and {} more", count(n)),
-        };
         let hint = values.prefix.map_or_else(String::new, |prefix| format!("; say --aad-prefix {prefix}"));
-        monitor.say(&format!("not opened: {}{more}: {reason}{hint}", keys.join(", ")));
+        monitor.say(&format!("not opened: {}{hint}", told(values)));
     }
     if verdict == Verdict::Good && !unopened.is_empty() { Verdict::Inconclusive } else { verdict }
+}
+
+/// The first of their keys, how many more there are, and the reason.
+fn told(values: &CountedValues) -> String {
+    let reason = if values.reason.is_empty() { "for other reasons" } else { &values.reason };
+    let keys: Vec<_> = values.keys.iter().map(|key| show_bytes(key)).collect();
+    let more = match values.values.saturating_sub(keys.len() as u64) {
+        0 => String::new(),
+        n => format!(" and {} more", count(n)),
+    };
+    format!("{}{more}: {reason}", keys.join(", "))
 }

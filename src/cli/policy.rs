@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use coldbolt::io::Source;
-use coldbolt::ops::verify::evidence::Selector;
+use coldbolt::ops::verify::evidence::{ObjectSelector, Selector};
 use coldbolt::ops::verify::policy::{
     Age, Forbidden, Id, Percent, Policy, Providers, Required, TrailerRule, Version,
 };
@@ -46,6 +46,10 @@ pub struct PolicyArgs {
     /// This live key is there [in the file: [[required]] key].
     #[arg(long, value_name = "KEY")]
     require_key: Vec<String>,
+    /// Live Kubernetes objects of this kind are there, by any of its names, at least N of them [in the file:
+    /// [[required]] kind, namespace, name, at-least].
+    #[arg(long, value_name = "KIND[>=N]", value_parser = required_kind)]
+    require_kind: Vec<Required>,
     /// No live key has this prefix [in the file: [[forbidden]] prefix, at-most].
     #[arg(long, value_name = "PREFIX")]
     forbid_prefix: Vec<String>,
@@ -111,6 +115,14 @@ fn required(text: &str) -> Result<Required, String> {
     Ok(Required { keys: Selector::Prefix(text.to_owned()), at_least: 1 })
 }
 
+/// `KIND` or `KIND>=N`.
+fn required_kind(text: &str) -> Result<Required, String> {
+    let (kind, n) = text.split_once(">=").unwrap_or((text, "1"));
+    let at_least = n.trim().parse().map_err(|_| "is KIND or KIND>=N".to_owned())?;
+    let objects = ObjectSelector { kind: kind.trim().to_owned(), namespace: None, name: None };
+    Ok(Required { keys: Selector::Objects(objects), at_least })
+}
+
 fn set<T: Clone>(place: &mut Option<T>, flag: &Option<T>) {
     if flag.is_some() {
         place.clone_from(flag);
@@ -137,9 +149,16 @@ impl PolicyArgs {
         set(&mut policy.encryption_provider, &self.encryption_provider.clone().map(Providers));
         set(&mut policy.no_plaintext_residue, &self.no_plaintext_residue);
         let key = |key: &String| Selector::Key(key.clone());
-        if !self.require_prefix.is_empty() || !self.require_key.is_empty() {
-            let keys = self.require_key.iter().map(|name| Required { keys: key(name), at_least: 1 });
-            policy.required = self.require_prefix.iter().cloned().chain(keys).collect();
+        let keys = self.require_key.iter().map(|name| Required { keys: key(name), at_least: 1 });
+        let required: Vec<_> = self
+            .require_prefix
+            .iter()
+            .cloned()
+            .chain(keys)
+            .chain(self.require_kind.iter().cloned())
+            .collect();
+        if !required.is_empty() {
+            policy.required = required;
         }
         if !self.forbid_prefix.is_empty() || !self.forbid_key.is_empty() {
             let prefixes = self.forbid_prefix.iter().map(|prefix| Selector::Prefix(prefix.clone()));

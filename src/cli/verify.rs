@@ -31,6 +31,10 @@ use super::{hint, input, named};
 ///
 /// Of a data directory it is also told which etcd from 3.4 to 3.7 starts from it as it is, and why the others do not.
 ///
+/// In a policy FILE [severity] says of a rule, by its name, whether it is an `error` that makes the verdict bad or a
+/// `warning` that changes none. The names are those of the flags, but max-age-content and max-age-file of --max-age,
+/// revision-not-below-previous of --previous, required of --require-*, forbidden of --forbid-*.
+///
 /// A manifest FILE.manifest.json beside FILE is compared with it.
 ///
 /// Exit codes: 0 all levels that ran passed and all rules are kept; 1 damage or a broken rule; 2 wrong usage or an
@@ -44,6 +48,7 @@ Examples:
   coldbolt verify /backups --strict -w json
   coldbolt verify /backups --include '*.db' --exclude old --max-depth 2 -v
   coldbolt verify backup.db --level objects
+  coldbolt verify backup.db --level objects --encryption-config encryption.yaml
   coldbolt verify backup.db --policy backup.toml --junit verify.xml
   coldbolt verify backup.db --previous yesterday.db --keys-not-fewer-than 80 --max-age 26h")]
 pub struct Args {
@@ -99,6 +104,10 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     if args.wal_dir.is_some() && !matches!(args.paths.as_slice(), [one] if one.is_dir()) {
         return Err(Fail::Usage("--wal-dir goes with one PATH, a data directory".to_owned()));
     }
+    if args.keys.any() && args.level < Level::Objects {
+        let what = "--encryption-config and --kms-key open values, which --level objects alone looks into";
+        return Err(Fail::Usage(what.to_owned()));
+    }
     let policy = args.policy.policy()?;
     let read = || args.policy.files().chain(args.check_manifest.as_deref());
     let choice =
@@ -107,8 +116,9 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     args.reports.check(fleet.files.iter().chain(&args.paths).map(PathBuf::as_path).chain(read()))?;
     let keyring = args.keys.keyring(context.monitor)?;
     let plain = |key: &[u8], value: &[u8]| keyring.as_ref().and_then(|keyring| keyring.plain(key, value));
+    let why = |key: &[u8], value: &[u8]| keyring.as_ref().and_then(|keyring| keyring.why(key, value));
     let options = FleetOptions {
-        opener: keyring.as_ref().map(|_| ValueOpener::new(&plain)),
+        opener: keyring.as_ref().map(|_| ValueOpener::new(&plain).explained(&why)),
         level: args.level,
         max_findings: args.max_findings,
         digests: args.reports.digests(),

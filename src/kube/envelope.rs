@@ -12,6 +12,8 @@
 //!
 //! Source: `k8s.io/apimachinery/pkg/runtime/generated.proto`, `pkg/runtime/serializer/protobuf/protobuf.go`.
 
+use std::fmt;
+
 use nom::bytes::complete::tag;
 use nom::multi::fold_many0;
 use nom::{Err, IResult, Parser};
@@ -93,6 +95,18 @@ impl<'a> Encrypted<'a> {
         let (provider, version, name) = (text()?, text()?, text()?);
         Some(Encrypted { provider, version, name, data: parts.next()? })
     }
+}
+
+impl fmt::Display for Encrypted<'_> {
+    /// `PROVIDER:VERSION:NAME`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", or_none(self.provider), or_none(self.version), or_none(self.name))
+    }
+}
+
+/// A name, or that there is none.
+pub(crate) fn or_none(name: &str) -> &str {
+    if name.is_empty() { "(none)" } else { name }
 }
 
 /// `runtime.Unknown`, all of it borrowed. What is not on the wire is empty.
@@ -222,6 +236,8 @@ mod tests {
         }
         let encrypted = Encrypted { provider: "kms", version: "v2", name: "2025-q1.b", data: b"{:k8s\0" };
         assert_eq!(Form::of(b"k8s:enc:kms:v2:2025-q1.b:{:k8s\0"), Ok(Form::Encrypted(encrypted)));
+        assert_eq!(encrypted.to_string(), "kms:v2:2025-q1.b");
+        assert_eq!(Encrypted::parse(b"k8s:enc::v1::x").unwrap().to_string(), "(none):v1:(none)");
         assert_eq!(Form::of(b"k8s\0\x12\x05ab"), Err(BadField(4)));
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::cluster::Cluster;
 use super::decode::{Encoding, Glance, NoObject};
+use super::envelope::or_none;
 use super::key::{KeyKind, ObjectKey};
 use crate::etcd::KeyRange;
 use crate::io::Window;
@@ -134,7 +135,7 @@ impl KindReport {
                 self.kind = glance.kind;
                 return !agrees;
             }
-            Err(NoObject::Encrypted(encrypted)) => format!("encrypted ({})", encrypted.provider),
+            Err(NoObject::Encrypted(encrypted)) => format!("encrypted ({})", or_none(encrypted.provider)),
             Err(NoObject::Other) => "other".to_owned(),
             Err(NoObject::Bad(encoding, _)) => format!("{} (broken)", Encoding::name(encoding)),
         };

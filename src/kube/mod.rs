@@ -62,6 +62,7 @@ pub mod k3s;
 pub mod key;
 pub mod key_names;
 pub mod kinds;
+mod kms;
 #[cfg(feature = "yaml")]
 pub mod manifest;
 pub mod order;
@@ -73,6 +74,7 @@ pub mod schema;
 pub mod secret;
 pub mod selector;
 pub mod serve;
+mod signs;
 pub mod sizes;
 pub mod table;
 pub mod times;

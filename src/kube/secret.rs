@@ -1,12 +1,15 @@
 //! What must not be shown of a Secret unless it is asked for.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value};
 
 use super::decode::{Encoding, NoObject, Object};
+use super::signs::of_annotation;
 use crate::codec::checksum::{hex, sha256};
 
 /// What `kubectl apply` was given, data and all.
@@ -47,6 +50,7 @@ fn says_secret(object: &Object) -> bool {
 #[derive(Debug, Clone)]
 pub struct Redactor {
     key: Vec<u8>,
+    redacted: Arc<AtomicU64>,
 }
 
 impl Redactor {
@@ -55,13 +59,13 @@ impl Redactor {
     pub fn keyed() -> Redactor {
         // Each of these has keys of the system's random source.
         let key = (0..4).flat_map(|_| RandomState::new().build_hasher().finish().to_le_bytes()).collect();
-        Redactor { key }
+        Redactor { key, redacted: Arc::default() }
     }
 
     /// Hashes without a key: comparable between runs, and a short secret can be found by trying.
     #[must_use]
     pub fn plain() -> Redactor {
-        Redactor { key: Vec::new() }
+        Redactor { key: Vec::new(), redacted: Arc::default() }
     }
 
     /// Redacts an object, if it is a Secret. What lies among Secrets and is none of the known form, as one whose kind
@@ -70,6 +74,7 @@ impl Redactor {
         if !is_secret(key, object) {
             return;
         }
+        self.redacted.fetch_add(1, Ordering::Relaxed);
         if !(says_secret(object) && object.known) {
             let others = object.json.iter_mut();
             for (_, value) in
@@ -84,11 +89,21 @@ impl Redactor {
         if let Some(Value::Object(data)) = object.json.get_mut("stringData") {
             self.values(data, |text| text.into());
         }
-        let annotations =
-            object.json.get_mut("metadata").and_then(|metadata| metadata.get_mut("annotations"));
-        if let Some(Value::String(applied)) = annotations.and_then(|all| all.get_mut(LAST_APPLIED)) {
-            *applied = self.mark(applied.as_bytes());
+        let metadata = object.json.get_mut("metadata");
+        let annotations = metadata.and_then(|metadata| metadata.get_mut("annotations")?.as_object_mut());
+        for (name, value) in annotations.into_iter().flatten() {
+            if let Value::String(text) = value
+                && (name == LAST_APPLIED || of_annotation(name, text).is_some())
+            {
+                *text = self.mark(text.as_bytes());
+            }
         }
+    }
+
+    /// Objects that were redacted until now.
+    #[must_use]
+    pub fn redacted(&self) -> u64 {
+        self.redacted.load(Ordering::Relaxed)
     }
 
     fn values(&self, data: &mut Map<String, Value>, bytes: impl Fn(&str) -> Vec<u8>) {
@@ -127,7 +142,9 @@ mod tests {
         let json = json!({
             "apiVersion": "v1",
             "kind": "Secret",
-            "metadata": {"name": "s", "annotations": {"a": "b", LAST_APPLIED: "{}"}},
+            "metadata": {"name": "s", "annotations": {
+                "a": "b", LAST_APPLIED: "{}", "openshift.io/token-secret.value": "eyJh.eyJz.c2ln",
+            }},
             "data": {"x": "aHVudGVyMg==", "y": "aHVudGVyMg=="},
             "stringData": {"z": "hunter2"},
             "type": "Opaque",
@@ -144,6 +161,9 @@ mod tests {
         assert_eq!(object.json["data"], json!({"x": due, "y": due}));
         assert_eq!(object.json["stringData"], json!({ "z": due }));
         assert_eq!(object.json["metadata"]["annotations"]["a"], "b");
+        // OpenShift keeps a copy of the token there.
+        let token = &object.json["metadata"]["annotations"]["openshift.io/token-secret.value"];
+        assert!(token.as_str().unwrap().starts_with("<redacted len:"), "{token}");
         assert!(
             object.json["metadata"]["annotations"][LAST_APPLIED]
                 .as_str()

@@ -1,7 +1,7 @@
 //! `kube secrets`: every place in a file that holds a secret, by name.
 
 use crate::etcd::{KeyRange, datadir};
-use crate::kube::exposure::{Exposed, Exposure, ExposureReport, exposures};
+use crate::kube::exposure::{Exposed, Exposure, ExposureOptions, ExposureReport, exposures};
 use crate::ops::protection::{objects, scanned};
 use crate::store::Store;
 use crate::words::error::{Error, Result};
@@ -11,21 +11,32 @@ use crate::words::monitor::{Monitor, Relay};
 pub const K3S: &[u8] = b"/bootstrap/";
 
 /// Looks at every stored version, and at every page that no tree holds. Objects lie behind `prefix`, or where they are
-/// found.
+/// found; with `namespace` only those in it are told, and nothing else. What the store opens is looked into.
 ///
 /// # Errors
 /// As [`protection`](super::protection::protection).
-pub fn exposure(store: &Store<'_>, prefix: Option<&str>, monitor: &dyn Monitor) -> Result<ExposureReport> {
+pub fn exposure(
+    store: &Store<'_>,
+    prefix: Option<&str>,
+    namespace: Option<&str>,
+    monitor: &dyn Monitor,
+) -> Result<ExposureReport> {
     let db = datadir::database(store.source())?;
     let scan = scanned(store, &db, monitor)?;
     let part = Relay::new(monitor).as_part().without_findings().without_progress();
     let places = objects(&db, &scan, prefix, &part);
     let mut report = match places {
-        Some(places) => exposures(&db, &scan, &places, &part),
+        Some(places) => {
+            let options = ExposureOptions { namespace, opener: store.opener() };
+            exposures(&db, &scan, &places, options, &part)
+        }
         None => ExposureReport::default(),
     };
     if monitor.cancelled() {
         return Err(Error::Cancelled);
+    }
+    if namespace.is_some() {
+        return Ok(report);
     }
     for state in store.at(None)?.keys(KeyRange::prefix(K3S)) {
         let name = String::from_utf8_lossy(&state?.key).into_owned();
@@ -49,5 +60,6 @@ fn beside(what: Exposed, name: String) -> Exposure {
         live: true,
         history: 0,
         free: 0,
+        encrypted: 0,
     }
 }

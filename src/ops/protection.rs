@@ -74,7 +74,8 @@ pub(in crate::ops) fn asked(
     if resources.is_empty() {
         return Ok(None);
     }
-    let options = ProtectionOptions { only: Some(resources), names: 3, times: false };
+    let options =
+        ProtectionOptions { only: Some(resources), names: 3, times: false, ..ProtectionOptions::default() };
     Ok(Some(of_scanned(db, scan, None, &options, monitor)?.unwrap_or_default()))
 }
 
@@ -88,7 +89,8 @@ fn of_scanned(
     let part = Relay::new(monitor).as_part().without_findings().without_progress();
     let report =
         objects(db, scan, prefix, &part).map(|places| protections(db, scan, &places, options, &part));
-    // A prefix that nothing lies behind says nothing of the file.
-    let report = report.filter(|report| prefix.is_none() || !report.resources.is_empty());
+    // A prefix that nothing lies behind says nothing of the file, nor a namespace that nothing is in.
+    let asked = prefix.is_some() || options.namespace.is_some();
+    let report = report.filter(|report| !asked || !report.resources.is_empty());
     if monitor.cancelled() { Err(Error::Cancelled) } else { Ok(report) }
 }

@@ -231,6 +231,11 @@ impl<'m> Store<'m> {
         Store { opener: Some(opener), ..self }
     }
 
+    /// What opens values, if something does.
+    pub(crate) fn opener(&self) -> Option<ValueOpener<'m>> {
+        self.opener
+    }
+
     /// The last revision there is: what a server that starts on this file would say. 1 for an empty store.
     #[must_use]
     pub fn revision(&self) -> i64 {

@@ -457,6 +457,22 @@ codes! {
         "An object is of a kind, or has fields, that no Kubernetes known here has: a newer one wrote it, or it was built with other types.",
         "The API server that knows them reads them; another one drops them when it writes the object.",
         "Nothing; but a restore belongs under an API server that is not older than the one that wrote the file.";
+    ObjectKeyLacking, "object-key-lacking", Note, Objects,
+        "Keys for encrypted values were given, and none of that name or for that KMS key: the value was not looked into.",
+        "The API server that has no such key cannot list that kind: 'no matching prefix found', or what its KMS plugin answers.",
+        "Give the configuration that the file was written under; of a KMS ask the plugin for the plain key (`coldbolt kube encryption --wrapped`).";
+    ObjectKeyWrong, "object-key-wrong", Warning, Objects,
+        "A key of the name that an encrypted value tells was given, and with it the value does not even begin as an object.",
+        "The API server with such a key cannot list that kind at all, as after a key was made anew under its old name.",
+        "Look for the key that had this name when the value was written; if the key is the right one, the beginning of the value was changed.";
+    ObjectMoved, "object-moved", Damage, Objects,
+        "An encrypted value opens only as that of another etcd key, which its cipher authenticates: it was written for that key and moved.",
+        "The API server cannot list that kind at all; whoever can write to etcd could have put one object's secret in the place of another's.",
+        "Find out who wrote past the API server; the value is good at the key that is named. If all keys were renamed on purpose, say --aad-prefix.";
+    ObjectCiphertext, "object-ciphertext", Damage, Objects,
+        "An encrypted value does not open although its key is right: it was cut or changed.",
+        "etcd takes no notice; the API server cannot list that kind at all, with an error that names the key.",
+        "Take that key's value from another backup or an earlier revision; deleting the key lets the API server list the rest.";
     // ---- raft snapshots ------------------------------------------------------------------------------------------
     SnapCrc, "snap-crc", Damage, Wal,
         "A raft snapshot file's checksum does not match its content.",

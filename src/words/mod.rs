@@ -12,6 +12,7 @@ pub mod ids;
 pub mod kind;
 pub mod level;
 pub mod monitor;
+mod notes;
 pub mod refusal;
 #[doc(hidden)]
 pub mod text;

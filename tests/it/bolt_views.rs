@@ -559,6 +559,9 @@ fn every_code_is_explained() {
             &[code.name(), &code.severity().to_string(), code.meaning(), code.etcd(), code.remedy()],
         );
     }
+    // What it means where it is only a note.
+    let ahead = coldbolt(args!["explain", "db-ahead"]);
+    assert_holds(ahead.text(), &["db-ahead (damage)", "As note ", "a crash leaves it so. Nothing, for"]);
     let wrong = coldbolt(args!["explain", "page-shard"]);
     assert_eq!((wrong.code, wrong.text()), (2, ""));
     assert_holds(&wrong.err, &["'page-shard'", "a similar value exists: 'page-shared'"]);

@@ -114,6 +114,14 @@ fn secrets_are_redacted_until_asked_for() {
             assert!(values.iter().all(|value| !run.text().contains(value)), "{output}{stored}: {run}");
         }
     }
+    // How they are shown is said once, where something was redacted.
+    let hint = "--show-secrets shows it";
+    let run = get(&input, "secrets -A -o yaml");
+    assert!(run.err.matches(hint).count() == 1 && run.err.contains(" Secrets is redacted: "), "{run}");
+    for args in ["secrets -A -o yaml --show-secrets", "cm -A -o yaml", "secrets -A", "secrets -A -o name"] {
+        let run = get(&input, args);
+        assert!(!run.err.contains(hint), "{run}");
+    }
     let twice = [(); 2].map(|()| get(&input, "secret/k-secret1 -n every-kind -o yaml").text().to_owned());
     assert!(twice[0].contains("<redacted len:") && twice[0] != twice[1], "hashed with another key each time");
     let plain = [(); 2]

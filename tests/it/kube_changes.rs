@@ -273,6 +273,11 @@ fn a_diff_is_of_what_is_chosen_and_its_exit_code_says_whether_there_is_any() {
     let differ = coldbolt(["kube", "diff", input.name(), other.name(), "--to-rev", "400"]);
     assert_eq!(differ.code, 1);
     assert!(differ.text().contains("\n- secret/sec-lotus-54 -n team-umber  (revision 401)\n"), "{differ}");
+    // Nothing differs in a namespace that is in neither.
+    let nowhere = coldbolt(["kube", "diff", input.name(), other.name(), "-n", "nosuch"]);
+    nowhere.says(4, &["no object is in the namespace nosuch on either side"]);
+    let here = coldbolt(["kube", "diff", input.name(), other.name(), "-n", "team-umber", "-o", "json"]);
+    assert!(here.code == 0 && here.json()["differences"] == serde_json::json!([]), "{here}");
     assert_eq!(coldbolt(["kube", "diff", input.name()]).code, 2);
     assert_eq!(coldbolt(["kube", "diff", input.name(), other.name(), "--with", "nothing"]).code, 2);
     input.unchanged();

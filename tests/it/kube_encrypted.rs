@@ -415,3 +415,29 @@ fn what_keys_do_not_open_is_said_with_its_reason_and_not_passed_over() {
     bench.run("get", &[key, "--aad-prefix", "/x"]).says(2, &["--aad-prefix goes with --encryption-config"]);
     bench.cluster.unchanged();
 }
+
+#[test]
+fn keys_that_open_nothing_that_is_asked_for_are_refused() {
+    let bench = Bench::new();
+    bench.open("verify", &[]).says(2, &["--level objects alone looks into"]);
+    bench.open("verify", &["--level", "mvcc"]).says(2, &["--level objects alone looks into"]);
+}
+
+#[test]
+fn what_of_a_kms_does_not_fit_is_warned_of_and_opened_all_the_same() {
+    let bench = Bench::new();
+    let key = "/registry/secrets/vault/s09-kms-a-0";
+    // Of another provider, and under another id.
+    let other = String::from_utf8(read("encryption.yaml")).unwrap().replace("\"kms-fixture\"", "\"mine\"");
+    assert_ne!(other.as_bytes(), read("encryption.yaml"));
+    let config = bench.private("config", other.as_bytes());
+    let lines = String::from_utf8(read("kms-keys")).unwrap().replace("key-a ", "key-z ");
+    let lines = bench.private("lines", lines.as_bytes());
+    let kms = bench.dir.path().join("kms").to_str().unwrap().to_owned();
+    let run = bench.run("get", &[key, "--encryption-config", &config, "--kms-key", &kms, "--decode"]);
+    run.says(0, &["opened, but: ", key, "kms:v2:kms-fixture: the configuration has no such KMS provider"]);
+    let run = bench.run("get", &[key, "--kms-key", &lines, "--decode"]);
+    run.says(0, &["its plain key was given for the KMS key key-z, and the value says key-a"]);
+    let run = bench.run("get", &[key, "--kms-key", &kms, "--decode"]);
+    assert!(run.code == 0 && run.err.is_empty(), "{run}");
+}

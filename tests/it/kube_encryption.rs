@@ -260,3 +260,50 @@ fn a_plain_cluster_has_nothing_left_and_a_damaged_one_is_told_as_far_as_it_can_b
     let more = coldbolt(["kube", "encryption", damaged.name(), "--allow-damage"]);
     assert!(more.code == 1 && more.text().contains("\nsecrets "), "{more}");
 }
+
+#[test]
+fn what_a_kms_wrapped_is_told_as_it_was_asked_for_and_makes_a_line_of_plain_keys() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = snapshot(dir.path(), "encrypted-1.37");
+    let told = answer(&input, &["--wrapped"]);
+    let found: BTreeSet<(String, String)> = told["wrapped"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| {
+            assert_eq!((&one["version"], &one["source"]), (&"v2".into(), &"seed".into()), "{one}");
+            let text = |name: &str| one[name].as_str().unwrap().to_owned();
+            (text("kms_key"), text("wrapped"))
+        })
+        .collect();
+    // What the plugin of the recorded cluster was asked to wrap, as far as it was used.
+    let lines = std::fs::read_to_string(fixture("kube/encrypted-1.37/kms-keys")).unwrap();
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let asked: BTreeSet<_> =
+        lines.lines().map(words).map(|words| (words[0].clone(), words[2].clone())).collect();
+    assert!(found.len() > 2 && found.is_subset(&asked), "{found:?}");
+    assert_eq!(told["wrapped_beyond"], 0);
+    // As many values as are by KMS.
+    let sum =
+        |all: &Value| ["live", "history", "free"].map(|name| all[name].as_u64().unwrap()).iter().sum::<u64>();
+    let by_kms =
+        told["resources"].as_array().unwrap().iter().flat_map(|one| one["under"].as_array().unwrap());
+    let by_kms: u64 = by_kms.filter(|row| row["provider"] == "kms").map(sum).sum();
+    assert_eq!(told["wrapped"].as_array().unwrap().iter().map(sum).sum::<u64>(), by_kms);
+    // For people, and only when asked for.
+    let table = coldbolt(["kube", "encryption", input.name(), "--wrapped"]);
+    assert!(found.iter().all(|(_, wrapped)| table.text().contains(wrapped)), "{table}");
+    assert!(answer(&input, &[]).get("wrapped").is_none());
+}
+
+#[test]
+fn one_namespace_is_told_of_alone_and_one_that_nothing_is_in_is_no_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = snapshot(dir.path(), "encrypted-1.37");
+    let told = answer(&input, &["--only", "secrets", "-n", "other"]);
+    let keys: BTreeSet<_> = left(&told).into_iter().map(|(_, _, key, _)| key).collect();
+    assert_eq!(keys, BTreeSet::from(["secrets/other/phoenix".to_owned()]));
+    let run = coldbolt(["kube", "encryption", input.name(), "-n", "nosuch"]);
+    run.says(4, &["no object that was asked for is in the namespace nosuch"]);
+    assert!(run.out.is_empty(), "{run}");
+}

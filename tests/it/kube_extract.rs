@@ -237,6 +237,15 @@ fn nothing_is_overwritten_and_nothing_is_made_of_nothing() {
         extract(&input, &to, "cm -A").says(1, &["exists already"]);
         assert_eq!(fs::read(&to).unwrap(), b"precious");
     }
+    // One file, if its name says so.
+    let to = dir.path().join("web.yaml");
+    let run = extract(&input, &to, "cm k-cm1 -n every-kind");
+    run.says(0, &["1 objects written"]);
+    let (stream, file) = (extract(&input, Path::new("-"), "cm k-cm1 -n every-kind"), fs::read(&to).unwrap());
+    assert!(!file.is_empty() && stream.out == file, "{stream}");
+    assert_eq!(fs::metadata(&to).unwrap().permissions().mode() & 0o777, 0o600);
+    extract(&input, &to, "cm -A").says(1, &["exists already"]);
+    extract(&input, &dir.path().join("x.json"), "cm -A").says(2, &["objects are written as YAML"]);
     // One is not there: the others are made, and it is said.
     let to = dir.path().join("some");
     let run = extract(&input, &to, "cm k-cm1 gone -n every-kind");

@@ -43,6 +43,13 @@ fn a_named_object_is_itself_to_a_template_and_others_are_a_list() {
     std::fs::write(&file, "{.items[-1].metadata.name}\n").unwrap();
     let of_file = format!("jsonpath-file={}", file.display());
     assert_eq!(text(&["pods", "-n", "team-grove-96", "-o", &of_file]), "pod-quartz-jade\n");
+    let missing = get(&input, &["pods", "-o", "jsonpath-file=/no/such/file"]);
+    assert!(missing.code == 3 && missing.err.contains("/no/such/file: No such file"), "{missing}");
+    std::fs::write(&file, " ".repeat((1 << 20) + 1)).unwrap();
+    for form in ["jsonpath-file", "custom-columns-file"] {
+        let long = get(&input, &["pods", "-o", &format!("{form}={}", file.display())]);
+        assert!(long.code == 3 && long.err.contains("is longer than 1048576 bytes"), "{long}");
+    }
     assert_eq!(text(&["pods", "-n", "none", "-o", "jsonpath-as-json={.items}"]), "[\n    []\n]\n");
     // kubectl shows managed fields to a template.
     let managed = "jsonpath={.metadata.managedFields[0].manager}";
@@ -203,4 +210,24 @@ fn like_an_older_kubernetes_templates_have_a_creation_time_of_null() {
     assert_eq!(metadata(&old).get("creationTimestamp"), Some(&Value::Null));
     assert_eq!(json(&[&deploy[..], &["--like", "v1.34.0"]].concat()), now);
     assert_eq!(get(&input, &["deploy", "--like", "old"]).code, 2);
+}
+
+#[test]
+fn several_kinds_with_names_are_answered_as_kubectl_does_and_a_mixture_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = snapshot(dir.path(), "plain-1.37");
+    let team = |words: &[&str]| get(&input, &[words, &["-n", "team-grove-96", "-o", "name"]].concat());
+    let run = team(&["pod/pod-olive", "sa/default", "pod/pod-amber"]);
+    assert_eq!(run.text(), "pod/pod-olive\nserviceaccount/default\npod/pod-amber\n", "{run}");
+    let run = get(&input, &["pod/pod-olive", "sa/default", "-n", "team-grove-96"]);
+    assert!(run.text().contains("pod/pod-olive") && run.text().contains("serviceaccount/default"), "{run}");
+    let run = get(&input, &["pod/pod-olive", "pod/pod-amber", "-n", "team-grove-96"]);
+    assert!(run.code == 0 && !run.text().contains("pod/"), "{run}");
+    for words in [&["pod/pod-olive", "pod-amber"][..], &["pod", "pod/pod-olive"]] {
+        team(words).says(2, &["with KIND/NAME every word is one"]);
+    }
+    team(&["pod/a/b"]).says(2, &["may not have more than one slash"]);
+    team(&["pod/"]).says(2, &["must have a kind and a name"]);
+    team(&["pod/a,/b"]).says(2, &["must have a kind and a name"]);
+    input.unchanged();
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -9,6 +10,8 @@ use serde_json::{Value, json};
 use support::backup::Backup;
 use support::packed::{lines, snapshot, unpacked};
 use support::{Input, Run, coldbolt, fixture};
+
+use crate::kube_recorded::{store, versions};
 
 /// Made by openssl, which says of it: notAfter=2036-11-25 23:38:46Z.
 const CERTIFICATE: &str = "\
@@ -135,10 +138,14 @@ fn cluster() -> Backup {
         {"name": "FROM", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
         {"name": "URL", "value": "amqp://u:canary-url@mq/"},
     ]);
+    let docker = BASE64_STANDARD.encode("canary:canary-docker");
     let pod = json!({"containers": [
         {"name": "a", "image": "i", "env": env},
         {"name": "b", "image": "i", "args": ["--verbose", "--api-token", "canary-argument"]},
         {"name": "c", "image": "i", "args": ["--token-file=/x", "--password=$(P)"], "env": []},
+        {"name": "d", "image": "i", "livenessProbe": {"httpGet": {"port": 1, "httpHeaders": [
+            {"name": "Authorization", "value": "Basic canary-probe"}, {"name": "Accept", "value": "text/html"},
+        ]}}},
     ]});
     let mut backup = Backup::of(0);
     backup.keys = vec![
@@ -151,6 +158,17 @@ fn cluster() -> Backup {
                 "metadata": {"name": "settings", "namespace": "n",
                     "annotations": {"kubectl.kubernetes.io/last-applied-configuration": applied}},
                 "data": {"app.properties": "color=red\ndb.password = canary-map\n", "key.pem": key, "x": "a"},
+            }),
+        ),
+        object(
+            "ConfigMap",
+            "v1",
+            "login",
+            json!({
+                "metadata": {"name": "login", "namespace": "n", "annotations": {
+                    "example.com/api-token": "canary0123456789abcdef", "example.com/token-of": "bound",
+                }},
+                "data": {"config.json": json!({"auths": {"r": {"auth": docker}}}).to_string()},
             }),
         ),
         object("ConfigMap", "v1", "innocent", json!({"data": {"ca.crt": CERTIFICATE, "maxTokens": "4096"}})),
@@ -211,6 +229,14 @@ fn what_looks_like_a_secret_is_told_by_where_it_is_and_why() {
                 format!("{spec}[0].env.DB_PASSWORD name"),
                 format!("{spec}[0].env.URL address-with-password"),
                 format!("{spec}[1].args name"),
+                format!("{spec}[3].livenessProbe.httpGet.httpHeaders.Authorization name"),
+            ],
+        ),
+        (
+            "looks-secret configmaps login",
+            vec![
+                "data['config.json'] docker-config".to_owned(),
+                "metadata.annotations['example.com/api-token'] name".to_owned(),
             ],
         ),
         (
@@ -272,4 +298,47 @@ fn users_of_etcd_and_secrets_in_history_and_free_pages_are_told_too() {
     let due =
         ["s00-plain-0 1", "s00-plain-1 1", "s11-identity-first-0 1", "s11-identity-first-1 1", "survivor 2"];
     assert_eq!(free, due);
+}
+
+#[test]
+fn what_is_encrypted_is_looked_into_with_its_keys_and_told_to_be_encrypted() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = snapshot(dir.path(), "encrypted-1.37");
+    let file = |name: &str| {
+        let path = dir.path().join(name);
+        fs::copy(fixture(&format!("kube/encrypted-1.37/{name}")), &path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (config, kms) = (file("encryption.yaml"), file("kms-keys"));
+    let open = |more: &[&str]| {
+        let args = ["kube", "secrets", input.name(), "-o", "json", "--encryption-config", &config];
+        coldbolt([&args[..], more].concat())
+    };
+    let run = open(&["--kms-key", &kms]);
+    assert!(run.code == 0 && run.err.is_empty(), "{run}");
+    let what = |place: &Value, name: &str| place[name].as_str().unwrap().to_owned();
+    let found = places(&run);
+    assert!(!found.iter().any(|place| what(place, "what") == "encrypted-secret"), "{run}");
+    // Every version of a Secret, whatever it was encrypted by, and plain ones.
+    let survivor = found.iter().find(|place| what(place, "name") == "survivor").unwrap();
+    let stored: Vec<bool> = versions(&store(&fixture("kube/encrypted-1.37")))
+        .into_iter()
+        .filter(|((key, _), _)| key == "/registry/secrets/vault/survivor")
+        .filter_map(|(_, value)| Some(value?.starts_with(b"k8s:enc:")))
+        .collect();
+    let encrypted = stored.iter().filter(|encrypted| **encrypted).count();
+    assert!(encrypted > 10 && encrypted < stored.len());
+    assert_eq!((&survivor["history"], &survivor["encrypted"]), (&json!(stored.len() - 1), &json!(encrypted)));
+
+    // Without the keys of the KMS some are not opened, and that is said.
+    let run = open(&[]);
+    assert!(run.code == 4 && run.err.contains("no plain key was given for the KMS key key-a"), "{run}");
+    assert!(places(&run).iter().any(|place| what(place, "what") == "encrypted-secret"), "{run}");
+    // In one namespace.
+    let run = open(&["--kms-key", &kms, "-n", "other"]);
+    let names: Vec<_> = places(&run).iter().map(|place| what(place, "name")).collect();
+    assert_eq!((run.code, names), (0, vec!["phoenix".to_owned()]));
+    open(&["-n", "nosuch"]).says(4, &["no object is in the namespace nosuch"]);
+    input.unchanged();
 }

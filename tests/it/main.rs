@@ -46,6 +46,7 @@ mod replay_time;
 mod restore;
 mod restore_model;
 mod restore_parts;
+mod sealed;
 mod unsteady;
 mod verify;
 mod wal;

@@ -242,6 +242,7 @@ fn for_examples() -> Machine {
     machine.manifest("cp1", "home/etcd.yaml");
     fs::write(home.join("backup.toml"), "min-revision = 1\n").unwrap();
     fs::copy(fixture("etcd-3.6.14/snapshot.db"), home.join("backup.db")).unwrap();
+    fs::copy(fixture("kube/encrypted-1.37/encryption.yaml"), home.join("encryption.yaml")).unwrap();
     for name in ["m2.db", "m3.db"] {
         fs::copy(home.join("backup.db"), home.join(name)).unwrap();
     }

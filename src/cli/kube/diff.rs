@@ -33,7 +33,7 @@ use super::get::{Wanted, selector, wanted};
 #[command(after_help = "\
 Examples:
   coldbolt kube diff m2.db m3.db
-  coldbolt kube diff m2.db m3.db --all-fields -n shop
+  coldbolt kube diff m2.db m3.db --all-fields
   coldbolt kube diff m2.db m3.db --kind deploy,cm/settings -n shop
   coldbolt kube diff backup.db --from-rev 100 --kind pods -l app=web --with managed-fields
   coldbolt kube diff m2.db m3.db -w ndjson | jq -c 'select(.difference == \"removed\")'")]
@@ -60,16 +60,25 @@ pub struct Args {
     #[command(flatten)]
     secrets: Secrets,
     /// Format of the answer.
-    #[arg(short, long, value_enum, default_value = "simple", value_name = "FORMAT")]
+    #[arg(short, long, visible_short_alias = 'o', visible_alias = "output")]
+    #[arg(value_enum, default_value = "simple", value_name = "FORMAT")]
     write_out: Listing,
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let selector = selector(&args.selector)?;
+    let monitor = context.monitor;
     args.sides.with(context, |[before, after], out| {
         let prefix = args.etcd_prefix.as_deref();
         let (before, after) = (Cluster::open(before, prefix)?, Cluster::open(after, prefix)?);
         let report = list(args, [&before, &after], &selector, out)?;
+        if let Some(namespace) = args.namespace.as_deref().filter(|_| report.differing() == 0)
+            && !is_in(&before, namespace)?
+            && !is_in(&after, namespace)?
+        {
+            monitor.say(&format!("no object is in the namespace {} on either side", clean(namespace)));
+            return Ok(Verdict::Inconclusive);
+        }
         Ok(if report.differing() > report.undecoded {
             Verdict::Bad
         } else if report.undecoded > 0 || report.selection_unknown > 0 {
@@ -119,6 +128,19 @@ fn list(
         totals(out, &report, every)?;
     }
     Ok(report)
+}
+
+/// Whether an object is in a namespace, or the namespace is there.
+fn is_in(cluster: &Cluster<'_>, namespace: &str) -> Result<bool, Fail> {
+    for state in cluster.view().keys(KeyRange::all()) {
+        let key = state?.key;
+        let at = cluster.key(&key).object();
+        let is_it = |at: &ObjectKey<'_>| at.resource == "namespaces" && at.name == namespace;
+        if at.is_some_and(|at| at.namespace == Some(namespace) || is_it(&at)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Kinds may be defined on one side only.

@@ -9,6 +9,9 @@ use super::super::context::{Context, Done, Verdict};
 use super::super::keyspace::File;
 use super::super::out::{Form, clean, count, json, plain_table};
 
+/// Wrapped keys that are listed at most: with the first version of KMS every value may have its own.
+const MOST_WRAPPED: usize = 10_000;
+
 /// Tell which values are plain and what encrypted the others: live ones, those that history still has, and those that
 /// are gone but for free pages. No key is needed.
 ///
@@ -26,7 +29,7 @@ use super::super::out::{Form, clean, count, json, plain_table};
 #[command(after_help = "\
 Examples:
   coldbolt kube encryption backup.db
-  coldbolt kube encryption backup.db --only secrets,cm --all
+  coldbolt kube encryption backup.db --only secrets,cm --all -n shop
   coldbolt kube encryption backup.db -w json | jq -r '.resources[].values_left[] | select(.place == \"live\").key'")]
 pub struct Args {
     #[command(flatten)]
@@ -37,24 +40,46 @@ pub struct Args {
     /// Only these resources, by any of their names.
     #[arg(long, value_delimiter = ',', value_name = "RESOURCE,...")]
     only: Option<Vec<String>>,
+    /// Only objects in this namespace. Beginnings of values in free pages do not tell theirs, and are counted all the
+    /// same.
+    #[arg(short, long, value_name = "NAMESPACE")]
+    namespace: Option<String>,
+    /// List the keys and seeds that KMS providers wrapped, as the values hold them, in base64: what the KMS must be
+    /// asked for where values are to be opened without it. They are ciphertext and no secret. Of more than 10,000 the
+    /// first that are found.
+    #[arg(long)]
+    wrapped: bool,
     /// List all values that are protected otherwise than the newest write, and not the first 20 of each resource; all
     /// names are held in memory.
     #[arg(long)]
     all: bool,
     /// Format of the answer.
-    #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
+    #[arg(short, long, visible_short_alias = 'o', visible_alias = "output")]
+    #[arg(value_enum, default_value = "table", value_name = "FORMAT")]
     write_out: Form,
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let monitor = context.monitor;
     args.file.with(context, |store, out| {
-        let mut options = ProtectionOptions { only: args.only.as_deref(), ..ProtectionOptions::default() };
+        let mut options = ProtectionOptions {
+            only: args.only.as_deref(),
+            namespace: args.namespace.as_deref(),
+            ..ProtectionOptions::default()
+        };
         if args.all {
             options.names = usize::MAX;
         }
+        if args.wrapped {
+            options.wrapped = MOST_WRAPPED;
+        }
         let Some(report) = protection(store, args.etcd_prefix.as_deref(), &options, monitor)? else {
-            monitor.say("no live key and value are those of a Kubernetes API server");
+            monitor.say(&match &args.namespace {
+                Some(namespace) => {
+                    format!("no object that was asked for is in the namespace {}", clean(namespace))
+                }
+                None => "no live key and value are those of a Kubernetes API server".to_owned(),
+            });
             return Ok(Verdict::Inconclusive);
         };
         let unknown = &report.unknown;
@@ -63,13 +88,22 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
             monitor.say(&format!("no resource of Kubernetes or of the file is called {words}"));
         }
         match args.write_out {
-            Form::Table => table(&report, out)?,
+            Form::Table => {
+                table(&report, out)?;
+                if args.wrapped {
+                    wrapped(&report, out)?;
+                }
+            }
             Form::Json => {
                 let file = store.source().name();
-                let answer = json!({
+                let mut answer = json!({
                     "schema": "coldbolt.kube-encryption/1", "file": file, "revision": store.revision(),
                     "resources": report.resources, "free_pages": report.free_pages, "unknown": unknown,
                 });
+                if args.wrapped {
+                    answer["wrapped"] = json!(report.wrapped);
+                    answer["wrapped_beyond"] = json!(report.wrapped_beyond);
+                }
                 json(out, &answer)?;
             }
         }
@@ -114,6 +148,26 @@ fn left(resource: &ResourceProtection, out: &mut dyn Write) -> io::Result<()> {
         .try_for_each(|row| writeln!(out, "  {:<7}  {}  {}  {}", row[0], row[1], row[2], row[3]))?;
     let more = resource.left.saturating_sub(resource.values_left.len() as u64);
     if more > 0 { writeln!(out, "  and {} more; --all lists them", count(more)) } else { Ok(()) }
+}
+
+/// What the KMS must be asked for: the columns that a line of --kms-key has, but for the plain key.
+fn wrapped(report: &ProtectionReport, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "\nwrapped by a KMS: {}", count(report.wrapped.len() as u64))?;
+    if report.wrapped.is_empty() {
+        return Ok(());
+    }
+    let rows = report.wrapped.iter().map(|one| {
+        let id = one.kms_key.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+        let places = [(one.live, "live"), (one.history, "history"), (one.free, "free")];
+        let places = places.iter().filter(|(n, _)| *n > 0).map(|(n, name)| format!("{name} {}", count(*n)));
+        let provider = format!("kms:{}:{}", one.version, one.name);
+        [provider, one.source.to_owned(), places.collect::<Vec<_>>().join(", "), id, one.wrapped.clone()]
+    });
+    writeln!(out, "{}", plain_table(["PROVIDER", "WHAT", "VALUES", "KMS KEY", "WRAPPED"], rows))?;
+    match report.wrapped_beyond {
+        0 => Ok(()),
+        n => writeln!(out, "values with other wrapped keys, which are not listed: {}", count(n)),
+    }
 }
 
 fn free(found: &FreeValues, out: &mut dyn Write) -> io::Result<()> {

@@ -128,9 +128,7 @@ fn name_line(name: &str) -> String {
 /// Why there is no object, as a field.
 pub fn said(why: NoObject<'_>) -> (&'static str, Value) {
     match why {
-        NoObject::Encrypted(by) => {
-            ("encrypted", format!("{}:{}:{}", by.provider, by.version, by.name).into())
-        }
+        NoObject::Encrypted(by) => ("encrypted", by.to_string().into()),
         why => ("undecoded", why.to_string().into()),
     }
 }

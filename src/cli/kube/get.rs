@@ -11,6 +11,7 @@ use coldbolt::kube::selector::LabelSelector;
 
 use super::super::context::{Context, Done, Fail, Verdict};
 use super::super::keyspace::{keep, show_key};
+use super::super::out::count;
 use super::super::progress::Terminal;
 use super::args::{Args, Output};
 use super::form::{Form, Ready, Shown};
@@ -36,6 +37,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         let cluster = args.common.cluster(store)?;
         let wanted = wanted(&args.kind, &args.names, &cluster)?;
         fields_fit(&fields, &wanted, &cluster)?;
+        let of_several = !args.names.is_empty() && wanted.len() > 1;
         let several = wanted.len() > 1 || wanted.iter().any(|wanted| wanted.names.len() != 1);
         let mut printer = Printer::new(args, &cluster, out, several)?;
         let redactor = args.secrets.redactor();
@@ -44,7 +46,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
             Reader { args, cluster: &cluster, selector: &selector, fields: &fields, redactor, habits };
         let (mut undecoded, mut missing) = (Undecoded::default(), Vec::new());
         for wanted in &wanted {
-            let prefixed = args.show_kind || several_kinds(&args.kind, wanted);
+            let prefixed = args.show_kind || of_several || several_kinds(&args.kind, wanted);
             printer.begin(wanted.resource.as_ref(), prefixed, wanted.names.is_empty())?;
             let found = reader.read(wanted, &mut printer, &mut undecoded)?;
             missing.extend(wanted.names.iter().filter(|name| !found.contains(*name)).map(|name| {
@@ -56,6 +58,11 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         let shown = printer.end()?;
         if let Some(now) = printer.counted_to() {
             monitor.say(&format!("AGE is counted to {now}, the newest time in the file"));
+        }
+        let redacted = reader.redactor.as_ref().map_or(0, Redactor::redacted);
+        if redacted > 0 && args.output.has_fields() {
+            let objects = if redacted == 1 { "1 Secret" } else { &format!("{} Secrets", count(redacted)) };
+            monitor.say(&format!("the data of {objects} is redacted: --show-secrets shows it"));
         }
         missing.iter().for_each(|line| monitor.say(line));
         let here =
@@ -172,13 +179,8 @@ pub(super) fn selector(text: &str) -> Result<LabelSelector, Fail> {
 
 /// The objects that are asked for by the words of their kinds, and by names.
 pub fn wanted(kinds: &str, names: &[String], cluster: &Cluster<'_>) -> Result<Vec<Wanted>, Fail> {
-    let given = names;
     let mut wanted = Vec::new();
-    for word in kinds.split(',') {
-        let (word, name) =
-            word.split_once('/').map_or((word, None), |(word, name)| (word, Some(name.to_owned())));
-        let mut names = given.to_vec();
-        names.extend(name);
+    for (word, names) in kinds_and_names(kinds, names)? {
         let categories =
             cluster.resources().iter().filter(|r| r.categories.iter().any(|category| category == word));
         let mut of_category: Vec<_> = categories.collect();
@@ -207,6 +209,36 @@ pub fn wanted(kinds: &str, names: &[String], cluster: &Cluster<'_>) -> Result<Ve
         }
     }
     Ok(wanted)
+}
+
+/// Each word for kinds with its names: KIND,KIND NAME NAME, or KIND,KIND/NAME KIND/NAME; as with kubectl no mixture.
+fn kinds_and_names<'w>(kinds: &'w str, names: &'w [String]) -> Result<Vec<(&'w str, Vec<String>)>, Fail> {
+    let usage = |what: &str| Err(Fail::Usage(what.to_owned()));
+    let slash = |word: &str| word.contains('/');
+    if !slash(kinds) && !names.iter().any(|name| slash(name)) {
+        return Ok(kinds.split(',').map(|word| (word, names.to_vec())).collect());
+    }
+    if !slash(kinds) || !names.iter().all(|name| slash(name)) {
+        return usage("with KIND/NAME every word is one: name the kind before each name, or before none");
+    }
+    let mut pairs: Vec<(&str, Vec<String>)> = Vec::new();
+    for word in
+        std::iter::once(kinds).chain(names.iter().map(String::as_str)).flat_map(|word| word.split(','))
+    {
+        let (kind, name) = word.split_once('/').map_or((word, None), |(kind, name)| (kind, Some(name)));
+        match name {
+            Some(name) if slash(name) => return usage("KIND/NAME may not have more than one slash"),
+            Some(name) if kind.is_empty() || name.is_empty() => {
+                return usage("KIND/NAME must have a kind and a name");
+            }
+            _ => {}
+        }
+        match (pairs.last_mut().filter(|(last, names)| *last == kind && !names.is_empty()), name) {
+            (Some((_, names)), Some(name)) => names.push(name.to_owned()),
+            _ => pairs.push((kind, name.map(str::to_owned).into_iter().collect())),
+        }
+    }
+    Ok(pairs)
 }
 
 /// A custom resource whose definition is not there, by its full name: `crontabs.stable.example.com`.

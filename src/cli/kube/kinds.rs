@@ -32,7 +32,8 @@ pub struct Args {
     #[arg(long, value_enum, default_value = "kind", value_name = "WHAT")]
     by: By,
     /// Format of the answer.
-    #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
+    #[arg(short, long, visible_short_alias = 'o', visible_alias = "output")]
+    #[arg(value_enum, default_value = "table", value_name = "FORMAT")]
     write_out: Form,
 }
 

@@ -5,41 +5,48 @@ use coldbolt::ops::exposure;
 use serde_json::json;
 
 use super::super::context::{Context, Done, Verdict};
-use super::super::keyspace::File;
-use super::super::out::{Form, count, json, plain_table};
+use super::super::keyspace::ValueFile;
+use super::super::out::{Form, clean, count, json, plain_table};
 
 /// List every place that holds a secret, by name and without any value: what has to be changed in the cluster if the
 /// file gets into other hands.
 ///
 /// Secrets are listed by their type; bootstrap tokens and certificates with their end. Objects of every other kind are
-/// listed where a value of a ConfigMap, an environment variable or an argument looks like a key or a password by what
-/// it is (a private key, a signed token, the key of a cloud, an address with a password in it) or what it is called. A
-/// secret under an innocent name is not found. Certificates of authorities in webhooks are public, and listed for their
-/// end. Users of etcd's own and what servers of k3s share are listed too.
+/// listed where a value of a ConfigMap, an annotation, an environment variable, an argument or the header of a probe
+/// looks like a key or a password by what it is (a private key, a signed token, the key of a cloud, a login to a
+/// registry of images, an address with a password in it) or what it is called. A secret under an innocent name is not
+/// found. Certificates of authorities in webhooks are public, and listed for their end. Users of etcd's own and what
+/// servers of k3s share are listed too.
 ///
 /// IN tells how many versions lie where: live, in history (an old password may still be in use elsewhere), and in free
-/// pages, although they are stored no more. Encrypted Secrets are as safe as the key; other encrypted objects cannot be
-/// looked into, and the exit code is then 4. The log of a data directory is not looked at, but for what --fold applies.
+/// pages, although they are stored no more; and of all these how many were encrypted and opened with the keys that were
+/// given. Encrypted Secrets are as safe as the key; other encrypted objects cannot be looked into without it, and the
+/// exit code is then 4. The log of a data directory is not looked at, but for what --fold applies.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   coldbolt kube secrets backup.db
+  coldbolt kube secrets backup.db --encryption-config encryption.yaml
   coldbolt kube secrets backup.db -w json | jq -r '.places[] | select(.ends) | [.ends, .what, .name] | @tsv'")]
 pub struct Args {
     #[command(flatten)]
-    file: File,
+    file: ValueFile,
     /// What stands before the keys of objects (the API server's --etcd-prefix) [default: where objects are found].
     #[arg(long, value_name = "PREFIX")]
     etcd_prefix: Option<String>,
+    /// Only objects in this namespace, and nothing that is no object.
+    #[arg(short, long, value_name = "NAMESPACE")]
+    namespace: Option<String>,
     /// Format of the answer.
-    #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
+    #[arg(short, long, visible_short_alias = 'o', visible_alias = "output")]
+    #[arg(value_enum, default_value = "table", value_name = "FORMAT")]
     write_out: Form,
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let monitor = context.monitor;
     args.file.with(context, |store, out| {
-        let report = exposure(store, args.etcd_prefix.as_deref(), monitor)?;
+        let report = exposure(store, args.etcd_prefix.as_deref(), args.namespace.as_deref(), monitor)?;
         match args.write_out {
             Form::Table => table(&report, out)?,
             Form::Json => {
@@ -61,10 +68,14 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
             }
         }
         if report.versions == 0 {
-            monitor.say("no key and value are those of a Kubernetes API server");
+            monitor.say(&match &args.namespace {
+                Some(namespace) => format!("no object is in the namespace {}", clean(namespace)),
+                None => "no key and value are those of a Kubernetes API server".to_owned(),
+            });
         }
-        // A prefix that nothing lies behind says nothing of the file.
-        let astray = report.versions == 0 && args.etcd_prefix.is_some();
+        // A prefix that nothing lies behind says nothing of the file, nor a namespace that nothing is in.
+        let asked = args.etcd_prefix.is_some() || args.namespace.is_some();
+        let astray = report.versions == 0 && asked;
         let all = !astray && encrypted + undecoded == 0;
         Ok(if all { Verdict::Good } else { Verdict::Inconclusive })
     })
@@ -106,6 +117,11 @@ fn fields(place: &Exposure) -> String {
 fn places(place: &Exposure) -> String {
     let live = place.live.then(|| "live".to_owned());
     let counted = |n: u64, name: &str| (n > 0).then(|| format!("{name} {}", count(n)));
-    let all = [live, counted(place.history, "history"), counted(place.free, "free")];
+    let all = [
+        live,
+        counted(place.history, "history"),
+        counted(place.free, "free"),
+        counted(place.encrypted, "encrypted"),
+    ];
     all.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

@@ -1,15 +1,22 @@
 //! Outputs that are made of what the user writes: `-o jsonpath=...`, `-o custom-columns=...`.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
 
 use coldbolt::kube::custom::CustomColumns;
 use coldbolt::kube::jsonpath::{ExecuteError, JsonPath};
+use coldbolt::words::cause::Cause;
+use coldbolt::words::error::Error;
 use serde_json::{Value, json};
 
 use super::super::context::Fail;
 use super::super::keyspace::{on_terminal, show_value};
 use super::super::out::clean;
 use super::args::{Args, Output, TemplateForm};
+
+/// Bytes of the longest template that is read.
+const LIMIT: u64 = 1 << 20;
 
 /// A template, and what it is to be filled with.
 pub enum Template {
@@ -29,14 +36,7 @@ impl Template {
             }));
         }
         let text = match form {
-            TemplateForm::JsonPathFile | TemplateForm::CustomColumnsFile => {
-                let read = if argument == "-" {
-                    io::read_to_string(io::stdin())
-                } else {
-                    std::fs::read_to_string(argument)
-                };
-                read.map_err(|error| Fail::Refused(format!("-o {name}={argument}: {error}")))?
-            }
+            TemplateForm::JsonPathFile | TemplateForm::CustomColumnsFile => read(Path::new(argument))?,
             _ => argument.clone(),
         };
         let wrong = |why: String| Fail::Usage(format!("-o {name}: {why}"));
@@ -105,6 +105,23 @@ impl Template {
                 Ok(out.write_all(clean(&columns.text()).as_bytes())?)
             }
         }
+    }
+}
+
+/// A file with a template; `-` is standard input.
+fn read(path: &Path) -> Result<String, Error> {
+    let mut text = String::new();
+    let taken = if path == Path::new("-") {
+        io::stdin().lock().take(LIMIT + 1).read_to_string(&mut text)
+    } else {
+        File::open(path).and_then(|file| file.take(LIMIT + 1).read_to_string(&mut text))
+    };
+    match taken.map_err(|error| Error::unreadable(path, Cause::Io(error)))? {
+        len if len as u64 > LIMIT => {
+            let what = format!("is longer than {LIMIT} bytes: no template");
+            Err(Error::unreadable(path, Cause::Content(what)))
+        }
+        _ => Ok(text),
     }
 }
 

@@ -105,7 +105,7 @@ pub enum NoObject<'a> {
 impl fmt::Display for NoObject<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NoObject::Encrypted(by) => write!(f, "encrypted: {}:{}:{}", by.provider, by.version, by.name),
+            NoObject::Encrypted(by) => write!(f, "encrypted: {by}"),
             NoObject::Other => f.write_str("no object of Kubernetes' API"),
             NoObject::Bad(encoding, at) => {
                 write!(f, "begins as {} and cannot be one at byte {}", encoding.name(), at.0)

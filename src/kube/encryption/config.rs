@@ -12,6 +12,8 @@
 //! Which resources a provider is for is passed over: a key that opens a value is its key. Source:
 //! `k8s.io/apiserver/pkg/apis/apiserver/v1`, `pkg/server/options/encryptionconfig/config.go`.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 
 use super::cipher::Cipher;
@@ -85,6 +87,7 @@ struct Provider {
     aesgcm: Option<Keys>,
     secretbox: Option<Keys>,
     kms: Option<Kms>,
+    identity: Option<Identity>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -101,7 +104,15 @@ struct Key {
 
 /// Its key is the plugin's.
 #[derive(Debug, Default, Deserialize)]
-struct Kms {}
+#[serde(default, rename_all = "camelCase")]
+struct Kms {
+    api_version: Option<String>,
+    name: String,
+}
+
+/// What it writes is plain.
+#[derive(Debug, Default, Deserialize)]
+struct Identity {}
 
 /// A key by its name.
 #[derive(Debug, Clone)]
@@ -112,10 +123,24 @@ pub(super) struct NamedKey {
     pub(super) bytes: KeyBytes,
 }
 
-/// The keys of a configuration, each once, in their order. There may be none where a KMS has all of them.
-pub(super) fn parse(file: &[u8]) -> Result<Vec<NamedKey>, KeyFileFault> {
+/// What a configuration has.
+#[derive(Debug, Default)]
+pub(super) struct Configured {
+    /// Its keys, each once, in their order. There may be none, where a KMS has all of them or nothing is encrypted.
+    pub(super) keys: Vec<NamedKey>,
+    /// What values of its KMS providers begin with behind `k8s:enc:`, as `kms:v2:mine:`.
+    pub(super) kms: BTreeSet<String>,
+}
+
+/// A file as text, without the mark that some editors begin it with.
+pub(super) fn text(file: &[u8]) -> Result<&str, KeyFileFault> {
     let text = std::str::from_utf8(file).map_err(|_| KeyFileFault::NotUtf8)?;
-    let parsed: Configuration = serde_saphyr::from_str(text).map_err(|error| {
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+}
+
+/// Reads a configuration.
+pub(super) fn parse(file: &[u8]) -> Result<Configured, KeyFileFault> {
+    let parsed: Configuration = serde_saphyr::from_str(text(file)?).map_err(|error| {
         // Its text may quote the line, and with it a key.
         let (line, column) = error.location().map_or((0, 0), |at| (at.line(), at.column()));
         KeyFileFault::Shape { line, column }
@@ -124,15 +149,24 @@ pub(super) fn parse(file: &[u8]) -> Result<Vec<NamedKey>, KeyFileFault> {
     if !matches!(&*parsed.kind, "EncryptionConfiguration" | "EncryptionConfig") {
         return Err(KeyFileFault::OtherKind);
     }
-    let mut found: Vec<NamedKey> = Vec::new();
+    let mut found = Configured::default();
     let mut none = true;
     for (group, n) in parsed.resources.into_iter().zip(0usize..) {
         for (provider, m) in group.providers.into_iter().zip(0usize..) {
-            none &= provider.kms.is_none();
-            provider.keys(&format!("resources[{n}].providers[{m}]"), &mut found)?;
+            none &= provider.kms.is_none() && provider.identity.is_none();
+            found.kms.extend(provider.kms.as_ref().map(Kms::prefix));
+            provider.keys(&format!("resources[{n}].providers[{m}]"), &mut found.keys)?;
         }
     }
-    if none && found.is_empty() { Err(KeyFileFault::NoKeys) } else { Ok(found) }
+    if none && found.keys.is_empty() { Err(KeyFileFault::NoKeys) } else { Ok(found) }
+}
+
+impl Kms {
+    fn prefix(&self) -> String {
+        // Up to Kubernetes 1.24 there was version 1 alone, and nothing to say it with.
+        let version = self.api_version.as_deref().filter(|version| !version.is_empty()).unwrap_or("v1");
+        format!("kms:{version}:{}:", self.name)
+    }
 }
 
 impl Provider {

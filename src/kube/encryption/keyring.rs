@@ -1,18 +1,21 @@
 //! Keys, and the values that they open.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::OnceLock;
 
 use super::cipher::Cipher;
-use super::config::{self, KeyFileFault, NamedKey};
-use super::kms::{KmsValue, PlainKey};
+use super::config::{self, Configured, KeyFileFault, NamedKey};
+use super::kms::{PlainKey, ciphers};
 use super::refusal::{LackingKey, Unopened, ValueDamage};
 use super::secret::KeyBytes;
 use super::signs::{begins_as_object, behind_other_prefixes, keys_of, tails};
-use super::tally::{Tally, UnopenedValues};
+use super::tally::{CountedValues, Tally};
 use crate::kube::decode::Object;
 use crate::kube::envelope::Encrypted;
+use crate::kube::kms::KmsValue;
 use crate::kube::resource::{self, Resource};
+use crate::words::finding::Code;
 use crate::words::text::show_bytes;
 
 /// What encrypted values begin with.
@@ -24,7 +27,10 @@ pub struct Keyring {
     named: Vec<NamedKey>,
     plain: Vec<PlainKey>,
     aad_prefix: Option<String>,
-    tally: Tally,
+    /// What values of the KMS providers of all configurations begin with, if there are configurations.
+    providers: Option<BTreeSet<String>>,
+    unopened: Tally,
+    misfits: Tally,
     resources: OnceLock<Vec<Resource>>,
 }
 
@@ -58,7 +64,9 @@ impl Keyring {
     /// # Errors
     /// Why it cannot be used.
     pub fn add_configuration(&mut self, file: &[u8]) -> Result<(), KeyFileFault> {
-        config::parse(file)?.into_iter().for_each(|key| config::add(&mut self.named, key));
+        let Configured { keys, kms } = config::parse(file)?;
+        keys.into_iter().for_each(|key| config::add(&mut self.named, key));
+        self.providers.get_or_insert_default().extend(kms);
         Ok(())
     }
 
@@ -113,21 +121,37 @@ impl Keyring {
             return None;
         }
         let why = match self.open(key, value) {
-            Ok(plain) => return Some(plain),
+            Ok(plain) => {
+                if let Some(misfit) = self.misfit(value) {
+                    self.misfits.note(key, value, (misfit, None));
+                }
+                return Some(plain);
+            }
             Err(why) => why,
         };
-        let by = Encrypted::parse(value).map_or_else(String::new, |by| {
-            format!("{}: ", show_bytes(format!("{}:{}:{}", by.provider, by.version, by.name).as_bytes()))
-        });
         let prefix = if let Unopened::WrittenBehind { prefix } = why { Some(prefix) } else { None };
-        self.tally.note(key, value, (format!("{by}{why}"), prefix));
+        self.unopened.note(key, value, (told(value, &why), prefix));
         None
+    }
+
+    /// Why an encrypted value of an etcd key cannot be opened: the code of a finding, and by what it is encrypted and
+    /// the reason in words.
+    pub fn why(&self, key: &[u8], value: &[u8]) -> Option<(Code, String)> {
+        let why = self.open(key, value).err().filter(|_| value.starts_with(PREFIX))?;
+        Some((why.code(), told(value, &why)))
     }
 
     /// What [`plain`](Keyring::plain) could not open until now, by reasons.
     #[must_use]
-    pub fn unopened(&self) -> Vec<UnopenedValues> {
-        self.tally.unopened()
+    pub fn unopened(&self) -> Vec<CountedValues> {
+        self.unopened.counted()
+    }
+
+    /// What it opened although an API server with the same configuration and plugin would not, or with a key that was
+    /// given for another KMS key, by what does not fit.
+    #[must_use]
+    pub fn misfits(&self) -> Vec<CountedValues> {
+        self.misfits.counted()
     }
 
     /// The keys that a value may be of, each with what stands behind its prefix.
@@ -144,20 +168,41 @@ impl Keyring {
         let Some(by) = Encrypted::parse(value) else {
             return Err(Unopened::Damaged(ValueDamage::Prefix));
         };
-        let kms = match (by.provider, by.version) {
-            ("aescbc" | "aesgcm" | "secretbox", "v1") => return Err(Unopened::NoKey(LackingKey::Named)),
-            ("kms", "v1") => KmsValue::v1(by.data),
-            ("kms", "v2") => KmsValue::v2(by.data),
-            _ => return Err(Unopened::NoKey(LackingKey::Provider)),
-        }
-        .map_err(Unopened::Damaged)?;
+        let Some(kms) = KmsValue::of(&by) else {
+            let named = matches!((by.provider, by.version), ("aescbc" | "aesgcm" | "secretbox", "v1"));
+            return Err(Unopened::NoKey(if named { LackingKey::Named } else { LackingKey::Provider }));
+        };
+        let kms = kms.map_err(|at| Unopened::Damaged(ValueDamage::Envelope(at.0)))?;
         let keys: Vec<_> = self.plain.iter().filter(|key| key.is_for(&kms)).collect();
         if keys.is_empty() {
             let id = kms.id.map(|id| LackingKey::Kms { id: id.to_owned() });
             return Err(Unopened::NoKey(id.unwrap_or(LackingKey::Wrapped)));
         }
         let with = |cipher| keys.iter().map(move |key| Attempt { key: &key.plain, cipher, data: kms.data });
-        Ok(kms.ciphers.iter().copied().flat_map(with).collect())
+        Ok(ciphers(&kms).iter().copied().flat_map(with).collect())
+    }
+
+    /// What of a KMS value that was opened does not fit the configuration, the line of its key, or an API server.
+    fn misfit(&self, value: &[u8]) -> Option<String> {
+        let by = Encrypted::parse(value)?;
+        let kms = KmsValue::of(&by)?.ok()?;
+        let prefix = format!("{}:{}:{}:", by.provider, by.version, by.name);
+        if self.providers.as_ref().is_some_and(|all| !all.contains(&prefix)) {
+            let name = show_bytes(by.to_string().as_bytes());
+            let what = "the configuration has no such KMS provider, so an API server with it reads none of its values";
+            return Some(format!("{name}: {what}"));
+        }
+        if let Some(why) = kms.refused() {
+            return Some(format!("an API server refuses it: {why}"));
+        }
+        let id = kms.id?;
+        let mut keys = self.plain.iter().filter(|key| key.is_for(&kms));
+        let first = keys.next().filter(|first| first.id != id)?;
+        if keys.any(|key| key.id == id) {
+            return None;
+        }
+        let [given, says] = [&first.id, id].map(|id| show_bytes(id.as_bytes()));
+        Some(format!("its plain key was given for the KMS key {given}, and the value says {says}"))
     }
 
     fn attempt(&self, attempt: &Attempt<'_>, key: &[u8]) -> Option<Vec<u8>> {
@@ -190,4 +235,11 @@ impl Keyring {
         });
         other.unwrap_or(Unopened::Damaged(ValueDamage::Authentication { bound }))
     }
+}
+
+/// By what a value is encrypted, and why it is not opened.
+fn told(value: &[u8], why: &Unopened) -> String {
+    let by = Encrypted::parse(value)
+        .map_or_else(String::new, |by| format!("{}: ", show_bytes(by.to_string().as_bytes())));
+    format!("{by}{why}")
 }

@@ -1,74 +1,28 @@
-//! What a KMS provider stores, and the file of the plain keys that its plugin gave out.
-//!
-//! ```text
-//! v1  u16 length, big-endian | wrapped key | AES-GCM, or AES-CBC before Kubernetes 1.25
-//! v2  1 encryptedData        the ciphertext
-//!     2 keyID                by which the plugin knows its own key
-//!     3 encryptedDEKSource   the wrapped key (type 0) or seed (type 1, since 1.29)
-//!     4 annotations          of the plugin's
-//!     5 encryptedDEKSourceType
-//! ```
-//!
-//! Source: `k8s.io/apiserver/pkg/storage/value/encrypt/envelope/envelope.go`,
-//! `envelope/kmsv2/v2/api.proto`.
+//! The file of the plain keys that the plugin of a KMS gave out, and how values are encrypted with them.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::cipher::Cipher;
-use super::config::KeyFileFault;
-use super::refusal::ValueDamage;
+use super::config::{KeyFileFault, text};
 use super::secret::KeyBytes;
-use crate::codec::array_at;
-use crate::codec::wire::{WireValue, fields};
+use crate::kube::kms::KmsValue;
 
 /// A key or seed that was wrapped by a KMS.
 #[derive(Debug, Clone)]
 pub(super) struct PlainKey {
-    id: String,
+    pub(super) id: String,
     pub(super) plain: KeyBytes,
     wrapped: Option<Vec<u8>>,
 }
 
-/// What a KMS provider stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct KmsValue<'v> {
-    /// Of version 2.
-    pub(super) id: Option<&'v str>,
-    wrapped: &'v [u8],
-    pub(super) data: &'v [u8],
-    /// The ciphers that it may be of.
-    pub(super) ciphers: &'static [Cipher],
-}
-
-impl<'v> KmsValue<'v> {
-    /// What stands behind a prefix of version 1.
-    pub(super) fn v1(bytes: &'v [u8]) -> Result<KmsValue<'v>, ValueDamage> {
-        let read = || {
-            let len = usize::from(u16::from_be_bytes(array_at(bytes, 0)?));
-            bytes.get(2..)?.split_at_checked(len)
-        };
-        let (wrapped, data) = read().ok_or(ValueDamage::Envelope(0))?;
-        Ok(KmsValue { id: None, wrapped, data, ciphers: &[Cipher::Gcm, Cipher::Cbc] })
-    }
-
-    /// What stands behind a prefix of version 2.
-    pub(super) fn v2(bytes: &'v [u8]) -> Result<KmsValue<'v>, ValueDamage> {
-        let (mut value, mut id): (_, &[u8]) =
-            (KmsValue { id: None, wrapped: &[], data: &[], ciphers: &[Cipher::Gcm] }, &[]);
-        for field in fields(bytes) {
-            match field.map_err(|at| ValueDamage::Envelope(at.0))? {
-                (1, WireValue::Bytes(data)) => value.data = data,
-                (2, WireValue::Bytes(bytes)) => id = bytes,
-                (3, WireValue::Bytes(wrapped)) => value.wrapped = wrapped,
-                (5, WireValue::Varint(0)) => value.ciphers = &[Cipher::Gcm],
-                (5, WireValue::Varint(1)) => value.ciphers = &[Cipher::SeededGcm],
-                (5, _) => value.ciphers = &[],
-                _ => {}
-            }
-        }
-        let id = std::str::from_utf8(id).map_err(|_| ValueDamage::Envelope(0))?;
-        Ok(KmsValue { id: Some(id), ..value })
+/// The ciphers that a value of a KMS may be of; none for a source of keys that is not known.
+pub(super) fn ciphers(kms: &KmsValue<'_>) -> &'static [Cipher] {
+    match (kms.id, kms.source) {
+        (None, _) => &[Cipher::Gcm, Cipher::Cbc],
+        (_, 0) => &[Cipher::Gcm],
+        (_, 1) => &[Cipher::SeededGcm],
+        _ => &[],
     }
 }
 
@@ -85,7 +39,7 @@ impl PlainKey {
     /// The lines of a file: the id of a key, its plain bytes, and if there are several of one id the wrapped ones, both
     /// in base64.
     pub(super) fn parse(file: &[u8]) -> Result<Vec<PlainKey>, KeyFileFault> {
-        let text = std::str::from_utf8(file).map_err(|_| KeyFileFault::NotUtf8)?;
+        let text = text(file)?;
         let lines = text.lines().zip(1u64..).map(|(line, number)| (line.trim(), number));
         let lines = lines.filter(|(line, _)| !line.is_empty() && !line.starts_with('#'));
         let found =

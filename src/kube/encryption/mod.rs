@@ -36,4 +36,4 @@ mod tests;
 pub use self::config::{KEY_FILE_LIMIT, KeyFileFault};
 pub use self::keyring::Keyring;
 pub use self::refusal::{LackingKey, Unopened, ValueDamage};
-pub use self::tally::UnopenedValues;
+pub use self::tally::CountedValues;

@@ -1,5 +1,6 @@
 //! Why an encrypted value is not opened.
 
+use crate::words::finding::Code;
 use crate::words::text::show_bytes;
 
 /// Why an encrypted value is not opened. What is said is what can be known: a value whose authentication fails begins
@@ -34,6 +35,19 @@ pub enum Unopened {
         /// That prefix.
         prefix: &'static str,
     },
+}
+
+impl Unopened {
+    /// The code of a finding about it.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Unopened::NoKey(_) => Code::ObjectKeyLacking,
+            Unopened::WrongKey { .. } => Code::ObjectKeyWrong,
+            Unopened::WrittenFor { .. } | Unopened::WrittenBehind { .. } => Code::ObjectMoved,
+            Unopened::Damaged(_) => Code::ObjectCiphertext,
+        }
+    }
 }
 
 /// Which key is lacking.

@@ -1,4 +1,4 @@
-//! What could not be opened, gathered while values are read.
+//! What is to be said of values, gathered while they are read.
 
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -11,10 +11,11 @@ const VALUES: usize = 1 << 16;
 const REASONS: usize = 64;
 const NAMED: usize = 3;
 
-/// Values that were not opened for one reason.
+/// Values of which the same is to be said.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnopenedValues {
-    /// By what they are encrypted, and why they are not opened; nothing for all reasons that were too many to be kept.
+pub struct CountedValues {
+    /// By what they are encrypted, and why they are not opened or what of them does not fit; nothing for all reasons
+    /// that were too many to be kept.
     pub reason: String,
     /// Behind which prefix they open, if that is the reason.
     pub prefix: Option<&'static str>,
@@ -24,7 +25,7 @@ pub struct UnopenedValues {
     pub keys: Vec<Vec<u8>>,
 }
 
-/// Counts what was not opened. In whichever order values are read, and by how many threads, it comes to the same.
+/// Counts values by reasons. In whichever order values are read, and by how many threads, it comes to the same.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     hasher: RandomState,
@@ -55,9 +56,9 @@ impl Tally {
         }
     }
 
-    pub(super) fn unopened(&self) -> Vec<UnopenedValues> {
+    pub(super) fn counted(&self) -> Vec<CountedValues> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let one = |((reason, prefix), (values, keys)): (&Reason, &(u64, BTreeSet<Vec<u8>>))| UnopenedValues {
+        let one = |((reason, prefix), (values, keys)): (&Reason, &(u64, BTreeSet<Vec<u8>>))| CountedValues {
             reason: reason.clone(),
             prefix: *prefix,
             values: *values,

@@ -4,7 +4,7 @@ use aes_gcm::aead::{Aead, Payload};
 use aes_gcm::{Aes256Gcm, KeyInit};
 
 use super::cipher::Cipher;
-use super::config::parse;
+use super::config::{Configured, parse};
 use super::secret::KeyBytes;
 use super::{KeyFileFault, Keyring, LackingKey, Unopened, ValueDamage};
 
@@ -112,10 +112,31 @@ fn keys_of_all_providers_are_pooled_and_each_is_there_once() {
     let providers = ["aescbc", "aesgcm", "secretbox"].map(|name| format!("{{{}}}", keys(name))).join(", ");
     let text =
         configuration(&format!("{providers}, {{kms: {{name: k, apiVersion: v2}}}}, {{identity: {{}}}}"));
-    let found = parse(text.as_bytes()).unwrap();
+    let Configured { keys: found, kms } = parse(text.as_bytes()).unwrap();
+    assert_eq!(kms.into_iter().collect::<Vec<_>>(), ["kms:v2:k:"]);
     let prefixes: Vec<_> = found.iter().map(|key| &*key.prefix).collect();
     assert_eq!(prefixes, ["aescbc:v1:a:", "aesgcm:v1:a:", "secretbox:v1:a:"]);
     assert!(found.iter().all(|key| key.bytes.bytes() == [0; 32]));
+}
+
+#[test]
+fn a_configuration_that_encrypts_nothing_is_one_and_opens_nothing() {
+    let mut keyring = Keyring::new();
+    assert_eq!(keyring.add_configuration(configuration("{identity: {}}").as_bytes()), Ok(()));
+    let value = b"k8s:enc:aescbc:v1:k:";
+    assert_eq!(keyring.open(KEY, value), Err(Unopened::NoKey(LackingKey::Named)));
+}
+
+#[test]
+fn a_file_may_begin_with_the_mark_that_some_editors_write() {
+    let with_mark = |text: &str| format!("\u{feff}{text}");
+    let mut keyring = Keyring::new();
+    let key = format!("{{aesgcm: {{keys: [{{name: k, secret: {ZEROS}}}]}}}}");
+    keyring.add_configuration(with_mark(&configuration(&key)).as_bytes()).unwrap();
+    assert_eq!(keyring.open(KEY, &sealed(0, KEY)).as_deref(), Ok(OBJECT));
+    keyring.add_kms_keys(with_mark(&format!("id {ZEROS}\n")).as_bytes()).unwrap();
+    keyring.plain(KEY, &kms(b"id", "p"));
+    assert_eq!((keyring.unopened(), keyring.misfits().len()), (Vec::new(), 1));
 }
 
 #[test]
@@ -131,7 +152,7 @@ fn a_configuration_that_cannot_be_used_is_refused_without_a_word_of_it() {
         (format!("kind: Secret\ndata: {{a: {secret}}}\n"), Some(KeyFileFault::OtherKind)),
         (secret.to_owned(), Some(shape(1, 1))),
         (String::new(), Some(KeyFileFault::OtherKind)),
-        (configuration("{identity: {}}"), Some(KeyFileFault::NoKeys)),
+        (configuration(""), Some(KeyFileFault::NoKeys)),
     ] {
         let fault = Keyring::new().add_configuration(text.as_bytes()).unwrap_err();
         let said = format!("{fault} {fault:?}");
@@ -251,4 +272,41 @@ fn what_is_not_opened_is_counted_once_by_reasons_with_the_first_keys() {
     assert_eq!((one.values, one.prefix), (5, None));
     assert_eq!(one.reason, "aescbc:v1:x\\x1b: no key of that name was given");
     assert_eq!(one.keys, ["a", "b", "c"].map(|name| format!("/registry/secrets/a/{name}").into_bytes()));
+}
+
+/// `OBJECT` by KMS v2 with a key of zeros, which was wrapped to `w`.
+fn kms(id: &[u8], provider: &str) -> Vec<u8> {
+    let cipher = Aes256Gcm::new_from_slice(&[0; 32]).unwrap();
+    let data = cipher.encrypt(&[7; 12].into(), Payload { msg: OBJECT, aad: KEY }).unwrap();
+    let data = [&[7; 12][..], &data].concat();
+    let field = |tag: u8, bytes: &[u8]| [&[tag, bytes.len() as u8], bytes].concat();
+    let message = [field(0x0a, &data), field(0x12, id), field(0x1a, b"w")].concat();
+    [b"k8s:enc:kms:v2:", provider.as_bytes(), b":", &message].concat()
+}
+
+#[test]
+fn what_of_a_kms_value_does_not_fit_is_said_although_it_opens() {
+    let misfits = |configured: Option<&str>, lines: &str, value: &[u8]| {
+        let mut keyring = Keyring::new();
+        if let Some(name) = configured {
+            let provider = format!("{{kms: {{name: {name}, apiVersion: v2}}}}");
+            keyring.add_configuration(configuration(&provider).as_bytes()).unwrap();
+        }
+        keyring.add_kms_keys(lines.as_bytes()).unwrap();
+        assert_eq!(keyring.plain(KEY, value).as_deref(), Some(OBJECT));
+        keyring.misfits().into_iter().map(|values| values.reason).collect::<Vec<_>>()
+    };
+    let (by_id, by_wrapped) = (format!("id {ZEROS}\n"), format!("other {ZEROS} dw==\n"));
+    assert!(misfits(Some("p"), &by_id, &kms(b"id", "p")).is_empty());
+    assert!(misfits(None, &by_id, &kms(b"id", "q")).is_empty());
+    assert!(misfits(None, &format!("{by_wrapped}{by_id}"), &kms(b"id", "p")).is_empty());
+    let provider = misfits(Some("p"), &by_id, &kms(b"id", ""));
+    assert!(
+        provider[0].starts_with("kms:v2:(none): the configuration has no such KMS provider"),
+        "{provider:?}"
+    );
+    let id = misfits(Some("p"), &by_wrapped, &kms(b"id", "p"));
+    assert_eq!(id, ["its plain key was given for the KMS key other, and the value says id"]);
+    let none = misfits(Some("p"), &by_wrapped, &kms(b"", "p"));
+    assert_eq!(none, ["an API server refuses it: it has no KMS key id"]);
 }

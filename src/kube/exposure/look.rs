@@ -7,10 +7,10 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value};
 
 use super::certificate::first_end;
-use super::named::{Exposed, ExposedField, Look, Sign};
-use super::signs;
+use super::named::{Exposed, ExposedField, Look};
 use crate::kube::decode::Object;
 use crate::kube::secret::LAST_APPLIED;
+use crate::kube::signs::{self, Sign};
 
 /// Values inside values inside values that are looked at; objects in JSON are no deeper.
 const DEEPEST: usize = 128;
@@ -48,6 +48,7 @@ pub(super) fn look(object: &Object) -> Vec<Look> {
             }
         }
     }
+    annotations(object, &mut fields);
     let mut found = Vec::new();
     if !fields.is_empty() {
         found.push(Look { fields, ..Look::of(Exposed::LooksSecret) });
@@ -119,7 +120,17 @@ fn secret(object: &Object) -> Look {
     if last_applied(object).is_some() {
         look.fields.push(Path::Field(&ANNOTATIONS, LAST_APPLIED).sign(None));
     }
+    annotations(object, &mut look.fields);
     look
+}
+
+/// Annotations that look like a token; the one that repeats the object is looked into elsewhere.
+fn annotations(object: &Object, found: &mut Vec<ExposedField>) {
+    let all = object.json.get("metadata").and_then(|metadata| metadata.get("annotations")?.as_object());
+    for (name, value) in all.into_iter().flatten().filter(|(name, _)| *name != LAST_APPLIED) {
+        let sign = value.as_str().and_then(|text| signs::of_annotation(name, text));
+        found.extend(sign.map(|sign| Path::Field(&ANNOTATIONS, name).sign(Some(sign))));
+    }
 }
 
 /// The earlier one, if there is one.
@@ -127,7 +138,8 @@ fn first<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
     [one, other].into_iter().flatten().min()
 }
 
-/// Environment variables and arguments, wherever containers are: in pods, in templates, in custom resources.
+/// Environment variables, arguments and headers of probes, wherever containers are: in pods, in templates, in custom
+/// resources.
 fn containers(path: Path<'_>, value: &Value, depth: usize, found: &mut Vec<ExposedField>) {
     if depth > DEEPEST {
         return;
@@ -138,7 +150,11 @@ fn containers(path: Path<'_>, value: &Value, depth: usize, found: &mut Vec<Expos
             for (name, value) in fields {
                 match (name.as_str(), value) {
                     ("env", Value::Array(items)) => {
-                        items.iter().for_each(|item| found.extend(variable(path, item)));
+                        items.iter().for_each(|item| found.extend(named(path, "env", item, signs::of_named)));
+                    }
+                    ("httpHeaders", Value::Array(items)) => {
+                        let one = |item| named(path, "httpHeaders", item, signs::of_header);
+                        items.iter().for_each(|item| found.extend(one(item)));
                     }
                     ("args" | "command", Value::Array(items)) => {
                         let args: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
@@ -158,9 +174,15 @@ fn containers(path: Path<'_>, value: &Value, depth: usize, found: &mut Vec<Expos
     }
 }
 
-fn variable(path: Path<'_>, item: &Value) -> Option<ExposedField> {
+/// An item of a list that has a name and a value.
+fn named(
+    path: Path<'_>,
+    list: &str,
+    item: &Value,
+    sign: fn(&str, &str) -> Option<Sign>,
+) -> Option<ExposedField> {
     let (name, value) = (item.get("name")?.as_str()?, item.get("value")?.as_str()?);
-    signs::of_named(name, value).map(|sign| Path::Field(&Path::Field(&path, "env"), name).sign(Some(sign)))
+    sign(name, value).map(|sign| Path::Field(&Path::Field(&path, list), name).sign(Some(sign)))
 }
 
 /// `--password=x`, or `--password` and then `x`.

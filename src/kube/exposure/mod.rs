@@ -4,7 +4,8 @@
 //! | What is looked for | Where |
 //! |---|---|
 //! | the data of Secrets, by their type | `data`, and the copy that `kubectl apply` leaves in an annotation |
-//! | keys and passwords | ConfigMaps; environment variables and arguments of containers in every kind |
+//! | keys and passwords | ConfigMaps; environment variables, arguments and probes of containers in every kind |
+//! | tokens | annotations |
 //! | certificates of authorities | webhooks, API services, custom resources; they are public, their end is told |
 //!
 //! What looks like a key is told by signs: what a private key, a token or an address with a password begins with, and
@@ -14,7 +15,7 @@ mod certificate;
 mod look;
 mod named;
 mod report;
-mod signs;
 
-pub use self::named::{Exposed, ExposedField, Sign};
-pub use self::report::{Exposure, ExposureReport, exposures};
+pub use self::named::{Exposed, ExposedField};
+pub use self::report::{Exposure, ExposureOptions, ExposureReport, exposures};
+pub use super::signs::Sign;

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::kube::signs::Sign;
 use crate::words::text::Told;
 
 /// What lies somewhere.
@@ -70,36 +71,6 @@ impl Exposed {
             "kubernetes.io/ssh-auth" => Exposed::SshKey,
             "helm.sh/release.v1" => Exposed::HelmRelease,
             _ => Exposed::Secret,
-        }
-    }
-}
-
-/// Why something is taken for a secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Sign {
-    /// It begins as a private key does.
-    PrivateKey,
-    /// It is a signed token (JWT).
-    SignedToken,
-    /// It is of the form of the keys of a cloud or a service.
-    ServiceKey,
-    /// It is an address with a password in it.
-    AddressWithPassword,
-    /// What it is called.
-    Name,
-}
-
-impl Sign {
-    /// As `private-key`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Sign::PrivateKey => "private-key",
-            Sign::SignedToken => "signed-token",
-            Sign::ServiceKey => "service-key",
-            Sign::AddressWithPassword => "address-with-password",
-            Sign::Name => "name",
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::kube::decode::{NoObject, Object};
 use crate::kube::envelope::is_encrypted;
 use crate::kube::places::ObjectPlaces;
 use crate::kube::versions::{FreeValues, ValuePlace, Wanted, each_version};
+use crate::store::ValueOpener;
 use crate::store::scan::Scan;
 use crate::words::monitor::Monitor;
 use crate::words::text::Told;
@@ -49,6 +50,17 @@ pub struct Exposure {
     pub history: u64,
     /// Versions in free pages that are stored no more.
     pub free: u64,
+    /// How many of all these are encrypted, and were opened: who has the file alone cannot read them.
+    pub encrypted: u64,
+}
+
+/// What is looked at.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ExposureOptions<'o> {
+    /// Objects in this namespace only.
+    pub namespace: Option<&'o str>,
+    /// What opens encrypted values.
+    pub opener: Option<ValueOpener<'o>>,
 }
 
 fn text<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -81,25 +93,35 @@ struct Sum {
     live: bool,
     history: u64,
     free: u64,
+    encrypted: u64,
 }
 
 struct Item {
+    key: Vec<u8>,
     id: [String; 4],
     place: ValuePlace,
     value: Vec<u8>,
 }
 
 enum Seen {
-    Looks(Vec<Look>),
+    /// And whether it was encrypted.
+    Looks(Vec<Look>, bool),
     Encrypted,
     Undecoded,
 }
 
 /// Looks at every version of every object.
 #[must_use]
-pub fn exposures(db: &Db<'_>, scan: &Scan, places: &ObjectPlaces, monitor: &dyn Monitor) -> ExposureReport {
-    let wanted = Wanted { places, only: None, times: false };
-    let mut gather = Gather::default();
+pub fn exposures(
+    db: &Db<'_>,
+    scan: &Scan,
+    places: &ObjectPlaces,
+    options: ExposureOptions<'_>,
+    monitor: &dyn Monitor,
+) -> ExposureReport {
+    let ExposureOptions { namespace, opener } = options;
+    let wanted = Wanted { places, only: None, namespace, times: false };
+    let mut gather = Gather { opener, ..Gather::default() };
     let free_pages = each_version(db, scan, &wanted, monitor, &mut |found| {
         let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
         let id = [
@@ -109,7 +131,8 @@ pub fn exposures(db: &Db<'_>, scan: &Scan, places: &ObjectPlaces, monitor: &dyn 
             text(Some(found.at.name)),
         ];
         gather.bytes = gather.bytes.saturating_add(found.value.len());
-        gather.batch.push(Item { id, place: found.place, value: found.value.to_vec() });
+        let (key, value) = (found.key.to_vec(), found.value.to_vec());
+        gather.batch.push(Item { key, id, place: found.place, value });
         if gather.batch.len() >= BATCH || gather.bytes >= BATCH_BYTES {
             gather.look();
         }
@@ -133,27 +156,30 @@ fn place(id: Id, sum: Sum, called: &dyn Fn(&str, &str) -> String) -> Exposure {
         live: sum.live,
         history: sum.history,
         free: sum.free,
+        encrypted: sum.encrypted,
     }
 }
 
 #[derive(Default)]
-struct Gather {
+struct Gather<'o> {
+    opener: Option<ValueOpener<'o>>,
     batch: Vec<Item>,
     bytes: usize,
     sums: BTreeMap<Id, Sum>,
     report: ExposureReport,
 }
 
-impl Gather {
+impl Gather<'_> {
     fn look(&mut self) {
         let batch = std::mem::take(&mut self.batch);
         self.bytes = 0;
         self.report.versions = self.report.versions.saturating_add(to_u64(batch.len()));
-        let seen: Vec<_> = map_each(&batch, PART, see).collect();
+        let opener = self.opener;
+        let seen: Vec<_> = map_each(&batch, PART, |item| see(item, opener)).collect();
         for (item, seen) in batch.into_iter().zip(seen) {
             let count = match seen {
-                Seen::Looks(looks) => {
-                    looks.into_iter().for_each(|look| self.add(&item, look));
+                Seen::Looks(looks, encrypted) => {
+                    looks.into_iter().for_each(|look| self.add(&item, look, encrypted));
                     continue;
                 }
                 Seen::Encrypted => &mut self.report.encrypted,
@@ -163,10 +189,11 @@ impl Gather {
         }
     }
 
-    fn add(&mut self, item: &Item, look: Look) {
+    fn add(&mut self, item: &Item, look: Look, encrypted: bool) {
         let [group, resource, namespace, name] = item.id.clone();
         let sum = self.sums.entry((look.what, group, resource, namespace, name)).or_default();
         sum.fields.extend(look.fields);
+        sum.encrypted = sum.encrypted.saturating_add(u64::from(encrypted));
         let live = item.place == ValuePlace::Live;
         if live {
             (sum.live, sum.ends, sum.kind_of_secret) = (true, look.ends, look.kind_of_secret);
@@ -181,14 +208,17 @@ impl Gather {
     }
 }
 
-fn see(item: &Item) -> Seen {
+fn see(item: &Item, opener: Option<ValueOpener<'_>>) -> Seen {
     let [group, resource, ..] = &item.id;
-    if is_encrypted(&item.value) {
+    let plain = opener.and_then(|opener| opener.open(&item.key, &item.value));
+    let (value, opened) = (plain.as_deref().unwrap_or(&item.value), plain.is_some());
+    if is_encrypted(value) {
         let secret = group.is_empty() && resource == "secrets";
-        return if secret { Seen::Looks(vec![Look::of(Exposed::EncryptedSecret)]) } else { Seen::Encrypted };
+        let look = || Seen::Looks(vec![Look::of(Exposed::EncryptedSecret)], false);
+        return if secret { look() } else { Seen::Encrypted };
     }
-    match Object::decode(&item.value) {
-        Ok(object) => Seen::Looks(look(&object)),
+    match Object::decode(value) {
+        Ok(object) => Seen::Looks(look(&object), opened),
         Err(NoObject::Encrypted(_)) => Seen::Encrypted,
         Err(NoObject::Other | NoObject::Bad(..)) => Seen::Undecoded,
     }

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::codec::wire::{WireValue, fields};
-use crate::kube::envelope::{Encrypted, is_encrypted};
+use crate::kube::envelope::{Encrypted, is_encrypted, or_none};
+use crate::words::error::printable;
 use crate::words::text::Told;
 
 /// Letters of a name that are kept: Kubernetes allows a KMS key id of 1024 bytes, and a file may claim any.
@@ -78,6 +79,8 @@ impl std::fmt::Display for Protection {
         match self {
             Protection::Plain => f.write_str("plain"),
             Protection::Encrypted { provider, version, name, kms_key } => {
+                let [provider, version, name] =
+                    [provider, version, name].map(|name| printable(or_none(name.raw())));
                 write!(f, "{provider}:{version}:{name}")?;
                 kms_key.as_ref().map_or(Ok(()), |key| write!(f, " key {key}"))
             }

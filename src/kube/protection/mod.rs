@@ -14,7 +14,9 @@
 mod means;
 mod report;
 mod tally;
+mod wrapped;
 
 pub use self::means::Protection;
 pub use self::report::{ProtectionOptions, ProtectionReport, protections};
 pub use self::tally::{LatestWrite, NamedValue, ResourceProtection, UnderProtection};
+pub use self::wrapped::WrappedKey;

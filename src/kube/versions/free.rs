@@ -289,7 +289,7 @@ mod tests {
         reached.mark(Pgid(2), tree as u64 - 2);
         let mut places = ObjectPlaces::default();
         places.learn(KEY, b"k8s:enc:");
-        let wanted = Wanted { places: &places, only: None, times: false };
+        let wanted = Wanted { places: &places, only: None, namespace: None, times: false };
         let (root, mut values) = (db.root(), Vec::new());
         let keys = root.bucket(BUCKET).unwrap();
         let found = free_values(&db, (&reached, keys.as_ref()), &wanted, &Quiet, &mut |version| {

@@ -10,6 +10,8 @@ pub(in crate::kube) struct Wanted<'l> {
     pub places: &'l ObjectPlaces,
     /// Of these resources; of all.
     pub only: Option<Vec<&'l Resource>>,
+    /// In this namespace; in all, and in none.
+    pub namespace: Option<&'l str>,
     /// Whether times are.
     pub times: bool,
 }
@@ -19,7 +21,8 @@ impl Wanted<'_> {
     pub(super) fn key<'k>(&self, key: &'k [u8]) -> Option<ObjectKey<'k>> {
         let KeyKind::Object(at) = self.places.key(key) else { return None };
         let wanted = self.only.as_ref().is_none_or(|only| only.iter().any(|resource| resource.holds(&at)));
-        wanted.then_some(at)
+        let here = self.namespace.is_none_or(|namespace| at.namespace == Some(namespace));
+        (wanted && here).then_some(at)
     }
 
     /// Whether objects of a kind are wanted.

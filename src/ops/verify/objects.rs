@@ -14,6 +14,7 @@ use crate::etcd::stored::{self, BUCKET, Revisions, Stored};
 use crate::etcd::{BucketKey, KeyValue, Revision};
 use crate::io::parallel::map_chunks;
 use crate::kube::decode::{NoObject, Object};
+use crate::kube::envelope::or_none;
 use crate::kube::key::KeyKind;
 use crate::kube::places::ObjectPlaces;
 use crate::ops::live_keys::{is_live, places};
@@ -82,7 +83,8 @@ impl Look {
         match Object::decode(plain.as_deref().unwrap_or(&item.value)) {
             Ok(object) => look.object(&key, &object, places),
             Err(NoObject::Encrypted(encrypted)) => {
-                look.encrypted = Some(show_bytes(encrypted.provider.as_bytes()));
+                look.encrypted = Some(show_bytes(or_none(encrypted.provider).as_bytes()));
+                look.faults.extend(opener.and_then(|opener| opener.why(&item.key, &item.value)));
             }
             Err(NoObject::Other) => {
                 let what =

@@ -137,6 +137,11 @@ fn rules_about_objects_know_names_namespaces_custom_kinds_and_slips() {
             "{rule}"
         );
     }
+    // The same by a flag.
+    for (kind, code) in [("Widget", 0), ("widgets>=4", 0), ("widgets>=5", 1), ("Secrte", 1), ("cm>=x", 2)] {
+        let run = coldbolt(["verify", input.name(), "--require-kind", kind]);
+        assert_eq!(run.code, code, "{kind}: {run}");
+    }
     std::fs::write(&policy, "[[required]]\nprefix = \"/\"\nnamespace = \"x\"").unwrap();
     let run = coldbolt(["verify", input.name(), "--policy", policy.to_str().unwrap()]);
     assert!(run.code == 2 && run.err.contains("`namespace` and `name` go with `kind`"), "{run}");

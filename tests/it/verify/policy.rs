@@ -285,7 +285,6 @@ fn what_cannot_be_measured_is_inconclusive_and_bad_if_strict() {
         (Rule::Required, &["now.db", "--require-prefix", "/", "--level", "bytes"]),
         (Rule::NoAlarms, &["now.db", "--no-alarms", "--level", "identity"]),
         (Rule::Encrypted, &["deleted.db", "--encrypted", "secrets", "--level", "bytes"]),
-        (Rule::Encrypted, &["deleted.db", "--encrypted", "secrets,secrts"]),
         // There is none of them.
         (Rule::Encrypted, &["deleted.db", "--encrypted", "pods"]),
         (Rule::EncryptionProvider, &["deleted.db", "--encrypted", "pods", "--encryption-provider", "aesgcm"]),
@@ -301,6 +300,22 @@ fn what_cannot_be_measured_is_inconclusive_and_bad_if_strict() {
             "{args:?}"
         );
         assert_eq!(verify(dir.path(), &[args, &["--strict"]].concat()).0, 1, "{args:?}");
+    }
+}
+
+#[test]
+fn a_slip_in_the_names_of_what_is_to_be_encrypted_breaks_the_rule() {
+    let dir = files();
+    for slip in ["secrts", "secrets,secrts"] {
+        let (exit, answer) = verify(dir.path(), &["deleted.db", "--encrypted", slip]);
+        let result = &results(&answer, Rule::Encrypted)[0];
+        assert_eq!(
+            (exit, &result["passed"], &result["measured"]),
+            (1, &false.into(), &Value::Null),
+            "{answer:#}"
+        );
+        let due = "not measured: no kind of Kubernetes or of the file is called that: secrts";
+        assert_eq!(result["message"], due);
     }
 }
 

@@ -45,7 +45,8 @@ pub struct Args {
     /// Only those of these names.
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
-    /// Directory to make, or a tar if it ends in .tar; must not exist. - is standard output: a YAML document an object.
+    /// Directory to make, or a tar if it ends in .tar, or if it ends in .yaml or .yml one file with a YAML document an
+    /// object; must not exist. - is standard output: a YAML document an object.
     #[arg(short, long, value_name = "DEST")]
     pub output: PathBuf,
     /// In this namespace [default: all with all-kinds, else default].

@@ -35,6 +35,10 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     if stream && args.write_out == Form::Json {
         return Err(Fail::Usage("-o - and -w json cannot both go to standard output".to_owned()));
     }
+    if args.output.extension().is_some_and(|end| end == "json") {
+        let what = "-o: objects are written as YAML: into a directory, FILE.tar, FILE.yaml or -; kube get has -o json";
+        return Err(Fail::Usage(what.to_owned()));
+    }
     if !stream {
         dest::outside(args.common.file.path(), &args.output)?;
     }

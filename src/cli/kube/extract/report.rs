@@ -142,7 +142,7 @@ impl<'o> Report<'o> {
     pub fn undecoded(&mut self, extracted: &Extracted<'_>, why: Option<NoObject<'_>>) -> io::Result<()> {
         let why = match why {
             Some(NoObject::Encrypted(by)) => {
-                format!("encrypted by {}:{}:{}", by.provider, by.version, by.name)
+                format!("encrypted by {by}")
             }
             Some(NoObject::Other) => "no object of Kubernetes' API".to_owned(),
             Some(NoObject::Bad(encoding, at)) => {

@@ -23,7 +23,16 @@ pub enum Sink<'o> {
         tar: Box<tar::Builder<Dest>>,
         path: PathBuf,
     },
+    File {
+        file: Box<Dest>,
+        path: PathBuf,
+    },
     Stream(&'o mut dyn Write),
+}
+
+/// Whether a path is that of one file for all objects.
+pub fn is_yaml(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end == "yaml" || end == "yml")
 }
 
 impl<'o> Sink<'o> {
@@ -32,6 +41,10 @@ impl<'o> Sink<'o> {
         if path.extension().is_some_and(|extension| extension == "tar") {
             let tar = Box::new(tar::Builder::new(Dest::create(path, Existing::Keep)?));
             return Ok(Sink::Tar { tar, path: path.to_path_buf() });
+        }
+        if is_yaml(path) {
+            let file = Box::new(Dest::create(path, Existing::Keep)?);
+            return Ok(Sink::File { file, path: path.to_path_buf() });
         }
         Ok(Sink::Dir { dir: Box::new(DestDir::create(path, Steps::free())?), folder: PathBuf::new() })
     }
@@ -54,10 +67,11 @@ impl<'o> Sink<'o> {
                 let put = tar.append_data(&mut header, path, text.as_bytes());
                 Ok(put.map_err(|source| Error::Output { what: show(to), source })?)
             }
-            Sink::Stream(out) => {
-                let put = out.write_all(b"---\n").and_then(|()| out.write_all(text.as_bytes()));
-                put.map_err(streamed)
+            Sink::File { file, path: to } => {
+                let put = document(file, text);
+                Ok(put.map_err(|source| Error::Output { what: show(to), source })?)
             }
+            Sink::Stream(out) => document(*out, text).map_err(streamed),
         }
     }
 
@@ -72,9 +86,14 @@ impl<'o> Sink<'o> {
                 let dest = tar.into_inner().map_err(|source| Error::Output { what: show(&path), source })?;
                 Ok(dest.finish()?)
             }
+            Sink::File { file, .. } => Ok(file.finish()?),
             Sink::Stream(out) => out.flush().map_err(streamed),
         }
     }
+}
+
+fn document(out: &mut dyn Write, text: &str) -> std::io::Result<()> {
+    out.write_all(b"---\n").and_then(|()| out.write_all(text.as_bytes()))
 }
 
 /// Less than all of it is a failure: it is no answer of which somebody has read enough.

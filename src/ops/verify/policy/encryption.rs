@@ -71,7 +71,7 @@ impl Held {
     }
 
     /// Broken by so many values; if by none, and a word that was asked for is no resource's, that is a slip: nothing is
-    /// known of what was meant.
+    /// known of what was meant. The rule that names them is then broken: whoever wrote it must hear of it.
     fn of(id: Rule, broken: u64, report: &ProtectionReport, told: (Value, Value, String)) -> Held {
         let (measured, limit, message) = told;
         if broken > 0 || report.unknown.is_empty() {
@@ -79,7 +79,8 @@ impl Held {
         }
         let unknown = printable(&report.unknown.join(", "));
         let why = format!("not measured: no kind of Kubernetes or of the file is called that: {unknown}");
-        Held { id, passed: None, measured: Value::Null, limit, message: why }
+        let passed = (id == Rule::Encrypted).then_some(false);
+        Held { id, passed, measured: Value::Null, limit, message: why }
     }
 }
 

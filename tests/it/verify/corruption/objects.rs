@@ -2,11 +2,15 @@
 
 use coldbolt::Code;
 use coldbolt::io::Source;
+use coldbolt::kube::encryption::Keyring;
 use coldbolt::ops::verify::{Level, Verification, VerifyOptions, verify};
+use coldbolt::store::ValueOpener;
 use coldbolt::words::error::At;
 use coldbolt::words::monitor::Quiet;
 use serde_json::{Value, json};
 use support::buckets::Buckets;
+
+use crate::sealed;
 
 use super::{Break, Due, Entry, due, entry, options};
 
@@ -41,6 +45,10 @@ impl Objects {
     }
 
     fn verify(self) -> Verification {
+        self.opened_by(None)
+    }
+
+    fn opened_by(self, opener: Option<ValueOpener<'_>>) -> Verification {
         let mut buckets = Buckets::good();
         for (main, (key, value)) in (10..).zip(self.0) {
             buckets.kv(main, 0, key, main, 1, 0);
@@ -48,7 +56,7 @@ impl Objects {
         }
         buckets.index(30, 2);
         let source = Source::from_bytes("file.db", buckets.file().bytes);
-        verify(&source, &VerifyOptions { level: Level::Objects, ..options() }, &Quiet).unwrap()
+        verify(&source, &VerifyOptions { level: Level::Objects, opener, ..options() }, &Quiet).unwrap()
     }
 }
 
@@ -59,6 +67,26 @@ fn broken(code: Code, nth: usize, change: fn(&mut (&'static str, Vec<u8>))) -> (
     let at =
         At { revision: Some(format!("{}.0", nth + 10)), ..At::default().key(objects.0[nth].0.as_bytes()) };
     (objects.verify(), vec![due(code, at)])
+}
+
+/// The Secret, encrypted by KMS v2 or aesgcm with the keys that are then given, and changed or given other keys.
+fn sealed(
+    code: Code,
+    change: fn(&mut (&'static str, Vec<u8>), &mut [String; 2]),
+) -> (Verification, Vec<Due>) {
+    let (mut objects, mut keys) = (Objects::good(), sealed::key_files());
+    let item = &mut objects.0[1];
+    let made = sealed::all(item.0, &item.1);
+    item.1 = made.into_iter().find(|(prefix, _)| prefix.starts_with("aesgcm:")).unwrap().1;
+    change(item, &mut keys);
+    let at = At { revision: Some("11.0".to_owned()), ..At::default().key(item.0.as_bytes()) };
+    let mut keyring = Keyring::new();
+    keyring.add_configuration(keys[0].as_bytes()).unwrap();
+    keyring.add_kms_keys(keys[1].as_bytes()).unwrap();
+    let plain = |key: &[u8], value: &[u8]| keyring.plain(key, value);
+    let why = |key: &[u8], value: &[u8]| keyring.why(key, value);
+    let report = objects.opened_by(Some(ValueOpener::new(&plain).explained(&why)));
+    (report, vec![due(code, at)])
 }
 
 /// A Pod in protobuf of which the last byte is missing.
@@ -137,6 +165,44 @@ pub fn entries() -> Vec<Entry> {
                         "/registry/things/t",
                         b"k8s\0\x0a\x0a\x0a\x02x1\x12\x04None\x12\x05\x0a\x03\x0a\x01t".to_vec(),
                     );
+                })
+            }),
+        ),
+        entry(
+            Code::ObjectKeyLacking,
+            "a key of another name",
+            Break::Other(|| {
+                sealed(Code::ObjectKeyLacking, |_, keys| keys[0] = keys[0].replace("\"ring\"", "\"other\""))
+            }),
+        ),
+        entry(
+            Code::ObjectKeyWrong,
+            "another key of the same name",
+            Break::Other(|| {
+                sealed(Code::ObjectKeyWrong, |_, keys| keys[0] = keys[0].replace("Y2FuYXJ5", "Q0FOQVJZ"))
+            }),
+        ),
+        entry(
+            Code::ObjectMoved,
+            "a value in the place of another one",
+            Break::Other(|| sealed(Code::ObjectMoved, |item, _| item.0 = "/registry/secrets/default/other")),
+        ),
+        entry(
+            Code::ObjectMoved,
+            "a value behind another prefix",
+            Break::Other(|| sealed(Code::ObjectMoved, |item, _| item.0 = "/kubernetes.io/secrets/default/s")),
+        ),
+        entry(
+            Code::ObjectCiphertext,
+            "a value with another last byte",
+            Break::Other(|| sealed(Code::ObjectCiphertext, |item, _| *item.1.last_mut().unwrap() ^= 1)),
+        ),
+        entry(
+            Code::ObjectCiphertext,
+            "a value that is cut off",
+            Break::Other(|| {
+                sealed(Code::ObjectCiphertext, |item, _| {
+                    item.1.truncate(item.1.len() - 1);
                 })
             }),
         ),

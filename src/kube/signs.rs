@@ -1,8 +1,42 @@
 //! Whether a text looks like a secret.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde::Serialize;
 use serde_json::Value;
 
-use super::named::Sign;
+/// Why something is taken for a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sign {
+    /// It begins as a private key does.
+    PrivateKey,
+    /// It is a signed token (JWT).
+    SignedToken,
+    /// It is of the form of the keys of a cloud or a service.
+    ServiceKey,
+    /// It is an address with a password in it.
+    AddressWithPassword,
+    /// It is a name and a password for a registry of images, as docker keeps them.
+    DockerConfig,
+    /// What it is called.
+    Name,
+}
+
+impl Sign {
+    /// As `private-key`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Sign::PrivateKey => "private-key",
+            Sign::SignedToken => "signed-token",
+            Sign::ServiceKey => "service-key",
+            Sign::AddressWithPassword => "address-with-password",
+            Sign::DockerConfig => "docker-config",
+            Sign::Name => "name",
+        }
+    }
+}
 
 /// What parts of a name make it that of a secret, without what stands between words.
 const WORDS: [&str; 14] = [
@@ -39,6 +73,8 @@ const SERVICES: [(&str, usize); 12] = [
     ("sk_live_", 20),
     ("hvs.", 24),
 ];
+/// Headers that say who asks.
+const HEADERS: [&str; 5] = ["authorization", "proxy-authorization", "cookie", "x-api-key", "x-auth-key"];
 /// Values inside values inside values that are looked at.
 const DEEPEST: usize = 64;
 
@@ -57,7 +93,7 @@ fn may_be_secret(value: &str) -> bool {
 }
 
 /// What a value shows by itself.
-pub(super) fn of_value(value: &str) -> Option<Sign> {
+pub(in crate::kube) fn of_value(value: &str) -> Option<Sign> {
     if value.contains("PRIVATE KEY-----") && value.contains("-----BEGIN ") {
         return Some(Sign::PrivateKey);
     }
@@ -88,12 +124,29 @@ fn of_word(word: &str) -> Option<Sign> {
 }
 
 /// What a value shows that has a name.
-pub(super) fn of_named(name: &str, value: &str) -> Option<Sign> {
+pub(in crate::kube) fn of_named(name: &str, value: &str) -> Option<Sign> {
     of_value(value).or_else(|| (is_called_secret(name) && may_be_secret(value)).then_some(Sign::Name))
 }
 
+/// What an annotation shows. Many are called like a secret that name one, or tell of it: by its name alone one is taken
+/// for a secret only if it is long and of letters and digits.
+pub(in crate::kube) fn of_annotation(name: &str, value: &str) -> Option<Sign> {
+    let some = |is: fn(&char) -> bool| value.chars().any(|c| is(&c));
+    let random = value.len() >= 16
+        && some(char::is_ascii_digit)
+        && some(char::is_ascii_alphabetic)
+        && !value.contains(['/', ' ', ':', '{']);
+    of_value(value).or_else(|| of_named(name, value).filter(|_| random))
+}
+
+/// What a header shows that a probe sends.
+pub(in crate::kube) fn of_header(name: &str, value: &str) -> Option<Sign> {
+    let is_named = HEADERS.contains(&name.to_lowercase().as_str()) && value.len() > 2;
+    of_named(name, value).or_else(|| is_named.then_some(Sign::Name))
+}
+
 /// What a text shows that may be a configuration: JSON, or lines of names and values.
-pub(super) fn of_text(name: &str, text: &str) -> Option<Sign> {
+pub(in crate::kube) fn of_text(name: &str, text: &str) -> Option<Sign> {
     let lines = text.lines().count();
     if lines <= 1
         && let Some(sign) = of_named(name, text.trim())
@@ -127,11 +180,20 @@ fn of_json(name: &str, value: &Value, depth: usize) -> Option<Sign> {
     let below = depth.saturating_add(1);
     match value {
         _ if depth > DEEPEST => None,
+        Value::String(text) if name == "auth" && is_name_and_password(text) => Some(Sign::DockerConfig),
         Value::String(text) => of_named(name, text),
         Value::Array(items) => items.iter().find_map(|item| of_json(name, item, below)),
         Value::Object(fields) => fields.iter().find_map(|(name, value)| of_json(name, value, below)),
         _ => None,
     }
+}
+
+/// `NAME:PASSWORD` in base64.
+fn is_name_and_password(text: &str) -> bool {
+    let plain = BASE64_STANDARD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    plain.is_some_and(|plain| {
+        plain.split_once(':').is_some_and(|(name, password)| !name.is_empty() && !password.is_empty())
+    })
 }
 
 #[cfg(test)]
@@ -159,7 +221,18 @@ mod tests {
             ("application.properties", "a=b\nspring.datasource.password = hunter2\n", Some(Sign::Name)),
             ("config.yaml", "db:\n  - apiKey: \"hunter2\"\n", Some(Sign::Name)),
             ("config.json", r#"{"db": [{"user": "a", "secret_key_token": "hunter2"}]}"#, Some(Sign::Name)),
+            (
+                "config.json",
+                r#"{"auths": {"r.example": {"auth": "YTpodW50ZXIy"}}}"#,
+                Some(Sign::DockerConfig),
+            ),
+            (
+                ".dockercfg",
+                "{\n  \"r.example\": {\n    \"auth\": \"YTpodW50ZXIy\"\n  }\n}\n",
+                Some(Sign::DockerConfig),
+            ),
             // Words for others, and what only tells of one.
+            ("config.json", r#"{"proxy": {"auth": "basic"}}"#, None),
             ("DB_PASSWORD", "$(OTHER)", None),
             ("DB_PASSWORD_FILE", "/run/secrets/db", None),
             ("MAX_TOKENS", "4096", None),
@@ -171,6 +244,31 @@ mod tests {
             ("x", "", None),
         ] {
             assert_eq!(of_text(name, text), due, "{name} {text}");
+        }
+    }
+
+    #[test]
+    fn an_annotation_is_a_secret_by_what_it_is_or_if_it_is_called_so_and_looks_random() {
+        let token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.c2ln";
+        for (name, value, due) in [
+            ("openshift.io/token-secret.value", token, Some(Sign::SignedToken)),
+            ("example.com/anything", token, Some(Sign::SignedToken)),
+            ("example.com/api-token", "9f8e7d6c5b4a39281706f5e4", Some(Sign::Name)),
+            ("openshift.io/token-secret.name", "builder-token-4x7k2", None),
+            ("openshift.io/internal-registry-auth-token.binding", "bound", None),
+            ("vault.hashicorp.com/agent-inject-secret-db", "secret/data/db2/credentials", None),
+            ("kubernetes.io/service-account.uid", "0b1c2d3e-0000-4000-8000-000000000001", None),
+            ("checksum/config", "9f8e7d6c5b4a39281706f5e49f8e7d6c5b4a39281706f5e4", None),
+        ] {
+            assert_eq!(of_annotation(name, value), due, "{name} {value}");
+        }
+        for (name, value, due) in [
+            ("Authorization", "Basic YTpodW50ZXIy", Some(Sign::Name)),
+            ("authorization", &format!("Bearer {token}"), Some(Sign::SignedToken)),
+            ("X-Api-Key", "hunter2", Some(Sign::Name)),
+            ("Accept", "text/html", None),
+        ] {
+            assert_eq!(of_header(name, value), due, "{name} {value}");
         }
     }
 }
