@@ -46,6 +46,9 @@ unseal DB -o NEW
 restore DB --data-dir NEW|restore CUT --data-dir NEW|snapshot restore DB --data-dir NEW
 snapshot status DB|snapshot status DB -w json
 defrag DB -o NEW
+encrypt DB -o NEW --passphrase-file PASS|encrypt DB -o NEW --to PASS|encrypt DB -o NEW -w json --passphrase-file PASS
+decrypt CLOSED -o NEW --passphrase-file PASS|decrypt CLOSED -o NEW -i PASS|decrypt DB -o NEW --passphrase-file PASS
+copy DB NEW --passphrase-file PASS|verify CLOSED|verify CLOSED -w json
 get DB /registry --prefix|get DB /registry --prefix -w json
 keys DB|keys DB -w json|keys DB --tree
 history DB KEY|history DB KEY --values|history DB KEY -w json|history DB KEY --diff
@@ -215,6 +218,11 @@ fn every_command_shows_of_a_secret_what_its_row_says_and_no_command_lacks_one() 
     );
     let bad = Input::write(dir, "bad-keys", keys.replace("secret: ", "secret: [x] ").as_bytes());
     let keys = Input::write(dir, "keys", keys.as_bytes());
+    let pass = Input::write(dir, "pass", RING.as_bytes());
+    let closed = dir.join("closed.age");
+    let place = closed.to_str().unwrap();
+    coldbolt(["encrypt", db.name(), "-o", place, "--passphrase-file", pass.name()]).says(0, &[]);
+    let closed = Input::new(closed);
     let manifest =
         Input::write(dir, "new.json", &secret("new", "Secret", json!({"stringData": {"p": STRING}})).1);
     let member = unpack("3.5.1", "cold", &dir.join("member-3.5.1"));
@@ -242,6 +250,8 @@ fn every_command_shows_of_a_secret_what_its_row_says_and_no_command_lacks_one() 
                     "TWICE" => twice.name().to_owned(),
                     "KEYS" => keys.name().to_owned(),
                     "BADKEYS" => bad.name().to_owned(),
+                    "PASS" => pass.name().to_owned(),
+                    "CLOSED" => closed.name().to_owned(),
                     "CUT" => cut.name().to_owned(),
                     "UNSEALED" => unsealed.name().to_owned(),
                     "USERS" => users.name().to_owned(),
@@ -301,7 +311,9 @@ fn every_command_shows_of_a_secret_what_its_row_says_and_no_command_lacks_one() 
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    [db, other, cut, unsealed, users, manifest, twice, keys, bad].iter().for_each(Input::unchanged);
+    [db, other, cut, unsealed, users, manifest, twice, keys, bad, pass, closed]
+        .iter()
+        .for_each(Input::unchanged);
 }
 
 #[test]
