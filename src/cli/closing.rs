@@ -7,6 +7,7 @@ use coldbolt::words::cause::Cause;
 use coldbolt::words::error::Error;
 
 use super::context::Fail;
+use super::input;
 use super::keys_given::read;
 use super::progress::Terminal;
 
@@ -24,11 +25,12 @@ pub struct CloseFor {
 }
 
 impl CloseFor {
-    /// The recipients, if it is to be closed.
+    /// The recipients, if it is to be closed; then nothing that is read may be kept on the disk either.
     pub fn recipients(&self, monitor: &Terminal) -> Result<Option<Recipients>, Fail> {
-        if self.encrypt_to.is_empty() && self.passphrase_file.is_none() {
+        if !self.any() {
             return Ok(None);
         }
+        input::never_keep();
         recipients(&self.encrypt_to, self.passphrase_file.as_deref(), monitor).map(Some)
     }
 

@@ -106,6 +106,11 @@ impl Output {
         }
     }
 
+    /// Whether it is closed: then the payload's SHA-256 is of what was given to be written, and not of what was read back.
+    pub fn is_closed(&self) -> bool {
+        !matches!(self.kept, Kept::Clear)
+    }
+
     /// What was written, to be read back: without its trailer, or closed with it.
     pub fn read_back(&self, name: &Path) -> Result<Source> {
         let file = self.file.try_clone().map_err(|source| Error::Output { what: show(name), source })?;

@@ -42,7 +42,7 @@ impl Home {
 
     fn encrypt(&self, input: &str, name: &str, more: &[&str]) -> PathBuf {
         let place = self.place(name);
-        coldbolt([&["encrypt", input, "-o", &place], more].concat()).says(0, &["closed for"]);
+        answers(&coldbolt([&["encrypt", input, "-o", &place], more].concat()), 0, &["closed for"]);
         place.into()
     }
 
@@ -50,7 +50,7 @@ impl Home {
     fn decrypted(&self, file: &Path) -> Vec<u8> {
         let place = self.place("opened");
         let args = ["decrypt", file.to_str().unwrap(), "-o", &place, "--identity", &self.keys.of("key")];
-        coldbolt(args).says(0, &["content"]);
+        answers(&coldbolt(args), 0, &["content"]);
         let bytes = fs::read(&place).unwrap();
         fs::remove_file(place).unwrap();
         bytes
@@ -61,6 +61,13 @@ impl Home {
         let plain = Input::write(self.dir.path(), "plain", b"what is in it");
         Input::new(self.encrypt(plain.name(), "small.age", &["--to", PAIR.0]))
     }
+}
+
+/// Ends with that code, and has these words on standard output.
+#[track_caller]
+fn answers(run: &Run, code: i32, words: &[&str]) {
+    assert_eq!(run.code, code, "{run}");
+    words.iter().for_each(|word| assert!(run.text().contains(word), "{word}: {run}"));
 }
 
 fn piped(args: &[&str], stdin: &Path) -> Run {
@@ -382,7 +389,7 @@ fn makers(home: &Home) -> Vec<Vec<String>> {
         vec!["copy", member],
         vec!["copy", snapshot, "--exact"],
         vec!["copy", snapshot, "--no-wal"],
-        vec!["replay", member, "--to-index", "8", "-o"],
+        vec!["replay", member, "--to-index", "145", "-o"],
         vec!["seal", unsealed.name(), "-o"],
         vec!["defrag", snapshot, "-o"],
         vec!["defrag", unsealed.name(), "--live-only", "-o"],
@@ -405,7 +412,7 @@ fn what_a_verb_closes_is_what_it_makes_in_the_clear() {
         assert_eq!(run.code, 0, "{run}");
         let bytes = fs::read(&closed).unwrap();
         if args[0] != "export" {
-            run.says(0, &[&hex(&sha256(&bytes)), "age file"]);
+            answers(&run, 0, &[&hex(&sha256(&bytes)), "age file"]);
         }
         assert_eq!(fs::metadata(&closed).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(bytes.starts_with(b"age-encryption.org/v1\n-> X25519 "));
@@ -450,7 +457,7 @@ fn a_closed_copy_has_a_manifest_of_both_and_goes_to_standard_output_too() {
     let (closed, manifest) = (home.place("a.age"), home.place("a.json"));
     let passphrase = home.keys.of("passphrase");
     let args = ["copy", input.name(), &closed, "--manifest", &manifest, "--passphrase-file", &passphrase];
-    coldbolt(args).says(0, &["who knows the passphrase"]);
+    answers(&coldbolt(args), 0, &["who knows the passphrase"]);
     let read: Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
     let entry = &read["files"][0];
     assert_eq!((entry["size"].as_u64(), entry["sha256"].as_str()), sum(&fs::read(&closed).unwrap()));
@@ -460,7 +467,7 @@ fn a_closed_copy_has_a_manifest_of_both_and_goes_to_standard_output_too() {
     let content = &entry["content"];
     assert_eq!((content["size"].as_u64(), content["sha256"].as_str()), sum(&bytes));
     assert_eq!(content["payload_sha256"].as_str(), sum(&bytes[..bytes.len() - 32]).1);
-    coldbolt(["verify", &closed, "--check-manifest", &manifest]).says(4, &["against"]);
+    answers(&coldbolt(["verify", &closed, "--check-manifest", &manifest]), 4, &["against"]);
     coldbolt(["verify", &opened]).says(0, &[]);
     for args in [
         vec!["copy", input.name(), "-", "--encrypt-to", PAIR.0],
@@ -473,6 +480,25 @@ fn a_closed_copy_has_a_manifest_of_both_and_goes_to_standard_output_too() {
         assert!(home.decrypted(&file.path) == clear.out);
     }
     input.unchanged();
+}
+
+#[test]
+fn what_a_pipe_brings_is_not_kept_in_the_clear_to_be_closed() {
+    let home = Home::new();
+    let new = home.place("new");
+    for args in [vec!["defrag", "-", "-o", &new], vec!["export", "-", "-o", &new]] {
+        let mut cat = std::process::Command::new("cat");
+        let mut cat = cat.arg(fixture(SNAPSHOT)).stdout(Stdio::piped()).spawn().unwrap();
+        let mut command = command([&args[..], &["--encrypt-to", PAIR.0]].concat());
+        command.stdin(cat.stdout.take().unwrap());
+        support::run::run(command).says(3, &["is a pipe", "`coldbolt encrypt -`"]);
+        cat.wait().unwrap();
+        // A file that stands there is read where it is.
+        let closed = piped(&[&args[..], &["--encrypt-to", PAIR.0]].concat(), &fixture(SNAPSHOT));
+        assert_eq!(closed.code, 0, "{closed}");
+        fs::remove_file(&new).unwrap();
+    }
+    assert_eq!(home.made(), [""; 0]);
 }
 
 #[test]
