@@ -1,4 +1,6 @@
+use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use coldbolt::io::Source;
@@ -25,7 +27,7 @@ use super::out::{Form, clean, json, size};
 Examples:
   coldbolt encrypt backup.db -o backup.db.age --to recipients.txt
   coldbolt encrypt backup.db -o one.age --to age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa
-  etcdctl snapshot save /dev/stdout | coldbolt encrypt - -o new.db.age --to recipients.txt
+  coldbolt encrypt - -o new.db.age --to recipients.txt < backup.db
   coldbolt encrypt backup.db -o phrase.age --passphrase-file passphrase.txt")]
 #[command(group(clap::ArgGroup::new("for").required(true).multiple(true)))]
 pub struct EncryptArgs {
@@ -130,13 +132,18 @@ impl Both {
 
 const STDOUT: &str = "standard output";
 
+/// Standard output for another thread: this one holds the lock of Rust's own.
+pub fn stdout_file() -> Result<File, Fail> {
+    Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
+}
+
 pub fn run_encrypt(args: &EncryptArgs, context: &mut Context<'_>) -> Done {
     let (both, monitor) = (&args.both, context.monitor);
     let stdout = both.to_stdout()?;
     let recipients = recipients(&args.to, args.passphrase_file.as_deref(), monitor)?;
     if stdout {
         refuse_terminal()?;
-        let to = (io::stdout(), Path::new(STDOUT));
+        let to = (stdout_file()?, Path::new(STDOUT));
         both.reading(|from| encrypt(from, to, &recipients, monitor).map_err(cut))?;
         return Ok(Verdict::Good);
     }

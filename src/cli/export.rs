@@ -1,5 +1,5 @@
 use std::ffi::OsString;
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
 use clap::ValueEnum;
@@ -12,6 +12,7 @@ use coldbolt::store::export::{MoreColumns, RowChange, RowForm};
 use coldbolt::store::{Store, View, export};
 use coldbolt::words::error::Error;
 
+use super::closed::stdout_file;
 use super::closing::CloseFor;
 use super::context::{Context, Done, Fail, Verdict};
 use super::keyspace::{ValueFile, bytes, refuse_terminal};
@@ -113,7 +114,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         let Some(recipients) = recipients else {
             return args.file.with(context, |store, out| export(args, store, out, monitor));
         };
-        let mut closing = Closing::new(&recipients, io::stdout())?;
+        let mut closing = Closing::new(&recipients, stdout_file()?)?;
         let verdict = args.file.with(context, |store, _| export(args, store, &mut closing, monitor))?;
         closing.finish()?;
         return Ok(verdict);

@@ -132,15 +132,16 @@ impl Header {
         Ok(payload.saturating_sub(chunks.saturating_mul(TAG)))
     }
 
-    /// For whom it is closed, in words.
+    /// For whom it is closed, in words. Stanzas that rage puts in to be passed over (`...-grease`) are not told.
     #[must_use]
     pub fn recipients(&self) -> String {
-        let each = self.stanzas.iter().map(|(kind, count)| match (kind.as_str(), self.work) {
+        let told = self.stanzas.iter().filter(|(kind, _)| !kind.ends_with("-grease"));
+        let each = told.clone().map(|(kind, count)| match (kind.as_str(), self.work) {
             ("scrypt", Some(work)) => format!("a passphrase (scrypt, work factor {work})"),
             _ => format!("{count} of kind {}", kind.chars().take(40).collect::<String>()),
         });
         let mut shown: Vec<_> = each.take(8).collect();
-        match self.stanzas.len().saturating_sub(shown.len()) {
+        match told.count().saturating_sub(shown.len()) {
             0 => {}
             more => shown.push(format!("{more} kinds more")),
         }
@@ -207,7 +208,7 @@ mod tests {
         // The example of <https://c2sp.org/age>.
         let long = "b".repeat(64);
         let text = header(&format!(
-            "{X25519}-> ssh-ed25519 mhir0Q xD7o4VEOu1t7KZQ1gDgq2FPzBEeSRqbnqvQEXdLRYy4\n{long}\n\n{X25519}"
+            "{X25519}-> ssh-ed25519 mhir0Q xD7o4VEOu1t7KZQ1gDgq2FPzBEeSRqbnqvQEXdLRYy4\n{long}\n\n{X25519}-> x-grease\n\n"
         ));
         let read = Header::read(format!("{text}anything at all").as_bytes()).unwrap();
         assert_eq!(read.len, text.len() as u64);
