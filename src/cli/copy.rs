@@ -7,7 +7,8 @@ use coldbolt::io::Source;
 use coldbolt::io::dest::{self, Existing};
 use coldbolt::ops::copy::directory::{DirectoryReport, copy_directory};
 use coldbolt::ops::copy::{Content, CopyOptions, CopyReport, Damage, Live, Uncommitted, copy, copy_into};
-use coldbolt::ops::verify::manifest::{Manifest, ManifestEntry};
+use coldbolt::ops::output::{ClosedFile, OutputForm};
+use coldbolt::ops::verify::manifest::{ClosedContent, Manifest, ManifestEntry};
 use coldbolt::replay::apply::Version;
 use coldbolt::replay::fold::FoldReport;
 use coldbolt::replay::time::{Moment, TimeReport};
@@ -15,6 +16,7 @@ use coldbolt::words::error::Told;
 use coldbolt::words::error::{Error, show};
 use serde_json::json;
 
+use super::closing::CloseFor;
 use super::context::{Context, Done, Fail, Verdict};
 use super::hint;
 use super::keyspace::refuse_terminal;
@@ -33,6 +35,7 @@ use super::out::{Form, command_line, count, json, size};
 Examples:
   coldbolt copy /var/lib/etcd backup.db
   coldbolt copy /mnt/volume/member backup.db --etcd-version 3.5.12
+  coldbolt copy /var/lib/etcd backup.db.age --encrypt-to recipients.txt
   coldbolt copy /var/lib/etcd - | ssh backup 'cat > etcd.db'")]
 pub struct Args {
     /// Data directory, member directory, db or snapshot file.
@@ -69,6 +72,8 @@ pub struct Args {
     /// file.
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
+    #[command(flatten)]
+    close: CloseFor,
     /// Print what was done.
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     write_out: Option<Form>,
@@ -83,6 +88,7 @@ enum As {
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
+    let recipients = args.close.recipients(context.monitor)?;
     let options = CopyOptions {
         wal_dir: args.wal_dir.as_deref(),
         content: match (args.exact, args.no_wal) {
@@ -97,6 +103,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         until: None,
         changes: &[],
         digests: args.manifest.is_some(),
+        form: recipients.as_ref().map_or(OutputForm::Clear, OutputForm::ClosedFor),
     };
     if args.form == As::DataDir {
         if args.no_wal || args.exact || args.manifest.is_some() {
@@ -104,6 +111,10 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
                 "--as data-dir applies the log, and goes neither with --no-wal nor --exact nor --manifest"
                     .to_owned(),
             ));
+        }
+        if args.close.any() {
+            let what = "--as data-dir makes what etcd starts from, and that is never closed";
+            return Err(Fail::Usage(what.to_owned()));
         }
         let mut report = copy_directory(&args.source, &args.dest, &options, context.monitor)?;
         hint::findings(&mut report.findings);
@@ -132,8 +143,18 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
             Some(file) => Source::from_file(&args.dest, file)?,
             None => Source::open(&args.dest)?,
         };
-        let made = ManifestEntry::made(&args.dest, &made, evidence, context.monitor)?;
-        write_manifest(manifest, made)?;
+        let entry = match &report.closed {
+            None => ManifestEntry::made(&args.dest, &made, evidence, context.monitor)?,
+            Some(closed) => {
+                let content = ClosedContent {
+                    size: report.bytes,
+                    sha256: closed.content_sha256.clone(),
+                    payload_sha256: report.sha256.clone(),
+                };
+                ManifestEntry::made_closed(&args.dest, &made, content, evidence, context.monitor)?
+            }
+        };
+        write_manifest(manifest, entry)?;
     }
     finish(&args.dest, args.write_out, "coldbolt.copy/1", &report, context)
 }
@@ -242,6 +263,7 @@ fn screen(out: &mut dyn Write, to: &Path, report: &CopyReport) -> io::Result<()>
         writeln!(out, "HashKV       {hash}")?;
     }
     writeln!(out, "SHA-256      {sha256}")?;
+    closed(out, "closed      ", report.closed.as_ref())?;
     if report.best_effort {
         writeln!(
             out,
@@ -250,6 +272,12 @@ fn screen(out: &mut dyn Write, to: &Path, report: &CopyReport) -> io::Result<()>
         )?;
     }
     Ok(())
+}
+
+/// The age file that was made, if one was.
+pub fn closed(out: &mut dyn Write, label: &str, made: Option<&ClosedFile>) -> io::Result<()> {
+    let Some(ClosedFile { closed_for, bytes, sha256, .. }) = made else { return Ok(()) };
+    writeln!(out, "{label} age file ({}) for {closed_for}, SHA-256 {sha256}", size(*bytes))
 }
 
 fn applied(out: &mut dyn Write, fold: &FoldReport) -> io::Result<()> {

@@ -228,6 +228,19 @@ codes! {
         "The file is not the one its manifest describes: its length or a checksum differs.",
         "etcd knows no manifests.",
         "Fetch the file again from where it came from; if it was replaced on purpose, write a new manifest.";
+    // ---- files that are closed with age --------------------------------------------------------------------------
+    AgeHeader, "age-header", Damage, Identity,
+        "The header of an age file is none: a line of it is not what the format has there, so that no key opens the file.",
+        "etcd knows no age files.",
+        "Fetch the file again from where it came from.";
+    AgeCut, "age-cut", Damage, Identity,
+        "An age file ends where none can end: inside its header, or behind too few bytes of its last chunk.",
+        "etcd knows no age files.",
+        "Fetch the file again from where it came from: what is there opens only up to the last whole chunk.";
+    AgeChunk, "age-chunk", Damage, Bytes,
+        "The file key opens, but a chunk of 64 KiB behind it does not: a byte of it was changed, or the file was cut or reordered there.",
+        "etcd knows no age files.",
+        "Fetch the file again from where it came from; nothing of what is opened is kept.";
     // ---- etcd's keyspace -----------------------------------------------------------------------------------------
     BucketMissing, "bucket-missing", Damage, Mvcc,
         "A bucket that every etcd database has is not there.",
