@@ -52,7 +52,7 @@ pub struct EncryptArgs {
 #[command(after_help = "\
 Examples:
   coldbolt decrypt closed.age -o opened.db --identity key.txt
-  coldbolt decrypt closed.age -o - --identity key.txt | coldbolt verify -
+  coldbolt decrypt - -o piped.db --identity key.txt < closed.age
   coldbolt decrypt closed.age -o opened.db --passphrase-file passphrase.txt")]
 #[command(group(clap::ArgGroup::new("with").required(true).multiple(true)))]
 pub struct DecryptArgs {

@@ -15,8 +15,8 @@ use super::progress::Terminal;
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Closed with age")]
 pub struct CloseFor {
-    /// Close the new file with age, for this recipient (age1...) or those in this file; may be repeated. The file in the
-    /// clear never reaches the disk.
+    /// Close the new file with age, for this recipient (age1...) or those in this file; may be repeated. What is in it
+    /// never reaches the disk in the clear.
     #[arg(long, value_name = "RECIPIENT|FILE", conflicts_with = "passphrase_file")]
     encrypt_to: Vec<PathBuf>,
     /// Close the new file with age, with the passphrase that is the one line of this file.

@@ -106,16 +106,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         form: recipients.as_ref().map_or(OutputForm::Clear, OutputForm::ClosedFor),
     };
     if args.form == As::DataDir {
-        if args.no_wal || args.exact || args.manifest.is_some() {
-            return Err(Fail::Usage(
-                "--as data-dir applies the log, and goes neither with --no-wal nor --exact nor --manifest"
-                    .to_owned(),
-            ));
-        }
-        if args.close.any() {
-            let what = "--as data-dir makes what etcd starts from, and that is never closed";
-            return Err(Fail::Usage(what.to_owned()));
-        }
+        refuse_for_directory(args)?;
         let mut report = copy_directory(&args.source, &args.dest, &options, context.monitor)?;
         hint::findings(&mut report.findings);
         return directory(&args.dest, args.write_out, "coldbolt.copy-directory/1", &report, context);
@@ -138,25 +129,44 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     };
     hint::findings(&mut report.findings);
     if let Some(manifest) = &args.manifest {
-        let evidence = document(&args.dest, "coldbolt.copy/1", &report);
         let made = match copied {
             Some(file) => Source::from_file(&args.dest, file)?,
             None => Source::open(&args.dest)?,
         };
-        let entry = match &report.closed {
-            None => ManifestEntry::made(&args.dest, &made, evidence, context.monitor)?,
-            Some(closed) => {
-                let content = ClosedContent {
-                    size: report.bytes,
-                    sha256: closed.content_sha256.clone(),
-                    payload_sha256: report.sha256.clone(),
-                };
-                ManifestEntry::made_closed(&args.dest, &made, content, evidence, context.monitor)?
-            }
-        };
-        write_manifest(manifest, entry)?;
+        write_manifest(manifest, entry(&args.dest, &made, &report, context)?)?;
     }
     finish(&args.dest, args.write_out, "coldbolt.copy/1", &report, context)
+}
+
+/// Refuses what a directory cannot be made with.
+fn refuse_for_directory(args: &Args) -> Result<(), Fail> {
+    let what = if args.no_wal || args.exact || args.manifest.is_some() {
+        "--as data-dir applies the log, and goes neither with --no-wal nor --exact nor --manifest"
+    } else if args.close.any() {
+        "--as data-dir makes what etcd starts from, and that is never closed"
+    } else {
+        return Ok(());
+    };
+    Err(Fail::Usage(what.to_owned()))
+}
+
+/// What the manifest says of what was made.
+fn entry(
+    to: &Path,
+    made: &Source,
+    report: &CopyReport,
+    context: &Context<'_>,
+) -> Result<ManifestEntry, Fail> {
+    let evidence = document(to, "coldbolt.copy/1", report);
+    let Some(closed) = &report.closed else {
+        return Ok(ManifestEntry::made(to, made, evidence, context.monitor)?);
+    };
+    let content = ClosedContent {
+        size: report.bytes,
+        sha256: closed.content_sha256.clone(),
+        payload_sha256: report.sha256.clone(),
+    };
+    Ok(ManifestEntry::made_closed(to, made, content, evidence, context.monitor)?)
 }
 
 /// Refuses, before the work, a manifest that could not be written after it.

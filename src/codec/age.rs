@@ -239,7 +239,7 @@ mod tests {
             (header("-> scrypt salt\n\n"), "a stanza scrypt"),
             (header("-> scrypt salt 018\n\n"), "the work factor"),
             (header("-> scrypt salt x\n\n"), "the work factor"),
-            (header(&X25519.repeat(10_000)), "the header goes on"),
+            (header(&X25519.repeat(20_000)), "the header goes on"),
         ] {
             let corrupt = Header::read(text.as_bytes()).unwrap_err();
             assert_eq!(corrupt.code, Code::AgeHeader, "{corrupt}");

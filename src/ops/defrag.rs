@@ -135,8 +135,8 @@ pub fn defrag(
 
 /// Writes a database or snapshot file anew to a place where nothing is, closed for these recipients.
 ///
-/// The meta pages stand first and are known last, and what is encrypted cannot be written there afterwards. So the source
-/// is gone through once more before, for them alone; nothing but they is kept of that.
+/// The meta pages stand first and are known last, and what is encrypted cannot be written there afterwards. So the
+/// source is gone through once more before, for them alone; nothing but they is kept of that.
 ///
 /// # Errors
 /// As [`defrag`].

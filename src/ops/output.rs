@@ -65,8 +65,8 @@ enum Kept {
 }
 
 impl Output {
-    /// Has `work` write the payload of a snapshot file, front to back, into a file that is open and empty; whether it is
-    /// to get a trailer. One that is closed gets it here.
+    /// Has `work` write the payload of a snapshot file, front to back, into a file that is open and empty; whether it
+    /// is to get a trailer. One that is closed gets it here.
     pub fn write(
         (file, name): (&File, &Path),
         form: OutputForm<'_>,
@@ -106,7 +106,7 @@ impl Output {
         }
     }
 
-    /// Whether it is closed: then the payload's SHA-256 is of what was given to be written, and not of what was read back.
+    /// Whether it is closed: then the payload's SHA-256 is of what was given to be written, not of what was read back.
     pub fn is_closed(&self) -> bool {
         !matches!(self.kept, Kept::Clear)
     }

@@ -118,8 +118,8 @@ impl Seek for Nowhere {
     }
 }
 
-/// The same, front to back: for an output in which nothing can be written over. The meta pages stand first and are known
-/// last, so everything is gone through once more before, for them alone.
+/// The same, front to back: for an output in which nothing can be written over. The meta pages stand first and are
+/// known last, so everything is gone through once more before, for them alone.
 ///
 /// # Errors
 /// As [`write_anew`].

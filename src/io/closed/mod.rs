@@ -7,11 +7,13 @@
 mod behind;
 mod keys;
 mod read;
+mod sum;
 mod write;
 
 pub(crate) use behind::Behind;
 pub use keys::{Identities, KeysFault, MOST_WORK, Recipients, WORK};
 pub use read::{FileSecret, Opening, Summed};
 pub(crate) use read::{Opened, unread};
-pub(crate) use write::Summing;
-pub use write::{Closed, Closing, Sum};
+pub use sum::Sum;
+pub(crate) use sum::Summing;
+pub use write::{Closed, Closing};

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::behind::Behind;
 use super::keys::Identities;
-use super::write::{Sum, Summing};
+use super::sum::{Sum, Summing};
 use crate::codec::age::{ARMOR, CHUNK, Header, LONGEST_HEADER, MAGIC, TAG};
 use crate::codec::{to_u64, to_usize};
 use crate::words::cause::{Cause, Unopened};

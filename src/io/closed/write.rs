@@ -8,42 +8,11 @@ use age::secrecy::ExposeSecret;
 use age::stream::StreamWriter;
 use age::{EncryptError, Encryptor};
 use age_core::format::{FileKey, Stanza};
-use sha2::{Digest, Sha256};
 
 use super::behind::{Behind, Takes};
 use super::keys::Recipients;
 use super::read::FileSecret;
-use crate::codec::to_u64;
-
-/// Length and SHA-256 of some bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sum {
-    /// How many they are.
-    pub bytes: u64,
-    /// Their SHA-256.
-    pub sha256: [u8; 32],
-}
-
-/// A sum of what was seen so far.
-#[derive(Clone, Default)]
-pub(crate) struct Summing {
-    bytes: u64,
-    hash: Sha256,
-}
-
-impl Summing {
-    pub fn sum(self) -> Sum {
-        Sum { bytes: self.bytes, sha256: self.hash.finalize().into() }
-    }
-}
-
-impl Takes for Summing {
-    fn take(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.bytes = self.bytes.saturating_add(to_u64(bytes.len()));
-        self.hash.update(bytes);
-        Ok(())
-    }
-}
+use super::sum::{Sum, Summing};
 
 /// Where the closed bytes go.
 struct Out<W> {

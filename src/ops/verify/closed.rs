@@ -1,5 +1,5 @@
-//! A file that is closed with age, without its key: what it is, whether it can be whole, and whether it is the one that a
-//! manifest describes. What is in it is for nobody to judge who cannot open it.
+//! A file that is closed with age, without its key: what it is, whether it can be whole, and whether it is the one that
+//! a manifest describes. What is in it is for nobody to judge who cannot open it.
 
 use super::{InputKind, Level, Outcome, Run, Verification};
 use crate::codec::age::{Header, LONGEST_HEADER};
@@ -54,6 +54,14 @@ impl Run<'_> {
             self.found.say(crate::Code::InUse, &name, format!("the file {what}"));
         }
         Ok(self.done())
+    }
+
+    /// Its length, and when it was written.
+    pub(super) fn measure_file(&mut self, source: &Source) {
+        let measured = &mut self.verification.measured;
+        measured.file_size = source.len();
+        measured.modified =
+            source.stamp().and_then(|s| jiff::Timestamp::new(s.modified.0, 0).ok()).map(|t| t.to_string());
     }
 
     fn hash(&self, source: &Source) -> Result<Digests> {

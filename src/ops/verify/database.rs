@@ -88,14 +88,6 @@ impl Run<'_> {
         Ok(Database { name, trailer: Some(trailer), facts, knows_members })
     }
 
-    /// Its length, and when it was written.
-    pub(super) fn measure_file(&mut self, source: &Source) {
-        let measured = &mut self.verification.measured;
-        measured.file_size = source.len();
-        measured.modified =
-            source.stamp().and_then(|s| jiff::Timestamp::new(s.modified.0, 0).ok()).map(|t| t.to_string());
-    }
-
     fn is_in_use(&mut self, source: &Source) {
         if source.flock() == Lock::Held {
             let what = "a running etcd holds the lock of this database: what is read here may be torn";
