@@ -129,6 +129,7 @@ pub mod raft;
 pub mod replay;
 pub mod report;
 pub mod snap;
+pub mod sqlite;
 pub mod store;
 pub mod wal;
 pub mod words;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use coldbolt::codec::go::{go_quote, is_print};
+use coldbolt::etcd::datadir::kine_in;
 use coldbolt::etcd::{DataDir, KeyValue};
 use coldbolt::io::Source;
 use coldbolt::kube::encryption::Keyring;
@@ -27,7 +28,8 @@ use super::keys_given::{self, KeysGiven};
 
 #[derive(Debug, clap::Args)]
 pub struct File {
-    /// Snapshot file, database or data directory (its member/snap/db, and with --fold its log); - is standard input.
+    /// Snapshot file, database, data directory (its member/snap/db, and with --fold its log), or state.db of k3s; - is
+    /// standard input.
     #[arg(value_name = "PATH")]
     path: PathBuf,
     #[command(flatten)]
@@ -210,7 +212,10 @@ pub fn open(
         return opened(What::Folded(Box::new(fold_in_memory(path, &options, monitor)?)));
     }
     if stdin || !path.is_dir() {
-        return opened(What::File(input::database(path)?));
+        return opened(What::File(input::keyspace(path, allow_damage, monitor)?));
+    }
+    if let Some(state) = kine_in(path) {
+        return opened(What::File(input::keyspace(&state, allow_damage, monitor)?));
     }
     let directory = DataDir::list(path, None)?;
     let Some(db) = &directory.db else {

@@ -453,6 +453,19 @@ codes! {
         "An object is of a kind, or has fields, that no Kubernetes known here has: a newer one wrote it, or it was built with other types.",
         "The API server that knows them reads them; another one drops them when it writes the object.",
         "Nothing; but a restore belongs under an API server that is not older than the one that wrote the file.";
+    // ---- databases of kine -----------------------------------------------------------------------------------------
+    SqlitePage, "sqlite-page", Damage, Pages,
+        "A page of an SQLite database cannot be what it must be, or a row in it.",
+        "kine and k3s fail with 'database disk image is malformed' when they read it, and go on with the rest.",
+        "Read a copy that was made while k3s was stopped, with its -wal file beside it; what is lost may be in a backup.";
+    SqliteLog, "sqlite-log", Warning, Wal,
+        "The log beside an SQLite database (-wal) does not end as one that was written to its end: after a crash, or cut off in a copy.",
+        "SQLite takes what was committed before that place, and drops the rest without a word.",
+        "Nothing after a crash; of a copy, make another one of both files while k3s is stopped.";
+    KineRow, "kine-row", Damage, Mvcc,
+        "A row of kine's table holds what kine writes in none.",
+        "kine fails to answer what the row is part of.",
+        "See the row with the sqlite3 program in a copy; with --allow-damage it is left out.";
     // ---- raft snapshots ------------------------------------------------------------------------------------------
     SnapCrc, "snap-crc", Damage, Wal,
         "A raft snapshot file's checksum does not match its content.",

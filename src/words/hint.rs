@@ -79,12 +79,18 @@ pub enum Hint {
     EtcdPrefix,
     /// Print the object with its secrets.
     ShowSecrets,
+    /// Some commands answer from a database of kine.
+    KineReaders,
+    /// Stop what runs, or have SQLite make a copy.
+    SqliteBackup,
+    /// Have SQLite open a copy, which puts back what was not finished.
+    SqliteRecover,
 }
 
 impl Hint {
     /// One of each, for who says them in words and must have words for all.
     #[doc(hidden)]
-    pub const ALL: [Hint; 37] = [
+    pub const ALL: [Hint; 40] = [
         Hint::DumpWal,
         Hint::ShowRaftSnapshot,
         Hint::Inspect,
@@ -122,6 +128,9 @@ impl Hint {
         Hint::Namespace,
         Hint::EtcdPrefix,
         Hint::ShowSecrets,
+        Hint::KineReaders,
+        Hint::SqliteBackup,
+        Hint::SqliteRecover,
     ];
 }
 
@@ -204,6 +213,9 @@ mod tests {
             Hint::Namespace => 34,
             Hint::EtcdPrefix => 35,
             Hint::ShowSecrets => 36,
+            Hint::KineReaders => 37,
+            Hint::SqliteBackup => 38,
+            Hint::SqliteRecover => 39,
         }
     }
 
