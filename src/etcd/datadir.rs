@@ -171,7 +171,10 @@ pub fn log_beside(db: &Path) -> Vec<PathBuf> {
 pub fn kine_in(directory: &Path) -> Option<PathBuf> {
     let etcds = ["member", "snap", "wal", "db/etcd", "server/db/etcd", "etcd"];
     let state = ["state.db", "db/state.db", "server/db/state.db"].map(|name| directory.join(name));
-    state.into_iter().find(|state| state.is_file()).filter(|_| etcds.iter().all(|name| !directory.join(name).exists()))
+    state
+        .into_iter()
+        .find(|state| state.is_file())
+        .filter(|_| etcds.iter().all(|name| !directory.join(name).exists()))
 }
 
 /// Whether the database of the raft snapshot at this index is among those that a leader sent

@@ -29,9 +29,8 @@ use crate::sqlite::{Value, record};
 /// Its name.
 pub const TABLE: &[u8] = b"kine";
 /// Its columns, in the order in which they are stored.
-pub const COLUMNS: [&str; 9] = [
-    "id", "name", "created", "deleted", "create_revision", "prev_revision", "lease", "value", "old_value",
-];
+pub const COLUMNS: [&str; 9] =
+    ["id", "name", "created", "deleted", "create_revision", "prev_revision", "lease", "value", "old_value"];
 
 const COMPACTED: &[u8] = b"compact_rev_key";
 const COMPACTED_API: &[u8] = b"compact_rev_key_apiserver";
@@ -98,8 +97,15 @@ impl<'r> KineRow<'r> {
         };
         let stored = number("create_revision", create_revision)?;
         let create_revision = if created { id } else { stored };
-        let change =
-            Change { key, deleted, revision: id, create_revision, version: 0, lease: number("lease", lease)?, value };
+        let change = Change {
+            key,
+            deleted,
+            revision: id,
+            create_revision,
+            version: 0,
+            lease: number("lease", lease)?,
+            value,
+        };
         Ok(KineRow::Change(change.as_the_api_knows_it()))
     }
 }
@@ -149,5 +155,7 @@ pub fn is_kines(sql: &[u8]) -> bool {
     let text = String::from_utf8_lossy(sql);
     let Some((_, columns)) = text.split_once('(') else { return false };
     let mut columns = columns.split(',').map(|column| column.split_whitespace().next().unwrap_or_default());
-    COLUMNS.iter().all(|due| columns.next().is_some_and(|is| is.trim_matches(['"', '`']).eq_ignore_ascii_case(due)))
+    COLUMNS
+        .iter()
+        .all(|due| columns.next().is_some_and(|is| is.trim_matches(['"', '`']).eq_ignore_ascii_case(due)))
 }

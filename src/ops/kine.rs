@@ -245,9 +245,14 @@ impl<'c> Copy<'c> {
         let what = match log.end {
             LogEnd::Torn => {
                 let frame = log.frames.saturating_add(log.uncommitted);
-                format!("frame {frame} is cut off or its checksum is another one: the log is read up to the last commit before it")
+                format!(
+                    "frame {frame} is cut off or its checksum is another one: the log is read up to the last commit before it"
+                )
             }
-            LogEnd::Header => "its header is none, or its checksum is another one: SQLite takes no notice of such a log".to_owned(),
+            LogEnd::Header => {
+                "its header is none, or its checksum is another one: SQLite takes no notice of such a log"
+                    .to_owned()
+            }
             LogEnd::File | LogEnd::Earlier => return,
         };
         self.found.say(Code::SqliteLog, &log.source().name(), what);

@@ -66,7 +66,8 @@ pub fn record<const N: usize>(payload: &[u8]) -> Result<[Value<'_>; N], String> 
     for (column, value) in values.iter_mut().enumerate() {
         let Some(rest) = types.get(at..).filter(|rest| !rest.is_empty()) else { break };
         let (kind, taken) = varint(rest).ok_or_else(cut)?;
-        let size = size(kind).ok_or_else(|| format!("column {column} is of type {kind}, which there is not"))?;
+        let size =
+            size(kind).ok_or_else(|| format!("column {column} is of type {kind}, which there is not"))?;
         let bytes = slice_at(payload, from, size)
             .ok_or_else(|| format!("column {column} has {size} bytes from {from} on, the row has {len}"))?;
         *value = of_type(kind, bytes);

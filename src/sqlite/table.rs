@@ -49,7 +49,8 @@ impl Database {
         let mut found = Ok(None);
         self.rows(1, &mut |row| {
             found = row.and_then(|row| {
-                let columns = record::<5>(row.payload).map_err(|what| self.wrong(row.page, row.cell, what))?;
+                let columns =
+                    record::<5>(row.payload).map_err(|what| self.wrong(row.page, row.cell, what))?;
                 let [Value::Text(b"table"), Value::Text(its), _, Value::Integer(root), sql] = columns else {
                     return Ok(None);
                 };
@@ -241,7 +242,8 @@ impl Open {
     /// The child that a cell of a branch leads to; behind the cells the last one.
     fn child(&self, cell: usize) -> Option<u32> {
         let head = if self.number == 1 { HEADER } else { 0 };
-        let bytes = if cell == self.cells { self.bytes.get(head.saturating_add(8)..) } else { self.cell(cell) };
+        let bytes =
+            if cell == self.cells { self.bytes.get(head.saturating_add(8)..) } else { self.cell(cell) };
         slice_at(bytes?, 0, 4).map(|bytes| u32::from_be_bytes(array(bytes, 0)))
     }
 

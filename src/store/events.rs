@@ -166,7 +166,7 @@ impl Store<'_> {
     pub fn history(&self, key: &[u8], take: &mut dyn FnMut(Version<'_>) -> ControlFlow<()>) -> Result<()> {
         let (mut generation, mut before) = (1u64, None);
         self.events(None, None, Some(&KeyRange::single(key)), &mut |event| {
-            let begins = event.kv.version == 1;
+            let begins = event.kv.begins();
             let change = match (event.kind, before) {
                 (EventKind::Delete, _) => Change::Deleted,
                 (_, Some(Change::Deleted)) => Change::Recreated,

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+#[cfg(feature = "kine")]
+use super::kine::KineKeyspaceReport;
 use super::kubernetes::KubernetesReport;
 use crate::bolt::Meta;
 use crate::bolt::walk::Stats;
@@ -24,6 +26,10 @@ pub struct InspectReport {
     pub kind: String,
     /// The database, if there is one.
     pub database: Option<DatabaseReport>,
+    /// The database of kine, if it is one.
+    #[cfg(feature = "kine")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kine: Option<KineKeyspaceReport>,
     /// The directory, if it is one.
     pub directory: Option<DirectoryReport>,
     /// Raft snapshots, newest last.
