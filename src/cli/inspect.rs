@@ -21,8 +21,8 @@ use super::{hint, input};
 /// Say what a file or directory is, and everything in it that identifies it.
 ///
 /// PATH may be a snapshot file, a member's db, a .snap.db, a raft snapshot, a WAL segment, a data directory (or its
-/// member, snap or wal directory), or what k3s keeps without etcd: state.db, or the directory with it. A damaged file still shows all that can be read; what is wrong goes to
-/// standard error, and the exit code is 1.
+/// member, snap or wal directory), or what k3s keeps without etcd: its state.db, or the directory with that. A damaged
+/// file still shows all that can be read; what is wrong goes to standard error, and the exit code is 1.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -85,6 +85,13 @@ enum Answer {
     Some,
 }
 
+/// Whether pages that no tree holds are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Pages {
+    LookedAt,
+    NotLookedAt,
+}
+
 /// An input that was opened.
 pub struct Opened {
     what: What,
@@ -93,6 +100,8 @@ pub struct Opened {
 
 enum What {
     File(Source),
+    /// The etcd database that was made of one of kine.
+    Kine(Source),
     Directory(Source, Box<DataDir>),
     Folded(Box<Folded>),
 }
@@ -119,6 +128,26 @@ impl File {
         work: impl FnOnce(Option<&Folded>, &Store<'_>, &mut dyn Write) -> Result<Verdict, Fail>,
     ) -> Done {
         self.with_keyring(context, None, Answer::All, work)
+    }
+
+    /// As [`File::with`], for who looks also at what no key leads to any more, and is told whether that is there to be
+    /// looked at: of a database of kine it is not, which is said.
+    pub fn with_pages<'c>(
+        &self,
+        context: &mut Context<'c>,
+        work: impl FnOnce(&Store<'_>, Pages, &mut dyn Write) -> Result<Verdict, Fail>,
+    ) -> Done {
+        let monitor = context.monitor;
+        let opened = open(&self.path, &self.damage, &self.fold, self.wal_dir.as_deref(), monitor)?;
+        let pages = if matches!(opened.what, What::Kine(_)) { Pages::NotLookedAt } else { Pages::LookedAt };
+        if pages == Pages::NotLookedAt {
+            monitor.say(
+                "not looked at: free pages of SQLite, and the old values that kine keeps beside new ones",
+            );
+        }
+        let verdict = work(&opened.store(monitor)?, pages, context.out)?;
+        opened.check_unchanged()?;
+        Ok(if monitor.damage() { Verdict::Bad } else { verdict })
     }
 
     fn with_keyring<'c>(
@@ -212,10 +241,10 @@ pub fn open(
         return opened(What::Folded(Box::new(fold_in_memory(path, &options, monitor)?)));
     }
     if stdin || !path.is_dir() {
-        return opened(What::File(input::keyspace(path, allow_damage, monitor)?));
+        return opened(file(path, allow_damage, monitor)?);
     }
     if let Some(state) = kine_in(path) {
-        return opened(What::File(input::keyspace(&state, allow_damage, monitor)?));
+        return opened(file(&state, allow_damage, monitor)?);
     }
     let directory = DataDir::list(path, None)?;
     let Some(db) = &directory.db else {
@@ -224,10 +253,18 @@ pub fn open(
     opened(What::Directory(input::database(db)?, Box::new(directory)))
 }
 
+fn file(path: &Path, allow_damage: bool, monitor: &dyn Monitor) -> Result<What, Error> {
+    let source = input::any_file(path)?;
+    if input::is_kines(&source)? {
+        return Ok(What::Kine(input::kine(path, source, allow_damage, monitor)?));
+    }
+    Ok(What::File(input::checked(source)?))
+}
+
 impl Opened {
     pub fn store<'o>(&'o self, monitor: &'o dyn Monitor) -> Result<Store<'o>, Error> {
         let source = match &self.what {
-            What::File(source) | What::Directory(source, _) => source,
+            What::File(source) | What::Kine(source) | What::Directory(source, _) => source,
             What::Folded(folded) => &folded.source,
         };
         let store = Store::open(source, &self.options, monitor)?;
@@ -258,7 +295,7 @@ impl Opened {
     /// now.
     pub fn check_unchanged(&self) -> Result<(), Error> {
         match &self.what {
-            What::File(source) | What::Directory(source, _) => source
+            What::File(source) | What::Kine(source) | What::Directory(source, _) => source
                 .changed()
                 .map_or(Ok(()), |what| Err(Error::unreadable(source.path(), Cause::changed(what)))),
             What::Folded(folded) => folded.check_unchanged(),

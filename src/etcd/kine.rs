@@ -106,7 +106,7 @@ impl<'r> KineRow<'r> {
             lease: number("lease", lease)?,
             value,
         };
-        Ok(KineRow::Change(change.as_the_api_knows_it()))
+        Ok(KineRow::Change(change.named_for_clients()))
     }
 }
 
@@ -117,7 +117,7 @@ fn is_gap(key: &[u8], id: i64) -> bool {
 
 impl<'r> Change<'r> {
     /// The API server's `compact_rev_key` has another name and its version in the value (`toKV`, `DecodeVersion`).
-    fn as_the_api_knows_it(self) -> Change<'r> {
+    fn named_for_clients(self) -> Change<'r> {
         if *self.key != *COMPACTED_API {
             return self;
         }

@@ -2,15 +2,15 @@ use std::io::{self, Write};
 
 use coldbolt::ops::inspect::KineKeyspaceReport;
 
-use super::super::out::{count, size};
-use super::{kubernetes, line};
+use super::kubernetes;
+use crate::cli::out::{count, labelled, size};
 
 /// A database of kine.
 pub fn show(out: &mut dyn Write, kine: &KineKeyspaceReport) -> io::Result<()> {
     let file = &kine.file;
     let pages =
         format!("{} bytes, {} pages of {}", count(file.file_size), count(file.pages.into()), file.page_size);
-    line(out, "file", &pages)?;
+    writeln!(out, "{}", labelled("file", &pages))?;
     let log = match &file.log {
         Some(log) if log.uncommitted > 0 => {
             format!(
@@ -26,15 +26,15 @@ pub fn show(out: &mut dyn Write, kine: &KineKeyspaceReport) -> io::Result<()> {
         }
         None => "none: written without one".to_owned(),
     };
-    line(out, "log", &log)?;
+    writeln!(out, "{}", labelled("log", &log))?;
     let gaps = if file.gaps > 0 { format!(", {} of them gaps", count(file.gaps)) } else { String::new() };
-    line(out, "table", &format!("{} rows{gaps}", count(file.rows)))?;
+    writeln!(out, "{}", labelled("table", &format!("{} rows{gaps}", count(file.rows))))?;
     let known =
         |revision: Option<i64>| revision.map_or_else(|| "none".to_owned(), |revision| revision.to_string());
     let compact =
         kine.compact_revision.map_or_else(|| "never compacted".to_owned(), |r| format!("compacted at {r}"));
     let revisions = format!("{} to {}, {compact}", known(kine.first_revision), known(kine.last_revision));
-    line(out, "revisions", &revisions)?;
+    writeln!(out, "{}", labelled("revisions", &revisions))?;
     let keys = format!(
         "{} live; {} revisions stored, {} of them deletions; {} of users' keys and values",
         count(kine.live_keys),
@@ -42,6 +42,6 @@ pub fn show(out: &mut dyn Write, kine: &KineKeyspaceReport) -> io::Result<()> {
         count(kine.tombstones),
         size(kine.user_bytes)
     );
-    line(out, "keys", &keys)?;
+    writeln!(out, "{}", labelled("keys", &keys))?;
     kine.kubernetes.as_ref().map_or(Ok(()), |cluster| kubernetes::show(out, cluster))
 }

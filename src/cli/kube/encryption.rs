@@ -6,7 +6,7 @@ use coldbolt::ops::protection;
 use serde_json::json;
 
 use super::super::context::{Context, Done, Verdict};
-use super::super::keyspace::File;
+use super::super::keyspace::{File, Pages};
 use super::super::out::{Form, clean, count, json, plain_table};
 
 /// Tell which values are plain and what encrypted the others: live ones, those that history still has, and those that
@@ -48,7 +48,7 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let monitor = context.monitor;
-    args.file.with(context, |store, out| {
+    args.file.with_pages(context, |store, pages, out| {
         let mut options = ProtectionOptions { only: args.only.as_deref(), ..ProtectionOptions::default() };
         if args.all {
             options.names = usize::MAX;
@@ -63,12 +63,12 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
             monitor.say(&format!("no resource of Kubernetes or of the file is called {words}"));
         }
         match args.write_out {
-            Form::Table => table(&report, out)?,
+            Form::Table => table(&report, pages, out)?,
             Form::Json => {
                 let file = store.source().name();
                 let answer = json!({
                     "schema": "coldbolt.kube-encryption/1", "file": file, "revision": store.revision(),
-                    "resources": report.resources, "free_pages": report.free_pages, "unknown": unknown,
+                    "resources": report.resources, "free_pages": (pages == Pages::LookedAt).then_some(&report.free_pages), "unknown": unknown,
                 });
                 json(out, &answer)?;
             }
@@ -77,7 +77,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     })
 }
 
-fn table(report: &ProtectionReport, out: &mut dyn Write) -> io::Result<()> {
+fn table(report: &ProtectionReport, pages: Pages, out: &mut dyn Write) -> io::Result<()> {
     let rows = report.resources.iter().flat_map(|resource| {
         let name = |number| if number == 0 { resource.resource.to_string() } else { String::new() };
         resource.under.iter().enumerate().map(move |(number, row)| line(name(number), row))
@@ -85,7 +85,7 @@ fn table(report: &ProtectionReport, out: &mut dyn Write) -> io::Result<()> {
     let header = ["RESOURCE", "PROTECTION", "LIVE", "HISTORY", "FREE", "NEWEST WRITE", "NOT BEFORE"];
     writeln!(out, "{}", plain_table(header, rows))?;
     report.resources.iter().try_for_each(|resource| left(resource, out))?;
-    free(&report.free_pages, out)
+    if pages == Pages::LookedAt { free(&report.free_pages, out) } else { Ok(()) }
 }
 
 fn line(name: String, row: &UnderProtection) -> [String; 7] {
