@@ -1,4 +1,5 @@
-//! A file without a name, for what is too much for memory: nobody else can reach it, and it is gone with its last handle.
+//! A file without a name, for what is too much for memory: nobody else can reach it, and it is gone with its last
+//! handle.
 
 use std::fs::File;
 use std::io;

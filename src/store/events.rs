@@ -30,8 +30,8 @@ pub enum EventKind {
     Put,
     /// A key was deleted.
     Delete,
-    /// No change at all: the mark that a restore with `--bump-revision` leaves at the revision it went up to, or the last
-    /// revision of a kine that used it up for none.
+    /// No change at all: the mark that a restore with `--bump-revision` leaves at the revision it went up to, or the
+    /// last revision of a kine that used it up for none.
     Marker,
 }
 

@@ -66,9 +66,10 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
             Form::Table => table(&report, pages, out)?,
             Form::Json => {
                 let file = store.source().name();
+                let free_pages = (pages == Pages::LookedAt).then_some(&report.free_pages);
                 let answer = json!({
                     "schema": "coldbolt.kube-encryption/1", "file": file, "revision": store.revision(),
-                    "resources": report.resources, "free_pages": (pages == Pages::LookedAt).then_some(&report.free_pages), "unknown": unknown,
+                    "resources": report.resources, "free_pages": free_pages, "unknown": unknown,
                 });
                 json(out, &answer)?;
             }

@@ -43,10 +43,11 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         match args.write_out {
             Form::Table => table(&report, out)?,
             Form::Json => {
+                let free_pages = (pages == Pages::LookedAt).then_some(&report.free_pages);
                 let answer = json!({
                     "schema": "coldbolt.kube-secrets/1", "file": store.source().name(),
                     "revision": store.revision(), "places": report.places, "encrypted": report.encrypted,
-                    "undecoded": report.undecoded, "free_pages": (pages == Pages::LookedAt).then_some(&report.free_pages),
+                    "undecoded": report.undecoded, "free_pages": free_pages,
                 });
                 json(out, &answer)?;
             }

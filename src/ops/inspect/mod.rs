@@ -1,8 +1,6 @@
 //! `inspect`: what is this file or directory, and everything in it that identifies it.
 
 mod disagree;
-#[cfg(feature = "kine")]
-mod kine;
 pub mod kubernetes;
 mod report;
 
@@ -11,7 +9,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 #[cfg(feature = "kine")]
-pub use kine::KineKeyspaceReport;
+pub use report::KineKeyspaceReport;
 pub use report::{
     BucketReport, DatabaseReport, DirectoryReport, Disagreement, EtcdReport, HashReport, InspectReport,
     LagReport, MetaReport, PagesReport, RaftSnapshotReport, SegmentReport, SnapshotRecord, Stated, WalReport,
