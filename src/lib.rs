@@ -12,17 +12,17 @@
 //! uses what is public here and nothing else.
 //!
 //! ```text
-//! report              answers for other programs: JUnit, SARIF, Markdown, metrics
-//! ops                 verbs: what a command does
-//! kube                Kubernetes objects
-//! replay              what a log does to a database
-//! store               what a keyspace answers
-//! etcd                meaning of buckets, keys, requests, directories
-//! bolt | wal | snap   file formats
-//! raft                messages
-//! io                  files
-//! codec               bytes in memory
-//! words               errors, findings, ids, progress
+//! report                       answers for other programs: JUnit, SARIF, Markdown, metrics
+//! ops                          verbs: what a command does
+//! kube                         Kubernetes objects
+//! replay                       what a log does to a database
+//! store                        what a keyspace answers
+//! etcd                         meaning of buckets, keys, requests, directories
+//! bolt | wal | snap | sqlite   file formats
+//! raft                         messages
+//! io                           files
+//! codec                        bytes in memory
+//! words                        errors, findings, ids, progress
 //! ```
 //!
 //! | To | Start at |
@@ -34,6 +34,7 @@
 //! | list Kubernetes objects, decode and print them | [`kube::cluster::Cluster`], [`kube::decode::Object`] |
 //! | walk a bbolt file of any program | [`bolt::Db`] |
 //! | read a log | [`wal::Log`] |
+//! | read what k3s keeps without etcd | [`ops::kine()`], then a [`store::Store`] |
 //! | show progress, hear findings, cancel | [`words::monitor::Monitor`] |
 //!
 //! # Features
@@ -44,6 +45,7 @@
 //! | `threads` | every core; without it the same answers on one |
 //! | `mmap` | maps of files that nobody changes: [`io::Source::open_mapped`] |
 //! | `age` | files that are closed with age, made and opened: `ops::closed` |
+//! | `kine` | what k3s keeps in SQLite as an etcd database, by way of a temporary file: [`ops::kine()`] |
 //! | `cli` (default) | the binary, and all of these |
 //!
 //! With none of them it builds for `wasm32-unknown-unknown`.
@@ -130,6 +132,7 @@ pub mod raft;
 pub mod replay;
 pub mod report;
 pub mod snap;
+pub mod sqlite;
 pub mod store;
 pub mod wal;
 pub mod words;

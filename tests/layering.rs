@@ -17,7 +17,7 @@ const LAYERS: [&[&str]; 11] = [
     &["codec"],
     &["io"],
     &["raft"],
-    &["bolt", "wal", "snap"],
+    &["bolt", "wal", "snap", "sqlite"],
     &["etcd"],
     &["store"],
     &["replay"],

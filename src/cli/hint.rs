@@ -68,10 +68,24 @@ fn text(hint: Hint) -> String {
         Hint::MoreWork(work) => {
             return format!("; if you trust who made it and have the memory, say --max-work-factor {work}");
         }
+        other => of_sqlite(other),
+    }
+    .to_owned()
+}
+
+/// The same, where a file is one of SQLite.
+fn of_sqlite(hint: Hint) -> &'static str {
+    match hint {
+        Hint::KineReaders => {
+            ". Of k3s' state.db `coldbolt inspect`, get, keys, history, events, diff, compare, export and kube tell what is in it"
+        }
+        Hint::SqliteBackup => ". Stop it, or make a copy with `sqlite3 FILE \".backup COPY\"` and read that",
+        Hint::SqliteRecover => {
+            "; open a copy of both files with the sqlite3 program first, and read that copy"
+        }
         // A hint of a newer library.
         _ => "",
     }
-    .to_owned()
 }
 
 /// How a file is opened that is closed with age.

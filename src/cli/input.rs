@@ -8,18 +8,37 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use coldbolt::bolt::Db;
-use coldbolt::etcd::datadir::{self, FileKind};
+use coldbolt::etcd::Input;
+use coldbolt::etcd::datadir::{self, FileKind, Foreign};
 use coldbolt::io::Source;
 use coldbolt::io::source::Lock;
+use coldbolt::ops::{self, KineOptions};
 use coldbolt::words::cause::Cause;
 use coldbolt::words::error::Error;
 use coldbolt::words::hint::Hint;
+use coldbolt::words::monitor::Monitor;
 
 /// Opens a snapshot file or database; `-` is standard input.
 pub fn database(path: &Path) -> Result<Source, Error> {
-    let source = any_file(path)?;
+    checked(any_file(path)?)
+}
+
+/// Refuses what is not a database, and one that a running etcd holds.
+pub fn checked(source: Source) -> Result<Source, Error> {
     datadir::require_database(&source)?;
     refuse_locked(source)
+}
+
+/// Whether it is an SQLite database: of it the keyspace may be that of kine.
+pub fn is_kines(source: &Source) -> Result<bool, Error> {
+    Ok(datadir::file_kind(source)? == FileKind::Foreign(Foreign::Sqlite))
+}
+
+/// The etcd database that is made of one of kine.
+pub fn kine(path: &Path, source: Source, allow_damage: bool, monitor: &dyn Monitor) -> Result<Source, Error> {
+    // By its path the log beside it is found.
+    let input = if path == Path::new("-") { Input::from(source) } else { Input::from(path) };
+    Ok(ops::kine(input, &KineOptions { allow_damage }, monitor)?.database)
 }
 
 /// What is to be said beside the numbers of another program's database, which etcd's tools print without a word.
@@ -104,7 +123,8 @@ fn spooled(stream: &mut dyn Read, name: &Path) -> Result<File, Error> {
     let source = Source::from_bytes(name, front);
     let kind = datadir::file_kind(&source)?;
     let most = MOST.get().copied();
-    if more && matches!(kind, FileKind::Foreign(_) | FileKind::Unknown | FileKind::BoltBigEndian) {
+    let foreign = matches!(kind, FileKind::Foreign(_) | FileKind::Unknown | FileKind::BoltBigEndian);
+    if more && foreign && kind != FileKind::Foreign(Foreign::Sqlite) {
         datadir::require_database(&source)?;
     }
     let own = Db::open(&source).map(|db| db.size().saturating_mul(2).saturating_add(BEYOND)).ok();

@@ -1,3 +1,4 @@
+mod kine;
 mod kubernetes;
 
 use std::fmt::Display;
@@ -19,9 +20,9 @@ use super::{hint, input};
 
 /// Say what a file or directory is, and everything in it that identifies it.
 ///
-/// PATH may be a snapshot file, a member's db, a .snap.db, a raft snapshot, a WAL segment, or a data directory (or
-/// its member, snap or wal directory). A damaged file still shows all that can be read; what is wrong goes to
-/// standard error, and the exit code is 1.
+/// PATH may be a snapshot file, a member's db, a .snap.db, a raft snapshot, a WAL segment, a data directory (or its
+/// member, snap or wal directory), or what k3s keeps without etcd: its state.db, or the directory with that. A damaged
+/// file still shows all that can be read; what is wrong goes to standard error, and the exit code is 1.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -90,6 +91,9 @@ fn screen(out: &mut dyn Write, report: &InspectReport) -> io::Result<()> {
     }
     if let Some(database) = &report.database {
         show_database(out, database)?;
+    }
+    if let Some(kine) = &report.kine {
+        kine::show(out, kine)?;
     }
     if let Some(wal) = &report.wal {
         show_wal(out, wal, report)?;

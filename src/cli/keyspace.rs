@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use coldbolt::codec::go::{go_quote, is_print};
+use coldbolt::etcd::datadir::kine_in;
 use coldbolt::etcd::{DataDir, KeyValue};
 use coldbolt::io::Source;
 use coldbolt::kube::encryption::Keyring;
@@ -24,10 +25,12 @@ use serde_json::{Map, Value};
 use super::context::{Context, Done, Fail, Verdict};
 use super::input;
 use super::keys_given::{self, KeysGiven};
+use super::progress::Terminal;
 
 #[derive(Debug, clap::Args)]
 pub struct File {
-    /// Snapshot file, database or data directory (its member/snap/db, and with --fold its log); - is standard input.
+    /// Snapshot file, database, data directory (its member/snap/db, and with --fold its log), or state.db of k3s; - is
+    /// standard input.
     #[arg(value_name = "PATH")]
     path: PathBuf,
     #[command(flatten)]
@@ -83,6 +86,13 @@ enum Answer {
     Some,
 }
 
+/// Whether pages that no tree holds are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Pages {
+    LookedAt,
+    NotLookedAt,
+}
+
 /// An input that was opened.
 pub struct Opened {
     what: What,
@@ -91,6 +101,8 @@ pub struct Opened {
 
 enum What {
     File(Source),
+    /// The etcd database that was made of one of kine.
+    Kine(Source),
     Directory(Source, Box<DataDir>),
     Folded(Box<Folded>),
 }
@@ -116,7 +128,20 @@ impl File {
         context: &mut Context<'c>,
         work: impl FnOnce(Option<&Folded>, &Store<'_>, &mut dyn Write) -> Result<Verdict, Fail>,
     ) -> Done {
-        self.with_keyring(context, None, Answer::All, work)
+        self.with_keyring(context, None, Answer::All, |opened, store, out| work(opened.folded(), store, out))
+    }
+
+    /// As [`File::with`], for who looks also at what no key leads to any more, and is told whether that is there to be
+    /// looked at: of a database of kine it is not, which is said.
+    pub fn with_pages<'c>(
+        &self,
+        context: &mut Context<'c>,
+        work: impl FnOnce(&Store<'_>, Pages, &mut dyn Write) -> Result<Verdict, Fail>,
+    ) -> Done {
+        let monitor = context.monitor;
+        self.with_keyring(context, None, Answer::All, |opened, store, out| {
+            work(store, opened.pages(monitor), out)
+        })
     }
 
     fn with_keyring<'c>(
@@ -124,13 +149,13 @@ impl File {
         context: &mut Context<'c>,
         keyring: Option<&Keyring>,
         answer: Answer,
-        work: impl FnOnce(Option<&Folded>, &Store<'_>, &mut dyn Write) -> Result<Verdict, Fail>,
+        work: impl FnOnce(&Opened, &Store<'_>, &mut dyn Write) -> Result<Verdict, Fail>,
     ) -> Done {
         let monitor = context.monitor;
         let opened = open(&self.path, &self.damage, &self.fold, self.wal_dir.as_deref(), monitor)?;
         let plain = |key: &[u8], value: &[u8]| keyring.and_then(|keyring| keyring.plain(key, value));
         let opener = keyring.map(|_| ValueOpener::new(&plain));
-        let verdict = work(opened.folded(), &opened.store_by(opener, monitor)?, context.out)?;
+        let verdict = work(&opened, &opened.store_by(opener, monitor)?, context.out)?;
         opened.check_unchanged()?;
         let verdict = match (answer, verdict) {
             (Answer::Some, Verdict::Good) => verdict,
@@ -167,7 +192,22 @@ impl ValueFile {
         work: impl FnOnce(Option<&Folded>, &Store<'_>, &mut dyn Write) -> Result<Verdict, Fail>,
     ) -> Done {
         let keyring = self.keys.keyring(context.monitor)?;
-        self.file.with_keyring(context, keyring.as_ref(), Answer::All, work)
+        self.file.with_keyring(context, keyring.as_ref(), Answer::All, |opened, store, out| {
+            work(opened.folded(), store, out)
+        })
+    }
+
+    /// As [`File::with_pages`].
+    pub fn with_pages<'c>(
+        &self,
+        context: &mut Context<'c>,
+        work: impl FnOnce(&Store<'_>, Pages, &mut dyn Write) -> Result<Verdict, Fail>,
+    ) -> Done {
+        let monitor = context.monitor;
+        let keyring = self.keys.keyring(monitor)?;
+        self.file.with_keyring(context, keyring.as_ref(), Answer::All, |opened, store, out| {
+            work(store, opened.pages(monitor), out)
+        })
     }
 
     /// As [`ValueFile::with`], for who reads more values than are asked for, and says itself what lacks of these.
@@ -210,7 +250,10 @@ pub fn open(
         return opened(What::Folded(Box::new(fold_in_memory(path, &options, monitor)?)));
     }
     if stdin || !path.is_dir() {
-        return opened(What::File(input::database(path)?));
+        return opened(file(path, allow_damage, monitor)?);
+    }
+    if let Some(state) = kine_in(path) {
+        return opened(file(&state, allow_damage, monitor)?);
     }
     let directory = DataDir::list(path, None)?;
     let Some(db) = &directory.db else {
@@ -219,10 +262,28 @@ pub fn open(
     opened(What::Directory(input::database(db)?, Box::new(directory)))
 }
 
+fn file(path: &Path, allow_damage: bool, monitor: &dyn Monitor) -> Result<What, Error> {
+    let source = input::any_file(path)?;
+    if input::is_kines(&source)? {
+        return Ok(What::Kine(input::kine(path, source, allow_damage, monitor)?));
+    }
+    Ok(What::File(input::checked(source)?))
+}
+
 impl Opened {
+    /// Whether there are pages that no tree holds; that there are none to look at is said.
+    fn pages(&self, monitor: &Terminal) -> Pages {
+        if !matches!(self.what, What::Kine(_)) {
+            return Pages::LookedAt;
+        }
+        monitor
+            .say("not looked at: free pages of SQLite, and the old values that kine keeps beside new ones");
+        Pages::NotLookedAt
+    }
+
     pub fn store<'o>(&'o self, monitor: &'o dyn Monitor) -> Result<Store<'o>, Error> {
         let source = match &self.what {
-            What::File(source) | What::Directory(source, _) => source,
+            What::File(source) | What::Kine(source) | What::Directory(source, _) => source,
             What::Folded(folded) => &folded.source,
         };
         let store = Store::open(source, &self.options, monitor)?;
@@ -253,7 +314,7 @@ impl Opened {
     /// now.
     pub fn check_unchanged(&self) -> Result<(), Error> {
         match &self.what {
-            What::File(source) | What::Directory(source, _) => source
+            What::File(source) | What::Kine(source) | What::Directory(source, _) => source
                 .changed()
                 .map_or(Ok(()), |what| Err(Error::unreadable(source.path(), Cause::changed(what)))),
             What::Folded(folded) => folded.check_unchanged(),

@@ -166,6 +166,17 @@ pub fn log_beside(db: &Path) -> Vec<PathBuf> {
     wal.and_then(|wal| DataDir::list(&wal, None).ok()).unwrap_or_default().wals
 }
 
+/// Where a server of k3s keeps what it has without etcd, below its data directory, or a directory in that.
+#[must_use]
+pub fn kine_in(directory: &Path) -> Option<PathBuf> {
+    let etcds = ["member", "snap", "wal", "db/etcd", "server/db/etcd", "etcd"];
+    let state = ["state.db", "db/state.db", "server/db/state.db"].map(|name| directory.join(name));
+    state
+        .into_iter()
+        .find(|state| state.is_file())
+        .filter(|_| etcds.iter().all(|name| !directory.join(name).exists()))
+}
+
 /// Whether the database of the raft snapshot at this index is among those that a leader sent
 /// (`Snapshotter.dbFilePath`).
 pub(crate) fn received(snap_dbs: &[PathBuf], index: RaftIndex) -> bool {

@@ -56,6 +56,13 @@ impl<'a> KeyValue<'a> {
         LeaseId::new(self.lease)
     }
 
+    /// Whether a put created the key: it is version 1. kine counts no versions, and what it makes then is of version 0.
+    #[must_use]
+    pub fn begins(&self) -> bool {
+        let uncounted = self.version == 0 && self.create_revision > 0;
+        self.version == 1 || uncounted && self.create_revision == self.mod_revision
+    }
+
     /// The bytes it is stored as: fields in order, zero values left out, as every etcd writes it.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {

@@ -10,6 +10,7 @@ pub mod history;
 pub mod identity;
 pub mod input;
 pub mod key_range;
+pub mod kine;
 pub mod kv;
 pub mod lease;
 pub mod member;

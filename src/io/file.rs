@@ -165,7 +165,15 @@ impl InputFile {
     }
 
     pub(super) fn ofd_lock(&self) -> Lock {
-        let wanted = rustix::process::Flock::from(rustix::process::FlockType::ReadLock);
+        self.locked_against(rustix::process::FlockType::ReadLock)
+    }
+
+    pub(super) fn record_lock(&self) -> Lock {
+        self.locked_against(rustix::process::FlockType::WriteLock)
+    }
+
+    fn locked_against(&self, kind: rustix::process::FlockType) -> Lock {
+        let wanted = rustix::process::Flock::from(kind);
         let Ok(file) = self.file() else { return Lock::Unknown };
         match rustix::process::fcntl_getlk(&*file, &wanted) {
             Ok(None) => Lock::Free,

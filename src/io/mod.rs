@@ -20,6 +20,8 @@ pub mod overlay;
 #[doc(hidden)]
 pub mod parallel;
 pub mod source;
+#[cfg(feature = "kine")]
+pub mod spool;
 mod state;
 pub mod window;
 

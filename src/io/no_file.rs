@@ -42,6 +42,10 @@ impl InputFile {
         match *self {}
     }
 
+    pub(super) fn record_lock(&self) -> Lock {
+        match *self {}
+    }
+
     pub(super) fn stamp(&self) -> Option<Stamp> {
         match *self {}
     }

@@ -299,6 +299,12 @@ impl Source {
         self.file().map_or(Lock::Free, InputFile::ofd_lock)
     }
 
+    /// Tests the locks of SQLite, of which each open connection has one, without taking it.
+    #[must_use]
+    pub fn record_lock(&self) -> Lock {
+        self.file().map_or(Lock::Free, InputFile::record_lock)
+    }
+
     /// The state of the file now; `None` for bytes in memory.
     #[must_use]
     pub fn stamp(&self) -> Option<Stamp> {

@@ -12,6 +12,8 @@ pub mod exposure;
 #[cfg(feature = "fs")]
 pub mod fold;
 pub mod inspect;
+#[cfg(feature = "kine")]
+pub mod kine;
 #[cfg(feature = "fs")]
 pub mod kube_edit;
 mod live_keys;
@@ -37,6 +39,8 @@ pub use copy::{CopyOptions, CopyReport, copy};
 pub use defrag::{DefragOptions, DefragReport, defrag};
 pub use exposure::exposure;
 pub use inspect::{InspectOptions, InspectReport, inspect};
+#[cfg(feature = "kine")]
+pub use kine::{Kine, KineOptions, kine};
 #[cfg(feature = "fs")]
 pub use kube_edit::{KubeEdit, KubeEditOptions, KubeEditReport, kube_edit};
 pub use protection::protection;

@@ -30,7 +30,8 @@ pub enum EventKind {
     Put,
     /// A key was deleted.
     Delete,
-    /// No change at all: the mark that a restore with `--bump-revision` leaves at the revision it went up to.
+    /// No change at all: the mark that a restore with `--bump-revision` leaves at the revision it went up to, or the
+    /// last revision of a kine that used it up for none.
     Marker,
 }
 
@@ -166,7 +167,7 @@ impl Store<'_> {
     pub fn history(&self, key: &[u8], take: &mut dyn FnMut(Version<'_>) -> ControlFlow<()>) -> Result<()> {
         let (mut generation, mut before) = (1u64, None);
         self.events(None, None, Some(&KeyRange::single(key)), &mut |event| {
-            let begins = event.kv.version == 1;
+            let begins = event.kv.begins();
             let change = match (event.kind, before) {
                 (EventKind::Delete, _) => Change::Deleted,
                 (_, Some(Change::Deleted)) => Change::Recreated,

@@ -54,6 +54,15 @@ pub enum Cause {
     /// A running etcd holds its lock.
     #[error("is in use: a running etcd holds its lock")]
     InUse(Option<Hint>),
+    /// A connection of SQLite has it open.
+    #[error("is in use: a running k3s or kine, or another program, has it open with SQLite")]
+    InUseBySqlite,
+    /// A transaction in an SQLite database was not finished, and only SQLite can take it back.
+    #[error("has a transaction in it that was not finished: {} beside it holds what is to be put back", show(.0))]
+    HotJournal(PathBuf),
+    /// It is an SQLite database of another program.
+    #[error("is an SQLite database, but not kine's: {0}")]
+    NotKines(&'static str),
     /// Something wrote it while it was read; in words what was seen.
     #[error("{told}")]
     Changed {
@@ -99,6 +108,11 @@ impl Cause {
             }
             Cause::NotThis { is: FileKind::Foreign(Foreign::Age), .. } => Some(Hint::Decrypt),
             Cause::NotThis { due: FileKind::Wal | FileKind::RaftSnapshot, .. } => Some(Hint::Inspect),
+            Cause::NotThis { is: FileKind::Foreign(Foreign::Sqlite), due: FileKind::Bolt, .. } => {
+                Some(Hint::KineReaders)
+            }
+            Cause::InUseBySqlite => Some(Hint::SqliteBackup),
+            Cause::HotJournal(_) => Some(Hint::SqliteRecover),
             Cause::NotAFile => Some(Hint::FromPipe),
             Cause::Closed(unopened) => Some(unopened.hint()),
             Cause::InUse(hint) | Cause::Changed { hint, .. } | Cause::Lacks { hint, .. } => *hint,

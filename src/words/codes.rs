@@ -486,6 +486,19 @@ codes! {
         "An encrypted value does not open although its key is right: it was cut or changed.",
         "etcd takes no notice; the API server cannot list that kind at all, with an error that names the key.",
         "Take that key's value from another backup or an earlier revision; deleting the key lets the API server list the rest.";
+    // ---- databases of kine -----------------------------------------------------------------------------------------
+    SqlitePage, "sqlite-page", Damage, Pages,
+        "A page of an SQLite database cannot be what it must be, or a row in it.",
+        "kine and k3s fail with 'database disk image is malformed' when they read it, and go on with the rest.",
+        "Read a copy that was made while k3s was stopped, with its -wal file beside it; what is lost may be in a backup.";
+    SqliteLog, "sqlite-log", Warning, Wal,
+        "The log beside an SQLite database (-wal) does not end as one that was written to its end: after a crash, or cut off in a copy.",
+        "SQLite takes what was committed before that place, and drops the rest without a word.",
+        "Nothing after a crash; of a copy, make another one of both files while k3s is stopped.";
+    KineRow, "kine-row", Damage, Mvcc,
+        "A row of kine's table holds what kine writes in none.",
+        "kine fails to answer what the row is part of.",
+        "See the row with the sqlite3 program in a copy; with --allow-damage it is left out.";
     // ---- raft snapshots ------------------------------------------------------------------------------------------
     SnapCrc, "snap-crc", Damage, Wal,
         "A raft snapshot file's checksum does not match its content.",

@@ -89,12 +89,18 @@ pub enum Hint {
     Identity,
     /// Allow more work for a passphrase.
     MoreWork(u32),
+    /// Some commands answer from a database of kine.
+    KineReaders,
+    /// Stop what runs, or have SQLite make a copy.
+    SqliteBackup,
+    /// Have SQLite open a copy, which puts back what was not finished.
+    SqliteRecover,
 }
 
 impl Hint {
     /// One of each, for who says them in words and must have words for all.
     #[doc(hidden)]
-    pub const ALL: [Hint; 42] = [
+    pub const ALL: [Hint; 45] = [
         Hint::DumpWal,
         Hint::ShowRaftSnapshot,
         Hint::Inspect,
@@ -137,6 +143,9 @@ impl Hint {
         Hint::Passphrase,
         Hint::Identity,
         Hint::MoreWork(21),
+        Hint::KineReaders,
+        Hint::SqliteBackup,
+        Hint::SqliteRecover,
     ];
 }
 
@@ -224,6 +233,9 @@ mod tests {
             Hint::Passphrase => 39,
             Hint::Identity => 40,
             Hint::MoreWork(_) => 41,
+            Hint::KineReaders => 42,
+            Hint::SqliteBackup => 43,
+            Hint::SqliteRecover => 44,
         }
     }
 

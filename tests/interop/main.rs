@@ -13,6 +13,7 @@ mod defrag;
 mod histories;
 mod judge;
 mod keyspace;
+mod kine;
 mod kube_edit;
 mod kube_encrypted;
 mod kube_objects;

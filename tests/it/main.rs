@@ -23,6 +23,7 @@ mod judged;
 mod keyspace;
 mod keyspace_fold;
 mod keyspace_model;
+mod kine;
 mod kube;
 mod kube_bootstrap;
 mod kube_changes;

@@ -6,7 +6,7 @@ use coldbolt::ops::protection;
 use serde_json::json;
 
 use super::super::context::{Context, Done, Verdict};
-use super::super::keyspace::File;
+use super::super::keyspace::{File, Pages};
 use super::super::out::{Form, clean, count, json, plain_table};
 
 /// Wrapped keys that are listed at most: with the first version of KMS every value may have its own.
@@ -61,7 +61,7 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let monitor = context.monitor;
-    args.file.with(context, |store, out| {
+    args.file.with_pages(context, |store, pages, out| {
         let mut options = ProtectionOptions {
             only: args.only.as_deref(),
             namespace: args.namespace.as_deref(),
@@ -89,16 +89,17 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         }
         match args.write_out {
             Form::Table => {
-                table(&report, out)?;
+                table(&report, pages, out)?;
                 if args.wrapped {
                     wrapped(&report, out)?;
                 }
             }
             Form::Json => {
                 let file = store.source().name();
+                let free_pages = (pages == Pages::LookedAt).then_some(&report.free_pages);
                 let mut answer = json!({
                     "schema": "coldbolt.kube-encryption/1", "file": file, "revision": store.revision(),
-                    "resources": report.resources, "free_pages": report.free_pages, "unknown": unknown,
+                    "resources": report.resources, "free_pages": free_pages, "unknown": unknown,
                 });
                 if args.wrapped {
                     answer["wrapped"] = json!(report.wrapped);
@@ -111,7 +112,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     })
 }
 
-fn table(report: &ProtectionReport, out: &mut dyn Write) -> io::Result<()> {
+fn table(report: &ProtectionReport, pages: Pages, out: &mut dyn Write) -> io::Result<()> {
     let rows = report.resources.iter().flat_map(|resource| {
         let name = |number| if number == 0 { resource.resource.to_string() } else { String::new() };
         resource.under.iter().enumerate().map(move |(number, row)| line(name(number), row))
@@ -119,7 +120,7 @@ fn table(report: &ProtectionReport, out: &mut dyn Write) -> io::Result<()> {
     let header = ["RESOURCE", "PROTECTION", "LIVE", "HISTORY", "FREE", "NEWEST WRITE", "NOT BEFORE"];
     writeln!(out, "{}", plain_table(header, rows))?;
     report.resources.iter().try_for_each(|resource| left(resource, out))?;
-    free(&report.free_pages, out)
+    if pages == Pages::LookedAt { free(&report.free_pages, out) } else { Ok(()) }
 }
 
 fn line(name: String, row: &UnderProtection) -> [String; 7] {

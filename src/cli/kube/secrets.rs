@@ -5,7 +5,7 @@ use coldbolt::ops::exposure;
 use serde_json::json;
 
 use super::super::context::{Context, Done, Verdict};
-use super::super::keyspace::ValueFile;
+use super::super::keyspace::{Pages, ValueFile};
 use super::super::out::{Form, clean, count, json, plain_table};
 
 /// List every place that holds a secret, by name and without any value: what has to be changed in the cluster if the
@@ -45,15 +45,16 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let monitor = context.monitor;
-    args.file.with(context, |store, out| {
+    args.file.with_pages(context, |store, pages, out| {
         let report = exposure(store, args.etcd_prefix.as_deref(), args.namespace.as_deref(), monitor)?;
         match args.write_out {
             Form::Table => table(&report, out)?,
             Form::Json => {
+                let free_pages = (pages == Pages::LookedAt).then_some(&report.free_pages);
                 let answer = json!({
                     "schema": "coldbolt.kube-secrets/1", "file": store.source().name(),
                     "revision": store.revision(), "places": report.places, "encrypted": report.encrypted,
-                    "undecoded": report.undecoded, "free_pages": report.free_pages,
+                    "undecoded": report.undecoded, "free_pages": free_pages,
                 });
                 json(out, &answer)?;
             }

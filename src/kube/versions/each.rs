@@ -42,7 +42,7 @@ impl Revisions for Walk<'_> {
         }
         // The time of a write is told by what else was written before it, whatever that is.
         if self.wanted.times && self.wanted.places.key(kv.key).object().is_some() {
-            self.newest = self.newest.max(written(kv.value, kv.version == 1));
+            self.newest = self.newest.max(written(kv.value, kv.begins()));
         }
         let Some(at) = self.wanted.key(kv.key) else { return };
         let live = self.scan.newest.is_newest(key, kv);

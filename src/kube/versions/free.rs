@@ -170,7 +170,7 @@ impl Free<'_> {
             value: kv.value,
             place: ValuePlace::Free,
             revision: key.revision,
-            not_before: self.wanted.times.then(|| written(kv.value, kv.version == 1)).flatten(),
+            not_before: self.wanted.times.then(|| written(kv.value, kv.begins())).flatten(),
         });
     }
 

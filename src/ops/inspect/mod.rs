@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
+#[cfg(feature = "kine")]
+pub use report::KineKeyspaceReport;
 pub use report::{
     BucketReport, DatabaseReport, DirectoryReport, Disagreement, EtcdReport, HashReport, InspectReport,
     LagReport, MetaReport, PagesReport, RaftSnapshotReport, SegmentReport, SnapshotRecord, Stated, WalReport,
@@ -18,6 +20,8 @@ use self::kubernetes::kubernetes;
 use crate::bolt::Db;
 use crate::codec::{checksum, to_u64};
 use crate::etcd::Input;
+#[cfg(feature = "kine")]
+use crate::etcd::datadir::Foreign;
 use crate::etcd::datadir::{self, DataDir, FileKind};
 use crate::etcd::facts::LeaseFact;
 use crate::etcd::schema::storage_version;
@@ -25,6 +29,8 @@ use crate::etcd::stored::{self, Revisions, Stored};
 use crate::io::Source;
 use crate::io::gate::with_read_ahead;
 use crate::io::source::Lock;
+#[cfg(feature = "kine")]
+use crate::ops::kine::KineOptions;
 use crate::ops::log_fault::log_finding;
 use crate::snap::backup::Trailer;
 use crate::snap::file::{Membership, SnapFile, user_keys};
@@ -35,6 +41,8 @@ use crate::words::collector::Teller;
 use crate::words::error::{At, Corrupt, Error, Result};
 use crate::words::finding::{Code, Finding};
 use crate::words::ids::{MemberId, RaftIndex};
+#[cfg(feature = "kine")]
+use crate::words::monitor::Relay;
 use crate::words::monitor::{Monitor, Quiet};
 
 /// Attached keys that are named for each lease.
@@ -65,10 +73,35 @@ pub fn inspect(
     monitor: &dyn Monitor,
 ) -> Result<InspectReport> {
     let input = input.into();
+    #[cfg(feature = "kine")]
+    if let Some(state) = input.is_dir().then(|| datadir::kine_in(input.path())).flatten() {
+        return inspect_kine(&state.into(), *options, monitor);
+    }
     if input.is_dir() {
         return inspect_dir(&input.directory()?, *options, monitor);
     }
-    inspect_file(&input.open()?, *options, monitor)
+    let source = input.open()?;
+    #[cfg(feature = "kine")]
+    if datadir::file_kind(&source)? == FileKind::Foreign(Foreign::Sqlite) {
+        return inspect_kine(&input, *options, monitor);
+    }
+    inspect_file(&source, *options, monitor)
+}
+
+#[cfg(feature = "kine")]
+fn inspect_kine(input: &Input, options: InspectOptions, monitor: &dyn Monitor) -> Result<InspectReport> {
+    let mut found = Teller::new(options.max_findings, monitor);
+    let silent = Relay::new(monitor).without_findings();
+    let kine = crate::ops::kine(input, &KineOptions { allow_damage: true }, &silent)?;
+    kine.findings.into_iter().for_each(|finding| found.push(finding));
+    let database = database(&kine.database, options, &mut found)?;
+    let report = InspectReport {
+        path: kine.database.name(),
+        kind: "a database of kine, which k3s keeps in SQLite".to_owned(),
+        kine: Some(KineKeyspaceReport::new(kine.report, database)),
+        ..InspectReport::default()
+    };
+    Ok(with_findings(report, found))
 }
 
 fn inspect_file(source: &Source, options: InspectOptions, monitor: &dyn Monitor) -> Result<InspectReport> {

@@ -10,6 +10,8 @@ use crate::bolt::walk::Stats;
 use crate::etcd::schema::{Minor, StorageVersion};
 use crate::etcd::{Facts, Revision};
 use crate::io::source::Lock;
+#[cfg(feature = "kine")]
+use crate::ops::kine::KineReport;
 use crate::snap::backup::Trailer;
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::ids::{ClusterId, MemberId, RaftIndex, Term};
@@ -24,6 +26,10 @@ pub struct InspectReport {
     pub kind: String,
     /// The database, if there is one.
     pub database: Option<DatabaseReport>,
+    /// The database of kine, if it is one.
+    #[cfg(feature = "kine")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kine: Option<KineKeyspaceReport>,
     /// The directory, if it is one.
     pub directory: Option<DirectoryReport>,
     /// Raft snapshots, newest last.
@@ -102,6 +108,53 @@ pub struct DatabaseReport {
     /// The Kubernetes cluster whose objects it holds, if it holds any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kubernetes: Option<KubernetesReport>,
+}
+
+/// A database of kine, and the keyspace in it.
+#[cfg(feature = "kine")]
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct KineKeyspaceReport {
+    /// The file.
+    #[serde(flatten)]
+    pub file: KineReport,
+    /// The first revision in it.
+    pub first_revision: Option<i64>,
+    /// The last one.
+    pub last_revision: Option<i64>,
+    /// History up to here is gone.
+    pub compact_revision: Option<i64>,
+    /// Keys whose newest revision is not a deletion.
+    pub live_keys: u64,
+    /// Stored revisions, deletions included.
+    pub revisions: u64,
+    /// Stored deletions.
+    pub tombstones: u64,
+    /// Bytes of users' keys and values, all revisions.
+    pub user_bytes: u64,
+    /// The Kubernetes cluster whose objects it holds, if it holds any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<KubernetesReport>,
+}
+
+#[cfg(feature = "kine")]
+impl KineKeyspaceReport {
+    /// Of the file, and of the etcd database that was made of it.
+    pub(super) fn new(file: KineReport, database: DatabaseReport) -> KineKeyspaceReport {
+        let etcd = database.etcd.as_ref();
+        let main = |revision: Revision| revision.main;
+        KineKeyspaceReport {
+            file,
+            first_revision: etcd.and_then(|etcd| etcd.first_revision).map(main),
+            last_revision: etcd.and_then(|etcd| etcd.last_revision).map(main),
+            compact_revision: etcd.and_then(|etcd| etcd.compact_revision),
+            live_keys: etcd.map_or(0, |etcd| etcd.live_keys),
+            revisions: etcd.map_or(0, |etcd| etcd.revisions),
+            tombstones: etcd.map_or(0, |etcd| etcd.tombstones),
+            user_bytes: etcd.map_or(0, |etcd| etcd.user_bytes),
+            kubernetes: database.kubernetes,
+        }
+    }
 }
 
 /// A SHA-256 and its verdict.

@@ -264,12 +264,15 @@ fn each_rule_broken_alone_is_the_only_one_reported() {
     assert!(wrong.is_empty(), "{} entries:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// Nothing is verified where these are found.
+const OF_KINE: [Code; 3] = [Code::SqlitePage, Code::SqliteLog, Code::KineRow];
+
 #[test]
 fn every_code_has_an_entry() {
     let entries = all();
     let missing: Vec<&str> = Code::ALL
         .iter()
-        .filter(|code| !entries.iter().any(|entry| entry.code == **code))
+        .filter(|code| !entries.iter().any(|entry| entry.code == **code) && !OF_KINE.contains(code))
         .map(|code| code.name())
         .collect();
     assert!(missing.is_empty(), "no entry for {missing:?}");
