@@ -129,6 +129,7 @@ struct Row {
 const READ: &str = "limit: read once";
 const SHA: &str = "limit: SHA-256 once";
 const COPY: &str = "limit: copy and fsync";
+const RECIPIENT: &str = support::age::PAIR.0;
 
 fn compare(plan: &Plan) -> Result<(), Failure> {
     fs::create_dir_all(&plan.dir)?;
@@ -222,7 +223,19 @@ fn rows(plan: &Plan) -> Vec<Row> {
     row("coldbolt kube get pods -o name", ours(names), Some("coldbolt status"), READ);
     let all = &["kube", "get", "{in}", "all-kinds", "-o", "ndjson"];
     row("coldbolt kube get all-kinds -o ndjson", ours(all), Some("coldbolt status"), READ);
+    let all = &["kube", "extract", "{in}", "-o", "-"];
+    row("coldbolt kube extract -o -", ours(all), Some("coldbolt status"), READ);
+    row(
+        "coldbolt kube diff, of itself",
+        ours(&["kube", "diff", "{in}", "{in}"]),
+        Some("coldbolt status"),
+        READ,
+    );
     row("coldbolt copy", ours(&["copy", "{in}", "{out}"]), None, COPY);
+    let closed = &["copy", "{in}", "{out}", "--encrypt-to", RECIPIENT];
+    row("coldbolt copy --encrypt-to", ours(closed), Some("coldbolt copy"), COPY);
+    let encrypt = &["encrypt", "{in}", "-o", "{out}", "--to", RECIPIENT];
+    row("coldbolt encrypt", ours(encrypt), Some("age 1.3 -r"), COPY);
     row(
         "coldbolt restore",
         ours(&["restore", "{in}", "--data-dir", "{out}"]),
@@ -249,6 +262,7 @@ fn rows(plan: &Plan) -> Vec<Row> {
             false,
             COPY,
         ),
+        ("age 1.3 -r", "age-1.3.2/age", &["-r", RECIPIENT, "-o", "{out}", "{in}"], false, COPY),
         ("bbolt 1.4 compact", "bbolt-1.4.3/bbolt", &["compact", "-o", "{out}", "{in}"], false, COPY),
     ] {
         if let Some(command) = peers::find(program) {

@@ -43,6 +43,7 @@
 //! | `fs` | opening files, their locks, and the verbs that write; without it a [`Source`](io::Source) is bytes in memory |
 //! | `threads` | every core; without it the same answers on one |
 //! | `mmap` | maps of files that nobody changes: [`io::Source::open_mapped`] |
+//! | `age` | files that are closed with age, made and opened: `ops::closed` |
 //! | `cli` (default) | the binary, and all of these |
 //!
 //! With none of them it builds for `wasm32-unknown-unknown`.

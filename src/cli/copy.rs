@@ -7,7 +7,8 @@ use coldbolt::io::Source;
 use coldbolt::io::dest::{self, Existing};
 use coldbolt::ops::copy::directory::{DirectoryReport, copy_directory};
 use coldbolt::ops::copy::{Content, CopyOptions, CopyReport, Damage, Live, Uncommitted, copy, copy_into};
-use coldbolt::ops::verify::manifest::{Manifest, ManifestEntry};
+use coldbolt::ops::output::{ClosedFile, OutputForm};
+use coldbolt::ops::verify::manifest::{ClosedContent, Manifest, ManifestEntry};
 use coldbolt::replay::apply::Version;
 use coldbolt::replay::fold::FoldReport;
 use coldbolt::replay::time::{Moment, TimeReport};
@@ -15,6 +16,7 @@ use coldbolt::words::error::Told;
 use coldbolt::words::error::{Error, show};
 use serde_json::json;
 
+use super::closing::CloseFor;
 use super::context::{Context, Done, Fail, Verdict};
 use super::hint;
 use super::keyspace::refuse_terminal;
@@ -33,6 +35,7 @@ use super::out::{Form, command_line, count, json, size};
 Examples:
   coldbolt copy /var/lib/etcd backup.db
   coldbolt copy /mnt/volume/member backup.db --etcd-version 3.5.12
+  coldbolt copy /var/lib/etcd backup.db.age --encrypt-to recipients.txt
   coldbolt copy /var/lib/etcd - | ssh backup 'cat > etcd.db'")]
 pub struct Args {
     /// Data directory, member directory, db or snapshot file.
@@ -69,6 +72,8 @@ pub struct Args {
     /// file.
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
+    #[command(flatten)]
+    close: CloseFor,
     /// Print what was done.
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     write_out: Option<Form>,
@@ -83,6 +88,7 @@ enum As {
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
+    let recipients = args.close.recipients(context.monitor)?;
     let options = CopyOptions {
         wal_dir: args.wal_dir.as_deref(),
         content: match (args.exact, args.no_wal) {
@@ -97,14 +103,10 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         until: None,
         changes: &[],
         digests: args.manifest.is_some(),
+        form: recipients.as_ref().map_or(OutputForm::Clear, OutputForm::ClosedFor),
     };
     if args.form == As::DataDir {
-        if args.no_wal || args.exact || args.manifest.is_some() {
-            return Err(Fail::Usage(
-                "--as data-dir applies the log, and goes neither with --no-wal nor --exact nor --manifest"
-                    .to_owned(),
-            ));
-        }
+        refuse_for_directory(args)?;
         let mut report = copy_directory(&args.source, &args.dest, &options, context.monitor)?;
         hint::findings(&mut report.findings);
         return directory(&args.dest, args.write_out, "coldbolt.copy-directory/1", &report, context);
@@ -127,15 +129,44 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     };
     hint::findings(&mut report.findings);
     if let Some(manifest) = &args.manifest {
-        let evidence = document(&args.dest, "coldbolt.copy/1", &report);
         let made = match copied {
             Some(file) => Source::from_file(&args.dest, file)?,
             None => Source::open(&args.dest)?,
         };
-        let made = ManifestEntry::made(&args.dest, &made, evidence, context.monitor)?;
-        write_manifest(manifest, made)?;
+        write_manifest(manifest, entry(&args.dest, &made, &report, context)?)?;
     }
     finish(&args.dest, args.write_out, "coldbolt.copy/1", &report, context)
+}
+
+/// Refuses what a directory cannot be made with.
+fn refuse_for_directory(args: &Args) -> Result<(), Fail> {
+    let what = if args.no_wal || args.exact || args.manifest.is_some() {
+        "--as data-dir applies the log, and goes neither with --no-wal nor --exact nor --manifest"
+    } else if args.close.any() {
+        "--as data-dir makes what etcd starts from, and that is never closed"
+    } else {
+        return Ok(());
+    };
+    Err(Fail::Usage(what.to_owned()))
+}
+
+/// What the manifest says of what was made.
+fn entry(
+    to: &Path,
+    made: &Source,
+    report: &CopyReport,
+    context: &Context<'_>,
+) -> Result<ManifestEntry, Fail> {
+    let evidence = document(to, "coldbolt.copy/1", report);
+    let Some(closed) = &report.closed else {
+        return Ok(ManifestEntry::made(to, made, evidence, context.monitor)?);
+    };
+    let content = ClosedContent {
+        size: report.bytes,
+        sha256: closed.content_sha256.clone(),
+        payload_sha256: report.sha256.clone(),
+    };
+    Ok(ManifestEntry::made_closed(to, made, content, evidence, context.monitor)?)
 }
 
 /// Refuses, before the work, a manifest that could not be written after it.
@@ -242,6 +273,7 @@ fn screen(out: &mut dyn Write, to: &Path, report: &CopyReport) -> io::Result<()>
         writeln!(out, "HashKV       {hash}")?;
     }
     writeln!(out, "SHA-256      {sha256}")?;
+    closed(out, "closed      ", report.closed.as_ref())?;
     if report.best_effort {
         writeln!(
             out,
@@ -250,6 +282,12 @@ fn screen(out: &mut dyn Write, to: &Path, report: &CopyReport) -> io::Result<()>
         )?;
     }
     Ok(())
+}
+
+/// The age file that was made, if one was.
+pub fn closed(out: &mut dyn Write, label: &str, made: Option<&ClosedFile>) -> io::Result<()> {
+    let Some(ClosedFile { closed_for, bytes, sha256, .. }) = made else { return Ok(()) };
+    writeln!(out, "{label} age file ({}) for {closed_for}, SHA-256 {sha256}", size(*bytes))
 }
 
 fn applied(out: &mut dyn Write, fold: &FoldReport) -> io::Result<()> {

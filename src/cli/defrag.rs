@@ -1,9 +1,11 @@
 use std::path::PathBuf;
 
-use coldbolt::ops::defrag::{DefragOptions, DefragReport, defrag};
+use coldbolt::ops::defrag::{DefragOptions, DefragReport, defrag, defrag_closed};
 use serde_json::json;
 
+use super::closing::CloseFor;
 use super::context::{Context, Done, Fail, Verdict};
+use super::copy::closed;
 use super::out::{Form, json, size};
 use super::{hint, input};
 
@@ -20,6 +22,7 @@ use super::{hint, input};
 Examples:
   coldbolt defrag backup.db -o small.db
   coldbolt defrag backup.db -o small.db --live-only
+  coldbolt defrag backup.db -o small.db.age --encrypt-to recipients.txt
   coldbolt defrag --data-dir /var/lib/etcd")]
 pub struct Args {
     /// Snapshot file or database; - is standard input.
@@ -40,6 +43,8 @@ pub struct Args {
     /// up to it, nothing beyond.
     #[arg(long)]
     live_only: bool,
+    #[command(flatten)]
+    close: CloseFor,
     /// Format of the answer.
     #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
     write_out: Form,
@@ -47,7 +52,15 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let live_only = args.live_only;
+    if args.data_dir.is_some() && args.close.any() {
+        let what = "--data-dir makes what etcd starts from, and that is never closed: give FILE and --output";
+        return Err(Fail::Usage(what.to_owned()));
+    }
+    let recipients = args.close.recipients(context.monitor)?;
     let mut report = match (&args.data_dir, &args.path, &args.output) {
+        (None, Some(path), Some(output)) if let Some(recipients) = &recipients => {
+            defrag_closed(input::database(path)?, (output, recipients), live_only, context.monitor)?
+        }
         (Some(dir), ..) => {
             let options = DefragOptions { live_only, ..DefragOptions::in_place() };
             defrag(dir.join("member/snap/db"), &options, context.monitor)?
@@ -92,6 +105,7 @@ fn screen(out: &mut dyn std::io::Write, report: &DefragReport) -> std::io::Resul
     if report.trailer {
         writeln!(out, "trailer SHA-256, made anew")?;
     }
+    closed(out, "closed in an", report.closed.as_ref())?;
     for note in &report.notes {
         writeln!(out, "note: {note}")?;
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use coldbolt::etcd::{KeyRange, KeyValue};
+use coldbolt::io::closed::Closing;
 use coldbolt::io::dest::{Dest, Existing};
 use coldbolt::kube::cluster::Cluster;
 use coldbolt::kube::rows::{ObjectColumns, RowObjects};
@@ -11,6 +12,8 @@ use coldbolt::store::export::{MoreColumns, RowChange, RowForm};
 use coldbolt::store::{Store, View, export};
 use coldbolt::words::error::Error;
 
+use super::closed::stdout_file;
+use super::closing::CloseFor;
 use super::context::{Context, Done, Fail, Verdict};
 use super::keyspace::{ValueFile, bytes, refuse_terminal};
 use super::kube::args::Secrets;
@@ -38,6 +41,7 @@ Examples:
   coldbolt export backup.db --all-revisions --no-values -w csv > changes.csv
   coldbolt export /var/lib/etcd --fold -w parquet -o keys.parquet
   coldbolt export backup.db --kube --no-values -w csv > objects.csv
+  coldbolt export backup.db -o keys.ndjson.age --encrypt-to recipients.txt
   coldbolt export backup.db --kube --object --no-values | jq 'select(.kind == \"Pod\") | .object.spec.nodeName'
 
 In DuckDB: SELECT split_part(key, '/', 3) AS kind, count(*) FROM 'changes.csv' GROUP BY kind;")]
@@ -83,6 +87,8 @@ pub struct Args {
     /// Write to this file, which must not exist, and which appears whole or not at all.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    close: CloseFor,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -100,22 +106,41 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         return Err(Fail::Usage("--csv-safe is for -w csv".to_owned()));
     }
     let monitor = context.monitor;
+    let recipients = args.close.recipients(monitor)?;
     let Some(path) = &args.output else {
-        if args.write_out == Format::Parquet {
+        if args.write_out == Format::Parquet || recipients.is_some() {
             refuse_terminal()?;
         }
-        return args.file.with(context, |store, out| export(args, store, out, monitor));
+        let Some(recipients) = recipients else {
+            return args.file.with(context, |store, out| export(args, store, out, monitor));
+        };
+        let mut closing = Closing::new(&recipients, stdout_file()?)?;
+        let verdict = args.file.with(context, |store, _| export(args, store, &mut closing, monitor))?;
+        closing.finish()?;
+        return Ok(verdict);
     };
-    let mut dest = Dest::create(path, Existing::Keep)?;
-    let verdict = args.file.with(context, |store, _| {
-        let mut file = BufWriter::with_capacity(1 << 20, &mut dest);
-        let done = export(args, store, &mut file, monitor)
-            .and_then(|verdict| file.flush().map(|()| verdict).map_err(Fail::Output));
-        done.map_err(|fail| match fail {
-            Fail::Output(source) => Fail::Library(Error::Output { what: path.display().to_string(), source }),
-            other => other,
-        })
-    })?;
+    let named = |fail| match fail {
+        Fail::Output(source) => Fail::Library(Error::Output { what: path.display().to_string(), source }),
+        other => other,
+    };
+    let dest = Dest::create(path, Existing::Keep)?;
+    let (verdict, dest) = match recipients {
+        None => {
+            let mut file = BufWriter::with_capacity(1 << 20, dest);
+            let verdict = args.file.with(context, |store, _| {
+                let done = export(args, store, &mut file, monitor);
+                done.and_then(|verdict| Ok(file.flush().map(|()| verdict)?)).map_err(named)
+            })?;
+            (verdict, file.into_inner().map_err(|error| named(Fail::Output(error.into_error())))?)
+        }
+        Some(recipients) => {
+            let mut closing = Closing::new(&recipients, dest).map_err(|error| named(Fail::Output(error)))?;
+            let verdict = args
+                .file
+                .with(context, |store, _| export(args, store, &mut closing, monitor).map_err(named))?;
+            (verdict, closing.finish().map_err(|error| named(Fail::Output(error)))?.out)
+        }
+    };
     // Not before it is known that the source did not change meanwhile.
     dest.finish()?;
     Ok(verdict)

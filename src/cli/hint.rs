@@ -64,8 +64,23 @@ fn text(hint: Hint) -> String {
         Hint::Namespace => "; give it metadata.namespace, or say --namespace",
         Hint::EtcdPrefix => "; say --etcd-prefix",
         Hint::ShowSecrets => "; `coldbolt kube get --show-secrets` prints them",
+        Hint::Decrypt | Hint::OtherIdentity | Hint::Passphrase | Hint::Identity => return opened(hint),
+        Hint::MoreWork(work) => {
+            return format!("; if you trust who made it and have the memory, say --max-work-factor {work}");
+        }
         // A hint of a newer library.
         _ => "",
+    }
+    .to_owned()
+}
+
+/// How a file is opened that is closed with age.
+fn opened(hint: Hint) -> String {
+    match hint {
+        Hint::OtherIdentity => "; give the key of one of them with --identity",
+        Hint::Passphrase => "; give it with --passphrase-file",
+        Hint::Identity => "; give the key of one of them with --identity, and no passphrase",
+        _ => "; `coldbolt decrypt FILE -o NEW` opens it",
     }
     .to_owned()
 }

@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use coldbolt::bolt::Db;
 use coldbolt::etcd::datadir::{self, FileKind};
@@ -57,6 +58,11 @@ pub fn any_file(path: &Path) -> Result<Source, Error> {
             Source::from_file(name, stdin)
         };
     }
+    if CLOSED.load(Ordering::Relaxed) {
+        let what = "is a pipe, of which a file in the clear would be kept while it is read: give a file, or close what the \
+                    pipe brings with `coldbolt encrypt -`";
+        return Err(Error::unreadable(name, Cause::Content(what.to_owned())));
+    }
     let spool = spooled(&mut &stdin, name)?;
     // It has no name, so nobody else can reach it: this one may be mapped.
     let mapped = Source::map(name, spool.try_clone().map_err(unreadable)?);
@@ -74,6 +80,14 @@ static MOST: OnceLock<u64> = OnceLock::new();
 /// Takes no more bytes than that from standard input. The first who asks is heard.
 pub fn at_most(bytes: u64) {
     let _ = MOST.set(bytes);
+}
+
+/// Whether nothing that is read may reach the disk in the clear.
+static CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Refuses from now on what a pipe brings: it would be kept on the disk.
+pub fn never_keep() {
+    CLOSED.store(true, Ordering::Relaxed);
 }
 
 /// A stream as a file without a name. What it is is told by its front: nothing is kept of what is no file of etcd's,

@@ -1,6 +1,8 @@
 //! The command line: arguments, dispatch, exit codes. Everything below sees only the library's public API.
 
 mod bolt;
+mod closed;
+mod closing;
 mod compare;
 mod context;
 mod copy;
@@ -112,6 +114,8 @@ enum Command {
     Member(member::Command),
     Seal(seal::SealArgs),
     Unseal(seal::UnsealArgs),
+    Encrypt(closed::EncryptArgs),
+    Decrypt(closed::DecryptArgs),
     Restore(Box<restore::Args>),
     Defrag(defrag::Args),
     Get(Box<get::Args>),
@@ -292,6 +296,8 @@ fn writes(command: &Command) -> bool {
         | Command::Replay(_)
         | Command::Seal(_)
         | Command::Unseal(_)
+        | Command::Encrypt(_)
+        | Command::Decrypt(_)
         | Command::Restore(_)
         | Command::Snapshot(Snapshot::Restore(_))
         | Command::Defrag(_)
@@ -315,6 +321,8 @@ fn dispatch(command: &Command, context: &mut Context<'_>) -> Done {
         Command::Member(command) => member::run(command, context),
         Command::Seal(args) => seal::seal(args, context),
         Command::Unseal(args) => seal::unseal(args, context),
+        Command::Encrypt(args) => closed::run_encrypt(args, context),
+        Command::Decrypt(args) => closed::run_decrypt(args, context),
         Command::Restore(args) | Command::Snapshot(Snapshot::Restore(args)) => restore::run(args, context),
         Command::Defrag(args) => defrag::run(args, context),
         Command::Get(args) => get::run(args, context),

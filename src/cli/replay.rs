@@ -1,10 +1,12 @@
 use std::path::{Path, PathBuf};
 
 use coldbolt::ops::copy::{CopyOptions, Uncommitted, copy, copy_into};
+use coldbolt::ops::output::OutputForm;
 use coldbolt::replay::Until;
 use coldbolt::replay::apply::Version;
 use jiff::Timestamp;
 
+use super::closing::CloseFor;
 use super::context::{Context, Done, Fail};
 use super::copy::{finish, pour, temporary};
 use super::hint;
@@ -55,12 +57,15 @@ pub struct Args {
     /// Also apply entries that are not known to be committed, although other members vote.
     #[arg(long)]
     include_uncommitted: bool,
+    #[command(flatten)]
+    close: CloseFor,
     /// Print what was done.
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     write_out: Option<Form>,
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
+    let recipients = args.close.recipients(context.monitor)?;
     let until = args
         .to_index
         .map(|index| Until::Index(index.into()))
@@ -71,6 +76,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         version: args.etcd_version,
         uncommitted: if args.include_uncommitted { Uncommitted::Include } else { Uncommitted::Leave },
         until,
+        form: recipients.as_ref().map_or(OutputForm::Clear, OutputForm::ClosedFor),
         ..CopyOptions::default()
     };
     let source = args.base.as_deref().unwrap_or(&args.dir);

@@ -1,10 +1,12 @@
 use std::path::{Path, PathBuf};
 
+use coldbolt::ops::output::OutputForm;
 use coldbolt::ops::seal::{self, SealReport, seal_into, unseal_into};
 use serde_json::json;
 
+use super::closing::CloseFor;
 use super::context::{Context, Done, Fail, Verdict};
-use super::copy::{pour, temporary};
+use super::copy::{closed, pour, temporary};
 use super::input;
 use super::out::{Form, clean, json, size};
 
@@ -14,11 +16,14 @@ use super::out::{Form, clean, json, size};
 /// after.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Example:
-  coldbolt seal member/snap/db -o backup.db")]
+Examples:
+  coldbolt seal member/snap/db -o backup.db
+  coldbolt seal member/snap/db -o backup.db.age --encrypt-to recipients.txt")]
 pub struct SealArgs {
     #[command(flatten)]
     both: Both,
+    #[command(flatten)]
+    close: CloseFor,
 }
 
 /// Take the SHA-256 trailer off a snapshot file, and change nothing else.
@@ -47,14 +52,17 @@ struct Both {
 }
 
 pub fn seal(args: &SealArgs, context: &mut Context<'_>) -> Done {
-    run(&args.both, true, context)
+    let recipients = args.close.recipients(context.monitor)?;
+    let form = recipients.as_ref().map_or(OutputForm::Clear, OutputForm::ClosedFor);
+    run(&args.both, Some(form), context)
 }
 
 pub fn unseal(args: &UnsealArgs, context: &mut Context<'_>) -> Done {
-    run(&args.both, false, context)
+    run(&args.both, None, context)
 }
 
-fn run(args: &Both, sealing: bool, context: &mut Context<'_>) -> Done {
+/// Adds the trailer in that form, or takes it off.
+fn run(args: &Both, sealing: Option<OutputForm<'_>>, context: &mut Context<'_>) -> Done {
     let source = input::database(&args.path)?;
     if args.output == Path::new("-") {
         if args.write_out.is_some() {
@@ -62,34 +70,34 @@ fn run(args: &Both, sealing: bool, context: &mut Context<'_>) -> Done {
         }
         let mut file = temporary()?;
         let out = (&mut file, Path::new("(temporary file)"));
-        if sealing {
-            seal_into(source, out, context.monitor)?;
-        } else {
-            unseal_into(source, out, context.monitor)?;
-        }
+        match sealing {
+            Some(form) => seal_into(source, out, form, context.monitor)?,
+            None => unseal_into(source, out, context.monitor)?,
+        };
         pour(file, context.out)?;
         return Ok(Verdict::Good);
     }
-    let (schema, report) = if sealing {
-        ("coldbolt.seal/1", seal::seal(source, &args.output, context.monitor)?)
-    } else {
-        ("coldbolt.unseal/1", seal::unseal(source, &args.output, context.monitor)?)
+    let (schema, report) = match sealing {
+        Some(form) => ("coldbolt.seal/1", seal::seal(source, &args.output, form, context.monitor)?),
+        None => ("coldbolt.unseal/1", seal::unseal(source, &args.output, context.monitor)?),
     };
     let output = args.output.to_string_lossy();
     if args.write_out == Some(Form::Json) {
-        let SealReport { source, bytes, sha256, .. } = report;
-        json(
-            context.out,
-            &json!({
-                "schema": schema,
-                "source": source,
-                "output": output,
-                "bytes": bytes,
-                "sha256": sha256,
-            }),
-        )?;
+        let SealReport { source, bytes, sha256, closed, .. } = report;
+        let mut value = json!({
+            "schema": schema,
+            "source": source,
+            "output": output,
+            "bytes": bytes,
+            "sha256": sha256,
+        });
+        if let (Some(all), Some(closed)) = (value.as_object_mut(), closed) {
+            all.insert("closed".to_owned(), json!(closed));
+        }
+        json(context.out, &value)?;
     } else {
         writeln!(context.out, "{} ({}), SHA-256 {}", clean(&output), size(report.bytes), report.sha256)?;
+        closed(context.out, "closed in an", report.closed.as_ref())?;
     }
     Ok(Verdict::Good)
 }

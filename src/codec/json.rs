@@ -57,25 +57,44 @@ impl<W: io::Write> io::Write for Escaping<W> {
 #[must_use]
 pub fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len().saturating_add(2));
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '\0'..='\u{1f}' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
-                // A String takes everything.
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
-            }
-            _ => out.push(c),
-        }
-    }
-    out.push('"');
+    quote_into(text, &mut out);
     out
+}
+
+/// The same behind what is there.
+pub(crate) fn quote_into(text: &str, out: &mut String) {
+    out.push('"');
+    let mut rest = text;
+    // What is as it is goes over in one piece. Both separators begin with this byte.
+    let special = |byte: u8| byte < b' ' || matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'&' | 0xe2);
+    while let Some(at) = rest.bytes().position(special) {
+        let (plain, from) = rest.split_at(at);
+        out.push_str(plain);
+        let mut chars = from.chars();
+        if let Some(c) = chars.next() {
+            escape(c, out);
+        }
+        rest = chars.as_str();
+    }
+    out.push_str(rest);
+    out.push('"');
+}
+
+fn escape(c: char, out: &mut String) {
+    match c {
+        '"' => out.push_str("\\\""),
+        '\\' => out.push_str("\\\\"),
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        '\u{8}' => out.push_str("\\b"),
+        '\u{c}' => out.push_str("\\f"),
+        '\0'..='\u{1f}' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+            // A String takes everything.
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
+        }
+        _ => out.push(c),
+    }
 }
 
 /// The strings as a JSON array.
@@ -92,8 +111,8 @@ mod tests {
     #[test]
     fn strings_are_escaped_as_go_does_it() {
         assert_eq!(
-            quote("a\"\\\n\u{1}<&>\u{2028}ö\u{7f}"),
-            "\"a\\\"\\\\\\n\\u0001\\u003c\\u0026\\u003e\\u2028ö\u{7f}\""
+            quote("a\"\\\n\u{1}<&>\u{2028}ö€\u{7f}"),
+            "\"a\\\"\\\\\\n\\u0001\\u003c\\u0026\\u003e\\u2028ö€\u{7f}\""
         );
         assert_eq!(strings(["a", "b"]), r#"["a","b"]"#);
     }

@@ -1,5 +1,6 @@
-//! Bytes in memory: numbers, checksums, protobuf, and Go's way of writing text and JSON.
+//! Bytes in memory: numbers, checksums, protobuf, Go's way of writing text and JSON, and what an age file tells.
 
+pub mod age;
 pub mod checksum;
 #[doc(hidden)]
 pub mod go;

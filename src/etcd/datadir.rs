@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::bolt::{Db, db, meta};
-use crate::codec::{slice_at, to_u64};
+use crate::codec::{age, slice_at, to_u64};
 use crate::io::Source;
 use crate::words::cause::Cause;
 use crate::words::error::{Error, Result};
@@ -25,8 +25,8 @@ const FOREIGN: [(usize, &[u8], Foreign); 22] = [
     (0, b"BZh", Foreign::Packed("a bzip2 file")),
     (0, b"\x04\x22\x4d\x18", Foreign::Packed("an lz4 file")),
     (0, b"\x1f\x9d", Foreign::Packed("a compress (.Z) file")),
-    (0, b"age-encryption.org/", Foreign::Packed("an age-encrypted file")),
-    (0, b"-----BEGIN AGE", Foreign::Packed("an age-encrypted file")),
+    (0, age::MAGIC, Foreign::Age),
+    (0, age::ARMOR, Foreign::Packed("an age-encrypted file as text (armored)")),
     (0, b"Salted__", Foreign::Packed("an OpenSSL-encrypted file")),
     (0, b"-----BEGIN PGP", Foreign::Packed("a PGP-encrypted file")),
     // A session key for a public key (RSA of 2048 to 4096 bits, X25519), or for a passphrase.
@@ -198,7 +198,7 @@ pub struct DataDir {
 
 impl DataDir {
     /// Lists a data directory, a `member` directory, a `snap` or a `wal` directory. `wal_dir` is for a WAL kept
-    /// elsewhere.
+    /// elsewhere: the directory of its segments, or a data directory that has one.
     ///
     /// # Errors
     /// [`Error::Unreadable`] when it cannot be listed, or holds nothing of etcd's.
@@ -207,7 +207,11 @@ impl DataDir {
         let is_dir = |p: &PathBuf| p.is_dir();
         let member = Some(path.join("member")).filter(is_dir).unwrap_or_else(|| path.to_path_buf());
         let snap = Some(member.join("snap")).filter(is_dir);
-        let wal = wal_dir.map(Path::to_path_buf).or_else(|| Some(member.join("wal")).filter(is_dir));
+        let apart = |dir: &Path| {
+            let below = ["member/wal", "wal"].map(|below| dir.join(below));
+            below.into_iter().find(is_dir).unwrap_or_else(|| dir.to_path_buf())
+        };
+        let wal = wal_dir.map(apart).or_else(|| Some(member.join("wal")).filter(is_dir));
         if let Some(snap) = &snap {
             dir.read_dir(snap)?;
         }

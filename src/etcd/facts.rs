@@ -273,7 +273,9 @@ impl Facts {
     }
 
     /// The revision that a store is at whose last stored one is `last`: a compaction may have removed the last ones
-    /// (`store.restore`).
+    /// (`store.restore`). One that was only asked for counts too, even past all that was ever stored: so 3.4.32,
+    /// 3.5.14, 3.6.0 and newer serve it (HashKV as well); older ones go on from `last`, of which a finding tells. What
+    /// `etcdutl snapshot status` prints is the last stored one, in every version.
     #[must_use]
     pub fn current_revision(&self, last: i64) -> i64 {
         self.compact_revision().unwrap_or(0).max(last).max(1)

@@ -1,6 +1,7 @@
 //! What etcd keeps inside its files: revisions, key-values, members, leases, alarms, users.
 
 pub mod alarm;
+pub mod aside;
 pub mod auth;
 pub mod bootstrap;
 pub mod datadir;

@@ -40,6 +40,11 @@ pub enum Request {
 /// as an [`InternalRaftRequest`] is tried as one (`applyEntryNormal` @ v3.6).
 #[must_use]
 pub fn decode(data: &[u8]) -> Request {
+    decode_nested(data, MOST_NESTED)
+}
+
+/// As [`decode`], of transactions that nest as deep as `most`.
+pub(crate) fn decode_nested(data: &[u8], most: usize) -> Request {
     if data.is_empty() {
         return Request::Noop;
     }
@@ -49,7 +54,7 @@ pub fn decode(data: &[u8]) -> Request {
     {
         return request;
     }
-    if nested::too_deep(data) {
+    if nest_deeper(data, most) {
         return Request::Unknown;
     }
     InternalRaftRequest::decode(data)
@@ -77,7 +82,7 @@ pub enum Tree<'a> {
 pub fn tree(data: &[u8]) -> Tree<'_> {
     let v3 = || schema::INTERNAL_RAFT_REQUEST.decode_nested(data, nested::MOST_MESSAGES).map(Tree::V3);
     let v2 = || schema::V2_REQUEST.decode(data).map(Tree::V2);
-    if nested::too_deep(data) { v2() } else { v3().or_else(|_| v2()) }.unwrap_or(Tree::Unknown)
+    if nest_deeper(data, MOST_NESTED) { v2() } else { v3().or_else(|_| v2()) }.unwrap_or(Tree::Unknown)
 }
 
 fn is_v2(data: &[u8]) -> bool {

@@ -1,8 +1,11 @@
 //! Where bytes come from and go to: the only place that opens files.
 //!
 //! With the feature `fs` files are opened, locked and written, with `mmap` they may be mapped, with `threads` work is
-//! done on several threads. Without any of them there are sources in memory and windows over them.
+//! done on several threads, with `age` files are closed for who holds a key, and opened. Without any of them there are
+//! sources in memory and windows over them.
 
+#[cfg(feature = "age")]
+pub mod closed;
 #[cfg(feature = "fs")]
 pub mod dest;
 #[cfg(feature = "fs")]

@@ -42,6 +42,19 @@ fn both<A: Send, B>(beside: impl FnOnce() -> A + Send, here: impl FnOnce() -> B,
     })
 }
 
+/// Does it on a thread with a stack of so many bytes; `None` where there is none to be had.
+///
+/// A panic of it is one of the caller.
+pub fn roomy<A: Send>(stack: usize, work: impl FnOnce() -> A + Send) -> Option<A> {
+    if !THREADS {
+        return None;
+    }
+    scope(|scope| {
+        let thread = Builder::new().stack_size(stack).spawn_scoped(scope, work).ok()?;
+        Some(thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    })
+}
+
 /// Starts the threads for work in pieces: so many, or one for each core if it is 0. The first who asks is heard.
 ///
 /// Without it they are started by the first work. Where the system gives too few all is done on one.

@@ -1,5 +1,5 @@
-//! A read-only input: a regular file, a block device, bytes in memory, a file that is mapped into memory, or any of
-//! these with other bytes over parts of it.
+//! A read-only input: a regular file, a block device, bytes in memory, a file that is mapped into memory, any of
+//! these with other bytes over parts of it, or what a closed file holds.
 //!
 //! Files are read with `pread`, unless who opens them asks for a map: a file that shrinks or a bad sector under a
 //! mapping arrives as a signal that kills the process, under `pread` it is an error with an offset.
@@ -7,6 +7,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(feature = "age")]
+use super::closed::{FileSecret, Opened};
 #[cfg(feature = "fs")]
 use super::file::InputFile;
 #[cfg(feature = "mmap")]
@@ -36,6 +38,8 @@ enum Inner {
     #[cfg(feature = "mmap")]
     Map(Arc<Map>),
     Overlaid(Arc<(Source, Spans)>),
+    #[cfg(feature = "age")]
+    Opened(Arc<Opened>),
 }
 
 impl Source {
@@ -140,6 +144,16 @@ impl Source {
         Source { path: name.into(), inner: Inner::Memory(Arc::new(bytes)), len }
     }
 
+    /// What is in a file that was just closed, by its own key. The name is for messages.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when it is not the file whose key this is.
+    #[cfg(feature = "age")]
+    pub fn of_closed(name: &Path, file: std::fs::File, secret: &FileSecret) -> Result<Source> {
+        let (opened, len) = Opened::new(file, secret).map_err(|c| Error::damaged(name, c))?;
+        Ok(Source { path: name.to_path_buf(), inner: Inner::Opened(Arc::new(opened)), len })
+    }
+
     /// The same source with `spans` over it, `len` bytes long. The spans stay in memory; the file is only read. What
     /// lies past its end and under no span cannot be read.
     #[must_use]
@@ -179,6 +193,8 @@ impl Source {
             #[cfg(feature = "mmap")]
             Inner::Map(map) => Some(map.bytes()),
             Inner::File(_) | Inner::Overlaid(_) => None,
+            #[cfg(feature = "age")]
+            Inner::Opened(_) => None,
         }
     }
 
@@ -204,6 +220,8 @@ impl Source {
         match &self.inner {
             Inner::File(file) => file.read_exact_at(offset, buf),
             Inner::Overlaid(overlaid) => read_overlaid(&overlaid.0, &overlaid.1, offset, buf),
+            #[cfg(feature = "age")]
+            Inner::Opened(opened) => opened.read_exact_at(offset, buf),
             _ => {
                 let Some(from) = self.slice(offset, buf.len()) else {
                     let what = format!("{} bytes wanted here, but there are only {}", buf.len(), self.len);
@@ -245,6 +263,8 @@ impl Source {
             #[cfg(feature = "mmap")]
             Inner::Map(map) => Some(map.file()),
             Inner::Overlaid(overlaid) => overlaid.0.file(),
+            #[cfg(feature = "age")]
+            Inner::Opened(_) => None,
         }
     }
 

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde_json::{Map, Number, Value};
 
-use crate::codec::json::quote;
+use crate::codec::json::quote_into;
 
 /// How JSON is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +87,7 @@ impl Writer {
                 let _ = write!(self.out, "{b}");
             }
             Value::Number(n) => self.out.push_str(&number(n)),
-            Value::String(text) => self.out.push_str(&quote(text)),
+            Value::String(text) => quote_into(text, &mut self.out),
             Value::Array(items) if items.is_empty() => self.out.push_str("[]"),
             Value::Array(items) => {
                 let inside = depth.saturating_add(1);
@@ -115,7 +115,7 @@ impl Writer {
         }
         for (at, (name, value)) in fields.into_iter().enumerate() {
             self.separate(at, inside);
-            self.out.push_str(&quote(name));
+            quote_into(name, &mut self.out);
             self.out.push_str(if self.layout.indent { ": " } else { ":" });
             self.value(value, inside);
         }

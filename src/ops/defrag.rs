@@ -13,12 +13,18 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::output::ClosedFile;
+#[cfg(feature = "age")]
+use super::output::{Output, OutputForm};
 use super::verify::{Closeness, Level, TrailerState, Verification, refuse_damage, verify_file};
 use crate::bolt::Db;
 use crate::bolt::writer::FreelistPage;
+use crate::etcd::aside::{self, Aside};
 use crate::etcd::datadir;
 use crate::etcd::{BucketKey, Facts, Input, Revision, small};
 use crate::io::Source;
+#[cfg(feature = "age")]
+use crate::io::closed::Recipients;
 use crate::io::dest::predecessor::{Predecessor, refuse_other_names};
 use crate::io::dest::{self, Dest, Existing, room};
 use crate::io::gate::is_cold;
@@ -26,11 +32,14 @@ use crate::io::source::{Lock, Stamp};
 use crate::ops::overlap::{beside, while_syncing};
 use crate::snap::backup::TRAILER;
 use crate::store::keep::{Rule, Selection};
+#[cfg(feature = "age")]
+use crate::store::rewrite::write_anew_in_order;
 use crate::store::rewrite::{Edit, Edits, write_anew};
 use crate::words::cause::Cause;
 use crate::words::error::{Error, Result, show};
 use crate::words::hint::{Hint, Note};
 use crate::words::monitor::{Monitor, Relay};
+use crate::words::refusal::Refusal;
 
 /// Meta pages of a database.
 const METAS: u64 = 2;
@@ -94,6 +103,9 @@ pub struct DefragReport {
     pub after: FileSize,
     /// Whether the new file ends with a SHA-256, as the source does.
     pub trailer: bool,
+    /// The age file that it is in, if it was closed: `after` is about what is in that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed: Option<ClosedFile>,
     /// HashKV of the new file: that of the source too, unless no key is live and a compaction was finished.
     pub hashkv: Option<u32>,
     /// The last revision, before and after.
@@ -121,6 +133,52 @@ pub fn defrag(
     anew(&source, options, monitor)
 }
 
+/// Writes a database or snapshot file anew to a place where nothing is, closed for these recipients.
+///
+/// The meta pages stand first and are known last, and what is encrypted cannot be written there afterwards. So the
+/// source is gone through once more before, for them alone; nothing but they is kept of that.
+///
+/// # Errors
+/// As [`defrag`].
+#[cfg(feature = "age")]
+pub fn defrag_closed(
+    input: impl Into<Input>,
+    (to, recipients): (&Path, &Recipients),
+    live_only: bool,
+    monitor: &dyn Monitor,
+) -> Result<DefragReport> {
+    let source = input.into().open()?;
+    refuse_locked(&source)?;
+    dest::claim(to, Existing::Keep)?;
+    let stamp = source.stamp();
+    let db = datadir::database(&source)?;
+    let before = whole(&source, false, monitor)?;
+    let plan = Plan::new(&db, live_only, monitor)?;
+    let dest = Dest::create(to, Existing::Keep)?;
+    let (file, name) = dest.file()?;
+    let trailer = before.measured.trailer == TrailerState::Present;
+    let full = |error: Error| room::of_at_most(error.of_output(to), source.len());
+    let mut due = 0;
+    let mut output = Output::write((&file, name), OutputForm::ClosedFor(recipients), trailer, |out| {
+        due = plan.write_in_order(out, monitor).map_err(full)?;
+        Ok(())
+    })?;
+    // What there is to say of it was said of the source.
+    let silent = Relay::new(monitor).without_findings();
+    let copy = output.read_back(name)?;
+    let (after, _) = while_syncing(
+        || output.sync(name),
+        || read_back(&copy, (due, plan.hashkv(&before)), false, &silent),
+    )?;
+    if stamp != source.stamp() {
+        return Err(changed(&source));
+    }
+    let closed = output.seal(name)?;
+    drop(file);
+    dest.finish()?;
+    Ok(DefragReport { closed, ..plan.report((&source, to), &before, after, trailer) })
+}
+
 fn anew(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -> Result<DefragReport> {
     refuse_locked(source)?;
     let (path, existing, log) = match &options.destination {
@@ -131,6 +189,9 @@ fn anew(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -> Resu
     dest::claim(path, existing)?;
     let stamp = source.stamp();
     let db = datadir::database(source)?;
+    if existing == Existing::Replace {
+        refuse_aside(source.path(), &db)?;
+    }
     // Reading a cold file for two ends at once would have its disk go back and forth.
     let (before, (plan, mut dest, due)) = beside(
         is_cold(source),
@@ -152,11 +213,11 @@ fn anew(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -> Resu
         },
     )?;
     let trailer = before.measured.trailer == TrailerState::Present;
-    let partial = dest.partial().to_path_buf();
+    let made = Source::open(dest.partial())?;
     // What there is to say of it was said of the source.
     let silent = Relay::new(monitor).without_findings();
     let (after, digest) =
-        while_syncing(|| dest.sync(), || read_back(&partial, (due, plan.hashkv(&before)), trailer, &silent))?;
+        while_syncing(|| dest.sync(), || read_back(&made, (due, plan.hashkv(&before)), trailer, &silent))?;
     if let Some(digest) = digest {
         dest.write_all(&digest).map_err(|source| Error::Output { what: show(path), source })?;
     }
@@ -165,17 +226,9 @@ fn anew(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -> Resu
         _ if stamp == source.stamp() => dest.finish()?,
         _ => return Err(changed(source)),
     }
-    Ok(DefragReport {
-        source: source.name(),
-        destination: show(path),
-        before: size(&before),
-        after: FileSize { bytes: after.bytes.saturating_add(if trailer { TRAILER } else { 0 }), ..after },
-        trailer,
-        hashkv: plan.hashkv(&before),
-        revision: plan.revision,
-        compacted: plan.compact,
-        notes: plan.notes,
-    })
+    let sealed = if trailer { TRAILER } else { 0 };
+    let after = FileSize { bytes: after.bytes.saturating_add(sealed), ..after };
+    Ok(plan.report((source, path), &before, after, trailer))
 }
 
 /// Puts the new file in the place of the source.
@@ -217,6 +270,17 @@ fn unused_log(db: &Path) -> Result<Vec<PathBuf>> {
         }
     }
     Ok(log)
+}
+
+/// Refuses a database that etcd does not run on: what replaced the one that it does run on is there in its place.
+fn refuse_aside(path: &Path, db: &Db<'_>) -> Result<()> {
+    let Some(index) = aside::raft_index(db) else { return Ok(()) };
+    match Aside::further(path, index) {
+        None => Ok(()),
+        Some(Aside { path: aside, index: further }) => {
+            Err(Refusal::Aside { path: path.to_path_buf(), index, aside, further }.into())
+        }
+    }
 }
 
 /// Verifies the source, which must be whole.
@@ -295,25 +359,57 @@ impl<'d, 's> Plan<'d, 's> {
         }
     }
 
+    fn freelist(&self) -> FreelistPage {
+        if self.db.meta().freelist.is_some() { FreelistPage::Stored } else { FreelistPage::Absent }
+    }
+
     /// Writes it, and gives the status hash of what was written.
     fn write(&self, dest: &mut Dest, monitor: &dyn Monitor) -> Result<u32> {
-        let meta = self.db.meta();
-        let freelist = if meta.freelist.is_some() { FreelistPage::Stored } else { FreelistPage::Absent };
-        let (_, hash) = write_anew(self.db, &self.edits, self.keep.as_ref(), freelist, &mut *dest, monitor)?;
+        let (db, keep) = (self.db, self.keep.as_ref());
+        let (_, hash) = write_anew(db, &self.edits, keep, self.freelist(), &mut *dest, monitor)?;
         Ok(hash)
+    }
+
+    /// The same where nothing can be written over.
+    #[cfg(feature = "age")]
+    fn write_in_order(&self, out: &mut dyn Write, monitor: &dyn Monitor) -> Result<u32> {
+        let (db, keep) = (self.db, self.keep.as_ref());
+        let (_, hash) = write_anew_in_order(db, &self.edits, keep, self.freelist(), out, monitor)?;
+        Ok(hash)
+    }
+
+    fn report(
+        self,
+        (source, to): (&Source, &Path),
+        before: &Verification,
+        after: FileSize,
+        trailer: bool,
+    ) -> DefragReport {
+        DefragReport {
+            source: source.name(),
+            destination: show(to),
+            before: size(before),
+            after,
+            trailer,
+            closed: None,
+            hashkv: self.hashkv(before),
+            revision: self.revision,
+            compacted: self.compact,
+            notes: self.notes,
+        }
     }
 }
 
-/// Opens what was written, verifies it, and compares it with the status hash of what was written and the HashKV that is
+/// Verifies what was written, and compares it with the status hash of what was written and the HashKV that is
 /// due. Gives its SHA-256 if it is to get a trailer.
 fn read_back(
-    path: &Path,
+    copy: &Source,
     (due, hashkv): (u32, Option<u32>),
     sealing: bool,
     monitor: &dyn Monitor,
 ) -> Result<(FileSize, Option<[u8; 32]>)> {
-    let wrong = |told: String| Error::Miswritten { what: show(path), told };
-    let after = whole(&Source::open(path)?, sealing, monitor).map_err(|e| wrong(e.to_string()))?;
+    let wrong = |told: String| Error::Miswritten { what: copy.name(), told };
+    let after = whole(copy, sealing, monitor).map_err(|e| wrong(e.to_string()))?;
     let hash = after.measured.status_hash.unwrap_or(0);
     if hash != due {
         return Err(wrong(format!("its status hash is {hash:x}, of what was written {due:x}")));

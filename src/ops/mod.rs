@@ -2,6 +2,8 @@
 //! [`Monitor`](crate::words::monitor::Monitor), and returns a plain report; printing it is the caller's.
 
 pub mod bolt;
+#[cfg(feature = "age")]
+pub mod closed;
 #[cfg(feature = "fs")]
 pub mod copy;
 #[cfg(feature = "fs")]
@@ -14,6 +16,8 @@ pub mod inspect;
 pub mod kube_edit;
 mod live_keys;
 mod log_fault;
+#[cfg(feature = "fs")]
+pub mod output;
 #[cfg(feature = "fs")]
 mod overlap;
 pub mod protection;

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::output::{ClosedFile, Output, OutputForm};
 use crate::bolt::Db;
 use crate::codec::{checksum, to_u64, to_usize};
 use crate::etcd::{Input, datadir};
@@ -32,6 +33,9 @@ pub struct SealReport {
     pub bytes: u64,
     /// SHA-256 of all but the trailer.
     pub sha256: String,
+    /// The age file that it is in, if it was closed: length and SHA-256 above are those of what is in that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed: Option<ClosedFile>,
 }
 
 /// Adds the trailer, in a file that does not exist; what the source reserves past its last page is left out, as
@@ -40,9 +44,14 @@ pub struct SealReport {
 /// # Errors
 /// [`Error::Refused`] when there is one already; [`Error::Unreadable`] when the file is in use; [`Error::Damaged`];
 /// [`Error::Output`].
-pub fn seal(input: impl Into<Input>, to: &Path, monitor: &dyn Monitor) -> Result<SealReport> {
+pub fn seal(
+    input: impl Into<Input>,
+    to: &Path,
+    form: OutputForm<'_>,
+    monitor: &dyn Monitor,
+) -> Result<SealReport> {
     let input = input.into();
-    to_file(to, |out| seal_into(input, out, monitor))
+    to_file(to, |out| seal_into(input, out, form, monitor))
 }
 
 /// The same into a file that is open and empty; its name is for messages.
@@ -52,13 +61,19 @@ pub fn seal(input: impl Into<Input>, to: &Path, monitor: &dyn Monitor) -> Result
 pub fn seal_into(
     input: impl Into<Input>,
     out: (&mut File, &Path),
+    form: OutputForm<'_>,
     monitor: &dyn Monitor,
 ) -> Result<SealReport> {
     let source = input.into().open()?;
-    source.unchanged_or_error(monitor, put_on(&source, out, monitor))
+    source.unchanged_or_error(monitor, put_on(&source, out, form, monitor))
 }
 
-fn put_on(source: &Source, (out, name): (&mut File, &Path), monitor: &dyn Monitor) -> Result<SealReport> {
+fn put_on(
+    source: &Source,
+    (out, name): (&mut File, &Path),
+    form: OutputForm<'_>,
+    monitor: &dyn Monitor,
+) -> Result<SealReport> {
     let (trailer, size) = trailer(source)?;
     match trailer {
         Trailer::Absent => {}
@@ -75,24 +90,25 @@ fn put_on(source: &Source, (out, name): (&mut File, &Path), monitor: &dyn Monito
         }
     }
     room::ask(out, name, size.saturating_add(TRAILER))?;
-    let digest = sha256(source, size, monitor).map_err(|c| Error::damaged(source.path(), c))?;
-    pour(source, size, (out, name), monitor)?;
-    out.write_all(&digest).map_err(|source| Error::Output { what: show(name), source })?;
-    // What was written is what was hashed, or the file changed meanwhile.
-    let written = Source::from_file(
-        name,
-        out.try_clone().map_err(|source| Error::Output { what: show(name), source })?,
-    )?;
-    if sha256(&written, size, monitor).ok() != Some(digest) {
+    let output = Output::write((out, name), form, true, |out| pour(source, size, (out, name), monitor))?;
+    let digest = output.payload;
+    // What was written is what is there to be read, or the file changed meanwhile.
+    let due = sha256(source, size, monitor).map_err(|c| Error::damaged(source.path(), c))?;
+    if due != digest {
         return Err(Error::unreadable(
             source.path(),
             Cause::changed("changed while it was read; nothing was kept"),
         ));
     }
+    if output.is_closed() && sha256(&output.read_back(name)?, size, monitor).ok() != Some(digest) {
+        let told = "it does not open to what was closed".to_owned();
+        return Err(Error::Miswritten { what: show(name), told });
+    }
     Ok(SealReport {
         source: source.name(),
-        bytes: size.saturating_add(TRAILER),
+        bytes: output.bytes,
         sha256: checksum::hex(&digest),
+        closed: output.seal(name)?,
     })
 }
 
@@ -137,7 +153,7 @@ fn take_off(source: &Source, (out, name): (&mut File, &Path), monitor: &dyn Moni
         ));
     }
     pour(source, payload, (out, name), monitor)?;
-    Ok(SealReport { source: source.name(), bytes: payload, sha256: checksum::hex(&digest) })
+    Ok(SealReport { source: source.name(), bytes: payload, sha256: checksum::hex(&digest), closed: None })
 }
 
 fn to_file(to: &Path, work: impl FnOnce((&mut File, &Path)) -> Result<SealReport>) -> Result<SealReport> {

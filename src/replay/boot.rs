@@ -155,8 +155,9 @@ impl Seen<'_> {
             },
             _ if self.version.minor == Minor::V34 => Ok(()),
             Remark::WrongSince35(why) => Err(why.clone()),
+            Remark::WrongSince37(why) if self.version.minor >= Minor::V37 => Err((*why).to_owned()),
             Remark::Tells(id) => self.knows(*id),
-            Remark::Sets(_) | Remark::Since35 => Ok(()),
+            Remark::WrongSince37(_) | Remark::Sets(_) | Remark::Since35 => Ok(()),
         }
     }
 

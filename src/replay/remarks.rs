@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::apply::held::{self, Held, NO_ATTRIBUTES, held, nameless};
-use crate::etcd::request::V2Request;
+use crate::etcd::request::{V2Request, with_room};
 use crate::etcd::semver::Semver;
 use crate::raft::{ConfChange, EntryView};
 use crate::words::ids::{MemberId, RaftIndex};
@@ -16,6 +16,8 @@ pub(super) enum Remark {
     Wrong(String),
     /// etcd since 3.5 panics at it, even if its database has it.
     WrongSince35(String),
+    /// etcd since 3.7 panics at it, even if its database has it.
+    WrongSince37(&'static str),
     /// It sets the cluster to this version, by a request that etcd knows since 3.5.
     Sets(Semver),
     /// It is about a downgrade, of which etcd knows since 3.5.
@@ -36,14 +38,14 @@ impl Remarks {
     /// Takes in an entry; a later one replaces those from its index on.
     pub fn entry(&mut self, entry: &EntryView<'_>) {
         self.0.split_off(&entry.index);
-        if let Some(remark) = remark(entry) {
+        if let Some(remark) = with_room(entry.bytes(), |most| remark(entry, most)) {
             self.0.insert(entry.index, remark);
         }
     }
 }
 
-fn remark(entry: &EntryView<'_>) -> Option<Remark> {
-    let request = match held(entry) {
+fn remark(entry: &EntryView<'_>, most: usize) -> Option<Remark> {
+    let request = match held(entry, most) {
         Err(why) => return Some(Remark::Wrong(why)),
         Ok(Held::Nothing) => return None,
         Ok(Held::V2(request)) => return Some(Remark::V2(request)),
@@ -52,6 +54,9 @@ fn remark(entry: &EntryView<'_>) -> Option<Remark> {
     };
     if let Some(why) = nameless(&request) {
         return Some(Remark::WrongSince35(why.to_owned()));
+    }
+    if let Some(why) = request.txn.as_ref().and_then(|_| held::deep(entry)) {
+        return Some(Remark::WrongSince37(why));
     }
     if let Some(set) = &request.cluster_version_set {
         return Some(held::cluster_version(&set.ver).map_or_else(Remark::WrongSince35, Remark::Sets));

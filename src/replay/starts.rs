@@ -194,6 +194,7 @@ impl Asked<'_> {
             }
             Remark::Wrong(why) => Some(why.clone()),
             Remark::WrongSince35(why) if self.etcd > Minor::V34 => Some(why.clone()),
+            Remark::WrongSince37(why) if self.etcd >= Minor::V37 => Some((*why).to_owned()),
             Remark::V2(request) => held::v2(request, self.etcd).err().map(str::to_owned),
             _ => None,
         }

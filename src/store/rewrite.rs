@@ -9,6 +9,8 @@ use crate::bolt::writer::{FreelistPage, MAX_DEPTH, Options, Summary, Writer};
 use crate::bolt::{Bucket, Db, Root};
 use crate::codec::checksum::crc32c;
 use crate::codec::to_u64;
+#[cfg(feature = "age")]
+use crate::codec::to_usize;
 use crate::store::keep::Selection;
 use crate::words::error::{At, Corrupt, Error, Result};
 use crate::words::finding::Code;
@@ -113,6 +115,92 @@ impl Seek for Nowhere {
             SeekFrom::Current(by) | SeekFrom::End(by) => self.0.saturating_add_signed(by),
         };
         Ok(self.0)
+    }
+}
+
+/// The same, front to back: for an output in which nothing can be written over. The meta pages stand first and are
+/// known last, so everything is gone through once more before, for them alone.
+///
+/// # Errors
+/// As [`write_anew`].
+#[cfg(feature = "age")]
+pub(crate) fn write_anew_in_order(
+    db: &Db<'_>,
+    edits: &Edits<'_>,
+    keep: Option<&Selection>,
+    freelist: FreelistPage,
+    out: &mut dyn Write,
+    monitor: &dyn Monitor,
+) -> Result<(Summary, u32)> {
+    let metas = to_usize(db.page_size().saturating_mul(2));
+    let mut front = Front { bytes: vec![0; metas], place: Nowhere(0) };
+    write_anew(db, edits, keep, freelist, &mut front, monitor)?;
+    let mut rest = InOrder { front: front.bytes, place: Nowhere(0), end: 0, out };
+    write_anew(db, edits, keep, freelist, &mut rest, monitor)
+}
+
+/// Keeps what is written to the first bytes, and of the rest the place.
+#[cfg(feature = "age")]
+struct Front {
+    bytes: Vec<u8>,
+    place: Nowhere,
+}
+
+#[cfg(feature = "age")]
+impl Write for Front {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(front) = self.bytes.get_mut(to_usize(self.place.0)..) {
+            front.iter_mut().zip(bytes).for_each(|(front, byte)| *front = *byte);
+        }
+        self.place.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(feature = "age")]
+impl Seek for Front {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.place.seek(to)
+    }
+}
+
+/// Writes the front when it comes by first, and nothing when it comes by again.
+#[cfg(feature = "age")]
+struct InOrder<'o> {
+    front: Vec<u8>,
+    place: Nowhere,
+    /// Bytes that are written.
+    end: u64,
+    out: &'o mut dyn Write,
+}
+
+#[cfg(feature = "age")]
+impl Write for InOrder<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let known = self.front.get(to_usize(self.place.0)..).unwrap_or_default();
+        let known = known.get(..bytes.len()).unwrap_or(known);
+        if self.place.0 == self.end {
+            self.out.write_all(known)?;
+            self.out.write_all(bytes.get(known.len()..).unwrap_or_default())?;
+            self.end = self.end.saturating_add(to_u64(bytes.len()));
+        } else if known != bytes {
+            return Err(io::Error::other("what was written before is not written again as it was"));
+        }
+        self.place.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+#[cfg(feature = "age")]
+impl Seek for InOrder<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.place.seek(to)
     }
 }
 

@@ -73,6 +73,9 @@ pub enum Cause {
     /// A manifest that is none, or does not say what is needed.
     #[error("{0}")]
     Content(String),
+    /// It is closed with age, and was not opened.
+    #[error("{0}")]
+    Closed(Unopened),
     /// Its bytes could not be had.
     #[error(transparent)]
     Corrupt(#[from] Box<Corrupt>),
@@ -87,7 +90,6 @@ impl Cause {
             Cause::NotThis { is: FileKind::RaftSnapshot, due: FileKind::Bolt, .. } => {
                 Some(Hint::ShowRaftSnapshot)
             }
-            Cause::NotThis { due: FileKind::Wal | FileKind::RaftSnapshot, .. } => Some(Hint::Inspect),
             Cause::NotThis { is: FileKind::Foreign(Foreign::Behind(at)), due: FileKind::Bolt, .. } => {
                 Some(Hint::CutFront(*at))
             }
@@ -95,7 +97,10 @@ impl Cause {
             Cause::NotThis { is: FileKind::Foreign(Foreign::Packed(what)), due: FileKind::Bolt, .. } => {
                 Some(Hint::Unpack(what))
             }
+            Cause::NotThis { is: FileKind::Foreign(Foreign::Age), .. } => Some(Hint::Decrypt),
+            Cause::NotThis { due: FileKind::Wal | FileKind::RaftSnapshot, .. } => Some(Hint::Inspect),
             Cause::NotAFile => Some(Hint::FromPipe),
+            Cause::Closed(unopened) => Some(unopened.hint()),
             Cause::InUse(hint) | Cause::Changed { hint, .. } | Cause::Lacks { hint, .. } => *hint,
             _ => None,
         }
@@ -111,6 +116,60 @@ impl Cause {
     #[must_use]
     pub fn lacks(told: impl Into<String>) -> Cause {
         Cause::Lacks { told: told.into(), hint: None }
+    }
+}
+
+/// Why an age file that seems to be whole was not opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unopened {
+    /// It does not begin as an age file does.
+    #[error("is no age file")]
+    NotAge,
+    /// It is an age file as text.
+    #[error("is an age-encrypted file as text (armored), and only binary ones are read here")]
+    Armored,
+    /// It is closed for the holders of keys, and none of those that were given is one of theirs.
+    #[error("none of the keys that were given opens it: it is closed for {recipients}")]
+    NoKeyFits {
+        /// For whom it is closed.
+        recipients: String,
+    },
+    /// It is closed with a passphrase, and keys were given.
+    #[error("is closed with a passphrase, and keys do not open it")]
+    NeedsPassphrase,
+    /// It is closed for the holders of keys, and a passphrase was given.
+    #[error("is closed for {recipients}, and a passphrase does not open it")]
+    NeedsKey {
+        /// For whom it is closed.
+        recipients: String,
+    },
+    /// The passphrase is another one.
+    #[error("the passphrase does not open it: it is another one, or the header of the file was changed")]
+    WrongPassphrase,
+    /// To try the passphrase would take more memory and time than is allowed.
+    #[error(
+        "to try a passphrase takes 2^{work} steps of scrypt ({} MiB of memory), and 2^{most} are allowed",
+        1u64.checked_shl(work.saturating_sub(10)).unwrap_or(u64::MAX)
+    )]
+    TooMuchWork {
+        /// The logarithm of scrypt's work that it asks for.
+        work: u32,
+        /// The most that is allowed.
+        most: u32,
+    },
+}
+
+impl Unopened {
+    fn hint(&self) -> Hint {
+        match self {
+            Unopened::NotAge => Hint::Inspect,
+            Unopened::Armored => Hint::Unpack("an age-encrypted file as text"),
+            Unopened::NoKeyFits { .. } => Hint::OtherIdentity,
+            Unopened::NeedsPassphrase | Unopened::WrongPassphrase => Hint::Passphrase,
+            Unopened::NeedsKey { .. } => Hint::Identity,
+            Unopened::TooMuchWork { work, .. } => Hint::MoreWork(*work),
+        }
     }
 }
 
@@ -136,6 +195,9 @@ fn not_this(is: FileKind, due: FileKind, len: u64) -> String {
         FileKind::RaftSnapshot => "is a raft snapshot".to_owned(),
         FileKind::Empty => "is empty (0 bytes)".to_owned(),
         FileKind::Foreign(what @ Foreign::Packed(_)) => format!("is {what}; unpack it first"),
+        FileKind::Foreign(what @ Foreign::Age) => {
+            format!("is {what}, and has to be opened first")
+        }
         FileKind::Foreign(what @ Foreign::Behind(_)) => format!("is {what}"),
         FileKind::Foreign(what @ Foreign::CrLf) => format!("is {what}; transfer it anew, as binary"),
         FileKind::Foreign(what) => format!("is {what}, not an etcd snapshot or database"),

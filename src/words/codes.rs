@@ -228,6 +228,19 @@ codes! {
         "The file is not the one its manifest describes: its length or a checksum differs.",
         "etcd knows no manifests.",
         "Fetch the file again from where it came from; if it was replaced on purpose, write a new manifest.";
+    // ---- files that are closed with age --------------------------------------------------------------------------
+    AgeHeader, "age-header", Damage, Identity,
+        "The header of an age file is none: a line of it is not what the format has there, so that no key opens the file.",
+        "etcd knows no age files.",
+        "Fetch the file again from where it came from.";
+    AgeCut, "age-cut", Damage, Identity,
+        "An age file ends where none can end: inside its header, or behind too few bytes of its last chunk.",
+        "etcd knows no age files.",
+        "Fetch the file again from where it came from: what is there opens only up to the last whole chunk.";
+    AgeChunk, "age-chunk", Damage, Bytes,
+        "The file key opens, but a chunk of 64 KiB behind it does not: a byte of it was changed, or the file was cut or reordered there.",
+        "etcd knows no age files.",
+        "Fetch the file again from where it came from; nothing of what is opened is kept.";
     // ---- etcd's keyspace -----------------------------------------------------------------------------------------
     BucketMissing, "bucket-missing", Damage, Mvcc,
         "A bucket that every etcd database has is not there.",
@@ -374,6 +387,10 @@ codes! {
         "The member had received a whole database from its leader and not yet put it in the place of its own.",
         "etcd renames the .snap.db to db when it starts.",
         "Nothing to do: the received one is used here as etcd would use it.";
+    DbAside, "db-aside", Warning, Wal,
+        "A database beside this one goes further: the run that replaced it was killed, and an etcd that waited for the lock of the old one ran on that.",
+        "It applies the log to the one that is behind; once it has taken a raft snapshot past that one it panics: 'failed to recover v3 backend from snapshot'.",
+        "Stop etcd and move the file that the finding names to the place of the database: etcd wrote it last, and nothing is lost.";
     // ---- applying the log to the database ------------------------------------------------------------------------
     ReplayRefused, "replay-refused", Damage, Wal,
         "An entry of the log cannot be applied: it does not decode, is of a kind that no etcd makes, or etcd of this version panics at it.",

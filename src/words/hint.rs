@@ -79,12 +79,22 @@ pub enum Hint {
     EtcdPrefix,
     /// Print the object with its secrets.
     ShowSecrets,
+    /// Open the file with its key.
+    Decrypt,
+    /// Give the keys of the recipients of the file.
+    OtherIdentity,
+    /// Give the passphrase.
+    Passphrase,
+    /// Give keys, not a passphrase.
+    Identity,
+    /// Allow more work for a passphrase.
+    MoreWork(u32),
 }
 
 impl Hint {
     /// One of each, for who says them in words and must have words for all.
     #[doc(hidden)]
-    pub const ALL: [Hint; 37] = [
+    pub const ALL: [Hint; 42] = [
         Hint::DumpWal,
         Hint::ShowRaftSnapshot,
         Hint::Inspect,
@@ -122,6 +132,11 @@ impl Hint {
         Hint::Namespace,
         Hint::EtcdPrefix,
         Hint::ShowSecrets,
+        Hint::Decrypt,
+        Hint::OtherIdentity,
+        Hint::Passphrase,
+        Hint::Identity,
+        Hint::MoreWork(21),
     ];
 }
 
@@ -204,6 +219,11 @@ mod tests {
             Hint::Namespace => 34,
             Hint::EtcdPrefix => 35,
             Hint::ShowSecrets => 36,
+            Hint::Decrypt => 37,
+            Hint::OtherIdentity => 38,
+            Hint::Passphrase => 39,
+            Hint::Identity => 40,
+            Hint::MoreWork(_) => 41,
         }
     }
 

@@ -29,6 +29,8 @@ pub enum FileKind {
 pub enum Foreign {
     /// Compressed, an archive, or encrypted, and what of these: unpacked it may be a snapshot.
     Packed(&'static str),
+    /// Closed with age: opened it may be a snapshot.
+    Age,
     /// What k3s keeps without etcd.
     Sqlite,
     /// An executable.
@@ -50,6 +52,7 @@ impl fmt::Display for Foreign {
                 return write!(f, "something else up to byte {at}, where an etcd snapshot or database begins");
             }
             Foreign::Packed(what) => what,
+            Foreign::Age => "an age-encrypted file",
             Foreign::Sqlite => "an SQLite database, as k3s keeps without etcd",
             Foreign::Program => "a program",
             Foreign::Text => "a text file",

@@ -170,8 +170,8 @@ pub enum Refusal {
         /// The source, as named.
         file: String,
     },
-    /// The log was not applied.
-    #[error("{file}: its log was not applied")]
+    /// No log was applied.
+    #[error("{file}: there is no log that is applied to it, so that it cannot be brought to another place")]
     LogNotApplied {
         /// The source, as named.
         file: String,
@@ -340,6 +340,16 @@ pub enum Refusal {
         /// What stands in the way.
         source: io::Error,
     },
+    /// Something came to the place of the answer while that was made.
+    #[error(
+        "{}: was not there when this run began; another run or program has made it meanwhile, and nothing is overwritten. Look \
+         at it, or choose another place",
+        show(path)
+    )]
+    MadeMeanwhile {
+        /// The place.
+        path: PathBuf,
+    },
     /// What another run began is at the place where the answer would be made.
     #[error(
         "{}: is of a run that did not finish or is still at work; it is never used again. Look at it, remove it, and try \
@@ -361,6 +371,24 @@ pub enum Refusal {
         path: PathBuf,
         /// How many names it has.
         names: u64,
+    },
+    /// What is to be replaced is not the one that etcd wrote last.
+    #[error(
+        "{}: ends at raft index {index}, and {}, which it replaced, at {}: an etcd ran on that one. Stop etcd, move it \
+         to the place of the database, and try again",
+        show(path),
+        show(aside),
+        further
+    )]
+    Aside {
+        /// The database.
+        path: PathBuf,
+        /// Where it ends.
+        index: RaftIndex,
+        /// The other one.
+        aside: PathBuf,
+        /// Where that ends.
+        further: RaftIndex,
     },
     /// The place is inside a directory that is only read.
     #[error("{}: lies in {}, which is only read; choose a place outside of it", show(path), show(input))]

@@ -96,11 +96,15 @@ fn what_is_something_else_is_named_by_what_it_is() {
         ("backup.zip", filled(b"PK\x03\x04"), "is a zip file; unpack it first"),
         ("backup.zst", filled(b"\x28\xb5\x2f\xfd"), "is a zstd file; unpack it first"),
         ("backup.xz", filled(b"\xfd7zXZ\0"), "is an xz file; unpack it first"),
-        ("backup.age", filled(b"age-encryption.org/v1\n"), "is an age-encrypted file; unpack it first"),
+        (
+            "backup.age",
+            filled(b"age-encryption.org/v1\n"),
+            "is an age-encrypted file, and has to be opened first",
+        ),
         (
             "backup.asc.age",
             filled(b"-----BEGIN AGE ENCRYPTED FILE-----\n"),
-            "is an age-encrypted file; unpack it first",
+            "is an age-encrypted file as text (armored); unpack it first",
         ),
         ("backup.tar", tar(filled(b"member/snap/db")), "is a tar file; unpack it first"),
         ("state.db", filled(b"SQLite format 3\0"), "is an SQLite database"),

@@ -4,7 +4,8 @@
 
 use std::fs::{self, DirEntry};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use coldbolt::etcd::{BucketKey, Revision};
@@ -102,39 +103,70 @@ fn in_place(version: &str) {
     assert_eq!(answers(&history.server), before, "{version}");
 }
 
-/// A server that is started between our lock and the rename waits for the lock of the old file.
-fn started_meanwhile(version: &str) {
-    let Some(mut traced) = peers::strace() else { return };
-    let Some(mut server) = Server::start(version, &["--snapshot-count", "5"]) else { return };
-    (0..20).for_each(|n| drop(server.ctl(&["put", &format!("k{n}"), "before"])));
-    let data = server.home().join("data");
-    let db = server.stop();
-    // -D: the command is our child, and strace its grandchild: when that is killed, the delay is over.
-    let traced = traced.args(["-D", "-o", "/dev/null"]);
-    let traced = traced.args(["-e", "trace=rename", "-e", "inject=rename:delay_enter=300000000"]);
-    let mut ours = traced.arg(binary()).args(["defrag", "--data-dir"]).arg(&data).spawn().unwrap();
-    // Asked of the system: to try the lock would be to hold it for a moment.
-    let inode = format!(":{} ", fs::metadata(&db).unwrap().ino());
-    while !fs::read_to_string("/proc/locks").unwrap().contains(&inode) {
-        assert!(ours.try_wait().unwrap().is_none(), "the rename was not delayed");
-        std::thread::sleep(Duration::from_millis(5));
+/// `defrag` of a directory that is not done before it is to be.
+struct Delayed {
+    ours: Child,
+    db: PathBuf,
+    inode: u64,
+}
+
+impl Delayed {
+    /// Waits at the exchange of the names for so long, and stops when that is on the disk.
+    fn start(db: PathBuf, exchange: Duration) -> Option<Delayed> {
+        let mut traced = peers::strace()?;
+        let (snap, data) = (db.parent().unwrap(), db.ancestors().nth(3).unwrap());
+        // -D: the command is our child, and strace its grandchild: when that is killed, the delay is over.
+        traced.args(["-D", "-o", "/dev/null", "-e", "trace=renameat2,fsync"]);
+        traced.arg("-P").arg(snap).arg("-P").arg(&db);
+        traced.args(["-e", &format!("inject=renameat2:delay_enter={}", exchange.as_micros())]);
+        traced.args(["-e", "inject=fsync:signal=STOP"]);
+        let inode = fs::metadata(&db).unwrap().ino();
+        let ours = traced.arg(binary()).args(["defrag", "--data-dir"]).arg(data).spawn().unwrap();
+        let mut delayed = Delayed { ours, db, inode };
+        // Asked of the system: to try the lock would be to hold it for a moment.
+        let held = format!(":{inode} ");
+        delayed.until(|_| fs::read_to_string("/proc/locks").unwrap().contains(&held));
+        Some(delayed)
     }
-    let log = server.fails_to_start(|server| {
-        // It has opened the old file, and waits for its lock.
-        let is_it = |fd: DirEntry| fs::read_link(fd.path()).is_ok_and(|to| to == db);
-        let waits = || fs::read_dir(format!("/proc/{server}/fd")).unwrap().flatten().any(is_it);
+
+    fn until(&mut self, done: impl Fn(&Delayed) -> bool) {
         let deadline = Instant::now() + Duration::from_secs(60);
-        while !waits() {
-            assert!(Instant::now() < deadline, "it did not come to its database");
+        while !done(self) {
+            assert!(
+                self.ours.try_wait().unwrap().is_none() && Instant::now() < deadline,
+                "it was not delayed"
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
-        let status = fs::read_to_string(format!("/proc/{}/status", ours.id())).unwrap();
+    }
+
+    /// Until this server has opened the old file, and waits for its lock.
+    fn until_waits(&mut self, server: u32) {
+        let inode = self.inode;
+        let is_it = move |fd: DirEntry| fs::metadata(fd.path()).is_ok_and(|to| to.ino() == inode);
+        self.until(|_| fs::read_dir(format!("/proc/{server}/fd")).unwrap().flatten().any(is_it));
+    }
+
+    /// Ends the delay.
+    fn goes_on(&self) {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.ours.id())).unwrap();
         let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:")).unwrap();
         let tracer = rustix::process::Pid::from_raw(tracer.trim().parse().unwrap()).unwrap();
         rustix::process::kill_process(tracer, rustix::process::Signal::KILL).unwrap();
+    }
+}
+
+/// A server that is started between our lock and the exchange waits for the lock of the old file.
+fn started_meanwhile(version: &str) {
+    let Some(mut server) = Server::start(version, &["--snapshot-count", "5"]) else { return };
+    (0..20).for_each(|n| drop(server.ctl(&["put", &format!("k{n}"), "before"])));
+    let Some(mut delayed) = Delayed::start(server.stop(), Duration::from_secs(300)) else { return };
+    let log = server.fails_to_start(|server| {
+        delayed.until_waits(server);
+        delayed.goes_on();
     });
     assert!(log.contains("invalid database"), "etcd {version}:\n{log}");
-    assert!(ours.wait().unwrap().success());
+    assert!(delayed.ours.wait().unwrap().success());
     // Whoever starts it again, as systemd and the kubelet do, has all of it, and loses nothing.
     server.restart();
     (0..40).for_each(|n| drop(server.ctl(&["put", &format!("k{n}"), "after"])));
@@ -142,6 +174,47 @@ fn started_meanwhile(version: &str) {
     server.restart();
     let served = server.ctl_json(&["get", "k", "--prefix"], b"");
     assert_eq!((&served["count"], &served["header"]["revision"]), (&40.into(), &61.into()), "{version}");
+}
+
+/// The same, and we are killed before the old file is blanked: the server runs on that. Without a raft snapshot all is in
+/// the log, and whoever starts it again has it; with one it does not start, and what to do is told.
+fn killed_meanwhile(version: &str, snapshots: bool) {
+    let count = if snapshots { "5" } else { "10000" };
+    let Some(mut server) = Server::start(version, &["--snapshot-count", count]) else { return };
+    (0..20).for_each(|n| drop(server.ctl(&["put", &format!("k{n}"), "before"])));
+    let Some(mut delayed) = Delayed::start(server.stop(), Duration::from_secs(15)) else { return };
+    server.starts(|server| {
+        delayed.until_waits(server);
+        delayed.until(|delayed| fs::metadata(&delayed.db).unwrap().ino() != delayed.inode);
+        delayed.ours.kill().unwrap();
+        delayed.ours.wait().unwrap();
+    });
+    (0..40).for_each(|n| drop(server.ctl(&["put", &format!("k{n}"), "after"])));
+    let db = server.stop();
+    let data = db.ancestors().nth(3).unwrap().to_str().unwrap().to_owned();
+    let verified = coldbolt(["verify", &data]);
+    assert!(verified.text().contains("db-aside"), "{version}: {verified}");
+    let refused = coldbolt(["defrag", "--data-dir", &data]);
+    refused.says(1, &[".partial", "an etcd ran on that one"]);
+    if snapshots {
+        let log = server.fails_to_start(|_| {});
+        assert!(log.contains("snapshot file doesn't exist"), "etcd {version}:\n{log}");
+        let mut beside = fs::read_dir(db.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
+        let aside = beside.find(|path| path.extension().is_some_and(|is| is == "partial")).unwrap();
+        fs::rename(aside, &db).unwrap();
+    }
+    server.restart();
+    let served = server.ctl_json(&["get", "k", "--prefix"], b"");
+    assert_eq!((&served["count"], &served["header"]["revision"]), (&40.into(), &61.into()), "{version}");
+    server.stop();
+    good(&["defrag", "--data-dir", &data]);
+    server.restart();
+}
+
+#[test]
+fn an_etcd_that_ran_on_a_database_whose_replacement_was_killed_loses_nothing() {
+    killed_meanwhile("3.6.14", false);
+    VERSIONS.into_iter().for_each(|version| killed_meanwhile(version, true));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! coldbolt and the real programs, both ways: what they write is read, what it writes they take, and both answer
 //! alike. Each test says `skipped` and passes where its programs are not installed, unless `COLDBOLT_INTEROP=required`.
 
+mod age;
 mod answers;
 mod bolt;
 mod bolt_writer;

@@ -370,6 +370,42 @@ fn a_snapshot_is_brought_forward_by_the_log_to_a_revision_or_an_index() {
 }
 
 #[test]
+fn a_snapshot_that_is_brought_forward_is_called_what_it_is_and_its_sha_256_is_compared() {
+    let home = tempfile::tempdir().unwrap();
+    let (input, new) = (cold("3.6.14", home.path()), home.path().join("new"));
+    let base = Input::new(fixture("etcd-3.6.14/snapshot.db"));
+    let replay = |base: &Input| {
+        let revision = ["--to-revision", "120", "-o"].map(OsStr::new);
+        coldbolt([args!["replay", &input, "--base", base], &revision, args![&new]].concat())
+    };
+    assert!(replay(&base).text().contains("snapshot.db (snapshot file)"));
+    fs::remove_file(&new).unwrap();
+    // A byte of a value: no other level of a verification would notice.
+    let changed = Input::changed(home.path(), "etcd-3.6.14/snapshot.db", |bytes| {
+        let at = bytes.windows(9).rposition(|nine| nine == b"/registry").unwrap();
+        bytes[at] ^= 1;
+    });
+    replay(&changed).says(1, &["trailer-mismatch"]);
+    assert!(!new.exists());
+    input.unchanged();
+    base.unchanged();
+}
+
+#[test]
+fn where_no_log_is_applied_nothing_is_brought_to_another_place() {
+    let home = tempfile::tempdir().unwrap();
+    let (input, new) = (cold("3.6.14", home.path()), home.path().join("new"));
+    // The log of a data directory is found in it, whatever it is applied to.
+    let past = coldbolt(args!["replay", &input, "--base", &input, "--to-revision", "106", "-o", &new]);
+    past.says(1, &["at revision 132 already, past 106"]);
+    input.unchanged();
+    fs::remove_dir_all(input.path.join("member/wal")).unwrap();
+    let without = coldbolt(args!["replay", &input, "--to-revision", "106", "-o", &new]);
+    without.says(1, &["there is no log that is applied to it"]);
+    assert!(!new.exists());
+}
+
+#[test]
 fn a_directory_of_the_same_member_is_made_and_one_without_the_others() {
     for version in VERSIONS {
         let home = tempfile::tempdir().unwrap();

@@ -7,7 +7,11 @@ use std::path::{Path, PathBuf};
 use coldbolt::codec::checksum::crc32c;
 use serde_json::Value;
 use support::buckets::{Buckets, revision};
+use support::peers::strace;
+use support::run::binary;
 use support::{Input, Run, args, coldbolt, fixture};
+
+use crate::copy_log::writing;
 
 fn json(ran: &Run) -> Value {
     assert_eq!(ran.code, 0, "{}", ran.err);
@@ -166,6 +170,37 @@ fn a_database_whose_log_is_in_use_or_that_has_another_name_is_left_alone() {
     coldbolt(args!["defrag", "--data-dir", dir]).says(1, &["snap/db: has 2 names", "defrag FILE -o NEW"]);
     input.unchanged();
     fs::remove_file(temp.path().join("kept.db")).unwrap();
+    coldbolt(args!["defrag", "--data-dir", dir]).says(0, &[]);
+}
+
+/// Killed after the new database has its place, before the old one is blanked.
+#[test]
+fn whoever_is_killed_while_a_database_is_replaced_leaves_both_and_the_one_that_etcd_ran_on_is_never_lost() {
+    let Some(mut traced) = strace() else { return };
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("data");
+    writing().files().write(&dir);
+    let snap = dir.join("member/snap");
+    let old = fs::read(snap.join("db")).unwrap();
+    traced.arg("-P").arg(&snap).args(["-e", "trace=fsync", "-e", "inject=fsync:signal=KILL:when=1"]);
+    traced.arg("-o").arg(temp.path().join("calls")).arg(binary()).args(["defrag", "--data-dir"]).arg(&dir);
+    assert!(!traced.output().unwrap().status.success());
+    let aside = snap.join(names(&snap).into_iter().find(|name| name.ends_with(".partial")).unwrap());
+    assert!(fs::read(&aside).unwrap() == old && fs::read(snap.join("db")).unwrap() != old);
+    let verified = coldbolt(args!["verify", dir]);
+    assert!(verified.code == 0 && !verified.text().contains("db-aside"), "{verified}");
+    // An etcd waited for the lock of the old one, ran on it, and has ended.
+    let mut ran = writing();
+    ran.buckets.index(22, 2);
+    fs::write(&aside, ran.files().get("member/snap/db")).unwrap();
+    let input = Input::new(&dir);
+    let name = aside.to_str().unwrap();
+    coldbolt(args!["verify", dir])
+        .says(0, &["db-aside", name, "is at index 20", "at 22: etcd ran on that one"]);
+    let refused = coldbolt(args!["defrag", "--data-dir", dir]);
+    refused.says(1, &["snap/db: ends at raft index 20", name, "at 22: an etcd ran on that one", "move it"]);
+    input.unchanged();
+    fs::rename(&aside, snap.join("db")).unwrap();
     coldbolt(args!["defrag", "--data-dir", dir]).says(0, &[]);
 }
 

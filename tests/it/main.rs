@@ -1,6 +1,7 @@
 //! What coldbolt does, without the real programs: one test program, so that it is linked once. A module is a subject;
 //! `tests/support` has what they share with those of `tests/interop` and `tests/hostile`.
 
+mod age;
 mod apply;
 mod attacks;
 mod bolt_views;

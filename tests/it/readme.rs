@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+use support::age::KeyFiles;
 use support::trio::{IDS, one};
 use support::{args, binary, coldbolt, fixture, unpack};
 
@@ -178,6 +179,10 @@ fn stand_ins(machine: &Machine, section: &str) {
             let bytes = fs::read(fixture("small-3.5.1/snapshot.db")).unwrap();
             fs::write(home.join("damaged.db"), &bytes[..30_000]).unwrap();
         }
+        "A backup that nobody else can read" => {
+            fs::copy(fixture("etcd-3.6.14/snapshot.db"), home.join("backup.db")).unwrap();
+            KeyFiles::write(&home);
+        }
         "What did the log say?" => drop(unpack("3.6.14", "cold", &home)),
         _ => {}
     }
@@ -246,6 +251,15 @@ fn for_examples() -> Machine {
     for name in ["m2.db", "m3.db"] {
         fs::copy(home.join("backup.db"), home.join(name)).unwrap();
     }
+    let keys = KeyFiles::write(&home);
+    for (name, file) in
+        [("key", "key.txt"), ("recipients", "recipients.txt"), ("passphrase", "passphrase.txt")]
+    {
+        fs::copy(keys.of(name), home.join(file)).unwrap();
+    }
+    let to = ["--to", &keys.of("recipients")];
+    coldbolt(args!["encrypt", home.join("backup.db"), "-o", home.join("closed.age"), to[0], to[1]])
+        .says(0, &[]);
     machine
 }
 

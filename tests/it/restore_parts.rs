@@ -189,6 +189,20 @@ fn a_received_snapshot_in_the_log_counts_for_how_far_the_cluster_went() {
 }
 
 #[test]
+fn a_database_that_was_received_and_is_not_in_its_place_counts_for_how_far_the_cluster_went() {
+    let temp = tempfile::tempdir().unwrap();
+    let data = temp.path().join("newer");
+    Member::good().files().write(&data);
+    let mut sent = Buckets::good();
+    sent.kv(77, 0, "z", 77, 1, 0);
+    fs::write(data.join("member/snap/0000000000001388.snap.db"), sent.bare().bytes).unwrap();
+    // The member's own is at revision 9, and four entries come after it.
+    let why = raised_by(&data, temp.path());
+    assert!(why.contains("at most 13") && why.contains("1388.snap.db"), "{why}");
+    assert!(why.contains("which its leader sent, is at revision 77"), "{why}");
+}
+
+#[test]
 fn a_last_revision_that_does_not_decode_leaves_the_one_before_it() {
     let temp = tempfile::tempdir().unwrap();
     let mut all = Buckets::good();

@@ -334,12 +334,11 @@ impl Reader<'_> {
         {
             return Seen::Object(form.named(item, &glance), Vec::new());
         }
-        let decoded = Object::decode_with(&item.kv.value, self.habits.options);
         let ready =
             |shown| if self.args.sort_by.is_some() { Ready::Object(shown) } else { form.ready(shown) };
-        match decoded {
-            Ok(object) => {
-                let Some(object) = self.shown(item, object) else { return Seen::NotSelected };
+        match self.habits.decode(&item.kv.value) {
+            Ok(decoded) => {
+                let Some(object) = self.shown(item, decoded) else { return Seen::NotSelected };
                 let table = self.args.output.is_table();
                 let unknown = if table { Vec::new() } else { unknown_fields(&item.kv.key, &object) };
                 Seen::Object(ready(Shown { item, object: Ok(object) }), unknown)
@@ -363,12 +362,12 @@ impl Reader<'_> {
     }
 
     /// The object as it is to be shown; `None` if it is not selected.
-    fn shown(&self, item: &StoredObject, object: Object) -> Option<Object> {
-        let labels = object.json.get("metadata").and_then(|metadata| metadata.get("labels"));
+    fn shown(&self, item: &StoredObject, decoded: (Object, bool)) -> Option<Object> {
+        let labels = decoded.0.json.get("metadata").and_then(|metadata| metadata.get("labels"));
         if !self.selector.matches(labels) {
             return None;
         }
-        let mut object = self.habits.apply(object, &item.kv.value);
+        let mut object = self.habits.apply(decoded, &item.kv.value);
         if !self.args.as_stored {
             self.cluster.serve(&mut object, item.kv.mod_revision);
         }

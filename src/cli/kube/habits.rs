@@ -1,10 +1,12 @@
 //! What an older Kubernetes prints otherwise, and what it would have answered in another version.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use coldbolt::kube::cluster::Cluster;
-use coldbolt::kube::decode::{DecodeOptions, Encoding, Object};
+use coldbolt::kube::decode::{DecodeOptions, Encoding, NoObject, Object};
+use coldbolt::kube::envelope::Form;
 use coldbolt::kube::type_meta::group_of;
 use coldbolt::kube::version::{LAST_WITH_NULL_TIMES, ServerVersion, answered_in};
 
@@ -34,19 +36,13 @@ pub struct Habits<'h> {
     matter: bool,
     given: Option<u32>,
     /// How an object is decoded that is printed as the newest does it.
-    pub options: DecodeOptions,
+    options: DecodeOptions,
     /// What the file tells, once it was asked: that takes a walk.
     inferred: OnceLock<coldbolt::Result<Option<ServerVersion>>>,
-    did: Mutex<Did>,
-}
-
-/// What was printed otherwise.
-#[derive(Default)]
-struct Did {
     /// Whether something was printed as the inferred one does it.
-    applied: bool,
+    applied: AtomicBool,
     /// Objects by kind, stored version and answered version.
-    converted: BTreeMap<(String, String, String), u64>,
+    converted: Mutex<BTreeMap<(String, String, String), u64>>,
 }
 
 impl<'h> Habits<'h> {
@@ -61,7 +57,8 @@ impl<'h> Habits<'h> {
             given: args.like,
             options: DecodeOptions { without_managed_fields, ..DecodeOptions::default() },
             inferred: OnceLock::new(),
-            did: Mutex::default(),
+            applied: AtomicBool::new(false),
+            converted: Mutex::default(),
         }
     }
 
@@ -73,29 +70,37 @@ impl<'h> Habits<'h> {
         })
     }
 
+    /// Decodes an object; whether as that Kubernetes has it already: once it was seen to matter, those for which it may
+    /// are not decoded twice.
+    pub fn decode<'v>(&self, value: &'v [u8]) -> Result<(Object, bool), NoObject<'v>> {
+        let null_times = self.applied.load(Ordering::Relaxed)
+            && matches!(Form::of(value), Ok(Form::Protobuf(envelope)) if has_templates(envelope.kind));
+        let options = DecodeOptions { null_times, ..self.options };
+        Object::decode_with(value, options).map(|object| (object, null_times))
+    }
+
     /// The object as that Kubernetes has it, decoded again if need be.
-    pub fn apply(&self, object: Object, value: &[u8]) -> Object {
-        let templates = object.encoding == Encoding::Protobuf && WITH_TEMPLATES.contains(&&*object.kind);
+    pub fn apply(&self, (object, done): (Object, bool), value: &[u8]) -> Object {
+        let templates = object.encoding == Encoding::Protobuf && has_templates(object.kind.as_bytes());
         // Not one of the newest converts what is stored otherwise by an old one only.
         let old = answered_in(&object, u32::MAX).is_some();
         if !self.matter || !(templates || old) {
             return object;
         }
         let Some(minor) = self.minor() else { return object };
-        let mut with = None;
-        if templates && minor <= LAST_WITH_NULL_TIMES {
-            with = Object::decode_with(value, DecodeOptions { null_times: true, ..self.options }).ok();
+        if let Some(version) = answered_in(&object, minor) {
+            let kind = (object.kind.clone(), object.api_version.clone(), version.to_owned());
+            let mut converted = self.converted.lock().unwrap_or_else(PoisonError::into_inner);
+            *converted.entry(kind).or_default() += 1;
         }
-        let answered = answered_in(&object, minor);
-        if with.is_some() || answered.is_some() {
-            let mut did = self.did.lock().unwrap_or_else(PoisonError::into_inner);
-            did.applied |= with.as_ref().is_some_and(|with| *with != object);
-            if let Some(version) = answered {
-                let kind = (object.kind.clone(), object.api_version.clone(), version.to_owned());
-                *did.converted.entry(kind).or_default() += 1;
-            }
+        if done || !templates || minor > LAST_WITH_NULL_TIMES {
+            return object;
         }
-        with.unwrap_or(object)
+        let Ok(with) = Object::decode_with(value, DecodeOptions { null_times: true, ..self.options }) else {
+            return object;
+        };
+        self.applied.fetch_or(with != object, Ordering::Relaxed);
+        with
     }
 
     /// Says what was done.
@@ -107,13 +112,13 @@ impl<'h> Habits<'h> {
         let Some(minor) = self.given.or(inferred.as_ref().map(|version| version.minor)) else {
             return Ok(());
         };
-        let did = self.did.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let converted = self.converted.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(version) = &inferred
-            && (did.applied || !did.converted.is_empty())
+            && (self.applied.into_inner() || !converted.is_empty())
         {
             monitor.say(&format!("as Kubernetes 1.{minor} prints it: {}", version.reasons.join("; ")));
         }
-        for ((kind, stored, answered), objects) in &did.converted {
+        for ((kind, stored, answered), objects) in &converted {
             let group = group_of(stored);
             monitor.say(&format!(
                 "{objects} of kind {kind} are shown as {stored}, which is stored; a server of 1.{minor} answers in \
@@ -122,4 +127,8 @@ impl<'h> Habits<'h> {
         }
         Ok(())
     }
+}
+
+fn has_templates(kind: &[u8]) -> bool {
+    WITH_TEMPLATES.iter().any(|with| with.as_bytes() == kind)
 }

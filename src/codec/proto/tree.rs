@@ -236,6 +236,12 @@ impl<'n, 'a> Node<'n, 'a> {
         }
     }
 
+    /// So many of its fields are there at most.
+    #[must_use]
+    pub fn at_most(self) -> usize {
+        self.part.map_or(0, |part| indices(&part.entries).len().min(part.message.fields().len()))
+    }
+
     /// The values that count as set.
     pub fn set(self) -> impl Iterator<Item = (&'a Field<'a>, Value<'n, 'a>)> {
         self.fields().filter(|(field, value)| field.label != Label::Plain || !value.is_zero())

@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use crate::codec::to_u64;
 use crate::io::dest::partial::{DIR_MODE, FILE_MODE, LOCK, Partial, alone, give_up, remove_dir, taken_over};
 use crate::io::dest::writeback::Writeback;
-use crate::io::dest::{parent_of, partial_of, refuse_unfinished};
+use crate::io::dest::{not_placed, parent_of, partial_of, refuse_unfinished};
 use crate::words::error::{Error, Result, show};
 use crate::words::refusal::Refusal;
 
@@ -215,10 +215,10 @@ impl<'h> DestDir<'h> {
     /// Brings all directories to the disk and puts the whole in its place.
     ///
     /// # Errors
-    /// [`Error::Output`]: also when something has appeared in its place.
+    /// [`Error::Refused`] when something has appeared in its place; [`Error::Output`].
     pub fn place(mut self) -> Result<Placed> {
         self.sync().map_err(failed(&self.path))?;
-        self.rename().map_err(failed(&self.path))?;
+        self.rename().map_err(|source| not_placed(&self.path, source))?;
         let placed = Placed { path: self.path.clone() };
         let parent = parent_of(&self.path);
         // It is there and whole; only whether it will still be after a power failure is open.
@@ -453,7 +453,9 @@ mod tests {
         fs::remove_dir(&path).unwrap();
         let dir = build(&path, Steps::free()).unwrap();
         fs::create_dir(&path).unwrap();
-        assert!(matches!(dir.place(), Err(Error::Output { .. })));
+        assert!(
+            matches!(dir.place(), Err(Error::Refused(Refusal::MadeMeanwhile { path: at })) if at == path)
+        );
         assert_eq!(names(temp.path()), ["dest"]);
         fs::remove_dir(&path).unwrap();
         fs::create_dir(temp.path().join("dest.partial")).unwrap();

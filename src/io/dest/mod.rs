@@ -119,14 +119,14 @@ impl Dest {
     /// Brings it to the disk and to its place.
     ///
     /// # Errors
-    /// [`Error::Output`], also when something has appeared at the place meanwhile that must stay.
+    /// [`Error::Refused`] when something has appeared at the place meanwhile that must stay; [`Error::Output`].
     pub fn finish(mut self) -> Result<()> {
-        self.place(None).map_err(|source| Error::Output { what: show(&self.path), source })
+        self.place(None).map_err(|source| not_placed(&self.path, source))
     }
 
     /// The same for a file that replaces `old`, of which who waits for its lock finds the first `head` bytes blank.
     pub(crate) fn finish_after(mut self, old: &Predecessor, head: u64) -> Result<()> {
-        self.place(Some((old, head))).map_err(|source| Error::Output { what: show(&self.path), source })
+        self.place(Some((old, head))).map_err(|source| not_placed(&self.path, source))
     }
 
     fn place(&mut self, old: Option<(&Predecessor, u64)>) -> io::Result<()> {
@@ -135,16 +135,10 @@ impl Dest {
         }
         let (to, existing) = (&self.path, self.existing);
         let parent = File::open(parent_of(&self.path))?;
-        self.partial.put(to, |partial| {
-            match existing {
-                Existing::Replace => fs::rename(partial, to),
-                Existing::Keep => rename_to_nothing(partial, to),
-            }?;
-            match old {
-                // What a power failure could bring back is retired only when it cannot.
-                Some((old, head)) => parent.sync_all().and_then(|()| old.retire(head)),
-                None => Ok(()),
-            }
+        self.partial.put(to, |partial| match (existing, old) {
+            (_, Some((old, head))) => old.give_way(partial, to, &parent, head),
+            (Existing::Replace, None) => fs::rename(partial, to),
+            (Existing::Keep, None) => rename_to_nothing(partial, to),
         })?;
         // It is there and whole; only whether it will still be after a power failure is open.
         parent.sync_all().inspect_err(|_| {
@@ -276,6 +270,16 @@ pub fn outside(read: &Path, to: &Path) -> Result<()> {
     }
 }
 
+/// Why what is finished is not at its place.
+fn not_placed(place: &Path, source: io::Error) -> Error {
+    match source.kind() {
+        ErrorKind::AlreadyExists | ErrorKind::DirectoryNotEmpty => {
+            Refusal::MadeMeanwhile { path: place.to_path_buf() }.into()
+        }
+        _ => Error::Output { what: show(place), source },
+    }
+}
+
 fn rename_to_nothing(from: &Path, to: &Path) -> io::Result<()> {
     match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         // Some network file systems cannot; a second link refuses to replace, too.
@@ -339,7 +343,9 @@ mod tests {
         let path = dir.path().join("out");
         let dest = Dest::create(&path, Existing::Keep).unwrap();
         fs::write(&path, "other").unwrap();
-        assert!(matches!(dest.finish(), Err(Error::Output { .. })));
+        assert!(
+            matches!(dest.finish(), Err(Error::Refused(Refusal::MadeMeanwhile { path: at })) if at == path)
+        );
         assert_eq!(
             (names(dir.path()), fs::read(&path).unwrap()),
             (vec!["out".to_owned()], b"other".to_vec())

@@ -114,6 +114,14 @@ fn failed(path: &Path) -> impl Fn(io::Error) -> Error {
     move |source| Error::Output { what: show(path), source }
 }
 
+/// What is there now was not there a moment before: another run has begun.
+fn not_begun(path: &Path) -> impl Fn(io::Error) -> Error {
+    move |source| match source.kind() {
+        ErrorKind::AlreadyExists => unfinished(path),
+        _ => failed(path)(source),
+    }
+}
+
 impl Partial {
     /// Begins a file.
     pub(super) fn file(path: &Path) -> Result<(Partial, File)> {
@@ -125,7 +133,7 @@ impl Partial {
             .create_new(true)
             .mode(FILE_MODE)
             .open(path)
-            .map_err(failed(path))?;
+            .map_err(not_begun(path))?;
         let lock = hold(&file, path, path)?;
         under_way.push(Entry { path: path.to_path_buf(), lock, made: Vec::new() });
         Ok((Partial { path: path.to_path_buf(), lock: None, placed: false }, file))
@@ -136,7 +144,7 @@ impl Partial {
         let mut under_way = under_way();
         clear(path)?;
         // Not recursive: that it does not exist yet is part of what is asked.
-        DirBuilder::new().mode(DIR_MODE).create(path).map_err(failed(path))?;
+        DirBuilder::new().mode(DIR_MODE).create(path).map_err(not_begun(path))?;
         let name = path.join(LOCK);
         let locked = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&name);
         let held = locked.map_err(failed(&name)).and_then(|file| Ok((hold(&file, &name, path)?, file)));

@@ -5,14 +5,21 @@
 //! finds again: what it acknowledged would be lost. So the old one is no database any more when its lock is given
 //! back: its meta pages are blanked, bbolt says `invalid database`, and the server that is started again opens the
 //! new file. Before that the new file is at its place on the disk. Until then the old one is whole, whoever dies
-//! and when. Who is killed by SIGKILL between the two, while a server waits, is the one case that is left.
+//! and when.
+//!
+//! The two change their names, so that the old one always has one: who is killed by SIGKILL before it is blanked
+//! leaves it as `<name>.<16 hex digits>.partial`. A server that waited runs on that file then, and on the log beside
+//! it. What it acknowledged is in the log too, so that it is there when it is started again on the new file, until
+//! it has taken a raft snapshot: then the new file is behind that, and every etcd panics instead of starting. Which
+//! of the two etcd wrote last can be told then (`etcd/aside.rs`), and it is never replaced or removed. Only where the
+//! file system cannot change two names in one step (NFS) the old file has none for that moment.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, fcntl_lock};
+use rustix::fs::{CWD, FlockOperation, RenameFlags, fcntl_lock, renameat_with};
 use rustix::io::Errno;
 
 use crate::codec::to_usize;
@@ -50,11 +57,35 @@ impl Predecessor {
         self.file.metadata().ok().as_ref().map(Stamp::of)
     }
 
-    /// Makes it no database for whoever has opened it, if it has lost its last name: its first `head` bytes are
-    /// blanked.
-    pub(super) fn retire(&self, head: u64) -> io::Result<()> {
+    /// Has `new` take its place, whose directory is `parent`, and is no database any more then.
+    pub(super) fn give_way(&self, new: &Path, place: &Path, parent: &File, head: u64) -> io::Result<()> {
+        let exchange = || renameat_with(CWD, new, CWD, place, RenameFlags::EXCHANGE);
+        let exchanged = match exchange() {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                fs::rename(new, place)?;
+                false
+            }
+            done => done.map(|()| true)?,
+        };
+        // What a power failure could bring back is retired only when it cannot.
+        parent.sync_all().inspect_err(|_| {
+            if exchanged {
+                let _ = exchange();
+            }
+        })?;
+        self.retire(head, u64::from(exchanged))?;
+        if exchanged {
+            // Left behind it does no harm: the next run removes it.
+            let _ = fs::remove_file(new);
+        }
+        Ok(())
+    }
+
+    /// Makes it no database for whoever has opened it, if it has no more than so many `names`: its first `head` bytes
+    /// are blanked.
+    fn retire(&self, head: u64, names: u64) -> io::Result<()> {
         let there = self.file.metadata()?;
-        if there.nlink() > 0 {
+        if there.nlink() > names {
             return Ok(());
         }
         self.file.write_all_at(&vec![0; to_usize(head.min(there.len()))], 0)

@@ -231,7 +231,7 @@ impl<'s> Renderer<'s> {
         let shape = self.schema.shape(at);
         match shape {
             Shape::Object => {
-                let mut map = Map::new();
+                let mut map = Map::with_capacity(node.at_most());
                 self.fields(at, node, &mut map);
                 return map.into();
             }

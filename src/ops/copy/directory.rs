@@ -97,7 +97,7 @@ fn directory(
     dest.dir(snap)?;
     let mut file = dest.file(&snap.join("db"))?;
     let path = dest.partial().join(snap).join("db");
-    let made = make(&input, options, monitor, |db, places, monitor| {
+    let (made, _) = make(&input, options, monitor, |db, places, monitor| {
         room::ask_in(dest.partial(), to, places.bytes(db).saturating_add(SEGMENT_SIZE))?;
         pack(db, places, &mut file, monitor).map_err(|e| e.of_output(to))
     })?;

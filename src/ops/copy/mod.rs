@@ -9,11 +9,12 @@ pub mod directory;
 pub use crate::ops::fold::{Damage, InFile, Live, Uncommitted};
 
 use std::fs::File;
-use std::io::{Seek, Write};
+use std::io::Seek;
 use std::path::Path;
 
 use serde::Serialize;
 
+use super::output::{ClosedFile, Output, OutputForm};
 use super::seal::pour;
 use super::verify::{Closeness, InputKind, Level, Measured, Verification, refuse_damage, verify_file};
 use crate::bolt::Db;
@@ -23,8 +24,6 @@ use crate::codec::checksum;
 use crate::etcd::Input as Given;
 use crate::etcd::stored;
 use crate::io::Source;
-use crate::io::dest::hashed::while_writing;
-use crate::io::dest::writeback::Writeback;
 use crate::io::dest::{self, Dest, Existing, room};
 use crate::io::gate::is_cold;
 use crate::kube::times::written;
@@ -80,6 +79,8 @@ pub struct CopyOptions<'o> {
     pub changes: &'o [ConfChange],
     /// Take the SHA-256 of every file of the source, before and after.
     pub digests: bool,
+    /// Whether the copy is closed.
+    pub form: OutputForm<'o>,
 }
 
 impl<'o> CopyOptions<'o> {
@@ -124,6 +125,9 @@ pub struct CopyReport {
     pub consistent_index: Option<RaftIndex>,
     /// Live keys in the copy.
     pub live_keys: Option<u64>,
+    /// The age file that it is in, if it was closed: length and SHA-256 above are those of what is in that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed: Option<ClosedFile>,
     /// Whether a running etcd may have changed the files while they were read, so that nothing is sure.
     pub best_effort: bool,
     /// What a person should know, damage that was allowed first of all.
@@ -210,14 +214,12 @@ fn attempts(
 }
 
 /// What was written.
-struct Made<W> {
+struct Made {
     /// Of the source, as it was verified.
     source: Verification,
     /// What the copy holds; not known of a source that may have changed after it was verified.
     content: Option<Measured>,
     fold: Option<Fold>,
-    /// What writing it gave.
-    written: W,
     findings: Vec<Finding>,
 }
 
@@ -227,7 +229,7 @@ fn make_exact<W>(
     options: CopyOptions<'_>,
     monitor: &dyn Monitor,
     write: impl FnOnce(&Db<'_>, &dyn Monitor) -> Result<W>,
-) -> Result<Made<W>> {
+) -> Result<(Made, W)> {
     // Reading a cold file for two ends at once would have its disk go back and forth.
     let ((source, mut findings), (left_behind, written)) = beside(
         is_cold(&input.database),
@@ -242,7 +244,7 @@ fn make_exact<W>(
     left_behind.iter().for_each(|finding| monitor.finding(finding.clone()));
     findings.extend(left_behind);
     let content = (!input.live).then(|| source.measured.clone());
-    Ok(Made { source, content, fold: None, written, findings })
+    Ok((Made { source, content, fold: None, findings }, written))
 }
 
 /// Writes the database with what its log holds beyond it and without what is free. The changes are laid over the
@@ -252,7 +254,7 @@ fn make<W>(
     options: CopyOptions<'_>,
     monitor: &dyn Monitor,
     write: impl FnOnce(&Db<'_>, &Places, &dyn Monitor) -> Result<W>,
-) -> Result<Made<W>> {
+) -> Result<(Made, W)> {
     // What may change after it was verified is not worth to be verified at once with what is laid over it.
     let keys = if input.live { KeyDepth::History } else { KeyDepth::Pages };
     let ((source, mut findings), (patched, fold, left_behind)) = beside(
@@ -295,7 +297,7 @@ fn make<W>(
         findings.extend(content.findings);
         content.measured
     });
-    Ok(Made { source, content, fold, written, findings })
+    Ok((Made { source, content, fold, findings }, written))
 }
 
 fn once(
@@ -306,28 +308,26 @@ fn once(
 ) -> Result<CopyReport> {
     let silent = Relay::new(monitor).without_findings();
     let files = input.files(options.digests, &silent)?;
-    let failed = |source| Error::Output { what: show(name), source };
-    let mut out = Writeback::new(file.try_clone().map_err(failed)?);
-    let made = if options.content == Content::Exact {
+    let form = options.form;
+    let (made, mut output) = if options.content == Content::Exact {
         make_exact(input, options, monitor, |db, monitor| {
             room::ask(file, name, db.size().saturating_add(TRAILER))?;
-            while_writing((file, name), &mut out, |out| {
+            Output::write((file, name), form, true, |out| {
                 pour(&input.database, db.size(), (out, name), monitor)
             })
         })
     } else {
         make(input, options, monitor, |db, places, monitor| {
             room::ask(file, name, places.bytes(db).saturating_add(TRAILER))?;
-            while_writing((file, name), &mut out, |out| {
+            Output::write((file, name), form, true, |out| {
                 pack(db, places, out, monitor).map(drop).map_err(|e| e.of_output(name))
             })
         })
     }?;
-    let ((), sha256) = made.written;
-    let copy = file.try_clone().map_err(failed).and_then(|file| Source::from_file(name, file))?;
-    let measured =
-        while_syncing(|| out.sync().map_err(failed), || read_back(&copy, &made, options, &silent))?;
-    (&*file).write_all(&sha256).map_err(failed)?;
+    let copy = output.read_back(name)?;
+    let measured = while_syncing(|| output.sync(name), || read_back(&copy, &made, options, &silent))?;
+    let (sha256, bytes) = (output.payload, output.bytes);
+    let closed = output.seal(name)?;
     if options.digests && !input.live && input.files(true, &silent)? != files {
         return Err(Error::unreadable(
             Path::new(&input.name),
@@ -339,12 +339,13 @@ fn once(
         kind: input.kind(&made.source),
         files,
         fold: made.fold.map(|fold| fold.report),
-        bytes: copy.len().saturating_add(TRAILER),
+        bytes,
         sha256: checksum::hex(&sha256),
         revision: measured.revision.unwrap_or(0),
         hashkv: measured.hashkv,
         consistent_index: measured.consistent_index,
         live_keys: measured.live_keys,
+        closed,
         best_effort: input.live,
         findings: made.findings,
     })
@@ -352,9 +353,9 @@ fn once(
 
 /// Reads the copy as a backup is read, before it has its trailer, and compares it with what was to be written. Gives
 /// what it holds.
-fn read_back<W>(
+fn read_back(
     copy: &Source,
-    made: &Made<W>,
+    made: &Made,
     options: CopyOptions<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Measured> {

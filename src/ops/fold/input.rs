@@ -22,6 +22,7 @@ use crate::words::error::{At, Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::hint::Hint;
 use crate::words::monitor::Monitor;
+use crate::words::refusal::Refusal;
 
 /// Whether files that a running etcd holds are read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -169,7 +170,8 @@ impl Input {
     /// Applies the log, if there is one and it is to be applied.
     pub fn fold(&self, db: &Db<'_>, options: FoldOptions<'_>, monitor: &dyn Monitor) -> Result<Option<Fold>> {
         if !self.folds() {
-            return Ok(None);
+            let asked = options.until.map(|_| Refusal::LogNotApplied { file: self.name.clone() });
+            return asked.map_or(Ok(None), |refusal| Err(refusal.into()));
         }
         // A log that ends elsewhere than at its end, or belongs to an earlier database, is not one to start from.
         let fold = if self.is_directory && options.until.is_none() { fold_directory } else { fold };
@@ -205,13 +207,9 @@ impl Input {
 
     /// What it is, in words.
     pub fn kind(&self, verification: &Verification) -> InputKind {
-        // Another database may be what the log is applied to.
-        let is_elsewhere = |dir: &DataDir| !self.database.path().starts_with(&dir.path);
-        match (&self.dir, self.origin) {
-            (_, Origin::Received) => InputKind::Received,
-            (Some(dir), Origin::Own) if is_elsewhere(dir) => verification.kind,
-            (Some(_), _) => InputKind::Directory,
-            (None, _) => verification.kind,
+        match self.origin {
+            Origin::Received => InputKind::Received,
+            Origin::Own | Origin::Empty => verification.kind,
         }
     }
 

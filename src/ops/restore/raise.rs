@@ -91,6 +91,21 @@ fn newest(path: &Path) -> Result<(i64, String)> {
         return Ok((revision, format!("{} is at revision {revision}", show(path))));
     }
     let dir = DataDir::list(path, None)?;
+    let (reach, told) = in_directory(path, &dir)?;
+    // A member has what it receives from its leader before its log and its database know of it.
+    let received =
+        dir.snap_dbs.iter().map(|file| Ok((in_database(file)?.0, file))).collect::<Result<Vec<_>>>()?;
+    match received.into_iter().max() {
+        Some((received, file)) if received > reach => Ok((
+            received,
+            format!("{told}; {}, which its leader sent, is at revision {received}", show(file)),
+        )),
+        _ => Ok((reach, told)),
+    }
+}
+
+/// How far a directory's database and its log go.
+fn in_directory(path: &Path, dir: &DataDir) -> Result<(i64, String)> {
     let Some(db) = &dir.db else {
         return Err(Error::unreadable(
             path,

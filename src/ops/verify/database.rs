@@ -35,10 +35,7 @@ impl Run<'_> {
     pub(super) fn database(&mut self, source: &Source, alone: bool) -> Result<Database> {
         let name = source.name();
         self.is_in_use(source);
-        let measured = &mut self.verification.measured;
-        measured.file_size = source.len();
-        measured.modified =
-            source.stamp().and_then(|s| jiff::Timestamp::new(s.modified.0, 0).ok()).map(|t| t.to_string());
+        self.measure_file(source);
         let db = match Db::open(source) {
             Ok(db) => db,
             Err(corrupt) => return Ok(self.no_meta(source, *corrupt)),
@@ -210,7 +207,7 @@ impl Run<'_> {
     }
 
     /// Whether the digests of the whole file are needed.
-    fn digesting(&self) -> bool {
+    pub(super) fn digesting(&self) -> bool {
         self.options.digests
             || (self.options.level >= Level::Bytes && self.options.against.is_some_and(|a| a.entry.is_some()))
     }
@@ -366,7 +363,11 @@ impl Run<'_> {
     }
 
     /// Compares with the manifest: what was compared, or why nothing could be; `None` when there is none.
-    fn manifest(&mut self, source: &Source, digest: Option<&Digests>) -> Option<Result<String, String>> {
+    pub(super) fn manifest(
+        &mut self,
+        source: &Source,
+        digest: Option<&Digests>,
+    ) -> Option<Result<String, String>> {
         let Against { manifest, entry } =
             self.options.against.filter(|_| self.options.level >= Level::Bytes)?;
         let Some(entry) = entry else { return Some(Err(format!("{manifest} does not name this file"))) };

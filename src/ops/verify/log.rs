@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::files::Files;
 use super::{Database, Level, Outcome, Run};
+use crate::etcd::aside::Aside;
 use crate::etcd::datadir::{DataDir, RAFT_SNAPSHOT_LIMIT, received};
 use crate::etcd::schema::storage_version;
 use crate::io::Source;
@@ -172,6 +173,7 @@ fn positions(dir: &DataDir, read: &Read, snaps: &Snaps, database: &Database, wal
     let place = Place { index, file: &database.name };
     run.verification.measured.wal_lag = Some(read.summary.reach().saturating_sub(index));
     database_and_log(place, &read.summary, run);
+    beside_it(place, dir, run);
     if let Some(term) = facts.term {
         database_term(place, (term, term_is_left_over(facts, read)), read, run);
     }
@@ -189,6 +191,20 @@ struct Place<'d> {
 impl Place<'_> {
     fn finding(self, code: Code, what: String) -> Finding {
         Finding::new(code, self.file, At::default().index(self.index), what)
+    }
+}
+
+/// Whether etcd ran on another database than this one.
+fn beside_it(db: Place<'_>, dir: &DataDir, run: &mut Run<'_>) {
+    let than = RaftIndex::new(db.index);
+    if let Some(aside) = dir.db.as_deref().and_then(|path| Aside::further(path, than)) {
+        let what = format!(
+            "the database is at index {}, and {}, which it replaced, at {}: etcd ran on that one",
+            db.index,
+            show(&aside.path),
+            aside.index
+        );
+        run.found.push(db.finding(Code::DbAside, what));
     }
 }
 

@@ -63,10 +63,24 @@ pub struct ManifestEntry {
     /// Of a directory: every file in it, by its path.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contents: Vec<FileDigest>,
+    /// Of a file that is closed: what is in it. Without its key nothing of it is compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<ClosedContent>,
     /// What the database says about itself, the levels that ran, and the verdict. Nothing of it is compared: it
     /// follows from the bytes. It is not kept when a manifest is read.
     #[serde(default, deserialize_with = "pass_over")]
     pub evidence: Value,
+}
+
+/// What is in a file that is closed with age.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClosedContent {
+    /// Its length in bytes.
+    pub size: u64,
+    /// SHA-256 of all of it, in hex.
+    pub sha256: String,
+    /// SHA-256 of it without its trailer, in hex.
+    pub payload_sha256: String,
 }
 
 fn pass_over<'d, D: serde::Deserializer<'d>>(deserializer: D) -> std::result::Result<Value, D::Error> {
@@ -117,6 +131,7 @@ impl ManifestEntry {
             crc32c: digests.map(|d| d.crc32c.into()),
             payload_sha256: digests.map(|d| checksum::hex(&d.payload)),
             contents: measured.contents.clone(),
+            content: None,
             evidence: serde_json::to_value(evidence).unwrap_or_default(),
         }
     }
@@ -134,6 +149,28 @@ impl ManifestEntry {
         let unreadable = |c| Error::unreadable(path, c);
         let size = Db::open(source).map_err(unreadable)?.size();
         let payload = Trailer::read(source, size).map_err(unreadable)?.payload(source);
+        let mut entry = ManifestEntry::whole(path, source, payload, monitor)?;
+        entry.evidence = evidence;
+        Ok(entry)
+    }
+
+    /// The same of one that is closed: `source` is the age file.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`].
+    pub fn made_closed(
+        path: &Path,
+        source: &Source,
+        content: ClosedContent,
+        evidence: Value,
+        monitor: &dyn Monitor,
+    ) -> Result<ManifestEntry> {
+        let entry = ManifestEntry::whole(path, source, source.len(), monitor)?;
+        Ok(ManifestEntry { payload_sha256: None, content: Some(content), evidence, ..entry })
+    }
+
+    fn whole(path: &Path, source: &Source, payload: u64, monitor: &dyn Monitor) -> Result<ManifestEntry> {
+        let unreadable = |c| Error::unreadable(path, c);
         monitor.begin("hashing", source.len());
         let digests = digests(source, payload, Some(true), None, monitor).map_err(unreadable)?;
         monitor.end();
@@ -146,7 +183,8 @@ impl ManifestEntry {
             crc32c: Some(digests.crc32c.into()),
             payload_sha256: Some(checksum::hex(&digests.payload)),
             contents: Vec::new(),
-            evidence,
+            content: None,
+            evidence: Value::Null,
         })
     }
 

@@ -1,6 +1,7 @@
 //! `verify`: how good a backup is, level by level, with everything that is wrong and what it means.
 
 mod boot;
+mod closed;
 mod consistency;
 mod contents;
 mod database;
@@ -26,7 +27,7 @@ pub use self::report::{
     Verification,
 };
 pub use self::verdict::{Sum, Verdict};
-use crate::etcd::datadir::{self, DataDir};
+use crate::etcd::datadir::{self, DataDir, FileKind, Foreign};
 use crate::etcd::schema::Minor;
 use crate::etcd::{Facts, Input};
 use crate::io::Source;
@@ -86,7 +87,11 @@ impl Default for Closeness {
     }
 }
 
-/// Verifies a snapshot file, a database or a data directory.
+/// Why a file is not judged by its log.
+const NO_LOG: &str = "a file has no log; verify the data directory for that";
+
+/// Verifies a snapshot file, a database or a data directory; of a file that is closed with age, what can be told of it
+/// without its key.
 ///
 /// ```
 /// # use coldbolt::{ops::verify::{Verdict, VerifyOptions, verify}, words::monitor::Quiet};
@@ -109,7 +114,14 @@ pub fn verify(
 ) -> Result<Verification> {
     let input = input.into();
     let run = Run::new(show(input.path()), *options, Closeness::default(), monitor);
-    if input.is_dir() { run.directory(&input.directory()?, None) } else { run.file(&input.open()?) }
+    if input.is_dir() {
+        return run.directory(&input.directory()?, None);
+    }
+    let source = input.open()?;
+    match datadir::file_kind(&source)? {
+        FileKind::Foreign(Foreign::Age) => run.closed(&source),
+        _ => run.file(&source),
+    }
 }
 
 /// The first damage among findings, as the error that ends what needs a whole source; if damage is `allowed`, a page
@@ -166,6 +178,17 @@ struct Database {
     knows_members: bool,
 }
 
+impl Database {
+    /// What a file by itself is.
+    fn kind(&self) -> InputKind {
+        match self.trailer {
+            Some(Trailer::Absent) | None => InputKind::Database,
+            Some(Trailer::Lost { .. }) => InputKind::CutOff,
+            Some(_) => InputKind::Snapshot,
+        }
+    }
+}
+
 /// One verification under way.
 struct Run<'m> {
     options: VerifyOptions<'m>,
@@ -208,13 +231,8 @@ impl<'m> Run<'m> {
     fn file(mut self, source: &Source) -> Result<Verification> {
         datadir::require_database(source)?;
         let database = self.database(source, true)?;
-        self.verification.kind = match database.trailer {
-            Some(Trailer::Absent) | None => InputKind::Database,
-            Some(Trailer::Lost { .. }) => InputKind::CutOff,
-            Some(_) => InputKind::Snapshot,
-        };
-        let why = "a file has no log; verify the data directory for that";
-        self.level(Level::Wal, Outcome::NotApplicable, why);
+        self.verification.kind = database.kind();
+        self.level(Level::Wal, Outcome::NotApplicable, NO_LOG);
         Ok(self.done())
     }
 
@@ -229,6 +247,11 @@ impl<'m> Run<'m> {
         self.contents(dir, database_file.as_deref())?;
         if let Some(source) = &files.database {
             match datadir::require_database(source) {
+                // A file that a log is applied to is what it is.
+                Ok(()) if source.path() == dir.path => {
+                    database = self.database(source, true)?;
+                    self.verification.kind = database.kind();
+                }
                 Ok(()) => database = self.database(source, false)?,
                 Err(Error::Unreadable { cause, .. }) => {
                     let what = format!("the database {cause}");

@@ -195,6 +195,8 @@ pub enum InputKind {
     Directory,
     /// A member's directory, and in it the database that a leader sent.
     Received,
+    /// A file that is closed with age.
+    Closed,
 }
 
 impl std::fmt::Display for InputKind {
@@ -205,6 +207,7 @@ impl std::fmt::Display for InputKind {
             InputKind::CutOff => "database or snapshot file, cut off",
             InputKind::Directory => "data directory",
             InputKind::Received => "data directory, its received database",
+            InputKind::Closed => "age-encrypted file",
         })
     }
 }

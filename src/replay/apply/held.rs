@@ -27,19 +27,22 @@ pub(in crate::replay) enum Held {
     ConfChange(ConfChange),
 }
 
-/// Takes an entry apart.
+/// Takes an entry apart, whose transactions may nest as deep as `most` ([`request::with_room`]).
 ///
 /// # Errors
-/// Why etcd panics at it.
-pub(in crate::replay) fn held(entry: &EntryView<'_>) -> Result<Held, String> {
+/// Why etcd panics at it, or that it is not known here.
+pub(in crate::replay) fn held(entry: &EntryView<'_>, most: usize) -> Result<Held, String> {
     match entry.entry_type() {
-        Some(EntryType::Normal) => match request::decode(entry.bytes()) {
+        Some(EntryType::Normal) => match request::decode_nested(entry.bytes(), most) {
             Request::Noop => Ok(Held::Nothing),
             Request::V2(request) => Ok(Held::V2(request)),
             Request::V3(mut request) => match request.v2.take() {
                 Some(v2) => Ok(Held::V2(Box::new(v2))),
                 None => Ok(Held::V3(request)),
             },
+            Request::Unknown if request::nest_deeper(entry.bytes(), most) => {
+                Err(format!("transactions nest deeper than {most} levels, which is not applied here"))
+            }
             Request::Unknown => Err("the request does not decode".to_owned()),
         },
         Some(EntryType::ConfChange) => ConfChange::decode(entry.bytes())
@@ -56,6 +59,13 @@ pub(in crate::replay) fn held(entry: &EntryView<'_>) -> Result<Held, String> {
 pub(in crate::replay) fn nameless(request: &InternalRaftRequest) -> Option<&'static str> {
     (request.id == 0 && request.header.is_none())
         .then_some("a request without an id and without a header: etcd panics (could not find a header)")
+}
+
+/// Why 3.7 panics at a request that older ones take.
+pub(in crate::replay) fn deep(entry: &EntryView<'_>) -> Option<&'static str> {
+    request::too_deep_for_3_7(entry.bytes()).then_some(
+        "transactions nest so deep that etcd 3.7 panics (unmarshal should never fail: exceeded maximum recursion depth)",
+    )
 }
 
 /// The version that a cluster is set to.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::etcd::request::{InternalRaftRequest, Request, TxnRequest, decode, request_op};
+use crate::etcd::request::{InternalRaftRequest, Request, TxnRequest, decode_nested, request_op, with_room};
 
 /// Where a range ends. Requests say it in bytes: none for one key, a zero byte for no end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,9 +40,11 @@ pub struct Interest {
 impl Interest {
     /// Takes in what the data of a normal entry names.
     pub fn add(&mut self, data: &[u8]) {
-        if let Request::V3(request) = decode(data) {
-            self.request(&request);
-        }
+        with_room(data, |most| {
+            if let Request::V3(request) = decode_nested(data, most) {
+                self.request(&request);
+            }
+        });
     }
 
     fn request(&mut self, request: &InternalRaftRequest) {

@@ -198,13 +198,20 @@ impl<'d, 's> Replayer<'d, 's> {
             return Err(Corrupt::new(Code::WalEntryGap, At::default().index(entry.index), what));
         }
         (self.index, self.term) = (entry.index, entry.term);
-        match held(entry).map_err(|why| self.refuse(why))? {
+        request::with_room(entry.bytes(), |most| self.apply_held(entry, most))
+    }
+
+    fn apply_held(&mut self, entry: &EntryView<'_>, most: usize) -> Replied {
+        match held(entry, most).map_err(|why| self.refuse(why))? {
             Held::Nothing => Ok(Done::Nothing),
             Held::V2(request) => self.v2(&request),
-            Held::V3(request) => match nameless(&request) {
-                Some(why) => Err(self.refuse(why)),
-                None => self.request(&request),
-            },
+            Held::V3(request) => {
+                let deep = || held::deep(entry).filter(|_| self.version.minor >= Minor::V37);
+                match nameless(&request).or_else(deep) {
+                    Some(why) => Err(self.refuse(why)),
+                    None => self.request(&request),
+                }
+            }
             Held::ConfChange(change) => self.conf_change(&change),
         }
     }

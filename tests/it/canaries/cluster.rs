@@ -24,7 +24,7 @@ use support::backup::Backup;
 use support::buckets::{Buckets, MEMBER, revision};
 use support::key_value::KeyValue;
 use support::member::{Member, Record, conf_change, member_json, snap_path};
-use support::{Input, fixture};
+use support::{Input, coldbolt, fixture};
 
 use crate::sealed;
 
@@ -370,6 +370,11 @@ impl Inputs {
         ] {
             all.add(dir, name, bytes);
         }
+        let closed = dir.join("CLOSED.age");
+        let token = all.names["TOKEN"].to_str().unwrap();
+        let made = ["encrypt", all.names["DB"].to_str().unwrap(), "--passphrase-file", token];
+        coldbolt(made.into_iter().chain(["-o", closed.to_str().unwrap()])).says(0, &[]);
+        all.keep("CLOSED", closed);
         bad_keys().iter().for_each(|(name, text)| all.add(dir, name, text.as_bytes()));
         let member = member();
         let files = member.files();

@@ -1,5 +1,6 @@
 //! What the test programs share.
 
+pub mod age;
 pub mod backup;
 pub mod buckets;
 pub mod compared;

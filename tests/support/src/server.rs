@@ -122,7 +122,13 @@ impl Server {
 
     /// Starts it again on what is in its directory now.
     pub fn restart(&mut self) {
+        self.starts(|_| {});
+    }
+
+    /// Starts it again, and does what is to be `done` with its process id meanwhile.
+    pub fn starts(&mut self, done: impl FnOnce(u32)) {
         self.child = spawn(&self.etcd, &self.flags, self.directory.path());
+        done(self.child.id());
         assert!(self.answers(), "its ports were taken");
     }
 

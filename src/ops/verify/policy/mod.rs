@@ -17,7 +17,7 @@ use self::encryption::EncryptionRules;
 pub use self::rule::{Rule, RuleResult, RuleSeverity};
 pub use self::value::{Age, Forbidden, Id, Percent, Providers, Required, TrailerRule, Version};
 use super::evidence::{Ask, Selector};
-use super::{Level, Outcome, TrailerState, Verdict, Verification};
+use super::{InputKind, Level, Outcome, TrailerState, Verdict, Verification};
 use crate::words::error::printable;
 use crate::words::ids::{ClusterId, MemberId};
 
@@ -84,6 +84,7 @@ impl Previous {
     pub fn of(verification: &Verification) -> Previous {
         let state = match (revision(verification), verification.measured.live_keys) {
             _ if verification.verdict == Verdict::Bad => Err("is damaged".to_owned()),
+            _ if verification.kind == InputKind::Closed => Err("is closed with age".to_owned()),
             (Some(revision), Some(keys)) => Ok((revision, keys)),
             _ => Err("is not an etcd database".to_owned()),
         };

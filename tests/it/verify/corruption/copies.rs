@@ -86,7 +86,7 @@ fn copied_with(
 }
 
 /// Findings as a verification of that directory reports its own.
-fn as_verified(data: &Path, findings: Vec<Finding>) -> Verification {
+pub(super) fn as_verified(data: &Path, findings: Vec<Finding>) -> Verification {
     let mut counts = BTreeMap::new();
     findings.iter().for_each(|finding| *counts.entry(finding.code).or_insert(0) += 1);
     let mut report = verify(data, &options(), &Quiet).unwrap();

@@ -491,6 +491,17 @@ pub fn entries() -> Vec<Entry> {
                 one(Code::DbBehindSnapshot, nowhere().index(8))
             }),
         ),
+        entry(
+            Code::DbAside,
+            "etcd ran on the database that this one replaced",
+            Bytes(|files| {
+                let mut ran = Member::good();
+                ran.buckets.index(22, 2);
+                let aside = "member/snap/db.0123456789abcdef.partial";
+                files.0.insert(aside.to_owned(), ran.buckets.bare().bytes);
+                one(Code::DbAside, nowhere().index(20))
+            }),
+        ),
         // ---- raft snapshots ----------------------------------------------------------------------------------------
         entry(
             Code::SnapCrc,

@@ -13,6 +13,7 @@ use coldbolt::words::error::{At, Error};
 use coldbolt::words::monitor::Quiet;
 use coldbolt::{Code, Severity};
 
+mod closed;
 mod copies;
 mod directories;
 mod keyspace;
@@ -176,10 +177,17 @@ impl Break {
 }
 
 fn all() -> Vec<Entry> {
-    [pages::entries(), keyspace::entries(), directories::entries(), copies::entries(), objects::entries()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        pages::entries(),
+        keyspace::entries(),
+        directories::entries(),
+        copies::entries(),
+        objects::entries(),
+        closed::entries(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// What is said of a good file: the note that a bare database has no trailer, and that a member's database is behind

@@ -1,0 +1,19 @@
+//! Files that are closed with age: for the holders of keys, or with a passphrase (feature `age`).
+//!
+//! What is closed is encrypted while it is written, and never touches the disk in the clear. What was closed can be
+//! read back at once, by the key of the file, which nobody but who closed it has without being a recipient: it is
+//! forgotten with the [`FileSecret`].
+
+mod behind;
+mod keys;
+mod read;
+mod sum;
+mod write;
+
+pub(crate) use behind::Behind;
+pub use keys::{Identities, KeysFault, MOST_WORK, Recipients, WORK};
+pub use read::{FileSecret, Opening, Summed};
+pub(crate) use read::{Opened, unread};
+pub use sum::Sum;
+pub(crate) use sum::Summing;
+pub use write::{Closed, Closing};
