@@ -14,7 +14,7 @@ use crate::etcd::stored::{self, BUCKET, Revisions, Stored};
 use crate::etcd::{BucketKey, KeyValue, Revision};
 use crate::io::parallel::map_chunks;
 use crate::kube::decode::{NoObject, Object};
-use crate::kube::envelope::or_none;
+use crate::kube::envelope::{is_encrypted, or_none};
 use crate::kube::key::KeyKind;
 use crate::kube::places::ObjectPlaces;
 use crate::ops::live_keys::{is_live, places};
@@ -85,6 +85,11 @@ impl Look {
             Err(NoObject::Encrypted(encrypted)) => {
                 look.encrypted = Some(show_bytes(or_none(encrypted.provider).as_bytes()));
                 look.faults.extend(opener.and_then(|opener| opener.why(&item.key, &item.value)));
+            }
+            Err(NoObject::Other) if is_encrypted(&item.value) => {
+                let what =
+                    "it begins as an encrypted value and does not say by what: its prefix is not whole";
+                look.faults.push((Code::ObjectCiphertext, what.to_owned()));
             }
             Err(NoObject::Other) => {
                 let what =

@@ -199,6 +199,11 @@ pub fn entries() -> Vec<Entry> {
         ),
         entry(
             Code::ObjectCiphertext,
+            "a value that ends inside its prefix",
+            Break::Other(|| sealed(Code::ObjectCiphertext, |item, _| item.1.truncate(14))),
+        ),
+        entry(
+            Code::ObjectCiphertext,
             "a value that is cut off",
             Break::Other(|| {
                 sealed(Code::ObjectCiphertext, |item, _| {
