@@ -3,12 +3,12 @@
 #![no_main]
 
 use coldbolt::Code;
-use coldbolt::codec::age::{CHUNK, Header, LONGEST_HEADER, TAG};
+use coldbolt::codec::age::{AgeHeader, CHUNK, LONGEST_HEADER, TAG};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     // What every header begins with is not to be guessed.
     for front in [data.to_vec(), [b"age-encryption.org/v1\n-> ", data].concat()] {
-        match Header::read(&front) {
+        match AgeHeader::read(&front) {
             Err(corrupt) => {
                 assert!(matches!(corrupt.code, Code::AgeHeader | Code::AgeCut));
                 assert!(corrupt.at.offset.is_none_or(|at| at <= front.len() as u64));
@@ -16,8 +16,12 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
             Ok(header) => {
                 let len = usize::try_from(header.len).unwrap();
                 assert!(len <= front.len().min(LONGEST_HEADER) && front[..len].ends_with(b"\n"));
-                assert_eq!(Header::read(&front[..len]).as_ref(), Ok(&header), "what follows does not matter");
-                assert_eq!(Header::read(&front[..len - 1]).unwrap_err().code, Code::AgeCut);
+                assert_eq!(
+                    AgeHeader::read(&front[..len]).as_ref(),
+                    Ok(&header),
+                    "what follows does not matter"
+                );
+                assert_eq!(AgeHeader::read(&front[..len - 1]).unwrap_err().code, Code::AgeCut);
                 assert!(header.stanzas.values().sum::<u64>() <= header.len);
                 assert!(header.recipients().len() < 1000);
                 for file in [header.len, header.len + 32, front.len() as u64, u64::MAX] {

@@ -40,7 +40,7 @@ const MAC: usize = 32;
 
 /// What the header of an age file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Header {
+pub struct AgeHeader {
     /// The kinds of its stanzas, and how many there are of each.
     pub stanzas: BTreeMap<String, u64>,
     /// Of a file that is closed with a passphrase: the logarithm of scrypt's work to try one.
@@ -49,18 +49,18 @@ pub struct Header {
     pub len: u64,
 }
 
-impl Header {
+impl AgeHeader {
     /// Reads a header from the first bytes of a file: all there are, or [`LONGEST_HEADER`] of them.
     ///
     /// # Errors
     /// `age-cut` when it goes on behind the last byte there is, `age-header` when it is none that age would take.
-    pub fn read(front: &[u8]) -> Result<Header, Box<Corrupt>> {
+    pub fn read(front: &[u8]) -> Result<AgeHeader, Box<Corrupt>> {
         let mut lines = Lines { front: front.get(..LONGEST_HEADER).unwrap_or(front), at: 0 };
         let version = lines.next()?;
         if version != VERSION {
             return Err(wrong(0, "the first line is not that of version 1 of age"));
         }
-        let mut header = Header { stanzas: BTreeMap::new(), work: None, len: 0 };
+        let mut header = AgeHeader { stanzas: BTreeMap::new(), work: None, len: 0 };
         loop {
             let at = lines.at;
             let line = lines.next()?;
@@ -210,11 +210,11 @@ mod tests {
         let text = header(&format!(
             "{X25519}-> ssh-ed25519 mhir0Q xD7o4VEOu1t7KZQ1gDgq2FPzBEeSRqbnqvQEXdLRYy4\n{long}\n\n{X25519}-> x-grease\n\n"
         ));
-        let read = Header::read(format!("{text}anything at all").as_bytes()).unwrap();
+        let read = AgeHeader::read(format!("{text}anything at all").as_bytes()).unwrap();
         assert_eq!(read.len, text.len() as u64);
         assert_eq!(read.recipients(), "2 of kind X25519, 1 of kind ssh-ed25519");
         let passphrase = header("-> scrypt bBjlhJVYZeE4aqUdmtRHfw 18\n5G8+Y6Ex/T41Q4VeFSTUPdW0MvNd4zEk\n");
-        let read = Header::read(passphrase.as_bytes()).unwrap();
+        let read = AgeHeader::read(passphrase.as_bytes()).unwrap();
         assert_eq!(
             (read.work, read.recipients().as_str()),
             (Some(18), "a passphrase (scrypt, work factor 18)")
@@ -241,7 +241,7 @@ mod tests {
             (header("-> scrypt salt x\n\n"), "the work factor"),
             (header(&X25519.repeat(20_000)), "the header goes on"),
         ] {
-            let corrupt = Header::read(text.as_bytes()).unwrap_err();
+            let corrupt = AgeHeader::read(text.as_bytes()).unwrap_err();
             assert_eq!(corrupt.code, Code::AgeHeader, "{corrupt}");
             assert!(corrupt.detail.starts_with(why), "{corrupt}");
         }
@@ -251,14 +251,14 @@ mod tests {
     fn a_header_that_is_cut_anywhere_is_told_to_be_cut() {
         let text = header(X25519);
         for end in 0..text.len() {
-            let corrupt = Header::read(&text.as_bytes()[..end]).unwrap_err();
+            let corrupt = AgeHeader::read(&text.as_bytes()[..end]).unwrap_err();
             assert_eq!((corrupt.code, corrupt.at.offset), (Code::AgeCut, Some(end as u64)));
         }
     }
 
     #[test]
     fn a_length_is_that_of_one_content_or_of_none() {
-        let header = Header::read(header(X25519).as_bytes()).unwrap();
+        let header = AgeHeader::read(header(X25519).as_bytes()).unwrap();
         let begins = header.len + 16;
         let due: BTreeMap<u64, u64> =
             (0..=3 * 65536u64).map(|n| (begins + n + 16 * n.div_ceil(65536).max(1), n)).collect();

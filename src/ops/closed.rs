@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::codec::age::Header;
+use crate::codec::age::AgeHeader;
 use crate::codec::{checksum, to_u64, to_usize};
 use crate::io::Source;
 use crate::io::closed::{Behind, Closing, Identities, Opening, Recipients, Sum, Summed, Summing, unread};
@@ -148,7 +148,7 @@ pub fn decrypt(
         let mut from = Summed::new(from).map_err(|error| unread(name, error))?;
         let mut opening = Opening::new(name, &mut from, len, identities)?;
         let closed_for = opening.header().recipients();
-        let content = |header: &Header| len.and_then(|len| header.content(len).ok());
+        let content = |header: &AgeHeader| len.and_then(|len| header.content(len).ok());
         monitor.begin("decrypting", content(opening.header()).unwrap_or(0));
         let mut plain = Behind::new(Summing::default()).map_err(failed)?;
         let mut write =

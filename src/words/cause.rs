@@ -84,7 +84,7 @@ pub enum Cause {
     Content(String),
     /// It is closed with age, and was not opened.
     #[error("{0}")]
-    Closed(Unopened),
+    Closed(StaysClosed),
     /// Its bytes could not be had.
     #[error(transparent)]
     Corrupt(#[from] Box<Corrupt>),
@@ -114,7 +114,7 @@ impl Cause {
             Cause::InUseBySqlite => Some(Hint::SqliteBackup),
             Cause::HotJournal(_) => Some(Hint::SqliteRecover),
             Cause::NotAFile => Some(Hint::FromPipe),
-            Cause::Closed(unopened) => Some(unopened.hint()),
+            Cause::Closed(why) => Some(why.hint()),
             Cause::InUse(hint) | Cause::Changed { hint, .. } | Cause::Lacks { hint, .. } => *hint,
             _ => None,
         }
@@ -136,7 +136,7 @@ impl Cause {
 /// Why an age file that seems to be whole was not opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Unopened {
+pub enum StaysClosed {
     /// It does not begin as an age file does.
     #[error("is no age file")]
     NotAge,
@@ -174,15 +174,15 @@ pub enum Unopened {
     },
 }
 
-impl Unopened {
+impl StaysClosed {
     fn hint(&self) -> Hint {
         match self {
-            Unopened::NotAge => Hint::Inspect,
-            Unopened::Armored => Hint::Unpack("an age-encrypted file as text"),
-            Unopened::NoKeyFits { .. } => Hint::OtherIdentity,
-            Unopened::NeedsPassphrase | Unopened::WrongPassphrase => Hint::Passphrase,
-            Unopened::NeedsKey { .. } => Hint::Identity,
-            Unopened::TooMuchWork { work, .. } => Hint::MoreWork(*work),
+            StaysClosed::NotAge => Hint::Inspect,
+            StaysClosed::Armored => Hint::Unpack("an age-encrypted file as text"),
+            StaysClosed::NoKeyFits { .. } => Hint::OtherIdentity,
+            StaysClosed::NeedsPassphrase | StaysClosed::WrongPassphrase => Hint::Passphrase,
+            StaysClosed::NeedsKey { .. } => Hint::Identity,
+            StaysClosed::TooMuchWork { work, .. } => Hint::MoreWork(*work),
         }
     }
 }

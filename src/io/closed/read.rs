@@ -16,9 +16,9 @@ use zeroize::Zeroizing;
 use super::behind::Behind;
 use super::keys::Identities;
 use super::sum::{Sum, Summing};
-use crate::codec::age::{ARMOR, CHUNK, Header, LONGEST_HEADER, MAGIC, TAG};
+use crate::codec::age::{ARMOR, AgeHeader, CHUNK, LONGEST_HEADER, MAGIC, TAG};
 use crate::codec::{to_u64, to_usize};
-use crate::words::cause::{Cause, Unopened};
+use crate::words::cause::{Cause, StaysClosed};
 use crate::words::error::{At, Corrupt, Error, Result};
 use crate::words::finding::Code;
 
@@ -92,7 +92,7 @@ impl Opened {
         let len = file.metadata().map(|metadata| metadata.len());
         let place = Place { file: Arc::clone(&file), at: 0 };
         let read = place.take(to_u64(LONGEST_HEADER)).read_to_end(&mut front).and(len);
-        let len = Header::read(&front)?.content(read.map_err(|error| unopened(0, &error))?)?;
+        let len = AgeHeader::read(&front)?.content(read.map_err(|error| unopened(0, &error))?)?;
         let opened = Opened { file, secret: FileSecret(secret.0.clone()), idle: Mutex::new(Vec::new()) };
         // That it opens is told here, and not by the first who reads.
         let reader = opened.reader().map_err(|error| unopened(0, &error))?;
@@ -162,7 +162,7 @@ impl Read for Summed<'_> {
 pub struct Opening<'r> {
     name: &'r Path,
     reader: StreamReader<Chain<Cursor<Vec<u8>>, BufReader<&'r mut dyn Read>>>,
-    header: Header,
+    header: AgeHeader,
     /// Bytes of content that were read.
     at: u64,
 }
@@ -182,15 +182,15 @@ impl<'r> Opening<'r> {
         let mut front = Vec::new();
         let read = (&mut *from).take(to_u64(LONGEST_HEADER)).read_to_end(&mut front);
         read.map_err(|error| unread(name, error))?;
-        let closed = |unopened| Error::unreadable(name, Cause::Closed(unopened));
+        let closed = |why| Error::unreadable(name, Cause::Closed(why));
         let damaged = |corrupt| Error::damaged(name, corrupt);
         if front.starts_with(ARMOR) {
-            return Err(closed(Unopened::Armored));
+            return Err(closed(StaysClosed::Armored));
         }
         if !front.starts_with(MAGIC) {
-            return Err(closed(Unopened::NotAge));
+            return Err(closed(StaysClosed::NotAge));
         }
-        let header = Header::read(&front).map_err(damaged)?;
+        let header = AgeHeader::read(&front).map_err(damaged)?;
         len.map_or(Ok(0), |len| header.content(len)).map_err(damaged)?;
         fits(&header, identities).map_err(closed)?;
         let each = identities.each();
@@ -201,9 +201,11 @@ impl<'r> Opening<'r> {
         let reader = opened.map_err(|error| match error {
             DecryptError::Io(error) if error.kind() != ErrorKind::UnexpectedEof => unread(name, error),
             DecryptError::Io(_) => damaged(cut_in_nonce(&header)),
-            DecryptError::NoMatchingKeys => closed(Unopened::NoKeyFits { recipients: header.recipients() }),
+            DecryptError::NoMatchingKeys => {
+                closed(StaysClosed::NoKeyFits { recipients: header.recipients() })
+            }
             DecryptError::KeyDecryptionFailed | DecryptError::DecryptionFailed if header.work.is_some() => {
-                closed(Unopened::WrongPassphrase)
+                closed(StaysClosed::WrongPassphrase)
             }
             DecryptError::InvalidMac => {
                 damaged(altered("a byte of the header was changed: its MAC is of another one"))
@@ -215,7 +217,7 @@ impl<'r> Opening<'r> {
 
     /// For whom it is closed.
     #[must_use]
-    pub fn header(&self) -> &Header {
+    pub fn header(&self) -> &AgeHeader {
         &self.header
     }
 
@@ -249,12 +251,12 @@ impl<'r> Opening<'r> {
 }
 
 /// Whether it can be opened by such identities at all, and with how much work.
-fn fits(header: &Header, identities: &Identities) -> Result<(), Unopened> {
+fn fits(header: &AgeHeader, identities: &Identities) -> Result<(), StaysClosed> {
     match (identities, header.work) {
-        (Identities::Keys(_), Some(_)) => Err(Unopened::NeedsPassphrase),
-        (Identities::Passphrase(..), None) => Err(Unopened::NeedsKey { recipients: header.recipients() }),
+        (Identities::Keys(_), Some(_)) => Err(StaysClosed::NeedsPassphrase),
+        (Identities::Passphrase(..), None) => Err(StaysClosed::NeedsKey { recipients: header.recipients() }),
         (Identities::Passphrase(_, most), Some(work)) if work > u32::from(*most) => {
-            Err(Unopened::TooMuchWork { work, most: u32::from(*most) })
+            Err(StaysClosed::TooMuchWork { work, most: u32::from(*most) })
         }
         _ => Ok(()),
     }
@@ -264,7 +266,7 @@ fn altered(what: &str) -> Box<Corrupt> {
     Corrupt::new(Code::AgeHeader, At::default(), what)
 }
 
-fn cut_in_nonce(header: &Header) -> Box<Corrupt> {
+fn cut_in_nonce(header: &AgeHeader) -> Box<Corrupt> {
     let what = "the file ends behind its header, where the content begins";
     Corrupt::new(Code::AgeCut, At::offset(header.len), what)
 }

@@ -2,7 +2,7 @@
 //! a manifest describes. What is in it is for nobody to judge who cannot open it.
 
 use super::{InputKind, Level, Outcome, Run, Verification};
-use crate::codec::age::{Header, LONGEST_HEADER};
+use crate::codec::age::{AgeHeader, LONGEST_HEADER};
 use crate::io::Source;
 use crate::store::digest::{Digests, digests};
 use crate::words::error::{Corrupt, Error, Result};
@@ -73,8 +73,8 @@ impl Run<'_> {
 }
 
 /// What the header says, and how long the content is.
-fn header(source: &Source) -> Result<(Header, u64), Box<Corrupt>> {
-    let header = Header::read(&source.head(LONGEST_HEADER)?)?;
+fn header(source: &Source) -> Result<(AgeHeader, u64), Box<Corrupt>> {
+    let header = AgeHeader::read(&source.head(LONGEST_HEADER)?)?;
     let content = header.content(source.len())?;
     Ok((header, content))
 }
