@@ -44,6 +44,7 @@
 //! Source: `k8s.io/apimachinery/pkg/runtime/serializer/{protobuf,cbor}`, `k8s.io/apiserver/pkg/storage/value`.
 
 pub mod cbor;
+pub mod certificate;
 pub mod changes;
 pub mod cluster;
 pub mod custom;
@@ -57,7 +58,6 @@ pub mod extract;
 pub mod fields;
 pub mod json;
 pub mod jsonpath;
-#[cfg(feature = "encryption")]
 pub mod k3s;
 pub mod key;
 pub mod key_names;

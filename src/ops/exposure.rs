@@ -2,13 +2,11 @@
 
 use crate::etcd::{KeyRange, datadir};
 use crate::kube::exposure::{Exposed, Exposure, ExposureOptions, ExposureReport, exposures};
+use crate::kube::k3s::BOOTSTRAP;
 use crate::ops::protection::{objects, scanned};
 use crate::store::Store;
 use crate::words::error::{Error, Result};
 use crate::words::monitor::{Monitor, Relay};
-
-/// What the servers of k3s and rke2 share lies behind this.
-pub const K3S: &[u8] = b"/bootstrap/";
 
 /// Looks at every stored version, and at every page that no tree holds. Objects lie behind `prefix`, or where they are
 /// found; with `namespace` only those in it are told, and nothing else. What the store opens is looked into.
@@ -38,7 +36,7 @@ pub fn exposure(
     if namespace.is_some() {
         return Ok(report);
     }
-    for state in store.at(None)?.keys(KeyRange::prefix(K3S)) {
+    for state in store.at(None)?.keys(KeyRange::prefix(BOOTSTRAP)) {
         let name = String::from_utf8_lossy(&state?.key).into_owned();
         report.places.push(beside(Exposed::K3sBootstrap, name));
     }

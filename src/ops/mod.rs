@@ -2,6 +2,8 @@
 //! [`Monitor`](crate::words::monitor::Monitor), and returns a plain report; printing it is the caller's.
 
 pub mod bolt;
+#[cfg(feature = "encryption")]
+pub mod bootstrap;
 #[cfg(feature = "age")]
 pub mod closed;
 #[cfg(feature = "fs")]
@@ -33,6 +35,8 @@ pub mod status;
 pub mod verify;
 pub mod wal_dump;
 
+#[cfg(feature = "encryption")]
+pub use bootstrap::{BootstrapReport, bootstrap};
 #[cfg(feature = "fs")]
 pub use copy::{CopyOptions, CopyReport, copy};
 #[cfg(feature = "fs")]

@@ -29,6 +29,10 @@ pub fn show(out: &mut dyn Write, cluster: &KubernetesReport) -> io::Result<()> {
     for reason in &cluster.reasons {
         writeln!(out, "{}", labelled("", &reason.to_string()))?;
     }
+    if let Some(distribution) = cluster.distribution {
+        let what = format!("of {distribution}, whose servers share what `coldbolt kube bootstrap` opens");
+        writeln!(out, "{}", labelled("", &what))?;
+    }
     let nodes = cluster.nodes.iter().map(|(name, kubelet)| match kubelet {
         Some(kubelet) => format!("{name} (kubelet {kubelet})"),
         None => name.to_string(),

@@ -2,14 +2,14 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use coldbolt::codec::checksum::{hex, sha256};
-use coldbolt::etcd::KeyRange;
 use coldbolt::io::dest;
 use coldbolt::io::dest::dir::{DestDir, Steps};
-use coldbolt::kube::k3s::{SharedFile, Token, TokenFault};
-use coldbolt::ops::exposure::K3S;
+use coldbolt::kube::certificate::CertificateFacts;
+use coldbolt::kube::k3s::{Seal, SharedFile, Token, TokenFault};
+use coldbolt::ops::bootstrap;
+use coldbolt::ops::bootstrap::BootstrapKey;
 use coldbolt::words::cause::Cause;
 use coldbolt::words::error::Error;
-use coldbolt::words::text::show_bytes;
 use serde_json::{Value, json};
 
 use super::super::context::{Context, Done, Fail, Verdict};
@@ -55,37 +55,23 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     }
     let monitor = context.monitor;
     let token = args.token_file.as_deref().map(|path| token(path, monitor)).transpose()?;
-    let due = token.as_ref().map(|token| (token, token.key_end()));
     args.file.with(context, |store, out| {
-        let view = store.at(None)?;
-        let (mut keys, mut opened) = (Vec::new(), None);
-        for state in view.keys(KeyRange::prefix(K3S)) {
-            let state = state?;
-            let end = state.key.strip_prefix(K3S);
-            let mine = due.as_ref().filter(|(_, due)| end == Some(due.as_bytes()));
-            if let Some((token, _)) = mine {
-                opened = Some(token.open(&view.read(&state)?.value));
-            }
-            keys.push((show_bytes(&state.key), mine.is_some()));
-        }
-        let (files, fault) = match &opened {
-            Some(Ok(files)) => (Some(files), None),
-            Some(Err(fault)) => (None, Some(fault)),
-            None => (None, None),
-        };
+        let report = bootstrap(store, token.as_ref())?;
+        let files = report.opened.as_ref().and_then(|opened| opened.as_deref().ok());
         match args.write_out {
-            Form::Table => table(&keys, files.map(Vec::as_slice), out)?,
+            Form::Table => table(&report.keys, files, out)?,
             Form::Json => {
+                let fault = report.opened.as_ref().and_then(|opened| opened.as_ref().err());
                 let answer = json!({
                     "schema": "coldbolt.kube-bootstrap/1", "file": store.source().name(),
-                    "revision": store.revision(), "keys": keys.iter().map(key_json).collect::<Vec<_>>(),
+                    "revision": store.revision(), "keys": report.keys.iter().map(key_json).collect::<Vec<_>>(),
                     "files": files.into_iter().flatten().map(file_json).collect::<Vec<_>>(),
                     "fault": fault.map(ToString::to_string),
                 });
                 json(out, &answer)?;
             }
         }
-        if keys.is_empty() {
+        if report.keys.is_empty() {
             monitor.say("there is no bootstrap key: the file is not that of a server of k3s or rke2");
             return Ok(Verdict::Inconclusive);
         }
@@ -93,7 +79,10 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
             monitor.say("whether a token fits is told with --token-file");
             return Ok(Verdict::Inconclusive);
         }
-        let why = match opened {
+        if report.keys.iter().any(|key| key.seal == Some(Seal::Nothing)) {
+            monitor.say("a value is encrypted with no password, as old servers did without a token: anybody can open it");
+        }
+        let why = match report.opened {
             Some(Ok(files)) => return extracted(args, &files, monitor),
             Some(Err(fault)) => format!("the value {fault}"),
             None => "the token is another one: none of the bootstrap keys is that of it".to_owned(),
@@ -118,31 +107,57 @@ fn extracted(args: &Args, files: &[SharedFile], monitor: &Terminal) -> Result<Ve
     Ok(Verdict::Good)
 }
 
-fn table(keys: &[(String, bool)], files: Option<&[SharedFile]>, out: &mut dyn Write) -> io::Result<()> {
-    let row = |(key, fits): &(String, bool)| [key.clone(), if *fits { "yes" } else { "no" }.to_owned()];
+fn table(keys: &[BootstrapKey], files: Option<&[SharedFile]>, out: &mut dyn Write) -> io::Result<()> {
+    let row = |key: &BootstrapKey| [key.key.clone(), of_token(key.seal).to_owned()];
     writeln!(out, "{}", plain_table(["KEY", "OF THE TOKEN"], keys.iter().map(row)))?;
     if let Some(files) = files {
-        let header = ["NAME", "PLACE", "BYTES", "CHANGED", "SHA-256"];
+        let header = ["NAME", "PLACE", "BYTES", "CHANGED", "SHA-256", "CERTIFICATE", "ENDS"];
         writeln!(out, "{}", plain_table(header, files.iter().map(row_of)))?;
     }
     Ok(())
 }
 
-fn key_json((key, fits): &(String, bool)) -> Value {
-    json!({"key": key, "of_token": fits})
+fn of_token(seal: Option<Seal>) -> &'static str {
+    match seal {
+        Some(Seal::Password) => "yes",
+        Some(Seal::WholeToken) => "yes, of its whole text",
+        Some(Seal::Nothing) => "of none",
+        None => "no",
+    }
+}
+
+fn key_json(key: &BootstrapKey) -> Value {
+    json!({"key": key.key, "of_token": key.seal.is_some(), "seal": key.seal})
 }
 
 fn file_json(file: &SharedFile) -> Value {
+    let certificate = |one: CertificateFacts| {
+        let (from, until) = (one.not_before.to_string(), one.not_after.to_string());
+        json!({"subject": one.subject, "not_before": from, "not_after": until})
+    };
     json!({
         "name": file.name, "place": file.place, "bytes": file.content.len(), "timestamp": file.timestamp,
-        "sha256": hex(&sha256(&file.content)),
+        "sha256": hex(&sha256(&file.content)), "certificates": file.certificates().into_iter().map(certificate).collect::<Vec<_>>(),
     })
 }
 
-fn row_of(file: &SharedFile) -> [String; 5] {
+fn row_of(file: &SharedFile) -> [String; 7] {
     let changed = file.timestamp.as_deref().map_or_else(String::new, clean);
     let place = file.place.unwrap_or("(unknown)").to_owned();
-    [clean(&file.name), place, count(file.content.len() as u64), changed, hex(&sha256(&file.content))]
+    let certificates = file.certificates();
+    let ends = certificates.iter().map(|certificate| certificate.not_after).min();
+    let subject = certificates.first().map_or_else(String::new, |first| first.subject.to_string());
+    let more =
+        if certificates.len() > 1 { format!(" and {} more", certificates.len() - 1) } else { String::new() };
+    [
+        clean(&file.name),
+        place,
+        count(file.content.len() as u64),
+        changed,
+        hex(&sha256(&file.content)),
+        format!("{subject}{more}"),
+        ends.map_or_else(String::new, |ends| ends.to_string()),
+    ]
 }
 
 /// How many files were written; only places that servers know are.

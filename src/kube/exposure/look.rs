@@ -6,8 +6,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value};
 
-use super::certificate::first_end;
 use super::named::{Exposed, ExposedField, Look};
+use crate::kube::certificate::first_end;
 use crate::kube::decode::Object;
 use crate::kube::secret::LAST_APPLIED;
 use crate::kube::signs::{self, Sign};

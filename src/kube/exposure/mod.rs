@@ -11,7 +11,6 @@
 //! What looks like a key is told by signs: what a private key, a token or an address with a password begins with, and
 //! names like `password` before a value. It is a list to go through: a secret under an innocent name is not found.
 
-mod certificate;
 mod look;
 mod named;
 mod report;

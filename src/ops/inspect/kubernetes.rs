@@ -10,6 +10,7 @@ use crate::bolt::Db;
 use crate::etcd::stored::{self, Revisions, Stored};
 use crate::kube::decode::Object;
 use crate::kube::envelope::Form;
+use crate::kube::k3s::BOOTSTRAP;
 use crate::kube::key::{KeyKind, ObjectKey};
 use crate::kube::places::ObjectPlaces;
 use crate::kube::version::{VersionClues, kubelet};
@@ -28,6 +29,9 @@ pub struct KubernetesReport {
     pub at_least: bool,
     /// What tells it, and what else was told of versions.
     pub reasons: Vec<Told>,
+    /// `k3s` or `rke2`, or either, where servers of these keep what they share.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub distribution: Option<&'static str>,
     /// The nodes, with the versions of their kubelets.
     pub nodes: BTreeMap<Told, Option<Told>>,
     /// The API servers, by the hosts that their identity Leases name.
@@ -59,7 +63,14 @@ pub(super) fn kubernetes(db: &Db<'_>, scan: &Scan, monitor: &dyn Monitor) -> Opt
         (report.version, report.at_least) = (Some(server.version.into()), server.at_least);
         report.reasons = server.reasons.into_iter().map(Told::from).collect();
     }
+    report.distribution = report.distribution.map(|either| distribution(&report.nodes).unwrap_or(either));
     Some(report)
+}
+
+/// What the versions of kubelets tell, as `v1.37.2+k3s1` and `v1.37.2+rke2r1`.
+fn distribution(nodes: &BTreeMap<Told, Option<Told>>) -> Option<&'static str> {
+    let built = |name: &str| nodes.values().flatten().any(|kubelet| kubelet.raw().contains(name));
+    ["k3s", "rke2"].into_iter().find(|name| built(&format!("+{name}")))
 }
 
 struct Look<'l> {
@@ -74,6 +85,9 @@ impl Revisions for Look<'_> {
     fn each(&mut self, stored: &Stored<'_>) {
         if !is_live(self.scan, stored) {
             return;
+        }
+        if stored.kv.key.starts_with(BOOTSTRAP) {
+            self.report.distribution = Some("k3s or rke2");
         }
         let KeyKind::Object(key) = self.places.key(stored.kv.key) else { return };
         let resource = match key.group {

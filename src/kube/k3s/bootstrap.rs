@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Source: k3s `pkg/cluster/{encrypt,storage}.go`, `pkg/bootstrap/bootstrap.go`, `pkg/clientaccess/token.go`,
-//! `pkg/daemons/control/deps/deps.go`. Keys that old versions made of an empty or not normalised token are not tried.
+//! `pkg/daemons/control/deps/deps.go`. Old versions took the whole text of the token for the password, or none where none
+//! was given; newer ones write such a value anew when they start (`migrateTokens`).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::codec::checksum::{hex, sha256};
+use crate::kube::certificate::{CertificateFacts, certificates};
 
 const ROUNDS: u32 = 4096;
 const NONCE: usize = 12;
@@ -69,8 +71,23 @@ pub enum TokenFault {
     Joining,
 }
 
-/// The password in a server's token.
-pub struct Token(Zeroizing<String>);
+/// What a value is encrypted with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Seal {
+    /// The password in the token.
+    Password,
+    /// The whole text of the token.
+    WholeToken,
+    /// No password at all: anybody can open it.
+    Nothing,
+}
+
+/// A server's token.
+pub struct Token {
+    password: Zeroizing<String>,
+    whole: Zeroizing<String>,
+}
 
 impl Token {
     /// Reads `K10<hash>::<user>:<password>` or a password alone, as `normalizeToken` does; ends of lines behind it do
@@ -84,7 +101,7 @@ impl Token {
             return Err(TokenFault::Empty);
         }
         let Some(rest) = text.strip_prefix("K10") else {
-            return if joins(text) { Err(TokenFault::Joining) } else { Ok(Token::of(text)) };
+            return if joins(text) { Err(TokenFault::Joining) } else { Ok(Token::of(text, text)) };
         };
         let credentials = match rest.split_once("::") {
             Some((hash, _)) if !hash.is_empty() && hash.len() != AUTHORITY => {
@@ -97,28 +114,41 @@ impl Token {
             return Err(TokenFault::Joining);
         }
         match credentials.split_once(':') {
-            Some((_, password)) if !password.is_empty() => Ok(Token::of(password)),
+            Some((_, password)) if !password.is_empty() => Ok(Token::of(password, text)),
             _ => Err(TokenFault::Password),
         }
     }
 
-    fn of(password: &str) -> Token {
-        Token(Zeroizing::new(password.to_owned()))
+    fn of(password: &str, whole: &str) -> Token {
+        Token { password: Zeroizing::new(password.to_owned()), whole: Zeroizing::new(whole.to_owned()) }
     }
 
-    /// What the key ends with whose value is encrypted with this token.
+    fn password(&self, seal: Seal) -> &[u8] {
+        match seal {
+            Seal::Password => self.password.as_bytes(),
+            Seal::WholeToken => self.whole.as_bytes(),
+            Seal::Nothing => b"",
+        }
+    }
+
+    /// With what of this token the value is encrypted whose key has this end, if with any.
+    #[must_use]
+    pub fn seal(&self, end: &[u8]) -> Option<Seal> {
+        let seals = [Seal::Password, Seal::WholeToken, Seal::Nothing];
+        seals.into_iter().find(|seal| key_end(self.password(*seal)).as_bytes() == end)
+    }
+
+    /// What the key ends with whose value is encrypted with the password in this token.
     #[must_use]
     pub fn key_end(&self) -> String {
-        let mut digits = hex(&sha256(self.0.as_bytes()));
-        digits.truncate(DIGITS);
-        digits
+        key_end(self.password.as_bytes())
     }
 
-    /// Opens the value of the key that ends with [`Token::key_end`].
+    /// Opens a value that is encrypted with this of the token.
     ///
     /// # Errors
     /// What the value is instead.
-    pub fn open(&self, value: &[u8]) -> Result<Vec<SharedFile>, ValueFault> {
+    pub fn open(&self, seal: Seal, value: &[u8]) -> Result<Vec<SharedFile>, ValueFault> {
         let mut halves = value.splitn(2, |byte| *byte == b':');
         let (Some(salt), Some(sealed)) = (halves.next(), halves.next()) else {
             return Err(ValueFault::Layout);
@@ -129,11 +159,17 @@ impl Token {
             return Err(ValueFault::Layout);
         }
         let mut key = Zeroizing::new([0u8; 32]);
-        pbkdf2::pbkdf2_hmac::<sha1::Sha1>(self.0.as_bytes(), salt, ROUNDS, &mut *key);
+        pbkdf2::pbkdf2_hmac::<sha1::Sha1>(self.password(seal), salt, ROUNDS, &mut *key);
         let cipher = Aes256Gcm::new_from_slice(&*key).map_err(|_| ValueFault::Authentication)?;
         let plain = cipher.decrypt(&(*nonce).into(), sealed).map_err(|_| ValueFault::Authentication)?;
         files(&Zeroizing::new(plain))
     }
+}
+
+fn key_end(password: &[u8]) -> String {
+    let mut digits = hex(&sha256(password));
+    digits.truncate(DIGITS);
+    digits
 }
 
 /// Whether a text is a token of kubeadm, six characters, a dot and sixteen.
@@ -171,6 +207,14 @@ pub struct SharedFile {
     pub content: Zeroizing<Vec<u8>>,
 }
 
+impl SharedFile {
+    /// What the certificates in it say, if there are any.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<CertificateFacts> {
+        std::str::from_utf8(&self.content).map(|text| certificates(text).collect()).unwrap_or_default()
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Entry<'d> {
@@ -183,11 +227,16 @@ enum Entry<'d> {
     Bare(#[serde(borrow)] Cow<'d, str>),
 }
 
-/// Go writes no bytes as `null`.
-fn files(plain: &[u8]) -> Result<Vec<SharedFile>, ValueFault> {
+/// The files in the plain text of a value.
+///
+/// # Errors
+/// [`ValueFault::Content`].
+#[doc(hidden)]
+pub fn files(plain: &[u8]) -> Result<Vec<SharedFile>, ValueFault> {
     let entries: BTreeMap<String, Entry<'_>> =
         serde_json::from_slice(plain).map_err(|_| ValueFault::Content)?;
     let file = |(name, entry): (String, Entry<'_>)| {
+        // Go writes no bytes as `null`.
         let (timestamp, content) = match entry {
             Entry::Timed { timestamp, content } => (Some(timestamp), content.unwrap_or_default()),
             Entry::Bare(content) => (None, content),
@@ -204,7 +253,7 @@ mod tests {
     use super::*;
 
     /// Made by the program beside it of `plain.json` and the token `correct horse`: a key and its value.
-    const ANSWER: &str = include_str!("../../tests/peers/go/k3s-bootstrap/answer.txt");
+    const ANSWER: &str = include_str!("../../../tests/peers/go/k3s-bootstrap/answer.txt");
 
     fn value() -> &'static str {
         ANSWER.lines().nth(1).unwrap()
@@ -220,10 +269,16 @@ mod tests {
         for text in ["correct horse", &whole, "K10::server:correct horse"] {
             let token = Token::parse(text.as_bytes()).unwrap();
             assert_eq!(token.key_end(), "4104d36f8da2");
-            let files = token.open(value().as_bytes()).unwrap();
+            let files = token.open(Seal::Password, value().as_bytes()).unwrap();
             let seen: Vec<_> = files.iter().map(|file| (&*file.name, file.place)).collect();
-            let (config, passwd) = ("cred/encryption-config.json", "cred/passwd");
-            assert_eq!(seen, [("EncryptionConfig", Some(config)), ("PasswdFile", Some(passwd))]);
+            let places = ["cred/encryption-config.json", "cred/passwd", "tls/server-ca.crt"];
+            let due = ["EncryptionConfig", "PasswdFile", "ServerCA"].into_iter().zip(places.map(Some));
+            assert_eq!(seen, due.collect::<Vec<_>>());
+            let certificates = files[2].certificates();
+            assert_eq!(certificates[0].subject.raw(), "CN=k3s-server-ca@1790000000");
+            assert!(
+                certificates[0].not_before < certificates[0].not_after && files[1].certificates().is_empty()
+            );
             assert_eq!(*files[1].content, b"pw,server,server,k3s:server\n");
             assert_eq!(files[1].timestamp.as_deref(), Some("2026-11-01T10:00:01Z"));
         }
@@ -233,11 +288,40 @@ mod tests {
     fn no_changed_byte_and_no_cut_value_opens() {
         let token = Token::parse(b"correct horse").unwrap();
         for n in (0..value().len()).step_by(7) {
-            assert!(token.open(&value().as_bytes()[..n]).is_err(), "{n}");
+            assert!(token.open(Seal::Password, &value().as_bytes()[..n]).is_err(), "{n}");
             let mut changed = value().as_bytes().to_vec();
             changed[n] = if changed[n] == b'A' { b'B' } else { b'A' };
-            assert!(token.open(&changed).is_err(), "{n}");
+            assert!(token.open(Seal::Password, &changed).is_err(), "{n}");
         }
+    }
+
+    /// A value as servers of all times made it, with that password.
+    fn sealed(password: &[u8]) -> Vec<u8> {
+        let mut key = [0; 32];
+        pbkdf2::pbkdf2_hmac::<sha1::Sha1>(password, b"salt", ROUNDS, &mut key);
+        let cipher = Aes256Gcm::new_from_slice(&key).unwrap();
+        let sealed = cipher.encrypt(&[7; NONCE].into(), &br#"{"PasswdFile": "cHc="}"#[..]).unwrap();
+        format!("salt:{}", BASE64_STANDARD.encode([&[7; NONCE][..], &sealed].concat())).into_bytes()
+    }
+
+    #[test]
+    fn what_old_servers_encrypted_with_the_whole_token_or_with_nothing_is_known_and_opens() {
+        let whole = format!("K10{}::server:correct horse", "a".repeat(64));
+        let token = Token::parse(format!("{whole}\n").as_bytes()).unwrap();
+        let passwords = [(Seal::Password, "correct horse"), (Seal::WholeToken, &whole), (Seal::Nothing, "")];
+        for (seal, password) in passwords {
+            assert_eq!(token.seal(key_end(password.as_bytes()).as_bytes()), Some(seal));
+            let value = sealed(password.as_bytes());
+            assert_eq!(*token.open(seal, &value).unwrap()[0].content, b"pw");
+            for (other, _) in passwords.iter().filter(|(other, _)| *other != seal) {
+                assert_eq!(token.open(*other, &value).err(), Some(ValueFault::Authentication), "{other:?}");
+            }
+        }
+        assert_eq!(token.seal(b"0123456789ab"), None);
+        assert_eq!(token.seal(b""), None);
+        // A password alone is its own whole text.
+        let bare = Token::parse(b"correct horse").unwrap();
+        assert_eq!(bare.seal(bare.key_end().as_bytes()), Some(Seal::Password));
     }
 
     #[test]
