@@ -7,8 +7,6 @@
 //! The remedies name commands of coldbolt: they are read by people who look a code up (`coldbolt explain`). No other
 //! text of the library does (`tests/layering.rs`).
 
-use std::fmt;
-
 pub use super::level::{Level, Severity};
 
 macro_rules! codes {
@@ -81,34 +79,6 @@ macro_rules! codes {
             }
         }
     };
-}
-
-impl Level {
-    /// The level that a finding belongs to.
-    #[must_use]
-    pub fn of(code: Code) -> Level {
-        code.level()
-    }
-}
-
-impl Code {
-    /// The code of that kebab-case name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Code> {
-        Code::ALL.iter().copied().find(|code| code.name() == name)
-    }
-}
-
-impl fmt::Display for Code {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl serde::Serialize for Code {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
-    }
 }
 
 codes! {

@@ -1,6 +1,36 @@
-//! When what mostly is damage or a warning is only a note.
+//! Codes by their names, and when what mostly is damage or a warning is only a note.
 
-use super::codes::Code;
+use std::fmt;
+
+use super::codes::{Code, Level};
+
+impl Level {
+    /// The level that a finding belongs to.
+    #[must_use]
+    pub fn of(code: Code) -> Level {
+        code.level()
+    }
+}
+
+impl Code {
+    /// The code of that kebab-case name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Code> {
+        Code::ALL.iter().copied().find(|code| code.name() == name)
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl serde::Serialize for Code {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
 
 impl Code {
     /// When it is a note only, of codes that mostly are more.

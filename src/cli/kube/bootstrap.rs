@@ -62,9 +62,10 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
             Form::Table => table(&report.keys, files, out)?,
             Form::Json => {
                 let fault = report.opened.as_ref().and_then(|opened| opened.as_ref().err());
+                let keys: Vec<_> = report.keys.iter().map(key_json).collect();
                 let answer = json!({
                     "schema": "coldbolt.kube-bootstrap/1", "file": store.source().name(),
-                    "revision": store.revision(), "keys": report.keys.iter().map(key_json).collect::<Vec<_>>(),
+                    "revision": store.revision(), "keys": keys,
                     "files": files.into_iter().flatten().map(file_json).collect::<Vec<_>>(),
                     "fault": fault.map(ToString::to_string),
                 });
@@ -135,9 +136,10 @@ fn file_json(file: &SharedFile) -> Value {
         let (from, until) = (one.not_before.to_string(), one.not_after.to_string());
         json!({"subject": one.subject, "not_before": from, "not_after": until})
     };
+    let certificates: Vec<_> = file.certificates().into_iter().map(certificate).collect();
     json!({
         "name": file.name, "place": file.place, "bytes": file.content.len(), "timestamp": file.timestamp,
-        "sha256": hex(&sha256(&file.content)), "certificates": file.certificates().into_iter().map(certificate).collect::<Vec<_>>(),
+        "sha256": hex(&sha256(&file.content)), "certificates": certificates,
     })
 }
 
