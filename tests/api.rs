@@ -10,6 +10,7 @@ use coldbolt::etcd::datadir::{FileKind, Foreign};
 use coldbolt::io::Source;
 use coldbolt::ops::defrag::{DefragOptions, defrag};
 use coldbolt::ops::fold::{FoldInMemoryOptions, fold_in_memory};
+use coldbolt::ops::output::OutputForm;
 use coldbolt::ops::restore::{Destination, RestoreOptions, restore};
 use coldbolt::ops::seal::{seal, unseal};
 use coldbolt::ops::verify::{Verdict, VerifyOptions, verify};
@@ -131,7 +132,7 @@ fn causes(path: &Path) -> Vec<Cause> {
         ("copy", copy(path, &new, &CopyOptions::default(), &Quiet).map(drop)),
         ("restore", restore(path, &options, &Quiet).map(drop)),
         ("defrag", defrag(path, &DefragOptions::to(&new), &Quiet).map(drop)),
-        ("seal", seal(path, &new, &Quiet).map(drop)),
+        ("seal", seal(path, &new, OutputForm::Clear, &Quiet).map(drop)),
         ("unseal", unseal(path, &new, &Quiet).map(drop)),
     ];
     let cause = |(verb, done)| match done {
