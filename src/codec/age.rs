@@ -34,6 +34,7 @@ pub const TAG: u64 = 16;
 
 const VERSION: &[u8] = b"age-encryption.org/v1";
 const NONCE: u64 = 16;
+const SEALED: u64 = CHUNK + TAG;
 /// Characters in a full line of a stanza's body.
 const COLUMNS: usize = 64;
 const MAC: usize = 32;
@@ -119,8 +120,7 @@ impl AgeHeader {
                 "the file ends at byte {file}, the nonce behind its header at {begins}"
             )));
         };
-        let sealed = CHUNK.saturating_add(TAG);
-        let (full, rest) = (payload / sealed, payload % sealed);
+        let (full, rest) = (payload / SEALED, payload % SEALED);
         // A chunk has a byte at least, unless there is no other.
         let least = if full == 0 { TAG } else { TAG.saturating_add(1) };
         if rest < least && (rest > 0 || full == 0) {

@@ -128,7 +128,9 @@ impl Recipients {
 
     pub(super) fn each(&self) -> Vec<Box<dyn age::Recipient + '_>> {
         match self {
-            Recipients::Keys(keys) => keys.iter().map(|key| Box::new(key.0.clone()) as _).collect(),
+            Recipients::Keys(keys) => {
+                keys.iter().map(|key| -> Box<dyn age::Recipient> { Box::new(key.0.clone()) }).collect()
+            }
             Recipients::Passphrase(Passphrase(passphrase)) => {
                 let mut recipient = scrypt::Recipient::new(passphrase.clone());
                 recipient.set_work_factor(WORK);
@@ -210,7 +212,9 @@ impl Identities {
 
     pub(super) fn each(&self) -> Vec<Box<dyn age::Identity + '_>> {
         match self {
-            Identities::Keys(keys) => keys.iter().map(|key| Box::new(key.0.clone()) as _).collect(),
+            Identities::Keys(keys) => {
+                keys.iter().map(|key| -> Box<dyn age::Identity> { Box::new(key.0.clone()) }).collect()
+            }
             Identities::Passphrase(Passphrase(passphrase), most) => {
                 let mut identity = scrypt::Identity::new(passphrase.clone());
                 identity.set_max_work_factor(*most);

@@ -102,8 +102,8 @@ impl Opened {
 
     fn reader(&self) -> io::Result<Reader> {
         let place = BufReader::new(Place { file: Arc::clone(&self.file), at: 0 });
-        let opened =
-            Decryptor::new_buffered(place).and_then(|age| age.decrypt(iter::once(&self.secret as _)));
+        let secret: &dyn age::Identity = &self.secret;
+        let opened = Decryptor::new_buffered(place).and_then(|age| age.decrypt(iter::once(secret)));
         opened.map_err(|error| io::Error::new(ErrorKind::InvalidData, error.to_string()))
     }
 
@@ -158,10 +158,13 @@ impl Read for Summed<'_> {
     }
 }
 
+/// The front of a file, which was read, and the rest of it.
+type Whole<'r> = Chain<Cursor<Vec<u8>>, BufReader<&'r mut dyn Read>>;
+
 /// A closed file that is opened from front to back.
 pub struct Opening<'r> {
     name: &'r Path,
-    reader: StreamReader<Chain<Cursor<Vec<u8>>, BufReader<&'r mut dyn Read>>>,
+    reader: StreamReader<Whole<'r>>,
     header: AgeHeader,
     /// Bytes of content that were read.
     at: u64,

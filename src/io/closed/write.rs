@@ -56,7 +56,7 @@ impl<W: Write + Send + 'static> Closing<W> {
         let each = recipients.each();
         let kept = RefCell::new(None);
         let keeping: Vec<_> = each.iter().map(|to| Keeping { to: &**to, kept: &kept }).collect();
-        let encryptor = Encryptor::with_recipients(keeping.iter().map(|to| to as _));
+        let encryptor = Encryptor::with_recipients(keeping.iter().map(|to| -> &dyn age::Recipient { to }));
         let encryptor = encryptor.map_err(|error| io::Error::other(error.to_string()))?;
         let secret = kept.take().ok_or_else(|| io::Error::other("there is no recipient"))?;
         let stream = encryptor.wrap_output(Behind::new(Out { out, sum: Summing::default() })?)?;
