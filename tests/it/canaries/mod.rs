@@ -104,7 +104,7 @@ fn files(path: &Path) -> Vec<PathBuf> {
 }
 
 /// Commands that write a copy of what they read, or what is to be restored: it is as secret as that, and no report.
-const COPIES: [&str; 15] = [
+const COPIES: [&str; 16] = [
     "copy",
     "replay",
     "restore",
@@ -112,6 +112,7 @@ const COPIES: [&str; 15] = [
     "defrag",
     "seal",
     "unseal",
+    "decrypt",
     "member add",
     "member remove",
     "member promote",

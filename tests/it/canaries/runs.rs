@@ -30,8 +30,8 @@ pub const RUNS: &str = "
 0 snapshot restore DB --data-dir NEW
 0 snapshot status DB|0 snapshot status DB -w json
 0 defrag DB -o NEW
-0 encrypt DB -o NEW --passphrase-file TOKEN|1 encrypt DB -o NEW --to TOKEN|0 encrypt DB -o NEW -w json --passphrase-file TOKEN
-0 decrypt CLOSED -o NEW --passphrase-file TOKEN|1 decrypt CLOSED -o NEW --passphrase-file WRONGTOKEN|1 decrypt CLOSED -o NEW -i TOKEN|1 decrypt DB -o NEW --passphrase-file TOKEN
+0 encrypt DB -o NEW --passphrase-file TOKEN|3 encrypt DB -o NEW --to TOKEN|0 encrypt DB -o NEW -w json --passphrase-file TOKEN
+0 decrypt CLOSED -o NEW --passphrase-file TOKEN|3 decrypt CLOSED -o NEW --passphrase-file WRONGTOKEN|3 decrypt CLOSED -o NEW -i TOKEN|3 decrypt DB -o NEW --passphrase-file TOKEN
 0 copy DB NEW --passphrase-file TOKEN|4 verify CLOSED|4 verify CLOSED -w json
 0 get DB /registry --prefix|0 get DB /registry --prefix -w json
 4- get DB /registry --prefix --decode|4- get DB /registry --prefix --decode -w json|0- get DB /registry --prefix --keys-only
