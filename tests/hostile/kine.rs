@@ -19,8 +19,11 @@ fn packed(name: &str) -> Vec<u8> {
     unpacked(&fixture(&format!("kine/{name}.gz")))
 }
 
-/// The rows that are read, and how many places could not be.
-fn rows(file: &[u8], log: &[u8]) -> Option<(Vec<(i64, Vec<u8>)>, usize)> {
+/// Rows by their ids, and how many places could not be read.
+type Rows = (Vec<(i64, Vec<u8>)>, usize);
+
+/// The rows that are read, if the file can be opened.
+fn rows(file: &[u8], log: &[u8]) -> Option<Rows> {
     let started = Instant::now();
     let file = Source::from_bytes("state.db", file.to_vec());
     let log = Source::from_bytes("state.db-wal", log.to_vec());
