@@ -118,7 +118,8 @@ fn a_data_directory_is_looked_through_and_with_its_log_where_only_that_has_the_v
     let mut logged = Member::good();
     let (key, value) = ANSWER.trim_end().split_once('\n').unwrap();
     let put = PutRequest { key: key.into(), value: value.into(), ..PutRequest::default() };
-    let header = Some(RequestHeader { id: 7, ..RequestHeader::default() });
+    // It has users.
+    let header = Some(RequestHeader { id: 7, username: "root".into(), auth_revision: 1000 });
     let request = InternalRaftRequest { header, put: Some(put), ..InternalRaftRequest::default() };
     logged.entry(22).data = Some(request.encode_to_vec());
     let member = dir.path().join("logged");
