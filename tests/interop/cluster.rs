@@ -155,7 +155,7 @@ impl Client {
         if self.stream.is_none() {
             let stream = TcpStream::connect(("127.0.0.1", self.port))?;
             stream.set_nodelay(true)?;
-            stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+            stream.set_read_timeout(Some(Duration::from_secs(30)))?;
             self.stream = Some(BufReader::new(stream));
         }
         let stream = self.stream.as_mut().unwrap();
