@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
-use coldbolt::etcd::request::{InternalRaftRequest, PutRequest};
+use coldbolt::etcd::request::{InternalRaftRequest, PutRequest, RequestHeader};
 use prost::Message;
 use serde_json::json;
 use support::backup::Backup;
@@ -114,11 +114,12 @@ fn a_data_directory_is_looked_through_and_with_its_log_where_only_that_has_the_v
     fs::create_dir_all(member.join("member/snap")).unwrap();
     fs::write(member.join("member/snap/db"), backup(str::to_owned)).unwrap();
     bootstrap(&Input::new(&member), "correct horse", &[]).shows(0, &["PasswdFile"]);
-    // Entry 24 is the last one of the log, and the database ends at 20.
+    // The log goes on to entry 24, and the database ends at 20.
     let mut logged = Member::good();
     let (key, value) = ANSWER.trim_end().split_once('\n').unwrap();
     let put = PutRequest { key: key.into(), value: value.into(), ..PutRequest::default() };
-    let request = InternalRaftRequest { put: Some(put), ..InternalRaftRequest::default() };
+    let header = Some(RequestHeader { id: 22, ..RequestHeader::default() });
+    let request = InternalRaftRequest { header, put: Some(put), ..InternalRaftRequest::default() };
     logged.entry(22).data = Some(request.encode_to_vec());
     let member = dir.path().join("logged");
     logged.files().write(&member);
