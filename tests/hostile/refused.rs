@@ -107,12 +107,18 @@ fn what_is_something_else_is_named_by_what_it_is() {
             "is an age-encrypted file as text (armored); unpack it first",
         ),
         ("backup.tar", tar(filled(b"member/snap/db")), "is a tar file; unpack it first"),
-        ("state.db", filled(b"SQLite format 3\0"), "is an SQLite database"),
         ("zeros", vec![0; 9000], "is not an etcd snapshot or database: no bbolt meta page in its 9000 bytes"),
         ("one byte", vec![0], "is not an etcd snapshot or database: no bbolt meta page in its 1 bytes"),
     ] {
         all_refuse(&Input::write(dir.path(), name, &bytes), what);
     }
+    // What kine keeps there is read: a broken one is damaged.
+    let sqlite = Input::write(dir.path(), "state.db", &filled(b"SQLite format 3\0"));
+    for args in OF_A_FILE {
+        coldbolt(args.iter().chain([&sqlite.name()])).says(3, &["state.db: is an SQLite database"]);
+    }
+    coldbolt(["inspect", sqlite.name()]).says(1, &["state.db: page 1 (byte 0x10): "]);
+    sqlite.unchanged();
     let mut swapped = Image::pristine();
     swapped.put_metas(16, &0xED0C_DAED_u32.to_be_bytes());
     all_refuse(
