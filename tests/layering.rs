@@ -845,3 +845,14 @@ fn what_is_long_or_deep_is_found() {
     assert_eq!(found.deep.keys().collect::<Vec<_>>(), ["x.rs::f"]);
     assert_eq!(found.long.keys().collect::<Vec<_>>(), ["x.rs::g"]);
 }
+
+/// A target that its manifest lacks is never built.
+#[test]
+fn every_fuzz_target_is_in_its_manifest() {
+    let fuzz = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz");
+    let manifest = std::fs::read_to_string(format!("{fuzz}/Cargo.toml")).unwrap();
+    for entry in std::fs::read_dir(format!("{fuzz}/fuzz_targets")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(manifest.contains(&format!("path = \"fuzz_targets/{name}\"\n")), "{name}");
+    }
+}
