@@ -8,7 +8,7 @@ use coldbolt::words::error::Error;
 
 use super::context::Fail;
 use super::input;
-use super::keys_given::read;
+use super::keys_given::{read, read_public};
 use super::progress::Terminal;
 
 /// Where a snapshot file goes that nobody but its recipients is to read.
@@ -58,7 +58,7 @@ pub fn recipients(
                 Fail::Usage(format!("{text}: {}", fault.to_string().replace("line 1 ", "")))
             })?,
             None => {
-                let file = std::fs::read(to).map_err(|error| Error::unreadable(to, error))?;
+                let file = read_public(to)?;
                 recipients.add(&file).map_err(|fault| wrong(to, fault))?;
             }
         }

@@ -36,6 +36,9 @@ pub fn is_kines(source: &Source) -> Result<bool, Error> {
 
 /// The etcd database that is made of one of kine.
 pub fn kine(path: &Path, source: Source, allow_damage: bool, monitor: &dyn Monitor) -> Result<Source, Error> {
+    let what = "is an SQLite database, of which an etcd database in the clear would be kept while it is read: pipe \
+                `coldbolt export` into `coldbolt encrypt -`, with TMPDIR in memory";
+    refuse_to_keep(path, what)?;
     // By its path the log beside it is found.
     let input = if path == Path::new("-") { Input::from(source) } else { Input::from(path) };
     Ok(ops::kine(input, &KineOptions { allow_damage }, monitor)?.database)
@@ -77,11 +80,9 @@ pub fn any_file(path: &Path) -> Result<Source, Error> {
             Source::from_file(name, stdin)
         };
     }
-    if CLOSED.load(Ordering::Relaxed) {
-        let what = "is a pipe, of which a file in the clear would be kept while it is read: give a file, or close what the \
-                    pipe brings with `coldbolt encrypt -`";
-        return Err(Error::unreadable(name, Cause::Content(what.to_owned())));
-    }
+    let what = "is a pipe, of which a file in the clear would be kept while it is read: give a file, or close what the \
+                pipe brings with `coldbolt encrypt -`";
+    refuse_to_keep(name, what)?;
     let spool = spooled(&mut &stdin, name)?;
     // It has no name, so nobody else can reach it: this one may be mapped.
     let mapped = Source::map(name, spool.try_clone().map_err(unreadable)?);
@@ -104,9 +105,16 @@ pub fn at_most(bytes: u64) {
 /// Whether nothing that is read may reach the disk in the clear.
 static CLOSED: AtomicBool = AtomicBool::new(false);
 
-/// Refuses from now on what a pipe brings: it would be kept on the disk.
+/// Refuses from now on what would be kept on the disk while it is read.
 pub fn never_keep() {
     CLOSED.store(true, Ordering::Relaxed);
+}
+
+fn refuse_to_keep(path: &Path, what: &str) -> Result<(), Error> {
+    if CLOSED.load(Ordering::Relaxed) {
+        return Err(Error::unreadable(path, Cause::Content(what.to_owned())));
+    }
+    Ok(())
 }
 
 /// A stream as a file without a name. What it is is told by its front: nothing is kept of what is no file of etcd's,
@@ -141,4 +149,15 @@ fn spooled(stream: &mut dyn Read, name: &Path) -> Result<File, Error> {
     }
     spool.rewind().map_err(unreadable)?;
     Ok(spool)
+}
+
+/// A text that the user gives, of at most so many bytes; none if it is longer. `-` is standard input.
+pub fn text(path: &Path, most: u64) -> io::Result<Option<String>> {
+    let mut text = String::new();
+    let taken = if path == Path::new("-") {
+        io::stdin().lock().take(most.saturating_add(1)).read_to_string(&mut text)?
+    } else {
+        File::open(path)?.take(most.saturating_add(1)).read_to_string(&mut text)?
+    };
+    Ok((taken as u64 <= most).then_some(text))
 }

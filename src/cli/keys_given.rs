@@ -77,6 +77,17 @@ pub fn read(path: &Path, monitor: &Terminal) -> Result<Zeroizing<Vec<u8>>, Fail>
         let name = show(path);
         monitor.say(&format!("{name} holds keys, and others than its owner can use it (mode {mode:04o})"));
     }
+    bounded(path, file)
+}
+
+/// A file of keys that everybody may read.
+pub fn read_public(path: &Path) -> Result<Zeroizing<Vec<u8>>, Fail> {
+    let file = std::fs::File::open(path).map_err(|error| Error::unreadable(path, Cause::Io(error)))?;
+    bounded(path, file)
+}
+
+fn bounded(path: &Path, file: std::fs::File) -> Result<Zeroizing<Vec<u8>>, Fail> {
+    let unreadable = |error| Error::unreadable(path, Cause::Io(error));
     // Room for all of it at once: what grows leaves copies behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity((KEY_FILE_LIMIT + 1) as usize));
     file.take(KEY_FILE_LIMIT + 1).read_to_end(&mut bytes).map_err(unreadable)?;

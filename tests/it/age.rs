@@ -8,6 +8,7 @@ use std::process::Stdio;
 use coldbolt::codec::checksum::{hex, sha256};
 use serde_json::Value;
 use support::age::{KeyFiles, OTHER, PAIR, PASSPHRASE};
+use support::packed::unpacked;
 use support::peers::strace;
 use support::{Input, Run, binary, coldbolt, command, fixture, unpack};
 
@@ -267,6 +268,7 @@ fn keys_and_passphrases_are_told_to_be_wrong_without_a_word_of_them_and_to_be_re
         (vec!["--to", &home.keys.of("key")], 3, "line 3 is a secret key"),
         (vec!["--to", &file("comments", "# none\n")], 3, "holds no key"),
         (vec!["--to", &no], 3, "No such file"),
+        (vec!["--to", "/dev/zero"], 3, "is longer than"),
         (vec!["--passphrase-file", &file("empty", "\n")], 3, "holds no passphrase"),
         (vec!["--passphrase-file", &file("two", "a\nb\n")], 3, "holds 2 lines"),
         (vec!["--passphrase-file", "p", "--to", PAIR.0], 2, "cannot be used with"),
@@ -499,6 +501,17 @@ fn what_a_pipe_brings_is_not_kept_in_the_clear_to_be_closed() {
         fs::remove_file(&new).unwrap();
     }
     assert_eq!(home.made(), [""; 0]);
+}
+
+#[test]
+fn of_what_k3s_keeps_in_sqlite_no_database_is_kept_in_the_clear_to_be_closed() {
+    let home = Home::new();
+    let state = Input::write(home.dir.path(), "state.db", &unpacked(&fixture("kine/state.db.gz")));
+    let new = home.place("new");
+    coldbolt(["export", state.name(), "-o", &new, "--encrypt-to", PAIR.0])
+        .says(3, &["is an SQLite database", "TMPDIR"]);
+    assert_eq!(home.made(), [""; 0]);
+    state.unchanged();
 }
 
 #[test]

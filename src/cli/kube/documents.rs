@@ -1,12 +1,12 @@
 //! Objects in a file as kubectl takes it: JSON or YAML, several documents, Lists.
 
-use std::io::Read;
 use std::path::Path;
 
 use coldbolt::words::error::show;
 use serde_json::{Map, Value};
 
 use super::super::context::Fail;
+use super::super::input;
 
 /// A file of objects that is larger is refused.
 const MOST: u64 = 64 << 20;
@@ -16,16 +16,8 @@ pub fn read(path: &Path) -> Result<Vec<Map<String, Value>>, Fail> {
     let stdin = path == Path::new("-");
     let name = if stdin { "(standard input)".to_owned() } else { show(path) };
     let refused = |why: &str| Fail::Refused(format!("{name}: {why}"));
-    let mut text = String::new();
-    let taken = if stdin {
-        std::io::stdin().lock().take(MOST + 1).read_to_string(&mut text)
-    } else {
-        std::fs::File::open(path).and_then(|file| file.take(MOST + 1).read_to_string(&mut text))
-    };
-    let taken = taken.map_err(|error| refused(&error.to_string()))?;
-    if u64::try_from(taken).is_ok_and(|taken| taken > MOST) {
-        return Err(refused("is larger than 64 MiB"));
-    }
+    let text = input::text(path, MOST).map_err(|error| refused(&error.to_string()))?;
+    let text = text.ok_or_else(|| refused("is larger than 64 MiB"))?;
     let documents = if text.trim_start().starts_with('{') { json(&text) } else { yaml(&text) };
     let mut objects = Vec::new();
     for document in documents.map_err(|why| refused(&why))? {

@@ -1,7 +1,6 @@
 //! Outputs that are made of what the user writes: `-o jsonpath=...`, `-o custom-columns=...`.
 
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::Write;
 use std::path::Path;
 
 use coldbolt::kube::custom::CustomColumns;
@@ -11,6 +10,7 @@ use coldbolt::words::error::Error;
 use serde_json::{Value, json};
 
 use super::super::context::Fail;
+use super::super::input;
 use super::super::keyspace::{on_terminal, show_value};
 use super::super::out::clean;
 use super::args::{Args, Output, TemplateForm};
@@ -110,19 +110,11 @@ impl Template {
 
 /// A file with a template; `-` is standard input.
 fn read(path: &Path) -> Result<String, Error> {
-    let mut text = String::new();
-    let taken = if path == Path::new("-") {
-        io::stdin().lock().take(LIMIT + 1).read_to_string(&mut text)
-    } else {
-        File::open(path).and_then(|file| file.take(LIMIT + 1).read_to_string(&mut text))
-    };
-    match taken.map_err(|error| Error::unreadable(path, Cause::Io(error)))? {
-        len if len as u64 > LIMIT => {
-            let what = format!("is longer than {LIMIT} bytes: no template");
-            Err(Error::unreadable(path, Cause::Content(what)))
-        }
-        _ => Ok(text),
-    }
+    let text = input::text(path, LIMIT).map_err(|error| Error::unreadable(path, Cause::Io(error)))?;
+    text.ok_or_else(|| {
+        let what = format!("is longer than {LIMIT} bytes: no template");
+        Error::unreadable(path, Cause::Content(what))
+    })
 }
 
 fn begin(columns: &mut CustomColumns, began: &mut bool, with_header: bool) {
