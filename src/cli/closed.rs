@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::closing::{identities, recipients};
 use super::context::{Context, Done, Fail, Verdict};
+use super::from_to::FromTo;
 use super::keyspace::refuse_terminal;
 use super::out::{Form, clean, json, size};
 
@@ -32,7 +33,7 @@ Examples:
 #[command(group(clap::ArgGroup::new("for").required(true).multiple(true)))]
 pub struct EncryptArgs {
     #[command(flatten)]
-    both: Both,
+    both: FromTo,
     /// A recipient (age1...), or a file of recipients, a line each; may be repeated, each of them opens the file.
     #[arg(long, group = "for", value_name = "RECIPIENT|FILE", conflicts_with = "passphrase_file")]
     to: Vec<PathBuf>,
@@ -57,7 +58,7 @@ Examples:
 #[command(group(clap::ArgGroup::new("with").required(true).multiple(true)))]
 pub struct DecryptArgs {
     #[command(flatten)]
-    both: Both,
+    both: FromTo,
     /// A file of secret keys, as `age-keygen` makes it; may be repeated.
     #[arg(short, long, group = "with", value_name = "FILE", conflicts_with = "passphrase_file")]
     identity: Vec<PathBuf>,
@@ -71,63 +72,39 @@ pub struct DecryptArgs {
     max_work_factor: u8,
 }
 
-#[derive(Debug, clap::Args)]
-struct Both {
-    /// The file; - is standard input.
-    #[arg(value_name = "FILE")]
-    path: PathBuf,
-    /// The file to make; must not exist. - is standard output.
-    #[arg(short, long, value_name = "NEW")]
-    output: PathBuf,
-    /// Print what was done.
-    #[arg(short, long, value_enum, value_name = "FORMAT")]
-    write_out: Option<Form>,
+/// Does the work on what is read.
+fn reading<T>(both: &FromTo, work: impl FnOnce(Reading<'_>) -> Result<T, Fail>) -> Result<T, Fail> {
+    if both.path == Path::new("-") {
+        let name = Path::new("(standard input)");
+        let mut stdin: Box<dyn Read> = Box::new(io::stdin().lock());
+        return work(Reading::Stream(name, &mut *stdin));
+    }
+    work(Reading::File(Source::open(&both.path)?))
 }
 
-impl Both {
-    /// Whether it goes to standard output.
-    fn to_stdout(&self) -> Result<bool, Fail> {
-        let stdout = self.output == Path::new("-");
-        if stdout && self.write_out.is_some() {
-            return Err(Fail::Usage("--write-out and a file cannot both go to standard output".to_owned()));
-        }
-        Ok(stdout)
+fn finish(both: &FromTo, schema: &str, report: &ClosedReport, context: &mut Context<'_>) -> Done {
+    let ClosedReport { source, closed_for, plain, closed, .. } = report;
+    let output = both.output.to_string_lossy();
+    if both.write_out == Some(Form::Json) {
+        json(
+            context.out,
+            &json!({
+                "schema": schema,
+                "source": source,
+                "output": output,
+                "closed_for": closed_for,
+                "plain": plain,
+                "closed": closed,
+            }),
+        )?;
+        return Ok(Verdict::Good);
     }
-
-    /// Does the work on what is read.
-    fn reading<T>(&self, work: impl FnOnce(Reading<'_>) -> Result<T, Fail>) -> Result<T, Fail> {
-        if self.path == Path::new("-") {
-            let name = Path::new("(standard input)");
-            let mut stdin: Box<dyn Read> = Box::new(io::stdin().lock());
-            return work(Reading::Stream(name, &mut *stdin));
-        }
-        work(Reading::File(Source::open(&self.path)?))
+    writeln!(context.out, "source      {source}\noutput      {}", clean(&output))?;
+    writeln!(context.out, "closed for  {closed_for}")?;
+    for (what, FileSum { bytes, sha256 }) in [("content", plain), ("age file", closed)] {
+        writeln!(context.out, "{what:<11} {}, SHA-256 {sha256}", size(*bytes))?;
     }
-
-    fn finish(&self, schema: &str, report: &ClosedReport, context: &mut Context<'_>) -> Done {
-        let ClosedReport { source, closed_for, plain, closed, .. } = report;
-        let output = self.output.to_string_lossy();
-        if self.write_out == Some(Form::Json) {
-            json(
-                context.out,
-                &json!({
-                    "schema": schema,
-                    "source": source,
-                    "output": output,
-                    "closed_for": closed_for,
-                    "plain": plain,
-                    "closed": closed,
-                }),
-            )?;
-            return Ok(Verdict::Good);
-        }
-        writeln!(context.out, "source      {source}\noutput      {}", clean(&output))?;
-        writeln!(context.out, "closed for  {closed_for}")?;
-        for (what, FileSum { bytes, sha256 }) in [("content", plain), ("age file", closed)] {
-            writeln!(context.out, "{what:<11} {}, SHA-256 {sha256}", size(*bytes))?;
-        }
-        Ok(Verdict::Good)
-    }
+    Ok(Verdict::Good)
 }
 
 const STDOUT: &str = "standard output";
@@ -144,16 +121,16 @@ pub fn run_encrypt(args: &EncryptArgs, context: &mut Context<'_>) -> Done {
     if stdout {
         refuse_terminal()?;
         let to = (stdout_file()?, Path::new(STDOUT));
-        both.reading(|from| encrypt(from, to, &recipients, monitor).map_err(cut))?;
+        reading(both, |from| encrypt(from, to, &recipients, monitor).map_err(cut))?;
         return Ok(Verdict::Good);
     }
-    let report = both.reading(|from| {
+    let report = reading(both, |from| {
         let dest = Dest::create(&both.output, Existing::Keep)?;
         let (dest, report) = encrypt(from, (dest, &both.output), &recipients, monitor)?;
         dest.finish()?;
         Ok(report)
     })?;
-    both.finish("coldbolt.encrypt/1", &report, context)
+    finish(both, "coldbolt.encrypt/1", &report, context)
 }
 
 pub fn run_decrypt(args: &DecryptArgs, context: &mut Context<'_>) -> Done {
@@ -164,16 +141,16 @@ pub fn run_decrypt(args: &DecryptArgs, context: &mut Context<'_>) -> Done {
     if stdout {
         refuse_terminal()?;
         let to = (&mut *context.out, Path::new(STDOUT));
-        both.reading(|from| decrypt(from, to, &identities, monitor).map_err(cut))?;
+        reading(both, |from| decrypt(from, to, &identities, monitor).map_err(cut))?;
         return Ok(Verdict::Good);
     }
-    let report = both.reading(|from| {
+    let report = reading(both, |from| {
         let mut dest = Dest::create(&both.output, Existing::Keep)?;
         let report = decrypt(from, (&mut dest, &both.output), &identities, monitor)?;
         dest.finish()?;
         Ok(report)
     })?;
-    both.finish("coldbolt.decrypt/1", &report, context)
+    finish(both, "coldbolt.decrypt/1", &report, context)
 }
 
 /// Less than all of it on standard output is a failure: it is no answer of which somebody has read enough.

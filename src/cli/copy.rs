@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use coldbolt::io::Source;
 use coldbolt::io::dest::{self, Existing};
+use coldbolt::io::spool::Spool;
 use coldbolt::ops::copy::directory::{DirectoryReport, copy_directory};
 use coldbolt::ops::copy::{Content, CopyOptions, CopyReport, Damage, Live, Uncommitted, copy, copy_into};
 use coldbolt::ops::output::{ClosedFile, OutputForm};
@@ -13,7 +14,6 @@ use coldbolt::replay::apply::Version;
 use coldbolt::replay::fold::FoldReport;
 use coldbolt::replay::time::{Moment, TimeReport};
 use coldbolt::words::error::Told;
-use coldbolt::words::error::{Error, show};
 use serde_json::json;
 
 use super::closing::CloseFor;
@@ -205,8 +205,7 @@ pub fn finish(
 /// [`Fail::Usage`] when that is a terminal.
 pub fn temporary() -> Result<File, Fail> {
     refuse_terminal()?;
-    let what = || format!("temporary file in {}", show(&std::env::temp_dir()));
-    tempfile::tempfile().map_err(|source| Fail::Library(Error::Output { what: what(), source }))
+    Ok(Spool::new()?.into_file())
 }
 
 /// Writes it to standard output. Less than all of it is a failure: it is no answer of which somebody has read enough.

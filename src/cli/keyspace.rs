@@ -191,10 +191,7 @@ impl ValueFile {
         context: &mut Context<'c>,
         work: impl FnOnce(Option<&Folded>, &Store<'_>, &mut dyn Write) -> Result<Verdict, Fail>,
     ) -> Done {
-        let keyring = self.keys.keyring(context.monitor)?;
-        self.file.with_keyring(context, keyring.as_ref(), Answer::All, |opened, store, out| {
-            work(opened.folded(), store, out)
-        })
+        self.with_keys(context, Answer::All, |opened, store, out| work(opened.folded(), store, out))
     }
 
     /// As [`File::with_pages`].
@@ -204,10 +201,7 @@ impl ValueFile {
         work: impl FnOnce(&Store<'_>, Pages, &mut dyn Write) -> Result<Verdict, Fail>,
     ) -> Done {
         let monitor = context.monitor;
-        let keyring = self.keys.keyring(monitor)?;
-        self.file.with_keyring(context, keyring.as_ref(), Answer::All, |opened, store, out| {
-            work(store, opened.pages(monitor), out)
-        })
+        self.with_keys(context, Answer::All, |opened, store, out| work(store, opened.pages(monitor), out))
     }
 
     /// As [`ValueFile::with`], for who reads more values than are asked for, and says itself what lacks of these.
@@ -216,8 +210,17 @@ impl ValueFile {
         context: &mut Context<'c>,
         work: impl FnOnce(&Store<'_>, &mut dyn Write) -> Result<Verdict, Fail>,
     ) -> Done {
+        self.with_keys(context, Answer::Some, |_, store, out| work(store, out))
+    }
+
+    fn with_keys<'c>(
+        &self,
+        context: &mut Context<'c>,
+        answer: Answer,
+        work: impl FnOnce(&Opened, &Store<'_>, &mut dyn Write) -> Result<Verdict, Fail>,
+    ) -> Done {
         let keyring = self.keys.keyring(context.monitor)?;
-        self.file.with_keyring(context, keyring.as_ref(), Answer::Some, |_, store, out| work(store, out))
+        self.file.with_keyring(context, keyring.as_ref(), answer, work)
     }
 }
 

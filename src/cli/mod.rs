@@ -14,6 +14,7 @@ mod explain;
 mod export;
 mod facts;
 mod format;
+mod from_to;
 mod get;
 mod hashkv;
 mod hint;

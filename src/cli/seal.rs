@@ -1,12 +1,13 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use coldbolt::ops::output::OutputForm;
 use coldbolt::ops::seal::{self, SealReport, seal_into, unseal_into};
 use serde_json::json;
 
 use super::closing::CloseFor;
-use super::context::{Context, Done, Fail, Verdict};
+use super::context::{Context, Done, Verdict};
 use super::copy::{closed, pour, temporary};
+use super::from_to::FromTo;
 use super::input;
 use super::out::{Form, clean, json, size};
 
@@ -21,7 +22,7 @@ Examples:
   coldbolt seal member/snap/db -o backup.db.age --encrypt-to recipients.txt")]
 pub struct SealArgs {
     #[command(flatten)]
-    both: Both,
+    both: FromTo,
     #[command(flatten)]
     close: CloseFor,
 }
@@ -35,20 +36,7 @@ Example:
   coldbolt unseal backup.db -o db")]
 pub struct UnsealArgs {
     #[command(flatten)]
-    both: Both,
-}
-
-#[derive(Debug, clap::Args)]
-struct Both {
-    /// The file; - is standard input.
-    #[arg(value_name = "FILE")]
-    path: PathBuf,
-    /// The file to make; must not exist. - is standard output.
-    #[arg(short, long, value_name = "NEW")]
-    output: PathBuf,
-    /// Print what was done.
-    #[arg(short, long, value_enum, value_name = "FORMAT")]
-    write_out: Option<Form>,
+    both: FromTo,
 }
 
 pub fn seal(args: &SealArgs, context: &mut Context<'_>) -> Done {
@@ -62,12 +50,9 @@ pub fn unseal(args: &UnsealArgs, context: &mut Context<'_>) -> Done {
 }
 
 /// Adds the trailer in that form, or takes it off.
-fn run(args: &Both, sealing: Option<OutputForm<'_>>, context: &mut Context<'_>) -> Done {
+fn run(args: &FromTo, sealing: Option<OutputForm<'_>>, context: &mut Context<'_>) -> Done {
     let source = input::database(&args.path)?;
-    if args.output == Path::new("-") {
-        if args.write_out.is_some() {
-            return Err(Fail::Usage("--write-out and a file cannot both go to standard output".to_owned()));
-        }
+    if args.to_stdout()? {
         let mut file = temporary()?;
         let out = (&mut file, Path::new("(temporary file)"));
         match sealing {

@@ -108,12 +108,24 @@ impl AgeHeader {
         Ok(())
     }
 
+    /// Where the chunks begin: behind the nonce.
+    fn begins(&self) -> u64 {
+        self.len.saturating_add(NONCE)
+    }
+
+    /// The number of the chunk that has this byte of the content, and where in the file it begins.
+    #[must_use]
+    pub fn chunk_of(&self, at: u64) -> (u64, u64) {
+        let number = at / CHUNK;
+        (number, self.begins().saturating_add(number.saturating_mul(SEALED)))
+    }
+
     /// How long the content is, of a file of so many bytes.
     ///
     /// # Errors
     /// `age-cut` when no content makes a file of this length.
     pub fn content(&self, file: u64) -> Result<u64, Box<Corrupt>> {
-        let begins = self.len.saturating_add(NONCE);
+        let begins = self.begins();
         let cut = |what: String| Corrupt::new(Code::AgeCut, At::offset(file), what);
         let Some(payload) = file.checked_sub(begins) else {
             return Err(cut(format!(

@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use super::Source;
-use crate::words::error::{Error, Result};
+use crate::words::error::{Error, Result, show};
 
 /// A file without a name, mode 0600, in the system's directory for temporary files.
 #[derive(Debug)]
@@ -26,6 +26,12 @@ impl Spool {
         &mut self.0
     }
 
+    /// The file itself.
+    #[must_use]
+    pub fn into_file(self) -> File {
+        self.0
+    }
+
     /// What is in it, by a name for messages.
     ///
     /// # Errors
@@ -37,6 +43,6 @@ impl Spool {
     /// What could not be written.
     #[must_use]
     pub fn failed(source: io::Error) -> Error {
-        Error::Output { what: "a temporary file".to_owned(), source }
+        Error::Output { what: format!("temporary file in {}", show(&std::env::temp_dir())), source }
     }
 }

@@ -12,14 +12,6 @@ impl Level {
     }
 }
 
-impl Code {
-    /// The code of that kebab-case name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Code> {
-        Code::ALL.iter().copied().find(|code| code.name() == name)
-    }
-}
-
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
@@ -33,6 +25,12 @@ impl serde::Serialize for Code {
 }
 
 impl Code {
+    /// The code of that kebab-case name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Code> {
+        Code::ALL.iter().copied().find(|code| code.name() == name)
+    }
+
     /// When it is a note only, of codes that mostly are more.
     #[must_use]
     pub fn as_note(self) -> Option<&'static str> {

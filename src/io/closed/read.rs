@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::behind::Behind;
 use super::keys::Identities;
 use super::sum::{Sum, Summing};
-use crate::codec::age::{ARMOR, AgeHeader, CHUNK, LONGEST_HEADER, MAGIC, TAG};
+use crate::codec::age::{ARMOR, AgeHeader, CHUNK, LONGEST_HEADER, MAGIC};
 use crate::codec::{to_u64, to_usize};
 use crate::words::cause::{Cause, StaysClosed};
 use crate::words::error::{At, Corrupt, Error, Result};
@@ -240,10 +240,7 @@ impl<'r> Opening<'r> {
         if !ages || error.raw_os_error().is_some() {
             return unread(self.name, error);
         }
-        let number = self.at / CHUNK;
-        // The nonce of the file stands before the first.
-        let before = self.header.len.saturating_add(16);
-        let at = before.saturating_add(number.saturating_mul(CHUNK.saturating_add(TAG)));
+        let (number, at) = self.header.chunk_of(self.at);
         let what = format!(
             "chunk {number} does not open: a byte of it was changed, it is of another place, or the file is cut there; \
              the {} bytes before it do",

@@ -9,7 +9,7 @@
 //!
 //! Source: k3s `pkg/cluster/{encrypt,storage}.go`, `pkg/bootstrap/bootstrap.go`, `pkg/clientaccess/token.go`,
 //! `pkg/daemons/control/deps/deps.go`. Old versions took the whole text of the token for the password, or none where
-//! none was given; newer ones write such a value anew when they start (`migrateTokens`).
+//! none was given; newer ones write such a value anew when they start (`migrateOldTokens`).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

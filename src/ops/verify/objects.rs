@@ -12,7 +12,7 @@ use crate::codec::array_at;
 use crate::codec::checksum::sha256;
 use crate::etcd::stored::{self, BUCKET, Revisions, Stored};
 use crate::etcd::{BucketKey, KeyValue, Revision};
-use crate::io::parallel::map_chunks;
+use crate::io::parallel::map_each;
 use crate::kube::decode::{NoObject, Object};
 use crate::kube::envelope::{is_encrypted, or_none};
 use crate::kube::key::KeyKind;
@@ -192,10 +192,8 @@ impl Gather<'_, '_> {
         let batch = std::mem::take(&mut self.batch);
         self.bytes = 0;
         let (places, opener) = (self.places, self.opener);
-        let looks = map_chunks(&batch, PART, |items| {
-            items.iter().map(|item| Look::at(item, places, opener)).collect::<Vec<_>>()
-        });
-        for (item, look) in batch.iter().zip(looks.into_iter().flatten()) {
+        let looks = map_each(&batch, PART, |item| Look::at(item, places, opener));
+        for (item, look) in batch.iter().zip(looks) {
             self.add(item, look);
         }
     }
