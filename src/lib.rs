@@ -1,6 +1,6 @@
 //! Reads etcd's files when no etcd is running: the bbolt database (`member/snap/db`), the files that `etcdctl
 //! snapshot save` makes, the write-ahead log (`member/wal`) and the raft snapshots (`member/snap/*.snap`) of etcd 3.4
-//! to 3.7.
+//! to 3.8.
 //!
 //! Inputs are opened read-only. No input makes the library panic: bytes that are not the format are a [`Corrupt`]
 //! with a place in the file, which an operation turns into a [`Finding`] and goes on, or into an [`Error`] when the
@@ -14,7 +14,7 @@
 //! ```text
 //! report                       answers for other programs: JUnit, SARIF, Markdown, metrics
 //! ops                          verbs: what a command does
-//! kube                         Kubernetes objects
+//! kube | live                  Kubernetes objects; members that run
 //! replay                       what a log does to a database
 //! store                        what a keyspace answers
 //! etcd                         meaning of buckets, keys, requests, directories
@@ -46,7 +46,9 @@
 //! | `mmap` | maps of files that nobody changes: [`io::Source::open_mapped`] |
 //! | `age` | files that are closed with age, made and opened: `ops::closed` |
 //! | `kine` | what k3s keeps in SQLite as an etcd database, by way of a temporary file: [`ops::kine()`] |
-//! | `cli` (default) | the binary, and all of these |
+//! | `packed` | what is in compressed files and archives: [`io::packed`], [`etcd::within`] |
+//! | `live` (default) | asking members that run: `live`, `ops::save` |
+//! | `cli` (default) | the binary, and all of these but `live` |
 //!
 //! With none of them it builds for `wasm32-unknown-unknown`.
 //!
@@ -127,6 +129,8 @@ pub mod codec;
 pub mod etcd;
 pub mod io;
 pub mod kube;
+#[cfg(feature = "live")]
+pub mod live;
 pub mod ops;
 pub mod raft;
 pub mod replay;

@@ -21,7 +21,7 @@ const LAYERS: [&[&str]; 11] = [
     &["etcd"],
     &["store"],
     &["replay"],
-    &["kube"],
+    &["kube", "live"],
     &["ops"],
     &["report"],
 ];

@@ -8,7 +8,7 @@ use crate::words::error::{At, Corrupt};
 use crate::words::finding::Code;
 
 /// The count that says: the true count is the first id.
-const ESCAPE: usize = 0xFFFF;
+pub(super) const ESCAPE: usize = 0xFFFF;
 
 /// A stored freelist.
 #[derive(Debug, Clone)]

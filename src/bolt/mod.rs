@@ -15,6 +15,7 @@
 pub mod bucket;
 pub mod cursor;
 pub mod db;
+pub mod found;
 pub mod freelist;
 pub mod id;
 pub mod limits;

@@ -45,6 +45,7 @@ mod node;
 pub mod pack;
 mod pages;
 pub mod patch;
+pub mod surgery;
 
 pub use self::error::{MAX_DEPTH, WriteError};
 

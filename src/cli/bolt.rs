@@ -2,6 +2,7 @@
 
 mod common;
 mod page;
+mod surgery;
 
 use std::ffi::OsString;
 use std::io;
@@ -18,10 +19,18 @@ use coldbolt::words::monitor::Monitor;
 use serde_json::{Value, json};
 
 use self::common::{File, Out, Written};
+pub use self::page::kind as page_kind;
 use super::context::{Context, Done, Fail, Verdict};
 use super::format::Format;
 use super::input;
 use super::out::{List, Listing};
+
+impl Command {
+    /// Whether it writes a file.
+    pub fn writes(&self) -> bool {
+        matches!(self, Command::Surgery(_))
+    }
+}
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -31,6 +40,7 @@ pub enum Command {
     Pages(PagesArgs),
     Page(page::PageArgs),
     PageItem(page::ItemArgs),
+    Surgery(surgery::Args),
 }
 
 /// Print the names of the buckets, or of those inside a bucket.
@@ -117,9 +127,13 @@ pub struct PagesArgs {
 }
 
 pub fn run(command: &Command, context: &mut Context<'_>) -> Done {
+    if let Command::Surgery(args) = command {
+        return surgery::run(args, context);
+    }
     let monitor = context.monitor;
     let out = &mut *context.out;
     match command {
+        Command::Surgery(_) => {}
         Command::Buckets(args) => buckets(args, out, monitor)?,
         Command::Keys(args) => keys(args, out, monitor)?,
         Command::Get(args) => get(args, out, monitor)?,

@@ -85,6 +85,14 @@ pub fn identities(
     Ok(identities)
 }
 
+/// Has every closed file read as what is in it, if there are keys.
+pub fn open_with(files: &[PathBuf], monitor: &Terminal) -> Result<(), Fail> {
+    if !files.is_empty() {
+        coldbolt::io::closed::open_with(identities(files, None, 0, monitor)?);
+    }
+    Ok(())
+}
+
 fn wrong(path: &Path, fault: KeysFault) -> Fail {
     Error::unreadable(path, Cause::Content(fault.to_string())).into()
 }

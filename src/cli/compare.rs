@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use coldbolt::store::compare::{CompareReport, Divergence, compare};
 use serde_json::{Map, Value, json};
 
-use super::context::{Context, Done, Verdict};
+use super::context::{Context, Done, Fail, Verdict};
 use super::keyspace::{Damage, Fold, Opened, json_bytes, open, show_key};
 use super::out::{Form, count, json as print_json, plain_table};
 
@@ -12,23 +12,45 @@ use super::out::{Form, count, json as print_json, plain_table};
 /// Where they do not agree, the first revision that is not the same and the keys in question are named, each against
 /// the first PATH. Exit codes: 0 they agree, 1 they do not, 4 there is no revision that all have and none has
 /// compacted.
+///
+/// With --endpoints members that run are compared as well, with one another and with every PATH: of them only the hash
+/// is known, so that it is not told in which keys they differ.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Example:
-  coldbolt compare m1.db m2.db m3.db")]
+Examples:
+  coldbolt compare m1.db m2.db m3.db
+  coldbolt compare --endpoints http://127.0.0.1:2379,http://127.0.0.1:22379 m3.db")]
 pub struct Args {
     /// Snapshot files, databases or data directories.
-    #[arg(value_name = "PATH", num_args = 2.., required = true)]
+    #[arg(value_name = "PATH")]
+    #[cfg_attr(feature = "live", arg(required_unless_present_any = ["endpoints", "from_manifest"]))]
+    #[cfg_attr(not(feature = "live"), arg(required = true))]
     paths: Vec<PathBuf>,
     #[command(flatten)]
     fold: Fold,
     /// Format of the answer.
     #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
     write_out: Form,
+    #[cfg(feature = "live")]
+    #[command(flatten)]
+    members: super::live::Members,
+}
+
+impl Args {
+    /// Whether members that run are among what is compared.
+    fn live(&self) -> bool {
+        #[cfg(feature = "live")]
+        return self.members.named();
+        #[cfg(not(feature = "live"))]
+        false
+    }
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let monitor = context.monitor;
+    if !args.live() && args.paths.len() < 2 {
+        return Err(Fail::Usage("one PATH is compared with nothing: give two or more".to_owned()));
+    }
     // A file with damage cannot be hashed.
     let opened = args
         .paths
@@ -36,6 +58,12 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         .map(|path| open(path, &Damage::refused(), &args.fold, None, monitor))
         .collect::<Result<Vec<_>, _>>()?;
     let stores = opened.iter().map(|opened| opened.store(monitor)).collect::<Result<Vec<_>, _>>()?;
+    #[cfg(feature = "live")]
+    if args.live() {
+        let verdict = super::live::compare(&args.members, &stores, args.write_out, context)?;
+        opened.iter().try_for_each(Opened::check_unchanged)?;
+        return Ok(verdict);
+    }
     let report = compare(&stores)?;
     match args.write_out {
         Form::Json => print_json(context.out, &document(&report))?,

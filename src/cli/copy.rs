@@ -9,7 +9,8 @@ use coldbolt::io::spool::Spool;
 use coldbolt::ops::copy::directory::{DirectoryReport, copy_directory};
 use coldbolt::ops::copy::{Content, CopyOptions, CopyReport, Damage, Live, Uncommitted, copy, copy_into};
 use coldbolt::ops::output::{ClosedFile, OutputForm};
-use coldbolt::ops::verify::manifest::{ClosedContent, Manifest, ManifestEntry};
+use coldbolt::ops::verify::manifest::{Manifest, ManifestEntry, WrappedContent};
+use coldbolt::replay::Until;
 use coldbolt::replay::apply::Version;
 use coldbolt::replay::fold::FoldReport;
 use coldbolt::replay::time::{Moment, TimeReport};
@@ -19,8 +20,9 @@ use serde_json::json;
 use super::closing::CloseFor;
 use super::context::{Context, Done, Fail, Verdict};
 use super::hint;
+use super::input;
 use super::keyspace::refuse_terminal;
-use super::out::{Form, command_line, count, json, size};
+use super::out::{self, Form, command_line, count, json, size};
 
 /// Make a snapshot file of a stopped member that lacks nothing the member had acknowledged.
 ///
@@ -30,15 +32,19 @@ use super::out::{Form, command_line, count, json, size};
 /// `coldbolt restore` or `etcdutl snapshot restore`. The source is only read: it may be read-only, and nothing is
 /// locked or repaired. Entries past the last index known to be committed are applied if the member is the only voter,
 /// as etcd does; else they are left out and reported.
+///
+/// Of a directory of etcd-backup-restore (gardener) the newest full snapshot is copied with all increments after it, or
+/// those up to --to-revision, each change at its own revision and with its lease.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   coldbolt copy /var/lib/etcd backup.db
   coldbolt copy /mnt/volume/member backup.db --etcd-version 3.5.12
   coldbolt copy /var/lib/etcd backup.db.age --encrypt-to recipients.txt
+  coldbolt copy /backups/v2 backup.db --to-revision 1234
   coldbolt copy /var/lib/etcd - | ssh backup 'cat > etcd.db'")]
 pub struct Args {
-    /// Data directory, member directory, db or snapshot file.
+    /// Data directory, member directory, db or snapshot file, directory of etcd-backup-restore; - is standard input.
     #[arg(value_name = "SRC")]
     source: PathBuf,
     /// The snapshot file or directory to make; must not exist. - is standard output.
@@ -59,6 +65,9 @@ pub struct Args {
     /// The etcd that wrote the files, as 3.5 or 3.5.12 [default: as the files tell].
     #[arg(long, value_name = "VERSION")]
     etcd_version: Option<Version>,
+    /// Stop as soon as this is the current revision: of the log, or of the increments of etcd-backup-restore.
+    #[arg(long, value_name = "REVISION", conflicts_with_all = ["no_wal", "exact"])]
+    to_revision: Option<i64>,
     /// Also apply entries that are not known to be committed, although other members vote.
     #[arg(long)]
     include_uncommitted: bool,
@@ -100,14 +109,15 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         uncommitted: if args.include_uncommitted { Uncommitted::Include } else { Uncommitted::Leave },
         damage: if args.allow_damage { Damage::Allow } else { Damage::Refuse },
         live: if args.allow_live { Live::Allow } else { Live::Refuse },
-        until: None,
+        until: args.to_revision.map(Until::Revision),
         changes: &[],
         digests: args.manifest.is_some(),
         form: recipients.as_ref().map_or(OutputForm::Clear, OutputForm::ClosedFor),
     };
+    let source = &input::given(&args.source)?;
     if args.form == As::DataDir {
         refuse_for_directory(args)?;
-        let mut report = copy_directory(&args.source, &args.dest, &options, context.monitor)?;
+        let mut report = copy_directory(source, &args.dest, &options, context.monitor)?;
         hint::findings(&mut report.findings);
         return directory(&args.dest, args.write_out, "coldbolt.copy-directory/1", &report, context);
     }
@@ -120,12 +130,12 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let mut report = if stdout {
         let mut file = temporary()?;
         let report =
-            copy_into(&args.source, (&mut file, Path::new("(temporary file)")), &options, context.monitor)?;
+            copy_into(source, (&mut file, Path::new("(temporary file)")), &options, context.monitor)?;
         copied = Some(file.try_clone()?);
         pour(file, context.out)?;
         report
     } else {
-        copy(&args.source, &args.dest, &options, context.monitor)?
+        copy(source, &args.dest, &options, context.monitor)?
     };
     hint::findings(&mut report.findings);
     if let Some(manifest) = &args.manifest {
@@ -161,12 +171,12 @@ fn entry(
     let Some(closed) = &report.closed else {
         return Ok(ManifestEntry::made(to, made, evidence, context.monitor)?);
     };
-    let content = ClosedContent {
+    let content = WrappedContent {
         size: report.bytes,
         sha256: closed.content_sha256.clone(),
         payload_sha256: report.sha256.clone(),
     };
-    Ok(ManifestEntry::made_closed(to, made, content, evidence, context.monitor)?)
+    Ok(ManifestEntry::made_around(to, made, content, evidence, context.monitor)?)
 }
 
 /// Refuses, before the work, a manifest that could not be written after it.
@@ -247,17 +257,12 @@ pub fn directory(
 }
 
 fn document(to: &Path, schema: &str, report: &impl serde::Serialize) -> serde_json::Value {
-    let mut value = json!({
+    let head = json!({
         "schema": schema,
         "tool": concat!("coldbolt ", env!("CARGO_PKG_VERSION")),
         "copy": to.to_string_lossy(),
     });
-    if let (Some(all), Ok(serde_json::Value::Object(more))) =
-        (value.as_object_mut(), serde_json::to_value(report))
-    {
-        all.extend(more);
-    }
-    value
+    out::document(head, report)
 }
 
 fn screen(out: &mut dyn Write, to: &Path, report: &CopyReport) -> io::Result<()> {

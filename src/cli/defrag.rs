@@ -6,7 +6,7 @@ use serde_json::json;
 use super::closing::CloseFor;
 use super::context::{Context, Done, Fail, Verdict};
 use super::copy::closed;
-use super::out::{Form, json, size};
+use super::out::{Form, document, json, size};
 use super::{hint, input};
 
 /// Write a database anew: same content, no free pages, nothing left of what was deleted.
@@ -74,13 +74,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     hint::notes(&mut report.notes);
     match args.write_out {
         Form::Json => {
-            let mut value = json!({ "schema": "coldbolt.defrag/1" });
-            if let (Some(all), Ok(serde_json::Value::Object(more))) =
-                (value.as_object_mut(), serde_json::to_value(&report))
-            {
-                all.extend(more);
-            }
-            json(context.out, &value)?;
+            json(context.out, &document(json!({ "schema": "coldbolt.defrag/1" }), &report))?;
         }
         Form::Table => screen(context.out, &report)?,
     }

@@ -1,8 +1,6 @@
-use std::ffi::OsString;
 use std::io::{self, Write};
-use std::os::unix::ffi::OsStrExt;
 
-use coldbolt::etcd::{KeyRange, Revision};
+use coldbolt::etcd::{KeyValue, Revision};
 use coldbolt::kube::decode::Object;
 use coldbolt::kube::yaml;
 use coldbolt::replay::fold::Raised;
@@ -12,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::context::{Context, Done, Verdict};
-use super::keyspace::{ValueFile, base64, keep, show_key, show_value};
+use super::keyspace::{ValueFile, Which, base64, keep, show_key, show_value};
 use super::kube::args::Secrets;
 use super::objects::{Objects, name, named};
 use super::out::{List, Listing, size};
@@ -25,7 +23,7 @@ use super::out::{List, Listing, size};
 ///
 /// With --fold the changes that are only in the WAL follow, and each says its source: `db`, or `wal` with the entry's
 /// index and term. What a compaction removed is not brought back from older entries of the WAL: they do not tell
-/// their revisions (`coldbolt wal dump` prints them).
+/// their revisions (`coldbolt timeline` places them, `coldbolt wal dump` prints them).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -42,30 +40,90 @@ pub struct Args {
     /// End with this revision.
     #[arg(long, value_name = "REVISION")]
     until_rev: Option<i64>,
-    /// Print only what happened to keys that begin so.
-    #[arg(long, value_name = "PREFIX")]
-    prefix: Option<OsString>,
-    /// Print only what happened to this key.
-    #[arg(long, value_name = "KEY", conflicts_with = "prefix")]
-    key: Option<OsString>,
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    values: Values,
+    /// Format of the answer.
+    #[arg(short, long, value_enum, default_value = "simple", value_name = "FORMAT")]
+    write_out: Listing,
+}
+
+/// What is printed of values.
+#[derive(Debug, clap::Args)]
+pub struct Values {
     /// Print values too.
     #[arg(long)]
     values: bool,
     /// Name the Kubernetes object that a value is, by kind, name and namespace; with --values print it as YAML, or as
     /// `object` in json. The data of Secrets is then redacted.
     #[arg(long)]
-    decode: bool,
+    pub decode: bool,
     #[command(flatten)]
-    secrets: Secrets,
-    /// Format of the answer.
-    #[arg(short, long, value_enum, default_value = "simple", value_name = "FORMAT")]
-    write_out: Listing,
+    pub secrets: Secrets,
+}
+
+/// A value as it is printed.
+#[derive(Default)]
+pub struct Shown {
+    /// The object that it is.
+    pub object: Option<Object>,
+    /// Whether the object is printed, and not only named.
+    whole: bool,
+    /// Whether the value is printed as it is.
+    plain: bool,
+}
+
+impl Values {
+    /// What is printed of the value of a put at a revision, which is 0 if that is not known; of a part of one no object
+    /// is made.
+    pub fn of(&self, objects: &Objects, kv: KeyValue<'_>, main: i64, whole: bool) -> Shown {
+        let object = |main| match main {
+            0 => objects.stored(kv.key, kv.value),
+            main => objects.decode(kv.key, kv.value, main),
+        };
+        let object = (self.decode && whole).then(|| object(main)).flatten();
+        // What is no object, and may be a Secret all the same, has no value then.
+        let hides = || self.decode && objects.hidden(kv.key, kv.value).is_some();
+        Shown { plain: self.values && object.is_none() && !hides(), whole: self.values, object }
+    }
+}
+
+impl Shown {
+    /// A value that is printed as it is, or not at all.
+    pub fn plain(plain: bool) -> Shown {
+        Shown { plain, ..Shown::default() }
+    }
+
+    /// The object in JSON.
+    pub fn json(&self) -> Option<Value> {
+        let object = self.object.as_ref()?;
+        Some(if self.whole { object.json.clone().into() } else { named(object) })
+    }
+
+    /// Whether the value is printed as it is.
+    pub fn is_plain(&self) -> bool {
+        self.plain
+    }
+
+    /// The name of the object, behind two spaces.
+    pub fn name(&self) -> String {
+        self.object.as_ref().map_or_else(String::new, |object| format!("  {}", name(object)))
+    }
+
+    /// Prints the value, if it is to be.
+    pub fn print(&self, value: &[u8], out: &mut dyn Write) -> io::Result<()> {
+        match &self.object {
+            Some(object) if self.whole => out.write_all(yaml::document(&object.json).as_bytes()),
+            None if self.plain => writeln!(out, "{}", show_value(value)),
+            _ => Ok(()),
+        }
+    }
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     args.file.with_log(context, |log, store, out| {
-        let prefix = args.prefix.as_ref().map(|prefix| KeyRange::prefix(prefix.as_bytes()));
-        let range = prefix.or_else(|| args.key.as_ref().map(|key| KeyRange::single(key.as_bytes())));
+        let range = args.which.range();
         // Refused before anything is written.
         if let Some(since) = args.since_rev.filter(|since| *since <= store.revision()) {
             store.at(Some(since))?;
@@ -73,26 +131,21 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         let mut list =
             List::begin(out, args.write_out, "coldbolt.events/1", &store.source().name(), "events")?;
         let (mut done, mut last) = (Ok(()), None);
-        let objects = args.decode.then(|| Objects::new(&args.secrets));
+        let objects = Objects::new(&args.values.secrets);
         store.events(args.since_rev, args.until_rev, range.as_ref(), &mut |event| {
             let main = event.revision.main;
             let begins = last.replace(main) != Some(main);
             let from = log.map(|log| log.raised(main));
-            let object = objects.as_ref().filter(|_| event.kind == EventKind::Put);
-            let (key, value, shown) = (event.kv.key, event.kv.value, object);
-            let object = shown.and_then(|objects| objects.decode(key, value, main));
-            // What is no object, and may be a Secret all the same, has no value then.
-            let hides = || shown.is_some_and(|objects| objects.hidden(key, value).is_some());
-            let values = args.values && (object.is_some() || !hides());
+            let shown = match event.kind {
+                EventKind::Put => args.values.of(&objects, event.kv, main, true),
+                EventKind::Delete | EventKind::Marker => Shown::default(),
+            };
             let written = if args.write_out == Listing::Simple {
                 let from = from.filter(|_| begins);
-                list.item(&(), |out| line(out, &event, from, begins, values, object.as_ref()))
+                list.item(&(), |out| line(out, &event, from, begins, &shown))
             } else {
-                let plain = values && object.is_none();
-                let object =
-                    object.map(|object| if args.values { object.json.into() } else { named(&object) });
                 let from = from.map(SourceJson::new);
-                list.item(&EventJson { from, object, ..EventJson::new(&event, plain) }, |_| Ok(()))
+                list.item(&EventJson { from, ..EventJson::new(&event, &shown) }, |_| Ok(()))
             };
             keep(&mut done, written)
         })?;
@@ -114,8 +167,7 @@ fn line(
     event: &Event<'_>,
     from: Option<Option<Raised>>,
     begins: bool,
-    values: bool,
-    object: Option<&Object>,
+    shown: &Shown,
 ) -> io::Result<()> {
     if begins {
         let compacted = if event.compacted { " (compacted)" } else { "" };
@@ -127,17 +179,13 @@ fn line(
     }
     match event.kind {
         EventKind::Put => {
-            let object = object.map_or_else(String::new, |object| format!("  {}", name(object)));
-            writeln!(out, "  put     {}  ({}){object}", show_key(event.kv.key), carries(event))?;
+            let (key, object) = (show_key(event.kv.key), shown.name());
+            writeln!(out, "  put     {key}  ({}){object}", carries(event))?;
         }
         EventKind::Delete => writeln!(out, "  delete  {}", show_key(event.kv.key))?,
         EventKind::Marker => writeln!(out, "  marker  no change: a restore raised the revision to this one")?,
     }
-    match object {
-        _ if !values || event.kind != EventKind::Put => Ok(()),
-        Some(object) => out.write_all(yaml::document(&object.json).as_bytes()),
-        None => writeln!(out, "{}", show_value(event.kv.value)),
-    }
+    shown.print(event.kv.value, out)
 }
 
 /// A change in JSON. Keys and values are text where they are UTF-8, else in base64.
@@ -201,7 +249,7 @@ struct PutJson<'e> {
 }
 
 impl<'e> EventJson<'e> {
-    pub fn new(event: &Event<'e>, values: bool) -> EventJson<'e> {
+    pub fn new(event: &Event<'e>, shown: &Shown) -> EventJson<'e> {
         let kv = event.kv;
         let text = |bytes: &'e [u8]| {
             std::str::from_utf8(bytes).map_or_else(|_| (None, Some(base64(bytes))), |text| (Some(text), None))
@@ -211,7 +259,7 @@ impl<'e> EventJson<'e> {
             KeyJson { key, key_base64 }
         });
         let put = (event.kind == EventKind::Put).then(|| {
-            let (value, value_base64) = if values { text(kv.value) } else { (None, None) };
+            let (value, value_base64) = if shown.plain { text(kv.value) } else { (None, None) };
             PutJson {
                 create_revision: kv.create_revision,
                 mod_revision: kv.mod_revision,
@@ -231,7 +279,7 @@ impl<'e> EventJson<'e> {
             from: None,
             key,
             put,
-            object: None,
+            object: shown.json(),
         }
     }
 }

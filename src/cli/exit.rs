@@ -40,7 +40,7 @@ pub const TABLE: [(&str, &str); 7] = [
     ("5", "a fault in coldbolt itself; please report it"),
     (
         "130, 143",
-        "a command that writes was ended by SIGINT or SIGTERM; nothing is left of what it was writing",
+        "a command that writes was ended by SIGINT or SIGTERM (129: SIGHUP); nothing is left of what it was writing",
     ),
 ];
 

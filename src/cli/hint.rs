@@ -40,11 +40,8 @@ fn text(hint: Hint) -> String {
         }
         Hint::LogElsewhere => "; leave --wal-dir out, or put it elsewhere",
         Hint::LogOfDirectory => "; if it is kept elsewhere, say --wal-dir",
-        Hint::CopyToStart => {
-            "; `coldbolt copy` takes all of it, with --as data-dir as a directory that every etcd of the same version starts from"
-        }
+        Hint::CopyToStart | Hint::CopyFirst | Hint::CopyChain => copied(hint),
         Hint::AllowDamage => "; with --allow-damage it takes what can be read",
-        Hint::CopyFirst => ": `coldbolt copy` folds them in first",
         Hint::Promote => ": `coldbolt member promote` makes a directory in which it votes",
         Hint::SkipHashCheck => ". Say --skip-hash-check if it was copied from a stopped member",
         Hint::Unseal => "; `coldbolt verify` tells whether it is right, `coldbolt unseal` takes it off",
@@ -68,9 +65,23 @@ fn text(hint: Hint) -> String {
         Hint::MoreWork(work) => {
             return format!("; if you trust who made it and have the memory, say --max-work-factor {work}");
         }
+        Hint::MaxUnpacked => "; if it is what it should be, say --max-unpacked",
         other => of_sqlite(other),
     }
     .to_owned()
+}
+
+/// The same, where a copy is what helps.
+fn copied(hint: Hint) -> &'static str {
+    match hint {
+        Hint::CopyToStart => {
+            "; `coldbolt copy` takes all of it, with --as data-dir as a directory that every etcd of the same version starts from"
+        }
+        Hint::CopyChain => {
+            "; `coldbolt copy DIR NEW.db` makes one snapshot file of a full snapshot and its increments in DIR"
+        }
+        _ => ": `coldbolt copy` folds them in first",
+    }
 }
 
 /// The same, where a file is one of SQLite.
@@ -83,6 +94,18 @@ fn of_sqlite(hint: Hint) -> &'static str {
         Hint::SqliteRecover => {
             "; open a copy of both files with the sqlite3 program first, and read that copy"
         }
+        other => of_server(other),
+    }
+}
+
+/// The same, of what a member that runs asks for.
+fn of_server(hint: Hint) -> &'static str {
+    match hint {
+        Hint::TrustCa => "; give the CA that signed its certificate with --cacert",
+        Hint::ClientCertificate => "; give a certificate that it accepts with --cert, and its key with --key",
+        Hint::LogIn => "; log in with --user and --password-file",
+        Hint::SalvageBase => "; give an older backup that it goes on from with --base",
+        Hint::SalvageUncertain => "; --include-uncertain takes them",
         // A hint of a newer library.
         _ => "",
     }
@@ -94,13 +117,30 @@ fn opened(hint: Hint) -> String {
         Hint::OtherIdentity => "; give the key of one of them with --identity",
         Hint::Passphrase => "; give it with --passphrase-file",
         Hint::Identity => "; give the key of one of them with --identity, and no passphrase",
-        _ => "; `coldbolt decrypt FILE -o NEW` opens it",
+        _ => "; `coldbolt decrypt FILE -o NEW` opens it, or --age-identity KEYS here",
     }
     .to_owned()
 }
 
 /// How what is packed so is read.
 fn unpacked(what: &str) -> String {
+    let mount =
+        |options: &str| format!(": `mount -o {options} FILE DIR` as root, and give the directory in DIR");
+    match what {
+        "an ext volume" | "a btrfs volume" => return mount("loop,ro"),
+        "an XFS volume" => return mount("loop,ro,norecovery,nouuid"),
+        "an LVM physical volume" => {
+            return "; activate it (`losetup -rf`, `vgchange -ay`) and give the device of its logical volume"
+                .to_owned();
+        }
+        "a LUKS container" => {
+            return "; open it (`cryptsetup open --readonly FILE NAME`) and give /dev/mapper/NAME".to_owned();
+        }
+        "a qcow2 image" | "a VMDK image" | "a VHDX image" | "a VHD image" | "a VDI image" => {
+            return ": `qemu-img convert -O raw FILE NEW.img` makes one that is".to_owned();
+        }
+        _ => {}
+    }
     let program = match what.split(' ').nth(1).unwrap_or_default() {
         "gzip" | "compress" => "gzip -dc",
         "zstd" => "zstd -dc",

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::context::{Context, Done, Fail, Verdict};
-use super::events::{EventJson, carries};
+use super::events::{EventJson, Shown, carries};
 use super::keyspace::{ValueFile, json_bytes, keep, show_key, show_value};
 use super::kube::args::Secrets;
 use super::objects::Objects;
@@ -161,7 +161,7 @@ impl<'v> VersionJson<'v> {
         VersionJson {
             generation: *generation,
             change: *change,
-            event: EventJson::new(event, values),
+            event: EventJson::new(event, &Shown::plain(values)),
             value_sha256,
             changes,
         }

@@ -1,18 +1,21 @@
 //! Inputs as the user names them.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use coldbolt::bolt::Db;
-use coldbolt::etcd::Input;
 use coldbolt::etcd::datadir::{self, FileKind, Foreign};
-use coldbolt::io::Source;
+use coldbolt::etcd::{DataDir, Input, within};
+use coldbolt::io::packed::{self, Inside};
 use coldbolt::io::source::Lock;
+use coldbolt::io::{Source, tree};
 use coldbolt::ops::{self, KineOptions};
+use coldbolt::replay::increments::Chain;
 use coldbolt::words::cause::Cause;
 use coldbolt::words::error::Error;
 use coldbolt::words::hint::Hint;
@@ -60,39 +63,129 @@ pub fn refuse_locked(source: Source) -> Result<Source, Error> {
     Ok(source)
 }
 
-/// Opens any file; `-` is standard input, which is kept in an unnamed temporary file unless it is a file already.
-pub fn any_file(path: &Path) -> Result<Source, Error> {
-    if path != Path::new("-") {
-        if path.is_dir() {
-            let db = path.join("member/snap/db");
-            let database = db.is_file().then_some(db);
-            return Err(Error::unreadable(path, Cause::Directory { database }));
+/// What a path is to be read as, which may be standard input.
+pub fn given(path: &Path) -> Result<Input, Error> {
+    of_standard_input(path).unwrap_or_else(|| Ok(path.into()))
+}
+
+/// What `-` is to be read as, of an archive what is in it, and `-:PATH`, what is in that by this path; `None` for any
+/// other path.
+pub fn of_standard_input(path: &Path) -> Option<Result<Input, Error>> {
+    let member = match path.as_os_str().as_bytes() {
+        b"-" => None,
+        name => Some(Path::new(OsStr::from_bytes(name.strip_prefix(MEMBER.as_bytes())?))),
+    };
+    Some(in_standard_input(member))
+}
+
+fn in_standard_input(member: Option<&Path>) -> Result<Input, Error> {
+    Ok(match (standard_input()?, member) {
+        (Stdin::Archive(archive), None) => within::only(archive)?.into(),
+        (Stdin::Archive(archive), Some(member)) => within::find(&archive.path_of(member))?.into(),
+        (Stdin::File(file), None) => file.into(),
+        (Stdin::File(file), Some(_)) => {
+            return Err(Error::unreadable(
+                file.path(),
+                Cause::lacks("is no archive: nothing in it has a path"),
+            ));
         }
-        return Source::open(path);
+    })
+}
+
+/// Opens any file of those; standard input is kept in an unnamed temporary file unless it is a file already.
+pub fn any_file(path: &Path) -> Result<Source, Error> {
+    let input = given(path)?;
+    if input.is_dir() {
+        let path = input.path();
+        let db = path.join("member/snap/db");
+        let database = tree::is_file(&db).then_some(db);
+        if database.is_none() && Chain::is_store(path) {
+            // It says what is there instead.
+            DataDir::list(path, None)?;
+        }
+        return Err(Error::unreadable(path, Cause::Directory { database }));
     }
-    let name = Path::new("(standard input)");
+    input.open()
+}
+
+/// How standard input is named, and what is in an archive there.
+const NAME: &str = "(standard input)";
+const MEMBER: &str = "(standard input):";
+
+/// An argument that begins with `-:` as what is in an archive on standard input, where it would be a flag.
+pub fn named_in_standard_input(argument: OsString) -> OsString {
+    match argument.as_bytes() {
+        [b'-', b':', path @ ..] => [OsStr::new(MEMBER), OsStr::from_bytes(path)].into_iter().collect(),
+        _ => argument,
+    }
+}
+
+/// Standard input, which is read once.
+enum Stdin {
+    /// What is none, or what one file was packed as.
+    File(Source),
+    Archive(Inside),
+}
+
+static STDIN: OnceLock<Stdin> = OnceLock::new();
+
+fn standard_input() -> Result<&'static Stdin, Error> {
+    if let Some(known) = STDIN.get() {
+        return Ok(known);
+    }
+    let read = read_standard_input()?;
+    Ok(STDIN.get_or_init(|| read))
+}
+
+fn read_standard_input() -> Result<Stdin, Error> {
+    let name = Path::new(NAME);
     let unreadable = |e: io::Error| Error::unreadable(name, e);
+    let packed = |inside: Inside| inside.content().map_or(Stdin::Archive(inside), Stdin::File);
     let stdin = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(unreadable)?);
     if stdin.metadata().map_err(unreadable)?.is_file() {
-        return if coldbolt::io::all_files() {
+        let source = if coldbolt::io::all_files() {
             Source::map(name, stdin)
         } else {
             Source::from_file(name, stdin)
-        };
+        }?;
+        return Ok(Inside::of_source(&source, &within::judge)?.map_or(Stdin::File(source), packed));
     }
+    let most = MOST.get().copied().unwrap_or(u64::MAX);
+    let front = match Inside::of_stream(name, AtMost { from: &stdin, rest: most, most }, &within::judge)? {
+        Ok(inside) => return Ok(packed(inside)),
+        Err(front) => front,
+    };
     let what = "is a pipe, of which a file in the clear would be kept while it is read: give a file, or close what the \
                 pipe brings with `coldbolt encrypt -`";
     refuse_to_keep(name, what)?;
-    let spool = spooled(&mut &stdin, name)?;
+    let spool = spooled(&mut io::Cursor::new(front).chain(&stdin), name)?;
     // It has no name, so nobody else can reach it: this one may be mapped.
     let mapped = Source::map(name, spool.try_clone().map_err(unreadable)?);
-    mapped.or_else(|_| Source::from_file(name, spool))
+    Ok(Stdin::File(mapped.or_else(|_| Source::from_file(name, spool))?))
+}
+
+/// A stream that is an error past so many bytes.
+struct AtMost<'f> {
+    from: &'f File,
+    rest: u64,
+    most: u64,
+}
+
+impl Read for AtMost<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let read = self.from.read(buf)? as u64;
+        self.rest = self.rest.checked_sub(read).ok_or_else(|| {
+            let most = self.most;
+            io::Error::other(format!(
+                "goes on after {most} bytes, which --max-input allows: nothing more is read"
+            ))
+        })?;
+        Ok(read as usize)
+    }
 }
 
 /// Bytes at the front of a stream that tell what it is.
 const FRONT: u64 = 1 << 20;
-/// Bytes that may follow twice what a database's meta page says that it has: those that its file grew by.
-const BEYOND: u64 = 64 << 20;
 
 /// The most bytes that are taken from standard input.
 static MOST: OnceLock<u64> = OnceLock::new();
@@ -108,6 +201,7 @@ static CLOSED: AtomicBool = AtomicBool::new(false);
 /// Refuses from now on what would be kept on the disk while it is read.
 pub fn never_keep() {
     CLOSED.store(true, Ordering::Relaxed);
+    packed::only_in_memory();
 }
 
 fn refuse_to_keep(path: &Path, what: &str) -> Result<(), Error> {
@@ -135,7 +229,7 @@ fn spooled(stream: &mut dyn Read, name: &Path) -> Result<File, Error> {
     if more && foreign && kind != FileKind::Foreign(Foreign::Sqlite) {
         datadir::require_database(&source)?;
     }
-    let own = Db::open(&source).map(|db| db.size().saturating_mul(2).saturating_add(BEYOND)).ok();
+    let own = within::longest(&source);
     let mut spool = tempfile::tempfile().map_err(unreadable)?;
     spool.write_all(source.as_slice().unwrap_or_default()).map_err(unreadable)?;
     let limit = most.unwrap_or(u64::MAX).min(own.filter(|_| more).unwrap_or(u64::MAX));

@@ -3,11 +3,13 @@ mod kubernetes;
 
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use coldbolt::etcd::{Facts, Input};
+use coldbolt::etcd::Facts;
 use coldbolt::io::source::Lock;
-use coldbolt::ops::inspect::{DatabaseReport, Disagreement, EtcdReport, MetaReport, Stated, WalReport};
+use coldbolt::ops::inspect::{
+    DatabaseReport, Disagreement, EtcdReport, MetaReport, Stated, StaticResource, WalReport,
+};
 use coldbolt::ops::{InspectOptions, InspectReport, inspect};
 use coldbolt::snap::backup::Trailer;
 use coldbolt::words::error::Told;
@@ -56,12 +58,8 @@ struct Document<'r> {
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let options = InspectOptions { hash: args.hash, max_findings: args.max_findings };
-    let mut report = if args.path == Path::new("-") {
-        inspect(input::any_file(&args.path)?, &options, context.monitor)?
-    } else {
-        let input = Input::from(&args.path).with_wal_dir(args.wal_dir.clone());
-        inspect(input, &options, context.monitor)?
-    };
+    let input = input::given(&args.path)?.with_wal_dir(args.wal_dir.clone());
+    let mut report = inspect(input, &options, context.monitor)?;
     hint::findings(&mut report.findings);
     match args.write_out {
         Form::Json => json(context.out, &Document { schema: "coldbolt.inspect/1", report: &report })?,
@@ -94,6 +92,11 @@ fn screen(out: &mut dyn Write, report: &InspectReport) -> io::Result<()> {
     }
     if let Some(kine) = &report.kine {
         kine::show(out, kine)?;
+    }
+    if !report.resources.is_empty() {
+        let ends = |resource: &StaticResource| resource.ends.clone().unwrap_or_default();
+        let rows = report.resources.iter().map(|r| [r.what.name().to_owned(), ends(r), r.path.clone()]);
+        writeln!(out, "{}", plain_table(["WHAT", "ENDS", "FILE"], rows))?;
     }
     if let Some(wal) = &report.wal {
         show_wal(out, wal, report)?;
@@ -219,6 +222,9 @@ fn show_database(out: &mut dyn Write, db: &DatabaseReport) -> io::Result<()> {
             lock(db.lock)
         ),
     )?;
+    if let Some(packed) = &db.packed {
+        line(out, "packed", packed)?;
+    }
     line(out, "trailer", &trailer(db))?;
     for m in &db.metas {
         line(out, &format!("meta {}", m.number), &meta(m))?;

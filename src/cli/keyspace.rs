@@ -10,11 +10,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use coldbolt::codec::go::{go_quote, is_print};
 use coldbolt::etcd::datadir::kine_in;
-use coldbolt::etcd::{DataDir, KeyValue};
-use coldbolt::io::Source;
+use coldbolt::etcd::{DataDir, KeyRange, KeyValue, within};
+use coldbolt::io::{Source, tree};
 use coldbolt::kube::encryption::Keyring;
 use coldbolt::ops::fold::{self, FoldInMemoryOptions, Folded, fold_in_memory};
 use coldbolt::replay::apply::Version;
+use coldbolt::replay::increments::Chain;
 use coldbolt::store::{Store, StoreOptions, ValueOpener};
 use coldbolt::words::cause::Cause;
 use coldbolt::words::error::Error;
@@ -51,6 +52,25 @@ pub struct ValueFile {
     keys: KeysGiven,
 }
 
+/// Which keys.
+#[derive(Debug, clap::Args)]
+pub struct Which {
+    /// Print only what happened to keys that begin so.
+    #[arg(long, value_name = "PREFIX")]
+    pub prefix: Option<OsString>,
+    /// Print only what happened to this key.
+    #[arg(long, value_name = "KEY", conflicts_with = "prefix")]
+    pub key: Option<OsString>,
+}
+
+impl Which {
+    /// Those that are meant; all, if nothing is said.
+    pub fn range(&self) -> Option<KeyRange<'_>> {
+        let prefix = self.prefix.as_ref().map(|prefix| KeyRange::prefix(prefix.as_bytes()));
+        prefix.or_else(|| self.key.as_ref().map(|key| KeyRange::single(key.as_bytes())))
+    }
+}
+
 #[derive(Debug, clap::Args)]
 pub struct Fold {
     /// Answer as the member would after it starts again: what its log holds beyond its database is applied in memory,
@@ -63,6 +83,13 @@ pub struct Fold {
     /// With --fold: also apply entries that are not known to be committed, although other members vote.
     #[arg(long, requires = "fold")]
     include_uncommitted: bool,
+}
+
+impl Fold {
+    /// Whether the log is applied, in all else as the files tell.
+    pub fn said(fold: bool) -> Fold {
+        Fold { fold, etcd_version: None, include_uncommitted: false }
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -171,6 +198,19 @@ impl ValueFile {
         self.file.path()
     }
 
+    /// The directory of a member, if that was given.
+    pub fn data_dir(&self) -> Result<Option<DataDir>, Error> {
+        let (path, wal_dir) = (self.path(), self.file.wal_dir.as_deref());
+        if path == Path::new("-") {
+            return Ok(None);
+        }
+        let path = within::find(path)?;
+        if !tree::is_dir(&path) || kine_in(&path).is_some() || Chain::is_store(&path) {
+            return Ok(None);
+        }
+        DataDir::list(&path, wal_dir).map(Some)
+    }
+
     /// Whether keys for encrypted values were given.
     pub fn has_keys(&self) -> bool {
         self.keys.any()
@@ -235,13 +275,18 @@ pub fn open(
     let allow_damage = damage.allow_damage;
     let options = StoreOptions { allow_damage, ..StoreOptions::default() };
     let opened = |what| Ok(Opened { what, options });
-    let stdin = path == Path::new("-");
-    if fold.fold {
-        if stdin {
-            return Err(Fail::Usage(
-                "--fold needs a directory or file with a log beside it, not standard input".to_owned(),
-            ));
-        }
+    let input = input::given(path)?;
+    let stdin = input.as_open().is_some();
+    if stdin && fold.fold {
+        return Err(Fail::Usage(
+            "--fold needs a directory or file with a log beside it, not standard input".to_owned(),
+        ));
+    }
+    if stdin {
+        return opened(file(path, allow_damage, monitor)?);
+    }
+    let path = input.path();
+    if fold.fold || Chain::is_store(path) {
         let uncommitted = fold.include_uncommitted;
         let options = FoldInMemoryOptions {
             wal_dir,
@@ -252,7 +297,7 @@ pub fn open(
         };
         return opened(What::Folded(Box::new(fold_in_memory(path, &options, monitor)?)));
     }
-    if stdin || !path.is_dir() {
+    if !tree::is_dir(path) {
         return opened(file(path, allow_damage, monitor)?);
     }
     if let Some(state) = kine_in(path) {
@@ -275,7 +320,7 @@ fn file(path: &Path, allow_damage: bool, monitor: &dyn Monitor) -> Result<What, 
 
 impl Opened {
     /// Whether there are pages that no tree holds; that there are none to look at is said.
-    fn pages(&self, monitor: &Terminal) -> Pages {
+    pub fn pages(&self, monitor: &Terminal) -> Pages {
         if !matches!(self.what, What::Kine(_)) {
             return Pages::LookedAt;
         }
@@ -309,7 +354,7 @@ impl Opened {
         })
     }
 
-    fn folded(&self) -> Option<&Folded> {
+    pub fn folded(&self) -> Option<&Folded> {
         if let What::Folded(folded) = &self.what { Some(folded) } else { None }
     }
 

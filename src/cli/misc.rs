@@ -32,11 +32,16 @@ pub struct CompletionArgs {
 }
 
 pub fn completion(args: &CompletionArgs, command: clap::Command, context: &mut Context<'_>) -> Done {
+    context.out.write_all(&script(args.shell, command, "coldbolt"))?;
+    Ok(Verdict::Good)
+}
+
+/// The completion script of a program.
+pub fn script(shell: Shell, command: clap::Command, name: &str) -> Vec<u8> {
     // Into memory first: the generator panics when its writer fails.
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut words_are_no_files(command), "coldbolt", &mut script);
-    context.out.write_all(&script)?;
-    Ok(Verdict::Good)
+    clap_complete::generate(shell, &mut words_are_no_files(command), name, &mut script);
+    script
 }
 
 /// What names no file is not completed to one.

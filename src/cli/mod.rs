@@ -1,14 +1,17 @@
 //! The command line: arguments, dispatch, exit codes. Everything below sees only the library's public API.
 
 mod bolt;
+mod carve;
 mod closed;
 mod closing;
 mod compare;
 mod context;
 mod copy;
+mod database;
 mod defrag;
 mod diff;
 mod events;
+mod evidence;
 mod exit;
 mod explain;
 mod export;
@@ -25,7 +28,10 @@ mod keys;
 mod keys_given;
 mod keyspace;
 mod kube;
+#[cfg(feature = "live")]
+mod live;
 mod member;
+mod migrate;
 mod misc;
 mod named;
 mod objects;
@@ -33,16 +39,21 @@ mod out;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod policy;
+mod programs;
 mod progress;
 mod rank;
 mod replay;
 mod report;
 mod restore;
+mod salvage;
+#[cfg(feature = "live")]
+mod save;
 mod seal;
 mod sides;
 mod signals;
 mod snap;
 mod status;
+mod timeline;
 mod verify;
 mod wal;
 mod wal_objects;
@@ -51,17 +62,21 @@ mod wal_v2;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::panic;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use coldbolt::io::packed;
 
 use self::context::{Context, Done, Fail};
 use self::progress::{ProgressMode, Terminal};
 
 /// Tools for etcd's files when no etcd is running.
 ///
-/// Every command opens its inputs read-only and leaves them byte-identical, but for `defrag --data-dir`. PATH may be
-/// a snapshot file, a member's db, a data directory, or - for standard input.
+/// Every command opens its inputs read-only and leaves them byte-identical, but for `defrag` and `migrate` with
+/// `--data-dir`. PATH may be a snapshot file, a member's db, a data directory, or - for standard input; each of them
+/// compressed or in an archive or the image of a disk too, where ARCHIVE:PATH names one of several.
 #[derive(Debug, Parser)]
 #[command(
     name = "coldbolt",
@@ -99,14 +114,36 @@ struct Global {
     /// Take no more than so many bytes from standard input, as 20G [default: twice what the database in it has].
     #[arg(long, global = true, value_parser = named::bytes, value_name = "BYTES")]
     max_input: Option<u64>,
+    /// Unpack what is compressed or an archive to no more than so many bytes, as 100G [default: 64G, and past 1G 500
+    /// times what it was].
+    #[arg(long, global = true, value_parser = named::bytes, value_name = "BYTES")]
+    max_unpacked: Option<u64>,
+    /// Read files that are closed with age as what is in them, by the secret keys in this file; may be repeated. More
+    /// than 32 MiB are put into a file without a name in TMPDIR meanwhile.
+    #[arg(long, global = true, value_name = "FILE")]
+    age_identity: Vec<PathBuf>,
+}
+
+impl Global {
+    /// What of them changes an answer, as it was given.
+    fn words(&self) -> Vec<OsString> {
+        let mut words: Vec<OsString> = vec![format!("--jobs={}", self.jobs).into()];
+        words.extend(self.mmap.then(|| "--mmap".into()));
+        words.extend(self.max_unpacked.map(|most| format!("--max-unpacked={most}").into()));
+        let identity = |file: &PathBuf| ["--age-identity".into(), file.clone().into_os_string()];
+        words.extend(self.age_identity.iter().flat_map(identity));
+        words
+    }
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Status(status::Args),
+    Status(Box<status::Args>),
     Hashkv(hashkv::Args),
     Inspect(inspect::Args),
     Verify(Box<verify::Args>),
+    #[cfg(feature = "live")]
+    Save(Box<save::Args>),
     Copy(Box<copy::Args>),
     Replay(Box<replay::Args>),
     Rank(rank::Args),
@@ -119,12 +156,17 @@ enum Command {
     Decrypt(closed::DecryptArgs),
     Restore(Box<restore::Args>),
     Defrag(defrag::Args),
+    Migrate(migrate::Args),
     Get(Box<get::Args>),
     Keys(keys::Args),
     History(history::Args),
+    Carve(carve::Args),
+    Timeline(Box<timeline::Args>),
+    Salvage(salvage::Args),
     Events(events::Args),
+    Evidence(evidence::Args),
     Diff(diff::Args),
-    Compare(compare::Args),
+    Compare(Box<compare::Args>),
     Export(export::Args),
     Leases(facts::LeasesArgs),
     Auth(facts::AuthArgs),
@@ -145,6 +187,7 @@ enum Command {
     #[command(subcommand)]
     Bolt(bolt::Command),
     Explain(explain::Args),
+    As(programs::Args),
     Version(misc::VersionArgs),
     Completion(misc::CompletionArgs),
     Man(misc::ManArgs),
@@ -152,7 +195,7 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum Snapshot {
-    Status(status::Args),
+    Status(Box<status::Args>),
     Restore(Box<restore::Args>),
 }
 
@@ -174,8 +217,15 @@ pub fn main() -> ExitCode {
              This is a fault in coldbolt, your input was not changed. Please report it."
         );
     }));
-    let given = command().get_matches_from(words(std::env::args_os().collect()));
+    let given: Vec<OsString> = std::env::args_os().collect();
+    if let Some((program, words)) = programs::Program::named(&given) {
+        return ended(|| programs::run(program, words));
+    }
+    let given = command().get_matches_from(words(given));
     let cli = Cli::from_arg_matches(&given).unwrap_or_else(|error| error.exit());
+    if let Command::As(args) = &cli.command {
+        return ended(|| programs::named(args));
+    }
     if cli.global.jobs > 0 {
         coldbolt::io::parallel::start(threads(cli.global.jobs));
     }
@@ -183,10 +233,18 @@ pub fn main() -> ExitCode {
     if let Some(most) = cli.global.max_input {
         input::at_most(most);
     }
+    if let Some(most) = cli.global.max_unpacked {
+        packed::at_most(most);
+    }
     if writes(&cli.command) {
         signals::tidy();
     }
-    panic::catch_unwind(|| run(&cli)).map_or(ExitCode::from(exit::FAULT), ExitCode::from)
+    ended(|| run(&cli))
+}
+
+/// The exit code of the work, whatever becomes of it.
+fn ended(work: impl FnOnce() -> u8 + panic::UnwindSafe) -> ExitCode {
+    panic::catch_unwind(work).map_or(ExitCode::from(exit::FAULT), ExitCode::from)
 }
 
 /// The program, with the table of its exit codes.
@@ -214,7 +272,8 @@ fn hanging(head: &str, text: &str) -> String {
 }
 
 /// The command line; `help COMMAND` is `COMMAND --help`.
-fn words(mut given: Vec<OsString>) -> Vec<OsString> {
+fn words(given: Vec<OsString>) -> Vec<OsString> {
+    let mut given: Vec<_> = given.into_iter().map(input::named_in_standard_input).collect();
     if given.get(1).is_some_and(|word| word == "help") {
         given.remove(1);
         given.push("--help".into());
@@ -233,11 +292,13 @@ fn threads(asked: usize) -> usize {
 }
 
 fn run(cli: &Cli) -> u8 {
-    let monitor = Terminal::new(cli.global.progress);
+    let monitor = Arc::new(Terminal::new(cli.global.progress));
+    packed::tell(Arc::<Terminal>::clone(&monitor));
     let answer = Answer { out: io::stdout().lock(), judged: judges(&cli.command), gone: false };
     let mut out = io::BufWriter::with_capacity(1 << 16, answer);
     let mut context = Context { out: &mut out, monitor: &monitor };
-    let done = dispatch(&cli.command, &mut context);
+    let keys = closing::open_with(&cli.global.age_identity, &monitor);
+    let done = keys.and_then(|()| dispatch(cli, &mut context));
     let done = done.and_then(|verdict| out.flush().map(|()| verdict).map_err(Fail::Output));
     monitor.close();
     exit::code(done, &monitor)
@@ -287,7 +348,10 @@ fn judges(command: &Command) -> bool {
             | Command::Status(_)
             | Command::Snapshot(Snapshot::Status(_))
             | Command::Hashkv(_)
+            | Command::Evidence(_)
+            | Command::Salvage(_)
     ) || matches!(command, Command::Kube(command) if command.judges())
+        || matches!(command, Command::Bolt(command) if command.writes())
 }
 
 /// Whether something may be under way that a signal has to remove.
@@ -302,20 +366,28 @@ fn writes(command: &Command) -> bool {
         | Command::Restore(_)
         | Command::Snapshot(Snapshot::Restore(_))
         | Command::Defrag(_)
+        | Command::Migrate(_)
+        | Command::Salvage(_)
         | Command::Export(_)
+        | Command::Evidence(_)
         | Command::Verify(_) => true,
+        #[cfg(feature = "live")]
+        Command::Save(_) => true,
         Command::Member(command) => command.writes(),
         Command::Kube(command) => command.writes(),
+        Command::Bolt(command) => command.writes(),
         _ => false,
     }
 }
 
-fn dispatch(command: &Command, context: &mut Context<'_>) -> Done {
-    match command {
+fn dispatch(cli: &Cli, context: &mut Context<'_>) -> Done {
+    match &cli.command {
         Command::Status(args) | Command::Snapshot(Snapshot::Status(args)) => status::run(args, context),
         Command::Hashkv(args) => hashkv::run(args, context),
         Command::Inspect(args) => inspect::run(args, context),
         Command::Verify(args) => verify::run(args, context),
+        #[cfg(feature = "live")]
+        Command::Save(args) => save::run(args, context),
         Command::Copy(args) => copy::run(args, context),
         Command::Replay(args) => replay::run(args, context),
         Command::Rank(args) => rank::run(args, context),
@@ -326,6 +398,7 @@ fn dispatch(command: &Command, context: &mut Context<'_>) -> Done {
         Command::Decrypt(args) => closed::run_decrypt(args, context),
         Command::Restore(args) | Command::Snapshot(Snapshot::Restore(args)) => restore::run(args, context),
         Command::Defrag(args) => defrag::run(args, context),
+        Command::Migrate(args) => migrate::run(args, context),
         Command::Get(args) => get::run(args, context),
         Command::Keys(args) => keys::run(args, context),
         Command::Diff(args) => diff::run(args, context),
@@ -336,12 +409,18 @@ fn dispatch(command: &Command, context: &mut Context<'_>) -> Done {
         Command::Alarms(args) => facts::alarms(args, context),
         Command::Members(args) => facts::members(args, context),
         Command::History(args) => history::run(args, context),
+        Command::Carve(args) => carve::run(args, context),
+        Command::Timeline(args) => timeline::run(args, context),
+        Command::Salvage(args) => salvage::run(args, context),
         Command::Events(args) => events::run(args, context),
+        Command::Evidence(args) => evidence::run(args, &cli.global.words(), context),
         Command::Wal(Wal::Dump(args)) => wal::run(args, context),
         Command::Snap(Snap::Show(args)) => snap::run(args, context),
         Command::Bolt(command) => bolt::run(command, context),
         Command::Kube(command) => kube::run(command, context),
         Command::Explain(args) => explain::run(args, context),
+        // Has a front end of its own, which `main` runs.
+        Command::As(_) => Ok(context::Verdict::Good),
         Command::Version(args) => misc::version(args, context),
         Command::Completion(args) => misc::completion(args, self::command(), context),
         Command::Man(args) => misc::man(args, self::command(), context),

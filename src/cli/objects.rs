@@ -9,7 +9,17 @@ use serde_json::{Value, json};
 
 use super::kube::args::Secrets;
 use super::kube::changes::lines;
-use super::out::{clean, size};
+use super::out::{clean, count, size};
+use super::progress::Terminal;
+
+/// Says of how many Secrets the data was not shown, if there are some.
+pub fn say_redacted(redactor: Option<&Redactor>, monitor: &Terminal) {
+    let redacted = redactor.map_or(0, Redactor::redacted);
+    if redacted > 0 {
+        let objects = if redacted == 1 { "1 Secret" } else { &format!("{} Secrets", count(redacted)) };
+        monitor.say(&format!("the data of {objects} is redacted: --show-secrets shows it"));
+    }
+}
 
 /// How objects are shown.
 pub struct Objects {
@@ -24,6 +34,11 @@ impl Objects {
     /// With or without what is secret.
     pub fn with(secrets: bool) -> Objects {
         Objects { redactor: (!secrets).then(Redactor::keyed) }
+    }
+
+    /// Says of how many Secrets the data was not shown.
+    pub fn say_redacted(&self, monitor: &Terminal) {
+        say_redacted(self.redactor.as_ref(), monitor);
     }
 
     /// The object as an API server would answer it, if the value is one.

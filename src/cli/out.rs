@@ -7,6 +7,7 @@ use coldbolt::codec::json;
 use coldbolt::words::error::{printable, steers};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
+use serde_json::Value;
 
 /// The formats of the commands that answer as etcdutl does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -145,6 +146,14 @@ pub fn clean(text: &str) -> String {
         if steers(c) && c != '\n' { clean.extend(c.escape_default()) } else { clean.push(c) }
     }
     clean
+}
+
+/// A document: its head, as `json!({"schema": ...})`, then what a report says.
+pub fn document(mut head: Value, report: &impl Serialize) -> Value {
+    if let (Some(all), Ok(Value::Object(more))) = (head.as_object_mut(), serde_json::to_value(report)) {
+        all.extend(more);
+    }
+    head
 }
 
 /// One JSON document, indented.

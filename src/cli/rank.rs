@@ -9,7 +9,7 @@ use coldbolt::words::error::Told;
 use serde_json::{Value, json};
 
 use super::context::{Context, Done, Fail, Verdict};
-use super::out::{Form, clean, json as print_json, plain_table};
+use super::out::{self, Form, clean, json as print_json, plain_table};
 use super::{compare, hint};
 
 /// Which member of a dead cluster to recover from.
@@ -183,9 +183,9 @@ fn uncommitted_entries(entries: &Uncommitted) -> String {
 }
 
 fn document(report: &RankReport, command: Option<String>) -> Value {
-    let mut document = json!({ "schema": "coldbolt.rank/1", "agree": report.agree(), "command": command });
-    if let (Some(all), Ok(Value::Object(more))) = (document.as_object_mut(), serde_json::to_value(report)) {
-        all.extend(more);
+    let head = json!({ "schema": "coldbolt.rank/1", "agree": report.agree(), "command": command });
+    let mut document = out::document(head, report);
+    if let Some(all) = document.as_object_mut() {
         all.insert("comparisons".to_owned(), report.comparisons.iter().map(compare::document).collect());
     }
     document

@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use coldbolt::etcd::Input;
 use coldbolt::etcd::schema::Minor;
 use coldbolt::ops::restore::{
     Bump, Destination, KeyFilter, NamedMember, RestoreOptions, RestoreReport, Warning, restore,
@@ -13,9 +12,11 @@ use coldbolt::ops::restore::{
 use coldbolt::words::error::Told;
 use serde_json::json;
 
+#[cfg(feature = "live")]
+pub use self::manifest::static_pod;
 use self::manifest::{StaticPod, Taken};
 use super::context::{Context, Done, Fail, Verdict};
-use super::out::{Form, json};
+use super::out::{Form, document, json};
 use super::{hint, input, named};
 
 const DEFAULT_CLUSTER: &str = "default=http://localhost:2380";
@@ -24,11 +25,10 @@ const DEFAULT_URL: &str = "http://localhost:2380";
 /// Make data directories that etcd starts from, out of a snapshot or a member's db.
 ///
 /// Flags, defaults, ids, log and raft snapshot are those of `etcdutl snapshot restore`. Unlike it, the source is
-/// verified in full first, and the directories appear when they are
-/// whole and on the disk, or not at all: they are built in a directory beside, with .partial at the end of its name,
-/// which is removed on failure and when the process is ended by SIGINT or SIGTERM; what a killed one leaves, the next
-/// run removes. Names of hosts are never looked up: in --initial-cluster and --initial-advertise-peer-urls they are
-/// compared as they are written.
+/// verified in full first, and the directories appear when they are whole and on the disk, or not at all: they are
+/// built in a directory beside, with .partial at the end of its name, which is removed on failure and when the process
+/// is ended by SIGHUP, SIGINT or SIGTERM; what a killed one leaves, the next run removes. Names of hosts are never
+/// looked up: in --initial-cluster and --initial-advertise-peer-urls they are compared as they are written.
 ///
 /// Every member is restored from the same file with the same --initial-cluster and --initial-cluster-token;
 /// --all-members does that in one run. Nothing is written on standard output unless --dry-run or --write-out asks for
@@ -182,8 +182,8 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         target,
         dry_run: args.dry_run,
     };
-    let source =
-        if args.path.is_dir() { Input::from(&args.path) } else { input::database(&args.path)?.into() };
+    let source = input::given(&args.path)?;
+    let source = if source.is_dir() { source } else { input::checked(source.open()?)?.into() };
     let mut report = restore(source, &options, context.monitor)?;
     if let Some(what) = manifest_is_old(&taken, &report) {
         report.advice.push(what.into());
@@ -197,13 +197,8 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     }
     match args.write_out {
         Some(Form::Json) => {
-            let mut value = json!({ "schema": "coldbolt.restore/1", "taken": taken });
-            if let (Some(all), Ok(serde_json::Value::Object(more))) =
-                (value.as_object_mut(), serde_json::to_value(&report))
-            {
-                all.extend(more);
-            }
-            json(context.out, &value)?;
+            let head = json!({ "schema": "coldbolt.restore/1", "taken": taken });
+            json(context.out, &document(head, &report))?;
         }
         None if !report.dry_run => {}
         Some(Form::Table) | None => screen(context.out, &report, &taken)?,

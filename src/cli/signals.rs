@@ -1,24 +1,26 @@
 //! Being ended from outside while something is written.
 
+use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::mpsc::channel;
 
 use coldbolt::io::dest;
 use coldbolt::words::error::show;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::exit;
 
-/// Has SIGINT and SIGTERM remove what is under way, and says what of a run that died is removed.
+/// Has SIGHUP, SIGINT and SIGTERM remove what is under way, and says what of a run that died is removed.
 pub fn tidy() {
     dest::hear_of_taken_over(taken_over);
     let (say, heard) = channel();
     // Asked for by the thread that waits: without a thread for it a signal still ends the program, and leaves what is
     // under way, which the next run removes.
     let wait = move || {
-        let signals = Signals::new([SIGINT, SIGTERM]);
+        let hangup = Some(SIGHUP).filter(|_| !outlives_its_terminal());
+        let signals = Signals::new([SIGINT, SIGTERM].into_iter().chain(hangup));
         let _ = say.send(());
         if let Some(signal) = signals.ok().and_then(|mut signals| signals.forever().next()) {
             dest::abandon();
@@ -28,6 +30,15 @@ pub fn tidy() {
     if std::thread::Builder::new().name("signals".to_owned()).spawn(wait).is_ok() {
         let _ = heard.recv();
     }
+}
+
+/// Whether it was started to go on when its terminal is closed, as nohup does: a handler would undo that. Where there
+/// is no /proc nobody tells.
+fn outlives_its_terminal() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & 1 << (SIGHUP - 1) != 0)
 }
 
 fn taken_over(partial: &Path) {

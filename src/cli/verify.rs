@@ -1,10 +1,12 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use coldbolt::etcd::Input;
 use coldbolt::ops::verify::fleet::{Fleet, FleetOptions};
 use coldbolt::ops::verify::targets::{Choice, Glob};
 use coldbolt::ops::verify::{Answer, Judged, Level, Unreadable};
+use coldbolt::replay::apply::Version;
 use coldbolt::replay::starts::Starts;
 use coldbolt::report::{self, kept, ndjson, summary, verdict, word};
 use coldbolt::store::ValueOpener;
@@ -29,7 +31,7 @@ use super::{hint, input, named};
 /// front to back. Only if it is asked for, objects: every live Kubernetes object is decoded, which takes longer than
 /// all other levels.
 ///
-/// Of a data directory it is also told which etcd from 3.4 to 3.7 starts from it as it is, and why the others do not.
+/// Of a data directory it is also told which etcd from 3.4 to 3.8 starts from it as it is, and why the others do not.
 ///
 /// In a policy FILE [severity] says of a rule, by its name, whether it is an `error` that makes the verdict bad or a
 /// `warning` that changes none. The names are those of the flags, but max-age-content and max-age-file of --max-age,
@@ -74,6 +76,10 @@ pub struct Args {
     /// How many directories to go down into below PATH; 0 for the files in it alone [default: all].
     #[arg(long, value_name = "N", help_heading = "What is looked at in directories")]
     max_depth: Option<usize>,
+    /// Judge by the rules of this etcd, as 3.8, also what states a version that coldbolt does not know [default: as
+    /// the files tell].
+    #[arg(long, value_name = "VERSION", alias = "assume-version")]
+    etcd_version: Option<Version>,
     /// Name what was passed over.
     #[arg(short, long)]
     verbose: bool,
@@ -101,7 +107,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
-    if args.wal_dir.is_some() && !matches!(args.paths.as_slice(), [one] if one.is_dir()) {
+    if args.wal_dir.is_some() && !matches!(args.paths.as_slice(), [one] if Input::from(one).is_dir()) {
         return Err(Fail::Usage("--wal-dir goes with one PATH, a data directory".to_owned()));
     }
     if args.keys.any() && args.level < Level::Objects {
@@ -119,6 +125,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let why = |key: &[u8], value: &[u8]| keyring.as_ref().and_then(|keyring| keyring.why(key, value));
     let options = FleetOptions {
         opener: keyring.as_ref().map(|_| ValueOpener::new(&plain).explained(&why)),
+        etcd_version: args.etcd_version,
         level: args.level,
         max_findings: args.max_findings,
         digests: args.reports.digests(),
@@ -127,7 +134,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         manifest: args.check_manifest.as_deref(),
         wal_dir: args.wal_dir.as_deref(),
         say: hint::error,
-        standard_input: Some(&|| input::any_file(Path::new("-"))),
+        standard_input: Some(&input::of_standard_input),
     };
     let terminal = context.monitor;
     let say = |unreadable: &Unreadable| terminal.say(&format!("Error: {}", unreadable.error));

@@ -87,10 +87,17 @@ pub struct DumpArgs {
 }
 
 /// How rows are shown.
-struct How {
+pub struct How {
     secrets: bool,
     /// Where objects are wanted.
     objects: Option<Objects>,
+}
+
+impl How {
+    /// As etcd-dump-logs shows them, which knows of no secret but a changed password.
+    pub fn as_they_are() -> How {
+        How { secrets: true, objects: None }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -189,7 +196,8 @@ fn end(
     }
 }
 
-fn text(out: &mut dyn Write, row: &Row<'_>, how: &How) -> std::io::Result<()> {
+/// One row in the words of etcd-dump-logs.
+pub fn text(out: &mut dyn Write, row: &Row<'_>, how: &How) -> std::io::Result<()> {
     match row {
         Row::Start { after, by_index: true, .. } => {
             writeln!(out, "Start dumping log entries from index {after}.")
@@ -267,7 +275,11 @@ fn bare_entry(entry: &EntryView<'_>) -> String {
     format!("Term:{} Index:{} {kind}", entry.term, entry.index)
 }
 
-fn write_raw_end(out: &mut dyn Write, last: Option<&coldbolt::wal::SegmentSummary>) -> std::io::Result<()> {
+/// What etcd-dump-logs says after the last record.
+pub fn write_raw_end(
+    out: &mut dyn Write,
+    last: Option<&coldbolt::wal::SegmentSummary>,
+) -> std::io::Result<()> {
     let Some(segment) = last else { return Ok(()) };
     match &segment.end {
         Some(End::CleanEof | End::ZeroWord) => writeln!(out, "EOF: All entries were processed."),

@@ -3,12 +3,11 @@
 //! It is left by a run that is killed after the two changed their names; an etcd that waited for the lock of the old
 //! one runs on that then. Which of the two etcd wrote last, their raft indexes tell.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::bolt::Db;
 use crate::etcd::{datadir, small};
-use crate::io::Source;
+use crate::io::tree;
 use crate::words::ids::RaftIndex;
 
 /// A database beside another, which goes further.
@@ -25,10 +24,9 @@ impl Aside {
     /// none, or cannot be read, is not further.
     #[must_use]
     pub fn further(db: &Path, than: RaftIndex) -> Option<Aside> {
-        let beside = fs::read_dir(db.parent()?).ok()?.flatten();
-        let asides = beside.filter(|entry| entry.file_name().to_str().is_some_and(is_aside));
-        let known =
-            asides.filter_map(|entry| Some(Aside { index: index(&entry.path())?, path: entry.path() }));
+        let beside = tree::read_dir(db.parent()?).ok()?.into_iter();
+        let asides = beside.filter(|entry| entry.name.to_str().is_some_and(is_aside));
+        let known = asides.filter_map(|entry| Some(Aside { index: index(&entry.path)?, path: entry.path }));
         known.filter(|aside| aside.index > than).max_by_key(|aside| aside.index)
     }
 }
@@ -40,7 +38,7 @@ fn is_aside(name: &str) -> bool {
 }
 
 fn index(path: &Path) -> Option<RaftIndex> {
-    let source = Source::open(path).ok()?;
+    let source = tree::open(path).ok()?;
     raft_index(&datadir::database(&source).ok()?)
 }
 

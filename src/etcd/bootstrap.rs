@@ -4,7 +4,7 @@
 //! ```text
 //! log         crc(0), metadata {member, cluster}, snapshot {0,0}, entries 1..N: a conf change for each member, ascending by id,
 //!             learners last, state {term 1, vote: the lowest id of a voter, commit N}, snapshot {N, term 1, conf state}; zeros to 64,000,000 bytes
-//! snapshot    {v2 store, conf state, index N, term 1}
+//! snapshot    {v2 store, conf state, index N, term 1}; none since 3.8
 //! ```
 //!
 //! The versions differ in which fields with the value 0 they write, 3.4 leaves the conf state out of the log, and 3.6
@@ -64,9 +64,12 @@ pub fn log(cluster: &NewCluster, member: &NewMember, version: Minor) -> (Segment
     (SegmentName::FIRST, log.into_bytes())
 }
 
-/// The raft snapshot, the same for all members.
+/// The raft snapshot, the same for all members, in the versions that write one.
 #[must_use]
-pub fn snapshot(cluster: &NewCluster, version: Minor) -> (SnapName, Vec<u8>) {
+pub fn snapshot(cluster: &NewCluster, version: Minor) -> Option<(SnapName, Vec<u8>)> {
+    if version.has_no_raft_snapshot() {
+        return None;
+    }
     let members = cluster.members.iter().map(|m| v2::V2Member {
         id: m.id,
         peer_urls: m.peer_urls.iter().map(String::as_str).collect(),
@@ -80,7 +83,7 @@ pub fn snapshot(cluster: &NewCluster, version: Minor) -> (SnapName, Vec<u8>) {
         term: Some(TERM.get()),
     };
     let snapshot = raft::Snapshot { data: Some(data.into_bytes()), metadata: Some(metadata) };
-    (SnapName { term: TERM, index }, SnapFile::encode(&snapshot))
+    Some((SnapName { term: TERM, index }, SnapFile::encode(&snapshot)))
 }
 
 fn conf_state(cluster: &NewCluster, version: Minor) -> ConfState {

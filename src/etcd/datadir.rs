@@ -1,23 +1,24 @@
 //! What a path is: a snapshot file, a database, a WAL segment, a data directory, or something else by its first bytes.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::bolt::{Db, db, meta};
 use crate::codec::{age, slice_at, to_u64};
-use crate::io::Source;
+use crate::etcd::etcdbr::{BackupKind, BackupName};
+use crate::io::{Source, tree};
 use crate::words::cause::Cause;
-use crate::words::error::{Error, Result};
+use crate::words::error::{Error, Result, show};
+use crate::words::hint::Hint;
 use crate::words::ids::RaftIndex;
 pub use crate::words::kind::{FileKind, Foreign};
 
 /// The largest raft snapshot file that is read into memory: etcd's v2 store is a few megabytes at most.
 pub const RAFT_SNAPSHOT_LIMIT: u64 = 256 << 20;
 /// The newest storage version whose rules are known here.
-pub const NEWEST_STORAGE: &str = "3.7";
+pub const NEWEST_STORAGE: &str = "3.8";
 
 /// First bytes of what people mistake for a snapshot, and what it is.
-const FOREIGN: [(usize, &[u8], Foreign); 22] = [
+const FOREIGN: [(usize, &[u8], Foreign); 31] = [
     (0, b"\x1f\x8b", Foreign::Packed("a gzip file")),
     (0, b"PK\x03\x04", Foreign::Packed("a zip file")),
     (0, b"\x28\xb5\x2f\xfd", Foreign::Packed("a zstd file")),
@@ -41,7 +42,19 @@ const FOREIGN: [(usize, &[u8], Foreign); 22] = [
     (257, b"ustar", Foreign::Packed("a tar file")),
     (0, b"SQLite format 3\0", Foreign::Sqlite),
     (0, b"\x7fELF", Foreign::Program),
+    (0, b"XFSB", Foreign::Volume("an XFS volume")),
+    (512, b"LABELONE", Foreign::Volume("an LVM physical volume")),
+    (0, b"LUKS\xba\xbe", Foreign::Volume("a LUKS container")),
+    (0, b"QFI\xfb", Foreign::Volume("a qcow2 image")),
+    (0, b"KDMV", Foreign::Volume("a VMDK image")),
+    (0, b"# Disk DescriptorFile", Foreign::Volume("a VMDK image")),
+    (0, b"vhdxfile", Foreign::Volume("a VHDX image")),
+    (0, b"conectix", Foreign::Volume("a VHD image")),
+    (0, b"<<< ", Foreign::Volume("a VDI image")),
 ];
+
+/// Where a btrfs volume has its magic.
+const BTRFS: u64 = 65_600;
 
 /// What a file is.
 ///
@@ -62,10 +75,18 @@ pub fn file_kind(source: &Source) -> Result<FileKind> {
             false => FileKind::Bolt,
         });
     }
+    if source.path().file_name().and_then(BackupName::parse).is_some_and(|n| n.kind == BackupKind::Increment)
+    {
+        return Ok(FileKind::Foreign(Foreign::Increment));
+    }
     if let Some((.., what)) =
         FOREIGN.iter().find(|(at, magic, _)| slice_at(&head, *at, magic.len()) == Some(*magic))
     {
         return Ok(FileKind::Foreign(*what));
+    }
+    let mut btrfs = [0; 8];
+    if source.read_exact_at(BTRFS, &mut btrfs).is_ok() && &btrfs == b"_BHRfS_M" {
+        return Ok(FileKind::Foreign(Foreign::Volume("a btrfs volume")));
     }
     let extension = source.path().extension().and_then(|e| e.to_str());
     // A WAL segment starts with a frame that holds a record of type 4, crc.
@@ -162,7 +183,7 @@ pub fn refuse_other_kind(source: &Source, due: FileKind) -> Result<()> {
 /// is kept elsewhere is not known.
 #[must_use]
 pub fn log_beside(db: &Path) -> Vec<PathBuf> {
-    let wal = db.parent().and_then(Path::parent).map(|member| member.join("wal"));
+    let wal = db.parent().and_then(tree::parent).map(|member| member.join("wal"));
     wal.and_then(|wal| DataDir::list(&wal, None).ok()).unwrap_or_default().wals
 }
 
@@ -173,8 +194,8 @@ pub fn kine_in(directory: &Path) -> Option<PathBuf> {
     let state = ["state.db", "db/state.db", "server/db/state.db"].map(|name| directory.join(name));
     state
         .into_iter()
-        .find(|state| state.is_file())
-        .filter(|_| etcds.iter().all(|name| !directory.join(name).exists()))
+        .find(|state| tree::is_file(state))
+        .filter(|_| etcds.iter().all(|name| !tree::exists(&directory.join(name))))
 }
 
 /// Whether the database of the raft snapshot at this index is among those that a leader sent
@@ -207,6 +228,9 @@ pub struct DataDir {
     pub strangers: Vec<PathBuf>,
 }
 
+/// Where others keep a data directory: the copies that kubeadm makes before an upgrade, k3s and rke2.
+const BELOW: [&str; 3] = ["etcd", "db/etcd", "server/db/etcd"];
+
 impl DataDir {
     /// Lists a data directory, a `member` directory, a `snap` or a `wal` directory. `wal_dir` is for a WAL kept
     /// elsewhere: the directory of its segments, or a data directory that has one.
@@ -215,7 +239,7 @@ impl DataDir {
     /// [`Error::Unreadable`] when it cannot be listed, or holds nothing of etcd's.
     pub fn list(path: &Path, wal_dir: Option<&Path>) -> Result<DataDir> {
         let mut dir = DataDir { path: path.to_path_buf(), ..DataDir::default() };
-        let is_dir = |p: &PathBuf| p.is_dir();
+        let is_dir = |p: &PathBuf| tree::is_dir(p);
         let member = Some(path.join("member")).filter(is_dir).unwrap_or_else(|| path.to_path_buf());
         let snap = Some(member.join("snap")).filter(is_dir);
         let apart = |dir: &Path| {
@@ -242,18 +266,33 @@ impl DataDir {
             list.sort();
         }
         if dir.db.is_none() && dir.snaps.is_empty() && dir.snap_dbs.is_empty() && dir.wals.is_empty() {
-            let what = "holds no etcd data: no member/snap/db, no *.snap, no *.wal";
-            return Err(Error::unreadable(path, Cause::lacks(what)));
+            let below =
+                BELOW.iter().map(|below| path.join(below)).find(|below| is_dir(&below.join("member")));
+            let below =
+                below.map_or_else(String::new, |below| format!("; its data directory is {}", show(&below)));
+            let names = tree::read_dir(path).unwrap_or_default();
+            let of = |kind| {
+                names.iter().filter_map(|e| BackupName::parse(&e.name)).filter(|n| n.kind == kind).count()
+            };
+            let backups = match (of(BackupKind::Full), of(BackupKind::Increment)) {
+                (0, 0) => String::new(),
+                (full, more) => {
+                    format!(
+                        ", but backups of etcd-backup-restore: {full} full snapshots and {more} increments"
+                    )
+                }
+            };
+            let told = format!("holds no etcd data: no member/snap/db, no *.snap, no *.wal{backups}{below}");
+            let hint = (!backups.is_empty()).then_some(Hint::CopyChain);
+            return Err(Error::unreadable(path, Cause::Lacks { told, hint }));
         }
         Ok(dir)
     }
 
     fn read_dir(&mut self, path: &Path) -> Result<()> {
         let unreadable = |e: std::io::Error| Error::unreadable(path, e);
-        for entry in fs::read_dir(path).map_err(unreadable)? {
-            let entry = entry.map_err(unreadable)?;
-            let file = entry.path();
-            let name = entry.file_name().to_string_lossy().into_owned();
+        for tree::Listed { name, path: file } in tree::read_dir(path).map_err(unreadable)? {
+            let name = name.to_string_lossy().into_owned();
             let list = if name == "db" {
                 self.db = Some(file);
                 continue;

@@ -1,9 +1,11 @@
 //! What a verb reads: a path, or what is open already.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use super::datadir::{self, DataDir};
-use crate::io::Source;
+use super::within;
+use crate::io::{Source, tree};
 use crate::words::error::Result;
 
 /// What a verb is asked to read: the path of a file or directory, or a [`Source`] that is open already.
@@ -18,16 +20,21 @@ pub struct Input {
 
 #[derive(Debug, Clone)]
 enum Given {
-    Path(PathBuf),
+    /// What was given, and where that leads in an archive, once it was asked.
+    Path(PathBuf, OnceLock<PathBuf>),
     Open(Source),
 }
 
 impl Input {
-    /// The path: of an open source, the name that it goes by.
+    /// The path: of an open source, the name that it goes by; of an archive with one thing of etcd's in it, where
+    /// that is ([`within::find`]).
     #[must_use]
     pub fn path(&self) -> &Path {
         match &self.given {
-            Given::Path(path) => path,
+            // Why it cannot be found is told by who opens it.
+            Given::Path(path, found) => {
+                found.get_or_init(|| within::find(path).unwrap_or_else(|_| path.clone()))
+            }
             Given::Open(source) => source.path(),
         }
     }
@@ -56,7 +63,7 @@ impl Input {
     #[must_use]
     pub fn as_open(&self) -> Option<&Source> {
         match &self.given {
-            Given::Path(_) => None,
+            Given::Path(..) => None,
             Given::Open(source) => Some(source),
         }
     }
@@ -64,16 +71,16 @@ impl Input {
     /// Whether it is the path of a directory.
     #[must_use]
     pub fn is_dir(&self) -> bool {
-        self.as_open().is_none() && self.path().is_dir()
+        self.as_open().is_none() && tree::is_dir(self.path())
     }
 
-    /// Opens it, whatever kind of file it is.
+    /// Opens it, whatever kind of file it is, and what is inside if it is packed.
     ///
     /// # Errors
-    /// As [`Source::open`]; none for what is open already.
+    /// As [`within::open`]; none for what is open already.
     pub fn open(&self) -> Result<Source> {
         match &self.given {
-            Given::Path(path) => Source::open(path),
+            Given::Path(..) => within::open(self.path()),
             Given::Open(source) => Ok(source.clone()),
         }
     }
@@ -91,7 +98,7 @@ impl Input {
 
 impl From<PathBuf> for Input {
     fn from(path: PathBuf) -> Input {
-        Input { given: Given::Path(path), wal_dir: None }
+        Input { given: Given::Path(path, OnceLock::new()), wal_dir: None }
     }
 }
 

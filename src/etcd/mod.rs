@@ -5,6 +5,7 @@ pub mod aside;
 pub mod auth;
 pub mod bootstrap;
 pub mod datadir;
+pub mod etcdbr;
 pub mod facts;
 pub mod history;
 pub mod identity;
@@ -22,6 +23,7 @@ pub mod schema;
 pub mod semver;
 pub mod small;
 pub mod stored;
+pub mod within;
 
 pub use datadir::DataDir;
 pub use facts::Facts;

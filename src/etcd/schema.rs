@@ -21,6 +21,10 @@ pub const BUCKETS: [&str; 10] = [
     "meta",
 ];
 
+/// The counter (`Bucket.Sequence`) of the bucket `meta` in a database that was salvaged. etcd's are 0, and it does not
+/// look at them.
+pub const SALVAGED: u64 = u64::from_be_bytes(*b"salvaged");
+
 /// A minor version of etcd 3 whose files can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub enum Minor {
@@ -36,11 +40,14 @@ pub enum Minor {
     /// 3.7.
     #[serde(rename = "3.7")]
     V37,
+    /// 3.8, as far as it is known by its first alpha and the changes after that.
+    #[serde(rename = "3.8")]
+    V38,
 }
 
 impl Minor {
     /// All of them, oldest first.
-    pub const ALL: [Minor; 4] = [Minor::V34, Minor::V35, Minor::V36, Minor::V37];
+    pub const ALL: [Minor; 5] = [Minor::V34, Minor::V35, Minor::V36, Minor::V37, Minor::V38];
 
     /// As `3.5`.
     #[must_use]
@@ -50,7 +57,16 @@ impl Minor {
             Minor::V35 => "3.5",
             Minor::V36 => "3.6",
             Minor::V37 => "3.7",
+            Minor::V38 => "3.8",
         }
+    }
+
+    /// Whether it writes no file of a raft snapshot. None has been needed since 3.7, where the record in the log says
+    /// all; the first alpha of 3.8 writes one still, what came after it does not (`server/storage/storage.go
+    /// SaveSnap`).
+    #[must_use]
+    pub fn has_no_raft_snapshot(self) -> bool {
+        self >= Minor::V38
     }
 
     /// The first of them, as 3.5.0: etcd asks whether a cluster's version is greater than that, whatever its own patch.
@@ -61,6 +77,7 @@ impl Minor {
             Minor::V35 => 5,
             Minor::V36 => 6,
             Minor::V37 => 7,
+            Minor::V38 => 8,
         };
         Semver { major: 3, minor, patch: 0 }
     }

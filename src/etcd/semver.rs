@@ -37,6 +37,12 @@ impl fmt::Display for NoVersion {
     }
 }
 
+impl fmt::Display for Semver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
+    }
+}
+
 impl Semver {
     /// As [`Semver::parse`], of bytes; what is not UTF-8 is no number.
     ///

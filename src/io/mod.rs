@@ -1,8 +1,8 @@
 //! Where bytes come from and go to: the only place that opens files.
 //!
 //! With the feature `fs` files are opened, locked and written, with `mmap` they may be mapped, with `threads` work is
-//! done on several threads, with `age` files are closed for who holds a key, and opened. Without any of them there are
-//! sources in memory and windows over them.
+//! done on several threads, with `age` files are closed for who holds a key, and opened, with `packed` what is in
+//! archives and compressed files is opened. Without any of them there are sources in memory and windows over them.
 
 #[cfg(feature = "age")]
 pub mod closed;
@@ -17,12 +17,18 @@ mod map;
 #[cfg(not(feature = "fs"))]
 mod no_file;
 pub mod overlay;
+#[cfg(feature = "packed")]
+pub mod packed;
 #[doc(hidden)]
 pub mod parallel;
+#[cfg(feature = "packed")]
+mod pieces;
+pub mod reader;
 pub mod source;
-#[cfg(feature = "kine")]
+#[cfg(any(feature = "kine", feature = "packed"))]
 pub mod spool;
 mod state;
+pub mod tree;
 pub mod window;
 
 #[doc(hidden)]

@@ -16,6 +16,10 @@ use super::map::{self, Map};
 #[cfg(not(feature = "fs"))]
 use super::no_file::InputFile;
 use super::overlay::{Piece, Spans};
+#[cfg(feature = "packed")]
+use super::packed::Around;
+#[cfg(feature = "packed")]
+use super::pieces::{Piece as InParts, Pieces};
 pub use super::state::{Lock, Stamp};
 use crate::codec::{slice_at, to_u64, to_usize};
 use crate::words::cause::Cause;
@@ -40,11 +44,30 @@ enum Inner {
     Overlaid(Arc<(Source, Spans)>),
     #[cfg(feature = "age")]
     Opened(Arc<Opened>),
+    #[cfg(feature = "packed")]
+    Inside(Arc<InFile>),
+    #[cfg(feature = "packed")]
+    Pieced(Arc<(Source, Pieces)>),
+}
+
+/// Bytes that are in a file, which may be packed.
+#[cfg(feature = "packed")]
+#[derive(Debug)]
+struct InFile {
+    content: Source,
+    /// Where they begin in the content.
+    from: u64,
+    /// The file; none if it came through a pipe.
+    file: Option<Source>,
+    /// What is around the content, from the outermost file on.
+    around: Vec<Around>,
 }
 
 impl Source {
     /// Opens a file for reading, and never waits for one: a FIFO or a directory is an error. It is read with `pread`,
     /// unless [`map_all_files`](super::map_all_files) was called or it is a memory file that is sealed for good.
+    ///
+    /// It is opened as it is, whatever is packed in it ([`tree::open`](super::tree::open)).
     ///
     /// # Errors
     /// [`Error::Unreadable`] with what the operating system said, or what the path is instead; always, in a build
@@ -161,6 +184,78 @@ impl Source {
         Source { path: self.path.clone(), inner: Inner::Overlaid(Arc::new((self.clone(), spans))), len }
     }
 
+    /// `len` of its bytes, from one on: what lies in it there.
+    #[cfg(feature = "packed")]
+    pub(super) fn part(&self, from: u64, len: u64) -> Source {
+        let part = InFile { content: self.clone(), from, file: None, around: Vec::new() };
+        Source { path: self.path.clone(), inner: Inner::Inside(Arc::new(part)), len }
+    }
+
+    /// A file of so many bytes that lies in pieces of this.
+    #[cfg(feature = "packed")]
+    pub(super) fn in_pieces(&self, pieces: Pieces, len: u64) -> Source {
+        Source { path: self.path.clone(), inner: Inner::Pieced(Arc::new((self.clone(), pieces))), len }
+    }
+
+    /// These parts of it, each from a place on and so long, one behind the other.
+    #[cfg(feature = "packed")]
+    pub(crate) fn of_parts(&self, parts: impl Iterator<Item = (u64, u64)>) -> Source {
+        let (mut pieces, mut at) = (Vec::<InParts>::new(), 0u64);
+        for (from, len) in parts {
+            match pieces.last_mut() {
+                Some(last) if last.from.saturating_add(last.len) == from => {
+                    last.len = last.len.saturating_add(len)
+                }
+                _ => pieces.push(InParts { at, len, from }),
+            }
+            at = at.saturating_add(len);
+        }
+        self.in_pieces(Pieces(pieces), at)
+    }
+
+    /// The same bytes under a name, which are in a file and have this around them there.
+    #[cfg(feature = "packed")]
+    pub(super) fn inside(&self, name: &Path, file: Option<&Source>, around: &Around) -> Source {
+        let mut all = file.map(|file| file.around().to_vec()).unwrap_or_default();
+        all.push(around.clone());
+        let content = InFile { content: self.clone(), from: 0, file: file.cloned(), around: all };
+        Source { path: name.to_path_buf(), inner: Inner::Inside(Arc::new(content)), len: self.len }
+    }
+
+    /// What was around it, from the outermost file on; nothing, for what was not packed.
+    #[cfg(feature = "packed")]
+    #[must_use]
+    pub fn around(&self) -> &[Around] {
+        match &self.inner {
+            Inner::Inside(inside) => &inside.around,
+            Inner::Overlaid(overlaid) => overlaid.0.around(),
+            _ => &[],
+        }
+    }
+
+    /// What was around it in words, if it was packed.
+    #[must_use]
+    pub fn packed(&self) -> Option<String> {
+        #[cfg(feature = "packed")]
+        if let [outer, inner @ ..] = self.around() {
+            return Some(
+                inner.iter().fold(outer.to_string(), |told, inner| format!("{told}; in that {inner}")),
+            );
+        }
+        None
+    }
+
+    /// The file that it is in, if it was packed in one that can be read again.
+    #[must_use]
+    pub fn outer(&self) -> Option<&Source> {
+        match &self.inner {
+            #[cfg(feature = "packed")]
+            Inner::Inside(inside) => inside.file.as_ref(),
+            Inner::Overlaid(overlaid) => overlaid.0.outer(),
+            _ => None,
+        }
+    }
+
     /// The path it was opened by.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -195,6 +290,10 @@ impl Source {
             Inner::File(_) | Inner::Overlaid(_) => None,
             #[cfg(feature = "age")]
             Inner::Opened(_) => None,
+            #[cfg(feature = "packed")]
+            Inner::Inside(inside) => inside.content.slice(inside.from, to_usize(self.len)),
+            #[cfg(feature = "packed")]
+            Inner::Pieced(_) => None,
         }
     }
 
@@ -207,6 +306,10 @@ impl Source {
                 let (base, spans) = &**overlaid;
                 let range = offset..offset.saturating_add(to_u64(len));
                 if spans.touch(range) { spans.slice(offset, len) } else { base.slice(offset, len) }
+            }
+            #[cfg(feature = "packed")]
+            Inner::Inside(inside) if offset.saturating_add(to_u64(len)) <= self.len => {
+                inside.content.slice(inside.from.saturating_add(offset), len)
             }
             _ => slice_at(self.as_slice()?, usize::try_from(offset).ok()?, len),
         }
@@ -222,6 +325,18 @@ impl Source {
             Inner::Overlaid(overlaid) => read_overlaid(&overlaid.0, &overlaid.1, offset, buf),
             #[cfg(feature = "age")]
             Inner::Opened(opened) => opened.read_exact_at(offset, buf),
+            #[cfg(feature = "packed")]
+            Inner::Inside(inside) if offset.saturating_add(to_u64(buf.len())) <= self.len => {
+                inside.content.read_exact_at(inside.from.saturating_add(offset), buf)
+            }
+            #[cfg(feature = "packed")]
+            Inner::Pieced(pieced) if offset.saturating_add(to_u64(buf.len())) <= self.len => {
+                buf.fill(0);
+                for (range, from) in pieced.1.reads(offset, buf.len()) {
+                    pieced.0.read_exact_at(from, buf.get_mut(range).unwrap_or_default())?;
+                }
+                Ok(())
+            }
             _ => {
                 let Some(from) = self.slice(offset, buf.len()) else {
                     let what = format!("{} bytes wanted here, but there are only {}", buf.len(), self.len);
@@ -265,11 +380,19 @@ impl Source {
             Inner::Overlaid(overlaid) => overlaid.0.file(),
             #[cfg(feature = "age")]
             Inner::Opened(_) => None,
+            #[cfg(feature = "packed")]
+            Inner::Inside(inside) => inside.file.as_ref()?.file(),
+            #[cfg(feature = "packed")]
+            Inner::Pieced(pieced) => pieced.0.file(),
         }
     }
 
     /// Tells the kernel that the whole file will be read from front to back.
     pub fn advise_sequential(&self) {
+        #[cfg(feature = "packed")]
+        if let Inner::Inside(inside) = &self.inner {
+            return inside.content.advise_sequential();
+        }
         if let Some(file) = self.file() {
             file.advise_sequential();
         }
@@ -282,6 +405,12 @@ impl Source {
             Inner::Overlaid(overlaid) => {
                 let (base, spans) = &**overlaid;
                 spans.slice(offset, 1).is_some() || base.is_cached(offset)
+            }
+            #[cfg(feature = "packed")]
+            Inner::Inside(inside) => inside.content.is_cached(inside.from.saturating_add(offset)),
+            #[cfg(feature = "packed")]
+            Inner::Pieced(pieced) => {
+                pieced.1.reads(offset, 1).next().is_none_or(|(_, from)| pieced.0.is_cached(from))
             }
             _ => self.file().is_none_or(|file| file.is_cached(offset)),
         }
@@ -365,42 +494,4 @@ fn read_overlaid(base: &Source, spans: &Spans, offset: u64, buf: &mut [u8]) -> R
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_overlaid_is_read_as_one_wherever_a_read_begins_and_ends() {
-        let base = Source::from_bytes("db", b"abcdefghij".to_vec());
-        let spans = Spans::new().with(0, b"AB".to_vec()).with(7, b"HIJKL".to_vec());
-        let source = base.overlaid(spans, 12);
-        let whole = b"ABcdefgHIJKL";
-        assert_eq!(source.len(), 12);
-        for from in 0..=12 {
-            for to in from..=12 {
-                let mut buf = vec![0; to - from];
-                source.read_exact_at(from as u64, &mut buf).unwrap();
-                assert_eq!(buf, &whole[from..to], "{from}..{to}");
-            }
-            assert!(source.read_exact_at(from as u64, &mut vec![0; 13 - from]).is_err());
-        }
-        // A base that ends before the tail begins: what is not there is not made up.
-        let source = base.overlaid(Spans::new().with(12, b"xy".to_vec()), 14);
-        assert!(source.read_exact_at(8, &mut [0; 4]).is_err());
-    }
-
-    #[test]
-    fn what_is_overlaid_can_be_overlaid_again() {
-        let base = Source::from_bytes("db", b"abcdefghij".to_vec());
-        let once = base.overlaid(Spans::new().with(2, b"CDE".to_vec()), 10);
-        let twice = once.overlaid(Spans::new().with(4, b"5678".to_vec()), 9);
-        assert_eq!(once.read_all(99).unwrap(), b"abCDEfghij");
-        assert_eq!(twice.read_all(99).unwrap(), b"abCD5678i");
-        // What lies in one piece is not copied, whichever of them it is of.
-        assert_eq!(
-            (twice.slice(0, 2), twice.slice(2, 2), twice.slice(4, 4)),
-            (Some(&b"ab"[..]), Some(&b"CD"[..]), Some(&b"5678"[..]),)
-        );
-        assert_eq!((twice.slice(1, 2), twice.slice(3, 2), twice.slice(9, 2)), (None, None, None));
-        assert_eq!((base.as_slice(), twice.as_slice()), (Some(&b"abcdefghij"[..]), None));
-    }
-}
+mod tests;

@@ -21,6 +21,16 @@ impl Spool {
         tempfile::tempfile().map(Spool).map_err(Spool::failed)
     }
 
+    /// An empty one on the file system that a file will be on.
+    ///
+    /// # Errors
+    /// [`Error::Output`].
+    pub fn beside(file: &Path) -> Result<Spool> {
+        let dir = file.parent().filter(|dir| *dir != Path::new("")).unwrap_or(Path::new("."));
+        let failed = |source| Error::Output { what: format!("temporary file in {}", show(dir)), source };
+        tempfile::tempfile_in(dir).map(Spool).map_err(failed)
+    }
+
     /// To write into it.
     pub fn file(&mut self) -> &mut File {
         &mut self.0

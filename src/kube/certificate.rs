@@ -5,6 +5,7 @@ use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
+use x509_cert::request::CertReq;
 use x509_cert::time::Time;
 
 use crate::words::text::Told;
@@ -30,13 +31,25 @@ pub fn certificates(text: &str) -> impl Iterator<Item = CertificateFacts> {
 }
 
 /// When the first of the certificates ends that a text holds as PEM.
-pub(super) fn first_end(text: &str) -> Option<Timestamp> {
+pub(crate) fn first_end(text: &str) -> Option<Timestamp> {
     certificates(text).map(|certificate| certificate.not_after).min()
 }
 
-fn facts(block: &str) -> Option<CertificateFacts> {
+/// Whose the certificate is to be that a text asks for as PEM (PKCS #10), as RFC 4514 writes it.
+pub(crate) fn request_subject(text: &str) -> Option<Told> {
+    let (_, block) = text.split_once("-----BEGIN CERTIFICATE REQUEST-----")?;
+    let request = CertReq::from_der(&der(block.split_once("-----END CERTIFICATE REQUEST-----")?.0)?).ok()?;
+    Some(request.info.subject.to_string().into())
+}
+
+/// The bytes of a block of PEM.
+fn der(block: &str) -> Option<Vec<u8>> {
     let digits: String = block.chars().filter(|c| !c.is_whitespace()).collect();
-    let certificate = Certificate::from_der(&BASE64_STANDARD.decode(digits).ok()?).ok()?;
+    BASE64_STANDARD.decode(digits).ok()
+}
+
+fn facts(block: &str) -> Option<CertificateFacts> {
+    let certificate = Certificate::from_der(&der(block)?).ok()?;
     let signed = certificate.tbs_certificate();
     let time =
         |time: Time| Timestamp::from_second(i64::try_from(time.to_unix_duration().as_secs()).ok()?).ok();

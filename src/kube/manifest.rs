@@ -99,9 +99,14 @@ pub enum ManifestError {
     /// It is no text.
     #[error("is not UTF-8: no manifest")]
     NotUtf8,
-    /// It is no YAML, or not of the shape of a pod; what the YAML parser says.
-    #[error("is not the manifest of a pod: {}", printable(.0))]
-    NotPod(String),
+    /// It is no YAML, or not of the shape of a pod: what stands there, or before it, is not.
+    #[error("is not the manifest of a pod: it cannot be read as one at line {line}, column {column}")]
+    NotPod {
+        /// From 1 on.
+        line: u64,
+        /// From 1 on.
+        column: u64,
+    },
     /// It is of another kind.
     #[error("is no manifest of a pod: its kind is {:?}", printable(.0))]
     OtherKind(String),
@@ -165,8 +170,10 @@ impl StaticPod {
     /// [`ManifestError`] when it is no manifest of a pod with a container of etcd.
     pub fn parse(bytes: &[u8]) -> Result<StaticPod, ManifestError> {
         let text = std::str::from_utf8(bytes).map_err(|_| ManifestError::NotUtf8)?;
-        let pod: Pod = serde_saphyr::from_str(text)
-            .map_err(|error| ManifestError::NotPod(error.without_snippet().to_string()))?;
+        let pod: Pod = serde_saphyr::from_str(text).map_err(|error| {
+            let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
+            ManifestError::NotPod { line, column }
+        })?;
         if pod.kind != "Pod" {
             return Err(ManifestError::OtherKind(pod.kind));
         }
@@ -217,7 +224,15 @@ impl StaticPod {
     /// # Errors
     /// [`ManifestError`] when it is not on the host.
     pub fn wal_dir(&self) -> Result<Option<Setting>, ManifestError> {
-        self.setting("wal-dir")?
+        self.path("wal-dir")
+    }
+
+    /// The path on the host that a flag of etcd is set to, if it is.
+    ///
+    /// # Errors
+    /// [`ManifestError`] when it is not on the host.
+    pub fn path(&self, flag: &str) -> Result<Option<Setting>, ManifestError> {
+        self.setting(flag)?
             .filter(|setting| !setting.value.is_empty())
             .map(|setting| self.on_host(setting))
             .transpose()

@@ -24,6 +24,7 @@
 //! | [`exposure`] | where secrets lie: what is known to who has the file |
 //! | [`versions`] | every version of every object that a file holds, also in free pages |
 //! | [`protection`] | which values are plain, and what encrypted the others |
+//! | [`risk`] | what gives power over a cluster, and what of it is new |
 //! | [`manifest`] | the static-pod manifest of an etcd (feature `yaml`) |
 //!
 //! A value is told by its first bytes, and never by bytes inside it:
@@ -43,6 +44,7 @@
 //!
 //! Source: `k8s.io/apimachinery/pkg/runtime/serializer/{protobuf,cbor}`, `k8s.io/apiserver/pkg/storage/value`.
 
+pub mod audit;
 pub mod cbor;
 pub mod certificate;
 pub mod changes;
@@ -69,6 +71,7 @@ pub mod order;
 pub mod places;
 pub mod protection;
 pub mod resource;
+pub mod risk;
 pub mod rows;
 pub mod schema;
 pub mod secret;

@@ -6,6 +6,7 @@ use super::decode::Object;
 use super::envelope::Form;
 use super::key::{KeyKind, ObjectKey, PREFIXES, prefix_of, resource_behind};
 use super::resource::{self, Resource};
+use super::type_meta::qualified;
 
 /// Definitions of custom resources that are read; a cluster has some hundreds.
 const DEFINITIONS: usize = 10_000;
@@ -13,6 +14,13 @@ const DEFINITIONS: usize = 10_000;
 const MOST_PREFIXES: usize = 10_000;
 /// Slashes in a prefix, that at its beginning too.
 const DEEPEST_PREFIX: usize = 8;
+
+/// An object, or all of a kind, as kubectl is asked for it.
+#[must_use]
+pub fn name_of(kind: &str, namespace: &str, name: &str) -> String {
+    let namespace = if namespace.is_empty() { String::new() } else { format!(" -n {namespace}") };
+    if name.is_empty() { format!("{kind}{namespace}") } else { format!("{kind}/{name}{namespace}") }
+}
 
 /// The prefixes that objects lie behind, and the resources that there are.
 #[derive(Debug, Clone)]
@@ -109,6 +117,17 @@ impl ObjectPlaces {
     #[must_use]
     pub fn resource_at(&self, key: &ObjectKey<'_>) -> Option<&Resource> {
         self.resources.iter().find(|resource| resource.holds(key))
+    }
+
+    /// The object under a key, as kubectl is asked for it: `secret/x -n y`.
+    #[must_use]
+    pub fn name_of(&self, key: &[u8]) -> Option<String> {
+        let key = self.key(key).object()?;
+        let kind = match self.resource_at(&key) {
+            Some(resource) => qualified(&resource.singular, &resource.group),
+            None => qualified(key.resource, key.group.unwrap_or_default()),
+        };
+        Some(name_of(&kind, key.namespace.unwrap_or_default(), key.name))
     }
 
     /// The resource of a kind.

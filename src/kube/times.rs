@@ -1,10 +1,12 @@
 //! When a Kubernetes object was written at the earliest, as its value tells: the newest time in it that is of a
-//! moment before the write. Times to come (a deletion's, a certificate's) and times of conditions are left alone. The
-//! value is JSON or CBOR, with the names of JSON, or, in an [`Envelope`], protobuf:
+//! moment before the write. Times to come (a certificate's) and times of conditions are left alone; of the time at
+//! which a deletion is to be done its grace is taken off, which leaves when it was asked for. The value is JSON or
+//! CBOR, with the names of JSON, or, in an [`Envelope`], protobuf:
 //!
 //! ```text
 //! any object          1 metadata
-//! ObjectMeta          8 creationTimestamp | 17 managedFields (each: 4 time)
+//! ObjectMeta          8 creationTimestamp | 9 deletionTimestamp | 10 deletionGracePeriodSeconds
+//!                     17 managedFields (each: 1 manager | 4 time)
 //! Lease               2 spec
 //! LeaseSpec           1 holderIdentity | 2 leaseDurationSeconds | 3 acquireTime | 4 renewTime | 5 leaseTransitions
 //! Event, v1           6 firstTimestamp | 7 lastTimestamp | 10 eventTime | 11 series { 1 count | 2 lastObservedTime }
@@ -51,6 +53,35 @@ pub fn written(value: &[u8], new: bool) -> Option<Timestamp> {
     found.filter(|time| time.as_second() > 0)
 }
 
+/// Who wrote an object last, as its managed fields tell: the managers of those with the newest time, in the order of
+/// their names, and that time, which is to the second.
+pub fn last_writers(value: &[u8]) -> Option<(Timestamp, Vec<String>)> {
+    let all: Vec<(Timestamp, String)> = match Stored::of(value)? {
+        Stored::Protobuf(envelope) => {
+            let managed = fields(message(envelope.raw, 1)?).map_while(Result::ok);
+            let entry = |(number, field)| match field {
+                WireValue::Bytes(managed) if number == 17 => {
+                    let manager = message(managed, 1).unwrap_or_default();
+                    Some((time(managed, 4)?, String::from_utf8_lossy(manager).into_owned()))
+                }
+                _ => None,
+            };
+            managed.filter_map(entry).collect()
+        }
+        Stored::Named(named) => {
+            let managed = named.read::<Object>()?.metadata?.managed_fields?;
+            let entry = |managed: Managed| Some((parse(managed.time.as_deref())?, managed.manager?));
+            managed.into_iter().filter_map(entry).collect()
+        }
+    };
+    let newest = all.iter().map(|(time, _)| *time).max()?;
+    let mut writers: Vec<String> =
+        all.into_iter().filter(|(time, _)| *time == newest).map(|(_, manager)| manager).collect();
+    writers.sort();
+    writers.dedup();
+    Some((newest, writers))
+}
+
 /// A value that tells something.
 enum Stored<'v> {
     Protobuf(Envelope<'v>),
@@ -91,6 +122,8 @@ fn written_protobuf(envelope: &Envelope<'_>, new: bool) -> Option<Timestamp> {
         if new {
             take(time(metadata, 8));
         }
+        let grace = number(metadata, 10).map(u64::cast_signed);
+        take(asked_for(time(metadata, 9), grace));
         for (_, value) in fields(metadata).map_while(Result::ok).filter(|(number, _)| *number == 17) {
             if let WireValue::Bytes(managed) = value {
                 take(time(managed, 4));
@@ -130,11 +163,17 @@ struct Metadata {
     #[serde(default)]
     creation_timestamp: Option<String>,
     #[serde(default)]
+    deletion_timestamp: Option<String>,
+    #[serde(default)]
+    deletion_grace_period_seconds: Option<i64>,
+    #[serde(default)]
     managed_fields: Option<Vec<Managed>>,
 }
 
 #[derive(Deserialize)]
 struct Managed {
+    #[serde(default)]
+    manager: Option<String>,
     #[serde(default)]
     time: Option<String>,
 }
@@ -176,6 +215,10 @@ struct Series {
 fn written_named(value: &Named<'_>, new: bool) -> Option<Timestamp> {
     let object: Object = value.read()?;
     let mut newest = None;
+    if let Some(metadata) = &object.metadata {
+        let deleted = parse(metadata.deletion_timestamp.as_deref());
+        newest = asked_for(deleted, metadata.deletion_grace_period_seconds);
+    }
     let mut take = |text: Option<&str>| newest = newest.max(parse(text));
     if let Some(metadata) = &object.metadata {
         take(metadata.creation_timestamp.as_deref().filter(|_| new));
@@ -199,6 +242,13 @@ fn written_named(value: &Named<'_>, new: bool) -> Option<Timestamp> {
         _ => {}
     }
     newest
+}
+
+/// When a deletion was asked for: the API server puts down that moment and the grace after it, both at once, and keeps
+/// the moment when the grace is shortened (`k8s.io/apiserver/pkg/registry/rest/delete.go BeforeDelete`).
+fn asked_for(deletion: Option<Timestamp>, grace: Option<i64>) -> Option<Timestamp> {
+    let grace = grace.filter(|seconds| *seconds >= 0)?;
+    deletion?.checked_sub(jiff::SignedDuration::from_secs(grace)).ok()
 }
 
 fn parse(text: Option<&str>) -> Option<Timestamp> {
@@ -268,6 +318,28 @@ mod tests {
     }
 
     #[test]
+    fn a_deletion_tells_when_it_was_asked_for_and_not_when_it_is_due() {
+        let due = stamp("2026-03-01T00:00:30Z");
+        let metadata = |grace: &[u8]| {
+            [field(8, &stamp("2026-01-01T00:00:00Z")), field(9, &due), grace.to_vec()].concat()
+        };
+        let pod = |grace: &[u8]| envelope("v1", "Pod", &[field(1, &metadata(grace))]);
+        assert_eq!(written(&pod(&[0x50, 30]), false), at("2026-03-01T00:00:00Z"));
+        assert_eq!(written(&pod(&[0x50, 0]), false), at("2026-03-01T00:00:30Z"));
+        // Without the grace it may be a time to come.
+        assert_eq!(written(&pod(&[]), false), None);
+        let json = |grace: &str| {
+            let deletion = r#""deletionTimestamp":"2026-03-01T00:00:30Z""#;
+            format!(r#"{{"kind":"Pod","apiVersion":"v1","metadata":{{{deletion}{grace}}}}}"#).into_bytes()
+        };
+        let of = |grace: &str| written(&json(grace), false);
+        assert_eq!(of(r#","deletionGracePeriodSeconds":30"#), at("2026-03-01T00:00:00Z"));
+        assert_eq!(of(r#","deletionGracePeriodSeconds":-1"#), None);
+        assert_eq!(of(r#","deletionGracePeriodSeconds":9223372036854775807"#), None);
+        assert_eq!(of(""), None);
+    }
+
+    #[test]
     fn a_lease_tells_its_time_in_either_form() {
         let due = at("2026-03-04T05:06:07.000008Z");
         let json =
@@ -323,6 +395,22 @@ mod tests {
         assert_eq!(written(&none, true), None);
         assert_eq!(written(br#"{"metadata":{"creationTimestamp":null}}"#, true), None);
         assert_eq!(written(br#"{"metadata":{"creationTimestamp":"0001-01-01T00:00:00Z"}}"#, true), None);
+    }
+
+    #[test]
+    fn the_last_writers_are_those_of_the_newest_managed_fields() {
+        let due = at("2026-02-01T00:00:00Z").map(|time| (time, vec!["a".to_owned(), "b".to_owned()]));
+        let json = br#"{"kind":"Pod","metadata":{"managedFields":[{"manager":"b","time":"2026-02-01T00:00:00Z"},
+            {"manager":"c","time":"2026-01-01T00:00:00Z"},{"manager":"a","time":"2026-02-01T00:00:00Z"},{"manager":"d"}]}}"#;
+        assert_eq!(last_writers(json), due);
+        let entry = |manager: &[u8], time| field(17, &[field(1, manager), field(4, &stamp(time))].concat());
+        let metadata = [
+            entry(b"b", "2026-02-01T00:00:00Z"),
+            entry(b"c", "2026-01-01T00:00:00Z"),
+            entry(b"a", "2026-02-01T00:00:00Z"),
+        ];
+        assert_eq!(last_writers(&envelope("v1", "Pod", &[field(1, &metadata.concat())])), due);
+        assert_eq!(last_writers(b"{}"), None);
     }
 
     /// JSON as CBOR: strings, lists and maps that are short.

@@ -1,6 +1,16 @@
 //! What the raw views of a bbolt file need of more than one page: a bucket by its path, its elements in order, which
 //! pages are in use.
 
+mod check;
+#[cfg(feature = "fs")]
+mod compact;
+mod tree;
+
+pub use self::check::check;
+#[cfg(feature = "fs")]
+pub use self::compact::{Compacted, compact};
+pub use self::tree::{BucketNode, BucketStats, BucketTree, bucket_tree};
+
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -22,13 +22,13 @@ use crate::bolt::writer::FreelistPage;
 use crate::etcd::aside::{self, Aside};
 use crate::etcd::datadir;
 use crate::etcd::{BucketKey, Facts, Input, Revision, small};
-use crate::io::Source;
 #[cfg(feature = "age")]
 use crate::io::closed::Recipients;
 use crate::io::dest::predecessor::{Predecessor, refuse_other_names};
 use crate::io::dest::{self, Dest, Existing, room};
 use crate::io::gate::is_cold;
 use crate::io::source::{Lock, Stamp};
+use crate::io::{Source, tree};
 use crate::ops::overlap::{beside, while_syncing};
 use crate::snap::backup::TRAILER;
 use crate::store::keep::{Rule, Selection};
@@ -129,8 +129,14 @@ pub fn defrag(
 ) -> Result<DefragReport> {
     let input = input.into();
     let source =
-        if input.is_dir() { Source::open(&input.path().join("member/snap/db"))? } else { input.open()? };
-    anew(&source, options, monitor)
+        if input.is_dir() { tree::open(&input.path().join("member/snap/db"))? } else { input.open()? };
+    #[cfg(feature = "packed")]
+    if options.destination == DefragDestination::InPlace && !source.around().is_empty() {
+        let what = "is packed, and what is packed is not replaced in its place";
+        let (told, hint) = (what.to_owned(), Some(Hint::DefragElsewhere));
+        return Err(Error::unreadable(source.path(), Cause::Lacks { told, hint }));
+    }
+    anew(&source, options, Edits::new(), monitor)
 }
 
 /// Writes a database or snapshot file anew to a place where nothing is, closed for these recipients.
@@ -153,7 +159,7 @@ pub fn defrag_closed(
     let stamp = source.stamp();
     let db = datadir::database(&source)?;
     let before = whole(&source, false, monitor)?;
-    let plan = Plan::new(&db, live_only, monitor)?;
+    let plan = Plan::new(&db, live_only, Edits::new(), monitor)?;
     let dest = Dest::create(to, Existing::Keep)?;
     let (file, name) = dest.file()?;
     let trailer = before.measured.trailer == TrailerState::Present;
@@ -179,7 +185,13 @@ pub fn defrag_closed(
     Ok(DefragReport { closed, ..plan.report((&source, to), &before, after, trailer) })
 }
 
-fn anew(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -> Result<DefragReport> {
+/// The same, with these edits.
+pub(super) fn anew(
+    source: &Source,
+    options: &DefragOptions,
+    edits: Edits<'static>,
+    monitor: &dyn Monitor,
+) -> Result<DefragReport> {
     refuse_locked(source)?;
     let (path, existing, log) = match &options.destination {
         DefragDestination::New(path) => (path.as_path(), Existing::Keep, Vec::new()),
@@ -198,7 +210,7 @@ fn anew(source: &Source, options: &DefragOptions, monitor: &dyn Monitor) -> Resu
         monitor,
         |monitor| whole(source, false, monitor),
         |monitor| {
-            let plan = Plan::new(&db, options.live_only, monitor)?;
+            let plan = Plan::new(&db, options.live_only, edits, monitor)?;
             let mut dest = Dest::create(path, existing)?;
             match options.destination {
                 DefragDestination::New(_) => dest.own(0o600, None)?,
@@ -302,11 +314,15 @@ struct Plan<'d, 's> {
 }
 
 impl<'d, 's> Plan<'d, 's> {
-    fn new(db: &'d Db<'s>, live_only: bool, monitor: &dyn Monitor) -> Result<Plan<'d, 's>> {
+    fn new(
+        db: &'d Db<'s>,
+        live_only: bool,
+        edits: Edits<'static>,
+        monitor: &dyn Monitor,
+    ) -> Result<Plan<'d, 's>> {
         let (facts, last) = small::facts_and_last(db)?;
         let revision = facts.current_revision(last);
-        let mut plan =
-            Plan { db, edits: Edits::new(), keep: None, compact: None, revision, notes: Vec::new() };
+        let mut plan = Plan { db, edits, keep: None, compact: None, revision, notes: Vec::new() };
         match facts.compact_revision().filter(|_| live_only) {
             Some(compact) => plan.finish_compaction(&facts, compact, monitor)?,
             None if live_only => {

@@ -12,9 +12,9 @@ use crate::bolt::writer::{Options, WriteError, Writer};
 use crate::codec::to_u64;
 use crate::etcd::kine::{KineRow, TABLE, is_kines};
 use crate::etcd::{BucketKey, Input, Revision, stored};
-use crate::io::Source;
 use crate::io::source::Lock;
 use crate::io::spool::Spool;
+use crate::io::{Source, tree};
 use crate::sqlite::{Database, LogEnd, Row, Table};
 use crate::words::cause::Cause;
 use crate::words::collector::Teller;
@@ -126,7 +126,7 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 /// A file that may not be there.
 fn existing(path: &Path) -> Result<Option<Source>> {
-    match Source::open(path) {
+    match tree::open(path) {
         Ok(source) => Ok(Some(source)),
         Err(Error::Unreadable { cause: Cause::Io(e), .. }) if e.kind() == ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e),

@@ -4,12 +4,17 @@
 pub mod bolt;
 #[cfg(feature = "encryption")]
 pub mod bootstrap;
+pub mod carve;
 #[cfg(feature = "age")]
 pub mod closed;
+#[cfg(feature = "live")]
+pub mod compare_live;
 #[cfg(feature = "fs")]
 pub mod copy;
 #[cfg(feature = "fs")]
 pub mod defrag;
+#[cfg(feature = "fs")]
+pub mod evidence;
 pub mod exposure;
 #[cfg(feature = "fs")]
 pub mod fold;
@@ -21,6 +26,8 @@ pub mod kube_edit;
 mod live_keys;
 mod log_fault;
 #[cfg(feature = "fs")]
+pub mod migrate;
+#[cfg(feature = "fs")]
 pub mod output;
 #[cfg(feature = "fs")]
 mod overlap;
@@ -29,9 +36,16 @@ pub mod protection;
 pub mod rank;
 #[cfg(feature = "fs")]
 pub mod restore;
+#[cfg(feature = "packed")]
+pub mod salvage;
+#[cfg(feature = "live")]
+pub mod save;
 #[cfg(feature = "fs")]
 pub mod seal;
 pub mod status;
+#[cfg(feature = "fs")]
+pub mod surgery;
+pub mod timeline;
 pub mod verify;
 pub mod wal_dump;
 
@@ -52,5 +66,9 @@ pub use protection::protection;
 pub use rank::{RankOptions, RankReport, rank};
 #[cfg(feature = "fs")]
 pub use restore::{RestoreOptions, RestoreReport, restore};
+#[cfg(feature = "packed")]
+pub use salvage::{SalvageOptions, SalvageReport, salvage};
+#[cfg(feature = "live")]
+pub use save::{SaveOptions, SaveReport, SaveTo, save};
 pub use status::{StatusReport, status};
 pub use verify::{Verification, VerifyOptions, verify};

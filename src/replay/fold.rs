@@ -10,8 +10,9 @@ use super::apply::{self, Done, Interest, Overlay, Replayed, Replayer, Version};
 use super::believed::Believed;
 use super::member_log::MemberLog;
 use super::options::{FoldOptions, Uncommitted};
+use super::rising::Timed;
 use super::tail::Tail;
-use super::time::{CutPoint, EntryTime, EntryTimes, Moment, TimeReport, time_of};
+use super::time::{CutPoint, EntryTimes, Moment, TimeReport, time_of};
 use super::until::Until;
 use super::version::{infer, version_in};
 use crate::bolt::Db;
@@ -144,7 +145,7 @@ pub fn fold(db: &Db<'_>, log: &MemberLog, options: FoldOptions<'_>, monitor: &dy
         Uncommitted::Leave => believed.committed(&tail.summary).get(),
     };
     let cut = moment.map(|to| named.times.cut(to, from.get(), limit)).transpose()?;
-    let until = cut.as_ref().map(|cut| Until::Index(cut.last.index)).or(options.until);
+    let until = cut.as_ref().map(|cut| Until::Index(cut.last.at.into())).or(options.until);
 
     monitor.begin("applying the log", to_u64(tail.entries.len()));
     let options = FoldOptions { version: Some(version), until, ..options };
@@ -285,15 +286,15 @@ impl<'f, 'd, 's> Folding<'f, 'd, 's> {
     fn time(&self, to: jiff::Timestamp, cut: &CutPoint) -> Result<TimeReport> {
         let last = self.moment(cut.last, Some(self.replayer.revision()))?;
         let next = cut.next.map(|next| {
-            let revision = self.revision_after(next.index);
+            let revision = self.revision_after(next.at.into());
             self.moment(next, revision)
         });
-        let end = cut.next.map_or(self.report.last_index.get(), |next| next.index.get().saturating_sub(1));
+        let end = cut.next.map_or(self.report.last_index.get(), |next| next.at.saturating_sub(1));
         Ok(TimeReport {
             to,
             last,
             next: next.transpose()?,
-            between: end.saturating_sub(cut.last.index.get()),
+            between: end.saturating_sub(cut.last.at),
             evidence: cut.evidence,
             ahead: cut.ahead.map_or(0, |ahead| ahead.count),
         })
@@ -307,14 +308,14 @@ impl<'f, 'd, 's> Folding<'f, 'd, 's> {
     }
 
     /// What an entry tells of the time.
-    fn moment(&self, at: EntryTime, revision: Option<i64>) -> Result<Moment> {
+    fn moment(&self, at: Timed, revision: Option<i64>) -> Result<Moment> {
         let mut key = String::new();
         let entries = &self.tail.entries;
-        let one = entries.get(entries.partition_point(|entry| entry.index < at.index));
+        let one = entries.get(entries.partition_point(|entry| entry.index.get() < at.at));
         self.tail.each(one.map(std::slice::from_ref).unwrap_or_default(), |entry| {
             key = time_of(entry, self.options.clock).map_or_else(String::new, |(_, key)| show_bytes(&key));
         })?;
-        Ok(Moment { time: at.time, index: at.index, revision, key })
+        Ok(Moment { time: at.time, index: at.at.into(), revision, key })
     }
 
     /// Makes the changes of members that were asked for.

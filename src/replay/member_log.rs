@@ -7,7 +7,8 @@ use std::sync::OnceLock;
 use super::remarks::Remarks;
 use crate::etcd::DataDir;
 use crate::etcd::datadir::{RAFT_SNAPSHOT_LIMIT, received};
-use crate::io::Source;
+use crate::io::{Source, tree};
+use crate::raft::EntryView;
 use crate::snap::file::{SnapFile, SnapName};
 use crate::wal::{Log, Read};
 use crate::words::error::{Error, Result};
@@ -37,7 +38,7 @@ impl MemberLog {
     /// # Errors
     /// [`Error::Unreadable`] when one cannot be opened.
     pub fn open(dir: &DataDir) -> Result<MemberLog> {
-        let segments = Source::open_all(&dir.wals)?;
+        let segments = tree::open_all(&dir.wals)?;
         let place = dir.wal_dir.clone().unwrap_or_default();
         let (snaps, snap_dbs) = (dir.snaps.clone(), dir.snap_dbs.clone());
         let after = RaftIndex::new(u64::MAX);
@@ -82,8 +83,25 @@ impl MemberLog {
     /// # Errors
     /// [`Error::Cancelled`].
     pub(super) fn remarked(&self, monitor: &dyn Monitor) -> Result<&(Read, Remarks)> {
-        let all = self.read.get_or_init(|| self.read_through(monitor));
+        let all = self.read.get_or_init(|| {
+            let mut remarks = Remarks::default();
+            let read = self.read_through(monitor, &mut |entry| remarks.entry(entry));
+            (read, remarks)
+        });
         if all.0.stopped || monitor.cancelled() { Err(Error::Cancelled) } else { Ok(all) }
+    }
+
+    /// All that the log holds, read anew for someone who is to see each entry as it comes.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`].
+    pub(super) fn read_each(
+        &self,
+        monitor: &dyn Monitor,
+        seen: &mut dyn FnMut(&EntryView<'_>),
+    ) -> Result<Read> {
+        let read = self.read_through(monitor, seen);
+        if read.stopped || monitor.cancelled() { Err(Error::Cancelled) } else { Ok(read) }
     }
 
     /// The newest raft snapshot file up to this index that can be read and that the log knows: etcd starts from that
@@ -91,8 +109,7 @@ impl MemberLog {
     pub(crate) fn raft_snapshot(&self, up_to: RaftIndex, read: &Read) -> Option<SnapFile> {
         self.snaps.iter().rev().find_map(|path| {
             SnapName::parse(path.file_name()?.to_str()?)?;
-            let snap =
-                SnapFile::decode(&Source::open(path).ok()?.read_all(RAFT_SNAPSHOT_LIMIT).ok()?).ok()?;
+            let snap = SnapFile::decode(&tree::open(path).ok()?.read_all(RAFT_SNAPSHOT_LIMIT).ok()?).ok()?;
             let known = read
                 .summary
                 .valid_snapshots()
@@ -106,11 +123,10 @@ impl MemberLog {
         received(&self.snap_dbs, index)
     }
 
-    fn read_through(&self, monitor: &dyn Monitor) -> (Read, Remarks) {
+    fn read_through(&self, monitor: &dyn Monitor, seen: &mut dyn FnMut(&EntryView<'_>)) -> Read {
         let total = self.segments.iter().map(Source::len).fold(0, u64::saturating_add);
         monitor.begin("reading the WAL", total);
         let mut untold = 0u64;
-        let mut remarks = Remarks::default();
         let mut each = |bytes| {
             untold = untold.saturating_add(bytes);
             if untold > STEP {
@@ -118,8 +134,8 @@ impl MemberLog {
             }
             if monitor.cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let read = self.log().read(self.after, &mut each, &mut |entry| remarks.entry(entry));
+        let read = self.log().read(self.after, &mut each, seen);
         monitor.end();
-        (read, remarks)
+        read
     }
 }

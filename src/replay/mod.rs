@@ -3,11 +3,16 @@
 pub mod apply;
 pub(crate) mod believed;
 pub mod boot;
+pub mod clock;
 pub mod fold;
+#[cfg(feature = "fs")]
+pub mod increments;
 mod member_log;
 pub(crate) mod membership;
+pub mod minimal;
 mod options;
 mod remarks;
+mod rising;
 pub(crate) mod stand_in;
 pub mod starts;
 mod tail;

@@ -9,9 +9,10 @@ use super::apply;
 use super::member_log::MemberLog;
 use crate::bolt::Db;
 use crate::bolt::writer::{Options, Writer};
+use crate::codec::to_u64;
 use crate::etcd::DataDir;
 use crate::etcd::schema::BUCKETS;
-use crate::io::Source;
+use crate::io::{Source, tree};
 use crate::wal::{Read, SnapshotRecord};
 use crate::words::error::{At, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
@@ -53,7 +54,7 @@ pub(crate) fn stand_in(
     let empty = match missing(dir, &log, &Quiet)? {
         Missing { finding, made_anew: true } => {
             let path = dir.snap_dir.clone().unwrap_or_else(|| dir.path.join("member/snap")).join("db");
-            Some(StandIn::Empty(empty(&path)?, finding))
+            Some(StandIn::Empty(empty_database(&path)?, finding))
         }
         Missing { made_anew: false, .. } => None,
     };
@@ -81,7 +82,8 @@ pub(crate) fn missing(dir: &DataDir, log: &MemberLog, monitor: &dyn Monitor) -> 
     let summary = &read.summary;
     let recorded = summary.valid_snapshots().map(SnapshotRecord::last_index).max().unwrap_or_default();
     let file = log.raft_snapshot(RaftIndex::new(u64::MAX), read).map(|snap| snap.index());
-    let made_anew = summary.first == Some(1) && summary.is_whole() && read.faults.iter().all(|f| f.harmless);
+    let whole = summary.first == Some(1) && summary.is_whole() && read.faults.iter().all(|f| f.harmless);
+    let made_anew = whole && !is_restored(read);
     let taken = file.unwrap_or_default().max(recorded);
     let whole = "the log is whole from its first entry on: nothing is lost";
     let (severity, what) = match (made_anew, file) {
@@ -108,8 +110,20 @@ pub(crate) fn missing(dir: &DataDir, log: &MemberLog, monitor: &dyn Monitor) -> 
     Ok(Missing { finding, made_anew })
 }
 
+/// Whether a log was begun by a restore: its first raft snapshot stands for members alone, and the database beside it
+/// was that of a backup (`etcdutl/snapshot/v3_snapshot.go saveWALAndSnap` @ v3.6.14). A member that goes on from an
+/// empty database has a snapshot only after other entries than these.
+fn is_restored(read: &Read) -> bool {
+    let snapshots = read.summary.valid_snapshots().map(|snapshot| snapshot.index());
+    let first = snapshots.filter(|index| *index > 0).min();
+    first.is_some_and(|first| {
+        let members = read.conf_changes.range(..=RaftIndex::new(first)).count();
+        to_u64(members) == first
+    })
+}
+
 /// etcd's buckets with nothing in them.
-fn empty(path: &Path) -> Result<Source> {
+pub(crate) fn empty_database(path: &Path) -> Result<Source> {
     let mut bytes = Vec::new();
     let mut writer = Writer::new(Cursor::new(&mut bytes), Options::default())?;
     for name in BUCKETS {
@@ -140,7 +154,7 @@ fn received(dir: &DataDir, log: &MemberLog, reached: RaftIndex) -> Result<Option
     let wanted = format!("{:016x}.snap.db", recorded.get());
     let named = |path: &&std::path::PathBuf| path.file_name().is_some_and(|name| name == wanted.as_str());
     let Some(path) = dir.snap_dbs.iter().find(named) else { return Ok(None) };
-    let received = Source::open(path)?;
+    let received = tree::open(path)?;
     let what = format!(
         "it was received at raft index {recorded}, the member's own database is at {reached}: it is copied in its place"
     );

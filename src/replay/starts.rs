@@ -54,10 +54,26 @@ pub struct Starts {
 /// [`Error::Damaged`] when the small buckets cannot be read; [`Error::Cancelled`].
 pub fn starts(db: &Db<'_>, log: &MemberLog, monitor: &dyn Monitor) -> Result<Vec<Starts>> {
     let facts = apply::facts(db).map_err(|corrupt| Error::damaged(db.source().path(), corrupt))?;
+    ask(&facts, log, monitor)
+}
+
+/// The same of a database as if it stated this storage version, or none.
+#[cfg(feature = "fs")]
+pub(crate) fn starts_as(
+    db: &Db<'_>,
+    stated: Option<&str>,
+    log: &MemberLog,
+    monitor: &dyn Monitor,
+) -> Result<Vec<Starts>> {
+    let facts = apply::facts(db).map_err(|corrupt| Error::damaged(db.source().path(), corrupt))?;
+    ask(&Facts { storage_version: stated.map(Told::from), ..facts }, log, monitor)
+}
+
+fn ask(facts: &Facts, log: &MemberLog, monitor: &dyn Monitor) -> Result<Vec<Starts>> {
     let remarked = log.remarked(monitor)?;
     let newest = log.raft_snapshot(RaftIndex::new(u64::MAX), &remarked.0);
     let ask = |etcd| {
-        let asked = Asked { facts: &facts, log, remarked, newest: newest.as_ref(), etcd };
+        let asked = Asked { facts, log, remarked, newest: newest.as_ref(), etcd };
         Starts { etcd, refuses: asked.refuses(), older: false }
     };
     Ok(Minor::ALL.map(ask).into())

@@ -8,6 +8,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Serialize, Serializer};
 
+use super::rising::{TOLERATED, Timed, rising};
 use crate::codec::to_u64;
 use crate::etcd::request::{
     Compare, PutRequest, Request, TxnRequest, compare::TargetUnion, decode, request_op,
@@ -17,9 +18,6 @@ use crate::words::error::{At, Result};
 use crate::words::finding::{Code, Finding};
 use crate::words::ids::RaftIndex;
 use crate::words::refusal::Refusal;
-
-/// Clocks may differ so much without a word.
-const TOLERATED: SignedDuration = SignedDuration::from_secs(5);
 
 /// Where a log was cut to be of before a moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -60,22 +58,15 @@ fn text<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Erro
 /// When a value that is put was written at the earliest, as far as it tells; the flag says that the key is new.
 pub type Clock = fn(&[u8], bool) -> Option<Timestamp>;
 
-/// An entry and the time it tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct EntryTime {
-    pub index: RaftIndex,
-    pub time: Timestamp,
-}
-
 /// The times that the entries of a log tell.
 #[derive(Debug, Default)]
-pub(crate) struct EntryTimes(Vec<EntryTime>);
+pub(crate) struct EntryTimes(Vec<Timed>);
 
 /// Where to cut a log for a moment's sake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CutPoint {
-    pub last: EntryTime,
-    pub next: Option<EntryTime>,
+    pub last: Timed,
+    pub next: Option<Timed>,
     pub evidence: u64,
     pub ahead: Option<Ahead>,
 }
@@ -85,8 +76,8 @@ pub(crate) struct CutPoint {
 pub(crate) struct Ahead {
     pub count: u64,
     /// The one that is furthest off, and the later one.
-    worst: EntryTime,
-    later: EntryTime,
+    worst: Timed,
+    later: Timed,
 }
 
 impl Ahead {
@@ -99,9 +90,9 @@ impl Ahead {
         let by = SignedDuration::from_secs(self.by().as_secs());
         let what = format!(
             "{count} of {evidence} times in the log are ahead of later ones, this one by {by:#}: it tells {}, entry {} tells {}; they are passed over",
-            worst.time, later.index, later.time
+            worst.time, later.at, later.time
         );
-        Finding::new(Code::ReplayTime, file, At::default().index(worst.index), what)
+        Finding::new(Code::ReplayTime, file, At::default().index(worst.at), what)
     }
 }
 
@@ -109,63 +100,30 @@ impl EntryTimes {
     /// Takes in an entry; they come in order.
     pub fn add(&mut self, entry: &EntryView<'_>, clock: Clock) {
         if let Some((time, _)) = time_of(entry, clock) {
-            self.0.push(EntryTime { index: entry.index, time });
+            self.0.push(Timed { at: entry.index.get(), time });
         }
     }
 
     /// Finds the last entry up to `limit` that is not after `to`. `from` is where the database ends.
     pub fn cut(&self, to: Timestamp, from: u64, limit: u64) -> Result<CutPoint> {
-        let chain = self.rising();
+        let chain = rising(&self.0, false);
         let Some(first) = chain.first() else {
             return Err(Refusal::NoTime { from: from.into() }.into());
         };
-        let before = chain.partition_point(|timed| timed.time <= to && timed.index.get() <= limit);
+        let before = chain.partition_point(|timed| timed.time <= to && timed.at <= limit);
         let Some(last) = before.checked_sub(1).and_then(|at| chain.get(at)) else {
-            let (from, first, index) = (from.into(), first.time, first.index);
+            let (from, first, index) = (from.into(), first.time, first.at.into());
             return Err(Refusal::BeginsLater { from, first, index, asked: to }.into());
         };
         let next = chain.iter().find(|timed| timed.time > to).copied();
         Ok(CutPoint { last: *last, next, evidence: to_u64(self.0.len()), ahead: self.ahead(&chain) })
     }
 
-    /// The most times that rise with the log (the longest increasing subsequence): of several such, the one that ends
-    /// earliest, and up to its end tells the most.
-    fn rising(&self) -> Vec<EntryTime> {
-        // By the length of the longest chain that ends with a time: in each group times only fall.
-        let mut groups: Vec<Vec<EntryTime>> = Vec::new();
-        for timed in &self.0 {
-            let length =
-                groups.partition_point(|group| group.last().is_some_and(|end| end.time < timed.time));
-            match groups.get_mut(length) {
-                Some(group) => group.push(*timed),
-                None => groups.push(vec![*timed]),
-            }
-        }
-        let mut chain: Vec<EntryTime> = Vec::with_capacity(groups.len());
-        for group in groups.iter().rev() {
-            let best = match chain.last() {
-                None => group.last(),
-                Some(next) => {
-                    let newest = group
-                        .get(group.partition_point(|timed| timed.time >= next.time))
-                        .map(|timed| timed.time);
-                    let until =
-                        group.partition_point(|timed| timed.index < next.index && Some(timed.time) >= newest);
-                    until.checked_sub(1).and_then(|at| group.get(at))
-                }
-            };
-            chain.extend(best);
-        }
-        chain.reverse();
-        chain
-    }
-
     /// Those that are ahead of a later one that is believed.
-    fn ahead(&self, chain: &[EntryTime]) -> Option<Ahead> {
+    fn ahead(&self, chain: &[Timed]) -> Option<Ahead> {
         let mut found: Option<Ahead> = None;
         for timed in &self.0 {
-            let Some(later) = chain.get(chain.partition_point(|believed| believed.index <= timed.index))
-            else {
+            let Some(later) = chain.get(chain.partition_point(|believed| believed.at <= timed.at)) else {
                 break;
             };
             let one = Ahead { count: 1, worst: *timed, later: *later };
@@ -223,7 +181,7 @@ fn in_txn<'r>(txn: &'r TxnRequest, clock: Clock, newest: &mut Option<(Timestamp,
 }
 
 /// Whether a comparison holds only for a key that is not there.
-fn is_none(compare: &Compare) -> bool {
+pub(crate) fn is_none(compare: &Compare) -> bool {
     let zero = match compare.target_union {
         Some(TargetUnion::Version(n) | TargetUnion::CreateRevision(n) | TargetUnion::ModRevision(n)) => {
             n == 0
@@ -241,16 +199,14 @@ mod tests {
 
     /// Entries 11, 12 and so on tell these seconds.
     fn times(seconds: &[i64]) -> EntryTimes {
-        let timed = |(index, second): (u64, &i64)| EntryTime {
-            index: index.into(),
-            time: Timestamp::new(*second, 0).unwrap(),
-        };
+        let timed =
+            |(index, second): (u64, &i64)| Timed { at: index, time: Timestamp::new(*second, 0).unwrap() };
         EntryTimes((11..).zip(seconds).map(timed).collect())
     }
 
     fn cut(seconds: &[i64], to: i64) -> (u64, Option<u64>) {
         let cut = times(seconds).cut(Timestamp::new(to, 0).unwrap(), 10, u64::MAX).unwrap();
-        (cut.last.index.get(), cut.next.map(|next| next.index.get()))
+        (cut.last.at, cut.next.map(|next| next.at))
     }
 
     #[test]
@@ -266,10 +222,7 @@ mod tests {
         assert!(none.to_string().contains("tells a time"), "{none}");
         assert_eq!(none.hint(), Some(Hint::EndElsewhere));
         // What is not known to be committed is no place to stop at.
-        assert_eq!(
-            times(&seconds).cut(Timestamp::new(900, 0).unwrap(), 10, 13).unwrap().last.index.get(),
-            13
-        );
+        assert_eq!(times(&seconds).cut(Timestamp::new(900, 0).unwrap(), 10, 13).unwrap().last.at, 13);
     }
 
     #[test]
@@ -288,7 +241,7 @@ mod tests {
         assert_eq!((cut(&seconds, 125), cut(&seconds, 3600)), ((14, Some(15)), (20, None)));
         let cut = times(&seconds).cut(Timestamp::new(125, 0).unwrap(), 10, u64::MAX).unwrap();
         let ahead = cut.ahead.unwrap();
-        assert_eq!((ahead.count, ahead.worst.index.get(), ahead.later.index.get()), (3, 16, 17));
+        assert_eq!((ahead.count, ahead.worst.at, ahead.later.at), (3, 16, 17));
         let finding = ahead.finding("wal", cut.evidence).to_string();
         assert!(
             finding.contains(

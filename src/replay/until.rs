@@ -16,6 +16,14 @@ pub enum Until {
 }
 
 impl Until {
+    #[cfg(feature = "fs")]
+    pub(crate) fn revision(self) -> Option<i64> {
+        match self {
+            Until::Revision(revision) => Some(revision),
+            Until::Index(_) | Until::Time(_) => None,
+        }
+    }
+
     pub(crate) fn time(self) -> Option<Timestamp> {
         match self {
             Until::Time(time) => Some(time),

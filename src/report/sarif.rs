@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use crate::codec::json;
+use crate::kube::risk::{RiskFound, RiskReport, RiskRule, RiskSeverity};
 use crate::ops::verify::policy::{Rule, RuleResult, RuleSeverity};
 use crate::ops::verify::{Answer, Judged, Verdict};
 use crate::words::finding::{Code, Finding, Severity};
@@ -58,22 +59,80 @@ pub fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
             (v.path.clone(), counted)
         })
         .collect();
-    let log = json!({
-        "$schema": SCHEMA,
-        "version": "2.1.0",
-        "runs": [{
-            "tool": {"driver": {"name": "coldbolt", "version": env!("CARGO_PKG_VERSION"), "rules": rules}},
-            "invocations": [{
-                "executionSuccessful": answer.verdict != Verdict::Unreadable && answer.unreadable.is_empty(),
-                "toolExecutionNotifications": notifications,
-            }],
-            "columnKind": "unicodeCodePoints",
-            "results": results,
-            "properties": {"verdict": answer.verdict, "files": counts},
-        }],
+    let invocation = json!({
+        "executionSuccessful": answer.verdict != Verdict::Unreadable && answer.unreadable.is_empty(),
+        "toolExecutionNotifications": notifications,
     });
-    json::write_pretty(&mut *out, &log)?;
+    let properties = json!({"verdict": answer.verdict, "files": counts});
+    log((rules, results), invocation, properties, out)
+}
+
+/// Writes one run of what rules say of the objects of a file: a rule for each that spoke, a result for each time.
+///
+/// # Errors
+/// What `out` fails with.
+pub fn write_risks<'r>(
+    path: &str,
+    risks: impl Iterator<Item = &'r RiskFound> + Clone,
+    report: &RiskReport,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let rules: BTreeSet<RiskRule> = risks.clone().map(|found| found.risk.rule).collect();
+    let rules = rules.into_iter().map(risk_rule).collect();
+    let results = risks.map(|found| risk(path, found)).collect();
+    log((rules, results), json!({"executionSuccessful": true}), json!({"report": report}), out)
+}
+
+/// A log of one run.
+fn log(
+    (rules, results): (Vec<Value>, Vec<Value>),
+    invocation: Value,
+    properties: Value,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let run = json!({
+        "tool": {"driver": {"name": "coldbolt", "version": env!("CARGO_PKG_VERSION"), "rules": rules}},
+        "invocations": [invocation],
+        "columnKind": "unicodeCodePoints",
+        "results": results,
+        "properties": properties,
+    });
+    json::write_pretty(&mut *out, &json!({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}))?;
     writeln!(out)
+}
+
+fn risk_level(severity: RiskSeverity) -> &'static str {
+    match severity {
+        RiskSeverity::Low => "note",
+        RiskSeverity::Medium => "warning",
+        RiskSeverity::High => "error",
+    }
+}
+
+fn risk_rule(rule: RiskRule) -> Value {
+    json!({
+        "id": rule.name(),
+        "shortDescription": text(rule.meaning()),
+        "fullDescription": text(&format!("{} {}", rule.meaning(), rule.guidance())),
+        "help": text(&format!("What to look at: {}", rule.look())),
+        "defaultConfiguration": {"level": risk_level(rule.severity())},
+    })
+}
+
+fn risk(path: &str, found: &RiskFound) -> Value {
+    let parts = [&found.namespace, &found.kind, &found.name];
+    let parts: Vec<_> = parts.iter().filter(|part| !part.is_empty()).map(|part| part.to_string()).collect();
+    let object = parts.join("/");
+    json!({
+        "ruleId": found.risk.rule.name(),
+        "level": risk_level(found.risk.rule.severity()),
+        "message": text(&format!("{object}: {}", found.risk.detail)),
+        "locations": [{
+            "physicalLocation": {"artifactLocation": {"uri": uri(path)}},
+            "logicalLocations": [{"fullyQualifiedName": object, "kind": "object"}],
+        }],
+        "properties": {"revision": found.mod_revision, "own": found.own, "written": found.written},
+    })
 }
 
 fn text(text: &str) -> Value {

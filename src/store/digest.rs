@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 
 use crate::bolt::Db;
 use crate::codec::{checksum, to_u64, to_usize};
@@ -37,6 +38,39 @@ pub struct FileDigest {
     pub size: u64,
     /// SHA-256, in hex.
     pub sha256: String,
+}
+
+/// How a file is not what it is due to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileDifference<'d> {
+    /// It is not there.
+    Gone,
+    /// Its length: what is due, and what it is.
+    Size(&'d FileDigest, &'d FileDigest),
+    /// Its SHA-256, at the same length.
+    Sha256(&'d FileDigest, &'d FileDigest),
+    /// It is there, and none is due.
+    New,
+}
+
+/// Every file that is not what is due, by its path: those that are due in their order, then those that are new.
+pub(crate) fn differences<'d>(
+    due: impl Iterator<Item = &'d FileDigest>,
+    there: &'d [FileDigest],
+) -> Vec<(&'d str, FileDifference<'d>)> {
+    let mut there: BTreeMap<&str, &FileDigest> = there.iter().map(|is| (is.path.as_str(), is)).collect();
+    let mut differences = Vec::new();
+    for due in due {
+        let difference = match there.remove(due.path.as_str()) {
+            None => FileDifference::Gone,
+            Some(is) if is.size != due.size => FileDifference::Size(due, is),
+            Some(is) if !is.sha256.eq_ignore_ascii_case(&due.sha256) => FileDifference::Sha256(due, is),
+            Some(_) => continue,
+        };
+        differences.push((due.path.as_str(), difference));
+    }
+    differences.extend(there.into_keys().map(|path| (path, FileDifference::New)));
+    differences
 }
 
 fn hex<S: serde::Serializer>(digest: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {

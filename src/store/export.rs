@@ -224,8 +224,11 @@ impl<'r> Row<'r> {
 }
 
 /// A field of a CSV file, in quotes where it must be. Base64 begins with none of what a spreadsheet runs but `+`, which
-/// is why it is passed here too.
-fn field(out: &mut dyn Write, text: &str, safe: bool) -> io::Result<()> {
+/// is why it is passed here too. A `safe` one is not run by a spreadsheet.
+///
+/// # Errors
+/// What writing fails with.
+pub fn field(out: &mut dyn Write, text: &str, safe: bool) -> io::Result<()> {
     let runs =
         |text: &str| text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '\'', '＝', '＋', '－', '＠']);
     let guarded: Cow<'_, str> = if safe && runs(text) { format!("'{text}").into() } else { text.into() };

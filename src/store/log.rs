@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use crate::etcd::DataDir;
-use crate::io::Source;
+use crate::io::tree;
 use crate::store::Store;
 use crate::wal::{Log, Scan};
 use crate::words::error::{At, Result};
@@ -18,7 +18,7 @@ impl Store<'_> {
     /// # Errors
     /// [`Error::Unreadable`](crate::Error::Unreadable) when a segment cannot be opened.
     pub fn warn_of_log(&self, dir: &DataDir) -> Result<()> {
-        let sources = dir.wals.iter().map(|path| Source::open(path)).collect::<Result<Vec<_>>>()?;
+        let sources = dir.wals.iter().map(|path| tree::open(path)).collect::<Result<Vec<_>>>()?;
         let summary = Log::of(&sources).scan(Scan::default(), &mut |_| {}, &mut |_| {
             if self.monitor.cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });

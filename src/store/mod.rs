@@ -49,6 +49,7 @@
 //! # }
 //! ```
 
+pub mod carve;
 pub mod compare;
 mod crc;
 pub mod diff;
@@ -67,6 +68,8 @@ pub mod range;
 #[cfg(feature = "fs")]
 pub mod rewrite;
 mod runs;
+#[cfg(feature = "packed")]
+pub mod salvage;
 pub mod scan;
 pub mod tree;
 pub mod value_diff;

@@ -23,6 +23,7 @@
 //! with. A length word of zero ends a file: etcd preallocates 64,000,000 bytes. Sources: `server/storage/wal` @
 //! v3.6.14, the same since 3.4.
 
+pub mod beyond;
 mod body;
 mod end;
 mod fault;

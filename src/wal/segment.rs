@@ -411,7 +411,7 @@ impl Chain {
 
 /// The length of a record by what it begins with, which need not be there in full: type, checksum, and the length of
 /// its data.
-fn inner_length(head: &[u8]) -> Option<u64> {
+pub(super) fn inner_length(head: &[u8]) -> Option<u64> {
     let (rest, (1, WireValue::Varint(_))) = field(head).ok()? else { return None };
     let (rest, (2, WireValue::Varint(_))) = field(rest).ok()? else { return None };
     let (rest, tag) = varint(rest).ok()?;

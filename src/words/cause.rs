@@ -7,6 +7,7 @@ use crate::words::corrupt::Corrupt;
 use crate::words::hint::Hint;
 use crate::words::kind::{FileKind, Foreign};
 use crate::words::text::show;
+use crate::words::unanswered::Unanswered;
 
 /// Why an input could not be read at all. Its text follows the name of the input.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +86,9 @@ pub enum Cause {
     /// It is closed with age, and was not opened.
     #[error("{0}")]
     Closed(StaysClosed),
+    /// A member that runs did not give what it was asked for.
+    #[error(transparent)]
+    Unanswered(#[from] Unanswered),
     /// Its bytes could not be had.
     #[error(transparent)]
     Corrupt(#[from] Box<Corrupt>),
@@ -103,9 +107,12 @@ impl Cause {
                 Some(Hint::CutFront(*at))
             }
             Cause::DirectoryWithLog => Some(Hint::CopyFirst),
-            Cause::NotThis { is: FileKind::Foreign(Foreign::Packed(what)), due: FileKind::Bolt, .. } => {
-                Some(Hint::Unpack(what))
-            }
+            Cause::NotThis { is: FileKind::Foreign(Foreign::Increment), .. } => Some(Hint::CopyChain),
+            Cause::NotThis {
+                is: FileKind::Foreign(Foreign::Packed(what) | Foreign::Volume(what)),
+                due: FileKind::Bolt,
+                ..
+            } => Some(Hint::Unpack(what)),
             Cause::NotThis { is: FileKind::Foreign(Foreign::Age), .. } => Some(Hint::Decrypt),
             Cause::NotThis { due: FileKind::Wal | FileKind::RaftSnapshot, .. } => Some(Hint::Inspect),
             Cause::NotThis { is: FileKind::Foreign(Foreign::Sqlite), due: FileKind::Bolt, .. } => {
@@ -115,6 +122,7 @@ impl Cause {
             Cause::HotJournal(_) => Some(Hint::SqliteRecover),
             Cause::NotAFile => Some(Hint::FromPipe),
             Cause::Closed(why) => Some(why.hint()),
+            Cause::Unanswered(why) => why.hint(),
             Cause::InUse(hint) | Cause::Changed { hint, .. } | Cause::Lacks { hint, .. } => *hint,
             _ => None,
         }
@@ -209,6 +217,7 @@ fn not_this(is: FileKind, due: FileKind, len: u64) -> String {
         FileKind::RaftSnapshot => "is a raft snapshot".to_owned(),
         FileKind::Empty => "is empty (0 bytes)".to_owned(),
         FileKind::Foreign(what @ Foreign::Packed(_)) => format!("is {what}; unpack it first"),
+        FileKind::Foreign(what @ Foreign::Volume(_)) => format!("is {what}, which is not read here"),
         FileKind::Foreign(what @ Foreign::Age) => {
             format!("is {what}, and has to be opened first")
         }

@@ -9,78 +9,6 @@
 
 pub use super::level::{Level, Severity};
 
-macro_rules! codes {
-    ($(
-        $variant:ident, $name:literal, $severity:ident, $level:ident,
-        $meaning:literal, $etcd:literal, $remedy:literal;
-    )*) => {
-        /// The stable name of a kind of finding. [`meaning`](Code::meaning), [`etcd`](Code::etcd) and
-        /// [`remedy`](Code::remedy) explain it.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[non_exhaustive]
-        pub enum Code {
-            $(#[doc = $meaning] $variant,)*
-        }
-
-        impl Code {
-            /// Every code, in the order of the layers they come from.
-            pub const ALL: &'static [Code] = &[$(Code::$variant),*];
-
-            /// The stable kebab-case name.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self { $(Code::$variant => $name),* }
-            }
-
-            /// How bad it is unless the place it is found in says otherwise.
-            #[must_use]
-            pub fn severity(self) -> Severity {
-                match self { $(Code::$variant => Severity::$severity),* }
-            }
-
-            /// Whether `bbolt check` and `etcdutl snapshot status` call a file bad for it, which etcd runs on.
-            #[must_use]
-            pub fn is_refused_elsewhere(self) -> bool {
-                matches!(self, Code::PageLeaked)
-            }
-
-            /// The level of a verification that finds it.
-            #[must_use]
-            pub fn level(self) -> Level {
-                match self { $(Code::$variant => Level::$level),* }
-            }
-
-            /// One sentence: what it means.
-            #[must_use]
-            pub fn meaning(self) -> &'static str {
-                match self { $(Code::$variant => $meaning),* }
-            }
-
-            /// One sentence: what etcd and its tools do about it.
-            #[must_use]
-            pub fn etcd(self) -> &'static str {
-                match self { $(Code::$variant => $etcd),* }
-            }
-
-            /// One sentence: what to do.
-            #[must_use]
-            pub fn remedy(self) -> &'static str {
-                match self { $(Code::$variant => $remedy),* }
-            }
-
-            /// What to do where a finding is as bad as this: nothing where it is only a note of what mostly is more.
-            #[must_use]
-            pub fn remedy_of(self, severity: Severity) -> &'static str {
-                if severity == Severity::Note && self.severity() > severity {
-                    "Nothing, for the reason that the finding tells."
-                } else {
-                    self.remedy()
-                }
-            }
-        }
-    };
-}
-
 codes! {
     // ---- the file itself ---------------------------------------------------------------------------------------
     Unreadable, "unreadable", Damage, Bytes,
@@ -91,6 +19,10 @@ codes! {
         "The file ends before the last page that its meta page counts: the end of the file is missing.",
         "etcdutl snapshot status and etcd die of SIGBUS when they touch the missing part.",
         "Fetch the file again from where it came from; what is left can be read with inspect and salvaged.";
+    PackedDamaged, "packed-damaged", Damage, Bytes,
+        "What is around the file is damaged: an archive or a compressed stream is cut off, or a checksum in it does not hold.",
+        "etcd and its tools read no packed files; gunzip, xz, zstd, tar and unzip refuse this one too, or leave a part of what was in it.",
+        "Fetch the file again from where it came from; what is before the damage can be had with the program that packed it.";
     InUse, "in-use", Warning, Identity,
         "A running etcd holds the file's lock, or the file changed while it was read.",
         "etcdutl snapshot status waits for ever; a copy made now is torn.",
@@ -287,7 +219,7 @@ codes! {
     StorageVersionUnknown, "storage-version-unknown", Note, Mvcc,
         "The database is of a newer storage version than this coldbolt knows: its new rules are not checked.",
         "An older etcd refuses it: 'version is not supported'.",
-        "Use a newer coldbolt.";
+        "Use a newer coldbolt, or have it judged by the rules of the newest version that is known.";
     // ---- write-ahead log -----------------------------------------------------------------------------------------
     WalCrc, "wal-crc", Damage, Wal,
         "A WAL record's checksum does not continue the chain: the record or one before it changed after it was written.",
@@ -361,6 +293,24 @@ codes! {
         "A database beside this one goes further: the run that replaced it was killed, and an etcd that waited for the lock of the old one ran on that.",
         "It applies the log to the one that is behind; once it has taken a raft snapshot past that one it panics: 'failed to recover v3 backend from snapshot'.",
         "Stop etcd and move the file that the finding names to the place of the database: etcd wrote it last, and nothing is lost.";
+    // ---- what was salvaged ---------------------------------------------------------------------------------------
+    Salvaged, "salvaged", Note, Mvcc,
+        "The database was made of what was left of a damaged one, so that something may be missing in it that nobody knows of.",
+        "etcd does not look at where this is noted, the counter of the bucket meta, and leaves it as it is until it defragments its database.",
+        "Keep what `coldbolt salvage` said was missing; take a sound backup as soon as there is one.";
+    // ---- increments of etcd-backup-restore -----------------------------------------------------------------------
+    IncrementInvalid, "increment-invalid", Damage, Wal,
+        "An increment of etcd-backup-restore does not unpack, its SHA-256 is another one, or its changes cannot be read or cannot follow what is before them.",
+        "etcd-backup-restore fails to restore the chain: 'expected sha256', 'failed to unmarshal events data'.",
+        "Find another copy of that file; up to it the chain is good: `coldbolt copy DIR NEW.db --to-revision` with the revision before it.";
+    IncrementGap, "increment-gap", Damage, Wal,
+        "Revisions are missing between a full snapshot of etcd-backup-restore and the increments after it, or between two of these.",
+        "etcd-backup-restore puts what follows at revisions that are too low, and then fails: 'mismatched event revision'.",
+        "Find the missing increment; up to the gap the chain is good: `coldbolt copy DIR NEW.db --to-revision` with the revision before it.";
+    IncrementName, "increment-name", Warning, Wal,
+        "The name of an increment of etcd-backup-restore says other revisions than are in it, or does not go on where the file before it ends.",
+        "etcd-backup-restore goes by the names, and fails to restore the chain: 'mismatched event revision'.",
+        "Here the revisions in the files count, and they go on one from the other: find out who renamed it.";
     // ---- applying the log to the database ------------------------------------------------------------------------
     ReplayRefused, "replay-refused", Damage, Wal,
         "An entry of the log cannot be applied: it does not decode, is of a kind that no etcd makes, or etcd of this version panics at it.",

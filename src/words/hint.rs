@@ -49,6 +49,8 @@ pub enum Hint {
     AllowDamage,
     /// Copy the directory: that applies the log first.
     CopyFirst,
+    /// Copy the full snapshot with the increments, which makes one snapshot file of them.
+    CopyChain,
     /// Have a learner vote.
     Promote,
     /// Take a database without a trailer, if it is one that a member kept.
@@ -93,14 +95,26 @@ pub enum Hint {
     KineReaders,
     /// Stop what runs, or have SQLite make a copy.
     SqliteBackup,
+    /// Say how much a packed file may be unpacked to.
+    MaxUnpacked,
     /// Have SQLite open a copy, which puts back what was not finished.
     SqliteRecover,
+    /// Say who signs the certificates of servers.
+    TrustCa,
+    /// Give a certificate and its key, as the server asks for one.
+    ClientCertificate,
+    /// Give a user and the password.
+    LogIn,
+    /// An older backup has what a log goes on from.
+    SalvageBase,
+    /// What is uncertain can be taken, too.
+    SalvageUncertain,
 }
 
 impl Hint {
     /// One of each, for who says them in words and must have words for all.
     #[doc(hidden)]
-    pub const ALL: [Hint; 45] = [
+    pub const ALL: [Hint; 52] = [
         Hint::DumpWal,
         Hint::ShowRaftSnapshot,
         Hint::Inspect,
@@ -123,6 +137,7 @@ impl Hint {
         Hint::CopyToStart,
         Hint::AllowDamage,
         Hint::CopyFirst,
+        Hint::CopyChain,
         Hint::Promote,
         Hint::SkipHashCheck,
         Hint::Unseal,
@@ -146,6 +161,12 @@ impl Hint {
         Hint::KineReaders,
         Hint::SqliteBackup,
         Hint::SqliteRecover,
+        Hint::TrustCa,
+        Hint::ClientCertificate,
+        Hint::LogIn,
+        Hint::MaxUnpacked,
+        Hint::SalvageBase,
+        Hint::SalvageUncertain,
     ];
 }
 
@@ -213,29 +234,36 @@ mod tests {
             Hint::CopyToStart => 19,
             Hint::AllowDamage => 20,
             Hint::CopyFirst => 21,
-            Hint::Promote => 22,
-            Hint::SkipHashCheck => 23,
-            Hint::Unseal => 24,
-            Hint::EtcdVersion => 25,
-            Hint::EtcdVersionIfNewer => 26,
-            Hint::EtcdPatchVersion => 27,
-            Hint::OlderBase => 28,
-            Hint::EndElsewhere => 29,
-            Hint::OlderBaseOrEndElsewhere => 30,
-            Hint::Fold => 31,
-            Hint::CutFront(_) => 32,
-            Hint::ListKinds => 33,
-            Hint::Namespace => 34,
-            Hint::EtcdPrefix => 35,
-            Hint::ShowSecrets => 36,
-            Hint::Decrypt => 37,
-            Hint::OtherIdentity => 38,
-            Hint::Passphrase => 39,
-            Hint::Identity => 40,
-            Hint::MoreWork(_) => 41,
-            Hint::KineReaders => 42,
-            Hint::SqliteBackup => 43,
-            Hint::SqliteRecover => 44,
+            Hint::CopyChain => 22,
+            Hint::Promote => 23,
+            Hint::SkipHashCheck => 24,
+            Hint::Unseal => 25,
+            Hint::EtcdVersion => 26,
+            Hint::EtcdVersionIfNewer => 27,
+            Hint::EtcdPatchVersion => 28,
+            Hint::OlderBase => 29,
+            Hint::EndElsewhere => 30,
+            Hint::OlderBaseOrEndElsewhere => 31,
+            Hint::Fold => 32,
+            Hint::CutFront(_) => 33,
+            Hint::ListKinds => 34,
+            Hint::Namespace => 35,
+            Hint::EtcdPrefix => 36,
+            Hint::ShowSecrets => 37,
+            Hint::Decrypt => 38,
+            Hint::OtherIdentity => 39,
+            Hint::Passphrase => 40,
+            Hint::Identity => 41,
+            Hint::MoreWork(_) => 42,
+            Hint::KineReaders => 43,
+            Hint::SqliteBackup => 44,
+            Hint::SqliteRecover => 45,
+            Hint::TrustCa => 46,
+            Hint::ClientCertificate => 47,
+            Hint::LogIn => 48,
+            Hint::MaxUnpacked => 49,
+            Hint::SalvageBase => 50,
+            Hint::SalvageUncertain => 51,
         }
     }
 

@@ -29,8 +29,12 @@ pub enum FileKind {
 pub enum Foreign {
     /// Compressed, an archive, or encrypted, and what of these: unpacked it may be a snapshot.
     Packed(&'static str),
+    /// A volume, or the image of a disk, of a kind that is not read.
+    Volume(&'static str),
     /// Closed with age: opened it may be a snapshot.
     Age,
+    /// What etcd-backup-restore keeps of the changes since a full snapshot.
+    Increment,
     /// What k3s keeps without etcd.
     Sqlite,
     /// An executable.
@@ -51,8 +55,9 @@ impl fmt::Display for Foreign {
             Foreign::Behind(at) => {
                 return write!(f, "something else up to byte {at}, where an etcd snapshot or database begins");
             }
-            Foreign::Packed(what) => what,
+            Foreign::Packed(what) | Foreign::Volume(what) => what,
             Foreign::Age => "an age-encrypted file",
+            Foreign::Increment => "a file of changes since a full snapshot of etcd-backup-restore",
             Foreign::Sqlite => "an SQLite database, as k3s keeps without etcd",
             Foreign::Program => "a program",
             Foreign::Text => "a text file",

@@ -1,6 +1,8 @@
 //! What everything says: errors, findings and their codes, ids, progress.
 
 pub mod cause;
+#[macro_use]
+mod code_table;
 pub mod codes;
 #[doc(hidden)]
 pub mod collector;
@@ -16,3 +18,4 @@ mod notes;
 pub mod refusal;
 #[doc(hidden)]
 pub mod text;
+pub mod unanswered;

@@ -176,6 +176,28 @@ pub enum Refusal {
         /// The source, as named.
         file: String,
     },
+    /// None of the members that run is to be asked.
+    #[error("{why}")]
+    NoMember {
+        /// Why none.
+        why: String,
+    },
+    /// The file has not what was to be changed in it by hand.
+    #[error("{file}: {why}")]
+    Surgery {
+        /// The file, as named.
+        file: String,
+        /// Why.
+        why: String,
+    },
+    /// The database cannot be brought to the version that was asked for, in etcd's words.
+    #[error("{file}: {why}")]
+    Migration {
+        /// The file, as named.
+        file: String,
+        /// Why.
+        why: String,
+    },
     /// There is no such bucket.
     #[error("{file}: there is no bucket {}{}", quoted(bucket), within(parent))]
     NoBucket {
@@ -220,14 +242,6 @@ pub enum Refusal {
         /// What it lacks.
         why: String,
     },
-    /// The keyspace could not be checked.
-    #[error("{file}: {why}")]
-    Unchecked {
-        /// The file, as named.
-        file: String,
-        /// Why not.
-        why: String,
-    },
     /// An object of Kubernetes cannot be changed like this.
     #[error("{object}: {why}")]
     NotEditable {
@@ -237,6 +251,14 @@ pub enum Refusal {
         why: Told,
         /// What helps.
         hint: Option<Hint>,
+    },
+    /// Another file of the same database is asked for, and it is of another history.
+    #[error("{file}: is of another history: {revisions} of its revisions hold something else there")]
+    OtherHistory {
+        /// The file, as named.
+        file: String,
+        /// How many of its revisions differ.
+        revisions: u64,
     },
     /// There is a trailer already.
     #[error("{file}: ends with a trailer already")]

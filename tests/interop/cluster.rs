@@ -60,13 +60,16 @@ impl Member {
 
     /// Ends it as an operator does.
     pub fn stop(&mut self) {
-        let Some(mut child) = self.child.take() else { return };
-        rustix::process::kill_process(
-            rustix::process::Pid::from_child(&child),
-            rustix::process::Signal::TERM,
-        )
-        .unwrap();
-        child.wait().unwrap();
+        self.signal(rustix::process::Signal::TERM);
+        if let Some(mut child) = self.child.take() {
+            child.wait().unwrap();
+        }
+    }
+
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        if let Some(child) = &self.child {
+            rustix::process::kill_process(rustix::process::Pid::from_child(child), signal).unwrap();
+        }
     }
 
     pub fn client(&self) -> Client {

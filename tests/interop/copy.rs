@@ -48,6 +48,12 @@ fn a_killed_3_7_is_copied_as_it_would_start() {
     runs("3.7.1", 1);
 }
 
+/// As its first alpha is.
+#[test]
+fn a_killed_3_8_is_copied_as_it_would_start() {
+    runs("3.8.0", 1);
+}
+
 #[test]
 fn three_killed_members_of_3_4_are_copied_as_they_would_start() {
     runs("3.4.23", 3);
@@ -144,7 +150,7 @@ fn a_running_etcd_is_left_alone_unless_a_copy_is_asked_for_all_the_same() {
 /// takes new ones.
 #[test]
 fn one_survivor_of_three_serves_alone_once_the_others_are_removed() {
-    for version in VERSIONS {
+    for version in VERSIONS.into_iter().chain(["3.8.0"]) {
         if peers::find(&format!("etcd-{version}/etcd")).is_none() {
             return;
         }

@@ -16,6 +16,9 @@ use support::restored::{Answers, Member};
 use support::server::{Server, free_ports, run};
 use support::{Run, VERSIONS, coldbolt_in};
 
+/// The versions that are restored for: the newest is there as a first alpha, without fixtures.
+const TARGETS: [&str; 5] = ["3.4.23", "3.5.1", "3.6.14", "3.7.1", "3.8.0"];
+
 const SEGMENT: &str = "member/wal/0000000000000000-0000000000000000.wal";
 
 #[test]
@@ -38,10 +41,15 @@ fn what_etcd_3_7_saved_is_restored_for_every_version() {
     from("3.7.1");
 }
 
+#[test]
+fn what_etcd_3_8_saved_is_restored_for_every_version() {
+    from("3.8.0");
+}
+
 /// A server with a history, saved; then everything that is restored from the file.
 fn from(version: &str) {
     let Some(saved) = Saved::new(version) else { return };
-    for target in VERSIONS {
+    for target in TARGETS {
         if target != "3.4.23" {
             saved.same_as_etcdutl(target);
         }
@@ -69,8 +77,8 @@ struct Saved {
 
 impl Saved {
     fn new(version: &str) -> Option<Saved> {
-        let all = VERSIONS.iter().all(|v| peers::find(&format!("etcd-{v}/etcd")).is_some())
-            && VERSIONS.iter().skip(1).all(|v| peers::find(&format!("etcd-{v}/etcdutl")).is_some())
+        let all = TARGETS.iter().all(|v| peers::find(&format!("etcd-{v}/etcd")).is_some())
+            && TARGETS.iter().skip(1).all(|v| peers::find(&format!("etcd-{v}/etcdutl")).is_some())
             && BBOLTS.iter().all(|v| peers::find(&format!("bbolt-{v}/bbolt")).is_some());
         let server = Server::start(version, &[]).filter(|_| all)?;
         let seed = Seed::draw();
@@ -154,6 +162,12 @@ impl Saved {
                 "{target}: the logs differ"
             );
             let name = format!("member/snap/0000000000000001-{:016x}.snap", if i == 0 { 1 } else { 3 });
+            // The alpha writes one still, and starts without.
+            assert_eq!(ours.join(&name).exists(), target != "3.8.0");
+            self.same_database(&theirs.join("member/snap/db"), &ours.join("member/snap/db"), target);
+            if target == "3.8.0" {
+                continue;
+            }
             let (their_snap, our_snap) =
                 (fs::read(theirs.join(&name)).unwrap(), fs::read(ours.join(&name)).unwrap());
             if i == 0 || target == "3.5.1" {
@@ -169,7 +183,6 @@ impl Saved {
                     without_numbers(our_snap.snapshot.data())
                 );
             }
-            self.same_database(&theirs.join("member/snap/db"), &ours.join("member/snap/db"), target);
         }
     }
 

@@ -6,3 +6,4 @@ mod back;
 mod encrypted;
 mod fed;
 mod printed;
+mod timeline;

@@ -8,6 +8,7 @@ use std::process::Stdio;
 use coldbolt::codec::checksum::{hex, sha256};
 use serde_json::Value;
 use support::age::{KeyFiles, OTHER, PAIR, PASSPHRASE};
+use support::fake_etcd::{Fake, sent};
 use support::packed::unpacked;
 use support::peers::strace;
 use support::{Input, Run, binary, coldbolt, command, fixture, unpack};
@@ -326,7 +327,13 @@ fn wherever_a_path_is_a_database_an_age_file_is_told_to_be_one() {
         vec!["bolt", "buckets", name],
     ] {
         let run = coldbolt(&args);
-        run.says(3, &["is an age-encrypted file", "`coldbolt decrypt FILE -o NEW` opens it"]);
+        run.says(
+            3,
+            &[
+                "is an age-encrypted file",
+                "`coldbolt decrypt FILE -o NEW` opens it, or --age-identity KEYS here",
+            ],
+        );
     }
     assert_eq!(home.made(), ["a.db.age"]);
     file.unchanged();
@@ -449,6 +456,14 @@ fn nothing_of_what_is_closed_is_ever_written_in_the_clear() {
         assert!(traced(&[&args[..], &[&clear]].concat()), "what is written in the clear is seen: {args:?}");
         let closing = [&args[..], &[&closed, "--encrypt-to", PAIR.0]].concat();
         assert!(!traced(&closing), "{args:?}");
+    }
+    let snapshot = fs::read(fixture(SNAPSHOT)).unwrap();
+    let endpoint = Fake::new(sent(&snapshot[..snapshot.len() - 32])).start();
+    for how in ["gzip", "zstd"] {
+        let (clear, closed) = (home.place(&format!("save.{how}")), home.place(&format!("save.{how}.age")));
+        let save = ["save", "--endpoints", &endpoint, "--compress", how, "-o"];
+        assert!(traced(&[&save[..], &[&clear]].concat()), "what is compressed is in the clear before");
+        assert!(!traced(&[&save[..], &[&closed, "--encrypt-to", PAIR.0]].concat()), "{how}");
     }
 }
 

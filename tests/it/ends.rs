@@ -178,12 +178,13 @@ const CALLS: [&str; 5] = [
 ];
 
 /// What may happen at a call.
-const EVENTS: [(&str, &[i32]); 5] = [
+const EVENTS: [(&str, &[i32]); 6] = [
     ("error=ENOSPC", &[0, 3]),
     ("error=EIO", &[0, 3]),
     ("signal=KILL", &[0]),
     ("signal=TERM", &[0, 143]),
     ("signal=INT", &[0, 130]),
+    ("signal=HUP", &[0, 129]),
 ];
 
 /// How many calls the thread made that made the most: strace counts by thread. A signal that comes too late to stop

@@ -89,10 +89,10 @@ fn no_etcd_starts_from_a_database_behind_the_raft_snapshot_unless_the_leaders_is
         let asked = || {
             let verify = coldbolt(["verify", directory.to_str().unwrap(), "-w", "json"]);
             let starts = verify.json()["files"][0]["starts"].as_array().unwrap().clone();
-            assert_eq!(starts.len(), 4, "{verify}");
+            assert_eq!(starts.len(), 5, "{verify}");
             starts.iter().filter(|starts| panics(starts)).count()
         };
-        assert_eq!(asked(), 4, "{version}");
+        assert_eq!(asked(), 5, "{version}");
         fs::rename(home.path().join("newer.db"), snap.join("000000000000007a.snap.db")).unwrap();
         assert_eq!(asked(), 0, "{version}");
     }

@@ -176,7 +176,7 @@ fn the_flags_are_refused_as_etcdctl_refuses_them() {
     }
     coldbolt(["history", input.name()]).says(2, &["required"]);
     coldbolt(["diff", input.name()]).says(2, &["required"]);
-    coldbolt(["compare", input.name()]).says(2, &["2 values required"]);
+    coldbolt(["compare", input.name()]).says(2, &["two or more"]);
     input.unchanged();
 }
 

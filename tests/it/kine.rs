@@ -243,3 +243,9 @@ fn encrypted_secrets_open_with_the_api_servers_keys() {
     );
     assert_eq!((run.code, &run.json()["metadata"]["name"]), (0, &json!("s01-aescbc-first-0")), "{run}");
 }
+
+#[test]
+fn where_no_page_is_looked_at_nothing_is_said_to_be_left_over() {
+    let dir = tempfile::tempdir().unwrap();
+    ask(&left(dir.path()), "carve", &[]).says(4, &["not looked at: free pages of SQLite"]);
+}

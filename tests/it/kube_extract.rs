@@ -170,8 +170,8 @@ fn ready(input: &Input) -> Vec<(String, Value)> {
         ([Chosen::default()], ExtractOptions { apply_ready: true, ..Default::default() });
     let mut found = Vec::new();
     let extraction = Extraction::prepare(&cluster, &choices, &options).unwrap();
-    let each = extraction.each(None, &mut |extracted, outcome| {
-        if let Outcome::Object(object, _) = outcome {
+    let each = extraction.each(None, |_, _| (), &mut |extracted, outcome| {
+        if let Outcome::Object(object, ..) = outcome {
             let key = String::from_utf8(extracted.stored.kv.key.clone()).unwrap();
             found.push((key, Value::Object(object.json)));
         }

@@ -14,7 +14,7 @@ use support::{Input, Run, coldbolt, fixture};
 use crate::kube_recorded::{store, versions};
 
 /// Made by openssl, which says of it: notAfter=2036-11-25 23:38:46Z.
-const CERTIFICATE: &str = "\
+pub const CERTIFICATE: &str = "\
 -----BEGIN CERTIFICATE-----\n\
 MIIBeDCCAR+gAwIBAgIUBhS08xV5IbN+E6NJkB8Qw7tqj3QwCgYIKoZIzj0EAwIw\n\
 EjEQMA4GA1UEAwwHZml4dHVyZTAeFw0yNjExMjgyMzM4NDZaFw0zNjExMjUyMzM4\n\
@@ -26,7 +26,7 @@ BAUwAwEB/zAKBggqhkjOPQQDAgNHADBEAiBytkJs/WkJPCpv27iqoSjdoa2cWJ9u\n\
 YfEAIYsu4/i7qwIgQ1snFnZpxJsBM20zn2spUY/IE1Z/C56AJRqbGSww6ag=\n\
 -----END CERTIFICATE-----\n\
 ";
-const ENDS: &str = "2036-11-25T23:38:46Z";
+pub const ENDS: &str = "2036-11-25T23:38:46Z";
 
 fn secrets(input: &Input, form: &str) -> Run {
     let run = coldbolt(["kube", "secrets", input.name(), "-w", form]);

@@ -23,7 +23,7 @@ use support::run::{filled, run};
 use support::{Input, Run, binary, coldbolt, fixture, unpack};
 
 /// The commands that read a database file; NEW is a place for what they write.
-const OF_A_FILE: [&[&str]; 22] = [
+const OF_A_FILE: [&[&str]; 23] = [
     &["status", "FILE"],
     &["hashkv", "FILE"],
     &["inspect", "FILE"],
@@ -34,6 +34,7 @@ const OF_A_FILE: [&[&str]; 22] = [
     &["keys", "FILE", "--top", "3"],
     &["history", "FILE", "--prefix", ""],
     &["events", "FILE"],
+    &["timeline", "FILE"],
     &["export", "FILE"],
     &["diff", "FILE", "--from-rev", "41", "--to-rev", "41"],
     &["leases", "FILE"],

@@ -36,10 +36,15 @@ impl Visited {
     /// claims.
     #[must_use]
     pub fn new(db: &Db<'_>) -> Visited {
-        let words = to_usize(db.pages_present() / 64).saturating_add(1);
-        let visited = Visited { bits: std::iter::repeat_with(|| AtomicU64::new(0)).take(words).collect() };
+        let visited = Visited::unmarked(db);
         visited.mark(Pgid(0), 2);
         visited
+    }
+
+    /// No page marked yet.
+    pub(crate) fn unmarked(db: &Db<'_>) -> Visited {
+        let words = to_usize(db.pages_present() / 64).saturating_add(1);
+        Visited { bits: std::iter::repeat_with(|| AtomicU64::new(0)).take(words).collect() }
     }
 
     /// Marks a run of pages; `false` if one of them was marked before.

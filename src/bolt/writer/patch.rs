@@ -73,6 +73,11 @@ impl Patched {
 /// page claims: new pages come behind all that something may lead to, and who walks over the whole keeps a bit for
 /// each page.
 pub fn patch(db: &Db<'_>, changes: &Changes) -> Result<Patched> {
+    patched(db, changes, &[])
+}
+
+/// The same, and buckets of the root are dropped.
+pub(super) fn patched(db: &Db<'_>, changes: &Changes, dropped: &[Vec<u8>]) -> Result<Patched> {
     let path = db.source().path();
     let (page_size, high) = (to_usize(db.page_size()), db.meta().high_water.0);
     if high.saturating_sub(db.pages_present()) > db.pages_present().max(FEW) {
@@ -99,8 +104,9 @@ pub fn patch(db: &Db<'_>, changes: &Changes) -> Result<Patched> {
         let sequence = bucket.map_or(0, |bucket| bucket.sequence);
         values.insert(name.as_slice(), [top.to_le_bytes(), sequence.to_le_bytes()].concat());
     }
-    let entries =
-        values.iter().map(|(name, value)| (*name, Change { flags: BUCKET, value: Some(value) })).collect();
+    let entries = values.iter().map(|(name, value)| (*name, Change { flags: BUCKET, value: Some(value) }));
+    let gone = dropped.iter().map(|name| (name.as_slice(), Change { flags: BUCKET, value: None }));
+    let entries = entries.chain(gone).collect();
     let top = patch.bucket(Some(&root), &entries)?;
     let next = patch.pages.next;
     let tail = patch.pages.out.into_inner().map_err(|e| WriteError::Output(e.into_error()))?.into_inner();

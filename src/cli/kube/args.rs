@@ -1,6 +1,8 @@
 //! Arguments of the commands about Kubernetes objects.
 
+use coldbolt::etcd::KeyRange;
 use coldbolt::kube::cluster::Cluster;
+use coldbolt::kube::key::ObjectKey;
 use coldbolt::kube::order::SortField;
 use coldbolt::kube::secret::Redactor;
 use coldbolt::kube::version::minor;
@@ -8,6 +10,7 @@ use coldbolt::store::Store;
 use coldbolt::words::error::Error;
 use jiff::Timestamp;
 
+use super::super::context::Fail;
 use super::super::keyspace::ValueFile;
 
 /// What the commands share: the file, and where in it.
@@ -28,6 +31,19 @@ impl Common {
     pub fn cluster<'s>(&self, store: &'s Store<'_>) -> Result<Cluster<'s>, Error> {
         Cluster::open(store.at(Some(self.rev))?, self.etcd_prefix.as_deref())
     }
+}
+
+/// Whether an object is in a namespace, or the namespace is there.
+pub fn is_in(cluster: &Cluster<'_>, namespace: &str) -> Result<bool, Fail> {
+    for state in cluster.view().keys(KeyRange::all()) {
+        let key = state?.key;
+        let at = cluster.key(&key).object();
+        let is_it = |at: &ObjectKey<'_>| at.resource == "namespaces" && at.name == namespace;
+        if at.is_some_and(|at| at.namespace == Some(namespace) || is_it(&at)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What is shown of Secrets.

@@ -13,10 +13,12 @@ use coldbolt::kube::type_meta::{group_of, qualified};
 use super::super::context::{Context, Done, Fail, Verdict};
 use super::super::keyspace::keep;
 use super::super::out::{List, Listing, clean, count};
+use super::super::progress::Terminal;
 use super::super::sides::{Sides, side, sign};
-use super::args::Secrets;
+use super::args::{Secrets, is_in};
 use super::changes::{NoiseArgs, left_out, lines};
 use super::get::{Wanted, selector, wanted};
+use super::security::{RiskForm, between};
 
 /// Print which objects differ between two files, or in one file between two revisions, field by field. Exit code 1 when
 /// some do.
@@ -35,6 +37,7 @@ Examples:
   coldbolt kube diff m2.db m3.db
   coldbolt kube diff m2.db m3.db --all-fields
   coldbolt kube diff m2.db m3.db --kind deploy,cm/settings -n shop
+  coldbolt kube diff --security before.db after.db
   coldbolt kube diff backup.db --from-rev 100 --kind pods -l app=web --with managed-fields
   coldbolt kube diff m2.db m3.db -w ndjson | jq -c 'select(.difference == \"removed\")'")]
 pub struct Args {
@@ -59,10 +62,14 @@ pub struct Args {
     noise: NoiseArgs,
     #[command(flatten)]
     secrets: Secrets,
-    /// Format of the answer.
+    /// Only what gives more power over the cluster than before: rights, privileged pods, webhooks, tokens, what guarded
+    /// and is gone, etcd's own users; `kube security` lists all of it in one file.
+    #[arg(long, conflicts_with_all = ["selector", "with", "all_fields"])]
+    security: bool,
+    /// Format of the answer; sarif with --security.
     #[arg(short, long, visible_short_alias = 'o', visible_alias = "output")]
     #[arg(value_enum, default_value = "simple", value_name = "FORMAT")]
-    write_out: Listing,
+    write_out: RiskForm,
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
@@ -71,12 +78,25 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     args.sides.with(context, |[before, after], out| {
         let prefix = args.etcd_prefix.as_deref();
         let (before, after) = (Cluster::open(before, prefix)?, Cluster::open(after, prefix)?);
-        let report = list(args, [&before, &after], &selector, out)?;
-        if let Some(namespace) = args.namespace.as_deref().filter(|_| report.differing() == 0)
-            && !is_in(&before, namespace)?
-            && !is_in(&after, namespace)?
-        {
-            monitor.say(&format!("no object is in the namespace {} on either side", clean(namespace)));
+        let clusters = [&before, &after];
+        let nowhere = || nowhere(args, clusters, monitor);
+        let all = wanted_of(args, clusters)?;
+        let listing = match args.write_out.listing() {
+            Some(listing) if !args.security => listing,
+            None if !args.security => {
+                return Err(Fail::Usage("-w sarif goes with --security".to_owned()));
+            }
+            _ => {
+                let verdict = between(clusters, &is_wanted(args, &all), args.write_out, monitor, out)?;
+                return Ok(if verdict == Verdict::Good && nowhere()? {
+                    Verdict::Inconclusive
+                } else {
+                    verdict
+                });
+            }
+        };
+        let report = list(args, clusters, &all, listing, &selector, out)?;
+        if report.differing() == 0 && nowhere()? {
             return Ok(Verdict::Inconclusive);
         }
         Ok(if report.differing() > report.undecoded {
@@ -92,32 +112,29 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
 fn list(
     args: &Args,
     [before, after]: [&Cluster<'_>; 2],
+    wanted: &[Wanted],
+    listing: Listing,
     selector: &LabelSelector,
     out: &mut dyn Write,
 ) -> Result<ObjectDiffReport, Fail> {
-    let wanted = wanted_of(args, [before, after])?;
     let every = wanted.iter().any(|wanted| wanted.resource.is_none());
     let hidden: Vec<Noise> =
         args.noise.hidden().into_iter().filter(|noise| every || !is_kind(*noise)).collect();
-    let is_wanted = |key: &ObjectKey<'_>| {
-        args.namespace.as_deref().is_none_or(|namespace| key.namespace == Some(namespace))
-            && wanted.iter().any(|wanted| is_one(wanted, key))
-    };
-    let path = path(args, &wanted, [before, after]);
+    let path = path(args, wanted, [before, after]);
     let redactor = args.secrets.redactor();
     let options = ObjectDiffOptions {
         range: KeyRange::prefix(path.as_bytes()),
-        wanted: &is_wanted,
+        wanted: &is_wanted(args, wanted),
         selector,
         hidden: &hidden,
         redactor: redactor.as_ref(),
     };
-    let simple = args.write_out == Listing::Simple;
+    let simple = listing == Listing::Simple;
     let sides = [before, after].map(|cluster| side(cluster.view()));
     if simple {
         writeln!(out, "--- {}\n+++ {}", sides[0], sides[1])?;
     }
-    let mut list = List::begin(out, args.write_out, "coldbolt.kube-diff/1", &sides.join(" "), "differences")?;
+    let mut list = List::begin(out, listing, "coldbolt.kube-diff/1", &sides.join(" "), "differences")?;
     let mut done = Ok(());
     let report = object_diff(before, after, &options, &mut |difference| {
         keep(&mut done, list.item(&difference, |out| object(out, &difference)))
@@ -130,17 +147,16 @@ fn list(
     Ok(report)
 }
 
-/// Whether an object is in a namespace, or the namespace is there.
-fn is_in(cluster: &Cluster<'_>, namespace: &str) -> Result<bool, Fail> {
-    for state in cluster.view().keys(KeyRange::all()) {
-        let key = state?.key;
-        let at = cluster.key(&key).object();
-        let is_it = |at: &ObjectKey<'_>| at.resource == "namespaces" && at.name == namespace;
-        if at.is_some_and(|at| at.namespace == Some(namespace) || is_it(&at)) {
-            return Ok(true);
+/// Whether a namespace was asked for that is on neither side, which is said.
+fn nowhere(args: &Args, clusters: [&Cluster<'_>; 2], monitor: &Terminal) -> Result<bool, Fail> {
+    let Some(namespace) = args.namespace.as_deref() else { return Ok(false) };
+    for cluster in clusters {
+        if is_in(cluster, namespace)? {
+            return Ok(false);
         }
     }
-    Ok(false)
+    monitor.say(&format!("no object is in the namespace {} on either side", clean(namespace)));
+    Ok(true)
 }
 
 /// Kinds may be defined on one side only.
@@ -151,6 +167,14 @@ fn wanted_of(args: &Args, clusters: [&Cluster<'_>; 2]) -> Result<Vec<Wanted>, Fa
 
 fn is_kind(noise: Noise) -> bool {
     matches!(noise, Noise::Leases | Noise::Events)
+}
+
+/// Which keys are those of objects that are wanted.
+fn is_wanted<'w>(args: &'w Args, all: &'w [Wanted]) -> impl Fn(&ObjectKey<'_>) -> bool + 'w {
+    |key| {
+        args.namespace.as_deref().is_none_or(|namespace| key.namespace == Some(namespace))
+            && all.iter().any(|wanted| is_one(wanted, key))
+    }
 }
 
 fn is_one(wanted: &Wanted, key: &ObjectKey<'_>) -> bool {

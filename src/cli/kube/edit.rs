@@ -7,7 +7,7 @@ use coldbolt::ops::kube_edit::{
 use serde_json::json;
 
 use super::super::context::{Context, Done, Fail, Verdict};
-use super::super::out::{Form, clean, json, plain_table};
+use super::super::out::{Form, clean, document, json, plain_table};
 use super::super::{hint, input};
 use super::documents;
 
@@ -123,21 +123,11 @@ fn run(
         prefix: places.etcd_prefix.as_deref(),
         namespace,
     };
-    let mut report = if places.path == Path::new("-") {
-        kube_edit(input::database(&places.path)?, edits, &options, context.monitor)?
-    } else {
-        kube_edit(&places.path, edits, &options, context.monitor)?
-    };
+    let mut report = kube_edit(input::given(&places.path)?, edits, &options, context.monitor)?;
     hint::notes(&mut report.notes);
     match places.write_out {
         Form::Json => {
-            let mut answer = json!({ "schema": schema });
-            if let (Some(all), Ok(serde_json::Value::Object(more))) =
-                (answer.as_object_mut(), serde_json::to_value(&report))
-            {
-                all.extend(more);
-            }
-            json(context.out, &answer)?;
+            json(context.out, &document(json!({ "schema": schema }), &report))?;
         }
         Form::Table => screen(context.out, &report)?,
     }

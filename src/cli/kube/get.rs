@@ -11,7 +11,7 @@ use coldbolt::kube::selector::LabelSelector;
 
 use super::super::context::{Context, Done, Fail, Verdict};
 use super::super::keyspace::{keep, show_key};
-use super::super::out::count;
+use super::super::objects::say_redacted;
 use super::super::progress::Terminal;
 use super::args::{Args, Output};
 use super::form::{Form, Ready, Shown};
@@ -59,10 +59,8 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         if let Some(now) = printer.counted_to() {
             monitor.say(&format!("AGE is counted to {now}, the newest time in the file"));
         }
-        let redacted = reader.redactor.as_ref().map_or(0, Redactor::redacted);
-        if redacted > 0 && args.output.has_fields() {
-            let objects = if redacted == 1 { "1 Secret" } else { &format!("{} Secrets", count(redacted)) };
-            monitor.say(&format!("the data of {objects} is redacted: --show-secrets shows it"));
+        if args.output.has_fields() {
+            say_redacted(reader.redactor.as_ref(), monitor);
         }
         missing.iter().for_each(|line| monitor.say(line));
         let here =

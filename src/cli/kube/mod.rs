@@ -9,12 +9,13 @@ mod edit;
 mod encryption;
 mod extract;
 mod form;
-mod get;
+pub mod get;
 mod habits;
 mod history;
 mod kinds;
 mod print;
 mod secrets;
+mod security;
 mod template;
 
 use super::context::{Context, Done};
@@ -29,6 +30,7 @@ pub enum Command {
     Extract(Box<extract::args::Args>),
     Encryption(Box<encryption::Args>),
     Secrets(Box<secrets::Args>),
+    Security(Box<security::Args>),
     Bootstrap(Box<bootstrap::Args>),
     Put(edit::PutArgs),
     Delete(edit::DeleteArgs),
@@ -39,7 +41,11 @@ impl Command {
     pub fn judges(&self) -> bool {
         matches!(
             self,
-            Command::Diff(_) | Command::Encryption(_) | Command::Secrets(_) | Command::Bootstrap(_)
+            Command::Diff(_)
+                | Command::Encryption(_)
+                | Command::Secrets(_)
+                | Command::Security(_)
+                | Command::Bootstrap(_)
         )
     }
 
@@ -61,6 +67,7 @@ pub fn run(command: &Command, context: &mut Context<'_>) -> Done {
         Command::Extract(args) => extract::run(args, context),
         Command::Encryption(args) => encryption::run(args, context),
         Command::Secrets(args) => secrets::run(args, context),
+        Command::Security(args) => security::run(args, context),
         Command::Bootstrap(args) => bootstrap::run(args, context),
         Command::Put(args) => edit::put(args, context),
         Command::Delete(args) => edit::delete(args, context),

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use coldbolt::etcd::schema::Minor;
-use coldbolt::io::Source;
+use coldbolt::io::packed::Inside;
+use coldbolt::io::{Source, tree};
 use coldbolt::kube::manifest::{self, ManifestError, Origin, Setting};
 use coldbolt::words::cause::Cause;
 use coldbolt::words::error::{Error, printable, show};
@@ -27,17 +28,45 @@ pub struct StaticPod {
     manifest: manifest::StaticPod,
 }
 
+/// What the manifest of a pod of etcd's is called: by kubeadm, and by OpenShift.
+const NAMES: [&str; 2] = ["etcd.yaml", "etcd-pod.yaml"];
+
+/// The manifest of a pod of etcd's in a file, or in an archive that has one.
+pub fn static_pod(path: &Path) -> Result<manifest::StaticPod, Error> {
+    let file = tree::open(path)?;
+    let source = match Inside::of_source(&file, &|_| Ok(None))? {
+        Some(inside) => inside.content().map_or_else(|| in_archive(&inside), Ok)?,
+        None => file,
+    };
+    let bytes = source
+        .read_all(manifest::LIMIT)
+        .map_err(|corrupt| Error::unreadable(source.path(), Cause::Content(corrupt.detail.clone())))?;
+    manifest::StaticPod::parse(&bytes)
+        .map_err(|error| Error::unreadable(source.path(), Cause::Content(words(&error))))
+}
+
+fn in_archive(archive: &Inside) -> Result<Source, Error> {
+    let mut files = archive.files()?;
+    let all = files.len();
+    files.retain(|(file, _)| NAMES.iter().any(|name| file.ends_with(name)));
+    let told = match files.as_slice() {
+        [(one, _)] => return archive.open_file(one),
+        [] => {
+            let names = NAMES.join(" or ");
+            format!("none of the {all} files in it is called {names}: name the manifest, as ARCHIVE:PATH")
+        }
+        several => {
+            let names: Vec<_> = several.iter().map(|(file, _)| show(&archive.path_of(file))).collect();
+            format!("holds {} manifests of etcd's; name one of them: {}", names.len(), names.join(", "))
+        }
+    };
+    Err(Error::unreadable(archive.name(), Cause::lacks(told)))
+}
+
 impl StaticPod {
     /// Reads a manifest.
     pub fn read(path: &Path) -> Result<StaticPod, Error> {
-        let source = Source::open(path)?;
-        let bytes = source
-            .read_all(manifest::LIMIT)
-            .map_err(|corrupt| Error::unreadable(path, Cause::Content(corrupt.detail.clone())))?;
-        match manifest::StaticPod::parse(&bytes) {
-            Ok(manifest) => Ok(StaticPod { path: path.to_path_buf(), manifest }),
-            Err(error) => Err(Error::unreadable(path, Cause::Content(words(&error)))),
-        }
+        Ok(StaticPod { path: path.to_path_buf(), manifest: static_pod(path)? })
     }
 
     /// What a restore cannot do without.

@@ -5,12 +5,18 @@
 //! forgotten with the [`FileSecret`].
 
 mod behind;
+#[cfg(feature = "packed")]
+mod given;
 mod keys;
 mod read;
 mod sum;
 mod write;
 
 pub(crate) use behind::Behind;
+#[cfg(feature = "packed")]
+pub use given::open_with;
+#[cfg(feature = "packed")]
+pub(crate) use given::{Stream, opens};
 pub use keys::{Identities, KeysFault, MOST_WORK, Recipients, WORK};
 pub use read::{FileSecret, Opening, Summed};
 pub(crate) use read::{Opened, unread};

@@ -7,14 +7,15 @@
 //! | `leave` | which objects are not for another cluster |
 //! | `needs` | what an object needs to do its work |
 //!
-//! Objects are handed out one by one, in the order of their keys: of all that is read only the uids are kept, and only
-//! where it matters who owns whom.
+//! Objects are handed out one by one, in the order of their keys, with what all cores made of them: of all that is read
+//! only the uids are kept, and only where it matters who owns whom.
 //!
 //! ```
 //! use std::ops::ControlFlow;
 //!
 //! use coldbolt::io::Source;
 //! use coldbolt::kube::cluster::Cluster;
+//! use coldbolt::kube::decode::Object;
 //! use coldbolt::kube::extract::{Chosen, ExtractOptions, Extraction, Outcome};
 //! use coldbolt::kube::yaml;
 //! use coldbolt::store::{Store, StoreOptions};
@@ -32,11 +33,12 @@
 //! // What `kubectl apply -f -` takes, in the order that it needs.
 //! let mut stream = String::new();
 //! for phase in 0..Extraction::phases() {
-//!     extraction.each(Some(phase), &mut |extracted, outcome| {
+//!     let text = |_: &_, object: &mut Object| yaml::document(&object.json);
+//!     extraction.each(Some(phase), text, &mut |extracted, outcome: Outcome<'_, String>| {
 //!         match outcome {
-//!             Outcome::Object(object, _removed) => {
+//!             Outcome::Object(_object, _removed, text) => {
 //!                 stream += "---\n";
-//!                 stream += &yaml::document(&object.json);
+//!                 stream += &text;
 //!             }
 //!             Outcome::LeftOut(_, reason) => println!("{}: {reason}", extracted.label),
 //!             Outcome::UnknownKind(_) => println!("{}: of no known kind", extracted.label),
@@ -70,7 +72,7 @@ pub use self::needs::Needed;
 use self::place::phase;
 pub use self::rules::Removal;
 use super::cluster::{Cluster, Scope, StoredObject};
-use super::decode::{NoObject, Object};
+use super::decode::{DecodeOptions, NoObject, Object};
 use super::key::{KeyKind, ObjectKey};
 use super::resource::Resource;
 use super::selector::LabelSelector;
@@ -80,6 +82,10 @@ use crate::words::error::Result;
 
 /// Objects that one thread takes at a time.
 const PART: usize = 64;
+
+fn decode(value: &[u8], without_managed_fields: bool) -> std::result::Result<Object, NoObject<'_>> {
+    Object::decode_with(value, DecodeOptions { without_managed_fields, ..DecodeOptions::default() })
+}
 
 /// Objects that are chosen: all that these are true of.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -123,6 +129,9 @@ pub struct ExtractOptions {
     pub apply_ready: bool,
     /// Also what they need.
     pub references: bool,
+    /// Who manages which fields is left out, where that saves time: [`DecodeOptions::without_managed_fields`]. Of what
+    /// is to be applied it is removed in any case.
+    pub without_managed_fields: bool,
 }
 
 /// Objects that are about to be extracted.
@@ -153,9 +162,9 @@ pub struct Extracted<'e> {
 
 /// What becomes of an object.
 #[derive(Debug)]
-pub enum Outcome<'e> {
-    /// It is written so.
-    Object(Box<Object>, Vec<Removal>),
+pub enum Outcome<'e, T> {
+    /// It is written so, with what was made of it.
+    Object(Box<Object>, Vec<Removal>, T),
     /// It is not for another cluster.
     LeftOut(Box<Object>, &'static str),
     /// It is of a kind whose fields are not known.
@@ -202,14 +211,16 @@ impl<'x> Extraction<'x> {
         self.missing.iter().map(|(needed, by)| (self.label(needed), &**by))
     }
 
-    /// Hands out the objects of a phase, or of all, in the order of their keys, until `take` breaks off.
+    /// Hands out the objects of a phase, or of all, in the order of their keys, until `take` breaks off; with each what
+    /// `make` made of it on one of all cores: its text, say.
     ///
     /// # Errors
     /// [`Error::Damaged`](crate::Error::Damaged) when pages cannot be read.
-    pub fn each(
+    pub fn each<T: Send>(
         &self,
         of_phase: Option<usize>,
-        take: &mut dyn FnMut(&Extracted<'_>, Outcome<'_>) -> ControlFlow<()>,
+        make: impl Fn(&StoredObject, &mut Object) -> T + Sync,
+        take: &mut dyn FnMut(&Extracted<'_>, Outcome<'_, T>) -> ControlFlow<()>,
     ) -> Result<()> {
         let wanted = |key: ObjectKey<'_>| {
             of_phase.is_none_or(|of| phase(&key) == of)
@@ -217,15 +228,19 @@ impl<'x> Extraction<'x> {
         };
         let scope = Scope { deleted: self.options.deleted, ..Scope::default() };
         self.cluster.batches(&scope, &|key| key.object().is_some_and(wanted), &mut |batch| {
-            let extracted: Vec<_> = map_each(batch, PART, |stored| self.extracted(stored)).collect();
+            let extracted: Vec<_> = map_each(batch, PART, |stored| self.extracted(stored, &make)).collect();
             extracted.into_iter().flatten().try_for_each(|(extracted, outcome)| take(&extracted, outcome))
         })
     }
 
-    fn extracted<'e>(&'e self, stored: &'e StoredObject) -> Option<(Extracted<'e>, Outcome<'e>)> {
+    fn extracted<'e, T>(
+        &'e self,
+        stored: &'e StoredObject,
+        make: &impl Fn(&StoredObject, &mut Object) -> T,
+    ) -> Option<(Extracted<'e>, Outcome<'e, T>)> {
         let key = self.cluster.key(&stored.kv.key).object()?;
         let needed_by = self.needed_by(&key).filter(|_| stored.deleted.is_none());
-        let outcome = self.outcome(stored, &key, needed_by.is_some())?;
+        let outcome = self.outcome(stored, &key, needed_by.is_some(), make)?;
         Some((Extracted { label: outcome.label(&key), stored, key, needed_by }, outcome))
     }
 
@@ -265,13 +280,16 @@ impl<'x> Extraction<'x> {
         self.options.deleted == stored.deleted.is_some() && object.is_none_or(labels)
     }
 
-    fn outcome<'e>(
+    fn outcome<'e, T>(
         &self,
         stored: &'e StoredObject,
         key: &ObjectKey<'_>,
         needed: bool,
-    ) -> Option<Outcome<'e>> {
-        let decoded = Object::decode(&stored.kv.value);
+        make: &impl Fn(&StoredObject, &mut Object) -> T,
+    ) -> Option<Outcome<'e, T>> {
+        // Of what is to be applied each removal is told.
+        let without = self.options.without_managed_fields && !self.options.apply_ready;
+        let decoded = decode(&stored.kv.value, without);
         let selected = self.is_chosen(key) && self.is_selected(stored, decoded.as_ref().ok());
         if !selected && !needed {
             return None;
@@ -285,7 +303,8 @@ impl<'x> Extraction<'x> {
         }
         self.cluster.serve(&mut object, stored.kv.mod_revision);
         if !self.options.apply_ready {
-            return Some(Outcome::Object(object, Vec::new()));
+            let made = make(stored, &mut object);
+            return Some(Outcome::Object(object, Vec::new(), made));
         }
         let kind = object.qualified();
         let is_extracted = |uid: &str| self.uids.contains(&known_by(uid));
@@ -297,7 +316,8 @@ impl<'x> Extraction<'x> {
         }
         let status = !self.cluster.writes_status_apart(&object);
         let removed = rules::apply(&kind, &mut object.json, status, &is_extracted);
-        Some(Outcome::Object(object, removed))
+        let made = make(stored, &mut object);
+        Some(Outcome::Object(object, removed, made))
     }
 
     /// Goes through what is chosen, and what tells of it.
@@ -312,7 +332,7 @@ impl<'x> Extraction<'x> {
         let scope = Scope { deleted: options.deleted, ..Scope::default() };
         cluster.batches(&scope, &|key| key.object().is_some_and(wanted), &mut |batch| {
             let objects = map_each(batch, PART, |stored| {
-                Some((cluster.key(&stored.kv.key).object()?, stored, Object::decode(&stored.kv.value).ok()?))
+                Some((cluster.key(&stored.kv.key).object()?, stored, decode(&stored.kv.value, true).ok()?))
             });
             for (key, stored, object) in objects.flatten() {
                 if is_built_in(&key, &["services"]) && object.json.get("spec").is_some_and(selects) {
@@ -349,7 +369,7 @@ impl<'x> Extraction<'x> {
                 let Some(key) = cluster.key(&stored.kv.key).object() else {
                     return ControlFlow::Continue(());
                 };
-                let object = Object::decode(&stored.kv.value);
+                let object = decode(&stored.kv.value, true);
                 let selected = self.is_chosen(&key) && self.is_selected(&stored, object.as_ref().ok());
                 if let (Ok(object), false) = (&object, selected) {
                     search.look(cluster, &key, object);
@@ -378,10 +398,10 @@ impl<'x> Extraction<'x> {
     }
 }
 
-impl Outcome<'_> {
+impl<T> Outcome<'_, T> {
     fn label(&self, key: &ObjectKey<'_>) -> String {
         let kind = match self {
-            Outcome::Object(object, _) | Outcome::LeftOut(object, _) | Outcome::UnknownKind(object) => {
+            Outcome::Object(object, ..) | Outcome::LeftOut(object, _) | Outcome::UnknownKind(object) => {
                 object.qualified()
             }
             Outcome::NoObject(_) => qualified(key.resource, key.group.unwrap_or_default()),

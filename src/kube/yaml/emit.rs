@@ -1,7 +1,6 @@
 //! libyaml's emitter, as go-yaml has it: block style throughout, lines that are folded behind 80 columns at a space.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
@@ -106,8 +105,10 @@ impl Emitter {
     }
 
     pub(super) fn mapping(&mut self, map: &Map<String, Value>) {
-        let fields: BTreeMap<&str, &Value> = map.iter().map(|(name, value)| (name.as_str(), value)).collect();
-        let fields = order::sorted(fields.into_iter().collect());
+        let mut fields: Vec<(&str, &Value)> =
+            map.iter().map(|(name, value)| (name.as_str(), value)).collect();
+        fields.sort_unstable_by_key(|(name, _)| *name);
+        let fields = order::sorted(fields);
         self.indented(0, true, |emitter| {
             for (name, value) in fields {
                 emitter.write_indent();
@@ -156,6 +157,12 @@ impl Emitter {
         self.column = self.column.saturating_add(1);
     }
 
+    /// A text without a break and without a place to fold at.
+    fn put_all(&mut self, text: &str) {
+        self.out.push_str(text);
+        self.column = self.column.saturating_add(text.len());
+    }
+
     fn put_break(&mut self, c: char) {
         self.out.push(c);
         self.column = 0;
@@ -166,9 +173,8 @@ impl Emitter {
         if !self.indention || self.column > indent || (self.column == indent && !self.whitespace) {
             self.put_break('\n');
         }
-        while self.column < indent {
-            self.put(' ');
-        }
+        self.out.extend(std::iter::repeat_n(' ', indent.saturating_sub(self.column)));
+        self.column = self.column.max(indent);
         self.whitespace = true;
         self.indention = true;
     }
@@ -177,7 +183,7 @@ impl Emitter {
         if need_whitespace && !self.whitespace {
             self.put(' ');
         }
-        text.chars().for_each(|c| self.put(c));
+        self.put_all(text);
         self.whitespace = is_whitespace;
         self.indention = self.indention && is_indention;
     }
@@ -194,6 +200,16 @@ impl Emitter {
 
     /// What plain and single-quoted scalars share: folding at spaces, breaks that are doubled.
     fn flowing(&mut self, text: &str, fold_at: impl Fn(usize, &str) -> bool, quote: bool) {
+        // Nearly all are so short or have no space: nothing happens to them.
+        let ends = self.column.saturating_add(text.len());
+        if !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| matches!(byte, b'!'..=b'~') && byte != b'\'' || byte == b' ' && ends <= WIDTH)
+        {
+            self.indention = false;
+            return self.put_all(text);
+        }
         let (mut spaces, mut breaks) = (false, false);
         for (at, c) in text.char_indices() {
             let after = at.checked_add(c.len_utf8()).and_then(|after| text.get(after..)).unwrap_or_default();
@@ -363,6 +379,11 @@ struct Analysis {
 }
 
 fn analyze(text: &str) -> Analysis {
+    let innocent =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/' | b'+' | b'=');
+    if text.bytes().all(innocent) && text.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric()) {
+        return Analysis::default();
+    }
     let mut found =
         Analysis { indicators: text.starts_with("---") || text.starts_with("..."), ..Analysis::default() };
     // The beginning counts as if a space were before it.

@@ -14,6 +14,12 @@ fn is_digit(c: char) -> bool {
 /// Puts names in order. The comparison can go in a circle (`007` before `0b1` before `1` before `007`), which a sort of
 /// the standard library need not bear; what kubectl prints of such names changes from run to run.
 pub(super) fn sorted<T>(mut items: Vec<(&str, T)>) -> Vec<(&str, T)> {
+    let letters = |(name, _): &(&str, T)| name.bytes().all(|byte| byte.is_ascii_alphabetic());
+    if items.iter().all(letters) {
+        // Most are: there it is the order of the bytes.
+        items.sort_by_key(|(name, _)| *name);
+        return items;
+    }
     if items.len() < 2 {
         return items;
     }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! member/snap/db                                        the database, the log applied
-//! member/snap/TERM-INDEX.snap                           who is a member, at that entry; 3.7 does not read it
+//! member/snap/TERM-INDEX.snap                           who is a member, at that entry; 3.7 does not read it,
+//!                                                       3.8 has none
 //! member/wal/0000000000000000-0000000000000000.wal      crc(0), metadata, snapshot {0,0}, snapshot {INDEX, TERM, conf state},
 //!                                                       entries after it, state {term, vote, commit INDEX};
 //!                                                       zeros to 64,000,000 bytes
@@ -88,7 +89,7 @@ fn directory(
 ) -> Result<DirectoryReport> {
     dir::check(to)?;
     dest::outside(source.path(), to)?;
-    let input = Input::open(source, options.input())?;
+    let input = Input::open(source, options.input(), monitor)?;
     if !input.folds() {
         return Err(Refusal::NoLog { file: input.name }.into());
     }
@@ -136,10 +137,12 @@ fn directory(
 
 /// The raft snapshot and the log that begins behind it.
 fn write_raft(dest: &DestDir<'_>, raft: &RaftPosition) -> Result<()> {
-    let (name, bytes) = snapshot(raft);
-    let mut file = dest.file(&Path::new(SNAP).join(name.to_string()))?;
-    file.put(&bytes)?;
-    file.finish()?;
+    if !raft.version.minor.has_no_raft_snapshot() {
+        let (name, bytes) = snapshot(raft);
+        let mut file = dest.file(&Path::new(SNAP).join(name.to_string()))?;
+        file.put(&bytes)?;
+        file.finish()?;
+    }
     let wal = Path::new("member/wal");
     dest.dir(wal)?;
     let name = SegmentName { sequence: 0, index: RaftIndex::default() };
@@ -158,7 +161,7 @@ pub fn members(
     options: &CopyOptions<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Vec<Member>> {
-    let input = Input::open(&input.into(), options.input())?;
+    let input = Input::open(&input.into(), options.input(), monitor)?;
     let damaged = |c| Error::damaged(input.database.path(), c);
     let db = Db::open(&input.database).map_err(damaged)?;
     check_length(&db).map_err(damaged)?;

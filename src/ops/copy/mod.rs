@@ -86,7 +86,8 @@ pub struct CopyOptions<'o> {
 impl<'o> CopyOptions<'o> {
     fn input(&self) -> InputOptions<'o> {
         let folds = self.content == Content::Folded;
-        InputOptions { wal_dir: self.wal_dir, folds, live: self.live }
+        let to = self.until.and_then(Until::revision);
+        InputOptions { wal_dir: self.wal_dir, folds, live: self.live, to }
     }
 
     fn fold(&self) -> FoldOptions<'o> {
@@ -148,7 +149,7 @@ pub fn copy(
     let source = input.into();
     dest::claim(to, Existing::Keep)?;
     dest::outside(source.path(), to)?;
-    let input = Input::open(&source, options.input())?;
+    let input = Input::open(&source, options.input(), monitor)?;
     let dest = Dest::create(to, Existing::Keep)?;
     let (mut file, path) = dest.file()?;
     let report = attempts(input, &source, (&mut file, path), *options, monitor)?;
@@ -168,7 +169,7 @@ pub fn copy_into(
     monitor: &dyn Monitor,
 ) -> Result<CopyReport> {
     let source = input.into();
-    attempts(Input::open(&source, options.input())?, &source, (file, name), *options, monitor)
+    attempts(Input::open(&source, options.input(), monitor)?, &source, (file, name), *options, monitor)
 }
 
 /// One attempt, or several where the files may change.
@@ -208,7 +209,7 @@ fn attempts(
         file.set_len(0)
             .and_then(|()| file.rewind())
             .map_err(|source| Error::Output { what: show(name), source })?;
-        input = Input::open(source, options.input())?;
+        input = Input::open(source, options.input(), monitor)?;
     }
     Err(Error::unreadable(source.path(), Cause::changed("changed each time it was read")))
 }

@@ -8,11 +8,12 @@ use crate::bolt::Db;
 use crate::codec::checksum;
 use crate::etcd::Input as Given;
 use crate::etcd::datadir::{self, DataDir};
-use crate::io::Source;
 use crate::io::source::{Lock, Stamp};
+use crate::io::{Source, tree};
 use crate::ops::verify::{Closeness, InputKind, Level, Verification, verify_file, verify_member};
 use crate::replay::boot::fold_directory;
 use crate::replay::fold::{Fold, fold};
+use crate::replay::increments::{Chain, Forward};
 use crate::replay::stand_in::{StandIn, stand_in, useless};
 use crate::replay::{FoldOptions, MemberLog, apply};
 use crate::store::digest::sha256;
@@ -22,7 +23,8 @@ use crate::words::error::{At, Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::hint::Hint;
 use crate::words::monitor::Monitor;
-use crate::words::refusal::Refusal;
+use crate::words::monitor::Relay;
+use crate::words::refusal::{Mark, Refusal};
 
 /// Whether files that a running etcd holds are read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,6 +44,8 @@ pub(crate) struct InputOptions<'o> {
     /// Whether the log is applied.
     pub folds: bool,
     pub live: Live,
+    /// The revision that a chain of etcd-backup-restore is brought forward to.
+    pub to: Option<i64>,
 }
 
 /// A file of the source; it was the same before and after.
@@ -64,6 +68,8 @@ pub(crate) enum Origin {
     Received,
     /// It is empty: the log makes it.
     Empty,
+    /// It is a full snapshot with the increments that were made after it.
+    Chain,
 }
 
 /// The source, open.
@@ -80,6 +86,8 @@ pub(crate) struct Input {
     dir: Option<DataDir>,
     /// Its log.
     pub log: MemberLog,
+    /// The files of a chain, and its full snapshot, unpacked.
+    chain: Option<(Vec<Source>, Source)>,
     stamps: Vec<Option<Stamp>>,
     /// The database's last transaction.
     txid: Option<u64>,
@@ -92,13 +100,24 @@ pub(crate) struct Input {
 
 impl Input {
     /// Opens everything, and refuses at once what a running etcd holds.
-    pub fn open(given: &Given, options: InputOptions<'_>) -> Result<Input> {
+    pub fn open(given: &Given, options: InputOptions<'_>, monitor: &dyn Monitor) -> Result<Input> {
+        let mut input = match chain(given, options.to)? {
+            Some(chain) => Input::of_chain(&chain, show(given.path()), options, monitor),
+            None => Input::of_member(given, options),
+        }?;
+        input.stamps = input.sources().map(Source::stamp).collect();
+        input.txid = input.transaction();
+        Ok(input)
+    }
+
+    /// A database and the log that belongs to it.
+    fn of_member(given: &Given, options: InputOptions<'_>) -> Result<Input> {
         let path = given.path();
         let mut dir = listed(given, options.wal_dir.or(given.wal_dir()))?;
         let log = dir.as_ref().map(MemberLog::open).transpose()?.unwrap_or_default();
         let own = match &dir {
             Some(dir) if given.as_open().is_none() => {
-                dir.db.as_ref().filter(|db| db.is_file()).map(|db| Source::open(db)).transpose()?
+                dir.db.as_ref().filter(|db| tree::is_file(db)).map(|db| tree::open(db)).transpose()?
             }
             _ => Some(given.open()?),
         };
@@ -134,22 +153,50 @@ impl Input {
         if dir.is_none() && options.folds {
             findings.extend(log_not_read(path, &name));
         }
-        let mut input = Input {
+        Ok(Input {
             name,
             database,
             origin,
             is_directory: given.is_dir(),
             dir,
             log,
+            chain: None,
             stamps: Vec::new(),
             txid: None,
             folds: options.folds,
             live,
             findings,
-        };
-        input.stamps = input.sources().map(Source::stamp).collect();
-        input.txid = input.transaction();
-        Ok(input)
+        })
+    }
+
+    /// A full snapshot, brought forward.
+    fn of_chain(
+        chain: &Chain,
+        name: String,
+        options: InputOptions<'_>,
+        monitor: &dyn Monitor,
+    ) -> Result<Input> {
+        let Forward { database, full, files, findings, .. } =
+            chain.forward(options.to, &Relay::new(monitor).without_findings())?;
+        Ok(Input {
+            name,
+            database,
+            origin: Origin::Chain,
+            is_directory: false,
+            dir: None,
+            log: MemberLog::default(),
+            chain: Some((files, full)),
+            stamps: Vec::new(),
+            txid: None,
+            folds: options.folds,
+            live: false,
+            findings,
+        })
+    }
+
+    /// Whether it is a chain, whose increments are in the database already.
+    pub fn is_chain(&self) -> bool {
+        self.chain.is_some()
     }
 
     /// Whether a log is applied.
@@ -161,16 +208,24 @@ impl Input {
     pub fn verify(&self, keys: KeyDepth, monitor: &dyn Monitor) -> Result<Verification> {
         let level = if self.folds { Level::Restore } else { Level::Mvcc };
         let closeness = Closeness { keys, ..Closeness::default() };
-        match &self.dir {
+        let mut verified = match &self.dir {
             Some(dir) => verify_member(dir, (&self.database, &self.log), level, closeness, monitor),
             None => verify_file(&self.database, level, closeness, monitor),
+        }?;
+        if let Some((_, full)) = &self.chain {
+            // What is laid over it has no trailer.
+            verified.findings.extend(verify_file(full, Level::Bytes, closeness, monitor)?.findings);
         }
+        Ok(verified)
     }
 
     /// Applies the log, if there is one and it is to be applied.
     pub fn fold(&self, db: &Db<'_>, options: FoldOptions<'_>, monitor: &dyn Monitor) -> Result<Option<Fold>> {
         if !self.folds() {
-            let asked = options.until.map(|_| Refusal::LogNotApplied { file: self.name.clone() });
+            let asked = options
+                .until
+                .filter(|_| !self.is_chain())
+                .map(|_| Refusal::LogNotApplied { file: self.name.clone() });
             return asked.map_or(Ok(None), |refusal| Err(refusal.into()));
         }
         // A log that ends elsewhere than at its end, or belongs to an earlier database, is not one to start from.
@@ -199,7 +254,7 @@ impl Input {
         if self.transaction() != self.txid {
             return false;
         }
-        let by_name = |source: &Source| Source::open(source.path()).ok().and_then(|again| again.stamp());
+        let by_name = |source: &Source| tree::open(source.path()).ok().and_then(|again| again.stamp());
         self.sources()
             .zip(&self.stamps)
             .all(|(source, stamp)| source.stamp() == *stamp && (stamp.is_none() || by_name(source) == *stamp))
@@ -209,6 +264,7 @@ impl Input {
     pub fn kind(&self, verification: &Verification) -> InputKind {
         match self.origin {
             Origin::Received => InputKind::Received,
+            Origin::Chain => InputKind::Chain,
             Origin::Own | Origin::Empty => verification.kind,
         }
     }
@@ -228,15 +284,33 @@ impl Input {
     }
 
     fn sources(&self) -> impl Iterator<Item = &Source> {
-        let database = Some(&self.database).filter(|_| self.origin != Origin::Empty);
-        database.into_iter().chain(self.log.files())
+        let files = self.chain.as_ref().map(|(files, _)| files.as_slice()).unwrap_or_default();
+        let database = Some(&self.database).filter(|_| self.origin != Origin::Empty && files.is_empty());
+        database.into_iter().chain(files).chain(self.log.files())
+    }
+}
+
+/// The chain of etcd-backup-restore that is meant: the newest of a directory, or for a revision that of the full
+/// snapshot that was named.
+fn chain(given: &Given, to: Option<i64>) -> Result<Option<Chain>> {
+    let path = given.path();
+    match (given.as_open(), to) {
+        (None, _) if Chain::is_store(path) => Chain::newest(path, to).map_or_else(
+            || {
+                let has = Mark::Revision(Chain::oldest(path).unwrap_or_default());
+                Err(Refusal::AlreadyPast { has, asked: Mark::Revision(to.unwrap_or_default()) }.into())
+            },
+            |chain| Ok(Some(chain)),
+        ),
+        (None, Some(_)) => Ok(Chain::of(path)),
+        (Some(_), _) | (None, None) => Ok(None),
     }
 }
 
 /// For a database that was named by itself: that there is a log beside it.
 fn log_not_read(path: &Path, name: &str) -> Option<Finding> {
-    let beside = path.parent().and_then(Path::parent).map(|member| member.join("wal"));
-    beside.filter(|wal| wal.is_dir())?;
+    let beside = path.parent().and_then(tree::parent).map(|member| member.join("wal"));
+    beside.filter(|wal| tree::is_dir(wal))?;
     let what = "the log beside this database is not read: to copy what the database lacks, name the directory instead";
     let finding = Finding::new(Code::DbLag, name, At::default(), what);
     Some(Finding { severity: Severity::Warning, ..finding })

@@ -38,8 +38,11 @@ impl MemberState {
         options: FoldInMemoryOptions<'_>,
         monitor: &dyn Monitor,
     ) -> Result<MemberState> {
-        let input =
-            Input::open(given, InputOptions { wal_dir: options.wal_dir, folds: true, live: options.live })?;
+        let input = Input::open(
+            given,
+            InputOptions { wal_dir: options.wal_dir, folds: true, live: options.live, to: None },
+            monitor,
+        )?;
         let fold = options.fold();
         let all = FoldOptions { damage: Damage::Allow, ..fold };
         let (verification, findings) = verified(&input, KeyDepth::History, all, monitor)?;

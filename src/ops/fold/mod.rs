@@ -15,7 +15,7 @@ use self::input::{Input, InputOptions};
 use crate::bolt::Db;
 use crate::bolt::writer::patch::patch;
 use crate::etcd::Input as Given;
-use crate::io::Source;
+use crate::io::{Source, tree};
 use crate::kube::times::written;
 use crate::ops::verify::refuse_damage;
 use crate::replay::FoldOptions;
@@ -118,7 +118,14 @@ fn folded(given: &Given, options: &FoldInMemoryOptions<'_>, monitor: &dyn Monito
     // What is open already may have come from anywhere: only a path says what lies beside it.
     let beside = if given.is_dir() || given.as_open().is_some() { None } else { log_beside(given.path()) };
     let wal_dir = options.wal_dir.or(beside.as_deref());
-    let input = Input::open(given, InputOptions { wal_dir, folds: true, live: options.live })?;
+    let input =
+        Input::open(given, InputOptions { wal_dir, folds: true, live: options.live, to: None }, monitor)?;
+    if input.is_chain() {
+        let (verification, _) = verified(&input, KeyDepth::History, options.fold(), monitor)?;
+        refuse_damage(&verification.findings, true)?;
+        let source = input.database.clone();
+        return Ok(Folded { source, report: None, input });
+    }
     if !input.folds() {
         let what = "no log belongs to it: nothing is applied";
         monitor.finding(Finding::new(Code::DbLag, &input.name, At::default(), what));
@@ -148,9 +155,10 @@ fn folded(given: &Given, options: &FoldInMemoryOptions<'_>, monitor: &dyn Monito
 /// The log of a database that was named by itself: `member/wal` beside `member/snap/db`, or `wal` beside `db`.
 fn log_beside(path: &Path) -> Option<PathBuf> {
     let parent = path.parent()?;
-    let of_member =
-        (parent.file_name()? == "snap").then(|| parent.parent().map(|member| member.join("wal"))).flatten();
-    of_member.into_iter().chain([parent.join("wal")]).find(|wal| wal.is_dir())
+    let of_member = (parent.file_name()? == "snap")
+        .then(|| tree::parent(parent).map(|member| member.join("wal")))
+        .flatten();
+    of_member.into_iter().chain([parent.join("wal")]).find(|wal| tree::is_dir(wal))
 }
 
 /// What was applied, in words.

@@ -7,7 +7,7 @@ use super::report::{Disagreement, Stated};
 use crate::etcd::Facts;
 use crate::etcd::datadir::RAFT_SNAPSHOT_LIMIT;
 use crate::etcd::schema::{Minor, storage_version};
-use crate::io::Source;
+use crate::io::tree;
 use crate::raft::ConfState;
 use crate::replay::believed::{Fact, believed_by};
 use crate::snap::file::SnapFile;
@@ -76,7 +76,7 @@ pub(super) fn disagreements(
 
 /// A raft snapshot and its name, if it can be read.
 fn read(path: &Path) -> Option<(String, SnapFile)> {
-    let source = Source::open(path).ok()?;
+    let source = tree::open(path).ok()?;
     let file = SnapFile::decode(&source.read_all(RAFT_SNAPSHOT_LIMIT).ok()?).ok()?;
     Some((path.file_name()?.to_string_lossy().into_owned(), file))
 }

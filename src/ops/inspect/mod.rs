@@ -2,23 +2,27 @@
 
 mod disagree;
 pub mod kubernetes;
+mod log;
 mod report;
+#[cfg(feature = "packed")]
+mod resources;
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::path::Path;
 
 #[cfg(feature = "kine")]
 pub use report::KineKeyspaceReport;
 pub use report::{
     BucketReport, DatabaseReport, DirectoryReport, Disagreement, EtcdReport, HashReport, InspectReport,
-    LagReport, MetaReport, PagesReport, RaftSnapshotReport, SegmentReport, SnapshotRecord, Stated, WalReport,
+    LagReport, MetaReport, PagesReport, RaftSnapshotReport, ResourceKind, SegmentReport, SnapshotRecord,
+    Stated, StaticResource, WalReport,
 };
 
 use self::disagree::disagreements;
 use self::kubernetes::kubernetes;
+use self::log::{lag, raft_snapshot, wal};
 use crate::bolt::Db;
-use crate::codec::{checksum, to_u64};
+use crate::codec::checksum;
 use crate::etcd::Input;
 #[cfg(feature = "kine")]
 use crate::etcd::datadir::Foreign;
@@ -26,22 +30,20 @@ use crate::etcd::datadir::{self, DataDir, FileKind};
 use crate::etcd::facts::LeaseFact;
 use crate::etcd::schema::storage_version;
 use crate::etcd::stored::{self, Revisions, Stored};
-use crate::io::Source;
 use crate::io::gate::with_read_ahead;
 use crate::io::source::Lock;
+use crate::io::{Source, tree};
 #[cfg(feature = "kine")]
 use crate::ops::kine::KineOptions;
-use crate::ops::log_fault::log_finding;
+#[cfg(feature = "fs")]
+use crate::replay::increments::Chain;
 use crate::snap::backup::Trailer;
-use crate::snap::file::{Membership, SnapFile, user_keys};
 use crate::store::digest::trailer;
 use crate::store::scan::{KeyDepth, Scan, ScanOptions, scan};
-use crate::wal::{self, Body, End, Log};
 use crate::words::collector::Teller;
 use crate::words::error::{At, Corrupt, Error, Result};
 use crate::words::finding::{Code, Finding};
-use crate::words::ids::{MemberId, RaftIndex};
-#[cfg(feature = "kine")]
+#[cfg(feature = "fs")]
 use crate::words::monitor::Relay;
 use crate::words::monitor::{Monitor, Quiet};
 
@@ -77,10 +79,19 @@ pub fn inspect(
     if let Some(state) = input.is_dir().then(|| datadir::kine_in(input.path())).flatten() {
         return inspect_kine(&state.into(), *options, monitor);
     }
+    #[cfg(feature = "fs")]
+    if let Some(chain) = input.as_open().is_none().then(|| Chain::of_store(input.path())).flatten() {
+        return inspect_chain(&chain, *options, monitor);
+    }
     if input.is_dir() {
         return inspect_dir(&input.directory()?, *options, monitor);
     }
-    let source = input.open()?;
+    let source = match input.open() {
+        Ok(source) => source,
+        #[cfg(feature = "packed")]
+        Err(error @ Error::Unreadable { .. }) => return resources::resources(input.path())?.ok_or(error),
+        Err(error) => return Err(error),
+    };
     #[cfg(feature = "kine")]
     if datadir::file_kind(&source)? == FileKind::Foreign(Foreign::Sqlite) {
         return inspect_kine(&input, *options, monitor);
@@ -90,18 +101,35 @@ pub fn inspect(
 
 #[cfg(feature = "kine")]
 fn inspect_kine(input: &Input, options: InspectOptions, monitor: &dyn Monitor) -> Result<InspectReport> {
-    let mut found = Teller::new(options.max_findings, monitor);
     let silent = Relay::new(monitor).without_findings();
     let kine = crate::ops::kine(input, &KineOptions { allow_damage: true }, &silent)?;
-    kine.findings.into_iter().for_each(|finding| found.push(finding));
-    let database = database(&kine.database, options, &mut found)?;
-    let report = InspectReport {
-        path: kine.database.name(),
-        kind: "a database of kine, which k3s keeps in SQLite".to_owned(),
-        kine: Some(KineKeyspaceReport::new(kine.report, database)),
-        ..InspectReport::default()
-    };
-    Ok(with_findings(report, found))
+    let mut report = inspect_made(&kine.database, kine.findings, options, monitor)?;
+    report.kind = "a database of kine, which k3s keeps in SQLite".to_owned();
+    report.kine = report.database.take().map(|database| KineKeyspaceReport::new(kine.report, database));
+    Ok(report)
+}
+
+/// The newest full snapshot of etcd-backup-restore, brought forward.
+#[cfg(feature = "fs")]
+fn inspect_chain(chain: &Chain, options: InspectOptions, monitor: &dyn Monitor) -> Result<InspectReport> {
+    let forward = chain.forward(None, &Relay::new(monitor).without_findings())?;
+    let report = inspect_made(&forward.database, forward.findings, options, monitor)?;
+    let kind = format!("a full snapshot of etcd-backup-restore with {}", forward.report);
+    Ok(InspectReport { kind, ..report })
+}
+
+/// A database that was made of something else, in which that was found.
+#[cfg(feature = "fs")]
+fn inspect_made(
+    source: &Source,
+    findings: Vec<Finding>,
+    options: InspectOptions,
+    monitor: &dyn Monitor,
+) -> Result<InspectReport> {
+    let mut found = Teller::new(options.max_findings, monitor);
+    findings.into_iter().for_each(|finding| found.push(finding));
+    let database = Some(database(source, options, &mut found)?);
+    Ok(with_findings(InspectReport { path: source.name(), database, ..InspectReport::default() }, found))
 }
 
 fn inspect_file(source: &Source, options: InspectOptions, monitor: &dyn Monitor) -> Result<InspectReport> {
@@ -140,7 +168,7 @@ fn inspect_dir(dir: &DataDir, options: InspectOptions, monitor: &dyn Monitor) ->
     }
     .to_owned();
     if let Some(db) = &dir.db {
-        match Source::open(db).and_then(|source| {
+        match tree::open(db).and_then(|source| {
             datadir::require_database(&source)?;
             database(&source, options, &mut found)
         }) {
@@ -157,10 +185,10 @@ fn inspect_dir(dir: &DataDir, options: InspectOptions, monitor: &dyn Monitor) ->
         }
     }
     for path in &dir.snaps {
-        let snap = raft_snapshot(&Source::open(path)?, &mut found);
+        let snap = raft_snapshot(&tree::open(path)?, &mut found);
         report.raft_snapshots.push(snap);
     }
-    let sources = dir.wals.iter().map(|path| Source::open(path)).collect::<Result<Vec<_>>>()?;
+    let sources = dir.wals.iter().map(|path| tree::open(path)).collect::<Result<Vec<_>>>()?;
     let named: Vec<(String, &Source)> = sources
         .iter()
         .map(|s| (s.path().file_name().unwrap_or_default().to_string_lossy().into_owned(), s))
@@ -244,6 +272,7 @@ fn read(source: &Source, options: InspectOptions, found: &mut Teller<'_>) -> Res
     Ok(DatabaseReport {
         path: name,
         file_size: source.len(),
+        packed: source.packed(),
         page_size: db.page_size(),
         size: db.size(),
         trailer,
@@ -353,134 +382,4 @@ fn hash(source: &Source, trailer: Trailer, found: &mut Teller<'_>) -> Result<Has
         found.corrupt(&source.name(), *Corrupt::new(Code::TrailerMismatch, At::offset(payload), what));
     }
     Ok(HashReport { digest: checksum::hex(&digest), matches: stored.map(|s| s == digest) })
-}
-
-fn raft_snapshot(source: &Source, found: &mut Teller<'_>) -> RaftSnapshotReport {
-    let mut report = RaftSnapshotReport {
-        path: source.name(),
-        file_size: source.len(),
-        term: None,
-        index: None,
-        voters: Vec::new(),
-        learners: Vec::new(),
-        members: None,
-        v2_keys: None,
-        fault: None,
-    };
-    match source.read_all(datadir::RAFT_SNAPSHOT_LIMIT).and_then(|bytes| SnapFile::decode(&bytes)) {
-        Ok(snap) => {
-            report.term = Some(snap.term());
-            report.index = Some(snap.index());
-            let conf = snap.snapshot.metadata.as_ref().and_then(|m| m.conf_state.as_ref());
-            let ids = |ids: &[u64]| ids.iter().copied().map(MemberId::new).collect();
-            report.voters = conf.map(|c| ids(&c.voters)).unwrap_or_default();
-            report.learners = conf.map(|c| ids(&c.learners)).unwrap_or_default();
-            report.v2_keys = snap.snapshot.data.as_deref().and_then(user_keys);
-            report.members = snap.membership().ok().map(|m: Membership| to_u64(m.members.len()));
-        }
-        Err(corrupt) => {
-            report.fault = Some(corrupt.detail.clone());
-            found.corrupt(&source.name(), *corrupt);
-        }
-    }
-    report
-}
-
-/// The report, and the snapshot records in it as they are.
-fn wal(
-    dir: &Path,
-    files: &[(String, &Source)],
-    found: &mut Teller<'_>,
-) -> (WalReport, Vec<wal::SnapshotRecord>) {
-    let log = Log::new(files.iter().map(|(name, source)| (name.as_str(), *source)));
-    let total = files.iter().map(|(_, s)| s.len()).fold(0, u64::saturating_add);
-    found.monitor.begin("reading the WAL", total);
-    let mut findings = Vec::new();
-    let monitor = found.monitor;
-    let mut unsaid = 0u64;
-    let summary =
-        log.scan(wal::Scan::default(), &mut |fault| findings.push(log_finding(&log, fault)), &mut |visit| {
-            if !matches!(visit.body, Body::Crc) {
-                unsaid = unsaid.saturating_add(to_u64(visit.record.bytes().len()));
-            }
-            if unsaid > 1 << 20 {
-                monitor.advance(std::mem::take(&mut unsaid));
-            }
-            if monitor.cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
-    monitor.end();
-    findings.into_iter().for_each(|f| found.push(f));
-    let segments = log.segments().iter().enumerate().map(|(i, segment)| {
-        let read = summary.segments.get(i);
-        SegmentReport {
-            name: segment.name.to_string(),
-            sequence: segment.name.sequence,
-            first_index: segment.name.index,
-            file_size: segment.source.len(),
-            used: read.map_or(0, |r| r.used),
-            records: read.map_or(0, |r| r.records),
-        }
-    });
-    let end = match summary.end() {
-        Some(End::CleanEof) => "at the end of the file".to_owned(),
-        Some(End::ZeroWord) => "at unused space".to_owned(),
-        Some(End::Torn(torn)) => format!("in a torn record: {torn}"),
-        Some(End::Damaged(corrupt)) => format!("in damage: {corrupt}"),
-        None => "where reading stopped".to_owned(),
-    };
-    let report = WalReport {
-        path: crate::words::error::show(dir),
-        segments: segments.collect(),
-        node_id: summary.metadata.map(|m| m.member()),
-        cluster_id: summary.metadata.map(|m| m.cluster()),
-        term: summary.hard_state.map(|s| s.newest_term()),
-        vote: summary.hard_state.map(|s| s.voted_for()),
-        commit: summary.hard_state.map(|s| s.committed()),
-        first_entry: summary.first.map(RaftIndex::new),
-        last_entry: summary.last.map(RaftIndex::new),
-        snapshots: summary.snapshots.iter().map(SnapshotRecord::of).collect(),
-        complete: summary.complete,
-        end,
-    };
-    (report, summary.snapshots)
-}
-
-fn lag(report: &InspectReport) -> Option<LagReport> {
-    let wal = report.wal.as_ref()?;
-    let consistent_index =
-        report.database.as_ref()?.etcd.as_ref()?.facts.consistent_index.unwrap_or_default();
-    let commit = wal.commit.unwrap_or_default();
-    let last_entry = wal.last_entry.max(wal.snapshots.iter().map(|s| s.index).max()).unwrap_or_default();
-    let committed_not_in_db = commit.since(consistent_index).unwrap_or(0);
-    let uncommitted = last_entry.since(commit.max(consistent_index)).unwrap_or(0);
-    let etcd = report.database.as_ref()?.etcd.as_ref()?;
-    let voters = etcd.facts.conf_state.as_ref().map_or(etcd.facts.members.len(), |c| c.voters.len());
-    let entries = |n: u64| if n == 1 { "1 entry".to_owned() } else { format!("{n} entries") };
-    let span = |from: RaftIndex, to: RaftIndex| {
-        if from == to { format!("index {to}") } else { format!("index {from} to {to}") }
-    };
-    let mut parts = Vec::new();
-    if committed_not_in_db > 0 {
-        parts.push(format!("{committed_not_in_db} committed ({})", span(consistent_index.next(), commit)));
-    }
-    if uncommitted > 0 {
-        let fate = if voters == 1 { ", which a sole voter commits when it starts" } else { "" };
-        let from = commit.max(consistent_index).next();
-        parts.push(format!("{uncommitted} logged without a commit mark ({}){fate}", span(from, last_entry)));
-    }
-    let sentence = if parts.is_empty() {
-        format!("The db holds every entry of its WAL (index {consistent_index}).")
-    } else {
-        let behind = entries(committed_not_in_db.saturating_add(uncommitted));
-        format!("The db (index {consistent_index}) lags its WAL by {behind}: {}.", parts.join(", "))
-    };
-    let partial = if wal.complete { "" } else { " The WAL could not be read to its end: it may hold more." };
-    Some(LagReport {
-        consistent_index,
-        commit,
-        last_entry,
-        committed_not_in_db,
-        uncommitted,
-        sentence: format!("{sentence}{partial}"),
-    })
 }

@@ -30,6 +30,9 @@ pub struct InspectReport {
     #[cfg(feature = "kine")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kine: Option<KineKeyspaceReport>,
+    /// Files of a control plane, if it is an archive of such.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<StaticResource>,
     /// The directory, if it is one.
     pub directory: Option<DirectoryReport>,
     /// Raft snapshots, newest last.
@@ -51,6 +54,58 @@ impl InspectReport {
     #[must_use]
     pub fn worst(&self) -> Option<Severity> {
         self.findings.iter().map(|f| f.severity).max()
+    }
+}
+
+/// A file of a control plane.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct StaticResource {
+    /// Its path, with the archive: as a path it can be given to other commands.
+    pub path: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// What it is.
+    pub what: ResourceKind,
+    /// When the first of the certificates in it ends, RFC 3339 in UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ends: Option<String>,
+}
+
+/// What such a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ResourceKind {
+    /// A static pod of etcd: `restore --from-manifest` takes it.
+    EtcdPod,
+    /// Another static pod.
+    Pod,
+    /// Certificates.
+    Certificate,
+    /// A private key.
+    PrivateKey,
+    /// Credentials for an API server.
+    Kubeconfig,
+    /// Keys that values in etcd are encrypted with.
+    EncryptionConfig,
+    /// Something else.
+    Other,
+}
+
+impl ResourceKind {
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            ResourceKind::EtcdPod => "pod of etcd",
+            ResourceKind::Pod => "pod",
+            ResourceKind::Certificate => "certificate",
+            ResourceKind::PrivateKey => "private key",
+            ResourceKind::Kubeconfig => "kubeconfig",
+            ResourceKind::EncryptionConfig => "encryption configuration",
+            ResourceKind::Other => "other",
+        }
     }
 }
 
@@ -87,6 +142,9 @@ pub struct DatabaseReport {
     pub path: String,
     /// Its length in bytes.
     pub file_size: u64,
+    /// What was around it, if it was packed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packed: Option<String>,
     /// Bytes in a page.
     pub page_size: u64,
     /// High water mark times page size, in bytes.

@@ -412,10 +412,11 @@ impl<'c> Layout<'c> {
                 let keys = while_syncing(|| file.finish(), || read_back(&path, plan, hash, monitor))?;
                 written = Some((path, summary.bytes, keys));
             }
-            let (name, bytes) = bootstrap::snapshot(plan.cluster, plan.version);
-            let mut file = dest.file(&snap.join(name.to_string()))?;
-            file.put(&bytes)?;
-            file.finish()?;
+            if let Some((name, bytes)) = bootstrap::snapshot(plan.cluster, plan.version) {
+                let mut file = dest.file(&snap.join(name.to_string()))?;
+                file.put(&bytes)?;
+                file.finish()?;
+            }
             let (name, bytes) = bootstrap::log(plan.cluster, home.member, plan.version);
             let (log_dir, log_dest) = match &log_dest {
                 Some(elsewhere) => (PathBuf::new(), elsewhere),
@@ -439,14 +440,14 @@ impl<'c> Layout<'c> {
             let home = self.homes.iter().find(|home| home.member.id == member.id);
             let files = home.map(|home| {
                 let snap = home.data_dir.join("member/snap");
-                let (name, bytes) = bootstrap::snapshot(plan.cluster, plan.version);
+                let raft = bootstrap::snapshot(plan.cluster, plan.version);
                 let (segment, _) = bootstrap::log(plan.cluster, member, plan.version);
                 let file = |path: PathBuf, bytes| OutFile { path: show(&path), bytes };
-                vec![
-                    file(snap.join("db"), db_length),
-                    file(snap.join(name.to_string()), to_u64(bytes.len())),
-                    file(home.wal_dir.join(segment.to_string()), SEGMENT_SIZE),
-                ]
+                let mut files = vec![file(snap.join("db"), db_length)];
+                files
+                    .extend(raft.map(|(name, bytes)| file(snap.join(name.to_string()), to_u64(bytes.len()))));
+                files.push(file(home.wal_dir.join(segment.to_string()), SEGMENT_SIZE));
+                files
             });
             MemberReport {
                 name: member.name.clone(),

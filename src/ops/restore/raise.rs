@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::bolt::Db;
-use crate::etcd::{DataDir, Facts, datadir, small};
-use crate::io::Source;
+use crate::etcd::{DataDir, Facts, Input, small, within};
 use crate::io::source::Lock;
+use crate::io::tree;
 use crate::wal::{Log, Scan};
 use crate::words::cause::Cause;
 use crate::words::error::{Error, Result, show};
@@ -86,7 +86,8 @@ impl Raise {
 
 /// The highest revision that a file or directory tells, and in words where it was found.
 fn newest(path: &Path) -> Result<(i64, String)> {
-    if !path.is_dir() {
+    let path = &within::find(path)?;
+    if !tree::is_dir(path) {
         let (revision, _) = in_database(path)?;
         return Ok((revision, format!("{} is at revision {revision}", show(path))));
     }
@@ -117,7 +118,7 @@ fn in_directory(path: &Path, dir: &DataDir) -> Result<(i64, String)> {
     if dir.wals.is_empty() {
         return Ok((revision, format!("{told}, and has no log beside it")));
     }
-    let sources = dir.wals.iter().map(|wal| Source::open(wal)).collect::<Result<Vec<_>>>()?;
+    let sources = dir.wals.iter().map(|wal| tree::open(wal)).collect::<Result<Vec<_>>>()?;
     let summary =
         Log::of(&sources).scan(Scan::default(), &mut |_| {}, &mut |_| std::ops::ControlFlow::Continue(()));
     // A database that the member received from its leader stands at the log's snapshot record: it may be in its place
@@ -129,7 +130,7 @@ fn in_directory(path: &Path, dir: &DataDir) -> Result<(i64, String)> {
 }
 
 fn in_database(path: &Path) -> Result<(i64, Facts)> {
-    let source = datadir::open_database(path)?;
+    let source = Input::from(path).open_database()?;
     if source.flock() == Lock::Held {
         return Err(Error::unreadable(path, Cause::InUse(Some(Hint::StillRising))));
     }

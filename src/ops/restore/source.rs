@@ -4,12 +4,14 @@ use super::report::{RestoreOptions, Warning};
 use crate::etcd::datadir;
 use crate::io::Source;
 use crate::ops::verify::{Closeness, Level, LevelReport, Outcome, Verification, refuse_damage, verify_file};
+use crate::replay::apply::Version;
 use crate::snap::backup::Trailer;
 use crate::store::digest::trailer;
 use crate::words::error::{Error, Result};
 use crate::words::finding::{Code, Severity};
 use crate::words::monitor::{Monitor, Quiet};
 use crate::words::refusal::Refusal;
+use crate::words::text::Told;
 
 /// Refuses a database without a trailer: what of it was cut off cannot be told.
 pub(super) fn refuse_unchecked(source: &Source) -> Result<()> {
@@ -28,7 +30,10 @@ pub(super) fn verified(
     options: &RestoreOptions,
     monitor: &dyn Monitor,
 ) -> Result<(Verification, Vec<Warning>)> {
-    let verification = verify_file(source, Level::Mvcc, Closeness::default(), monitor)?;
+    // Who says for which etcd it is says by whose rules it is read.
+    let etcd_version = options.target.map(|minor| Version { minor, patch: None });
+    let closeness = Closeness { etcd_version, ..Closeness::default() };
+    let verification = verify_file(source, Level::Mvcc, closeness, monitor)?;
     let mut warnings = Vec::new();
     for finding in &verification.findings {
         let trailer = matches!(finding.code, Code::TrailerMismatch | Code::TrailerZeroed | Code::TrailerCut);
@@ -45,7 +50,10 @@ pub(super) fn verified(
         let (file, why) = (source.name(), detail.clone());
         match outcome {
             Outcome::NotApplicable => return Err(Refusal::NotEtcds { file, why }.into()),
-            Outcome::Inconclusive => return Err(Refusal::Unchecked { file, why }.into()),
+            Outcome::Inconclusive => {
+                let stated = verification.measured.storage_version.as_deref().map(Told::from);
+                return Err(Refusal::VersionUnknown { stated }.into());
+            }
             _ => {}
         }
     }

@@ -9,7 +9,7 @@ use crate::replay::fold::Fold;
 use crate::replay::starts::starts;
 use crate::words::error::{At, Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
-use crate::words::hint::Note;
+use crate::words::hint::{Hint, Note};
 use crate::words::monitor::Relay;
 
 impl Run<'_> {
@@ -23,11 +23,18 @@ impl Run<'_> {
         if self.found.all.worst(|code| !behind(code)) == Some(Severity::Damage) {
             return Ok(Ok(String::new()));
         }
+        let assumed = self.options.etcd_version;
+        let newer = self.found.all.worst(|code| code == Code::StorageVersionUnknown) == Some(Severity::Note);
+        if newer && assumed.is_none() {
+            let what = "whether the etcd that wrote it starts from it is not known here";
+            return Ok(Err(Note::with(what, Hint::EtcdVersion)));
+        }
         let monitor = Relay::new(self.monitor).without_findings();
         let folded =
             Db::open(source).map_err(|corrupt| Error::damaged(source.path(), corrupt)).and_then(|db| {
                 self.verification.starts = starts(&db, files.log(), &monitor)?;
-                fold_directory(&db, files.log(), FoldOptions::default(), &monitor)
+                let options = FoldOptions { version: assumed, ..FoldOptions::default() };
+                fold_directory(&db, files.log(), options, &monitor)
             });
         match folded {
             Ok(Fold { report, raft, .. }) => {
@@ -37,7 +44,8 @@ impl Run<'_> {
                 // Of these it is told where they are found.
                 let told =
                     |code| matches!(code, Code::V2Keys | Code::MembersDisagree | Code::DbBehindSnapshot);
-                let told = self.found.all.worst(told).is_some();
+                // And that an older one refuses what a newer one states is no news to who says so.
+                let told = newer || self.found.all.worst(told).is_some();
                 let own = self.verification.starts.iter().find(|s| s.etcd == raft.version.minor && !told);
                 if let Some((etcd, why)) = own.and_then(|own| Some((own.etcd, own.refuses.as_ref()?))) {
                     let what = format!("etcd {} does not start from it: {why}", etcd.name());

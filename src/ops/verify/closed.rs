@@ -60,11 +60,12 @@ impl Run<'_> {
     pub(super) fn measure_file(&mut self, source: &Source) {
         let measured = &mut self.verification.measured;
         measured.file_size = source.len();
+        measured.packed = source.packed();
         measured.modified =
             source.stamp().and_then(|s| jiff::Timestamp::new(s.modified.0, 0).ok()).map(|t| t.to_string());
     }
 
-    fn hash(&self, source: &Source) -> Result<Digests> {
+    pub(super) fn hash(&self, source: &Source) -> Result<Digests> {
         self.monitor.begin("verifying", source.len());
         let digest = digests(source, source.len(), Some(true), None, self.monitor);
         self.monitor.end();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::bolt::Db;
 use crate::codec::json::quote;
 use crate::etcd::datadir::NEWEST_STORAGE;
-use crate::etcd::schema::{BUCKETS, storage_version};
+use crate::etcd::schema::{BUCKETS, SALVAGED, storage_version};
 use crate::etcd::semver::Semver;
 use crate::etcd::{BucketKey, stored};
 use crate::io::Window;
@@ -17,8 +17,11 @@ use crate::words::ids::MemberId;
 use crate::words::text::Told;
 
 /// Checks everything. Returns whether the storage version is newer than what is known here.
-pub fn check(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Teller<'_>) -> bool {
+pub fn check(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Teller<'_>) -> Option<Told> {
     buckets(scan, name, found);
+    if db.root().bucket(b"meta").ok().flatten().is_some_and(|meta| meta.sequence == SALVAGED) {
+        found.say(Code::Salvaged, name, "this was made of what was left of a damaged database");
+    }
     compaction(scan, name, found);
     members(scan, name, found);
     auth(scan, name, found);
@@ -57,15 +60,10 @@ pub fn check(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Teller<'_>) -> bo
         });
     }
     let version = storage_version(facts).version;
-    let unknown = version.as_ref().is_some_and(|v| newer(v.raw(), NEWEST_STORAGE));
-    if unknown {
-        let what = format!(
-            "storage version is {}, the newest known here is {NEWEST_STORAGE}",
-            version.unwrap_or_default()
-        );
-        found.say(Code::StorageVersionUnknown, name, what);
-    }
-    unknown
+    let unknown = version.filter(|v| newer(v.raw(), NEWEST_STORAGE))?;
+    let what = format!("storage version is {unknown}, the newest known here is {NEWEST_STORAGE}");
+    found.say(Code::StorageVersionUnknown, name, what);
+    Some(unknown)
 }
 
 fn newer(version: &str, than: &str) -> bool {

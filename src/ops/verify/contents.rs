@@ -1,17 +1,15 @@
 //! The files of a data directory against a manifest: every one, by its path below the directory. Its database is
 //! hashed while it is read ([`super::database`]), the others here.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::manifest::Against;
 use super::{Level, Run};
 use crate::codec::checksum;
 use crate::etcd::DataDir;
-use crate::io::Source;
-use crate::store::digest::{FileDigest, sha256};
-use crate::words::error::{Error, Result, printable, show};
+use crate::io::tree;
+use crate::store::digest::{FileDifference, FileDigest, differences, sha256};
+use crate::words::error::{Result, printable, show};
 use crate::words::finding::{Code, Finding};
 use crate::words::monitor::Relay;
 
@@ -24,8 +22,9 @@ impl Run<'_> {
             return Ok(());
         }
         let mut found = Vec::new();
-        for path in files(&dir.path)?.into_iter().filter(|path| Some(path.as_path()) != database) {
-            let source = Source::open(&path)?;
+        for path in tree::files_below(&dir.path)?.into_iter().filter(|path| Some(path.as_path()) != database)
+        {
+            let source = tree::open(&path)?;
             let part = Relay::new(self.monitor).without_findings();
             match sha256(&source, source.len(), &part) {
                 Ok(digest) => found.push(FileDigest {
@@ -59,30 +58,23 @@ impl Run<'_> {
         &mut self,
         dir: &DataDir,
         due: impl Iterator<Item = &'c FileDigest>,
-        found: &[FileDigest],
+        found: &'c [FileDigest],
         manifest: &str,
     ) {
-        let mut there: BTreeMap<&str, &FileDigest> =
-            found.iter().map(|file| (file.path.as_str(), file)).collect();
-        let mut differ = |path: &str, what: &str| {
+        for (path, difference) in differences(due, found) {
+            let what = match difference {
+                FileDifference::Gone => "is in the manifest, and not there".to_owned(),
+                FileDifference::Size(due, is) => {
+                    format!("the length is {}, the manifest has {}", is.size, due.size)
+                }
+                FileDifference::Sha256(due, is) => {
+                    format!("the SHA-256 is {}, the manifest has {}", is.sha256, printable(&due.sha256))
+                }
+                FileDifference::New => "is there, and not in the manifest".to_owned(),
+            };
             let file = show(&dir.path.join(path));
             self.found.say(Code::ManifestMismatch, &file, format!("{what} ({manifest})"));
-        };
-        for due in due {
-            match there.remove(due.path.as_str()) {
-                None => differ(&due.path, "is in the manifest, and not there"),
-                Some(is) if is.size != due.size => {
-                    let what = format!("the length is {}, the manifest has {}", is.size, due.size);
-                    differ(&due.path, &what);
-                }
-                Some(is) if !is.sha256.eq_ignore_ascii_case(&due.sha256) => {
-                    let due_hash = printable(&due.sha256);
-                    differ(&due.path, &format!("the SHA-256 is {}, the manifest has {due_hash}", is.sha256));
-                }
-                Some(_) => {}
-            }
         }
-        there.into_keys().for_each(|path| differ(path, "is there, and not in the manifest"));
     }
 
     /// The files of a directory, its database among them, if their digests are wanted.
@@ -114,25 +106,4 @@ impl Run<'_> {
 /// The path of a file below the directory, with `/` between its parts.
 fn below(dir: &Path, file: &Path) -> String {
     show(file.strip_prefix(dir).unwrap_or(file))
-}
-
-/// All files in a directory, at any depth, each once: links are followed, as etcd does.
-fn files(dir: &Path) -> Result<Vec<PathBuf>> {
-    let (mut found, mut seen, mut ahead) = (Vec::new(), BTreeSet::new(), vec![dir.to_path_buf()]);
-    while let Some(dir) = ahead.pop() {
-        let unreadable = |e: std::io::Error| Error::unreadable(&dir, e);
-        if !seen.insert(dir.canonicalize().map_err(unreadable)?) {
-            continue;
-        }
-        for entry in fs::read_dir(&dir).map_err(unreadable)? {
-            let path = entry.map_err(unreadable)?.path();
-            if path.is_dir() {
-                ahead.push(path);
-            } else if path.is_file() {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
 }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::manifest::Against;
 use super::{
     Database, Level, OtherMeta, Outcome, Run, consistency, evidence, pages_are_missing, refuse_damage,
 };
 use crate::bolt::{Db, Pgid};
 use crate::codec::checksum;
+use crate::etcd::datadir::NEWEST_STORAGE;
 use crate::etcd::schema::storage_version;
 use crate::etcd::small::facts_and_last;
 use crate::io::gate::{OpenAtEnd, is_cold};
@@ -21,6 +21,7 @@ use crate::store::digest::{Digests, digests, trailer};
 use crate::store::scan::{KeyDepth, Scan, ScanOptions, scan};
 use crate::words::error::{At, Corrupt, Error, Result};
 use crate::words::finding::{Code, Finding, Severity};
+use crate::words::hint::{Hint, Note};
 use crate::words::monitor::Relay;
 use crate::words::text::Told;
 
@@ -362,29 +363,6 @@ impl Run<'_> {
         }
     }
 
-    /// Compares with the manifest: what was compared, or why nothing could be; `None` when there is none.
-    pub(super) fn manifest(
-        &mut self,
-        source: &Source,
-        digest: Option<&Digests>,
-    ) -> Option<Result<String, String>> {
-        let Against { manifest, entry } =
-            self.options.against.filter(|_| self.options.level >= Level::Bytes)?;
-        let Some(entry) = entry else { return Some(Err(format!("{manifest} does not name this file"))) };
-        let differences = entry.differences(source.len(), digest);
-        if !differences.is_empty() {
-            self.found.say(
-                Code::ManifestMismatch,
-                &source.name(),
-                format!("{} ({manifest})", differences.join("; ")),
-            );
-        }
-        Some(match digest {
-            Some(_) => Ok(format!("{} against {manifest}", entry.compared())),
-            None => Err("the file could not be hashed".to_owned()),
-        })
-    }
-
     fn judge_scan(&mut self, db: &Db<'_>, scan: Option<&Scan>, name: &str) -> Result<()> {
         let Some(scan) = scan else {
             self.level(Level::Pages, Outcome::NotRun, "not asked for");
@@ -428,7 +406,8 @@ impl Run<'_> {
             self.level(Level::Mvcc, Outcome::NotApplicable, "the buckets are not etcd's");
             return;
         }
-        let unknown = consistency::check(scan, db, name, &mut self.found);
+        let newer = consistency::check(scan, db, name, &mut self.found);
+        let unknown = newer.filter(|_| self.options.etcd_version.is_none());
         let hash = match &scan.hashkv {
             Some(Ok(hash)) if !pages_are_missing(scan) => {
                 self.verification.measured.hashkv = Some(*hash);
@@ -444,12 +423,11 @@ impl Run<'_> {
         if pages_are_missing(scan) && !damaged {
             let what = format!("pages are missing, and with them what is to be judged; read: {detail}");
             self.level(Level::Mvcc, Outcome::NotRun, what);
-        } else if unknown && !damaged {
-            self.level(
-                Level::Mvcc,
-                Outcome::Inconclusive,
-                format!("{detail}; the storage version is newer than coldbolt knows"),
+        } else if let Some(version) = unknown.filter(|_| !damaged) {
+            let what = format!(
+                "{detail}, by the rules of {NEWEST_STORAGE}: what {version} changed, and whether it starts from this, is not known here"
             );
+            self.level(Level::Mvcc, Outcome::Inconclusive, Note::with(what, Hint::EtcdVersion));
         } else {
             self.judge(Level::Mvcc, detail);
         }

@@ -1,7 +1,7 @@
 //! The files of a directory as etcd takes them when it starts.
 
 use crate::etcd::DataDir;
-use crate::io::Source;
+use crate::io::{Source, tree};
 use crate::replay::MemberLog;
 use crate::replay::stand_in::{StandIn, stand_in};
 use crate::words::codes::Level;
@@ -28,7 +28,7 @@ impl<'o> Files<'o> {
             let (database, given) = (Some(source.clone()), Some(given));
             return Ok(Files { database, empty, received, log, given });
         }
-        let own = dir.db.as_ref().map(|path| Source::open(path)).transpose()?;
+        let own = dir.db.as_ref().map(|path| tree::open(path)).transpose()?;
         if level < Level::Wal {
             return Ok(Files { database: own, empty, received, log, given: None });
         }

@@ -12,10 +12,13 @@ use super::targets::{Choice, PassedOver, SIDECAR, Targets};
 use super::verify;
 use super::{Answer, Judged, Level, Unreadable, Verification, VerifyOptions};
 use crate::etcd::Input;
-use crate::io::Source;
+use crate::replay::apply::Version;
 use crate::store::ValueOpener;
 use crate::words::error::{Error, Result, show};
 use crate::words::monitor::{Monitor, Quiet};
+
+/// Opens standard input, if that or something in it is what a path stands for.
+pub type StandardInput<'s> = dyn Fn(&Path) -> Option<Result<Input>> + Sync + 's;
 
 /// How to verify many inputs.
 #[derive(Clone, Copy)]
@@ -37,10 +40,12 @@ pub struct FleetOptions<'o> {
     pub wal_dir: Option<&'o Path>,
     /// What opens encrypted values for level `objects`.
     pub opener: Option<ValueOpener<'o>>,
+    /// The etcd by whose rules they are judged, also if they state a version that is not known here.
+    pub etcd_version: Option<Version>,
     /// Puts into words why an input cannot be read, where the answer holds that as text.
     pub say: fn(&Error) -> String,
-    /// Opens standard input, which is what the path `-` stands for then.
-    pub standard_input: Option<&'o (dyn Fn() -> Result<Source> + Sync)>,
+    /// Opens standard input, if that or something in it is what a path stands for.
+    pub standard_input: Option<&'o StandardInput<'o>>,
 }
 
 impl Default for FleetOptions<'_> {
@@ -55,6 +60,7 @@ impl Default for FleetOptions<'_> {
             manifest: None,
             wal_dir: None,
             opener: None,
+            etcd_version: None,
             say: |error| error.to_string(),
             standard_input: None,
         }
@@ -205,10 +211,11 @@ impl Work<'_> {
             ask: self.ask.as_ref(),
             against,
             opener: self.options.opener,
+            etcd_version: self.options.etcd_version,
         };
-        let mut verification = match self.options.standard_input.filter(|_| file == Path::new("-")) {
-            Some(open) => {
-                let mut verification = verify(open()?, &options, monitor)?;
+        let mut verification = match self.options.standard_input.and_then(|of| of(file)) {
+            Some(given) => {
+                let mut verification = verify(given?, &options, monitor)?;
                 // Of the copy that was made of it.
                 verification.measured.modified = None;
                 verification

@@ -8,7 +8,7 @@ use super::{Database, Level, Outcome, Run};
 use crate::etcd::aside::Aside;
 use crate::etcd::datadir::{DataDir, RAFT_SNAPSHOT_LIMIT, received};
 use crate::etcd::schema::storage_version;
-use crate::io::Source;
+use crate::io::tree;
 use crate::ops::log_fault::log_finding;
 use crate::replay::membership::{Cluster, Rules};
 use crate::replay::stand_in;
@@ -103,7 +103,7 @@ struct Snaps {
 fn raft_snapshots(dir: &DataDir, run: &mut Run<'_>) -> Result<Snaps> {
     let mut snaps = Snaps { good: Vec::new(), bad: Vec::new() };
     for path in &dir.snaps {
-        let source = Source::open(path)?;
+        let source = tree::open(path)?;
         let file = source.name();
         let name = SnapName::parse(&file_name(path));
         let content = match source.read_all(RAFT_SNAPSHOT_LIMIT).and_then(|bytes| SnapFile::decode(&bytes)) {
@@ -154,6 +154,10 @@ fn snapshot_records(summary: &Summary, snaps: &Snaps, database: &Database, wal: 
     }
     let version = database.facts.as_ref().and_then(|f| storage_version(f).version).unwrap_or_default();
     let minor = version.raw().strip_prefix("3.").and_then(|minor| minor.parse::<u64>().ok());
+    // 3.8 writes none.
+    if minor.is_some_and(|minor| minor >= 8) {
+        return;
+    }
     let needed = minor.is_none_or(|minor| minor < 7);
     let why = if needed { "etcd needs it up to 3.6" } else { "etcd does not need it since 3.7" };
     let what = format!(

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -63,18 +64,18 @@ pub struct ManifestEntry {
     /// Of a directory: every file in it, by its path.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contents: Vec<FileDigest>,
-    /// Of a file that is closed: what is in it. Without its key nothing of it is compared.
+    /// Of a file that is compressed or closed: what is in it. What cannot be opened is not compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub content: Option<ClosedContent>,
+    pub content: Option<WrappedContent>,
     /// What the database says about itself, the levels that ran, and the verdict. Nothing of it is compared: it
     /// follows from the bytes. It is not kept when a manifest is read.
     #[serde(default, deserialize_with = "pass_over")]
     pub evidence: Value,
 }
 
-/// What is in a file that is closed with age.
+/// What is in a file that is compressed or closed with age.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClosedContent {
+pub struct WrappedContent {
     /// Its length in bytes.
     pub size: u64,
     /// SHA-256 of all of it, in hex.
@@ -154,14 +155,14 @@ impl ManifestEntry {
         Ok(entry)
     }
 
-    /// The same of one that is closed: `source` is the age file.
+    /// The same of one that is compressed or closed: `source` is the file around it.
     ///
     /// # Errors
     /// [`Error::Unreadable`].
-    pub fn made_closed(
+    pub fn made_around(
         path: &Path,
         source: &Source,
-        content: ClosedContent,
+        content: WrappedContent,
         evidence: Value,
         monitor: &dyn Monitor,
     ) -> Result<ManifestEntry> {
@@ -194,40 +195,73 @@ impl ManifestEntry {
         self.path.trim_end_matches('/').rsplit('/').next().unwrap_or_default()
     }
 
-    /// What is compared, in words.
-    pub(super) fn compared(&self) -> String {
+    /// What is compared, in words: of the file, and of what is in it.
+    pub(super) fn compared(&self, file: bool, content: bool) -> String {
         let there = [
-            (true, "length"),
-            (self.sha256.is_some(), "SHA-256"),
-            (self.crc32.is_some(), "CRC-32"),
-            (self.crc32c.is_some(), "CRC-32C"),
-            (self.payload_sha256.is_some(), "payload SHA-256"),
+            (file, "length"),
+            (file && self.sha256.is_some(), "SHA-256"),
+            (file && self.crc32.is_some(), "CRC-32"),
+            (file && self.crc32c.is_some(), "CRC-32C"),
+            (file && self.payload_sha256.is_some(), "payload SHA-256"),
+            (content, "length and SHA-256 of what is in it"),
         ];
         there.iter().filter(|(there, _)| *there).map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
     }
 
     /// Everything in which a file differs; without digests, its length only.
     pub(super) fn differences(&self, size: u64, digests: Option<&Digests>) -> Vec<String> {
-        let mut found = Vec::new();
-        let mut differ = |what: &str, due: &str, is: &str| {
-            if !due.eq_ignore_ascii_case(is) {
-                found.push(format!("{what} is {is}, the manifest has {}", printable(due)));
-            }
-        };
-        differ("the length", &self.size.to_string(), &size.to_string());
-        let Some(digests) = digests else { return found };
-        let crc = |crc: u32| format!("{crc:08x}");
-        let due = [
-            ("the SHA-256", self.sha256.as_deref(), checksum::hex(&digests.file)),
-            ("the CRC-32", self.crc32.as_ref().map(|c| c.hex.as_str()), crc(digests.crc32)),
-            ("the CRC-32C", self.crc32c.as_ref().map(|c| c.hex.as_str()), crc(digests.crc32c)),
-            ("the SHA-256 of the payload", self.payload_sha256.as_deref(), checksum::hex(&digests.payload)),
-        ];
-        for (what, due, is) in due.into_iter().filter_map(|(what, due, is)| Some((what, due?, is))) {
-            differ(what, due, &is);
+        let crc = |crc: &Option<Crc>| crc.as_ref().map(|c| c.hex.clone());
+        let hex = |crc: u32| format!("{crc:08x}");
+        let mut due = vec![("the length", Some(self.size.to_string()), size.to_string())];
+        if let Some(is) = digests {
+            due.extend([
+                ("the SHA-256", self.sha256.clone(), checksum::hex(&is.file)),
+                ("the CRC-32", crc(&self.crc32), hex(is.crc32)),
+                ("the CRC-32C", crc(&self.crc32c), hex(is.crc32c)),
+                ("the SHA-256 of the payload", self.payload_sha256.clone(), checksum::hex(&is.payload)),
+            ]);
         }
-        found
+        different(due)
     }
+}
+
+impl WrappedContent {
+    /// Everything in which what is in a file differs; without digests, its length only.
+    pub(super) fn differences(&self, size: u64, digests: Option<&Digests>) -> Vec<String> {
+        let mut due = vec![("the length of what is in it", Some(self.size.to_string()), size.to_string())];
+        if let Some(is) = digests {
+            let payload = Some(self.payload_sha256.clone());
+            due.extend([
+                ("the SHA-256 of what is in it", Some(self.sha256.clone()), checksum::hex(&is.file)),
+                ("the SHA-256 of the payload", payload, checksum::hex(&is.payload)),
+            ]);
+        }
+        different(due)
+    }
+}
+
+/// What is not as it is due, if something is.
+fn different(due: Vec<(&str, Option<String>, String)>) -> Vec<String> {
+    let due = due.into_iter().filter_map(|(what, due, is)| Some((what, due?, is)));
+    let other = due.filter(|(_, due, is)| !due.eq_ignore_ascii_case(is));
+    other.map(|(what, due, is)| format!("{what} is {is}, the manifest has {}", printable(&due))).collect()
+}
+
+/// A document of ours, which is called so.
+pub(crate) fn parsed<T: DeserializeOwned>(path: &Path, bytes: &[u8], called: &str) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let what = format!("is not {called}: {}", printable(&error.to_string()));
+        Error::unreadable(path, Cause::Content(what))
+    })
+}
+
+/// Refuses a document of another schema.
+pub(crate) fn require_schema(path: &Path, is: &str, due: &str) -> Result<()> {
+    if is == due {
+        return Ok(());
+    }
+    let what = format!("is of schema {}, this coldbolt knows {due}", printable(is));
+    Err(Error::unreadable(path, Cause::Content(what)))
 }
 
 impl Manifest {
@@ -254,14 +288,8 @@ impl Manifest {
     pub fn read(path: &Path) -> Result<Manifest> {
         let source = Source::open(path)?;
         let bytes = source.read_all(LIMIT).map_err(|c| Error::unreadable(path, c))?;
-        let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|e| {
-            let what = format!("is not a manifest of coldbolt: {}", printable(&e.to_string()));
-            Error::unreadable(path, Cause::Content(what))
-        })?;
-        if manifest.schema != SCHEMA {
-            let what = format!("is of schema {}, this coldbolt knows {SCHEMA}", printable(&manifest.schema));
-            return Err(Error::unreadable(path, Cause::Content(what)));
-        }
+        let manifest: Manifest = parsed(path, &bytes, "a manifest of coldbolt")?;
+        require_schema(path, &manifest.schema, SCHEMA)?;
         // A manifest that names no checksum would pass any file of the right length.
         if let Some(entry) = manifest.files.iter().find(|e| e.sha256.is_none() && e.contents.is_empty()) {
             let what = format!("gives no SHA-256 of {}", printable(&entry.path));

@@ -1,6 +1,9 @@
 //! `verify`: how good a backup is, level by level, with everything that is wrong and what it means.
 
+mod against;
 mod boot;
+#[cfg(feature = "fs")]
+mod chain;
 mod closed;
 mod consistency;
 mod contents;
@@ -28,16 +31,21 @@ pub use self::report::{
 };
 pub use self::verdict::{Sum, Verdict};
 use crate::etcd::datadir::{self, DataDir, FileKind, Foreign};
+#[cfg(feature = "fs")]
+use crate::etcd::etcdbr::Packing;
 use crate::etcd::schema::Minor;
 use crate::etcd::{Facts, Input};
 use crate::io::Source;
 use crate::replay::MemberLog;
+use crate::replay::apply::Version;
+#[cfg(feature = "fs")]
+use crate::replay::increments::Chain;
 use crate::snap::backup::Trailer;
 use crate::store::ValueOpener;
 use crate::store::scan::{KeyDepth, Scan};
 pub use crate::words::codes::Level;
 use crate::words::collector::Teller;
-use crate::words::error::{At, Error, Result, show};
+use crate::words::error::{At, Corrupt, Error, Result, show};
 use crate::words::finding::{Code, Finding, Severity};
 use crate::words::hint::{Hint, Note};
 use crate::words::monitor::Monitor;
@@ -57,6 +65,9 @@ pub struct VerifyOptions<'o> {
     pub against: Option<Against<'o>>,
     /// What opens encrypted values for level `objects`.
     pub opener: Option<ValueOpener<'o>>,
+    /// The etcd by whose rules it is judged, also if the files state a version that is not known here; `None` is as
+    /// they state.
+    pub etcd_version: Option<Version>,
 }
 
 impl Default for VerifyOptions<'_> {
@@ -68,6 +79,7 @@ impl Default for VerifyOptions<'_> {
             ask: None,
             against: None,
             opener: None,
+            etcd_version: None,
         }
     }
 }
@@ -79,11 +91,19 @@ pub(in crate::ops) struct Closeness {
     pub keys: KeyDepth,
     /// Take the SHA-256 also of a database that has no trailer to compare it with: of one that is to get it.
     pub sealing: bool,
+    /// The etcd by whose rules it is judged.
+    #[cfg(feature = "fs")]
+    pub etcd_version: Option<Version>,
 }
 
 impl Default for Closeness {
     fn default() -> Self {
-        Closeness { keys: KeyDepth::History, sealing: false }
+        Closeness {
+            keys: KeyDepth::History,
+            sealing: false,
+            #[cfg(feature = "fs")]
+            etcd_version: None,
+        }
     }
 }
 
@@ -113,7 +133,22 @@ pub fn verify(
     monitor: &dyn Monitor,
 ) -> Result<Verification> {
     let input = input.into();
-    let run = Run::new(show(input.path()), *options, Closeness::default(), monitor);
+    let done = verify_input(&input, *options, monitor);
+    match done {
+        Err(Error::Damaged { path, corrupt }) if corrupt.code == Code::PackedDamaged => {
+            let run = Run::new(show(input.path()), *options, Closeness::default(), monitor);
+            Ok(run.packed(&show(&path), *corrupt))
+        }
+        done => done,
+    }
+}
+
+fn verify_input(input: &Input, options: VerifyOptions<'_>, monitor: &dyn Monitor) -> Result<Verification> {
+    let run = Run::new(show(input.path()), options, Closeness::default(), monitor);
+    #[cfg(feature = "fs")]
+    if let Some(chain) = input.as_open().is_none().then(|| chain(input.path())).flatten() {
+        return run.chain(&chain);
+    }
     if input.is_dir() {
         return run.directory(&input.directory()?, None);
     }
@@ -122,6 +157,14 @@ pub fn verify(
         FileKind::Foreign(Foreign::Age) => run.closed(&source),
         _ => run.file(&source),
     }
+}
+
+/// The chain that a path is of: the newest in a directory, or that of a full snapshot which is more than a file by
+/// itself.
+#[cfg(feature = "fs")]
+fn chain(path: &Path) -> Option<Chain> {
+    let more = |chain: &Chain| !chain.increments.is_empty() || chain.full.1.packing != Packing::None;
+    Chain::of_store(path).or_else(|| Chain::of(path).filter(more))
 }
 
 /// The first damage among findings, as the error that ends what needs a whole source; if damage is `allowed`, a page
@@ -151,7 +194,8 @@ pub(in crate::ops) fn verify_file(
     closeness: Closeness,
     monitor: &dyn Monitor,
 ) -> Result<Verification> {
-    let options = VerifyOptions { level, ..VerifyOptions::default() };
+    let etcd_version = closeness.etcd_version;
+    let options = VerifyOptions { level, etcd_version, ..VerifyOptions::default() };
     Run::new(source.name(), options, closeness, monitor).file(source)
 }
 
@@ -273,6 +317,19 @@ impl<'m> Run<'m> {
         Ok(self.done())
     }
 
+    /// Of what could not be unpacked.
+    fn packed(mut self, name: &str, corrupt: Corrupt) -> Verification {
+        self.verification.kind = InputKind::Packed;
+        self.found.push(Finding::from_corrupt(name, corrupt));
+        self.past_restoring = Some("it cannot be unpacked".to_owned());
+        for level in [Level::Identity, Level::Pages, Level::Mvcc] {
+            self.level(level, Outcome::NotRun, "it cannot be unpacked");
+        }
+        self.judge(Level::Bytes, "what is around it is damaged");
+        self.level(Level::Wal, Outcome::NotRun, "it cannot be unpacked");
+        self.done()
+    }
+
     fn level(&mut self, level: Level, outcome: Outcome, detail: impl Into<Note>) {
         let Note { text: detail, hint } = detail.into();
         self.verification.levels.push(LevelReport { level, outcome, detail, hint });
@@ -316,6 +373,16 @@ impl<'m> Run<'m> {
             self.level(Level::Objects, Outcome::NotRun, "there is no database that could be looked into");
         }
         let mut verification = self.verification;
+        if let Some(packed) = &verification.measured.packed {
+            // Its checksums are right, or nothing would have been read.
+            for bytes in verification.levels.iter_mut().filter(|level| level.level == Level::Bytes) {
+                let packed = format!("; in {packed}");
+                // Of a chain that was said of its full snapshot.
+                if !bytes.detail.ends_with(&packed) {
+                    bytes.detail.push_str(&packed);
+                }
+            }
+        }
         verification.levels.sort_by_key(|l| l.level);
         let found = self.found.all;
         verification.worst = found.worst(|_| true);
@@ -359,7 +426,8 @@ impl<'m> Run<'m> {
             return (Outcome::NotApplicable, "there is no revision to restore".into());
         };
         let version = measured.storage_version.as_deref();
-        let Some(version) = version.and_then(Minor::of) else {
+        let assumed = self.options.etcd_version.map(|assumed| assumed.minor);
+        let Some(version) = assumed.or(version.and_then(Minor::of)) else {
             let what = format!(
                 "restore has to be told for which etcd, as the file does not tell its own; else nothing refuses it at revision {revision}"
             );

@@ -197,6 +197,10 @@ pub enum InputKind {
     Received,
     /// A file that is closed with age.
     Closed,
+    /// A full snapshot of etcd-backup-restore, and the increments that were made after it.
+    Chain,
+    /// A file that is packed, and could not be unpacked.
+    Packed,
 }
 
 impl std::fmt::Display for InputKind {
@@ -208,6 +212,8 @@ impl std::fmt::Display for InputKind {
             InputKind::Directory => "data directory",
             InputKind::Received => "data directory, its received database",
             InputKind::Closed => "age-encrypted file",
+            InputKind::Chain => "full snapshot with the increments after it",
+            InputKind::Packed => "packed file",
         })
     }
 }
@@ -223,6 +229,9 @@ impl Serialize for InputKind {
 pub struct Measured {
     /// Length of the database file in bytes.
     pub file_size: u64,
+    /// What was around it, if it was packed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packed: Option<String>,
     /// Modification time of the file, RFC 3339 in UTC.
     pub modified: Option<String>,
     /// SHA-256 of the payload; in hex where it is written.

@@ -1,6 +1,8 @@
 //! What paths lead to: files and data directories, in directories of any depth. What lies beside them and is no input
 //! is passed over by name, and said.
 
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::{self, DirEntry};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -8,9 +10,10 @@ use std::str::FromStr;
 use glob::{MatchOptions, Pattern};
 use serde::Serialize;
 
-use crate::etcd::DataDir;
 use crate::etcd::datadir::{FileKind, file_kind};
-use crate::io::Source;
+use crate::etcd::etcdbr::{BackupKind, BackupName, named_in, orphans};
+use crate::etcd::{DataDir, within};
+use crate::io::{Source, tree};
 use crate::words::cause::Cause;
 use crate::words::error::{Error, show};
 
@@ -75,10 +78,33 @@ impl Targets {
     /// The path itself, or, for a directory that is no member's, what is in it. `besides` are files that inputs are
     /// compared with.
     pub(super) fn of(path: &Path, choice: &Choice, besides: &[PathBuf]) -> Targets {
+        let things = within::all(path).unwrap_or_default().unwrap_or_else(|| vec![path.to_path_buf()]);
+        let several = things.len() > 1;
+        let mut inside = Targets::default();
+        for thing in things {
+            match Targets::backups(&thing) {
+                Some(backups) => {
+                    inside.files.extend(backups.files);
+                    inside.unreadable.extend(backups.unreadable);
+                }
+                None if several => inside.files.push(thing),
+                None => {}
+            }
+        }
+        if !inside.files.is_empty() {
+            return inside;
+        }
         if !path.is_dir() || DataDir::list(path, None).is_ok() {
             return Targets { files: vec![path.to_path_buf()], ..Targets::default() };
         }
-        let mut walk = Walk { top: path, choice, besides, found: Targets::default(), ahead: Vec::new() };
+        let mut walk = Walk {
+            top: path,
+            choice,
+            besides,
+            found: Targets::default(),
+            ahead: Vec::new(),
+            orphans: BTreeSet::new(),
+        };
         walk.ahead.push((path.to_path_buf(), 0));
         while let Some((dir, depth)) = walk.ahead.pop() {
             walk.directory(&dir, depth);
@@ -99,7 +125,28 @@ impl Targets {
         found.unreadable.sort_by(|(a, _), (b, _)| a.cmp(b));
         found
     }
+
+    /// The backups of etcd-backup-restore in a directory that is in an archive.
+    fn backups(path: &Path) -> Option<Targets> {
+        if path.is_dir() || !tree::is_dir(path) {
+            return None;
+        }
+        let (mut files, orphans) = (named_in(path), orphans(path));
+        files.retain(|(_, name)| name.kind == BackupKind::Full);
+        if files.is_empty() {
+            return None;
+        }
+        let lost = |path: PathBuf| (path.clone(), Error::unreadable(&path, Cause::lacks(ORPHAN)));
+        Some(Targets {
+            files: files.into_iter().map(|(path, _)| path).collect(),
+            unreadable: orphans.into_iter().map(lost).collect(),
+            ..Targets::default()
+        })
+    }
 }
+
+/// Why an increment without its full snapshot is not verified.
+const ORPHAN: &str = "holds changes since a full snapshot of etcd-backup-restore, and that is not here";
 
 /// Why a file that others are compared with is no input.
 const COMPARED: &str = "what inputs are compared with";
@@ -111,11 +158,14 @@ struct Walk<'a> {
     besides: &'a [PathBuf],
     found: Targets,
     ahead: Vec<(PathBuf, usize)>,
+    /// Increments in the directory at hand that follow no full snapshot.
+    orphans: BTreeSet<PathBuf>,
 }
 
 impl Walk<'_> {
     fn directory(&mut self, dir: &Path, depth: usize) {
         let mut empty = true;
+        self.orphans = orphans(dir);
         let entries = match fs::read_dir(dir) {
             Ok(entries) => entries,
             Err(error) => return self.unreadable(dir, error),
@@ -161,12 +211,17 @@ impl Walk<'_> {
             self.pass(path, "not included");
         } else if !kind.is_file() {
             self.pass(path, "no regular file");
+        } else if self.orphans.contains(&path) {
+            self.unreadable(&path, Cause::lacks(ORPHAN));
         } else if let Some(why) = companion(&name).filter(|_| !included) {
             self.pass(path, why);
         } else if let Some(why) = words(&name).filter(|_| !included && !is_database(&path)) {
             self.pass(path, why);
         } else {
-            self.found.files.push(path);
+            match within::all(&path).unwrap_or_default().filter(|things| things.len() > 1) {
+                Some(things) => self.found.files.extend(things),
+                None => self.found.files.push(path),
+            }
         }
     }
 
@@ -211,8 +266,8 @@ fn companion(name: &str) -> Option<&'static str> {
         Some("a manifest")
     } else if name.starts_with("static_kuberesources_") && ends(&[".tar.gz"]) {
         Some("static pods and their secrets, the companion of an OpenShift backup")
-    } else if is_delta(name) {
-        Some("changes since a full snapshot, by etcd-backup-restore")
+    } else if is_increment(name) {
+        Some("changes since a full snapshot of etcd-backup-restore, with which they are verified")
     } else {
         hidden(name)
     }
@@ -235,14 +290,9 @@ fn words(name: &str) -> Option<&'static str> {
     })
 }
 
-/// Whether the name ends as `Incr-FIRST-LAST-TIME`, and perhaps how it is packed: so gardener's etcd-backup-restore
-/// names the events since a full snapshot.
-fn is_delta(name: &str) -> bool {
-    let Some((_, rest)) = name.split_once("Incr-") else { return false };
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    let (numbers, packed) = rest.split_once('.').unwrap_or((rest, ""));
-    let parts: Vec<&str> = numbers.split('-').collect();
-    parts.len() == 3 && parts.iter().all(|part| digits(part)) && ["", "gz", "zlib", "Z"].contains(&packed)
+/// Whether etcd-backup-restore names the changes since a full snapshot so.
+fn is_increment(name: &str) -> bool {
+    BackupName::parse(OsStr::new(name)).is_some_and(|name| name.kind == BackupKind::Increment)
 }
 
 impl PassedOver {

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::etcd::Input;
 use crate::etcd::datadir::{self, FileKind};
-use crate::io::Source;
+use crate::etcd::within;
+use crate::io::{Source, tree};
 use crate::snap::file::{SnapFile, SnapName};
 use crate::wal::SegmentName;
 use crate::words::cause::Cause;
@@ -29,18 +30,23 @@ impl WalFiles {
         let path = input.path();
         let is_file = match input.as_open() {
             Some(_) => true,
-            None => std::fs::metadata(path).map_err(|error| Error::unreadable(path, error))?.is_file(),
+            None if tree::exists(path) => tree::is_file(path),
+            // Why there is nothing is told by who opens it.
+            None => input.open().is_ok(),
         };
         if is_file && wal_dir.is_none() {
             return Ok(WalFiles { wal: path.to_path_buf(), snap: None, single: Some(input.open()?) });
         }
         let dir = |parts: &[&str]| {
-            Some(parts.iter().fold(path.to_path_buf(), |p, part| p.join(part))).filter(|p| p.is_dir())
+            Some(parts.iter().fold(path.to_path_buf(), |p, part| p.join(part))).filter(|p| tree::is_dir(p))
         };
         let wal =
             wal_dir.map(Path::to_path_buf).or_else(|| dir(&["member", "wal"])).or_else(|| dir(&["wal"]));
         let beside = || {
-            path.parent().filter(|_| wal.is_none()).map(|parent| parent.join("snap")).filter(|p| p.is_dir())
+            tree::parent(path)
+                .filter(|_| wal.is_none())
+                .map(|parent| parent.join("snap"))
+                .filter(|p| tree::is_dir(p))
         };
         let snap = dir(&["member", "snap"]).or_else(|| dir(&["snap"])).or_else(beside);
         Ok(WalFiles { wal: wal.unwrap_or_else(|| path.to_path_buf()), snap, single: None })
@@ -61,9 +67,8 @@ impl WalFiles {
             return Ok(vec![(name.to_string(), source.clone())]);
         }
         let mut names = Vec::new();
-        for entry in std::fs::read_dir(&self.wal).map_err(|error| Error::unreadable(&self.wal, error))? {
-            let entry = entry.map_err(|error| Error::unreadable(&self.wal, error))?;
-            let name = entry.file_name().into_string().ok();
+        for entry in tree::read_dir(&self.wal).map_err(|error| Error::unreadable(&self.wal, error))? {
+            let name = entry.name.into_string().ok();
             names.extend(name.filter(|name| SegmentName::parse(name).is_some()));
         }
         if names.is_empty() {
@@ -72,15 +77,16 @@ impl WalFiles {
         }
         names.sort();
         let paths: Vec<PathBuf> = names.iter().map(|name| self.wal.join(name)).collect();
-        Ok(names.into_iter().zip(Source::open_all(&paths)?).collect())
+        Ok(names.into_iter().zip(tree::open_all(&paths)?).collect())
     }
 
     /// The raft snapshots, newest first.
     pub fn snaps(&self) -> Vec<PathBuf> {
         let Some(dir) = &self.snap else { return Vec::new() };
-        let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
+        let Ok(entries) = tree::read_dir(dir) else { return Vec::new() };
         let mut names: Vec<SnapName> = entries
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .into_iter()
+            .filter_map(|entry| entry.name.into_string().ok())
             .filter_map(|name| SnapName::parse(&name))
             .collect();
         names.sort();
@@ -89,7 +95,7 @@ impl WalFiles {
 
     pub fn snap_path(&self, name: &Path) -> PathBuf {
         match &self.snap {
-            Some(dir) if !name.exists() => dir.join(name),
+            Some(dir) if !tree::exists(name) => dir.join(name),
             _ => name.to_path_buf(),
         }
     }
@@ -97,7 +103,7 @@ impl WalFiles {
 
 /// Reads one raft snapshot file.
 pub(super) fn read_snap(path: &Path) -> Result<SnapFile> {
-    let source = Source::open(path)?;
+    let source = within::open(path)?;
     datadir::refuse_other_kind(&source, FileKind::RaftSnapshot)?;
     source
         .read_all(MAX_SNAP)

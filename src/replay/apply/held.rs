@@ -109,7 +109,7 @@ struct V2Attributes {
 /// # Errors
 /// Why etcd of that version panics at it.
 pub(in crate::replay) fn v2(r: &V2Request, minor: Minor) -> Result<V2, &'static str> {
-    if minor == Minor::V37 {
+    if minor >= Minor::V37 {
         return Err("a request of the v2 API, at which etcd 3.7 panics: it was written by an older version");
     }
     let plain = r.method == b"PUT" && r.prev_exist.is_none() && r.prev_index == 0 && r.prev_value.is_empty();

@@ -26,7 +26,7 @@ impl FromStr for Version {
 
     fn from_str(text: &str) -> Result<Version, String> {
         let text = text.strip_prefix('v').unwrap_or(text);
-        let wrong = || format!("{text:?} is no version from 3.4 to 3.7, as 3.5 or 3.5.1");
+        let wrong = || format!("{text:?} is no version from 3.4 to 3.8, as 3.5 or 3.5.1");
         let mut parts = text.split('.');
         let minor = parts.by_ref().take(2).collect::<Vec<_>>().join(".");
         let minor = Minor::ALL.into_iter().find(|known| known.name() == minor).ok_or_else(wrong)?;
@@ -133,11 +133,11 @@ mod tests {
 
     #[test]
     fn versions_are_read_and_printed() {
-        for text in ["3.4", "3.5.1", "3.7.10"] {
+        for text in ["3.4", "3.5.1", "3.7.10", "3.8"] {
             assert_eq!(text.parse::<Version>().unwrap().to_string(), text);
         }
         assert_eq!("v3.6.14".parse::<Version>().unwrap().to_string(), "3.6.14");
-        for text in ["", "3", "3.3", "3.8", "4.5", "3.5.x", "3.5.1.2", "3.5.-1"] {
+        for text in ["", "3", "3.3", "3.9", "4.5", "3.5.x", "3.5.1.2", "3.5.-1"] {
             assert!(text.parse::<Version>().is_err(), "{text}");
         }
     }

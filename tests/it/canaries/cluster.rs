@@ -228,6 +228,24 @@ fn snapshot(opaque: &str) -> Vec<u8> {
 }
 
 /// The first Secret alone, and its namespace.
+/// A database, and behind its last page what was in it as versions that it stores no more.
+fn leftovers(db: &[u8]) -> Vec<u8> {
+    let mut bytes = db.to_vec();
+    for (main, (key, value)) in (1_000_000..).zip(keys(OPAQUE)) {
+        let kv = KeyValue {
+            key: key.into(),
+            create_revision: main,
+            mod_revision: main,
+            version: 1,
+            value,
+            lease: 0,
+        };
+        bytes.extend([revision(main, 0, false), kv.encode_to_vec()].concat());
+    }
+    bytes.resize(bytes.len().next_multiple_of(4096), 0);
+    bytes
+}
+
 fn plain_snapshot() -> Vec<u8> {
     let keys = keys(OPAQUE);
     let keys = [keys.last(), keys.first()].into_iter().flatten().cloned().collect();
@@ -355,6 +373,7 @@ impl Inputs {
             ("CUT", &db[..db.len() / 2]),
             ("PLAIN", &plain_snapshot()),
             ("UNSEALED", &db[..db.len() - 32]),
+            ("LEFTOVERS", &leftovers(&db[..db.len() - 32])),
             ("KEYS", configuration.as_bytes()),
             ("WRONGKEYS", wrong.as_bytes()),
             ("KMS", kms.as_bytes()),

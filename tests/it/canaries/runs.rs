@@ -17,6 +17,7 @@ pub const RUNS: &str = "
 1 verify DB --level objects --encryption-config KEYS --kms-key KMS|1 verify DB --level objects --encryption-config KEYS --kms-key KMS -w json
 1 verify DB --level objects --encryption-config WRONGKEYS|2 verify DB --encryption-config KEYS
 0 copy DIR NEW|0 copy DIR NEW --manifest NEW.json|0 copy DIR NEW --as data-dir|1 copy CUT NEW|1 copy CHANGED NEW|0 copy TORN NEW
+3 save --endpoints http://127.0.0.1:1 -o NEW --retries 0 --user root --password-file TOKEN|3 save --endpoints https://127.0.0.1:1 -o NEW --retries 0 --cacert KEYS|3 save --from-manifest POD -o NEW|3 status --endpoints http://127.0.0.1:1 --user root --password-file TOKEN -w json
 0 replay DIR --to-index 22 -o NEW
 0 rank DIR TORN|0 rank DIR TORN -w json
 0 member list --data-dir DIR|0 member list --data-dir DIR -w json
@@ -30,6 +31,7 @@ pub const RUNS: &str = "
 0 snapshot restore DB --data-dir NEW
 0 snapshot status DB|0 snapshot status DB -w json
 0 defrag DB -o NEW
+0 migrate --data-dir DIR --target-version 3.8 --dry-run|0 migrate --data-dir DIR --target-version 3.8 --dry-run -w json
 0 encrypt DB -o NEW --passphrase-file TOKEN|3 encrypt DB -o NEW --to TOKEN|0 encrypt DB -o NEW -w json --passphrase-file TOKEN
 0 decrypt CLOSED -o NEW --passphrase-file TOKEN|3 decrypt CLOSED -o NEW --passphrase-file WRONGTOKEN|3 decrypt CLOSED -o NEW -i TOKEN|3 decrypt DB -o NEW --passphrase-file TOKEN
 0 copy DB NEW --passphrase-file TOKEN|4 verify CLOSED|4 verify CLOSED -w json
@@ -41,6 +43,12 @@ pub const RUNS: &str = "
 0- history DB /registry/secrets/n/opaque --diff|0- history DB /registry/secrets/n/sealed-kms-v2 --diff --encryption-config KEYS --kms-key KMS
 0- history DB --prefix /registry
 0- events DB|0 events DB --values|0- events DB -w json|0- events DB --decode --values|0- events DB --decode --values --encryption-config KEYS --kms-key KMS|0- events DB --decode -w json --encryption-config KEYS --kms-key KMS
+0 salvage DB -o NEW|0 salvage DIR -o NEW -w json|3 salvage CUT -o NEW|1 salvage CUT -o NEW --include-uncertain|1 salvage CHANGED -o NEW --report NEW.ndjson -w json|3 salvage KEYS -o NEW
+0- carve LEFTOVERS|0 carve LEFTOVERS --values|0- carve LEFTOVERS --values --decode|0- carve LEFTOVERS -w json --values --decode|0- carve LEFTOVERS --decode --extract NEW
+0- carve LEFTOVERS -n n --values --decode --encryption-config KEYS --kms-key KMS
+0- carve DIR|0- carve DIR -w json --values --decode
+0 timeline LEFTOVERS|0 timeline LEFTOVERS -w json|0 timeline LEFTOVERS -w csv|0 timeline DIR -w ndjson|0 timeline DIR|1 timeline DB OTHER
+0 timeline DB -w json --encryption-config KEYS --kms-key KMS|4 timeline DB --audit KEYS -w json
 1 diff DB OTHER|1 diff DB OTHER --values|1 diff DB OTHER -w json --values|1 diff DB OTHER --values --encryption-config KEYS --kms-key KMS
 1 compare DB OTHER|1 compare DB OTHER -w json
 0 export DB|0 export DB -w csv|0- export DB --no-values|0 export DB --encryption-config KEYS --kms-key KMS|4- export DB --kube --object --no-values|4- export DB --kube --object --encryption-config KEYS --kms-key KMS|4- export DB --kube --object --no-values --encryption-config KEYS --kms-key KMS
@@ -60,6 +68,8 @@ pub const RUNS: &str = "
 4 kube bootstrap DB|4 kube bootstrap DB -w json|0 kube bootstrap DB --token-file TOKEN --extract NEW|1 kube bootstrap DB --token-file WRONGTOKEN
 1 kube bootstrap DB --token-file KEYS
 4 kube secrets DB|4 kube secrets DB -w json|4 kube secrets DB -n n --encryption-config KEYS --kms-key KMS|4 kube secrets DB -w json --encryption-config KEYS --kms-key KMS
+4 kube security DB|4 kube security DB -w json|4 kube security DB -w sarif|0 kube diff --security OTHER DB -w json|4 kube security DB --all -w ndjson --encryption-config KEYS --kms-key KMS
+0 evidence DB -o NEW|0 evidence DIR -o NEW --against OTHER|0 evidence CUT -o NEW -w json
 1 kube put DB -f MANIFEST --dry-run|0 kube put PLAIN -f MANIFEST --dry-run|0 kube put PLAIN -f MANIFEST -o NEW|0 kube put PLAIN -f MANIFEST --dry-run -w json|1 kube put DB -f BADMANIFEST --dry-run|1 kube put DB -f FOREIGN --dry-run|1 kube put DB -f ODD --dry-run
 0 kube delete DB secret opaque -n n --dry-run|0 kube delete DB secret opaque -n n --dry-run -w json
 0 wal dump DIR|0 wal dump DIR --show-secrets|0 wal dump DIR -w json|0 wal dump DIR -w json --show-secrets|0 wal dump DIR -w ndjson|0 wal dump DIR --raw|0 wal dump DIR --raw --show-secrets|0 wal dump DIR --raw -w json --show-secrets|0 wal dump DIR --raw -w json|0- wal dump DIR --decode|1 wal dump CHANGED|0 wal dump TORN
@@ -71,7 +81,12 @@ pub const RUNS: &str = "
 0 bolt pages DB
 0 bolt page DB --all|0- bolt page DB --all --format-value redacted
 0 bolt page-item DB 2 0
+0 bolt surgery freelist-abandon DB -o NEW|0 bolt surgery freelist-rebuild DB -o NEW|0 bolt surgery revert-meta-page DB -o NEW|0 bolt surgery fix-trailer DB -o NEW
+0 bolt surgery drop-bucket lease DB --dry-run -w json|0 bolt surgery set-consistent-index 9 DB -o NEW|0 bolt surgery meta-update DB --dry-run
+1 bolt surgery clear-page --page 3 DB --dry-run|1 bolt surgery clear-page-elements --page 3 --from-index 0 --to-index -1 DB --dry-run|1 bolt surgery copy-page --from-page 3 --to-page 4 DB --dry-run
 0 explain wal-crc|0 explain
+0 as etcdutl snapshot status DB -w json|0 as etcdutl hashkv DB|0 as etcdutl snapshot restore DB --data-dir NEW|0 as etcdctl snapshot status DB|0 as bbolt buckets DB
+0 as bbolt check DB|0 as bbolt stats DB|0 as bbolt inspect DB|0 as bbolt compact DB -o NEW|0 as bbolt surgery freelist abandon DB --output NEW|0 as etcd-dump-db hash DIR
 0 version
 0 completion bash
 0 man

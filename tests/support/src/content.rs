@@ -5,9 +5,9 @@ use std::fs;
 use std::io::Cursor;
 use std::path::Path;
 
-use coldbolt::bolt::Db;
 use coldbolt::bolt::writer::{Options, Writer};
-use coldbolt::io::Source;
+use coldbolt::bolt::{Db, PageKind, Pgid};
+use coldbolt::io::{Source, Window};
 
 /// Keys and values.
 pub type Items = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -57,4 +57,17 @@ where
     }
     writer.finish().unwrap();
     file.into_inner()
+}
+
+/// The elements of a page, as far as its header says.
+pub fn elements(path: &Path, id: u64) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let source = Source::open(path).unwrap();
+    let db = Db::open(&source).unwrap();
+    let mut window = Window::new();
+    let page = db.page(Pgid(id), &mut window).unwrap();
+    let element = |index| match page.kind {
+        PageKind::Leaf => page.leaf(index).map(|e| (e.key.to_vec(), e.value.to_vec())),
+        _ => page.branch(index).map(|e| (e.key.to_vec(), e.child.0.to_le_bytes().to_vec())),
+    };
+    (0..page.count).map(|index| element(index).unwrap()).collect()
 }

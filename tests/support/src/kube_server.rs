@@ -17,6 +17,10 @@ pub const ETCD: &str = "3.6.14";
 /// Its file of keys, if it has one.
 const ENCRYPTION: &str = "encryption.json";
 
+/// What it writes down of requests, if it does, and where.
+const POLICY: &str = "audit.yaml";
+const AUDIT: &str = "audit.log";
+
 /// Who has it may do all.
 const TOKEN: &str = "interop";
 
@@ -32,8 +36,20 @@ pub struct KubeServer {
 impl KubeServer {
     /// Starts one with nothing in it; `None` if the programs are not installed.
     pub fn start() -> Option<KubeServer> {
+        KubeServer::start_with(|_| {})
+    }
+
+    /// Starts one that writes down who asks for what: gives it with the path of that log.
+    pub fn start_audited(policy: &str) -> Option<(KubeServer, PathBuf)> {
+        let server = KubeServer::start_with(|home| fs::write(home.join(POLICY), policy).unwrap())?;
+        let log = server.home.path().join(AUDIT);
+        Some((server, log))
+    }
+
+    fn start_with(prepare: impl FnOnce(&Path)) -> Option<KubeServer> {
         let (apiserver, kubectl) = (find("kube-apiserver")?, find("kubectl")?);
         let (etcd, home) = (Server::start(ETCD, &[])?, tempfile::tempdir().unwrap());
+        prepare(home.path());
         let mut server = KubeServer { etcd, apiserver, kubectl, child: None, home };
         server.up();
         Some(server)
@@ -92,6 +108,13 @@ impl KubeServer {
     pub fn stop(&mut self) -> PathBuf {
         self.end();
         self.etcd.stop();
+        self.etcd.home().join("data")
+    }
+
+    /// Ends both at once, as a power failure does; gives the directory of etcd.
+    pub fn kill(&mut self) -> PathBuf {
+        self.etcd.kill();
+        self.end();
         self.etcd.home().join("data")
     }
 
@@ -162,6 +185,9 @@ fn spawn(apiserver: &Path, home: &Path, port: u16, etcd: &str) -> Child {
     ]);
     if home.join(ENCRYPTION).exists() {
         command.arg(format!("--encryption-provider-config={ENCRYPTION}"));
+    }
+    if home.join(POLICY).exists() {
+        command.args(["--audit-policy-file", POLICY, "--audit-log-path", AUDIT]);
     }
     command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
 }

@@ -28,6 +28,21 @@ pub fn find(program: &str) -> Option<PathBuf> {
     None
 }
 
+/// A program of the system. Where it is missing, as [`find`].
+pub fn system(program: &str) -> Option<Command> {
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&paths)
+        .chain(["/usr/sbin".into(), "/sbin".into()])
+        .map(|dir| dir.join(program))
+        .find(|path| path.is_file());
+    let required = std::env::var_os("COLDBOLT_INTEROP").is_some_and(|set| set == "required");
+    assert!(found.is_some() || !required, "{program} is missing");
+    if found.is_none() {
+        eprintln!("skipped: {program} is missing");
+    }
+    found.map(Command::new)
+}
+
 /// `strace`, which changes what system calls do. Where it is missing or may not, as [`find`].
 pub fn strace() -> Option<Command> {
     static USABLE: OnceLock<bool> = OnceLock::new();

@@ -9,7 +9,8 @@ use std::io::Write;
 use std::path::Path;
 
 use coldbolt::io::dest;
-use coldbolt::kube::cluster::Cluster;
+use coldbolt::kube::cluster::{Cluster, StoredObject};
+use coldbolt::kube::decode::Object;
 use coldbolt::kube::extract::place::Placer;
 use coldbolt::kube::extract::{Chosen, ExtractOptions, Extracted, Extraction, Outcome};
 use coldbolt::kube::secret::Redactor;
@@ -30,6 +31,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         deleted: args.deleted,
         apply_ready: args.apply_ready,
         references: args.with_references,
+        without_managed_fields: !args.show_managed_fields,
     };
     let stream = args.output == Path::new("-");
     if stream && args.write_out == Form::Json {
@@ -55,11 +57,11 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         let mut work = Work::new(args, &choices, sink, Report::new(list), stream);
         work.all(&extraction)?;
         work.absent(&extraction)?;
-        let Work { sink, report, redacted, .. } = work;
+        let Work { sink, report, redactor, .. } = work;
         if report.written > 0 {
             sink.finish()?;
         }
-        if redacted {
+        if redactor.is_some_and(|redactor| redactor.redacted() > 0) {
             monitor.say("the data of Secrets is redacted on a terminal: --show-secrets shows it");
         }
         let verdict =
@@ -101,7 +103,6 @@ struct Work<'w, 'o> {
     /// What gives files their names; a stream has none.
     places: Option<Placer>,
     redactor: Option<Redactor>,
-    redacted: bool,
     /// Names that were asked for and are there, with the number of the choice.
     found: BTreeSet<(usize, String)>,
 }
@@ -117,7 +118,7 @@ impl<'w, 'o> Work<'w, 'o> {
         let places = (!stream).then(|| Placer::new(args.apply_ready));
         let redact = stream && on_terminal() && !args.show_secrets;
         let redactor = redact.then(Redactor::keyed);
-        Work { args, choices, sink, report, places, redactor, redacted: false, found: BTreeSet::new() }
+        Work { args, choices, sink, report, places, redactor, found: BTreeSet::new() }
     }
 
     /// A directory is in order by the names in it, the others by what is written first.
@@ -130,7 +131,20 @@ impl<'w, 'o> Work<'w, 'o> {
 
     fn phase(&mut self, extraction: &Extraction<'_>, phase: Option<usize>) -> Result<(), Fail> {
         let mut done = Ok(());
-        extraction.each(phase, &mut |extracted, outcome| {
+        let (redactor, managed) = (self.redactor.clone(), self.args.show_managed_fields);
+        let text = |stored: &StoredObject, object: &mut Object| {
+            if !managed {
+                hide_managed_fields(&mut object.json);
+            }
+            if let Some(redactor) = &redactor {
+                redactor.redact(&stored.kv.key, object);
+            }
+            let text = yaml::document(&object.json);
+            // What is not asked for any more is freed where it was made: the thread that writes has enough to do.
+            object.json.retain(|name, _| name == "metadata");
+            text
+        };
+        extraction.each(phase, text, &mut |extracted, outcome| {
             self.note(extracted);
             keep(&mut done, self.one(extracted, outcome))
         })?;
@@ -144,25 +158,18 @@ impl<'w, 'o> Work<'w, 'o> {
         }
     }
 
-    fn one(&mut self, extracted: &Extracted<'_>, outcome: Outcome<'_>) -> Result<(), Fail> {
+    fn one(&mut self, extracted: &Extracted<'_>, outcome: Outcome<'_, String>) -> Result<(), Fail> {
         let report = &mut self.report;
-        let (mut object, removed) = match outcome {
-            Outcome::Object(object, removed) => (object, removed),
+        let (object, removed, text) = match outcome {
+            Outcome::Object(object, removed, text) => (object, removed, text),
             Outcome::LeftOut(_, reason) => return Ok(report.left_out(extracted, reason)?),
             Outcome::UnknownKind(_) => return Ok(report.undecoded(extracted, None)?),
             Outcome::NoObject(why) => return Ok(report.undecoded(extracted, Some(why))?),
         };
-        if !self.args.show_managed_fields {
-            hide_managed_fields(&mut object.json);
-        }
         let key = &extracted.stored.kv.key;
-        if let Some(redactor) = &self.redactor {
-            self.redacted |= object.kind == "Secret";
-            redactor.redact(key, &mut object);
-        }
         let place = self.places.as_mut().map(|places| places.place(&extracted.key, key, &object));
         let path = place.as_ref().map_or("", |place| &*place.path);
-        self.sink.put(path, &yaml::document(&object.json))?;
+        self.sink.put(path, &text)?;
         Ok(report.wrote(extracted, place.as_ref(), &object, &removed)?)
     }
 

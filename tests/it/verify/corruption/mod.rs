@@ -13,12 +13,15 @@ use coldbolt::words::error::{At, Error};
 use coldbolt::words::monitor::Quiet;
 use coldbolt::{Code, Severity};
 
+mod chains;
 mod closed;
 mod copies;
 mod directories;
 mod keyspace;
 mod objects;
+mod packed;
 mod pages;
+mod salvaged;
 
 use support::buckets::Buckets;
 use support::image::{self, Image};
@@ -106,10 +109,13 @@ fn verify_image(image: &Image) -> Verification {
 }
 
 fn the_restore_level_tells_what_a_restore_does(source: &Source, report: &Verification) {
+    // To name a version is to say by whose rules one that is not known is read.
+    let mvcc = report.levels.iter().find(|l| l.level == Level::Mvcc).unwrap();
+    let is_known = mvcc.outcome != Outcome::Inconclusive;
     let restored = restore(
         source,
         &RestoreOptions {
-            target: Some(Minor::V36),
+            target: is_known.then_some(Minor::V36),
             // What has none is good but for that.
             skip_hash_check: report.kind == InputKind::Database,
             dry_run: true,
@@ -184,6 +190,8 @@ fn all() -> Vec<Entry> {
         copies::entries(),
         objects::entries(),
         closed::entries(),
+        chains::entries(),
+        packed::entries(),
     ]
     .into_iter()
     .flatten()

@@ -251,6 +251,15 @@ pub fn entries() -> Vec<Entry> {
                 vec![due(Code::PageType, image.at(root)), due(Code::MetaFallback, image.at(1))]
             }),
         ),
+        entry(
+            Code::Salvaged,
+            "it was salvaged",
+            Snapshot(|image| {
+                let at = image.entry("meta").value.start + 8;
+                image.set_u64(at, coldbolt::etcd::schema::SALVAGED);
+                one(Code::Salvaged, nowhere())
+            }),
+        ),
         // ---- trailer -----------------------------------------------------------------------------------------------
         entry(
             Code::TrailerMismatch,

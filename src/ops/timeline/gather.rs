@@ -1,0 +1,140 @@
+//! What databases hold: every stored change, and what is found in pages that no tree holds.
+
+use std::hash::{BuildHasher, RandomState};
+use std::ops::ControlFlow;
+
+use super::row::{Certainty, Interned, Row, SourceKind, Sources, What};
+use crate::etcd::{BucketKey, KeyValue};
+use crate::kube::times::{last_writers, written};
+use crate::ops::carve::{CarveOptions, carve};
+use crate::store::{EventKind, Store};
+use crate::words::error::{Error, Result};
+use crate::words::monitor::Monitor;
+
+/// Everything so far.
+#[derive(Default)]
+pub(super) struct Gathered {
+    pub rows: Vec<Row>,
+    pub keys: Interned,
+    pub texts: Interned,
+    hashed: RandomState,
+}
+
+impl Gathered {
+    /// The hash of what is put under a key.
+    pub fn hash(&self, value: &[u8]) -> u64 {
+        self.hashed.hash_one(value)
+    }
+
+    /// A put or a deletion as a row; `whole` says whether the value is there to its end.
+    pub fn change(&mut self, key: BucketKey, kv: &KeyValue<'_>, whole: bool, from: Sources) -> Row {
+        let what = match (key.tombstone, kv.begins()) {
+            (true, _) => What::Deleted,
+            (false, true) => What::Created,
+            (false, false) => What::Changed,
+        };
+        let mut row = Row::new(what, key.revision.main, from);
+        row.sub = key.revision.sub;
+        row.key = self.keys.number(kv.key);
+        row.hash = (!key.tombstone && whole).then(|| self.hash(kv.value));
+        if !key.tombstone {
+            (row.version, row.lease) = (kv.version, kv.lease);
+        }
+        if row.hash.is_some() {
+            self.tell(&mut row, kv.value, kv.begins());
+        }
+        row
+    }
+
+    /// What a value tells of when it was written, and by whom.
+    pub fn tell(&mut self, row: &mut Row, value: &[u8], new: bool) {
+        row.own = written(value, new);
+        row.fresh = new && row.own.is_some();
+        if let Some((_, writers)) = last_writers(value) {
+            row.who = self.texts.number(writers.join(", ").as_bytes());
+        }
+    }
+
+    /// Every change that is stored. The last one of each key is what the database holds now.
+    pub fn stored(&mut self, store: &Store<'_>, input: usize, monitor: &dyn Monitor) -> Result<()> {
+        let [now, then] = [SourceKind::Database, SourceKind::History].map(|kind| Sources::of(input, kind));
+        let first = self.rows.len();
+        store.events(None, None, None, &mut |event| {
+            let key = BucketKey { revision: event.revision, tombstone: event.kind == EventKind::Delete };
+            let row = match event.kind {
+                EventKind::Marker => Row::new(What::Marker, event.revision.main, then),
+                EventKind::Put | EventKind::Delete => self.change(key, &event.kv, true, then),
+            };
+            self.rows.push(row);
+            if monitor.cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        if monitor.cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let mut seen = vec![false; self.keys.len()];
+        for row in self.rows.iter_mut().skip(first).rev().filter(|row| row.what.is_change()) {
+            let seen = usize::try_from(row.key).ok().and_then(|key| seen.get_mut(key));
+            if let Some(false) = seen.map(|seen| std::mem::replace(seen, true))
+                && row.what.is_put()
+            {
+                row.sources = now;
+            }
+        }
+        Ok(())
+    }
+
+    /// What pages hold that no tree does; the pages that could not be read.
+    pub fn carved(&mut self, store: &Store<'_>, input: usize, monitor: &dyn Monitor) -> Result<u64> {
+        let from = Sources::of(input, SourceKind::Carved);
+        let options = CarveOptions { wanted: &|_| true, deleted_only: false };
+        let report = carve(store, options, monitor, &mut |version| {
+            let mut row = self.change(version.key, &version.kv, version.whole, from);
+            (row.certainty, row.contradicts) = (Certainty::Carved, version.contradicts);
+            self.rows.push(row);
+            ControlFlow::Continue(())
+        })?;
+        Ok(report.counts.unreadable)
+    }
+
+    /// Puts what happened in order, and what several hold together.
+    pub fn join(&mut self) {
+        let known =
+            |row: &Row| (row.place(), row.key, row.what == What::Deleted, row.hash.is_none(), row.hash);
+        self.rows.sort_by_key(known);
+        self.rows.dedup_by(|next, kept| {
+            let same = next.is_exact()
+                && kept.is_exact()
+                && (next.main, next.sub, next.key) == (kept.main, kept.sub, kept.key)
+                && (next.what == What::Deleted) == (kept.what == What::Deleted)
+                && (next.hash.is_none() || next.hash == kept.hash);
+            if same {
+                kept.sources.add(next.sources);
+                kept.certainty = kept.certainty.min(next.certainty);
+                kept.contradicts &= next.contradicts;
+            }
+            same
+        });
+        // Hashes are of this run alone.
+        self.rows.sort_by_key(|row| (row.place(), row.key, row.sources));
+    }
+
+    /// Marks what cannot have happened in one cluster: different changes at one revision. The first such revision, how
+    /// many there are, and the inputs of the two.
+    pub fn contradictions(&mut self) -> Option<(Row, Row, u64)> {
+        let (mut first, mut count) = (None, 0u64);
+        for at in 1..self.rows.len() {
+            let Some([one, other]) = self.rows.get_mut(at.saturating_sub(1)..=at) else { continue };
+            let differ = one.is_exact() && other.is_exact() && (one.main, one.sub) == (other.main, other.sub);
+            if !differ || one.what == What::Marker || other.what == What::Marker {
+                continue;
+            }
+            (one.contradicts, other.contradicts) = (true, true);
+            // What was carved may be of another history, as before a restore.
+            if one.certainty == Certainty::Certain && other.certainty == Certainty::Certain {
+                count = count.saturating_add(1);
+                first.get_or_insert_with(|| (one.clone(), other.clone()));
+            }
+        }
+        first.map(|(one, other)| (one, other, count))
+    }
+}
