@@ -175,7 +175,7 @@ fn buckets(args: &BucketsArgs, out: Out<'_>, monitor: &dyn Monitor) -> Result<()
     let db = open(&source, monitor)?;
     let within = bucket(&db, &args.buckets)?;
     let mut list =
-        List::begin(out, args.listing.write_out, "coldbolt/bolt-buckets/1", &source.name(), "buckets")?;
+        List::begin(out, args.listing.write_out, "coldbolt.bolt-buckets/1", &source.name(), "buckets")?;
     for_each(&within, monitor, |page, element| {
         if !element.is_bucket {
             return Ok(());
@@ -209,7 +209,7 @@ fn keys(args: &KeysArgs, out: Out<'_>, monitor: &dyn Monitor) -> Result<(), Fail
     let source = input::database(&args.file.path)?;
     let db = open(&source, monitor)?;
     let bucket = bucket(&db, &args.buckets)?;
-    let mut list = List::begin(out, args.listing.write_out, "coldbolt/bolt-keys/1", &source.name(), "keys")?;
+    let mut list = List::begin(out, args.listing.write_out, "coldbolt.bolt-keys/1", &source.name(), "keys")?;
     for_each(&bucket, monitor, |_, element| {
         let key = args.format.show(element.key);
         list.item(&json!({"key": key, "bucket": element.is_bucket}), |out| {
@@ -252,7 +252,7 @@ fn pages(args: &PagesArgs, out: Out<'_>, monitor: &dyn Monitor) -> Result<(), Fa
     if listing == Listing::Simple {
         writeln!(out, "ID       TYPE       ITEMS  OVRFLW\n======== ========== ====== ======")?;
     }
-    let mut list = List::begin(out, listing, "coldbolt/bolt-pages/1", &source.name(), "pages")?;
+    let mut list = List::begin(out, listing, "coldbolt.bolt-pages/1", &source.name(), "pages")?;
     let mut window = Window::new();
     let mut id = 0;
     while id < db.pages_present() {

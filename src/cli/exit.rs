@@ -67,23 +67,23 @@ pub fn code(done: Done, monitor: &Terminal) -> u8 {
             }
         }
         Fail::Output(error) => {
-            monitor.say(&format!("Error: standard output: {error}"));
+            monitor.warn(&format!("Error: standard output: {error}"));
             of_output(&error)
         }
         Fail::Cut => {
-            monitor.say("Error: standard output: whoever reads it went away before it had everything");
+            monitor.warn("Error: standard output: whoever reads it went away before it had everything");
             IO
         }
         Fail::Usage(what) => {
-            monitor.say(&format!("error: {what}\n\nFor more information, try '--help'."));
+            monitor.warn(&format!("error: {what}\n\nFor more information, try '--help'."));
             USAGE
         }
         Fail::Refused(what) => {
-            monitor.say(&format!("Error: {what}"));
+            monitor.warn(&format!("Error: {what}"));
             BAD
         }
         Fail::Library(error) => {
-            monitor.say(&format!("Error: {}", hint::error(&error)));
+            monitor.warn(&format!("Error: {}", hint::error(&error)));
             of_error(&error)
         }
     }

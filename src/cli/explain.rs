@@ -74,7 +74,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     if args.write_out == Form::Json {
         let codes: Vec<Value> = codes.iter().copied().map(object).collect();
         let rules: Vec<Value> = rules.iter().copied().map(risk).collect();
-        out::json(out, &json!({"schema": "coldbolt/explain/1", "codes": codes, "rules": rules}))?;
+        out::json(out, &json!({"schema": "coldbolt.explain/1", "codes": codes, "rules": rules}))?;
         return Ok(Verdict::Good);
     }
     match args.code {

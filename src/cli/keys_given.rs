@@ -75,7 +75,7 @@ pub fn read(path: &Path, monitor: &Terminal) -> Result<Zeroizing<Vec<u8>>, Fail>
     let mode = metadata.permissions().mode() & 0o777;
     if metadata.is_file() && mode & 0o077 != 0 {
         let name = show(path);
-        monitor.say(&format!("{name} holds keys, and others than its owner can use it (mode {mode:04o})"));
+        monitor.warn(&format!("{name} holds keys, and others than its owner can use it (mode {mode:04o})"));
     }
     bounded(path, file)
 }

@@ -1,7 +1,9 @@
 //! `version`, `completion`, `man`.
 
+use clap::builder::PossibleValuesParser;
 use clap::{Arg, ValueHint};
 use clap_complete::Shell;
+use coldbolt::kube::resource;
 
 use super::context::{Context, Done, Fail, Verdict};
 use super::exit;
@@ -40,13 +42,51 @@ pub fn completion(args: &CompletionArgs, command: clap::Command, context: &mut C
 pub fn script(shell: Shell, command: clap::Command, name: &str) -> Vec<u8> {
     // Into memory first: the generator panics when its writer fails.
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut words_are_no_files(command), name, &mut script);
+    let commands: Vec<String> = command.get_subcommands().map(|of| of.get_name().to_owned()).collect();
+    let values = Values { commands, kinds: kinds() };
+    clap_complete::generate(shell, &mut values.offered(words_are_no_files(command)), name, &mut script);
     script
+}
+
+/// What kinds are called that Kubernetes has by itself.
+fn kinds() -> Vec<String> {
+    let all = ["all", "all-kinds"].map(str::to_owned);
+    let mut kinds: Vec<String> =
+        resource::built_in().into_iter().map(|resource| resource.plural).chain(all).collect();
+    kinds.sort();
+    kinds.dedup();
+    kinds
+}
+
+/// Words that are offered and are not all that there may be, so that no parser of an argument has them.
+struct Values {
+    commands: Vec<String>,
+    kinds: Vec<String>,
+}
+
+impl Values {
+    fn offered(&self, command: clap::Command) -> clap::Command {
+        let of = |arg: &Arg| match named(arg)?.as_str() {
+            "COMMAND" => Some(&self.commands),
+            "KIND" | "KIND[/NAME]" => Some(&self.kinds),
+            _ => None,
+        };
+        command
+            .mut_args(|arg| match of(&arg) {
+                Some(words) => arg.value_parser(PossibleValuesParser::new(words.clone())),
+                None => arg,
+            })
+            .mut_subcommands(|command| self.offered(command))
+    }
+}
+
+/// What an argument's value is called.
+fn named(arg: &Arg) -> Option<String> {
+    arg.get_value_names().and_then(|names| names.first()).map(ToString::to_string)
 }
 
 /// What names no file is not completed to one.
 fn words_are_no_files(command: clap::Command) -> clap::Command {
-    let named = |arg: &Arg| arg.get_value_names().and_then(|names| names.first()).map(ToString::to_string);
     let of_a_file = |name: &str| FILES.iter().any(|file| name.contains(file));
     command
         .mut_args(|arg| match named(&arg).filter(|_| takes_a_value(&arg)) {

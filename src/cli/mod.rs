@@ -4,6 +4,7 @@ mod bolt;
 mod carve;
 mod closed;
 mod closing;
+mod color;
 mod compare;
 mod context;
 mod copy;
@@ -66,11 +67,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use coldbolt::io::packed;
 
+use self::color::ColorWhen;
 use self::context::{Context, Done, Fail};
-use self::progress::{ProgressMode, Terminal};
+use self::progress::{ProgressMode, Talk, Terminal};
 
 /// Tools for etcd's files when no etcd is running.
 ///
@@ -102,29 +104,60 @@ struct Cli {
 #[command(next_help_heading = "Global options")]
 struct Global {
     /// Progress on standard error: a bar on a terminal for work over a second, JSON lines, or none.
-    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "HOW")]
+    #[arg(
+        long,
+        global = true,
+        env = "COLDBOLT_PROGRESS",
+        value_enum,
+        default_value = "auto",
+        value_name = "HOW"
+    )]
     progress: ProgressMode,
+    /// Say nothing on standard error but errors, warnings and damage.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Say also what was read and how long that took, and (`verify`) what was passed over.
+    #[arg(short, long, global = true)]
+    verbose: bool,
+    /// Colour of verdicts, severities and differences.
+    #[arg(
+        long,
+        global = true,
+        env = "COLDBOLT_COLOR",
+        value_enum,
+        default_value = "auto",
+        value_name = "WHEN"
+    )]
+    color: ColorWhen,
     /// Threads to use, at most four for each core; 0 is one for each core.
-    #[arg(short, long, global = true, default_value_t = 0, value_name = "N")]
+    #[arg(short, long, global = true, env = "COLDBOLT_JOBS", default_value_t = 0, value_name = "N")]
     jobs: usize,
     /// Map files into memory instead of reading them: only for files that nobody writes to, on a good disk; one that
     /// shrinks meanwhile or has a bad sector ends the program.
     #[arg(long, global = true)]
     mmap: bool,
     /// Take no more than so many bytes from standard input, as 20G [default: twice what the database in it has].
-    #[arg(long, global = true, value_parser = named::bytes, value_name = "BYTES")]
+    #[arg(long, global = true, env = "COLDBOLT_MAX_INPUT", value_parser = named::bytes, value_name = "BYTES")]
     max_input: Option<u64>,
     /// Unpack what is compressed or an archive to no more than so many bytes, as 100G [default: 64G, and past 1G 500
     /// times what it was].
-    #[arg(long, global = true, value_parser = named::bytes, value_name = "BYTES")]
+    #[arg(long, global = true, env = "COLDBOLT_MAX_UNPACKED", value_parser = named::bytes, value_name = "BYTES")]
     max_unpacked: Option<u64>,
     /// Read files that are closed with age as what is in them, by the secret keys in this file; may be repeated. More
     /// than 32 MiB are put into a file without a name in TMPDIR meanwhile.
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, env = "COLDBOLT_AGE_IDENTITY", value_name = "FILE")]
     age_identity: Vec<PathBuf>,
 }
 
 impl Global {
+    fn talk(&self) -> Talk {
+        match (self.quiet, self.verbose) {
+            (true, _) => Talk::Quiet,
+            (_, true) => Talk::Verbose,
+            _ => Talk::Usual,
+        }
+    }
+
     /// What of them changes an answer, as it was given.
     fn words(&self) -> Vec<OsString> {
         let mut words: Vec<OsString> = vec![format!("--jobs={}", self.jobs).into()];
@@ -226,6 +259,7 @@ pub fn main() -> ExitCode {
     if let Command::As(args) = &cli.command {
         return ended(|| programs::named(args));
     }
+    color::choose(cli.global.color);
     if cli.global.jobs > 0 {
         coldbolt::io::parallel::start(threads(cli.global.jobs));
     }
@@ -247,9 +281,20 @@ fn ended(work: impl FnOnce() -> u8 + panic::UnwindSafe) -> ExitCode {
     panic::catch_unwind(work).map_or(ExitCode::from(exit::FAULT), ExitCode::from)
 }
 
+/// `-o FORMAT` and `--output FORMAT` are `-w FORMAT`, as kubectl says it, where no `-o` names a file.
+fn formats_both_ways(mut command: clap::Command) -> clap::Command {
+    let names_a_file =
+        command.get_arguments().any(|arg| arg.get_short() == Some('o') || arg.get_long() == Some("output"));
+    if !names_a_file && command.get_arguments().any(|arg| arg.get_id() == "write_out") {
+        let both = |arg: Arg| arg.visible_short_alias('o').visible_alias("output");
+        command = command.mut_arg("write_out", both);
+    }
+    command.mut_subcommands(formats_both_ways)
+}
+
 /// The program, with the table of its exit codes.
 fn command() -> clap::Command {
-    let command = Cli::command();
+    let command = formats_both_ways(Cli::command());
     let codes = exit::TABLE.map(|(code, meaning)| hanging(code, meaning)).join("\n");
     let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     command.after_long_help(format!("Exit codes:\n{codes}\n\n{examples}"))
@@ -292,7 +337,7 @@ fn threads(asked: usize) -> usize {
 }
 
 fn run(cli: &Cli) -> u8 {
-    let monitor = Arc::new(Terminal::new(cli.global.progress));
+    let monitor = Arc::new(Terminal::new(cli.global.progress, cli.global.talk()));
     packed::tell(Arc::<Terminal>::clone(&monitor));
     let answer = Answer { out: io::stdout().lock(), judged: judges(&cli.command), gone: false };
     let mut out = io::BufWriter::with_capacity(1 << 16, answer);

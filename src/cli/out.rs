@@ -46,6 +46,7 @@ pub enum Listing {
 pub struct List<'o> {
     out: &'o mut dyn Write,
     listing: Listing,
+    schema: String,
     first: bool,
 }
 
@@ -63,7 +64,7 @@ impl<'o> List<'o> {
             json::write(&mut *out, &file)?;
             write!(out, ",\"{name}\":[")?;
         }
-        Ok(List { out, listing, first: true })
+        Ok(List { out, listing, schema: schema.to_owned(), first: true })
     }
 
     /// One more item. What people read is left to `simple`.
@@ -73,18 +74,27 @@ impl<'o> List<'o> {
         simple: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> io::Result<()> {
         match self.listing {
-            Listing::Simple => return simple(self.out),
+            Listing::Simple => simple(self.out),
             Listing::Json => {
-                self.out.write_all(if std::mem::take(&mut self.first) { b"\n" } else { b",\n" })?
+                self.out.write_all(if std::mem::take(&mut self.first) { b"\n" } else { b",\n" })?;
+                json::write(&mut *self.out, item)
             }
-            Listing::Ndjson => {}
+            Listing::Ndjson => self.line(item),
         }
-        json::write(&mut *self.out, item)?;
-        if self.listing == Listing::Ndjson { self.out.write_all(b"\n") } else { Ok(()) }
+    }
+
+    /// One line of JSON; the first names the schema too.
+    fn line(&mut self, item: &impl Serialize) -> io::Result<()> {
+        if std::mem::take(&mut self.first) {
+            json::write(&mut *self.out, &document(serde_json::json!({"schema": self.schema}), item))?;
+        } else {
+            json::write(&mut *self.out, item)?;
+        }
+        self.out.write_all(b"\n")
     }
 
     /// Ends the document with what is to be said of the whole; among lines it is the last one.
-    pub fn end_with(self, name: &str, about: &impl Serialize) -> io::Result<()> {
+    pub fn end_with(mut self, name: &str, about: &impl Serialize) -> io::Result<()> {
         match self.listing {
             Listing::Simple => Ok(()),
             Listing::Json => {
@@ -93,9 +103,8 @@ impl<'o> List<'o> {
                 self.out.write_all(b"}\n")
             }
             Listing::Ndjson => {
-                write!(self.out, "{{\"{name}\":")?;
-                json::write(&mut *self.out, about)?;
-                self.out.write_all(b"}\n")
+                let about = serde_json::to_value(about)?;
+                self.line(&serde_json::Map::from_iter([(name.to_owned(), about)]))
             }
         }
     }

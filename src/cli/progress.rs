@@ -10,6 +10,8 @@ use coldbolt::words::finding::{Finding, Severity};
 use coldbolt::words::monitor::Monitor;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::{color, out};
+
 /// Work shorter than this shows no progress.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Time between two JSON lines.
@@ -23,8 +25,20 @@ pub enum ProgressMode {
     Never,
 }
 
+/// How much is said on standard error.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Talk {
+    /// Only what a person must know: errors, warnings, damage.
+    Quiet,
+    #[default]
+    Usual,
+    /// Also what was read, and how long that took.
+    Verbose,
+}
+
 pub struct Terminal {
     mode: ProgressMode,
+    talk: Talk,
     damage: AtomicBool,
     work: Mutex<Option<Work>>,
 }
@@ -39,13 +53,15 @@ struct Work {
 }
 
 impl Terminal {
-    pub fn new(mode: ProgressMode) -> Terminal {
-        let mode = if mode == ProgressMode::Auto && !io::stderr().is_terminal() {
-            ProgressMode::Never
-        } else {
-            mode
-        };
-        Terminal { mode, damage: AtomicBool::new(false), work: Mutex::new(None) }
+    pub fn new(mode: ProgressMode, talk: Talk) -> Terminal {
+        let unseen = talk == Talk::Quiet || !io::stderr().is_terminal();
+        let mode = if mode == ProgressMode::Auto && unseen { ProgressMode::Never } else { mode };
+        Terminal { mode, talk, damage: AtomicBool::new(false), work: Mutex::new(None) }
+    }
+
+    /// Whether more is to be said than is usual.
+    pub fn verbose(&self) -> bool {
+        self.talk == Talk::Verbose
     }
 
     /// Whether damage was heard of.
@@ -59,20 +75,32 @@ impl Terminal {
 
     /// Takes the bar off the terminal.
     pub fn close(&self) {
-        if let Some(bar) = self.work().take().and_then(|w| w.bar) {
+        let Some(work) = self.work().take() else { return };
+        if let Some(bar) = &work.bar {
             bar.finish_and_clear();
+        }
+        if self.talk == Talk::Verbose {
+            self.say(&work.told());
         }
     }
 
     /// One line of fields with tabs between them, as etcdutl logs.
     pub fn log(&self, fields: &[&str]) {
-        let fields: Vec<String> = fields.iter().map(|field| super::out::clean(field)).collect();
+        let fields: Vec<String> = fields.iter().map(|field| out::clean(field)).collect();
         self.print(&fields.join("\t"));
     }
 
-    /// One line for the person at the terminal, which is only printed whatever text of a file is in it.
+    /// One line for the person at the terminal, which is only printed whatever text of a file is in it. It may be left
+    /// unsaid.
     pub fn say(&self, line: &str) {
-        self.print(&super::out::clean(line));
+        if self.talk != Talk::Quiet {
+            self.warn(line);
+        }
+    }
+
+    /// A line that the person must see.
+    pub fn warn(&self, line: &str) {
+        self.print(&color::said(&out::clean(line)));
     }
 
     fn print(&self, line: &str) {
@@ -87,6 +115,13 @@ impl Terminal {
 }
 
 impl Work {
+    /// What was done, and how fast.
+    fn told(&self) -> String {
+        let took = self.started.elapsed().as_secs_f64();
+        let rate = out::size((self.done as f64 / took.max(1e-6)) as u64);
+        format!("{}: {} in {took:.3} s, {rate}/s", self.what, out::size(self.done))
+    }
+
     fn show(&mut self, mode: ProgressMode) {
         let now = Instant::now();
         match mode {
@@ -144,6 +179,7 @@ impl Monitor for Terminal {
     fn finding(&self, finding: Finding) {
         let finding = super::hint::finding(finding);
         self.damage.fetch_or(finding.severity == Severity::Damage, Ordering::Relaxed);
-        self.say(&format!("{}: {finding}", finding.severity));
+        let line = format!("{}: {finding}", finding.severity);
+        if finding.severity == Severity::Note { self.say(&line) } else { self.warn(&line) }
     }
 }

@@ -334,10 +334,10 @@ fn say(report: &RestoreReport, taken: &[Taken], context: &Context<'_>) {
         }
     }
     for warning in report.warnings.iter().filter(|warning| matches!(warning, Warning::LogBeside { .. })) {
-        context.monitor.say(&format!("warning: {warning}"));
+        context.monitor.warn(&format!("warning: {warning}"));
     }
     for advice in &report.advice {
-        context.monitor.say(&format!("warning: {advice}"));
+        context.monitor.warn(&format!("warning: {advice}"));
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use coldbolt::store::diff::DifferenceKind;
 use coldbolt::store::{ValueOpener, View};
 
+use super::color;
 use super::context::{Context, Done, Verdict};
 use super::keys_given::{self, KeysGiven};
 use super::keyspace::{Damage, Fold, Opened, open};
@@ -64,11 +65,11 @@ pub fn side(view: View<'_>) -> String {
 }
 
 /// What stands before a difference.
-pub fn sign(kind: DifferenceKind) -> char {
-    match kind {
+pub fn sign(kind: DifferenceKind) -> String {
+    color::sign(match kind {
         DifferenceKind::Added => '+',
         DifferenceKind::Removed => '-',
         DifferenceKind::Changed => '~',
         DifferenceKind::Recreated => '!',
-    }
+    })
 }

@@ -70,7 +70,7 @@ pub fn run(args: &ShowArgs, context: &mut Context<'_>) -> Done {
 fn document(file: Option<&SnapFile>, membership: Option<&Membership>, findings: &[Finding]) -> Value {
     let mut object = Map::new();
     let mut put = |name: &str, value: Value| object.insert(name.to_owned(), value);
-    put("schema", "coldbolt/snap-show/1".into());
+    put("schema", "coldbolt.snap-show/1".into());
     if let Some(file) = file {
         put("term", json!(file.term()));
         put("index", json!(file.index()));

@@ -16,7 +16,7 @@ use super::keys_given::{self, KeysGiven};
 use super::out::{Form, command_line, plain_table};
 use super::policy::PolicyArgs;
 use super::report::Reports;
-use super::{hint, input, named};
+use super::{color, hint, input, named};
 
 /// Say exactly how good a backup is: which levels were checked, and everything that is wrong.
 ///
@@ -80,9 +80,6 @@ pub struct Args {
     /// the files tell].
     #[arg(long, value_name = "VERSION", alias = "assume-version")]
     etcd_version: Option<Version>,
-    /// Name what was passed over.
-    #[arg(short, long)]
-    verbose: bool,
     /// What could not be checked counts as bad, and so does what bbolt check and etcdutl snapshot status call bad.
     #[arg(long)]
     strict: bool,
@@ -137,7 +134,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         standard_input: Some(&input::of_standard_input),
     };
     let terminal = context.monitor;
-    let say = |unreadable: &Unreadable| terminal.say(&format!("Error: {}", unreadable.error));
+    let say = |unreadable: &Unreadable| terminal.warn(&format!("Error: {}", unreadable.error));
     let mut answer = if args.ndjson {
         ndjson::streamed(context.out, terminal, |monitor, refused| {
             fleet.verify(&options, &hint::Worded(monitor), &mut |unreadable| {
@@ -154,7 +151,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     match args.write_out {
         _ if args.ndjson => ndjson::verdict(&answer, context.out)?,
         Form::Json => report::json::write(&answer, context.out)?,
-        Form::Table => screen(context.out, &answer, args.verbose)?,
+        Form::Table => screen(context.out, &answer, terminal.verbose())?,
     }
     written?;
     let verdict = if args.strict { answer.strictly() } else { answer.verdict };
@@ -187,7 +184,7 @@ fn starts(out: &mut dyn Write, asked: &[Starts]) -> io::Result<()> {
 
 fn screen(out: &mut dyn Write, answer: &Answer, verbose: bool) -> io::Result<()> {
     for Judged { verification: file, .. } in &answer.files {
-        writeln!(out, "{}: {}, {}", file.path, file.kind, verdict(file))?;
+        writeln!(out, "{}: {}, {}", file.path, file.kind, color::verdict(file.verdict, &verdict(file)))?;
         let rows = file
             .levels
             .iter()
@@ -202,7 +199,12 @@ fn screen(out: &mut dyn Write, answer: &Answer, verbose: bool) -> io::Result<()>
             writeln!(out, "{}", plain_table(["  RULE", "OUTCOME", "DETAIL"], rows))?;
         }
         for (code, severity, count) in file.codes() {
-            writeln!(out, "  {severity}: {code} ({count}): {}", code.remedy_of(severity))?;
+            writeln!(
+                out,
+                "  {}: {code} ({count}): {}",
+                color::severity(&severity.to_string()),
+                code.remedy_of(severity)
+            )?;
         }
         writeln!(out)?;
     }

@@ -23,7 +23,7 @@ use super::objects::Objects;
 use super::{hint, wal_objects, wal_v2};
 
 /// How a JSON document begins.
-const JSON_HEAD: &str = "{\"schema\":\"coldbolt/wal-dump/1\",\"rows\":[";
+const JSON_HEAD: &str = "{\"schema\":\"coldbolt.wal-dump/1\",\"rows\":[";
 
 const EXAMPLES: &str = "\
 Examples:

@@ -125,7 +125,7 @@ fn options_choose_format_and_part() {
 fn json_holds_what_the_text_says() {
     let nested = Input::new(fixture(NESTED));
     let keys = json(&bolt(0, args!["keys", nested, "nested", "1", "-w", "json"]));
-    assert_eq!(keys["schema"], "coldbolt/bolt-keys/1");
+    assert_eq!(keys["schema"], "coldbolt.bolt-keys/1");
     assert_eq!(keys["keys"][0], serde_json::json!({"key": {"text": "2"}, "bucket": true}));
     assert_eq!(
         ndjson(&bolt(0, args!["keys", nested, "nested", "1", "-w", "ndjson"])),

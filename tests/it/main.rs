@@ -62,6 +62,7 @@ mod salvage;
 mod salvage_order;
 mod sealed;
 mod surgery;
+mod talk;
 mod timeline;
 mod unsteady;
 mod verify;

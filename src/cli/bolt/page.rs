@@ -117,7 +117,7 @@ fn open(source: &Source) -> Result<Db<'_>, Error> {
 pub fn pages(args: &PageArgs, out: Out<'_>, monitor: &dyn Monitor) -> Result<(), Fail> {
     let source = source(&args.file, &args.size)?;
     let list =
-        |out| List::begin(out, args.listing.write_out, "coldbolt/bolt-page/1", &source.name(), "pages");
+        |out| List::begin(out, args.listing.write_out, "coldbolt.bolt-page/1", &source.name(), "pages");
     let mut printer =
         Printer { source: &source, format: args.format_value, monitor, page_size: 0, window: Window::new() };
     if !args.all {

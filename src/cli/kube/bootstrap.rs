@@ -81,7 +81,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
             return Ok(Verdict::Inconclusive);
         }
         if report.keys.iter().any(|key| key.seal == Some(Seal::Nothing)) {
-            monitor.say("a value is encrypted with no password, as old servers did without a token: anybody can open it");
+            monitor.warn("a value is encrypted with no password, as old servers did without a token: anybody can open it");
         }
         let why = match report.opened {
             Some(Ok(files)) => return extracted(args, &files, monitor),

@@ -67,7 +67,7 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["selector", "with", "all_fields"])]
     security: bool,
     /// Format of the answer; sarif with --security.
-    #[arg(short, long, visible_short_alias = 'o', visible_alias = "output")]
+    #[arg(short, long)]
     #[arg(value_enum, default_value = "simple", value_name = "FORMAT")]
     write_out: RiskForm,
 }

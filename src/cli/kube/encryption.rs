@@ -54,7 +54,7 @@ pub struct Args {
     #[arg(long)]
     all: bool,
     /// Format of the answer.
-    #[arg(short, long, visible_short_alias = 'o', visible_alias = "output")]
+    #[arg(short, long)]
     #[arg(value_enum, default_value = "table", value_name = "FORMAT")]
     write_out: Form,
 }

@@ -46,7 +46,7 @@ pub struct Args {
     #[command(flatten)]
     secrets: Secrets,
     /// Format of the answer.
-    #[arg(short, long, visible_short_alias = 'o', visible_alias = "output")]
+    #[arg(short, long)]
     #[arg(value_enum, default_value = "simple", value_name = "FORMAT")]
     write_out: Listing,
 }

@@ -32,7 +32,7 @@ pub struct Args {
     #[arg(long, value_enum, default_value = "kind", value_name = "WHAT")]
     by: By,
     /// Format of the answer.
-    #[arg(short, long, visible_short_alias = 'o', visible_alias = "output")]
+    #[arg(short, long)]
     #[arg(value_enum, default_value = "table", value_name = "FORMAT")]
     write_out: Form,
 }

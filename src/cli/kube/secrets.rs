@@ -38,7 +38,7 @@ pub struct Args {
     #[arg(short, long, value_name = "NAMESPACE")]
     namespace: Option<String>,
     /// Format of the answer.
-    #[arg(short, long, visible_short_alias = 'o', visible_alias = "output")]
+    #[arg(short, long)]
     #[arg(value_enum, default_value = "table", value_name = "FORMAT")]
     write_out: Form,
 }

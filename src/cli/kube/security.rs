@@ -43,7 +43,7 @@ pub struct Args {
     #[arg(long)]
     all: bool,
     /// Format of the answer.
-    #[arg(short, long, visible_short_alias = 'o', visible_alias = "output")]
+    #[arg(short, long)]
     #[arg(value_enum, default_value = "simple", value_name = "FORMAT")]
     write_out: RiskForm,
 }

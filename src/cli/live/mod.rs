@@ -117,7 +117,7 @@ impl Members {
         let endpoints = self::endpoints(&endpoints, tls_is_meant)?;
         let user = self.user(monitor)?;
         if user.is_some() && endpoints.iter().any(|endpoint| !endpoint.is_tls()) {
-            monitor.say("the password goes over the network in the clear: an endpoint is http, not https");
+            monitor.warn("the password goes over the network in the clear: an endpoint is http, not https");
         }
         let tls = Tls { ca, identity, unverified: self.insecure_skip_tls_verify };
         Ok(Cluster::new(endpoints, Access { tls, user, patience: Duration::from_secs(self.timeout) })?)

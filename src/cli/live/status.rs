@@ -19,7 +19,7 @@ pub fn status(members: &Members, form: WriteOut, context: &mut Context<'_>) -> D
     for standing in &standings {
         if let Err(why) = &standing.answer {
             let error = coldbolt::Error::unreadable(standing.endpoint.to_string().as_ref(), why.clone());
-            context.monitor.say(&format!("Error: {}", super::super::hint::error(&error)));
+            context.monitor.warn(&format!("Error: {}", super::super::hint::error(&error)));
         }
     }
     let answered = || standings.iter().filter_map(|s| Some((s, s.answer.as_ref().ok()?)));

@@ -13,7 +13,7 @@ use coldbolt::words::cause::Cause;
 use super::go;
 use crate::cli::context::{Context, Fail};
 use crate::cli::hint;
-use crate::cli::progress::{ProgressMode, Terminal};
+use crate::cli::progress::{ProgressMode, Talk, Terminal};
 use crate::cli::signals;
 
 /// `ExitError`, `ExitBadFeature` and `ExitBadArgs` of `cobrautl/error.go` @ v3.7.
@@ -73,7 +73,7 @@ impl From<Fail> for Failed {
 /// Does the work of a command whose answer goes to standard output, and gives its exit code.
 pub fn answer(work: impl FnOnce(&mut Context<'_>) -> Result<(), Failed>) -> u8 {
     signals::tidy();
-    let monitor = Arc::new(Terminal::new(ProgressMode::Never));
+    let monitor = Arc::new(Terminal::new(ProgressMode::Never, Talk::Usual));
     packed::tell(Arc::<Terminal>::clone(&monitor));
     let mut out = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
     let done = work(&mut Context { out: &mut out, monitor: &monitor });
