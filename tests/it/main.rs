@@ -63,6 +63,7 @@ mod salvage_order;
 mod sealed;
 mod surgery;
 mod timeline;
+mod timeline_log;
 mod unsteady;
 mod verify;
 mod volume;
