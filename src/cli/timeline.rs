@@ -41,7 +41,8 @@ mod row;
 /// Events. `02:13:05Z +7s` is: not before that, and not more than 7 s later, of which 5 s are for clocks that differ;
 /// where only one side is known, that is said. Nothing of a value is printed.
 ///
-/// Exit codes: 0; 1 damage, or inputs that hold different things at one revision; 4 something could not be read.
+/// Exit codes: 0; 1 damage, or members of one cluster that hold different things at one revision; 3 a PATH could not be
+/// read, or two are not of one cluster; 4 something could not be read.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

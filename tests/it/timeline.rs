@@ -383,7 +383,7 @@ fn a_damaged_input_leaves_the_others_to_be_told_where_damage_is_allowed() {
     }
     // Of a file that is not there nothing is damaged.
     coldbolt(args!["timeline", &good, "/nonexistent", "--allow-damage"]).says(3, &["/nonexistent"]);
-    coldbolt(args!["timeline", &files[0], &files[1], "--allow-damage"]).says(1, &["left to tell"]);
+    coldbolt(args!["timeline", &files[1], &files[2], "--allow-damage"]).says(1, &["left to tell"]);
 }
 
 #[test]

@@ -67,9 +67,10 @@ fn what_follows_a_compaction_in_a_log_is_not_before_the_revision_that_it_is_to()
 fn deleted(requests: &[InternalRaftRequest]) -> Vec<Value> {
     let home = tempfile::tempdir().unwrap();
     let mut buckets = Buckets::alone("n1", "3.6.0", 1);
-    for (main, key) in [(201, "/a/x"), (202, "/a/y"), (203, "/b"), (205, "/b")] {
+    for (main, key) in [(201, "/a/x"), (202, "/a/y"), (203, "/b")] {
         buckets.kv(main, 0, key, main, 1, 0);
     }
+    buckets.kv(205, 0, "/b", 203, 2, 0);
     buckets.tombstone(204, 0, "/a/x");
     buckets.tombstone(204, 1, "/a/y");
     told(&[&write(&behind(99, requests, buckets), home.path())])
@@ -95,7 +96,7 @@ fn a_deletion_of_several_keys_stands_with_the_revisions_that_it_made() {
             (203, "created", "/b", "history wal"),
             (204, "deleted", "/a/x", "history wal"),
             (204, "deleted", "/a/y", "history wal"),
-            (205, "created", "/b", "database wal"),
+            (205, "changed", "/b", "database wal"),
         ];
         let due = due.map(|(n, what, key, from)| (n, what.to_owned(), key.to_owned(), from.to_owned()));
         assert_eq!(brief(&all), due, "{all:#?}");
@@ -108,7 +109,12 @@ fn a_deletion_of_several_keys_of_which_no_file_holds_any_is_of_those_that_may_be
     let home = tempfile::tempdir().unwrap();
     let secrets = ("/registry/secrets/shop/", "/registry/secrets/shop0");
     let requests = [put("/registry/pods/shop/a", "one"), delete(secrets.0, secrets.1), put("/k", "two")];
-    let data = write(&behind(99, &requests, Buckets::alone("n1", "3.6.0", 1)), home.path());
+    let mut buckets = Buckets::alone("n1", "3.6.0", 1);
+    for (main, key) in [(48, "/registry/namespaces/shop"), (50, "/k")] {
+        buckets.kv(main, 0, key, main, 1, 0);
+    }
+    compact(&mut buckets, 50);
+    let data = write(&behind(99, &requests, buckets), home.path());
     let takes = |flags: &[&str]| {
         let run = coldbolt([&["timeline", data.name(), "-w", "json"], flags].concat());
         assert_eq!(run.code, 0, "{run}");

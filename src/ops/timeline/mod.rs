@@ -182,7 +182,8 @@ pub fn timeline<'t>(
     let evidence = told::tell(&mut gathered, &joined);
     let Gathered { mut rows, keys, texts, .. } = gathered;
     let mut places = ObjectPlaces::default();
-    keys.each().for_each(|key| _ = places.learn_prefix(key));
+    let ranges = rows.iter().filter_map(|row| row.range).map(|(first, _)| texts.get(first));
+    keys.each().chain(ranges).for_each(|key| _ = places.learn_prefix(key));
     let places = match prefix {
         Some(prefix) => places.behind(prefix),
         None => places,
