@@ -48,7 +48,7 @@ fn what_follows_a_compaction_in_a_log_is_not_before_the_revision_that_it_is_to()
         requests.extend((0..8).map(|n| unclear(&format!("/{n}"))));
         requests.push(compaction(compactions[2]));
         let mut buckets = Buckets::alone("n1", "3.6.0", 1);
-        buckets.kv(258, 0, "/last", 258, 1, 0);
+        (256..=258).for_each(|main| buckets.kv(main, 0, &format!("/{main}"), main, 1, 0));
         compact(&mut buckets, 255);
         let dir = tempfile::tempdir_in(home.path()).unwrap();
         let all = told(&[&write(&behind(99, &requests, buckets), dir.path())]);
@@ -67,36 +67,36 @@ fn what_follows_a_compaction_in_a_log_is_not_before_the_revision_that_it_is_to()
 fn deleted(requests: &[InternalRaftRequest]) -> Vec<Value> {
     let home = tempfile::tempdir().unwrap();
     let mut buckets = Buckets::alone("n1", "3.6.0", 1);
-    for (main, key) in [(201, "/a/x"), (202, "/a/y"), (203, "/b")] {
+    for (main, key) in [(2, "/a/x"), (3, "/a/y"), (4, "/b")] {
         buckets.kv(main, 0, key, main, 1, 0);
     }
-    buckets.kv(205, 0, "/b", 203, 2, 0);
-    buckets.tombstone(204, 0, "/a/x");
-    buckets.tombstone(204, 1, "/a/y");
+    buckets.tombstone(5, 0, "/a/x");
+    buckets.tombstone(5, 1, "/a/y");
+    buckets.kv(6, 0, "/b", 4, 2, 0);
     told(&[&write(&behind(99, requests, buckets), home.path())])
 }
 
 #[test]
 fn a_deletion_of_several_keys_stands_with_the_revisions_that_it_made() {
-    // That it made 204 follows, and of two that are alike that one of them did.
+    // That it made 5 follows, and of two that are alike that one of them did.
     for requests in [
-        vec![put("/b", "value 203.0"), delete("/a/", "/a0"), put("/b", "value 205.0")],
+        vec![put("/b", "value 4.0"), delete("/a/", "/a0"), put("/b", "value 6.0")],
         vec![
-            put("/b", "value 203.0"),
+            put("/b", "value 4.0"),
             delete("/a/", "/a0"),
             delete("/a/", "\0"),
             delete("/nothing", "\0"),
-            put("/b", "value 205.0"),
+            put("/b", "value 6.0"),
         ],
     ] {
         let all = deleted(&requests);
         let due = [
-            (201, "created", "/a/x", "history"),
-            (202, "created", "/a/y", "history"),
-            (203, "created", "/b", "history wal"),
-            (204, "deleted", "/a/x", "history wal"),
-            (204, "deleted", "/a/y", "history wal"),
-            (205, "changed", "/b", "database wal"),
+            (2, "created", "/a/x", "history"),
+            (3, "created", "/a/y", "history"),
+            (4, "created", "/b", "history wal"),
+            (5, "deleted", "/a/x", "history wal"),
+            (5, "deleted", "/a/y", "history wal"),
+            (6, "changed", "/b", "database wal"),
         ];
         let due = due.map(|(n, what, key, from)| (n, what.to_owned(), key.to_owned(), from.to_owned()));
         assert_eq!(brief(&all), due, "{all:#?}");

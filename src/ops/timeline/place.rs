@@ -145,7 +145,9 @@ impl Places {
         for (state, Makes(least, most)) in
             states.iter_mut().rev().zip(std::iter::once(&Makes::ANY).chain(self.makes.iter().rev()))
         {
-            *state = within(*state, (next.0.saturating_sub(*most), next.1.saturating_sub(*least)));
+            // What is open stays open.
+            let until = if next.1 == i64::MAX { next.1 } else { next.1.saturating_sub(*least) };
+            *state = within(*state, (next.0.saturating_sub(*most), until));
             next = *state;
         }
         states
