@@ -22,6 +22,7 @@ use serde_json::json;
 
 use self::sign::Signed;
 use super::context::{Context, Done, Fail, Verdict};
+use super::exit;
 use super::out::{Form, clean, count, json as print_json, plain_table, size};
 use super::progress::Terminal;
 
@@ -32,9 +33,9 @@ use super::progress::Terminal;
 /// itself. Its own SHA-256 is printed: write that down, or have the manifest signed with a key of minisign (--sign). No
 /// data of a Secret is in a case; with --against it has the fields of other objects that changed.
 ///
-/// Exit code 1 if the input changed meanwhile, or with --check if something is not as the manifest says; 4 if there was
-/// no file to look at or a command was ended by a signal. How each command ended otherwise is in the manifest and
-/// changes nothing: a damaged file makes a case too.
+/// Exit code 1 if the input changed meanwhile, or with --check if something is not as the manifest says; 3 if no command
+/// could read anything; 4 if there was no file to look at, or a command failed or was ended by a signal. How each command
+/// ended otherwise is in the manifest and changes nothing: a damaged file makes a case too.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -126,16 +127,34 @@ pub fn run(args: &Args, globals: &[OsString], context: &mut Context<'_>) -> Done
     let changed = manifest.inputs.iter().any(|input| !input.changed.is_empty());
     // Of a directory without files nothing was looked at.
     let nothing = manifest.inputs.iter().any(|input| input.before.is_empty());
-    // What was ended from outside has an answer that is cut.
-    let cut = manifest.steps.iter().filter(|step| step.exit_code.is_none()).count();
-    if cut > 0 {
-        context.monitor.say(&format!("{cut} answers are cut: their commands were ended by a signal"));
-    }
-    Ok(match (changed, nothing || cut > 0) {
+    let of_steps = of_steps(&manifest.steps, context.monitor);
+    Ok(match (changed, nothing) {
         (true, _) => Verdict::Bad,
         (false, true) => Verdict::Inconclusive,
-        (false, false) => Verdict::Good,
+        (false, false) => of_steps,
     })
+}
+
+/// What the commands' ends are for the case: whether there are answers in it, and whole ones.
+fn of_steps(steps: &[CaseStep], monitor: &Terminal) -> Verdict {
+    // What was ended from outside has an answer that is cut.
+    let cut = steps.iter().filter(|step| step.exit_code.is_none()).count();
+    if cut > 0 {
+        monitor.say(&format!("{cut} answers are cut: their commands were ended by a signal"));
+    }
+    let with = |codes: &'static [u8]| {
+        let code = |step: &&CaseStep| codes.iter().any(|code| step.exit_code == Some(i32::from(*code)));
+        steps.iter().filter(code).count()
+    };
+    if with(&[exit::IO]) == steps.len() {
+        monitor.say("no command could read anything: there are no answers in this case");
+        return Verdict::Unreadable;
+    }
+    let failed = with(&[exit::USAGE, exit::FAULT]);
+    if failed > 0 {
+        monitor.say(&format!("{failed} answers are not there: their commands failed"));
+    }
+    if cut + failed > 0 { Verdict::Inconclusive } else { Verdict::Good }
 }
 
 /// The path from the root, as the case may be read elsewhere.

@@ -106,6 +106,7 @@ fn of_server(hint: Hint) -> &'static str {
         Hint::LogIn => "; log in with --user and --password-file",
         Hint::SalvageBase => "; give an older backup that it goes on from with --base",
         Hint::SalvageUncertain => "; --include-uncertain takes them",
+        Hint::StopEtcd => ". Stop it first",
         // A hint of a newer library.
         _ => "",
     }

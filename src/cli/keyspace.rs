@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use coldbolt::codec::go::{go_quote, is_print};
 use coldbolt::etcd::datadir::kine_in;
 use coldbolt::etcd::{DataDir, KeyRange, KeyValue, within};
@@ -60,7 +61,13 @@ pub struct Which {
     pub prefix: Option<OsString>,
     /// Print only what happened to this key.
     #[arg(long, value_name = "KEY", conflicts_with = "prefix")]
+    #[arg(value_parser = OsStringValueParser::new().try_map(a_key))]
     pub key: Option<OsString>,
+}
+
+/// There is no empty key.
+fn a_key(key: OsString) -> Result<OsString, &'static str> {
+    if key.is_empty() { Err("a key has at least one byte") } else { Ok(key) }
 }
 
 impl Which {
@@ -103,6 +110,11 @@ impl Damage {
     /// Damage ends the command.
     pub fn refused() -> Damage {
         Damage { allow_damage: false }
+    }
+
+    /// Whether damage is gone past.
+    pub fn is_allowed(&self) -> bool {
+        self.allow_damage
     }
 }
 

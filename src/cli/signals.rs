@@ -3,11 +3,13 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use coldbolt::io::dest;
 use coldbolt::words::error::show;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
 use super::exit;
@@ -15,6 +17,8 @@ use super::exit;
 /// Has SIGHUP, SIGINT and SIGTERM remove what is under way, and says what of a run that died is removed.
 pub fn tidy() {
     dest::hear_of_taken_over(taken_over);
+    // A file that may not be longer is an error of writing then, as a full disk is, and not the end.
+    let _ = flag::register(SIGXFSZ, Arc::default());
     let (say, heard) = channel();
     // Asked for by the thread that waits: without a thread for it a signal still ends the program, and leaves what is
     // under way, which the next run removes.

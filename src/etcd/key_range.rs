@@ -74,6 +74,20 @@ impl<'k> KeyRange<'k> {
         (self.end == End::Single).then_some(&*self.key)
     }
 
+    /// The first key that may be meant.
+    #[must_use]
+    pub fn first(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// Whether there can be a key that both mean.
+    #[must_use]
+    pub fn meets(&self, other: &KeyRange<'_>) -> bool {
+        // The empty key is none: the first that there can be is the zero byte.
+        let first = self.first().max(other.first()).max(&[0]);
+        self.contains(first) && other.contains(first)
+    }
+
     /// Whether `key` is meant. The empty key, which no client can write, never is.
     #[must_use]
     pub fn contains(&self, key: &[u8]) -> bool {
@@ -110,6 +124,23 @@ mod tests {
         );
         assert!(!KeyRange::request(b"c", b"a").contains(b"b"));
         assert!(!KeyRange::all().contains(b""));
+    }
+
+    #[test]
+    fn two_ranges_meet_where_a_key_is_in_both() {
+        let range = KeyRange::request;
+        for (one, other, due) in [
+            (range(b"a", b"c"), range(b"b", b""), true),
+            (range(b"a", b"c"), range(b"c", b""), false),
+            (range(b"a", b"c"), range(b"b", b"d"), true),
+            (range(b"a", b"c"), range(b"c", b"\0"), false),
+            (range(b"a", b"\0"), range(b"c", b"d"), true),
+            (range(b"c", b"a"), KeyRange::all(), false),
+            (KeyRange::all(), KeyRange::all(), true),
+            (range(b"", b""), KeyRange::all(), false),
+        ] {
+            assert_eq!((one.meets(&other), other.meets(&one)), (due, due), "{one:?} {other:?}");
+        }
     }
 
     proptest::proptest! {

@@ -10,6 +10,7 @@
 //!
 //! Source: `k8s.io/apiserver/pkg/apis/audit/v1/types.go`.
 
+use std::borrow::Cow;
 use std::io::{self, BufRead, Read};
 
 use jiff::Timestamp;
@@ -81,10 +82,14 @@ pub struct AuditLog {
     pub events: Vec<AuditEvent>,
     /// Lines.
     pub lines: u64,
-    /// Lines that are none of an audit log, or too long.
+    /// Requests that are none of an audit log, or have no time that can be read; and lines that are too long.
     pub unreadable: u64,
-    /// The number of the first of these, from 1.
+    /// The line of the first of these, from 1.
     pub first_unreadable: Option<u64>,
+    /// Lines that are not UTF-8; they are read with U+FFFD for what is not.
+    pub not_text: u64,
+    /// The first of these, from 1.
+    pub first_not_text: Option<u64>,
     /// Requests past the most that are kept.
     pub left_out: u64,
     kept: u64,
@@ -105,7 +110,6 @@ struct Line {
     audit_id: String,
     #[serde(default, rename = "requestURI")]
     request_uri: String,
-    #[serde(default)]
     stage: String,
     #[serde(default)]
     verb: String,
@@ -129,8 +133,10 @@ struct Line {
     stage_timestamp: Timestamp,
 }
 
+/// A time that was set: Go writes one that was not as one of the year 1.
 fn time<'d, D: serde::Deserializer<'d>>(from: D) -> Result<Timestamp, D::Error> {
-    String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+    let time: Timestamp = String::deserialize(from)?.parse().map_err(serde::de::Error::custom)?;
+    if time.as_second() > 0 { Ok(time) } else { Err(serde::de::Error::custom("no time")) }
 }
 
 #[derive(Default, Deserialize)]
@@ -176,18 +182,16 @@ struct Metadata {
 }
 
 impl AuditEvent {
-    /// Reads a line, of one event or of a list of them: `None` for each at a stage before the answer.
-    ///
-    /// # Errors
-    /// When it is no line of an audit log.
-    fn all(line: &[u8]) -> serde_json::Result<Vec<Option<AuditEvent>>> {
+    /// Reads a line, of one event or of a list of them: `None` for each at a stage before the answer, an error for each
+    /// that is none of an audit log.
+    fn all(line: &[u8]) -> Vec<serde_json::Result<Option<AuditEvent>>> {
         // Seldom one: a line is not taken apart twice for nothing.
         if memchr::memmem::find(line, b"\"EventList\"").is_some()
             && let Ok(List { kind: "EventList", items }) = serde_json::from_slice(line)
         {
             return items.into_iter().map(|item| AuditEvent::parse(item.get().as_bytes())).collect();
         }
-        AuditEvent::parse(line).map(|event| vec![event])
+        vec![AuditEvent::parse(line)]
     }
 
     /// Reads one event: `None` for a stage before the answer.
@@ -196,8 +200,10 @@ impl AuditEvent {
     /// When it is none of an audit log.
     pub fn parse(event: &[u8]) -> serde_json::Result<Option<AuditEvent>> {
         let line: Line = serde_json::from_slice(event)?;
-        if !matches!(&*line.stage, "ResponseComplete" | "Panic") {
-            return Ok(None);
+        match &*line.stage {
+            "ResponseComplete" | "Panic" => {}
+            "RequestReceived" | "ResponseStarted" => return Ok(None),
+            _ => return Err(serde::de::Error::custom("no stage")),
         }
         let object = line.object_ref.unwrap_or_default();
         let answer = line.response_object.and_then(|answer| answer.metadata).unwrap_or_default();
@@ -267,19 +273,42 @@ impl AuditLog {
             if !whole {
                 skip_line(from)?;
             }
-            if line.trim_ascii().is_empty() {
+            // What some editors and PowerShell put in front of a text.
+            let text = line.strip_prefix(b"\xef\xbb\xbf").filter(|_| log.lines == 1).unwrap_or(&line);
+            if whole && text.trim_ascii().is_empty() {
                 continue;
             }
-            match AuditEvent::all(&line) {
-                Ok(events) if whole => events.into_iter().for_each(|event| log.keep(event, most)),
-                _ => {
-                    log.unreadable = log.unreadable.saturating_add(1);
-                    log.first_unreadable.get_or_insert(log.lines);
-                }
+            if whole {
+                log.line(text, most);
+            } else {
+                log.unreadable();
             }
         }
         log.events.sort_by_key(|event| event.received);
         Ok(log)
+    }
+
+    fn line(&mut self, line: &[u8], most: u64) {
+        let text = String::from_utf8_lossy(line);
+        let mut read = false;
+        for event in AuditEvent::all(text.as_bytes()) {
+            match event {
+                Ok(event) => {
+                    read = true;
+                    self.keep(event, most);
+                }
+                Err(_) => self.unreadable(),
+            }
+        }
+        if read && matches!(text, Cow::Owned(_)) {
+            self.not_text = self.not_text.saturating_add(1);
+            self.first_not_text.get_or_insert(self.lines);
+        }
+    }
+
+    fn unreadable(&mut self) {
+        self.unreadable = self.unreadable.saturating_add(1);
+        self.first_unreadable.get_or_insert(self.lines);
     }
 
     fn keep(&mut self, event: Option<AuditEvent>, most: u64) {
@@ -388,5 +417,24 @@ mod tests {
         assert_eq!(log.first_unreadable, Some(1));
         let bytes = [&b"\xff\xfe\n"[..], one().as_bytes()].concat();
         assert_eq!(AuditLog::read(&mut &bytes[..], 1 << 20).unwrap().events.len(), 1);
+    }
+
+    #[test]
+    fn what_is_no_text_and_what_has_no_time_is_counted_and_the_rest_read() {
+        let line = one().replace("eve", "e\u{1}e").into_bytes();
+        let line: Vec<u8> = line.iter().map(|byte| if *byte == 1 { 0xff } else { *byte }).collect();
+        let lines = [
+            [b"\xef\xbb\xbf".as_slice(), one().as_bytes()].concat(),
+            line,
+            one().replace("2026-03-01T00:00:00.1", "someday").into_bytes(),
+            one().replace("2026-03-01T00:00:00.1", "0001-01-01T00:00:00").into_bytes(),
+            one().replace("\"stage\":\"ResponseComplete\",", "").into_bytes(),
+            format!(r#"{{"kind":"EventList","items":[{},{{}}]}}"#, one()).into_bytes(),
+        ];
+        let log = AuditLog::read(&mut &lines.join(&b'\n')[..], 1 << 20).unwrap();
+        let users: Vec<&str> = log.events.iter().map(|event| &*event.user).collect();
+        assert_eq!(users, ["eve", "e\u{fffd}e", "eve"]);
+        assert_eq!((log.unreadable, log.first_unreadable), (4, Some(3)));
+        assert_eq!((log.not_text, log.first_not_text), (1, Some(2)));
     }
 }

@@ -154,7 +154,7 @@ pub fn defrag_closed(
     monitor: &dyn Monitor,
 ) -> Result<DefragReport> {
     let source = input.into().open()?;
-    refuse_locked(&source)?;
+    refuse_locked(&source, Hint::DefragLive)?;
     dest::claim(to, Existing::Keep)?;
     let stamp = source.stamp();
     let db = datadir::database(&source)?;
@@ -192,7 +192,7 @@ pub(super) fn anew(
     edits: Edits<'static>,
     monitor: &dyn Monitor,
 ) -> Result<DefragReport> {
-    refuse_locked(source)?;
+    refuse_locked(source, Hint::DefragLive)?;
     let (path, existing, log) = match &options.destination {
         DefragDestination::New(path) => (path.as_path(), Existing::Keep, Vec::new()),
         DefragDestination::InPlace => (source.path(), Existing::Replace, unused_log(source.path())?),
@@ -263,12 +263,12 @@ pub(super) fn changed(source: &Source) -> Error {
     Error::unreadable(source.path(), Cause::changed("changed while it was read; nothing was kept"))
 }
 
-pub(super) fn refuse_locked(source: &Source) -> Result<()> {
-    if source.flock() == Lock::Held { Err(in_use(source)) } else { Ok(()) }
+pub(super) fn refuse_locked(source: &Source, hint: Hint) -> Result<()> {
+    if source.flock() == Lock::Held { Err(in_use(source, hint)) } else { Ok(()) }
 }
 
-fn in_use(source: &Source) -> Error {
-    Error::unreadable(source.path(), Cause::InUse(Some(Hint::DefragLive)))
+fn in_use(source: &Source, hint: Hint) -> Error {
+    Error::unreadable(source.path(), Cause::InUse(Some(hint)))
 }
 
 /// The segments of the log of a database that is to be replaced, which must be nobody's.
@@ -278,7 +278,7 @@ fn unused_log(db: &Path) -> Result<Vec<PathBuf>> {
     for segment in &log {
         let segment = Source::open(segment)?;
         if segment.ofd_lock() == Lock::Held {
-            return Err(in_use(&segment));
+            return Err(in_use(&segment, Hint::DefragLive));
         }
     }
     Ok(log)

@@ -25,7 +25,9 @@ use crate::replay::apply;
 use crate::replay::minimal::minimal_version;
 use crate::replay::starts::{Starts, starts_as};
 use crate::store::rewrite::{Edit, Edits};
+use crate::words::cause::Cause;
 use crate::words::error::{Error, Result, Told};
+use crate::words::hint::Hint;
 use crate::words::monitor::Monitor;
 use crate::words::refusal::Refusal;
 
@@ -100,7 +102,7 @@ pub fn migrate(
     monitor: &dyn Monitor,
 ) -> Result<MigrateReport> {
     let source = tree::open(&data_dir.join("member/snap/db"))?;
-    refuse_locked(&source)?;
+    refuse_locked(&source, Hint::StopEtcd)?;
     let facts = facts(&source)?;
     let refused = |why: String| Error::from(Refusal::Migration { file: source.name(), why });
     let current = current(&facts).map_err(|why| refused(why.to_owned()))?;
@@ -144,8 +146,19 @@ pub fn migrate(
     if options.dry_run {
         return Ok(report);
     }
-    report.written = Some(anew(&source, &DefragOptions::in_place(), edits(target), monitor)?);
+    let written = anew(&source, &DefragOptions::in_place(), edits(target), monitor);
+    report.written = Some(written.map_err(in_use_too)?);
     Ok(report)
+}
+
+/// What etcd uses it cannot migrate itself, as it defragments it.
+fn in_use_too(error: Error) -> Error {
+    match error {
+        Error::Unreadable { path, cause: Cause::InUse(_) } => {
+            Error::unreadable(&path, Cause::InUse(Some(Hint::StopEtcd)))
+        }
+        other => other,
+    }
 }
 
 fn facts(source: &Source) -> Result<Facts> {

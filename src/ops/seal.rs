@@ -136,24 +136,17 @@ pub fn unseal_into(
 }
 
 fn take_off(source: &Source, (out, name): (&mut File, &Path), monitor: &dyn Monitor) -> Result<SealReport> {
-    let (Trailer::Present { digest, payload }, _) = trailer(source)? else {
+    let (Trailer::Present { digest: stored, payload }, _) = trailer(source)? else {
         return Err(Refusal::NotSealed { file: source.name() }.into());
     };
     room::ask(out, name, payload)?;
     let computed = sha256(source, payload, monitor).map_err(|c| Error::damaged(source.path(), c))?;
-    if computed != digest {
-        let what = format!(
-            "the trailer is {}, the {payload} bytes before it give {}",
-            checksum::hex(&digest),
-            checksum::hex(&computed)
-        );
-        return Err(Error::damaged(
-            source.path(),
-            Corrupt::new(Code::TrailerMismatch, At::offset(payload), what),
-        ));
+    if computed != stored {
+        let wrong = digest::mismatch(&stored, &computed, payload);
+        return Err(Error::damaged(source.path(), Box::new(wrong)));
     }
     pour(source, payload, (out, name), monitor)?;
-    Ok(SealReport { source: source.name(), bytes: payload, sha256: checksum::hex(&digest), closed: None })
+    Ok(SealReport { source: source.name(), bytes: payload, sha256: checksum::hex(&stored), closed: None })
 }
 
 fn to_file(to: &Path, work: impl FnOnce((&mut File, &Path)) -> Result<SealReport>) -> Result<SealReport> {

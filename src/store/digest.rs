@@ -8,7 +8,8 @@ use crate::bolt::Db;
 use crate::codec::{checksum, to_u64, to_usize};
 use crate::io::{Gate, Source};
 use crate::snap::backup::Trailer;
-use crate::words::error::Corrupt;
+use crate::words::error::{At, Corrupt};
+use crate::words::finding::Code;
 use crate::words::monitor::{Monitor, Relay};
 
 /// Bytes read at once.
@@ -114,6 +115,13 @@ pub fn trailer(db: &Db<'_>, monitor: &dyn Monitor) -> Result<Trailer, Box<Corrup
         }
         _ => Ok(trailer),
     }
+}
+
+/// That a trailer is not the SHA-256 of the `payload` bytes before it.
+pub(crate) fn mismatch(stored: &[u8; 32], computed: &[u8; 32], payload: u64) -> Corrupt {
+    let (stored, computed) = (checksum::hex(stored), checksum::hex(computed));
+    let what = format!("the trailer is {stored}, the {payload} bytes before it give {computed}");
+    *Corrupt::new(Code::TrailerMismatch, At::offset(payload), what)
 }
 
 /// Reads the whole file from front to back and moves the gate along. `wanted`: `None` reads only, `Some(false)`

@@ -109,12 +109,14 @@ pub enum Hint {
     SalvageBase,
     /// What is uncertain can be taken, too.
     SalvageUncertain,
+    /// Stop etcd first.
+    StopEtcd,
 }
 
 impl Hint {
     /// One of each, for who says them in words and must have words for all.
     #[doc(hidden)]
-    pub const ALL: [Hint; 52] = [
+    pub const ALL: [Hint; 53] = [
         Hint::DumpWal,
         Hint::ShowRaftSnapshot,
         Hint::Inspect,
@@ -167,6 +169,7 @@ impl Hint {
         Hint::MaxUnpacked,
         Hint::SalvageBase,
         Hint::SalvageUncertain,
+        Hint::StopEtcd,
     ];
 }
 
@@ -264,6 +267,7 @@ mod tests {
             Hint::MaxUnpacked => 49,
             Hint::SalvageBase => 50,
             Hint::SalvageUncertain => 51,
+            Hint::StopEtcd => 52,
         }
     }
 

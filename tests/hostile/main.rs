@@ -6,3 +6,4 @@ mod laid;
 mod named;
 mod refused;
 mod sweep;
+mod told;

@@ -34,9 +34,20 @@ fn ask(bytes: &[u8]) -> Asked {
     let verified = run(&["verify"]);
     assert!(asked.status.code == 0 || verified.code == asked.status.code, "{verified}");
     // The raw views too: never a signal, a hang or a fault of ours.
-    for args in [&["bolt", "pages"][..], &["bolt", "buckets"], &["inspect", "--hash", "-w", "json"]] {
+    for args in [
+        &["bolt", "pages"][..],
+        &["bolt", "buckets"],
+        &["inspect", "--hash", "-w", "json"],
+        &["timeline", "--allow-damage"],
+    ] {
         run(args);
     }
+    let new = dir.path().join("new.db");
+    let salvaged = coldbolt_within_limits(["salvage", input.name(), "-o", new.to_str().unwrap()]);
+    assert!(
+        matches!(salvaged.code, 0 | 1 | 3 | 4) && new.exists() == salvaged.text().contains("live keys"),
+        "{salvaged}"
+    );
     for (args, more) in [(["bolt", "keys"], ["key"]), (["bolt", "page"], ["9"])] {
         coldbolt_within_limits(args.iter().copied().chain([input.name()]).chain(more));
     }

@@ -152,6 +152,17 @@ fn a_file_that_was_another_meanwhile_is_told() {
 }
 
 #[test]
+fn a_case_without_an_answer_is_of_what_could_not_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("notes.txt"), "none of etcd's").unwrap();
+    let run = coldbolt_in(dir.path(), ["evidence", "notes.txt", "-o", "case"]);
+    run.says(3, &["no command could read anything"]);
+    let manifest = manifest(&dir.path().join("case"));
+    assert!(manifest["steps"].as_array().unwrap().iter().all(|step| step["exit_code"] == 3), "{manifest:#}");
+    assert_eq!(coldbolt_in(dir.path(), ["evidence", "--check", "case", "notes.txt"]).code, 0);
+}
+
+#[test]
 fn a_damaged_file_makes_a_case_too() {
     let dir = tempfile::tempdir().unwrap();
     let bytes = fs::read(fixture("small-3.5.1/snapshot.db")).unwrap();

@@ -64,6 +64,7 @@ mod sealed;
 mod surgery;
 mod talk;
 mod timeline;
+mod timeline_log;
 mod unsteady;
 mod verify;
 mod volume;

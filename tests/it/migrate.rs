@@ -88,6 +88,28 @@ fn what_there_is_no_way_to_is_refused_in_etcds_words() {
 }
 
 #[test]
+fn what_etcd_uses_and_what_may_not_grow_is_left_as_it_is() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = cold("3.6.14", temp.path());
+    let db = dir.join("member/snap/db");
+    let before = fs::read(&db).unwrap();
+    let held = fs::File::open(&db).unwrap();
+    held.lock().unwrap();
+    let (code, _, err) = migrate(&dir, "3.5", &[]);
+    assert!(code == 3 && err.contains("is in use: a running etcd holds its lock. Stop it first\n"), "{err}");
+    drop(held);
+
+    let mut limited = std::process::Command::new("sh");
+    limited.args(["-c", "ulimit -f 8; exec \"$0\" \"$@\""]).arg(support::binary());
+    limited.args(args!["migrate", "--data-dir", dir, "--target-version", "3.5"]);
+    support::run::run(limited).says(3, &["bytes are free in"]);
+    assert!(fs::read(&db).unwrap() == before);
+    let left: Vec<_> =
+        fs::read_dir(dir.join("member/snap")).unwrap().map(|file| file.unwrap().path()).collect();
+    assert!(left.iter().all(|path| path.extension().is_none_or(|end| end != "partial")), "{left:?}");
+}
+
+#[test]
 fn a_version_is_forced_where_there_is_no_way_to_it() {
     let temp = tempfile::tempdir().unwrap();
     let dir = cold("3.7.1", temp.path());

@@ -15,11 +15,11 @@ use support::{Input, Run, VERSIONS, args, coldbolt, fixture, unpack};
 
 use crate::replay_time::{history, lease};
 
-fn rows(run: &Run) -> Vec<Value> {
+pub fn rows(run: &Run) -> Vec<Value> {
     run.json()["rows"].as_array().unwrap().clone()
 }
 
-fn told(paths: &[&Input]) -> Vec<Value> {
+pub fn told(paths: &[&Input]) -> Vec<Value> {
     let names: Vec<&str> = paths.iter().map(|input| input.name()).collect();
     let run = coldbolt([&["timeline", "-w", "json"], &*names].concat());
     assert_eq!(run.code, 0, "{run}");
@@ -28,7 +28,7 @@ fn told(paths: &[&Input]) -> Vec<Value> {
 }
 
 /// Revision, what, key and kinds of sources of the rows of keys.
-fn brief(rows: &[Value]) -> Vec<(i64, String, String, String)> {
+pub fn brief(rows: &[Value]) -> Vec<(i64, String, String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let kinds = |row: &Value| {
         let kinds: Vec<_> =
@@ -42,7 +42,7 @@ fn brief(rows: &[Value]) -> Vec<(i64, String, String, String)> {
 }
 
 /// A member alone in its cluster, whose log begins with it.
-fn alone(requests: &[InternalRaftRequest], mut buckets: Buckets, index: u64) -> Member {
+pub fn alone(requests: &[InternalRaftRequest], mut buckets: Buckets, index: u64) -> Member {
     buckets.index(index, 1);
     let mut records = vec![Record::Snapshot { index: 0, term: 0 }];
     records.push(conf_change(1, 1, 0, MEMBER, &member_json(MEMBER, false)));
@@ -52,17 +52,17 @@ fn alone(requests: &[InternalRaftRequest], mut buckets: Buckets, index: u64) -> 
     Member { buckets, segments, snaps: Vec::new(), ..Member::good() }
 }
 
-fn put(key: &str, value: &str) -> InternalRaftRequest {
+pub fn put(key: &str, value: &str) -> InternalRaftRequest {
     let put = PutRequest { key: key.into(), value: value.into(), ..PutRequest::default() };
     InternalRaftRequest { header: Some(header()), put: Some(put), ..InternalRaftRequest::default() }
 }
 
-fn header() -> RequestHeader {
+pub fn header() -> RequestHeader {
     RequestHeader { id: 1, ..RequestHeader::default() }
 }
 
 /// As Kubernetes writes: on the condition that the key is of that revision. Without a value it is deleted.
-fn if_at(key: &str, revision: i64, value: Option<&str>) -> InternalRaftRequest {
+pub fn if_at(key: &str, revision: i64, value: Option<&str>) -> InternalRaftRequest {
     if_other_at(key, revision, key, value)
 }
 
@@ -89,7 +89,7 @@ fn if_other_at(on: &str, revision: i64, key: &str, value: Option<&str>) -> Inter
     InternalRaftRequest { header: Some(header()), txn: Some(txn), ..InternalRaftRequest::default() }
 }
 
-fn compact(buckets: &mut Buckets, main: i64) {
+pub fn compact(buckets: &mut Buckets, main: i64) {
     for mark in ["finishedCompactRev", "scheduledCompactRev"] {
         buckets.put("meta", mark.as_bytes(), &revision(main, 0, false));
     }
@@ -114,7 +114,7 @@ fn compacted() -> Member {
     alone(&requests, buckets, 8)
 }
 
-fn write(member: &Member, home: &Path) -> Input {
+pub fn write(member: &Member, home: &Path) -> Input {
     member.files().write(&home.join("data"));
     Input::new(home.join("data"))
 }
@@ -125,7 +125,7 @@ fn what_was_compacted_is_told_from_the_log_with_its_revision_and_what_was_refuse
     let all = told(&[&write(&compacted(), home.path())]);
     let secret = "/registry/secrets/shop/db";
     let due = [
-        (2, "put", "/other", "wal"),
+        (2, "created", "/other", "wal"),
         (3, "created", secret, "wal"),
         (4, "changed", secret, "wal"),
         (5, "deleted", secret, "wal"),
@@ -155,8 +155,11 @@ fn of_several_changes_of_a_key_at_one_revision_one_is_done_and_of_other_keys_all
     buckets.kv(4, 0, "/k", 2, 2, 0);
     compact(&mut buckets, 4);
     let all = told(&[&write(&alone(&requests, buckets, 5), home.path())]);
-    let due =
-        [(2, "put", "/k", "wal"), (3, "created", "/l", "database wal"), (4, "changed", "/k", "database wal")];
+    let due = [
+        (2, "created", "/k", "wal"),
+        (3, "created", "/l", "database wal"),
+        (4, "changed", "/k", "database wal"),
+    ];
     let due = due.map(|(n, what, key, from)| (n, what.to_owned(), key.to_owned(), from.to_owned()));
     assert_eq!(brief(&all), due, "{all:#?}");
 }
@@ -310,15 +313,77 @@ fn what_a_log_holds_and_nobody_is_known_to_have_agreed_on_is_said_to_be_uncommit
 
 #[test]
 fn inputs_that_hold_different_things_at_one_revision_are_no_one_cluster() {
-    let (one, other) = (fixture("etcd-3.6.14/snapshot.db"), fixture("etcd-3.7.1/snapshot.db"));
-    let run = coldbolt(args!["timeline", &one, &other, "-w", "json"]);
-    assert_eq!(run.code, 1, "{run}");
-    assert!(run.err.contains("keyspace-differs") && run.err.contains("revision 2.0"), "{}", run.err);
-    assert!(rows(&run).iter().any(|row| row["contradicts"] == true && row["revision"] == 2));
     let home = tempfile::tempdir().unwrap();
+    let (one, other) =
+        (Input::new(fixture("etcd-3.6.14/snapshot.db")), Input::new(fixture("etcd-3.7.1/snapshot.db")));
+    // Neither says of which cluster it is: what the one tells of times is nothing to the other.
+    for inputs in [[&one, &other], [&other, &one]] {
+        let run = coldbolt(args!["timeline", inputs[0], inputs[1], "-w", "json"]);
+        run.says(3, &[one.name(), other.name(), "revision 2.0 is", "has no common order"]);
+        assert_eq!(run.text(), "");
+    }
+    let cold = Input::new(unpack("3.6.14", "cold", &home.path().join("c")));
+    coldbolt(args!["timeline", &cold, &other]).says(3, &["revision 2.0 is", "has no common order"]);
+    [&one, &other, &cold].into_iter().for_each(Input::unchanged);
     let (one, other) =
         (unpack("3.6.14", "cold", &home.path().join("a")), unpack("3.7.1", "cold", &home.path().join("b")));
     coldbolt(args!["timeline", &one, &other]).says(3, &["is of cluster", "has no common order"]);
+}
+
+#[test]
+fn members_whose_logs_are_of_one_cluster_may_differ_and_that_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    let one = |name: &str, key: &str| {
+        let mut buckets = Buckets::alone("n1", "3.6.0", 2);
+        buckets.kv(2, 0, key, 2, 1, 0);
+        write(&alone(&[put("/a", "value 2.0")], buckets, 2), &home.path().join(name))
+    };
+    let (a, b) = (one("a", "/a"), one("b", "/b"));
+    let run = coldbolt(args!["timeline", &a, &b, "-w", "json"]);
+    assert_eq!(run.code, 1, "{run}");
+    assert!(run.err.contains("keyspace-differs") && run.err.contains("revision 2.0 is"), "{}", run.err);
+    assert!(rows(&run).iter().any(|row| row["contradicts"] == true && row["revision"] == 2));
+}
+
+#[test]
+fn a_snapshot_file_with_a_wrong_sha_256_is_told_as_damaged() {
+    let home = tempfile::tempdir().unwrap();
+    let mut bytes = std::fs::read(fixture("etcd-3.6.14/snapshot.db")).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    let wrong = Input::write(home.path(), "wrong.db", &bytes);
+    let run = coldbolt(["timeline", wrong.name(), "-w", "json"]);
+    run.says(1, &["wrong.db", "the trailer is", "trailer-mismatch"]);
+    assert!(rows(&run).len() > 100);
+    wrong.unchanged();
+}
+
+#[test]
+fn a_damaged_input_leaves_the_others_to_be_told_where_damage_is_allowed() {
+    let home = tempfile::tempdir().unwrap();
+    let good = Input::new(fixture("etcd-3.6.14/snapshot.db"));
+    let mut bytes = std::fs::read(&good.path).unwrap();
+    let due = told(&[&good]);
+    let files = ["a bucket.db", "zeros.db", "empty.db"].map(|name| {
+        match name {
+            // The pages of all buckets, and not the metas.
+            "a bucket.db" => bytes[2 * 4096..].fill(0x5a),
+            "zeros.db" => bytes.fill(0),
+            _ => bytes.clear(),
+        }
+        Input::write(home.path(), name, &bytes)
+    });
+    for bad in &files {
+        assert_ne!(coldbolt(args!["timeline", &good, bad]).code, 0);
+        for inputs in [[&good, bad], [bad, &good]] {
+            let run = coldbolt(args!["timeline", inputs[0], inputs[1], "--allow-damage", "-w", "json"]);
+            run.says(1, &[bad.name()]);
+            assert_eq!(brief(&rows(&run)), brief(&due), "{}", bad.name());
+        }
+        bad.unchanged();
+    }
+    // Of a file that is not there nothing is damaged.
+    coldbolt(args!["timeline", &good, "/nonexistent", "--allow-damage"]).says(3, &["/nonexistent"]);
+    coldbolt(args!["timeline", &files[1], &files[2], "--allow-damage"]).says(1, &["left to tell"]);
 }
 
 #[test]
@@ -377,7 +442,10 @@ fn an_audit_log_tells_who_by_revision_or_by_time_and_what_no_file_holds_has_rows
     let run =
         coldbolt(args!["timeline", &data, "--audit", &log, "-w", "json", "--object", "pods", "-n", "shop"]);
     assert_eq!(run.code, 4, "{run}");
-    assert!(run.err.contains("1 lines are none of an audit log, the first is line 5"), "{}", run.err);
+    assert!(
+        run.err.contains("1 requests are none of an audit log") && run.err.contains("in line 5"),
+        "{run}"
+    );
     let all = rows(&run);
     let brief: Vec<_> = all
         .iter()
@@ -411,7 +479,16 @@ fn an_audit_log_tells_who_by_revision_or_by_time_and_what_no_file_holds_has_rows
         run.text().contains(r"pod/a -n shop  patch 200  by eve from 192.0.2.9 with curl/8 \u{1b}[2J"),
         "{run}"
     );
-    [&data, &log, &packed].into_iter().for_each(Input::unchanged);
+    // What is no UTF-8 is read, and what has no time is not: both are said.
+    let mut broken = lines[..4].join("\n").replace("eve", "e\u{1}e").into_bytes();
+    broken.iter_mut().filter(|byte| **byte == 1).for_each(|byte| *byte = 0xff);
+    broken.push(b'\n');
+    broken.extend(audit(25, "delete", "c", 404, &json!({"stageTimestamp": "soon"})).into_bytes());
+    let broken = Input::write(home.path(), "broken.log", &[b"\xef\xbb\xbf", &broken[..]].concat());
+    let run = coldbolt(args!["timeline", &data, "--audit", &broken, "--who", "e\u{fffd}e"]);
+    run.says(4, &["4 lines are not UTF-8", "the first is line 1", "1 requests are none of an audit log"]);
+    assert_eq!(run.text().lines().count(), 4);
+    [&data, &log, &packed, &broken].into_iter().for_each(Input::unchanged);
 }
 
 #[test]
@@ -447,6 +524,15 @@ fn what_makes_no_sense_is_refused() {
     coldbolt(["timeline", file, "--since", "yesterday"]).says(2, &["2026-03-04T05:06:07Z"]);
     coldbolt(["timeline", file, "--object", "nonsense"]).says(1, &["no kind is called"]);
     coldbolt(["timeline", file, "--audit", "/nonexistent"]).says(3, &["/nonexistent"]);
+    for flag in ["--audit", "--key", "--who"] {
+        coldbolt(["timeline", file, flag, ""]).says(2, &[flag]);
+    }
+    coldbolt(["timeline", "-", "--audit", "-"]).says(2, &["standard input"]);
+    // Nobody writes to it: it is not waited for.
+    let home = tempfile::tempdir().unwrap();
+    let fifo = home.path().join("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    coldbolt(args!["timeline", file, "--audit", &fifo]).says(3, &["fifo: is not a regular file"]);
     coldbolt([&["timeline"], &[file; 33][..]].concat()).says(2, &["at most 32"]);
     coldbolt(["timeline", "/nonexistent"]).says(3, &["/nonexistent"]);
 }

@@ -38,10 +38,10 @@ use crate::ops::kine::KineOptions;
 #[cfg(feature = "fs")]
 use crate::replay::increments::Chain;
 use crate::snap::backup::Trailer;
-use crate::store::digest::trailer;
+use crate::store::digest::{mismatch, trailer};
 use crate::store::scan::{KeyDepth, Scan, ScanOptions, scan};
 use crate::words::collector::Teller;
-use crate::words::error::{At, Corrupt, Error, Result};
+use crate::words::error::{At, Error, Result};
 use crate::words::finding::{Code, Finding};
 #[cfg(feature = "fs")]
 use crate::words::monitor::Relay;
@@ -374,12 +374,7 @@ fn hash(source: &Source, trailer: Trailer, found: &mut Teller<'_>) -> Result<Has
         Trailer::Absent | Trailer::Lost { .. } | Trailer::Cut { .. } => None,
     };
     if let Some(stored) = stored.filter(|stored| *stored != digest) {
-        let what = format!(
-            "the trailer is {}, the {payload} bytes before it give {}",
-            checksum::hex(&stored),
-            checksum::hex(&digest)
-        );
-        found.corrupt(&source.name(), *Corrupt::new(Code::TrailerMismatch, At::offset(payload), what));
+        found.corrupt(&source.name(), mismatch(&stored, &digest, payload));
     }
     Ok(HashReport { digest: checksum::hex(&digest), matches: stored.map(|s| s == digest) })
 }

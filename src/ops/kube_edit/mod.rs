@@ -81,7 +81,7 @@ pub fn kube_edit(
         return Err(Error::unreadable(input.path(), Cause::DirectoryWithLog));
     }
     let source = input.open_database()?;
-    refuse_locked(&source)?;
+    refuse_locked(&source, Hint::SnapshotToRead)?;
     if let Some(path) = options.destination {
         dest::claim(path, Existing::Keep)?;
     }

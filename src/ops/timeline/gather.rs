@@ -17,6 +17,8 @@ pub(super) struct Gathered {
     pub rows: Vec<Row>,
     pub keys: Interned,
     pub texts: Interned,
+    /// Of each database after which revision it holds all, and up to which.
+    whole: Vec<(i64, i64)>,
     hashed: RandomState,
 }
 
@@ -24,6 +26,11 @@ impl Gathered {
     /// The hash of what is put under a key.
     pub fn hash(&self, value: &[u8]) -> u64 {
         self.hashed.hash_one(value)
+    }
+
+    /// Whether a database holds all that was done after one revision and up to another.
+    pub fn is_whole(&self, after: i64, until: i64) -> bool {
+        self.whole.iter().any(|(from, to)| *from <= after && until <= *to)
     }
 
     /// A put or a deletion as a row; `whole` says whether the value is there to its end.
@@ -70,6 +77,9 @@ impl Gathered {
         })?;
         if monitor.cancelled() {
             return Err(Error::Cancelled);
+        }
+        if !store.allows_damage() {
+            self.whole.push((store.compact_revision().unwrap_or(0), store.revision()));
         }
         let mut seen = vec![false; self.keys.len()];
         for row in self.rows.iter_mut().skip(first).rev().filter(|row| row.what.is_change()) {
@@ -118,10 +128,14 @@ impl Gathered {
         self.rows.sort_by_key(|row| (row.place(), row.key, row.sources));
     }
 
-    /// Marks what cannot have happened in one cluster: different changes at one revision. The first such revision, how
-    /// many there are, and the inputs of the two.
-    pub fn contradictions(&mut self) -> Option<(Row, Row, u64)> {
-        let (mut first, mut count) = (None, 0u64);
+    /// Marks what cannot have happened in one cluster: different changes at one revision. `one_cluster` says of which inputs it
+    /// is known all the same that they are of one.
+    pub fn contradictions(
+        &mut self,
+        one_cluster: &dyn Fn(Sources, Sources) -> bool,
+    ) -> Option<Contradiction> {
+        let mut found: Option<Contradiction> = None;
+        let mut count = 0u64;
         for at in 1..self.rows.len() {
             let Some([one, other]) = self.rows.get_mut(at.saturating_sub(1)..=at) else { continue };
             let differ = one.is_exact() && other.is_exact() && (one.main, one.sub) == (other.main, other.sub);
@@ -132,9 +146,24 @@ impl Gathered {
             // What was carved may be of another history, as before a restore.
             if one.certainty == Certainty::Certain && other.certainty == Certainty::Certain {
                 count = count.saturating_add(1);
-                first.get_or_insert_with(|| (one.clone(), other.clone()));
+                if found.as_ref().is_none_or(|found| !found.apart) {
+                    let apart = !one_cluster(one.sources, other.sources);
+                    if apart || found.is_none() {
+                        found = Some(Contradiction { one: one.clone(), other: other.clone(), apart, count });
+                    }
+                }
             }
         }
-        first.map(|(one, other)| (one, other, count))
+        found.map(|found| Contradiction { count, ..found })
     }
+}
+
+/// Different changes at one revision.
+pub(super) struct Contradiction {
+    pub one: Row,
+    pub other: Row,
+    /// Whether nothing says that their inputs are of one cluster.
+    pub apart: bool,
+    /// At how many revisions there are such.
+    pub count: u64,
 }

@@ -1,10 +1,10 @@
 //! The entries of logs beside what databases hold: those that made what is known there, and what is in a log alone.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::gather::Gathered;
 use super::log::{Asked, Logged, logged};
-use super::place::{Bounds, Makes, Places};
+use super::place::{Bounds, FIRST, Makes, Places};
 use super::row::{Certainty, Row, SourceKind, Sources, What};
 use crate::replay::MemberLog;
 use crate::replay::fold::Raised;
@@ -13,6 +13,9 @@ use crate::wal::LogCursor;
 use crate::words::error::{Error, Result};
 use crate::words::ids::RaftIndex;
 use crate::words::monitor::Monitor;
+
+/// Deletions that are looked at for one request.
+const LOOKED_AT: usize = 1000;
 
 /// The entries of all logs, each once.
 #[derive(Default)]
@@ -24,6 +27,10 @@ pub(super) struct Logs {
     raised: Vec<Raised>,
     /// The last entry in a database, and its revision.
     databases: Vec<(RaftIndex, i64)>,
+    /// The last entry in a database, its log applied, and the revision up to which it is compacted.
+    compacted: Vec<(RaftIndex, i64)>,
+    /// The first entry that a raft snapshot ends with.
+    snapshot: Option<RaftIndex>,
     /// Whether requests may have been refused whatever they ask for: for want of a permission, or of space.
     doubt: bool,
 }
@@ -41,6 +48,8 @@ impl Logs {
         let from = Sources::of(input, SourceKind::Wal);
         let (read, all) = (log.read(monitor)?, log.log());
         self.committed = self.committed.max(read.summary.commit().into());
+        let snapshots = read.summary.snapshots.iter().map(|snapshot| RaftIndex::new(snapshot.index()));
+        self.snapshot = snapshots.filter(|index| index.get() > 0).chain(self.snapshot).min();
         let mut cursor = LogCursor::default();
         for at in &read.entries {
             if monitor.cancelled() {
@@ -75,6 +84,11 @@ impl Logs {
         self.doubt |= doubt;
     }
 
+    /// Up to which revision a database is compacted, and the last entry that is in it.
+    pub fn compacted(&mut self, index: RaftIndex, revision: i64) {
+        self.compacted.push((index, revision));
+    }
+
     /// Joins the entries with what was gathered, which is in order, and puts what is in a log alone behind it.
     pub fn join(self, gathered: &mut Gathered) -> Joined {
         let slots = self.slots();
@@ -83,8 +97,13 @@ impl Logs {
         let mut joined = Joined { committed: self.committed, gaps, ..Joined::default() };
         for (at, row) in gathered.rows.iter().enumerate().filter(|(_, row)| row.is_exact()) {
             joined.held.entry((row.key, row.what.is_put(), row.hash)).or_default().push(at);
+            if row.what == What::Deleted {
+                joined.deletions.push(at);
+            }
         }
-        let bounds = self.places(&slots, &gathered.rows).bounds();
+        let places = self.places(&slots, &gathered.rows);
+        joined.begins = places.begins();
+        let bounds = places.bounds();
         let of_entries = slots.all.iter().zip(bounds).filter(|((_, makes), _)| *makes != Makes::ANY);
         for ((entry, from), (_, bounds)) in self.entries.into_values().zip(of_entries) {
             joined.entry(&entry, from, bounds, gathered);
@@ -121,7 +140,30 @@ impl Logs {
             }
         }
         slots.told.iter().for_each(|(index, revision)| made(*index, *revision));
+        if self.begins(slots) {
+            places.know(-1, FIRST);
+        }
+        for (last, revision) in &self.compacted {
+            // That was done when it was asked for the last time, or before: earlier it may have been refused.
+            let mut asked = self.entries.range(..=*last).rev();
+            let asked = asked.find(|(_, (entry, _))| entry.compacts == Some(*revision));
+            if let Some(place) = asked.and_then(|(index, _)| slots.place(*index)) {
+                places.at_least(place, *revision);
+            }
+        }
         places
+    }
+
+    /// Whether the log begins with its cluster, whose keyspace is empty then. What a restore makes begins with entries
+    /// that say who is a member, and a raft snapshot at the last of them; and a database that was put there without its
+    /// log is ahead of the one that begins beside it.
+    fn begins(&self, slots: &Slots) -> bool {
+        let first = self.entries.keys().next().is_some_and(|first| first.get() == 1);
+        let mut databases = self.databases.iter().map(|(index, _)| slots.place(*index));
+        let restored = self
+            .snapshot
+            .is_some_and(|snapshot| self.entries.range(..=snapshot).all(|(_, (entry, _))| entry.of_members));
+        first && !restored && databases.all(|place| place.is_some())
     }
 
     /// How many revisions each entry makes, and what conditions on revisions tell. A revision is of the last change
@@ -180,6 +222,10 @@ pub(super) struct Joined {
     committed: RaftIndex,
     /// Where rows of a key are that put this, or deleted it, in order.
     held: HashMap<(u32, bool, Option<u64>), Vec<usize>>,
+    /// Where deletions are, in order.
+    deletions: Vec<usize>,
+    /// Whether the first entry found no keys.
+    pub begins: bool,
     /// Requests that changed nothing.
     pub without_effect: u64,
     /// Of entries that are missing in a row the last.
@@ -198,6 +244,7 @@ impl Joined {
         if let Some((what, detail)) = entry.other {
             let mut row = self.row(what, entry, from);
             (row.main, row.until, row.made, row.detail) = (bounds.after.0, bounds.after.1, false, detail);
+            row.lease = entry.revokes.unwrap_or(0);
             self.new.push(row);
         }
     }
@@ -205,8 +252,10 @@ impl Joined {
     /// What the entry did of which the revision is known: all that is known at that revision, and what is missing
     /// there.
     fn made(&mut self, entry: &Logged, from: Sources, revision: i64, gathered: &mut Gathered) {
-        let first = gathered.rows.partition_point(|row| row.main < revision);
-        let there = gathered.rows.iter_mut().skip(first).take_while(|row| row.main == revision);
+        let whole = gathered.is_whole(revision.saturating_sub(1), revision);
+        let Gathered { rows, keys, texts, .. } = gathered;
+        let first = rows.partition_point(|row| row.main < revision);
+        let there = rows.iter_mut().skip(first).take_while(|row| row.main == revision);
         let mut there: Vec<&mut Row> = there.filter(|row| row.is_exact()).collect();
         for row in &mut there {
             row.sources.add(from);
@@ -214,8 +263,15 @@ impl Joined {
             row.certainty = if entry.index <= self.committed { Certainty::Certain } else { row.certainty };
         }
         let done: HashSet<(u32, bool)> = there.iter().map(|row| (row.key, row.what.is_put())).collect();
-        let deleted = there.iter().any(|row| row.what == What::Deleted);
-        let holds = |asked: &Asked| done.contains(&(asked.key, asked.put)) || asked.key == 0 && deleted;
+        if whole && !there.is_empty() {
+            return;
+        }
+        let deleted = there.iter().filter(|row| row.what == What::Deleted);
+        let deleted: BTreeSet<&[u8]> = deleted.map(|row| keys.get(row.key)).collect();
+        let holds = |asked: &Asked| match asked.range.map(|range| texts.range(range)) {
+            Some(range) => deleted.range(range.first()..).next().is_some_and(|key| range.contains(key)),
+            None => done.contains(&(asked.key, asked.put)),
+        };
         let both =
             entry.asked.iter().any(|one| one.otherwise) && entry.asked.iter().any(|one| !one.otherwise);
         let of_branch = |otherwise: bool| entry.asked.iter().filter(move |one| one.otherwise == otherwise);
@@ -236,6 +292,9 @@ impl Joined {
     /// What the entry asks for of which the revision is not known: some of it may be known without the entry.
     fn perhaps(&mut self, entry: &Logged, from: Sources, bounds: Bounds, gathered: &mut Gathered) {
         for asked in &entry.asked {
+            if asked.range.is_some() && self.of_range(entry, asked, from, bounds, gathered) {
+                continue;
+            }
             let rows =
                 self.held.get(&(asked.key, asked.put, asked.hash)).map(Vec::as_slice).unwrap_or_default();
             let main = |at: usize| gathered.rows.get(at).map_or(0, |row| row.main);
@@ -251,6 +310,39 @@ impl Joined {
             row.certainty = row.certainty.max(Certainty::Requested);
             self.new.push(row);
         }
+    }
+
+    /// Finds the deletions that one of several keys made; whether they are found, or it is known that there were none.
+    fn of_range(
+        &mut self,
+        entry: &Logged,
+        asked: &Asked,
+        from: Sources,
+        bounds: Bounds,
+        gathered: &mut Gathered,
+    ) -> bool {
+        let whole = gathered.is_whole(bounds.before.0, bounds.after.1);
+        let Gathered { rows, keys, texts, .. } = gathered;
+        let Some(range) = asked.range.map(|range| texts.range(range)) else { return false };
+        let main = |at: usize| rows.get(at).map_or(0, |row| row.main);
+        let next = self.deletions.partition_point(|at| main(*at) <= bounds.before.0);
+        let deletions = self.deletions.iter().skip(next).take_while(|at| main(**at) <= bounds.after.1);
+        let mut looked_at = 0usize;
+        let of_range = |at: &usize| {
+            looked_at = looked_at.saturating_add(1);
+            rows.get(*at).filter(|row| range.contains(keys.get(row.key))).map(|row| row.main)
+        };
+        let found = deletions.take(LOOKED_AT).find_map(of_range);
+        let Some(revision) = found else {
+            self.without_effect =
+                self.without_effect.saturating_add(u64::from(whole && entry.asked.len() == 1));
+            return whole && looked_at < LOOKED_AT;
+        };
+        let first = rows.partition_point(|row| row.main < revision);
+        let there = rows.iter_mut().skip(first).take_while(|row| row.main == revision);
+        let deleted = there.filter(|row| row.is_exact() && range.contains(keys.get(row.key)));
+        deleted.filter(|row| row.what == What::Deleted).for_each(|row| row.sources.add(from));
+        true
     }
 
     fn row(&self, what: What, entry: &Logged, from: Sources) -> Row {
@@ -269,7 +361,7 @@ impl Joined {
             (true, false) => What::Put,
         };
         let mut row = self.row(what, entry, from);
-        (row.key, row.hash, row.lease) = (asked.key, asked.hash, asked.lease);
+        (row.key, row.range, row.hash, row.lease) = (asked.key, asked.range, asked.hash, asked.lease);
         (row.own, row.who, row.detail) = (asked.own, asked.who, asked.detail);
         row.fresh = asked.new && asked.own.is_some();
         row

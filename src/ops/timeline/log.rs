@@ -23,8 +23,10 @@ use crate::words::text::show_bytes;
 pub(super) struct Asked {
     pub key: u32,
     pub put: bool,
-    /// The hash of the value; of a deletion of several keys there is no key, and it is said in `detail`.
+    /// The hash of the value.
     pub hash: Option<u64>,
+    /// Of a deletion of several keys, which has no key: the first and the end, as the request has them.
+    pub range: Option<(u32, u32)>,
     pub lease: i64,
     /// Whether it is a condition that there is no such key.
     pub new: bool,
@@ -44,6 +46,12 @@ pub(super) struct Logged {
     /// The key on whose revision it is a condition, and that revision, as every update of Kubernetes has one; 0 is that
     /// there is no such key.
     pub on: Option<(u32, i64)>,
+    /// The revision that it asks to be compacted up to.
+    pub compacts: Option<i64>,
+    /// The lease that it revokes.
+    pub revokes: Option<i64>,
+    /// Whether it only says who is a member, as the first entries do.
+    pub of_members: bool,
     /// What else it is, and more of it.
     pub other: Option<(What, u32)>,
 }
@@ -56,6 +64,7 @@ pub(super) fn logged(
 ) -> Logged {
     let mut reader = Reader { gathered, opener, asked: Vec::new() };
     let (mut makes, mut on, mut other) = (Makes::NONE, None, None);
+    let (mut compacts, mut revokes) = (None, None);
     match entry.entry_type() {
         Some(EntryType::Normal) => match decode(entry.bytes()) {
             Request::Noop => other = Some((What::LeaderElected, format!("term {}", entry.term))),
@@ -63,6 +72,8 @@ pub(super) fn logged(
                 makes = reader.changes(&request);
                 let condition = request.txn.as_ref().and_then(condition);
                 on = condition.map(|(key, revision)| (reader.gathered.keys.number(key), revision));
+                compacts = request.compaction.as_ref().map(|compaction| compaction.revision);
+                revokes = request.lease_revoke.as_ref().map(|revoke| revoke.id);
                 other = told(&request);
             }
             Request::V2(request) => other = v2(&request),
@@ -73,7 +84,9 @@ pub(super) fn logged(
     }
     let asked = reader.asked;
     let other = other.map(|(what, detail)| (what, gathered.texts.number(detail.as_bytes())));
-    Logged { index: entry.index, term: entry.term, makes, asked, on, other }
+    let of_members = matches!(entry.entry_type(), Some(EntryType::ConfChange | EntryType::ConfChangeV2));
+    let (index, term) = (entry.index, entry.term);
+    Logged { index, term, makes, asked, on, compacts, revokes, of_members, other }
 }
 
 struct Reader<'r, 'o> {
@@ -129,6 +142,7 @@ impl Reader<'_, '_> {
             key: self.gathered.keys.number(&put.key),
             put: true,
             hash: (!put.ignore_value).then(|| self.gathered.hash(value)),
+            range: None,
             lease: put.lease,
             new,
             own: written(value, new),
@@ -145,10 +159,13 @@ impl Reader<'_, '_> {
             [0] => format!("all keys from {} on", show_bytes(&delete.key)),
             end => format!("keys from {} to before {}", show_bytes(&delete.key), show_bytes(end)),
         };
+        let texts = &mut self.gathered.texts;
+        let range = (!single).then(|| (texts.number(&delete.key), texts.number(&delete.range_end)));
         self.asked.push(Asked {
             key: if single { self.gathered.keys.number(&delete.key) } else { 0 },
             put: false,
             hash: None,
+            range,
             lease: 0,
             new: false,
             own: None,

@@ -3,6 +3,7 @@
 //! Databases, what they hold in pages that no tree has, logs, older backups and the audit log of an API server tell of
 //! the same revisions; each thing stands once, with all that hold it, and with the times that it happened between.
 
+mod apart;
 mod audit;
 mod gather;
 mod join;
@@ -28,10 +29,10 @@ use crate::ops::log_fault::log_finding;
 use crate::replay::MemberLog;
 use crate::replay::clock::{Between, RevisionClock};
 use crate::replay::fold::FoldReport;
-use crate::store::Store;
-use crate::words::cause::Cause;
-use crate::words::error::{At, Error, Result};
-use crate::words::finding::{Code, Finding};
+use crate::snap::backup::Trailer;
+use crate::store::{Store, digest};
+use crate::words::error::{Error, Result, show};
+use crate::words::finding::Finding;
 use crate::words::ids::{ClusterId, LeaseId, RaftIndex, Term};
 use crate::words::monitor::Monitor;
 
@@ -102,6 +103,8 @@ pub struct Happening<'t> {
     pub certainty: Certainty,
     /// The key, if it is about one.
     pub key: Option<&'t [u8]>,
+    /// Of a deletion of several keys of which not all are known: the first key and the end, as a request has them.
+    pub range: Option<(&'t [u8], &'t [u8])>,
     /// How often the key was written since it came into being, if that is known.
     pub version: Option<i64>,
     /// The lease that the key got.
@@ -148,7 +151,7 @@ pub struct Timeline<'t> {
 /// Memory is some 250 bytes for each stored version, each change in a log and each row, and every key once.
 ///
 /// # Errors
-/// [`Error::Unreadable`] for inputs of several clusters; [`Error::Damaged`] when pages or entries cannot be read,
+/// [`Error::Unreadable`] for inputs of several clusters, by their logs or by what they hold at one revision; [`Error::Damaged`] when pages or entries cannot be read,
 /// unless a store allows damage; [`Error::Cancelled`].
 pub fn timeline<'t>(
     inputs: &[TimelineInput<'_>],
@@ -156,26 +159,31 @@ pub fn timeline<'t>(
     prefix: Option<&str>,
     monitor: &dyn Monitor,
 ) -> Result<Timeline<'t>> {
-    let mut report = TimelineReport { cluster: one_cluster(inputs, monitor)?, ..TimelineReport::default() };
+    let mut report =
+        TimelineReport { cluster: apart::one_cluster(inputs, monitor)?, ..TimelineReport::default() };
     let mut gathered = Gathered::default();
     let mut logs = Logs::default();
     for (at, input) in inputs.iter().enumerate() {
-        read(input, at, &mut gathered, &mut logs, &mut report, monitor)?;
+        match read(input, at, &mut gathered, &mut logs, &mut report, monitor) {
+            // What of it was read stays.
+            Err(Error::Damaged { path, corrupt }) if input.store.allows_damage() => {
+                monitor.finding(Finding::from_corrupt(&show(&path), *corrupt));
+            }
+            done => done?,
+        }
     }
     gathered.join();
-    if let Some((one, other, count)) = gathered.contradictions() {
-        report.contradictions = count;
-        monitor.finding(contradiction(&one, &other, count, inputs, &gathered.keys));
-    }
+    report.contradictions = apart::contradictions(&mut gathered, inputs, monitor)?;
     let joined = logs.join(&mut gathered);
     report.without_effect = joined.without_effect;
     compactions(&mut gathered, inputs);
     rewritten(&mut gathered, inputs)?;
     gathered.join();
+    let evidence = told::tell(&mut gathered, &joined);
     let Gathered { mut rows, keys, texts, .. } = gathered;
-    let evidence = told::tell(&mut rows, &joined.gaps);
     let mut places = ObjectPlaces::default();
-    keys.each().for_each(|key| _ = places.learn_prefix(key));
+    let ranges = rows.iter().filter_map(|row| row.range).map(|(first, _)| texts.get(first));
+    keys.each().chain(ranges).for_each(|key| _ = places.learn_prefix(key));
     let places = match prefix {
         Some(prefix) => places.behind(prefix),
         None => places,
@@ -206,6 +214,9 @@ fn read(
     monitor: &dyn Monitor,
 ) -> Result<()> {
     let store = input.store;
+    if input.applied.is_none() {
+        trailer(store, monitor)?;
+    }
     gathered.stored(store, at, monitor)?;
     if input.carved {
         let unreadable = gathered.carved(store, at, monitor)?;
@@ -220,6 +231,10 @@ fn read(
     };
     if let Some((index, revision)) = ends {
         logs.database(index, revision, doubt);
+        let last = input.applied.and_then(|applied| applied.last_applied);
+        if let Some(compacted) = store.compact_revision() {
+            logs.compacted(index.max(last.unwrap_or_default()), compacted);
+        }
     }
     match input.applied {
         Some(applied) => logs.applied(&applied.raised, applied.last_applied),
@@ -234,52 +249,19 @@ fn read(
     logs.add(log, at, store.opener(), gathered, monitor)
 }
 
-/// The cluster that the inputs are of, as far as they say so.
-fn one_cluster(inputs: &[TimelineInput<'_>], monitor: &dyn Monitor) -> Result<Option<ClusterId>> {
-    let mut found: Option<(ClusterId, String)> = None;
-    for input in inputs {
-        let Some(log) = input.log else { continue };
-        let Some(metadata) = log.read(monitor)?.summary.metadata else { continue };
-        let name = input.store.source().name();
-        match &found {
-            Some((cluster, first)) if *cluster != metadata.cluster() => {
-                let what = format!(
-                    "its log is of cluster {}, and that of {first} of cluster {cluster}: what happened in two clusters has no common order",
-                    metadata.cluster()
-                );
-                return Err(Error::unreadable(log.place(), Cause::Content(what)));
-            }
-            Some(_) => {}
-            None => found = Some((metadata.cluster(), name)),
+/// Compares the SHA-256 behind a snapshot file's database with its bytes.
+fn trailer(store: &Store<'_>, monitor: &dyn Monitor) -> Result<()> {
+    let source = store.source();
+    let damaged = |corrupt| Error::damaged(source.path(), corrupt);
+    let db = datadir::database(source)?;
+    if let Trailer::Present { digest: stored, payload } = digest::trailer(&db, monitor).map_err(damaged)? {
+        let computed = digest::sha256(source, payload, monitor).map_err(damaged)?;
+        if stored != computed {
+            let wrong = digest::mismatch(&stored, &computed, payload);
+            monitor.finding(Finding::from_corrupt(&source.name(), wrong));
         }
     }
-    Ok(found.map(|(cluster, _)| cluster))
-}
-
-/// The finding that two inputs hold different things at one revision.
-fn contradiction(
-    one: &Row,
-    other: &Row,
-    count: u64,
-    inputs: &[TimelineInput<'_>],
-    keys: &Interned,
-) -> Finding {
-    let name = |row: &Row| {
-        let input = row.sources.each().next().and_then(|(at, _)| inputs.get(at));
-        input.map_or_else(String::new, |input| input.store.source().name())
-    };
-    let key = |row: &Row| crate::words::text::show_bytes(keys.get(row.key));
-    let what = format!(
-        "revision {}.{} is {} of {} here, and {} of {} in {}; at {count} revisions they do not agree: they are not of one cluster, or it went apart",
-        one.main,
-        one.sub,
-        one.what.name(),
-        key(one),
-        other.what.name(),
-        key(other),
-        name(other)
-    );
-    Finding::new(Code::KeyspaceDiffers, &name(one), At::default(), what)
+    Ok(())
 }
 
 /// The compactions that databases know of and no log does.
@@ -346,6 +328,7 @@ impl Timeline<'_> {
             what: row.what,
             certainty: row.certainty,
             key: Some(self.keys.get(row.key)).filter(|key| !key.is_empty()),
+            range: row.range.map(|(first, end)| (self.texts.get(first), self.texts.get(end))),
             version: Some(row.version).filter(|version| *version > 0),
             lease: LeaseId::new(row.lease),
             who: text(who),

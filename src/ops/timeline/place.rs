@@ -18,6 +18,9 @@ impl Makes {
     pub const ANY: Makes = Makes(0, 1 << 40);
 }
 
+/// The revision of a keyspace that nothing was ever put into.
+pub(super) const FIRST: i64 = 1;
+
 /// The revision that the keyspace was at before an entry and after it, each at least and at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bounds {
@@ -46,6 +49,8 @@ pub(super) struct Places {
     sums: Vec<(i64, i64)>,
     /// The revision after the entry at a place; before the first it is -1.
     known: BTreeMap<i64, i64>,
+    /// The revision that it is at least.
+    least: BTreeMap<i64, i64>,
 }
 
 impl Places {
@@ -56,7 +61,7 @@ impl Places {
             sum = (sum.0.saturating_add(*least), sum.1.saturating_add(*most));
             sums.push(sum);
         }
-        Places { makes, sums, known: BTreeMap::new() }
+        Places { makes, sums, known: BTreeMap::new(), least: BTreeMap::new() }
     }
 
     /// Learns the revision after the entry at a place, unless that cannot be with what is known.
@@ -92,6 +97,29 @@ impl Places {
         }
     }
 
+    /// Whether nothing was ever put into the keyspace before the first entry.
+    pub fn begins(&self) -> bool {
+        self.known.get(&-1) == Some(&FIRST)
+    }
+
+    /// Learns that after the entry at a place the revision was that at least, unless that cannot be with what is known:
+    /// to be called when all that is known is.
+    pub fn at_least(&mut self, place: i64, revision: i64) {
+        let Some((least, most)) = self.sum(place) else { return };
+        let after = self.known.range(place..).next().and_then(|(at, known)| {
+            let made = self.sum(*at)?.0.saturating_sub(least);
+            Some(known.saturating_sub(made))
+        });
+        let before = self.known.range(..=place).next_back().and_then(|(at, known)| {
+            let made = most.saturating_sub(self.sum(*at)?.1);
+            Some(known.saturating_add(made))
+        });
+        if after.into_iter().chain(before).all(|most| revision <= most) {
+            let least = self.least.entry(place).or_insert(revision);
+            *least = revision.max(*least);
+        }
+    }
+
     fn sum(&self, place: i64) -> Option<(i64, i64)> {
         self.sums.get(usize::try_from(place.checked_add(1)?).ok()?).copied()
     }
@@ -100,7 +128,8 @@ impl Places {
     pub fn bounds(&self) -> Vec<Bounds> {
         let known = |place: usize| {
             let place = i64::try_from(place).unwrap_or(i64::MAX).saturating_sub(1);
-            self.known.get(&place).map_or((0, i64::MAX), |revision| (*revision, *revision))
+            let least = self.least.get(&place).copied().unwrap_or(0);
+            self.known.get(&place).map_or((least, i64::MAX), |revision| (*revision, *revision))
         };
         let within = |a: (i64, i64), b: (i64, i64)| (a.0.max(b.0), a.1.min(b.1));
         // One state more than entries: before the first, and after each.
@@ -116,7 +145,9 @@ impl Places {
         for (state, Makes(least, most)) in
             states.iter_mut().rev().zip(std::iter::once(&Makes::ANY).chain(self.makes.iter().rev()))
         {
-            *state = within(*state, (next.0.saturating_sub(*most), next.1.saturating_sub(*least)));
+            // What is open stays open.
+            let until = if next.1 == i64::MAX { next.1 } else { next.1.saturating_sub(*least) };
+            *state = within(*state, (next.0.saturating_sub(*most), until));
             next = *state;
         }
         states
@@ -161,12 +192,25 @@ mod tests {
     }
 
     #[test]
+    fn what_it_was_at_least_bounds_what_is_before_and_after() {
+        let mut places = Places::new(ALL.to_vec());
+        places.at_least(1, 40);
+        places.at_least(1, 30);
+        let bounds = places.bounds();
+        assert_eq!((bounds[0].before, bounds[0].after), ((39, i64::MAX), (40, i64::MAX)));
+        assert_eq!(bounds[5].after.0, 42);
+    }
+
+    #[test]
     fn what_cannot_be_is_not_believed() {
         let mut places = Places::new(ALL.to_vec());
         assert!(places.know(5, 50));
         for (place, revision) in [(0, 49), (4, 50), (4, 48), (-1, 44), (6, 50), (i64::MAX, 1), (-2, 40)] {
             assert!(!places.know(place, revision), "{place} {revision}");
         }
+        let bounds = places.bounds();
+        places.at_least(2, 49);
+        assert_eq!(places.bounds(), bounds);
         // Across entries that are missing nothing follows.
         let mut places = Places::new(vec![Makes::ONE, Makes::PERHAPS, Makes::ANY, Makes::ONE]);
         assert!(places.know(3, 50) && places.know(-1, 3));

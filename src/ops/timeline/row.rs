@@ -7,6 +7,7 @@ use std::rc::Rc;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::etcd::KeyRange;
 use crate::words::ids::{RaftIndex, Term};
 
 /// What happened.
@@ -236,12 +237,17 @@ impl Interned {
         self.all.iter().map(|text| &**text)
     }
 
+    /// The range that these are the first key and the end of.
+    pub fn range(&self, (first, end): (u32, u32)) -> KeyRange<'_> {
+        KeyRange::request(self.get(first), self.get(end))
+    }
+
     pub fn get(&self, number: u32) -> &[u8] {
         usize::try_from(number).ok().and_then(|number| self.all.get(number)).map_or(&[], |text| text)
     }
 }
 
-/// One thing that happened. Some 140 bytes.
+/// One thing that happened. Some 150 bytes.
 #[derive(Debug, Clone)]
 pub(super) struct Row {
     /// Its revision (main), or the last one that is known to be before it.
@@ -257,6 +263,8 @@ pub(super) struct Row {
     pub certainty: Certainty,
     /// The number of its key; 0 is none.
     pub key: u32,
+    /// Of a deletion of several keys: the numbers of the first and the end, as texts.
+    pub range: Option<(u32, u32)>,
     /// A hash of what was put. `None` where that is not there to its end.
     pub hash: Option<u64>,
     /// How often the key was written since it came into being; 0 where that is not known.
@@ -290,6 +298,7 @@ impl Row {
             what,
             certainty: Certainty::Certain,
             key: 0,
+            range: None,
             hash: None,
             version: 0,
             lease: 0,

@@ -6,7 +6,6 @@ use super::{
     Database, Level, OtherMeta, Outcome, Run, consistency, evidence, pages_are_missing, refuse_damage,
 };
 use crate::bolt::{Db, Pgid};
-use crate::codec::checksum;
 use crate::etcd::datadir::NEWEST_STORAGE;
 use crate::etcd::schema::storage_version;
 use crate::etcd::small::facts_and_last;
@@ -17,7 +16,7 @@ use crate::io::{Gate, Source};
 use crate::ops::inspect::metas;
 use crate::ops::protection;
 use crate::snap::backup::{TRAILER, Trailer};
-use crate::store::digest::{Digests, digests, trailer};
+use crate::store::digest::{Digests, digests, mismatch, trailer};
 use crate::store::scan::{KeyDepth, Scan, ScanOptions, scan};
 use crate::words::error::{At, Corrupt, Error, Result};
 use crate::words::finding::{Code, Finding, Severity};
@@ -305,12 +304,8 @@ impl Run<'_> {
             && !matches
             && !lost
         {
-            let what = format!(
-                "the trailer is {}, the {payload} bytes before it give {}",
-                checksum::hex(&stored),
-                checksum::hex(&computed)
-            );
-            self.found.push(Finding::new(Code::TrailerMismatch, &name, At::offset(payload), what));
+            let wrong = mismatch(&stored, &computed, payload);
+            self.found.push(Finding::from_corrupt(&name, wrong));
         }
         self.verification.measured.payload_sha256 = payload;
         let against = self.manifest(source, digest.as_ref());

@@ -47,7 +47,7 @@ pub const RUNS: &str = "
 0- carve LEFTOVERS|0 carve LEFTOVERS --values|0- carve LEFTOVERS --values --decode|0- carve LEFTOVERS -w json --values --decode|0- carve LEFTOVERS --decode --extract NEW
 0- carve LEFTOVERS -n n --values --decode --encryption-config KEYS --kms-key KMS
 0- carve DIR|0- carve DIR -w json --values --decode
-0 timeline LEFTOVERS|0 timeline LEFTOVERS -w json|0 timeline LEFTOVERS -w csv|0 timeline DIR -w ndjson|0 timeline DIR|1 timeline DB OTHER
+0 timeline LEFTOVERS|0 timeline LEFTOVERS -w json|0 timeline LEFTOVERS -w csv|0 timeline DIR -w ndjson|0 timeline DIR|3 timeline DB OTHER
 0 timeline DB -w json --encryption-config KEYS --kms-key KMS|4 timeline DB --audit KEYS -w json
 1 diff DB OTHER|1 diff DB OTHER --values|1 diff DB OTHER -w json --values|1 diff DB OTHER --values --encryption-config KEYS --kms-key KMS
 1 compare DB OTHER|1 compare DB OTHER -w json
