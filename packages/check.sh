@@ -57,7 +57,7 @@ done < <(sed '/^#/d' packages/targets.txt)
 
 run() { case $1 in x86_64-*) shift && "$@" ;; aarch64-*) shift && qemu-aarch64 "$@" ;; *) fail "what runs $1?" ;; esac; }
 unpacked=$tmp/coldbolt-$version-x86_64-unknown-linux-musl
-while read -r target _; do
+while read -r target arch; do
   part "archive for $target"
   archive=$out/coldbolt-$version-$target.tar.gz
   tar --numeric-owner -tvzf "$archive" | awk '$2 != "0/0" { exit 1 }' || fail "owners"
@@ -71,6 +71,9 @@ while read -r target _; do
   says "coldbolt $version" run "$target" "$dir/coldbolt" --version
   says "4f637741, 41, 24, 61 kB" run "$target" "$dir/coldbolt" status fixtures/small-3.5.1/snapshot.db
   says "good" run "$target" "$dir/coldbolt" verify fixtures/etcd-3.7.1/snapshot.db
+  # The packages hold the same program.
+  dpkg-deb --fsys-tarfile "$out/coldbolt_$version-1_$arch.deb" | tar -xO ./usr/bin/coldbolt | cmp - "$dir/coldbolt"
+  rpm2archive - <"$out/coldbolt-$version-1.${target%%-*}.rpm" | tar -xzO ./usr/bin/coldbolt | cmp - "$dir/coldbolt"
 done < <(sed '/^#/d' packages/targets.txt)
 
 part "manual pages and completions"
@@ -115,10 +118,10 @@ grep -q ' 0 errors, 0 warnings' "$tmp/rpmlint" || { cat "$tmp/rpmlint"; fail "rp
 root=$tmp/rpm
 mkdir -p "$root"
 rpm --root "$root" --initdb
-rpm --root "$root" --nosignature --install "$out/coldbolt-$version-1.x86_64.rpm"
+rpm --root "$root" --force-debian --nosignature --install "$out/coldbolt-$version-1.x86_64.rpm"
 in_root "$root" share/zsh/site-functions/_coldbolt
 rpm --root "$root" --verify coldbolt || fail "rpm --verify"
-rpm --root "$root" --erase coldbolt
+rpm --root "$root" --force-debian --erase coldbolt
 
 part "container"
 builder() { buildah --root "$tmp/images" --runroot "$tmp/containers" --storage-driver vfs "$@"; }
