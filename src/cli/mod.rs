@@ -31,6 +31,7 @@ mod keyspace;
 mod kube;
 #[cfg(feature = "live")]
 mod live;
+mod man;
 mod member;
 mod migrate;
 mod misc;
@@ -223,7 +224,7 @@ enum Command {
     As(programs::Args),
     Version(misc::VersionArgs),
     Completion(misc::CompletionArgs),
-    Man(misc::ManArgs),
+    Man(man::Args),
 }
 
 #[derive(Debug, Subcommand)]
@@ -415,6 +416,7 @@ fn writes(command: &Command) -> bool {
         | Command::Salvage(_)
         | Command::Export(_)
         | Command::Evidence(_)
+        | Command::Man(_)
         | Command::Verify(_) => true,
         #[cfg(feature = "live")]
         Command::Save(_) => true,
@@ -468,6 +470,6 @@ fn dispatch(cli: &Cli, context: &mut Context<'_>) -> Done {
         Command::As(_) => Ok(context::Verdict::Good),
         Command::Version(args) => misc::version(args, context),
         Command::Completion(args) => misc::completion(args, self::command(), context),
-        Command::Man(args) => misc::man(args, self::command(), context),
+        Command::Man(args) => man::run(args, self::command(), context),
     }
 }

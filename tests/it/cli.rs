@@ -1,6 +1,7 @@
 //! The commands as a person runs them, on what real etcds of four versions left, against those etcds' own answers.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
@@ -491,7 +492,8 @@ fn every_command_has_help_with_an_example_and_a_manual_page() {
         let short = coldbolt(words.iter().map(String::as_str).chain(["-h"]));
         assert!(short.good().contains("Usage:"), "{short}");
         let man = coldbolt(["man"].into_iter().chain(words.iter().map(String::as_str)));
-        assert!(man.good().contains(&format!(".TH coldbolt-{}", words.join("-"))), "{man}");
+        let title = format!(".TH coldbolt-{} 1  \"coldbolt {}\"", words.join("-"), env!("CARGO_PKG_VERSION"));
+        assert!(man.good().contains(&title), "{man}");
     }
     assert!(coldbolt(["--help"]).good().contains("Example"));
 }
@@ -505,6 +507,25 @@ fn version_completion_and_man_are_printed() {
     }
     assert!(coldbolt(["man"]).good().starts_with(".ie"));
     coldbolt(["man", "nothing"]).says(2, &["there is no command `coldbolt nothing`"]);
+}
+
+#[test]
+fn all_manual_pages_are_written_into_a_new_directory_and_over_nothing() {
+    let mut found = Vec::new();
+    commands(&[], &mut found);
+    let dir = tempfile::tempdir().unwrap();
+    let man = dir.path().join("man1");
+    coldbolt([OsStr::new("man"), OsStr::new("--all"), man.as_os_str()]).good();
+    for words in found.iter().map(|words| words.iter().map(String::as_str).collect::<Vec<_>>()) {
+        let page = coldbolt(["man"].iter().chain(&words)).good().to_owned();
+        let file = man.join(format!("coldbolt-{}.1", words.join("-")));
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), page, "{}", file.display());
+    }
+    // Pages of groups are there too: the overview refers to them.
+    for name in ["coldbolt.1", "coldbolt-snapshot.1", "coldbolt-bolt-surgery.1"] {
+        assert!(man.join(name).is_file(), "{name}");
+    }
+    coldbolt([OsStr::new("man"), OsStr::new("--all"), man.as_os_str()]).says(1, &["man1", "exists already"]);
 }
 
 #[test]

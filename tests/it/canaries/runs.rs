@@ -89,5 +89,5 @@ pub const RUNS: &str = "
 0 as bbolt check DB|0 as bbolt stats DB|0 as bbolt inspect DB|0 as bbolt compact DB -o NEW|0 as bbolt surgery freelist abandon DB --output NEW|0 as etcd-dump-db hash DIR
 0 version
 0 completion bash
-0 man
+0 man|0 man --all NEW
 ";
