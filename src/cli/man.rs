@@ -8,6 +8,17 @@ use coldbolt::io::dest::dir::{DestDir, Steps};
 use super::context::{Context, Done, Fail, Verdict};
 use super::exit;
 
+/// The files that all is about.
+const FILES: [(&str, &str); 4] = [
+    (
+        "member/snap/db",
+        "the database of a member, below its data directory; a snapshot is such a file with its SHA-256 behind it",
+    ),
+    ("member/wal/*.wal", "the write-ahead log: what was asked for since the database was last written"),
+    ("member/snap/*.snap", "raft snapshots: from where on the log is needed, and who is a member"),
+    ("/etc/kubernetes/manifests/etcd.yaml", "where kubeadm says how etcd is started"),
+];
+
 /// Print the manual page, of coldbolt or of one command; or write all of them into a directory.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -59,6 +70,7 @@ fn all(dir: &Path, command: clap::Command) -> Done {
 fn page(name: String, command: clap::Command, out: &mut dyn Write) -> io::Result<()> {
     let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     let source = concat!("coldbolt ", env!("CARGO_PKG_VERSION"));
+    let overview = name == "coldbolt";
     let page = clap_mangen::Man::new(command).title(name).source(source);
     page.render_title(out)?;
     // Words are whole, and lines end where they may: what is typed is never broken.
@@ -75,7 +87,15 @@ fn page(name: String, command: clap::Command, out: &mut dyn Write) -> io::Result
     let mut lines = examples.lines().skip_while(|line| line.starts_with("Example"));
     writeln!(out, ".SH EXAMPLES\n.nf")?;
     lines.try_for_each(|line| writeln!(out, "{}", roff(line)))?;
-    writeln!(out, ".fi")?;
+    writeln!(out, ".fi\n.SH FILES")?;
+    for (file, what) in FILES {
+        writeln!(out, ".TP\n.I {}\n{}", roff(file), roff(what))?;
+    }
+    if overview {
+        writeln!(out, ".SH \"SEE ALSO\"\netcd, etcdutl, etcdctl, bbolt")?;
+    } else {
+        writeln!(out, ".SH \"SEE ALSO\"\n.BR coldbolt (1)")?;
+    }
     page.render_version_section(out)
 }
 
