@@ -59,8 +59,8 @@ pub struct Args {
     #[arg(long)]
     no_carved: bool,
     /// Audit log of the API server (a JSON object a line, compressed or not; - is standard input), which adds who
-    /// asked, from where and with what; may be repeated. Requests that changed something, acted on what runs or were refused,
-    /// and of which no file holds anything, are rows of their own.
+    /// asked, from where and with what; may be repeated. Requests that changed something, acted on what runs or were
+    /// refused, and of which no file holds anything, are rows of their own.
     #[arg(long, value_name = "FILE")]
     audit: Vec<PathBuf>,
     /// What stands before the keys of objects (the API server's --etcd-prefix) [default: where objects are found].
