@@ -33,9 +33,9 @@ use super::progress::Terminal;
 /// itself. Its own SHA-256 is printed: write that down, or have the manifest signed with a key of minisign (--sign). No
 /// data of a Secret is in a case; with --against it has the fields of other objects that changed.
 ///
-/// Exit code 1 if the input changed meanwhile, or with --check if something is not as the manifest says; 3 if no command
-/// could read anything; 4 if there was no file to look at, or a command failed or was ended by a signal. How each command
-/// ended otherwise is in the manifest and changes nothing: a damaged file makes a case too.
+/// Exit code 1 if the input changed meanwhile, or with --check if something is not as the manifest says; 3 if no
+/// command could read anything; 4 if there was no file to look at, or a command failed or was ended by a signal. How
+/// each command ended otherwise is in the manifest and changes nothing: a damaged file makes a case too.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

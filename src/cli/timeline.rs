@@ -2,7 +2,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use clap::builder::NonEmptyStringValueParser;
 use coldbolt::etcd::datadir::kine_in;
 use coldbolt::etcd::{DataDir, within};
 use coldbolt::io::tree;
@@ -15,13 +14,12 @@ use coldbolt::words::error::{At, Error, show};
 use coldbolt::words::finding::{Code, Finding};
 use coldbolt::words::kind::FileKind;
 use coldbolt::words::monitor::Monitor as _;
-use jiff::Timestamp;
 
-use self::filter::Filter;
+use self::filter::{Filter, Wanted};
 use self::row::{RowJson, Rows};
 use super::context::{Context, Done, Fail, Verdict};
 use super::keys_given::{self, KeysGiven};
-use super::keyspace::{Damage, Fold, Opened, Pages, Which, open};
+use super::keyspace::{Damage, Fold, Opened, Pages, open};
 use super::out::{List, Listing, count};
 use super::progress::Terminal;
 
@@ -56,32 +54,13 @@ pub struct Args {
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
     #[command(flatten)]
-    which: Which,
-    /// Only this Kubernetes object, or all of a kind: KIND/NAME or KIND, as `kube get` takes it.
-    #[arg(long, value_name = "KIND[/NAME]", conflicts_with_all = ["prefix", "key"])]
-    object: Option<String>,
-    /// With --object: only in this namespace.
-    #[arg(short, long, value_name = "NAMESPACE", requires = "object")]
-    namespace: Option<String>,
-    /// Only what may have happened at this time or revision, or later.
-    #[arg(long, value_name = "TIME|REVISION", value_parser = moment)]
-    since: Option<Moment>,
-    /// Only what may have happened at this time or revision, or before.
-    #[arg(long, value_name = "TIME|REVISION", value_parser = moment)]
-    until: Option<Moment>,
-    /// Only what this manager of fields wrote, or this user asked for.
-    #[arg(long, value_name = "MANAGER", value_parser = NonEmptyStringValueParser::new())]
-    who: Option<String>,
-    /// Leave out what is written all the time: Leases, Events, and the API server's own leases. They tell the times all
-    /// the same.
-    #[arg(long)]
-    no_heartbeats: bool,
+    wanted: Wanted,
     /// Do not look at pages that no tree holds.
     #[arg(long)]
     no_carved: bool,
-    /// Audit log of the API server (a JSON object a line, compressed or not; - is standard input), which adds who asked,
-    /// from where and with what; may be repeated. Requests that changed something, acted on what runs or were refused, and of which no file
-    /// holds anything, are rows of their own.
+    /// Audit log of the API server (a JSON object a line, compressed or not; - is standard input), which adds who
+    /// asked, from where and with what; may be repeated. Requests that changed something, acted on what runs or were
+    /// refused, and of which no file holds anything, are rows of their own.
     #[arg(long, value_name = "FILE")]
     audit: Vec<PathBuf>,
     /// What stands before the keys of objects (the API server's --etcd-prefix) [default: where objects are found].
@@ -111,21 +90,6 @@ enum Form {
     Csv,
 }
 
-/// A place in the order.
-#[derive(Debug, Clone, Copy)]
-enum Moment {
-    Time(Timestamp),
-    Revision(i64),
-}
-
-fn moment(text: &str) -> Result<Moment, String> {
-    if let Ok(revision) = text.parse() {
-        return Ok(Moment::Revision(revision));
-    }
-    let what = "a time is written as 2026-03-04T05:06:07Z, a revision as 105";
-    text.parse().map(Moment::Time).map_err(|_| what.to_owned())
-}
-
 /// What was opened of a path.
 struct Input {
     opened: Opened,
@@ -139,12 +103,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     if args.csv_safe && args.write_out != Form::Csv {
         return Err(Fail::Usage("--csv-safe is for -w csv".to_owned()));
     }
-    let never = match (args.since, args.until) {
-        (Some(Moment::Time(since)), Some(Moment::Time(until))) => since > until,
-        (Some(Moment::Revision(since)), Some(Moment::Revision(until))) => since > until,
-        _ => false,
-    };
-    if never {
+    if args.wanted.is_nothing() {
         return Err(Fail::Usage("--since is after --until".to_owned()));
     }
     let standard = |paths: &[PathBuf]| paths.iter().filter(|path| *path == Path::new("-")).count();
@@ -176,7 +135,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let read: Vec<_> = read.collect();
     let told = timeline(&read, &audit.events, args.etcd_prefix.as_deref(), monitor)?;
     let newest = read.iter().map(|input| input.store).max_by_key(|store| store.revision());
-    let filter = Filter::of(args, newest, &told)?;
+    let filter = Filter::of(&args.wanted, newest, args.etcd_prefix.as_deref(), &told)?;
     let files: Vec<String> = had.iter().map(|(name, ..)| name.clone()).collect();
     let shown = print(args.write_out, args.csv_safe, &files, &filter, context.out)?;
     had.iter().try_for_each(|(_, input, _)| input.opened.check_unchanged())?;

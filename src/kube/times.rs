@@ -74,11 +74,6 @@ pub fn last_writers(value: &[u8]) -> Option<(Timestamp, Vec<String>)> {
             managed.into_iter().filter_map(entry).collect()
         }
     };
-    newest(all)
-}
-
-/// The managers of managed fields with the newest time, in the order of their names, and that time.
-pub(super) fn newest(all: Vec<(Timestamp, String)>) -> Option<(Timestamp, Vec<String>)> {
     let newest = all.iter().map(|(time, _)| *time).max()?;
     let mut writers: Vec<String> =
         all.into_iter().filter(|(time, _)| *time == newest).map(|(_, manager)| manager).collect();

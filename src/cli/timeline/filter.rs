@@ -1,5 +1,6 @@
 //! Which rows are printed.
 
+use clap::builder::NonEmptyStringValueParser;
 use coldbolt::etcd::KeyRange;
 use coldbolt::kube::audit::AuditEvent;
 use coldbolt::kube::cluster::Cluster;
@@ -9,34 +10,92 @@ use coldbolt::kube::places::ObjectPlaces;
 use coldbolt::kube::resource::Resource;
 use coldbolt::ops::timeline::{Happening, Timeline};
 use coldbolt::store::Store;
+use jiff::Timestamp;
 
-use super::{Args, Moment};
 use crate::cli::context::Fail;
-use crate::cli::kube::get::wanted;
+use crate::cli::keyspace::Which;
+use crate::cli::kube::get;
+
+/// Which rows are wanted.
+#[derive(Debug, clap::Args)]
+pub struct Wanted {
+    #[command(flatten)]
+    which: Which,
+    /// Only this Kubernetes object, or all of a kind: KIND/NAME or KIND, as `kube get` takes it.
+    #[arg(long, value_name = "KIND[/NAME]", conflicts_with_all = ["prefix", "key"])]
+    object: Option<String>,
+    /// With --object: only in this namespace.
+    #[arg(short, long, value_name = "NAMESPACE", requires = "object")]
+    namespace: Option<String>,
+    /// Only what may have happened at this time or revision, or later.
+    #[arg(long, value_name = "TIME|REVISION", value_parser = moment)]
+    since: Option<Moment>,
+    /// Only what may have happened at this time or revision, or before.
+    #[arg(long, value_name = "TIME|REVISION", value_parser = moment)]
+    until: Option<Moment>,
+    /// Only what this manager of fields wrote, or this user asked for.
+    #[arg(long, value_name = "MANAGER", value_parser = NonEmptyStringValueParser::new())]
+    who: Option<String>,
+    /// Leave out what is written all the time: Leases, Events, and the API server's own leases. They tell the times all
+    /// the same.
+    #[arg(long)]
+    no_heartbeats: bool,
+}
+
+impl Wanted {
+    /// Whether no row can be.
+    pub fn is_nothing(&self) -> bool {
+        match (self.since, self.until) {
+            (Some(Moment::Time(since)), Some(Moment::Time(until))) => since > until,
+            (Some(Moment::Revision(since)), Some(Moment::Revision(until))) => since > until,
+            _ => false,
+        }
+    }
+}
+
+/// A place in the order.
+#[derive(Debug, Clone, Copy)]
+enum Moment {
+    Time(Timestamp),
+    Revision(i64),
+}
+
+fn moment(text: &str) -> Result<Moment, String> {
+    if let Ok(revision) = text.parse() {
+        return Ok(Moment::Revision(revision));
+    }
+    let what = "a time is written as 2026-03-04T05:06:07Z, a revision as 105";
+    text.parse().map(Moment::Time).map_err(|_| what.to_owned())
+}
 
 /// Which rows are printed.
 pub struct Filter<'f> {
-    args: &'f Args,
+    wanted: &'f Wanted,
     chosen: Option<Vec<Chosen>>,
     told: &'f Timeline<'f>,
 }
 
 impl<'f> Filter<'f> {
-    pub fn of(args: &'f Args, store: Option<&Store<'_>>, told: &'f Timeline<'f>) -> Result<Filter<'f>, Fail> {
-        let (Some(object), Some(store)) = (&args.object, store) else {
-            return Ok(Filter { args, chosen: None, told });
+    pub fn of(
+        wanted: &'f Wanted,
+        store: Option<&Store<'_>>,
+        prefix: Option<&str>,
+        told: &'f Timeline<'f>,
+    ) -> Result<Filter<'f>, Fail> {
+        let (Some(object), Some(store)) = (&wanted.object, store) else {
+            return Ok(Filter { wanted, chosen: None, told });
         };
-        let cluster = Cluster::open(store.at(None)?, args.etcd_prefix.as_deref())?;
+        let cluster = Cluster::open(store.at(None)?, prefix)?;
         let namespace = |resource: Option<&Resource>| {
-            args.namespace.clone().filter(|_| resource.is_none_or(|resource| resource.namespaced))
+            wanted.namespace.clone().filter(|_| resource.is_none_or(|resource| resource.namespaced))
         };
-        let chosen = wanted(object, &[], &cluster)?.into_iter().map(|kind| Chosen {
+        let chosen = get::wanted(object, &[], &cluster)?.into_iter().map(|kind| Chosen {
             namespace: namespace(kind.resource.as_ref()),
             resource: kind.resource,
             names: kind.names,
         });
         let chosen = Some(chosen.collect());
-        Ok(Filter { args, chosen, told })
+        Ok(Filter { wanted, chosen, told })
     }
 
     /// What is filtered.
@@ -53,7 +112,7 @@ impl<'f> Filter<'f> {
         if let Some((first, end)) = row.range {
             return self.takes_range(&KeyRange::request(first, end));
         }
-        if self.args.no_heartbeats && row.key.is_some_and(|key| is_heartbeat(self.told.places.key(key))) {
+        if self.wanted.no_heartbeats && row.key.is_some_and(|key| is_heartbeat(self.told.places.key(key))) {
             return false;
         }
         if let Some(chosen) = &self.chosen {
@@ -62,7 +121,7 @@ impl<'f> Filter<'f> {
             let asked = row.audit.filter(|_| row.key.is_none());
             return of_key || asked.is_some_and(|event| chosen.iter().any(|one| is_of(one, event)));
         }
-        let range = self.args.which.range();
+        let range = self.wanted.which.range();
         range.is_none_or(|range| row.key.is_some_and(|key| range.contains(key)))
     }
 
@@ -75,20 +134,20 @@ impl<'f> Filter<'f> {
                     Keys::Below(prefix) => range.meets(&KeyRange::prefix(prefix.as_bytes())),
                 })
             }
-            None => self.args.which.range().is_none_or(|wanted| range.meets(&wanted)),
+            None => self.wanted.which.range().is_none_or(|wanted| range.meets(&wanted)),
         }
     }
 
     fn takes_time(&self, row: &Happening<'_>) -> bool {
         let first = row.revision.map(|(main, _)| main).or(row.after);
         let last = row.revision.map_or(row.until, |(main, _)| Some(main));
-        let since = match self.args.since {
+        let since = match self.wanted.since {
             Some(Moment::Revision(since)) => last.is_none_or(|last| last >= since),
             Some(Moment::Time(since)) => row.between.not_after.is_none_or(|time| time >= since),
             None => true,
         };
         since
-            && match self.args.until {
+            && match self.wanted.until {
                 Some(Moment::Revision(until)) => first.is_none_or(|first| first <= until),
                 // Times are printed to the second: one that was copied from there is all of it.
                 Some(Moment::Time(until)) => {
@@ -99,7 +158,7 @@ impl<'f> Filter<'f> {
     }
 
     fn takes_who(&self, row: &Happening<'_>) -> bool {
-        let Some(who) = &self.args.who else { return true };
+        let Some(who) = &self.wanted.who else { return true };
         let user = row.audit.is_some_and(|event| event.user == *who || event.impersonated == *who);
         user || row.who.split(", ").any(|manager| manager == who)
     }

@@ -18,7 +18,6 @@ use crate::io::parallel::map_each;
 use crate::kube::cluster::{Cluster, Scope, StoredObject};
 use crate::kube::decode::{NoObject, Object};
 use crate::kube::key::{KeyKind, ObjectKey};
-use crate::kube::times::newest;
 use crate::store::KeyState;
 use crate::store::diff::{DiffOptions, DifferenceKind, diff};
 use crate::words::error::Result;
@@ -100,7 +99,7 @@ pub struct RiskFound {
 /// Who wrote an object last, as its managed fields say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Written {
-    /// The manager: a program, as it calls itself; of several at that time all.
+    /// The manager: a program, as it calls itself.
     pub by: Told,
     /// When.
     #[serde(serialize_with = "time")]
@@ -375,10 +374,9 @@ impl RiskFound {
 
 fn written(object: &Object) -> Option<Written> {
     let entries = items(inside(field(object, "metadata"), "managedFields")).iter();
-    let written =
-        |entry: &Value| Some((text(entry, "time").parse().ok()?, text(entry, "manager").to_owned()));
-    let (at, by) = newest(entries.filter_map(written).collect())?;
-    Some(Written { by: by.join(", ").into(), at })
+    let newest = entries.filter_map(|entry| Some((text(entry, "time").parse::<Timestamp>().ok()?, entry)));
+    let (at, entry) = newest.max_by_key(|(at, _)| *at)?;
+    Some(Written { by: text(entry, "manager").to_owned().into(), at })
 }
 
 /// That what is root on its node runs something else than before.

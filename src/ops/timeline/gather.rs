@@ -128,8 +128,8 @@ impl Gathered {
         self.rows.sort_by_key(|row| (row.place(), row.key, row.sources));
     }
 
-    /// Marks what cannot have happened in one cluster: different changes at one revision. `one_cluster` says of which inputs it
-    /// is known all the same that they are of one.
+    /// Marks what cannot have happened in one cluster: different changes at one revision. `one_cluster` says of which
+    /// inputs it is known all the same that they are of one.
     pub fn contradictions(
         &mut self,
         one_cluster: &dyn Fn(Sources, Sources) -> bool,

@@ -3,9 +3,9 @@
 //! Databases, what they hold in pages that no tree has, logs, older backups and the audit log of an API server tell of
 //! the same revisions; each thing stands once, with all that hold it, and with the times that it happened between.
 
-mod apart;
 mod audit;
 mod gather;
+mod inputs;
 mod join;
 mod log;
 mod place;
@@ -15,6 +15,7 @@ mod told;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+pub use self::inputs::TimelineInput;
 pub use self::row::{Certainty, MOST_INPUTS, SourceKind, What};
 
 use self::audit::Matching;
@@ -26,28 +27,13 @@ use crate::etcd::datadir;
 use crate::kube::audit::AuditEvent;
 use crate::kube::places::ObjectPlaces;
 use crate::ops::log_fault::log_finding;
-use crate::replay::MemberLog;
 use crate::replay::clock::{Between, RevisionClock};
-use crate::replay::fold::FoldReport;
 use crate::snap::backup::Trailer;
 use crate::store::{Store, digest};
 use crate::words::error::{Error, Result, show};
 use crate::words::finding::Finding;
 use crate::words::ids::{ClusterId, LeaseId, RaftIndex, Term};
 use crate::words::monitor::Monitor;
-
-/// What is read.
-#[derive(Clone, Copy)]
-pub struct TimelineInput<'i> {
-    /// A keyspace, its log applied or not.
-    pub store: &'i Store<'i>,
-    /// Whether its pages are looked at that no tree holds.
-    pub carved: bool,
-    /// The log beside it, which [keeps](MemberLog::keep_after) all entries.
-    pub log: Option<&'i MemberLog>,
-    /// What of the log was applied.
-    pub applied: Option<&'i FoldReport>,
-}
 
 /// What was read, and what of it is a matter of doubt.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -151,8 +137,8 @@ pub struct Timeline<'t> {
 /// Memory is some 250 bytes for each stored version, each change in a log and each row, and every key once.
 ///
 /// # Errors
-/// [`Error::Unreadable`] for inputs of several clusters, by their logs or by what they hold at one revision; [`Error::Damaged`] when pages or entries cannot be read,
-/// unless a store allows damage; [`Error::Cancelled`].
+/// [`Error::Unreadable`] for inputs of several clusters, by their logs or by what they hold at one revision;
+/// [`Error::Damaged`] when pages or entries cannot be read, unless a store allows damage; [`Error::Cancelled`].
 pub fn timeline<'t>(
     inputs: &[TimelineInput<'_>],
     audit: &'t [AuditEvent],
@@ -160,7 +146,7 @@ pub fn timeline<'t>(
     monitor: &dyn Monitor,
 ) -> Result<Timeline<'t>> {
     let mut report =
-        TimelineReport { cluster: apart::one_cluster(inputs, monitor)?, ..TimelineReport::default() };
+        TimelineReport { cluster: inputs::one_cluster(inputs, monitor)?, ..TimelineReport::default() };
     let mut gathered = Gathered::default();
     let mut logs = Logs::default();
     for (at, input) in inputs.iter().enumerate() {
@@ -173,7 +159,7 @@ pub fn timeline<'t>(
         }
     }
     gathered.join();
-    report.contradictions = apart::contradictions(&mut gathered, inputs, monitor)?;
+    report.contradictions = inputs::contradictions(&mut gathered, inputs, monitor)?;
     let joined = logs.join(&mut gathered);
     report.without_effect = joined.without_effect;
     compactions(&mut gathered, inputs);

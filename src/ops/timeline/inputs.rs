@@ -1,14 +1,29 @@
-//! Whether the inputs are of one cluster.
+//! What is read, and whether it is of one cluster.
 
-use super::TimelineInput;
 use super::gather::{Contradiction, Gathered};
 use super::row::{Row, Sources};
+use crate::replay::MemberLog;
+use crate::replay::fold::FoldReport;
+use crate::store::Store;
 use crate::words::cause::Cause;
 use crate::words::error::{At, Error, Result};
 use crate::words::finding::{Code, Finding};
 use crate::words::ids::ClusterId;
 use crate::words::monitor::Monitor;
 use crate::words::text::show_bytes;
+
+/// What is read.
+#[derive(Clone, Copy)]
+pub struct TimelineInput<'i> {
+    /// A keyspace, its log applied or not.
+    pub store: &'i Store<'i>,
+    /// Whether its pages are looked at that no tree holds.
+    pub carved: bool,
+    /// The log beside it, which [keeps](MemberLog::keep_after) all entries.
+    pub log: Option<&'i MemberLog>,
+    /// What of the log was applied.
+    pub applied: Option<&'i FoldReport>,
+}
 
 /// The cluster that the inputs are of, as far as logs say so.
 ///
