@@ -36,7 +36,7 @@ part() {
   [[ -z $part ]] || printf '    %d s\n' $((SECONDS - part_began))
   part=$1
   part_began=$SECONDS
-  printf -- '--- %s\n' "$part"
+  [[ -z $part ]] || printf -- '--- %s\n' "$part"
 }
 fail() { printf '%s: %s\n' "$part" "$1" >&2; exit 1; }
 # says DUE COMMAND...: that what it prints holds DUE.
