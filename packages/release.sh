@@ -20,6 +20,9 @@ mkdir -p "$(dirname "$out")"
 tmp=$(mktemp -d -p "$(dirname "$out")" .release.XXXXXX)
 trap 'rm -rf "$tmp"' EXIT
 mkdir "$tmp/out"
+# How hard is pressed: what nobody is given need not be small.
+level=${COLDBOLT_QUICK:+1}
+level=${level:-9}
 
 built=$(packages/build.sh)
 
@@ -79,7 +82,7 @@ deb() {
   (cd "$tree" && find usr -type f -print0 | LC_ALL=C sort -z | xargs -0 md5sum >DEBIAN/md5sums)
   fill packages/control.in "VERSION=$version" "ARCH=$2" "MAINTAINER=$maintainer" "SIZE=$(du -sk --apparent-size "$tree/usr" | cut -f1)" \
     >"$tree/DEBIAN/control"
-  dpkg-deb --root-owner-group -Zxz --build "$tree" "$tmp/out/coldbolt_$version-1_$2.deb" >/dev/null
+  dpkg-deb --root-owner-group -Zxz "-z$level" --build "$tree" "$tmp/out/coldbolt_$version-1_$2.deb" >/dev/null
 }
 
 # rpm STAGE CPU
@@ -90,7 +93,7 @@ rpm() {
   install -D -m 644 -t "$tree/usr/share/licenses/coldbolt" "$1/LICENSE" "$1/THIRD-PARTY.txt"
   fill packages/coldbolt.spec.in "VERSION=$version" "MAINTAINER=$maintainer" "TREE=$tree" \
     "DAY=$(LC_ALL=C date -ud "@$SOURCE_DATE_EPOCH" '+%a %b %d %Y')" >"$tmp/coldbolt.spec"
-  rpmbuild --quiet --target "$2-linux" --define "_topdir $tmp/rpmbuild" --define "_rpmdir $tmp/out" \
+  rpmbuild --quiet --target "$2-linux" --define "_binary_payload w$level.gzdio" --define "_topdir $tmp/rpmbuild" --define "_rpmdir $tmp/out" \
     --define '_rpmfilename %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm' -bb "$tmp/coldbolt.spec" 2>"$tmp/rpmbuild.log" ||
     { cat "$tmp/rpmbuild.log" >&2; return 1; }
 }
@@ -104,7 +107,7 @@ while read -r target arch; do
   # Beside Cargo.toml is the only place it knows.
   mv coldbolt_bin.cdx.json "$tmp/out/$name.cdx.json"
   tar -C "$tmp" --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --format=ustar -cf - "$name" |
-    gzip -9n >"$tmp/out/$name.tar.gz"
+    gzip "-${level}n" >"$tmp/out/$name.tar.gz"
   deb "$tmp/$name" "$arch"
   rpm "$tmp/$name" "${target%%-*}"
 done < <(sed '/^#/d' packages/targets.txt)
