@@ -59,7 +59,8 @@ impl HistoryCheck {
         }
     }
 
-    /// HashKV, the keys without their lease, and every key's newest revision. `all` is the checksum of the whole bucket.
+    /// HashKV, the keys without their lease, and the newest revision of each key. `all` is the checksum of the whole
+    /// bucket.
     pub fn finish(self, all: Crc) -> (Result<u32, Box<Corrupt>>, Orphans, Newest<NewestRevision>) {
         let mut orphans: Orphans = self.orphans.into_values().collect();
         orphans.sort_unstable_by_key(|orphan| orphan.revision);
