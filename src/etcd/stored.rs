@@ -7,7 +7,7 @@
 use std::ops::RangeInclusive;
 
 use crate::bolt::walk::{Shared, Visited, Visitor, walk};
-use crate::bolt::{Bucket, Db, LeafElement, Page, Pgid};
+use crate::bolt::{Bucket, Db, LeafElement, Page};
 use crate::codec::wire::BadField;
 use crate::etcd::revision::BadRevision;
 use crate::etcd::{BucketKey, KeyValue};
@@ -143,7 +143,7 @@ pub struct Stored<'p> {
     /// The element it was read from.
     pub element: LeafElement<'p>,
     /// The page that lies in.
-    pub page: Pgid,
+    pub page: Page<'p>,
 }
 
 /// Does something with stored versions, in the order in which they are stored.
@@ -151,7 +151,9 @@ pub trait Revisions {
     /// One of them.
     fn each(&mut self, stored: &Stored<'_>);
     /// Those of a page have been handed out.
-    fn page_ends(&mut self) {}
+    fn page_ends(&mut self, page: &Page<'_>) {
+        let _ = page;
+    }
     /// Asked between pages: whether nothing more is wanted.
     fn enough(&self) -> bool {
         false
@@ -224,7 +226,7 @@ impl<R: Revisions> Visitor for Reader<R> {
     fn leaf<'p>(&mut self, page: &Page<'p>, elements: &[LeafElement<'p>], _: Option<usize>) {
         for element in elements {
             match self.read(element) {
-                Ok(Some((key, kv))) => self.to.each(&Stored { key, kv, element: *element, page: page.id }),
+                Ok(Some((key, kv))) => self.to.each(&Stored { key, kv, element: *element, page: *page }),
                 Ok(None) => {}
                 Err(fault) if self.policy == OnFault::Skip => {
                     self.faults.count(fault.code());
@@ -232,7 +234,7 @@ impl<R: Revisions> Visitor for Reader<R> {
                 Err(fault) => self.fault(*fault.corrupt(page.element_at(element.index).key(element.key))),
             }
         }
-        self.to.page_ends();
+        self.to.page_ends(page);
     }
 
     fn fault(&mut self, mut corrupt: Corrupt) {

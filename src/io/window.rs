@@ -13,7 +13,9 @@ pub const READ_AHEAD: usize = 256 * 1024;
 #[derive(Debug, Default)]
 pub struct Window {
     start: u64,
+    /// Memory: what is held is its first bytes, and the rest is left as it is, so that it need not be zeroed again.
     bytes: Vec<u8>,
+    held: usize,
     /// Where the last request began and ended: the next one tells whether reading is sequential.
     last: (u64, u64),
     /// Whether requests that are near each other say nothing about the next one.
@@ -51,7 +53,7 @@ impl Window {
         if let Some(bytes) = source.slice(offset, len) {
             return Ok(bytes);
         }
-        let held = self.start.saturating_add(to_u64(self.bytes.len()));
+        let held = self.start.saturating_add(to_u64(self.held));
         if offset < self.start || end > held {
             self.fill(source, offset, end)?;
         }
@@ -88,14 +90,13 @@ impl Window {
             let what = format!("{len} bytes wanted here are more than memory has room for");
             return Err(Corrupt::new(Code::Unreadable, At::offset(start), what));
         }
-        // What is in there is not zeroed before it is read over.
-        self.bytes.resize(len, 0);
-        self.start = start;
-        let read = source.read_exact_at(start, &mut self.bytes);
-        if read.is_err() {
-            self.bytes.clear();
+        if self.bytes.len() < len {
+            self.bytes.resize(len, 0);
         }
-        read
+        (self.start, self.held) = (start, 0);
+        source.read_exact_at(start, self.bytes.get_mut(..len).unwrap_or_default())?;
+        self.held = len;
+        Ok(())
     }
 }
 

@@ -7,15 +7,15 @@ pub(crate) mod compacted;
 pub(crate) mod rule;
 
 use self::rule::{Counts, counts};
-use crate::bolt::Bucket;
 use crate::bolt::walk::{Shared, Visited, walk_or_rerun_alone, walk_parallel};
-use crate::etcd::newest::{Gatherer, Gathering, Newest};
+use crate::bolt::{Bucket, Page};
+use crate::etcd::newest::{Gatherer, Gathering, Latest, Newest};
 use crate::etcd::small::{self, Small};
 use crate::etcd::stored::{self, OnFault, Reader, Revisions, Stored};
-use crate::etcd::{BucketKey, Facts, Input, Revision, datadir, schema};
+use crate::etcd::{Facts, Input, datadir, schema};
 use crate::io::gate::with_read_ahead;
 use crate::io::{Gate, Source};
-use crate::store::crc::Crc;
+use crate::store::crc::{Crc, Run};
 use crate::words::error::{Error, Result};
 use crate::words::finding::{Code, Finding};
 use crate::words::monitor::Monitor;
@@ -79,33 +79,31 @@ fn hash(source: &Source, options: HashKvOptions, monitor: &dyn Monitor) -> Resul
     let Some(keys) = keys else {
         return Ok(HashKvReport { hash: rule::empty().crc, revision, compact_revision: compact, is_etcd });
     };
-    let see = |revision| {
+    let pass = |seen_to| {
         let gathering = Gathering::default();
-        with_read_ahead(source, |gate| {
-            let see = || See { revision, gatherer: Gatherer::new(&gathering) };
-            pass(&keys, PagesRead { gate, until: None }, monitor, &see).map(drop)
+        let parts = with_read_ahead(source, |gate| {
+            pass(&keys, gate, monitor, &|| Rows::new(revision, compact, Gatherer::new(&gathering), seen_to))
         })?;
-        Ok::<_, Error>(gathering.done())
+        let parts: Vec<_> = parts.into_iter().map(Rows::done).collect();
+        Ok::<_, Error>((parts, gathering.done()))
     };
-    let mut newest = see(revision)?;
+    let (mut parts, mut newest) = pass(revision)?;
     // etcd skips nothing when its keep set is empty: then what the compaction has left counts, and what it has not yet
     // removed.
     let mut keep_is_empty = newest.live() == 0;
-    if keep_is_empty && options.compact_revision.is_some() {
-        newest = see(compact)?;
+    if keep_is_empty && compact >= 0 && options.compact_revision.is_some() {
+        (parts, newest) = pass(compact)?;
         keep_is_empty = false;
     }
-    let hash = hash_kept(&keys, Bound { revision, compact, newest: &newest }, keep_is_empty, monitor)?;
-    Ok(HashKvReport { hash, revision, compact_revision: compact, is_etcd })
+    let kept = (!keep_is_empty).then(|| kept(&newest, compact));
+    Ok(HashKvReport { hash: joined(&parts, kept), revision, compact_revision: compact, is_etcd })
 }
 
 /// The main part of the last stored revision; 0 when there is none.
 fn last(keys: &Bucket<'_, '_>, monitor: &dyn Monitor) -> Result<i64> {
     stored::last(keys).map(|key| key.map_or(0, |key| key.revision.main)).or_else(|corrupt| {
         // A walk says more: what leads to the page.
-        let nothing = Gathering::default();
-        let see = || See { revision: -1, gatherer: Gatherer::new(&nothing) };
-        pass(keys, PagesRead::default(), monitor, &see)?;
+        pass(keys, None, monitor, &|| Nothing)?;
         Err(Error::damaged(keys.db().source().path(), corrupt))
     })
 }
@@ -130,88 +128,108 @@ fn wanted(options: HashKvOptions, facts: &Facts, last: i64) -> Result<(i64, i64)
     Ok((revision, compact))
 }
 
-fn hash_kept(
-    keys: &Bucket<'_, '_>,
-    bound: Bound<'_>,
-    keep_is_empty: bool,
-    monitor: &dyn Monitor,
-) -> Result<u32> {
-    let end = Revision { main: bound.revision.saturating_add(1), sub: 0 };
-    let end = BucketKey { revision: end, tombstone: false }.to_bytes();
-    let parts = pass(keys, PagesRead { gate: None, until: Some(&end) }, monitor, &|| Hash {
-        bound,
-        keep_is_empty,
-        crc: Crc::default(),
-    })?;
-    let mut hash = rule::empty();
-    parts.iter().for_each(|part| hash.join(part.crc));
-    Ok(hash.crc)
+/// What a walk is for that is to find damage alone.
+struct Nothing;
+
+impl Revisions for Nothing {
+    fn each(&mut self, _: &Stored<'_>) {}
 }
 
-#[derive(Clone, Copy)]
-struct Bound<'n> {
+/// A row up to the compaction, which counts if its key has no newer one.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    revision: Latest,
+    crc: u32,
+    len: u32,
+}
+
+/// What one thread hashes. Which rows up to the compaction count is known when all have gone by, so that of each of
+/// these a checksum is kept, in 20 bytes; all others are one.
+struct Rows<'g> {
     revision: i64,
     compact: i64,
-    newest: &'n Newest,
-}
-
-/// Notes the newest revision of every key, up to one.
-struct See<'g> {
-    revision: i64,
     gatherer: Gatherer<'g>,
+    /// Up to here a row makes those of its key before it old.
+    seen_to: i64,
+    up_to_compaction: Vec<Row>,
+    after: Crc,
+    run: Run,
 }
 
-impl Revisions for See<'_> {
-    fn each(&mut self, stored: &Stored<'_>) {
-        if stored.key.revision.main <= self.revision {
-            self.gatherer.see(stored.key, &stored.kv);
-        }
+impl<'g> Rows<'g> {
+    fn new(revision: i64, compact: i64, gatherer: Gatherer<'g>, seen_to: i64) -> Rows<'g> {
+        let (up_to_compaction, after, run) = (Vec::new(), Crc::default(), Run::default());
+        Rows { revision, compact, gatherer, seen_to, up_to_compaction, after, run }
+    }
+
+    /// What it has hashed; what it has seen is gathered.
+    fn done(self) -> (Vec<Row>, Crc) {
+        (self.up_to_compaction, self.after)
     }
 }
 
-/// Hashes what counts.
-struct Hash<'n> {
-    bound: Bound<'n>,
-    keep_is_empty: bool,
-    crc: Crc,
-}
-
-impl Revisions for Hash<'_> {
+impl Revisions for Rows<'_> {
     fn each(&mut self, stored: &Stored<'_>) {
-        let Stored { key, kv, element, .. } = stored;
-        let bound = &self.bound;
-        let due = key.revision.main <= bound.revision
-            && match counts(*key, bound.compact) {
-                Counts::Yes => true,
-                Counts::No => false,
-                Counts::IfKept => self.keep_is_empty || (!key.tombstone && bound.newest.is_newest(*key, kv)),
-            };
-        if due {
-            self.crc.add(element.key);
-            self.crc.add(element.value);
+        let Stored { key, kv, element, page } = stored;
+        // Before the first compaction nothing is left out, whatever is newest.
+        if self.compact >= 0 && key.revision.main <= self.seen_to {
+            self.gatherer.see(*key, kv);
         }
+        if key.revision.main > self.revision {
+            return;
+        }
+        match counts(*key, self.compact) {
+            Counts::Yes => self.run.add(page.bytes, element, true, &mut self.after),
+            Counts::No => {}
+            Counts::IfKept => {
+                let mut crc = Crc::of(element.key);
+                crc.add(element.value);
+                // bbolt's elements are shorter than 2^31 bytes.
+                let len = u32::try_from(crc.len).unwrap_or_default();
+                self.up_to_compaction.push(Row { revision: Latest::new(*key), crc: crc.crc, len });
+            }
+        }
+    }
+
+    fn page_ends(&mut self, page: &Page<'_>) {
+        self.run.end(page.bytes, &mut self.after);
     }
 }
 
-/// Which pages are read, and when.
-#[derive(Default)]
-struct PagesRead<'r> {
-    gate: Option<&'r Gate>,
-    until: Option<&'r [u8]>,
+/// The revisions up to the compaction that it keeps, in order: puts that are the newest of their keys.
+fn kept(newest: &Newest, compact: i64) -> Vec<Latest> {
+    let kept = |latest: &Latest| !latest.tombstone() && latest.revision().main <= compact;
+    let mut all: Vec<Latest> = newest.latest().filter(kept).collect();
+    all.sort_unstable();
+    all
+}
+
+/// The hash of all rows after the compaction, and of those up to it that are `kept`; all of them without that.
+fn joined(parts: &[(Vec<Row>, Crc)], kept: Option<Vec<Latest>>) -> u32 {
+    let mut hash = rule::empty();
+    let mut due = kept.iter().flatten().peekable();
+    for row in parts.iter().flat_map(|(rows, _)| rows) {
+        // Both ascend, as a key out of order is damage.
+        while due.next_if(|due| **due < row.revision).is_some() {}
+        if kept.is_none() || due.peek().is_some_and(|due| **due == row.revision) {
+            hash.join(Crc { crc: row.crc, len: u64::from(row.len) });
+        }
+    }
+    parts.iter().for_each(|(_, after)| hash.join(*after));
+    hash.crc
 }
 
 fn pass<E: Revisions + Send>(
     keys: &Bucket<'_, '_>,
-    reach: PagesRead<'_>,
+    gate: Option<&Gate>,
     monitor: &dyn Monitor,
     make: &(impl Fn() -> E + Sync),
 ) -> Result<Vec<E>> {
     let source = keys.db().source();
-    let PagesRead { gate, until } = reach;
     let walked = |alone| {
         let visited = Visited::new(keys.db());
         monitor.begin("hashing keys", keys.db().size());
-        let shared = Shared { gate, until, alone, ..Shared::new(&visited, monitor) };
+        let shared = Shared { gate, alone, ..Shared::new(&visited, monitor) };
         let parts = walk_parallel(keys, shared, || Reader::new(make(), OnFault::Strict(1)));
         monitor.end();
         if monitor.cancelled() { Err(Error::Cancelled) } else { Ok(parts) }

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, PoisonError, RwLock};
 
+use crate::bolt::Page;
 use crate::codec::{to_u64, to_usize};
 use crate::etcd::stored::{Revisions, Stored};
 use crate::etcd::{BucketKey, KeyRange, KeyValue, Revision};
@@ -301,11 +302,11 @@ impl Revisions for Note<'_, '_> {
             let free = table.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop();
             free.unwrap_or_default()
         });
-        let position = Position::new(stored.page, stored.element.index);
+        let position = Position::new(stored.page.id, stored.element.index);
         table.see(buffer, stored.key, &stored.kv, position);
     }
 
-    fn page_ends(&mut self) {
+    fn page_ends(&mut self, _: &Page<'_>) {
         self.table.buffers.lock().unwrap_or_else(PoisonError::into_inner).extend(self.buffer.take());
     }
 }

@@ -5,6 +5,7 @@ mod age;
 mod apply;
 mod attacks;
 mod bolt_views;
+mod broken_histories;
 mod canaries;
 mod carve;
 mod chain;

@@ -75,26 +75,30 @@ pub(super) fn children<'p>(
     let Shared { from, until, .. } = shared;
     let within = move |key: &[u8]| until.is_none_or(|until| key < until);
     let reaches = move |upper: Option<&[u8]>| from.is_none_or(|from| upper.is_none_or(|upper| upper > from));
-    let key = move |index: usize| page.branch(index).ok().map(|element| element.key);
-    let trusted = move |index: usize| {
+    let keys: Vec<Option<&[u8]>> =
+        (0..page.count).map(|index| page.branch(index).ok().map(|element| element.key)).collect();
+    let key = |index: usize| keys.get(index).copied().flatten();
+    let trusted = |index: usize| {
         let own = key(index)?;
         let after = index.checked_sub(1).and_then(key).is_none_or(|before| before < own);
         let before = key(index.saturating_add(1)).or(bounds.upper).is_none_or(|next| own < next);
         (after && before).then_some(own)
     };
+    let lowers: Vec<Option<&[u8]>> = (0..page.count).map(trusted).collect();
+    let lower = move |index: usize| lowers.get(index).copied().flatten();
     // From the last to the first, so that a page of nothing but wrong keys costs no more than others.
     let mut uppers: Vec<Option<&[u8]>> = (0..page.count)
         .rev()
         .scan(bounds.upper, |next, index| {
             let upper = *next;
-            *next = trusted(index).or(upper);
+            *next = lower(index).or(upper);
             Some(upper)
         })
         .collect();
     uppers.reverse();
     page.branches().filter(move |element| within(element.key)).filter_map(move |element| {
         let index = element.index;
-        let lower = bounds.lower.filter(|_| index == 0).or_else(|| trusted(index));
+        let lower = bounds.lower.filter(|_| index == 0).or_else(|| lower(index));
         let upper = uppers.get(index).copied().flatten();
         let offset = page.element_at(index).offset.unwrap_or(page.offset);
         let named_by = NamedBy::Branch { page: page.id, offset, element: index };

@@ -6,9 +6,9 @@
 //! | a deletion at the compaction itself | no: it is removed, whatever else is kept |
 //! | another one up to the compaction | as long as it is a put and its key has no newer revision; but all of them if that is true of none, as etcd skips nothing when its keep set is empty |
 //!
-//! Three passes go by it: one over a database whose newest revisions are known ([`hashkv`](super::hashkv)), one that
-//! learns them on the way ([`CompactedCrcs`](super::compacted::CompactedCrcs)), and one over what a rewritten database
-//! keeps ([`keep`](crate::store::keep)). Source: `server/storage/mvcc/hash.go unsafeHashByRev @ v3.6`.
+//! Three passes go by it: one on all threads ([`hashkv`](super::hashkv)), one in the order of the revisions, with their
+//! history ([`CompactedCrcs`](super::compacted::CompactedCrcs)), and one over what a rewritten database keeps
+//! ([`keep`](crate::store::keep)). Source: `server/storage/mvcc/hash.go unsafeHashByRev @ v3.6`.
 
 use crate::etcd::BucketKey;
 use crate::store::crc::Crc;

@@ -37,8 +37,8 @@ impl<'p> Item<'p> {
 }
 
 /// The whole history, in the order of the revisions.
-pub(super) struct HistoryCheck<'c> {
-    pub newest: &'c mut Newest,
+pub(super) struct HistoryCheck {
+    pub newest: Newest<NewestRevision>,
     pub history: History,
     pub kept: CompactedCrcs,
     /// The leases there are, if that is known.
@@ -47,11 +47,11 @@ pub(super) struct HistoryCheck<'c> {
     orphans: HashMap<KeyHash, Orphan>,
 }
 
-impl<'c> HistoryCheck<'c> {
+impl HistoryCheck {
     /// `compact` is the file's compact revision: -1 for none, `i64::MAX` when it is not known.
-    pub fn new(newest: &'c mut Newest, compact: i64, leases: Option<BTreeSet<i64>>) -> HistoryCheck<'c> {
+    pub fn new(compact: i64, leases: Option<BTreeSet<i64>>) -> HistoryCheck {
         HistoryCheck {
-            newest,
+            newest: Newest::default(),
             history: History::new(compact),
             kept: CompactedCrcs::new(compact),
             leases,
@@ -59,11 +59,12 @@ impl<'c> HistoryCheck<'c> {
         }
     }
 
-    /// HashKV and the keys without their lease. `all` is the checksum of the whole bucket.
-    pub fn finish(self, all: Crc) -> (Result<u32, Box<Corrupt>>, Orphans) {
+    /// HashKV, the keys without their lease, and the newest revision of each key. `all` is the checksum of the whole
+    /// bucket.
+    pub fn finish(self, all: Crc) -> (Result<u32, Box<Corrupt>>, Orphans, Newest<NewestRevision>) {
         let mut orphans: Orphans = self.orphans.into_values().collect();
         orphans.sort_unstable_by_key(|orphan| orphan.revision);
-        (self.kept.finish(all, self.newest.live()), orphans)
+        (self.kept.finish(all, self.newest.live()), orphans, self.newest)
     }
 
     /// One more revision; returns the newest one of the same key that went before.

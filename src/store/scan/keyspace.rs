@@ -1,7 +1,8 @@
 //! What a scan says of the bucket `key`.
 
 use crate::bolt::Pgid;
-use crate::etcd::Revision;
+use crate::etcd::newest::{Newest, NewestRevision};
+use crate::etcd::{BucketKey, KeyValue, Revision};
 use crate::words::finding::Code;
 use crate::words::ids::LeaseId;
 
@@ -30,6 +31,41 @@ impl Keyspace {
         self.last = other.last.or(self.last);
         self.leased |= other.leased;
         self.user_bytes = self.user_bytes.saturating_add(other.user_bytes);
+    }
+}
+
+/// The newest revision of each key, as closely as the keys were looked at.
+#[derive(Debug)]
+pub enum NewestKeys {
+    /// No more than that.
+    Live(Newest),
+    /// And what its history was checked by.
+    History(Newest<NewestRevision>),
+}
+
+impl Default for NewestKeys {
+    fn default() -> NewestKeys {
+        NewestKeys::Live(Newest::default())
+    }
+}
+
+impl NewestKeys {
+    /// Whether this is the newest revision of its key.
+    #[must_use]
+    pub fn is_newest(&self, key: BucketKey, kv: &KeyValue<'_>) -> bool {
+        match self {
+            NewestKeys::Live(newest) => newest.is_newest(key, kv),
+            NewestKeys::History(newest) => newest.is_newest(key, kv),
+        }
+    }
+
+    /// Keys whose newest revision is not a deletion.
+    #[must_use]
+    pub fn live(&self) -> u64 {
+        match self {
+            NewestKeys::Live(newest) => newest.live(),
+            NewestKeys::History(newest) => newest.live(),
+        }
     }
 }
 

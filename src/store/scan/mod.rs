@@ -9,14 +9,14 @@ use std::collections::BTreeSet;
 
 use self::history::HistoryCheck;
 use self::keyspace::loses_content;
-pub use self::keyspace::{Keyspace, Orphan, Orphans};
+pub use self::keyspace::{Keyspace, NewestKeys, Orphan, Orphans};
 use self::part::{Content, Part, Seen};
 use crate::bolt::walk::{
     Buckets, Shared, Stats, Visited, check_freelist, walk, walk_or_rerun_alone, walk_parallel,
 };
 use crate::bolt::{Bucket, Db, Root};
 use crate::codec::checksum::{crc32c, crc32c_combine};
-use crate::etcd::newest::{Gatherer, Gathering, Newest};
+use crate::etcd::newest::{Gatherer, Gathering};
 use crate::etcd::{Facts, schema};
 use crate::io::Gate;
 pub use crate::store::crc::Crc;
@@ -57,7 +57,7 @@ pub struct Scan {
     /// What the `key` bucket holds.
     pub keyspace: Keyspace,
     /// The newest revision of each key.
-    pub newest: Newest,
+    pub newest: NewestKeys,
     /// The status hash: CRC-32C over the name, keys and values of every bucket.
     pub hash: u32,
     /// Of the bucket `key` as it is stored.
@@ -170,7 +170,7 @@ fn pass(db: &Db<'_>, options: ScanOptions<'_>, alone: bool, monitor: &dyn Monito
         lost: top.lost.clone(),
         facts: Facts::default(),
         keyspace: Keyspace::default(),
-        newest: Newest::default(),
+        newest: NewestKeys::default(),
         hash: 0,
         key_bucket: Crc::default(),
         hashkv: None,
@@ -297,12 +297,12 @@ impl Scan {
         let compact = if self.knows("meta") { self.facts.compact_revision().unwrap_or(-1) } else { i64::MAX };
         let leases = self.knows("lease");
         let leases = leases.then(|| self.facts.leases.iter().map(|lease| lease.id.get()).collect());
-        let check = HistoryCheck::new(&mut self.newest, compact, leases);
+        let check = HistoryCheck::new(compact, leases);
         let part = Part::new(bucket, self.faults.limit(), Content::History(Box::new(check)));
         let part = on_one_thread(part, bucket, shared);
         if let Content::History(check) = part.content {
-            let (hash, orphans) = check.finish(part.seen.crc);
-            (self.hashkv, self.orphans) = (Some(hash), orphans);
+            let (hash, orphans, newest) = check.finish(part.seen.crc);
+            (self.hashkv, self.orphans, self.newest) = (Some(hash), orphans, NewestKeys::History(newest));
         }
         vec![part.seen]
     }
@@ -311,7 +311,7 @@ impl Scan {
     fn live<'b, 's>(&mut self, bucket: &Bucket<'b, 's>, shared: Shared<'_>) -> Vec<Seen<'b, 's>> {
         let gathering = Gathering::default();
         let seen = self.on_all_threads(bucket, || Content::Keys(Gatherer::new(&gathering)), shared);
-        self.newest = gathering.done();
+        self.newest = NewestKeys::Live(gathering.done());
         seen
     }
 

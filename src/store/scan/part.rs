@@ -7,11 +7,11 @@ use super::keyspace::{Keyspace, loses_content};
 use crate::bolt::page::LeafElement;
 use crate::bolt::walk::{Stats, Visitor};
 use crate::bolt::{Bucket, Page};
-use crate::codec::{emptied, slice_at, to_u64};
+use crate::codec::{emptied, to_u64};
 use crate::etcd::Facts;
 use crate::etcd::newest::Gatherer;
 use crate::etcd::stored::{self, Fault};
-use crate::store::crc::Crc;
+use crate::store::crc::{Crc, Run};
 use crate::words::collector::Collector;
 use crate::words::error::{At, Corrupt};
 use crate::words::finding::Code;
@@ -22,7 +22,7 @@ pub(super) enum Content<'c> {
     Plain,
     Facts(&'c mut Facts),
     Keys(Gatherer<'c>),
-    History(Box<HistoryCheck<'c>>),
+    History(Box<HistoryCheck>),
 }
 
 impl Content<'_> {
@@ -78,7 +78,7 @@ impl<'c, 'd, 's> Part<'c, 'd, 's> {
             }
             check.newest.fetch(items.iter().filter_map(|item| item.hash));
         }
-        let (mut run, mut due) = (Run::new(page), 0);
+        let (mut run, mut due) = (Run::default(), 0);
         for (nth, element) in elements.iter().enumerate() {
             if element.index != due {
                 self.content.lost();
@@ -91,7 +91,7 @@ impl<'c, 'd, 's> Part<'c, 'd, 's> {
                 None => self.key(page, depth, &Item::of(element), sure, &mut run),
             }
         }
-        run.end(&mut self.seen.crc);
+        run.end(page.bytes, &mut self.seen.crc);
         if due < page.count {
             self.content.lost();
         }
@@ -99,10 +99,10 @@ impl<'c, 'd, 's> Part<'c, 'd, 's> {
     }
 
     /// An element of the key bucket. `sure` is false where keys are out of order.
-    fn key(&mut self, page: &Page<'_>, depth: Option<usize>, item: &Item<'_>, sure: bool, run: &mut Run<'_>) {
+    fn key(&mut self, page: &Page<'_>, depth: Option<usize>, item: &Item<'_>, sure: bool, run: &mut Run) {
         let element = &item.element;
         if element.is_bucket {
-            run.add(element, false, &mut self.seen.crc);
+            run.add(page.bytes, element, false, &mut self.seen.crc);
             let at = page.element_at(element.index).key(element.key);
             self.content.broken(&Fault::Bucket.corrupt(at));
             return self.nested(page, depth, element);
@@ -110,19 +110,19 @@ impl<'c, 'd, 's> Part<'c, 'd, 's> {
         if let (Content::History(check), Some(key)) = (&mut self.content, item.key())
             && check.kept.is_first_after(key)
         {
-            run.end(&mut self.seen.crc);
+            run.end(page.bytes, &mut self.seen.crc);
             check.kept.compaction_ends(self.seen.crc);
         }
-        run.add(element, true, &mut self.seen.crc);
+        run.add(page.bytes, element, true, &mut self.seen.crc);
         let place = || page.element_at(element.index).bucket(&self.bucket.name).key(element.key);
         self.seen.key_value(&mut self.content, sure, page, item, &place);
     }
 
     /// A page of another bucket.
     fn others(&mut self, page: &Page<'_>, elements: &[LeafElement<'_>], depth: Option<usize>) {
-        let mut run = Run::new(page);
+        let mut run = Run::default();
         for element in elements {
-            run.add(element, !element.is_bucket, &mut self.seen.crc);
+            run.add(page.bytes, element, !element.is_bucket, &mut self.seen.crc);
             if element.is_bucket {
                 self.nested(page, depth, element);
             } else if let Content::Facts(facts) = &mut self.content
@@ -132,7 +132,7 @@ impl<'c, 'd, 's> Part<'c, 'd, 's> {
                 self.seen.faults.push(*why.corrupt(at));
             }
         }
-        run.end(&mut self.seen.crc);
+        run.end(page.bytes, &mut self.seen.crc);
     }
 
     fn nested(&mut self, page: &Page<'_>, depth: Option<usize>, element: &LeafElement<'_>) {
@@ -244,36 +244,5 @@ impl Seen<'_, '_> {
             }
             (content, _) => content.lost(),
         }
-    }
-}
-
-/// Bytes of a page that follow each other and are hashed together: one long checksum takes a third of the time of
-/// many short ones.
-struct Run<'p> {
-    bytes: &'p [u8],
-    from: usize,
-    to: usize,
-}
-
-impl<'p> Run<'p> {
-    fn new(page: &Page<'p>) -> Run<'p> {
-        Run { bytes: page.bytes, from: 0, to: 0 }
-    }
-
-    /// An element's key, and its value too. Go's ForEach gives a nested bucket's name and no value.
-    fn add(&mut self, element: &LeafElement<'_>, value: bool, crc: &mut Crc) {
-        let from = element.value_at.saturating_sub(element.key.len());
-        if from != self.to {
-            self.end(crc);
-            self.from = from;
-        }
-        self.to = element.value_at.saturating_add(if value { element.value.len() } else { 0 });
-    }
-
-    fn end(&mut self, crc: &mut Crc) {
-        if let Some(bytes) = slice_at(self.bytes, self.from, self.to.saturating_sub(self.from)) {
-            crc.add(bytes);
-        }
-        self.from = self.to;
     }
 }
