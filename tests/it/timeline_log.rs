@@ -149,7 +149,7 @@ fn a_log_that_begins_with_its_cluster_tells_what_was_there_before_each_change() 
     let lease = |revoke: bool| InternalRaftRequest {
         header: Some(header()),
         put: (!revoke).then(|| leased.clone()),
-        lease_revoke: revoke.then(|| LeaseRevokeRequest { id: 7 }),
+        lease_revoke: revoke.then_some(LeaseRevokeRequest { id: 7 }),
         ..InternalRaftRequest::default()
     };
     let requests = [
