@@ -142,7 +142,8 @@ struct Global {
     max_input: Option<u64>,
     /// Unpack what is compressed or an archive to no more than so many bytes, as 100G [default: 64G, and past 1G 500
     /// times what it was].
-    #[arg(long, global = true, env = "COLDBOLT_MAX_UNPACKED", value_parser = named::bytes, value_name = "BYTES")]
+    #[arg(long, global = true, env = "COLDBOLT_MAX_UNPACKED")]
+    #[arg(value_parser = named::bytes, value_name = "BYTES")]
     max_unpacked: Option<u64>,
     /// Read files that are closed with age as what is in them, by the secret keys in this file; may be repeated. More
     /// than 32 MiB are put into a file without a name in TMPDIR meanwhile.
