@@ -101,12 +101,12 @@ fn bounded(path: &Path, file: std::fs::File) -> Result<Zeroizing<Vec<u8>>, Fail>
 /// Says what was not opened; the verdict is then no good one.
 pub fn end(keyring: Option<&Keyring>, verdict: Verdict, monitor: &Terminal) -> Verdict {
     for values in keyring.map(Keyring::misfits).unwrap_or_default() {
-        monitor.say(&format!("opened, but: {}", told(&values)));
+        monitor.warn(&format!("opened, but: {}", told(&values)));
     }
     let unopened = keyring.map(Keyring::unopened).unwrap_or_default();
     for values in &unopened {
         let hint = values.prefix.map_or_else(String::new, |prefix| format!("; say --aad-prefix {prefix}"));
-        monitor.say(&format!("not opened: {}{hint}", told(values)));
+        monitor.warn(&format!("not opened: {}{hint}", told(values)));
     }
     if verdict == Verdict::Good && !unopened.is_empty() { Verdict::Inconclusive } else { verdict }
 }

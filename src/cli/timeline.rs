@@ -107,7 +107,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         return Err(Fail::Usage("--since is after --until".to_owned()));
     }
     let standard = |paths: &[PathBuf]| paths.iter().filter(|path| *path == Path::new("-")).count();
-    if standard(&args.audit) > usize::from(standard(&args.paths) == 0) {
+    if standard(&args.audit) + standard(&args.paths) > 1 {
         return Err(Fail::Usage("standard input is one of PATH and --audit, and once".to_owned()));
     }
     let monitor = context.monitor;

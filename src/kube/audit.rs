@@ -26,6 +26,8 @@ const LONGEST: u64 = 16 << 20;
 const CHANGING: [&str; 5] = ["create", "update", "patch", "delete", "deletecollection"];
 /// Parts of an object that are more than data: who asks for them does something to what runs.
 const ACTING: [&str; 5] = ["exec", "attach", "portforward", "proxy", "ephemeralcontainers"];
+/// Those of them that change nothing in etcd.
+const PASSING: [&str; 4] = ["exec", "attach", "portforward", "proxy"];
 
 /// A request that was answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -69,6 +71,9 @@ pub struct AuditEvent {
     /// Whether it was only tried, and nothing kept.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
+    /// Whether it was of those of a collection that a selector takes: of which is not said.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub selected: bool,
 }
 
 fn text<S: serde::Serializer>(time: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
@@ -209,9 +214,13 @@ impl AuditEvent {
         let answer = line.response_object.and_then(|answer| answer.metadata).unwrap_or_default();
         let name = if object.name.is_empty() { answer.name } else { object.name };
         let query = line.request_uri.split_once('?').map_or("", |(_, query)| query);
+        let asks = |start: &str| query.split('&').any(|word| word.starts_with(start));
+        // Of a collection the answer has the revision of the list and none of what was done.
+        let list = line.verb == "deletecollection";
         Ok(Some(AuditEvent {
             id: line.audit_id,
-            dry_run: query.split('&').any(|word| word == "dryRun=All"),
+            dry_run: asks("dryRun=All"),
+            selected: list && (asks("labelSelector=") || asks("fieldSelector=")),
             received: line.request_received_timestamp,
             answered: line.stage_timestamp.max(line.request_received_timestamp),
             verb: line.verb,
@@ -225,14 +234,15 @@ impl AuditEvent {
             namespace: object.namespace,
             name,
             code: line.response_status.and_then(|status| u16::try_from(status.code).ok()).unwrap_or(0),
-            revision: answer.resource_version.parse().ok().filter(|revision| *revision > 0),
+            revision: answer.resource_version.parse().ok().filter(|revision| *revision > 0 && !list),
         }))
     }
 
     /// Whether objects were to be changed by it.
     #[must_use]
     pub fn changes(&self) -> bool {
-        CHANGING.contains(&&*self.verb) && !self.resource.is_empty() && !self.dry_run
+        let passing = PASSING.contains(&&*self.subresource);
+        CHANGING.contains(&&*self.verb) && !passing && !self.resource.is_empty() && !self.dry_run
     }
 
     /// Whether it was done.

@@ -131,6 +131,10 @@ pub fn migrate(
                 .to_owned()),
             false => reaches(target, needs),
         };
+    if !files.wals.is_empty() && log.read(monitor)?.summary.metadata.is_none() {
+        let what = "holds no record: what an etcd needs of it is not there, and nothing is written beside it";
+        return Err(Error::unreadable(log.place(), Cause::Content(what.to_owned())));
+    }
     if let Err(why) = plan(current, target).and_then(|()| read()) {
         if !options.force {
             return Err(refused(why));

@@ -65,6 +65,7 @@ mod sealed;
 mod surgery;
 mod talk;
 mod timeline;
+mod timeline_audit;
 mod timeline_log;
 mod unsteady;
 mod verify;

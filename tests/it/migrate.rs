@@ -211,3 +211,16 @@ fn a_dry_run_says_what_the_run_says_and_without_a_log_nothing_is_done() {
     let (code, out, _) = migrate(&dir, "3.5", &["--force"]);
     assert!(code == 0 && out.contains("forced: no log is beside it") && stated(&dir).is_none(), "{out}");
 }
+
+#[test]
+fn a_log_of_no_record_is_no_log_to_write_beside() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = cold("3.6.14", temp.path());
+    for file in fs::read_dir(dir.join("member/wal")).unwrap() {
+        fs::write(file.unwrap().path(), b"").unwrap();
+    }
+    let db = fs::read(dir.join("member/snap/db")).unwrap();
+    let (code, _, err) = migrate(&dir, "3.5", &["--force"]);
+    assert!(code == 3 && err.contains("holds no record"), "{code} {err}");
+    assert_eq!(fs::read(dir.join("member/snap/db")).unwrap(), db);
+}

@@ -56,6 +56,9 @@ fn quiet_leaves_notes_out_and_no_damage() {
     assert!(usual.err.contains("is redacted"), "{usual}");
     let quiet = coldbolt(get.into_iter().chain(["-q"]));
     assert_eq!((quiet.good(), quiet.err.as_str()), (usual.text(), ""));
+    // What an exit code is of is no note.
+    let none = ["kube", "get", secrets.to_str().unwrap(), "pods", "nope", "-n", "none", "-q"];
+    coldbolt(none).says(1, &["\"nope\" not found"]);
     let cut = cut(&dir);
     coldbolt(["status", "-q", &cut]).says(1, &["damage: ", "Error: "]);
     coldbolt(["status", "-q", "-v", &cut]).says(2, &["cannot be used with"]);

@@ -247,7 +247,7 @@ fn joined(version: &str) {
     }
     let changes = brief(&all);
     let ends = [changes.first(), changes.last()].map(|row| row.map(|row| (row.0, &*row.3)));
-    assert_eq!(ends, [Some((2, "history history wal")), Some((133, "database wal"))]);
+    assert_eq!(ends, [Some((2, "history history wal")), Some((133, "wal"))]);
     let both = all.iter().find(|row| row["revision"] == 100).unwrap();
     let sources: Vec<_> =
         both["sources"].as_array().unwrap().iter().map(|source| source["file"].as_str().unwrap()).collect();
@@ -401,7 +401,7 @@ fn a_log_that_cannot_be_applied_is_told_as_what_was_asked_for() {
 }
 
 /// A line of an audit log.
-fn audit(second: u32, verb: &str, name: &str, code: u16, more: &Value) -> String {
+pub fn audit(second: u32, verb: &str, name: &str, code: u16, more: &Value) -> String {
     let at = format!("2026-03-04T12:00:{second:02}.000000Z");
     let mut line = json!({
         "kind": "Event", "apiVersion": "audit.k8s.io/v1", "stage": "ResponseComplete", "verb": verb,
@@ -528,6 +528,7 @@ fn what_makes_no_sense_is_refused() {
         coldbolt(["timeline", file, flag, ""]).says(2, &[flag]);
     }
     coldbolt(["timeline", "-", "--audit", "-"]).says(2, &["standard input"]);
+    coldbolt(["timeline", "-", "-"]).says(2, &["standard input"]);
     // Nobody writes to it: it is not waited for.
     let home = tempfile::tempdir().unwrap();
     let fifo = home.path().join("fifo");

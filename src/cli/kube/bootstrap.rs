@@ -73,7 +73,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
             }
         }
         if report.keys.is_empty() {
-            monitor.say("there is no bootstrap key: the file is not that of a server of k3s or rke2");
+            monitor.warn("there is no bootstrap key: the file is not that of a server of k3s or rke2");
             return Ok(Verdict::Inconclusive);
         }
         if token.is_none() {
@@ -88,7 +88,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
             Some(Err(fault)) => format!("the value {fault}"),
             None => "the token is another one: none of the bootstrap keys is that of it".to_owned(),
         };
-        monitor.say(&why);
+        monitor.warn(&why);
         Ok(Verdict::Bad)
     })
 }

@@ -74,7 +74,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
             options.wrapped = MOST_WRAPPED;
         }
         let Some(report) = protection(store, args.etcd_prefix.as_deref(), &options, monitor)? else {
-            monitor.say(&match &args.namespace {
+            monitor.warn(&match &args.namespace {
                 Some(namespace) => {
                     format!("no object that was asked for is in the namespace {}", clean(namespace))
                 }
@@ -85,7 +85,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         let unknown = &report.unknown;
         if !unknown.is_empty() {
             let words = unknown.iter().map(|word| clean(word)).collect::<Vec<_>>().join(", ");
-            monitor.say(&format!("no resource of Kubernetes or of the file is called {words}"));
+            monitor.warn(&format!("no resource of Kubernetes or of the file is called {words}"));
         }
         match args.write_out {
             Form::Table => {

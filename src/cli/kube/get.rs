@@ -62,7 +62,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         if args.output.has_fields() {
             say_redacted(reader.redactor.as_ref(), monitor);
         }
-        missing.iter().for_each(|line| monitor.say(line));
+        missing.iter().for_each(|line| monitor.warn(line));
         let here =
             reader.namespace(wanted.first().and_then(|wanted| wanted.resource.as_ref())).map(str::to_owned);
         reader.habits.say(monitor)?;
@@ -114,7 +114,7 @@ impl Undecoded {
     fn say(&self, keys_given: bool, monitor: &Terminal) {
         if self.shown > 0 {
             let shown = self.shown;
-            monitor.say(&format!("{shown} objects could not be decoded: they are shown by their keys"));
+            monitor.warn(&format!("{shown} objects could not be decoded: they are shown by their keys"));
         }
         if self.encrypted && !keys_given {
             monitor.say("What is encrypted is opened with --encryption-config FILE, that of the API server");

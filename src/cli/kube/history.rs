@@ -81,7 +81,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         }
         if versions == 0 {
             let inside = namespace.map_or_else(String::new, |namespace| format!(" in namespace {namespace}"));
-            monitor.say(&format!(
+            monitor.warn(&format!(
                 "Error: {} {name:?} not found{inside}: no version of it is stored",
                 resource.plural
             ));

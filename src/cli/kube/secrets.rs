@@ -65,11 +65,11 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
             (undecoded, "that are no objects of Kubernetes, or cannot be decoded"),
         ] {
             if n > 0 {
-                monitor.say(&format!("versions that were not looked into: {} of {what}", count(n)));
+                monitor.warn(&format!("versions that were not looked into: {} of {what}", count(n)));
             }
         }
         if report.versions == 0 {
-            monitor.say(&match &args.namespace {
+            monitor.warn(&match &args.namespace {
                 Some(namespace) => format!("no object is in the namespace {}", clean(namespace)),
                 None => "no key and value are those of a Kubernetes API server".to_owned(),
             });

@@ -100,9 +100,9 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
             None => report.objects == 0 && args.common.etcd_prefix.is_some(),
         };
         if let Some(namespace) = args.namespace.as_deref().filter(|_| astray) {
-            monitor.say(&format!("no object is in the namespace {}", clean(namespace)));
+            monitor.warn(&format!("no object is in the namespace {}", clean(namespace)));
         } else if report.objects == 0 && args.namespace.is_none() {
-            monitor.say("no key is that of an object that rules are about");
+            monitor.warn("no key is that of an object that rules are about");
         }
         Ok(if say_hidden(&report, monitor) || astray { Verdict::Inconclusive } else { Verdict::Good })
     })
@@ -157,7 +157,7 @@ fn say_hidden(report: &RiskReport, monitor: &Terminal) -> bool {
         (report.undecoded, "that are no objects of Kubernetes, or cannot be decoded"),
     ] {
         if n > 0 {
-            monitor.say(&format!("values that were not looked into: {} {what}", count(n)));
+            monitor.warn(&format!("values that were not looked into: {} {what}", count(n)));
         }
     }
     report.encrypted.saturating_add(report.undecoded) > 0

@@ -59,18 +59,18 @@ fn stream(path: &Path) -> Result<Box<dyn Read + Send>, Fail> {
 fn say(log: &AuditLog, name: &str, monitor: &Terminal) {
     if let Some(first) = log.first_unreadable {
         let n = count(log.unreadable);
-        monitor.say(&format!(
+        monitor.warn(&format!(
             "{name}: {n} requests are none of an audit log, or have no time that can be read; the first is in line {first}"
         ));
     }
     if let Some(first) = log.first_not_text {
         let n = count(log.not_text);
-        monitor.say(&format!(
+        monitor.warn(&format!(
             "{name}: {n} lines are not UTF-8, and read with U+FFFD for what is not; the first is line {first}"
         ));
     }
     if log.left_out > 0 {
         let n = count(log.left_out);
-        monitor.say(&format!("{name}: {n} requests past the first {} bytes are left out", count(MOST)));
+        monitor.warn(&format!("{name}: {n} requests past the first {} bytes are left out", count(MOST)));
     }
 }

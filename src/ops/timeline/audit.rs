@@ -4,7 +4,7 @@
 //! first change of the object that nobody else is known to have asked for, and that may have been made between the
 //! request and the answer.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
@@ -40,7 +40,7 @@ impl<'m> Matching<'m> {
         let mut numbers: HashMap<Id<'_>, usize> = HashMap::new();
         let number = |event: &'m AuditEvent| {
             let next = numbers.len();
-            let done = event.changes() && event.succeeded();
+            let done = event.changes() && event.succeeded() && !event.selected;
             done.then(|| *numbers.entry(id_of(event, places)).or_insert(next))
         };
         let objects = events.iter().map(number).collect();
@@ -73,8 +73,9 @@ impl<'m> Matching<'m> {
         self.matched.iter_mut().skip(event).take(1).for_each(|matched| *matched = true);
     }
 
-    /// Finds the rows whose revision an answer has; what that tells of their times.
-    pub fn by_revision(&mut self, rows: &mut [Row]) -> Vec<TimeEvidence> {
+    /// Finds the rows whose revision an answer has; what that tells of their times. A request that changed nothing is
+    /// answered with the revision of an older change, which others made by then, as the clock tells.
+    pub fn by_revision(&mut self, rows: &mut [Row], clock: &RevisionClock) -> Vec<TimeEvidence> {
         let mut evidence = Vec::new();
         for (at, event) in self.events.iter().enumerate() {
             // What was deleted is answered as it was before.
@@ -82,6 +83,7 @@ impl<'m> Matching<'m> {
             let earlier = |row: usize| rows.get(row).is_some_and(|row| row.main < revision);
             let made = |row: &usize| rows.get(*row).is_some_and(|row| row.is_exact() && row.main == revision);
             let row = self.rows_of(at, earlier).first().copied().filter(made);
+            let row = row.filter(|_| !over(clock, revision, event));
             let Some(row) = row.and_then(|row| rows.get_mut(row)).filter(|row| row.audit.is_none()) else {
                 continue;
             };
@@ -122,18 +124,16 @@ impl<'m> Matching<'m> {
     /// The rows that may have come of a request: of a collection all, else the first.
     fn fits(&self, at: usize, event: &AuditEvent, rows: &[Row], clock: &RevisionClock) -> Vec<usize> {
         let later = event.answered.checked_add(TOLERATED).unwrap_or(Timestamp::MAX);
-        let over = |row: usize| {
-            let between = rows.get(row).map(|row| clock.between(row.main..=row.main));
-            between.and_then(|between| between.not_after).is_some_and(|time| time < event.received)
-        };
-        let mut fitting = Vec::new();
+        let over = |row: usize| rows.get(row).is_some_and(|row| over(clock, row.main, event));
+        let (mut fitting, mut keys) = (Vec::new(), HashSet::new());
         for at in self.rows_of(at, over).iter().take(LOOKED_AT) {
             let Some(row) = rows.get(*at).filter(|row| row.audit.is_none()) else { continue };
             let between = clock.between(row.revisions());
             if between.not_before.is_some_and(|time| time > later) {
                 break;
             }
-            if does(event, row.what) {
+            // Once of each: what was there again was deleted again, by somebody else.
+            if does(event, row.what) && keys.insert(row.key) {
                 fitting.push(*at);
             }
         }
@@ -156,6 +156,11 @@ impl<'m> Matching<'m> {
             })
             .collect()
     }
+}
+
+/// Whether a revision was made before an event was received.
+fn over(clock: &RevisionClock, revision: i64, event: &AuditEvent) -> bool {
+    clock.between(revision..=revision).not_after.is_some_and(|time| time < event.received)
 }
 
 /// Whether a request may have done that to an object. A deletion that only begins, as a finalizer keeps the object, is

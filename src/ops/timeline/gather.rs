@@ -62,15 +62,24 @@ impl Gathered {
         }
     }
 
-    /// Every change that is stored. The last one of each key is what the database holds now.
-    pub fn stored(&mut self, store: &Store<'_>, input: usize, monitor: &dyn Monitor) -> Result<()> {
-        let [now, then] = [SourceKind::Database, SourceKind::History].map(|kind| Sources::of(input, kind));
+    /// Every change that is stored. The last one of each key is what the database holds now. What is `until` a revision
+    /// lies in the database itself, and past that in the log that was applied.
+    pub fn stored(
+        &mut self,
+        store: &Store<'_>,
+        until: i64,
+        input: usize,
+        monitor: &dyn Monitor,
+    ) -> Result<()> {
+        let [now, then, log] =
+            [SourceKind::Database, SourceKind::History, SourceKind::Wal].map(|kind| Sources::of(input, kind));
         let first = self.rows.len();
         store.events(None, None, None, &mut |event| {
             let key = BucketKey { revision: event.revision, tombstone: event.kind == EventKind::Delete };
+            let from = if event.revision.main > until { log } else { then };
             let row = match event.kind {
-                EventKind::Marker => Row::new(What::Marker, event.revision.main, then),
-                EventKind::Put | EventKind::Delete => self.change(key, &event.kv, true, then),
+                EventKind::Marker => Row::new(What::Marker, event.revision.main, from),
+                EventKind::Put | EventKind::Delete => self.change(key, &event.kv, true, from),
             };
             self.rows.push(row);
             if monitor.cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -86,6 +95,7 @@ impl Gathered {
             let seen = usize::try_from(row.key).ok().and_then(|key| seen.get_mut(key));
             if let Some(false) = seen.map(|seen| std::mem::replace(seen, true))
                 && row.what.is_put()
+                && row.main <= until
             {
                 row.sources = now;
             }

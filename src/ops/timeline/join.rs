@@ -10,6 +10,7 @@ use crate::replay::MemberLog;
 use crate::replay::fold::Raised;
 use crate::store::ValueOpener;
 use crate::wal::LogCursor;
+use crate::words::cause::Cause;
 use crate::words::error::{Error, Result};
 use crate::words::ids::RaftIndex;
 use crate::words::monitor::Monitor;
@@ -21,6 +22,8 @@ const LOOKED_AT: usize = 1000;
 #[derive(Default)]
 pub(super) struct Logs {
     entries: BTreeMap<RaftIndex, (Logged, Sources)>,
+    /// The hash of what each of them is.
+    hashes: HashMap<RaftIndex, u64>,
     /// The last that is known to be committed.
     committed: RaftIndex,
     /// Revisions that entries made, as applying them told.
@@ -36,7 +39,11 @@ pub(super) struct Logs {
 }
 
 impl Logs {
-    /// Takes in a log. Of two entries with one index that of the later term stands.
+    /// Takes in a log. Of two entries with one index that of the later term stands; with one index and one term they
+    /// are the same, in all logs of one history.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`] if they are not; [`Error::Damaged`]; [`Error::Cancelled`].
     pub fn add(
         &mut self,
         log: &MemberLog,
@@ -55,16 +62,26 @@ impl Logs {
             if monitor.cancelled() {
                 return Err(Error::Cancelled);
             }
-            if let Some((known, sources)) = self.entries.get_mut(&at.index)
-                && known.term >= at.term
-            {
-                if known.term == at.term {
-                    sources.add(from);
-                }
+            let known = self.entries.get_mut(&at.index);
+            if known.as_ref().is_some_and(|(known, _)| known.term > at.term) {
                 continue;
             }
             let entry =
                 all.reread(at, &mut cursor).map_err(|corrupt| Error::damaged(log.place(), corrupt))?;
+            let hash = gathered.hash(entry.bytes());
+            if let Some((known, sources)) = known.filter(|(known, _)| known.term == at.term) {
+                if self.hashes.get(&at.index) != Some(&hash) {
+                    let number = sources.each().next().map_or(0, |(input, _)| input.saturating_add(1));
+                    let what = format!(
+                        "its entry {} of term {} is another than that in the log of input {number}: what happened in two histories has no common order",
+                        at.index, known.term
+                    );
+                    return Err(Error::unreadable(log.place(), Cause::Content(what)));
+                }
+                sources.add(from);
+                continue;
+            }
+            self.hashes.insert(at.index, hash);
             let entry = logged(&entry, gathered, opener);
             self.doubt |= matches!(entry.other, Some((What::Alarm | What::Auth, _)));
             self.entries.insert(at.index, (entry, from));

@@ -175,7 +175,8 @@ pub fn timeline<'t>(
         None => places,
     };
     let mut matching = Matching::new(audit, &rows, &keys, &places);
-    let mut evidence = [evidence, matching.by_revision(&mut rows)].concat();
+    let told = RevisionClock::of(evidence.clone());
+    let mut evidence = [evidence, matching.by_revision(&mut rows, &told)].concat();
     let clock = RevisionClock::of(evidence.clone());
     // What is likely is good enough for the order of what has no other, and for nothing else.
     evidence.extend(matching.by_time(&mut rows, &clock));
@@ -203,7 +204,8 @@ fn read(
     if input.applied.is_none() {
         trailer(store, monitor)?;
     }
-    gathered.stored(store, at, monitor)?;
+    let until = input.applied.map_or(i64::MAX, |applied| applied.revision_before);
+    gathered.stored(store, until, at, monitor)?;
     if input.carved {
         let unreadable = gathered.carved(store, at, monitor)?;
         report.unreadable_pages = report.unreadable_pages.saturating_add(unreadable);
