@@ -84,7 +84,7 @@ impl Member {
     /// As [`Member::caught_up`]; the end of its log if it does not get there.
     pub fn comes_up(&mut self) -> Result<(), String> {
         let mut client = self.client();
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = support::run::deadline();
         let mut before = None;
         loop {
             let status = client.post("maintenance/status", &json!({}));
@@ -158,7 +158,7 @@ impl Client {
         if self.stream.is_none() {
             let stream = TcpStream::connect(("127.0.0.1", self.port))?;
             stream.set_nodelay(true)?;
-            stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+            stream.set_read_timeout(Some(Duration::from_secs(120)))?;
             self.stream = Some(BufReader::new(stream));
         }
         let stream = self.stream.as_mut().unwrap();

@@ -365,7 +365,7 @@ fn judge(member: &mut Member, lonely: bool) -> u64 {
     if lonely {
         // Without the others it applies what it knows to be committed, and no more.
         member.start(&[]);
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = support::run::deadline();
         std::thread::sleep(Duration::from_millis(2500));
         while Instant::now() < deadline
             && buckets_of_running(&member.db())

@@ -130,7 +130,7 @@ impl Delayed {
     }
 
     fn until(&mut self, done: impl Fn(&Delayed) -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = support::run::deadline();
         while !done(self) {
             assert!(
                 self.ours.try_wait().unwrap().is_none() && Instant::now() < deadline,

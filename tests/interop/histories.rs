@@ -129,7 +129,7 @@ fn one_restored_member_of_three_serves_alone_once_the_others_are_removed() {
             // A member that is started all the same is told that it is none any more.
             let told = &mut all[0];
             told.start(&["--initial-cluster", &cluster]);
-            let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+            let deadline = support::run::deadline();
             let log = told.home.join("log");
             while !fs::read_to_string(&log).unwrap().contains("removed from the cluster")
                 && !fs::read_to_string(&log).unwrap().contains("been permanently removed")

@@ -97,7 +97,7 @@ impl Watch {
     /// Waits until a key that is written now has been told, and gives everything that was.
     fn end(&self, server: &Server) -> String {
         server.ctl(&["put", "the-watch-ends-here", "x"]);
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = support::run::deadline();
         loop {
             let text = fs::read_to_string(&self.to).unwrap();
             if text.contains(&STANDARD.encode("the-watch-ends-here")) && text.ends_with('\n') {

@@ -38,7 +38,7 @@ impl Kine {
     }
 
     fn wait(&mut self) {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = support::run::deadline();
         while self.try_ctl(&["get", "/registry/health"], "").is_none() {
             assert!(
                 Instant::now() < deadline && self.child.try_wait().unwrap().is_none(),

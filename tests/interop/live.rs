@@ -69,7 +69,7 @@ fn copies(member: &Member, version: &str, writer: &Writer) -> usize {
         ["copy", data.to_str().unwrap(), to.to_str().unwrap(), "--allow-live", "--etcd-version", version];
     let (mut whole, mut done) = (0, 0);
     for _ in 0..COPIES {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = support::run::deadline();
         while writer.done.load(Ordering::Relaxed) < done + 2 {
             assert!(Instant::now() < deadline, "nothing is written");
             std::thread::sleep(Duration::from_millis(2));

@@ -156,7 +156,7 @@ fn a_member_that_was_added_offline_joins_and_has_everything() {
         for again in 0..2 {
             all[0].start(&["--initial-cluster", &cluster]);
             // The one that joins asks the other who is a member, once.
-            let deadline = Instant::now() + Duration::from_secs(30);
+            let deadline = support::run::deadline();
             while TcpStream::connect(("127.0.0.1", all[0].peer)).is_err() && Instant::now() < deadline {
                 std::thread::sleep(Duration::from_millis(50));
             }

@@ -260,7 +260,7 @@ impl Saved {
     fn second(&self, target: &str, first: &Member, cluster: &str) {
         let [client, peer] = free_ports();
         let peer_url = format!("http://127.0.0.1:{peer}");
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = support::run::deadline();
         while !first.try_ctl(&["member", "add", "second", "--peer-urls", &peer_url], b"").status.success() {
             assert!(Instant::now() < deadline, "{target}: no second member");
             std::thread::sleep(Duration::from_millis(200));

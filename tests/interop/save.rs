@@ -155,7 +155,7 @@ impl Secure {
         }
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         let secure = Secure { child: Mutex::new(child), port, _home: home };
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = support::run::deadline();
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(Instant::now() < deadline, "etcd {version} does not listen");
             std::thread::sleep(Duration::from_millis(50));
@@ -279,7 +279,7 @@ fn of_three_members_and_a_learner_a_follower_is_asked_and_what_is_stopped_is_tol
         let ctl = |args: &[&str]| {
             let mut command = peers::command(&etcdctl, home.path());
             command.args(["--endpoints", &url(all[0].client)]).args(args);
-            let deadline = Instant::now() + Duration::from_secs(30);
+            let deadline = support::run::deadline();
             // A cluster that has just begun takes no new member.
             while !command.output().unwrap().status.success() {
                 assert!(Instant::now() < deadline, "{args:?}");
@@ -296,7 +296,7 @@ fn of_three_members_and_a_learner_a_follower_is_asked_and_what_is_stopped_is_tol
             let all = json["endpoints"].as_array().unwrap();
             all.iter().map(|one| one["role"].as_str().unwrap_or("-").to_owned()).collect()
         };
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = support::run::deadline();
         while roles(&status())[3] != "learner" {
             assert!(Instant::now() < deadline, "{}", status());
             std::thread::sleep(Duration::from_millis(200));
@@ -323,7 +323,7 @@ fn of_three_members_and_a_learner_a_follower_is_asked_and_what_is_stopped_is_tol
         assert_eq!(status().code, 3, "{}", status());
         // Without a quorum what there is is saved, and said to be no more than that.
         all[leader].kill();
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = support::run::deadline();
         while roles(&status())[followers[1]] != "no leader" {
             assert!(Instant::now() < deadline, "{}", status());
             std::thread::sleep(Duration::from_millis(200));
@@ -385,7 +385,7 @@ fn of_members_one_of_which_lags_another_is_asked_and_that_one_by_name_says_what_
     put(&all[leader], 17);
     ways.iter().for_each(Proxy::close);
     all[behind].signal(rustix::process::Signal::CONT);
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = support::run::deadline();
     while roles()[behind] != "no leader" {
         assert!(Instant::now() < deadline, "{:?}", roles());
         std::thread::sleep(Duration::from_millis(200));

@@ -216,7 +216,7 @@ impl Story {
         if status != 200 {
             return Err(format!("no downgrade: {answer}"));
         }
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = support::run::deadline();
         for member in &self.members {
             let ready = |(_, status): (u16, Value)| {
                 status["storageVersion"].as_str().is_some_and(|v| v.starts_with(to))
@@ -259,7 +259,7 @@ impl Story {
             return Ok(());
         }
         let promote = json!({"ID": answer["member"]["ID"]});
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = support::run::deadline();
         while !matches!(client.post("cluster/member/promote", &promote), Ok((200, _))) {
             if Instant::now() > deadline {
                 return Err("the learner is not promoted".into());
@@ -320,7 +320,7 @@ impl Story {
 
 /// Changes who is a member; etcd wants all members to have been connected for some seconds.
 fn once_healthy(client: &mut Client, path: &str, body: &Value) -> Result<(u16, Value), String> {
-    let deadline = Instant::now() + Duration::from_secs(15);
+    let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let (status, answer) = client.post(path, body).map_err(|e| format!("{path}: {e}"))?;
         if !(answer.is_null() || answer.to_string().contains("unhealthy")) || Instant::now() > deadline {

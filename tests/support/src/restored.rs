@@ -82,7 +82,7 @@ impl Member {
     }
 
     pub fn wait(&mut self) {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = crate::run::deadline();
         while !self.answers_health() {
             let ended = self.child.try_wait().unwrap().is_some() || Instant::now() > deadline;
             assert!(!ended, "etcd does not start:\n{}", fs::read_to_string(&self.log).unwrap());
@@ -113,7 +113,7 @@ impl Member {
     }
 
     pub fn ctl(&self, args: &[&str], stdin: &[u8]) -> String {
-        let output = self.try_ctl(args, stdin);
+        let output = self.try_ctl(&[&["--command-timeout=60s"], args].concat(), stdin);
         assert!(output.status.success(), "etcdctl {args:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }

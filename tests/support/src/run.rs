@@ -10,6 +10,12 @@ use std::time::{Duration, Instant};
 /// No command on a small file comes near it, even on a busy machine; a hang does.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Until when a test waits for a server that others wait for too: elections and writes to a disk take as long as the
+/// machine is busy. Past it nothing more will come.
+pub fn deadline() -> Instant {
+    Instant::now() + Duration::from_secs(180)
+}
+
 /// The binary that cargo built for the tests: cargo tells the programs that it runs where that is.
 pub fn binary() -> PathBuf {
     std::env::var_os("CARGO_BIN_EXE_coldbolt")

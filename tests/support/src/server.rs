@@ -54,7 +54,7 @@ impl Server {
 
     /// Waits until it does; `false` if its ports were taken.
     fn answers(&mut self) -> bool {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = crate::run::deadline();
         while !self.try_ctl(&["endpoint", "health"], b"").status.success() {
             let ended = self.child.try_wait().unwrap();
             if ended.is_some() || Instant::now() > deadline {
@@ -92,7 +92,8 @@ impl Server {
 
     /// Runs etcdctl, which must succeed.
     pub fn ctl_stdin(&self, args: &[&str], stdin: &[u8]) -> String {
-        let Output { status, stdout, stderr } = self.try_ctl(args, stdin);
+        let patient = [&["--command-timeout=60s"], args].concat();
+        let Output { status, stdout, stderr } = self.try_ctl(&patient, stdin);
         assert!(status.success(), "etcdctl {args:?}: {}", String::from_utf8_lossy(&stderr));
         String::from_utf8(stdout).unwrap()
     }
@@ -137,7 +138,7 @@ impl Server {
     pub fn fails_to_start(&mut self, done: impl FnOnce(u32)) -> String {
         self.child = spawn(&self.etcd, &self.flags, self.directory.path());
         done(self.child.id());
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = crate::run::deadline();
         while self.child.try_wait().unwrap().is_none() {
             assert!(Instant::now() < deadline, "it did not end");
             std::thread::sleep(Duration::from_millis(20));
