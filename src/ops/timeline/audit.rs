@@ -124,9 +124,9 @@ impl<'m> Matching<'m> {
     /// The rows that may have come of a request: of a collection all, else the first.
     fn fits(&self, at: usize, event: &AuditEvent, rows: &[Row], clock: &RevisionClock) -> Vec<usize> {
         let later = event.answered.checked_add(TOLERATED).unwrap_or(Timestamp::MAX);
-        let over = |row: usize| rows.get(row).is_some_and(|row| over(clock, row.main, event));
+        let before = |row: usize| rows.get(row).is_some_and(|row| over(clock, row.main, event));
         let (mut fitting, mut keys) = (Vec::new(), HashSet::new());
-        for at in self.rows_of(at, over).iter().take(LOOKED_AT) {
+        for at in self.rows_of(at, before).iter().take(LOOKED_AT) {
             let Some(row) = rows.get(*at).filter(|row| row.audit.is_none()) else { continue };
             let between = clock.between(row.revisions());
             if between.not_before.is_some_and(|time| time > later) {

@@ -22,8 +22,6 @@ const LOOKED_AT: usize = 1000;
 #[derive(Default)]
 pub(super) struct Logs {
     entries: BTreeMap<RaftIndex, (Logged, Sources)>,
-    /// The hash of what each of them is.
-    hashes: HashMap<RaftIndex, u64>,
     /// The last that is known to be committed.
     committed: RaftIndex,
     /// Revisions that entries made, as applying them told.
@@ -68,9 +66,8 @@ impl Logs {
             }
             let entry =
                 all.reread(at, &mut cursor).map_err(|corrupt| Error::damaged(log.place(), corrupt))?;
-            let hash = gathered.hash(entry.bytes());
             if let Some((known, sources)) = known.filter(|(known, _)| known.term == at.term) {
-                if self.hashes.get(&at.index) != Some(&hash) {
+                if known.hash != gathered.hash(entry.bytes()) {
                     let number = sources.each().next().map_or(0, |(input, _)| input.saturating_add(1));
                     let what = format!(
                         "its entry {} of term {} is another than that in the log of input {number}: what happened in two histories has no common order",
@@ -81,7 +78,6 @@ impl Logs {
                 sources.add(from);
                 continue;
             }
-            self.hashes.insert(at.index, hash);
             let entry = logged(&entry, gathered, opener);
             self.doubt |= matches!(entry.other, Some((What::Alarm | What::Auth, _)));
             self.entries.insert(at.index, (entry, from));
@@ -279,10 +275,10 @@ impl Joined {
             row.entry = Some((entry.index, entry.term));
             row.certainty = if entry.index <= self.committed { Certainty::Certain } else { row.certainty };
         }
-        let done: HashSet<(u32, bool)> = there.iter().map(|row| (row.key, row.what.is_put())).collect();
         if whole && !there.is_empty() {
             return;
         }
+        let done: HashSet<(u32, bool)> = there.iter().map(|row| (row.key, row.what.is_put())).collect();
         let deleted = there.iter().filter(|row| row.what == What::Deleted);
         let deleted: BTreeSet<&[u8]> = deleted.map(|row| keys.get(row.key)).collect();
         let holds = |asked: &Asked| match asked.range.map(|range| texts.range(range)) {

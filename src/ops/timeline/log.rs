@@ -41,6 +41,8 @@ pub(super) struct Asked {
 pub(super) struct Logged {
     pub index: RaftIndex,
     pub term: Term,
+    /// The hash of its bytes.
+    pub hash: u64,
     pub makes: Makes,
     pub asked: Vec<Asked>,
     /// The key on whose revision it is a condition, and that revision, as every update of Kubernetes has one; 0 is that
@@ -85,8 +87,8 @@ pub(super) fn logged(
     let asked = reader.asked;
     let other = other.map(|(what, detail)| (what, gathered.texts.number(detail.as_bytes())));
     let of_members = matches!(entry.entry_type(), Some(EntryType::ConfChange | EntryType::ConfChangeV2));
-    let (index, term) = (entry.index, entry.term);
-    Logged { index, term, makes, asked, on, compacts, revokes, of_members, other }
+    let (index, term, hash) = (entry.index, entry.term, gathered.hash(entry.bytes()));
+    Logged { index, term, hash, makes, asked, on, compacts, revokes, of_members, other }
 }
 
 struct Reader<'r, 'o> {

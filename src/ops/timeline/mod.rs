@@ -165,7 +165,7 @@ pub fn timeline<'t>(
     compactions(&mut gathered, inputs);
     rewritten(&mut gathered, inputs)?;
     gathered.join();
-    let evidence = told::tell(&mut gathered, &joined);
+    let mut evidence = told::tell(&mut gathered, &joined);
     let Gathered { mut rows, keys, texts, .. } = gathered;
     let mut places = ObjectPlaces::default();
     let ranges = rows.iter().filter_map(|row| row.range).map(|(first, _)| texts.get(first));
@@ -174,13 +174,13 @@ pub fn timeline<'t>(
         Some(prefix) => places.behind(prefix),
         None => places,
     };
-    let mut matching = Matching::new(audit, &rows, &keys, &places);
-    let told = RevisionClock::of(evidence.clone());
-    let mut evidence = [evidence, matching.by_revision(&mut rows, &told)].concat();
-    let clock = RevisionClock::of(evidence.clone());
-    // What is likely is good enough for the order of what has no other, and for nothing else.
-    evidence.extend(matching.by_time(&mut rows, &clock));
+    let mut clock = RevisionClock::of(evidence.clone());
     if !audit.is_empty() {
+        let mut matching = Matching::new(audit, &rows, &keys, &places);
+        evidence.extend(matching.by_revision(&mut rows, &clock));
+        clock = RevisionClock::of(evidence.clone());
+        // What is likely is good enough for the order of what has no other, and for nothing else.
+        evidence.extend(matching.by_time(&mut rows, &clock));
         rows.extend(matching.rest(&RevisionClock::of(evidence)));
     }
     rows.sort_by_key(|row| row.place());
