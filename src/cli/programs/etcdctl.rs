@@ -4,14 +4,12 @@
 use std::ffi::OsString;
 
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
-use clap_complete::Shell;
 
 use super::cobra;
 use super::failed::{Failed, answer};
 use super::offline::status::Since;
-use super::offline::{defrag, restore, status};
+use super::offline::{completion, defrag, restore, status};
 use crate::cli::context::Context;
-use crate::cli::misc;
 
 const NAME: &str = "etcdctl";
 /// The one whose answers these are.
@@ -79,12 +77,7 @@ struct Declared {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Generate completion script
-    #[command(display_name = "completion [bash|zsh|fish|powershell]")]
-    Completion {
-        #[arg(value_name = "shell")]
-        shell: Shell,
-    },
+    Completion(completion::Flags),
     /// Defragments the storage of an etcd that is stopped
     Defrag {
         /// Optional. If present, defragments a data directory not in use by etcd.
@@ -166,10 +159,7 @@ fn no_server(name: &str, instead: &str) -> Failed {
 
 fn work(cli: &Declared, context: &mut Context<'_>) -> Result<(), Failed> {
     match &cli.command {
-        Command::Completion { shell } => {
-            context.out.write_all(&misc::script(*shell, cobra::command::<Cli>(NAME), NAME))?;
-            Ok(())
-        }
+        Command::Completion(flags) => completion::run::<Cli>(NAME, flags, context),
         Command::Defrag { data_dir: Some(dir) } => {
             defrag::run(dir, std::time::Duration::from_secs(10), context)
         }

@@ -4,14 +4,12 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use clap_complete::Shell;
 
 use super::failed::{Failed, answer};
 use super::offline::status::Since;
-use super::offline::{defrag, hashkv, migrate, restore, status};
+use super::offline::{completion, defrag, hashkv, migrate, restore, status};
 use super::{cobra, go};
 use crate::cli::context::Context;
-use crate::cli::misc;
 
 const NAME: &str = "etcdutl";
 /// The one whose answers these are.
@@ -37,12 +35,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Generate completion script
-    #[command(display_name = "completion [bash|zsh|fish|powershell]")]
-    Completion {
-        #[arg(value_name = "shell")]
-        shell: Shell,
-    },
+    Completion(completion::Flags),
     /// Defragments the storage of the etcd
     Defrag {
         #[arg(
@@ -106,10 +99,7 @@ pub fn run(words: &[OsString]) -> u8 {
 fn work(cli: &Cli, context: &mut Context<'_>) -> Result<(), Failed> {
     let (write_out, timeout) = (cli.write_out.as_str(), cli.timeout);
     match &cli.command {
-        Command::Completion { shell } => {
-            context.out.write_all(&misc::script(*shell, cobra::command::<Cli>(NAME), NAME))?;
-            Ok(())
-        }
+        Command::Completion(flags) => completion::run::<Cli>(NAME, flags, context),
         Command::Defrag { data_dir } => defrag::run(data_dir, timeout, context),
         Command::Hashkv { file, rev } => hashkv::run(file, (*rev, cli.fold), write_out, context),
         Command::Migrate { data_dir, target_version, force } => {

@@ -1,5 +1,6 @@
 //! What etcdutl does, and what etcdctl does up to 3.5 without a server.
 
+pub mod completion;
 pub mod defrag;
 pub mod hashkv;
 mod log;
