@@ -5,20 +5,14 @@
 use std::ops::ControlFlow;
 
 use coldbolt::bolt::{Db, Pgid};
-use coldbolt::codec::checksum::fnv1a64;
 use coldbolt::io::Source;
 use coldbolt::ops::bolt::{bucket_tree, check, page_use};
 use coldbolt::words::monitor::{Collect, Quiet};
+use coldbolt_fuzz::fit_meta_pages;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let mut bytes = data.to_vec();
-    let size = bytes.get(24..28).map_or(4096, |n| u32::from_le_bytes(n.try_into().unwrap()));
-    for meta in [0, size as usize] {
-        let Some(page) = bytes.get_mut(meta..meta.saturating_add(80)) else { continue };
-        page[16..24].copy_from_slice(&[0xed, 0xda, 0x0c, 0xed, 2, 0, 0, 0]);
-        let sum = fnv1a64(&page[16..72]).to_le_bytes();
-        page[72..80].copy_from_slice(&sum);
-    }
+    fit_meta_pages(&mut bytes);
     let source = Source::from_bytes("file.db", bytes);
     let Ok(db) = Db::open(&source) else { return };
     let mut lines = 0u64;

@@ -3,22 +3,17 @@
 #![no_main]
 
 use coldbolt::Severity;
-use coldbolt::codec::checksum::{fnv1a64, sha256};
+use coldbolt::codec::checksum::sha256;
 use coldbolt::io::Source;
 use coldbolt::ops::verify::{Verdict, VerifyOptions, verify};
 use coldbolt::words::monitor::Quiet;
+use coldbolt_fuzz::fit_meta_pages;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let mut bytes = data.to_vec();
-    let size = bytes.get(24..28).map_or(4096, |n| u32::from_le_bytes(n.try_into().unwrap()));
-    for meta in [0, size as usize] {
-        let Some(page) = bytes.get_mut(meta..meta.saturating_add(80)) else { continue };
-        // Every eighth input keeps its checksums.
-        if data.len() % 8 != 7 {
-            page[16..24].copy_from_slice(&[0xed, 0xda, 0x0c, 0xed, 2, 0, 0, 0]);
-            let sum = fnv1a64(&page[16..72]).to_le_bytes();
-            page[72..80].copy_from_slice(&sum);
-        }
+    // Every eighth input keeps its checksums.
+    if data.len() % 8 != 7 {
+        fit_meta_pages(&mut bytes);
     }
     if bytes.len() % 512 == 32 {
         let payload = bytes.len() - 32;
