@@ -57,6 +57,11 @@ pub fn put(key: &str, value: &str) -> InternalRaftRequest {
     InternalRaftRequest { header: Some(header()), put: Some(put), ..InternalRaftRequest::default() }
 }
 
+/// A node's heartbeat, which tells the time.
+pub fn node(second: i64) -> InternalRaftRequest {
+    put("/registry/leases/kube-node-lease/n1", std::str::from_utf8(&lease(second)).unwrap())
+}
+
 pub fn header() -> RequestHeader {
     RequestHeader { id: 1, ..RequestHeader::default() }
 }
@@ -416,8 +421,6 @@ pub fn audit(second: u32, verb: &str, name: &str, code: u16, more: &Value) -> St
 #[test]
 fn an_audit_log_tells_who_by_revision_or_by_time_and_what_no_file_holds_has_rows_of_its_own() {
     let home = tempfile::tempdir().unwrap();
-    let node =
-        |second| put("/registry/leases/kube-node-lease/n1", std::str::from_utf8(&lease(second)).unwrap());
     let requests = [
         node(0),                                         // 2
         if_at("/registry/pods/shop/a", 0, Some("made")), // 3

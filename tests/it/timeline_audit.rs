@@ -4,13 +4,10 @@ use serde_json::{Value, json};
 use support::buckets::Buckets;
 use support::{Input, args, coldbolt};
 
-use crate::replay_time::lease;
-use crate::timeline::{alone, audit, if_at, put, rows, write};
+use crate::timeline::{alone, audit, if_at, node, put, rows, write};
 
 /// Revision, what, name and verb of the rows of pods; what a request alone tells has no revision.
 fn of_pods(home: &std::path::Path, lines: &[String]) -> Vec<(Option<i64>, String, String, Option<String>)> {
-    let node =
-        |second| put("/registry/leases/kube-node-lease/n1", std::str::from_utf8(&lease(second)).unwrap());
     let requests = [
         node(0),                                         // 2
         if_at("/registry/pods/shop/a", 0, Some("made")), // 3
