@@ -8,12 +8,13 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 targets=("$@")
 (($#)) || mapfile -t targets < <(sed 's/ .*//; /^#/d' packages/targets.txt)
 
-export CARGO_INCREMENTAL=0 CARGO_TARGET_DIR=$PWD/target/packages
+export CARGO_INCREMENTAL=0 CARGO_TARGET_DIR=$(realpath -m "${CARGO_TARGET_DIR:-target}")/packages
 if [[ -n ${COLDBOLT_QUICK:-} ]]; then
   CARGO_TARGET_DIR+=-quick
   export CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=256
 fi
-export RUSTFLAGS="--remap-path-prefix=$PWD=/coldbolt --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
+# Of coldbolt itself the compiler is told names below its directory.
+export RUSTFLAGS="--remap-path-prefix=$CARGO_TARGET_DIR=/target --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
 # A linker for any machine that Rust brings along; the C library of these targets is also its.
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld
 for target in "${targets[@]}"; do
