@@ -34,22 +34,25 @@ use super::out::{self, Form, command_line, count, json, size};
 /// as etcd does; else they are left out and reported.
 ///
 /// Of a directory of etcd-backup-restore (gardener) the newest full snapshot is copied with all increments after it, or
-/// those up to --to-revision, each change at its own revision and with its lease.
+/// those up to --to-rev, each change at its own revision and with its lease.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  coldbolt copy /var/lib/etcd backup.db
-  coldbolt copy /mnt/volume/member backup.db --etcd-version 3.5.12
-  coldbolt copy /var/lib/etcd backup.db.age --encrypt-to recipients.txt
-  coldbolt copy /backups/v2 backup.db --to-revision 1234
-  coldbolt copy /var/lib/etcd - | ssh backup 'cat > etcd.db'")]
+  coldbolt copy /var/lib/etcd -o backup.db
+  coldbolt copy /mnt/volume/member -o backup.db --etcd-version 3.5.12
+  coldbolt copy /var/lib/etcd -o backup.db.age --encrypt-to recipients.txt
+  coldbolt copy /backups/v2 -o backup.db --to-rev 1234
+  coldbolt copy /var/lib/etcd -o - | ssh backup 'cat > etcd.db'")]
 pub struct Args {
     /// Data directory, member directory, db or snapshot file, directory of etcd-backup-restore; - is standard input.
-    #[arg(value_name = "SRC")]
+    #[arg(value_name = "PATH")]
     source: PathBuf,
     /// The snapshot file or directory to make; must not exist. - is standard output.
-    #[arg(value_name = "DEST")]
-    dest: PathBuf,
+    #[arg(short, long, value_name = "NEW", required_unless_present = "dest")]
+    output: Option<PathBuf>,
+    /// The same in its place behind the source, as `cp` has it.
+    #[arg(value_name = "NEW", hide = true, conflicts_with = "output")]
+    dest: Option<PathBuf>,
     /// What to make.
     #[arg(long = "as", value_enum, default_value = "snapshot", value_name = "FORM")]
     form: As,
@@ -66,8 +69,8 @@ pub struct Args {
     #[arg(long, value_name = "VERSION")]
     etcd_version: Option<Version>,
     /// Stop as soon as this is the current revision: of the log, or of the increments of etcd-backup-restore.
-    #[arg(long, value_name = "REVISION", conflicts_with_all = ["no_wal", "exact"])]
-    to_revision: Option<i64>,
+    #[arg(long, alias = "to-revision", value_name = "REVISION", conflicts_with_all = ["no_wal", "exact"])]
+    to_rev: Option<i64>,
     /// Also apply entries that are not known to be committed, although other members vote.
     #[arg(long)]
     include_uncommitted: bool,
@@ -97,6 +100,9 @@ enum As {
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
+    let Some(dest) = args.output.as_ref().or(args.dest.as_ref()) else {
+        return Err(Fail::Usage("--output is missing".to_owned()));
+    };
     let recipients = args.close.recipients(context.monitor)?;
     let options = CopyOptions {
         wal_dir: args.wal_dir.as_deref(),
@@ -109,7 +115,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         uncommitted: if args.include_uncommitted { Uncommitted::Include } else { Uncommitted::Leave },
         damage: if args.allow_damage { Damage::Allow } else { Damage::Refuse },
         live: if args.allow_live { Live::Allow } else { Live::Refuse },
-        until: args.to_revision.map(Until::Revision),
+        until: args.to_rev.map(Until::Revision),
         changes: &[],
         digests: args.manifest.is_some(),
         form: recipients.as_ref().map_or(OutputForm::Clear, OutputForm::ClosedFor),
@@ -117,11 +123,11 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let source = &input::given(&args.source)?;
     if args.form == As::DataDir {
         refuse_for_directory(args)?;
-        let mut report = copy_directory(source, &args.dest, &options, context.monitor)?;
+        let mut report = copy_directory(source, dest, &options, context.monitor)?;
         hint::findings(&mut report.findings);
-        return directory(&args.dest, args.write_out, "coldbolt.copy-directory/1", &report, context);
+        return directory(dest, args.write_out, "coldbolt.copy-directory/1", &report, context);
     }
-    let stdout = args.dest == Path::new("-");
+    let stdout = dest == Path::new("-");
     if stdout && args.write_out.is_some() {
         return Err(Fail::Usage("--write-out and a snapshot cannot both go to standard output".to_owned()));
     }
@@ -135,17 +141,17 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         pour(file, context.out)?;
         report
     } else {
-        copy(source, &args.dest, &options, context.monitor)?
+        copy(source, dest, &options, context.monitor)?
     };
     hint::findings(&mut report.findings);
     if let Some(manifest) = &args.manifest {
         let made = match copied {
-            Some(file) => Source::from_file(&args.dest, file)?,
-            None => Source::open(&args.dest)?,
+            Some(file) => Source::from_file(dest, file)?,
+            None => Source::open(dest)?,
         };
-        write_manifest(manifest, entry(&args.dest, &made, &report, context)?)?;
+        write_manifest(manifest, entry(dest, &made, &report, context)?)?;
     }
-    finish(&args.dest, args.write_out, "coldbolt.copy/1", &report, context)
+    finish(dest, args.write_out, "coldbolt.copy/1", &report, context)
 }
 
 /// Refuses what a directory cannot be made with.

@@ -24,7 +24,7 @@ use super::sides::{Sides, side, sign};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  coldbolt diff monday.db tuesday.db --ignore-prefix /registry/events/ --ignore-prefix /registry/leases/
+  coldbolt diff monday.db tuesday.db --exclude-prefix /registry/events/ --exclude-prefix /registry/leases/
   coldbolt diff backup.db --from-rev 1000 --to-rev 1010 --values
   coldbolt diff old-cluster.db new-cluster.db --content-only --summary --depth 2")]
 pub struct Args {
@@ -34,8 +34,8 @@ pub struct Args {
     #[arg(long, value_name = "PREFIX")]
     prefix: Option<OsString>,
     /// Leave out keys that begin so; may be repeated.
-    #[arg(long, value_name = "PREFIX")]
-    ignore_prefix: Vec<OsString>,
+    #[arg(long, alias = "ignore-prefix", value_name = "PREFIX")]
+    exclude_prefix: Vec<OsString>,
     /// Compare values and leases only, not when and how often they were written: for two clusters.
     #[arg(long)]
     content_only: bool,
@@ -60,7 +60,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     args.sides.with(context, |[before, after], out| {
         let options = DiffOptions {
             range: KeyRange::prefix(bytes(&args.prefix)),
-            ignore: args.ignore_prefix.iter().map(|prefix| prefix.as_bytes()).collect(),
+            ignore: args.exclude_prefix.iter().map(|prefix| prefix.as_bytes()).collect(),
             content_only: args.content_only,
         };
         let differ = if args.summary {

@@ -49,10 +49,8 @@ fn text(hint: Hint) -> String {
         Hint::EtcdVersionIfNewer => ", say --etcd-version if it was newer",
         Hint::EtcdPatchVersion => ", say --etcd-version to be sure",
         Hint::OlderBase => "; give an older snapshot as --base",
-        Hint::EndElsewhere => "; say --to-revision or --to-index",
-        Hint::OlderBaseOrEndElsewhere => {
-            ": give an older snapshot as --base, or say --to-revision or --to-index"
-        }
+        Hint::EndElsewhere => "; say --to-rev or --to-index",
+        Hint::OlderBaseOrEndElsewhere => ": give an older snapshot as --base, or say --to-rev or --to-index",
         Hint::Fold => ", with --fold it has that",
         Hint::CutFront(bytes) => {
             return format!("; `tail -c +{} FILE > NEW` leaves the rest out", bytes.saturating_add(1));
@@ -78,7 +76,7 @@ fn copied(hint: Hint) -> &'static str {
             "; `coldbolt copy` takes all of it, with --as data-dir as a directory that every etcd of the same version starts from"
         }
         Hint::CopyChain => {
-            "; `coldbolt copy DIR NEW.db` makes one snapshot file of a full snapshot and its increments in DIR"
+            "; `coldbolt copy DIR -o NEW.db` makes one snapshot file of a full snapshot and its increments in DIR"
         }
         _ => ": `coldbolt copy` folds them in first",
     }

@@ -1,4 +1,5 @@
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use coldbolt::MemberId;
 use coldbolt::etcd::identity::member_id;
@@ -35,11 +36,14 @@ impl Command {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
-  coldbolt member list --data-dir /var/lib/etcd")]
+  coldbolt member list /var/lib/etcd")]
 pub struct ListArgs {
     /// The member's data directory.
-    #[arg(long, value_name = "DIR")]
-    data_dir: PathBuf,
+    #[arg(value_name = "PATH", required_unless_present = "data_dir")]
+    path: Option<PathBuf>,
+    /// The same, as etcdutl has it.
+    #[arg(long, value_name = "DIR", hide = true, conflicts_with = "path")]
+    data_dir: Option<PathBuf>,
     /// The etcd that wrote the files, as 3.5 or 3.5.12 [default: as the files tell].
     #[arg(long, value_name = "VERSION")]
     etcd_version: Option<Version>,
@@ -51,9 +55,9 @@ pub struct ListArgs {
 /// What both changes need.
 #[derive(Debug, clap::Args)]
 struct Change {
-    /// The data directory of the member that is left; only read.
-    #[arg(long, value_name = "DIR")]
-    data_dir: PathBuf,
+    /// The data directory of the member, as etcdutl has it.
+    #[arg(long, value_name = "DIR", hide = true)]
+    data_dir: Option<PathBuf>,
     /// The log, if it is kept outside the data directory.
     #[arg(long, value_name = "DIR")]
     wal_dir: Option<PathBuf>,
@@ -76,11 +80,11 @@ struct Change {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
-  coldbolt member remove 8211f1d0f64f3269 91bc3c398fb3c146 --data-dir /var/lib/etcd -o /var/lib/etcd-alone")]
+  coldbolt member remove /var/lib/etcd 8211f1d0f64f3269 91bc3c398fb3c146 -o /var/lib/etcd-alone")]
 pub struct RemoveArgs {
-    /// The members' ids, in hex as etcdctl prints them.
-    #[arg(value_name = "ID", required = true)]
-    ids: Vec<MemberId>,
+    /// The data directory of the member that is left; only read. Then the members' ids, in hex as etcdctl prints them.
+    #[arg(value_names = ["PATH", "ID"], num_args = 1.., required = true)]
+    given: Vec<OsString>,
     #[command(flatten)]
     change: Change,
 }
@@ -91,8 +95,11 @@ pub struct RemoveArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
-  coldbolt member add --peer-urls http://10.0.0.2:2380 --data-dir /var/lib/etcd -o /var/lib/etcd-new")]
+  coldbolt member add /var/lib/etcd --peer-urls http://10.0.0.2:2380 -o /var/lib/etcd-new")]
 pub struct AddArgs {
+    /// The data directory of the member that is left; only read.
+    #[arg(value_name = "PATH", required_unless_present = "data_dir", conflicts_with = "data_dir")]
+    path: Option<PathBuf>,
     /// Where the other members reach it, separated by commas.
     #[arg(long, value_name = "URLS", value_delimiter = ',', required = true)]
     peer_urls: Vec<String>,
@@ -113,12 +120,12 @@ pub struct AddArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
-  coldbolt member promote 8211f1d0f64f3269 --data-dir /var/lib/etcd -o /var/lib/etcd-voter
-  coldbolt member remove 91bc3c398fb3c146 --data-dir /var/lib/etcd-voter -o /var/lib/etcd-alone")]
+  coldbolt member promote /var/lib/etcd 8211f1d0f64f3269 -o /var/lib/etcd-voter
+  coldbolt member remove /var/lib/etcd-voter 91bc3c398fb3c146 -o /var/lib/etcd-alone")]
 pub struct PromoteArgs {
-    /// The learners' ids, in hex as etcdctl prints them.
-    #[arg(value_name = "ID", required = true)]
-    ids: Vec<MemberId>,
+    /// The data directory of the member that is left; only read. Then the learners' ids, in hex as etcdctl prints them.
+    #[arg(value_names = ["PATH", "ID"], num_args = 1.., required = true)]
+    given: Vec<OsString>,
     #[command(flatten)]
     change: Change,
 }
@@ -133,8 +140,9 @@ pub fn run(command: &Command, context: &mut Context<'_>) -> Done {
                 node_id: Some(id.get()),
                 context: None,
             };
-            let changes: Vec<ConfChange> = args.ids.iter().map(remove).collect();
-            change(&args.change, &changes, "coldbolt.member-remove/1", context)
+            let (path, ids) = args.change.member_and_ids(&args.given)?;
+            let changes: Vec<ConfChange> = ids.iter().map(remove).collect();
+            change(&args.change, path, &changes, "coldbolt.member-remove/1", context)
         }
         Command::Promote(args) => {
             let promote = |id: &MemberId| {
@@ -146,8 +154,9 @@ pub fn run(command: &Command, context: &mut Context<'_>) -> Done {
                     context: Some(member.into_bytes()),
                 }
             };
-            let changes: Vec<ConfChange> = args.ids.iter().map(promote).collect();
-            change(&args.change, &changes, "coldbolt.member-promote/1", context)
+            let (path, ids) = args.change.member_and_ids(&args.given)?;
+            let changes: Vec<ConfChange> = ids.iter().map(promote).collect();
+            change(&args.change, path, &changes, "coldbolt.member-promote/1", context)
         }
         Command::Add(args) => {
             let urls = peer_urls(args.peer_urls.iter().map(String::as_str)).map_err(Fail::Usage)?;
@@ -157,12 +166,44 @@ pub fn run(command: &Command, context: &mut Context<'_>) -> Done {
             let kind = Some(if args.learner { 3 } else { 0 });
             let changes =
                 [ConfChange { id: None, kind, node_id: Some(id.get()), context: Some(member.into_bytes()) }];
-            change(&args.change, &changes, "coldbolt.member-add/1", context)
+            let path = named(args.path.as_ref(), args.change.data_dir.as_ref())?;
+            change(&args.change, path, &changes, "coldbolt.member-add/1", context)
         }
     }
 }
 
-fn change(args: &Change, changes: &[ConfChange], schema: &str, context: &mut Context<'_>) -> Done {
+impl Change {
+    /// The directory and the ids behind it. With --data-dir all are ids.
+    fn member_and_ids<'a>(&'a self, given: &'a [OsString]) -> Result<(&'a Path, Vec<MemberId>), Fail> {
+        let (path, ids) = match (&self.data_dir, given) {
+            (Some(dir), ids) => (dir.as_path(), ids),
+            (None, [path, ids @ ..]) => (Path::new(path), ids),
+            (None, []) => return Err(Fail::Usage("PATH is missing".to_owned())),
+        };
+        if ids.is_empty() {
+            return Err(Fail::Usage(format!("of which member? Give its ID behind {}", path.display())));
+        }
+        let id = |id: &OsString| {
+            let id = id.to_string_lossy();
+            id.parse().map_err(|error| Fail::Usage(format!("{id:?} is no ID of a member: {error}")))
+        };
+        Ok((path, ids.iter().map(id).collect::<Result<_, _>>()?))
+    }
+}
+
+/// The directory by either of its names.
+fn named<'a>(path: Option<&'a PathBuf>, data_dir: Option<&'a PathBuf>) -> Result<&'a Path, Fail> {
+    let named = path.or(data_dir).map(PathBuf::as_path);
+    named.ok_or_else(|| Fail::Usage("PATH is missing".to_owned()))
+}
+
+fn change(
+    args: &Change,
+    path: &Path,
+    changes: &[ConfChange],
+    schema: &str,
+    context: &mut Context<'_>,
+) -> Done {
     let options = CopyOptions {
         wal_dir: args.wal_dir.as_deref(),
         version: args.etcd_version,
@@ -170,14 +211,14 @@ fn change(args: &Change, changes: &[ConfChange], schema: &str, context: &mut Con
         changes,
         ..CopyOptions::default()
     };
-    let mut report = copy_directory(&args.data_dir, &args.output, &options, context.monitor)?;
+    let mut report = copy_directory(path, &args.output, &options, context.monitor)?;
     hint::findings(&mut report.findings);
     directory(&args.output, args.write_out, schema, &report, context)
 }
 
 fn list(args: &ListArgs, context: &mut Context<'_>) -> Done {
     let options = CopyOptions { version: args.etcd_version, ..CopyOptions::default() };
-    let members = members(&args.data_dir, &options, context.monitor)?;
+    let members = members(named(args.path.as_ref(), args.data_dir.as_ref())?, &options, context.monitor)?;
     if args.write_out == Form::Json {
         json(context.out, &json!({ "schema": "coldbolt.member-list/1", "members": members }))?;
         return Ok(Verdict::Good);

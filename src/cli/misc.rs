@@ -8,7 +8,7 @@ use coldbolt::kube::resource;
 use super::context::{Context, Done, Verdict};
 
 /// What is in the names of values that are files or directories.
-const FILES: [&str; 7] = ["FILE", "DIR", "PATH", "NEW", "SRC", "DEST", "yaml"];
+const FILES: [&str; 5] = ["FILE", "DIR", "PATH", "NEW", "yaml"];
 
 /// Print the version.
 #[derive(Debug, clap::Args)]

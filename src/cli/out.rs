@@ -26,6 +26,7 @@ pub enum WriteOut {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Form {
     /// For people.
+    #[value(alias = "simple", alias = "text")]
     Table,
     /// Everything, with a schema version.
     Json,
@@ -35,6 +36,7 @@ pub enum Form {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Listing {
     /// Lines for people, as the program prints them that people know.
+    #[value(alias = "table", alias = "text")]
     Simple,
     /// One JSON document with a schema version.
     Json,

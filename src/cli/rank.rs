@@ -73,8 +73,8 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
 fn command(report: &RankReport, version: Option<&Version>) -> Option<String> {
     let directory = quote(&report.members.first()?.directory);
     let command = match report.advice.as_ref()? {
-        Advice::Copy => format!("coldbolt copy {directory} backup.db"),
-        Advice::CopyAll => format!("coldbolt copy {directory} backup.db --include-uncommitted"),
+        Advice::Copy => format!("coldbolt copy {directory} -o backup.db"),
+        Advice::CopyAll => format!("coldbolt copy {directory} -o backup.db --include-uncommitted"),
         Advice::ReplayTo(index) => {
             format!("coldbolt replay {directory} --to-index {index} --include-uncommitted -o backup.db")
         }

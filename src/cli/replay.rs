@@ -25,7 +25,7 @@ use super::out::Form;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  coldbolt replay /var/lib/etcd --base yesterday.db --to-revision 1234 -o before-delete.db
+  coldbolt replay /var/lib/etcd --base yesterday.db --to-rev 1234 -o before-delete.db
   coldbolt replay /var/lib/etcd --base yesterday.db --to-time 2026-11-22T13:59:00Z -o before-delete.db
   coldbolt replay /var/lib/etcd --to-index 5678 -o at.db")]
 #[command(group(clap::ArgGroup::new("until").required(true)))]
@@ -43,8 +43,8 @@ pub struct Args {
     #[arg(long, group = "until", value_name = "INDEX")]
     to_index: Option<u64>,
     /// Stop as soon as this is the current revision.
-    #[arg(long, group = "until", value_name = "REVISION")]
-    to_revision: Option<i64>,
+    #[arg(long, alias = "to-revision", group = "until", value_name = "REVISION")]
+    to_rev: Option<i64>,
     /// Stop before anything that may be later than this: a time with its offset, as 2026-11-22T13:59:00Z.
     #[arg(long, group = "until", value_name = "TIME")]
     to_time: Option<Timestamp>,
@@ -69,7 +69,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     let until = args
         .to_index
         .map(|index| Until::Index(index.into()))
-        .or_else(|| args.to_revision.map(Until::Revision))
+        .or_else(|| args.to_rev.map(Until::Revision))
         .or_else(|| args.to_time.map(Until::Time));
     let options = CopyOptions {
         wal_dir: if args.base.is_some() { Some(args.dir.as_path()) } else { args.wal_dir.as_deref() },

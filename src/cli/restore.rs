@@ -41,7 +41,7 @@ Examples:
 a=https://10.0.0.1:2380,b=https://10.0.0.2:2380
   coldbolt restore backup.db --from-manifest etcd.yaml --bump-revision auto --mark-compacted \
 --newer /var/lib/etcd.old
-  coldbolt restore backup.db --data-dir new --revision 12345
+  coldbolt restore backup.db --data-dir new --rev 12345
   coldbolt restore backup.db --data-dir new --prefix /registry/ --exclude-prefix /registry/events/")]
 pub struct Args {
     /// Snapshot file or database; - is standard input.
@@ -112,8 +112,8 @@ pub struct Args {
     )]
     all_members: Option<PathBuf>,
     /// Restore the keyspace as it was at this revision, which must not be compacted. What came after it is left out.
-    #[arg(long, value_name = "N")]
-    revision: Option<i64>,
+    #[arg(long, alias = "revision", value_name = "REVISION")]
+    rev: Option<i64>,
     /// Restore only keys that begin with this. May be repeated.
     ///
     /// A part of the keyspace is restored compacted at its last revision: the revision does not fall even if the last
@@ -174,7 +174,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         skip_hash_check: args.skip_hash_check,
         allow_damage: args.allow_damage,
         learners: args.learner.clone(),
-        revision: args.revision,
+        revision: args.rev,
         keys: KeyFilter { prefixes: bytes(&args.prefix), excluded: bytes(&args.exclude_prefix) },
         clear_alarms: args.clear_alarms,
         disable_auth: args.disable_auth,

@@ -37,10 +37,10 @@ Examples:
   coldbolt salvage disk.img -o found.db --include-uncertain -w json")]
 pub struct Args {
     /// What is left: database or snapshot file, data directory, image of a disk; - is standard input.
-    #[arg(value_name = "SRC")]
+    #[arg(value_name = "PATH")]
     source: PathBuf,
     /// The snapshot file to make; must not exist.
-    #[arg(short, long, value_name = "OUT")]
+    #[arg(short, long, value_name = "NEW")]
     output: PathBuf,
     /// An older backup of the same database; may be repeated.
     #[arg(long, value_name = "FILE")]

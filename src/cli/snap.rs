@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use coldbolt::ops::wal_dump::snap_show;
 use coldbolt::raft::SnapshotMetadata;
 use coldbolt::snap::file::{Membership, SnapFile};
@@ -12,6 +12,7 @@ use coldbolt::{Error, Finding, MemberId};
 use serde_json::{Map, Value, json};
 
 use super::context::{Context, Done};
+use super::out::Form;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,15 +27,9 @@ Exit code 1 means that the file is damaged: etcd would rename it to .broken and 
 pub struct ShowArgs {
     /// The file.
     file: PathBuf,
-    /// How to print.
-    #[arg(short = 'w', long, value_enum, default_value_t = WriteOut::Text)]
-    write_out: WriteOut,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum WriteOut {
-    Text,
-    Json,
+    /// Format of the answer.
+    #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
+    write_out: Form,
 }
 
 /// Runs the command.
@@ -54,11 +49,11 @@ pub fn run(args: &ShowArgs, context: &mut Context<'_>) -> Done {
         }
     });
     match args.write_out {
-        WriteOut::Json => {
+        Form::Json => {
             let document = document(file.as_ref(), membership.as_ref(), &findings);
             writeln!(context.out, "{document:#}")?;
         }
-        WriteOut::Text => {
+        Form::Table => {
             if let Some(file) = &file {
                 text(context.out, file, membership.as_ref())?;
             }

@@ -46,9 +46,9 @@ mod row;
 Examples:
   coldbolt timeline backup.db
   coldbolt timeline /var/lib/etcd backup.db --since 2026-03-01T22:00:00Z --until 2026-03-02T04:00:00Z
-  coldbolt timeline backup.db --object secrets -n shop
+  coldbolt timeline backup.db --kind secrets -n shop
   coldbolt timeline backup.db --since 1000 -w ndjson | jq -r 'select(.what == \"deleted\") | .key'
-  coldbolt timeline /var/lib/etcd --object clusterrolebindings --audit audit.log -w csv > incident.csv")]
+  coldbolt timeline /var/lib/etcd --kind clusterrolebindings --audit audit.log -w csv > incident.csv")]
 pub struct Args {
     /// Snapshot files, databases and data directories of one cluster, with their logs; - is standard input.
     #[arg(value_name = "PATH", required = true)]

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use clap::ValueEnum;
 use coldbolt::etcd::Input;
 use coldbolt::ops::verify::fleet::{Fleet, FleetOptions};
 use coldbolt::ops::verify::targets::{Choice, Glob};
@@ -13,7 +14,7 @@ use coldbolt::store::ValueOpener;
 
 use super::context::{Context, Done, Fail};
 use super::keys_given::{self, KeysGiven};
-use super::out::{Form, command_line, plain_table};
+use super::out::{command_line, plain_table};
 use super::policy::PolicyArgs;
 use super::report::Reports;
 use super::{color, hint, input, named};
@@ -88,9 +89,9 @@ pub struct Args {
     max_findings: u64,
     /// Format of the answer.
     #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
-    write_out: Form,
-    /// One JSON object a line: findings as they come, the verdict at the end.
-    #[arg(long, conflicts_with = "write_out")]
+    write_out: Format,
+    /// The same as -w ndjson.
+    #[arg(long, hide = true, conflicts_with = "write_out")]
     ndjson: bool,
     /// Compare the files with this manifest; those it names and PATH does not lead to count as unreadable.
     #[arg(long, value_name = "FILE")]
@@ -101,6 +102,17 @@ pub struct Args {
     policy: PolicyArgs,
     #[command(flatten)]
     reports: Reports,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    #[value(alias = "simple", alias = "text")]
+    Table,
+    /// Everything, with a schema version.
+    Json,
+    /// One JSON object a line: findings as they come, the verdict at the end.
+    Ndjson,
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
@@ -135,7 +147,8 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     };
     let terminal = context.monitor;
     let say = |unreadable: &Unreadable| terminal.warn(&format!("Error: {}", unreadable.error));
-    let mut answer = if args.ndjson {
+    let format = if args.ndjson { Format::Ndjson } else { args.write_out };
+    let mut answer = if format == Format::Ndjson {
         ndjson::streamed(context.out, terminal, |monitor, refused| {
             fleet.verify(&options, &hint::Worded(monitor), &mut |unreadable| {
                 say(unreadable);
@@ -148,10 +161,10 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     answer.files.iter_mut().for_each(|file| hint::verification(&mut file.verification));
     answer.command = command_line();
     let written = args.reports.write(&answer);
-    match args.write_out {
-        _ if args.ndjson => ndjson::verdict(&answer, context.out)?,
-        Form::Json => report::json::write(&answer, context.out)?,
-        Form::Table => screen(context.out, &answer, terminal.verbose())?,
+    match format {
+        Format::Ndjson => ndjson::verdict(&answer, context.out)?,
+        Format::Json => report::json::write(&answer, context.out)?,
+        Format::Table => screen(context.out, &answer, terminal.verbose())?,
     }
     written?;
     let verdict = if args.strict { answer.strictly() } else { answer.verdict };

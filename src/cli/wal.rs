@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use clap::Args;
 use clap::builder::PossibleValuesParser;
-use clap::{Args, ValueEnum};
 use coldbolt::codec::json;
 use coldbolt::codec::proto::message::{Message, REDACTED};
 use coldbolt::kube::decode::Object;
@@ -20,6 +20,7 @@ use serde_json::{Map, Value, json};
 
 use super::context::{Context, Done};
 use super::objects::Objects;
+use super::out::Listing;
 use super::{hint, wal_objects, wal_v2};
 
 /// How a JSON document begins.
@@ -73,9 +74,9 @@ pub struct DumpArgs {
     /// Every record of every segment in file order, past wrong checksums, without interpreting requests.
     #[arg(long)]
     raw: bool,
-    /// How to print: text, one JSON document, or one JSON object a line.
-    #[arg(short = 'w', long, value_enum, default_value_t = WriteOut::Text)]
-    write_out: WriteOut,
+    /// Format of the answer.
+    #[arg(short, long, value_enum, default_value = "simple", value_name = "FORMAT")]
+    write_out: Listing,
     /// Print Kubernetes objects in the place of values that are some, as YAML or JSON. The data of Secrets is then
     /// redacted.
     #[arg(long, conflicts_with = "raw")]
@@ -98,13 +99,6 @@ impl How {
     pub fn as_they_are() -> How {
         How { secrets: true, objects: None }
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum WriteOut {
-    Text,
-    Json,
-    Ndjson,
 }
 
 fn entry_types() -> PossibleValuesParser {
@@ -152,12 +146,12 @@ pub fn run(args: &DumpArgs, context: &mut Context<'_>) -> Done {
 
 fn row_out(args: &DumpArgs, how: &How, row: &Row<'_>, first: bool, out: &mut dyn Write) -> io::Result<()> {
     match args.write_out {
-        WriteOut::Text => text(out, row, how),
-        WriteOut::Ndjson => {
+        Listing::Simple => text(out, row, how),
+        Listing::Ndjson => {
             json::write(&mut *out, &json_row(row, how))?;
             writeln!(out)
         }
-        WriteOut::Json => {
+        Listing::Json => {
             let lead = if first { JSON_HEAD } else { "," };
             writeln!(out, "{lead}")?;
             json::write(out, &json_row(row, how))
@@ -174,8 +168,8 @@ fn end(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     match args.write_out {
-        WriteOut::Text if args.raw => write_raw_end(out, report.summary.segments.last()),
-        WriteOut::Text => {
+        Listing::Simple if args.raw => write_raw_end(out, report.summary.segments.last()),
+        Listing::Simple => {
             let types = if args.entry_type.is_empty() {
                 "Normal,ConfigChange".to_owned()
             } else {
@@ -183,13 +177,13 @@ fn end(
             };
             writeln!(out, "\nEntry types ({types}) count is : {}", report.entries)
         }
-        WriteOut::Json => {
+        Listing::Json => {
             let lead = if first { JSON_HEAD } else { "" };
             write!(out, "{lead}\n],\"findings\":")?;
             json::write(&mut *out, &findings)?;
             writeln!(out, "}}")
         }
-        WriteOut::Ndjson => findings.iter().try_for_each(|finding| {
+        Listing::Ndjson => findings.iter().try_for_each(|finding| {
             json::write(&mut *out, &json!({"type": "finding", "finding": finding}))?;
             writeln!(out)
         }),

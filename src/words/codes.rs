@@ -302,11 +302,11 @@ codes! {
     IncrementInvalid, "increment-invalid", Damage, Wal,
         "An increment of etcd-backup-restore does not unpack, its SHA-256 is another one, or its changes cannot be read or cannot follow what is before them.",
         "etcd-backup-restore fails to restore the chain: 'expected sha256', 'failed to unmarshal events data'.",
-        "Find another copy of that file; up to it the chain is good: `coldbolt copy DIR NEW.db --to-revision` with the revision before it.";
+        "Find another copy of that file; up to it the chain is good: `coldbolt copy DIR -o NEW.db --to-rev` with the revision before it.";
     IncrementGap, "increment-gap", Damage, Wal,
         "Revisions are missing between a full snapshot of etcd-backup-restore and the increments after it, or between two of these.",
         "etcd-backup-restore puts what follows at revisions that are too low, and then fails: 'mismatched event revision'.",
-        "Find the missing increment; up to the gap the chain is good: `coldbolt copy DIR NEW.db --to-revision` with the revision before it.";
+        "Find the missing increment; up to the gap the chain is good: `coldbolt copy DIR -o NEW.db --to-rev` with the revision before it.";
     IncrementName, "increment-name", Warning, Wal,
         "The name of an increment of etcd-backup-restore says other revisions than are in it, or does not go on where the file before it ends.",
         "etcd-backup-restore goes by the names, and fails to restore the chain: 'mismatched event revision'.",
@@ -339,7 +339,7 @@ codes! {
     ReplayTime, "replay-time", Warning, Wal,
         "Times in the objects that the log holds do not rise with the log: clocks differ, or were set back.",
         "It takes no notice: nothing in the database depends on the time of day.",
-        "Compare the key and the revision that are named with what is known of that moment; --to-revision and --to-index need no time.";
+        "Compare the key and the revision that are named with what is known of that moment; --to-rev and --to-index need no time.";
     ReplayV2, "replay-v2", Warning, Wal,
         "The log holds requests of the v2 API: their data is in raft snapshots, not in the database.",
         "3.4 and 3.5 keep them in the v2 store, 3.6 and newer refuse to start on them.",

@@ -340,7 +340,7 @@ fn a_full_snapshot_by_itself_is_read_however_it_is_packed() {
 fn what_is_no_snapshot_by_itself_is_called_what_it_is_and_the_way_is_told() {
     let (dir, store) = dirs();
     let (files, new) = (chain(&store), dir.path().join("new"));
-    let (new, copy) = (new.to_str().unwrap(), "`coldbolt copy DIR NEW.db` makes one snapshot file");
+    let (new, copy) = (new.to_str().unwrap(), "`coldbolt copy DIR -o NEW.db` makes one snapshot file");
     for file in &files[1..] {
         let path = file.to_str().unwrap();
         for args in [

@@ -156,14 +156,14 @@ fn what_is_after_the_last_time_is_left_out_and_said() {
 fn a_moment_before_the_log_or_a_log_without_times_is_refused_with_a_remedy() {
     let (ran, _) = replay(&history(lease), &at(-1));
     assert!(
-        ran.code == 1 && ran.err.contains("give an older snapshot as --base, or say --to-revision"),
+        ran.code == 1 && ran.err.contains("give an older snapshot as --base, or say --to-rev"),
         "{:?} {}",
         ran.code,
         ran.err
     );
     let (ran, _) = replay(&with_log(vec![put("a", b"b"), put("c", b"k8s:enc:aescbc:v1:k:\x01")]), &at(0));
     assert!(
-        ran.code == 1 && ran.err.contains("tells a time") && ran.err.contains("say --to-revision"),
+        ran.code == 1 && ran.err.contains("tells a time") && ran.err.contains("say --to-rev"),
         "{:?} {}",
         ran.code,
         ran.err

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use support::run::run;
-use support::{coldbolt, command, fixture};
+use support::{Input, coldbolt, command, fixture, unpack};
 
 const SNAPSHOT: &str = "etcd-3.6.14/snapshot.db";
 
@@ -130,4 +130,63 @@ fn shells_offer_kinds_and_commands() {
     }
     // Offered, and not all that is taken.
     coldbolt(["kube", "get", &snapshot(), "sparks.example.org"]).says(0, &["No resources found"]);
+}
+
+#[test]
+fn the_names_of_before_are_taken_still() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = Input::new(unpack("3.6.14", "cold", dir.path()));
+    let (db, member) = (snapshot(), input.path.to_str().unwrap().to_owned());
+    let older = fixture("etcd-3.5.1/snapshot.db").to_str().unwrap().to_owned();
+    let kube = fixture("kube/plain-1.37/snapshot.db.gz").to_str().unwrap().to_owned();
+    // NEW is a name that is free, and is left out of what is compared.
+    let rows = [
+        ("copy MEMBER -o NEW", "copy MEMBER NEW"),
+        ("copy MEMBER -o NEW --to-rev 133", "copy MEMBER NEW --to-revision 133"),
+        ("replay MEMBER --to-rev 133 -o NEW", "replay MEMBER --to-revision 133 -o NEW"),
+        ("restore DB --data-dir NEW --rev 100", "restore DB --data-dir NEW --revision 100"),
+        ("diff OLDER DB --exclude-prefix k", "diff OLDER DB --ignore-prefix k"),
+        ("timeline KUBE --kind secrets", "timeline KUBE --object secrets"),
+        ("verify DB -w ndjson", "verify DB --ndjson"),
+        ("member list MEMBER", "member list --data-dir MEMBER"),
+        ("wal dump MEMBER -w simple", "wal dump MEMBER -w text"),
+        ("status DB -w table", "status DB -o table"),
+    ];
+    for (n, (now, before)) in rows.into_iter().enumerate() {
+        let answer = |line: &str, side: &str| {
+            let new = dir.path().join(format!("{n}-{side}")).to_str().unwrap().to_owned();
+            let word = |word: &str| match word {
+                "MEMBER" => member.clone(),
+                "DB" => db.clone(),
+                "OLDER" => older.clone(),
+                "KUBE" => kube.clone(),
+                "NEW" => new.clone(),
+                word => word.to_owned(),
+            };
+            let ran = coldbolt(line.split(' ').map(word));
+            (ran.code, ran.text().replace(&new, "NEW"), ran.err.replace(&new, "NEW"))
+        };
+        let (due, found) = (answer(now, "now"), answer(before, "before"));
+        assert!(due.0 < 2 && !(due.1.is_empty() && due.2.is_empty()), "{now}: {due:?}");
+        assert_eq!(found, due, "{before}");
+    }
+}
+
+#[test]
+fn a_member_is_named_before_its_ids() {
+    let dir = tempfile::tempdir().unwrap();
+    let member = Input::new(unpack("3.6.14", "cold", dir.path()));
+    let path = member.path.to_str().unwrap();
+    let out = dir.path().join("out");
+    let out = out.to_str().unwrap();
+    coldbolt(["member", "remove", path, "-o", out]).says(2, &["of which member? Give its ID behind "]);
+    coldbolt(["member", "remove", path, "xyz", "-o", out]).says(2, &["\"xyz\" is no ID of a member"]);
+    coldbolt(["member", "list"]).says(2, &["<PATH>"]);
+    // By either way of naming it: no such member.
+    for args in [
+        &["member", "remove", path, "8e9e05c52164694d"][..],
+        &["member", "remove", "--data-dir", path, "8e9e05c52164694d"],
+    ] {
+        coldbolt([args, &["-o", out]].concat()).says(1, &["the member does not exist"]);
+    }
 }

@@ -20,7 +20,7 @@ struct Places {
     path: PathBuf,
     /// The copy to make, which must not exist: for its owner alone (mode 0600), as it holds the secrets of the
     /// source.
-    #[arg(short, long, value_name = "COPY", required_unless_present = "dry_run")]
+    #[arg(short, long, value_name = "NEW", required_unless_present = "dry_run")]
     output: Option<PathBuf>,
     /// Write nothing: tell what would be written.
     #[arg(long, conflicts_with = "output")]

@@ -22,10 +22,10 @@ pub struct Wanted {
     #[command(flatten)]
     which: Which,
     /// Only this Kubernetes object, or all of a kind: KIND/NAME or KIND, as `kube get` takes it.
-    #[arg(long, value_name = "KIND[/NAME]", conflicts_with_all = ["prefix", "key"])]
-    object: Option<String>,
-    /// With --object: only in this namespace.
-    #[arg(short, long, value_name = "NAMESPACE", requires = "object")]
+    #[arg(long, alias = "object", value_name = "KIND[/NAME]", conflicts_with_all = ["prefix", "key"])]
+    kind: Option<String>,
+    /// With --kind: only in this namespace.
+    #[arg(short, long, value_name = "NAMESPACE", requires = "kind")]
     namespace: Option<String>,
     /// Only what may have happened at this time or revision, or later.
     #[arg(long, value_name = "TIME|REVISION", value_parser = moment)]
@@ -82,7 +82,7 @@ impl<'f> Filter<'f> {
         prefix: Option<&str>,
         told: &'f Timeline<'f>,
     ) -> Result<Filter<'f>, Fail> {
-        let (Some(object), Some(store)) = (&wanted.object, store) else {
+        let (Some(object), Some(store)) = (&wanted.kind, store) else {
             return Ok(Filter { wanted, chosen: None, told });
         };
         let cluster = Cluster::open(store.at(None)?, prefix)?;

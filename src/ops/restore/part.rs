@@ -2,7 +2,7 @@
 //!
 //! | Asked for | What is kept | Compaction marks |
 //! |---|---|---|
-//! | `--revision N` | every revision up to N, as the source has it | the source's |
+//! | `--rev N` | every revision up to N, as the source has it | the source's |
 //! | `--prefix`, `--exclude-prefix` | of the keys that are meant what a compaction at the last revision leaves: what is live | finished at that revision |
 //!
 //! A part of the keys is compacted for two reasons. The revision, which etcd takes from the last stored one or from

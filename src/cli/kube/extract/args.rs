@@ -47,7 +47,7 @@ pub struct Args {
     pub names: Vec<String>,
     /// Directory to make, or a tar if it ends in .tar, or if it ends in .yaml or .yml one file with a YAML document an
     /// object; must not exist. - is standard output: a YAML document an object.
-    #[arg(short, long, value_name = "DEST")]
+    #[arg(short, long, value_name = "NEW")]
     pub output: PathBuf,
     /// In this namespace [default: all with all-kinds, else default].
     #[arg(short, long, value_name = "NAMESPACE")]
