@@ -1,6 +1,6 @@
 //! Colour, where it helps a person at a terminal: how grave a finding is, a verdict, what came and what went.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::sync::OnceLock;
 
 use anstream::{AutoStream, ColorChoice};
@@ -22,9 +22,14 @@ static CHOSEN: OnceLock<[bool; 2]> = OnceLock::new();
 
 /// Sets when there is colour; before that there is none.
 pub fn choose(when: ColorWhen) {
-    let is = |choice: ColorChoice| choice != ColorChoice::Never;
+    // What the variable means; anstream takes any value for "force".
+    let forced_off = std::env::var_os("CLICOLOR_FORCE").is_some_and(|value| value == "0");
+    let is = |choice: ColorChoice, terminal: bool| choice != ColorChoice::Never && (terminal || !forced_off);
+    let (out, err) = (io::stdout(), io::stderr());
     let chosen = match when {
-        ColorWhen::Auto => [is(AutoStream::choice(&io::stdout())), is(AutoStream::choice(&io::stderr()))],
+        ColorWhen::Auto => {
+            [is(AutoStream::choice(&out), out.is_terminal()), is(AutoStream::choice(&err), err.is_terminal())]
+        }
         ColorWhen::Always => [true; 2],
         ColorWhen::Never => [false; 2],
     };

@@ -72,6 +72,8 @@ fn page(name: String, command: clap::Command, out: &mut dyn Write) -> io::Result
     let source = concat!("coldbolt ", env!("CARGO_PKG_VERSION"));
     let overview = name == "coldbolt";
     let page = clap_mangen::Man::new(command).title(name).source(source);
+    // The field of the date: left out, the next would stand in its place.
+    let page = page.date(" ").manual("coldbolt");
     page.render_title(out)?;
     // Words are whole, and lines end where they may: what is typed is never broken.
     writeln!(out, ".nh\n.ad l")?;

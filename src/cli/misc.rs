@@ -42,7 +42,8 @@ pub fn script(shell: Shell, command: clap::Command, name: &str) -> Vec<u8> {
     // Into memory first: the generator panics when its writer fails.
     let mut script = Vec::new();
     let commands: Vec<String> = command.get_subcommands().map(|of| of.get_name().to_owned()).collect();
-    let values = Values { commands, kinds: kinds() };
+    let formats = super::kube::args::formats().into_iter().map(str::to_owned).collect();
+    let values = Values { commands, kinds: kinds(), formats };
     clap_complete::generate(shell, &mut values.offered(words_are_no_files(command)), name, &mut script);
     script
 }
@@ -61,6 +62,8 @@ fn kinds() -> Vec<String> {
 struct Values {
     commands: Vec<String>,
     kinds: Vec<String>,
+    /// Those of `kube get`.
+    formats: Vec<String>,
 }
 
 impl Values {
@@ -68,6 +71,7 @@ impl Values {
         let of = |arg: &Arg| match named(arg)?.as_str() {
             "COMMAND" => Some(&self.commands),
             "KIND" | "KIND[/NAME]" => Some(&self.kinds),
+            "FORMAT" if arg.get_possible_values().is_empty() => Some(&self.formats),
             _ => None,
         };
         command

@@ -68,6 +68,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use clap::builder::Resettable;
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use coldbolt::io::packed;
 
@@ -296,18 +297,24 @@ fn formats_both_ways(mut command: clap::Command) -> clap::Command {
 
 /// The program, with the table of its exit codes.
 fn command() -> clap::Command {
-    let command = formats_both_ways(Cli::command());
-    let codes = exit::TABLE.map(|(code, meaning)| hanging(code, meaning)).join("\n");
+    let command = formats_both_ways(Cli::command()).mut_args(|arg| {
+        let empty =
+            arg.get_env().is_some_and(|name| std::env::var_os(name).is_some_and(|value| value.is_empty()));
+        if empty { arg.env(Resettable::Reset) } else { arg }
+    });
+    // Past 100 columns the help is not wider either.
+    let columns = out::columns().unwrap_or(80).clamp(40, 100);
+    let codes = exit::TABLE.map(|(code, meaning)| hanging(code, meaning, columns)).join("\n");
     let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     command.after_long_help(format!("Exit codes:\n{codes}\n\n{examples}"))
 }
 
-/// A row of two columns, the second in lines that fit everywhere.
-fn hanging(head: &str, text: &str) -> String {
+/// A row of two columns, the second in lines that fit into that many.
+fn hanging(head: &str, text: &str, columns: usize) -> String {
     let mut row = format!("  {head:<8} ");
     let mut width = row.len();
     for word in text.split(' ') {
-        if width + word.len() > 78 {
+        if width + word.len() >= columns {
             row.push_str("\n           ");
             width = 11;
         }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::ValueEnum;
 use coldbolt::codec::json;
 use coldbolt::words::error::{printable, steers};
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -143,11 +143,34 @@ pub fn labelled(label: &str, text: &str) -> String {
 }
 
 fn without_lines(mut table: Table) -> String {
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
+    const PADDING: u16 = 2;
+    let least: Vec<u16> = longest_words(&mut table).into_iter().map(|longest| longest + PADDING).collect();
+    // Words are not broken, so that they can be copied. Where they do not fit side by side the rows stay whole: the
+    // terminal breaks those that it has no room for.
+    if table
+        .width()
+        .is_some_and(|columns| least.iter().map(|least| u32::from(*least)).sum::<u32>() <= columns.into())
+    {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
+    table.load_preset(presets::NOTHING);
+    for (column, least) in table.column_iter_mut().zip(least) {
+        column.set_padding((0, PADDING)).set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(least)));
     }
     table.trim_fmt()
+}
+
+/// The longest word of each column. Past the length of a SHA-256 it is no word.
+fn longest_words(table: &mut Table) -> Vec<u16> {
+    const MOST: u16 = 64;
+    let longest = |text: String| text.split_whitespace().map(|word| word.chars().count()).max().unwrap_or(0);
+    let mut columns = vec![0; table.column_count()];
+    for row in table.header().into_iter().chain(table.row_iter()) {
+        for (column, cell) in columns.iter_mut().zip(row.cell_iter()) {
+            *column = u16::try_from(longest(cell.content())).unwrap_or(MOST).min(MOST).max(*column);
+        }
+    }
+    columns
 }
 
 /// Text that a terminal only prints: what would steer it is escaped, all but the ends of lines.
@@ -185,6 +208,11 @@ pub fn size(bytes: u64) -> String {
     if tenths < 10.0 { format!("{tenths:.1} {unit}") } else { format!("{tenths:.0} {unit}") }
 }
 
+/// How many columns the terminal has that standard output is.
+pub fn columns() -> Option<usize> {
+    rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col))
+}
+
 /// The most columns a bar takes.
 const BAR: usize = 40;
 
@@ -197,7 +225,7 @@ pub struct Bars {
 
 impl Bars {
     pub fn new() -> Bars {
-        let columns = rustix::termios::tcgetwinsize(io::stdout()).map_or(0, |size| usize::from(size.ws_col));
+        let columns = columns().unwrap_or(0);
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         Bars::of(columns, dumb)
     }
@@ -250,6 +278,25 @@ pub fn command_line() -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_terminal_breaks_a_word() {
+        let rows = [["0b1a64941256f8ad", "m1", "a sentence of several words"]];
+        let wrapped = |columns| {
+            let mut table = Table::new();
+            table.set_header(["MEMBER", "NAME", "WHAT"]).add_rows(rows).set_width(columns);
+            without_lines(table)
+        };
+        let header = "MEMBER            NAME  WHAT";
+        let whole = format!("{header}\n0b1a64941256f8ad  m1    a sentence of several words");
+        assert_eq!(wrapped(80), whole);
+        let below = format!(
+            "{header}\n0b1a64941256f8ad  m1    a sentence\n                        of several\n                        words"
+        );
+        assert_eq!(wrapped(36), below);
+        // With no room for the longest words side by side.
+        assert_eq!(wrapped(30), whole);
+    }
 
     #[test]
     fn sizes_are_etcdutls() {

@@ -503,8 +503,12 @@ fn version_completion_and_man_are_printed() {
     assert_eq!(coldbolt(["version"]).good(), format!("coldbolt {}\n", env!("CARGO_PKG_VERSION")));
     assert_eq!(coldbolt(["--version"]).good(), format!("coldbolt {}\n", env!("CARGO_PKG_VERSION")));
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
-        assert!(coldbolt(["completion", shell]).good().contains("hashkv"), "{shell}");
+        let script = coldbolt(["completion", shell]);
+        assert!(script.good().contains("hashkv"), "{shell}");
     }
+    // Its script has no help in it: these are the values that are offered.
+    assert!(coldbolt(["completion", "bash"]).good().contains("custom-columns-file"));
+    assert!(coldbolt(["man", "kube", "get"]).good().contains("\n.TH coldbolt-kube-get 1 \" \" \"coldbolt "));
     assert!(coldbolt(["man"]).good().starts_with(".ie"));
     coldbolt(["man", "nothing"]).says(2, &["there is no command `coldbolt nothing`"]);
 }

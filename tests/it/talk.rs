@@ -42,6 +42,11 @@ fn colour_is_for_terminals_or_for_who_asks_and_changes_no_word() {
     let mut outdone = command(["verify", &cut, "--color", "never"]);
     outdone.env("COLDBOLT_COLOR", "always");
     assert_eq!(run(outdone).text(), plain.text());
+    for (value, colour) in [("0", false), ("1", true)] {
+        let mut forced = command(["verify", &cut]);
+        forced.env("CLICOLOR_FORCE", value);
+        assert_eq!(run(forced).text().contains('\u{1b}'), colour, "CLICOLOR_FORCE={value}");
+    }
     // Where it is for nobody to see, it is not asked for by what a file holds.
     let same = coldbolt(["diff", "--color", "always", &snapshot(), &snapshot()]);
     assert!(!same.good().contains('\u{1b}'), "{same}");
@@ -188,5 +193,14 @@ fn a_member_is_named_before_its_ids() {
         &["member", "remove", "--data-dir", path, "8e9e05c52164694d"],
     ] {
         coldbolt([args, &["-o", out]].concat()).says(1, &["the member does not exist"]);
+    }
+}
+
+#[test]
+fn an_empty_variable_is_as_one_that_is_not_set() {
+    for name in ["PROGRESS", "COLOR", "JOBS", "MAX_INPUT", "MAX_UNPACKED", "AGE_IDENTITY"] {
+        let mut empty = command(["status", &snapshot()]);
+        empty.env(format!("COLDBOLT_{name}"), "");
+        assert_eq!(run(empty).good(), coldbolt(["status", &snapshot()]).text(), "{name}");
     }
 }

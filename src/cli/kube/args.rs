@@ -219,6 +219,12 @@ fn like(text: &str) -> Result<u32, String> {
     minor(text).ok_or_else(|| "a version of Kubernetes is written as 1.24".to_owned())
 }
 
+/// The names of what `output` takes.
+pub fn formats() -> Vec<&'static str> {
+    let plain = ["table", "wide", "yaml", "json", "name", "ndjson"];
+    plain.into_iter().chain(TemplateForm::ALL.map(TemplateForm::name)).collect()
+}
+
 fn output(text: &str) -> Result<Output, String> {
     let (name, argument) = text.split_once('=').map_or((text, None), |(name, of)| (name, Some(of)));
     if let Some(form) = TemplateForm::ALL.into_iter().find(|form| form.name() == name) {
@@ -232,8 +238,7 @@ fn output(text: &str) -> Result<Output, String> {
         "name" => Output::Name,
         "ndjson" => Output::Ndjson,
         _ => {
-            let forms = TemplateForm::ALL.map(TemplateForm::name).join(", ");
-            return Err(format!("formats are table, wide, yaml, json, name, ndjson, {forms}"));
+            return Err(format!("formats are {}", formats().join(", ")));
         }
     })
 }
