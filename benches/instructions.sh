@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-coldbolt=${COLDBOLT:-$PWD/target/release/coldbolt}
+coldbolt=${COLDBOLT:-${CARGO_TARGET_DIR:-$PWD/target}/release/coldbolt}
 kept=benches/instructions.txt
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

@@ -63,7 +63,8 @@ while read -r target arch; do
   tar --numeric-owner -tvzf "$archive" | awk '$2 != "0/0" { exit 1 }' || fail "owners"
   tar -xzf "$archive" -C "$tmp"
   dir=$tmp/coldbolt-$version-$target
-  for file in README.md CHANGELOG.md SECURITY.md LICENSE THIRD-PARTY.txt man/man1/coldbolt-snapshot-status.1 completions/zsh/_etcdutl; do
+  for file in README.md CHANGELOG.md SECURITY.md LICENSE THIRD-PARTY.txt man/man1/coldbolt-snapshot-status.1 completions/zsh/_etcdutl \
+    schemas/coldbolt.verify-1.json; do
     [[ -s $dir/$file ]] || fail "no $file"
   done
   ! readelf --program-headers --wide "$dir/coldbolt" | grep INTERP || fail "not static"
@@ -95,7 +96,7 @@ says salvage fish --no-config -c "source $unpacked/completions/fish/coldbolt.fis
 in_root() {
   says "coldbolt $version" chroot "$1" /usr/bin/coldbolt --version
   for file in share/man/man1/coldbolt.1.gz share/man/man1/coldbolt-kube-get.1.gz share/bash-completion/completions/coldbolt \
-    share/fish/vendor_completions.d/coldbolt.fish "$2"; do
+    share/fish/vendor_completions.d/coldbolt.fish share/coldbolt/schemas/coldbolt.verify-1.json "$2"; do
     [[ -s $1/usr/$file ]] || fail "no /usr/$file"
   done
   [[ -z $(find "$1/usr" ! -user root -o ! -group root -o -perm /022 ! -type l) ]] || fail "owners and modes: $(find "$1/usr" -perm /022 -ls)"

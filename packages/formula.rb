@@ -21,6 +21,7 @@ class Formula
   def version = self.class.said["version"].first
   def bin = Folder.new("#{@prefix}/bin")
   def man1 = Folder.new("#{@prefix}/share/man/man1")
+  def pkgshare = Folder.new("#{@prefix}/share/coldbolt")
   def bash_completion = Folder.new("#{@prefix}/etc/bash_completion.d")
   def zsh_completion = Folder.new("#{@prefix}/share/zsh/site-functions")
   def fish_completion = Folder.new("#{@prefix}/share/fish/vendor_completions.d")
@@ -41,7 +42,7 @@ class Formula
       files = files.flatten
       raise "nothing for #{@path}" if files.empty?
       FileUtils.mkdir_p(@path)
-      FileUtils.cp(files, @path)
+      FileUtils.cp_r(files, @path)
     end
   end
 end

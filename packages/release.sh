@@ -30,6 +30,7 @@ built=$(packages/build.sh)
 here=$built/$(uname -m)-unknown-linux-musl/release/coldbolt
 common=$tmp/common
 install -D -m 644 -t "$common" README.md CHANGELOG.md SECURITY.md LICENSE
+install -D -m 644 -t "$common/schemas" packages/schemas/*.json
 mkdir -p "$common/man" "$common/completions"/{bash,zsh,fish}
 "$here" man --all "$common/man/man1"
 chmod 755 "$common/man/man1"
@@ -51,6 +52,7 @@ tree() {
   install -D -m 644 -t "$1/usr/share/bash-completion/completions" "$2/completions/bash/coldbolt"
   install -D -m 644 -t "$1/usr/share/fish/vendor_completions.d" "$2/completions/fish/coldbolt.fish"
   install -D -m 644 -t "$1/usr/share/zsh/$3" "$2/completions/zsh/_coldbolt"
+  install -D -m 644 -t "$1/usr/share/coldbolt/schemas" "$2"/schemas/*
   install -D -m 644 -t "$1/usr/share/doc/coldbolt" "$2/README.md"
 }
 

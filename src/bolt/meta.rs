@@ -29,7 +29,13 @@ pub struct Meta {
     /// The commit that wrote it.
     pub txid: Txid,
     /// FNV-1a-64 over the 56 bytes before it.
+    #[serde(serialize_with = "hexadecimal")]
     pub checksum: u64,
+}
+
+/// As 16 digits: a number of 64 bits is no double.
+fn hexadecimal<S: serde::Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{number:016x}"))
 }
 
 impl Meta {

@@ -70,14 +70,14 @@ fn document(file: Option<&SnapFile>, membership: Option<&Membership>, findings: 
         put("term", json!(file.term()));
         put("index", json!(file.index()));
         put("crc", format!("{:08x}", file.crc).into());
-        put("crcOk", true.into());
-        put("dataBytes", file.snapshot.data().len().into());
-        put("confState", file.snapshot.metadata.as_ref().map_or(Value::Null, conf_state));
+        put("crc_ok", true.into());
+        put("data_bytes", file.snapshot.data().len().into());
+        put("conf_state", file.snapshot.metadata.as_ref().map_or(Value::Null, conf_state));
     }
     if let Some(membership) = membership {
         put("members", json!(membership.members));
-        put("removedMembers", json!(membership.removed));
-        put("clusterVersion", json!(membership.cluster_version));
+        put("removed_members", json!(membership.removed));
+        put("cluster_version", json!(membership.cluster_version));
     }
     put("findings", json!(findings));
     object.into()
@@ -122,9 +122,9 @@ pub fn conf_state(metadata: &SnapshotMetadata) -> Value {
         json!({
             "voters": hex_ids(&state.voters),
             "learners": hex_ids(&state.learners),
-            "votersOutgoing": hex_ids(&state.voters_outgoing),
-            "learnersNext": hex_ids(&state.learners_next),
-            "autoLeave": state.auto_leave(),
+            "voters_outgoing": hex_ids(&state.voters_outgoing),
+            "learners_next": hex_ids(&state.learners_next),
+            "auto_leave": state.auto_leave(),
         })
     })
 }

@@ -7,7 +7,6 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use coldbolt::codec::json;
 use coldbolt::codec::proto::message::{Message, REDACTED};
 use coldbolt::kube::decode::Object;
 use coldbolt::kube::yaml;
@@ -20,11 +19,8 @@ use serde_json::{Map, Value, json};
 
 use super::context::{Context, Done};
 use super::objects::Objects;
-use super::out::Listing;
+use super::out::{List, Listing};
 use super::{hint, wal_objects, wal_v2};
-
-/// How a JSON document begins.
-const JSON_HEAD: &str = "{\"schema\":\"coldbolt.wal-dump/1\",\"rows\":[";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -125,16 +121,20 @@ pub fn run(args: &DumpArgs, context: &mut Context<'_>) -> Done {
     let monitor = Relay::new(context.monitor).findings_to(&keep);
     let objects = args.decode.then(|| Objects::with(args.show_secrets));
     let how = How { secrets: args.show_secrets, objects };
-    let mut first = true;
+    let mut list =
+        List::begin(out, args.write_out, "coldbolt.wal-dump/1", &args.path.to_string_lossy(), "rows")?;
     let report = wal_dump(&args.path, &options, &monitor, &mut |row| {
-        row_out(args, &how, &row, std::mem::take(&mut first), out)
-            .map_err(|source| Error::Output { what: "standard output".to_owned(), source })
+        match args.write_out {
+            Listing::Simple => list.item(&(), |out| text(out, &row, &how)),
+            Listing::Json | Listing::Ndjson => list.item(&json_row(&row, &how), |_| Ok(())),
+        }
+        .map_err(|source| Error::Output { what: "standard output".to_owned(), source })
     });
     let mut findings = found.into_findings();
     hint::findings(&mut findings);
     match report {
         Ok(report) => {
-            end(args, &report, first, &findings, out)?;
+            end(args, &report, &findings, list)?;
             context.tell(findings)
         }
         Err(error) => {
@@ -144,48 +144,24 @@ pub fn run(args: &DumpArgs, context: &mut Context<'_>) -> Done {
     }
 }
 
-fn row_out(args: &DumpArgs, how: &How, row: &Row<'_>, first: bool, out: &mut dyn Write) -> io::Result<()> {
+/// What comes after the last row.
+fn end(args: &DumpArgs, report: &WalDumpReport, findings: &[Finding], mut list: List<'_>) -> io::Result<()> {
     match args.write_out {
-        Listing::Simple => text(out, row, how),
-        Listing::Ndjson => {
-            json::write(&mut *out, &json_row(row, how))?;
-            writeln!(out)
-        }
-        Listing::Json => {
-            let lead = if first { JSON_HEAD } else { "," };
-            writeln!(out, "{lead}")?;
-            json::write(out, &json_row(row, how))
-        }
-    }
-}
-
-/// What comes after the last row; `first` when there was none.
-fn end(
-    args: &DumpArgs,
-    report: &WalDumpReport,
-    first: bool,
-    findings: &[Finding],
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    match args.write_out {
-        Listing::Simple if args.raw => write_raw_end(out, report.summary.segments.last()),
-        Listing::Simple => {
+        Listing::Json => list.end_with("findings", &findings),
+        Listing::Ndjson => findings
+            .iter()
+            .try_for_each(|finding| list.item(&json!({"type": "finding", "finding": finding}), |_| Ok(()))),
+        // No item, but the last lines for people.
+        Listing::Simple => list.item(&(), |out| {
+            if args.raw {
+                return write_raw_end(out, report.summary.segments.last());
+            }
             let types = if args.entry_type.is_empty() {
                 "Normal,ConfigChange".to_owned()
             } else {
                 args.entry_type.join(",")
             };
             writeln!(out, "\nEntry types ({types}) count is : {}", report.entries)
-        }
-        Listing::Json => {
-            let lead = if first { JSON_HEAD } else { "" };
-            write!(out, "{lead}\n],\"findings\":")?;
-            json::write(&mut *out, &findings)?;
-            writeln!(out, "}}")
-        }
-        Listing::Ndjson => findings.iter().try_for_each(|finding| {
-            json::write(&mut *out, &json!({"type": "finding", "finding": finding}))?;
-            writeln!(out)
         }),
     }
 }
@@ -355,20 +331,20 @@ fn json_row(row: &Row<'_>, how: &How) -> Value {
     match row {
         Row::Start { after, snapshot, .. } => {
             let snapshot = snapshot.map(
-                |s| json!({"term": s.term(), "index": s.index(), "confState": super::snap::conf_state(s)}),
+                |s| json!({"term": s.term(), "index": s.index(), "conf_state": super::snap::conf_state(s)}),
             );
             json!({"type": "start", "after": after, "snapshot": snapshot})
         }
         Row::Head { metadata, hard_state, entries, last } => json!({
             "type": "wal",
-            "metadata": {"nodeID": metadata.member(), "clusterID": metadata.cluster()},
-            "hardState": {
+            "metadata": {"node_id": metadata.member(), "cluster_id": metadata.cluster()},
+            "hard_state": {
                 "term": hard_state.term(),
                 "vote": hard_state.voted_for(),
                 "commit": hard_state.commit(),
             },
             "entries": entries,
-            "lastIndex": last,
+            "last_index": last,
         }),
         Row::Entry { file, offset, entry, payload } => {
             let mut object = Map::new();
@@ -383,15 +359,15 @@ fn json_row(row: &Row<'_>, how: &How) -> Value {
             object.insert("type".to_owned(), "record".into());
             object.insert("file".to_owned(), file.as_str().into());
             object.insert("offset".to_owned(), (*offset).into());
-            object.insert("recordType".to_owned(), record_type(*kind));
+            object.insert("record_type".to_owned(), record_type(*kind));
             object.insert("crc".to_owned(), format!("{crc:08x}").into());
-            object.insert("crcOk".to_owned(), (*crc_ok).into());
+            object.insert("crc_ok".to_owned(), (*crc_ok).into());
             let data = data.unwrap_or_default();
             let node =
                 |message: &Message<'_>| message.decode(data).map_or(Value::Null, |node| node.json(true));
             match body {
                 Body::Metadata(_) => drop(object.insert("metadata".to_owned(), node(&record::METADATA))),
-                Body::State(_) => drop(object.insert("hardState".to_owned(), node(&raft::HARD_STATE))),
+                Body::State(_) => drop(object.insert("hard_state".to_owned(), node(&raft::HARD_STATE))),
                 Body::Snapshot(_) => drop(object.insert("snapshot".to_owned(), node(&record::SNAPSHOT))),
                 Body::Entry { entry, .. } => entry_json(&mut object, entry, &Payload::of(entry), how),
                 Body::Unreadable | Body::Other(_) => {
@@ -420,7 +396,7 @@ fn entry_json(object: &mut Map<String, Value>, entry: &EntryView<'_>, payload: &
     object.insert("index".to_owned(), json!(entry.index));
     let kind =
         entry.entry_type().map_or_else(|| entry.kind.into(), |kind| Value::from(format!("Entry{kind:?}")));
-    object.insert("entryType".to_owned(), kind);
+    object.insert("entry_type".to_owned(), kind);
     let secrets = how.secrets;
     let redact = !secrets && payload.has_secret();
     let hide = |mut value: Value, path: &[&str]| {
@@ -432,7 +408,7 @@ fn entry_json(object: &mut Map<String, Value>, entry: &EntryView<'_>, payload: &
     };
     match payload {
         Payload::Request(node) => {
-            let mut request = hide(node.json(secrets), &["v2", "Val"]);
+            let mut request = hide(node.json(secrets), &["v2", "val"]);
             if let Some(objects) = &how.objects {
                 wal_objects::replace(&mut request, objects);
             }
@@ -442,7 +418,7 @@ fn entry_json(object: &mut Map<String, Value>, entry: &EntryView<'_>, payload: &
             }
             object.insert("request".to_owned(), request)
         }
-        Payload::V2(node) => object.insert("v2Request".to_owned(), hide(node.json(secrets), &["Val"])),
+        Payload::V2(node) => object.insert("v2_request".to_owned(), hide(node.json(secrets), &["val"])),
         Payload::ConfChange(Some(change)) => {
             let node = raft::CONF_CHANGE.decode(entry.bytes()).map_or(Value::Null, |node| node.json(true));
             if let Ok(mut member) = serde_json::from_slice::<Value>(change.context()) {
@@ -453,7 +429,7 @@ fn entry_json(object: &mut Map<String, Value>, entry: &EntryView<'_>, payload: &
                 }
                 object.insert("member".to_owned(), member);
             }
-            object.insert("confChange".to_owned(), node)
+            object.insert("conf_change".to_owned(), node)
         }
         Payload::ConfChange(None) | Payload::Unknown | Payload::Other => {
             object.insert("data".to_owned(), BASE64_STANDARD.encode(entry.bytes()).into())

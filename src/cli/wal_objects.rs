@@ -57,7 +57,7 @@ pub fn replace(request: &mut Value, objects: &Objects) {
         Value::Object(map) => {
             for (name, inner) in map.iter_mut() {
                 match inner {
-                    Value::Object(put) if name == "put" || name == "requestPut" => decode(put, objects),
+                    Value::Object(put) if name == "put" || name == "request_put" => decode(put, objects),
                     inner => replace(inner, objects),
                 }
             }

@@ -166,7 +166,7 @@ fn json_holds_what_the_text_says() {
     let page = json(&bolt(0, args!["page", nested, "0", "7", "8", "12", "-w", "json"]));
     let page = page["pages"].as_array().unwrap();
     assert_eq!(
-        (&page[0]["meta"]["highWater"], &page[0]["meta"]["checksum"]),
+        (&page[0]["meta"]["high_water"], &page[0]["meta"]["checksum"]),
         (&47.into(), &"109246859492b8b7".into())
     );
     assert_eq!(page[1]["items"][0], serde_json::json!({"key": {"text": "pages-0"}, "child": 5}));

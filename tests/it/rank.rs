@@ -76,7 +76,10 @@ fn the_longest_log_is_first_and_what_a_majority_has_is_taken() {
         (&entries["holders"], &entries["absent"], &entries["rest_possible"]),
         (&json!(2), &json!(0), &json!(false))
     );
-    assert_eq!(report["command"], "coldbolt copy m1 backup.db --include-uncommitted --etcd-version 3.6.14");
+    assert_eq!(
+        report["command"],
+        "coldbolt copy m1 -o backup.db --include-uncommitted --etcd-version 3.6.14"
+    );
     assert_eq!((&report["agree"], &report["comparisons"][0]["revision"]), (&json!(true), &json!(9)));
 }
 
@@ -119,7 +122,7 @@ fn a_higher_term_comes_before_a_longer_log() {
         (&report["uncommitted"]["majority_to"], &report["uncommitted"]["rest_possible"]),
         (&Value::Null, &json!(false))
     );
-    assert_eq!(report["command"], "coldbolt copy m1 backup.db --etcd-version 3.6.14");
+    assert_eq!(report["command"], "coldbolt copy m1 -o backup.db --etcd-version 3.6.14");
 }
 
 #[test]
@@ -131,7 +134,10 @@ fn what_a_member_that_is_not_here_may_have_is_taken_too() {
         (&entries["majority_to"], &entries["absent"], &entries["rest_possible"]),
         (&Value::Null, &json!(2), &json!(true))
     );
-    assert_eq!(report["command"], "coldbolt copy m0 backup.db --include-uncommitted --etcd-version 3.6.14");
+    assert_eq!(
+        report["command"],
+        "coldbolt copy m0 -o backup.db --include-uncommitted --etcd-version 3.6.14"
+    );
 }
 
 #[test]
@@ -307,7 +313,7 @@ fn a_member_alone_is_best_without_a_doubt() {
         let input = Input::new(unpack(version, "cold", home.path()));
         let ran = coldbolt(args!["rank", &input]);
         assert_eq!(ran.code, 0, "{version}: {}{}", ran.text(), ran.err);
-        let due = format!("coldbolt copy {} backup.db\n", input.name());
+        let due = format!("coldbolt copy {} -o backup.db\n", input.name());
         assert!(
             ran.text().ends_with(&due) && ran.text().contains("best: ") && ran.text().contains(" 133 "),
             "{}",

@@ -132,11 +132,11 @@ fn a_cleanly_stopped_member_dumps_too_in_every_form() {
             lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(rows.iter().filter(|row| row["type"] == "entry").count(), entries);
         let put = rows.iter().find(|row| row["request"]["put"].is_object()).unwrap();
-        assert_eq!(put["request"]["header"]["ID"].as_str().unwrap().len(), 16);
+        assert_eq!(put["request"]["header"]["id"].as_str().unwrap().len(), 16);
         let document: serde_json::Value =
             serde_json::from_str(&answer(&["wal", "dump", "--raw", "-w", "json"], &clean)).unwrap();
         assert_eq!(
-            document["rows"].as_array().unwrap().iter().filter(|row| row["recordType"] == "entry").count(),
+            document["rows"].as_array().unwrap().iter().filter(|row| row["record_type"] == "entry").count(),
             entries
         );
         assert_eq!(document["findings"], serde_json::json!([]));
@@ -294,7 +294,7 @@ fn snap_show_tells_where_it_was_taken_and_who_was_a_member() {
         assert_eq!(shown["clusterVersion"], format!("{series}.0"));
         let member = &shown["members"][0];
         assert_eq!(member["name"], "m1");
-        assert_eq!(shown["confState"]["voters"][0], member["id"]);
+        assert_eq!(shown["conf_state"]["voters"][0], member["id"]);
         assert!(member["peerURLs"][0].as_str().unwrap().starts_with("http://127.0.0.1:"));
         let text = answer(&["snap", "show"], &file);
         assert!(

@@ -204,7 +204,6 @@ enum Body {
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct MetaView {
     version: u32,
     page_size: u32,

@@ -1,8 +1,9 @@
-//! JSON by the names of protobuf's JSON mapping: `range_end` is `rangeEnd`, bytes are base64, an enum is its name, a
-//! map is an object in the order of its keys, a float that is no number is `"NaN"` or `"Infinity"`.
+//! JSON as protobuf's JSON mapping has it, but that names are those of the fields in small letters: `range_end`, `ID` is
+//! `id`. Bytes are base64, an enum is its name, a map is an object in the order of its keys, a float that is no number is
+//! `"NaN"` or `"Infinity"`.
 //!
 //! Where protojson writes a 64-bit integer as a string, this writes a number, as Go's encoding/json does; one with
-//! [`Field::HEX`] is a string of 16 hex digits. Unknown fields are kept, in base64, as `unknownFields`.
+//! [`Field::HEX`] is a string of 16 hex digits. Unknown fields are kept, in base64, as `unknown_fields`.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -41,7 +42,8 @@ impl Node<'_, '_> {
             object.insert(name(field.name), json);
         }
         if !self.unknown().is_empty() {
-            object.insert("unknownFields".to_owned(), BASE64_STANDARD.encode(self.unknown().concat()).into());
+            object
+                .insert("unknown_fields".to_owned(), BASE64_STANDARD.encode(self.unknown().concat()).into());
         }
         Json::Object(object)
     }
@@ -92,17 +94,16 @@ fn entries(all: Vec<Value<'_, '_>>, secrets: bool) -> Json {
     Json::Object(map(all.into_iter()).into_iter().map(entry).collect())
 }
 
-/// `range_end` as `rangeEnd`.
+/// `ID` as `id`, `PrevValue` as `prev_value`, `nodeID` as `node_id`.
 fn name(name: &str) -> String {
-    let mut out = String::with_capacity(name.len());
-    let mut upper = false;
+    let mut out = String::with_capacity(name.len() + 2);
+    let mut lower = false;
     for c in name.chars() {
-        if c == '_' {
-            upper = true;
-        } else {
-            out.push(if upper { c.to_ascii_uppercase() } else { c });
-            upper = false;
+        if lower && c.is_ascii_uppercase() {
+            out.push('_');
         }
+        lower = c.is_ascii_lowercase();
+        out.push(c.to_ascii_lowercase());
     }
     out
 }

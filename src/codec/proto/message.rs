@@ -131,7 +131,7 @@ impl<'t> Schema<'t> {
 pub struct Field<'t> {
     /// The number on the wire.
     pub number: u32,
-    /// The name: in text as it is, in JSON with `range_end` as `rangeEnd`.
+    /// The name: in text as it is, in JSON in small letters, with `nodeID` as `node_id`.
     pub name: &'t str,
     /// The type of the value.
     pub kind: FieldKind<'t>,

@@ -52,8 +52,8 @@ fn text_is_in_the_order_of_the_table_and_escapes_in_octal() {
     let bytes = [0x08, 0x05, 0x18, 0x01, 0xa2, 0x06, 0x08, 0x0a, 0x06, b'a', b'"', b'\n', 0x01, 0xff, b'\\'];
     let node = OUTER.decode(&bytes).unwrap();
     assert_eq!(node.text(false), r#"header:<range_end:"a\"\n\001\377\\" > ID:5 sort:UP "#);
-    assert_eq!(node.json(false)["ID"], "0000000000000005");
-    assert_eq!(node.json(false)["header"]["rangeEnd"], "YSIKAf9c");
+    assert_eq!(node.json(false)["id"], "0000000000000005");
+    assert_eq!(node.json(false)["header"]["range_end"], "YSIKAf9c");
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn a_field_that_comes_twice_merges_and_an_unknown_one_is_kept() {
     ];
     let node = OUTER.decode(&bytes).unwrap();
     assert_eq!(node.text(true), "header:<range_end:\"x\" password:\"p\" > ID:2 7:7 ");
-    assert_eq!(node.json(true)["unknownFields"], "OAc=");
+    assert_eq!(node.json(true)["unknown_fields"], "OAc=");
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn a_map_is_in_the_order_of_its_keys_and_the_last_of_equal_ones_counts() {
         "labels:<key:\"a\" value:<range_end:\"2\" > > labels:<key:\"b\" value:<range_end:\"3\" > > \
          labels:<key:\"c\" value:<> > "
     );
-    let due = json!({"labels": {"a": {"rangeEnd": "Mg=="}, "b": {"rangeEnd": "Mw=="}, "c": {}}});
+    let due = json!({"labels": {"a": {"range_end": "Mg=="}, "b": {"range_end": "Mw=="}, "c": {}}});
     assert_eq!(MAP.decode(&data).unwrap().json(true).to_string(), due.to_string());
     static NUMBERED: Message = Message::new(&[
         field(1, "key", FieldKind::Sint64),

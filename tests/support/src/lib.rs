@@ -23,6 +23,7 @@ pub mod peers;
 pub mod proxy;
 pub mod restored;
 pub mod run;
+pub mod schemas;
 pub mod server;
 pub mod trio;
 

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::schemas;
+
 /// No command on a small file comes near it, even on a busy machine; a hang does.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -61,6 +63,7 @@ pub fn run(command: Command) -> Run {
     for text in [&run.out, run.err.as_bytes()] {
         assert!(!text.windows(4).any(|four| four == b"$2a$"), "a password hash was printed: {run}");
     }
+    schemas::check(&run.out, run.said.contains("ndjson"), run.code == 0, &run);
     run
 }
 
