@@ -143,17 +143,14 @@ impl SnapFile {
 
 /// A member.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct SnapMember {
     /// Its id.
     pub id: MemberId,
     /// Its name; absent until it has published it.
     pub name: Option<Told>,
     /// Where the other members reach it.
-    #[serde(rename = "peerURLs")]
     pub peer_urls: Vec<Told>,
     /// Where clients reach it.
-    #[serde(rename = "clientURLs")]
     pub client_urls: Vec<Told>,
     /// Whether it only listens.
     pub is_learner: bool,

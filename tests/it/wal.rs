@@ -291,11 +291,11 @@ fn snap_show_tells_where_it_was_taken_and_who_was_a_member() {
         let shown: serde_json::Value = serde_json::from_slice(&output.out).unwrap();
         assert_eq!((&shown["term"], &shown["index"]), (&2.into(), &122.into()));
         let series = version.rsplit_once('.').unwrap().0;
-        assert_eq!(shown["clusterVersion"], format!("{series}.0"));
+        assert_eq!(shown["cluster_version"], format!("{series}.0"));
         let member = &shown["members"][0];
         assert_eq!(member["name"], "m1");
         assert_eq!(shown["conf_state"]["voters"][0], member["id"]);
-        assert!(member["peerURLs"][0].as_str().unwrap().starts_with("http://127.0.0.1:"));
+        assert!(member["peer_urls"][0].as_str().unwrap().starts_with("http://127.0.0.1:"));
         let text = answer(&["snap", "show"], &file);
         assert!(
             text.contains("index           122\n") && text.contains(member["id"].as_str().unwrap()),

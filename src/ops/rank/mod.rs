@@ -122,6 +122,7 @@ pub enum Advice {
     /// `copy --include-uncommitted`.
     CopyAll,
     /// `replay --to-index --include-uncommitted`: what follows was replaced.
+    #[serde(rename = "replay_to")]
     ReplayTo(RaftIndex),
 }
 
