@@ -8,6 +8,7 @@ use coldbolt::words::error::{printable, steers};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 use serde_json::Value;
+use terminal_size::{Width, terminal_size_of};
 
 /// The formats of the commands that answer as etcdutl does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -195,7 +196,7 @@ pub struct Bars {
 
 impl Bars {
     pub fn new() -> Bars {
-        let columns = rustix::termios::tcgetwinsize(io::stdout()).map_or(0, |size| usize::from(size.ws_col));
+        let columns = terminal_size_of(io::stdout()).map_or(0, |(Width(columns), _)| usize::from(columns));
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         Bars::of(columns, dumb)
     }
