@@ -75,7 +75,6 @@ pub(super) fn is_constant(file: &InputFile) -> bool {
 mod tests {
     use std::io::Write;
 
-    use super::*;
     use crate::io::Source;
 
     #[test]

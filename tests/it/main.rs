@@ -49,6 +49,7 @@ mod live;
 mod migrate;
 mod model;
 mod outputs;
+mod page_sizes;
 mod packed;
 mod programs;
 mod programs_bbolt;
