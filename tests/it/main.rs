@@ -50,6 +50,7 @@ mod migrate;
 mod model;
 mod outputs;
 mod packed;
+mod page_sizes;
 mod programs;
 mod programs_bbolt;
 mod rank;
