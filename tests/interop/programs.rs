@@ -13,9 +13,9 @@ use support::{fixture, peers, unpack};
 
 /// Real programs, each with the name under which coldbolt stands in for it.
 const PROGRAMS: [(&str, &str); 6] = [
-    ("etcd-3.7.1/etcdutl", "etcdutl"),
-    ("etcd-3.6.14/etcdutl", "etcdutl"),
-    ("etcd-3.5.1/etcdutl", "etcdutl"),
+    ("etcdutl-3.7.3/etcdutl", "etcdutl"),
+    ("etcdutl-3.6.16/etcdutl", "etcdutl"),
+    ("etcdutl-3.5.35/etcdutl", "etcdutl"),
     ("etcd-3.5.1/etcdctl", "etcdctl"),
     ("etcd-3.4.23/etcdctl", "etcdctl"),
     ("etcd-dump-logs-3.6/etcd-dump-logs", "etcd-dump-logs"),
@@ -65,13 +65,13 @@ const REASONS: [Reason; 11] = [
         a.call.contains("--rev -1") && a.codes(0, 1) && a.our.out.is_empty()
     }),
     ("up to 3.5 the format was looked at before the file", |a| {
-        let old = a.of(&["etcd-3.5.1", "etcd-3.4.23"]);
+        let old = a.of(&["etcdutl-3.5.35", "etcd-3.5.1", "etcd-3.4.23"]);
         old && a.call.ends_with("missing.db --write-out=xml") && a.codes(4, 1)
     }),
     ("up to 3.6 etcdutl had other tables, answers, help and flags: coldbolt answers as 3.7", |a| {
-        let old = a.of(&["etcd-3.6.14/etcdutl", "etcd-3.5.1/etcdutl"]);
+        let old = a.of(&["etcdutl-3.6.16", "etcdutl-3.5.35"]);
         let defaults = ["snapshot restore", "snapshot restore s37.db", "snapshot restore --name m s37.db"];
-        old && (a.only_text() || a.of(&["etcd-3.5.1"]) && defaults.contains(&a.call))
+        old && (a.only_text() || a.of(&["etcdutl-3.5.35"]) && defaults.contains(&a.call))
     }),
     ("etcdctl's help had a layout of its own, and is here of what needs no server", |a| {
         let old = a.of(&["etcd-3.5.1/etcdctl", "etcd-3.4.23/etcdctl"]);
@@ -318,6 +318,44 @@ fn newer() -> Vec<String> {
     calls
 }
 
+/// What etcdutl had up to 3.5.
+fn up_to_3_5() -> Vec<String> {
+    let mut calls = product(
+        &["backup --data-dir @ --backup-dir new", "check v2store --data-dir @", "check v2store --data-dir=@ --wal-dir cold35/member/wal"],
+        &["cold34", "cold35", "cold36", "cold37", "cold-v2", "missing", "dir"],
+    );
+    calls.extend(product(
+        &["backup --data-dir cold-v2 --backup-dir new @", "backup --backup-dir=dir --data-dir=cold35 @"],
+        &[
+            "--with-v3=false",
+            "--with-v3",
+            "--with-v3=maybe",
+            "--backup-wal-dir wal",
+            "--backup-wal-dir dir",
+            "--wal-dir cold-v2/member/wal",
+            "--wal-dir missing",
+            "-w json extra",
+        ],
+    ));
+    calls.extend(
+        [
+            "backup",
+            "backup --data-dir cold35",
+            "backup --backup-dir new",
+            "backup --help",
+            "check",
+            "check nosuch",
+            "check v2store",
+            "check v2store --help",
+            "help check v2store",
+            "check v2store --data-dir cold35 --wal-dir missing",
+            "check v2store --data-dir cold35 extra",
+        ]
+        .map(str::to_owned),
+    );
+    calls
+}
+
 fn others() -> Vec<String> {
     [
         "",
@@ -421,13 +459,13 @@ fn dump_logs() -> Vec<String> {
 fn calls(program: &str) -> Vec<String> {
     let with = |parts: &[Vec<String>]| parts.concat();
     match program {
-        "etcd-3.7.1/etcdutl" => {
+        "etcdutl-3.7.3/etcdutl" => {
             let timeouts =
                 product(&["--timeout @ snapshot status s37.db"], &["1s", "0", "1m1.5s", "5x", "5"]);
             with(&[status(), restore(), newer(), others(), timeouts])
         }
-        "etcd-3.6.14/etcdutl" => with(&[status(), restore(), newer(), others()]),
-        "etcd-3.5.1/etcdutl" => with(&[status(), restore(), others()]),
+        "etcdutl-3.6.16/etcdutl" => with(&[status(), restore(), newer(), others()]),
+        "etcdutl-3.5.35/etcdutl" => with(&[status(), restore(), others(), up_to_3_5()]),
         "etcd-dump-logs-3.6/etcd-dump-logs" => dump_logs(),
         _ => with(&[status(), restore(), others(), old_globals()]),
     }

@@ -13,7 +13,7 @@ use crate::cli::context::Context;
 
 const NAME: &str = "etcdutl";
 /// The one whose answers these are.
-const VERSION: &str = "etcdutl version: 3.7.1\nAPI version: 3.7";
+const VERSION: &str = "etcdutl version: 3.7.3\nAPI version: 3.7";
 const WAYS: cobra::Ways =
     cobra::Ways { prefixes: true, twice: true, aloud: false, terse: true, version: None };
 
