@@ -215,7 +215,10 @@ impl Plan<'_> {
                 match scan.faults.kept.first() {
                     Some(fault) => Err(wrong(fault.to_string())),
                     None if scan.hash == hash => Ok(()),
-                    None => Err(wrong(format!("its status hash is {:x}, of what was written {hash:x}", scan.hash))),
+                    None => Err(wrong(format!(
+                        "its status hash is {:x}, of what was written {hash:x}",
+                        scan.hash
+                    ))),
                 }
             },
         )

@@ -36,7 +36,11 @@ pub fn custom_v2(dir: &DataDir, monitor: &dyn Monitor) -> Result<CustomV2> {
     let store = match snap.as_ref().map(|snap| has_custom_content(snap.snapshot.data())) {
         Some(None) => {
             let at = At::default().index(snap.map(|snap| snap.index()).unwrap_or_default());
-            return damaged(*Corrupt::new(Code::SnapInvalid, at, "what the raft snapshot holds is no v2 store"));
+            return damaged(*Corrupt::new(
+                Code::SnapInvalid,
+                at,
+                "what the raft snapshot holds is no v2 store",
+            ));
         }
         found => found.flatten().unwrap_or(false),
     };

@@ -447,14 +447,19 @@ mod tests {
     #[test]
     fn what_users_left_in_a_v2_store_is_told_from_what_etcd_keeps_there() {
         let of = |children: &str| {
-            has_custom_content(format!(r#"{{"Root":{{"Children":{{"0":{{"Children":{{"a":{{}}}}}},{children}}}}}}}"#).as_bytes())
+            has_custom_content(
+                format!(r#"{{"Root":{{"Children":{{"0":{{"Children":{{"a":{{}}}}}},{children}}}}}}}"#)
+                    .as_bytes(),
+            )
         };
         let leaf = r#"{"Path":"x","Value":"v","Children":null}"#;
         assert_eq!(of(r#""1":{"Path":"/1","Children":{}}"#), Some(false));
         assert_eq!(of(&format!(r#""1":{{"Children":{{"a":{leaf}}}}}"#)), Some(true));
         assert_eq!(of(r#""1":{"Children":{"empty":{"Children":{}}}}"#), Some(true));
         assert_eq!(of(&format!(r#""1":{{"Children":{{"_hidden":{leaf}}}}}"#)), Some(false));
-        let auth = |roles: &str| format!(r#""2":{{"Children":{{"enabled":{leaf},"roles":{{"Children":{roles}}}}}}}"#);
+        let auth = |roles: &str| {
+            format!(r#""2":{{"Children":{{"enabled":{leaf},"roles":{{"Children":{roles}}}}}}}"#)
+        };
         assert_eq!(of(&auth("{}")), Some(false));
         assert_eq!(of(&auth(&format!(r#"{{"guest":{leaf}}}"#))), Some(true));
         assert_eq!((has_custom_content(b"{}"), has_custom_content(b"some snapshot")), (None, None));

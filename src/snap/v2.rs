@@ -103,17 +103,20 @@ pub fn with_member(json: &[u8], member: &V2Member<'_>) -> Result<Vec<u8>, Box<Co
     let index = index.saturating_add(1);
     let one = V2Member { peer_urls: member.peer_urls.clone(), ..*member };
     let mut alone: Value = serde_json::from_str(&store([one].into_iter(), &[], None, 0)).map_err(not_one)?;
-    let mut members = alone.pointer_mut("/Root/Children/0/Children/members").map(Value::take).unwrap_or_default();
+    let mut members =
+        alone.pointer_mut("/Root/Children/0/Children/members").map(Value::take).unwrap_or_default();
     let path = format!("/Children/{}", member.id);
     for below in ["", &path, &format!("{path}/Children/raftAttributes")] {
-        if let Some(node) = members.pointer_mut(below) {
-            node["CreatedIndex"] = index.into();
-            node["ModifiedIndex"] = index.into();
+        if let Some(node) = members.pointer_mut(below).and_then(Value::as_object_mut) {
+            node.insert("CreatedIndex".to_owned(), index.into());
+            node.insert("ModifiedIndex".to_owned(), index.into());
         }
     }
     cluster.insert("members".to_owned(), members);
     cluster.remove("removed_members");
-    changed["CurrentIndex"] = index.into();
+    if let Some(current) = changed.get_mut("CurrentIndex") {
+        *current = index.into();
+    }
     serde_json::to_vec(&changed).map_err(not_one)
 }
 
@@ -172,14 +175,19 @@ mod tests {
     #[test]
     fn one_member_takes_the_place_of_all_and_what_users_have_stays() {
         let member = |id, url| V2Member { id: MemberId::new(id), peer_urls: vec![url], learner: false };
-        let json = store([member(1, "http://a"), member(2, "http://b")].into_iter(), &[MemberId::new(3)], Some("3.5.0"), 0);
+        let json = store(
+            [member(1, "http://a"), member(2, "http://b")].into_iter(),
+            &[MemberId::new(3)],
+            Some("3.5.0"),
+            0,
+        );
         let users = r#""1":{"Path":"/1","CreatedIndex":0,"Children":{"key":{"Path":"/1/key","Value":"v"}}}"#;
         let empty = node("/1", 0, "\"\"", Some(""));
         let json = json.replace(&format!("\"1\":{empty}"), users);
         let changed = with_member(json.as_bytes(), &member(9, "http://c")).unwrap();
         let read = Membership::from_v2(&changed).unwrap();
         assert_eq!(read.members.iter().map(|m| m.id.get()).collect::<Vec<_>>(), [9]);
-        assert_eq!(read.members[0].peer_urls, ["http://c".into()]);
+        assert_eq!(read.members[0].peer_urls, ["http://c"]);
         assert_eq!((read.removed, read.cluster_version), (vec![], Some("3.5.0".into())));
         let text = String::from_utf8(changed).unwrap();
         assert!(text.contains(users) && text.contains("\"CurrentIndex\":3,"), "{text}");

@@ -37,3 +37,4 @@ mod salvage;
 mod save;
 mod stories;
 mod surgery;
+mod v2;

@@ -47,13 +47,21 @@ impl Asked<'_> {
 type Reason = (&'static str, fn(&Asked<'_>) -> bool);
 
 /// Why answers are to differ, and which do. The first that fits counts.
-const REASONS: [Reason; 11] = [
+const REASONS: [Reason; 13] = [
     ("the real one ends by Go's panic or by a signal, coldbolt by an error or an answer", |a| {
         !a.of(&["etcd-dump-logs"]) && matches!(a.their.code, Some(2) | None) && a.our.code != Some(2)
     }),
-    ("the real one leaves what it had begun to restore, coldbolt nothing", |a| {
+    ("the real one leaves what it had begun to restore or to back up, coldbolt nothing", |a| {
         let text = a.codes(1, 1) && a.their.out == a.our.out;
-        a.call.contains("restore") && text && a.our.files.is_subset(&a.their.files)
+        let writes = a.call.contains("restore") || a.call.contains("backup");
+        writes && text && a.our.files.is_subset(&a.their.files)
+    }),
+    (
+        "a backup's log replaces the directory that it is to go to, with all in it: coldbolt overwrites nothing",
+        |a| a.call.contains("--backup-wal-dir dir") && a.codes(0, 1),
+    ),
+    ("the real one takes the log of another member for this one's", |a| {
+        a.call.contains("cold35 --wal-dir cold-v2/member/wal") && a.codes(0, 1)
     }),
     ("the real one does not see, or takes, that a meta page is destroyed", |a| {
         a.call.contains("zeroed.db") && (a.codes(0, 1) || a.codes(4, 1)) && a.our.out.is_empty()
@@ -92,8 +100,13 @@ const REASONS: [Reason; 11] = [
 /// Files and directories by the names that the calls have for them: a fixture of a version, changed or not.
 const FILES: [(&str, &str); 4] =
     [("s34.db", "3.4.23"), ("s35.db", "3.5.1"), ("s36.db", "3.6.14"), ("s37.db", "3.7.1")];
-const DIRECTORIES: [(&str, &str); 4] =
-    [("cold34", "3.4.23"), ("cold35", "3.5.1"), ("cold36", "3.6.14"), ("cold37", "3.7.1")];
+const DIRECTORIES: [(&str, &str); 5] = [
+    ("cold-v2", "3.3.27"),
+    ("cold34", "3.4.23"),
+    ("cold35", "3.5.1"),
+    ("cold36", "3.6.14"),
+    ("cold37", "3.7.1"),
+];
 const CHANGED: [&str; 8] =
     ["bare.db", "zeroed.db", "half.db", "page.db", "flipped.db", "text", "empty", "dir"];
 
@@ -321,7 +334,11 @@ fn newer() -> Vec<String> {
 /// What etcdutl had up to 3.5.
 fn up_to_3_5() -> Vec<String> {
     let mut calls = product(
-        &["backup --data-dir @ --backup-dir new", "check v2store --data-dir @", "check v2store --data-dir=@ --wal-dir cold35/member/wal"],
+        &[
+            "backup --data-dir @ --backup-dir new",
+            "check v2store --data-dir @",
+            "check v2store --data-dir=@ --wal-dir cold35/member/wal",
+        ],
         &["cold34", "cold35", "cold36", "cold37", "cold-v2", "missing", "dir"],
     );
     calls.extend(product(

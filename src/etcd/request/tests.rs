@@ -393,12 +393,17 @@ fn what_a_member_tells_of_itself_is_known_by_its_path() {
         path: path.into(),
         ..V2Request::default()
     };
-    for path in ["/0/members/8e9e05c52164694d/attributes", "/x/0/members/A/attributes/y", "/0/members//0/members/1/attributes"]
-    {
+    for path in [
+        "/0/members/8e9e05c52164694d/attributes",
+        "/x/0/members/A/attributes/y",
+        "/0/members//0/members/1/attributes",
+    ] {
         assert!(request("PUT", path).tells_of_a_member() && request("PUT", path).is_etcds_own(), "{path}");
         assert!(!request("DELETE", path).is_etcds_own());
     }
-    for path in ["/0/members//attributes", "/0/members/12345678901234567/attributes", "/0/members/1/raftAttributes"] {
+    for path in
+        ["/0/members//attributes", "/0/members/12345678901234567/attributes", "/0/members/1/raftAttributes"]
+    {
         assert!(!request("PUT", path).tells_of_a_member(), "{path}");
     }
     assert!(request("PUT", "/0/version").is_etcds_own() && !request("QGET", "/0/version").is_etcds_own());

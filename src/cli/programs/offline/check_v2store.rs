@@ -25,11 +25,12 @@ pub fn run(flags: &Flags, context: &mut Context<'_>) -> Result<(), Failed> {
     let own = data_dir.join("member/wal");
     let wal_dir = flags.wal_dir.as_deref().and_then(given);
     let wal = wal_dir.unwrap_or(&own);
-    let names = tree::read_dir(wal).map_err(|error| Error::unreadable(wal, error))?;
-    let custom = if names.is_empty() {
+    let list = |dir: &Path| tree::read_dir(dir).map_err(|error| Error::unreadable(dir, error));
+    let custom = if list(wal)?.is_empty() {
         // A log that never began.
         CustomV2::default()
     } else {
+        list(&data_dir.join("member/snap"))?;
         custom_v2(&DataDir::list(data_dir, wal_dir)?, context.monitor)?
     };
     let what = match custom {
