@@ -122,12 +122,13 @@ pub struct StorageVersion {
     pub reason: &'static str,
 }
 
-/// The version that the cluster agreed on, if that is older than all whose rules are known here. 3.0 is none: every
-/// new cluster begins with it (`version.MinClusterVersion`).
+/// The version that the cluster agreed on, if that is older than all whose rules are known here and no newer etcd has
+/// written. 3.0 is none: every new cluster begins with it (`version.MinClusterVersion`).
 #[must_use]
 pub fn older_cluster(facts: &Facts) -> Option<&Told> {
     const FIRST: Semver = Semver { major: 3, minor: 1, patch: 0 };
-    let stated = facts.cluster_version.as_ref()?;
+    let newer = facts.storage_version.is_some() || facts.term.is_some() || facts.conf_state.is_some();
+    let stated = facts.cluster_version.as_ref().filter(|_| !newer)?;
     let older = |agreed: Semver| (FIRST..Minor::V34.first()).contains(&agreed);
     Semver::parse(stated.raw()).is_ok_and(older).then_some(stated)
 }
@@ -184,5 +185,7 @@ mod tests {
         assert!(of("3.1.0") && of("3.2.0") && of("3.3.0"));
         assert!(!of("3.0.0") && !of("3.4.0") && !of("3.7.0") && !of("3.3") && !of(""));
         assert_eq!(older_cluster(&Facts::default()), None);
+        let begun = Facts { cluster_version: Some("3.3.0".into()), ..Facts::default() };
+        assert_eq!(older_cluster(&Facts { storage_version: Some("3.6.0".into()), ..begun }), None);
     }
 }

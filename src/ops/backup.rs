@@ -1,5 +1,5 @@
-//! `backup`, as etcdutl has it up to 3.5: a stopped member's directory with its v2 store, for a new cluster of one member
-//! (`etcd --force-new-cluster`). Nothing is applied: etcd takes what the log holds when it starts.
+//! `backup`, as etcdutl has it up to 3.5: a stopped member's directory with its v2 store, for a new cluster of one
+//! member (`etcd --force-new-cluster`). Nothing is applied: etcd takes what the log holds when it starts.
 //!
 //! ```text
 //! member/snap/db                the database; of no member but one that stands for whoever will be the cluster
@@ -19,6 +19,7 @@ use super::fold::input::{Input, InputOptions, Live};
 use super::overlap::while_syncing;
 use crate::bolt::Db;
 use crate::bolt::writer::FreelistPage;
+use crate::codec::to_u64;
 use crate::etcd::Input as Given;
 use crate::etcd::identity::{NewCluster, NewMember};
 use crate::etcd::request::{Request, decode};
@@ -41,8 +42,8 @@ use crate::words::ids::RaftIndex;
 use crate::words::monitor::{Monitor, Quiet};
 use crate::words::refusal::Refusal;
 
-/// The member that a backup is of, until etcd puts itself in its place.
-const MEMBER: &str = "etcdctl-v2-backup=http://use-flag--force-new-cluster:2080";
+/// The member that a backup is of, until etcd puts itself in its place. The flag in its URL is etcd's.
+const MEMBER: &str = concat!("etcdctl-v2-backup=http://use-flag-", "-force-new-cluster:2080");
 
 /// Bytes of a log that are gathered before they are written.
 const PIECE: usize = 1 << 20;
@@ -230,8 +231,8 @@ impl Plan<'_> {
         let peer_urls = self.member.peer_urls.iter().map(String::as_str).collect();
         let member = V2Member { id: self.member.id, peer_urls, learner: false };
         let name = SnapName { term: snap.term(), index: snap.index() };
-        let data = v2::with_member(snap.snapshot.data(), &member)
-            .map_err(|corrupt| Error::damaged(Path::new(&name.to_string()), corrupt))?;
+        let file = Path::new(&self.input.name).join("member/snap").join(name.to_string());
+        let data = v2::with_member(snap.snapshot.data(), &member).map_err(|c| Error::damaged(&file, c))?;
         let mut snapshot = snap.snapshot.clone();
         snapshot.data = Some(data);
         if let Some(metadata) = &mut snapshot.metadata {
@@ -304,7 +305,7 @@ impl Plan<'_> {
                 file.put(&log.take())?;
             }
         }
-        Ok((crate::codec::to_u64(entries.len()), emptied))
+        Ok((to_u64(entries.len()), emptied))
     }
 
     /// Whether an entry stays as it is. One that tells of members does not, nor without v3 one of its API.

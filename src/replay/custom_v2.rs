@@ -23,8 +23,8 @@ pub struct CustomV2 {
 /// Looks for it. A directory without a log has none.
 ///
 /// # Errors
-/// [`Error::Unreadable`] when a file cannot be opened, [`Error::Damaged`] when etcd would not read the log, or not the v2
-/// store; [`Error::Cancelled`].
+/// [`Error::Unreadable`] when a file cannot be opened, [`Error::Damaged`] when etcd would not read log or store;
+/// [`Error::Cancelled`].
 pub fn custom_v2(dir: &DataDir, monitor: &dyn Monitor) -> Result<CustomV2> {
     let log = MemberLog::open(dir)?;
     let (read, remarks) = log.remarked(monitor)?;

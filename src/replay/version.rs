@@ -66,7 +66,7 @@ pub(super) fn infer(
     let Some((Some(minor), reason)) = newest else {
         return Err(Refusal::RulesUnknown { stated: storage.version }.into());
     };
-    if let Some(older) = older_cluster(facts).filter(|_| logged.is_none() && !storage.stated) {
+    if let Some(older) = older_cluster(facts).filter(|_| logged.is_none()) {
         let reason = format!("the cluster is of version {older}, whose requests 3.4 applies as that does");
         return Ok((Version { minor: Minor::V34, patch: None }, reason));
     }

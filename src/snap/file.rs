@@ -241,9 +241,9 @@ struct Upper {
     root: Option<Below<Below<Below<serde::de::IgnoredAny>>>>,
 }
 
-/// Whether a v2 store holds more than etcd's own, which 3.6 does not start from (`membership.IsMetaStoreOnly` @ v3.5.35):
-/// anything of users, empty directories too; `None` where it is none. Of the old auth the directories that are always
-/// there do not count, nor does what is hidden.
+/// Whether a v2 store holds more than etcd's own, which 3.6 does not start from: anything of users, empty directories
+/// too; `None` where it is none. Of the old auth the directories that are always there do not count, nor does what is
+/// hidden (`membership.IsMetaStoreOnly` @ v3.5.35).
 #[must_use]
 pub fn has_custom_content(json: &[u8]) -> Option<bool> {
     fn shown<T>(dir: Below<T>) -> impl Iterator<Item = (String, T)> {

@@ -221,7 +221,7 @@ codes! {
         "An older etcd refuses it: 'version is not supported'.",
         "Use a newer coldbolt, or have it judged by the rules of the newest version that is known.";
     EtcdOlder, "etcd-older", Note, Mvcc,
-        "The cluster's version is older than 3.4: such an etcd wrote it, or a newer one before all members were newer.",
+        "The cluster's version is older than 3.4: such an etcd wrote it, or 3.4 before all members were of it.",
         "3.4 and 3.5 start from it; 3.6 and newer only if no client of the v2 API left anything.",
         "Nothing: it is read by the rules of 3.4, which are the same for all that these files can hold.";
     // ---- write-ahead log -----------------------------------------------------------------------------------------

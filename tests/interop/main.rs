@@ -29,6 +29,7 @@ mod model;
 mod packed;
 mod programs;
 mod programs_bbolt;
+mod programs_calls;
 mod rank;
 mod reports;
 mod restore;

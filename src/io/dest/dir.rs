@@ -311,8 +311,8 @@ impl Placed {
 /// Puts a data directory in its place, and the log that is kept elsewhere, whose first file `name` was
 /// [held back](DestDir::file_held_back).
 ///
-/// With the log alone etcd up to 3.6 would begin an empty cluster, without it one that counts anew: until both are there
-/// it finds a log that it panics at (cannot use none as id).
+/// With the log alone etcd up to 3.6 would begin an empty cluster, without it one that counts anew: until both are
+/// there it finds a log that it panics at (cannot use none as id).
 ///
 /// # Errors
 /// As [`DestDir::place`]; then nothing of either is left.

@@ -33,7 +33,7 @@ impl<'c> Place<'c> {
         below
     }
 
-    /// The command below that is meant, also by the beginning of its name if only one of those that help names begins so.
+    /// The command below that is meant, also by the beginning of its name if only one of those in the help begins so.
     pub fn next(&self, word: &str, prefixes: bool) -> Option<Place<'c>> {
         let all: Vec<_> = self.command().get_subcommands().collect();
         let named = |command: &&&Command| command.get_name_and_visible_aliases().contains(&word);
