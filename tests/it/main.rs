@@ -18,6 +18,7 @@ mod crash;
 mod defrag;
 mod disaster;
 mod ends;
+mod etcd_3_3;
 mod evidence;
 mod fixtures;
 mod given;

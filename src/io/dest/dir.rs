@@ -291,6 +291,26 @@ impl Placed {
     }
 }
 
+/// Puts a data directory in its place, and the log that is kept elsewhere, whose first file `name` was
+/// [held back](DestDir::file_held_back).
+///
+/// With the log alone etcd up to 3.6 would begin an empty cluster, without it one that counts anew: until both are
+/// there it finds a log that it panics at (cannot use none as id).
+///
+/// # Errors
+/// As [`DestDir::place`]; then nothing of either is left.
+pub fn place_with_log(data: DestDir<'_>, log: Option<DestDir<'_>>, name: &Path) -> Result<()> {
+    let log: Option<Placed> = log.map(DestDir::place).transpose()?;
+    let placed = data.place().and_then(|data| {
+        let named = log.as_ref().map_or(Ok(()), |log| log.put_in_force(name));
+        named.inspect_err(|_| data.remove())
+    });
+    if let (Err(_), Some(log)) = (&placed, &log) {
+        log.remove();
+    }
+    placed
+}
+
 /// A file under construction in a [`DestDir`].
 #[derive(Debug)]
 pub struct DestFile<'h> {
