@@ -47,6 +47,12 @@ const EXPLAINED: &str = "words/codes.rs";
 /// The one file that may be unsafe.
 const MAP: (&str, &str) = ("io/map.rs", "unsafe");
 
+/// The only files that know which system they are built for: what differs is behind functions there.
+const SYSTEMS: [&str; 2] = ["io/os/", "cli/signals/"];
+/// How a file shows that it does.
+const OF_A_SYSTEM: [&str; 7] =
+    ["rustix", "file_guard", "winapi_util", "signal_hook", "ctrlc", "unix", "windows"];
+
 const LONGEST_LINE: usize = 110;
 const LONGEST_COMMENT: usize = 120;
 /// A message is one literal, so that it can be searched for: a line may be longer for one of so many characters.
@@ -407,6 +413,29 @@ fn nothing_is_unsafe_but_the_map_and_nothing_comes_from_another_place() {
         }
         assert!(!file.text.contains("#[path"), "{}: takes a module from another place", file.name);
     }
+}
+
+#[test]
+fn what_differs_between_systems_is_in_one_place() {
+    let elsewhere = |file: &&File| !SYSTEMS.iter().any(|there| file.name.starts_with(there));
+    let mut found = Vec::new();
+    for file in sources().iter().filter(elsewhere) {
+        let walk = &file.without_tests;
+        let words = walk.words.iter().map(|(line, word)| (line, word.as_str()));
+        // `a.windows(2)` is no system: a path or an attribute is.
+        let known = |word: &str, line: usize| {
+            let of_std = ["unix", "windows"].contains(&word);
+            let paths = walk.used.iter().filter(|used| used.line == line);
+            let in_path = paths.filter(|used| used.names.iter().any(|name| name == word)).count() > 0;
+            !of_std || in_path || file.text.lines().nth(line - 1).is_some_and(|line| line.contains("cfg"))
+        };
+        let of_a_system = words.filter(|(line, word)| OF_A_SYSTEM.contains(word) && known(word, **line));
+        found.extend(of_a_system.map(|(line, word)| format!("{}:{line}: {word}", file.name)));
+        let asks = walk.words.iter().filter(|(_, word)| word == "target_os");
+        found.extend(asks.map(|(line, _)| format!("{}:{line}: target_os", file.name)));
+    }
+    assert!(found.is_empty(), "{} know a system:\n{}", found.len(), found.join("\n"));
+    assert!(sources().iter().any(|file| !elsewhere(&file)), "the list of places is wrong");
 }
 
 #[test]

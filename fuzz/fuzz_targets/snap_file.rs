@@ -4,7 +4,9 @@
 
 use coldbolt::codec::checksum::crc32c;
 use coldbolt::raft::{Snapshot, SnapshotMetadata};
-use coldbolt::snap::file::{Membership, SnapFile};
+use coldbolt::snap::file::{Membership, SnapFile, has_custom_content};
+use coldbolt::snap::v2::{self, V2Member};
+use coldbolt::words::ids::MemberId;
 use prost::encoding::{bytes, uint32};
 
 fn read(bytes: &[u8]) -> bool {
@@ -27,5 +29,13 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         metadata: Some(SnapshotMetadata { index: Some(1), ..SnapshotMetadata::default() }),
     };
     assert!(read(&SnapFile::encode(&snapshot)));
-    let _ = Membership::from_v2(data);
+    let _ = (Membership::from_v2(data), has_custom_content(data));
+    let member = V2Member { id: MemberId::new(9), peer_urls: vec!["http://a"], learner: false };
+    let Ok(changed) = v2::with_member(data, &member) else { return };
+    if let Some(custom) = has_custom_content(data) {
+        assert_eq!(has_custom_content(&changed), Some(custom));
+    }
+    if let Ok(membership) = Membership::from_v2(&changed) {
+        assert_eq!(membership.members.len(), 1);
+    }
 });

@@ -7,7 +7,6 @@ mod surgery;
 use std::ffi::OsString;
 use std::io;
 use std::ops::ControlFlow;
-use std::os::unix::ffi::OsStrExt;
 
 use clap::{Subcommand, ValueEnum};
 use coldbolt::bolt::{Bucket, Db, LeafElement, Page, Pgid, Root};
@@ -152,7 +151,7 @@ fn open<'s>(source: &'s Source, monitor: &dyn Monitor) -> Result<Db<'s>, Error> 
 }
 
 fn bucket<'d, 's>(db: &'d Db<'s>, names: &[OsString]) -> Result<Bucket<'d, 's>, Error> {
-    let names: Vec<&[u8]> = names.iter().map(|name| name.as_bytes()).collect();
+    let names: Vec<&[u8]> = names.iter().map(|name| name.as_encoded_bytes()).collect();
     bucket_at(db, &names)
 }
 
@@ -225,9 +224,9 @@ fn get(args: &GetArgs, out: Out<'_>, monitor: &dyn Monitor) -> Result<(), Fail> 
         return Err(Fail::Usage("bucket and key are required".to_owned()));
     };
     let key = match args.parse_format {
-        ParseFormat::AsciiEncoded => key.as_bytes().to_vec(),
-        ParseFormat::Hex => unhex(key.as_bytes()).ok_or_else(|| {
-            Fail::Usage(format!("the key is not hexadecimal: {}", key.as_bytes().escape_ascii()))
+        ParseFormat::AsciiEncoded => key.as_encoded_bytes().to_vec(),
+        ParseFormat::Hex => unhex(key.as_encoded_bytes()).ok_or_else(|| {
+            Fail::Usage(format!("the key is not hexadecimal: {}", key.as_encoded_bytes().escape_ascii()))
         })?,
     };
     let source = input::database(&args.file.path)?;

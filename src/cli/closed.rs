@@ -1,11 +1,10 @@
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use coldbolt::io::Source;
 use coldbolt::io::closed::MOST_WORK;
 use coldbolt::io::dest::{Dest, Existing};
+use coldbolt::io::{Source, os};
 use coldbolt::ops::closed::{ClosedReport, FileSum, Reading, decrypt, encrypt};
 use serde_json::json;
 
@@ -111,7 +110,7 @@ const STDOUT: &str = "standard output";
 
 /// Standard output for another thread: this one holds the lock of Rust's own.
 pub fn stdout_file() -> Result<File, Fail> {
-    Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
+    Ok(os::standard_output()?)
 }
 
 pub fn run_encrypt(args: &EncryptArgs, context: &mut Context<'_>) -> Done {

@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::os::unix::ffi::OsStrExt;
 
 use coldbolt::etcd::KeyRange;
 use coldbolt::io::Window;
@@ -60,7 +59,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     args.sides.with(context, |[before, after], out| {
         let options = DiffOptions {
             range: KeyRange::prefix(bytes(&args.prefix)),
-            ignore: args.exclude_prefix.iter().map(|prefix| prefix.as_bytes()).collect(),
+            ignore: args.exclude_prefix.iter().map(|prefix| prefix.as_encoded_bytes()).collect(),
             content_only: args.content_only,
         };
         let differ = if args.summary {

@@ -2,15 +2,13 @@ mod sign;
 
 use std::env;
 use std::ffi::OsString;
-use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use coldbolt::Error;
-use coldbolt::io::dest;
 use coldbolt::io::dest::dir::{DestDir, Steps};
+use coldbolt::io::{dest, os};
 use coldbolt::ops::evidence::{
     CaseChange, CaseCheck, CaseInput, CaseManifest, CaseStep, CaseTool, MANIFEST, SCHEMA, SIGNATURE,
     case_files, changes, check, digest,
@@ -223,8 +221,7 @@ impl Case<'_> {
         let said = format!("{answer}.stderr");
         let output = |name: &str| {
             let path = dir.join(name);
-            let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-            file.map_err(|source| Error::Output { what: path.display().to_string(), source })
+            os::create(&path).map_err(|source| Error::Output { what: path.display().to_string(), source })
         };
         let (out, err) = (output(answer)?, output(&said)?);
         let mut command = Command::new(program);

@@ -175,7 +175,7 @@ impl Args {
         let range = match end {
             _ if self.prefix => KeyRange::prefix(key),
             _ if self.from_key => KeyRange::from_key(key),
-            Some(end) => KeyRange::request(key, std::os::unix::ffi::OsStrExt::as_bytes(end.as_os_str())),
+            Some(end) => KeyRange::request(key, end.as_encoded_bytes()),
             None => KeyRange::single(key),
         };
         let sort_by = match self.sort_by {

@@ -1,6 +1,5 @@
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::os::unix::ffi::OsStrExt;
 
 use coldbolt::etcd::KeyRange;
 use coldbolt::store::events::{Change, Version};
@@ -57,8 +56,8 @@ pub struct Args {
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
     args.file.with(context, |store, out| {
         match (&args.prefix, &args.key) {
-            (Some(prefix), _) => list(args, prefix.as_bytes(), store, out)?,
-            (None, Some(key)) => return one(args, key.as_bytes(), store, out),
+            (Some(prefix), _) => list(args, prefix.as_encoded_bytes(), store, out)?,
+            (None, Some(key)) => return one(args, key.as_encoded_bytes(), store, out),
             (None, None) => {}
         }
         Ok(Verdict::Good)

@@ -3,8 +3,6 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
-use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +11,7 @@ use coldbolt::etcd::datadir::{self, FileKind, Foreign};
 use coldbolt::etcd::{DataDir, Input, within};
 use coldbolt::io::packed::{self, Inside};
 use coldbolt::io::source::Lock;
-use coldbolt::io::{Source, tree};
+use coldbolt::io::{Source, os, tree};
 use coldbolt::ops::{self, KineOptions};
 use coldbolt::replay::increments::Chain;
 use coldbolt::words::cause::Cause;
@@ -71,11 +69,11 @@ pub fn given(path: &Path) -> Result<Input, Error> {
 /// What `-` is to be read as, of an archive what is in it, and `-:PATH`, what is in that by this path; `None` for any
 /// other path.
 pub fn of_standard_input(path: &Path) -> Option<Result<Input, Error>> {
-    let member = match path.as_os_str().as_bytes() {
+    let member = match path.as_os_str().as_encoded_bytes() {
         b"-" => None,
-        name => Some(Path::new(OsStr::from_bytes(name.strip_prefix(MEMBER.as_bytes())?))),
+        name => Some(os::name_of(name.strip_prefix(MEMBER.as_bytes())?)),
     };
-    Some(in_standard_input(member))
+    Some(in_standard_input(member.as_deref().map(Path::new)))
 }
 
 fn in_standard_input(member: Option<&Path>) -> Result<Input, Error> {
@@ -114,8 +112,8 @@ const MEMBER: &str = "(standard input):";
 
 /// An argument that begins with `-:` as what is in an archive on standard input, where it would be a flag.
 pub fn named_in_standard_input(argument: OsString) -> OsString {
-    match argument.as_bytes() {
-        [b'-', b':', path @ ..] => [OsStr::new(MEMBER), OsStr::from_bytes(path)].into_iter().collect(),
+    match argument.as_encoded_bytes() {
+        [b'-', b':', path @ ..] => [OsStr::new(MEMBER), &os::name_of(path)].into_iter().collect(),
         _ => argument,
     }
 }
@@ -141,8 +139,8 @@ fn read_standard_input() -> Result<Stdin, Error> {
     let name = Path::new(NAME);
     let unreadable = |e: io::Error| Error::unreadable(name, e);
     let packed = |inside: Inside| inside.content().map_or(Stdin::Archive(inside), Stdin::File);
-    let stdin = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(unreadable)?);
-    if stdin.metadata().map_err(unreadable)?.is_file() {
+    let stdin = os::standard_input().map_err(unreadable)?;
+    if stdin.metadata().is_ok_and(|it| it.is_file()) {
         let source = if coldbolt::io::all_files() {
             Source::map(name, stdin)
         } else {

@@ -3,7 +3,7 @@ mod kubernetes;
 
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{PathBuf, is_separator};
 
 use coldbolt::etcd::Facts;
 use coldbolt::io::source::Lock;
@@ -162,7 +162,7 @@ fn show_raft(out: &mut dyn Write, report: &InspectReport) -> io::Result<()> {
 }
 
 fn file_name(path: &str) -> String {
-    path.rsplit('/').next().unwrap_or(path).to_owned()
+    path.rsplit(is_separator).next().unwrap_or(path).to_owned()
 }
 
 fn lock(lock: Lock) -> &'static str {

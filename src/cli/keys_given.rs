@@ -1,9 +1,9 @@
 //! Keys for values that an API server encrypted: from which files they come, and what they did not open.
 
 use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use coldbolt::io::os;
 use coldbolt::kube::encryption::{CountedValues, KEY_FILE_LIMIT, KeyFileFault, Keyring};
 use coldbolt::words::cause::Cause;
 use coldbolt::words::error::{Error, show};
@@ -72,8 +72,9 @@ pub fn read(path: &Path, monitor: &Terminal) -> Result<Zeroizing<Vec<u8>>, Fail>
     let unreadable = |error| Error::unreadable(path, Cause::Io(error));
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
-    let mode = metadata.permissions().mode() & 0o777;
-    if metadata.is_file() && mode & 0o077 != 0 {
+    if metadata.is_file()
+        && let Some(mode) = os::shared_mode(&metadata)
+    {
         let name = show(path);
         monitor.warn(&format!("{name} holds keys, and others than its owner can use it (mode {mode:04o})"));
     }

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -73,8 +72,8 @@ fn a_key(key: OsString) -> Result<OsString, &'static str> {
 impl Which {
     /// Those that are meant; all, if nothing is said.
     pub fn range(&self) -> Option<KeyRange<'_>> {
-        let prefix = self.prefix.as_ref().map(|prefix| KeyRange::prefix(prefix.as_bytes()));
-        prefix.or_else(|| self.key.as_ref().map(|key| KeyRange::single(key.as_bytes())))
+        let prefix = self.prefix.as_ref().map(|prefix| KeyRange::prefix(prefix.as_encoded_bytes()));
+        prefix.or_else(|| self.key.as_ref().map(|key| KeyRange::single(key.as_encoded_bytes())))
     }
 }
 
@@ -392,7 +391,7 @@ pub fn keep<E>(done: &mut Result<(), E>, result: Result<(), E>) -> std::ops::Con
 }
 
 pub fn bytes(text: &Option<OsString>) -> &[u8] {
-    text.as_ref().map_or(b"", |text| text.as_bytes())
+    text.as_ref().map_or(b"", |text| text.as_encoded_bytes())
 }
 
 /// A key as one line that a terminal only prints: as it is, or quoted as Go does.

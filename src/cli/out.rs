@@ -8,6 +8,7 @@ use coldbolt::words::error::{printable, steers};
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use serde::Serialize;
 use serde_json::Value;
+use terminal_size::terminal_size_of;
 
 /// The formats of the commands that answer as etcdutl does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -210,7 +211,7 @@ pub fn size(bytes: u64) -> String {
 
 /// How many columns the terminal has that standard output is.
 pub fn columns() -> Option<usize> {
-    rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col))
+    terminal_size_of(io::stdout()).map(|(columns, _)| usize::from(columns.0))
 }
 
 /// The most columns a bar takes.

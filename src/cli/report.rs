@@ -2,12 +2,11 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use coldbolt::etcd::datadir::{FileKind, file_kind};
-use coldbolt::io::Source;
 use coldbolt::io::dest::{self, Existing};
+use coldbolt::io::{Source, os};
 use coldbolt::ops::verify::Answer;
 use coldbolt::report::{junit, manifest, markdown, prometheus, sarif};
 use coldbolt::words::error::{Error, show};
@@ -53,7 +52,7 @@ impl Reports {
     /// etcd's.
     pub fn check<'p>(&self, inputs: impl Iterator<Item = &'p Path>) -> Result<(), Fail> {
         let usage = |path: &Path, what: &str| Fail::Usage(format!("{}: {what}", show(path)));
-        let identity = |path: &Path| fs::metadata(path).ok().map(|m| (m.dev(), m.ino()));
+        let identity = |path: &Path| os::identity_of(path).ok();
         let inputs: Vec<_> = inputs.filter_map(identity).collect();
         let mut seen: Vec<PathBuf> = Vec::new();
         for (path, existing) in self.each() {

@@ -2,7 +2,6 @@ mod manifest;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use coldbolt::etcd::schema::Minor;
@@ -165,7 +164,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
         }
         bump => bump.clone(),
     };
-    let bytes = |all: &[OsString]| all.iter().map(|prefix| prefix.clone().into_vec()).collect();
+    let bytes = |all: &[OsString]| all.iter().map(|prefix| prefix.as_encoded_bytes().to_vec()).collect();
     let Member { destination, initial_cluster, token, target, taken } = Member::of(args)?;
     let options = RestoreOptions {
         initial_cluster,

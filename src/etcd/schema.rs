@@ -4,7 +4,7 @@ use crate::bolt::Db;
 use crate::etcd::facts::Facts;
 use crate::etcd::semver::Semver;
 use crate::words::error::{At, Corrupt};
-use crate::words::finding::Code;
+use crate::words::finding::{Code, Finding};
 use crate::words::text::Told;
 
 /// Every bucket, in the order bbolt keeps them. All are at the top level, in every version from 3.4 on.
@@ -122,6 +122,24 @@ pub struct StorageVersion {
     pub reason: &'static str,
 }
 
+/// The version that the cluster agreed on, if that is older than all whose rules are known here and no newer etcd has
+/// written. 3.0 is none: every new cluster begins with it (`version.MinClusterVersion`).
+#[must_use]
+pub fn older_cluster(facts: &Facts) -> Option<&Told> {
+    const FIRST: Semver = Semver { major: 3, minor: 1, patch: 0 };
+    let newer = facts.storage_version.is_some() || facts.term.is_some() || facts.conf_state.is_some();
+    let stated = facts.cluster_version.as_ref().filter(|_| !newer)?;
+    let older = |agreed: Semver| (FIRST..Minor::V34.first()).contains(&agreed);
+    Semver::parse(stated.raw()).is_ok_and(older).then_some(stated)
+}
+
+/// Says so of a file.
+pub(crate) fn told_older(facts: &Facts, file: &str) -> Option<Finding> {
+    let agreed = older_cluster(facts)?;
+    let what = format!("the cluster is of version {agreed}, older than 3.4, by whose rules it is read");
+    Some(Finding::new(Code::EtcdOlder, file, At::default(), what))
+}
+
 /// Stated from 3.6 on, inferred before as etcd 3.6 and 3.4.31 do (`UnsafeDetectSchemaVersion`).
 #[must_use]
 pub fn storage_version(facts: &Facts) -> StorageVersion {
@@ -151,5 +169,23 @@ pub fn storage_version(facts: &Facts) -> StorageVersion {
         None => {
             StorageVersion { version: None, stated: false, reason: "the meta bucket has no consistent index" }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_of_an_older_etcd_is_told_from_one_that_has_not_agreed_yet() {
+        let of = |version: &str| {
+            let facts = Facts { cluster_version: Some(version.into()), ..Facts::default() };
+            older_cluster(&facts).is_some()
+        };
+        assert!(of("3.1.0") && of("3.2.0") && of("3.3.0"));
+        assert!(!of("3.0.0") && !of("3.4.0") && !of("3.7.0") && !of("3.3") && !of(""));
+        assert_eq!(older_cluster(&Facts::default()), None);
+        let begun = Facts { cluster_version: Some("3.3.0".into()), ..Facts::default() };
+        assert_eq!(older_cluster(&Facts { storage_version: Some("3.6.0".into()), ..begun }), None);
     }
 }

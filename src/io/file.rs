@@ -5,12 +5,10 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Advice, Mode, OFlags};
-
 use super::dest;
+use super::os;
 use super::state::{Lock, Stamp};
 use crate::codec::to_u64;
 use crate::words::cause::Cause;
@@ -65,16 +63,15 @@ impl InputFile {
             Handle::Open(file) => return Ok(Held::Open(file)),
             Handle::At(path) => path,
         };
-        let file = open(path)?;
-        let stamp = Stamp::of(&file.metadata()?);
-        if (stamp.device, stamp.inode) != (self.opened.device, self.opened.inode) {
+        let file = os::open_to_read(path)?;
+        if os::identity(&file)? != self.opened.identity {
             return Err(io::Error::other("another file is there now"));
         }
         Ok(Held::Again(file))
     }
 
     pub(super) fn open(path: &Path) -> Result<InputFile> {
-        InputFile::of(path, open(path).map_err(|error| Error::unreadable(path, error))?)
+        InputFile::of(path, os::open_to_read(path).map_err(|error| Error::unreadable(path, error))?)
     }
 
     pub(super) fn of(path: &Path, file: File) -> Result<InputFile> {
@@ -82,7 +79,7 @@ impl InputFile {
         let kind = metadata.file_type();
         let len = if kind.is_file() {
             metadata.len()
-        } else if kind.is_block_device() {
+        } else if os::is_block_device(kind) {
             use std::io::Seek;
             (&file).seek(std::io::SeekFrom::End(0)).map_err(|e| Error::unreadable(path, e))?
         } else if kind.is_dir() {
@@ -91,7 +88,7 @@ impl InputFile {
             return Err(Error::unreadable(path, Cause::NotAFile));
         };
         Ok(InputFile {
-            opened: Stamp::of(&metadata),
+            opened: os::stamp(&file).map_err(|e| Error::unreadable(path, e))?,
             is_regular: kind.is_file(),
             file: Handle::Open(file),
             len,
@@ -114,7 +111,7 @@ impl InputFile {
 
     pub(super) fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Box<Corrupt>> {
         let wanted = to_u64(buf.len());
-        self.file().and_then(|file| file.read_exact_at(buf, offset)).map_err(|error| {
+        self.file().and_then(|file| os::read_exact_at(&file, buf, offset)).map_err(|error| {
             let what = if error.kind() == io::ErrorKind::UnexpectedEof {
                 let now = self.file().and_then(|file| file.metadata()).map_or(0, |m| m.len());
                 let before = if now == self.len {
@@ -132,65 +129,32 @@ impl InputFile {
 
     pub(super) fn advise_sequential(&self) {
         if let Handle::Open(file) = &self.file {
-            let _ = rustix::fs::fadvise(file, 0, None, Advice::Sequential);
+            os::will_read_all(file);
         }
     }
 
     pub(super) fn is_cached(&self, offset: u64) -> bool {
-        let mut byte = [0];
-        let Ok(file) = self.file() else { return true };
-        let read = rustix::io::preadv2(
-            &*file,
-            &mut [io::IoSliceMut::new(&mut byte)],
-            offset,
-            rustix::io::ReadWriteFlags::NOWAIT,
-        );
-        read != Err(rustix::io::Errno::AGAIN)
+        self.file().map_or(true, |file| os::is_cached(&file, offset))
     }
 
     pub(super) fn flock(&self) -> Lock {
         // Looking would give up the lock that this process has, and no etcd has one.
-        if dest::is_ours(self.opened.device, self.opened.inode) {
-            return Lock::Free;
-        }
-        let Ok(file) = self.file() else { return Lock::Unknown };
-        match file.try_lock_shared() {
-            Ok(()) => {
-                let _ = file.unlock();
-                Lock::Free
-            }
-            Err(std::fs::TryLockError::WouldBlock) => Lock::Held,
-            Err(std::fs::TryLockError::Error(_)) => Lock::Unknown,
-        }
+        if dest::is_ours(self.opened.identity) { Lock::Free } else { self.lock(os::bolt_lock) }
     }
 
     pub(super) fn ofd_lock(&self) -> Lock {
-        self.locked_against(rustix::process::FlockType::ReadLock)
+        self.lock(os::wal_lock)
     }
 
     pub(super) fn record_lock(&self) -> Lock {
-        self.locked_against(rustix::process::FlockType::WriteLock)
+        self.lock(os::sqlite_lock)
     }
 
-    fn locked_against(&self, kind: rustix::process::FlockType) -> Lock {
-        let wanted = rustix::process::Flock::from(kind);
-        let Ok(file) = self.file() else { return Lock::Unknown };
-        match rustix::process::fcntl_getlk(&*file, &wanted) {
-            Ok(None) => Lock::Free,
-            Ok(Some(_)) => Lock::Held,
-            Err(_) => Lock::Unknown,
-        }
+    fn lock(&self, look: fn(&File) -> Lock) -> Lock {
+        self.file().map_or(Lock::Unknown, |file| look(&file))
     }
 
     pub(super) fn stamp(&self) -> Option<Stamp> {
-        self.file().and_then(|file| file.metadata()).ok().as_ref().map(Stamp::of)
+        self.file().and_then(|file| os::stamp(&file)).ok()
     }
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    // O_NONBLOCK so that a FIFO does not hang; O_NOATIME leaves no trace, where the owner allows it.
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let fd = rustix::fs::open(path, flags | OFlags::NOATIME, Mode::empty())
-        .or_else(|_| rustix::fs::open(path, flags, Mode::empty()))?;
-    Ok(File::from(fd))
 }

@@ -6,10 +6,9 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use memmap2::{Mmap, MmapOptions};
-use rustix::fs::{SealFlags, fcntl_get_seals};
-
 use super::file::InputFile;
+use super::os;
+use memmap2::{Mmap, MmapOptions};
 
 static ALL_FILES: AtomicBool = AtomicBool::new(false);
 
@@ -67,25 +66,25 @@ impl Map {
 
 /// Whether a file is in memory only and the kernel keeps everybody from changing it: a memory file with both seals.
 pub(super) fn is_constant(file: &InputFile) -> bool {
-    let constant = SealFlags::SHRINK | SealFlags::WRITE;
-    file.handle().and_then(|open| fcntl_get_seals(open).ok()).is_some_and(|seals| seals.contains(constant))
+    file.handle().is_some_and(os::is_sealed)
         // It may have been shortened between being opened and being sealed.
         && file.stamp().is_some_and(|now| now.len >= file.len())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
     use std::io::Write;
-    use std::path::Path;
 
-    use rustix::fs::{MemfdFlags, fcntl_add_seals, memfd_create};
-
-    use super::*;
     use crate::io::Source;
 
     #[test]
+    #[cfg(target_os = "linux")]
     fn a_memory_file_is_mapped_when_it_is_sealed_and_read_when_it_is_not() {
+        use std::fs::File;
+        use std::path::Path;
+
+        use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+
         let mut file = File::from(memfd_create("test", MemfdFlags::ALLOW_SEALING).unwrap());
         file.write_all(b"content").unwrap();
         let open = |file: &File| Source::from_file(Path::new("file"), file.try_clone().unwrap()).unwrap();

@@ -16,6 +16,9 @@ pub mod gate;
 mod map;
 #[cfg(not(feature = "fs"))]
 mod no_file;
+#[cfg(feature = "fs")]
+#[doc(hidden)]
+pub mod os;
 pub mod overlay;
 #[cfg(feature = "packed")]
 pub mod packed;

@@ -15,18 +15,10 @@ pub enum Lock {
 /// What identifies one state of a file: if it differs afterwards, the file changed under us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
-    pub(super) device: u64,
-    pub(super) inode: u64,
+    /// Device and inode, or what is instead of them.
+    pub(super) identity: (u64, u64),
     /// Length in bytes.
     pub len: u64,
     /// Modification time: seconds since 1970 and nanoseconds.
     pub modified: (i64, i64),
-}
-
-#[cfg(feature = "fs")]
-impl Stamp {
-    pub(super) fn of(m: &std::fs::Metadata) -> Stamp {
-        use std::os::unix::fs::MetadataExt;
-        Stamp { device: m.dev(), inode: m.ino(), len: m.len(), modified: (m.mtime(), m.mtime_nsec()) }
-    }
 }

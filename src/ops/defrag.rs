@@ -8,7 +8,6 @@
 use std::borrow::Cow;
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -213,10 +212,10 @@ pub(super) fn anew(
             let plan = Plan::new(&db, options.live_only, edits, monitor)?;
             let mut dest = Dest::create(path, existing)?;
             match options.destination {
-                DefragDestination::New(_) => dest.own(0o600, None)?,
+                DefragDestination::New(_) => dest.own()?,
                 DefragDestination::InPlace => {
                     let was = fs::metadata(path).map_err(|e| Error::unreadable(path, e))?;
-                    dest.own(was.mode() & 0o7777, Some((was.uid(), was.gid())))?;
+                    dest.own_as(&was)?;
                 }
             }
             let full = |error: Error| room::of_at_most(error.of_output(path), source.len());

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -11,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::verify::manifest::{parsed, require_schema};
 use crate::codec::{checksum, to_u64};
-use crate::io::{Source, tree};
+use crate::io::{Source, os, tree};
 use crate::store::digest::{FileDifference, FileDigest, differences, sha256};
 use crate::words::cause::Cause;
 use crate::words::error::{Error, Result};
@@ -73,7 +72,8 @@ pub struct CaseFile {
     pub file: FileDigest,
     /// When it was changed last, as the file system says.
     pub modified: String,
-    /// When that or its name was changed last, which nobody sets: seconds and nanoseconds.
+    /// When that or its name was changed last, which nobody sets: seconds and nanoseconds, where the system
+    /// tells.
     pub status_changed: String,
     /// The number of the file in its file system: another is another file of the same name.
     pub inode: u64,
@@ -113,13 +113,15 @@ pub fn case_files(path: &Path, monitor: &dyn Monitor) -> Result<Vec<CaseFile>> {
 
 fn case_file(root: &Path, path: &Path, monitor: &dyn Monitor) -> Result<CaseFile> {
     let file = digest(root, path, monitor)?;
-    let metadata = fs::metadata(path).map_err(|error| Error::unreadable(path, error))?;
+    let unreadable = |error| Error::unreadable(path, error);
+    let metadata = fs::metadata(path).map_err(unreadable)?;
     let modified = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
     Ok(CaseFile {
         file,
         modified: modified.map_or_else(String::new, |time| time.to_string()),
-        status_changed: format!("{}.{:09}", metadata.ctime(), metadata.ctime_nsec()),
-        inode: metadata.ino(),
+        status_changed: os::status_changed(&metadata)
+            .map_or_else(String::new, |(seconds, nanoseconds)| format!("{seconds}.{nanoseconds:09}")),
+        inode: os::identity_of(path).map_err(unreadable)?.1,
     })
 }
 

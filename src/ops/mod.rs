@@ -1,6 +1,8 @@
 //! What coldbolt can do: one verb a file. Each takes an input, options and a
 //! [`Monitor`](crate::words::monitor::Monitor), and returns a plain report; printing it is the caller's.
 
+#[cfg(feature = "fs")]
+pub mod backup;
 pub mod bolt;
 #[cfg(feature = "encryption")]
 pub mod bootstrap;

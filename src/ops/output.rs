@@ -9,11 +9,11 @@ use serde::Serialize;
 
 #[cfg(feature = "age")]
 use crate::codec::checksum;
-use crate::io::Source;
 #[cfg(feature = "age")]
 use crate::io::closed::{Closed, Closing, FileSecret, Recipients};
 use crate::io::dest::hashed::while_writing;
 use crate::io::dest::writeback::Writeback;
+use crate::io::{Source, os};
 use crate::snap::backup::TRAILER;
 use crate::words::error::{Error, Result, show};
 
@@ -130,7 +130,8 @@ impl Output {
     pub fn seal(self, name: &Path) -> Result<Option<ClosedFile>> {
         match self.kept {
             Kept::Clear if self.sealing => {
-                let sealed = (&self.file).write_all(&self.payload);
+                let end = self.bytes.saturating_sub(TRAILER);
+                let sealed = os::write_all_at(&self.file, &self.payload, end);
                 sealed.map_err(|source| Error::Output { what: show(name), source })?;
                 Ok(None)
             }

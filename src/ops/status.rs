@@ -1,5 +1,6 @@
 //! `status`: the numbers `etcdutl snapshot status` prints, from a walk that also checks every page.
 
+use crate::etcd::schema::told_older;
 use crate::etcd::{Input, datadir};
 use crate::io::Source;
 use crate::io::gate::with_read_ahead;
@@ -59,6 +60,7 @@ fn numbers(source: &Source, monitor: &dyn Monitor) -> Result<StatusReport> {
     if let Some(corrupt) = worst {
         return Err(Error::damaged(source.path(), Box::new(corrupt)));
     }
+    told_older(&scan.facts, &name).into_iter().for_each(|finding| monitor.finding(finding));
     Ok(StatusReport {
         hash: scan.hash,
         revision: scan.keyspace.last.map_or(0, |r| r.main),

@@ -4,6 +4,7 @@ pub mod apply;
 pub(crate) mod believed;
 pub mod boot;
 pub mod clock;
+pub mod custom_v2;
 pub mod fold;
 #[cfg(feature = "fs")]
 pub mod increments;

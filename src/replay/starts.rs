@@ -7,7 +7,7 @@
 //! | a downgrade to another version is under way | 3.5, by `cluster/downgrade` | no | no |
 //! | `meta/storageVersion` is newer | no | yes | the same |
 //! | the member itself is none | v2 store of the `.snap` and the entries after it | `members` and the entries it lacks | the same |
-//! | users' keys in the v2 store of the `.snap` | no | yes | no |
+//! | anything of users in the v2 store of the `.snap` | no | yes | no |
 //! | a raft snapshot past the database, whose own is not there | yes | yes | yes |
 //! | where its log begins, an entry at which it panics | as `boot` tells | the same | the same |
 //!
@@ -29,7 +29,7 @@ use crate::etcd::Facts;
 use crate::etcd::schema::Minor;
 use crate::etcd::semver::Semver;
 use crate::raft::{ConfChange, ConfChangeType};
-use crate::snap::file::{SnapFile, user_keys};
+use crate::snap::file::{SnapFile, has_custom_content, user_keys};
 use crate::wal::Read;
 use crate::words::error::{Error, Result};
 use crate::words::ids::{MemberId, RaftIndex};
@@ -184,8 +184,12 @@ impl Asked<'_> {
 
     fn users_of_v2(&self) -> Option<String> {
         let snap = self.newest.filter(|_| self.etcd == Minor::V36)?;
-        let keys = user_keys(snap.snapshot.data.as_deref()?).filter(|keys| *keys > 0)?;
-        Some(format!("{keys} keys of users are in the v2 store, which is no more (illegal v2store content)"))
+        let store = snap.snapshot.data.as_deref().filter(|store| has_custom_content(store) == Some(true))?;
+        let what = match user_keys(store) {
+            Some(0) | None => "directories or roles of users".to_owned(),
+            Some(keys) => format!("{keys} keys of users"),
+        };
+        Some(format!("{what} are in the v2 store, which is no more (illegal v2store content)"))
     }
 
     /// Why it panics at what the member tells of itself.

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::apply::Version;
 use crate::etcd::Facts;
 use crate::etcd::request::{Request, decode};
-use crate::etcd::schema::{Minor, storage_version};
+use crate::etcd::schema::{Minor, older_cluster, storage_version};
 use crate::raft::{EntryType, EntryView};
 use crate::wal::{Read, SnapshotRecord};
 use crate::words::error::{At, Result, show};
@@ -66,6 +66,10 @@ pub(super) fn infer(
     let Some((Some(minor), reason)) = newest else {
         return Err(Refusal::RulesUnknown { stated: storage.version }.into());
     };
+    if let Some(older) = older_cluster(facts).filter(|_| logged.is_none()) {
+        let reason = format!("the cluster is of version {older}, whose requests 3.4 applies as that does");
+        return Ok((Version { minor: Minor::V34, patch: None }, reason));
+    }
     if cluster.is_none() && logged.is_none() && !storage.stated {
         let what = format!("the cluster had not agreed on a version yet; it is taken for {}", minor.name());
         let finding = Finding::new(Code::ReplayVersion, &show(place), At::default(), what);

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
+use std::path::{Path, is_separator};
 
 use crate::codec::json;
 use crate::kube::risk::{RiskFound, RiskReport, RiskRule, RiskSeverity};
@@ -209,12 +210,14 @@ fn whole(path: &str) -> Value {
 
 /// A path as a URI reference: relative paths stay relative.
 fn uri(path: &str) -> String {
-    let mut uri = String::from(if path.starts_with('/') { "file://" } else { "" });
+    let from_root = if path.starts_with('/') { "file://" } else { "file:///" };
+    let mut uri = String::from(if Path::new(path).is_absolute() { from_root } else { "" });
     for byte in path.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
                 uri.push(byte.into())
             }
+            _ if is_separator(byte.into()) => uri.push('/'),
             _ => uri.push_str(&format!("%{byte:02X}")),
         }
     }

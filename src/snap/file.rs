@@ -228,6 +228,32 @@ pub fn user_keys(json: &[u8]) -> Option<u64> {
     Some(users.map_or(0, |users| users.keys()))
 }
 
+/// The nodes below one, by name.
+type Below<T> = Dir<BTreeMap<String, T>>;
+
+/// Three levels of a v2 store: as deep as etcd looks.
+#[derive(Deserialize)]
+struct Upper {
+    #[serde(rename = "Root")]
+    root: Option<Below<Below<Below<serde::de::IgnoredAny>>>>,
+}
+
+/// Whether a v2 store holds more than etcd's own, which 3.6 does not start from: anything of users, empty directories
+/// too; `None` where it is none. Of the old auth the directories that are always there do not count, nor does what is
+/// hidden (`membership.IsMetaStoreOnly` @ v3.5.35).
+#[must_use]
+pub fn has_custom_content(json: &[u8]) -> Option<bool> {
+    fn shown<T>(dir: Below<T>) -> impl Iterator<Item = (String, T)> {
+        dir.children.into_iter().flatten().filter(|(name, _)| !name.starts_with('_'))
+    }
+    let store: Upper = serde_json::from_slice(json).ok()?;
+    Some(shown(store.root?).any(|(name, dir)| match name.as_str() {
+        "0" => false,
+        "2" => shown(dir).any(|(_, below)| shown(below).next().is_some()),
+        _ => shown(dir).next().is_some(),
+    }))
+}
+
 #[derive(Deserialize)]
 struct ClusterNodes {
     members: Option<Dir<BTreeMap<String, Dir<MemberNodes>>>>,
@@ -413,6 +439,27 @@ mod tests {
         );
         assert_eq!(user_keys(br#"{"Root":{"Children":{"0":{"Children":{}}}}}"#), Some(0));
         assert_eq!(user_keys(b"some snapshot"), None);
+    }
+
+    #[test]
+    fn what_users_left_in_a_v2_store_is_told_from_what_etcd_keeps_there() {
+        let of = |children: &str| {
+            has_custom_content(
+                format!(r#"{{"Root":{{"Children":{{"0":{{"Children":{{"a":{{}}}}}},{children}}}}}}}"#)
+                    .as_bytes(),
+            )
+        };
+        let leaf = r#"{"Path":"x","Value":"v","Children":null}"#;
+        assert_eq!(of(r#""1":{"Path":"/1","Children":{}}"#), Some(false));
+        assert_eq!(of(&format!(r#""1":{{"Children":{{"a":{leaf}}}}}"#)), Some(true));
+        assert_eq!(of(r#""1":{"Children":{"empty":{"Children":{}}}}"#), Some(true));
+        assert_eq!(of(&format!(r#""1":{{"Children":{{"_hidden":{leaf}}}}}"#)), Some(false));
+        let auth = |roles: &str| {
+            format!(r#""2":{{"Children":{{"enabled":{leaf},"roles":{{"Children":{roles}}}}}}}"#)
+        };
+        assert_eq!(of(&auth("{}")), Some(false));
+        assert_eq!(of(&auth(&format!(r#"{{"guest":{leaf}}}"#))), Some(true));
+        assert_eq!((has_custom_content(b"{}"), has_custom_content(b"some snapshot")), (None, None));
     }
 
     #[test]

@@ -12,7 +12,11 @@
 
 use std::fmt::Write;
 
+use serde_json::Value;
+
 use crate::codec::json::{quote, strings};
+use crate::words::error::{At, Corrupt};
+use crate::words::finding::Code;
 use crate::words::ids::MemberId;
 
 /// Slots for events (`watcherHub` of `v2store.newStore`).
@@ -83,6 +87,39 @@ pub fn store<'m>(
     out
 }
 
+/// The JSON of the same store with this one member in the place of all that it has (`PushMembershipToStorage` @ v3.5).
+///
+/// # Errors
+/// `snap-invalid` when it is no v2 store, or nests too deep to be changed.
+pub fn with_member(json: &[u8], member: &V2Member<'_>) -> Result<Vec<u8>, Box<Corrupt>> {
+    let invalid = |what: String| Corrupt::new(Code::SnapInvalid, At::default(), what);
+    let not_one = |error| invalid(format!("the v2 store in it cannot be changed: {error}"));
+    let mut changed: Value = serde_json::from_slice(json).map_err(not_one)?;
+    let index = changed.get("CurrentIndex").and_then(Value::as_u64);
+    let cluster = changed.pointer_mut("/Root/Children/0/Children").and_then(Value::as_object_mut);
+    let (Some(index), Some(cluster)) = (index, cluster) else {
+        return Err(invalid("the v2 store in it has no cluster".to_owned()));
+    };
+    let index = index.saturating_add(1);
+    let one = V2Member { peer_urls: member.peer_urls.clone(), ..*member };
+    let mut alone: Value = serde_json::from_str(&store([one].into_iter(), &[], None, 0)).map_err(not_one)?;
+    let mut members =
+        alone.pointer_mut("/Root/Children/0/Children/members").map(Value::take).unwrap_or_default();
+    let path = format!("/Children/{}", member.id);
+    for below in ["", &path, &format!("{path}/Children/raftAttributes")] {
+        if let Some(node) = members.pointer_mut(below).and_then(Value::as_object_mut) {
+            node.insert("CreatedIndex".to_owned(), index.into());
+            node.insert("ModifiedIndex".to_owned(), index.into());
+        }
+    }
+    cluster.insert("members".to_owned(), members);
+    cluster.remove("removed_members");
+    if let Some(current) = changed.get_mut("CurrentIndex") {
+        *current = index.into();
+    }
+    serde_json::to_vec(&changed).map_err(not_one)
+}
+
 /// The members that left, each a leaf without a value; nothing where none did.
 fn removed_members(removed: &[MemberId], index: usize) -> String {
     if removed.is_empty() {
@@ -133,5 +170,29 @@ mod tests {
             read.sort();
             proptest::prop_assert_eq!(read, members.into_iter().collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn one_member_takes_the_place_of_all_and_what_users_have_stays() {
+        let member = |id, url| V2Member { id: MemberId::new(id), peer_urls: vec![url], learner: false };
+        let json = store(
+            [member(1, "http://a"), member(2, "http://b")].into_iter(),
+            &[MemberId::new(3)],
+            Some("3.5.0"),
+            0,
+        );
+        let users = r#""1":{"Path":"/1","CreatedIndex":0,"Children":{"key":{"Path":"/1/key","Value":"v"}}}"#;
+        let empty = node("/1", 0, "\"\"", Some(""));
+        let json = json.replace(&format!("\"1\":{empty}"), users);
+        let changed = with_member(json.as_bytes(), &member(9, "http://c")).unwrap();
+        let read = Membership::from_v2(&changed).unwrap();
+        assert_eq!(read.members.iter().map(|m| m.id.get()).collect::<Vec<_>>(), [9]);
+        assert_eq!(read.members[0].peer_urls, ["http://c"]);
+        assert_eq!((read.removed, read.cluster_version), (vec![], Some("3.5.0".into())));
+        let text = String::from_utf8(changed).unwrap();
+        assert!(text.contains(users) && text.contains("\"CurrentIndex\":3,"), "{text}");
+        assert_eq!(with_member(b"{}", &member(9, "http://c")).unwrap_err().code, Code::SnapInvalid);
+        let deep = format!("{}1{}", "{\"x\":".repeat(5000), "}".repeat(5000));
+        assert_eq!(with_member(deep.as_bytes(), &member(9, "http://c")).unwrap_err().code, Code::SnapInvalid);
     }
 }

@@ -82,7 +82,12 @@ impl LogWriter {
         self.crc
     }
 
-    /// The used part of the segment; zeros may follow.
+    /// Gives away what it has written since the last time: a log may be larger than memory.
+    pub fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.out)
+    }
+
+    /// The used part of the segment, but for what was [taken](LogWriter::take); zeros may follow.
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
         self.out

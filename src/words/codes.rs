@@ -220,6 +220,10 @@ codes! {
         "The database is of a newer storage version than this coldbolt knows: its new rules are not checked.",
         "An older etcd refuses it: 'version is not supported'.",
         "Use a newer coldbolt, or have it judged by the rules of the newest version that is known.";
+    EtcdOlder, "etcd-older", Note, Mvcc,
+        "The cluster's version is older than 3.4: such an etcd wrote it, or 3.4 before all members were of it.",
+        "3.4 and 3.5 start from it; 3.6 and newer only if no client of the v2 API left anything.",
+        "Nothing: it is read by the rules of 3.4, which are the same for all that these files can hold.";
     // ---- write-ahead log -----------------------------------------------------------------------------------------
     WalCrc, "wal-crc", Damage, Wal,
         "A WAL record's checksum does not continue the chain: the record or one before it changed after it was written.",

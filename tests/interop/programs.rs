@@ -7,15 +7,16 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
+use crate::programs_calls::calls;
 use support::run::binary;
 use support::server::run;
 use support::{fixture, peers, unpack};
 
 /// Real programs, each with the name under which coldbolt stands in for it.
 const PROGRAMS: [(&str, &str); 6] = [
-    ("etcd-3.7.1/etcdutl", "etcdutl"),
-    ("etcd-3.6.14/etcdutl", "etcdutl"),
-    ("etcd-3.5.1/etcdutl", "etcdutl"),
+    ("etcdutl-3.7.3/etcdutl", "etcdutl"),
+    ("etcdutl-3.6.16/etcdutl", "etcdutl"),
+    ("etcdutl-3.5.35/etcdutl", "etcdutl"),
     ("etcd-3.5.1/etcdctl", "etcdctl"),
     ("etcd-3.4.23/etcdctl", "etcdctl"),
     ("etcd-dump-logs-3.6/etcd-dump-logs", "etcd-dump-logs"),
@@ -47,13 +48,21 @@ impl Asked<'_> {
 type Reason = (&'static str, fn(&Asked<'_>) -> bool);
 
 /// Why answers are to differ, and which do. The first that fits counts.
-const REASONS: [Reason; 11] = [
+const REASONS: [Reason; 13] = [
     ("the real one ends by Go's panic or by a signal, coldbolt by an error or an answer", |a| {
         !a.of(&["etcd-dump-logs"]) && matches!(a.their.code, Some(2) | None) && a.our.code != Some(2)
     }),
-    ("the real one leaves what it had begun to restore, coldbolt nothing", |a| {
+    ("the real one leaves what it had begun to restore or to back up, coldbolt nothing", |a| {
         let text = a.codes(1, 1) && a.their.out == a.our.out;
-        a.call.contains("restore") && text && a.our.files.is_subset(&a.their.files)
+        let writes = a.call.contains("restore") || a.call.contains("backup");
+        writes && text && a.our.files.is_subset(&a.their.files)
+    }),
+    (
+        "a backup's log replaces the directory that it is to go to, with all in it: coldbolt overwrites nothing",
+        |a| a.call.contains("--backup-wal-dir dir") && a.codes(0, 1),
+    ),
+    ("the real one takes the log of another member for this one's", |a| {
+        a.call.contains("cold35 --wal-dir cold-v2/member/wal") && a.codes(0, 1)
     }),
     ("the real one does not see, or takes, that a meta page is destroyed", |a| {
         a.call.contains("zeroed.db") && (a.codes(0, 1) || a.codes(4, 1)) && a.our.out.is_empty()
@@ -65,13 +74,13 @@ const REASONS: [Reason; 11] = [
         a.call.contains("--rev -1") && a.codes(0, 1) && a.our.out.is_empty()
     }),
     ("up to 3.5 the format was looked at before the file", |a| {
-        let old = a.of(&["etcd-3.5.1", "etcd-3.4.23"]);
+        let old = a.of(&["etcdutl-3.5.35", "etcd-3.5.1", "etcd-3.4.23"]);
         old && a.call.ends_with("missing.db --write-out=xml") && a.codes(4, 1)
     }),
     ("up to 3.6 etcdutl had other tables, answers, help and flags: coldbolt answers as 3.7", |a| {
-        let old = a.of(&["etcd-3.6.14/etcdutl", "etcd-3.5.1/etcdutl"]);
+        let old = a.of(&["etcdutl-3.6.16", "etcdutl-3.5.35"]);
         let defaults = ["snapshot restore", "snapshot restore s37.db", "snapshot restore --name m s37.db"];
-        old && (a.only_text() || a.of(&["etcd-3.5.1"]) && defaults.contains(&a.call))
+        old && (a.only_text() || a.of(&["etcdutl-3.5.35"]) && defaults.contains(&a.call))
     }),
     ("etcdctl's help had a layout of its own, and is here of what needs no server", |a| {
         let old = a.of(&["etcd-3.5.1/etcdctl", "etcd-3.4.23/etcdctl"]);
@@ -92,8 +101,13 @@ const REASONS: [Reason; 11] = [
 /// Files and directories by the names that the calls have for them: a fixture of a version, changed or not.
 const FILES: [(&str, &str); 4] =
     [("s34.db", "3.4.23"), ("s35.db", "3.5.1"), ("s36.db", "3.6.14"), ("s37.db", "3.7.1")];
-const DIRECTORIES: [(&str, &str); 4] =
-    [("cold34", "3.4.23"), ("cold35", "3.5.1"), ("cold36", "3.6.14"), ("cold37", "3.7.1")];
+const DIRECTORIES: [(&str, &str); 5] = [
+    ("cold-v2", "3.3.27"),
+    ("cold34", "3.4.23"),
+    ("cold35", "3.5.1"),
+    ("cold36", "3.6.14"),
+    ("cold37", "3.7.1"),
+];
 const CHANGED: [&str; 8] =
     ["bare.db", "zeroed.db", "half.db", "page.db", "flipped.db", "text", "empty", "dir"];
 
@@ -167,270 +181,6 @@ fn ask(program: &Path, call: &[String], shared: &Path) -> Answer {
         }
     }
     Answer { code: output.status.code(), out: String::from_utf8_lossy(&output.stdout).into_owned(), files }
-}
-
-/// Each of the first with each of the second.
-fn product(a: &[&str], b: &[&str]) -> Vec<String> {
-    a.iter().flat_map(|a| b.iter().map(move |b| a.replace('@', b))).collect()
-}
-
-const ALL_FILES: [&str; 12] = [
-    "s34.db",
-    "s35.db",
-    "s36.db",
-    "s37.db",
-    "bare.db",
-    "zeroed.db",
-    "half.db",
-    "page.db",
-    "flipped.db",
-    "text",
-    "empty",
-    "missing.db",
-];
-
-/// `snapshot status`, which all but etcd-dump-logs have.
-fn status() -> Vec<String> {
-    let mut calls = product(
-        &[
-            "snapshot status @",
-            "snapshot status @ -w simple",
-            "snapshot status @ -w json",
-            "snapshot status @ -w fields",
-            "snapshot status @ -w table",
-            "snapshot status @ -w protobuf",
-            "snapshot status @ --write-out=xml",
-        ],
-        &ALL_FILES,
-    );
-    calls.extend(product(
-        &["-w json snapshot status @", "-wjson snapshot status @", "--write-out json snapshot status @"],
-        &["s34.db", "s37.db"],
-    ));
-    calls.extend(product(
-        &[
-            "--write-out=json snapshot status -- @",
-            "snapshot -w=table status @",
-            "snap stat @",
-            "snapshot status @ @",
-        ],
-        &["s36.db", "missing.db"],
-    ));
-    calls
-        .extend(["snapshot status", "snapshot status dir", "snapshot", "snapshot nosuch"].map(str::to_owned));
-    calls
-}
-
-/// `snapshot restore`.
-fn restore() -> Vec<String> {
-    let mut calls = product(
-        &["snapshot restore @ --data-dir new", "snapshot restore --data-dir=new --skip-hash-check @"],
-        &ALL_FILES,
-    );
-    calls.extend(product(
-        &["snapshot restore s37.db --data-dir new @"],
-        &[
-            "--name x",
-            "--name=m1 --initial-cluster m1=http://127.0.0.1:1 --initial-advertise-peer-urls http://127.0.0.1:1",
-            "--name m2 --initial-cluster m1=http://127.0.0.1:1,m2=http://127.0.0.1:2 \
-             --initial-advertise-peer-urls=http://127.0.0.1:2 --initial-cluster-token other",
-            "--initial-cluster default=foo://127.0.0.1:1",
-            "--initial-cluster default=http://localhost",
-            "--initial-cluster x",
-            "--initial-cluster default=http://127.0.0.1:1,b=http://127.0.0.1:1",
-            "--initial-advertise-peer-urls http://localhost:2390",
-            "--wal-dir wal",
-            "--wal-dir dir",
-            "--data-dir dir",
-            "--skip-hash-check=maybe",
-            "--skip-hash-check=0",
-            "--skip-hash-check=T",
-            "-w json",
-            "-w xml",
-            "--nosuch",
-            "s36.db",
-        ],
-    ));
-    calls.extend(
-        ["snapshot restore", "snapshot restore s37.db", "snapshot restore --name m s37.db"]
-            .map(str::to_owned),
-    );
-    calls
-}
-
-/// What etcdutl has since 3.6 besides.
-fn newer() -> Vec<String> {
-    let mut calls = product(
-        &[
-            "hashkv @",
-            "hashkv @ -w json",
-            "hashkv @ -w fields",
-            "-w table hashkv @",
-            "hashkv @ -w protobuf",
-            "hashkv @ -w xml",
-        ],
-        &ALL_FILES,
-    );
-    calls.extend(product(
-        &["hashkv s37.db --rev @"],
-        &["0", "61", "70", "0x50", "106", "107", "60", "-1", "x", "1.5"],
-    ));
-    calls.extend(product(
-        &["snapshot restore s37.db --data-dir new @"],
-        &[
-            "--bump-revision 1000 --mark-compacted",
-            "--bump-revision 3",
-            "--mark-compacted",
-            "--bump-revision 0",
-            "--bump-revision -1 --mark-compacted",
-            "--mark-compacted=false",
-            "--initial-memory-map-size 1000000",
-        ],
-    ));
-    calls.extend(product(&["migrate --data-dir @"], &["missing", "cold37", "cold37 --target-version"]));
-    calls.extend(product(
-        &["migrate --data-dir missing --target-version @"],
-        &["3.6", "abc", "3", "3.a", "3.6.0", "3.4", "4.0"],
-    ));
-    calls.extend(product(
-        &[
-            "migrate --data-dir cold36 --target-version @",
-            "migrate --data-dir cold37 --target-version @ --force",
-        ],
-        &["3.5", "3.6"],
-    ));
-    calls.extend(
-        [
-            "hashkv",
-            "hashkv s37.db s37.db",
-            "hashkv dir",
-            "completion",
-            "completion foo",
-            "completion bash zsh",
-            "migrate",
-            "help hashkv",
-            "help migrate",
-            "help completion",
-            "completion bash --help",
-        ]
-        .map(str::to_owned),
-    );
-    calls
-}
-
-fn others() -> Vec<String> {
-    [
-        "",
-        "help",
-        "-h",
-        "--help",
-        "help snapshot",
-        "help snapshot status",
-        "help snapshot restore",
-        "help defrag",
-        "help version",
-        "help nosuch",
-        "help snapshot nosuch",
-        "version",
-        "version extra",
-        "version -w json",
-        "version --help",
-        "nosuch",
-        "snapsht",
-        "--nosuch",
-        "--version",
-        "-x",
-        "-w",
-        "defrag",
-        "defrag --data-dir missing",
-        "defrag --data-dir dir",
-        "defrag --data-dir=cold37",
-        "defrag --data-dir",
-    ]
-    .map(str::to_owned)
-    .to_vec()
-}
-
-fn old_globals() -> Vec<String> {
-    product(
-        &["@ snapshot status s34.db", "snapshot status s35.db @ -w json", "@ version"],
-        &[
-            "--endpoints http://127.0.0.1:1",
-            "--hex",
-            "--command-timeout 3s",
-            "--cacert missing --cert a --key b",
-            "--debug --insecure-transport=false",
-            "--user a:b",
-            "--dial-timeout=1s --keepalive-time 1s",
-            "-d example.org",
-        ],
-    )
-}
-
-fn dump_logs() -> Vec<String> {
-    let mut calls = product(
-        &[
-            "@",
-            "-start-index 0 @",
-            "--start-index=100 @",
-            "-start-index 1000 @",
-            "-raw @",
-            "--raw -start-index 120 @",
-            "-start-index 0 -entry-type ConfigChange @",
-            "-start-index 0 --entry-type IRRPut,IRRTxn @",
-            "-start-index=0 -entry-type=InternalRaftRequest @",
-            "-start-index 0 -entry-type Request @",
-            "-start-index 0 -entry-type IRRLeaseGrant,IRRLeaseRevoke,IRRCompaction,IRRDeleteRange,IRRRange @",
-            "-start-index 0 -entry-type Normal,Normal,IRRPut @",
-            "-entry-type bogus @",
-            "-entry-type= @",
-        ],
-        &["cold34", "cold35", "cold36", "cold37"],
-    );
-    calls.extend(
-        [
-            "",
-            "-h",
-            "-foo cold35",
-            "-start-index cold35",
-            "-start-index x cold35",
-            "cold35 -raw",
-            "cold35 cold36",
-            "-start-snap a -start-index 4 cold35",
-            "-start-snap 0000000000000002-000000000000003d.snap cold35",
-            "-start-snap nosuch.snap cold35",
-            "-raw -entry-type IRRPut cold35",
-            "-raw=false cold35",
-            "-raw=x cold35",
-            "-wal-dir cold35/member/wal cold36",
-            "-wal-dir missing cold35",
-            "-stream-decoder ./decode.sh cold35",
-            "-stream-decoder cat cold35",
-            "-stream-decoder true cold35",
-            "-stream-decoder false cold35",
-            "missing",
-            "dir",
-            "-raw missing",
-            "-stream-decoder ./missing cold35",
-        ]
-        .map(str::to_owned),
-    );
-    calls
-}
-
-fn calls(program: &str) -> Vec<String> {
-    let with = |parts: &[Vec<String>]| parts.concat();
-    match program {
-        "etcd-3.7.1/etcdutl" => {
-            let timeouts =
-                product(&["--timeout @ snapshot status s37.db"], &["1s", "0", "1m1.5s", "5x", "5"]);
-            with(&[status(), restore(), newer(), others(), timeouts])
-        }
-        "etcd-3.6.14/etcdutl" => with(&[status(), restore(), newer(), others()]),
-        "etcd-3.5.1/etcdutl" => with(&[status(), restore(), others()]),
-        "etcd-dump-logs-3.6/etcd-dump-logs" => dump_logs(),
-        _ => with(&[status(), restore(), others(), old_globals()]),
-    }
 }
 
 #[test]

@@ -27,11 +27,11 @@ peer() {
   mv "$peers/.new" "$peers/$name"
 }
 
-# Dies unless ./etcd here is of this version.
+# Dies unless ./etcd here is of this version, or of its first alpha.
 is_etcd() {
   local has
   has=$(./etcd --version | sed -n 's/^etcd Version: //p')
-  [[ $has == "$1" ]] || die "wanted etcd $1, got $has"
+  [[ $has == "$1" || $has == "$1-alpha.0" ]] || die "wanted etcd $1, got $has"
 }
 
 # etcd and etcdctl from Debian's packages, unpacked only, so that no service starts.
@@ -71,6 +71,10 @@ from_go() {
       die "$program is not of version $version: see $dir/go.mod"
   done
   [[ ! -f server ]] || mv server etcd
+  # What a program says of itself is of another module than its own.
+  [[ ! -f etcd ]] || is_etcd "$version"
+  [[ ! -f etcdutl ]] || grep -qxE "etcdutl version: $version(-alpha\.0)?" <(./etcdutl version) ||
+    die "etcdutl says that it is not of version $version: see $dir/go.mod"
 }
 
 # The same for what would leave gigabytes in Go's build cache that nothing else uses: it has one of its own, which is removed

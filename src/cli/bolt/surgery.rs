@@ -1,7 +1,6 @@
 //! `coldbolt bolt surgery`: what `bbolt surgery` does, and more, to a copy.
 
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -188,7 +187,9 @@ impl Change {
             Change::SetConsistentIndex { index, term, both } => {
                 (Surgery::SetConsistentIndex { index: *index, term: *term }, both)
             }
-            Change::DropBucket { bucket, both } => (Surgery::DropBucket(bucket.as_bytes().to_vec()), both),
+            Change::DropBucket { bucket, both } => {
+                (Surgery::DropBucket(bucket.as_encoded_bytes().to_vec()), both)
+            }
             Change::FixTrailer(both) => (Surgery::FixTrailer, both),
         }
     }

@@ -11,7 +11,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, Command, CommandFactory, FromArgMatches};
+use clap::{Arg, ArgAction, Command, CommandFactory, FromArgMatches};
 
 use self::flags::{Given, first_argument};
 use self::place::Place;
@@ -199,14 +199,21 @@ fn typed<T: FromArgMatches>(command: &Command, place: &Place<'_>, given: &Given)
     for (at, (name, value)) in given.flags.iter().enumerate() {
         let flag = place.long(name);
         let again = given.flags.iter().skip(at + 1).any(|(later, _)| later == name);
-        let many = flag.is_some_and(|flag| matches!(flag.get_action(), clap::ArgAction::Append));
+        let many = flag.is_some_and(|flag| matches!(flag.get_action(), ArgAction::Append));
         if again && !many {
             continue;
         }
-        match flag.is_some_and(place::is_switch) {
-            true if value == "true" => words.push(format!("--{name}").into()),
-            true => {}
-            false => words.push([format!("--{name}=").into(), value.clone()].into_iter().collect()),
+        let turned = match flag.map(Arg::get_action) {
+            Some(ArgAction::SetTrue) => "true",
+            // One that is true from the beginning.
+            Some(ArgAction::SetFalse) => "false",
+            _ => {
+                words.push([format!("--{name}=").into(), value.clone()].into_iter().collect());
+                continue;
+            }
+        };
+        if value == turned {
+            words.push(format!("--{name}").into());
         }
     }
     if place.takes().is_some() {

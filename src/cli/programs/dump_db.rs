@@ -3,7 +3,6 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -141,7 +140,7 @@ impl Words {
 /// The database that a word names: a data directory, unless it ends in "db".
 fn database(word: &OsString) -> Result<PathBuf, Fail> {
     let path = PathBuf::from(word);
-    let path = if word.as_bytes().ends_with(b"db") { path } else { path.join("member/snap/db") };
+    let path = if word.as_encoded_bytes().ends_with(b"db") { path } else { path.join("member/snap/db") };
     if path.metadata().is_err() {
         return refused(format!("{} does not exist", file::quoted(&path)));
     }
@@ -169,12 +168,12 @@ fn iterate(
     decode: bool,
     context: &mut Context<'_>,
 ) -> Result<(), Fail> {
-    let bucket = db.root().bucket(name.as_bytes());
+    let bucket = db.root().bucket(name.as_encoded_bytes());
     let bucket = bucket.map_err(|corrupt| Error::damaged(db.source().path(), corrupt))?;
     let Some(bucket) = bucket else {
         return refused(format!("got nil bucket for {}", name.to_string_lossy()));
     };
-    let decoder = decode.then(|| decoder(name.as_bytes())).flatten().unwrap_or(plain);
+    let decoder = decode.then(|| decoder(name.as_encoded_bytes())).flatten().unwrap_or(plain);
     let mut left = limit;
     let mut cursor = bucket.cursor();
     let damaged = |corrupt| Error::damaged(db.source().path(), corrupt);
@@ -350,7 +349,7 @@ fn base_ten(word: &OsString) -> Result<i64, Fail> {
     let why = if number { "value out of range" } else { "invalid syntax" };
     let parsed = text.parse().ok().filter(|_| number);
     parsed.map_or_else(
-        || refused(format!("strconv.ParseInt: parsing {}: {why}", go_quote(word.as_bytes()))),
+        || refused(format!("strconv.ParseInt: parsing {}: {why}", go_quote(word.as_encoded_bytes()))),
         Ok,
     )
 }

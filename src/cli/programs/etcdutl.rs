@@ -1,4 +1,4 @@
-//! `etcdutl` (`etcdutl/ctl.go` @ v3.7).
+//! `etcdutl` (`etcdutl/ctl.go` @ v3.7), with the two commands that it had up to 3.5: they are not in its help.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -7,13 +7,13 @@ use clap::{Parser, Subcommand};
 
 use super::failed::{Failed, answer};
 use super::offline::status::Since;
-use super::offline::{completion, defrag, hashkv, migrate, restore, status};
+use super::offline::{backup, check_v2store, completion, defrag, hashkv, migrate, restore, status};
 use super::{cobra, go};
 use crate::cli::context::Context;
 
 const NAME: &str = "etcdutl";
 /// The one whose answers these are.
-const VERSION: &str = "etcdutl version: 3.7.1\nAPI version: 3.7";
+const VERSION: &str = "etcdutl version: 3.7.3\nAPI version: 3.7";
 const WAYS: cobra::Ways =
     cobra::Ways { prefixes: true, twice: true, aloud: false, terse: true, version: None };
 
@@ -35,6 +35,11 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(hide = true)]
+    Backup(backup::Flags),
+    /// commands for checking properties
+    #[command(hide = true, subcommand)]
+    Check(Check),
     Completion(completion::Flags),
     /// Defragments the storage of the etcd
     Defrag {
@@ -78,6 +83,11 @@ enum Command {
 }
 
 #[derive(Debug, Subcommand)]
+enum Check {
+    V2store(check_v2store::Flags),
+}
+
+#[derive(Debug, Subcommand)]
 enum Snapshot {
     /// Restores an etcd member snapshot to an etcd directory
     #[command(display_name = "restore <filename> --data-dir {output dir} [options] [flags]")]
@@ -99,6 +109,8 @@ pub fn run(words: &[OsString]) -> u8 {
 fn work(cli: &Cli, context: &mut Context<'_>) -> Result<(), Failed> {
     let (write_out, timeout) = (cli.write_out.as_str(), cli.timeout);
     match &cli.command {
+        Command::Backup(flags) => backup::run(flags, context),
+        Command::Check(Check::V2store(flags)) => check_v2store::run(flags, context),
         Command::Completion(flags) => completion::run::<Cli>(NAME, flags, context),
         Command::Defrag { data_dir } => defrag::run(data_dir, timeout, context),
         Command::Hashkv { file, rev } => hashkv::run(file, (*rev, cli.fold), write_out, context),

@@ -2,12 +2,13 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
+
+use coldbolt::io::os;
 
 /// Bytes of a word as a word.
 pub fn os_string(bytes: &[u8]) -> OsString {
-    OsString::from_vec(bytes.to_vec())
+    os::name_of(bytes).into_owned()
 }
 
 /// `strconv.ParseBool`.

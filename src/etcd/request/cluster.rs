@@ -113,3 +113,27 @@ pub struct V2Request {
     #[prost(bool, optional, tag = "17")]
     pub refresh: Option<bool>,
 }
+
+impl V2Request {
+    /// Whether it is how a member tells its name and its clients' URLs up to 3.5. etcd looks for that anywhere in the
+    /// path (`StoreMemberAttributeRegexp` @ v3.5).
+    #[must_use]
+    pub fn tells_of_a_member(&self) -> bool {
+        const MEMBERS: &[u8] = b"/0/members/";
+        let tells = |below: &[u8]| {
+            let digits = below.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+            let rest = below.get(digits..).unwrap_or_default();
+            (1..=16).contains(&digits) && rest.starts_with(b"/attributes")
+        };
+        let behind = |(at, found): (usize, &[u8])| {
+            (found == MEMBERS).then(|| self.path.get(at.saturating_add(MEMBERS.len())..)).flatten()
+        };
+        self.method == b"PUT" && self.path.windows(MEMBERS.len()).enumerate().filter_map(behind).any(tells)
+    }
+
+    /// Whether it is of the two kinds that etcd makes itself, and all that 3.6 takes (`v2ToV3Request` @ v3.6).
+    #[must_use]
+    pub fn is_etcds_own(&self) -> bool {
+        self.tells_of_a_member() || (self.method == b"PUT" && self.path == b"/0/version")
+    }
+}

@@ -385,3 +385,27 @@ fn endless_nesting_is_refused() {
     assert_eq!(decode(&bytes), Request::Unknown);
     assert!(!matches!(tree(&bytes), Tree::V3(_)));
 }
+
+#[test]
+fn what_a_member_tells_of_itself_is_known_by_its_path() {
+    let request = |method: &str, path: &str| V2Request {
+        method: method.into(),
+        path: path.into(),
+        ..V2Request::default()
+    };
+    for path in [
+        "/0/members/8e9e05c52164694d/attributes",
+        "/x/0/members/A/attributes/y",
+        "/0/members//0/members/1/attributes",
+    ] {
+        assert!(request("PUT", path).tells_of_a_member() && request("PUT", path).is_etcds_own(), "{path}");
+        assert!(!request("DELETE", path).is_etcds_own());
+    }
+    for path in
+        ["/0/members//attributes", "/0/members/12345678901234567/attributes", "/0/members/1/raftAttributes"]
+    {
+        assert!(!request("PUT", path).tells_of_a_member(), "{path}");
+    }
+    assert!(request("PUT", "/0/version").is_etcds_own() && !request("QGET", "/0/version").is_etcds_own());
+    assert!(!request("PUT", "/1/key").is_etcds_own());
+}

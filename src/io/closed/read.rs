@@ -4,7 +4,6 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, BufReader, Chain, Cursor, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::iter;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,6 +17,7 @@ use super::keys::Identities;
 use super::sum::{Sum, Summing};
 use crate::codec::age::{ARMOR, AgeHeader, CHUNK, LONGEST_HEADER, MAGIC};
 use crate::codec::{to_u64, to_usize};
+use crate::io::os;
 use crate::words::cause::{Cause, StaysClosed};
 use crate::words::error::{At, Corrupt, Error, Result};
 use crate::words::finding::Code;
@@ -51,7 +51,7 @@ struct Place {
 
 impl Read for Place {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read_at(buf, self.at)?;
+        let read = os::read_at(&self.file, buf, self.at)?;
         self.at = self.at.saturating_add(to_u64(read));
         Ok(read)
     }

@@ -5,18 +5,15 @@
 //! what is killed leaves the `.partial`, which the next run removes.
 
 use std::ffi::OsStr;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs;
 use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FallocateFlags, RenameFlags, renameat_with};
-use rustix::io::Errno;
-
 use crate::codec::to_u64;
-use crate::io::dest::partial::{DIR_MODE, FILE_MODE, LOCK, Partial, alone, give_up, remove_dir, taken_over};
+use crate::io::dest::partial::{LOCK, Partial, alone, give_up, remove_dir, taken_over};
 use crate::io::dest::writeback::Writeback;
 use crate::io::dest::{not_placed, parent_of, partial_of, refuse_unfinished};
+use crate::io::os::{self, Directory};
 use crate::words::error::{Error, Result, show};
 use crate::words::refusal::Refusal;
 
@@ -176,12 +173,7 @@ impl<'h> DestDir<'h> {
         let (path, shown) = (self.partial().join(relative), self.path.join(relative));
         self.steps.ask(Step::Create, &path).map_err(failed(&shown))?;
         let _alone = alone();
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(FILE_MODE)
-            .open(&path)
-            .map_err(failed(&shown))?;
+        let file = os::create(&path).map_err(failed(&shown))?;
         Ok(DestFile { path, shown, file: Writeback::new(file), steps: self.steps.clone() })
     }
 
@@ -205,7 +197,7 @@ impl<'h> DestDir<'h> {
     pub fn write(&mut self, relative: &Path, bytes: &[u8]) -> Result<()> {
         let mut file = self.file(relative)?;
         file.put(bytes)?;
-        if cfg!(target_os = "linux") {
+        if os::SYNCS_ALL {
             self.small = true;
             return Ok(());
         }
@@ -224,8 +216,8 @@ impl<'h> DestDir<'h> {
         // It is there and whole; only whether it will still be after a power failure is open.
         let sync = || {
             self.steps.ask(Step::Sync, parent)?;
-            File::open(&self.path)?.sync_all()?;
-            File::open(parent)?.sync_all()
+            Directory::open(&self.path)?.sync()?;
+            Directory::open(parent)?.sync()
         };
         let synced = sync();
         if let Err(source) = synced {
@@ -237,11 +229,10 @@ impl<'h> DestDir<'h> {
     }
 
     fn sync(&self) -> io::Result<()> {
-        #[cfg(target_os = "linux")]
         if self.small {
             // A call for each of thousands of files and folders would take minutes.
             self.steps.ask(Step::Sync, self.partial())?;
-            return Ok(rustix::fs::syncfs(File::open(self.partial())?)?);
+            return os::sync_all_around(self.partial());
         }
         self.sync_dirs(self.partial())
     }
@@ -254,28 +245,20 @@ impl<'h> DestDir<'h> {
             }
         }
         self.steps.ask(Step::Sync, dir)?;
-        File::open(dir)?.sync_all()
+        Directory::open(dir)?.sync()
     }
 
     fn rename(&mut self) -> io::Result<()> {
         self.steps.ask(Step::Rename, &self.path)?;
         let path = &self.path;
-        self.partial.put(path, |partial| {
-            match renameat_with(CWD, partial, CWD, path, RenameFlags::NOREPLACE) {
-                // Some network file systems cannot. A directory replaces nothing but an empty directory there.
-                Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) if path.symlink_metadata().is_err() => {
-                    fs::rename(partial, path)
-                }
-                done => Ok(done?),
-            }
-        })
+        self.partial.put(path, |partial| os::rename_dir_to_nothing(partial, path))
     }
 }
 
 fn make(steps: &Steps<'_>, path: &Path) -> io::Result<()> {
     steps.ask(Step::Create, path)?;
     let _alone = alone();
-    DirBuilder::new().mode(DIR_MODE).recursive(true).create(path)
+    os::create_dir(path, true)
 }
 
 /// A directory in its place.
@@ -303,9 +286,29 @@ impl Placed {
     pub fn put_in_force(&self, name: &Path) -> Result<()> {
         let _alone = alone();
         let to = self.path.join(name);
-        let done = fs::rename(partial_of(&to), &to).and_then(|()| File::open(&self.path)?.sync_all());
+        let done = fs::rename(partial_of(&to), &to).and_then(|()| Directory::open(&self.path)?.sync());
         done.map_err(failed(&to))
     }
+}
+
+/// Puts a data directory in its place, and the log that is kept elsewhere, whose first file `name` was
+/// [held back](DestDir::file_held_back).
+///
+/// With the log alone etcd up to 3.6 would begin an empty cluster, without it one that counts anew: until both are
+/// there it finds a log that it panics at (cannot use none as id).
+///
+/// # Errors
+/// As [`DestDir::place`]; then nothing of either is left.
+pub fn place_with_log(data: DestDir<'_>, log: Option<DestDir<'_>>, name: &Path) -> Result<()> {
+    let log: Option<Placed> = log.map(DestDir::place).transpose()?;
+    let placed = data.place().and_then(|data| {
+        let named = log.as_ref().map_or(Ok(()), |log| log.put_in_force(name));
+        named.inspect_err(|_| data.remove())
+    });
+    if let (Err(_), Some(log)) = (&placed, &log) {
+        log.remove();
+    }
+    placed
 }
 
 /// A file under construction in a [`DestDir`].
@@ -326,13 +329,7 @@ impl DestFile<'_> {
     /// [`Error::Output`].
     pub fn reserve(&mut self, len: u64) -> Result<()> {
         self.steps.ask(Step::Write, &self.path).map_err(failed(&self.shown))?;
-        match rustix::fs::fallocate(self.file.file(), FallocateFlags::empty(), 0, len) {
-            Ok(()) => Ok(()),
-            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INTR) => {
-                self.file.file().set_len(len).map_err(failed(&self.shown))
-            }
-            Err(errno) => Err(failed(&self.shown)(errno.into())),
-        }
+        os::reserve(self.file.file(), len).map_err(failed(&self.shown))
     }
 
     /// Writes these bytes.

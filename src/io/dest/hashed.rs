@@ -2,13 +2,13 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::mpsc;
 
 use sha2::{Digest, Sha256};
 
 use crate::codec::{to_u64, to_usize};
+use crate::io::os;
 use crate::io::parallel::join;
 use crate::words::error::{Error, Result, show};
 
@@ -32,7 +32,7 @@ pub(crate) fn while_writing<R>(
             while at < end {
                 let wanted = to_usize(u64::saturating_sub(end, at)).min(CHUNK);
                 let Some(chunk) = buffer.get_mut(..wanted) else { break };
-                file.read_exact_at(chunk, at)?;
+                os::read_exact_at(file, chunk, at)?;
                 hash.update(chunk);
                 at = at.saturating_add(to_u64(wanted));
             }

@@ -2,7 +2,8 @@
 //!
 //! It is written beside its place under another name, brought to the disk, and renamed. Whoever dies on the way
 //! leaves a file that ends in `.partial`, which nobody takes for the real one and the next run removes. What is made is
-//! for its owner alone, whatever the umask: files have mode 0600, directories 0700.
+//! for its owner alone, whatever the umask: files have mode 0600, directories 0700. (On Windows: for whom the directory
+//! says.)
 
 #[doc(hidden)]
 pub mod dir;
@@ -13,20 +14,17 @@ pub mod room;
 #[doc(hidden)]
 pub mod writeback;
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
-use std::os::unix::fs::{PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
-
-use rustix::fs::{CWD, RenameFlags};
-use rustix::io::Errno;
 
 use crate::io::dest::partial::Partial;
 pub(in crate::io) use crate::io::dest::partial::is_ours;
 pub use crate::io::dest::partial::{abandon, hear_of_taken_over};
 use crate::io::dest::predecessor::Predecessor;
 use crate::io::dest::writeback::Writeback;
+use crate::io::os::{self, Directory};
 use crate::words::error::{Error, Result, show};
 use crate::words::refusal::Refusal;
 
@@ -73,7 +71,7 @@ impl Dest {
         if existing == Existing::Replace
             && let Ok(there) = fs::symlink_metadata(path)
         {
-            dest.own(there.permissions().mode() & 0o7777, None)?;
+            dest.give(|file| os::take_mode(file, &there))?;
         }
         Ok(dest)
     }
@@ -84,15 +82,25 @@ impl Dest {
         self.partial.path()
     }
 
-    /// Gives it this mode, and this user and group.
+    /// Makes it its owner's alone, whatever the umask took away.
+    ///
+    /// # Errors
+    /// [`Error::Output`].
+    pub fn own(&self) -> Result<()> {
+        self.give(os::make_private)
+    }
+
+    /// Gives it the owner, the group and the mode of another, where there are such.
     ///
     /// # Errors
     /// [`Error::Output`]: giving a file to another user takes the right to.
-    pub fn own(&self, mode: u32, owner: Option<(u32, u32)>) -> Result<()> {
-        let Some(file) = self.file.as_ref().map(Writeback::file) else { return Ok(()) };
-        let owned = owner.map_or(Ok(()), |(user, group)| fchown(file, Some(user), Some(group)));
-        let done = owned.and_then(|()| file.set_permissions(fs::Permissions::from_mode(mode)));
-        done.map_err(|source| Error::Output { what: show(&self.path), source })
+    pub fn own_as(&self, other: &Metadata) -> Result<()> {
+        self.give(|file| os::take_owner(file, other))
+    }
+
+    fn give(&self, rights: impl FnOnce(&File) -> io::Result<()>) -> Result<()> {
+        let given = self.file.as_ref().map_or(Ok(()), |file| rights(file.file()));
+        given.map_err(|source| Error::Output { what: show(&self.path), source })
     }
 
     /// Brings what is written so far to the disk.
@@ -134,14 +142,14 @@ impl Dest {
             file.sync()?;
         }
         let (to, existing) = (&self.path, self.existing);
-        let parent = File::open(parent_of(&self.path))?;
+        let parent = Directory::open(parent_of(&self.path))?;
         self.partial.put(to, |partial| match (existing, old) {
             (_, Some((old, head))) => old.give_way(partial, to, &parent, head),
-            (Existing::Replace, None) => fs::rename(partial, to),
-            (Existing::Keep, None) => rename_to_nothing(partial, to),
+            (Existing::Replace, None) => os::replace(partial, to),
+            (Existing::Keep, None) => os::rename_to_nothing(partial, to),
         })?;
         // It is there and whole; only whether it will still be after a power failure is open.
-        parent.sync_all().inspect_err(|_| {
+        parent.sync().inspect_err(|_| {
             if existing == Existing::Keep {
                 let _ = fs::remove_file(to);
             }
@@ -280,17 +288,6 @@ fn not_placed(place: &Path, source: io::Error) -> Error {
     }
 }
 
-fn rename_to_nothing(from: &Path, to: &Path) -> io::Result<()> {
-    match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // Some network file systems cannot; a second link refuses to replace, too.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-            fs::hard_link(from, to)?;
-            fs::remove_file(from)
-        }
-        done => Ok(done?),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -360,7 +357,7 @@ mod tests {
         assert_eq!(names(dir.path()), [""; 0]);
         fs::write(dir.path().join("out.partial"), "half").unwrap();
         let live = File::open(dir.path().join("out.partial")).unwrap();
-        live.lock().unwrap();
+        os::hold(&live).unwrap();
         let error = Dest::create(&dir.path().join("out"), Existing::Keep).unwrap_err();
         assert!(
             matches!(&error, Error::Refused(Refusal::Unfinished { path }) if path.ends_with("out.partial")),
@@ -380,7 +377,7 @@ mod tests {
         let live = dir.path().join("out.fedcba9876543210.partial");
         fs::write(&live, "at work").unwrap();
         let held = File::open(&live).unwrap();
-        held.lock().unwrap();
+        os::hold(&held).unwrap();
         write(&dir.path().join("out"), Existing::Replace, b"report").unwrap();
         let due =
             ["other.0123456789abcdef.partial", "out", "out.0123.partial", "out.fedcba9876543210.partial"];

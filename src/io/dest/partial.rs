@@ -6,21 +6,14 @@
 //! last, also when it is in its place. A lock counts only while its file is the one that has the name: who finds
 //! another there has come too late.
 
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use rustix::fs::{Mode, OFlags};
-
+use crate::io::os::{self, Identity};
 use crate::words::error::{Error, Result, show};
 use crate::words::refusal::Refusal;
-
-/// Mode of every file that is made: what it holds are a cluster's secrets.
-pub(super) const FILE_MODE: u32 = 0o600;
-/// Mode of every directory.
-pub(super) const DIR_MODE: u32 = 0o700;
 
 /// Name of the file in a directory under way that is locked.
 pub(super) const LOCK: &str = ".coldbolt.lock";
@@ -33,16 +26,9 @@ static HEARS: OnceLock<fn(&Path)> = OnceLock::new();
 #[derive(Debug)]
 struct Entry {
     path: PathBuf,
-    lock: Id,
+    lock: Identity,
     /// Directories that were made to hold it, the innermost first.
     made: Vec<PathBuf>,
-}
-
-/// Device and inode.
-type Id = (u64, u64);
-
-fn id(of: &Metadata) -> Id {
-    (of.dev(), of.ino())
 }
 
 /// While it is held, nothing is made or brought to its place by anyone else.
@@ -74,8 +60,8 @@ pub fn abandon() {
 }
 
 /// Whether a file is one that this process is making, and whose lock it holds therefore.
-pub(in crate::io) fn is_ours(device: u64, inode: u64) -> bool {
-    under_way().iter().any(|entry| entry.lock == (device, inode))
+pub(in crate::io) fn is_ours(file: Identity) -> bool {
+    under_way().iter().any(|entry| entry.lock == file)
 }
 
 fn remove(path: &Path) {
@@ -127,13 +113,7 @@ impl Partial {
     pub(super) fn file(path: &Path) -> Result<(Partial, File)> {
         let mut under_way = under_way();
         clear(path)?;
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(FILE_MODE)
-            .open(path)
-            .map_err(not_begun(path))?;
+        let file = os::create(path).map_err(not_begun(path))?;
         let lock = hold(&file, path, path)?;
         under_way.push(Entry { path: path.to_path_buf(), lock, made: Vec::new() });
         Ok((Partial { path: path.to_path_buf(), lock: None, placed: false }, file))
@@ -144,10 +124,10 @@ impl Partial {
         let mut under_way = under_way();
         clear(path)?;
         // Not recursive: that it does not exist yet is part of what is asked.
-        DirBuilder::new().mode(DIR_MODE).create(path).map_err(not_begun(path))?;
+        os::create_dir(path, false).map_err(not_begun(path))?;
         let name = path.join(LOCK);
-        let locked = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&name);
-        let held = locked.map_err(failed(&name)).and_then(|file| Ok((hold(&file, &name, path)?, file)));
+        let held =
+            os::create(&name).map_err(failed(&name)).and_then(|file| Ok((hold(&file, &name, path)?, file)));
         match held {
             Ok((lock, file)) => {
                 under_way.push(Entry { path: path.to_path_buf(), lock, made });
@@ -178,9 +158,14 @@ impl Partial {
         rename: impl FnOnce(&Path) -> io::Result<()>,
     ) -> io::Result<()> {
         let mut under_way = under_way();
+        let is_dir = self.lock.is_some();
+        if !os::RENAMES_OPEN {
+            // Who takes it for dead now has it open and keeps it from being renamed.
+            self.lock = None;
+        }
         rename(&self.path)?;
         self.placed = true;
-        if self.lock.is_some() {
+        if is_dir {
             // Last: without it what is not in its place yet would be nobody's. Left behind it does no harm.
             let _ = fs::remove_file(place.join(LOCK));
         }
@@ -200,10 +185,10 @@ impl Drop for Partial {
 }
 
 /// Takes the lock of what was just made. On a file system without locks there is none, and nothing is taken over.
-fn hold(file: &File, name: &Path, partial: &Path) -> Result<Id> {
-    let ours = id(&file.metadata().map_err(failed(name))?);
-    let held = !matches!(file.try_lock(), Err(TryLockError::WouldBlock));
-    if held && fs::symlink_metadata(name).is_ok_and(|there| id(&there) == ours) {
+fn hold(file: &File, name: &Path, partial: &Path) -> Result<Identity> {
+    let ours = os::identity(file).map_err(failed(name))?;
+    let lost = os::hold(file).is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+    if !lost && os::identity_of_name(name).is_ok_and(|there| there == ours) {
         Ok(ours)
     } else {
         Err(unfinished(partial))
@@ -275,11 +260,10 @@ fn dead(partial: &Path) -> Result<Option<Dead>> {
         return Ok(Some(Dead::Empty));
     }
     let name = if there.is_dir() { partial.join(LOCK) } else { partial.to_path_buf() };
-    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = rustix::fs::open(&name, flags, Mode::empty()).map(File::from).map_err(|_| refused())?;
-    let opened = file.metadata().map_err(|_| refused())?;
-    let free = opened.is_file() && file.try_lock().is_ok();
-    if free && fs::symlink_metadata(&name).is_ok_and(|there| id(&there) == id(&opened)) {
+    let file = os::open_name(&name).map_err(|_| refused())?;
+    let opened = os::identity(&file).map_err(|_| refused())?;
+    let free = file.metadata().is_ok_and(|opened| opened.is_file()) && os::hold(&file).is_ok();
+    if free && os::identity_of_name(&name).is_ok_and(|there| there == opened) {
         Ok(Some(Dead::Locked(file)))
     } else {
         Err(refused())

@@ -12,17 +12,14 @@
 //! it. What it acknowledged is in the log too, so that it is there when it is started again on the new file, until
 //! it has taken a raft snapshot: then the new file is behind that, and every etcd panics instead of starting. Which
 //! of the two etcd wrote last can be told then (`etcd/aside.rs`), and it is never replaced or removed. Only where the
-//! file system cannot change two names in one step (NFS) the old file has none for that moment.
+//! file system cannot change two names in one step (NFS, Windows) the old file has none for that moment.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FlockOperation, RenameFlags, fcntl_lock, renameat_with};
-use rustix::io::Errno;
-
 use crate::codec::to_usize;
+use crate::io::os::{self, Directory};
 use crate::io::state::Stamp;
 use crate::words::cause::Cause;
 use crate::words::error::{Error, Result};
@@ -45,7 +42,7 @@ impl Predecessor {
         let opened = OpenOptions::new().read(true).write(true).open(path);
         let file = opened.map_err(|e| Error::unreadable(path, e))?;
         // A file system without locks has none that etcd could hold.
-        if let Err(fs::TryLockError::WouldBlock) = file.try_lock() {
+        if os::hold(&file).is_err_and(|error| error.kind() == ErrorKind::WouldBlock) {
             return Err(came_into_use(path));
         }
         let _log = log.iter().map(|segment| lock_segment(segment)).collect::<Result<_>>()?;
@@ -54,23 +51,19 @@ impl Predecessor {
 
     /// Its state now; `None` where the system does not tell.
     pub(crate) fn stamp(&self) -> Option<Stamp> {
-        self.file.metadata().ok().as_ref().map(Stamp::of)
+        os::stamp(&self.file).ok()
     }
 
     /// Has `new` take its place, whose directory is `parent`, and is no database any more then.
-    pub(super) fn give_way(&self, new: &Path, place: &Path, parent: &File, head: u64) -> io::Result<()> {
-        let exchange = || renameat_with(CWD, new, CWD, place, RenameFlags::EXCHANGE);
-        let exchanged = match exchange() {
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                fs::rename(new, place)?;
-                false
-            }
-            done => done.map(|()| true)?,
-        };
+    pub(super) fn give_way(&self, new: &Path, place: &Path, parent: &Directory, head: u64) -> io::Result<()> {
+        let exchanged = os::exchange(new, place)?;
+        if !exchanged {
+            os::replace(new, place)?;
+        }
         // What a power failure could bring back is retired only when it cannot.
-        parent.sync_all().inspect_err(|_| {
+        parent.sync().inspect_err(|_| {
             if exchanged {
-                let _ = exchange();
+                let _ = os::exchange(new, place);
             }
         })?;
         self.retire(head, u64::from(exchanged))?;
@@ -84,11 +77,11 @@ impl Predecessor {
     /// Makes it no database for whoever has opened it, if it has no more than so many `names`: its first `head` bytes
     /// are blanked.
     fn retire(&self, head: u64, names: u64) -> io::Result<()> {
-        let there = self.file.metadata()?;
-        if there.nlink() > names {
+        if os::names(&self.file)? > names {
             return Ok(());
         }
-        self.file.write_all_at(&vec![0; to_usize(head.min(there.len()))], 0)
+        let len = self.file.metadata()?.len();
+        os::write_all_at(&self.file, &vec![0; to_usize(head.min(len))], 0)
     }
 }
 
@@ -97,15 +90,15 @@ impl Predecessor {
 /// # Errors
 /// [`Error::Refused`]; [`Error::Unreadable`] when the system does not tell.
 pub(crate) fn refuse_other_names(path: &Path) -> Result<()> {
-    let names = fs::metadata(path).map_err(|e| Error::unreadable(path, e))?.nlink();
+    let names = os::open_to_read(path).and_then(|file| os::names(&file));
+    let names = names.map_err(|e| Error::unreadable(path, e))?;
     if names > 1 { Err(Refusal::OtherNames { path: path.to_path_buf(), names }.into()) } else { Ok(()) }
 }
 
 fn lock_segment(path: &Path) -> Result<File> {
     let file = File::open(path).map_err(|e| Error::unreadable(path, e))?;
-    // Shared is enough: etcd takes it alone, and does not wait for it (`wal.openWALFiles`).
-    match fcntl_lock(&file, FlockOperation::NonBlockingLockShared) {
-        Err(Errno::AGAIN | Errno::ACCESS) => Err(came_into_use(path)),
+    match os::hold_segment(&file) {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Err(came_into_use(path)),
         _ => Ok(file),
     }
 }
@@ -130,11 +123,11 @@ mod tests {
         let mut dest = Dest::create(&path, Existing::Replace).unwrap();
         dest.write_all(b"new").unwrap();
         let old = Predecessor::lock(&path, &[]).unwrap();
-        assert!(waiting.try_lock().is_err());
+        assert!(os::hold(&waiting).is_err());
         dest.finish_after(&old, 2000).unwrap();
-        assert!(waiting.try_lock().is_err());
+        assert!(os::hold(&waiting).is_err());
         drop(old);
-        waiting.try_lock().unwrap();
+        os::hold(&waiting).unwrap();
         let mut found = Vec::new();
         waiting.read_to_end(&mut found).unwrap();
         assert!(found.len() == 3000 && found[..2000].iter().all(|byte| *byte == 0));

@@ -4,18 +4,13 @@ use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use rustix::fs::{StatVfs, fstatvfs, statvfs};
-
+use crate::io::os;
 use crate::words::error::{Error, Result, show};
 
 /// Bytes that may still be written in the directory at `dir`; `None` where the system does not tell.
 #[must_use]
 pub fn free_in(dir: &Path) -> Option<u64> {
-    statvfs(dir).ok().as_ref().map(free)
-}
-
-fn free(there: &StatVfs) -> u64 {
-    there.f_bavail.saturating_mul(there.f_frsize)
+    os::free_in(dir)
 }
 
 /// Refuses to begin with `needed` bytes where there is no room for them. It is told of `name`.
@@ -23,7 +18,7 @@ fn free(there: &StatVfs) -> u64 {
 /// # Errors
 /// [`Error::Output`].
 pub(crate) fn ask(file: &File, name: &Path, needed: u64) -> Result<()> {
-    refuse(fstatvfs(file).ok().as_ref().map(free), name, needed)
+    refuse(os::free_for(file), name, needed)
 }
 
 /// The same in a directory.

@@ -7,6 +7,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
 use crate::codec::to_u64;
+use crate::io::os;
 use crate::io::parallel::THREADS;
 
 /// Bytes that are written between two words to the disk.
@@ -16,16 +17,18 @@ const STRIDE: u64 = 64 << 20;
 #[derive(Debug)]
 pub struct Writeback {
     file: File,
+    /// Where it is written next.
+    at: u64,
     /// Written since the disk heard of it last.
     unsaid: u64,
     syncing: Option<(SyncSender<()>, JoinHandle<io::Result<()>>)>,
 }
 
 impl Writeback {
-    /// Around a file that is open for writing.
+    /// Around a file that is open for writing, and empty.
     #[must_use]
     pub fn new(file: File) -> Writeback {
-        Writeback { file, unsaid: 0, syncing: None }
+        Writeback { file, at: 0, unsaid: 0, syncing: None }
     }
 
     /// The file.
@@ -69,7 +72,8 @@ impl Writeback {
 
 impl io::Write for Writeback {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
+        let written = os::write_next(&self.file, bytes, self.at)?;
+        self.at = self.at.saturating_add(to_u64(written));
         self.unsaid = self.unsaid.saturating_add(to_u64(written));
         if self.unsaid >= STRIDE {
             self.said()?;
@@ -84,7 +88,14 @@ impl io::Write for Writeback {
 
 impl io::Seek for Writeback {
     fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
-        self.file.seek(to)
+        let to = match to {
+            io::SeekFrom::Current(by) => {
+                io::SeekFrom::Start(self.at.checked_add_signed(by).ok_or(io::ErrorKind::InvalidInput)?)
+            }
+            to => to,
+        };
+        self.at = self.file.seek(to)?;
+        Ok(self.at)
     }
 }
 

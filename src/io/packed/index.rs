@@ -1,9 +1,10 @@
 //! The names in an archive, as a tree. They are only names: none leads out of it.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
+
+use crate::io::os;
 
 /// What something in an archive is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +48,7 @@ pub(super) fn below(name: &[u8]) -> Option<PathBuf> {
         return None;
     }
     let mut path = PathBuf::new();
-    for part in Path::new(OsStr::from_bytes(name)).components() {
+    for part in Path::new(&os::name_of(name)).components() {
         match part {
             Component::Normal(part) => path.push(part),
             Component::RootDir | Component::CurDir => {}

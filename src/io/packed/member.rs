@@ -1,13 +1,13 @@
 //! A path that leads into an archive: what is before a colon in it is a file.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
 use super::container::{Inside, registered};
 use super::index::{Kind, below};
 use super::limits::anything;
 use super::stream::DEPTH;
+use crate::io::os;
 use crate::words::error::Result;
 
 /// A place in an archive that a path leads to.
@@ -23,20 +23,17 @@ impl Member {
     /// # Errors
     /// As [`Inside::of`]. A path that leads to no archive is none.
     pub fn find(path: &Path) -> Result<Option<Member>> {
-        let bytes = path.as_os_str().as_bytes();
+        let bytes = path.as_os_str().as_encoded_bytes();
         if !bytes.contains(&b':') || path.symlink_metadata().is_ok() {
             return Ok(None);
         }
         for (file, rest) in splits(bytes) {
-            if let Some(inside) = registered(file) {
+            if let Some(inside) = registered(&file) {
                 return within(inside, rest);
             }
-            let readable = |file: &Path| {
-                use std::os::unix::fs::FileTypeExt;
-                file.metadata().is_ok_and(|it| it.is_file() || it.file_type().is_block_device())
-            };
-            if readable(file)
-                && let Some(inside) = Inside::of(file, &anything)?
+            let readable = |it: Metadata| it.is_file() || os::is_block_device(it.file_type());
+            if file.metadata().is_ok_and(readable)
+                && let Some(inside) = Inside::of(&file, &anything)?
             {
                 return within(inside, rest);
             }
@@ -55,11 +52,11 @@ impl Member {
 }
 
 /// A name and what follows a colon in it, from the first on.
-fn splits(bytes: &[u8]) -> impl Iterator<Item = (&Path, &[u8])> {
+fn splits(bytes: &[u8]) -> impl Iterator<Item = (PathBuf, &[u8])> {
     let colons = bytes.iter().enumerate().filter(|(_, byte)| **byte == b':').map(|(at, _)| at);
     colons.filter(|at| *at > 0).filter_map(|at| {
         let (file, rest) = (bytes.get(..at)?, bytes.get(at.checked_add(1)?..)?);
-        Some((Path::new(OsStr::from_bytes(file)), rest))
+        Some((PathBuf::from(os::name_of(file).into_owned()), rest))
     })
 }
 
@@ -70,7 +67,7 @@ fn within(inside: Inside, rest: &[u8]) -> Result<Option<Member>> {
         return Ok(Some(Member { inside, path }));
     }
     for (file, rest) in splits(rest).filter(|_| inside.depth() < DEPTH) {
-        let Some(file) = below(file.as_os_str().as_bytes()) else { continue };
+        let Some(file) = below(file.as_os_str().as_encoded_bytes()) else { continue };
         if matches!(inside.kind(&file)?, Some(Kind::File(_)))
             && let Some(inner) = Inside::of_source(&inside.open_file(&file)?, &anything)?
         {

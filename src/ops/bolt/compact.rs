@@ -1,7 +1,6 @@
 //! A bbolt file of any program written anew: what `bbolt compact` does, by one bulk load.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::tree::bucket_tree;
@@ -9,6 +8,7 @@ use crate::bolt::Db;
 use crate::bolt::writer::FreelistPage;
 use crate::io::Source;
 use crate::io::dest::{Dest, Existing};
+use crate::io::os;
 use crate::io::source::Lock;
 use crate::store::rewrite::{Edits, write_anew};
 use crate::words::cause::Cause;
@@ -66,8 +66,8 @@ pub fn compact(source: &Source, to: &Path, monitor: &dyn Monitor) -> Result<Comp
 /// Whether what is at the place gives way.
 fn existing(source: &Source, to: &Path) -> Result<Existing> {
     let Ok(there) = fs::metadata(to) else { return Ok(Existing::Keep) };
-    let of_source = fs::metadata(source.path());
-    let same = of_source.is_ok_and(|of| (of.dev(), of.ino()) == (there.dev(), there.ino()));
+    let same =
+        os::identity_of(to).is_ok_and(|there| os::identity_of(source.path()).is_ok_and(|of| of == there));
     if same || !there.is_file() || !is_empty(to)? {
         return Err(Refusal::Exists { path: to.to_path_buf() }.into());
     }

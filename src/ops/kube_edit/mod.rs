@@ -132,7 +132,7 @@ fn write(
 ) -> Result<(Dest, Measured, u64)> {
     let db = datadir::database(source)?;
     let mut dest = Dest::create(path, Existing::Keep)?;
-    dest.own(0o600, None)?;
+    dest.own()?;
     let keys = std::borrow::Cow::Borrowed(rows);
     let edits: Edits<'_> = [(&b"key"[..], Edit { clear: false, keys })].into();
     let freelist = if db.meta().freelist.is_some() { FreelistPage::Stored } else { FreelistPage::Absent };

@@ -33,7 +33,7 @@ use crate::etcd::identity::{NewCluster, NewMember};
 use crate::etcd::schema::{Minor, storage_version};
 use crate::etcd::small;
 use crate::io::Source;
-use crate::io::dest::dir::{self, DestDir, Placed, Steps};
+use crate::io::dest::dir::{self, DestDir, Steps};
 use crate::io::dest::{self, room};
 use crate::io::gate::is_cold;
 use crate::io::source::Stamp;
@@ -250,17 +250,8 @@ impl Built<'_> {
             let told = format!("its keys have the CRC-32C {:08x}, the source's {:08x}", ours.crc, theirs.crc);
             return Err(Error::Miswritten { what: show(self.dest.partial()), told });
         }
-        // With the log alone etcd up to 3.6 would begin an empty cluster, without it one that counts anew: until both
-        // are there it finds a log that it panics at (cannot use none as id).
-        let log: Option<Placed> = self.log_dest.map(DestDir::place).transpose()?;
-        let placed = self.dest.place().and_then(|data| {
-            let named = log.as_ref().map_or(Ok(()), |log| log.put_in_force(&first_segment()));
-            named.inspect_err(|_| data.remove())
-        });
-        if let (Err(_), Some(log)) = (&placed, &log) {
-            log.remove();
-        }
-        placed.map(|()| self.length)
+        dir::place_with_log(self.dest, self.log_dest, &first_segment())?;
+        Ok(self.length)
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::bolt::Db;
 use crate::codec::json::quote;
 use crate::etcd::datadir::NEWEST_STORAGE;
-use crate::etcd::schema::{BUCKETS, SALVAGED, storage_version};
+use crate::etcd::schema::{BUCKETS, SALVAGED, storage_version, told_older};
 use crate::etcd::semver::Semver;
 use crate::etcd::{BucketKey, stored};
 use crate::io::Window;
@@ -47,6 +47,7 @@ pub fn check(scan: &Scan, db: &Db<'_>, name: &str, found: &mut Teller<'_>) -> Op
         );
     }
     leases(scan, db, name, found);
+    told_older(facts, name).into_iter().for_each(|finding| found.push(finding));
     if let Some(stated) = facts.storage_version.as_ref().map(Told::raw)
         && let Err(why) = Semver::parse(stated)
     {

@@ -135,7 +135,8 @@ fn raft_snapshots(dir: &DataDir, run: &mut Run<'_>) -> Result<Snaps> {
     if let Some(newest) = snaps.good.last() {
         let data = newest.content.snapshot.data.as_deref().unwrap_or_default();
         if let Some(keys @ 1..) = user_keys(data) {
-            let what = format!("{keys} keys of users are in the v2 store");
+            let what =
+                format!("{keys} keys of users are in the v2 store, which no copy and no snapshot file has");
             let at = At::default().index(newest.content.index());
             run.found.push(Finding::new(Code::V2Keys, &newest.file, at, what));
         }

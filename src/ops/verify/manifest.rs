@@ -1,7 +1,7 @@
 //! A manifest: evidence of what a file was when it was verified, and what a later copy of it is compared with.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, is_separator};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -192,7 +192,7 @@ impl ManifestEntry {
     /// The last part of its path.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.path.trim_end_matches('/').rsplit('/').next().unwrap_or_default()
+        self.path.trim_end_matches(is_separator).rsplit(is_separator).next().unwrap_or_default()
     }
 
     /// What is compared, in words: of the file, and of what is in it.

@@ -85,7 +85,7 @@ pub const RUNS: &str = "
 0 bolt surgery drop-bucket lease DB --dry-run -w json|0 bolt surgery set-consistent-index 9 DB -o NEW|0 bolt surgery meta-update DB --dry-run
 1 bolt surgery clear-page --page 3 DB --dry-run|1 bolt surgery clear-page-elements --page 3 --from-index 0 --to-index -1 DB --dry-run|1 bolt surgery copy-page --from-page 3 --to-page 4 DB --dry-run
 0 explain wal-crc|0 explain
-0 as etcdutl snapshot status DB -w json|0 as etcdutl hashkv DB|0 as etcdutl snapshot restore DB --data-dir NEW|0 as etcdctl snapshot status DB|0 as bbolt buckets DB
+0 as etcdutl snapshot status DB -w json|0 as etcdutl hashkv DB|0 as etcdutl snapshot restore DB --data-dir NEW|1 as etcdutl backup --data-dir DIR --backup-dir NEW|0 as etcdctl snapshot status DB|0 as bbolt buckets DB
 0 as bbolt check DB|0 as bbolt stats DB|0 as bbolt inspect DB|0 as bbolt compact DB -o NEW|0 as bbolt surgery freelist abandon DB --output NEW|0 as etcd-dump-db hash DIR
 0 version
 0 completion bash

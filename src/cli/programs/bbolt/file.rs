@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use coldbolt::bolt::page::Header;
@@ -26,7 +25,7 @@ pub fn refused<T>(what: impl Into<String>) -> Result<T, Fail> {
 
 /// A path, or a word, as `%q` prints it.
 pub fn quoted(path: &Path) -> String {
-    go_quote(path.as_os_str().as_bytes())
+    go_quote(path.as_os_str().as_encoded_bytes())
 }
 
 /// A file that is there; whoever has it open is not asked (`checkSourceDBPath`, `os.Open`).
@@ -194,7 +193,7 @@ pub fn number(word: &std::ffi::OsStr) -> Result<u64, Fail> {
         Ok(number) if digits => Ok(number),
         _ => {
             let why = if digits { "value out of range" } else { "invalid syntax" };
-            refused(format!("strconv.ParseUint: parsing {}: {why}", go_quote(word.as_bytes())))
+            refused(format!("strconv.ParseUint: parsing {}: {why}", go_quote(word.as_encoded_bytes())))
         }
     }
 }

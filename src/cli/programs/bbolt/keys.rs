@@ -3,7 +3,6 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::ops::ControlFlow;
-use std::os::unix::ffi::OsStrExt;
 
 use clap::ValueEnum;
 use coldbolt::bolt::{Bucket, Db};
@@ -70,7 +69,7 @@ pub fn get(args: &GetArgs, context: &mut Context<'_>) -> Result<(), Fail> {
 fn last<'d, 's>(db: &'d Db<'s>, names: &[OsString]) -> Result<Bucket<'d, 's>, Fail> {
     let mut bucket = db.root();
     for name in names {
-        let next = bucket.bucket(name.as_bytes());
+        let next = bucket.bucket(name.as_encoded_bytes());
         let next = next.map_err(|corrupt| Error::damaged(db.source().path(), corrupt))?;
         bucket = next.ok_or_else(|| Fail::Refused("bucket not found".to_owned()))?;
     }
@@ -93,7 +92,7 @@ fn for_each(
 
 /// A key as it was given (`parseBytes`, `encoding/hex`).
 fn parsed(word: &OsStr, format: &str) -> Result<Vec<u8>, Fail> {
-    let bytes = word.as_bytes();
+    let bytes = word.as_encoded_bytes();
     match format {
         "ascii-encoded" => return Ok(bytes.to_vec()),
         "hex" => {}

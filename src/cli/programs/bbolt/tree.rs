@@ -1,7 +1,6 @@
 //! `stats`, `inspect` and `compact`.
 
 use std::io::{self, Write};
-use std::os::unix::ffi::OsStrExt;
 
 use coldbolt::bolt::Db;
 use coldbolt::codec::go::go_text;
@@ -30,7 +29,7 @@ pub fn stats(args: &StatsArgs, context: &mut Context<'_>) -> Result<(), Fail> {
     let source = database(&args.file.path)?;
     let db = open(&source, context.monitor)?;
     let tree = walked(&db, context)?;
-    let prefix = args.prefix.as_deref().unwrap_or_default().as_bytes();
+    let prefix = args.prefix.as_deref().unwrap_or_default().as_encoded_bytes();
     let top = tree.buckets.iter().filter(|node| node.parent == Some(0) && node.name.starts_with(prefix));
     let (mut count, mut all) = (0, BucketStats::default());
     for node in top {

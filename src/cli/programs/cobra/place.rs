@@ -33,11 +33,12 @@ impl<'c> Place<'c> {
         below
     }
 
-    /// The command below that is meant, also by the beginning of its name if only one begins so.
+    /// The command below that is meant, also by the beginning of its name if only one of those in the help begins so.
     pub fn next(&self, word: &str, prefixes: bool) -> Option<Place<'c>> {
         let all: Vec<_> = self.command().get_subcommands().collect();
         let named = |command: &&&Command| command.get_name_and_visible_aliases().contains(&word);
-        let begun: Vec<_> = all.iter().filter(|c| prefixes && c.get_name().starts_with(word)).collect();
+        let begins = |command: &&&Command| !command.is_hide_set() && command.get_name().starts_with(word);
+        let begun: Vec<_> = all.iter().filter(|_| prefixes).filter(begins).collect();
         let found = all.iter().find(named).or(match begun.as_slice() {
             [one] => Some(*one),
             _ => None,
@@ -97,7 +98,7 @@ impl<'c> Place<'c> {
 
 /// Whether a flag stands for true when it is given without a value.
 pub fn is_switch(flag: &Arg) -> bool {
-    matches!(flag.get_action(), ArgAction::SetTrue)
+    matches!(flag.get_action(), ArgAction::SetTrue | ArgAction::SetFalse)
 }
 
 fn flags(command: &Command) -> impl Iterator<Item = &Arg> {

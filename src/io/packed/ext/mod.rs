@@ -15,8 +15,7 @@ mod journal;
 mod volume;
 
 use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
 use self::inode::{Inode, InodeKind};
@@ -25,6 +24,7 @@ use self::volume::{Found, Volume, Wrong, damaged, u16_at, u32_at};
 use super::index::Kind;
 use crate::codec::{slice_at, to_usize};
 use crate::io::Source;
+use crate::io::os;
 use crate::words::cause::Cause;
 use crate::words::error::{Error, Result};
 use crate::words::finding::Code;
@@ -109,7 +109,7 @@ impl Ext {
                 return Ok(None);
             }
             let names = self.names(&inode)?;
-            let Some((_, number)) = names.iter().find(|(name, _)| name == part.as_bytes()) else {
+            let Some((_, number)) = names.iter().find(|(name, _)| name == part.as_encoded_bytes()) else {
                 return Ok(None);
             };
             inode = Inode::read(&self.volume, *number)?;
@@ -126,7 +126,7 @@ impl Ext {
         let listed = || {
             let Some(dir) = self.find(dir)? else { return Ok(Vec::new()) };
             let each = |(name, number): (Vec<u8>, u32)| {
-                Ok((OsStr::from_bytes(&name).to_owned(), kind(&Inode::read(&self.volume, number)?)))
+                Ok((os::name_of(&name).into_owned(), kind(&Inode::read(&self.volume, number)?)))
             };
             self.names(&dir)?.into_iter().map(each).collect()
         };
@@ -155,7 +155,7 @@ impl Ext {
             }
             for (name, number) in self.names(&Inode::read(&self.volume, number)?)? {
                 let inode = Inode::read(&self.volume, number)?;
-                let path = path.join(OsStr::from_bytes(&name));
+                let path = path.join(os::name_of(&name));
                 match inode.kind() {
                     InodeKind::Dir if name != b"lost+found" => ahead.push((path, number)),
                     InodeKind::File if is_telling(&name) => files.push((path, inode.size)),

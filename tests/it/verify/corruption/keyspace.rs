@@ -586,6 +586,15 @@ pub fn entries() -> Vec<Entry> {
             }),
         ),
         entry(
+            Code::EtcdOlder,
+            "3.2",
+            Store(|all| {
+                [&b"storageVersion"[..], b"term", b"confState"].map(|key| all.remove("meta", key));
+                all.put("cluster", b"clusterVersion", b"3.2.0");
+                one(Code::EtcdOlder, nowhere())
+            }),
+        ),
+        entry(
             Code::StorageVersionUnknown,
             "3.9",
             Store(|all| {

@@ -52,12 +52,12 @@ require (
 	github.com/tmc/grpc-websocket-proxy v0.0.0-20220101234140-673ab2c3ae75 // indirect
 	github.com/xiang90/probing v0.0.0-20221125231312-a49e3df8f510 // indirect
 	go.etcd.io/bbolt v1.5.0-rc.0 // indirect
-	go.etcd.io/etcd/api/v3 v3.7.0-beta.0 // indirect
-	go.etcd.io/etcd/client/pkg/v3 v3.7.0-beta.0 // indirect
-	go.etcd.io/etcd/client/v3 v3.7.0-beta.0 // indirect
+	go.etcd.io/etcd/api/v3 v3.8.0-alpha.0 // indirect
+	go.etcd.io/etcd/client/pkg/v3 v3.8.0-alpha.0 // indirect
+	go.etcd.io/etcd/client/v3 v3.8.0-alpha.0 // indirect
 	go.etcd.io/etcd/etcdctl/v3 v3.8.0-alpha.0 // indirect
 	go.etcd.io/etcd/etcdutl/v3 v3.8.0-alpha.0 // indirect
-	go.etcd.io/etcd/pkg/v3 v3.7.0-beta.0 // indirect
+	go.etcd.io/etcd/pkg/v3 v3.8.0-alpha.0 // indirect
 	go.etcd.io/etcd/server/v3 v3.8.0-alpha.0 // indirect
 	go.etcd.io/raft/v3 v3.7.0-rc.1 // indirect
 	go.opentelemetry.io/auto/sdk v1.2.1 // indirect

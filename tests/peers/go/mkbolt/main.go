@@ -7,16 +7,19 @@ package main
 
 import (
 	"encoding/binary"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
 
 type options struct {
-	out                                           string
+	out, hold                                     string
 	freelist                                      bool
 	pageSize, nested, keys, valueSize, deleteEach int
 	seed                                          uint64
@@ -25,6 +28,7 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.out, "o", "", "`file` to write; it must not exist")
+	flag.StringVar(&o.hold, "hold", "", "open this `file` as etcd does until standard input ends, and do nothing more; it is made if it is not there")
 	flag.IntVar(&o.pageSize, "page-size", 4096, "bytes, a power of two from 1024 to 65536")
 	flag.BoolVar(&o.freelist, "freelist", true, "persist the freelist")
 	flag.IntVar(&o.nested, "nested", 3, "depth of the chain of buckets below \"nested\"")
@@ -34,6 +38,13 @@ func main() {
 	flag.IntVar(&o.deleteEach, "delete-every", 0, "delete each K-th key of \"flat\" again; 0: none")
 	flag.Parse()
 
+	if o.hold != "" {
+		if err := hold(o.hold, o.pageSize); err != nil {
+			fmt.Fprintln(os.Stderr, "mkbolt:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if o.out == "" || flag.NArg() > 0 || o.nested < 0 || o.keys < 0 || o.valueSize < 0 || o.deleteEach < 0 ||
 		o.pageSize < 1024 || o.pageSize > 65536 || o.pageSize&(o.pageSize-1) != 0 {
 		flag.Usage()
@@ -47,6 +58,17 @@ func main() {
 		fmt.Fprintln(os.Stderr, "mkbolt:", err)
 		os.Exit(1)
 	}
+}
+
+// hold has the lock of a file for as long as standard input lasts.
+func hold(file string, pageSize int) error {
+	db, err := bolt.Open(file, 0o600, &bolt.Options{PageSize: pageSize, Timeout: 5 * time.Second})
+	if err != nil {
+		return err
+	}
+	fmt.Println("held")
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return errors.Join(err, db.Close())
 }
 
 func write(o options) error {

@@ -1,22 +1,13 @@
-//! Being ended from outside while something is written.
-
 use std::fs;
-use std::io::{self, Write};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
-use coldbolt::io::dest;
-use coldbolt::words::error::show;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
-use super::exit;
-
-/// Has SIGHUP, SIGINT and SIGTERM remove what is under way, and says what of a run that died is removed.
-pub fn tidy() {
-    dest::hear_of_taken_over(taken_over);
+/// Has SIGHUP, SIGINT and SIGTERM do this.
+pub fn when_ended(end: fn(i32)) {
     // A file that may not be longer is an error of writing then, as a full disk is, and not the end.
     let _ = flag::register(SIGXFSZ, Arc::default());
     let (say, heard) = channel();
@@ -27,8 +18,7 @@ pub fn tidy() {
         let signals = Signals::new([SIGINT, SIGTERM].into_iter().chain(hangup));
         let _ = say.send(());
         if let Some(signal) = signals.ok().and_then(|mut signals| signals.forever().next()) {
-            dest::abandon();
-            std::process::exit(exit::interrupted(signal));
+            end(signal);
         }
     };
     if std::thread::Builder::new().name("signals".to_owned()).spawn(wait).is_ok() {
@@ -43,8 +33,4 @@ fn outlives_its_terminal() -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     mask.is_some_and(|mask| mask & 1 << (SIGHUP - 1) != 0)
-}
-
-fn taken_over(partial: &Path) {
-    let _ = writeln!(io::stderr(), "{}: was left by a run that died, and is removed", show(partial));
 }
