@@ -96,7 +96,7 @@ fn entries(all: Vec<Value<'_, '_>>, secrets: bool) -> Json {
 
 /// `ID` as `id`, `PrevValue` as `prev_value`, `nodeID` as `node_id`.
 fn name(name: &str) -> String {
-    let mut out = String::with_capacity(name.len() + 2);
+    let mut out = String::with_capacity(name.len());
     let mut lower = false;
     for c in name.chars() {
         if lower && c.is_ascii_uppercase() {
