@@ -589,7 +589,9 @@ pub fn entries() -> Vec<Entry> {
             Code::EtcdOlder,
             "3.2",
             Store(|all| {
-                [&b"storageVersion"[..], b"term", b"confState"].map(|key| all.remove("meta", key));
+                for key in [&b"storageVersion"[..], b"term", b"confState"] {
+                    all.remove("meta", key);
+                }
                 all.put("cluster", b"clusterVersion", b"3.2.0");
                 one(Code::EtcdOlder, nowhere())
             }),
