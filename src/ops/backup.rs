@@ -86,6 +86,7 @@ pub fn backup(
     monitor: &dyn Monitor,
 ) -> Result<BackupReport> {
     let source = source.into();
+    let places = Places::new(source.path(), to, options.to_wal_dir)?;
     let of = InputOptions { wal_dir: options.wal_dir, folds: true, live: Live::Refuse, to: None };
     let input = Input::open(&source, of, monitor)?;
     if !input.folds() {
@@ -97,8 +98,11 @@ pub fn backup(
     let read = input.log.read(monitor)?;
     let snap = input.log.raft_snapshot(RaftIndex::new(u64::MAX), read);
     let plan = Plan { input: &input, snap, member, with_v3: options.with_v3 };
-    let places = Places::new(source.path(), to, options.to_wal_dir)?;
     let data = DestDir::create(&places.root, Steps::free())?;
+    // Whose data directory never came to its place: nobody can use it.
+    if let Some(dir) = places.log.as_deref().filter(|dir| dir::held_back(dir, &segment())) {
+        dir::clear_held_back(dir)?;
+    }
     let log = places.log.as_deref().map(|dir| DestDir::create(dir, Steps::free())).transpose()?;
     plan.snap_dir(&data, &places, monitor)?;
     let (entries, emptied) = plan.log(&data, log.as_ref(), &places, monitor)?;
@@ -127,7 +131,7 @@ impl Places {
         dir::check(&root)?;
         dest::outside(source, &root)?;
         if let Some(dir) = &log {
-            if dir.symlink_metadata().is_ok() {
+            if dir.symlink_metadata().is_ok() && !dir::held_back(dir, &segment()) {
                 return Err(Refusal::LogExists { path: dir.clone() }.into());
             }
             if dir.starts_with(&root) {
