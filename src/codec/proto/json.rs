@@ -1,6 +1,6 @@
-//! JSON as protobuf's JSON mapping has it, but that names are those of the fields in small letters: `range_end`, `ID` is
-//! `id`. Bytes are base64, an enum is its name, a map is an object in the order of its keys, a float that is no number is
-//! `"NaN"` or `"Infinity"`.
+//! JSON as protobuf's JSON mapping has it, but that names are those of the fields in small letters: `range_end`, `ID`
+//! is `id`. Bytes are base64, an enum is its name, a map is an object in the order of its keys, a float that is no
+//! number is `"NaN"` or `"Infinity"`.
 //!
 //! Where protojson writes a 64-bit integer as a string, this writes a number, as Go's encoding/json does; one with
 //! [`Field::HEX`] is a string of 16 hex digits. Unknown fields are kept, in base64, as `unknown_fields`.
