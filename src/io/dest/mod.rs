@@ -385,6 +385,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(unix)]
     fn only_files_are_replaced() {
         let dir = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink("/dev/null", dir.path().join("link")).unwrap();
