@@ -374,7 +374,7 @@ fn transactions_nest_deeper_than_prost_counts() {
         assert_eq!(request.encode_to_vec(), bytes, "{depth}");
         let Tree::V3(tree) = tree(&bytes) else { panic!("{depth} deep is not printed") };
         assert_eq!(tree.text(true).matches("request_txn:<").count(), depth - 1);
-        assert_eq!(tree.json(true).to_string().matches("requestTxn").count(), depth - 1);
+        assert_eq!(tree.json(true).to_string().matches("request_txn").count(), depth - 1);
     }
     assert_eq!(decode(&nested(MOST_NESTED + 1)), Request::Unknown);
 }
