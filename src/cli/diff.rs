@@ -56,6 +56,9 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
+    if args.exclude_prefix.iter().any(|prefix| prefix.is_empty()) {
+        return Err(Fail::Usage("--exclude-prefix is empty: that leaves out every key".to_owned()));
+    }
     args.sides.with(context, |[before, after], out| {
         let options = DiffOptions {
             range: KeyRange::prefix(bytes(&args.prefix)),

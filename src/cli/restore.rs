@@ -154,6 +154,9 @@ fn bump(text: &str) -> Result<Bump, String> {
 }
 
 pub fn run(args: &Args, context: &mut Context<'_>) -> Done {
+    if args.exclude_prefix.iter().any(|prefix| prefix.is_empty()) {
+        return Err(Fail::Usage("--exclude-prefix is empty: that leaves out every key".to_owned()));
+    }
     if args.bump_revision.is_none() == args.mark_compacted {
         return Err(Fail::Usage("--mark-compacted required if --bump-revision > 0".to_owned()));
     }

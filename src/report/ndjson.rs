@@ -6,7 +6,7 @@ use std::sync::mpsc::channel;
 
 use crate::codec::json;
 use crate::io::parallel::behind;
-use crate::ops::verify::{Answer, Unreadable};
+use crate::ops::verify::{Answer, SCHEMA, Unreadable};
 use crate::words::finding::Finding;
 use crate::words::monitor::{Monitor, Relay};
 use serde_json::{Value, json};
@@ -38,11 +38,14 @@ pub fn streamed<R: Send>(
     };
     let writer = || {
         let mut written = Ok(());
+        let mut schema = Some(SCHEMA);
         for event in arriving {
             if written.is_ok() {
                 written = match event {
-                    Event::Finding(finding) => line(out, "finding", &json!(finding)),
-                    Event::Unreadable(unreadable) => line(out, "unreadable", &json!(unreadable)),
+                    Event::Finding(finding) => line(out, "finding", schema.take(), &json!(finding)),
+                    Event::Unreadable(unreadable) => {
+                        line(out, "unreadable", schema.take(), &json!(unreadable))
+                    }
                 };
                 stop.fetch_or(written.is_err(), Ordering::Relaxed);
             }
@@ -63,11 +66,13 @@ pub fn verdict(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
     for file in files.into_iter().flatten().filter_map(Value::as_object_mut) {
         file.shift_remove("findings");
     }
-    line(out, "verdict", &value)
+    line(out, "verdict", None, &value)
 }
 
-fn line(out: &mut dyn Write, kind: &str, value: &Value) -> io::Result<()> {
+/// One line; the first names the schema, as the verdict does by itself.
+fn line(out: &mut dyn Write, kind: &str, schema: Option<&str>, value: &Value) -> io::Result<()> {
     let mut object = serde_json::Map::from_iter([("type".to_owned(), Value::from(kind))]);
+    object.extend(schema.map(|schema| ("schema".to_owned(), schema.into())));
     object.extend(value.as_object().cloned().unwrap_or_default());
     json::write(&mut *out, &object)?;
     out.write_all(b"\n")?;

@@ -63,6 +63,7 @@ mod restore_model;
 mod restore_parts;
 mod salvage;
 mod salvage_order;
+mod schemas;
 mod sealed;
 mod surgery;
 mod talk;

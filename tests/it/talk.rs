@@ -1,5 +1,8 @@
 //! How much is said, in which colours and formats.
 
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
 use serde_json::Value;
 use support::run::run;
 use support::{Input, coldbolt, command, fixture, unpack};
@@ -202,5 +205,42 @@ fn an_empty_variable_is_as_one_that_is_not_set() {
         let mut empty = command(["status", &snapshot()]);
         empty.env(format!("COLDBOLT_{name}"), "");
         assert_eq!(run(empty).good(), coldbolt(["status", &snapshot()]).text(), "{name}");
+    }
+}
+
+#[test]
+fn an_empty_prefix_excludes_nothing_by_accident() {
+    let other = fixture("etcd-3.5.1/snapshot.db").to_str().unwrap().to_owned();
+    let new = tempfile::tempdir().unwrap();
+    let new = new.path().join("new").to_str().unwrap().to_owned();
+    for args in [
+        &["diff", &snapshot(), &other, "--exclude-prefix", ""][..],
+        &["restore", &snapshot(), "--data-dir", &new, "--exclude-prefix", ""],
+    ] {
+        coldbolt(args).says(2, &["--exclude-prefix is empty"]);
+    }
+}
+
+#[test]
+fn directories_of_any_name_are_written_to_by_the_programs_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = Input::new(unpack("3.5.1", "cold", dir.path()));
+    let odd = |name: &[u8]| dir.path().join(OsStr::from_bytes(name)).into_os_string();
+    let [from, backup, restored] = [&b"da\xff"[..], b"ba\xff", b"re\xff"].map(odd);
+    std::fs::rename(&input.path, &from).unwrap();
+    let words = |words: &[&str]| words.iter().map(|word| OsString::from(*word)).collect::<Vec<_>>();
+    let calls = [
+        [
+            words(&["as", "etcdutl", "backup", "--data-dir"]),
+            vec![from.clone(), "--backup-dir".into(), backup],
+        ]
+        .concat(),
+        [words(&["as", "etcdutl", "snapshot", "restore", &snapshot(), "--data-dir"]), vec![restored]]
+            .concat(),
+        [words(&["as", "etcdutl", "defrag", "--data-dir"]), vec![from]].concat(),
+    ];
+    for call in calls {
+        let ran = coldbolt(&call);
+        assert_eq!(ran.code, 0, "{ran}");
     }
 }

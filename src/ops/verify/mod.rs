@@ -25,6 +25,7 @@ use std::path::Path;
 use self::evidence::Ask;
 use self::files::Files;
 use self::manifest::Against;
+pub use self::report::SCHEMA;
 pub use self::report::{
     Answer, InputKind, Judged, LevelReport, Measured, OtherMeta, Outcome, TrailerState, Unreadable,
     Verification,

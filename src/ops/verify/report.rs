@@ -40,10 +40,13 @@ pub struct Answer {
     pub command: Vec<String>,
 }
 
+/// What the answer is called in JSON.
+pub const SCHEMA: &str = "coldbolt.verify/1";
+
 impl Default for Answer {
     fn default() -> Answer {
         Answer {
-            schema: "coldbolt.verify/1",
+            schema: SCHEMA,
             verdict: Sum::default().verdict(),
             files: Vec::new(),
             unreadable: Vec::new(),

@@ -43,8 +43,8 @@ pub fn run(flags: &Flags, context: &Context<'_>) -> Result<(), Failed> {
     let mut report = backup(from, to, &options, context.monitor)?;
     hint::findings(&mut report.findings);
     let fields = json!({
-        "data-dir": from,
-        "backup-dir": to,
+        "data-dir": from.to_string_lossy(),
+        "backup-dir": to.to_string_lossy(),
         "raft-snapshot": report.index,
         "entries": report.entries,
         "entries-emptied": report.emptied,

@@ -33,7 +33,7 @@ pub fn run(data_dir: &OsStr, timeout: Duration, context: &Context<'_>) -> Result
     hint::notes(&mut report.notes);
     let DefragReport { before, after, .. } = &report;
     let fields = json!({
-        "path": db,
+        "path": db.to_string_lossy(),
         "current-db-size-bytes-diff": i128::from(after.page_bytes) - i128::from(before.page_bytes),
         "current-db-size-bytes": after.page_bytes,
         "current-db-size": size(after.page_bytes),

@@ -70,9 +70,9 @@ pub fn run(flags: &Flags, context: &Context<'_>) -> Result<(), Failed> {
     let wal_dir = flags.wal_dir.as_deref().and_then(given).map(Path::to_path_buf);
     let places = json!({
         "path": path.display().to_string(),
-        "wal-dir": wal_dir.clone().unwrap_or_else(|| data_dir.join("member/wal")),
-        "data-dir": &data_dir,
-        "snap-dir": data_dir.join("member/snap"),
+        "wal-dir": wal_dir.clone().unwrap_or_else(|| data_dir.join("member/wal")).to_string_lossy(),
+        "data-dir": data_dir.to_string_lossy(),
+        "snap-dir": data_dir.join("member/snap").to_string_lossy(),
         "initial-memory-map-size": flags.initial_memory_map_size,
     });
     let source = input::any_file(path).map_err(|error| unopened(path, error))?;
