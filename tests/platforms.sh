@@ -80,7 +80,7 @@ windows() {
   need wine wine wine64
   build build "$target" --bins
   program=$built/$target/debug/coldbolt.exe
-  export WINEPREFIX=$built/wine WINEDEBUG=-all
+  export WINEPREFIX=$tools/wine WINEDEBUG=-all
   [[ -d $WINEPREFIX ]] || timeout 300 wineboot -i >/dev/null 2>&1
   local random=$WINEPREFIX/drive_c/windows/system32/bcryptprimitives.dll
   if [[ ! -e $random ]]; then
