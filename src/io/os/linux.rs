@@ -9,9 +9,9 @@ use rustix::fs::{
     fcntl_lock, syncfs,
 };
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
-use rustix::process::{Flock, FlockType, fcntl_getlk};
+use rustix::process::FlockType;
 
-use super::unix::flags;
+use super::unix::{flags, record_lock};
 use crate::io::state::Lock;
 
 /// Opens an input, and leaves no trace of that where the owner allows it.
@@ -45,24 +45,10 @@ pub fn is_sealed(file: &File) -> bool {
     fcntl_get_seals(file).is_ok_and(|seals| seals.contains(constant))
 }
 
-fn record_lock(file: &File, wanted: FlockType) -> Lock {
-    match fcntl_getlk(file, &Flock::from(wanted)) {
-        Ok(None) => Lock::Free,
-        Ok(Some(_)) => Lock::Held,
-        Err(_) => Lock::Unknown,
-    }
-}
-
 /// Whether somebody appends to a segment of a log: etcd has its lock then. It is not taken.
 #[must_use]
 pub fn wal_lock(file: &File) -> Lock {
     record_lock(file, FlockType::ReadLock)
-}
-
-/// Whether somebody has a database of SQLite open. Its locks are not taken.
-#[must_use]
-pub fn sqlite_lock(file: &File) -> Lock {
-    record_lock(file, FlockType::WriteLock)
 }
 
 /// Takes the lock of a segment of a log, until the file is closed. Shared is enough: etcd takes it alone, and does not

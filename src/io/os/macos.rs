@@ -5,7 +5,6 @@ use std::io;
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
-use rustix::process::{Flock, FlockType, fcntl_getlk};
 
 use super::unix::{Directory, bolt_lock, flags};
 use crate::io::state::Lock;
@@ -38,16 +37,6 @@ pub fn is_sealed(_: &File) -> bool {
 #[must_use]
 pub fn wal_lock(file: &File) -> Lock {
     bolt_lock(file)
-}
-
-/// Whether somebody has a database of SQLite open. Its locks are not taken.
-#[must_use]
-pub fn sqlite_lock(file: &File) -> Lock {
-    match fcntl_getlk(file, &Flock::from(FlockType::WriteLock)) {
-        Ok(None) => Lock::Free,
-        Ok(Some(_)) => Lock::Held,
-        Err(_) => Lock::Unknown,
-    }
 }
 
 /// Takes the lock of a segment of a log, until the file is closed. Shared is enough: etcd takes it alone, and does not

@@ -13,6 +13,7 @@ use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags, RenameFlags, StatVfs, fstatvfs, renameat_with, statvfs};
 use rustix::io::Errno;
+use rustix::process::{Flock, FlockType, fcntl_getlk};
 
 use super::{Identity, told};
 use crate::io::state::Lock;
@@ -128,6 +129,21 @@ pub fn status_changed(of: &Metadata) -> Option<(i64, i64)> {
 /// [`io::ErrorKind::WouldBlock`] when another has it; what the system says.
 pub fn hold(file: &File) -> io::Result<()> {
     Ok(file.try_lock()?)
+}
+
+/// Whether another has a lock of the process that keeps us from `wanted`; none is taken.
+pub(super) fn record_lock(file: &File, wanted: FlockType) -> Lock {
+    match fcntl_getlk(file, &Flock::from(wanted)) {
+        Ok(None) => Lock::Free,
+        Ok(Some(_)) => Lock::Held,
+        Err(_) => Lock::Unknown,
+    }
+}
+
+/// Whether somebody has a database of SQLite open. Its locks are not taken.
+#[must_use]
+pub fn sqlite_lock(file: &File) -> Lock {
+    record_lock(file, FlockType::WriteLock)
 }
 
 /// Whether somebody writes a database: bbolt has its lock then. It is not kept.
