@@ -31,8 +31,8 @@ use crate::replay::FoldOptions;
 use crate::replay::stand_in::empty_database;
 use crate::snap::file::{SnapFile, SnapName};
 use crate::snap::v2::{self, V2Member};
-use crate::store::rewrite::{Edit, Edits, write_anew};
-use crate::store::scan::{KeyDepth, ScanOptions, scan};
+use crate::store::rewrite::{Edit, Edits, read_back, write_anew};
+use crate::store::scan::KeyDepth;
 use crate::wal::writer::{LogWriter, SEGMENT_SIZE};
 use crate::wal::{LogCursor, Scan, SegmentName, SnapshotRecord};
 use crate::words::cause::Cause;
@@ -99,11 +99,8 @@ pub fn backup(
     let snap = input.log.raft_snapshot(RaftIndex::new(u64::MAX), read);
     let plan = Plan { input: &input, snap, member, with_v3: options.with_v3 };
     let data = DestDir::create(&places.root, Steps::free())?;
-    // Whose data directory never came to its place: nobody can use it.
-    if let Some(dir) = places.log.as_deref().filter(|dir| dir::held_back(dir, &segment())) {
-        dir::clear_held_back(dir)?;
-    }
-    let log = places.log.as_deref().map(|dir| DestDir::create(dir, Steps::free())).transpose()?;
+    let begin = |dir| dir::log_elsewhere(dir, &segment(), Steps::free());
+    let log = places.log.as_deref().map(begin).transpose()?;
     plan.snap_dir(&data, &places, monitor)?;
     let (entries, emptied) = plan.log(&data, log.as_ref(), &places, monitor)?;
     if !input.unchanged() {
@@ -124,19 +121,12 @@ struct Places {
 
 impl Places {
     fn new(source: &Path, to: &Path, log: Option<&Path>) -> Result<Places> {
-        let there = to.symlink_metadata().is_ok();
-        let (root, inside) =
-            if there { (to.join("member"), PathBuf::new()) } else { (to.to_path_buf(), "member".into()) };
+        let (root, inside) = dir::root_of(to);
         let log = log.filter(|dir| *dir != to.join("member/wal")).map(Path::to_path_buf);
         dir::check(&root)?;
         dest::outside(source, &root)?;
         if let Some(dir) = &log {
-            if dir.symlink_metadata().is_ok() && !dir::held_back(dir, &segment()) {
-                return Err(Refusal::LogExists { path: dir.clone() }.into());
-            }
-            if dir.starts_with(&root) {
-                return Err(Refusal::LogInside { path: dir.clone(), data_dir: root }.into());
-            }
+            dir::check_log_elsewhere(dir, &segment(), &root)?;
             dest::outside(source, dir)?;
         }
         Ok(Places { root, inside, log })
@@ -216,15 +206,7 @@ impl Plan<'_> {
                 let wrong = |told: String| Error::Miswritten { what: show(shown), told };
                 let made = Source::open(path)?;
                 let db = Db::open(&made).map_err(|c| wrong(c.to_string()))?;
-                let scan = scan(&db, ScanOptions { limit: 1, gate: None, keys: KeyDepth::Stored }, monitor)?;
-                match scan.faults.kept.first() {
-                    Some(fault) => Err(wrong(fault.to_string())),
-                    None if scan.hash == hash => Ok(()),
-                    None => Err(wrong(format!(
-                        "its status hash is {:x}, of what was written {hash:x}",
-                        scan.hash
-                    ))),
-                }
+                read_back(&db, hash, |_| false, monitor)?.map_err(wrong).map(drop)
             },
         )
     }

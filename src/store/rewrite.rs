@@ -12,6 +12,7 @@ use crate::codec::to_u64;
 #[cfg(feature = "age")]
 use crate::codec::to_usize;
 use crate::store::keep::Selection;
+use crate::store::scan::{Crc, KeyDepth, ScanOptions, scan};
 use crate::words::error::{At, Corrupt, Error, Result};
 use crate::words::finding::Code;
 use crate::words::monitor::Monitor;
@@ -285,4 +286,25 @@ impl<W: Write + Seek> Stream<'_, '_, W> {
         self.said = done;
         if self.monitor.cancelled() { Err(Error::Cancelled) } else { Ok(()) }
     }
+}
+
+/// Reads a database that was written with the reader: all its pages, of which none is damaged but as `allowed`, and
+/// whether it has the status hash of what was written. Gives what the rows come to, or in words what is wrong.
+///
+/// # Errors
+/// What the reading fails with.
+pub(crate) fn read_back(
+    db: &Db<'_>,
+    hash: u32,
+    allowed: impl Fn(&Corrupt) -> bool,
+    monitor: &dyn Monitor,
+) -> Result<Result<Crc, String>> {
+    let scan = scan(db, ScanOptions { limit: 1, gate: None, keys: KeyDepth::Stored }, monitor)?;
+    if let Some(fault) = scan.faults.kept.iter().find(|fault| !allowed(fault)) {
+        return Ok(Err(fault.to_string()));
+    }
+    if scan.hash != hash {
+        return Ok(Err(format!("its status hash is {:x}, of what was written {hash:x}", scan.hash)));
+    }
+    Ok(Ok(scan.key_bucket))
 }

@@ -92,9 +92,46 @@ fn failed(path: &Path) -> impl Fn(io::Error) -> Error {
 /// What a file holds that is not in force yet: nothing that any program takes for its own.
 const NOT_YET: &[u8] = b"\n";
 
-/// Whether a directory is one that a run left which died before the only file in it, `name`, was in force.
+/// What is put in the place of a data directory as a whole, and where in that is what it has below `member`. A directory
+/// that is there, if empty, keeps its owner, mode and mount: it gets the one in it.
 #[must_use]
-pub fn held_back(dir: &Path, name: &Path) -> bool {
+pub fn root_of(data_dir: &Path) -> (PathBuf, PathBuf) {
+    if data_dir.symlink_metadata().is_ok() {
+        (data_dir.join("member"), PathBuf::new())
+    } else {
+        (data_dir.to_path_buf(), PathBuf::from("member"))
+    }
+}
+
+/// Refuses a place for a log that is kept outside its data directory, whose first file will be `name`.
+///
+/// # Errors
+/// [`Error::Refused`] where something is, but what [`log_elsewhere`] removes, or where it is inside the directory.
+pub fn check_log_elsewhere(dir: &Path, name: &Path, data_dir: &Path) -> Result<()> {
+    if dir.symlink_metadata().is_ok() && !held_back(dir, name) {
+        return Err(Refusal::LogExists { path: dir.to_path_buf() }.into());
+    }
+    refuse_unfinished(dir)?;
+    if dir.starts_with(data_dir) {
+        let (path, data_dir) = (dir.to_path_buf(), data_dir.to_path_buf());
+        return Err(Refusal::LogInside { path, data_dir }.into());
+    }
+    Ok(())
+}
+
+/// Begins it. One whose data directory never came to its place, which nobody can use, is removed before.
+///
+/// # Errors
+/// As [`DestDir::create`].
+pub fn log_elsewhere<'h>(dir: &Path, name: &Path, steps: Steps<'h>) -> Result<DestDir<'h>> {
+    if held_back(dir, name) {
+        clear_held_back(dir)?;
+    }
+    DestDir::create(dir, steps)
+}
+
+/// Whether a directory is one that a run left which died before the only file in it, `name`, was in force.
+fn held_back(dir: &Path, name: &Path) -> bool {
     let names =
         fs::read_dir(dir).into_iter().flatten().map(|entry| entry.ok().map(|entry| entry.file_name()));
     let mut names: Vec<_> = names.filter(|name| name.as_deref() != Some(OsStr::new(LOCK))).collect();
@@ -109,7 +146,7 @@ pub fn held_back(dir: &Path, name: &Path) -> bool {
 ///
 /// # Errors
 /// [`Error::Refused`] when it cannot be removed.
-pub fn clear_held_back(dir: &Path) -> Result<()> {
+fn clear_held_back(dir: &Path) -> Result<()> {
     Placed { path: dir.to_path_buf() }.remove();
     check(dir)?;
     taken_over(dir);

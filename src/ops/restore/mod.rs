@@ -40,7 +40,8 @@ use crate::io::source::Stamp;
 use crate::ops::overlap::{beside, while_syncing};
 use crate::store::hashkv::{HashKvOptions, hashkv};
 pub use crate::store::keep::KeyFilter;
-use crate::store::scan::{Crc, KeyDepth, ScanOptions, scan};
+use crate::store::rewrite;
+use crate::store::scan::Crc;
 use crate::wal::SegmentName;
 use crate::wal::writer::SEGMENT_SIZE;
 use crate::words::cause::Cause;
@@ -266,15 +267,9 @@ fn read_back(path: &Path, plan: &Plan<'_, '_>, hash: u32, monitor: &dyn Monitor)
     let wrong = |told: String| Error::Miswritten { what: show(path), told };
     let result = Source::open(path)?;
     let db = Db::open(&result).map_err(|c| wrong(c.to_string()))?;
-    let scan = scan(&db, ScanOptions { limit: 1, gate: None, keys: KeyDepth::Stored }, monitor)?;
     // Values that were allowed to be wrong are as wrong as they were; pages are our own.
-    let allowed = |fault: &&Corrupt| plan.allow_damage && Level::of(fault.code) == Level::Mvcc;
-    if let Some(fault) = scan.faults.kept.iter().find(|fault| !allowed(fault)) {
-        return Err(wrong(fault.to_string()));
-    }
-    if scan.hash != hash {
-        return Err(wrong(format!("its status hash is {:x}, of what was written {hash:x}", scan.hash)));
-    }
+    let allowed = |fault: &Corrupt| plan.allow_damage && Level::of(fault.code) == Level::Mvcc;
+    let key_bucket = rewrite::read_back(&db, hash, allowed, monitor)?.map_err(wrong)?;
     if let Some(due) = plan.edits.hash.filter(|_| !plan.edits.bumped) {
         let ours = hashkv(&result, &HashKvOptions::default(), monitor)?.hash;
         if ours != due {
@@ -293,7 +288,7 @@ fn read_back(path: &Path, plan: &Plan<'_, '_>, hash: u32, monitor: &dyn Monitor)
             "it ends at revision {last} with {ours} members; due were {due} and {theirs}"
         )));
     }
-    Ok(scan.key_bucket)
+    Ok(key_bucket)
 }
 
 /// What is built and where: one directory that is renamed to its place, and perhaps one for the log.
@@ -312,14 +307,7 @@ impl<'c> Layout<'c> {
         match destination {
             Destination::Member { name, advertised, data_dir, wal_dir } => {
                 let member = cluster.member(name, advertised)?;
-                // A directory that is there, if empty, keeps its owner, mode and mount: what is renamed is the
-                // directory in it.
-                let there = data_dir.symlink_metadata().is_ok();
-                let (root, inside) = if there {
-                    (data_dir.join("member"), PathBuf::new())
-                } else {
-                    (data_dir.clone(), PathBuf::from("member"))
-                };
+                let (root, inside) = dir::root_of(data_dir);
                 let own = data_dir.join("member/wal");
                 let log_root = wal_dir.clone().filter(|dir| *dir != own);
                 let wal_dir = wal_dir.clone().unwrap_or(own);
@@ -358,27 +346,17 @@ impl<'c> Layout<'c> {
         if self.data_dir.symlink_metadata().is_ok() && (whole || !empty()) {
             return Err(Refusal::NotEmpty { path: self.data_dir.clone() }.into());
         }
-        if let Some(dir) = &self.log_root {
-            if dir.symlink_metadata().is_ok() && !dir::held_back(dir, &first_segment()) {
-                return Err(Refusal::LogExists { path: dir.clone() }.into());
-            }
-            dest::refuse_unfinished(dir)?;
-            if dir.starts_with(&self.data_dir) {
-                let (path, data_dir) = (dir.clone(), self.data_dir.clone());
-                return Err(Refusal::LogInside { path, data_dir }.into());
-            }
+        match &self.log_root {
+            Some(dir) => dir::check_log_elsewhere(dir, &first_segment(), &self.data_dir),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Writes everything and reads it back.
     fn build<'h>(&self, plan: &Plan<'_, '_>, steps: &Steps<'h>, monitor: &dyn Monitor) -> Result<Built<'h>> {
         let dest = DestDir::create(&self.root, steps.clone())?;
-        // Whose data directory never came to its place: nobody can use it.
-        if let Some(dir) = self.log_root.as_ref().filter(|dir| dir::held_back(dir, &first_segment())) {
-            dir::clear_held_back(dir)?;
-        }
-        let log_dest = self.log_root.as_ref().map(|dir| DestDir::create(dir, steps.clone())).transpose()?;
+        let begin = |dir: &PathBuf| dir::log_elsewhere(dir, &first_segment(), steps.clone());
+        let log_dest = self.log_root.as_ref().map(begin).transpose()?;
         let (place, name) = log_dest
             .as_ref()
             .map_or((&dest, &self.root), |log| (log, self.log_root.as_ref().unwrap_or(&self.root)));
