@@ -304,11 +304,15 @@ fn applied(out: &mut dyn Write, fold: &FoldReport) -> io::Result<()> {
     writeln!(out, "member       {:#} of cluster {:#}", fold.member, fold.cluster)?;
     writeln!(out, "by etcd      {} ({})", fold.etcd_version, fold.etcd_version_reason)?;
     let (Some(first), Some(last)) = (fold.first_applied, fold.last_applied) else {
-        return writeln!(
-            out,
-            "applied      nothing: the db holds all that the log does, up to index {}",
-            fold.database_index
-        );
+        let why = if fold.last_index > fold.database_index {
+            format!(
+                "what the log has after index {}, up to {}, is left out",
+                fold.database_index, fold.last_index
+            )
+        } else {
+            format!("the db holds all that the log does, up to index {}", fold.database_index)
+        };
+        return writeln!(out, "applied      nothing: {why}");
     };
     let entries = last.next().since(first).unwrap_or(0);
     let gained = fold.revision_after.saturating_sub(fold.revision_before);

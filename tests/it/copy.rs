@@ -484,3 +484,12 @@ fn a_database_without_its_end_has_no_list_of_members() {
     assert!(ran.err.contains("the file has 50000 bytes"), "{}", ran.err);
     input.unchanged();
 }
+
+#[test]
+fn what_is_left_out_is_not_called_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let (input, new) = (cold("3.6.14", home.path()), home.path().join("new.db"));
+    // The db is at 132: the last entry of the log is after it.
+    coldbolt(args!["copy", &input, "-o", &new, "--to-rev", "132"])
+        .shows(0, &["applied      nothing: what the log has after index 144, up to 145, is left out"]);
+}
