@@ -92,8 +92,8 @@ fn failed(path: &Path) -> impl Fn(io::Error) -> Error {
 /// What a file holds that is not in force yet: nothing that any program takes for its own.
 const NOT_YET: &[u8] = b"\n";
 
-/// What is put in the place of a data directory as a whole, and where in that is what it has below `member`. A directory
-/// that is there, if empty, keeps its owner, mode and mount: it gets the one in it.
+/// What is put in the place of a data directory as a whole, and where in that is what it has below `member`. A
+/// directory that is there, if empty, keeps its owner, mode and mount: it gets the one in it.
 #[must_use]
 pub fn root_of(data_dir: &Path) -> (PathBuf, PathBuf) {
     if data_dir.symlink_metadata().is_ok() {

@@ -17,21 +17,6 @@ pub fn open_to_read(path: &Path) -> io::Result<File> {
     Ok(File::from(rustix::fs::open(path, flags() | OFlags::RDONLY, Mode::empty())?))
 }
 
-/// There is no such word to the system.
-pub fn will_read_all(_: &File) {}
-
-/// The system does not tell.
-#[must_use]
-pub fn is_cached(_: &File, _: u64) -> bool {
-    true
-}
-
-/// There are no such files.
-#[must_use]
-pub fn is_sealed(_: &File) -> bool {
-    false
-}
-
 /// Whether somebody appends to a segment of a log: etcd has its lock then, here the same as bbolt's
 /// (`fileutil.flockTryLockFile`). It is not kept.
 #[must_use]

@@ -13,6 +13,8 @@
 //!
 //! What one of them cannot do is said by its functions, as `None`, [`Lock::Unknown`] or `false`.
 
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(all(unix, not(target_os = "linux")))]
@@ -27,6 +29,8 @@ use std::io;
 
 use jiff::Timestamp;
 
+#[cfg(not(target_os = "linux"))]
+pub use self::elsewhere::*;
 #[cfg(target_os = "linux")]
 pub use self::linux::*;
 #[cfg(all(unix, not(target_os = "linux")))]

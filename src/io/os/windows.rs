@@ -78,21 +78,6 @@ pub fn standard_output() -> io::Result<File> {
     Ok(File::from(io::stdout().as_handle().try_clone_to_owned()?))
 }
 
-/// There is no such word to the system once a file is open.
-pub fn will_read_all(_: &File) {}
-
-/// The system does not tell.
-#[must_use]
-pub fn is_cached(_: &File, _: u64) -> bool {
-    true
-}
-
-/// There are no such files.
-#[must_use]
-pub fn is_sealed(_: &File) -> bool {
-    false
-}
-
 /// Disks are no files here.
 #[must_use]
 pub fn is_block_device(_: FileType) -> bool {
