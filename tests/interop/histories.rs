@@ -149,7 +149,7 @@ fn with_learner(version: &str, home: &Path, before: impl FnOnce(&mut Member, &st
     all[0].caught_up();
     let url = format!("http://127.0.0.1:{}", all[1].peer);
     let add = json!({"peerURLs": [url], "isLearner": true});
-    let (status, answer) = all[0].client().post("cluster/member/add", &add).unwrap();
+    let (status, answer) = all[0].client().member("add", &add).unwrap();
     assert_eq!(status, 200, "{answer}");
     let id = answer["member"]["ID"].as_str().unwrap().to_owned();
     before(&mut all[0], &id);
@@ -214,7 +214,7 @@ fn a_learner_that_moves_is_in_a_copy_what_the_server_makes_of_it() {
         let home = tempfile::tempdir().unwrap();
         let (mut all, _) = with_learner(version, home.path(), |voter, id| {
             let update = json!({"ID": id, "peerURLs": ["http://127.0.0.1:77"]});
-            assert_eq!(voter.client().post("cluster/member/update", &update).unwrap().0, 200);
+            assert_eq!(voter.client().member("update", &update).unwrap().0, 200);
         });
         all[0].kill();
         let member = &mut all[0];
@@ -243,7 +243,7 @@ fn a_second_learner_that_was_refused_is_no_disagreement() {
         let home = tempfile::tempdir().unwrap();
         let (mut all, _) = with_learner(version, home.path(), |voter, _| {
             let add = json!({"peerURLs": ["http://127.0.0.1:78"], "isLearner": true});
-            assert_ne!(voter.client().post("cluster/member/add", &add).unwrap().0, 200);
+            assert_ne!(voter.client().member("add", &add).unwrap().0, 200);
         });
         all[0].stop();
         let data = all[0].data();

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::cluster::{Client, Member, members};
+use crate::cluster::{Member, members};
 use support::history::{Rng, Seed, number};
 use support::{Run, VERSIONS, coldbolt, peers};
 
@@ -242,7 +242,7 @@ impl Story {
         new.home = self.home.join(&new.name);
         let mut client = self.members[0].client();
         let add = json!({"peerURLs": [format!("http://127.0.0.1:{}", new.peer)], "isLearner": true});
-        let (status, answer) = once_healthy(&mut client, "cluster/member/add", &add)?;
+        let (status, answer) = client.member("add", &add).map_err(|e| e.to_string())?;
         if status != 200 {
             // It has a learner already.
             return Ok(());
@@ -281,7 +281,8 @@ impl Story {
         let id = listed(&self.members[0]).into_iter().find(|(_, m)| m["name"] == gone.name.as_str());
         let Some((_, id)) = id else { return Err("a member without its name".into()) };
         let mut client = self.members[0].client();
-        let (status, answer) = once_healthy(&mut client, "cluster/member/remove", &json!({"ID": id["ID"]}))?;
+        let (status, answer) =
+            client.member("remove", &json!({"ID": id["ID"]})).map_err(|e| e.to_string())?;
         if status != 200 {
             return Err(format!("not removed: {answer}"));
         }
@@ -299,7 +300,7 @@ impl Story {
             return Ok(());
         };
         let update = json!({"ID": member["ID"], "peerURLs": [format!("http://localhost:{peer}")]});
-        self.members[0].client().post("cluster/member/update", &update).map_err(|e| e.to_string())?;
+        self.members[0].client().member("update", &update).map_err(|e| e.to_string())?;
         self.told.push(format!("{name} moves"));
         self.moved.push(name);
         self.members.iter_mut().try_for_each(Member::comes_up)
@@ -315,18 +316,6 @@ impl Story {
         self.members[0].comes_up()?;
         self.members[0].stop();
         self.start()
-    }
-}
-
-/// Changes who is a member; etcd wants all members to have been connected for some seconds.
-fn once_healthy(client: &mut Client, path: &str, body: &Value) -> Result<(u16, Value), String> {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
-        let (status, answer) = client.post(path, body).map_err(|e| format!("{path}: {e}"))?;
-        if !(answer.is_null() || answer.to_string().contains("unhealthy")) || Instant::now() > deadline {
-            return Ok((status, answer));
-        }
-        std::thread::sleep(Duration::from_millis(500));
     }
 }
 
