@@ -48,9 +48,11 @@ fn text(hint: Hint) -> String {
         Hint::EtcdVersion => ": say --etcd-version",
         Hint::EtcdVersionIfNewer => ", say --etcd-version if it was newer",
         Hint::EtcdPatchVersion => ", say --etcd-version to be sure",
-        Hint::OlderBase => "; give an older snapshot as --base",
+        Hint::OlderBase => "; `coldbolt replay PATH --base OLDER` begins with an older snapshot",
         Hint::EndElsewhere => "; say --to-rev or --to-index",
-        Hint::OlderBaseOrEndElsewhere => ": give an older snapshot as --base, or say --to-rev or --to-index",
+        Hint::OlderBaseOrEndElsewhere => {
+            ": say --to-rev or --to-index, or begin with an older snapshot by `coldbolt replay PATH --base OLDER`"
+        }
         Hint::Fold => ", with --fold it has that",
         Hint::CutFront(bytes) => {
             return format!("; `tail -c +{} FILE > NEW` leaves the rest out", bytes.saturating_add(1));

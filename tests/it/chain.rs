@@ -187,7 +187,8 @@ fn what_is_missing_or_named_otherwise_is_told() {
     coldbolt(["copy", path, out]).says(1, &["it ends at revision 17, its name says 19"]);
     fs::rename(&name, &files[4]).unwrap();
     coldbolt(["copy", path, out, "--to-revision", "18"]).says(1, &["ends at revision 17, before 18"]);
-    coldbolt(["copy", path, out, "--to-revision", "3"]).says(1, &["is at revision 7"]);
+    coldbolt(["copy", path, out, "--to-revision", "3"])
+        .says(1, &["is at revision 7", "`coldbolt replay PATH --base OLDER`"]);
     // Increments alone.
     fs::remove_file(&files[0]).unwrap();
     coldbolt(["copy", path, out]).says(3, &["0 full snapshots and 4 increments"]);

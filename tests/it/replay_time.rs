@@ -156,7 +156,7 @@ fn what_is_after_the_last_time_is_left_out_and_said() {
 fn a_moment_before_the_log_or_a_log_without_times_is_refused_with_a_remedy() {
     let (ran, _) = replay(&history(lease), &at(-1));
     assert!(
-        ran.code == 1 && ran.err.contains("give an older snapshot as --base, or say --to-rev"),
+        ran.code == 1 && ran.err.contains("or begin with an older snapshot by `coldbolt replay PATH --base"),
         "{:?} {}",
         ran.code,
         ran.err
